@@ -1,0 +1,1 @@
+//! Keyward keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.

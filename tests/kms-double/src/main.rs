@@ -1,0 +1,2 @@
+//! The KMS double, run alone.
+fn main() {}
