@@ -1,1 +1,2 @@
 //! Keyward keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
+pub mod api;

@@ -1,0 +1,228 @@
+//! Condition types and reasons, as closed enums, and the one way in which a condition is set.
+//!
+//! Conditions are written for people and tools. They are never read to decide what to do: observation decides.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+
+/// The types of condition on a `ManagedKey`, and `Ready` on a `KeyProvider`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ConditionType {
+    /// Always present. True: the key's lifecycle is as declared. A declared schedule that stands is Ready too, and so is a declared
+    /// `enabled: false`: otherwise every health check would hang for weeks.
+    Ready,
+    /// Always present. True: the last round read the key and all of it is as declared.
+    Synced,
+    /// Present only while True: Keyward is working, or will try again by itself. Never together with `Stalled`.
+    Reconciling,
+    /// Present only while True: a person must act; retrying alone will not help.
+    Stalled,
+    /// Present only while True: the key is going to be deleted by the KMS. The condition to alert on.
+    PendingDeletion,
+    /// Present only while True: the key differs from what is declared, and the policy says to leave it so.
+    Drifted,
+    /// Present only while True: a deletion is asked for and the guard holds it.
+    DeletionHeld,
+}
+
+impl ConditionType {
+    /// The name in `status.conditions[].type`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ready => "Ready",
+            Self::Synced => "Synced",
+            Self::Reconciling => "Reconciling",
+            Self::Stalled => "Stalled",
+            Self::PendingDeletion => "PendingDeletion",
+            Self::Drifted => "Drifted",
+            Self::DeletionHeld => "DeletionHeld",
+        }
+    }
+}
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        /// Why a condition has its status. A closed list: a reason is part of the API and is never reused for something else.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
+
+        impl Reason {
+            /// Every reason with its meaning, in the order of the reference page.
+            pub const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, concat!($($doc),+)),)+];
+
+            /// The text in `status.conditions[].reason`.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// The key is enabled and as declared.
+    Available,
+    /// The key is disabled, as declared.
+    Disabled,
+    /// The key is pending deletion, as declared.
+    DeletionScheduled,
+    /// The key is being created, or the KMS is not done creating it.
+    Creating,
+    /// The key is pending deletion though the object does not declare it.
+    PendingDeletion,
+    /// The key waits for its key material; import it, with the KMS's own tools.
+    PendingImport,
+    /// The KMS cannot reach the key: its custom key store is disconnected.
+    KeyUnavailable,
+    /// The key is gone: its deletion date has passed. Remove the object.
+    KeyDeleted,
+    /// The key this object was bound to cannot be found, though no deletion of it was known.
+    KeyMissing,
+    /// The object asks for a deletion and has no key.
+    NothingToDelete,
+    /// A field has a value that this key or this KMS cannot take; the message names the field and what is allowed.
+    InvalidSpec,
+    /// The key to adopt is not the one that `spec.key` describes.
+    AdoptionMismatch,
+    /// The provider's adoption rules, or the state of the key, do not admit this adoption.
+    AdoptionNotAllowed,
+    /// An alias belongs to another key, which the message names. Keyward never moves an alias.
+    AliasTaken,
+    /// The key bears the marks of another object or cluster.
+    OwnedByAnother,
+    /// What was found for this object does not say clearly which key is its own; nothing is created.
+    ClaimUnclear,
+    /// A `CreateKey` may or may not have taken effect, and the search for its key is not conclusive.
+    CreateUnresolved,
+    /// The marks could not be written on the key, so nothing else is done to it.
+    MarksNotWritable,
+    /// The provider does not admit this namespace; nothing was called.
+    NamespaceNotAllowed,
+    /// There is no `KeyProvider` of that name.
+    ProviderNotFound,
+    /// The `KeyProvider` cannot be used yet; its own `Ready` condition says why.
+    ProviderNotReady,
+    /// This version of Keyward has no adapter for that type of provider.
+    ProviderNotSupported,
+    /// The credentials belong to another account than the provider's; no key was looked at.
+    WrongAccount,
+    /// The KMS denies the call; the message names the operation to allow.
+    AccessDenied,
+    /// The KMS does not accept the credentials.
+    CredentialsInvalid,
+    /// A quota of the account is used up, such as the number of keys.
+    QuotaExceeded,
+    /// The KMS asks to slow down; the call is repeated later.
+    Throttled,
+    /// The KMS, or the way to it, does not answer; the call is repeated later.
+    ProviderUnavailable,
+    /// The KMS answered with something that Keyward does not know; nothing is changed on such an answer.
+    UnknownError,
+    /// The key differs from what is declared and the policy says to leave it so.
+    Drifted,
+    /// The annotation `keyward.dev/paused` stops all work on this object.
+    Paused,
+    /// Everything that was read is as declared.
+    Synced,
+    /// The provider's `Ready` is True: its credentials were accepted and its account is the expected one.
+    Ready,
+    /// On `PendingDeletion`: the object declares this deletion.
+    Declared,
+    /// On `PendingDeletion`: someone else scheduled it.
+    External,
+    /// Held: the key does not bear this object's marks.
+    NotOwned,
+    /// Held: the object changed while the deletion was decided; it is decided anew.
+    StaleObject,
+    /// Held: this object was never seen without `deletionScheduleDays` while its key was alive, so the field may be a copied or restored one.
+    NotSeenLive,
+    /// Held: the key's mark is newer than what this object last wrote, so the object may come from a backup.
+    RollbackSuspected,
+    /// Held: someone cancelled the deletion, or acted on the key, outside Keyward.
+    CancelledOutside,
+    /// Held: the key was used lately.
+    KeyInUse,
+    /// Held: too many deletions through this provider; a person has to resume them.
+    BudgetExhausted,
+    /// Held: the provider asks for a person's confirmation of every deletion.
+    ConfirmationRequired,
+    /// Held: the namespace, or the CRD, is being deleted; keys are left as they are.
+    Terminating,
+}
+
+/// Puts a condition into the list, in place of the one of its type.
+///
+/// `lastTransitionTime` moves only when `status` flips, so that an unchanged state is an unchanged status.
+pub fn set(
+    conditions: &mut Vec<Condition>,
+    kind: ConditionType,
+    status: bool,
+    reason: Reason,
+    message: impl Into<String>,
+    generation: i64,
+    now: jiff::Timestamp,
+) {
+    let status = if status { "True" } else { "False" };
+    let last_transition_time = conditions
+        .iter()
+        .find(|known| known.type_ == kind.as_str() && known.status == status)
+        .map_or_else(|| seconds(now), |known| known.last_transition_time.clone());
+    let condition = Condition {
+        type_: kind.as_str().into(),
+        status: status.into(),
+        reason: reason.as_str().into(),
+        message: message.into(),
+        observed_generation: Some(generation),
+        last_transition_time,
+    };
+    match conditions.iter_mut().find(|known| known.type_ == kind.as_str()) {
+        Some(known) => *known = condition,
+        None => conditions.push(condition),
+    }
+}
+
+/// Takes a condition out of the list: those that are present only while True are removed, not set to False.
+pub fn remove(conditions: &mut Vec<Condition>, kind: ConditionType) {
+    conditions.retain(|known| known.type_ != kind.as_str());
+}
+
+/// The condition of that type, if it is there.
+#[must_use]
+pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
+    conditions.iter().find(|known| known.type_ == kind.as_str())
+}
+
+/// A point in time as the API server keeps it: to the second. A finer one would differ from what is stored, for ever.
+#[must_use]
+pub fn seconds(at: jiff::Timestamp) -> Time {
+    Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(second: i64) -> jiff::Timestamp {
+        jiff::Timestamp::from_second(second).unwrap()
+    }
+
+    #[test]
+    fn transition_time_moves_only_when_the_status_flips() {
+        let mut list = Vec::new();
+        set(&mut list, ConditionType::Ready, false, Reason::Creating, "a", 1, at(10));
+        set(&mut list, ConditionType::Ready, false, Reason::Throttled, "b", 2, at(20));
+        assert_eq!(list[0].last_transition_time, seconds(at(10)));
+        assert_eq!((list[0].reason.as_str(), list[0].observed_generation), ("Throttled", Some(2)));
+        set(&mut list, ConditionType::Ready, true, Reason::Available, "c", 2, at(30));
+        assert_eq!(list[0].last_transition_time, seconds(at(30)));
+        assert_eq!(list.len(), 1);
+    }
+
+    #[test]
+    fn every_reason_is_a_camel_case_word_with_a_meaning() {
+        for (reason, meaning) in Reason::ALL {
+            assert!(reason.as_str().starts_with(|c: char| c.is_ascii_uppercase()), "{reason:?}");
+            assert!(meaning.trim().ends_with('.'), "{reason:?}: {meaning}");
+        }
+    }
+}

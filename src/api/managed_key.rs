@@ -1,0 +1,447 @@
+//! `ManagedKey`: a key whose lifecycle is declared in the cluster and whose material stays in a KMS.
+//!
+//! Doc comments of fields are what `kubectl explain` prints, so they speak to the person who writes the manifest.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use kube::{CustomResource, KubeSchema};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// What is declared about one key.
+#[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[kube(
+    group = "keyward.dev",
+    version = "v1alpha1",
+    kind = "ManagedKey",
+    plural = "managedkeys",
+    shortname = "mkey",
+    category = "kms",
+    namespaced,
+    status = "ManagedKeyStatus",
+    derive = "PartialEq",
+    derive = "Default",
+    doc = "A key in a KMS, whose lifecycle is kept as declared here: enabled or disabled, rotated, scheduled for deletion or alive. Deleting this object leaves the key as it is, unless deletionPolicy says otherwise.",
+    selectable = ".spec.providerRef.name",
+    selectable = ".spec.deletionPolicy",
+    selectable = ".status.keyId",
+    selectable = ".status.keyState",
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "State", type_ = "string", json_path = ".status.keyState"),
+    // A column of type `date` prints `<invalid>` for a time to come.
+    printcolumn(name = "Deletes-At", type_ = "string", json_path = ".status.deletionDate"),
+    printcolumn(name = "Rotation", type_ = "boolean", json_path = ".status.rotation.enabled"),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    printcolumn(name = "Provider", type_ = "string", json_path = ".spec.providerRef.name", priority = 1),
+    printcolumn(name = "Key-ID", type_ = "string", json_path = ".status.keyId", priority = 1),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
+    validation = Rule::new("oldSelf.hasValue() || self.metadata.name.size() <= 141")
+        .message("the name can have at most 141 characters, so that the alias made of it fits")
+        .optional_old_self(true),
+    validation = Rule::new("!has(self.spec.keyId) || has(oldSelf.spec.keyId) || !has(oldSelf.status) || !has(oldSelf.status.keyId) || self.spec.keyId == oldSelf.status.keyId || (has(oldSelf.status.keyArn) && self.spec.keyId == oldSelf.status.keyArn)")
+        .message(Message::Expression("'this object already manages key ' + oldSelf.status.keyId + '; make a new object to adopt another one'".into()))
+        .field_path(".spec.keyId"),
+    validation = Rule::new("!has(oldSelf.status) || !has(oldSelf.status.keyId) || (has(self.status) && has(self.status.keyId) && self.status.keyId == oldSelf.status.keyId)")
+        .message("status.keyId cannot be changed or removed once it is set")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(oldSelf.keyId) || has(self.keyId)").message("keyId cannot be removed; make a new object for another key"),
+    validation = Rule::new("has(self.key) == has(oldSelf.key)").message("key cannot be added or removed; make a new object for a key of another kind"),
+    validation = Rule::new("self.providerRef.name == oldSelf.providerRef.name").message("providerRef is immutable; make a new object for a key elsewhere"),
+    validation = Rule::new("!has(self.rotationPeriodDays) || (has(self.autoRotation) && self.autoRotation)").message("rotationPeriodDays needs autoRotation: true")
+)]
+pub struct ManagedKeySpec {
+    /// The `KeyProvider` through which the key is reached. Default: the one named `default`. Immutable.
+    #[serde(default)]
+    pub provider_ref: ProviderRef,
+    /// Adopt this existing key: its ID, ARN or alias (`alias/…`). Absent: Keyward creates a key. Cannot be changed or removed, and can be
+    /// added only while no key is bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("keyId cannot be changed; make a new object for another key"))]
+    pub key_id: Option<String>,
+    /// `Enforce` (default) applies this spec and corrects what others change. `EnforceOnChange` applies changes of this spec and only reports
+    /// what others change. `Observe` changes nothing and fills the status.
+    #[serde(default)]
+    pub management_policy: ManagementPolicy,
+    /// Whether the key can be used for cryptography. Absent means true; a disabled or pending key is adopted only when this or
+    /// `deletionScheduleDays` is set outright.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// Whether the KMS rotates the key material by itself. Absent: rotation is left as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auto_rotation: Option<bool>,
+    /// Days between automatic rotations, 30 to 2560; AWS accepts 90 to 2560. Only with `autoRotation: true`. Absent: the period in force, or
+    /// 365 when rotation is switched on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 30, max = 2560))]
+    pub rotation_period_days: Option<i32>,
+    /// Schedules the key for deletion, now, after this many days: 7 and up; AWS and CipherTrust accept 7 to 30, Huawei 7 to 1096. While the field is
+    /// there, the key is to be pending deletion; take it out, or set it to 0, and the deletion is cancelled. This is not a window for later: for what
+    /// happens when this object is deleted, use `deletionPolicy`. An object that was created with the field is held until a person confirms.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1096))]
+    #[x_kube(validation = Rule::new("self == 0 || self >= 7").message("deletionScheduleDays is 0 (no deletion) or at least 7 days"))]
+    pub deletion_schedule_days: Option<i32>,
+    /// What becomes of the key when this object is deleted. `Retain` (default): nothing. `Disable`: it is disabled. `Delete`: its deletion is scheduled.
+    #[serde(default)]
+    pub deletion_policy: DeletionPolicy,
+    /// The key's description at the KMS, at most 8192 characters. Absent: left as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 8192))]
+    pub description: Option<String>,
+    /// Tags that are kept on the key; other tags are left alone. Keys cannot begin with `aws:` or `keyward-`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 46, "additionalProperties" = tag_value()))]
+    #[x_kube(
+        validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 128)").message("a tag key has 1 to 128 characters"),
+        validation = Rule::new("self.all(k, !k.startsWith('aws:') && !k.startsWith('keyward-'))").message("tag keys that begin with aws: or keyward- are reserved")
+    )]
+    pub tags: Option<BTreeMap<String, String>>,
+    /// Aliases that are kept on the key, without the prefix `alias/`; other aliases are left alone. They cannot begin with `aws/` or `keyward/`, and
+    /// one that belongs to another key is never moved.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxItems" = 49, "items" = alias_name(), "x-kubernetes-list-type" = "set"))]
+    pub aliases: Option<Vec<String>>,
+    /// What kind of key is created, or what the adopted key has to be. Immutable. Absent: a symmetric key for encryption.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("key is immutable; make a new object for a key of another kind"))]
+    pub key: Option<KeyTemplate>,
+}
+
+fn tag_value() -> Value {
+    json!({ "type": "string", "maxLength": 256 })
+}
+
+fn alias_name() -> Value {
+    json!({
+        "type": "string",
+        "minLength": 1,
+        "maxLength": 250,
+        "pattern": "^[a-zA-Z0-9/_-]+$",
+        "x-kubernetes-validations": [
+            { "rule": "!self.startsWith('alias/')", "message": "write the alias without the prefix alias/" },
+            { "rule": "!self.startsWith('aws/') && !self.startsWith('keyward/')", "message": "aliases that begin with aws/ or keyward/ are reserved" },
+        ],
+    })
+}
+
+/// A reference to a `KeyProvider`.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderRef {
+    /// Name of the `KeyProvider`.
+    #[serde(default = "default_provider")]
+    #[schemars(length(min = 1, max = 253))]
+    pub name: String,
+}
+
+fn default_provider() -> String {
+    "default".into()
+}
+
+impl Default for ProviderRef {
+    fn default() -> Self {
+        Self { name: default_provider() }
+    }
+}
+
+/// How far the spec is enforced on the key.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ManagementPolicy {
+    /// Applies the spec and corrects drift.
+    #[default]
+    Enforce,
+    /// Applies a changed spec; reports drift and leaves it.
+    EnforceOnChange,
+    /// Calls nothing that changes anything.
+    Observe,
+}
+
+/// What becomes of the key when its object is deleted.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum DeletionPolicy {
+    /// The key is left exactly as it is.
+    #[default]
+    Retain,
+    /// The key is disabled.
+    Disable,
+    /// The key's deletion is scheduled.
+    Delete,
+}
+
+/// What kind of key it is. Every field is compared with an adopted key.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyTemplate {
+    /// The provider's name of the key spec, such as `SYMMETRIC_DEFAULT`, `RSA_2048`, `ECC_NIST_P256`, `HMAC_256`.
+    #[serde(default = "default_spec")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
+    pub spec: String,
+    /// The provider's name of the usage, such as `ENCRYPT_DECRYPT`, `SIGN_VERIFY`, `GENERATE_VERIFY_MAC`.
+    #[serde(default = "default_usage")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
+    pub usage: String,
+    /// Where the key material comes from: `AWS_KMS`, or `EXTERNAL` for imported material. Custom key stores are not supported.
+    #[serde(default = "default_origin")]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
+    pub origin: String,
+    /// Whether the key is a multi-Region primary.
+    #[serde(default)]
+    pub multi_region: bool,
+}
+
+fn default_spec() -> String {
+    "SYMMETRIC_DEFAULT".into()
+}
+
+fn default_usage() -> String {
+    "ENCRYPT_DECRYPT".into()
+}
+
+fn default_origin() -> String {
+    "AWS_KMS".into()
+}
+
+impl Default for KeyTemplate {
+    fn default() -> Self {
+        Self { spec: default_spec(), usage: default_usage(), origin: default_origin(), multi_region: false }
+    }
+}
+
+/// The state of a key, in the words of AWS KMS; other providers' states are mapped to these.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum KeyState {
+    /// The KMS is creating the key or its replica.
+    Creating,
+    /// The key can be used.
+    Enabled,
+    /// The key cannot be used until it is enabled.
+    Disabled,
+    /// The key will be deleted at `deletionDate`.
+    PendingDeletion,
+    /// The key has no key material yet.
+    PendingImport,
+    /// The key will be deleted once its last replica is, and the window after that has passed.
+    PendingReplicaDeletion,
+    /// The key's store is disconnected.
+    Unavailable,
+    /// The key's primary Region is being changed.
+    Updating,
+    /// The key is gone.
+    Deleted,
+}
+
+impl KeyState {
+    /// The name as the KMS and `status.keyState` have it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Creating => "Creating",
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingDeletion => "PendingDeletion",
+            Self::PendingImport => "PendingImport",
+            Self::PendingReplicaDeletion => "PendingReplicaDeletion",
+            Self::Unavailable => "Unavailable",
+            Self::Updating => "Updating",
+            Self::Deleted => "Deleted",
+        }
+    }
+}
+
+/// What Keyward saw and did.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ManagedKeyStatus {
+    /// The generation of the spec that this status speaks of; -1 before the first look.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// What was last applied in full. Removals, and `EnforceOnChange`, need it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub applied: Option<Applied>,
+    /// The provider's id of the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub key_id: Option<String>,
+    /// The provider's canonical reference of the key; at AWS its ARN.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 2048))]
+    pub key_arn: Option<String>,
+    /// The state of the key when it was last read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = key_states()))]
+    pub key_state: Option<KeyState>,
+    /// When the KMS will delete the key, as the KMS says it; only while the deletion is pending.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_date: Option<Time>,
+    /// The sequence number that this object last wrote into the key's intent mark. It can only forbid a deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub intent_seq: Option<i64>,
+    /// The deletion that stands or is under way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion: Option<Deletion>,
+    /// Automatic rotation as the KMS has it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotation: Option<RotationStatus>,
+    /// What kind of key it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyFacts>,
+    /// Where the key is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ProviderFacts>,
+    /// Answers that the key was not found; only while it is not found.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Missing>,
+    /// The value of the last `reconcile-requested-at` that was acted on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub last_handled_reconcile_at: Option<String>,
+    /// The state in the form that tools read. See the reference page for types and reasons.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 16))]
+    #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
+    pub conditions: Vec<Condition>,
+}
+
+/// The values of `status.keyState`. Without this, the optional enum would list `null` as a value.
+fn key_states() -> Value {
+    json!([
+        "Creating",
+        "Enabled",
+        "Disabled",
+        "PendingDeletion",
+        "PendingImport",
+        "PendingReplicaDeletion",
+        "Unavailable",
+        "Updating",
+        "Deleted"
+    ])
+}
+
+/// What was last applied in full.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Applied {
+    /// The generation whose settings are on the key.
+    pub generation: i64,
+    /// Whether the key was to be enabled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
+    /// The schedule that was declared; absent: the key was to live.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_schedule_days: Option<i32>,
+    /// Keys of the tags that this object put on the key: only these are removed again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 64), inner(length(max = 128)))]
+    pub tag_keys: Vec<String>,
+    /// Aliases that this object gave the key: only these are removed again.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 64), inner(length(max = 256)))]
+    pub aliases: Vec<String>,
+}
+
+/// The deletion that stands or is under way.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Deletion {
+    /// The days that were asked for; absent when someone else scheduled the deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub schedule_days: Option<i32>,
+    /// When the deletion was asked for, or first seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub requested_time: Option<Time>,
+    /// Who scheduled it.
+    pub origin: DeletionOrigin,
+    /// Present while the call is on its way: its reply has not been seen.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Open"]))]
+    pub call: Option<DeletionCall>,
+    /// When the key was last used; only while that holds the deletion.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_used_time: Option<Time>,
+}
+
+/// Who scheduled a deletion.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeletionOrigin {
+    /// Keyward, as declared.
+    Keyward,
+    /// Someone at the KMS.
+    External,
+}
+
+/// Whether the call that schedules a deletion is under way.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum DeletionCall {
+    /// Recorded before the call is sent, and taken away when its outcome is known.
+    Open,
+}
+
+/// Automatic rotation as the KMS has it.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationStatus {
+    /// Whether the KMS rotates the key.
+    pub enabled: bool,
+    /// Days between rotations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub period_days: Option<i32>,
+    /// When the KMS rotates next.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next_rotation_time: Option<Time>,
+    /// The last rotation that Keyward noticed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_rotation_time: Option<Time>,
+}
+
+/// What kind of key it is, as the KMS says.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyFacts {
+    /// Key spec.
+    #[schemars(length(max = 64))]
+    pub spec: String,
+    /// Key usage.
+    #[schemars(length(max = 64))]
+    pub usage: String,
+    /// Origin of the key material.
+    #[schemars(length(max = 64))]
+    pub origin: String,
+    /// Who manages the key: `CUSTOMER`, or the provider's own service.
+    #[schemars(length(max = 64))]
+    pub manager: String,
+    /// Whether it is a multi-Region key.
+    pub multi_region: bool,
+    /// When the key was created.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_time: Option<Time>,
+}
+
+/// Where the key is.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ProviderFacts {
+    /// Type of the provider.
+    #[serde(rename = "type")]
+    #[schemars(length(max = 32))]
+    pub type_: String,
+    /// Account that owns the key.
+    #[schemars(length(max = 128))]
+    pub account: String,
+    /// Region of the key.
+    #[schemars(length(max = 64))]
+    pub region: String,
+}
+
+/// Answers that the key was not found.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Missing {
+    /// How many in a row.
+    pub count: i32,
+    /// When the first came.
+    pub first_time: Time,
+}
