@@ -3,6 +3,7 @@
 //! Conditions are written for people and tools. They are never read to decide what to do: observation decides.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use serde_json::{Value, json};
 
 /// The types of condition on a `ManagedKey`, and `Ready` on a `KeyProvider`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -196,6 +197,22 @@ pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition>
 #[must_use]
 pub fn seconds(at: jiff::Timestamp) -> Time {
     Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
+}
+
+/// The schema of a condition: Kubernetes' own, whose bounds its Rust type does not carry, and the texts that `kubectl explain` prints.
+pub(super) fn schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+        "properties": {
+            "type": { "type": "string", "description": "What is said.", "minLength": 1, "maxLength": 316 },
+            "status": { "type": "string", "description": "Whether it is so.", "enum": ["True", "False", "Unknown"] },
+            "reason": { "type": "string", "description": "Why, as a word for tools.", "minLength": 1, "maxLength": 1024 },
+            "message": { "type": "string", "description": "Why, as a sentence for people, with the way out.", "maxLength": 32768 },
+            "observedGeneration": { "type": "integer", "format": "int64", "description": "The generation of the spec that this speaks of." },
+            "lastTransitionTime": { "type": "string", "format": "date-time", "description": "When `status` last flipped." },
+        },
+    })
 }
 
 #[cfg(test)]
