@@ -1,2 +1,3 @@
 //! Keyward keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
 pub mod api;
+pub mod lease;
