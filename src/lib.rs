@@ -1,3 +1,4 @@
 //! Keyward keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
 pub mod api;
 pub mod lease;
+pub mod metrics;
