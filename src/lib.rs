@@ -3,3 +3,4 @@ pub mod api;
 pub mod lease;
 pub mod metrics;
 pub mod server;
+pub mod telemetry;
