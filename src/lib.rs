@@ -1,6 +1,9 @@
 //! Keyward keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
 pub mod api;
+pub mod cli;
+pub mod controller;
 pub mod lease;
 pub mod metrics;
+pub mod run;
 pub mod server;
 pub mod telemetry;
