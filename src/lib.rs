@@ -2,7 +2,9 @@
 pub mod api;
 pub mod cli;
 pub mod controller;
+pub mod domain;
 pub mod lease;
+pub mod manifests;
 pub mod metrics;
 pub mod run;
 pub mod server;

@@ -1,1 +1,7 @@
 //! The one integration-test binary.
+
+// A test says what it expects by panicking.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod admission;
+mod support;
