@@ -71,11 +71,12 @@ impl Client {
             .map(|(name, _)| *name)
             .collect::<Vec<_>>()
             .join(";");
-        let lines: String = all
+        let lines: Vec<String> = all
             .iter()
-            .map(|(name, value)| format!("{name}:{value}\n"))
+            .map(|(name, value)| format!("{name}:{value}"))
             .collect();
-        let canonical = format!("POST\n/\n\n{lines}\n{names}\n{}", sha256(body));
+        let lines = lines.join("\n");
+        let canonical = format!("POST\n/\n\n{lines}\n\n{names}\n{}", sha256(body));
         let scope = format!("{}/{}/{service}/aws4_request", &stamp[..8], self.region);
         let mut key = format!("AWS4{}", self.secret).into_bytes();
         for part in scope.split('/') {
@@ -157,10 +158,11 @@ pub(crate) async fn exchange(
     body: &str,
 ) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let lines: String = headers
+    let lines: Vec<String> = headers
         .iter()
         .map(|(name, value)| format!("{name}: {value}\r\n"))
         .collect();
+    let lines = lines.concat();
     let host = if headers.iter().any(|(name, _)| *name == "host") {
         ""
     } else {

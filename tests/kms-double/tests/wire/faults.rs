@@ -12,7 +12,7 @@ async fn faults_strike_on_the_wire() {
     let (double, client) = start().await;
     let fault = |action: Value| json!({ "operation": "CreateKey", "times": 1, "action": action });
     let inject = async |action: Value| {
-        assert_eq!(admin(&double, "POST", "faults", fault(action)).await.0, 204)
+        assert_eq!(admin(&double, "POST", "faults", fault(action)).await.0, 204);
     };
 
     inject(json!({ "type": "cut" })).await;
@@ -129,7 +129,7 @@ async fn quotas_throttle_when_they_are_on() {
 #[tokio::test]
 async fn reads_lag_behind_changes() {
     let double = Double::start(Options {
-        read_lag: Duration::from_secs(3600),
+        read_lag: Duration::from_hours(1),
         ..Options::default()
     })
     .await

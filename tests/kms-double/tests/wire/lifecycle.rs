@@ -16,24 +16,6 @@ async fn a_deletion_is_scheduled_cancelled_and_at_last_carried_out() {
             json!({ "AliasName": "alias/doomed", "TargetKeyId": key }),
         )
         .await;
-    for window in [0, 6, 31, -1] {
-        let code = client
-            .refused(
-                "ScheduleKeyDeletion",
-                json!({ "KeyId": key, "PendingWindowInDays": window }),
-            )
-            .await;
-        assert_eq!(code, "ValidationException", "{window}");
-    }
-    let code = client
-        .refused(
-            "ScheduleKeyDeletion",
-            json!({ "KeyId": key, "PendingWindowInDays": "7" }),
-        )
-        .await;
-    assert_eq!(code, "SerializationException");
-    assert_eq!(client.describe(&key).await["KeyState"], "Enabled");
-
     let before = double.now();
     let scheduled = client
         .ok(
@@ -112,6 +94,29 @@ async fn a_deletion_is_scheduled_cancelled_and_at_last_carried_out() {
         (Some(arn.as_str()), None)
     );
     assert!(double.advance(SignedDuration::from_secs(-1)).is_err());
+}
+
+#[tokio::test]
+async fn a_window_has_to_be_a_number_from_7_to_30() {
+    let (_double, client) = start().await;
+    let key = client.create(json!({})).await;
+    for window in [0, 6, 31, -1] {
+        let code = client
+            .refused(
+                "ScheduleKeyDeletion",
+                json!({ "KeyId": key, "PendingWindowInDays": window }),
+            )
+            .await;
+        assert_eq!(code, "ValidationException", "{window}");
+    }
+    let code = client
+        .refused(
+            "ScheduleKeyDeletion",
+            json!({ "KeyId": key, "PendingWindowInDays": "7" }),
+        )
+        .await;
+    assert_eq!(code, "SerializationException");
+    assert_eq!(client.describe(&key).await["KeyState"], "Enabled");
 }
 
 #[tokio::test]

@@ -5,6 +5,10 @@ use serde_json::{Value, json};
 use crate::client::start;
 
 #[tokio::test]
+#[expect(
+    clippy::too_many_lines,
+    reason = "it is one table, and tables are long"
+)]
 async fn what_a_request_says_is_checked_as_documented() {
     let (_double, client) = start().await;
     let key = client.create(json!({})).await;
@@ -173,12 +177,21 @@ async fn what_a_request_says_is_checked_as_documented() {
             "{operation} {members}"
         );
     }
-    // As a whole: a management operation takes no alias.
+}
+
+#[tokio::test]
+async fn aliases_and_tags_have_their_limits() {
+    let (_double, client) = start().await;
+    let key = client.create(json!({})).await;
+    let alias = |name: &str| json!({ "AliasName": name, "TargetKeyId": key });
+    let tag = |name: &str| json!({ "TagKey": name, "TagValue": "v" });
+    let tags: Value = (0..50).map(|index| tag(&format!("k{index}"))).collect();
     client.ok("CreateAlias", alias("alias/mine")).await;
     assert_eq!(
         client.refused("CreateAlias", alias("alias/mine")).await,
         "AlreadyExistsException"
     );
+    // A management operation takes no alias.
     for operation in [
         "ScheduleKeyDeletion",
         "DisableKey",
@@ -211,9 +224,9 @@ async fn what_a_request_says_is_checked_as_documented() {
         "LimitExceededException"
     );
     client
-        .ok("TagResource", json!({ "KeyId": key, "Tags": tags(50) }))
+        .ok("TagResource", json!({ "KeyId": key, "Tags": tags }))
         .await;
-    let one_more = json!({ "KeyId": key, "Tags": [tag("more", "")] });
+    let one_more = json!({ "KeyId": key, "Tags": [tag("more")] });
     assert_eq!(
         client.refused("TagResource", one_more).await,
         "TagException"
