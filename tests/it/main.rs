@@ -4,4 +4,6 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admission;
+mod lease;
+mod program;
 mod support;
