@@ -1,6 +1,9 @@
 //! The command line. Every flag has an environment variable, and the text here is what `--help` prints.
 //!
 //! It must never let a value through that could not work, nor choose one that a person has to choose.
+// Comments here are printed by `--help`, where a backtick is one.
+#![allow(clippy::doc_markdown)]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -143,6 +146,7 @@ fn variable(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use clap::CommandFactory;
 

@@ -11,7 +11,7 @@ use crate::support::control_plane::shared;
 use crate::support::eventually;
 use crate::support::program::Program;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// After SIGTERM: 5 s for the controller, 4 s for the release, 1 s for the server, and room for a busy machine. Below
 /// the 30 s after which a kubelet kills.

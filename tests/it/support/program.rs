@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::eventually;
 
 /// How long the program may take for what it does in well under a second on a quiet machine.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running `keyward`. It is killed when dropped, and when this process dies.
 pub struct Program {
