@@ -5,4 +5,6 @@
 
 mod admission;
 mod contract;
+mod lease;
+mod program;
 mod support;

@@ -2,6 +2,8 @@
 
 pub mod control_plane;
 pub mod localstack;
+pub mod program;
+pub mod proxy;
 
 use std::time::{Duration, Instant};
 
