@@ -1,3 +1,4 @@
 //! The servers that tests talk to.
 
+pub(crate) mod double;
 pub(crate) mod localstack;
