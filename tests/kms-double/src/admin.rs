@@ -93,6 +93,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         )
         .route("/_double/keys", get(keys).post(plant_key))
         .route("/_double/keys/{id}/state", post(put_state))
+        .route("/_double/keys/{id}/resume", post(put_resume))
         .route("/_double/credentials", post(add_credential))
         .route("/_double/roles", post(add_role))
 }
@@ -147,11 +148,26 @@ pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> 
 /// Puts a key into a state.
 pub(crate) fn set_state(inner: &mut Inner, arn_or_id: &str, state: KeyState) -> anyhow::Result<()> {
     let now = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    inner.world.change(&at, |key| key.force(state, now));
+    Ok(())
+}
+
+/// Ends a key's passing state.
+pub(crate) fn resume(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<()> {
+    let now = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    inner.world.change(&at, |key| key.resume(now));
+    Ok(())
+}
+
+fn find_one(inner: &Inner, arn_or_id: &str) -> anyhow::Result<KeyRef> {
+    let named = |at: &KeyRef| at.id == arn_or_id || at.arn() == arn_or_id;
     let mut found = inner
         .world
         .all_keys()
-        .filter(|key| key.at.id == arn_or_id || key.at.arn() == arn_or_id)
-        .map(|key| key.at.clone());
+        .map(|key| &key.at)
+        .filter(|at| named(at));
     let at = found
         .next()
         .ok_or_else(|| anyhow::anyhow!("there is no key {arn_or_id}"))?;
@@ -159,9 +175,7 @@ pub(crate) fn set_state(inner: &mut Inner, arn_or_id: &str, state: KeyState) -> 
         found.next().is_none(),
         "{arn_or_id} names keys in several Regions; give the ARN"
     );
-    drop(found);
-    inner.world.change(&at, |key| key.force(state, now));
-    Ok(())
+    Ok(at.clone())
 }
 
 #[derive(Deserialize)]
@@ -249,6 +263,14 @@ async fn put_state(
 ) -> Response {
     let set = set_state(&mut shared.lock(), &id, body.state);
     match set {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn put_resume(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    let resumed = resume(&mut shared.lock(), &id);
+    match resumed {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
         Err(error) => bad_request(&error),
     }

@@ -174,6 +174,11 @@ impl Double {
         admin::set_state(&mut self.shared.lock(), arn_or_id, state)
     }
 
+    /// Ends a key's Unavailable, Creating or Updating: it goes to the state that is behind it.
+    pub fn resume(&self, arn_or_id: &str) -> anyhow::Result<()> {
+        admin::resume(&mut self.shared.lock(), arn_or_id)
+    }
+
     /// Makes a key that calls cannot make, as one that AWS manages.
     pub fn plant(&self, plant: &admin::Plant) -> anyhow::Result<KeyRef> {
         admin::plant(&mut self.shared.lock(), plant)

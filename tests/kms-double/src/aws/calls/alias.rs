@@ -1,4 +1,4 @@
-//! CreateAlias, UpdateAlias, DeleteAlias, ListAliases.
+//! `CreateAlias`, `UpdateAlias`, `DeleteAlias`, `ListAliases`.
 
 use serde_json::json;
 
@@ -116,7 +116,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 }
 
 /// The rules for names: `alias/` and at least one of the characters of the model, no colon, not `alias/aws/`. AWS models
-/// `InvalidAliasNameException` for CreateAlias only.
+/// `InvalidAliasNameException` for `CreateAlias` only.
 fn read_name(call: &Call<'_>) -> Result<String, Failure> {
     let name = call.members.required("AliasName", 1, 256)?;
     if !name
