@@ -4,4 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admission;
+mod contract;
+mod lease;
+mod program;
 mod support;
