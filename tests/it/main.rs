@@ -6,5 +6,6 @@
 mod admission;
 mod contract;
 mod lease;
+mod manifests;
 mod program;
 mod support;

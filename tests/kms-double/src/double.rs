@@ -8,6 +8,7 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
 use crate::identity::{self, Credential, Role};
@@ -45,8 +46,16 @@ impl Default for Options {
             settling: SignedDuration::from_secs(5),
             deletion_delay: SignedDuration::ZERO,
             credentials: vec![
-                Credential::new(identity::ACCESS_KEY, identity::SECRET_KEY, identity::ACCOUNT),
-                Credential::new(identity::SECOND_ACCESS_KEY, identity::SECOND_SECRET_KEY, identity::SECOND_ACCOUNT),
+                Credential::new(
+                    identity::ACCESS_KEY,
+                    identity::SECRET_KEY,
+                    identity::ACCOUNT,
+                ),
+                Credential::new(
+                    identity::SECOND_ACCESS_KEY,
+                    identity::SECOND_SECRET_KEY,
+                    identity::SECOND_ACCOUNT,
+                ),
             ],
             roles: [identity::ACCOUNT, identity::SECOND_ACCOUNT]
                 .map(|account| Role::new(&format!("arn:aws:iam::{account}:role/keyward")))
@@ -55,32 +64,57 @@ impl Default for Options {
     }
 }
 
-/// A running double. It stops when dropped: no new connection is taken and calls that hang are cut.
+/// A running double. It stops when dropped: no new connection is taken, idle ones are closed, and calls that hang are cut.
 #[derive(Debug)]
 pub struct Double {
     shared: Arc<Shared>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
+    server: Option<JoinHandle<()>>,
 }
 
 impl Double {
     /// Starts a double on 127.0.0.1, served by the runtime of the caller.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        let listener = TcpListener::bind(wanted).await.with_context(|| format!("{wanted} cannot be bound; choose another --port"))?;
+        let listener = TcpListener::bind(wanted)
+            .await
+            .with_context(|| format!("{wanted} cannot be bound; choose another --port"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared::new(&options, stopped));
-        let router = admin::router().fallback(aws::serve).with_state(Arc::clone(&shared));
+        let router = admin::router()
+            .fallback(aws::serve)
+            .with_state(Arc::clone(&shared));
         let service = router.into_make_service_with_connect_info::<Cut>();
         let until = Arc::clone(&shared);
-        let server = axum::serve(CuttableListener(listener), service).with_graceful_shutdown(async move { until.stopped().await });
-        tokio::spawn(async move {
+        let server = axum::serve(CuttableListener(listener), service)
+            .with_graceful_shutdown(async move { until.stopped().await });
+        let server = tokio::spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the double stopped serving");
             }
         });
-        Ok(Self { shared, address, stop })
+        Ok(Self {
+            server: Some(server),
+            shared,
+            address,
+            stop,
+        })
+    }
+
+    /// Stops the double and waits until its port is free and its calls are answered or cut. A client that keeps it waiting for
+    /// the rest of a request is left alone after 5 s.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
+        match tokio::time::timeout(Duration::from_secs(5), &mut server).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the double did not stop in order"),
+            Err(_) => server.abort(),
+        }
     }
 
     /// The URL that clients are pointed at, as `http://127.0.0.1:4599`.
@@ -137,18 +171,29 @@ impl Double {
     pub fn keys(&self) -> Vec<KeyView> {
         let mut inner = self.shared.lock();
         inner.pass_time();
-        inner.world.all_keys().map(|key| KeyView::of(&inner.world, key)).collect()
+        inner
+            .world
+            .all_keys()
+            .map(|key| KeyView::of(&inner.world, key))
+            .collect()
     }
 
     /// The key of that ARN or id, if it is there. An id that is in several Regions finds the first.
     #[must_use]
     pub fn key(&self, arn_or_id: &str) -> Option<KeyView> {
-        self.keys().into_iter().find(|key| key.arn == arn_or_id || key.key_id == arn_or_id)
+        self.keys()
+            .into_iter()
+            .find(|key| key.arn == arn_or_id || key.key_id == arn_or_id)
     }
 
     /// Puts a key into a state that calls cannot bring about, as Unavailable.
     pub fn set_state(&self, arn_or_id: &str, state: KeyState) -> anyhow::Result<()> {
         admin::set_state(&mut self.shared.lock(), arn_or_id, state)
+    }
+
+    /// Ends a key's Unavailable, Creating or Updating: it goes to the state that is behind it.
+    pub fn resume(&self, arn_or_id: &str) -> anyhow::Result<()> {
+        admin::resume(&mut self.shared.lock(), arn_or_id)
     }
 
     /// Makes a key that calls cannot make, as one that AWS manages.

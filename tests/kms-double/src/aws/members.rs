@@ -145,7 +145,7 @@ mod tests {
 
     use super::*;
 
-    fn members(value: Value) -> Members {
+    fn members(value: &Value) -> Members {
         Members::parse(value.to_string().as_bytes()).unwrap()
     }
 
@@ -155,7 +155,7 @@ mod tests {
 
     #[test]
     fn tells_a_wrong_type_from_a_bad_value() {
-        let m = members(json!({"N": "7", "S": 7, "B": "true", "L": {}, "Big": 31, "Half": 7.5}));
+        let m = members(&json!({"N": "7", "S": 7, "B": "true", "L": {}, "Big": 31, "Half": 7.5}));
         assert_eq!(code(m.int("N", 7, 30)), "SerializationException");
         assert_eq!(code(m.int("Half", 7, 30)), "SerializationException");
         assert_eq!(code(m.string("S")), "SerializationException");
@@ -166,7 +166,7 @@ mod tests {
 
     #[test]
     fn takes_null_for_absent_and_ignores_unknown_members() {
-        let m = members(json!({"KeyId": null, "Whatever": [1]}));
+        let m = members(&json!({"KeyId": null, "Whatever": [1]}));
         assert_eq!(m.string("KeyId"), Ok(None));
         assert_eq!(m.required("KeyId", 1, 2048).unwrap_err().message, missing("KeyId").message);
         assert!(missing("KeyId").message.contains("Value null at 'keyId'"));

@@ -1,4 +1,4 @@
-//! Key specs: which usages each allows and which algorithms it names. From the pages of CreateKey and KeyMetadata.
+//! Key specs: which usages each allows and which algorithms it names. From the pages of `CreateKey` and `KeyMetadata`.
 
 /// What belongs to a key spec.
 #[derive(Debug, PartialEq, Eq)]

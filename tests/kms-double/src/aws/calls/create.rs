@@ -1,4 +1,4 @@
-//! CreateKey.
+//! `CreateKey`.
 
 use serde_json::json;
 

@@ -1,10 +1,11 @@
-//! ScheduleKeyDeletion, CancelKeyDeletion.
+//! `ScheduleKeyDeletion`, `CancelKeyDeletion`.
 
 use serde_json::json;
 
 use super::describe::seconds;
 use crate::aws::call::{Answer, Call};
 use crate::aws::failure::Failure;
+use crate::world::Key;
 
 /// The window if the caller names none.
 const DEFAULT_WINDOW_DAYS: u32 = 30;
@@ -26,6 +27,6 @@ pub(super) fn schedule(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn cancel(call: &mut Call<'_>) -> Answer {
     let key = call.open()?;
-    call.world.change(&key.at, |key| key.cancel_deletion());
+    call.world.change(&key.at, Key::cancel_deletion);
     Ok(json!({ "KeyId": key.at.arn() }))
 }

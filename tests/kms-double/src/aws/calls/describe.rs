@@ -1,4 +1,4 @@
-//! DescribeKey, ListKeys, and the metadata that several operations answer.
+//! `DescribeKey`, `ListKeys`, and the metadata that several operations answer.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};

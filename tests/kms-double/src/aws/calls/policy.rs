@@ -1,4 +1,4 @@
-//! GetKeyPolicy, PutKeyPolicy. Policies are kept and checked for form; nothing is decided by them.
+//! `GetKeyPolicy`, `PutKeyPolicy`. Policies are kept and checked for form; nothing is decided by them.
 
 use serde_json::{Value, json};
 
