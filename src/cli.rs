@@ -1,12 +1,16 @@
 //! The command line. Every flag has an environment variable, and the text here is what `--help` prints.
 //!
 //! It must never let a value through that could not work, nor choose one that a person has to choose.
+// Comments here are printed by `--help`, where a backtick is one.
+#![allow(clippy::doc_markdown)]
+
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand};
 
 use crate::controller::Settings;
+use crate::manifests::{NAME, NAMESPACE};
 use crate::telemetry::{LogFormat, LogLevel};
 
 /// Keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
@@ -23,6 +27,14 @@ pub struct Cli {
 pub enum Command {
     /// Run the operator, inside a cluster or, with KUBECONFIG, outside of it
     Controller(Options),
+    /// Print the CustomResourceDefinitions that this version expects
+    Crds,
+    /// Print the ServiceAccount of the operator and the rights that it needs, each with its reason
+    Rbac {
+        /// The operator's own namespace
+        #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
+        namespace: String,
+    },
 }
 
 /// The flags of `keyward controller`.
@@ -48,7 +60,7 @@ pub struct Options {
     pub leader_election: bool,
 
     /// Name of the Lease that replicas share
-    #[arg(long, env = "KEYWARD_LEASE_NAME", value_name = "NAME", default_value = "keyward")]
+    #[arg(long, env = "KEYWARD_LEASE_NAME", value_name = "NAME", default_value = NAME)]
     pub lease_name: String,
 
     /// Address of /livez, /readyz and /metrics; with port 0 a free one is taken and logged
@@ -117,7 +129,7 @@ fn duration(text: &str) -> Result<Duration, String> {
 
 /// The variable that a Deployment fills by the downward API, or the namespace that the manifests use.
 fn own_namespace() -> String {
-    variable("POD_NAMESPACE").unwrap_or_else(|| "keyward-system".to_owned())
+    variable("POD_NAMESPACE").unwrap_or_else(|| NAMESPACE.to_owned())
 }
 
 /// The name of the pod, which is its host name too; outside of a pod that of the machine.
@@ -126,7 +138,7 @@ fn own_name() -> String {
         .or_else(|| variable("HOSTNAME"))
         .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned()))
         .filter(|name| !name.is_empty())
-        .unwrap_or_else(|| "keyward".to_owned())
+        .unwrap_or_else(|| NAME.to_owned())
 }
 
 fn variable(name: &str) -> Option<String> {
@@ -134,14 +146,17 @@ fn variable(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use clap::CommandFactory;
 
     use super::*;
 
     fn options(arguments: &[&str]) -> Result<Options, clap::Error> {
-        let Command::Controller(options) = Cli::try_parse_from(["keyward", "controller"].iter().chain(arguments))?.command;
-        Ok(options)
+        match Cli::try_parse_from(["keyward", "controller"].iter().chain(arguments))?.command {
+            Command::Controller(options) => Ok(options),
+            other => panic!("{other:?}"),
+        }
     }
 
     #[test]

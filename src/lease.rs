@@ -172,7 +172,7 @@ impl Elector {
             };
             match (&problem, failing) {
                 (Some(problem), false) => {
-                    warn!(lease = self.candidate.lease, problem, "a turn of the leader election failed; trying again")
+                    warn!(lease = self.candidate.lease, problem, "a turn of the leader election failed; trying again");
                 }
                 (Some(problem), true) => debug!(lease = self.candidate.lease, problem, "a turn of the leader election failed again"),
                 (None, true) => info!(lease = self.candidate.lease, "the leader election goes on"),

@@ -1,8 +1,10 @@
 //! The `keyward` program.
+use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
 use keyward::cli::{Cli, Command, Options};
+use keyward::manifests;
 
 fn main() -> ExitCode {
     // Before anything that could speak TLS: the provider is chosen once for the process, and the AWS SDK and kube
@@ -11,8 +13,11 @@ fn main() -> ExitCode {
         return failed(&anyhow::anyhow!("there is another TLS provider already"));
     }
     match Cli::parse().command {
-        Command::Controller(options) => controller(options).unwrap_or_else(|error| failed(&error)),
+        Command::Controller(options) => controller(options),
+        Command::Crds => manifests::crds_yaml().and_then(|yaml| print(&yaml)),
+        Command::Rbac { namespace } => manifests::rbac(&namespace).to_yaml().and_then(|yaml| print(&yaml)),
     }
+    .unwrap_or_else(|error| failed(&error))
 }
 
 fn controller(options: Options) -> anyhow::Result<ExitCode> {
@@ -28,6 +33,11 @@ fn controller(options: Options) -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         }
     })
+}
+
+fn print(yaml: &str) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(yaml.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// For what goes wrong before there is a log.

@@ -1,4 +1,4 @@
-//! What can be measured from outside, in OpenMetrics text.
+//! What can be measured from outside, in `OpenMetrics` text.
 //!
 //! One value, made once and passed on: no global registry, so that two tests in one process do not count together.
 //! It must never take a label whose values a stranger chooses without bound. What a server answers is such a thing,
@@ -174,7 +174,7 @@ impl Metrics {
         self.0.leader.set(i64::from(leader));
     }
 
-    /// All metrics as OpenMetrics text, version 1.0.0.
+    /// All metrics as `OpenMetrics` text, version 1.0.0.
     ///
     /// # Panics
     ///

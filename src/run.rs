@@ -124,7 +124,7 @@ async fn work(
     }
 }
 
-/// The client of the API server: by KUBECONFIG or `~/.kube/config`, or else the pod's ServiceAccount.
+/// The client of the API server: by KUBECONFIG or `~/.kube/config`, or else the pod's `ServiceAccount`.
 async fn client() -> anyhow::Result<kube::Client> {
     let mut config =
         kube::Config::infer().await.context("found no way to an API server; set KUBECONFIG, or run in a pod with a ServiceAccount")?;

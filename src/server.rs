@@ -150,14 +150,9 @@ async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Respon
     let verbose = query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
     let gates = shown.readiness.gates();
     let ready = gates.values().all(|open| *open);
-    let mut text = String::new();
-    for (name, open) in gates {
-        match open {
-            true if verbose => text += &format!("[+] {name} ok\n"),
-            true => {}
-            false => text += &format!("[-] {name} not ready\n"),
-        }
-    }
+    let lines = gates.into_iter().filter(|(_, open)| verbose || !open);
+    let mut text: String =
+        lines.map(|(name, open)| if open { format!("[+] {name} ok\n") } else { format!("[-] {name} not ready\n") }).collect();
     text += if ready { "ok\n" } else { "not ready\n" };
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, text).into_response()
@@ -168,6 +163,7 @@ async fn metrics_text(State(shown): State<Shown>) -> Response {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;

@@ -304,7 +304,7 @@ pub struct ManagedKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub last_handled_reconcile_at: Option<String>,
-    /// The state in the form that tools read. See the reference page for types and reasons.
+    /// The state in the form that tools read. Types and reasons are a closed list, documented in `docs/reference/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 16, "items" = condition::schema()))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]

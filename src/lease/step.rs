@@ -111,6 +111,7 @@ pub(super) fn step(record: Option<&Record>, rival: Option<&Rival>, me: Me<'_>, n
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use super::*;
 
@@ -141,11 +142,14 @@ mod tests {
         last.expect("a reading")
     }
 
+    /// A name, whether we hold, what is read in which second, and the last step.
+    type Row<'a> = (&'a str, bool, &'a [(u64, Option<Record>)], Step);
+
     #[test]
     fn steps() {
         let other = || Some(record("7", "other", 15));
         let wait = || Step::Wait("other".into());
-        let rows: &[(&str, bool, &[(u64, Option<Record>)], Step)] = &[
+        let rows: &[Row<'_>] = &[
             ("no lease", false, &[(0, None)], Step::Create),
             ("released", false, &[(0, Some(record("7", "", 1)))], Step::Take),
             ("released after it was another's", false, &[(0, other()), (1, Some(record("8", "", 1)))], Step::Take),

@@ -17,8 +17,13 @@ pub fn crds() -> Vec<CustomResourceDefinition> {
 
 /// Both CRDs as one YAML stream, ready for `kubectl apply -f -`.
 pub fn crds_yaml() -> anyhow::Result<String> {
-    let documents = crds().iter().map(yaml::document).collect::<anyhow::Result<Vec<_>>>()?;
+    let documents = crds().iter().map(crd_yaml).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(yaml::stream(&documents))
+}
+
+/// One of them as a document by itself.
+pub fn crd_yaml(crd: &CustomResourceDefinition) -> anyhow::Result<String> {
+    yaml::document(crd)
 }
 
 /// Adds the labels and the default of `status`, and makes paragraphs of descriptions.

@@ -5,9 +5,10 @@
 
 pub mod crd;
 pub mod rbac;
+pub mod reference;
 mod yaml;
 
-pub use crd::{crds, crds_yaml};
+pub use crd::{crd_yaml, crds, crds_yaml};
 pub use rbac::{Rbac, rbac};
 
 use std::collections::BTreeMap;

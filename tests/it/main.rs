@@ -5,4 +5,7 @@
 
 mod admission;
 mod contract;
+mod lease;
+mod manifests;
+mod program;
 mod support;

@@ -9,16 +9,17 @@ use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::aws;
+use crate::clock::days;
 use crate::fault::Fault;
 use crate::identity::{Credential, Role};
 use crate::state::{Inner, Shared};
-use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin};
+use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
 
 /// A key to be made from outside of the wire protocols.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,6 +85,7 @@ fn symmetric() -> String {
 /// The admin routes.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
+        .route("/_double/{*unknown}", any(unknown))
         .route("/_double/health", get(async || Json(json!({ "ok": true }))))
         .route("/_double/clock", get(show_clock).post(advance))
         .route("/_double/ledger", get(ledger))
@@ -93,6 +95,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         )
         .route("/_double/keys", get(keys).post(plant_key))
         .route("/_double/keys/{id}/state", post(put_state))
+        .route("/_double/keys/{id}/resume", post(put_resume))
         .route("/_double/credentials", post(add_credential))
         .route("/_double/roles", post(add_role))
 }
@@ -126,6 +129,14 @@ pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> 
     key.multi_region = plant.multi_region.then(|| MultiRegion::Primary {
         replicas: std::collections::BTreeSet::new(),
     });
+    if key.manager == Manager::Aws {
+        // "The key rotation status for AWS managed KMS keys is always true", and the period is a year.
+        let next = now.checked_add(days(365))?;
+        key.rotation = Some(Rotation {
+            period_days: 365,
+            next,
+        });
+    }
     if let Some(state) = plant.state {
         key.force(state, now);
     }
@@ -147,11 +158,26 @@ pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> 
 /// Puts a key into a state.
 pub(crate) fn set_state(inner: &mut Inner, arn_or_id: &str, state: KeyState) -> anyhow::Result<()> {
     let now = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    inner.world.change(&at, |key| key.force(state, now));
+    Ok(())
+}
+
+/// Ends a key's passing state.
+pub(crate) fn resume(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<()> {
+    let now = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    inner.world.change(&at, |key| key.resume(now));
+    Ok(())
+}
+
+fn find_one(inner: &Inner, arn_or_id: &str) -> anyhow::Result<KeyRef> {
+    let named = |at: &KeyRef| at.id == arn_or_id || at.arn() == arn_or_id;
     let mut found = inner
         .world
         .all_keys()
-        .filter(|key| key.at.id == arn_or_id || key.at.arn() == arn_or_id)
-        .map(|key| key.at.clone());
+        .map(|key| &key.at)
+        .filter(|at| named(at));
     let at = found
         .next()
         .ok_or_else(|| anyhow::anyhow!("there is no key {arn_or_id}"))?;
@@ -159,9 +185,7 @@ pub(crate) fn set_state(inner: &mut Inner, arn_or_id: &str, state: KeyState) -> 
         found.next().is_none(),
         "{arn_or_id} names keys in several Regions; give the ARN"
     );
-    drop(found);
-    inner.world.change(&at, |key| key.force(state, now));
-    Ok(())
+    Ok(at.clone())
 }
 
 #[derive(Deserialize)]
@@ -254,6 +278,14 @@ async fn put_state(
     }
 }
 
+async fn put_resume(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    let resumed = resume(&mut shared.lock(), &id);
+    match resumed {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => bad_request(&error),
+    }
+}
+
 async fn add_credential(
     State(shared): State<Arc<Shared>>,
     Json(credential): Json<Credential>,
@@ -265,6 +297,13 @@ async fn add_credential(
 async fn add_role(State(shared): State<Arc<Shared>>, Json(role): Json<Role>) -> StatusCode {
     shared.lock().identities.put_role(role);
     StatusCode::NO_CONTENT
+}
+
+async fn unknown(Path(path): Path<String>) -> Response {
+    let message = format!(
+        "there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, health\n"
+    );
+    (StatusCode::NOT_FOUND, message).into_response()
 }
 
 fn bad_request(error: &anyhow::Error) -> Response {

@@ -3,6 +3,7 @@
 //! One lock, so that an effect and its ledger entry are one step. It must never be held across an await.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -42,14 +43,8 @@ pub(crate) struct Inner {
 impl Shared {
     pub(crate) fn new(options: &Options, stopped: watch::Receiver<bool>) -> Self {
         let mut identities = Identities::default();
-        options
-            .credentials
-            .iter()
-            .for_each(|credential| identities.put_credential(credential.clone()));
-        options
-            .roles
-            .iter()
-            .for_each(|role| identities.put_role(role.clone()));
+        options.credentials.iter().for_each(|credential| identities.put_credential(credential.clone()));
+        options.roles.iter().for_each(|role| identities.put_role(role.clone()));
         let inner = Inner {
             clock: Clock::default(),
             world: World::new(options.read_lag, options.deletion_delay),
@@ -58,17 +53,20 @@ impl Shared {
             quotas: Quotas::default(),
             identities,
         };
-        Self {
-            inner: Mutex::new(inner),
-            throttles: options.quotas,
-            settling: options.settling,
-            stopped,
-        }
+        Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped }
     }
 
     /// The state. A panic under the lock has failed its test already; the ledger is still worth reading.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits that long; false if the double stops first.
+    pub(crate) async fn wait(&self, millis: u64) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(millis)) => true,
+            () = self.stopped() => false,
+        }
     }
 
     /// Waits until the double stops.

@@ -1,11 +1,12 @@
 //! What each operation does in each key state: the table of AWS's page "Key states of AWS KMS keys", as data.
 //!
 //! Where that page leaves a choice, the choice is made here and said so:
-//! - a key pending deletion refuses ReplicateKey, UpdatePrimaryRegion and cryptographic operations with
+//! - a key pending deletion refuses `ReplicateKey`, `UpdatePrimaryRegion` and cryptographic operations with
 //!   `KMSInvalidStateException` (the page allows `DisabledException` as well);
-//! - the page's copy at hand is older than RotateKeyOnDemand, ListKeyRotations and GetKeyLastUsage. The first follows
-//!   EnableKeyRotation, but for PendingImport, since imported keys can be rotated on demand; the others read, and always work;
-//! - ReplicateKey and UpdatePrimaryRegion do not apply to keys of a custom key store (Unavailable); they are refused as
+//! - the page's copy at hand is older than `RotateKeyOnDemand`, `ListKeyRotations` and `GetKeyLastUsage`. The first follows
+//!   `EnableKeyRotation`, but for `PendingImport`, since imported keys can be rotated on demand; the others read, and work, but that
+//!   keys of a custom key store have no rotations to list;
+//! - `ReplicateKey` and `UpdatePrimaryRegion` do not apply to keys of a custom key store (Unavailable); they are refused as
 //!   `UnsupportedOperationException`.
 //!
 //! "Works" still leaves the rules that do not concern the state, as that only symmetric keys of KMS's own material rotate.
@@ -31,7 +32,7 @@ const COLUMNS: [KeyState; 8] = [
     KeyState::Updating,
 ];
 
-/// CreateKey, ListKeys and ListAliases concern no one key and have no row.
+/// `CreateKey`, `ListKeys` and `ListAliases` concern no one key and have no row.
 #[rustfmt::skip]
 const TABLE: [(Operation, [Verdict; 8]); 24] = [
     //                                  Enabled Disabled Pending PendRepl Import Unavail Creating Updating
@@ -49,7 +50,7 @@ const TABLE: [(Operation, [Verdict; 8]); 24] = [
     (Operation::DisableKeyRotation,   [ YES,    DIS,     INV,    INV,     UNS,   UNS,    INV,     YES ]),
     (Operation::GetKeyRotationStatus, [ YES,    YES,     YES,    YES,     UNS,   UNS,    YES,     YES ]),
     (Operation::RotateKeyOnDemand,    [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     YES ]),
-    (Operation::ListKeyRotations,     [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::ListKeyRotations,     [ YES,    YES,     YES,    YES,     YES,   UNS,    YES,     YES ]),
     (Operation::TagResource,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
     (Operation::UntagResource,        [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
     (Operation::UpdateKeyDescription, [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
@@ -66,10 +67,7 @@ const TABLE: [(Operation, [Verdict; 8]); 24] = [
 pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
     let row = TABLE.iter().find(|(candidate, _)| *candidate == operation);
     let column = COLUMNS.iter().position(|candidate| *candidate == state);
-    row.zip(column)
-        .and_then(|((_, row), column)| row.get(column))
-        .copied()
-        .unwrap_or(YES)
+    row.zip(column).and_then(|((_, row), column)| row.get(column)).copied().unwrap_or(YES)
 }
 
 #[cfg(test)]
@@ -78,21 +76,10 @@ mod tests {
 
     #[test]
     fn every_operation_on_a_key_has_a_row() {
-        let without = [
-            Operation::CreateKey,
-            Operation::ListKeys,
-            Operation::ListAliases,
-        ];
+        let without = [Operation::CreateKey, Operation::ListKeys, Operation::ListAliases];
         for operation in Operation::ALL {
-            let rows = TABLE
-                .iter()
-                .filter(|(candidate, _)| candidate == operation)
-                .count();
-            assert_eq!(
-                rows,
-                usize::from(!without.contains(operation)),
-                "{operation:?}"
-            );
+            let rows = TABLE.iter().filter(|(candidate, _)| candidate == operation).count();
+            assert_eq!(rows, usize::from(!without.contains(operation)), "{operation:?}");
         }
         assert!(KeyState::ALL.iter().all(|state| COLUMNS.contains(state)));
     }

@@ -64,13 +64,7 @@ pub(crate) struct World {
 impl World {
     /// An empty world. Readers see changes `lag` late; keys die `late` after their deletion date.
     pub(crate) fn new(lag: Duration, late: SignedDuration) -> Self {
-        Self {
-            regions: BTreeMap::new(),
-            agenda: BTreeSet::new(),
-            lag,
-            late,
-            revision: 0,
-        }
+        Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, revision: 0 }
     }
 
     /// Grows with every change.
@@ -80,49 +74,29 @@ impl World {
 
     /// The key as writers see it.
     pub(crate) fn key(&self, at: &KeyRef) -> Option<&Key> {
-        self.region(&at.account, &at.region)?
-            .keys
-            .get(&at.id)?
-            .present()
+        self.region(&at.account, &at.region)?.keys.get(&at.id)?.present()
     }
 
     /// The key as readers see it.
     pub(crate) fn seen_key(&self, at: &KeyRef, now: Instant) -> Option<&Key> {
-        self.region(&at.account, &at.region)?
-            .keys
-            .get(&at.id)?
-            .seen(now)
+        self.region(&at.account, &at.region)?.keys.get(&at.id)?.seen(now)
     }
 
     /// The keys that readers see, by id.
-    pub(crate) fn seen_keys(
-        &self,
-        account: &str,
-        region: &str,
-        now: Instant,
-    ) -> impl Iterator<Item = &Key> {
-        let keys = self
-            .region(account, region)
-            .into_iter()
-            .flat_map(|region| region.keys.values());
+    pub(crate) fn seen_keys(&self, account: &str, region: &str, now: Instant) -> impl Iterator<Item = &Key> {
+        let keys = self.region(account, region).into_iter().flat_map(|region| region.keys.values());
         keys.filter_map(move |key| key.seen(now))
     }
 
     /// Every key there is.
     pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Key> {
-        self.regions
-            .values()
-            .flat_map(|region| region.keys.values())
-            .filter_map(Lagged::present)
+        self.regions.values().flat_map(|region| region.keys.values()).filter_map(Lagged::present)
     }
 
     /// The key that bears the settings a whole family shares: the primary of a replica, else the key itself.
     pub(crate) fn lead(key: &Key) -> KeyRef {
         match &key.multi_region {
-            Some(MultiRegion::Replica { primary }) => KeyRef {
-                region: primary.clone(),
-                ..key.at.clone()
-            },
+            Some(MultiRegion::Replica { primary }) => KeyRef { region: primary.clone(), ..key.at.clone() },
             Some(MultiRegion::Primary { .. }) | None => key.at.clone(),
         }
     }
@@ -131,15 +105,8 @@ impl World {
     pub(crate) fn add(&mut self, key: Key) {
         let at = key.at.clone();
         let (now, lag) = (Instant::now(), self.lag);
-        let region = self
-            .regions
-            .entry((at.account.clone(), at.region.clone()))
-            .or_default();
-        *region
-            .keys
-            .entry(at.id.clone())
-            .or_default()
-            .change(now, lag) = Some(key);
+        let region = self.regions.entry((at.account.clone(), at.region.clone())).or_default();
+        *region.keys.entry(at.id.clone()).or_default().change(now, lag) = Some(key);
         self.revision += 1;
         self.note_due(&at);
     }
@@ -147,10 +114,7 @@ impl World {
     /// Changes a key, if it is there.
     pub(crate) fn change(&mut self, at: &KeyRef, change: impl FnOnce(&mut Key)) {
         let (now, lag) = (Instant::now(), self.lag);
-        let Some(region) = self
-            .regions
-            .get_mut(&(at.account.clone(), at.region.clone()))
-        else {
+        let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) else {
             return;
         };
         let Some(slot) = region.keys.get_mut(&at.id) else {
@@ -173,27 +137,13 @@ impl World {
     }
 
     /// The alias as readers see it.
-    pub(crate) fn seen_alias(
-        &self,
-        account: &str,
-        region: &str,
-        name: &str,
-        now: Instant,
-    ) -> Option<&Alias> {
+    pub(crate) fn seen_alias(&self, account: &str, region: &str, name: &str, now: Instant) -> Option<&Alias> {
         self.region(account, region)?.aliases.get(name)?.seen(now)
     }
 
     /// The aliases that readers see, by name.
-    pub(crate) fn seen_aliases(
-        &self,
-        account: &str,
-        region: &str,
-        now: Instant,
-    ) -> impl Iterator<Item = &Alias> {
-        let aliases = self
-            .region(account, region)
-            .into_iter()
-            .flat_map(|region| region.aliases.values());
+    pub(crate) fn seen_aliases(&self, account: &str, region: &str, now: Instant) -> impl Iterator<Item = &Alias> {
+        let aliases = self.region(account, region).into_iter().flat_map(|region| region.aliases.values());
         aliases.filter_map(move |alias| alias.seen(now))
     }
 
@@ -208,24 +158,11 @@ impl World {
     }
 
     /// Writes an alias, or removes it.
-    pub(crate) fn put_alias(
-        &mut self,
-        account: &str,
-        region: &str,
-        name: &str,
-        alias: Option<Alias>,
-    ) {
+    pub(crate) fn put_alias(&mut self, account: &str, region: &str, name: &str, alias: Option<Alias>) {
         let (now, lag) = (Instant::now(), self.lag);
-        let region = self
-            .regions
-            .entry((account.to_owned(), region.to_owned()))
-            .or_default();
+        let region = self.regions.entry((account.to_owned(), region.to_owned())).or_default();
         if let Some(alias) = &alias {
-            region
-                .names
-                .entry(alias.target.clone())
-                .or_default()
-                .insert(name.to_owned());
+            region.names.entry(alias.target.clone()).or_default().insert(name.to_owned());
         }
         let slot = region.aliases.entry(name.to_owned()).or_default();
         if slot.present() != alias.as_ref() {
@@ -259,13 +196,7 @@ impl World {
             let before = key.state;
             self.act(&key_ref, at, due);
             let after = self.key(&key_ref).map(|key| key.state);
-            happenings.push(Happening {
-                at,
-                key: key_ref,
-                due,
-                before,
-                after,
-            });
+            happenings.push(Happening { at, key: key_ref, due, before, after });
         }
         happenings
     }
@@ -288,19 +219,11 @@ impl World {
     /// Removes a key, its aliases and its place in the family. The last replica's end starts a waiting primary's window.
     fn bury(&mut self, at: &KeyRef, time: Timestamp) {
         let family = self.key(at).and_then(|key| key.multi_region.clone());
-        for name in self
-            .aliases_of(at)
-            .into_iter()
-            .map(|alias| alias.name.clone())
-            .collect::<Vec<_>>()
-        {
+        for name in self.aliases_of(at).into_iter().map(|alias| alias.name.clone()).collect::<Vec<_>>() {
             self.put_alias(&at.account, &at.region, &name, None);
         }
         let (now, lag) = (Instant::now(), self.lag);
-        if let Some(region) = self
-            .regions
-            .get_mut(&(at.account.clone(), at.region.clone()))
-        {
+        if let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) {
             region.names.remove(&at.id);
             if let Some(slot) = region.keys.get_mut(&at.id) {
                 *slot.change(now, lag) = None;
@@ -311,10 +234,7 @@ impl World {
             self.revision += 1;
         }
         if let Some(MultiRegion::Replica { primary }) = family {
-            let primary = KeyRef {
-                region: primary,
-                ..at.clone()
-            };
+            let primary = KeyRef { region: primary, ..at.clone() };
             self.change(&primary, |key| lose_replica(key, &at.region, time));
         }
     }
@@ -329,18 +249,12 @@ impl World {
         self.regions.get(&(account.to_owned(), region.to_owned()))
     }
 
-    fn aliases_by<'a>(
-        &'a self,
-        at: &KeyRef,
-        read: impl Fn(&'a Lagged<Alias>) -> Option<&'a Alias>,
-    ) -> Vec<&'a Alias> {
+    fn aliases_by<'a>(&'a self, at: &KeyRef, read: impl Fn(&'a Lagged<Alias>) -> Option<&'a Alias>) -> Vec<&'a Alias> {
         let Some(region) = self.region(&at.account, &at.region) else {
             return Vec::new();
         };
         let names = region.names.get(&at.id).into_iter().flatten();
-        let aliases = names
-            .filter_map(|name| region.aliases.get(name))
-            .filter_map(read);
+        let aliases = names.filter_map(|name| region.aliases.get(name)).filter_map(read);
         aliases.filter(|alias| alias.target == at.id).collect()
     }
 }

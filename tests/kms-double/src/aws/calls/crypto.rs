@@ -1,4 +1,4 @@
-//! Encrypt, Decrypt and GetKeyLastUsage: enough to show whether a key works.
+//! Encrypt, Decrypt and `GetKeyLastUsage`: enough to show whether a key works.
 //!
 //! Nothing is encrypted. A ciphertext is the plaintext with a seal that only the key can check, so that a key that is gone, disabled
 //! or another one fails to decrypt, and a changed blob or context does too.
@@ -14,7 +14,7 @@ use crate::aws::failure::Failure;
 use crate::aws::members::missing;
 use crate::aws::spec;
 use crate::aws::target::{Aliases, Target};
-use crate::world::{Key, KeyRef, LastUse};
+use crate::world::{Key, LastUse};
 
 /// Begins every ciphertext.
 const MAGIC: &[u8] = b"kms-double-1";
@@ -46,8 +46,8 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Answer {
     let invalid = || Failure::new("InvalidCiphertextException", "");
     let sealed = ciphertext.strip_prefix(MAGIC).ok_or_else(invalid)?;
     let (tag, body) = sealed.split_at_checked(SEAL).ok_or_else(invalid)?;
-    let content: Value = serde_json::from_slice(body).map_err(|_| invalid())?;
-    let id = content
+    let opened: Value = serde_json::from_slice(body).map_err(|_| invalid())?;
+    let id = opened
         .get("key")
         .and_then(Value::as_str)
         .ok_or_else(invalid)?
@@ -68,16 +68,16 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Answer {
         .world
         .seen_key(&at, call.seen)
         .cloned()
-        .ok_or_else(|| unreachable_key(&at))?;
+        .ok_or_else(unreachable_key)?;
     call.touched = Some(at);
     call.permit(&key)?;
     let algorithm = algorithm(call, &key)?;
-    if seal(&key, body) != tag || content.get("context") != Some(&context) {
+    if seal(&key, body) != tag || opened.get("context") != Some(&context) {
         return Err(invalid());
     }
     note_use(call, &key);
     Ok(
-        json!({ "KeyId": key.at.arn(), "Plaintext": content.get("plaintext"), "EncryptionAlgorithm": algorithm }),
+        json!({ "KeyId": key.at.arn(), "Plaintext": opened.get("plaintext"), "EncryptionAlgorithm": algorithm }),
     )
 }
 
@@ -96,7 +96,7 @@ pub(super) fn last_usage(call: &mut Call<'_>) -> Answer {
 }
 
 /// KMS does not tell a caller whether such a key exists.
-fn unreachable_key(_: &KeyRef) -> Failure {
+fn unreachable_key() -> Failure {
     Failure::new(
         "AccessDeniedException",
         "The ciphertext refers to a customer master key that does not exist, does not exist in this region, or you are not allowed to access.",

@@ -1,4 +1,4 @@
-//! Multi-Region keys: ReplicateKey, UpdatePrimaryRegion.
+//! Multi-Region keys: `ReplicateKey`, `UpdatePrimaryRegion`.
 
 use std::collections::BTreeSet;
 
@@ -50,12 +50,9 @@ pub(super) fn replicate(call: &mut Call<'_>) -> Answer {
     let ends = call.now.checked_add(call.settling).unwrap_or(call.now);
     replica.pass_through(KeyState::Creating, then, ends);
     call.world.change(&key.at, |key| {
-        set_role(
-            key,
-            MultiRegion::Primary {
-                replicas: with(&replicas, &region, None),
-            },
-        )
+        key.multi_region = Some(MultiRegion::Primary {
+            replicas: with(&replicas, &region, None),
+        });
     });
     call.world.add(replica.clone());
     let shown: Vec<Value> = replica
@@ -100,12 +97,9 @@ pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
             ..key.at.clone()
         };
         call.world.change(&at, |key| {
-            set_role(
-                key,
-                MultiRegion::Replica {
-                    primary: region.clone(),
-                },
-            )
+            key.multi_region = Some(MultiRegion::Replica {
+                primary: region.clone(),
+            });
         });
     }
     let (rotation, rotating, rotated) = (
@@ -114,17 +108,14 @@ pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
         key.rotated.clone(),
     );
     call.world.change(&heir, |heir| {
-        set_role(
-            heir,
-            MultiRegion::Primary {
-                replicas: remaining,
-            },
-        );
+        heir.multi_region = Some(MultiRegion::Primary {
+            replicas: remaining,
+        });
         (heir.rotation, heir.rotating, heir.rotated) = (rotation, rotating, rotated);
         heir.pass_through(KeyState::Updating, KeyState::Enabled, ends);
     });
     call.world.change(&key.at, |old| {
-        set_role(old, MultiRegion::Replica { primary: region });
+        old.multi_region = Some(MultiRegion::Replica { primary: region });
         (old.rotation, old.rotating) = (None, None);
         old.rotated.clear();
         old.pass_through(KeyState::Updating, KeyState::Enabled, ends);
@@ -145,10 +136,6 @@ fn replicas(key: &Key) -> Result<BTreeSet<String>, Failure> {
             key.at.arn()
         ))),
     }
-}
-
-fn set_role(key: &mut Key, role: MultiRegion) {
-    key.multi_region = Some(role);
 }
 
 fn with(replicas: &BTreeSet<String>, new: &str, gone: Option<&str>) -> BTreeSet<String> {

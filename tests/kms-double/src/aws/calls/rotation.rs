@@ -127,7 +127,7 @@ pub(super) fn on_demand(call: &mut Call<'_>) -> Answer {
     let started = call.now;
     let ends = started.checked_add(call.settling).unwrap_or(started);
     call.world.change(&key.at, |key| {
-        key.rotating = Some(Rotating { started, ends })
+        key.rotating = Some(Rotating { started, ends });
     });
     Ok(json!({ "KeyId": key.at.arn() }))
 }

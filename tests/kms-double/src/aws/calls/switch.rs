@@ -1,8 +1,9 @@
-//! EnableKey, DisableKey, UpdateKeyDescription.
+//! `EnableKey`, `DisableKey`, `UpdateKeyDescription`.
 
 use super::create::DESCRIPTION_MAX;
 use crate::aws::call::{Answer, Call, nothing};
 use crate::aws::members::missing;
+use crate::world::Key;
 
 pub(super) fn enable(call: &mut Call<'_>) -> Answer {
     let key = call.open()?;
@@ -13,7 +14,7 @@ pub(super) fn enable(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn disable(call: &mut Call<'_>) -> Answer {
     let key = call.open()?;
-    call.world.change(&key.at, |key| key.disable());
+    call.world.change(&key.at, Key::disable);
     Ok(nothing())
 }
 
@@ -21,7 +22,6 @@ pub(super) fn describe(call: &mut Call<'_>) -> Answer {
     let description = call.members.sized("Description", 0, DESCRIPTION_MAX)?;
     let description = description.ok_or_else(|| missing("Description"))?;
     let key = call.open()?;
-    call.world
-        .change(&key.at, |key| description.clone_into(&mut key.description));
+    call.world.change(&key.at, |key| description.clone_into(&mut key.description));
     Ok(nothing())
 }

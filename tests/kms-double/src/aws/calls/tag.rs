@@ -1,4 +1,4 @@
-//! TagResource, UntagResource, ListResourceTags, and the rules for tags.
+//! `TagResource`, `UntagResource`, `ListResourceTags`, and the rules for tags.
 
 use std::collections::BTreeSet;
 
@@ -47,7 +47,7 @@ pub(super) fn untag(call: &mut Call<'_>) -> Answer {
         .try_for_each(|name| check_key(name, "tagKeys"))?;
     let key = call.open()?;
     call.world.change(&key.at, |key| {
-        key.tags.retain(|name, _| !names.contains(&name.as_str()))
+        key.tags.retain(|name, _| !names.contains(&name.as_str()));
     });
     Ok(nothing())
 }

@@ -2,7 +2,8 @@
 //!
 //! The rules are those of the IAM User Guide, "Create a signed AWS API request". Time here is real time, never the double's.
 
-use aws_lc_rs::{digest, hmac};
+mod canonical;
+
 use axum::http::{HeaderMap, Uri};
 use jiff::{SignedDuration, Timestamp};
 
@@ -103,7 +104,7 @@ pub(crate) fn verify(
     check_scope(claim, service, stamp)?;
     check_signed_headers(request.headers, claim)?;
     check_time(stamp, now)?;
-    if signature(request, claim, secret, stamp) == claim.signature {
+    if canonical::signature(request, claim, secret, stamp) == claim.signature {
         Ok(())
     } else {
         Err(Mistrust::Invalid(
@@ -140,7 +141,7 @@ fn check_scope(claim: &Claim, service: &str, stamp: &str) -> Result<(), Mistrust
 fn check_signed_headers(headers: &HeaderMap, claim: &Claim) -> Result<(), Mistrust> {
     let must = headers
         .keys()
-        .map(|name| name.as_str())
+        .map(axum::http::HeaderName::as_str)
         .filter(|name| *name == "host" || name.starts_with("x-amz-"));
     for name in must.chain(["host"]) {
         if !claim.signed_headers.iter().any(|signed| signed == name) {
@@ -199,100 +200,26 @@ pub(crate) fn is_region(text: &str) -> bool {
         && number.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// The signature that `request` has to bear.
-fn signature(request: Signed<'_>, claim: &Claim, secret: &str, stamp: &str) -> String {
-    let canonical = canonical_request(request, &claim.signed_headers);
-    let Claim {
-        date,
-        region,
-        service,
-        ..
-    } = claim;
-    let to_sign = format!(
-        "AWS4-HMAC-SHA256\n{stamp}\n{date}/{region}/{service}/aws4_request\n{}",
-        sha256(canonical.as_bytes())
-    );
-    let date_key = mac(format!("AWS4{secret}").as_bytes(), date);
-    let region_key = mac(date_key.as_ref(), region);
-    let service_key = mac(region_key.as_ref(), service);
-    let signing_key = mac(service_key.as_ref(), "aws4_request");
-    hex::encode(mac(signing_key.as_ref(), &to_sign))
-}
-
-fn canonical_request(request: Signed<'_>, signed_headers: &[String]) -> String {
-    let headers: String = signed_headers
-        .iter()
-        .map(|name| {
-            let values = request
-                .headers
-                .get_all(name)
-                .iter()
-                .map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned());
-            let values: Vec<String> = values
-                .map(|value| value.split_whitespace().collect::<Vec<_>>().join(" "))
-                .collect();
-            format!("{name}:{}\n", values.join(","))
-        })
-        .collect();
-    format!(
-        "{}\n{}\n{}\n{headers}\n{}\n{}",
-        request.method,
-        encode(request.uri.path(), true),
-        canonical_query(request.uri.query().unwrap_or_default()),
-        signed_headers.join(";"),
-        sha256(request.body)
-    )
-}
-
-/// Sorted by name, then value, each decoded and encoded again, so that all spellings of one query are one.
-fn canonical_query(query: &str) -> String {
-    let pairs = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let mut pairs: Vec<(String, String)> = pairs
-        .map(|(name, value)| (encode(&decode(name), false), encode(&decode(value), false)))
-        .collect();
-    pairs.sort();
-    pairs
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join("&")
-}
-
-fn decode(text: &str) -> String {
-    super::form::percent_decode(text)
-}
-
-/// Percent-encodes all but the unreserved characters.
-fn encode(text: &str, keep_slash: bool) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) || (keep_slash && byte == b'/') {
-            encoded.push(char::from(byte));
-        } else {
-            encoded.push('%');
-            encoded.push_str(&hex::encode_upper([byte]));
-        }
-    }
-    encoded
-}
-
-fn mac(key: &[u8], text: &str) -> hmac::Tag {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
-}
-
-fn sha256(bytes: &[u8]) -> String {
-    hex::encode(digest::digest(&digest::SHA256, bytes))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     /// The key pair of AWS's published test suite for Signature Version 4.
     const SUITE_SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+    /// Method, URI, signed headers, headers beside host and date, body, signature.
+    type Case = (
+        &'static str,
+        &'static str,
+        &'static [&'static str],
+        &'static [(&'static str, &'static str)],
+        &'static str,
+        &'static str,
+    );
+
+    const PLAIN: &[&str] = &["host", "x-amz-date"];
+    const FORM: &[&str] = &["content-type", "host", "x-amz-date"];
+    const FORM_HEADER: &[(&str, &str)] = &[("content-type", "application/x-www-form-urlencoded")];
 
     fn suite_claim(signed: &[&str], signature: &str) -> Claim {
         Claim {
@@ -326,14 +253,11 @@ mod tests {
     /// Cases `get-vanilla`, `get-vanilla-query-order-key-case`, `post-vanilla` and `post-x-www-form-urlencoded` of the suite.
     #[test]
     fn agrees_with_the_published_test_suite() {
-        let plain = ["host", "x-amz-date"];
-        let form = ["content-type", "host", "x-amz-date"];
-        let form_header = [("content-type", "application/x-www-form-urlencoded")];
-        let cases: [(&str, &str, &[&str], &[(&str, &str)], &str, &str); 4] = [
+        let cases: [Case; 4] = [
             (
                 "GET",
                 "/",
-                &plain,
+                PLAIN,
                 &[],
                 "",
                 "5fa00fa31553b73ebf1942676e86291e8372ff2a2260956d9b8aae1d763fbf31",
@@ -341,7 +265,7 @@ mod tests {
             (
                 "GET",
                 "/?Param2=value2&Param1=value1",
-                &plain,
+                PLAIN,
                 &[],
                 "",
                 "b97d918cfa904a5beff61c982a1b6f458b799221646efd99d3219ec94cdf2500",
@@ -349,7 +273,7 @@ mod tests {
             (
                 "POST",
                 "/",
-                &plain,
+                PLAIN,
                 &[],
                 "",
                 "5da7c1a2acd57cee7505fc6676e4e544621c30862966e37dddb68e92efbe5d6b",
@@ -357,8 +281,8 @@ mod tests {
             (
                 "POST",
                 "/",
-                &form,
-                &form_header,
+                FORM,
+                FORM_HEADER,
                 "Param1=value1",
                 "ff11897932ad3f4e8b18135d722051e5ac45fc38421b1da7b9d196a0fe09473a",
             ),
