@@ -3,115 +3,13 @@
 //! These are the bare moves. Whether a call may make one in the present state is each wire protocol's own table
 //! (for AWS `aws/states.rs`), because the vendors differ in that and agree on the moves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-
+use super::vocabulary::{
+    KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind,
+};
 use crate::clock::days;
-
-/// Where a key lives. Ids of multi-Region keys are equal in every Region, so an id alone does not name a key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct KeyRef {
-    /// Twelve digits.
-    pub account: String,
-    /// For example `eu-west-1`.
-    pub region: String,
-    /// A UUID, or `mrk-` and 32 hex digits.
-    pub id: String,
-}
-
-impl KeyRef {
-    /// The key's ARN.
-    #[must_use]
-    pub fn arn(&self) -> String {
-        format!("arn:aws:kms:{}:{}:key/{}", self.region, self.account, self.id)
-    }
-}
-
-/// The states of AWS's key state page; the other vendors' states are subsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum KeyState {
-    /// A replica for some seconds after `ReplicateKey`.
-    Creating,
-    /// Usable.
-    Enabled,
-    /// Not usable, nothing lost.
-    Disabled,
-    /// Dies when its deletion date passes.
-    PendingDeletion,
-    /// Has no key material yet.
-    PendingImport,
-    /// A multi-Region primary whose deletion waits for its replicas.
-    PendingReplicaDeletion,
-    /// Its custom key store is disconnected.
-    Unavailable,
-    /// Both keys for some seconds during `UpdatePrimaryRegion`.
-    Updating,
-}
-
-impl KeyState {
-    /// Every state, in the order of the declaration.
-    pub const ALL: [Self; 8] = [
-        Self::Creating,
-        Self::Enabled,
-        Self::Disabled,
-        Self::PendingDeletion,
-        Self::PendingImport,
-        Self::PendingReplicaDeletion,
-        Self::Unavailable,
-        Self::Updating,
-    ];
-
-    /// The name on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Creating => "Creating",
-            Self::Enabled => "Enabled",
-            Self::Disabled => "Disabled",
-            Self::PendingDeletion => "PendingDeletion",
-            Self::PendingImport => "PendingImport",
-            Self::PendingReplicaDeletion => "PendingReplicaDeletion",
-            Self::Unavailable => "Unavailable",
-            Self::Updating => "Updating",
-        }
-    }
-
-    /// Whether deletion was scheduled.
-    #[must_use]
-    pub fn is_pending_deletion(self) -> bool {
-        matches!(self, Self::PendingDeletion | Self::PendingReplicaDeletion)
-    }
-}
-
-/// Where the key material comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Origin {
-    /// Made by the KMS.
-    #[serde(rename = "AWS_KMS")]
-    AwsKms,
-    /// Imported.
-    #[serde(rename = "EXTERNAL")]
-    External,
-    /// In a `CloudHSM` key store.
-    #[serde(rename = "AWS_CLOUDHSM")]
-    AwsCloudHsm,
-    /// In an external key store.
-    #[serde(rename = "EXTERNAL_KEY_STORE")]
-    ExternalKeyStore,
-}
-
-/// Who manages the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Manager {
-    /// An AWS service made it for the account; customers can only look at it.
-    #[serde(rename = "AWS")]
-    Aws,
-    /// The customer.
-    #[serde(rename = "CUSTOMER")]
-    Customer,
-}
+use jiff::{SignedDuration, Timestamp};
 
 /// A scheduled deletion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,60 +29,11 @@ pub(crate) struct Rotation {
     pub(crate) next: Timestamp,
 }
 
-/// Why the material was rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RotationKind {
-    /// By the period.
-    Automatic,
-    /// By a call.
-    OnDemand,
-}
-
-/// A rotation that took place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rotated {
-    /// When it was complete, on the double's clock.
-    pub date: Timestamp,
-    /// Why.
-    pub kind: RotationKind,
-    /// Id of the material that came with it: 64 hex digits.
-    pub material: String,
-}
-
 /// An on-demand rotation that is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rotating {
     pub(crate) started: Timestamp,
     pub(crate) ends: Timestamp,
-}
-
-/// A key's part among its multi-Region relatives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum MultiRegion {
-    /// The one that is replicated and rotated.
-    Primary {
-        /// Regions of its replicas.
-        replicas: BTreeSet<String>,
-    },
-    /// A copy.
-    Replica {
-        /// Region of the primary.
-        primary: String,
-    },
-}
-
-/// The last successful cryptographic operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LastUse {
-    /// When.
-    pub time: Timestamp,
-    /// Which operation.
-    pub operation: String,
-    /// The request id of that call.
-    pub request_id: String,
 }
 
 /// A key. Spec and usage are the protocol's words.
@@ -228,8 +77,18 @@ pub(crate) enum Due {
 
 impl Key {
     /// A living key without settings.
-    pub(crate) fn new(at: KeyRef, created: Timestamp, spec: &str, usage: &str, origin: Origin) -> Self {
-        let state = if origin == Origin::External { KeyState::PendingImport } else { KeyState::Enabled };
+    pub(crate) fn new(
+        at: KeyRef,
+        created: Timestamp,
+        spec: &str,
+        usage: &str,
+        origin: Origin,
+    ) -> Self {
+        let state = if origin == Origin::External {
+            KeyState::PendingImport
+        } else {
+            KeyState::Enabled
+        };
         Self {
             at,
             created,
@@ -255,7 +114,9 @@ impl Key {
 
     /// The material that encrypts now.
     pub(crate) fn material(&self) -> &str {
-        self.rotated.last().map_or(&self.first_material, |last| &last.material)
+        self.rotated
+            .last()
+            .map_or(&self.first_material, |last| &last.material)
     }
 
     /// Whether material is there at all: an imported key starts without it.
@@ -292,8 +153,16 @@ impl Key {
         }
         self.settles = None;
         let waits = matches!(&self.multi_region, Some(MultiRegion::Primary { replicas }) if !replicas.is_empty());
-        self.state = if waits { KeyState::PendingReplicaDeletion } else { KeyState::PendingDeletion };
-        let date = if waits { None } else { now.checked_add(days(window_days)).ok() };
+        self.state = if waits {
+            KeyState::PendingReplicaDeletion
+        } else {
+            KeyState::PendingDeletion
+        };
+        let date = if waits {
+            None
+        } else {
+            now.checked_add(days(window_days)).ok()
+        };
         self.deletion = Some(Deletion { window_days, date });
     }
 
@@ -321,7 +190,10 @@ impl Key {
                 self.rotate_if_overdue(now);
             }
             KeyState::Unavailable | KeyState::Creating | KeyState::Updating => {
-                let passing = matches!(self.state, KeyState::Unavailable | KeyState::Creating | KeyState::Updating);
+                let passing = matches!(
+                    self.state,
+                    KeyState::Unavailable | KeyState::Creating | KeyState::Updating
+                );
                 if !passing && !self.state.is_pending_deletion() {
                     self.state_behind = self.state;
                 }
@@ -332,12 +204,18 @@ impl Key {
             KeyState::PendingDeletion => {
                 self.schedule_deletion(30, now);
                 self.state = KeyState::PendingDeletion;
-                self.deletion = Some(Deletion { window_days: 30, date: now.checked_add(days(30)).ok() });
+                self.deletion = Some(Deletion {
+                    window_days: 30,
+                    date: now.checked_add(days(30)).ok(),
+                });
             }
             KeyState::PendingReplicaDeletion => {
                 self.schedule_deletion(30, now);
                 self.state = KeyState::PendingReplicaDeletion;
-                self.deletion = Some(Deletion { window_days: 30, date: None });
+                self.deletion = Some(Deletion {
+                    window_days: 30,
+                    date: None,
+                });
             }
         }
     }
@@ -356,26 +234,44 @@ impl Key {
 
     /// Replaces the material.
     pub(crate) fn rotate(&mut self, date: Timestamp, kind: RotationKind) {
-        self.rotated.push(Rotated { date, kind, material: new_material() });
+        self.rotated.push(Rotated {
+            date,
+            kind,
+            material: new_material(),
+        });
         if kind == RotationKind::Automatic
             && let Some(rotation) = &mut self.rotation
         {
-            rotation.next = date.checked_add(days(rotation.period_days)).unwrap_or(Timestamp::MAX);
+            rotation.next = date
+                .checked_add(days(rotation.period_days))
+                .unwrap_or(Timestamp::MAX);
         }
     }
 
     /// What the key does next by itself, and when. Only an enabled key rotates. `late` is how much later than its date a key dies.
     pub(crate) fn next_due(&self, late: SignedDuration) -> Option<(Timestamp, Due)> {
         let settle = self.settles.map(|at| (at, Due::Settle));
-        let finish = self.rotating.as_ref().map(|rotating| (rotating.ends, Due::FinishRotation));
-        let rotate = self.rotation.as_ref().filter(|_| self.state == KeyState::Enabled).map(|rotation| (rotation.next, Due::Rotate));
+        let finish = self
+            .rotating
+            .as_ref()
+            .map(|rotating| (rotating.ends, Due::FinishRotation));
+        let rotate = self
+            .rotation
+            .as_ref()
+            .filter(|_| self.state == KeyState::Enabled)
+            .map(|rotation| (rotation.next, Due::Rotate));
         let date = self.deletion.as_ref().and_then(|deletion| deletion.date);
         let die = date.map(|date| (date.checked_add(late).unwrap_or(Timestamp::MAX), Due::Die));
         [settle, finish, rotate, die].into_iter().flatten().min()
     }
 
     fn rotate_if_overdue(&mut self, now: Timestamp) {
-        if self.state == KeyState::Enabled && self.rotation.as_ref().is_some_and(|rotation| rotation.next <= now) {
+        if self.state == KeyState::Enabled
+            && self
+                .rotation
+                .as_ref()
+                .is_some_and(|rotation| rotation.next <= now)
+        {
             self.rotate(now, RotationKind::Automatic);
         }
     }
@@ -383,5 +279,9 @@ impl Key {
 
 /// A fresh id of key material: 64 hex digits.
 fn new_material() -> String {
-    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+    format!(
+        "{}{}",
+        uuid::Uuid::new_v4().simple(),
+        uuid::Uuid::new_v4().simple()
+    )
 }
