@@ -72,9 +72,10 @@ pub struct KeyProviderSpec {
     #[serde(default = "default_resync")]
     #[schemars(range(min = 30, max = 86400))]
     pub resync_seconds: i32,
-    /// How much of the provider's documented request quotas Keyward may use, in percent. Cancelling a deletion, and enabling a key after it, may use all.
+    /// How much of the provider's documented default request quotas Keyward may use, in percent, 1 to 10000; above 100 where the provider raised them.
+    /// Cancelling a deletion, and enabling a key after it, may use all.
     #[serde(default = "default_quota_share")]
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = 10000))]
     pub quota_share_percent: i32,
 }
 

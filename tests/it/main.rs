@@ -5,6 +5,7 @@
 
 mod admission;
 mod contract;
+mod crash;
 mod lease;
 mod manifests;
 mod program;

@@ -51,7 +51,7 @@ pub struct AwsSettings {
     pub external_id: Option<String>,
     /// The credentials, or those with which the role is assumed.
     pub credentials: AwsCredentials,
-    /// How much of AWS's request quotas may be used, 1 to 100 percent.
+    /// How much of AWS's default request quotas may be used, 1 to 10,000 percent.
     pub quota_share_percent: i32,
     /// Where calls are counted.
     pub metrics: Metrics,
