@@ -7,6 +7,9 @@
 //! Where `LocalStack` departs from the documents, the row says what it does instead, in the words with which the case notices it.
 //! A declared departure has to be seen, exactly so, at every run; the rows can therefore not grow stale.
 //!
+//! A row `moves the clock` when its case lets days pass.
+//! `LocalStack` has one clock for all accounts, so such cases have a server of their own, one after the other.
+//!
 //! A case never asserts the text of a message, which AWS does not document, and never what the documents leave open.
 
 mod case;
