@@ -9,16 +9,17 @@ use axum::Router;
 use axum::extract::{Path, RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::aws;
+use crate::clock::days;
 use crate::fault::Fault;
 use crate::identity::{Credential, Role};
 use crate::state::{Inner, Shared};
-use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin};
+use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
 
 /// A key to be made from outside of the wire protocols.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -84,6 +85,7 @@ fn symmetric() -> String {
 /// The admin routes.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     Router::new()
+        .route("/_double/{*unknown}", any(unknown))
         .route("/_double/health", get(async || Json(json!({ "ok": true }))))
         .route("/_double/clock", get(show_clock).post(advance))
         .route("/_double/ledger", get(ledger))
@@ -127,6 +129,14 @@ pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> 
     key.multi_region = plant.multi_region.then(|| MultiRegion::Primary {
         replicas: std::collections::BTreeSet::new(),
     });
+    if key.manager == Manager::Aws {
+        // "The key rotation status for AWS managed KMS keys is always true", and the period is a year.
+        let next = now.checked_add(days(365))?;
+        key.rotation = Some(Rotation {
+            period_days: 365,
+            next,
+        });
+    }
     if let Some(state) = plant.state {
         key.force(state, now);
     }
@@ -287,6 +297,13 @@ async fn add_credential(
 async fn add_role(State(shared): State<Arc<Shared>>, Json(role): Json<Role>) -> StatusCode {
     shared.lock().identities.put_role(role);
     StatusCode::NO_CONTENT
+}
+
+async fn unknown(Path(path): Path<String>) -> Response {
+    let message = format!(
+        "there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, health\n"
+    );
+    (StatusCode::NOT_FOUND, message).into_response()
 }
 
 fn bad_request(error: &anyhow::Error) -> Response {

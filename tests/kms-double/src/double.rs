@@ -8,6 +8,7 @@ use anyhow::Context;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
 use crate::identity::{self, Credential, Role};
@@ -63,12 +64,13 @@ impl Default for Options {
     }
 }
 
-/// A running double. It stops when dropped: no new connection is taken and calls that hang are cut.
+/// A running double. It stops when dropped: no new connection is taken, idle ones are closed, and calls that hang are cut.
 #[derive(Debug)]
 pub struct Double {
     shared: Arc<Shared>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
+    server: Option<JoinHandle<()>>,
 }
 
 impl Double {
@@ -88,16 +90,31 @@ impl Double {
         let until = Arc::clone(&shared);
         let server = axum::serve(CuttableListener(listener), service)
             .with_graceful_shutdown(async move { until.stopped().await });
-        tokio::spawn(async move {
+        let server = tokio::spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the double stopped serving");
             }
         });
         Ok(Self {
+            server: Some(server),
             shared,
             address,
             stop,
         })
+    }
+
+    /// Stops the double and waits until its port is free and its calls are answered or cut. A client that keeps it waiting for
+    /// the rest of a request is left alone after 5 s.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
+        match tokio::time::timeout(Duration::from_secs(5), &mut server).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the double did not stop in order"),
+            Err(_) => server.abort(),
+        }
     }
 
     /// The URL that clients are pointed at, as `http://127.0.0.1:4599`.

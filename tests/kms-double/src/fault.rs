@@ -2,8 +2,6 @@
 //!
 //! Rules look at calls whose signature was verified. The first rule that strikes decides; a rule counts only calls that match it.
 
-use std::time::Duration;
-
 use serde::{Deserialize, Serialize};
 
 use crate::world::KeyRef;
@@ -139,14 +137,6 @@ impl FaultAction {
             Self::LoseReply => "loseReply",
             Self::Cut => "cut",
             Self::Hang => "hang",
-        }
-    }
-
-    /// The wait before the call takes effect.
-    pub(crate) fn delay(&self) -> Option<Duration> {
-        match self {
-            Self::Delay { millis } => Some(Duration::from_millis(*millis)),
-            _ => None,
         }
     }
 }

@@ -11,6 +11,9 @@ use crate::world::KeyState;
 /// The result code of a call that succeeded.
 pub const OK: &str = "OK";
 
+/// The result of a call that a fault kept from being carried out, and that was not answered. Its status is 0.
+pub const NOT_CARRIED_OUT: &str = "NotCarriedOut";
+
 /// One call, or one act of the KMS itself (`accessKey` is absent then; the operation is `DeleteKey`, `RotateKey` or `SettleKey`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -35,7 +38,7 @@ pub struct Entry {
     pub key: Option<String>,
     /// The members of the request, without plaintext and ciphertext.
     pub params: Value,
-    /// [`OK`] or the error code, whether or not the caller got to know it.
+    /// [`OK`], the error code, or [`NOT_CARRIED_OUT`]; whether or not the caller got to know it.
     pub result: String,
     /// The error's message.
     pub message: Option<String>,

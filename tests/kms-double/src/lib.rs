@@ -36,7 +36,7 @@ pub use identity::{
     ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY,
     SECRET_KEY,
 };
-pub use ledger::{Entry, OK};
+pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
 pub use world::{
     KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind,
     RotationView,

@@ -89,7 +89,7 @@ async fn main() -> anyhow::Result<()> {
         _ = interrupt.recv() => tracing::info!("ending on SIGINT"),
         () = stdin_closed(), if cli.exit_on_stdin_eof => tracing::info!("ending because stdin was closed"),
     }
-    drop(double);
+    double.stop().await;
     Ok(())
 }
 

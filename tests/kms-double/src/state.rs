@@ -3,6 +3,7 @@
 //! One lock, so that an effect and its ledger entry are one step. It must never be held across an await.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
@@ -69,6 +70,14 @@ impl Shared {
     /// The state. A panic under the lock has failed its test already; the ledger is still worth reading.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits that long; false if the double stops first.
+    pub(crate) async fn wait(&self, millis: u64) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(millis)) => true,
+            () = self.stopped() => false,
+        }
     }
 
     /// Waits until the double stops.

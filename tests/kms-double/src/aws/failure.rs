@@ -111,7 +111,7 @@ impl Failure {
                 format!("{arn} {}.", describe(state)),
             )),
             Verdict::Unsupported => Some(Self::unsupported(format!(
-                "{arn} does not support this operation: its material is not made by KMS."
+                "{arn} origin is not valid for this operation."
             ))),
         }
     }

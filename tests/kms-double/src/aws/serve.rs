@@ -1,7 +1,6 @@
 //! One request from its bytes to its reply.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::extract::{ConnectInfo, State};
@@ -16,7 +15,7 @@ use super::request::{self, Request, Service};
 use super::sigv4::Signed;
 use super::{kms, sts};
 use crate::fault::{FaultAction, FaultedCall};
-use crate::ledger::Entry;
+use crate::ledger::{Entry, NOT_CARRIED_OUT};
 use crate::state::{Inner, Shared};
 use crate::wire::Cut;
 use crate::world::{KeyRef, KeyState};
@@ -63,15 +62,20 @@ pub(crate) async fn serve(
         }
     };
 
-    let fault = strike(&mut shared.lock(), &request, &caller);
-    if let Some(delay) = fault.as_ref().and_then(FaultAction::delay) {
-        tokio::time::sleep(delay).await;
+    let mut fault = strike(&mut shared.lock(), &request, &caller);
+    if let Some(FaultAction::Delay { millis }) = fault
+        && !shared.wait(millis).await
+    {
+        // The double stopped meanwhile: what was delayed is not carried out any more.
+        fault = Some(FaultAction::Cut);
     }
     let reply = perform(&shared, &request, &caller, fault.as_ref(), &request_id);
     match fault {
         None | Some(FaultAction::Error { .. } | FaultAction::Delay { .. }) => {}
         Some(FaultAction::LateReply { millis }) => {
-            tokio::time::sleep(Duration::from_millis(millis)).await;
+            if !shared.wait(millis).await {
+                cut.pull();
+            }
         }
         Some(FaultAction::LoseReply | FaultAction::Cut) => cut.pull(),
         Some(FaultAction::Hang) => {
@@ -130,7 +134,7 @@ fn perform(
         }
         Some(FaultAction::Cut | FaultAction::Hang) => {
             let failure = Failure {
-                code: "NotCarriedOut".to_owned(),
+                code: NOT_CARRIED_OUT.to_owned(),
                 status: 0,
                 message: String::new(),
             };

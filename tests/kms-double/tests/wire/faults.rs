@@ -102,8 +102,15 @@ async fn faults_strike_on_the_wire() {
     .await;
     assert_eq!(admin(&double, "DELETE", "faults", Value::Null).await.0, 204);
     client.ok("ListKeys", json!({})).await;
-    drop(double);
+    let address = double.address();
+    double.stop().await;
     assert_eq!(hanging.await.unwrap(), None);
+    // The port is free again.
+    let options = Options {
+        port: address.port(),
+        ..Options::default()
+    };
+    assert_eq!(Double::start(options).await.unwrap().address(), address);
 }
 
 #[tokio::test]

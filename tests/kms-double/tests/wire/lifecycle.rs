@@ -288,6 +288,10 @@ async fn a_key_that_aws_manages_can_only_be_looked_at() {
     };
     let key = double.plant(&plant).unwrap().id;
     assert_eq!(client.describe("alias/aws/s3").await["KeyManager"], "AWS");
+    let status = client
+        .ok("GetKeyRotationStatus", json!({ "KeyId": key }))
+        .await;
+    assert_eq!(status["KeyRotationEnabled"], true);
     for operation in ["ScheduleKeyDeletion", "DisableKey", "EnableKeyRotation"] {
         assert_eq!(
             client.refused(operation, json!({ "KeyId": key })).await,

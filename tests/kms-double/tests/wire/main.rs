@@ -7,6 +7,7 @@
     reason = "a test that meets the unexpected has to fail"
 )]
 
+mod binary;
 mod client;
 mod faults;
 mod identity;

@@ -135,6 +135,11 @@ async fn what_a_request_says_is_checked_as_documented() {
             json!({ "AliasName": "alias/none" }),
             "NotFoundException",
         ),
+        (
+            "DeleteAlias",
+            json!({ "AliasName": "alias/aws/s3" }),
+            "ValidationException",
+        ),
         ("DescribeKey", json!({}), "ValidationException"),
         ("DescribeKey", json!({ "KeyId": "" }), "ValidationException"),
         (

@@ -6,6 +6,7 @@ use super::describe::seconds;
 use super::page::{Paging, page};
 use crate::aws::call::{Answer, Call, nothing};
 use crate::aws::failure::Failure;
+use crate::aws::operation::Operation;
 use crate::aws::spec;
 use crate::aws::target::Aliases;
 use crate::world::{Alias, Key, KeyRef};
@@ -115,8 +116,8 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     page(call.members, call.operation, paging, aliases, name, show)
 }
 
-/// The rules for names: `alias/` and at least one of the characters of the model, no colon, not `alias/aws/`. AWS models
-/// `InvalidAliasNameException` for `CreateAlias` only.
+/// The rules for names: `alias/` and at least one of the characters of the model, no colon, not `alias/aws/`. Only `CreateAlias` has
+/// `InvalidAliasNameException` among its errors; the others answer `ValidationException`.
 fn read_name(call: &Call<'_>) -> Result<String, Failure> {
     let name = call.members.required("AliasName", 1, 256)?;
     if !name
@@ -126,12 +127,11 @@ fn read_name(call: &Call<'_>) -> Result<String, Failure> {
         let constraint = "Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$";
         return Err(Failure::constraint(name, "AliasName", constraint));
     }
-    let invalid = |why: &str| {
-        Err(Failure::new(
-            "InvalidAliasNameException",
-            format!("{name} {why}"),
-        ))
+    let code = match call.operation {
+        Operation::CreateAlias => "InvalidAliasNameException",
+        _ => "ValidationException",
     };
+    let invalid = |why: &str| Err(Failure::new(code, format!("{name} {why}")));
     match name.strip_prefix("alias/") {
         None => invalid("does not begin with alias/"),
         Some("") => invalid("has nothing after alias/"),
