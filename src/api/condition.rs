@@ -3,10 +3,31 @@
 //! Conditions are written for people and tools. They are never read to decide what to do: observation decides.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use serde_json::{Value, json};
 
-/// The types of condition on a `ManagedKey`, and `Ready` on a `KeyProvider`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ConditionType {
+/// A closed list of words with their meanings: an enum whose doc comments are its reference page.
+macro_rules! words {
+    ($(#[doc = $about:literal])+ $list:ident, $field:literal; $($(#[doc = $doc:literal])+ $name:ident,)+) => {
+        $(#[doc = $about])+
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum $list { $($(#[doc = $doc])+ $name,)+ }
+
+        impl $list {
+            /// Every word with its meaning, in the order of the reference page.
+            pub const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, concat!($($doc),+)),)+];
+
+            #[doc = concat!("The text in `status.conditions[].", $field, "`.")]
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)+ }
+            }
+        }
+    };
+}
+
+words! {
+    /// The types of condition on a `ManagedKey`, and `Ready` on a `KeyProvider`.
+    ConditionType, "type";
     /// Always present. True: the key's lifecycle is as declared. A declared schedule that stands is Ready too, and so is a declared
     /// `enabled: false`: otherwise every health check would hang for weeks.
     Ready,
@@ -24,42 +45,9 @@ pub enum ConditionType {
     DeletionHeld,
 }
 
-impl ConditionType {
-    /// The name in `status.conditions[].type`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Ready => "Ready",
-            Self::Synced => "Synced",
-            Self::Reconciling => "Reconciling",
-            Self::Stalled => "Stalled",
-            Self::PendingDeletion => "PendingDeletion",
-            Self::Drifted => "Drifted",
-            Self::DeletionHeld => "DeletionHeld",
-        }
-    }
-}
-
-macro_rules! reasons {
-    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// Why a condition has its status. A closed list: a reason is part of the API and is never reused for something else.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Reason { $($(#[doc = $doc])+ $name,)+ }
-
-        impl Reason {
-            /// Every reason with its meaning, in the order of the reference page.
-            pub const ALL: &'static [(Self, &'static str)] = &[$((Self::$name, concat!($($doc),+)),)+];
-
-            /// The text in `status.conditions[].reason`.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$name => stringify!($name),)+ }
-            }
-        }
-    };
-}
-
-reasons! {
+words! {
+    /// Why a condition has its status. A closed list: a reason is part of the API and is never reused for something else.
+    Reason, "reason";
     /// The key is enabled and as declared.
     Available,
     /// The key is disabled, as declared.
@@ -198,6 +186,22 @@ pub fn seconds(at: jiff::Timestamp) -> Time {
     Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
+/// The schema of a condition: Kubernetes' own, whose bounds its Rust type does not carry, and the texts that `kubectl explain` prints.
+pub(super) fn schema() -> Value {
+    json!({
+        "type": "object",
+        "required": ["type", "status", "reason", "message", "lastTransitionTime"],
+        "properties": {
+            "type": { "type": "string", "description": "What is said.", "minLength": 1, "maxLength": 316 },
+            "status": { "type": "string", "description": "Whether it is so.", "enum": ["True", "False", "Unknown"] },
+            "reason": { "type": "string", "description": "Why, as a word for tools.", "minLength": 1, "maxLength": 1024 },
+            "message": { "type": "string", "description": "Why, as a sentence for people, with the way out.", "maxLength": 32768 },
+            "observedGeneration": { "type": "integer", "format": "int64", "description": "The generation of the spec that this speaks of." },
+            "lastTransitionTime": { "type": "string", "format": "date-time", "description": "When `status` last flipped." },
+        },
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -219,10 +223,11 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_is_a_camel_case_word_with_a_meaning() {
-        for (reason, meaning) in Reason::ALL {
-            assert!(reason.as_str().starts_with(|c: char| c.is_ascii_uppercase()), "{reason:?}");
-            assert!(meaning.trim().ends_with('.'), "{reason:?}: {meaning}");
+    fn every_word_is_camel_case_and_has_a_meaning() {
+        let types = ConditionType::ALL.iter().map(|(word, meaning)| (word.as_str(), meaning));
+        for (word, meaning) in types.chain(Reason::ALL.iter().map(|(word, meaning)| (word.as_str(), meaning))) {
+            assert!(word.starts_with(|c: char| c.is_ascii_uppercase()), "{word}");
+            assert!(meaning.trim().ends_with('.'), "{word}: {meaning}");
         }
     }
 }

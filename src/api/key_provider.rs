@@ -8,6 +8,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::condition;
+
 /// How a KMS is reached, and who may use it for what.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -29,11 +31,14 @@ use serde_json::{Value, json};
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(self.type == 'AWS') == has(self.aws) && (self.type == 'CipherTrust') == has(self.cipherTrust) && (self.type == 'Huawei') == has(self.huawei)")
-        .message("exactly the member named by type must be set: aws, cipherTrust or huawei"),
+    // Both rules leave a provider editable that was stored without them: `maxPerHour: 0` must be possible at any time.
+    validation = Rule::new("(self.type == 'AWS') == has(self.aws) && (self.type == 'CipherTrust') == has(self.cipherTrust) && (self.type == 'Huawei') == has(self.huawei) || (oldSelf.hasValue() && has(self.aws) == has(oldSelf.value().aws) && has(self.cipherTrust) == has(oldSelf.value().cipherTrust) && has(self.huawei) == has(oldSelf.value().huawei))")
+        .message("exactly the member named by type must be set: aws, cipherTrust or huawei")
+        .optional_old_self(true),
     validation = Rule::new("self.type == oldSelf.type").message("type is immutable; make another KeyProvider"),
-    validation = Rule::new("self.type == 'Huawei' || !has(self.deletionGuard) || self.deletionGuard.minimumScheduleDays <= 30")
+    validation = Rule::new("self.type == 'Huawei' || !has(self.deletionGuard) || self.deletionGuard.minimumScheduleDays <= 30 || (oldSelf.hasValue() && has(oldSelf.value().deletionGuard) && oldSelf.value().deletionGuard.minimumScheduleDays > 30)")
         .message("deletionGuard.minimumScheduleDays can be at most 30, the longest window that AWS and CipherTrust accept")
+        .optional_old_self(true)
 )]
 pub struct KeyProviderSpec {
     /// Which KMS it is; the member of that name is set. Immutable.
@@ -227,7 +232,36 @@ pub struct Namespaces {
     pub names: Option<Vec<String>>,
     /// Labels of the namespaces, with `from: Selector`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("properties" = selector_properties()))]
     pub selector: Option<LabelSelector>,
+}
+
+/// Kubernetes' own schema of a selector has no bounds, and everything in a CRD needs them.
+fn selector_properties() -> Value {
+    let key = || json!({ "type": "string", "description": "Key of the label.", "minLength": 1, "maxLength": 317 });
+    let value = || json!({ "type": "string", "maxLength": 63 });
+    json!({
+        "matchLabels": {
+            "type": "object",
+            "description": "Labels that all have to be there, with these values.",
+            "maxProperties": 64,
+            "additionalProperties": value(),
+        },
+        "matchExpressions": {
+            "type": "array",
+            "description": "Expressions that all have to hold.",
+            "maxItems": 64,
+            "items": {
+                "type": "object",
+                "required": ["key", "operator"],
+                "properties": {
+                    "key": key(),
+                    "operator": { "type": "string", "description": "How the label relates to the values.", "enum": ["In", "NotIn", "Exists", "DoesNotExist"] },
+                    "values": { "type": "array", "description": "With In and NotIn.", "maxItems": 64, "items": value() },
+                },
+            },
+        },
+    })
 }
 
 fn namespace_name() -> Value {
@@ -254,16 +288,16 @@ pub struct Adoption {
     pub from: AdoptionFrom,
     /// With `from: Rules`: any rule that names both the namespace and the key admits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 64))]
+    #[schemars(extend("maxItems" = 64, "default" = json!([])))]
     pub rules: Vec<AdoptionRule>,
     /// Clusters whose marks do not bar an adoption, by cluster id.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 32, "items" = cluster_id()))]
+    #[schemars(extend("maxItems" = 32, "items" = cluster_id(), "default" = json!([])))]
     pub from_clusters: Vec<String>,
 }
 
 fn cluster_id() -> Value {
-    json!({ "type": "string", "minLength": 1, "maxLength": 36 })
+    json!({ "type": "string", "minLength": 1, "maxLength": 36, "pattern": "^[a-z0-9-]+$" })
 }
 
 /// Where the permission to adopt comes from.
@@ -381,7 +415,7 @@ pub struct KeyProviderStatus {
     pub deletions: Option<DeletionBook>,
     /// `Ready`: the credentials were accepted and the account is the expected one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 16))]
+    #[schemars(extend("maxItems" = 16, "items" = condition::schema()))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }

@@ -10,6 +10,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+use super::condition;
+
 /// What is declared about one key.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -51,7 +53,10 @@ use serde_json::{Value, json};
     validation = Rule::new("!has(oldSelf.keyId) || has(self.keyId)").message("keyId cannot be removed; make a new object for another key"),
     validation = Rule::new("has(self.key) == has(oldSelf.key)").message("key cannot be added or removed; make a new object for a key of another kind"),
     validation = Rule::new("self.providerRef.name == oldSelf.providerRef.name").message("providerRef is immutable; make a new object for a key elsewhere"),
-    validation = Rule::new("!has(self.rotationPeriodDays) || (has(self.autoRotation) && self.autoRotation)").message("rotationPeriodDays needs autoRotation: true")
+    // An object that was stored without this rule stays editable: a deletion must be cancellable whatever else is wrong.
+    validation = Rule::new("!has(self.rotationPeriodDays) || (has(self.autoRotation) && self.autoRotation) || (oldSelf.hasValue() && has(oldSelf.value().rotationPeriodDays) && !(has(oldSelf.value().autoRotation) && oldSelf.value().autoRotation))")
+        .message("rotationPeriodDays needs autoRotation: true")
+        .optional_old_self(true)
 )]
 pub struct ManagedKeySpec {
     /// The `KeyProvider` through which the key is reached. Default: the one named `default`. Immutable.
@@ -299,9 +304,9 @@ pub struct ManagedKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub last_handled_reconcile_at: Option<String>,
-    /// The state in the form that tools read. See the reference page for types and reasons.
+    /// The state in the form that tools read. Types and reasons are a closed list, documented in `docs/reference/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 16))]
+    #[schemars(extend("maxItems" = 16, "items" = condition::schema()))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }

@@ -1,4 +1,12 @@
 //! The one integration-test binary.
 
+// A test says what it expects by panicking.
+#![allow(clippy::unwrap_used, clippy::indexing_slicing)]
+
+mod admission;
 mod contract;
+mod lease;
+mod manifests;
+mod program;
+mod reconcile;
 mod support;

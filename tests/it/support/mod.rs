@@ -1,4 +1,25 @@
-//! The servers that tests talk to.
+//! What several test modules stand on. Nothing here asserts what Keyward does: that is for the tests to say, where a reader sees it.
 
-pub(crate) mod double;
-pub(crate) mod localstack;
+pub mod control_plane;
+pub mod double;
+pub mod localstack;
+pub mod operator;
+pub mod program;
+pub mod proxy;
+pub mod scene;
+
+use std::time::{Duration, Instant};
+
+/// Asks `probe` until it has an answer, and panics with `what` and its last complaint if `within` passes first.
+///
+/// This is how a test waits: on a condition, with a bound that a busy machine does not reach.
+pub async fn eventually<T, E: std::fmt::Display>(what: &str, within: Duration, mut probe: impl AsyncFnMut() -> Result<T, E>) -> T {
+    let started = Instant::now();
+    loop {
+        match probe().await {
+            Ok(answer) => return answer,
+            Err(complaint) if started.elapsed() > within => panic!("{what}: not within {within:?}; last: {complaint}"),
+            Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
+        }
+    }
+}

@@ -21,17 +21,9 @@ impl Clock {
 
     /// Moves the clock ahead; refuses to move it back or past the end of time.
     pub(crate) fn advance(&mut self, by: SignedDuration) -> anyhow::Result<()> {
-        anyhow::ensure!(
-            !by.is_negative(),
-            "the clock cannot go back by {by:#}; start a new double"
-        );
-        let ahead = self
-            .ahead
-            .checked_add(by)
-            .filter(|ahead| Timestamp::now().checked_add(*ahead).is_ok());
-        self.ahead = ahead.ok_or_else(|| {
-            anyhow::anyhow!("the clock cannot go {by:#} ahead: that is past the year 9999")
-        })?;
+        anyhow::ensure!(!by.is_negative(), "the clock cannot go back by {by:#}; start a new double");
+        let ahead = self.ahead.checked_add(by).filter(|ahead| Timestamp::now().checked_add(*ahead).is_ok());
+        self.ahead = ahead.ok_or_else(|| anyhow::anyhow!("the clock cannot go {by:#} ahead: that is past the year 9999"))?;
         Ok(())
     }
 }

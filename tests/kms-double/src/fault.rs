@@ -31,12 +31,7 @@ pub struct Fault {
 
 /// What a fault does to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(
-    tag = "type",
-    rename_all = "camelCase",
-    rename_all_fields = "camelCase",
-    deny_unknown_fields
-)]
+#[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum FaultAction {
     /// The call is answered with an error and has no effect.
     Error {
@@ -71,14 +66,7 @@ impl Fault {
     #[must_use]
     pub fn on(operation: &str, action: FaultAction) -> Self {
         let operation = (operation != "*").then(|| operation.to_owned());
-        Self {
-            operation,
-            key: None,
-            caller: None,
-            skip: 0,
-            times: None,
-            action,
-        }
+        Self { operation, key: None, caller: None, skip: 0, times: None, action }
     }
 
     /// Strikes the `n`th matching call only, counted from 1.
@@ -111,18 +99,9 @@ impl Fault {
     }
 
     fn matches(&self, call: &FaultedCall<'_>) -> bool {
-        let operation = self
-            .operation
-            .as_deref()
-            .is_none_or(|operation| operation == call.operation);
-        let key = self
-            .key
-            .as_deref()
-            .is_none_or(|key| call.key.is_some_and(|at| at.id == key || at.arn() == key));
-        let caller = self
-            .caller
-            .as_deref()
-            .is_none_or(|caller| caller == call.access_key || caller == call.account);
+        let operation = self.operation.as_deref().is_none_or(|operation| operation == call.operation);
+        let key = self.key.as_deref().is_none_or(|key| call.key.is_some_and(|at| at.id == key || at.arn() == key));
+        let caller = self.caller.as_deref().is_none_or(|caller| caller == call.access_key || caller == call.account);
         operation && key && caller
     }
 }
@@ -171,11 +150,7 @@ impl Faults {
 
     /// Counts the call at each rule that it matches, up to the first that strikes, and says what that one does.
     pub(crate) fn strike(&mut self, call: &FaultedCall<'_>) -> Option<FaultAction> {
-        for (fault, seen) in self
-            .rules
-            .iter_mut()
-            .filter(|(fault, _)| fault.matches(call))
-        {
+        for (fault, seen) in self.rules.iter_mut().filter(|(fault, _)| fault.matches(call)) {
             *seen += 1;
             let past_skip = *seen > fault.skip;
             if past_skip && fault.times.is_none_or(|times| *seen - fault.skip <= times) {
@@ -191,12 +166,7 @@ mod tests {
     use super::*;
 
     fn call(operation: &str) -> FaultedCall<'_> {
-        FaultedCall {
-            operation,
-            key: None,
-            access_key: "AK",
-            account: "111122223333",
-        }
+        FaultedCall { operation, key: None, access_key: "AK", account: "111122223333" }
     }
 
     #[test]
@@ -221,36 +191,19 @@ mod tests {
 
     #[test]
     fn a_rule_for_one_key_leaves_others_alone() {
-        let at = KeyRef {
-            account: "111122223333".into(),
-            region: "eu-west-1".into(),
-            id: "k".into(),
-        };
+        let at = KeyRef { account: "111122223333".into(), region: "eu-west-1".into(), id: "k".into() };
         let mut faults = Faults::default();
         faults.add(Fault::on("*", FaultAction::Cut).for_key(&at.arn()));
         assert_eq!(faults.strike(&call("EnableKey")), None);
-        assert_eq!(
-            faults.strike(&FaultedCall {
-                key: Some(&at),
-                ..call("EnableKey")
-            }),
-            Some(FaultAction::Cut)
-        );
+        assert_eq!(faults.strike(&FaultedCall { key: Some(&at), ..call("EnableKey") }), Some(FaultAction::Cut));
     }
 
     #[test]
     fn rules_are_read_from_json() {
         let text = r#"{"operation":"CreateKey","times":1,"action":{"type":"error","code":"KMSInternalException","status":500}}"#;
         let fault: Fault = serde_json::from_str(text).unwrap();
-        let action = FaultAction::Error {
-            code: "KMSInternalException".into(),
-            status: 500,
-            message: String::new(),
-        };
+        let action = FaultAction::Error { code: "KMSInternalException".into(), status: 500, message: String::new() };
         assert_eq!(fault, Fault::on("CreateKey", action).times(1));
-        assert!(
-            serde_json::from_str::<Fault>(r#"{"operatoin":"CreateKey","action":{"type":"cut"}}"#)
-                .is_err()
-        );
+        assert!(serde_json::from_str::<Fault>(r#"{"operatoin":"CreateKey","action":{"type":"cut"}}"#).is_err());
     }
 }

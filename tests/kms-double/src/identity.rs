@@ -62,18 +62,13 @@ impl Credential {
 
     /// The principal that calls with it.
     pub(crate) fn principal(&self) -> String {
-        self.arn
-            .clone()
-            .unwrap_or_else(|| format!("arn:aws:iam::{}:user/keyward", self.account))
+        self.arn.clone().unwrap_or_else(|| format!("arn:aws:iam::{}:user/keyward", self.account))
     }
 
     /// The id of the principal, as `GetCallerIdentity` tells it: of a role session `ROLE:SESSION`.
     pub(crate) fn user_id(&self) -> String {
         let arn = self.principal();
-        match arn
-            .split_once(":assumed-role/")
-            .and_then(|(_, rest)| rest.split_once('/'))
-        {
+        match arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split_once('/')) {
             Some((_, session)) => format!("AROA0000000000EXAMPLE:{session}"),
             None => "AIDA0000000000EXAMPLE".to_owned(),
         }
@@ -81,9 +76,7 @@ impl Credential {
 
     /// Whether `action` is allowed.
     pub(crate) fn may(&self, action: &str) -> bool {
-        self.allow
-            .as_ref()
-            .is_none_or(|allowed| allowed.iter().any(|allowed| allowed == action))
+        self.allow.as_ref().is_none_or(|allowed| allowed.iter().any(|allowed| allowed == action))
     }
 }
 
@@ -105,11 +98,7 @@ impl Role {
     /// A role without a demand.
     #[must_use]
     pub fn new(arn: &str) -> Self {
-        Self {
-            arn: arn.to_owned(),
-            external_id: None,
-            allow: None,
-        }
+        Self { arn: arn.to_owned(), external_id: None, allow: None }
     }
 
     /// Demands this external id.
@@ -129,8 +118,7 @@ pub(crate) struct Identities {
 
 impl Identities {
     pub(crate) fn put_credential(&mut self, credential: Credential) {
-        self.credentials
-            .insert(credential.access_key.clone(), credential);
+        self.credentials.insert(credential.access_key.clone(), credential);
     }
 
     pub(crate) fn remove_credential(&mut self, access_key: &str) -> bool {

@@ -91,9 +91,7 @@ impl Ledger {
 
     /// The entries with a number above `seq`.
     pub(crate) fn after(&self, seq: u64) -> &[Entry] {
-        let from = usize::try_from(seq)
-            .unwrap_or(usize::MAX)
-            .min(self.entries.len());
+        let from = usize::try_from(seq).unwrap_or(usize::MAX).min(self.entries.len());
         self.entries.get(from..).unwrap_or_default()
     }
 }

@@ -29,30 +29,15 @@ struct Cli {
     quotas: bool,
 
     /// Milliseconds of real time for which reads show the state before a change
-    #[arg(
-        long,
-        env = "KMS_DOUBLE_READ_LAG",
-        value_name = "MS",
-        default_value_t = 0
-    )]
+    #[arg(long, env = "KMS_DOUBLE_READ_LAG", value_name = "MS", default_value_t = 0)]
     read_lag: u64,
 
     /// Seconds on the double's clock that Creating, Updating and an on-demand rotation last
-    #[arg(
-        long,
-        env = "KMS_DOUBLE_SETTLING",
-        value_name = "SECONDS",
-        default_value_t = 5
-    )]
+    #[arg(long, env = "KMS_DOUBLE_SETTLING", value_name = "SECONDS", default_value_t = 5)]
     settling: u32,
 
     /// Seconds on the double's clock by which a key dies later than its deletion date; AWS allows itself a day
-    #[arg(
-        long,
-        env = "KMS_DOUBLE_DELETION_DELAY",
-        value_name = "SECONDS",
-        default_value_t = 0
-    )]
+    #[arg(long, env = "KMS_DOUBLE_DELETION_DELAY", value_name = "SECONDS", default_value_t = 0)]
     deletion_delay: u32,
 
     /// End when stdin is closed, so that the double does not outlive the process that started it
@@ -67,10 +52,7 @@ struct Cli {
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
-    tracing_subscriber::fmt()
-        .with_writer(std::io::stderr)
-        .with_env_filter(EnvFilter::try_new(&cli.log)?)
-        .init();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(EnvFilter::try_new(&cli.log)?).init();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let double = Double::start(Options {

@@ -19,21 +19,10 @@ struct Bucket {
 
 impl Quotas {
     /// Takes `count` tokens at `per_second`; false if there are not that many.
-    pub(crate) fn take(
-        &mut self,
-        account: &str,
-        region: &str,
-        operation: &'static str,
-        per_second: u32,
-        count: u32,
-        now: Instant,
-    ) -> bool {
+    pub(crate) fn take(&mut self, account: &str, region: &str, operation: &'static str, per_second: u32, count: u32, now: Instant) -> bool {
         let rate = f64::from(per_second);
         let key = (account.to_owned(), region.to_owned(), operation);
-        let bucket = self.buckets.entry(key).or_insert(Bucket {
-            tokens: rate,
-            filled: now,
-        });
+        let bucket = self.buckets.entry(key).or_insert(Bucket { tokens: rate, filled: now });
         let passed = now.saturating_duration_since(bucket.filled).as_secs_f64();
         bucket.tokens = (bucket.tokens + passed * rate).min(rate);
         bucket.filled = now;
@@ -55,14 +44,9 @@ mod tests {
     fn gives_a_second_s_worth_and_refills() {
         let mut quotas = Quotas::default();
         let start = Instant::now();
-        let mut take = |account: &str, at: Duration| {
-            quotas.take(account, "eu-west-1", "CreateKey", 5, 1, start + at)
-        };
+        let mut take = |account: &str, at: Duration| quotas.take(account, "eu-west-1", "CreateKey", 5, 1, start + at);
         assert_eq!((0..7).filter(|_| take("1", Duration::ZERO)).count(), 5);
-        assert!(
-            take("2", Duration::ZERO),
-            "another account has its own bucket"
-        );
+        assert!(take("2", Duration::ZERO), "another account has its own bucket");
         assert!(take("1", Duration::from_millis(200)));
         assert!(!take("1", Duration::from_millis(200)));
     }

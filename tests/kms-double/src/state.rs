@@ -43,14 +43,8 @@ pub(crate) struct Inner {
 impl Shared {
     pub(crate) fn new(options: &Options, stopped: watch::Receiver<bool>) -> Self {
         let mut identities = Identities::default();
-        options
-            .credentials
-            .iter()
-            .for_each(|credential| identities.put_credential(credential.clone()));
-        options
-            .roles
-            .iter()
-            .for_each(|role| identities.put_role(role.clone()));
+        options.credentials.iter().for_each(|credential| identities.put_credential(credential.clone()));
+        options.roles.iter().for_each(|role| identities.put_role(role.clone()));
         let inner = Inner {
             clock: Clock::default(),
             world: World::new(options.read_lag, options.deletion_delay),
@@ -59,12 +53,7 @@ impl Shared {
             quotas: Quotas::default(),
             identities,
         };
-        Self {
-            inner: Mutex::new(inner),
-            throttles: options.quotas,
-            settling: options.settling,
-            stopped,
-        }
+        Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped }
     }
 
     /// The state. A panic under the lock has failed its test already; the ledger is still worth reading.

@@ -58,23 +58,13 @@ impl Call<'_> {
         let at = match self.target(text, aliases)? {
             Target::Key(at) => at,
             Target::Alias(name) => {
-                let Caller {
-                    account, region, ..
-                } = self.caller;
+                let Caller { account, region, .. } = self.caller;
                 let alias = self.world.seen_alias(account, region, &name, self.seen);
                 let alias = alias.ok_or_else(|| self.no_alias(&name))?;
-                KeyRef {
-                    account: account.clone(),
-                    region: region.clone(),
-                    id: alias.target.clone(),
-                }
+                KeyRef { account: account.clone(), region: region.clone(), id: alias.target.clone() }
             }
         };
-        let key = self
-            .world
-            .seen_key(&at, self.seen)
-            .cloned()
-            .ok_or_else(|| Failure::no_key(&at))?;
+        let key = self.world.seen_key(&at, self.seen).cloned().ok_or_else(|| Failure::no_key(&at))?;
         self.touched = Some(at);
         self.permit(&key)?;
         Ok(key)
@@ -86,11 +76,7 @@ impl Call<'_> {
         let Target::Key(at) = self.target(text, Aliases::Refused)? else {
             return Err(Failure::not_found(format!("Invalid keyId '{text}'")));
         };
-        let key = self
-            .world
-            .key(&at)
-            .cloned()
-            .ok_or_else(|| Failure::no_key(&at))?;
+        let key = self.world.key(&at).cloned().ok_or_else(|| Failure::no_key(&at))?;
         self.touched = Some(at);
         if key.manager == Manager::Aws {
             return Err(self.denied(&key.at.arn()));
@@ -118,47 +104,31 @@ impl Call<'_> {
 
     /// The ARN of an alias of the caller's account and Region.
     pub(crate) fn alias_arn(&self, name: &str) -> String {
-        format!(
-            "arn:aws:kms:{}:{}:{name}",
-            self.caller.region, self.caller.account
-        )
+        format!("arn:aws:kms:{}:{}:{name}", self.caller.region, self.caller.account)
     }
 
     /// No key policy lets the caller do this.
     pub(crate) fn denied(&self, resource: &str) -> Failure {
-        Failure::access_denied(
-            &self.caller.principal,
-            &self.operation.action(),
-            resource,
-            "resource",
-        )
+        Failure::access_denied(&self.caller.principal, &self.operation.action(), resource, "resource")
     }
 
     /// What a text names for this caller.
     pub(crate) fn target(&self, text: &str, aliases: Aliases) -> Result<Target, Failure> {
-        target::parse(text, &self.caller.account, &self.caller.region, aliases).map_err(|astray| {
-            match astray {
-                Astray::Failure(failure) => failure,
-                Astray::OtherAccount(arn) => self.denied(&arn),
-            }
+        target::parse(text, &self.caller.account, &self.caller.region, aliases).map_err(|astray| match astray {
+            Astray::Failure(failure) => failure,
+            Astray::OtherAccount(arn) => self.denied(&arn),
         })
     }
 }
 
 /// The key that a request concerns as far as can be told before it is carried out, for faults and the ledger.
 pub(crate) fn locate(world: &World, caller: &Caller, members: &Members) -> Option<KeyRef> {
-    let text = ["KeyId", "TargetKeyId", "AliasName"]
-        .into_iter()
-        .find_map(|name| members.string(name).ok().flatten())?;
+    let text = ["KeyId", "TargetKeyId", "AliasName"].into_iter().find_map(|name| members.string(name).ok().flatten())?;
     match target::parse(text, &caller.account, &caller.region, Aliases::Taken).ok()? {
         Target::Key(at) => Some(at),
         Target::Alias(name) => {
             let alias = world.alias(&caller.account, &caller.region, &name)?;
-            Some(KeyRef {
-                account: caller.account.clone(),
-                region: caller.region.clone(),
-                id: alias.target.clone(),
-            })
+            Some(KeyRef { account: caller.account.clone(), region: caller.region.clone(), id: alias.target.clone() })
         }
     }
 }

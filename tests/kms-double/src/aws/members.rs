@@ -19,12 +19,8 @@ impl Members {
         }
         match serde_json::from_slice(body) {
             Ok(Value::Object(members)) => Ok(Self(members)),
-            Ok(_) => Err(Failure::serialization(
-                "Start of structure or map found where not expected.",
-            )),
-            Err(error) => Err(Failure::serialization(format!(
-                "the body is not JSON: {error}"
-            ))),
+            Ok(_) => Err(Failure::serialization("Start of structure or map found where not expected.")),
+            Err(error) => Err(Failure::serialization(format!("the body is not JSON: {error}"))),
         }
     }
 
@@ -34,21 +30,13 @@ impl Members {
 
     /// A string, if there.
     pub(crate) fn string(&self, name: &str) -> Result<Option<&str>, Failure> {
-        self.get(name)
-            .map(|value| value.as_str().ok_or_else(|| wrong_type(value, "a String")))
-            .transpose()
+        self.get(name).map(|value| value.as_str().ok_or_else(|| wrong_type(value, "a String"))).transpose()
     }
 
     /// A string of `min` to `max` characters, if there.
-    pub(crate) fn sized(
-        &self,
-        name: &str,
-        min: usize,
-        max: usize,
-    ) -> Result<Option<&str>, Failure> {
+    pub(crate) fn sized(&self, name: &str, min: usize, max: usize) -> Result<Option<&str>, Failure> {
         let text = self.string(name)?;
-        text.map(|text| check_length(text, name, min, max).map(|()| text))
-            .transpose()
+        text.map(|text| check_length(text, name, min, max).map(|()| text)).transpose()
     }
 
     /// A string of `min` to `max` characters that must be there.
@@ -64,14 +52,7 @@ impl Members {
         if values.contains(&text) {
             return Ok(Some(text));
         }
-        Err(Failure::constraint(
-            text,
-            name,
-            &format!(
-                "Member must satisfy enum value set: [{}]",
-                values.join(", ")
-            ),
-        ))
+        Err(Failure::constraint(text, name, &format!("Member must satisfy enum value set: [{}]", values.join(", "))))
     }
 
     /// An integer from `min` to `max`, if there.
@@ -79,9 +60,7 @@ impl Members {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
-        let number = value
-            .as_i64()
-            .ok_or_else(|| wrong_type(value, "an Integer"))?;
+        let number = value.as_i64().ok_or_else(|| wrong_type(value, "an Integer"))?;
         if number < i64::from(min) {
             let constraint = format!("Member must have value greater than or equal to {min}");
             return Err(Failure::constraint(&number.to_string(), name, &constraint));
@@ -98,9 +77,7 @@ impl Members {
         let Some(value) = self.get(name) else {
             return Ok(false);
         };
-        value
-            .as_bool()
-            .ok_or_else(|| wrong_type(value, "a Boolean"))
+        value.as_bool().ok_or_else(|| wrong_type(value, "a Boolean"))
     }
 
     /// A list, if there.
@@ -108,10 +85,7 @@ impl Members {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
-        value
-            .as_array()
-            .map(|list| Some(list.as_slice()))
-            .ok_or_else(|| wrong_type(value, "a List"))
+        value.as_array().map(|list| Some(list.as_slice())).ok_or_else(|| wrong_type(value, "a List"))
     }
 
     /// A map from strings to strings; absent is empty.
@@ -119,40 +93,23 @@ impl Members {
         let Some(value) = self.get(name) else {
             return Ok(Vec::new());
         };
-        let map = value
-            .as_object()
-            .ok_or_else(|| wrong_type(value, "a Map"))?;
+        let map = value.as_object().ok_or_else(|| wrong_type(value, "a Map"))?;
         map.iter()
-            .map(|(key, value)| {
-                value
-                    .as_str()
-                    .map(|text| (key.as_str(), text))
-                    .ok_or_else(|| wrong_type(value, "a String"))
-            })
+            .map(|(key, value)| value.as_str().map(|text| (key.as_str(), text)).ok_or_else(|| wrong_type(value, "a String")))
             .collect()
     }
 
     /// The members for the ledger: all but the data that cryptographic operations carry.
     pub(crate) fn for_ledger(&self) -> Value {
-        let members = self
-            .0
-            .iter()
-            .filter(|(name, _)| !matches!(name.as_str(), "Plaintext" | "CiphertextBlob"));
-        Value::Object(
-            members
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect(),
-        )
+        let members = self.0.iter().filter(|(name, _)| !matches!(name.as_str(), "Plaintext" | "CiphertextBlob"));
+        Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }
 
 /// A required member is not there.
 pub(crate) fn missing(name: &str) -> Failure {
     let null = Failure::constraint("null", name, "Member must not be null");
-    Failure {
-        message: null.message.replace("Value 'null'", "Value null"),
-        ..null
-    }
+    Failure { message: null.message.replace("Value 'null'", "Value null"), ..null }
 }
 
 /// Length in characters, as the model counts it.
@@ -160,14 +117,10 @@ pub(crate) fn check_length(text: &str, name: &str, min: usize, max: usize) -> Re
     let length = text.chars().count();
     let refuse = |constraint: String| Err(Failure::constraint(text, name, &constraint));
     if length < min {
-        return refuse(format!(
-            "Member must have length greater than or equal to {min}"
-        ));
+        return refuse(format!("Member must have length greater than or equal to {min}"));
     }
     if length > max {
-        return refuse(format!(
-            "Member must have length less than or equal to {max}"
-        ));
+        return refuse(format!("Member must have length less than or equal to {max}"));
     }
     Ok(())
 }
@@ -215,10 +168,7 @@ mod tests {
     fn takes_null_for_absent_and_ignores_unknown_members() {
         let m = members(&json!({"KeyId": null, "Whatever": [1]}));
         assert_eq!(m.string("KeyId"), Ok(None));
-        assert_eq!(
-            m.required("KeyId", 1, 2048).unwrap_err().message,
-            missing("KeyId").message
-        );
+        assert_eq!(m.required("KeyId", 1, 2048).unwrap_err().message, missing("KeyId").message);
         assert!(missing("KeyId").message.contains("Value null at 'keyId'"));
     }
 

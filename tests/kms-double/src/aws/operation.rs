@@ -79,11 +79,7 @@ operations! {
 impl Operation {
     /// Under which name calls are counted: the cryptographic operations share one quota.
     pub(crate) fn bucket(self) -> &'static str {
-        if self.kind() == Kind::Cryptographic {
-            "cryptographic operations"
-        } else {
-            self.name()
-        }
+        if self.kind() == Kind::Cryptographic { "cryptographic operations" } else { self.name() }
     }
 
     /// The action that an IAM policy has to allow.

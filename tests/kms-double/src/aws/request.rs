@@ -48,43 +48,21 @@ pub(crate) enum Request {
         members: Result<Members, Failure>,
     },
     /// By its form.
-    Sts {
-        action: String,
-        form: Vec<(String, String)>,
-    },
+    Sts { action: String, form: Vec<(String, String)> },
 }
 
 impl Request {
     pub(crate) fn parse(headers: &HeaderMap, body: &[u8]) -> Self {
-        let text = |name: &str| {
-            headers
-                .get(name)
-                .and_then(|value| value.to_str().ok())
-                .unwrap_or_default()
-        };
+        let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let target = text("x-amz-target");
-        if target.is_empty()
-            && text("content-type").starts_with("application/x-www-form-urlencoded")
-        {
+        if target.is_empty() && text("content-type").starts_with("application/x-www-form-urlencoded") {
             let form = form::pairs(&String::from_utf8_lossy(body));
-            let action = form
-                .iter()
-                .find(|(name, _)| name == "Action")
-                .map(|(_, value)| value.clone());
-            return Self::Sts {
-                action: action.unwrap_or_default(),
-                form,
-            };
+            let action = form.iter().find(|(name, _)| name == "Action").map(|(_, value)| value.clone());
+            return Self::Sts { action: action.unwrap_or_default(), form };
         }
         let name = target.strip_prefix("TrentService.").unwrap_or(target);
-        let operation = target
-            .strip_prefix("TrentService.")
-            .and_then(Operation::parse);
-        Self::Kms {
-            operation,
-            name: name.to_owned(),
-            members: Members::parse(body),
-        }
+        let operation = target.strip_prefix("TrentService.").and_then(Operation::parse);
+        Self::Kms { operation, name: name.to_owned(), members: Members::parse(body) }
     }
 
     pub(crate) fn service(&self) -> Service {
@@ -114,11 +92,9 @@ impl Request {
     pub(crate) fn for_ledger(&self) -> Value {
         match self {
             Self::Kms { members, .. } => members.as_ref().map_or(Value::Null, Members::for_ledger),
-            Self::Sts { form, .. } => form
-                .iter()
-                .map(|(name, value)| (name.clone(), Value::from(value.as_str())))
-                .collect::<serde_json::Map<_, _>>()
-                .into(),
+            Self::Sts { form, .. } => {
+                form.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>().into()
+            }
         }
     }
 }
@@ -140,12 +116,7 @@ enum Refusal {
 }
 
 /// Finds out who sent a request. `now` is real time.
-pub(crate) fn authenticate(
-    identities: &Identities,
-    request: &Request,
-    signed: Signed<'_>,
-    now: Timestamp,
-) -> Result<Caller, Stranger> {
+pub(crate) fn authenticate(identities: &Identities, request: &Request, signed: Signed<'_>, now: Timestamp) -> Result<Caller, Stranger> {
     let service = request.service();
     let claim = sigv4::claim(signed.headers).map_err(|mistrust| Stranger {
         access_key: None,
@@ -159,28 +130,16 @@ pub(crate) fn authenticate(
     })
 }
 
-fn check(
-    identities: &Identities,
-    service: Service,
-    claim: &Claim,
-    signed: Signed<'_>,
-    now: Timestamp,
-) -> Result<Caller, Refusal> {
-    let credential = identities
-        .credential(&claim.access_key)
-        .ok_or(Refusal::UnknownKey)?;
-    let token = signed
-        .headers
-        .get("x-amz-security-token")
-        .and_then(|value| value.to_str().ok());
+fn check(identities: &Identities, service: Service, claim: &Claim, signed: Signed<'_>, now: Timestamp) -> Result<Caller, Refusal> {
+    let credential = identities.credential(&claim.access_key).ok_or(Refusal::UnknownKey)?;
+    let token = signed.headers.get("x-amz-security-token").and_then(|value| value.to_str().ok());
     if token != credential.session_token.as_deref() {
         return Err(Refusal::UnknownKey);
     }
     if credential.expires.is_some_and(|expires| expires <= now) {
         return Err(Refusal::Expired);
     }
-    sigv4::verify(signed, claim, &credential.secret_key, service.name(), now)
-        .map_err(Refusal::Mistrust)?;
+    sigv4::verify(signed, claim, &credential.secret_key, service.name(), now).map_err(Refusal::Mistrust)?;
     Ok(Caller {
         access_key: claim.access_key.clone(),
         account: credential.account.clone(),
@@ -195,12 +154,7 @@ fn words(service: Service, refusal: Refusal) -> Failure {
     let (kms, sts, sts_status, message) = match refusal {
         Refusal::UnknownKey => {
             let message = "The security token included in the request is invalid.".to_owned();
-            (
-                "UnrecognizedClientException",
-                "InvalidClientTokenId",
-                403,
-                message,
-            )
+            ("UnrecognizedClientException", "InvalidClientTokenId", 403, message)
         }
         Refusal::Expired => {
             let message = "The security token included in the request is expired".to_owned();
@@ -211,32 +165,13 @@ fn words(service: Service, refusal: Refusal) -> Failure {
                 Service::Kms => "Missing Authentication Token",
                 Service::Sts => "Request is missing Authentication Token",
             };
-            (
-                "MissingAuthenticationTokenException",
-                "MissingAuthenticationToken",
-                403,
-                message.to_owned(),
-            )
+            ("MissingAuthenticationTokenException", "MissingAuthenticationToken", 403, message.to_owned())
         }
-        Refusal::Mistrust(Mistrust::Incomplete(message)) => (
-            "IncompleteSignatureException",
-            "IncompleteSignature",
-            400,
-            message,
-        ),
-        Refusal::Mistrust(Mistrust::Invalid(message)) => (
-            "InvalidSignatureException",
-            "SignatureDoesNotMatch",
-            403,
-            message,
-        ),
+        Refusal::Mistrust(Mistrust::Incomplete(message)) => ("IncompleteSignatureException", "IncompleteSignature", 400, message),
+        Refusal::Mistrust(Mistrust::Invalid(message)) => ("InvalidSignatureException", "SignatureDoesNotMatch", 403, message),
     };
     match service {
         Service::Kms => Failure::new(kms, message),
-        Service::Sts => Failure {
-            code: sts.to_owned(),
-            status: sts_status,
-            message,
-        },
+        Service::Sts => Failure { code: sts.to_owned(), status: sts_status, message },
     }
 }

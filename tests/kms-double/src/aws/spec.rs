@@ -35,66 +35,24 @@ const fn spec(
     signing: &'static [&'static str],
     mac: &'static [&'static str],
 ) -> Spec {
-    Spec {
-        name,
-        usages,
-        encryption,
-        signing,
-        mac,
-    }
+    Spec { name, usages, encryption, signing, mac }
 }
 
 const SPECS: &[Spec] = &[
-    spec(
-        "SYMMETRIC_DEFAULT",
-        &[ENCRYPT],
-        &["SYMMETRIC_DEFAULT"],
-        &[],
-        &[],
-    ),
+    spec("SYMMETRIC_DEFAULT", &[ENCRYPT], &["SYMMETRIC_DEFAULT"], &[], &[]),
     spec("RSA_2048", &[ENCRYPT, SIGN], OAEP, RSA_SIGNING, &[]),
     spec("RSA_3072", &[ENCRYPT, SIGN], OAEP, RSA_SIGNING, &[]),
     spec("RSA_4096", &[ENCRYPT, SIGN], OAEP, RSA_SIGNING, &[]),
-    spec(
-        "ECC_NIST_P256",
-        &[SIGN, AGREE],
-        &[],
-        &["ECDSA_SHA_256"],
-        &[],
-    ),
-    spec(
-        "ECC_NIST_P384",
-        &[SIGN, AGREE],
-        &[],
-        &["ECDSA_SHA_384"],
-        &[],
-    ),
-    spec(
-        "ECC_NIST_P521",
-        &[SIGN, AGREE],
-        &[],
-        &["ECDSA_SHA_512"],
-        &[],
-    ),
+    spec("ECC_NIST_P256", &[SIGN, AGREE], &[], &["ECDSA_SHA_256"], &[]),
+    spec("ECC_NIST_P384", &[SIGN, AGREE], &[], &["ECDSA_SHA_384"], &[]),
+    spec("ECC_NIST_P521", &[SIGN, AGREE], &[], &["ECDSA_SHA_512"], &[]),
     spec("ECC_SECG_P256K1", &[SIGN], &[], &["ECDSA_SHA_256"], &[]),
-    spec(
-        "ECC_NIST_EDWARDS25519",
-        &[SIGN],
-        &[],
-        &["ED25519_SHA_512", "ED25519_PH_SHA_512"],
-        &[],
-    ),
+    spec("ECC_NIST_EDWARDS25519", &[SIGN], &[], &["ED25519_SHA_512", "ED25519_PH_SHA_512"], &[]),
     spec("HMAC_224", &[MAC], &[], &[], &["HMAC_SHA_224"]),
     spec("HMAC_256", &[MAC], &[], &[], &["HMAC_SHA_256"]),
     spec("HMAC_384", &[MAC], &[], &[], &["HMAC_SHA_384"]),
     spec("HMAC_512", &[MAC], &[], &[], &["HMAC_SHA_512"]),
-    spec(
-        "SM2",
-        &[ENCRYPT, SIGN, AGREE],
-        &["SM2PKE"],
-        &["SM2DSA"],
-        &[],
-    ),
+    spec("SM2", &[ENCRYPT, SIGN, AGREE], &["SM2PKE"], &["SM2DSA"], &[]),
     spec("ML_DSA_44", &[SIGN], &[], &["ML_DSA_SHAKE_256"], &[]),
     spec("ML_DSA_65", &[SIGN], &[], &["ML_DSA_SHAKE_256"], &[]),
     spec("ML_DSA_87", &[SIGN], &[], &["ML_DSA_SHAKE_256"], &[]),

@@ -67,10 +67,7 @@ const TABLE: [(Operation, [Verdict; 8]); 24] = [
 pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
     let row = TABLE.iter().find(|(candidate, _)| *candidate == operation);
     let column = COLUMNS.iter().position(|candidate| *candidate == state);
-    row.zip(column)
-        .and_then(|((_, row), column)| row.get(column))
-        .copied()
-        .unwrap_or(YES)
+    row.zip(column).and_then(|((_, row), column)| row.get(column)).copied().unwrap_or(YES)
 }
 
 #[cfg(test)]
@@ -79,21 +76,10 @@ mod tests {
 
     #[test]
     fn every_operation_on_a_key_has_a_row() {
-        let without = [
-            Operation::CreateKey,
-            Operation::ListKeys,
-            Operation::ListAliases,
-        ];
+        let without = [Operation::CreateKey, Operation::ListKeys, Operation::ListAliases];
         for operation in Operation::ALL {
-            let rows = TABLE
-                .iter()
-                .filter(|(candidate, _)| candidate == operation)
-                .count();
-            assert_eq!(
-                rows,
-                usize::from(!without.contains(operation)),
-                "{operation:?}"
-            );
+            let rows = TABLE.iter().filter(|(candidate, _)| candidate == operation).count();
+            assert_eq!(rows, usize::from(!without.contains(operation)), "{operation:?}");
         }
         assert!(KeyState::ALL.iter().all(|state| COLUMNS.contains(state)));
     }

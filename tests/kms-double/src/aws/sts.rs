@@ -41,51 +41,36 @@ pub(crate) fn carry_out(
     }
 }
 
-fn assume_role(
-    form: &[(String, String)],
-    caller: &Caller,
-    identities: &mut Identities,
-    now: Timestamp,
-) -> Result<String, StsFailure> {
-    let field = |name: &str| {
-        form.iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.as_str())
-    };
-    let arn = field("RoleArn").ok_or_else(|| {
-        invalid("Value null at 'roleArn' failed to satisfy constraint: Member must not be null")
-    })?;
+fn assume_role(form: &[(String, String)], caller: &Caller, identities: &mut Identities, now: Timestamp) -> Result<String, StsFailure> {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let arn = field("RoleArn").ok_or_else(|| invalid("Value null at 'roleArn' failed to satisfy constraint: Member must not be null"))?;
     let session = field("RoleSessionName").filter(|name| is_session_name(name));
-    let session = session.ok_or_else(|| invalid("Value at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]{2,64}"))?;
+    let session = session.ok_or_else(|| {
+        invalid(
+            "Value at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]{2,64}",
+        )
+    })?;
     let seconds = field("DurationSeconds").map_or(Ok(SESSION_DEFAULT), str::parse::<i64>);
     let seconds = seconds.ok().filter(|seconds| SESSION.contains(seconds));
-    let seconds = seconds.ok_or_else(|| invalid("Value at 'durationSeconds' failed to satisfy constraint: Member must be between 900 and 43200"))?;
+    let seconds =
+        seconds.ok_or_else(|| invalid("Value at 'durationSeconds' failed to satisfy constraint: Member must be between 900 and 43200"))?;
     let (account, name) = split_role(arn).ok_or_else(|| invalid(&format!("{arn} is invalid")))?;
     // A role that does not exist and one that does not trust the caller look the same.
-    let role = identities.role(arn).filter(|role| {
-        role.external_id.is_none() || role.external_id.as_deref() == field("ExternalId")
-    });
+    let role = identities.role(arn).filter(|role| role.external_id.is_none() || role.external_id.as_deref() == field("ExternalId"));
     let Some(role) = role.cloned() else {
         return Err(StsFailure {
             code: "AccessDenied",
             status: 403,
-            message: format!(
-                "User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}",
-                caller.principal
-            ),
+            message: format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", caller.principal),
         });
     };
-    let expires = now
-        .checked_add(SignedDuration::from_secs(seconds))
-        .map_err(|_| invalid("the session would end out of range"))?;
+    let expires = now.checked_add(SignedDuration::from_secs(seconds)).map_err(|_| invalid("the session would end out of range"))?;
     let credential = Credential {
         access_key: format!("ASIA{}", random(16).to_uppercase()),
         secret_key: random(40),
         session_token: Some(random(128)),
         account: account.to_owned(),
-        arn: Some(format!(
-            "arn:aws:sts::{account}:assumed-role/{name}/{session}"
-        )),
+        arn: Some(format!("arn:aws:sts::{account}:assumed-role/{name}/{session}")),
         expires: Some(expires),
         allow: role.allow,
     };
@@ -123,11 +108,7 @@ pub(crate) fn error_document(code: &str, message: &str, request_id: &str) -> Str
 }
 
 fn invalid(message: &str) -> StsFailure {
-    StsFailure {
-        code: "ValidationError",
-        status: 400,
-        message: message.to_owned(),
-    }
+    StsFailure { code: "ValidationError", status: 400, message: message.to_owned() }
 }
 
 /// Account and name of `arn:aws:iam::ACCOUNT:role/PATH/NAME`.
@@ -138,10 +119,7 @@ fn split_role(arn: &str) -> Option<(&str, &str)> {
 }
 
 fn is_session_name(name: &str) -> bool {
-    (2..=64).contains(&name.len())
-        && name
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+    (2..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
 }
 
 fn random(length: usize) -> String {
@@ -154,10 +132,7 @@ fn random(length: usize) -> String {
 }
 
 fn escape(text: &str) -> String {
-    text.replace('&', "&amp;")
-        .replace('<', "&lt;")
-        .replace('>', "&gt;")
-        .replace('"', "&quot;")
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
 #[cfg(test)]
@@ -177,19 +152,9 @@ mod tests {
 
     fn assume(fields: &[(&str, &str)]) -> Result<String, StsFailure> {
         let mut identities = Identities::default();
-        identities
-            .put_role(Role::new("arn:aws:iam::444455556666:role/keyward").with_external_id("x-1"));
-        let form: Vec<_> = fields
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        carry_out(
-            "AssumeRole",
-            &form,
-            &caller(),
-            &mut identities,
-            Timestamp::now(),
-        )
+        identities.put_role(Role::new("arn:aws:iam::444455556666:role/keyward").with_external_id("x-1"));
+        let form: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        carry_out("AssumeRole", &form, &caller(), &mut identities, Timestamp::now())
     }
 
     #[test]
@@ -202,16 +167,8 @@ mod tests {
             assert_eq!(assume(refused).unwrap_err().code, "AccessDenied");
         }
         let unknown = ("RoleArn", "arn:aws:iam::444455556666:role/other");
-        assert_eq!(
-            assume(&[unknown, session]).unwrap_err().code,
-            "AccessDenied"
-        );
+        assert_eq!(assume(&[unknown, session]).unwrap_err().code, "AccessDenied");
         assert_eq!(assume(&[arn]).unwrap_err().code, "ValidationError");
-        assert_eq!(
-            assume(&[arn, session, ("DurationSeconds", "60")])
-                .unwrap_err()
-                .code,
-            "ValidationError"
-        );
+        assert_eq!(assume(&[arn, session, ("DurationSeconds", "60")]).unwrap_err().code, "ValidationError");
     }
 }

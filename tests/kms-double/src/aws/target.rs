@@ -36,27 +36,16 @@ pub(crate) enum Astray {
 }
 
 /// Reads `text` for a caller of `account` in `region`.
-pub(crate) fn parse(
-    text: &str,
-    account: &str,
-    region: &str,
-    aliases: Aliases,
-) -> Result<Target, Astray> {
+pub(crate) fn parse(text: &str, account: &str, region: &str, aliases: Aliases) -> Result<Target, Astray> {
     let astray = |failure| Err(Astray::Failure(failure));
     let local = if text.starts_with("arn:") {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
         let ["arn", "aws", "kms", arn_region, arn_account, resource] = parts.as_slice() else {
-            return astray(Failure::invalid_arn(format!(
-                "{text} is not a valid KMS ARN"
-            )));
+            return astray(Failure::invalid_arn(format!("{text} is not a valid KMS ARN")));
         };
-        let digits =
-            arn_account.len() == 12 && arn_account.bytes().all(|byte| byte.is_ascii_digit());
+        let digits = arn_account.len() == 12 && arn_account.bytes().all(|byte| byte.is_ascii_digit());
         let key = resource.strip_prefix("key/").filter(|id| is_key_id(id));
-        let alias = resource
-            .strip_prefix("alias/")
-            .filter(|name| !name.is_empty())
-            .map(|_| *resource);
+        let alias = resource.strip_prefix("alias/").filter(|name| !name.is_empty()).map(|_| *resource);
         if !digits || arn_region.is_empty() || (key.is_none() && alias.is_none()) {
             return astray(Failure::invalid_arn(format!("Invalid arn {text}")));
         }
@@ -64,9 +53,7 @@ pub(crate) fn parse(
             return astray(Failure::not_found(format!("Invalid arn {arn_region}")));
         }
         if alias.is_some() && aliases == Aliases::Refused {
-            return astray(Failure::invalid_arn(format!(
-                "{text} is the ARN of an alias; give the key ID or key ARN"
-            )));
+            return astray(Failure::invalid_arn(format!("{text} is the ARN of an alias; give the key ID or key ARN")));
         }
         if *arn_account != account {
             return Err(Astray::OtherAccount(text.to_owned()));
@@ -80,11 +67,7 @@ pub(crate) fn parse(
     }
     if is_key_id(local) {
         let (account, region, id) = (account.to_owned(), region.to_owned(), local.to_owned());
-        return Ok(Target::Key(KeyRef {
-            account,
-            region,
-            id,
-        }));
+        return Ok(Target::Key(KeyRef { account, region, id }));
     }
     astray(Failure::not_found(format!("Invalid keyId '{text}'")))
 }
@@ -112,21 +95,11 @@ mod tests {
 
     #[test]
     fn reads_ids_arns_and_aliases() {
-        let at = KeyRef {
-            account: "111122223333".into(),
-            region: "eu-west-1".into(),
-            id: ID.into(),
-        };
+        let at = KeyRef { account: "111122223333".into(), region: "eu-west-1".into(), id: ID.into() };
         assert_eq!(read(ID, Aliases::Refused), Ok(Target::Key(at.clone())));
         assert_eq!(read(&at.arn(), Aliases::Refused), Ok(Target::Key(at)));
-        assert_eq!(
-            read("alias/a", Aliases::Taken),
-            Ok(Target::Alias("alias/a".into()))
-        );
-        assert_eq!(
-            read("arn:aws:kms:eu-west-1:111122223333:alias/a", Aliases::Taken),
-            Ok(Target::Alias("alias/a".into()))
-        );
+        assert_eq!(read("alias/a", Aliases::Taken), Ok(Target::Alias("alias/a".into())));
+        assert_eq!(read("arn:aws:kms:eu-west-1:111122223333:alias/a", Aliases::Taken), Ok(Target::Alias("alias/a".into())));
     }
 
     #[test]
@@ -135,31 +108,13 @@ mod tests {
             ("garbage", "NotFoundException"),
             ("alias/a", "NotFoundException"),
             ("mrk-1234", "NotFoundException"),
-            (
-                "arn:aws:kms:eu-west-1:111122223333:alias/a",
-                "InvalidArnException",
-            ),
+            ("arn:aws:kms:eu-west-1:111122223333:alias/a", "InvalidArnException"),
             ("arn:aws:kms", "InvalidArnException"),
-            (
-                "arn:aws:s3:eu-west-1:111122223333:key/x",
-                "InvalidArnException",
-            ),
-            (
-                "arn:aws:kms:eu-west-1:111122223333:key/garbage",
-                "InvalidArnException",
-            ),
-            (
-                "arn:aws:kms:eu-west-1:1111:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-                "InvalidArnException",
-            ),
-            (
-                "arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-                "NotFoundException",
-            ),
-            (
-                "arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab",
-                "other account",
-            ),
+            ("arn:aws:s3:eu-west-1:111122223333:key/x", "InvalidArnException"),
+            ("arn:aws:kms:eu-west-1:111122223333:key/garbage", "InvalidArnException"),
+            ("arn:aws:kms:eu-west-1:1111:key/1234abcd-12ab-34cd-56ef-1234567890ab", "InvalidArnException"),
+            ("arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "NotFoundException"),
+            ("arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab", "other account"),
         ];
         for (text, code) in cases {
             assert_eq!(read(text, Aliases::Refused), Err(code.to_owned()), "{text}");

@@ -16,10 +16,7 @@ pub(crate) struct Lagged<T> {
 
 impl<T> Default for Lagged<T> {
     fn default() -> Self {
-        Self {
-            present: None,
-            past: VecDeque::new(),
-        }
+        Self { present: None, past: VecDeque::new() }
     }
 }
 
@@ -46,9 +43,7 @@ impl<T: Clone> Lagged<T> {
 
     /// Whether neither writers nor readers can see anything any more.
     pub(crate) fn is_gone(&self, now: Instant) -> bool {
-        self.present.is_none()
-            && self.seen(now).is_none()
-            && self.past.iter().all(|(until, _)| *until <= now)
+        self.present.is_none() && self.seen(now).is_none() && self.past.iter().all(|(until, _)| *until <= now)
     }
 }
 

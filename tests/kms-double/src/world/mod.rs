@@ -18,9 +18,7 @@ use lagged::Lagged;
 
 pub(crate) use key::{Due, Key, Rotating, Rotation};
 pub use view::{KeyView, RotationView};
-pub use vocabulary::{
-    KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind,
-};
+pub use vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 
 /// A name that points to a key of the same account and Region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -67,13 +65,7 @@ pub(crate) struct World {
 impl World {
     /// An empty world. Readers see changes `lag` late; keys die `late` after their deletion date.
     pub(crate) fn new(lag: Duration, late: SignedDuration) -> Self {
-        Self {
-            regions: BTreeMap::new(),
-            agenda: BTreeSet::new(),
-            lag,
-            late,
-            revision: 0,
-        }
+        Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, revision: 0 }
     }
 
     /// Grows with every change.
@@ -83,49 +75,29 @@ impl World {
 
     /// The key as writers see it.
     pub(crate) fn key(&self, at: &KeyRef) -> Option<&Key> {
-        self.region(&at.account, &at.region)?
-            .keys
-            .get(&at.id)?
-            .present()
+        self.region(&at.account, &at.region)?.keys.get(&at.id)?.present()
     }
 
     /// The key as readers see it.
     pub(crate) fn seen_key(&self, at: &KeyRef, now: Instant) -> Option<&Key> {
-        self.region(&at.account, &at.region)?
-            .keys
-            .get(&at.id)?
-            .seen(now)
+        self.region(&at.account, &at.region)?.keys.get(&at.id)?.seen(now)
     }
 
     /// The keys that readers see, by id.
-    pub(crate) fn seen_keys(
-        &self,
-        account: &str,
-        region: &str,
-        now: Instant,
-    ) -> impl Iterator<Item = &Key> {
-        let keys = self
-            .region(account, region)
-            .into_iter()
-            .flat_map(|region| region.keys.values());
+    pub(crate) fn seen_keys(&self, account: &str, region: &str, now: Instant) -> impl Iterator<Item = &Key> {
+        let keys = self.region(account, region).into_iter().flat_map(|region| region.keys.values());
         keys.filter_map(move |key| key.seen(now))
     }
 
     /// Every key there is.
     pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Key> {
-        self.regions
-            .values()
-            .flat_map(|region| region.keys.values())
-            .filter_map(Lagged::present)
+        self.regions.values().flat_map(|region| region.keys.values()).filter_map(Lagged::present)
     }
 
     /// The key that bears the settings a whole family shares: the primary of a replica, else the key itself.
     pub(crate) fn lead(key: &Key) -> KeyRef {
         match &key.multi_region {
-            Some(MultiRegion::Replica { primary }) => KeyRef {
-                region: primary.clone(),
-                ..key.at.clone()
-            },
+            Some(MultiRegion::Replica { primary }) => KeyRef { region: primary.clone(), ..key.at.clone() },
             Some(MultiRegion::Primary { .. }) | None => key.at.clone(),
         }
     }
@@ -134,15 +106,8 @@ impl World {
     pub(crate) fn add(&mut self, key: Key) {
         let at = key.at.clone();
         let (now, lag) = (Instant::now(), self.lag);
-        let region = self
-            .regions
-            .entry((at.account.clone(), at.region.clone()))
-            .or_default();
-        *region
-            .keys
-            .entry(at.id.clone())
-            .or_default()
-            .change(now, lag) = Some(key);
+        let region = self.regions.entry((at.account.clone(), at.region.clone())).or_default();
+        *region.keys.entry(at.id.clone()).or_default().change(now, lag) = Some(key);
         self.revision += 1;
         self.note_due(&at);
     }
@@ -150,10 +115,7 @@ impl World {
     /// Changes a key, if it is there.
     pub(crate) fn change(&mut self, at: &KeyRef, change: impl FnOnce(&mut Key)) {
         let (now, lag) = (Instant::now(), self.lag);
-        let Some(region) = self
-            .regions
-            .get_mut(&(at.account.clone(), at.region.clone()))
-        else {
+        let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) else {
             return;
         };
         let Some(slot) = region.keys.get_mut(&at.id) else {
@@ -176,27 +138,13 @@ impl World {
     }
 
     /// The alias as readers see it.
-    pub(crate) fn seen_alias(
-        &self,
-        account: &str,
-        region: &str,
-        name: &str,
-        now: Instant,
-    ) -> Option<&Alias> {
+    pub(crate) fn seen_alias(&self, account: &str, region: &str, name: &str, now: Instant) -> Option<&Alias> {
         self.region(account, region)?.aliases.get(name)?.seen(now)
     }
 
     /// The aliases that readers see, by name.
-    pub(crate) fn seen_aliases(
-        &self,
-        account: &str,
-        region: &str,
-        now: Instant,
-    ) -> impl Iterator<Item = &Alias> {
-        let aliases = self
-            .region(account, region)
-            .into_iter()
-            .flat_map(|region| region.aliases.values());
+    pub(crate) fn seen_aliases(&self, account: &str, region: &str, now: Instant) -> impl Iterator<Item = &Alias> {
+        let aliases = self.region(account, region).into_iter().flat_map(|region| region.aliases.values());
         aliases.filter_map(move |alias| alias.seen(now))
     }
 
@@ -211,24 +159,11 @@ impl World {
     }
 
     /// Writes an alias, or removes it.
-    pub(crate) fn put_alias(
-        &mut self,
-        account: &str,
-        region: &str,
-        name: &str,
-        alias: Option<Alias>,
-    ) {
+    pub(crate) fn put_alias(&mut self, account: &str, region: &str, name: &str, alias: Option<Alias>) {
         let (now, lag) = (Instant::now(), self.lag);
-        let region = self
-            .regions
-            .entry((account.to_owned(), region.to_owned()))
-            .or_default();
+        let region = self.regions.entry((account.to_owned(), region.to_owned())).or_default();
         if let Some(alias) = &alias {
-            region
-                .names
-                .entry(alias.target.clone())
-                .or_default()
-                .insert(name.to_owned());
+            region.names.entry(alias.target.clone()).or_default().insert(name.to_owned());
         }
         let slot = region.aliases.entry(name.to_owned()).or_default();
         if slot.present() != alias.as_ref() {
@@ -262,13 +197,7 @@ impl World {
             let before = key.state;
             self.act(&key_ref, at, due);
             let after = self.key(&key_ref).map(|key| key.state);
-            happenings.push(Happening {
-                at,
-                key: key_ref,
-                due,
-                before,
-                after,
-            });
+            happenings.push(Happening { at, key: key_ref, due, before, after });
         }
         happenings
     }
@@ -291,19 +220,11 @@ impl World {
     /// Removes a key, its aliases and its place in the family. The last replica's end starts a waiting primary's window.
     fn bury(&mut self, at: &KeyRef, time: Timestamp) {
         let family = self.key(at).and_then(|key| key.multi_region.clone());
-        for name in self
-            .aliases_of(at)
-            .into_iter()
-            .map(|alias| alias.name.clone())
-            .collect::<Vec<_>>()
-        {
+        for name in self.aliases_of(at).into_iter().map(|alias| alias.name.clone()).collect::<Vec<_>>() {
             self.put_alias(&at.account, &at.region, &name, None);
         }
         let (now, lag) = (Instant::now(), self.lag);
-        if let Some(region) = self
-            .regions
-            .get_mut(&(at.account.clone(), at.region.clone()))
-        {
+        if let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) {
             region.names.remove(&at.id);
             if let Some(slot) = region.keys.get_mut(&at.id) {
                 *slot.change(now, lag) = None;
@@ -314,10 +235,7 @@ impl World {
             self.revision += 1;
         }
         if let Some(MultiRegion::Replica { primary }) = family {
-            let primary = KeyRef {
-                region: primary,
-                ..at.clone()
-            };
+            let primary = KeyRef { region: primary, ..at.clone() };
             self.change(&primary, |key| lose_replica(key, &at.region, time));
         }
     }
@@ -332,18 +250,12 @@ impl World {
         self.regions.get(&(account.to_owned(), region.to_owned()))
     }
 
-    fn aliases_by<'a>(
-        &'a self,
-        at: &KeyRef,
-        read: impl Fn(&'a Lagged<Alias>) -> Option<&'a Alias>,
-    ) -> Vec<&'a Alias> {
+    fn aliases_by<'a>(&'a self, at: &KeyRef, read: impl Fn(&'a Lagged<Alias>) -> Option<&'a Alias>) -> Vec<&'a Alias> {
         let Some(region) = self.region(&at.account, &at.region) else {
             return Vec::new();
         };
         let names = region.names.get(&at.id).into_iter().flatten();
-        let aliases = names
-            .filter_map(|name| region.aliases.get(name))
-            .filter_map(read);
+        let aliases = names.filter_map(|name| region.aliases.get(name)).filter_map(read);
         aliases.filter(|alias| alias.target == at.id).collect()
     }
 }
@@ -367,23 +279,13 @@ mod tests {
     use super::*;
 
     fn at(region: &str) -> KeyRef {
-        KeyRef {
-            account: "111122223333".to_owned(),
-            region: region.to_owned(),
-            id: "k".to_owned(),
-        }
+        KeyRef { account: "111122223333".to_owned(), region: region.to_owned(), id: "k".to_owned() }
     }
 
     fn world_with(regions: &[(&str, Option<MultiRegion>)], now: Timestamp) -> World {
         let mut world = World::new(Duration::ZERO, SignedDuration::ZERO);
         for (region, role) in regions {
-            let mut key = Key::new(
-                at(region),
-                now,
-                "SYMMETRIC_DEFAULT",
-                "ENCRYPT_DECRYPT",
-                Origin::AwsKms,
-            );
+            let mut key = Key::new(at(region), now, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", Origin::AwsKms);
             key.multi_region.clone_from(role);
             world.add(key);
         }
@@ -395,24 +297,12 @@ mod tests {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let replicas = BTreeSet::from(["b".to_owned()]);
         let primary = "a".to_owned();
-        let mut world = world_with(
-            &[
-                ("a", Some(MultiRegion::Primary { replicas })),
-                ("b", Some(MultiRegion::Replica { primary })),
-            ],
-            start,
-        );
+        let mut world = world_with(&[("a", Some(MultiRegion::Primary { replicas })), ("b", Some(MultiRegion::Replica { primary }))], start);
         world.change(&at("a"), |key| key.schedule_deletion(8, start));
         world.change(&at("b"), |key| key.schedule_deletion(7, start));
         let happenings = world.settle(start + days(400));
-        let deaths: Vec<_> = happenings
-            .iter()
-            .map(|happening| (happening.key.region.as_str(), happening.at, happening.due))
-            .collect();
-        let expected = [
-            ("b", start + days(7), Due::Die),
-            ("a", start + days(15), Due::Die),
-        ];
+        let deaths: Vec<_> = happenings.iter().map(|happening| (happening.key.region.as_str(), happening.at, happening.due)).collect();
+        let expected = [("b", start + days(7), Due::Die), ("a", start + days(15), Due::Die)];
         assert_eq!(deaths, expected);
         assert_eq!(world.all_keys().count(), 0);
     }

@@ -78,11 +78,7 @@ impl KeyView {
             usage: key.usage.clone(),
             description: key.description.clone(),
             tags: key.tags.clone(),
-            aliases: world
-                .aliases_of(&key.at)
-                .into_iter()
-                .map(|alias| alias.name.clone())
-                .collect(),
+            aliases: world.aliases_of(&key.at).into_iter().map(|alias| alias.name.clone()).collect(),
             created: key.created,
             deletion_date: key.deletion.as_ref().and_then(|deletion| deletion.date),
             pending_window_days: key.deletion.as_ref().map(|deletion| deletion.window_days),

@@ -15,30 +15,14 @@ pub(super) fn describe(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
-    let paging = Paging {
-        list: "Keys",
-        default: 100,
-        max: 1000,
-    };
-    let keys = call
-        .world
-        .seen_keys(&call.caller.account, &call.caller.region, call.seen);
+    let paging = Paging { list: "Keys", default: 100, max: 1000 };
+    let keys = call.world.seen_keys(&call.caller.account, &call.caller.region, call.seen);
     let show = |key: &Key| json!({ "KeyId": key.at.id, "KeyArn": key.at.arn() });
-    page(
-        call.members,
-        call.operation,
-        paging,
-        keys,
-        |key| key.at.id.clone(),
-        show,
-    )
+    page(call.members, call.operation, paging, keys, |key| key.at.id.clone(), show)
 }
 
 /// Seconds since 1970, as a number with milliseconds.
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "milliseconds up to the year 9999 fit into the 53 bits of a JSON number"
-)]
+#[expect(clippy::cast_precision_loss, reason = "milliseconds up to the year 9999 fit into the 53 bits of a JSON number")]
 pub(super) fn seconds(time: Timestamp) -> Value {
     json!(time.as_millisecond() as f64 / 1000.0)
 }
@@ -60,9 +44,7 @@ pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
     put("CustomerMasterKeySpec", json!(key.spec));
     put("KeySpec", json!(key.spec));
     put("MultiRegion", json!(key.multi_region.is_some()));
-    if let Some((name, algorithms)) =
-        spec::find(&key.spec).and_then(|spec| algorithms(spec, &key.usage))
-    {
+    if let Some((name, algorithms)) = spec::find(&key.spec).and_then(|spec| algorithms(spec, &key.usage)) {
         put(name, json!(algorithms));
     }
     // A deletion date only while it is known, the window only while it is not.
@@ -83,10 +65,7 @@ pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
 
 /// The key that bears what a multi-Region family shares, as a reader sees it.
 pub(super) fn lead(call: &Call<'_>, key: &Key) -> Key {
-    call.world
-        .seen_key(&World::lead(key), call.seen)
-        .unwrap_or(key)
-        .clone()
+    call.world.seen_key(&World::lead(key), call.seen).unwrap_or(key).clone()
 }
 
 fn algorithms(spec: &'static Spec, usage: &str) -> Option<(&'static str, &'static [&'static str])> {
@@ -108,19 +87,12 @@ fn family(call: &Call<'_>, key: &Key) -> Option<Value> {
     };
     let lead = lead(call, key);
     let entry = |region: &str| {
-        let at = KeyRef {
-            region: region.to_owned(),
-            ..key.at.clone()
-        };
+        let at = KeyRef { region: region.to_owned(), ..key.at.clone() };
         json!({ "Arn": at.arn(), "Region": region })
     };
     let replicas: Vec<Value> = match &lead.multi_region {
-        Some(MultiRegion::Primary { replicas }) => {
-            replicas.iter().map(|region| entry(region)).collect()
-        }
+        Some(MultiRegion::Primary { replicas }) => replicas.iter().map(|region| entry(region)).collect(),
         Some(MultiRegion::Replica { .. }) | None => Vec::new(),
     };
-    Some(
-        json!({ "MultiRegionKeyType": kind, "PrimaryKey": entry(&lead.at.region), "ReplicaKeys": replicas }),
-    )
+    Some(json!({ "MultiRegionKeyType": kind, "PrimaryKey": entry(&lead.at.region), "ReplicaKeys": replicas }))
 }

@@ -30,13 +30,9 @@ pub(super) fn page<T>(
     key: impl Fn(&T) -> String,
     show: impl Fn(T) -> Value,
 ) -> Answer {
-    let limit = members
-        .int("Limit", 1, paging.max)?
-        .unwrap_or(paging.default) as usize;
+    let limit = members.int("Limit", 1, paging.max)?.unwrap_or(paging.default) as usize;
     let marker = members.sized("Marker", 1, 1024)?;
-    let after = marker
-        .map(|marker| read_marker(marker, operation))
-        .transpose()?;
+    let after = marker.map(|marker| read_marker(marker, operation)).transpose()?;
     let mut rest = items.skip_while(|item| after.as_ref().is_some_and(|after| key(item) <= *after));
     let mut shown = Vec::new();
     let mut last = String::new();
@@ -56,18 +52,9 @@ fn write_marker(last: &str, operation: Operation) -> String {
 }
 
 fn read_marker(marker: &str, operation: Operation) -> Result<String, Failure> {
-    let invalid = || {
-        Failure::new(
-            "InvalidMarkerException",
-            format!("Could not deserialize marker '{marker}'"),
-        )
-    };
+    let invalid = || Failure::new("InvalidMarkerException", format!("Could not deserialize marker '{marker}'"));
     let bytes = URL_SAFE_NO_PAD.decode(marker).map_err(|_| invalid())?;
     let text = String::from_utf8(bytes).map_err(|_| invalid())?;
     let (name, last) = text.split_once('|').ok_or_else(invalid)?;
-    if name == operation.name() {
-        Ok(last.to_owned())
-    } else {
-        Err(invalid())
-    }
+    if name == operation.name() { Ok(last.to_owned()) } else { Err(invalid()) }
 }

@@ -22,7 +22,6 @@ pub(super) fn describe(call: &mut Call<'_>) -> Answer {
     let description = call.members.sized("Description", 0, DESCRIPTION_MAX)?;
     let description = description.ok_or_else(|| missing("Description"))?;
     let key = call.open()?;
-    call.world
-        .change(&key.at, |key| description.clone_into(&mut key.description));
+    call.world.change(&key.at, |key| description.clone_into(&mut key.description));
     Ok(nothing())
 }

@@ -1,0 +1,137 @@
+//! What an object declares, parsed once into a form that cannot be wrong.
+
+use std::collections::BTreeSet;
+
+use super::ownership::{Owner, Tags};
+use crate::api::{
+    ManagedKey, annotation,
+    managed_key::{DeletionPolicy, KeyTemplate, ManagementPolicy},
+};
+
+/// Whether the key is to live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Life {
+    /// `deletionScheduleDays` is absent, null or 0.
+    Live,
+    /// The key is to be pending deletion, scheduled with this many days.
+    Scheduled(i32),
+}
+
+/// What is declared about automatic rotation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum WantedRotation {
+    /// `autoRotation: true`, with the period if one is declared.
+    On(Option<i32>),
+    /// `autoRotation: false`.
+    Off,
+}
+
+/// What an object declares.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Desired {
+    /// The object.
+    pub owner: Owner,
+    /// Generation of the spec.
+    pub generation: i64,
+    /// How far the spec is enforced.
+    pub policy: ManagementPolicy,
+    /// Whether the key is to live.
+    pub life: Life,
+    /// Whether the key is to be enabled; `None`: not said, which means yes, but not on adoption.
+    pub enabled: Option<bool>,
+    /// Rotation; `None`: left as it is.
+    pub rotation: Option<WantedRotation>,
+    /// Description; `None`: left as it is.
+    pub description: Option<String>,
+    /// Tags that are kept.
+    pub tags: Tags,
+    /// Aliases that are kept, with the prefix `alias/`.
+    pub aliases: BTreeSet<String>,
+    /// The kind of key, if the spec says it.
+    pub kind: Option<KeyTemplate>,
+    /// The key to adopt: ID, ARN or alias.
+    pub adopt: Option<String>,
+    /// What becomes of the key when the object is deleted.
+    pub deletion_policy: DeletionPolicy,
+    /// The token that a person set to let a held deletion go on.
+    pub confirmation: Option<String>,
+}
+
+/// A spec that admission should have refused. The message names the field and what is allowed.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Invalid(pub String);
+
+impl Desired {
+    /// Reads an object of the cluster `cluster`.
+    ///
+    /// # Errors
+    /// The CRD's rules are checked again where a wrong value could do harm: an object may have been stored before a rule was there.
+    pub fn of(object: &ManagedKey, cluster: &str) -> Result<Self, Invalid> {
+        let (Some(name), Some(namespace), Some(uid)) =
+            (object.metadata.name.clone(), object.metadata.namespace.clone(), object.metadata.uid.clone())
+        else {
+            return Err(Invalid("the object has no name, namespace or UID".into()));
+        };
+        // Named in full, so that a new field cannot go unread.
+        let crate::api::ManagedKeySpec {
+            provider_ref: _,
+            key_id,
+            management_policy,
+            enabled,
+            auto_rotation,
+            rotation_period_days,
+            deletion_schedule_days,
+            deletion_policy,
+            description,
+            tags,
+            aliases,
+            key,
+        } = &object.spec;
+
+        let life = match deletion_schedule_days {
+            None | Some(0) => Life::Live,
+            Some(days) if *days >= 7 => Life::Scheduled(*days),
+            Some(days) => return Err(Invalid(format!("spec.deletionScheduleDays is {days}; set it to 0, or to at least 7 days"))),
+        };
+        let rotation = match (auto_rotation, rotation_period_days) {
+            (Some(true), period) => Some(WantedRotation::On(*period)),
+            (_, Some(_)) => return Err(Invalid("spec.rotationPeriodDays needs spec.autoRotation: true".into())),
+            (Some(false), None) => Some(WantedRotation::Off),
+            (None, None) => None,
+        };
+        Ok(Self {
+            owner: Owner { cluster: cluster.into(), namespace, name, uid },
+            generation: object.metadata.generation.unwrap_or_default(),
+            policy: *management_policy,
+            life,
+            enabled: *enabled,
+            rotation,
+            description: description.clone(),
+            tags: tags.clone().unwrap_or_default(),
+            aliases: aliases.iter().flatten().map(|alias| format!("alias/{alias}")).collect(),
+            kind: key.clone(),
+            adopt: key_id.clone(),
+            deletion_policy: *deletion_policy,
+            confirmation: object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::CONFIRM_DELETION)).cloned(),
+        })
+    }
+
+    /// Whether the key is to be enabled.
+    #[must_use]
+    pub fn wants_enabled(&self) -> bool {
+        self.enabled.unwrap_or(true)
+    }
+
+    /// The days after which the key is to be deleted, if it is.
+    #[must_use]
+    pub const fn days(&self) -> Option<i32> {
+        if let Life::Scheduled(days) = self.life { Some(days) } else { None }
+    }
+
+    /// The kind of key to create.
+    #[must_use]
+    pub fn template(&self) -> KeyTemplate {
+        self.kind.clone().unwrap_or_default()
+    }
+}

@@ -1,0 +1,161 @@
+//! What can go wrong at a KMS, and what follows from it.
+//!
+//! Every error of every provider becomes one [`FailureKind`]; every kind has one [`Verdict`] and one reason, in one exhaustive match. An error that
+//! is not known is [`FailureKind::Unknown`], and no mutation ever follows from it.
+
+use std::time::Duration;
+
+use crate::api::Reason;
+
+/// A call that failed, in words that stay the same from one try to the next.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+pub struct Failure {
+    /// What kind it is.
+    pub kind: FailureKind,
+    /// The provider's name of the operation, such as `DescribeKey`.
+    pub operation: &'static str,
+    /// For people: no request ids, no times, no secrets, so that a repeated failure is an unchanged status.
+    pub message: String,
+    /// Whether the request may have taken effect though no success was seen.
+    pub outcome: Outcome,
+    /// The whole chain, for the log alone.
+    #[source]
+    pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+}
+
+/// Whether a failed request changed anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The KMS refused it: nothing changed.
+    Refused,
+    /// No answer, or one that leaves it open.
+    Unknown,
+}
+
+/// What kind of failure it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The key, or the alias, is not there. It may still appear, or be in another account or Region.
+    NotFound,
+    /// A value that the KMS cannot take.
+    Invalid,
+    /// The key's state does not allow it; often a view that was old.
+    Conflict,
+    /// The alias belongs to another key.
+    AliasTaken,
+    /// The KMS denies it.
+    Denied,
+    /// The KMS does not accept the credentials.
+    Credentials,
+    /// The credentials belong to another account.
+    WrongAccount,
+    /// A quota of the account is used up.
+    Quota,
+    /// Too many requests.
+    Throttled,
+    /// The KMS, or the way to it, does not answer.
+    Unavailable,
+    /// Anything else.
+    Unknown,
+}
+
+/// What to do about a failure.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// When to try again.
+    pub retry: Retry,
+    /// Whether a person must act: retrying alone will not help.
+    pub stalled: bool,
+    /// What the conditions say.
+    pub reason: Reason,
+}
+
+/// When to try again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Retry {
+    /// At the next regular look, or when the spec changes.
+    Resync,
+    /// Every ten minutes.
+    Slow,
+    /// From 5 seconds, doubling, to ten minutes.
+    Backoff,
+}
+
+/// The first and the longest wait of [`Retry::Backoff`]; the longest is also [`Retry::Slow`].
+pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+
+impl Retry {
+    /// How long to wait after `failures` failures in a row, before jitter; `resync` is the wait between regular looks.
+    #[must_use]
+    pub fn wait(self, failures: u32, resync: Duration) -> Duration {
+        match self {
+            Self::Resync => resync,
+            Self::Slow => BACKOFF.1,
+            Self::Backoff => BACKOFF.0.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(BACKOFF.1),
+        }
+    }
+}
+
+impl FailureKind {
+    /// Every kind, for tests.
+    pub const ALL: [Self; 11] = [
+        Self::NotFound,
+        Self::Invalid,
+        Self::Conflict,
+        Self::AliasTaken,
+        Self::Denied,
+        Self::Credentials,
+        Self::WrongAccount,
+        Self::Quota,
+        Self::Throttled,
+        Self::Unavailable,
+        Self::Unknown,
+    ];
+
+    /// The one verdict on this kind.
+    #[must_use]
+    pub const fn verdict(self) -> Verdict {
+        let (retry, stalled, reason) = match self {
+            // A look that finds no key is no failure; this is a call to a key that was there a moment ago.
+            Self::NotFound => (Retry::Backoff, false, Reason::KeyMissing),
+            Self::Invalid => (Retry::Resync, true, Reason::InvalidSpec),
+            Self::Conflict => (Retry::Backoff, false, Reason::ProviderUnavailable),
+            Self::AliasTaken => (Retry::Resync, true, Reason::AliasTaken),
+            Self::Denied => (Retry::Slow, true, Reason::AccessDenied),
+            Self::Credentials => (Retry::Slow, true, Reason::CredentialsInvalid),
+            Self::WrongAccount => (Retry::Slow, true, Reason::WrongAccount),
+            Self::Quota => (Retry::Slow, true, Reason::QuotaExceeded),
+            Self::Throttled => (Retry::Backoff, false, Reason::Throttled),
+            Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
+            Self::Unknown => (Retry::Backoff, false, Reason::UnknownError),
+        };
+        Verdict { retry, stalled, reason }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_a_person_must_mend_is_stalled() {
+        let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
+        use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Quota, WrongAccount};
+        assert_eq!(stalled, [Invalid, AliasTaken, Denied, Credentials, WrongAccount, Quota]);
+    }
+
+    #[test]
+    fn backoff_doubles_from_five_seconds_to_ten_minutes() {
+        let waits: Vec<_> = (1..=9).map(|n| Retry::Backoff.wait(n, Duration::ZERO).as_secs()).collect();
+        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
+        assert_eq!(Retry::Backoff.wait(u32::MAX, Duration::ZERO).as_secs(), 600);
+    }
+
+    #[test]
+    fn nothing_that_stalls_is_retried_within_the_first_minute() {
+        for kind in FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled) {
+            assert_ne!(kind.verdict().retry, Retry::Backoff, "{kind:?}");
+        }
+    }
+}

@@ -1,0 +1,127 @@
+//! The one gate before every call that can make data unreadable: `ScheduleKeyDeletion`, and `DisableKey` when an object is deleted.
+//!
+//! It is asked right before the call, over reads made for that call. It is a list of rules, each a function and a row in the table of tests: a new
+//! rule is a function, a line in [`RULES`] and rows in the tests. If one rule holds, nothing is called.
+
+use jiff::Timestamp;
+
+use super::{
+    desired::Desired,
+    intent::{self, Edge},
+    memory::Memory,
+    observed::Key,
+    ownership::Ownership,
+    plan::{self, Hold},
+    rules::Rules,
+};
+use crate::api::Reason;
+
+/// What was read for this one call.
+#[derive(Clone, Debug)]
+pub struct Evidence<'a> {
+    /// What is to be done.
+    pub ask: Ask,
+    /// The object, read live.
+    pub desired: &'a Desired,
+    /// The object's memory, read live.
+    pub memory: &'a Memory,
+    /// Whether the live object, planned again, still asks for exactly this.
+    pub still_asked: bool,
+    /// The provider, read live.
+    pub rules: &'a Rules,
+    /// The key, read live, marks included.
+    pub key: &'a Key,
+    /// Whether the namespace or the CRD is being deleted.
+    pub terminating: bool,
+    /// Now.
+    pub now: Timestamp,
+}
+
+/// What is to be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Schedule the deletion, with these days.
+    Schedule(i32),
+    /// Disable the key because its object is deleted.
+    Disable,
+}
+
+/// Holds, or has nothing against it.
+type Rule = fn(&Evidence<'_>) -> Option<Reason>;
+
+/// The rules, in the order in which they are asked. The first that holds is the one that is reported.
+pub const RULES: &[(&str, Rule)] = &[
+    ("nothing is destroyed because a namespace or the CRD goes", terminating),
+    ("the key bears this object's marks", owned),
+    ("the live object still asks for exactly this", still_asked),
+    ("the window is one that the provider accepts", window),
+    ("the marks saw the key alive before the object asked", edge),
+    ("a person confirmed, where the provider demands it", confirmed),
+];
+
+/// Asks every rule.
+///
+/// # Errors
+/// The first hold, with the sentence for `DeletionHeld`.
+pub fn check(evidence: &Evidence<'_>) -> Result<(), Hold> {
+    match RULES.iter().find_map(|(_, rule)| rule(evidence)) {
+        None => Ok(()),
+        Some(reason) => Err(plan::hold(evidence.desired, evidence.key, evidence.days(), reason)),
+    }
+}
+
+impl Evidence<'_> {
+    fn days(&self) -> i32 {
+        if let Ask::Schedule(days) = self.ask { days } else { 0 }
+    }
+
+    /// Whether the object bears the token for the key's present mark.
+    fn has_token(&self) -> bool {
+        let token = self.key.intent().token(&self.key.id);
+        token.is_some() && token == self.desired.confirmation
+    }
+}
+
+fn terminating(evidence: &Evidence<'_>) -> Option<Reason> {
+    evidence.terminating.then_some(Reason::Terminating)
+}
+
+fn owned(evidence: &Evidence<'_>) -> Option<Reason> {
+    let ours = evidence.key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &evidence.desired.owner) == Ownership::Ours);
+    (!ours).then_some(Reason::NotOwned)
+}
+
+fn still_asked(evidence: &Evidence<'_>) -> Option<Reason> {
+    (!evidence.still_asked).then_some(Reason::StaleObject)
+}
+
+fn window(evidence: &Evidence<'_>) -> Option<Reason> {
+    match evidence.ask {
+        Ask::Schedule(days) => plan::window_refused(days, evidence.rules).map(|_| Reason::InvalidSpec),
+        Ask::Disable => None,
+    }
+}
+
+fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
+    let Ask::Schedule(days) = evidence.ask else {
+        return None;
+    };
+    let confirmation = evidence.desired.confirmation.as_deref();
+    match intent::edge(days, evidence.desired.generation, evidence.key, &evidence.memory.status, confirmation, evidence.now) {
+        Edge::Passes(_) => None,
+        Edge::Holds(reason) => Some(reason),
+        Edge::WriteHeld => Some(Reason::CancelledOutside),
+    }
+}
+
+fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {
+    if evidence.ask == Ask::Disable {
+        return None;
+    }
+    // A call that was confirmed and opened is not asked again: its token is spent by its own mark.
+    let open = matches!(
+        evidence.memory.status.deletion.as_ref().and_then(|deletion| deletion.call),
+        Some(crate::api::managed_key::DeletionCall::Open)
+    );
+    (evidence.rules.guard.require_confirmation && !open && !evidence.has_token()).then_some(Reason::ConfirmationRequired)
+}

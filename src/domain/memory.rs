@@ -1,0 +1,173 @@
+//! What an object remembers of its key: its status, and the two annotations that Keyward writes.
+//!
+//! Memory gives no authority over a key; the key's own marks do. It only ever forbids: a second creation, or a deletion.
+
+use std::{fmt, str::FromStr};
+
+use jiff::Timestamp;
+
+use super::{
+    desired::Desired,
+    intent::{Intent, Passed, Word},
+    observed::Key,
+    step::Step,
+};
+use crate::api::{
+    ManagedKey, ManagedKeyStatus, annotation,
+    condition::seconds,
+    managed_key::{Applied, Deletion, DeletionCall, DeletionOrigin},
+};
+
+/// An object's memory.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Memory {
+    /// The status as it was last written.
+    pub status: ManagedKeyStatus,
+    /// The creation that was begun and not yet recorded as done.
+    pub attempt: Option<Attempt>,
+    /// The key that the object was bound to, by its annotation.
+    pub key: Option<String>,
+}
+
+impl Memory {
+    /// Reads an object.
+    #[must_use]
+    pub fn of(object: &ManagedKey) -> Self {
+        let get = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key));
+        Self {
+            status: object.status.clone().unwrap_or_default(),
+            attempt: get(annotation::CREATE_ATTEMPT).map(|text| text.parse().unwrap_or_else(|Unreadable| Attempt::Unreadable)),
+            key: get(annotation::KEY).cloned(),
+        }
+    }
+
+    /// The key that the object was ever bound to. Such an object never causes another creation.
+    #[must_use]
+    pub fn bound_to(&self) -> Option<&str> {
+        self.key.as_deref().or(self.status.key_arn.as_deref()).or(self.status.key_id.as_deref())
+    }
+}
+
+/// What has to be remembered around a step.
+impl Memory {
+    /// What has to stand in the status **before** `step` is called, and the mark that then has to be written on the key, before the call too.
+    ///
+    /// The order is status, mark, call: whatever is lost on the way, the mark on the key is never ahead of an intention that was not recorded.
+    pub fn open(&mut self, step: &Step, desired: &Desired, key: &Key, now: Timestamp) -> Option<Intent> {
+        let (word, schedule) = match step {
+            Step::Bind { word, .. } | Step::Mark { word } => (*word, None),
+            // A call that is taken up again keeps its word.
+            Step::Schedule { passed: Passed::OpenCall, .. } => return None,
+            Step::Schedule { days, .. } | Step::Reschedule { days, .. } => (Word::Days(*days), Some(*days)),
+            _ => return None,
+        };
+        let status = &mut self.status;
+        let seq = key.intent().next_seq(status.intent_seq);
+        status.intent_seq = Some(seq);
+        match (schedule, word) {
+            (Some(days), _) => {
+                status.key_state = Some(key.state.into());
+                status.deletion = Some(Deletion {
+                    schedule_days: Some(days),
+                    requested_time: Some(seconds(now)),
+                    origin: DeletionOrigin::Keyward,
+                    call: Some(DeletionCall::Open),
+                    last_used_time: None,
+                });
+            }
+            (None, Word::Live) => status.deletion = None,
+            // What was asked for stays known, so that the hold can say whether something was cancelled.
+            (None, _) => {
+                if let Some(deletion) = &mut status.deletion {
+                    deletion.call = None;
+                }
+            }
+        }
+        Some(Intent { seq, generation: desired.generation, word })
+    }
+
+    /// What is known **after** a step took effect.
+    pub fn close(&mut self, step: &Step, desired: &Desired) {
+        let applied = || Applied { generation: 0, ..Applied::default() };
+        match step {
+            Step::Create => {
+                self.status.intent_seq = Some(1);
+                // What `CreateKey` made: an enabled key with all declared tags, and nothing else yet.
+                self.status.applied = Some(Applied { enabled: Some(true), tag_keys: desired.tags.keys().cloned().collect(), ..applied() });
+            }
+            Step::Tag { tags } => {
+                let known = &mut self.status.applied.get_or_insert_with(applied).tag_keys;
+                known.extend(tags.keys().cloned());
+                known.sort();
+                known.dedup();
+            }
+            Step::AddAlias { alias } if desired.aliases.contains(alias) => {
+                let known = &mut self.status.applied.get_or_insert_with(applied).aliases;
+                known.extend(alias.strip_prefix("alias/").map(str::to_owned));
+                known.sort();
+                known.dedup();
+            }
+            Step::Enable | Step::Disable => {
+                self.status.applied.get_or_insert_with(applied).enabled = Some(*step == Step::Enable);
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The annotation `keyward.dev/create-attempt`: `<uuid>/<account>/<region>/<time>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Attempt {
+    /// Begun at a known time and place.
+    At {
+        /// Names the attempt.
+        id: String,
+        /// Account in which the key would be.
+        account: String,
+        /// Region in which the key would be.
+        region: String,
+        /// When it was begun.
+        time: Timestamp,
+    },
+    /// Somebody wrote something else there. It still forbids a creation.
+    Unreadable,
+}
+
+/// A text that is no attempt.
+#[derive(Debug)]
+pub struct Unreadable;
+
+impl FromStr for Attempt {
+    type Err = Unreadable;
+
+    fn from_str(text: &str) -> Result<Self, Unreadable> {
+        let mut parts = text.splitn(4, '/').map(str::to_owned);
+        match (parts.next(), parts.next(), parts.next(), parts.next().map(|time| time.parse())) {
+            (Some(id), Some(account), Some(region), Some(Ok(time))) => Ok(Self::At { id, account, region, time }),
+            _ => Err(Unreadable),
+        }
+    }
+}
+
+impl fmt::Display for Attempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::At { id, account, region, time } => write!(f, "{id}/{account}/{region}/{time}"),
+            Self::Unreadable => f.write_str("unreadable"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_reads_back_as_it_was_written() {
+        let text = "0198c5a2-7a3b-7000-8000-000000000000/111122223333/eu-west-1/2026-11-22T10:00:00Z";
+        let attempt: Attempt = text.parse().unwrap();
+        assert_eq!(attempt.to_string(), text);
+        assert!("x/y".parse::<Attempt>().is_err());
+        assert!("a/b/c/yesterday".parse::<Attempt>().is_err());
+    }
+}

@@ -1,0 +1,127 @@
+//! Who owns a key, read off its own marks.
+//!
+//! The marks are tags on the key. They outlive the object, the cluster and its backups, so they are the truth; status is a view of them.
+
+use std::collections::BTreeMap;
+
+use super::intent::{Intent, IntentMark};
+use crate::api::mark;
+
+/// A key's tags.
+pub type Tags = BTreeMap<String, String>;
+
+/// The object that a key is, or is to be, bound to.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Owner {
+    /// The operator's cluster id.
+    pub cluster: String,
+    /// Namespace of the object.
+    pub namespace: String,
+    /// Name of the object.
+    pub name: String,
+    /// UID of the object. A re-created object has another one.
+    pub uid: String,
+}
+
+impl Owner {
+    /// `namespace.name`, the value of the owner mark. A namespace has no dots, so this can be taken apart again.
+    #[must_use]
+    pub fn mark(&self) -> String {
+        format!("{}.{}", self.namespace, self.name)
+    }
+
+    /// The alias that a created key gets, by which a later object of the same name finds it: `alias/keyward/<cluster>/<namespace>/<name>`.
+    ///
+    /// At most 256 characters, the limit of `CreateAlias`: cluster 36, namespace 63, name 141. Aliases know no dots; names know no underscores,
+    /// so writing `_` for `.` cannot make two names one.
+    #[must_use]
+    pub fn claim_alias(&self) -> String {
+        format!("alias/keyward/{}/{}/{}", self.cluster, self.namespace, self.name.replace('.', "_"))
+    }
+
+    /// The four marks, as they are written in one call.
+    #[must_use]
+    pub fn marks(&self, intent: Intent) -> Tags {
+        Tags::from([
+            (mark::CLUSTER.into(), self.cluster.clone()),
+            (mark::OWNER.into(), self.mark()),
+            (mark::UID.into(), self.uid.clone()),
+            (mark::INTENT.into(), intent.to_string()),
+        ])
+    }
+}
+
+/// What a key's marks say, seen from one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// The key is this object's.
+    Ours,
+    /// The key belongs to an object of the same cluster, namespace and name with another UID: an earlier one, or a later one.
+    Namesake,
+    /// Nobody's marks are on the key.
+    Unmarked,
+    /// The key belongs to another object of this cluster, `namespace.name`.
+    Other(String),
+    /// The key belongs to another cluster.
+    OtherCluster(String),
+}
+
+impl Ownership {
+    /// Reads the marks among a key's tags.
+    #[must_use]
+    pub fn of(tags: &Tags, owner: &Owner) -> Self {
+        let get = |key: &str| tags.get(key).map(String::as_str);
+        match (get(mark::CLUSTER), get(mark::OWNER), get(mark::UID)) {
+            (Some(cluster), _, _) if cluster != owner.cluster => Self::OtherCluster(cluster.into()),
+            (Some(_), Some(name), _) if name != owner.mark() => Self::Other(name.into()),
+            (Some(_), Some(_), Some(uid)) if uid == owner.uid => Self::Ours,
+            (Some(_), Some(_), _) => Self::Namesake,
+            // Marks that someone took away in part are no marks, unless what is left names somebody else.
+            (_, Some(name), _) if name != owner.mark() => Self::Other(name.into()),
+            (_, _, Some(uid)) if uid != owner.uid => Self::Namesake,
+            _ => Self::Unmarked,
+        }
+    }
+}
+
+/// The intent mark among a key's tags.
+#[must_use]
+pub fn intent(tags: &Tags) -> IntentMark {
+    tags.get(mark::INTENT).map_or(IntentMark::Missing, |text| text.parse().map_or(IntentMark::Malformed, IntentMark::Is))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::intent::Word;
+
+    fn owner() -> Owner {
+        Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders.v2".into(), uid: "u1".into() }
+    }
+
+    #[test]
+    fn marks_are_read_from_the_side_of_one_object() {
+        let ours = owner().marks(Intent { seq: 1, generation: 1, word: Word::Live });
+        let with = |key: &str, value: Option<&str>| {
+            let mut tags = ours.clone();
+            tags.remove(key);
+            tags.extend(value.map(|value| (key.to_owned(), value.to_owned())));
+            Ownership::of(&tags, &owner())
+        };
+        assert_eq!(Ownership::of(&ours, &owner()), Ownership::Ours);
+        assert_eq!(Ownership::of(&Tags::new(), &owner()), Ownership::Unmarked);
+        assert_eq!(with(mark::UID, Some("u2")), Ownership::Namesake);
+        assert_eq!(with(mark::UID, None), Ownership::Namesake);
+        assert_eq!(with(mark::OWNER, Some("shop.other")), Ownership::Other("shop.other".into()));
+        assert_eq!(with(mark::CLUSTER, Some("test")), Ownership::OtherCluster("test".into()));
+        assert_eq!(with(mark::CLUSTER, None), Ownership::Unmarked);
+        assert_eq!(with(mark::OWNER, None), Ownership::Unmarked);
+    }
+
+    #[test]
+    fn the_longest_claim_alias_fits() {
+        let longest = Owner { cluster: "c".repeat(36), namespace: "n".repeat(63), name: "x".repeat(141), uid: String::new() }.claim_alias();
+        assert_eq!(longest.len(), 256);
+        assert_eq!(owner().claim_alias(), "alias/keyward/prod/shop/orders_v2");
+    }
+}

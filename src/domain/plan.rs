@@ -1,0 +1,561 @@
+//! The next step, from what is declared, what is remembered and what was seen: the table of the reference, as one function.
+//!
+//! | observed | live, `enabled: true` | live, `enabled: false` | `deletionScheduleDays: N` |
+//! |---|---|---|---|
+//! | absent, never bound | find by claim, else create | find by claim, else create, then disable | find by claim, else stall |
+//! | absent, was bound | count, then stall | count, then stall | count, then stall |
+//! | Enabled | settings | settings, disable last | guard, schedule |
+//! | Disabled | enable, settings | what a disabled key allows | guard, schedule |
+//! | pending deletion | cancel, mark live, enable | cancel, mark live | rest, or change the days |
+//! | `PendingImport`, `Unavailable` | say so | rest | guard, schedule |
+//! | Creating, Updating | wait | wait | wait |
+//!
+//! Steps come one at a time, in the order cancel → mark → enable → settings → disable, each from a fresh view.
+//! This module must never read a clock, a network or a condition.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::{
+    desired::{Desired, Life},
+    intent::{self, Edge, Intent, IntentMark, Word},
+    memory::{Attempt, Memory},
+    observed::{Key, Observed, Searched, State},
+    ownership::{Ownership, Tags},
+    rules::Rules,
+    settings,
+    step::{How, Step},
+};
+use crate::api::{
+    Reason,
+    condition::seconds,
+    managed_key::{KeyState, ManagementPolicy, Missing},
+};
+
+/// All that a decision rests on, but for the look itself.
+#[derive(Clone, Debug)]
+pub struct Situation<'a> {
+    /// What the object declares.
+    pub desired: &'a Desired,
+    /// What the object remembers.
+    pub memory: &'a Memory,
+    /// What the provider allows.
+    pub rules: &'a Rules,
+    /// The time of the look.
+    pub now: Timestamp,
+    /// For how long a key must not be found before it is taken for gone; at least three answers.
+    pub missing_after: SignedDuration,
+    /// For how long a creation whose outcome is not known bars another.
+    pub attempt_wait: SignedDuration,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Plan {
+    /// Nothing: what was read is as declared, or is left as it is.
+    Rest(Rest),
+    /// More has to be read before anything can be decided.
+    Read(Read),
+    /// One step.
+    Do(Step),
+    /// It passes by itself.
+    Wait(Note),
+    /// A person must act.
+    Stall(Note),
+    /// A deletion is asked for and the marks hold it.
+    Hold(Hold),
+    /// The key was not found.
+    Missing(Missing, Note, Gone),
+}
+
+/// How a round ends when nothing is left to do.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rest {
+    /// Differences that the policy leaves as they are.
+    pub drift: Vec<String>,
+    /// Whether the key's state is among them.
+    pub life_drifted: bool,
+    /// What waits for another state of the key.
+    pub waits: Option<String>,
+    /// Whether the object owns the key. An object can rest on a pending key that takes no marks.
+    pub unbound: bool,
+}
+
+/// What has to be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read {
+    /// Tags, rotation and aliases of the key.
+    Facets,
+    /// The marks of every key.
+    Everywhere,
+    /// Whether the object `namespace.name`, named by the key's mark, exists.
+    OtherOwner(String),
+}
+
+/// A reason and a sentence.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Note {
+    /// For conditions.
+    pub reason: Reason,
+    /// For people: what was seen, and what to do.
+    pub message: String,
+}
+
+/// Why a deletion is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// For conditions.
+    pub reason: Reason,
+    /// For people: what was seen, and the command that goes on.
+    pub message: String,
+    /// Whether it passes by itself.
+    pub passes: bool,
+}
+
+/// Whether a key that is not found is taken for gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Gone {
+    /// Not yet.
+    Unsure,
+    /// Its deletion date has passed.
+    Deleted,
+    /// No deletion was known.
+    Lost,
+}
+
+/// The next step.
+#[must_use]
+pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
+    let decided = match observed {
+        Observed::Absent(searched) => absent(situation, *searched),
+        Observed::Several(keys) => stall(
+            Reason::ClaimUnclear,
+            format!(
+                "{} keys bear this object's marks: {}; remove the keyward-* tags from all but the one to keep",
+                keys.len(),
+                keys.join(", ")
+            ),
+        ),
+        Observed::Present(key) => present(situation, key),
+    };
+    match (decided, observed) {
+        // What was not read is taken to be as declared only as long as that means doing nothing.
+        (Plan::Rest(rest), _) => Plan::Rest(rest),
+        (_, Observed::Present(key)) if !key.is_complete(situation.rules.limits()) => Plan::Read(Read::Facets),
+        (plan, _) => plan,
+    }
+}
+
+fn stall(reason: Reason, message: impl Into<String>) -> Plan {
+    Plan::Stall(Note { reason, message: message.into() })
+}
+
+fn wait(reason: Reason, message: impl Into<String>) -> Plan {
+    Plan::Wait(Note { reason, message: message.into() })
+}
+
+/// No key answers.
+fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
+    if let Some(key) = s.memory.bound_to() {
+        return missing(s, key);
+    }
+    if let Some(key) = &s.desired.adopt {
+        return stall(
+            Reason::KeyMissing,
+            format!("no key {key} in account {} and Region {}; make an object with the right keyId", s.rules.account, s.rules.region),
+        );
+    }
+    if s.desired.policy == ManagementPolicy::Observe {
+        return stall(Reason::KeyMissing, "no key is found for this object, and managementPolicy Observe creates none; set keyId");
+    }
+    if let Some(attempt) = &s.memory.attempt {
+        return unresolved(s, attempt, searched);
+    }
+    if let Some(days) = s.desired.days() {
+        return if searched == Searched::Everywhere {
+            stall(
+                Reason::NothingToDelete,
+                format!(
+                    "spec.deletionScheduleDays is {days}, but there is no key to delete, and none is created; \
+                     remove the field, and use spec.deletionPolicy for what happens when this object is deleted"
+                ),
+            )
+        } else {
+            Plan::Read(Read::Everywhere)
+        };
+    }
+    if let Some(message) = settings::refused(s.desired, s.rules, &s.desired.template(), None) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    Plan::Do(Step::Create)
+}
+
+/// A key that was there is not found. One such answer proves nothing: a KMS is eventually consistent.
+fn missing(s: &Situation<'_>, key: &str) -> Plan {
+    const ANSWERS: i32 = 3;
+    let before = s.memory.status.missing.as_ref();
+    let first = before.map_or_else(|| seconds(s.now), |missing| missing.first_time.clone());
+    let sure = before.is_some_and(|missing| missing.count + 1 >= ANSWERS) && s.now.duration_since(first.0) >= s.missing_after;
+    // The count stops once it has done its work, so that a settled status stays as it is.
+    let count = before.map_or(0, |missing| missing.count).saturating_add(1).min(ANSWERS);
+    let missing = Missing { count, first_time: first };
+    let date = s.memory.status.deletion_date.as_ref().map(|time| time.0);
+    let (gone, reason, message) = match date {
+        _ if !sure => {
+            (Gone::Unsure, Reason::KeyMissing, format!("key {key} was not found; it is looked for again before it is taken for gone"))
+        }
+        Some(date) if date <= s.now => {
+            (Gone::Deleted, Reason::KeyDeleted, format!("key {key} is deleted; its deletion date {date} has passed; remove this object"))
+        }
+        _ => (
+            Gone::Lost,
+            Reason::KeyMissing,
+            format!(
+                "key {key} is not found in account {} and Region {}, and no deletion of it was known; find out what became of it; \
+                 to start over with a new key, make a new object",
+                s.rules.account, s.rules.region
+            ),
+        ),
+    };
+    Plan::Missing(missing, Note { reason, message }, gone)
+}
+
+/// A `CreateKey` was begun and nothing says how it ended.
+fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Plan {
+    let way_out = "look for a key with the tag keyward-uid of this object; \
+                   if there is none, remove the annotation keyward.dev/create-attempt to let another key be created";
+    let Attempt::At { account, region, time, .. } = attempt else {
+        return stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}"));
+    };
+    if (account, region) != (&s.rules.account, &s.rules.region) {
+        return stall(
+            Reason::CreateUnresolved,
+            format!("a key may have been created in account {account} and Region {region}, which this provider no longer is; {way_out}"),
+        );
+    }
+    if searched != Searched::Everywhere {
+        return Plan::Read(Read::Everywhere);
+    }
+    if s.now.duration_since(*time) < s.attempt_wait {
+        return wait(
+            Reason::Creating,
+            format!("CreateKey was sent at {time} and its outcome is not known; its key is looked for until another is created"),
+        );
+    }
+    Plan::Do(Step::Create)
+}
+
+/// There is a key.
+fn present(s: &Situation<'_>, key: &Key) -> Plan {
+    if (&key.account, &key.region) != (&s.rules.account, &s.rules.region) {
+        return stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} is in account {} and Region {}, and KeyProvider {} is for account {} and Region {}; use the provider of that place",
+                key.arn, key.account, key.region, s.rules.name, s.rules.account, s.rules.region
+            ),
+        );
+    }
+    if !key.customer_managed {
+        return stall(
+            Reason::AdoptionNotAllowed,
+            format!("key {} is managed by a service of the provider; only customer keys can be kept", key.arn),
+        );
+    }
+    let applied = s.memory.status.applied.as_ref();
+    if !key.is_complete(s.rules.limits()) && applied.is_none_or(|applied| applied.generation != s.desired.generation) {
+        return Plan::Read(Read::Facets);
+    }
+    match &key.tags {
+        Some(tags) => bind(s, key, tags).unwrap_or_else(|| bound(s, key)),
+        None if s.memory.status.key_arn.is_some() => bound(s, key),
+        None => Plan::Read(Read::Facets),
+    }
+}
+
+/// What has to happen before the key is this object's; `None`: it is.
+fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
+    let was_bound = s.memory.status.key_arn.is_some();
+    let admitted = s.rules.admits_adoption(&s.desired.owner.namespace, &key.arn, tags);
+    let names_key = s.desired.adopt.is_some();
+    let owned = |by: String| {
+        let alert = if key.state.is_pending() && s.desired.life == Life::Live {
+            "; the key is PENDING DELETION while this object wants it alive: delete and re-create this object to cancel that"
+        } else {
+            "; remove one of the two objects"
+        };
+        stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{alert}", key.arn))
+    };
+    Some(match Ownership::of(tags, &s.desired.owner) {
+        Ownership::Ours => return None,
+        Ownership::Namesake if was_bound => owned("another object of this name, with another UID".into()),
+        Ownership::Namesake => take(s, key, How::TakeUp),
+        Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
+        Ownership::Other(name) => match key.other_owner_exists {
+            None => Plan::Read(Read::OtherOwner(name)),
+            Some(true) => owned(format!("the object {name}")),
+            Some(false) if admitted => take(s, key, How::Adopt),
+            Some(false) => not_admitted(s, key),
+        },
+        Ownership::OtherCluster(cluster) if was_bound || !names_key || !s.rules.admits_cluster(&cluster) => {
+            owned(format!("the cluster {cluster}"))
+        }
+        Ownership::OtherCluster(_) | Ownership::Unmarked if admitted && (names_key || was_bound) => take(s, key, How::Adopt),
+        Ownership::OtherCluster(_) => not_admitted(s, key),
+        Ownership::Unmarked if was_bound => stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} no longer bears Keyward's marks, and KeyProvider {} does not let namespace {} adopt it; put the keyward-* tags back, \
+                 or admit it in the provider's spec.adoption",
+                key.arn, s.rules.name, s.desired.owner.namespace
+            ),
+        ),
+        Ownership::Unmarked if names_key => not_admitted(s, key),
+        Ownership::Unmarked => stall(
+            Reason::ClaimUnclear,
+            format!(
+                "alias {} points to key {}, which does not bear Keyward's marks; remove the alias, or name the key in spec.keyId of a new object",
+                s.desired.owner.claim_alias(),
+                key.arn
+            ),
+        ),
+    })
+}
+
+fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
+    stall(
+        Reason::AdoptionNotAllowed,
+        format!(
+            "KeyProvider {} does not let namespace {} adopt key {}; ask its administrator to admit it in spec.adoption",
+            s.rules.name, s.desired.owner.namespace, key.arn
+        ),
+    )
+}
+
+/// The key may become this object's.
+fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
+    let desired = s.desired;
+    if let Some(wanted) = desired.kind.as_ref().filter(|&wanted| *wanted != key.kind) {
+        let text = |kind: &crate::api::managed_key::KeyTemplate| {
+            format!("{} for {} of origin {}{}", kind.spec, kind.usage, kind.origin, if kind.multi_region { ", multi-Region" } else { "" })
+        };
+        return stall(
+            Reason::AdoptionMismatch,
+            format!("key {} is {}, but spec.key says {}; make an object that agrees", key.arn, text(&key.kind), text(wanted)),
+        );
+    }
+    let outright = desired.enabled.is_some() || desired.days().is_some();
+    if how == How::Adopt && !outright && (key.state == State::Disabled || key.state.is_pending()) {
+        return stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} is {}, perhaps on purpose; say spec.enabled: true or false, or spec.deletionScheduleDays, to adopt it",
+                key.arn,
+                KeyState::from(key.state).as_str()
+            ),
+        );
+    }
+    if desired.policy == ManagementPolicy::Observe {
+        return bound(s, key);
+    }
+    match (key.state, desired.life) {
+        (State::Creating | State::Updating, _) => transitional(key.state),
+        // A pending key takes no tags: wanted alive, it is cancelled first and marked then.
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) => Plan::Do(Step::Cancel),
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(_)) => {
+            Plan::Rest(Rest { unbound: true, ..Rest::default() })
+        }
+        (_, Life::Live) => Plan::Do(Step::Bind { how, word: Word::Live }),
+        (_, Life::Scheduled(_)) => Plan::Do(Step::Bind { how, word: Word::Held }),
+    }
+}
+
+fn transitional(state: State) -> Plan {
+    wait(Reason::Creating, format!("the KMS is not done with the key, which is {}", KeyState::from(state).as_str()))
+}
+
+/// The key is this object's.
+fn bound(s: &Situation<'_>, key: &Key) -> Plan {
+    if s.desired.policy == ManagementPolicy::Observe {
+        return Plan::Rest(observe(s, key));
+    }
+    match (key.state, s.desired.life) {
+        (State::Creating | State::Updating, _) => transitional(key.state),
+        (_, Life::Live) => live(s, key),
+        (_, Life::Scheduled(days)) => scheduled(s, key, days),
+    }
+}
+
+/// Which declarations are enforced now.
+struct Enforced {
+    life: bool,
+    enabled: bool,
+    settings: bool,
+}
+
+fn enforced(s: &Situation<'_>) -> Enforced {
+    let all = |value| Enforced { life: value, enabled: value, settings: value };
+    match (s.desired.policy, &s.memory.status.applied) {
+        (ManagementPolicy::Enforce, _) => all(true),
+        (ManagementPolicy::Observe, _) | (ManagementPolicy::EnforceOnChange, None) => all(false),
+        (ManagementPolicy::EnforceOnChange, Some(applied)) => {
+            let life = applied.deletion_schedule_days != s.desired.days();
+            Enforced {
+                life,
+                // A cancelled key is disabled, and being alive again includes being enabled again.
+                enabled: life || applied.enabled != Some(s.desired.wants_enabled()),
+                settings: applied.generation != s.desired.generation,
+            }
+        }
+    }
+}
+
+fn live(s: &Situation<'_>, key: &Key) -> Plan {
+    let enforced = enforced(s);
+    let mut rest = Rest::default();
+    if key.state.is_pending() {
+        if enforced.life {
+            return Plan::Do(Step::Cancel);
+        }
+        rest.drift.push("the key is pending deletion, which is not declared".into());
+        rest.life_drifted = true;
+        return Plan::Rest(rest);
+    }
+    if key.tags.is_some() && !key.intent().is_live(s.desired.generation, s.memory.status.intent_seq) {
+        return Plan::Do(Step::Mark { word: Word::Live });
+    }
+    if let Some(message) = settings::refused(s.desired, s.rules, &key.kind, key.multi_region.as_ref()) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    let wants_enabled = s.desired.wants_enabled();
+    if key.state == State::Disabled && wants_enabled {
+        if enforced.enabled {
+            return Plan::Do(Step::Enable);
+        }
+        rest.drift.push("the key is disabled".into());
+        rest.life_drifted = true;
+    }
+    let settings = settings::compare(s.desired, s.memory, s.rules, key);
+    if enforced.settings {
+        if let Some(step) = settings.steps.into_iter().next() {
+            return Plan::Do(step);
+        }
+    } else {
+        rest.drift.extend(settings.steps.iter().map(|step| format!("to be as declared, Keyward would {step}")));
+    }
+    rest.waits = settings.waits;
+    match key.state {
+        State::Enabled if !wants_enabled && enforced.enabled => return Plan::Do(Step::Disable),
+        State::Enabled if !wants_enabled => {
+            rest.drift.push("the key is enabled".into());
+            rest.life_drifted = true;
+        }
+        State::PendingImport if wants_enabled => {
+            return stall(Reason::PendingImport, format!("key {} waits for its key material; import it with the KMS's own tools", key.arn));
+        }
+        State::Unavailable if wants_enabled => {
+            return stall(Reason::KeyUnavailable, format!("the key store of key {} is disconnected; connect it again", key.arn));
+        }
+        _ => {}
+    }
+    Plan::Rest(rest)
+}
+
+/// The sentence that refuses a window, if it is to be refused. Nothing is rounded, and nothing is used in its place.
+#[must_use]
+pub fn window_refused(days: i32, rules: &Rules) -> Option<String> {
+    let limits = rules.limits();
+    let (least, most) = limits.window;
+    if !(least..=most).contains(&days) {
+        return Some(format!("spec.deletionScheduleDays is {days}, but {} accepts {least} to {most} days", limits.name));
+    }
+    let minimum = rules.guard.minimum_schedule_days;
+    (days < minimum).then(|| {
+        format!(
+            "spec.deletionScheduleDays is {days}, but KeyProvider {} demands at least {minimum} days (deletionGuard.minimumScheduleDays)",
+            rules.name
+        )
+    })
+}
+
+fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
+    if let Some(message) = window_refused(days, s.rules) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    if key.tags.is_none() {
+        // A glance at a pending key sees what it should; anything else needs the marks.
+        return if key.state.is_pending() { Plan::Rest(Rest::default()) } else { Plan::Read(Read::Facets) };
+    }
+    let pending = key.state.is_pending();
+    match key.intent() {
+        IntentMark::Is(Intent { word: Word::Days(written), .. }) if pending && written != days => {}
+        // Our own schedule stands, or someone else's does: what is declared is the case.
+        _ if pending => return Plan::Rest(Rest::default()),
+        _ => {}
+    }
+    if s.desired.policy == ManagementPolicy::EnforceOnChange && s.memory.status.applied.is_none() {
+        return Plan::Rest(Rest { drift: vec!["the key is not pending deletion".into()], life_drifted: true, ..Rest::default() });
+    }
+    let confirmation = s.desired.confirmation.as_deref();
+    match intent::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
+        Edge::Passes(passed) if pending => Plan::Do(Step::Reschedule { days, passed }),
+        Edge::Passes(passed) => Plan::Do(Step::Schedule { days, passed }),
+        Edge::WriteHeld => Plan::Do(Step::Mark { word: Word::Held }),
+        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, days, reason)),
+    }
+}
+
+/// The sentence of a held deletion: what was seen, and the command that goes on.
+#[must_use]
+pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
+    let seen = match reason {
+        Reason::NotSeenLive => {
+            "this object was never seen without deletionScheduleDays while its key was alive, so the field may be a copy"
+        }
+        Reason::RollbackSuspected => "the key's mark is newer than this object's status, so the object may come from a backup",
+        Reason::CancelledOutside => "the deletion was cancelled, or the key changed, outside Keyward",
+        Reason::ConfirmationRequired => "the provider asks for a confirmation of every deletion",
+        Reason::NotOwned => "the key does not bear this object's marks",
+        Reason::StaleObject => "the object changed while the deletion was decided; it is decided anew",
+        Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
+        _ => "the guard holds it",
+    };
+    let owner = &desired.owner;
+    let confirmable =
+        matches!(reason, Reason::NotSeenLive | Reason::RollbackSuspected | Reason::CancelledOutside | Reason::ConfirmationRequired);
+    let go_on = key.intent().token(&key.id).filter(|_| confirmable).map_or_else(String::new, |token| {
+        format!(
+            "; if the key is to be deleted, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            owner.namespace,
+            owner.name,
+            crate::api::annotation::CONFIRM_DELETION
+        )
+    });
+    let passes = matches!(reason, Reason::StaleObject);
+    Hold { reason, message: format!("deletion of key {} in {days} days is held: {seen}{go_on}", key.id), passes }
+}
+
+/// What `Observe` sees. Only what is declared outright can differ.
+fn observe(s: &Situation<'_>, key: &Key) -> Rest {
+    let mut rest = Rest::default();
+    let mut life = |text: &str| {
+        rest.drift.push(text.into());
+        rest.life_drifted = true;
+    };
+    match (key.state.is_pending(), s.desired.life) {
+        (true, Life::Live) => life("the key is pending deletion, which is not declared"),
+        (false, Life::Scheduled(_)) => life("the key is not pending deletion"),
+        _ => {}
+    }
+    match (key.state, s.desired.enabled) {
+        (State::Disabled, Some(true)) => life("the key is disabled"),
+        (State::Enabled, Some(false)) => life("the key is enabled"),
+        _ => {}
+    }
+    let mut unclaimed = s.desired.clone();
+    // The claim alias is ours to keep, not the user's to miss.
+    unclaimed.adopt.get_or_insert_default();
+    let settings = settings::compare(&unclaimed, s.memory, s.rules, key);
+    rest.drift.extend(settings.steps.iter().map(|step| format!("to be as declared, Keyward would {step}")));
+    rest.waits = settings.waits;
+    rest
+}

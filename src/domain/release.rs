@@ -1,0 +1,125 @@
+//! What becomes of the key when the object is deleted. The first rule that fits decides.
+//!
+//! With `Retain`, the default, there is no finalizer and this is never asked. A finalizer that stands for ever is its own harm: every wait names the
+//! way out.
+
+use super::{
+    desired::Desired,
+    intent::{self, Edge, Passed, Word},
+    memory::Memory,
+    observed::{Key, Observed, State},
+    ownership::Ownership,
+    plan::{self, Hold, Note, Situation},
+    step::Step,
+};
+use crate::api::{
+    Reason,
+    managed_key::{DeletionPolicy, ManagementPolicy},
+};
+
+/// What to do about the object.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Release {
+    /// Take the finalizer away; the key stays as it is.
+    LetGo,
+    /// The key has to be looked at first.
+    Look,
+    /// One step; then it is asked again.
+    Do(Step),
+    /// The finalizer waits.
+    Wait(Note),
+    /// The finalizer waits, and the guard holds a deletion.
+    Hold(Hold),
+}
+
+/// What is known without looking at the KMS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Circumstances {
+    /// Whether the namespace or the CRD is being deleted.
+    pub terminating: bool,
+    /// Whether the object is paused.
+    pub paused: bool,
+    /// Whether the provider admits the namespace.
+    pub admitted: bool,
+}
+
+/// Before any look: the cases in which the KMS does not matter.
+#[must_use]
+pub fn first(desired: &Desired, circumstances: Circumstances) -> Release {
+    let Circumstances { terminating, paused, admitted } = circumstances;
+    let left = terminating || desired.deletion_policy == DeletionPolicy::Retain || desired.policy == ManagementPolicy::Observe || !admitted;
+    match (left, paused) {
+        (true, _) => Release::LetGo,
+        (false, true) => Release::Wait(Note {
+            reason: Reason::Paused,
+            message: "the object is paused, so its key is left and its deletion waits; remove the annotation keyward.dev/paused, or set deletionPolicy: Retain"
+                .into(),
+        }),
+        (false, false) => Release::Look,
+    }
+}
+
+/// After a look.
+#[must_use]
+pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
+    match observed {
+        Observed::Absent(_) => Release::LetGo,
+        Observed::Several(_) => Release::LetGo,
+        Observed::Present(key) => present(s, key),
+    }
+}
+
+fn present(s: &Situation<'_>, key: &Key) -> Release {
+    let Some(tags) = &key.tags else {
+        return Release::Look;
+    };
+    if Ownership::of(tags, &s.desired.owner) != Ownership::Ours {
+        return Release::LetGo;
+    }
+    match (s.desired.deletion_policy, key.state) {
+        (DeletionPolicy::Retain, _)
+        | (_, State::PendingDeletion | State::PendingReplicaDeletion)
+        | (DeletionPolicy::Disable, State::Disabled | State::PendingImport) => Release::LetGo,
+        (_, State::Creating | State::Updating) => Release::Wait(Note {
+            reason: Reason::Creating,
+            message: "the KMS is not done with the key; set deletionPolicy: Retain to let the object go at once".into(),
+        }),
+        (DeletionPolicy::Disable, _) => Release::Do(Step::Disable),
+        (DeletionPolicy::Delete, _) => delete(s, key),
+    }
+}
+
+fn delete(s: &Situation<'_>, key: &Key) -> Release {
+    let days = days(s.desired, s);
+    if let Some(message) = plan::window_refused(days, s.rules) {
+        let message = format!("{message}; mend it, or set deletionPolicy: Retain to let the object go");
+        return Release::Wait(Note { reason: Reason::InvalidSpec, message });
+    }
+    match edge(s.desired, s.memory, key, days, s) {
+        Edge::Passes(passed) => Release::Do(Step::Schedule { days, passed }),
+        Edge::WriteHeld => Release::Do(Step::Mark { word: Word::Held }),
+        Edge::Holds(reason) => {
+            let mut hold = plan::hold(s.desired, key, days, reason);
+            hold.message.push_str("; to let the object go and leave the key, set deletionPolicy: Retain");
+            Release::Hold(hold)
+        }
+    }
+}
+
+/// The days of a deletion that follows from the object's.
+#[must_use]
+pub fn days(desired: &Desired, s: &Situation<'_>) -> i32 {
+    desired.days().unwrap_or(s.rules.guard.object_deletion_days)
+}
+
+fn edge(desired: &Desired, memory: &Memory, key: &Key, days: i32, s: &Situation<'_>) -> Edge {
+    intent::edge(days, desired.generation, key, &memory.status, desired.confirmation.as_deref(), s.now)
+}
+
+impl Release {
+    /// Whether an open call of ours is being taken up again.
+    #[must_use]
+    pub const fn resumes(&self) -> bool {
+        matches!(self, Self::Do(Step::Schedule { passed: Passed::OpenCall, .. }))
+    }
+}

@@ -1,0 +1,184 @@
+//! A provider's rules, as the administrator wrote them: whose objects, which keys, which tags and aliases.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+
+use super::{limits::Limits, ownership::Tags};
+use crate::api::{
+    key_provider::{Adoption, AdoptionFrom, Allow, DeletionGuard, KeyProviderSpec, Namespaces, NamespacesFrom, ProviderType},
+    mark,
+};
+
+/// What is known of the provider that a round goes through.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rules {
+    /// Name of the `KeyProvider`.
+    pub name: String,
+    /// Its type.
+    pub provider: ProviderType,
+    /// The account that its credentials belong to, as the KMS said.
+    pub account: String,
+    /// Its Region.
+    pub region: String,
+    /// Which existing keys may be adopted.
+    pub adoption: Adoption,
+    /// What may be set on keys.
+    pub allow: Allow,
+    /// What has to hold before a deletion.
+    pub guard: DeletionGuard,
+}
+
+impl Rules {
+    /// The rules of a provider whose identity is known.
+    #[must_use]
+    pub fn new(name: &str, spec: &KeyProviderSpec, account: &str, region: &str) -> Self {
+        Self {
+            name: name.into(),
+            provider: spec.type_,
+            account: account.into(),
+            region: region.into(),
+            adoption: spec.adoption.clone(),
+            allow: spec.allow.clone(),
+            guard: spec.deletion_guard.clone(),
+        }
+    }
+
+    /// What the KMS accepts.
+    #[must_use]
+    pub const fn limits(&self) -> &'static Limits {
+        Limits::of(self.provider)
+    }
+
+    /// Whether an object of `namespace` may adopt the key.
+    #[must_use]
+    pub fn admits_adoption(&self, namespace: &str, arn: &str, tags: &Tags) -> bool {
+        match self.adoption.from {
+            AdoptionFrom::None => false,
+            AdoptionFrom::Tagged => tags.get(mark::ADOPT).is_some_and(|admitted| admitted == namespace),
+            AdoptionFrom::Rules => {
+                let any = |patterns: &[String], text: &str| patterns.iter().any(|pattern| matches(pattern, text));
+                self.adoption.rules.iter().any(|rule| any(&rule.namespaces, namespace) && any(&rule.keys, arn))
+            }
+        }
+    }
+
+    /// Whether another cluster's mark does not bar an adoption.
+    #[must_use]
+    pub fn admits_cluster(&self, cluster: &str) -> bool {
+        self.adoption.from_clusters.iter().any(|admitted| admitted == cluster)
+    }
+
+    /// Whether objects may set a tag of that key.
+    #[must_use]
+    pub fn allows_tag(&self, key: &str) -> bool {
+        self.allow.tag_keys.iter().any(|pattern| matches(pattern, key))
+    }
+
+    /// Whether objects may set that alias, written without `alias/`.
+    #[must_use]
+    pub fn allows_alias(&self, alias: &str) -> bool {
+        self.allow.aliases.iter().any(|pattern| matches(pattern, alias))
+    }
+}
+
+/// Whether objects of a namespace with those labels may use a provider. `None`: the namespace does not exist.
+#[must_use]
+pub fn admits_namespace(namespaces: &Namespaces, name: &str, labels: Option<&BTreeMap<String, String>>) -> bool {
+    match namespaces.from {
+        NamespacesFrom::All => true,
+        NamespacesFrom::Names => namespaces.names.iter().flatten().any(|admitted| admitted == name),
+        NamespacesFrom::Selector => namespaces.selector.as_ref().zip(labels).is_some_and(|(selector, labels)| selects(selector, labels)),
+    }
+}
+
+/// A label selector as the API conventions define it: all of it has to hold, an empty one selects everything, an unknown operator nothing.
+fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
+    let equal = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
+    equal
+        && selector.match_expressions.iter().flatten().all(|wanted| {
+            let value = labels.get(&wanted.key);
+            let listed = value.is_some_and(|value| wanted.values.iter().flatten().any(|known| known == value));
+            match wanted.operator.as_str() {
+                "In" => listed,
+                "NotIn" => !listed,
+                "Exists" => value.is_some(),
+                "DoesNotExist" => value.is_none(),
+                _ => false,
+            }
+        })
+}
+
+/// Whether `text` is `pattern`, in which `*` stands for any run of characters, none included.
+#[must_use]
+pub fn matches(pattern: &str, text: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else {
+        return pattern == text;
+    };
+    let Some(mut text) = text.strip_prefix(first) else {
+        return false;
+    };
+    let mut parts = rest.split('*').peekable();
+    while let Some(part) = parts.next() {
+        if parts.peek().is_none() {
+            return text.ends_with(part);
+        }
+        match text.find(part).and_then(|at| text.get(at + part.len()..)) {
+            Some(after) => text = after,
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_star_stands_for_any_run() {
+        for (pattern, text, expected) in [
+            ("*", "", true),
+            ("*", "a", true),
+            ("a", "a", true),
+            ("a", "ab", false),
+            ("a*", "ab", true),
+            ("*b", "ab", true),
+            ("a*b*c", "a1b2c", true),
+            ("a*b*c", "a1c2b", false),
+            ("a*a", "a", false),
+            ("arn:aws:kms:*:111122223333:key/*", "arn:aws:kms:eu-west-1:111122223333:key/1", true),
+            ("arn:aws:kms:*:111122223333:key/*", "arn:aws:kms:eu-west-1:444455556666:key/1", false),
+            ("", "", true),
+            ("", "a", false),
+        ] {
+            assert_eq!(matches(pattern, text), expected, "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_namespace_is_admitted_by_name_or_by_label() {
+        let by = |from, names: Option<&[&str]>, selector: Option<serde_json::Value>| Namespaces {
+            from,
+            names: names.map(|names| names.iter().map(|&name| name.into()).collect()),
+            selector: selector.map(|value| serde_json::from_value(value).unwrap()),
+        };
+        let labels = BTreeMap::from([("team".to_owned(), "shop".to_owned())]);
+        let admits = |namespaces: &Namespaces| admits_namespace(namespaces, "shop", Some(&labels));
+        assert!(admits(&by(NamespacesFrom::All, None, None)));
+        assert!(admits(&by(NamespacesFrom::Names, Some(&["shop"]), None)));
+        assert!(!admits(&by(NamespacesFrom::Names, Some(&["bank"]), None)));
+        for (selector, expected) in [
+            (serde_json::json!({ "matchLabels": { "team": "shop" } }), true),
+            (serde_json::json!({ "matchLabels": { "team": "bank" } }), false),
+            (serde_json::json!({ "matchExpressions": [{ "key": "team", "operator": "In", "values": ["shop"] }] }), true),
+            (serde_json::json!({ "matchExpressions": [{ "key": "team", "operator": "NotIn", "values": ["shop"] }] }), false),
+            (serde_json::json!({ "matchExpressions": [{ "key": "tier", "operator": "Exists" }] }), false),
+            (serde_json::json!({ "matchExpressions": [{ "key": "tier", "operator": "DoesNotExist" }] }), true),
+            (serde_json::json!({ "matchExpressions": [{ "key": "team", "operator": "Like", "values": ["shop"] }] }), false),
+        ] {
+            assert_eq!(admits(&by(NamespacesFrom::Selector, None, Some(selector.clone()))), expected, "{selector}");
+        }
+        assert!(!admits_namespace(&by(NamespacesFrom::Selector, None, Some(serde_json::json!({}))), "gone", None));
+    }
+}

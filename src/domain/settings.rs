@@ -1,0 +1,121 @@
+//! Rotation, description, tags and aliases: what differs, and what a spec may not ask for.
+
+use std::collections::BTreeSet;
+
+use super::{
+    desired::{Desired, WantedRotation},
+    memory::Memory,
+    observed::{Key, MultiRegion, State},
+    ownership::Tags,
+    rules::Rules,
+    step::Step,
+};
+use crate::api::managed_key::KeyTemplate;
+
+/// What is to be done about the settings of a key.
+#[derive(Debug, Default, PartialEq)]
+pub struct Settings {
+    /// The steps that are left, in their order.
+    pub steps: Vec<Step>,
+    /// What cannot be done in the key's present state, and why.
+    pub waits: Option<String>,
+}
+
+/// What the spec asks for that this key, or this provider, cannot take: the sentence for the person who wrote it.
+#[must_use]
+pub fn refused(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Option<String> {
+    let limits = rules.limits();
+    if let Some(WantedRotation::On(period)) = desired.rotation {
+        if !limits.rotates(&kind.spec, &kind.origin) {
+            return Some(format!(
+                "spec.autoRotation is true, but {} rotates only {} keys of origin {}, and this one is {} of origin {}; remove spec.autoRotation",
+                limits.name, limits.rotatable.0, limits.rotatable.1, kind.spec, kind.origin
+            ));
+        }
+        if let Some(MultiRegion::Replica(primary)) = multi_region {
+            return Some(format!(
+                "spec.autoRotation is true, but this key is a replica and takes its rotation from {primary}; set it there and remove it here"
+            ));
+        }
+        if let Some(period) = period.filter(|period| !(limits.rotation.0..=limits.rotation.1).contains(period)) {
+            return Some(format!(
+                "spec.rotationPeriodDays is {period}, but {} accepts {} to {} days",
+                limits.name, limits.rotation.0, limits.rotation.1
+            ));
+        }
+    }
+    if let Some(tag) = desired.tags.keys().find(|tag| !rules.allows_tag(tag)) {
+        return Some(format!("spec.tags has {tag}, which KeyProvider {} does not allow; see its spec.allow.tagKeys", rules.name));
+    }
+    let alias = desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).find(|alias| !rules.allows_alias(alias));
+    alias.map(|alias| format!("spec.aliases has {alias}, which KeyProvider {} does not allow; see its spec.allow.aliases", rules.name))
+}
+
+/// What differs between the declared settings and those that were read. What was not read is not compared.
+#[must_use]
+pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> Settings {
+    let mut settings = Settings::default();
+    if key.state.is_pending() {
+        return settings;
+    }
+    rotation(desired, rules, key, &mut settings);
+    if let Some(description) = desired.description.as_ref().filter(|&wanted| *wanted != key.description) {
+        settings.steps.push(Step::Describe { description: description.clone() });
+    }
+    tags(desired, memory, key, &mut settings);
+    aliases(desired, memory, key, &mut settings);
+    settings
+}
+
+fn rotation(desired: &Desired, rules: &Rules, key: &Key, settings: &mut Settings) {
+    let (Some(wanted), Some(found)) = (desired.rotation, key.rotation) else {
+        return;
+    };
+    let step = match wanted {
+        WantedRotation::Off => found.enabled.then_some(Step::StopRotation),
+        WantedRotation::On(None) => (!found.enabled).then(|| Step::StartRotation { period_days: rules.limits().default_rotation }),
+        WantedRotation::On(Some(period_days)) => {
+            (!found.enabled || found.period_days != Some(period_days)).then_some(Step::StartRotation { period_days })
+        }
+    };
+    match (step, key.state) {
+        (None, _) => {}
+        (Some(step), State::Enabled) => settings.steps.push(step),
+        (Some(step), _) => {
+            settings.waits = Some(format!(
+                "cannot {step} while it is {}; it waits until the key is enabled",
+                crate::api::managed_key::KeyState::from(key.state).as_str()
+            ));
+        }
+    }
+}
+
+fn tags(desired: &Desired, memory: &Memory, key: &Key, settings: &mut Settings) {
+    let Some(found) = &key.tags else {
+        return;
+    };
+    let missing: Tags =
+        desired.tags.iter().filter(|(key, value)| found.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    if !missing.is_empty() {
+        settings.steps.push(Step::Tag { tags: missing });
+    }
+    let applied = memory.status.applied.iter().flat_map(|applied| &applied.tag_keys);
+    let surplus: BTreeSet<String> = applied.filter(|key| !desired.tags.contains_key(*key) && found.contains_key(*key)).cloned().collect();
+    if !surplus.is_empty() {
+        settings.steps.push(Step::Untag { keys: surplus });
+    }
+}
+
+fn aliases(desired: &Desired, memory: &Memory, key: &Key, settings: &mut Settings) {
+    let Some(found) = &key.aliases else {
+        return;
+    };
+    // A key that Keyward created keeps its claim, so that a later object of the same name finds it.
+    let claim = desired.adopt.is_none().then(|| desired.owner.claim_alias());
+    let wanted = claim.iter().chain(&desired.aliases);
+    settings.steps.extend(wanted.filter(|alias| !found.contains(alias)).map(|alias| Step::AddAlias { alias: alias.clone() }));
+    let applied = memory.status.applied.iter().flat_map(|applied| &applied.aliases).map(|alias| format!("alias/{alias}"));
+    settings
+        .steps
+        .extend(applied.filter(|alias| !desired.aliases.contains(alias) && found.contains(alias)).map(|alias| Step::RemoveAlias { alias }));
+}

@@ -1,0 +1,365 @@
+//! The status that people and tools see, from what came of a round.
+//!
+//! The same outcome twice gives the same status, so that an idle operator writes nothing. Messages are sentences with a way out, and have no
+//! request ids, no moving times and no secrets in them.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+
+use super::{
+    desired::{Desired, Life},
+    failure::Failure,
+    intent::{Intent, IntentMark, Word},
+    memory::Memory,
+    observed::{Key, Observed, Rotation, State},
+    ownership::Ownership,
+    plan::{Gone, Hold, Note, Plan, Rest},
+    rules::Rules,
+};
+use crate::api::{
+    ConditionType, ManagedKeyStatus, Reason,
+    condition::{self, seconds},
+    managed_key::{Applied, Deletion, DeletionCall, DeletionOrigin, KeyFacts, KeyState, ManagementPolicy, ProviderFacts, RotationStatus},
+};
+
+/// What came of a round.
+#[derive(Debug)]
+pub enum Conclusion<'a> {
+    /// The plan that was left when nothing could be done any more.
+    Planned(&'a Plan),
+    /// A call failed.
+    Failed(&'a Failure),
+    /// The round could not look at the key, or does not want to.
+    Refused {
+        /// Why.
+        note: Note,
+        /// Whether a person must act.
+        stalled: bool,
+    },
+    /// The object is paused.
+    Paused,
+}
+
+/// A round, as far as it went.
+#[derive(Debug)]
+pub struct Round<'a> {
+    /// Generation of the object.
+    pub generation: i64,
+    /// What was declared; `None` when it could not be read.
+    pub desired: Option<&'a Desired>,
+    /// The provider; `None` when there is none that can be used.
+    pub rules: Option<&'a Rules>,
+    /// The last look; `None` when there was none.
+    pub observed: Option<&'a Observed>,
+    /// How it ended.
+    pub conclusion: Conclusion<'a>,
+    /// Who set `deletionScheduleDays`, as the API server recorded it.
+    pub set_by: Option<&'a str>,
+    /// The value of the annotation that asked for this look.
+    pub requested: Option<&'a str>,
+    /// The time of the round.
+    pub now: Timestamp,
+}
+
+/// The status after a round.
+#[must_use]
+pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
+    let mut status = memory.status.clone();
+    if let Some(requested) = round.requested {
+        status.last_handled_reconcile_at = Some(requested.chars().take(1024).collect());
+    }
+    if !matches!(round.conclusion, Conclusion::Paused) {
+        status.observed_generation = Some(round.generation);
+    }
+    if let (Some(Observed::Present(key)), Some(desired), Some(rules)) = (round.observed, round.desired, round.rules) {
+        facts(&mut status, key, desired, rules, round);
+    }
+    if let Conclusion::Planned(Plan::Missing(missing, _, gone)) = &round.conclusion {
+        status.missing = Some(missing.clone());
+        if *gone == Gone::Deleted {
+            status.key_state = Some(KeyState::Deleted);
+            status.deletion = None;
+        }
+    }
+    if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
+        rested(&mut status, rest, desired, round.observed);
+    }
+    conditions(&mut status, round);
+    status
+}
+
+/// What a look at the key says of it.
+fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Rules, round: &Round<'_>) {
+    let ownership = key.tags.as_ref().map(|tags| Ownership::of(tags, &desired.owner));
+    let ours = match ownership {
+        Some(Ownership::Ours) => true,
+        // A key that is only watched bears no marks.
+        Some(Ownership::Unmarked) => {
+            desired.policy == ManagementPolicy::Observe && matches!(round.conclusion, Conclusion::Planned(Plan::Rest(_)))
+        }
+        Some(_) => false,
+        None => status.key_arn.is_some(),
+    };
+    let resting = matches!(&round.conclusion, Conclusion::Planned(Plan::Rest(rest)) if rest.unbound);
+    if !ours && !resting {
+        return;
+    }
+    if ours {
+        // Once set, the id stays: the CRD refuses another one.
+        status.key_id.get_or_insert_with(|| key.id.clone());
+        status.key_arn.get_or_insert_with(|| key.arn.clone());
+    }
+    status.missing = None;
+    deletion(status, key, round);
+    status.key_state = Some(key.state.into());
+    status.deletion_date = key.deletion_date.map(seconds);
+    status.key = Some(KeyFacts {
+        spec: key.kind.spec.clone(),
+        usage: key.kind.usage.clone(),
+        origin: key.kind.origin.clone(),
+        manager: if key.customer_managed { "CUSTOMER" } else { "PROVIDER" }.into(),
+        multi_region: key.kind.multi_region,
+        creation_time: key.creation_time.map(seconds),
+    });
+    status.provider =
+        Some(ProviderFacts { type_: rules.provider.as_str().into(), account: key.account.clone(), region: key.region.clone() });
+    // While a key is pending, AWS reports rotation off, and the old value is back after a cancel: what is known stays.
+    if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
+        status.rotation = Some(rotation(status.rotation.as_ref(), found));
+    }
+}
+
+fn rotation(before: Option<&RotationStatus>, found: Rotation) -> RotationStatus {
+    let next = found.next.map(seconds);
+    let last = before.and_then(|before| {
+        let moved = before
+            .next_rotation_time
+            .as_ref()
+            .filter(|was| next.as_ref().is_some_and(|is| is.0 > was.0) && before.period_days == found.period_days);
+        moved.or(before.last_rotation_time.as_ref()).cloned()
+    });
+    RotationStatus { enabled: found.enabled, period_days: found.period_days, next_rotation_time: next, last_rotation_time: last }
+}
+
+/// The record of a deletion: whose it is, and whether our call is still on its way.
+fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
+    if !key.state.is_pending() {
+        return;
+    }
+    let ours = match key.intent() {
+        IntentMark::Is(Intent { word: Word::Days(days), .. }) => Some(days),
+        // Tags were not read in this look, or a word is on its way: the record stands for itself.
+        _ => status
+            .deletion
+            .as_ref()
+            .filter(|known| known.origin == DeletionOrigin::Keyward && key.tags.is_none())
+            .and_then(|known| known.schedule_days),
+    };
+    let known = status.deletion.take();
+    let since = known.as_ref().and_then(|known| known.requested_time.clone()).unwrap_or_else(|| seconds(round.now));
+    // A new window is opened while the key is still pending with the old one.
+    let reopened = known.as_ref().filter(|known| known.call == Some(DeletionCall::Open) && known.schedule_days != ours);
+    status.deletion = Some(reopened.cloned().unwrap_or(Deletion {
+        schedule_days: ours,
+        requested_time: Some(since),
+        origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
+        call: None,
+        last_used_time: None,
+    }));
+}
+
+/// What was applied, once nothing is left to do.
+fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observed: Option<&Observed>) {
+    if rest.unbound || desired.policy == ManagementPolicy::Observe {
+        return;
+    }
+    let without_record = desired.policy == ManagementPolicy::EnforceOnChange && status.applied.is_none();
+    if without_record && !rest.drift.is_empty() {
+        return;
+    }
+    let before = status.applied.take().unwrap_or_default();
+    status.applied = Some(match desired.life {
+        Life::Live => Applied {
+            generation: desired.generation,
+            enabled: Some(desired.wants_enabled()),
+            deletion_schedule_days: None,
+            tag_keys: desired.tags.keys().cloned().collect(),
+            aliases: desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).map(str::to_owned).collect(),
+        },
+        // While a deletion is declared nothing else is applied, and what was applied before still is.
+        Life::Scheduled(days) => Applied { generation: desired.generation, deletion_schedule_days: Some(days), ..before },
+    });
+    let pending = matches!(observed, Some(Observed::Present(key)) if key.state.is_pending());
+    if desired.life == Life::Live && !pending {
+        status.deletion = None;
+    }
+}
+
+/// The conditions, all of them, from the end of the round.
+fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
+    let generation = status.observed_generation.unwrap_or(round.generation);
+    let mut set = Setter { conditions: std::mem::take(&mut status.conditions), generation, now: round.now };
+    match &round.conclusion {
+        Conclusion::Paused => set.paused(),
+        Conclusion::Refused { note, stalled: true } => set.stalled(note),
+        Conclusion::Refused { note, stalled: false } => set.waiting(note),
+        Conclusion::Failed(failure) => set.failed(failure),
+        Conclusion::Planned(plan) => set.planned(plan, round),
+    }
+    set.deletion(status, round);
+    status.conditions = set.conditions;
+}
+
+struct Setter {
+    conditions: Vec<Condition>,
+    generation: i64,
+    now: Timestamp,
+}
+
+impl Setter {
+    fn set(&mut self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) {
+        let message: String = message.into();
+        // The API server refuses longer ones.
+        let message = message.chars().take(32768).collect::<String>();
+        condition::set(&mut self.conditions, kind, status, reason, message, self.generation, self.now);
+    }
+
+    fn remove(&mut self, kinds: &[ConditionType]) {
+        for &kind in kinds {
+            condition::remove(&mut self.conditions, kind);
+        }
+    }
+
+    /// Nothing is known anew, so `Ready` stays as it was.
+    fn paused(&mut self) {
+        let message = "the annotation keyward.dev/paused stops all work on this object; remove it to go on";
+        if condition::find(&self.conditions, ConditionType::Ready).is_none() {
+            self.set(ConditionType::Ready, false, Reason::Paused, message);
+        }
+        self.set(ConditionType::Synced, false, Reason::Paused, message);
+        self.remove(&[ConditionType::Reconciling, ConditionType::Stalled]);
+    }
+
+    fn stalled(&mut self, note: &Note) {
+        self.set(ConditionType::Ready, false, note.reason, &note.message);
+        self.set(ConditionType::Synced, false, note.reason, &note.message);
+        self.set(ConditionType::Stalled, true, note.reason, &note.message);
+        self.remove(&[ConditionType::Reconciling, ConditionType::Drifted, ConditionType::DeletionHeld]);
+    }
+
+    fn waiting(&mut self, note: &Note) {
+        self.set(ConditionType::Ready, false, note.reason, &note.message);
+        self.set(ConditionType::Synced, false, note.reason, &note.message);
+        self.set(ConditionType::Reconciling, true, note.reason, &note.message);
+        self.remove(&[ConditionType::Stalled, ConditionType::Drifted, ConditionType::DeletionHeld]);
+    }
+
+    fn failed(&mut self, failure: &Failure) {
+        let verdict = failure.kind.verdict();
+        let note = Note { reason: verdict.reason, message: failure.message.clone() };
+        if verdict.stalled { self.stalled(&note) } else { self.waiting(&note) }
+    }
+
+    fn held(&mut self, hold: &Hold, round: &Round<'_>) {
+        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round)) };
+        if hold.passes {
+            self.waiting(&note);
+        } else {
+            self.stalled(&note);
+        }
+        self.set(ConditionType::DeletionHeld, true, note.reason, note.message);
+    }
+
+    fn planned(&mut self, plan: &Plan, round: &Round<'_>) {
+        match plan {
+            Plan::Rest(rest) => self.rest(rest, round),
+            Plan::Stall(note) => self.stalled(note),
+            Plan::Wait(note) => self.waiting(note),
+            Plan::Hold(hold) => self.held(hold, round),
+            Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
+            Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
+            Plan::Do(step) => self.waiting(&Note { reason: Reason::Creating, message: format!("about to {step}") }),
+            Plan::Read(_) => self.waiting(&Note { reason: Reason::Creating, message: "the key is being looked at".into() }),
+        }
+    }
+
+    fn rest(&mut self, rest: &Rest, round: &Round<'_>) {
+        let (Some(Observed::Present(key)), Some(desired)) = (round.observed, round.desired) else {
+            return;
+        };
+        self.remove(&[ConditionType::Reconciling, ConditionType::Stalled, ConditionType::DeletionHeld]);
+        if rest.life_drifted {
+            let pending = key.state.is_pending();
+            let reason = if pending { Reason::PendingDeletion } else { Reason::Drifted };
+            let way_out = match desired.policy {
+                ManagementPolicy::Observe => "managementPolicy Observe leaves it so",
+                _ => "managementPolicy EnforceOnChange leaves it so until the spec changes",
+            };
+            let message = format!("{}; {way_out}", rest.drift.join("; "));
+            self.set(ConditionType::Ready, false, reason, &message);
+            self.set(ConditionType::Stalled, true, reason, message);
+        } else {
+            let (reason, message) = ready(key, desired, round);
+            self.set(ConditionType::Ready, true, reason, message);
+        }
+        if rest.drift.is_empty() {
+            self.remove(&[ConditionType::Drifted]);
+        } else {
+            self.set(ConditionType::Drifted, true, Reason::Drifted, rest.drift.join("; "));
+        }
+        match (&rest.waits, rest.drift.is_empty()) {
+            (Some(waits), _) => self.set(ConditionType::Synced, false, Reason::Disabled, waits),
+            (None, false) => self.set(ConditionType::Synced, false, Reason::Drifted, rest.drift.join("; ")),
+            (None, true) => self.set(ConditionType::Synced, true, Reason::Synced, "the key is as declared"),
+        }
+    }
+
+    /// `PendingDeletion` follows the key alone, whatever else went wrong.
+    fn deletion(&mut self, status: &ManagedKeyStatus, round: &Round<'_>) {
+        if !matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) {
+            self.remove(&[ConditionType::PendingDeletion]);
+            return;
+        }
+        // Without a look, what was known stands.
+        let Some(desired) = round.desired else { return };
+        let when =
+            status.deletion_date.as_ref().map_or_else(|| "once its last replica is deleted".to_owned(), |date| format!("at {}", date.0));
+        let (reason, message) = match desired.life {
+            Life::Scheduled(_) => (
+                Reason::Declared,
+                format!("the key will be deleted {when}; to cancel, remove spec.deletionScheduleDays or set it to 0{}", set_by(round)),
+            ),
+            Life::Live => (Reason::External, format!("the key will be deleted {when}, which this object does not declare")),
+        };
+        self.set(ConditionType::PendingDeletion, true, reason, message);
+    }
+}
+
+/// Who set the field: a value that another client set is not taken away by the manifest in Git.
+fn set_by(round: &Round<'_>) -> String {
+    round.set_by.map_or_else(String::new, |manager| {
+        let tool = if manager.starts_with("kubectl-patch") || manager.starts_with("kubectl-edit") {
+            ", and a manifest without the field will not remove it; a manifest with 0 will"
+        } else {
+            ""
+        };
+        format!(" (spec.deletionScheduleDays was set by {manager}{tool})")
+    })
+}
+
+fn ready(key: &Key, desired: &Desired, round: &Round<'_>) -> (Reason, String) {
+    match (key.state, desired.life) {
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(_)) => {
+            let replicas = match &key.multi_region {
+                Some(super::observed::MultiRegion::Primary(replicas)) if key.state == State::PendingReplicaDeletion => {
+                    format!("; it waits for its replicas {}", replicas.join(", "))
+                }
+                _ => String::new(),
+            };
+            (Reason::DeletionScheduled, format!("the key is pending deletion, as declared{replicas}{}", set_by(round)))
+        }
+        (State::Disabled, _) => (Reason::Disabled, "the key is disabled".into()),
+        (State::PendingImport | State::Unavailable, _) => (Reason::Disabled, "the key is not to be enabled, and cannot be used".into()),
+        _ => (Reason::Available, "the key is enabled".into()),
+    }
+}

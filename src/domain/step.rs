@@ -1,0 +1,151 @@
+//! The steps that change a key. One is planned at a time.
+
+use std::{collections::BTreeSet, fmt};
+
+use super::{
+    intent::{Passed, Word},
+    ownership::Tags,
+};
+
+/// Why a key without this object's marks is bound to it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    /// The spec names the key, and the provider's rules admit it.
+    Adopt,
+    /// An earlier object of the same namespace and name owned it.
+    TakeUp,
+}
+
+/// One change.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// Create a key, once, with the marks inside the call, then give it the claim alias.
+    Create,
+    /// Write all four marks: the key is this object's from here on.
+    Bind {
+        /// Why.
+        how: How,
+        /// The word that goes along.
+        word: Word,
+    },
+    /// Write the UID and the intent.
+    Mark {
+        /// The word.
+        word: Word,
+    },
+    /// Cancel the deletion; the key is disabled afterwards.
+    Cancel,
+    /// Enable the key.
+    Enable,
+    /// Disable the key.
+    Disable,
+    /// Switch rotation on, or change its period.
+    StartRotation {
+        /// Days between rotations.
+        period_days: i32,
+    },
+    /// Switch rotation off.
+    StopRotation,
+    /// Set the description.
+    Describe {
+        /// The new one.
+        description: String,
+    },
+    /// Set tags.
+    Tag {
+        /// Those that differ.
+        tags: Tags,
+    },
+    /// Remove tags.
+    Untag {
+        /// Those that this object had put there.
+        keys: BTreeSet<String>,
+    },
+    /// Give the key an alias.
+    AddAlias {
+        /// With the prefix `alias/`.
+        alias: String,
+    },
+    /// Take an alias away.
+    RemoveAlias {
+        /// With the prefix `alias/`.
+        alias: String,
+    },
+    /// Schedule the deletion.
+    Schedule {
+        /// Days until the KMS deletes the key.
+        days: i32,
+        /// What lets it pass.
+        passed: Passed,
+    },
+    /// Cancel the deletion and schedule it anew, because a window cannot be changed.
+    Reschedule {
+        /// The new days.
+        days: i32,
+        /// What lets it pass.
+        passed: Passed,
+    },
+}
+
+/// The part of a key that a step changes: a later step of the same part supersedes an earlier one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Part {
+    /// Creation and marks.
+    Binding,
+    /// The state.
+    Life,
+    /// Rotation.
+    Rotation,
+    /// The description.
+    Description,
+    /// Tags.
+    Tags,
+    /// Aliases.
+    Aliases,
+}
+
+impl Step {
+    /// The part of the key that it changes.
+    #[must_use]
+    pub const fn part(&self) -> Part {
+        match self {
+            Self::Create | Self::Bind { .. } | Self::Mark { .. } => Part::Binding,
+            Self::Cancel | Self::Enable | Self::Disable | Self::Schedule { .. } | Self::Reschedule { .. } => Part::Life,
+            Self::StartRotation { .. } | Self::StopRotation => Part::Rotation,
+            Self::Describe { .. } => Part::Description,
+            Self::Tag { .. } | Self::Untag { .. } => Part::Tags,
+            Self::AddAlias { .. } | Self::RemoveAlias { .. } => Part::Aliases,
+        }
+    }
+
+    /// Whether data can become unreadable by it, so that it passes the guard first.
+    #[must_use]
+    pub const fn is_destructive(&self) -> bool {
+        matches!(self, Self::Schedule { .. } | Self::Reschedule { .. })
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Create => f.write_str("create the key"),
+            Self::Bind { how: How::Adopt, .. } => f.write_str("adopt the key"),
+            Self::Bind { how: How::TakeUp, .. } => f.write_str("take the key up again"),
+            Self::Mark { word: Word::Live } => f.write_str("mark the key live"),
+            Self::Mark { word: Word::Held } => f.write_str("mark the key held"),
+            Self::Mark { word: Word::Days(days) } => write!(f, "mark the key for deletion in {days} days"),
+            Self::Cancel => f.write_str("cancel the deletion"),
+            Self::Enable => f.write_str("enable the key"),
+            Self::Disable => f.write_str("disable the key"),
+            Self::StartRotation { period_days } => write!(f, "rotate the key every {period_days} days"),
+            Self::StopRotation => f.write_str("stop rotating the key"),
+            Self::Describe { .. } => f.write_str("set the description"),
+            Self::Tag { tags } => write!(f, "set the tags {}", tags.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
+            Self::Untag { keys } => write!(f, "remove the tags {}", keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
+            Self::AddAlias { alias } => write!(f, "add {alias}"),
+            Self::RemoveAlias { alias } => write!(f, "remove {alias}"),
+            Self::Schedule { days, .. } => write!(f, "schedule the deletion in {days} days"),
+            Self::Reschedule { days, .. } => write!(f, "change the scheduled deletion to {days} days"),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! The reference pages, in Markdown: every field with its bounds from the schema, every condition and reason from its enum.
+//!
+//! They are made from what the API server and the controller use, so they cannot say something else.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
+    CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
+};
+
+use crate::api::{ConditionType, Reason};
+
+/// The page of one kind.
+#[must_use]
+pub fn kind_page(crd: &CustomResourceDefinition) -> String {
+    let names = &crd.spec.names;
+    let mut page = String::new();
+    for version in &crd.spec.versions {
+        let Some(schema) = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()) else { continue };
+        let api = format!("{}/{}", crd.spec.group, version.name);
+        page.push_str(&format!("# {}\n\n{}\n\n", names.kind, text(schema)));
+        page.push_str(&format!("`apiVersion: {api}`, `kind: {}`, {}.\n", names.kind, scope(&crd.spec.scope)));
+        let short = names.short_names.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        let groups = names.categories.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
+        page.push_str(&format!("`kubectl get {}`, short {short}; with others of its sort {groups}.\n", names.plural));
+
+        page.push_str("\n| column | from | |\n|---|---|---|\n");
+        for column in version.additional_printer_columns.iter().flatten() {
+            let wide = if column.priority.unwrap_or_default() > 0 { "with `-o wide`" } else { "" };
+            page.push_str(&format!("| {} | {} | {wide} |\n", column.name.to_uppercase(), code(&column.json_path)));
+        }
+        let selectable: Vec<_> =
+            version.selectable_fields.iter().flatten().map(|field| code(field.json_path.trim_start_matches('.'))).collect();
+        if !selectable.is_empty() {
+            page.push_str(&format!("\n`--field-selector` takes {}.\n", selectable.join(", ")));
+        }
+        section(&mut page, "", "", schema);
+    }
+    page
+}
+
+/// The page of conditions and reasons.
+#[must_use]
+pub fn conditions_page() -> String {
+    let mut page = String::from("# Conditions and reasons\n\n## Conditions\n\n| type | meaning |\n|---|---|\n");
+    for (kind, meaning) in ConditionType::ALL {
+        page.push_str(&format!("| `{}` | {} |\n", kind.as_str(), cell(meaning)));
+    }
+    page.push_str("\nA `KeyProvider` has `Ready` alone.\n\n## Reasons\n\n| reason | meaning |\n|---|---|\n");
+    for (reason, meaning) in Reason::ALL {
+        page.push_str(&format!("| `{}` | {} |\n", reason.as_str(), cell(meaning)));
+    }
+    page
+}
+
+/// The table of an object's fields, its rules, and then the same for each object inside.
+fn section(page: &mut String, path: &str, about: &str, schema: &JSONSchemaProps) {
+    let mut inner = Vec::new();
+    if !path.is_empty() {
+        page.push_str(&format!("\n## {path}\n\n{about}\n"));
+        rules(page, schema);
+        page.push_str("\n| field | type | default | allowed | |\n|---|---|---|---|---|\n");
+    }
+    for (name, field) in schema.properties.iter().flatten() {
+        let place = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        if !path.is_empty() {
+            let required = schema.required.iter().flatten().any(|required| required == name);
+            let default = match &field.default {
+                Some(JSON(value)) => code(&value.to_string()),
+                None if required => "required".into(),
+                None => String::new(),
+            };
+            page.push_str(&format!("| `{name}` | {} | {default} | {} | {} |\n", kind(field), allowed(field), cell(&text(field))));
+        }
+        match (&field.properties, &field.items) {
+            (Some(_), _) => inner.push((place, text(field), field)),
+            (None, Some(JSONSchemaPropsOrArray::Schema(item))) if item.properties.is_some() => {
+                inner.push((format!("{place}[]"), text(field), item))
+            }
+            _ => {}
+        }
+    }
+    if path.is_empty() {
+        rules(page, schema);
+    }
+    for (place, about, field) in inner {
+        section(page, &place, &about, field);
+    }
+}
+
+/// What the rules of a node say to a person; those of its fields are with the fields.
+fn rules(page: &mut String, schema: &JSONSchemaProps) {
+    let sentences: Vec<_> = schema.x_kubernetes_validations.iter().flatten().map(sentence).collect();
+    if !sentences.is_empty() {
+        page.push_str(&format!("\nRefused with:\n\n{}\n", sentences.iter().map(|text| format!("- {text}")).collect::<Vec<_>>().join("\n")));
+    }
+}
+
+fn sentence(rule: &ValidationRule) -> String {
+    match (&rule.message, &rule.message_expression) {
+        (Some(message), _) => message.clone(),
+        (None, Some(expression)) => expression.split(" + ").map(spoken).collect(),
+        (None, None) => code(&rule.rule),
+    }
+}
+
+/// A part of a message that is put together: a text as it stands, anything else as the field that it is taken from.
+fn spoken(part: &str) -> String {
+    let quoted = part.strip_prefix('\'').and_then(|part| part.strip_suffix('\''));
+    quoted.map_or_else(|| code(part.trim_start_matches("oldSelf.").trim_start_matches("self.")), str::to_owned)
+}
+
+fn scope(scope: &str) -> &'static str {
+    if scope == "Namespaced" { "in a namespace" } else { "of the whole cluster" }
+}
+
+fn kind(field: &JSONSchemaProps) -> String {
+    let name = field.type_.as_deref().unwrap_or("any");
+    match (&field.items, &field.additional_properties) {
+        (Some(JSONSchemaPropsOrArray::Schema(item)), _) => format!("list of {}", kind(item)),
+        (_, Some(JSONSchemaPropsOrBool::Schema(value))) => format!("map of {}", kind(value)),
+        _ if field.format.as_deref() == Some("date-time") => "time".into(),
+        _ => name.into(),
+    }
+}
+
+/// Bounds in words, then what the field's own rules say.
+fn allowed(field: &JSONSchemaProps) -> String {
+    let mut words = Vec::new();
+    if let Some(values) = &field.enum_ {
+        words.push(values.iter().map(|JSON(value)| code(value.as_str().unwrap_or_default())).collect::<Vec<_>>().join(", "));
+    }
+    words.extend(between(field.minimum, field.maximum, ""));
+    words.extend(between(field.min_length, field.max_length, " characters"));
+    words.extend(between(field.min_items, field.max_items, " items"));
+    words.extend(between(field.min_properties, field.max_properties, " entries"));
+    words.extend(field.pattern.as_deref().map(code));
+    // Rules of an object are told in the object's own section.
+    if field.properties.is_none() {
+        words.extend(field.x_kubernetes_validations.iter().flatten().map(sentence));
+    }
+    match (&field.items, &field.additional_properties) {
+        (Some(JSONSchemaPropsOrArray::Schema(inner)), _) | (_, Some(JSONSchemaPropsOrBool::Schema(inner)))
+            if inner.properties.is_none() =>
+        {
+            let inner = allowed(inner);
+            words.extend((!inner.is_empty()).then(|| format!("each: {inner}")));
+        }
+        _ => {}
+    }
+    cell(&words.join("; "))
+}
+
+fn between<N: std::fmt::Display>(least: Option<N>, most: Option<N>, unit: &str) -> Option<String> {
+    match (least, most) {
+        (Some(least), Some(most)) => Some(format!("{least} to {most}{unit}")),
+        (None, Some(most)) => Some(format!("at most {most}{unit}")),
+        (Some(least), None) => Some(format!("at least {least}{unit}")),
+        (None, None) => None,
+    }
+}
+
+fn text(schema: &JSONSchemaProps) -> String {
+    schema.description.clone().unwrap_or_default()
+}
+
+fn code(text: &str) -> String {
+    format!("`{text}`")
+}
+
+/// Text that stands in a cell of a table.
+fn cell(text: &str) -> String {
+    text.trim().replace('|', "\\|").replace('\n', " ")
+}
