@@ -1,4 +1,11 @@
 //! Keyward keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
 pub mod api;
+pub mod cli;
+pub mod controller;
 pub mod domain;
+pub mod lease;
 pub mod manifests;
+pub mod metrics;
+pub mod run;
+pub mod server;
+pub mod telemetry;

@@ -4,5 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admission;
+mod contract;
+mod lease;
 mod manifests;
+mod program;
 mod support;

@@ -1,6 +1,9 @@
 //! What several test modules stand on. Nothing here asserts what Keyward does: that is for the tests to say, where a reader sees it.
 
 pub mod control_plane;
+pub mod localstack;
+pub mod program;
+pub mod proxy;
 
 use std::time::{Duration, Instant};
 

@@ -1,1 +1,43 @@
-//! The KMS double.
+//! The KMS double: a strict server for the wire protocols of the KMS that Keyward drives.
+//!
+//! It behaves as the vendors document, errors and all, and so it can do what no real KMS can in a test: move its clock ahead,
+//! lose a reply, answer late, and show in a ledger what every call did. It shares no code with Keyward, so that it cannot share
+//! Keyward's mistakes.
+//!
+//! - [`Double`] runs it inside a test; the binary `kms-double` runs it alone.
+//! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's.
+//! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`.
+
+#![cfg_attr(
+    test,
+    allow(
+        clippy::unwrap_used,
+        clippy::indexing_slicing,
+        reason = "a test that meets the unexpected has to fail"
+    )
+)]
+
+mod admin;
+mod aws;
+mod clock;
+mod double;
+mod fault;
+mod identity;
+mod ledger;
+mod quota;
+mod state;
+mod wire;
+mod world;
+
+pub use admin::Plant;
+pub use double::{Double, Options};
+pub use fault::{Fault, FaultAction};
+pub use identity::{
+    ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY,
+    SECRET_KEY,
+};
+pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
+pub use world::{
+    KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind,
+    RotationView,
+};

@@ -1,2 +1,98 @@
 //! The KMS double, run alone.
-fn main() {}
+//!
+//! stdout bears only what a shell evaluates; logs go to stderr.
+
+use std::time::Duration;
+
+use clap::Parser;
+use jiff::SignedDuration;
+use kms_double::{ACCESS_KEY, Double, Options, SECRET_KEY};
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// A strict double of AWS KMS and STS on 127.0.0.1.
+///
+/// Once it is ready it prints the `export` lines that point an AWS client at it, with an access key of account 111122223333.
+#[derive(Debug, Parser)]
+#[command(version)]
+struct Cli {
+    /// Port on 127.0.0.1; 0 takes a free one
+    #[arg(long, env = "KMS_DOUBLE_PORT", default_value_t = 0)]
+    port: u16,
+
+    /// Region that is printed for clients; the double itself serves every Region
+    #[arg(long, env = "KMS_DOUBLE_REGION", default_value = "eu-west-1")]
+    region: String,
+
+    /// Refuse calls above AWS's default request quotas with `ThrottlingException`
+    #[arg(long, env = "KMS_DOUBLE_QUOTAS")]
+    quotas: bool,
+
+    /// Milliseconds of real time for which reads show the state before a change
+    #[arg(long, env = "KMS_DOUBLE_READ_LAG", value_name = "MS", default_value_t = 0)]
+    read_lag: u64,
+
+    /// Seconds on the double's clock that Creating, Updating and an on-demand rotation last
+    #[arg(long, env = "KMS_DOUBLE_SETTLING", value_name = "SECONDS", default_value_t = 5)]
+    settling: u32,
+
+    /// Seconds on the double's clock by which a key dies later than its deletion date; AWS allows itself a day
+    #[arg(long, env = "KMS_DOUBLE_DELETION_DELAY", value_name = "SECONDS", default_value_t = 0)]
+    deletion_delay: u32,
+
+    /// End when stdin is closed, so that the double does not outlive the process that started it
+    #[arg(long, env = "KMS_DOUBLE_EXIT_ON_STDIN_EOF")]
+    exit_on_stdin_eof: bool,
+
+    /// What is logged on stderr, as `info` or `kms_double=debug`
+    #[arg(long, env = "KMS_DOUBLE_LOG", default_value = "info")]
+    log: String,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let cli = Cli::parse();
+    tracing_subscriber::fmt().with_writer(std::io::stderr).with_env_filter(EnvFilter::try_new(&cli.log)?).init();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let double = Double::start(Options {
+        port: cli.port,
+        quotas: cli.quotas,
+        read_lag: Duration::from_millis(cli.read_lag),
+        settling: SignedDuration::from_secs(i64::from(cli.settling)),
+        deletion_delay: SignedDuration::from_secs(i64::from(cli.deletion_delay)),
+        ..Options::default()
+    })
+    .await?;
+    print_exports(&double.endpoint(), &cli.region);
+    tracing::info!(endpoint = %double.endpoint(), "ready");
+    tokio::select! {
+        _ = terminate.recv() => tracing::info!("ending on SIGTERM"),
+        _ = interrupt.recv() => tracing::info!("ending on SIGINT"),
+        () = stdin_closed(), if cli.exit_on_stdin_eof => tracing::info!("ending because stdin was closed"),
+    }
+    double.stop().await;
+    Ok(())
+}
+
+/// What a shell evaluates to point AWS clients here.
+fn print_exports(endpoint: &str, region: &str) {
+    println!("export AWS_ENDPOINT_URL={endpoint}");
+    println!("export AWS_REGION={region}");
+    println!("export AWS_DEFAULT_REGION={region}");
+    println!("export AWS_ACCESS_KEY_ID={ACCESS_KEY}");
+    println!("export AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
+    println!("export AWS_EC2_METADATA_DISABLED=true");
+}
+
+/// Waits until stdin ends; what is written to it is ignored. It is read on a thread of its own, as such a read cannot be given up.
+async fn stdin_closed() {
+    let (ended, end) = tokio::sync::oneshot::channel::<()>();
+    std::thread::spawn(move || {
+        let copied = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
+        tracing::debug!(?copied, "stdin ended");
+        drop(ended);
+    });
+    // An error means that the sender was dropped, which is the news.
+    let _ended = end.await;
+}

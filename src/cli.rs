@@ -1,0 +1,208 @@
+//! The command line. Every flag has an environment variable, and the text here is what `--help` prints.
+//!
+//! It must never let a value through that could not work, nor choose one that a person has to choose.
+// Comments here are printed by `--help`, where a backtick is one.
+#![allow(clippy::doc_markdown)]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use clap::{ArgAction, Args, Parser, Subcommand};
+
+use crate::controller::Settings;
+use crate::manifests::{NAME, NAMESPACE};
+use crate::telemetry::{LogFormat, LogLevel};
+
+/// Keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
+#[derive(Debug, Parser)]
+#[command(name = "keyward", version, propagate_version = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What the program can do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the operator, inside a cluster or, with KUBECONFIG, outside of it
+    Controller(Options),
+    /// Print the CustomResourceDefinitions that this version expects
+    Crds,
+    /// Print the ServiceAccount of the operator and the rights that it needs, each with its reason
+    Rbac {
+        /// The operator's own namespace
+        #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
+        namespace: String,
+    },
+}
+
+/// The flags of `keyward controller`.
+#[derive(Clone, Debug, Args)]
+pub struct Options {
+    /// Name of this cluster among all whose keys are in the same accounts; lower-case letters, digits and '-', at most 36
+    ///
+    /// It is written on every key, and it is how a cluster knows its keys. Choose it yourself, and keep it when the
+    /// cluster is rebuilt: under another name its keys are those of a stranger.
+    #[arg(long, env = "KEYWARD_CLUSTER_ID", value_name = "ID", value_parser = cluster_id)]
+    pub cluster_id: String,
+
+    /// The operator's own namespace: its lease and the credentials of its providers are there
+    #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
+    pub namespace: String,
+
+    /// Name of this replica, for the lease and for events [default: POD_NAME, or else the host name]
+    #[arg(long, env = "KEYWARD_POD_NAME", value_name = "NAME", default_value_t = own_name(), hide_default_value = true)]
+    pub pod_name: String,
+
+    /// Whether replicas elect one that acts; false only if there is never more than one
+    #[arg(long, env = "KEYWARD_LEADER_ELECTION", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pub leader_election: bool,
+
+    /// Name of the Lease that replicas share
+    #[arg(long, env = "KEYWARD_LEASE_NAME", value_name = "NAME", default_value = NAME)]
+    pub lease_name: String,
+
+    /// Address of /livez, /readyz and /metrics; with port 0 a free one is taken and logged
+    ///
+    /// The default is every address of the pod, because probes come from outside of it.
+    #[arg(long, env = "KEYWARD_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
+    pub listen: SocketAddr,
+
+    /// How many objects are worked on at once
+    #[arg(long, env = "KEYWARD_CONCURRENCY", value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub concurrency: u16,
+
+    /// How long a KMS may still answer with the state from before a change
+    #[arg(long, env = "KEYWARD_CONSISTENCY", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub consistency: Duration,
+
+    /// For how long, and in at least 3 answers, a key must not be found before it is taken for gone
+    #[arg(long, env = "KEYWARD_MISSING_AFTER", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub missing_after: Duration,
+
+    /// For how long a CreateKey whose outcome is unknown bars a second one
+    #[arg(long, env = "KEYWARD_ATTEMPT_WAIT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub attempt_wait: Duration,
+
+    /// Whether /metrics has series for each ManagedKey; false for very many objects
+    #[arg(long, env = "KEYWARD_PER_OBJECT_METRICS", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
+    pub per_object_metrics: bool,
+
+    /// Form of the log on stderr; auto is text on a terminal, else JSON
+    #[arg(long, env = "KEYWARD_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+
+    /// What is logged: error, warn, info, debug, trace, or directives such as info,keyward=debug
+    #[arg(long, env = "KEYWARD_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: LogLevel,
+}
+
+impl Options {
+    /// What of it concerns the controller.
+    #[must_use]
+    pub fn settings(&self) -> Settings {
+        Settings {
+            cluster_id: self.cluster_id.clone(),
+            namespace: self.namespace.clone(),
+            instance: self.pod_name.clone(),
+            concurrency: self.concurrency,
+            consistency: self.consistency,
+            missing_after: self.missing_after,
+            attempt_wait: self.attempt_wait,
+            per_object_metrics: self.per_object_metrics,
+        }
+    }
+}
+
+fn cluster_id(text: &str) -> Result<String, String> {
+    let fits = (1..=36).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
+    if fits { Ok(text.to_owned()) } else { Err("use 1 to 36 of: lower-case letters, digits, '-'".to_owned()) }
+}
+
+/// A duration as people write it: `10s`, `5m`, `1h30m`. At most a day: the longest that any of these flags makes sense for.
+fn duration(text: &str) -> Result<Duration, String> {
+    let say = "use a duration above zero and up to 24h, such as 10s, 5m or 1h30m";
+    let parsed: jiff::SignedDuration = text.parse().map_err(|_| say.to_owned())?;
+    Duration::try_from(parsed).ok().filter(|span| !span.is_zero() && *span <= Duration::from_hours(24)).ok_or_else(|| say.to_owned())
+}
+
+/// The variable that a Deployment fills by the downward API, or the namespace that the manifests use.
+fn own_namespace() -> String {
+    variable("POD_NAMESPACE").unwrap_or_else(|| NAMESPACE.to_owned())
+}
+
+/// The name of the pod, which is its host name too; outside of a pod that of the machine.
+fn own_name() -> String {
+    variable("POD_NAME")
+        .or_else(|| variable("HOSTNAME"))
+        .or_else(|| std::fs::read_to_string("/proc/sys/kernel/hostname").ok().map(|name| name.trim().to_owned()))
+        .filter(|name| !name.is_empty())
+        .unwrap_or_else(|| NAME.to_owned())
+}
+
+fn variable(name: &str) -> Option<String> {
+    std::env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn options(arguments: &[&str]) -> Result<Options, clap::Error> {
+        match Cli::try_parse_from(["keyward", "controller"].iter().chain(arguments))?.command {
+            Command::Controller(options) => Ok(options),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn defaults_are_those_of_the_documentation() {
+        let options = options(&["--cluster-id", "prod-eu"]).unwrap();
+        assert_eq!((options.consistency, options.missing_after), (Duration::from_secs(10), Duration::from_mins(5)));
+        assert_eq!((options.attempt_wait, options.concurrency), (Duration::from_mins(15), 16));
+        assert!(options.leader_election && options.per_object_metrics);
+        assert_eq!(options.listen.to_string(), "0.0.0.0:8080");
+        assert!(!options.pod_name.is_empty());
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused_with_the_way_out() {
+        let rows: &[(&[&str], &str)] = &[
+            (&[], "--cluster-id"),
+            (&["--cluster-id", ""], "lower-case"),
+            (&["--cluster-id", "Prod"], "lower-case"),
+            (&["--cluster-id", "a.b"], "lower-case"),
+            (&["--cluster-id", "0123456789012345678901234567890123456"], "1 to 36"),
+            (&["--cluster-id", "a", "--missing-after", "5"], "5m"),
+            (&["--cluster-id", "a", "--missing-after", "0s"], "above zero"),
+            (&["--cluster-id", "a", "--consistency=-1s"], "above zero"),
+            (&["--cluster-id", "a", "--attempt-wait", "25h"], "24h"),
+            (&["--cluster-id", "a", "--concurrency", "0"], "1..=256"),
+            (&["--cluster-id", "a", "--leader-election", "perhaps"], "true, false"),
+            (&["--cluster-id", "a", "--log-level", "info,keyward=loud"], "log-level"),
+        ];
+        for (arguments, expected) in rows {
+            let error = options(arguments).expect_err("is refused").to_string();
+            assert!(error.contains(expected), "{arguments:?}: {error}");
+        }
+        assert!(options(&["--cluster-id", "012345678901234567890123456789012345", "--attempt-wait", "1h30m"]).is_ok());
+    }
+
+    #[test]
+    fn every_flag_has_its_environment_variable() {
+        let mut command = Cli::command();
+        command.build();
+        for sub in command.get_subcommands() {
+            for flag in sub.get_arguments().filter(|flag| !["help", "version"].contains(&flag.get_id().as_str())) {
+                let expected = format!("KEYWARD_{}", flag.get_id().as_str().to_uppercase());
+                assert_eq!(flag.get_env().and_then(|name| name.to_str()), Some(expected.as_str()));
+                assert!(flag.get_help().is_some(), "{expected} has no help");
+            }
+        }
+        command.debug_assert();
+    }
+}

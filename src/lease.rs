@@ -1,0 +1,296 @@
+//! Leader election over a `coordination.k8s.io/v1` Lease, so that of several replicas one acts on keys.
+//!
+//! Two replicas that act at once can work against each other on a key, so this module must never let two of them
+//! believe in the lease at the same time, whatever the network, the clocks and the scheduler do:
+//!
+//! - A renewal holds until a deadline counted from **before** its request left, and ends a grace earlier than others
+//!   wait. The grace covers calls to a KMS that had already begun.
+//! - The deadline stands on two clocks, and whoever is about to change something asks both ([`Held::is_held`]).
+//! - Every write carries the resourceVersion that was read, so the API server lets one of two writers win.
+//! - Another's lease is taken only after we have seen it unchanged for its whole duration, on our own clock.
+//! - On the way out it says "not held" first, and writes the release after that.
+//!
+//! A lease fences nothing: a call that left while it was held may arrive later. Hence the calls to a KMS are guarded
+//! as well. One case is left open on purpose: a replica that starts in the very second in which a person deletes the
+//! Lease of a living leader creates it and acts until that leader's next turn. Closing it would cost every first
+//! start the whole duration.
+//!
+//! Rights: `get`, `create` and `update` on leases, in the operator's namespace.
+mod held;
+mod step;
+
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::MicroTime;
+use kube::api::{Api, ObjectMeta, PostParams};
+use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
+use tracing::{debug, info, warn};
+
+pub use self::held::{Held, Lost};
+use self::held::{Moment, Standing};
+use self::step::{Me, Record, Rival, Step, step};
+
+/// The pace of an election. All candidates for one lease use the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// How long others leave a lease alone that is not renewed. Written into the Lease, in whole seconds.
+    pub duration: Duration,
+    /// By how much sooner its holder stops. Longer than one attempt of a call to a KMS.
+    pub grace: Duration,
+    /// From the start of one turn to the start of the next.
+    pub turn: Duration,
+    /// After this time a turn is given up, and the release too.
+    pub timeout: Duration,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self {
+            duration: Duration::from_secs(15),
+            grace: Duration::from_secs(5),
+            turn: Duration::from_secs(2),
+            timeout: Duration::from_secs(4),
+        }
+    }
+}
+
+impl Timing {
+    /// For how long a renewal lets its holder act.
+    fn tenure(&self) -> Duration {
+        self.duration.saturating_sub(self.grace)
+    }
+}
+
+/// Who stands for which lease.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// The namespace of the Lease: the operator's own.
+    pub namespace: String,
+    /// The name of the Lease.
+    pub lease: String,
+    /// What stands in `spec.holderIdentity`. No two processes may share it, not even one after the other:
+    /// a process that finds its own name there takes the lease for its own.
+    pub identity: String,
+    /// The pace.
+    pub timing: Timing,
+}
+
+/// One candidacy, from the first look at the Lease to its release. Dropping it ends the renewals without a release.
+#[derive(Debug)]
+pub struct Election {
+    standing: watch::Sender<Standing>,
+    turns: AbortOnDropHandle<()>,
+    api: Api<Lease>,
+    candidate: Candidate,
+}
+
+impl Election {
+    /// Stands for the lease from now on, in a task of its own.
+    #[must_use]
+    pub fn stand(client: kube::Client, candidate: Candidate) -> Self {
+        let standing = watch::Sender::new(Standing::Joining);
+        let api = Api::namespaced(client, &candidate.namespace);
+        let elector = Elector { api: api.clone(), candidate: candidate.clone(), standing: standing.clone(), rival: None };
+        Self { standing, turns: AbortOnDropHandle::new(tokio::spawn(elector.campaign())), api, candidate }
+    }
+
+    /// The answer to "may I act?", for everyone who acts.
+    #[must_use]
+    pub fn held(&self) -> Held {
+        Held::of(self.standing.subscribe())
+    }
+
+    /// Says "not held", stops the renewals, and then writes the release, so that another replica may follow at once.
+    ///
+    /// Call it only when nothing that was begun under the lease is still under way. It takes at most the timeout of a
+    /// turn; a release that fails is logged, and the lease runs out by itself.
+    pub async fn withdraw(self) {
+        let Self { standing, turns, api, candidate } = self;
+        let before = standing.send_replace(Standing::Over(Lost::Withdrawn));
+        turns.abort();
+        // A task that was ended ends with an error that says so; nothing else can be in it, as a panic ends the process.
+        let _ended = turns.await;
+        if matches!(before, Standing::Joining | Standing::Over(_)) {
+            return;
+        }
+        match tokio::time::timeout(candidate.timing.timeout, release(&api, &candidate)).await {
+            Ok(Ok(true)) => info!(lease = candidate.lease, "released the lease"),
+            Ok(Ok(false)) => debug!(lease = candidate.lease, "had no lease to release"),
+            Ok(Err(error)) => {
+                warn!(
+                    lease = candidate.lease,
+                    error = &error as &dyn std::error::Error,
+                    "could not release the lease; it runs out by itself"
+                );
+            }
+            Err(_) => warn!(lease = candidate.lease, "no answer to the release of the lease; it runs out by itself"),
+        }
+    }
+}
+
+/// Takes our name out of the Lease; false if it was not there.
+async fn release(api: &Api<Lease>, candidate: &Candidate) -> kube::Result<bool> {
+    let Some(mut lease) = api.get_opt(&candidate.lease).await? else { return Ok(false) };
+    let spec = lease.spec.get_or_insert_default();
+    if spec.holder_identity.as_deref() != Some(candidate.identity.as_str()) {
+        return Ok(false);
+    }
+    spec.holder_identity = None;
+    // As client-go does, for electors that look at the duration alone.
+    spec.lease_duration_seconds = Some(1);
+    spec.renew_time = Some(MicroTime(jiff::Timestamp::now()));
+    api.replace(&candidate.lease, &PostParams::default(), &lease).await?;
+    Ok(true)
+}
+
+/// The task that takes the turns.
+struct Elector {
+    api: Api<Lease>,
+    candidate: Candidate,
+    standing: watch::Sender<Standing>,
+    rival: Option<Rival>,
+}
+
+impl Elector {
+    /// Takes turns until the lease is lost.
+    async fn campaign(mut self) {
+        let timing = self.candidate.timing;
+        let mut failing = false;
+        loop {
+            let began = Instant::now();
+            // The timeout is cut to what is left of our time, so that its end is told when it comes, not a turn later.
+            let outcome = tokio::time::timeout(timing.timeout.min(self.left()), self.turn()).await;
+            let problem = match outcome {
+                Ok(Ok(standing)) => {
+                    self.tell(standing);
+                    None
+                }
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(_) => Some("no answer in time".to_owned()),
+            };
+            match (&problem, failing) {
+                (Some(problem), false) => {
+                    warn!(lease = self.candidate.lease, problem, "a turn of the leader election failed; trying again");
+                }
+                (Some(problem), true) => debug!(lease = self.candidate.lease, problem, "a turn of the leader election failed again"),
+                (None, true) => info!(lease = self.candidate.lease, "the leader election goes on"),
+                (None, false) => {}
+            }
+            failing = problem.is_some();
+            if self.over() {
+                return;
+            }
+            tokio::time::sleep(timing.turn.saturating_sub(began.elapsed()).min(self.left())).await;
+        }
+    }
+
+    /// Reads the Lease, and writes it if it is ours to write.
+    async fn turn(&mut self) -> kube::Result<Standing> {
+        let found = self.api.get_opt(&self.candidate.lease).await?;
+        let now = Instant::now();
+        let record = found.as_ref().map(Record::from);
+        let me = Me {
+            identity: &self.candidate.identity,
+            holds: matches!(*self.standing.borrow(), Standing::Holding(_)),
+            duration: self.candidate.timing.duration,
+        };
+        let rival = Rival::remember(self.rival.take(), record.as_ref(), me, now);
+        let step = step(record.as_ref(), rival.as_ref(), me, now);
+        self.rival = rival;
+        // Counted from here, before the request leaves: the API server cannot have taken the write for earlier.
+        let until = Moment::now().plus(self.candidate.timing.tenure());
+        let lease = found.unwrap_or_else(|| self.blank());
+        match step {
+            Step::Create => {
+                self.api.create(&PostParams::default(), &self.signed(lease, true)).await?;
+                Ok(Standing::Holding(until))
+            }
+            Step::Take | Step::Renew => {
+                let lease = self.signed(lease, step == Step::Take);
+                self.api.replace(&self.candidate.lease, &PostParams::default(), &lease).await?;
+                Ok(Standing::Holding(until))
+            }
+            Step::Wait(holder) => {
+                debug!(lease = self.candidate.lease, holder, "waiting for the lease");
+                Ok(Standing::Waiting)
+            }
+            Step::Yield(Some(by)) => Ok(Standing::Over(Lost::Taken { lease: self.title(), by })),
+            Step::Yield(None) => Ok(Standing::Over(Lost::Cleared { lease: self.title() })),
+        }
+    }
+
+    fn blank(&self) -> Lease {
+        let metadata = ObjectMeta {
+            name: Some(self.candidate.lease.clone()),
+            namespace: Some(self.candidate.namespace.clone()),
+            ..ObjectMeta::default()
+        };
+        Lease { metadata, spec: None }
+    }
+
+    /// The Lease with our name in it. Everything else that it carries stays, above all its resourceVersion.
+    fn signed(&self, mut lease: Lease, taken: bool) -> Lease {
+        let now = Some(MicroTime(jiff::Timestamp::now()));
+        let spec: &mut LeaseSpec = lease.spec.get_or_insert_default();
+        if taken {
+            spec.acquire_time.clone_from(&now);
+            spec.lease_transitions = Some(spec.lease_transitions.map_or(0, |count| count.saturating_add(1)));
+        }
+        spec.renew_time = now;
+        spec.holder_identity = Some(self.candidate.identity.clone());
+        spec.lease_duration_seconds = Some(i32::try_from(self.candidate.timing.duration.as_secs()).unwrap_or(i32::MAX));
+        lease
+    }
+
+    /// Namespace and name, for messages.
+    fn title(&self) -> String {
+        format!("{}/{}", self.candidate.namespace, self.candidate.lease)
+    }
+
+    /// How long the lease is still ours without another renewal; without end if it is not ours.
+    fn left(&self) -> Duration {
+        match *self.standing.borrow() {
+            Standing::Holding(until) => until.remaining(Moment::now()),
+            _ => Duration::MAX,
+        }
+    }
+
+    /// Makes the outcome of a turn known.
+    fn tell(&self, next: Standing) {
+        let (first, wait) = match (&*self.standing.borrow(), &next) {
+            (Standing::Joining | Standing::Waiting, Standing::Holding(_)) => (true, false),
+            (Standing::Joining, Standing::Waiting) => (false, true),
+            _ => (false, false),
+        };
+        self.standing.send_if_modified(|standing| match standing {
+            // Whoever withdrew has said the last word; and a renewal that comes too late does not bring back what
+            // others have already been told is lost.
+            Standing::Over(_) => false,
+            Standing::Holding(until) if until.passed(Moment::now()) => false,
+            _ => {
+                *standing = next;
+                true
+            }
+        });
+        if first {
+            info!(lease = self.candidate.lease, identity = self.candidate.identity, "holds the lease: this process is the leader");
+        } else if wait {
+            info!(lease = self.candidate.lease, identity = self.candidate.identity, "waiting for the lease, which another process holds");
+        }
+    }
+
+    /// Whether it has ended; notices that our time is over.
+    fn over(&self) -> bool {
+        let title = self.title();
+        self.standing.send_if_modified(|standing| match standing {
+            Standing::Holding(until) if until.passed(Moment::now()) => {
+                *standing = Standing::Over(Lost::Expired { lease: title });
+                true
+            }
+            _ => false,
+        });
+        matches!(*self.standing.borrow(), Standing::Over(_))
+    }
+}

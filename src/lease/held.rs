@@ -1,0 +1,196 @@
+//! The handle that every mutation asks: is this process the leader, now?
+//!
+//! It must never say yes after the moment at which another process may have taken the lease. So it does not repeat
+//! what the elector last said; it compares the clocks with the end of the last renewal, on each question.
+use std::time::{Duration, Instant, SystemTime};
+
+use tokio::sync::watch;
+
+/// One moment on two clocks.
+///
+/// The monotonic clock cannot be set, but on Linux it stands still while the machine sleeps; the wall clock goes on
+/// then, but can be set back. Neither alone is enough.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Moment {
+    monotonic: Instant,
+    wall: SystemTime,
+}
+
+impl Moment {
+    pub fn now() -> Self {
+        Self { monotonic: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// The moment `later` after this one.
+    pub fn plus(self, later: Duration) -> Self {
+        Self { monotonic: self.monotonic + later, wall: self.wall + later }
+    }
+
+    /// Whether this moment has passed at `now` by either clock.
+    pub fn passed(self, now: Self) -> bool {
+        now.monotonic >= self.monotonic || now.wall >= self.wall
+    }
+
+    /// How long it is from `now` until this moment has passed by either clock; zero if it has.
+    pub fn remaining(self, now: Self) -> Duration {
+        let monotonic = self.monotonic.saturating_duration_since(now.monotonic);
+        monotonic.min(self.wall.duration_since(now.wall).unwrap_or_default())
+    }
+}
+
+/// Where a candidate stands. It moves downwards in this list, and never back up.
+#[derive(Clone, Debug)]
+pub(super) enum Standing {
+    /// It has not read the Lease yet.
+    Joining,
+    /// It has; the Lease is another's.
+    Waiting,
+    /// It holds the Lease until this moment, or a later one if a renewal succeeds before.
+    Holding(Moment),
+    /// It does not hold it, and will not again: what was in progress has been told so.
+    Over(Lost),
+}
+
+/// Why this process is not the leader any more.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Lost {
+    /// Someone wrote another holder into the Lease while this process held it.
+    #[error("lease {lease} was taken by {by} while it was held here; look at who writes it (metadata.managedFields)")]
+    Taken {
+        /// Namespace and name.
+        lease: String,
+        /// The identity written there.
+        by: String,
+    },
+    /// Someone took this process's name out of the Lease.
+    #[error("lease {lease} was cleared by someone else while it was held here; look at who writes it (metadata.managedFields)")]
+    Cleared {
+        /// Namespace and name.
+        lease: String,
+    },
+    /// No renewal succeeded in time.
+    #[error("lease {lease} could not be renewed in time; see the warnings before this line for what the API server said")]
+    Expired {
+        /// Namespace and name.
+        lease: String,
+    },
+    /// This process let go of it.
+    #[error("the lease was given up")]
+    Withdrawn,
+}
+
+/// Says whether this process may act. Clones share one answer.
+#[derive(Clone, Debug)]
+pub struct Held(Option<watch::Receiver<Standing>>);
+
+impl Held {
+    /// For a process that runs without leader election: it always may.
+    #[must_use]
+    pub fn always() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn of(standing: watch::Receiver<Standing>) -> Self {
+        Self(Some(standing))
+    }
+
+    /// Whether this process is the leader at this moment.
+    ///
+    /// To be asked right before **every** mutation, not once a reconcile. It costs two clock readings and a read lock.
+    /// Once it has been true and is false, it stays false.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        let Some(standing) = &self.0 else { return true };
+        matches!(*standing.borrow(), Standing::Holding(until) if !until.passed(Moment::now()))
+    }
+
+    /// Returns once the Lease was read, whoever holds it; thus it can be reached, and the rights on it suffice.
+    pub async fn joined(&self) {
+        self.reach(|standing| !matches!(standing, Standing::Joining)).await;
+    }
+
+    /// Returns once this process is the leader. To be raced with [`lost`](Self::lost): it stays pending after that.
+    pub async fn acquired(&self) {
+        self.reach(|standing| matches!(standing, Standing::Holding(_))).await;
+    }
+
+    /// Returns once this process may never act again, with the reason. It stays pending without leader election.
+    pub async fn lost(&self) -> Lost {
+        match self.reach(|standing| matches!(standing, Standing::Over(_))).await {
+            Some(Standing::Over(lost)) => lost,
+            _ => std::future::pending().await,
+        }
+    }
+
+    /// Waits for a standing; none without leader election. Stays pending when the elector ended without one.
+    async fn reach(&self, wanted: impl FnMut(&Standing) -> bool) -> Option<Standing> {
+        let mut standing = self.0.clone()?;
+        let reached = standing.wait_for(wanted).await.map(|standing| standing.clone());
+        match reached {
+            Ok(standing) => Some(standing),
+            Err(_) => std::future::pending().await,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[test]
+    fn a_moment_has_passed_when_either_clock_says_so() {
+        let start = Moment::now();
+        let until = start.plus(10 * SECOND);
+        let at = |monotonic: u32, wall: i32| Moment {
+            monotonic: start.monotonic + monotonic * SECOND,
+            wall: if wall < 0 { start.wall - wall.unsigned_abs() * SECOND } else { start.wall + wall.unsigned_abs() * SECOND },
+        };
+        for (name, now, passed, remaining) in [
+            ("both before", at(4, 3), false, 6),
+            ("the machine slept: monotonic stood still", at(1, 22), true, 0),
+            ("the wall clock was set back", at(11, -3600), true, 0),
+            ("the wall clock was set back, in time", at(4, -3600), false, 6),
+            ("the wall clock was set forward, a little", at(1, 8), false, 2),
+            ("both exactly", at(10, 10), true, 0),
+        ] {
+            assert_eq!(until.passed(now), passed, "{name}");
+            assert_eq!(until.remaining(now), remaining * SECOND, "{name}");
+        }
+    }
+
+    #[test]
+    fn held_only_while_holding_and_in_time() {
+        let (sender, receiver) = watch::channel(Standing::Joining);
+        let held = Held::of(receiver);
+        let now = Moment::now();
+        let past = Moment { monotonic: now.monotonic, wall: now.wall + 60 * SECOND };
+        for (standing, expected) in [
+            (Standing::Joining, false),
+            (Standing::Waiting, false),
+            (Standing::Holding(now.plus(60 * SECOND)), true),
+            (Standing::Holding(past), false),
+            (Standing::Over(Lost::Withdrawn), false),
+        ] {
+            sender.send_replace(standing.clone());
+            assert_eq!(held.is_held(), expected, "{standing:?}");
+        }
+        assert!(Held::always().is_held());
+    }
+
+    #[tokio::test]
+    async fn waiting_ends_with_the_standing_waited_for() {
+        let (sender, receiver) = watch::channel(Standing::Joining);
+        let held = Held::of(receiver);
+        let (first, second) = tokio::join!(held.lost(), async {
+            sender.send_replace(Standing::Waiting);
+            held.joined().await;
+            sender.send_replace(Standing::Holding(Moment::now().plus(60 * SECOND)));
+            held.acquired().await;
+            sender.send_replace(Standing::Over(Lost::Withdrawn));
+            held.lost().await
+        });
+        assert_eq!((first, second), (Lost::Withdrawn, Lost::Withdrawn));
+    }
+}

@@ -1,0 +1,156 @@
+//! `keyward controller`: puts the parts together, and takes them apart in the right order.
+//!
+//! It must never let work go on after the lease is lost, nor hand the lease over while work goes on; and it must end
+//! in bounded time after SIGTERM, whoever does not answer.
+use std::time::Duration;
+
+use anyhow::Context;
+use axum::http::{HeaderValue, header};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing::{error, info, warn};
+
+use crate::cli::Options;
+use crate::controller;
+use crate::lease::{Candidate, Election, Held, Timing};
+use crate::metrics::Metrics;
+use crate::server::{Readiness, Server};
+
+/// How long the controller may take to end by itself after a stop. kube's controller does not end at all while it has
+/// never reached the API server, so that it has to be bounded from outside.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// The status with which the process ends after a panic: that of Rust's own.
+const PANICKED: i32 = 101;
+
+/// Runs the operator until SIGTERM or SIGINT. An error means that the process must end with a failure, at once.
+pub async fn controller(options: Options) -> anyhow::Result<()> {
+    end_on_panic();
+    let stop = CancellationToken::new();
+    let (term, int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    tokio::spawn(stop_on(term, "SIGTERM", stop.clone()));
+    tokio::spawn(stop_on(int, "SIGINT", stop.clone()));
+
+    let client = client().await?;
+    let metrics = Metrics::new(options.per_object_metrics);
+    let readiness = Readiness::default();
+    let server =
+        Server::bind(options.listen).await.with_context(|| format!("cannot listen on {}; choose another --listen", options.listen))?;
+    info!(version = env!("CARGO_PKG_VERSION"), cluster_id = options.cluster_id, address = %server.address(), "keyward starts");
+
+    let closing = CancellationToken::new();
+    let serving = server.run(readiness.clone(), metrics.clone(), closing.clone());
+    let work = async {
+        let ended = lead(&options, client, metrics, readiness, stop).await;
+        closing.cancel();
+        ended
+    };
+    tokio::pin!(serving);
+    tokio::select! {
+        ended = work => {
+            if let Err(error) = serving.await {
+                warn!(error = &error as &dyn std::error::Error, "the server of probes and metrics did not end well");
+            }
+            ended
+        }
+        ended = &mut serving => ended.context("the server of probes and metrics failed"),
+    }
+}
+
+/// Stands for the lease, works while it is held, and gives it back.
+async fn lead(
+    options: &Options,
+    client: kube::Client,
+    metrics: Metrics,
+    readiness: Readiness,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
+    let election = options.leader_election.then(|| {
+        let candidate = Candidate {
+            namespace: options.namespace.clone(),
+            lease: options.lease_name.clone(),
+            // The name alone does not do: a process that finds its own name in a Lease takes it for its own, and two
+            // processes on one machine, or two containers after one another in one pod, have the same name.
+            identity: format!("{}_{}", options.pod_name, uuid::Uuid::new_v4()),
+            timing: Timing::default(),
+        };
+        Election::stand(client.clone(), candidate)
+    });
+    let held = election.as_ref().map_or_else(Held::always, Election::held);
+    let may_release = tokio::select! {
+        biased;
+        lost = held.lost() => return Err(lost.into()),
+        worked = work(options, client, &held, metrics, readiness, &stop) => worked?,
+    };
+    match election {
+        Some(election) if may_release => election.withdraw().await,
+        // The process ends without a release: calls may still be on their way to a KMS, and the time that the lease
+        // takes to run out is longer than they live.
+        _ => {}
+    }
+    info!("keyward ends");
+    Ok(())
+}
+
+/// Waits for the lease, then runs the controller until `stop`. Returns whether everything that it began has ended.
+async fn work(
+    options: &Options,
+    client: kube::Client,
+    held: &Held,
+    metrics: Metrics,
+    readiness: Readiness,
+    stop: &CancellationToken,
+) -> anyhow::Result<bool> {
+    // A replica that stands by is ready as soon as it could read the Lease: a rollout goes on only to a replica that
+    // reaches the API server and has its rights.
+    let joined = readiness.gate("lease");
+    tokio::select! {
+        () = stop.cancelled() => return Ok(true),
+        () = async { held.joined().await; joined.open(); held.acquired().await } => {}
+    }
+    metrics.set_leader(true);
+    let running = controller::run(client, options.settings(), held.clone(), metrics, readiness, stop.clone());
+    tokio::pin!(running);
+    tokio::select! {
+        ended = &mut running => {
+            ended.context("the controller failed")?;
+            anyhow::ensure!(stop.is_cancelled(), "the controller ended although nobody stopped it");
+            Ok(true)
+        }
+        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
+            warn!(seconds = GRACE.as_secs(), "the controller did not end in time; ending without it");
+            Ok(false)
+        }
+    }
+}
+
+/// The client of the API server: by KUBECONFIG or `~/.kube/config`, or else the pod's `ServiceAccount`.
+async fn client() -> anyhow::Result<kube::Client> {
+    let mut config =
+        kube::Config::infer().await.context("found no way to an API server; set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+    // The API server takes the part before the slash for the field manager of writes that do not name one.
+    let agent = HeaderValue::from_static(concat!("keyward/", env!("CARGO_PKG_VERSION")));
+    config.headers.push((header::USER_AGENT, agent));
+    kube::Client::try_from(config).context("cannot make a client of the API server from that configuration")
+}
+
+async fn stop_on(mut signal: Signal, name: &'static str, stop: CancellationToken) {
+    if signal.recv().await.is_some() {
+        info!(signal = name, "stopping");
+        stop.cancel();
+    }
+}
+
+/// Makes a panic in any task end the process.
+///
+/// tokio catches the panic of a task, and what that task did is then done by nobody, while the probes go on to say
+/// that all is well. A restart by the kubelet is the better end: everything is observed anew. A hook, rather than
+/// `panic = "abort"` in the profile, because it logs in the form of the other lines and is the same in every build.
+fn end_on_panic() {
+    std::panic::set_hook(Box::new(|panic| {
+        let message = panic.payload_as_str().unwrap_or("no message");
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        error!(message, place, backtrace = %std::backtrace::Backtrace::capture(), "a panic: the process ends");
+        std::process::exit(PANICKED);
+    }));
+}

@@ -1,0 +1,272 @@
+//! What AWS's documents say of KMS, as cases that any KMS server can be held to.
+//!
+//! Each case drives the AWS SDK and names the document that it rests on.
+//! All of them run against our double, so that it cannot drift from the documents, and against `LocalStack`, which is
+//! written by people who have nothing to do with this repository: a misreading that is in both the case and the double shows there.
+//!
+//! Where `LocalStack` departs from the documents, the row says what it does instead, in the words with which the case notices it.
+//! A declared departure has to be seen, exactly so, at every run; the rows can therefore not grow stale.
+//!
+//! A case never asserts the text of a message, which AWS does not document, and never what the documents leave open.
+
+mod case;
+mod kms;
+mod outcome;
+
+mod aliases;
+mod creation;
+mod cryptography;
+mod deletion;
+mod description;
+mod enabling;
+mod identifiers;
+mod identity;
+mod imported;
+mod pages;
+mod replicas;
+mod rotation;
+mod tags;
+
+use case::{Case, cases};
+
+cases! {
+    creation::a_new_key_is_enabled_and_symmetric, "KMS API Reference, CreateKey";
+    creation::an_arn_names_region_account_and_key, "KMS Developer Guide, Key identifiers (KeyId)";
+    creation::a_key_id_is_a_uuid, "KMS Developer Guide, Key identifiers (KeyId)";
+    creation::the_id_of_a_multi_region_key_says_so, "KMS Developer Guide, Key identifiers (KeyId)";
+    creation::the_same_request_twice_makes_two_keys, "KMS API Reference, CreateKey";
+    creation::an_rsa_key_needs_a_usage, "KMS API Reference, CreateKey, KeyUsage",
+        localstack: "CreateKey was accepted";
+    creation::an_hmac_key_needs_a_usage, "KMS API Reference, CreateKey, KeyUsage";
+    creation::an_hmac_key_cannot_encrypt, "KMS API Reference, CreateKey, KeyUsage";
+    creation::an_unknown_key_spec_is_refused, "KMS API Reference, CreateKey, KeySpec";
+    creation::a_key_with_a_refused_tag_is_not_made, "KMS API Reference, CreateKey, TagException";
+    creation::a_policy_that_is_no_json_is_refused, "KMS API Reference, CreateKey, MalformedPolicyDocumentException",
+        localstack: "CreateKey was accepted";
+    creation::a_new_key_is_governed_by_its_account, "KMS Developer Guide, Default key policy";
+    deletion::a_window_of_six_days_is_refused, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::a_window_of_thirty_one_days_is_refused, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::a_window_of_no_days_is_refused, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::a_negative_window_is_refused, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::a_window_of_seven_days_is_accepted, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::a_window_of_thirty_days_is_accepted, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::without_a_window_thirty_days_are_waited, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::scheduling_answers_the_new_state, "KMS API Reference, ScheduleKeyDeletion, KeyState of the response";
+    deletion::scheduling_answers_the_key_arn, "KMS API Reference, ScheduleKeyDeletion, KeyId of the response",
+        localstack: "it does not hold that the answer names the key by its ARN";
+    deletion::a_pending_key_says_when_it_will_be_deleted, "KMS API Reference, KeyMetadata, DeletionDate";
+    deletion::a_key_can_be_scheduled_by_its_arn, "KMS API Reference, ScheduleKeyDeletion, KeyId";
+    deletion::a_key_cannot_be_scheduled_by_an_alias, "KMS API Reference, ScheduleKeyDeletion, KeyId",
+        localstack: "ScheduleKeyDeletion was accepted";
+    deletion::a_disabled_key_can_be_scheduled, "KMS Developer Guide, Key states of AWS KMS keys";
+    deletion::a_second_schedule_is_refused_while_pending, "KMS Developer Guide, Key states of AWS KMS keys";
+    deletion::cancelling_leaves_an_enabled_key_disabled, "KMS API Reference, CancelKeyDeletion";
+    deletion::cancelling_leaves_a_disabled_key_disabled, "KMS API Reference, CancelKeyDeletion";
+    deletion::cancelling_answers_the_key_arn, "KMS API Reference, CancelKeyDeletion, KeyId of the response";
+    deletion::cancelling_is_refused_for_an_enabled_key, "KMS Developer Guide, Key states of AWS KMS keys";
+    deletion::cancelling_is_refused_for_a_disabled_key, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "CancelKeyDeletion was refused with DisabledException";
+    deletion::a_second_cancel_is_refused, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "CancelKeyDeletion was refused with DisabledException";
+    deletion::a_deletion_cannot_be_cancelled_by_an_alias, "KMS API Reference, CancelKeyDeletion, KeyId",
+        localstack: "CancelKeyDeletion was accepted";
+    deletion::a_cancelled_key_can_be_enabled, "KMS API Reference, CancelKeyDeletion";
+    deletion::a_cancelled_key_scheduled_again_starts_a_new_window, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::a_pending_key_can_still_be_read, "KMS Developer Guide, Key states of AWS KMS keys";
+    enabling::a_disabled_key_says_so, "KMS API Reference, KeyMetadata, Enabled";
+    enabling::a_disabled_key_can_be_enabled_by_its_arn, "KMS API Reference, EnableKey, KeyId";
+    enabling::disabling_a_disabled_key_changes_nothing, "KMS Developer Guide, Key states of AWS KMS keys";
+    enabling::enabling_an_enabled_key_changes_nothing, "KMS Developer Guide, Key states of AWS KMS keys";
+    enabling::a_pending_key_cannot_be_enabled, "KMS Developer Guide, Key states of AWS KMS keys";
+    enabling::a_pending_key_cannot_be_disabled, "KMS Developer Guide, Key states of AWS KMS keys";
+    enabling::a_key_cannot_be_enabled_by_an_alias, "KMS API Reference, EnableKey, KeyId",
+        localstack: "EnableKey was accepted";
+    enabling::a_key_cannot_be_disabled_by_an_alias, "KMS API Reference, DisableKey, KeyId",
+        localstack: "DisableKey was accepted";
+    rotation::a_new_key_does_not_rotate, "KMS API Reference, GetKeyRotationStatus, KeyRotationEnabled";
+    rotation::without_a_period_a_key_rotates_every_365_days, "KMS API Reference, EnableKeyRotation, RotationPeriodInDays";
+    rotation::a_period_of_90_days_is_accepted, "KMS API Reference, EnableKeyRotation, RotationPeriodInDays";
+    rotation::a_period_of_2560_days_is_accepted, "KMS API Reference, EnableKeyRotation, RotationPeriodInDays";
+    rotation::a_period_of_89_days_is_refused, "KMS API Reference, EnableKeyRotation, RotationPeriodInDays",
+        localstack: "EnableKeyRotation was accepted";
+    rotation::a_period_of_2561_days_is_refused, "KMS API Reference, EnableKeyRotation, RotationPeriodInDays",
+        localstack: "EnableKeyRotation was accepted";
+    rotation::enabling_rotation_again_changes_the_period, "KMS API Reference, EnableKeyRotation";
+    rotation::rotation_can_be_disabled, "KMS API Reference, DisableKeyRotation";
+    rotation::disabling_rotation_that_is_off_changes_nothing, "KMS Developer Guide, Key states of AWS KMS keys";
+    rotation::rotation_of_a_disabled_key_cannot_be_enabled, "KMS Developer Guide, Key states of AWS KMS keys";
+    rotation::rotation_of_a_disabled_key_cannot_be_disabled, "KMS Developer Guide, Key states of AWS KMS keys";
+    rotation::disabling_a_key_keeps_its_rotation_status, "KMS API Reference, GetKeyRotationStatus, Disabled";
+    rotation::rotation_of_a_pending_key_cannot_be_enabled, "KMS Developer Guide, Key states of AWS KMS keys";
+    rotation::rotation_of_a_pending_key_cannot_be_disabled, "KMS Developer Guide, Key states of AWS KMS keys";
+    rotation::a_pending_key_does_not_rotate, "KMS API Reference, GetKeyRotationStatus, Pending deletion",
+        localstack: "KeyRotationEnabled is true";
+    rotation::cancelling_brings_rotation_back, "KMS API Reference, GetKeyRotationStatus, Pending deletion";
+    rotation::an_rsa_key_cannot_rotate, "KMS API Reference, EnableKeyRotation, UnsupportedOperationException",
+        localstack: "EnableKeyRotation was accepted";
+    rotation::an_hmac_key_cannot_rotate, "KMS API Reference, EnableKeyRotation, UnsupportedOperationException",
+        localstack: "EnableKeyRotation was accepted";
+    rotation::an_imported_key_cannot_rotate, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "EnableKeyRotation was accepted";
+    rotation::an_rsa_key_has_no_rotation_status, "KMS API Reference, GetKeyRotationStatus, UnsupportedOperationException",
+        localstack: "GetKeyRotationStatus was accepted";
+    rotation::an_imported_key_has_no_rotation_status, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "GetKeyRotationStatus was accepted";
+    rotation::rotation_cannot_be_enabled_by_an_alias, "KMS API Reference, EnableKeyRotation, KeyId",
+        localstack: "EnableKeyRotation was accepted";
+    tags::tags_given_at_creation_are_there_at_once, "KMS API Reference, CreateKey, Tags";
+    tags::tagging_adds_and_replaces, "KMS API Reference, TagResource";
+    tags::tag_keys_are_case_sensitive, "KMS API Reference, TagResource";
+    tags::a_tag_value_may_be_empty, "KMS API Reference, CreateKey, Tags";
+    tags::untagging_removes_what_is_there_and_ignores_what_is_not, "KMS API Reference, UntagResource";
+    tags::tag_keys_of_aws_are_refused, "KMS API Reference, TagResource, TagException";
+    tags::a_tag_key_twice_in_one_request_is_refused, "KMS API Reference, TagResource, Tags";
+    tags::a_key_takes_fifty_tags, "KMS Developer Guide, Tags in AWS KMS";
+    tags::fifty_one_tags_at_once_are_refused, "KMS Developer Guide, Tags in AWS KMS";
+    tags::a_fifty_first_tag_is_refused, "KMS Developer Guide, Tags in AWS KMS",
+        localstack: "TagResource was accepted";
+    tags::a_tag_key_of_129_characters_is_refused, "KMS API Reference, Tag, TagKey";
+    tags::a_tag_value_of_257_characters_is_refused, "KMS API Reference, Tag, TagValue";
+    tags::a_disabled_key_can_be_tagged, "KMS Developer Guide, Key states of AWS KMS keys";
+    tags::a_pending_key_cannot_be_tagged, "KMS Developer Guide, Key states of AWS KMS keys";
+    tags::a_pending_key_cannot_be_untagged, "KMS Developer Guide, Key states of AWS KMS keys";
+    tags::a_key_cannot_be_tagged_by_an_alias, "KMS API Reference, TagResource, KeyId",
+        localstack: "TagResource was accepted";
+    description::a_description_can_be_changed, "KMS API Reference, UpdateKeyDescription";
+    description::a_description_of_8192_characters_is_accepted, "KMS API Reference, UpdateKeyDescription, Description";
+    description::a_description_of_8193_characters_is_refused, "KMS API Reference, UpdateKeyDescription, Description",
+        localstack: "UpdateKeyDescription was accepted";
+    description::a_new_key_cannot_have_a_description_of_8193_characters, "KMS API Reference, CreateKey, Description",
+        localstack: "CreateKey was accepted";
+    description::a_disabled_key_can_be_described_anew, "KMS Developer Guide, Key states of AWS KMS keys";
+    description::the_description_of_a_pending_key_cannot_be_changed, "KMS Developer Guide, Key states of AWS KMS keys";
+    description::a_description_cannot_be_changed_by_an_alias, "KMS API Reference, UpdateKeyDescription, KeyId",
+        localstack: "UpdateKeyDescription was accepted";
+    aliases::an_alias_stands_for_its_key, "KMS API Reference, DescribeKey, KeyId";
+    aliases::the_aliases_of_a_key_are_listed, "KMS API Reference, ListAliases, KeyId";
+    aliases::a_listed_alias_names_its_arn_and_its_key, "KMS API Reference, AliasListEntry";
+    aliases::a_listed_alias_says_when_it_was_last_moved, "KMS API Reference, AliasListEntry, LastUpdatedDate",
+        localstack: "it does not hold that an alias has a date of last update";
+    aliases::an_alias_is_unique_in_its_region, "KMS API Reference, CreateAlias";
+    aliases::creating_an_alias_that_the_key_has_is_refused_too, "KMS API Reference, CreateAlias, AlreadyExistsException";
+    aliases::an_alias_of_another_region_does_not_count, "KMS API Reference, CreateAlias";
+    aliases::aliases_of_aws_cannot_be_created, "KMS API Reference, CreateAlias, AliasName",
+        localstack: "CreateAlias was accepted";
+    aliases::an_alias_needs_its_prefix, "KMS API Reference, CreateAlias, AliasName";
+    aliases::an_alias_with_a_blank_is_refused, "KMS API Reference, CreateAlias, AliasName",
+        localstack: "CreateAlias was accepted";
+    aliases::an_alias_of_257_characters_is_refused, "KMS API Reference, CreateAlias, AliasName",
+        localstack: "CreateAlias was accepted";
+    aliases::a_disabled_key_can_get_an_alias, "KMS Developer Guide, Key states of AWS KMS keys";
+    aliases::a_pending_key_cannot_get_an_alias, "KMS Developer Guide, Key states of AWS KMS keys";
+    aliases::an_alias_needs_a_key_that_exists, "KMS API Reference, CreateAlias, TargetKeyId";
+    aliases::a_key_takes_fifty_aliases, "KMS Developer Guide, Resource quotas, Aliases per KMS key",
+        localstack: "CreateAlias was accepted";
+    aliases::an_alias_can_be_moved, "KMS API Reference, UpdateAlias";
+    aliases::an_alias_that_does_not_exist_cannot_be_moved, "KMS API Reference, UpdateAlias, NotFoundException";
+    aliases::an_alias_cannot_be_moved_to_a_pending_key, "KMS Developer Guide, Key states of AWS KMS keys";
+    aliases::an_alias_can_be_moved_from_a_pending_key, "KMS Developer Guide, Key states of AWS KMS keys";
+    aliases::an_alias_cannot_be_moved_to_a_key_of_another_kind, "KMS API Reference, UpdateAlias",
+        localstack: "UpdateAlias was accepted";
+    aliases::a_deleted_alias_stands_for_nothing, "KMS API Reference, DeleteAlias";
+    aliases::an_alias_cannot_be_deleted_twice, "KMS API Reference, DeleteAlias, NotFoundException";
+    aliases::an_alias_of_a_pending_key_can_be_deleted, "KMS Developer Guide, Key states of AWS KMS keys";
+    identifiers::a_key_is_described_by_id_and_by_arn, "KMS API Reference, DescribeKey, KeyId";
+    identifiers::an_unknown_id_is_not_found_by_any_operation, "KMS API Reference, NotFoundException of each operation";
+    identifiers::an_unknown_arn_is_not_found, "KMS API Reference, DescribeKey, NotFoundException";
+    identifiers::an_unknown_alias_is_not_found, "KMS API Reference, DescribeKey, NotFoundException";
+    identifiers::a_name_that_is_no_id_is_not_found, "KMS API Reference, DescribeKey, KeyId";
+    identifiers::an_empty_key_id_is_refused, "KMS API Reference, DescribeKey, KeyId",
+        localstack: "DescribeKey was refused with NotFoundException";
+    identifiers::an_arn_of_something_else_is_no_key_arn, "KMS API Reference, DescribeKey, InvalidArnException",
+        localstack: "DescribeKey was refused with InternalError";
+    identifiers::a_key_is_not_found_in_another_region, "KMS API Reference, DescribeKey, NotFoundException";
+    identifiers::an_arn_of_another_region_is_not_found, "KMS API Reference, DescribeKey, NotFoundException";
+    identifiers::an_id_of_another_account_is_not_found, "KMS API Reference, DescribeKey, Cross-account use";
+    identifiers::a_key_of_another_account_cannot_be_described, "KMS Developer Guide, Default key policy",
+        localstack: "DescribeKey was accepted";
+    identifiers::a_key_of_another_account_cannot_be_changed, "KMS API Reference, ScheduleKeyDeletion, Cross-account use";
+    identifiers::the_tags_of_a_key_are_not_listed_by_an_alias, "KMS API Reference, ListResourceTags, KeyId",
+        localstack: "ListResourceTags was accepted";
+    pages::keys_are_listed_page_by_page, "KMS API Reference, ListKeys, Marker";
+    pages::a_page_of_keys_has_a_hundred_at_most_by_default, "KMS API Reference, ListKeys, Limit";
+    pages::more_than_a_thousand_keys_a_page_are_refused, "KMS API Reference, ListKeys, Limit",
+        localstack: "ListKeys was accepted";
+    pages::a_page_of_no_keys_is_refused, "KMS API Reference, ListKeys, Limit",
+        localstack: "ListKeys was accepted";
+    pages::a_marker_that_nobody_gave_is_refused, "KMS API Reference, ListKeys, InvalidMarkerException",
+        localstack: "ListKeys was accepted";
+    pages::aliases_are_listed_page_by_page, "KMS API Reference, ListAliases, Marker";
+    pages::a_page_of_aliases_has_fifty_at_most_by_default, "KMS API Reference, ListAliases, Limit",
+        localstack: "it does not hold that a page has at most 50 aliases";
+    pages::tags_are_listed_page_by_page, "KMS API Reference, ListResourceTags, Marker";
+    pages::pending_and_disabled_keys_are_listed_too, "KMS API Reference, ListKeys";
+    pages::keys_are_listed_in_their_account_and_region_only, "KMS API Reference, ListKeys";
+    imported::a_key_without_material_waits_for_it, "KMS API Reference, CreateKey, Origin";
+    imported::a_key_without_material_cannot_be_enabled, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "EnableKey was accepted";
+    imported::a_key_without_material_cannot_be_disabled, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "DisableKey was accepted";
+    imported::a_key_without_material_cannot_encrypt, "KMS Developer Guide, Key states of AWS KMS keys";
+    imported::a_key_without_material_can_be_named_and_tagged, "KMS Developer Guide, Key states of AWS KMS keys";
+    imported::a_key_without_material_can_be_scheduled, "KMS Developer Guide, Key states of AWS KMS keys";
+    imported::cancelling_is_refused_for_a_key_without_material, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "CancelKeyDeletion was accepted";
+    replicas::a_replica_has_the_id_of_its_primary, "KMS API Reference, ReplicateKey";
+    replicas::a_primary_lists_its_replicas, "KMS API Reference, DescribeKey, MultiRegionConfiguration";
+    replicas::a_region_takes_one_replica, "KMS API Reference, ReplicateKey, AlreadyExistsException";
+    replicas::a_pending_replica_still_takes_its_region, "KMS API Reference, ReplicateKey";
+    replicas::a_single_region_key_cannot_be_replicated, "KMS API Reference, ReplicateKey, KeyId";
+    replicas::a_replica_cannot_be_replicated, "KMS API Reference, ReplicateKey, KeyId";
+    replicas::a_disabled_primary_cannot_be_replicated, "KMS Developer Guide, Key states of AWS KMS keys";
+    replicas::a_pending_primary_cannot_be_replicated, "KMS Developer Guide, Key states of AWS KMS keys";
+    replicas::a_replica_is_enabled_and_disabled_by_itself, "KMS API Reference, ReplicateKey";
+    replicas::a_replica_has_tags_and_aliases_of_its_own, "KMS API Reference, ReplicateKey";
+    replicas::a_replica_can_be_scheduled_by_itself, "KMS Developer Guide, Deleting multi-Region keys";
+    replicas::a_primary_with_a_replica_waits_for_it_to_be_deleted, "KMS API Reference, KeyMetadata, PendingDeletionWindowInDays",
+        localstack: "KeyState is Some(PendingDeletion)";
+    replicas::scheduling_the_replica_does_not_start_the_window_of_the_primary, "KMS Developer Guide, Deleting multi-Region keys",
+        localstack: "KeyState of the primary is PendingDeletion";
+    replicas::a_waiting_primary_cannot_be_scheduled_again, "KMS Developer Guide, Key states of AWS KMS keys";
+    replicas::the_deletion_of_a_waiting_primary_can_be_cancelled, "KMS Developer Guide, Key states of AWS KMS keys";
+    replicas::a_replica_rotates_as_its_primary_does, "KMS Developer Guide, Rotate AWS KMS keys, multi-Region keys",
+        localstack: "KeyRotationEnabled of the replica is false";
+    replicas::rotation_cannot_be_set_on_a_replica, "KMS API Reference, EnableKeyRotation",
+        localstack: "EnableKeyRotation was accepted";
+    replicas::a_multi_region_key_without_replicas_is_scheduled_as_any_other, "KMS Developer Guide, Deleting multi-Region keys";
+    cryptography::what_a_key_encrypts_it_decrypts, "KMS API Reference, Decrypt";
+    cryptography::an_alias_can_encrypt, "KMS API Reference, Encrypt, KeyId";
+    cryptography::another_encryption_context_does_not_decrypt, "KMS API Reference, Decrypt, EncryptionContext";
+    cryptography::a_disabled_key_does_not_encrypt, "KMS Developer Guide, Key states of AWS KMS keys";
+    cryptography::a_disabled_key_does_not_decrypt, "KMS Developer Guide, Key states of AWS KMS keys";
+    cryptography::a_pending_key_does_not_encrypt, "KMS Developer Guide, Key states of AWS KMS keys";
+    cryptography::a_pending_key_does_not_decrypt, "KMS Developer Guide, Key states of AWS KMS keys";
+    cryptography::a_rescued_key_decrypts_what_it_encrypted, "KMS API Reference, CancelKeyDeletion";
+    cryptography::a_key_never_used_has_no_last_use, "KMS API Reference, GetKeyLastUsage, KeyLastUsage",
+        localstack: "GetKeyLastUsage was refused with InternalError";
+    identity::a_caller_learns_its_account, "STS API Reference, GetCallerIdentity";
+    identity::a_role_session_belongs_to_the_account_of_the_role, "STS API Reference, AssumeRole";
+    identity::a_role_session_works_on_the_keys_of_the_account_of_the_role, "STS API Reference, AssumeRole";
+    identity::a_role_session_shorter_than_fifteen_minutes_is_refused, "STS API Reference, AssumeRole, DurationSeconds",
+        localstack: "AssumeRole was accepted";
+    identity::an_unknown_access_key_is_refused, "KMS API Reference, Common Errors",
+        localstack: "ListKeys was accepted";
+    identity::a_wrong_secret_is_refused, "KMS API Reference, Common Errors",
+        localstack: "ListKeys was accepted";
+    identity::a_session_without_its_token_is_refused, "IAM User Guide, Temporary security credentials in IAM",
+        localstack: "ListKeys was accepted";
+}
+
+fn named(name: &str) -> &'static Case {
+    CASES.iter().find(|case| case.name == name).expect("the macro made the case and its test")
+}
+
+/// A row that rests on nothing is an opinion.
+#[test]
+fn every_case_rests_on_a_document() {
+    const DOCUMENTS: [&str; 4] = ["KMS API Reference, ", "KMS Developer Guide, ", "STS API Reference, ", "IAM User Guide, "];
+    for case in CASES {
+        let rests = DOCUMENTS.iter().any(|document| case.source.starts_with(document));
+        assert!(rests, "{} rests on {:?}, which is no document", case.name, case.source);
+    }
+}

@@ -1,0 +1,135 @@
+//! The real program from start to end: what it says, what it holds, and that it ends.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::coordination::v1::Lease;
+use kube::api::{Api, Patch, PatchParams};
+use serde_json::json;
+
+use crate::support::control_plane::shared;
+use crate::support::eventually;
+use crate::support::program::Program;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// After SIGTERM: 5 s for the controller, 4 s for the release, 1 s for the server, and room for a busy machine. Below
+/// the 30 s after which a kubelet kills.
+const BOUND: Duration = Duration::from_secs(20);
+
+async fn leader(program: &Program, expected: u8) {
+    eventually("keyward_leader", PATIENCE, async || {
+        let (_, text) = program.get("/metrics").await;
+        if text.lines().any(|line| line == format!("keyward_leader {expected}")) { Ok(()) } else { Err(text) }
+    })
+    .await;
+}
+
+async fn ready(program: &Program) {
+    eventually("ready", PATIENCE, async || match program.get("/readyz?verbose").await {
+        (200, _) => Ok(()),
+        (_, text) => Err(text),
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_two_replicas_both_are_ready_one_leads_and_the_other_follows_at_once() {
+    let namespace = shared().namespace("program").await;
+    let kubeconfig = shared().service_account_kubeconfig(&namespace).await;
+    let flags = ["--cluster-id", "program", "--namespace", &namespace];
+    let mut first = Program::controller(&kubeconfig, &flags);
+    leader(&first, 1).await;
+    ready(&first).await;
+    let mut second = Program::controller(&kubeconfig, &flags);
+    ready(&second).await;
+    leader(&second, 0).await;
+    assert_eq!(second.get("/livez").await.0, 200);
+
+    first.signal("TERM");
+    assert_eq!(first.ended(BOUND).await.code(), Some(0), "{}", first.log());
+    let stopped = Instant::now();
+    leader(&second, 1).await;
+    assert!(stopped.elapsed() < Duration::from_secs(10), "followed after {:?}", stopped.elapsed());
+    second.signal("INT");
+    assert_eq!(second.ended(BOUND).await.code(), Some(0), "{}", second.log());
+    let lease = Api::<Lease>::namespaced(shared().client().await, &namespace).get("keyward").await.unwrap();
+    assert_eq!(lease.spec.unwrap().holder_identity, None);
+}
+
+#[tokio::test]
+async fn a_leader_that_loses_its_lease_ends_with_a_failure() {
+    let namespace = shared().namespace("program").await;
+    let kubeconfig = shared().service_account_kubeconfig(&namespace).await;
+    let mut program = Program::controller(&kubeconfig, &["--cluster-id", "program", "--namespace", &namespace]);
+    leader(&program, 1).await;
+    let theirs = json!({"spec": {"holderIdentity": "somebody"}});
+    let leases: Api<Lease> = Api::namespaced(shared().client().await, &namespace);
+    leases.patch("keyward", &PatchParams::default(), &Patch::Merge(&theirs)).await.unwrap();
+    // Sooner than anybody else could take it: the duration is 15 s.
+    assert_eq!(program.ended(Duration::from_secs(12)).await.code(), Some(1));
+    assert!(program.log().contains("was taken by somebody"), "{}", program.log());
+}
+
+/// A server that accepts connections and never answers. kube's controller does not end by itself then.
+#[tokio::test]
+async fn sigterm_ends_it_when_the_api_server_never_answered() {
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let (asked, mut connections) = tokio::sync::mpsc::unbounded_channel();
+    let _accepting = tokio_util::task::AbortOnDropHandle::new(tokio::spawn(async move {
+        loop {
+            asked.send(silent.accept().await.unwrap()).unwrap(); // the receiver keeps it open
+        }
+    }));
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = dir.path().join("kubeconfig");
+    write_kubeconfig(&kubeconfig, &format!("http://{address}"));
+    for election in ["true", "false"] {
+        let mut program = Program::controller(&kubeconfig, &["--cluster-id", "program", "--leader-election", election]);
+        program.logged("keyward starts").await;
+        if election == "true" {
+            let connected = tokio::time::timeout(PATIENCE, connections.recv());
+            connected.await.expect("asks the API server").expect("the listener lives");
+            assert_eq!(program.get("/readyz").await.0, 503, "it has not read the lease");
+        }
+        assert_eq!(program.get("/livez").await.0, 200);
+        program.signal("TERM");
+        assert_eq!(program.ended(BOUND).await.code(), Some(0), "with leader election {election}");
+    }
+}
+
+#[tokio::test]
+async fn what_keeps_it_from_starting_is_said_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let kubeconfig = dir.path().join("kubeconfig");
+    write_kubeconfig(&kubeconfig, "http://127.0.0.1:1");
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    for (flags, kubeconfig, code, expected) in [
+        (vec!["--cluster-id", "a", "--namespace", "x"], dir.path().join("none"), 1, "set KUBECONFIG"),
+        (vec!["--namespace", "x"], kubeconfig.clone(), 2, "--cluster-id"),
+        (vec!["--cluster-id", "A"], kubeconfig.clone(), 2, "lower-case letters"),
+    ] {
+        let mut program = Program::controller(&kubeconfig, &flags);
+        assert_eq!(program.ended(PATIENCE).await.code(), Some(code), "{flags:?}");
+        eventually("the reason", PATIENCE, async || if program.log().contains(expected) { Ok(()) } else { Err(program.log()) }).await;
+        assert!(!program.log().contains("panic"), "{}", program.log());
+    }
+    let mut program = Program::listening(&kubeconfig, &address, &["--cluster-id", "a"]);
+    assert_eq!(program.ended(PATIENCE).await.code(), Some(1));
+    let hint = format!("cannot listen on {address}; choose another --listen");
+    eventually("the reason", PATIENCE, async || if program.log().contains(&hint) { Ok(()) } else { Err(program.log()) }).await;
+}
+
+fn write_kubeconfig(path: &Path, server: &str) {
+    let kubeconfig = json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "current-context": "silent",
+        "contexts": [{ "name": "silent", "context": { "cluster": "silent", "user": "nobody" } }],
+        "clusters": [{ "name": "silent", "cluster": { "server": server } }],
+        "users": [{ "name": "nobody", "user": {} }],
+    });
+    std::fs::write(path, kubeconfig.to_string()).unwrap();
+}

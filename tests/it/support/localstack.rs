@@ -1,0 +1,79 @@
+//! `LocalStack`, started at most once in this test process.
+//!
+//! It is ended by the end of this process, however that comes about: its launcher reads a pipe that only we hold open, and stops at end of file.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, ChildStdout, Command, Stdio},
+    sync::{OnceLock, mpsc},
+    time::Duration,
+};
+
+use serde::Deserialize;
+
+/// The first start installs `LocalStack` into an environment of its own, which takes minutes on a slow line.
+const READY_WITHIN: Duration = Duration::from_secs(15 * 60);
+
+/// A running `LocalStack`.
+pub(crate) struct LocalStack {
+    /// Base address, such as `http://127.0.0.1:4566`.
+    pub(crate) endpoint: String,
+    /// The Python interpreter of its environment, which also has `boto3`.
+    pub(crate) python: String,
+    /// Holds the pipe on the launcher's standard input.
+    _launcher: Child,
+}
+
+/// The line that the launcher prints once the server answers.
+#[derive(Deserialize)]
+struct Ready {
+    endpoint: String,
+    python: String,
+}
+
+/// The one `LocalStack` of this process; the first call starts it.
+///
+/// # Panics
+///
+/// When it does not start, in every test that asks for it.
+pub(crate) fn shared() -> &'static LocalStack {
+    static SHARED: OnceLock<Result<LocalStack, String>> = OnceLock::new();
+    // The failure is kept too: a second start would fail as well, after another wait.
+    match SHARED.get_or_init(start) {
+        Ok(localstack) => localstack,
+        Err(failure) => panic!("LocalStack did not start: {failure}"),
+    }
+}
+
+fn start() -> Result<LocalStack, String> {
+    let launcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/localstack/run");
+    let mut child = Command::new(&launcher)
+        // It writes dates without a zone, in local time, and a client reads them as UTC.
+        .env("TZ", "UTC")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .map_err(|error| format!("{}: {error}", launcher.display()))?;
+    let stdout = child.stdout.take().ok_or("its standard output is not piped")?;
+    let line = first_line(stdout)?;
+    let Ready { endpoint, python } = serde_json::from_str(&line).map_err(|error| format!("its first line is {line:?}: {error}"))?;
+    Ok(LocalStack { endpoint, python, _launcher: child })
+}
+
+/// The first line, and a thread that reads on: a launcher that writes more must not block on a full pipe.
+fn first_line(stdout: ChildStdout) -> Result<String, String> {
+    let (send, receive) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+            // Nobody listens after the first line.
+            let _ = send.send(line);
+        }
+    });
+    receive.recv_timeout(READY_WITHIN).map_err(|error| match error {
+        mpsc::RecvTimeoutError::Timeout => {
+            format!("no line within {} s", READY_WITHIN.as_secs())
+        }
+        mpsc::RecvTimeoutError::Disconnected => "it ended before it was ready".to_owned(),
+    })
+}

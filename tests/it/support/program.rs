@@ -1,0 +1,98 @@
+//! The real `keyward` program as a child process, and its log.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::eventually;
+
+/// How long the program may take for what it does in well under a second on a quiet machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running `keyward`. It is killed when dropped, and when this process dies.
+pub struct Program {
+    child: Child,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl Program {
+    /// Starts `keyward controller` with the rights of `kubeconfig`, on a free port of loopback, with further flags.
+    pub fn controller(kubeconfig: &Path, flags: &[&str]) -> Self {
+        Self::listening(kubeconfig, "127.0.0.1:0", flags)
+    }
+
+    /// The same, on a certain address.
+    pub fn listening(kubeconfig: &Path, address: &str, flags: &[&str]) -> Self {
+        // `setpriv` becomes the program, which then dies with the thread that started it, also when that is killed.
+        let mut command = Command::new("setpriv");
+        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_keyward"), "controller", "--listen", address, "--log-format", "json"]);
+        for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYWARD_")) {
+            command.env_remove(name);
+        }
+        command.args(flags).env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = command.spawn().expect("setpriv, of util-linux, is there");
+        let log = Arc::new(Mutex::new(Vec::new()));
+        let (lines, into) = (BufReader::new(child.stderr.take().unwrap()).lines(), log.clone());
+        // Ends with the program, which closes its end of the pipe.
+        std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| into.lock().unwrap().push(line)));
+        Self { child, log }
+    }
+
+    /// Waits for the first log line with this message.
+    pub async fn logged(&self, message: &str) -> Value {
+        eventually(&format!("the log line {message:?}"), PATIENCE, async || {
+            let log = self.log.lock().unwrap();
+            let found = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|line| line["message"] == message);
+            found.ok_or_else(|| log.join("\n"))
+        })
+        .await
+    }
+
+    /// The whole log so far.
+    pub fn log(&self) -> String {
+        self.log.lock().unwrap().join("\n")
+    }
+
+    /// What it answers to a GET of `path`: status and body.
+    pub async fn get(&self, path: &str) -> (u16, String) {
+        let starts = self.logged("keyward starts").await;
+        let answer = reqwest::get(format!("http://{}{path}", starts["address"].as_str().unwrap())).await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    /// Sends it a signal: `TERM`, `KILL`, `STOP`, `CONT`.
+    pub fn signal(&self, name: &str) {
+        signal(self.child.id(), name);
+    }
+
+    /// Waits until it has ended.
+    pub async fn ended(&mut self, within: Duration) -> ExitStatus {
+        let Self { child, log } = self;
+        eventually("the end of keyward", within, async || match child.try_wait().unwrap() {
+            Some(status) => Ok(status),
+            None => Err(log.lock().unwrap().join("\n")),
+        })
+        .await
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        if std::thread::panicking() {
+            eprintln!("log of keyward:\n{}", self.log());
+        }
+    }
+}
+
+/// Sends a signal to a process that the caller started.
+pub fn signal(pid: u32, name: &str) {
+    let status = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()]).status().unwrap();
+    assert!(status.success(), "cannot send {name} to {pid}");
+}

@@ -1,0 +1,311 @@
+//! The routes under `/_double/`, by which a test outside the process steers the double, and what they share with [`crate::Double`].
+//!
+//! They bear no signature: the double listens on loopback only.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::Router;
+use axum::extract::{Path, RawQuery, State};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::aws;
+use crate::clock::days;
+use crate::fault::Fault;
+use crate::identity::{Credential, Role};
+use crate::state::{Inner, Shared};
+use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
+
+/// A key to be made from outside of the wire protocols.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Plant {
+    /// Twelve digits.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// Who manages it.
+    #[serde(default = "customer")]
+    pub manager: Manager,
+    /// Where the material is from.
+    #[serde(default = "aws_kms")]
+    pub origin: Origin,
+    /// The key spec.
+    #[serde(default = "symmetric")]
+    pub spec: String,
+    /// The usage; by default the first that the spec allows.
+    #[serde(default)]
+    pub usage: Option<String>,
+    /// Whether it is a multi-Region primary.
+    #[serde(default)]
+    pub multi_region: bool,
+    /// The state; by default that of a new key.
+    #[serde(default)]
+    pub state: Option<KeyState>,
+    /// An alias, with its prefix. Names below `alias/aws/` are allowed here.
+    #[serde(default)]
+    pub alias: Option<String>,
+}
+
+impl Plant {
+    /// A customer's symmetric key.
+    #[must_use]
+    pub fn new(account: &str, region: &str) -> Self {
+        Self {
+            account: account.to_owned(),
+            region: region.to_owned(),
+            manager: customer(),
+            origin: aws_kms(),
+            spec: symmetric(),
+            usage: None,
+            multi_region: false,
+            state: None,
+            alias: None,
+        }
+    }
+}
+
+fn customer() -> Manager {
+    Manager::Customer
+}
+
+fn aws_kms() -> Origin {
+    Origin::AwsKms
+}
+
+fn symmetric() -> String {
+    "SYMMETRIC_DEFAULT".to_owned()
+}
+
+/// The admin routes.
+pub(crate) fn router() -> Router<Arc<Shared>> {
+    Router::new()
+        .route("/_double/{*unknown}", any(unknown))
+        .route("/_double/health", get(async || Json(json!({ "ok": true }))))
+        .route("/_double/clock", get(show_clock).post(advance))
+        .route("/_double/ledger", get(ledger))
+        .route(
+            "/_double/faults",
+            get(show_faults).post(inject).delete(clear_faults),
+        )
+        .route("/_double/keys", get(keys).post(plant_key))
+        .route("/_double/keys/{id}/state", post(put_state))
+        .route("/_double/keys/{id}/resume", post(put_resume))
+        .route("/_double/credentials", post(add_credential))
+        .route("/_double/roles", post(add_role))
+}
+
+/// Makes the key that `plant` describes.
+pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> {
+    let now = inner.pass_time();
+    let spec = aws::find_spec(&plant.spec)
+        .ok_or_else(|| anyhow::anyhow!("there is no key spec {}", plant.spec))?;
+    let usage = match &plant.usage {
+        Some(usage) => aws::USAGES.iter().find(|known| *known == usage).copied(),
+        None => spec.usages.first().copied(),
+    };
+    let usage = usage.ok_or_else(|| {
+        anyhow::anyhow!("there is no such key usage; leave it out for the spec's own")
+    })?;
+    let id = uuid::Uuid::new_v4();
+    let id = if plant.multi_region {
+        format!("mrk-{}", id.simple())
+    } else {
+        id.to_string()
+    };
+    let at = KeyRef {
+        account: plant.account.clone(),
+        region: plant.region.clone(),
+        id,
+    };
+    let mut key = Key::new(at.clone(), now, spec.name, usage, plant.origin);
+    key.manager = plant.manager;
+    key.policy = aws::default_policy(&plant.account);
+    key.multi_region = plant.multi_region.then(|| MultiRegion::Primary {
+        replicas: std::collections::BTreeSet::new(),
+    });
+    if key.manager == Manager::Aws {
+        // "The key rotation status for AWS managed KMS keys is always true", and the period is a year.
+        let next = now.checked_add(days(365))?;
+        key.rotation = Some(Rotation {
+            period_days: 365,
+            next,
+        });
+    }
+    if let Some(state) = plant.state {
+        key.force(state, now);
+    }
+    inner.world.add(key);
+    if let Some(name) = &plant.alias {
+        let alias = Alias {
+            name: name.clone(),
+            target: at.id.clone(),
+            created: now,
+            updated: now,
+        };
+        inner
+            .world
+            .put_alias(&at.account, &at.region, name, Some(alias));
+    }
+    Ok(at)
+}
+
+/// Puts a key into a state.
+pub(crate) fn set_state(inner: &mut Inner, arn_or_id: &str, state: KeyState) -> anyhow::Result<()> {
+    let now = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    inner.world.change(&at, |key| key.force(state, now));
+    Ok(())
+}
+
+/// Ends a key's passing state.
+pub(crate) fn resume(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<()> {
+    let now = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    inner.world.change(&at, |key| key.resume(now));
+    Ok(())
+}
+
+fn find_one(inner: &Inner, arn_or_id: &str) -> anyhow::Result<KeyRef> {
+    let named = |at: &KeyRef| at.id == arn_or_id || at.arn() == arn_or_id;
+    let mut found = inner
+        .world
+        .all_keys()
+        .map(|key| &key.at)
+        .filter(|at| named(at));
+    let at = found
+        .next()
+        .ok_or_else(|| anyhow::anyhow!("there is no key {arn_or_id}"))?;
+    anyhow::ensure!(
+        found.next().is_none(),
+        "{arn_or_id} names keys in several Regions; give the ARN"
+    );
+    Ok(at.clone())
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Advance {
+    advance_seconds: i64,
+}
+
+#[derive(Deserialize)]
+struct NewState {
+    state: KeyState,
+}
+
+async fn show_clock(State(shared): State<Arc<Shared>>) -> Response {
+    let now = shared.lock().pass_time();
+    Json(json!({ "now": now })).into_response()
+}
+
+async fn advance(State(shared): State<Arc<Shared>>, Json(body): Json<Advance>) -> Response {
+    let mut inner = shared.lock();
+    match inner
+        .clock
+        .advance(SignedDuration::from_secs(body.advance_seconds))
+    {
+        Ok(()) => Json(json!({ "now": inner.pass_time() })).into_response(),
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn ledger(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    let after = match query
+        .as_deref()
+        .map(|query| query.strip_prefix("after=").unwrap_or_default().parse())
+    {
+        None => 0,
+        Some(Ok(after)) => after,
+        Some(Err(_)) => {
+            return bad_request(&anyhow::anyhow!(
+                "the ledger takes ?after=SEQ and nothing else"
+            ));
+        }
+    };
+    let mut inner = shared.lock();
+    inner.pass_time();
+    Json(inner.ledger.after(after)).into_response()
+}
+
+async fn show_faults(State(shared): State<Arc<Shared>>) -> Response {
+    Json(shared.lock().faults.rules()).into_response()
+}
+
+async fn inject(State(shared): State<Arc<Shared>>, Json(fault): Json<Fault>) -> StatusCode {
+    shared.lock().faults.add(fault);
+    StatusCode::NO_CONTENT
+}
+
+async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
+    shared.lock().faults.clear();
+    StatusCode::NO_CONTENT
+}
+
+async fn keys(State(shared): State<Arc<Shared>>) -> Response {
+    let mut inner = shared.lock();
+    inner.pass_time();
+    let keys: Vec<KeyView> = inner
+        .world
+        .all_keys()
+        .map(|key| KeyView::of(&inner.world, key))
+        .collect();
+    Json(keys).into_response()
+}
+
+async fn plant_key(State(shared): State<Arc<Shared>>, Json(body): Json<Plant>) -> Response {
+    let planted = plant(&mut shared.lock(), &body);
+    match planted {
+        Ok(at) => Json(json!({ "arn": at.arn(), "keyId": at.id })).into_response(),
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn put_state(
+    State(shared): State<Arc<Shared>>,
+    Path(id): Path<String>,
+    Json(body): Json<NewState>,
+) -> Response {
+    let set = set_state(&mut shared.lock(), &id, body.state);
+    match set {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn put_resume(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Response {
+    let resumed = resume(&mut shared.lock(), &id);
+    match resumed {
+        Ok(()) => StatusCode::NO_CONTENT.into_response(),
+        Err(error) => bad_request(&error),
+    }
+}
+
+async fn add_credential(
+    State(shared): State<Arc<Shared>>,
+    Json(credential): Json<Credential>,
+) -> StatusCode {
+    shared.lock().identities.put_credential(credential);
+    StatusCode::NO_CONTENT
+}
+
+async fn add_role(State(shared): State<Arc<Shared>>, Json(role): Json<Role>) -> StatusCode {
+    shared.lock().identities.put_role(role);
+    StatusCode::NO_CONTENT
+}
+
+async fn unknown(Path(path): Path<String>) -> Response {
+    let message = format!(
+        "there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, health\n"
+    );
+    (StatusCode::NOT_FOUND, message).into_response()
+}
+
+fn bad_request(error: &anyhow::Error) -> Response {
+    (StatusCode::BAD_REQUEST, format!("{error:#}\n")).into_response()
+}

@@ -1,0 +1,32 @@
+//! `ScheduleKeyDeletion`, `CancelKeyDeletion`.
+
+use serde_json::json;
+
+use super::describe::seconds;
+use crate::aws::call::{Answer, Call};
+use crate::aws::failure::Failure;
+use crate::world::Key;
+
+/// The window if the caller names none.
+const DEFAULT_WINDOW_DAYS: u32 = 30;
+
+/// The date is now plus the window to the millisecond; whether AWS rounds it is not documented.
+pub(super) fn schedule(call: &mut Call<'_>) -> Answer {
+    let window = call.members.int("PendingWindowInDays", 7, 30)?.unwrap_or(DEFAULT_WINDOW_DAYS);
+    let key = call.open()?;
+    let now = call.now;
+    call.world.change(&key.at, |key| key.schedule_deletion(window, now));
+    let scheduled = call.world.key(&key.at).ok_or_else(|| Failure::no_key(&key.at))?;
+    let date = scheduled.deletion.as_ref().and_then(|deletion| deletion.date);
+    let mut answer = json!({ "KeyId": key.at.arn(), "KeyState": scheduled.state.name(), "PendingWindowInDays": window });
+    if let (Some(date), Some(members)) = (date, answer.as_object_mut()) {
+        members.insert("DeletionDate".to_owned(), seconds(date));
+    }
+    Ok(answer)
+}
+
+pub(super) fn cancel(call: &mut Call<'_>) -> Answer {
+    let key = call.open()?;
+    call.world.change(&key.at, Key::cancel_deletion);
+    Ok(json!({ "KeyId": key.at.arn() }))
+}

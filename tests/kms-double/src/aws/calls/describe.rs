@@ -1,0 +1,98 @@
+//! `DescribeKey`, `ListKeys`, and the metadata that several operations answer.
+
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+
+use super::page::{Paging, page};
+use crate::aws::call::{Answer, Call};
+use crate::aws::spec::{self, Spec};
+use crate::aws::target::Aliases;
+use crate::world::{Key, KeyRef, KeyState, MultiRegion, Origin, World};
+
+pub(super) fn describe(call: &mut Call<'_>) -> Answer {
+    let key = call.read(Aliases::Taken)?;
+    Ok(json!({ "KeyMetadata": metadata(call, &key) }))
+}
+
+pub(super) fn list(call: &mut Call<'_>) -> Answer {
+    let paging = Paging { list: "Keys", default: 100, max: 1000 };
+    let keys = call.world.seen_keys(&call.caller.account, &call.caller.region, call.seen);
+    let show = |key: &Key| json!({ "KeyId": key.at.id, "KeyArn": key.at.arn() });
+    page(call.members, call.operation, paging, keys, |key| key.at.id.clone(), show)
+}
+
+/// Seconds since 1970, as a number with milliseconds.
+#[expect(clippy::cast_precision_loss, reason = "milliseconds up to the year 9999 fit into the 53 bits of a JSON number")]
+pub(super) fn seconds(time: Timestamp) -> Value {
+    json!(time.as_millisecond() as f64 / 1000.0)
+}
+
+/// `KeyMetadata` of a key.
+pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
+    let mut members = Map::new();
+    let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
+    put("AWSAccountId", json!(key.at.account));
+    put("KeyId", json!(key.at.id));
+    put("Arn", json!(key.at.arn()));
+    put("CreationDate", seconds(key.created));
+    put("Enabled", json!(key.state == KeyState::Enabled));
+    put("Description", json!(key.description));
+    put("KeyUsage", json!(key.usage));
+    put("KeyState", json!(key.state.name()));
+    put("Origin", json!(key.origin));
+    put("KeyManager", json!(key.manager));
+    put("CustomerMasterKeySpec", json!(key.spec));
+    put("KeySpec", json!(key.spec));
+    put("MultiRegion", json!(key.multi_region.is_some()));
+    if let Some((name, algorithms)) = spec::find(&key.spec).and_then(|spec| algorithms(spec, &key.usage)) {
+        put(name, json!(algorithms));
+    }
+    // A deletion date only while it is known, the window only while it is not.
+    if let Some(deletion) = &key.deletion {
+        match deletion.date {
+            Some(date) => put("DeletionDate", seconds(date)),
+            None => put("PendingDeletionWindowInDays", json!(deletion.window_days)),
+        };
+    }
+    if let Some(family) = family(call, key) {
+        put("MultiRegionConfiguration", family);
+    }
+    if key.spec == spec::SYMMETRIC && key.origin == Origin::AwsKms {
+        put("CurrentKeyMaterialId", json!(lead(call, key).material()));
+    }
+    Value::Object(members)
+}
+
+/// The key that bears what a multi-Region family shares, as a reader sees it.
+pub(super) fn lead(call: &Call<'_>, key: &Key) -> Key {
+    call.world.seen_key(&World::lead(key), call.seen).unwrap_or(key).clone()
+}
+
+fn algorithms(spec: &'static Spec, usage: &str) -> Option<(&'static str, &'static [&'static str])> {
+    match usage {
+        "ENCRYPT_DECRYPT" => Some(("EncryptionAlgorithms", spec.encryption)),
+        "SIGN_VERIFY" => Some(("SigningAlgorithms", spec.signing)),
+        "GENERATE_VERIFY_MAC" => Some(("MacAlgorithms", spec.mac)),
+        "KEY_AGREEMENT" => Some(("KeyAgreementAlgorithms", &["ECDH"])),
+        "ENCAPSULATE_DECAPSULATE" => Some(("EncapsulationAlgorithms", &["ML_KEM"])),
+        _ => None,
+    }
+}
+
+/// `MultiRegionConfiguration`: the same for every member of a family but for the type.
+fn family(call: &Call<'_>, key: &Key) -> Option<Value> {
+    let kind = match key.multi_region.as_ref()? {
+        MultiRegion::Primary { .. } => "PRIMARY",
+        MultiRegion::Replica { .. } => "REPLICA",
+    };
+    let lead = lead(call, key);
+    let entry = |region: &str| {
+        let at = KeyRef { region: region.to_owned(), ..key.at.clone() };
+        json!({ "Arn": at.arn(), "Region": region })
+    };
+    let replicas: Vec<Value> = match &lead.multi_region {
+        Some(MultiRegion::Primary { replicas }) => replicas.iter().map(|region| entry(region)).collect(),
+        Some(MultiRegion::Replica { .. }) | None => Vec::new(),
+    };
+    Some(json!({ "MultiRegionKeyType": kind, "PrimaryKey": entry(&lead.at.region), "ReplicaKeys": replicas }))
+}

@@ -1,0 +1,85 @@
+//! `GetKeyPolicy`, `PutKeyPolicy`. Policies are kept and checked for form; nothing is decided by them.
+
+use serde_json::{Value, json};
+
+use crate::aws::call::{Answer, Call, nothing};
+use crate::aws::failure::Failure;
+use crate::aws::members::missing;
+use crate::aws::target::Aliases;
+
+/// Longest policy.
+const POLICY_MAX: usize = 32_768;
+
+pub(super) fn get(call: &mut Call<'_>) -> Answer {
+    check_name(call)?;
+    let key = call.read(Aliases::Refused)?;
+    Ok(json!({ "Policy": key.policy, "PolicyName": "default" }))
+}
+
+pub(super) fn put(call: &mut Call<'_>) -> Answer {
+    check_name(call)?;
+    let policy = read(call)?.ok_or_else(|| missing("Policy"))?;
+    let key = call.open()?;
+    call.world.change(&key.at, |key| key.policy = policy);
+    Ok(nothing())
+}
+
+/// The policy of a key that is made without one.
+pub(crate) fn default(account: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Id": "key-default-1",
+        "Statement": [{
+            "Sid": "Enable IAM User Permissions",
+            "Effect": "Allow",
+            "Principal": { "AWS": format!("arn:aws:iam::{account}:root") },
+            "Action": "kms:*",
+            "Resource": "*",
+        }],
+    })
+    .to_string()
+}
+
+/// The `Policy` of a request. It has to leave someone who can change it, unless the caller waives that check.
+pub(super) fn read(call: &Call<'_>) -> Result<Option<String>, Failure> {
+    let Some(policy) = call.members.sized("Policy", 1, 131_072)? else {
+        return Ok(None);
+    };
+    if policy.len() > POLICY_MAX {
+        return Err(Failure::new("LimitExceededException", format!("the policy is longer than {POLICY_MAX} bytes")));
+    }
+    let malformed = |why: &str| Failure::new("MalformedPolicyDocumentException", why);
+    let document: Value = serde_json::from_str(policy).map_err(|_| malformed("This policy contains invalid Json"))?;
+    let statements = document.get("Statement").ok_or_else(|| malformed("Missing required field Statement"))?;
+    let statements = statements.as_array().cloned().unwrap_or_else(|| vec![statements.clone()]);
+    if !call.members.flag("BypassPolicyLockoutSafetyCheck")? && !statements.iter().any(|statement| lets_in(statement, call)) {
+        return Err(malformed("The new key policy will not allow you to update the key policy in the future."));
+    }
+    Ok(Some(policy.to_owned()))
+}
+
+/// Whether a statement lets the caller, or its account, change the policy again.
+fn lets_in(statement: &Value, call: &Call<'_>) -> bool {
+    let texts = |value: Option<&Value>| -> Vec<String> {
+        match value {
+            Some(Value::String(text)) => vec![text.clone()],
+            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        }
+    };
+    let principal = statement.get("Principal");
+    let principals = texts(principal.and_then(|principal| principal.get("AWS")).or(principal));
+    let account = &call.caller.account;
+    let root = format!("arn:aws:iam::{account}:root");
+    let named = principals.iter().any(|name| name == "*" || name == account || *name == root || *name == call.caller.principal);
+    let acts =
+        texts(statement.get("Action")).iter().any(|action| matches!(action.as_str(), "*" | "kms:*" | "kms:Put*" | "kms:PutKeyPolicy"));
+    statement.get("Effect").and_then(Value::as_str) == Some("Allow") && named && acts
+}
+
+fn check_name(call: &Call<'_>) -> Result<(), Failure> {
+    match call.members.sized("PolicyName", 1, 128)? {
+        None | Some("default") => Ok(()),
+        Some(other) => Err(Failure::not_found(format!("No such policy exists: {other}"))),
+    }
+}

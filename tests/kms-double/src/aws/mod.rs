@@ -1,0 +1,26 @@
+//! The wire protocols of AWS: KMS (JSON 1.1) and STS (query), on one port and one path.
+//!
+//! A call goes through the same stations as on AWS: who is it (signature), may it (quota, policy), what does it say (members), does
+//! the key's state allow it. Faults come after the signature. The effect and its ledger entry are made under one lock.
+//!
+//! An operation is added in `operation` (name and quota), `states` (its row) and `calls` (what it does).
+
+mod call;
+mod calls;
+mod failure;
+mod form;
+mod kms;
+mod members;
+mod operation;
+mod reply;
+mod request;
+mod serve;
+mod sigv4;
+mod spec;
+mod states;
+mod sts;
+mod target;
+
+pub(crate) use calls::default_policy;
+pub(crate) use serve::serve;
+pub(crate) use spec::{USAGES, find as find_spec};

@@ -1,0 +1,89 @@
+//! The operations of the KMS API that the double serves, and their request quotas.
+
+/// Declares the operations with what belongs to each.
+macro_rules! operations {
+    ($($name:ident $kind:ident $quota:literal,)*) => {
+        /// An operation of the KMS API.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub(crate) enum Operation { $($name,)* }
+
+        impl Operation {
+            /// Every operation.
+            #[cfg(test)]
+            pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
+
+            /// The name on the wire.
+            pub(crate) fn name(self) -> &'static str {
+                match self { $(Self::$name => stringify!($name),)* }
+            }
+
+            /// The operation of that name.
+            pub(crate) fn parse(name: &str) -> Option<Self> {
+                match name { $(stringify!($name) => Some(Self::$name),)* _ => None }
+            }
+
+            /// Reading, mutating or cryptographic.
+            pub(crate) fn kind(self) -> Kind {
+                match self { $(Self::$name => Kind::$kind,)* }
+            }
+
+            /// Default quota in calls per second, per account and Region (KMS Developer Guide, "Request quotas").
+            pub(crate) fn quota(self) -> u32 {
+                match self { $(Self::$name => $quota,)* }
+            }
+        }
+    };
+}
+
+/// What an operation does to a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// Nothing.
+    Read,
+    /// It changes the key, its aliases, or makes one.
+    Mutation,
+    /// It uses the key's material.
+    Cryptographic,
+}
+
+operations! {
+    CancelKeyDeletion Mutation 5,
+    CreateAlias Mutation 5,
+    CreateKey Mutation 5,
+    Decrypt Cryptographic 10_000,
+    DeleteAlias Mutation 15,
+    DescribeKey Read 2_000,
+    DisableKey Mutation 5,
+    DisableKeyRotation Mutation 5,
+    EnableKey Mutation 5,
+    EnableKeyRotation Mutation 15,
+    Encrypt Cryptographic 10_000,
+    GetKeyLastUsage Read 5,
+    GetKeyPolicy Read 1_000,
+    GetKeyRotationStatus Read 1_000,
+    ListAliases Read 500,
+    ListKeyRotations Read 100,
+    ListKeys Read 500,
+    ListResourceTags Read 2_000,
+    PutKeyPolicy Mutation 15,
+    ReplicateKey Mutation 5,
+    RotateKeyOnDemand Mutation 5,
+    ScheduleKeyDeletion Mutation 15,
+    TagResource Mutation 10,
+    UntagResource Mutation 5,
+    UpdateAlias Mutation 5,
+    UpdateKeyDescription Mutation 5,
+    UpdatePrimaryRegion Mutation 5,
+}
+
+impl Operation {
+    /// Under which name calls are counted: the cryptographic operations share one quota.
+    pub(crate) fn bucket(self) -> &'static str {
+        if self.kind() == Kind::Cryptographic { "cryptographic operations" } else { self.name() }
+    }
+
+    /// The action that an IAM policy has to allow.
+    pub(crate) fn action(self) -> String {
+        format!("kms:{}", self.name())
+    }
+}

@@ -1,0 +1,86 @@
+//! What each operation does in each key state: the table of AWS's page "Key states of AWS KMS keys", as data.
+//!
+//! Where that page leaves a choice, the choice is made here and said so:
+//! - a key pending deletion refuses `ReplicateKey`, `UpdatePrimaryRegion` and cryptographic operations with
+//!   `KMSInvalidStateException` (the page allows `DisabledException` as well);
+//! - the page's copy at hand is older than `RotateKeyOnDemand`, `ListKeyRotations` and `GetKeyLastUsage`. The first follows
+//!   `EnableKeyRotation`, but for `PendingImport`, since imported keys can be rotated on demand; the others read, and work, but that
+//!   keys of a custom key store have no rotations to list;
+//! - `ReplicateKey` and `UpdatePrimaryRegion` do not apply to keys of a custom key store (Unavailable); they are refused as
+//!   `UnsupportedOperationException`.
+//!
+//! "Works" still leaves the rules that do not concern the state, as that only symmetric keys of KMS's own material rotate.
+
+use super::failure::Verdict;
+use super::operation::Operation;
+use crate::world::KeyState;
+
+const YES: Verdict = Verdict::Works;
+const DIS: Verdict = Verdict::Disabled;
+const INV: Verdict = Verdict::InvalidState;
+const UNS: Verdict = Verdict::Unsupported;
+
+/// The states in the order of the columns.
+const COLUMNS: [KeyState; 8] = [
+    KeyState::Enabled,
+    KeyState::Disabled,
+    KeyState::PendingDeletion,
+    KeyState::PendingReplicaDeletion,
+    KeyState::PendingImport,
+    KeyState::Unavailable,
+    KeyState::Creating,
+    KeyState::Updating,
+];
+
+/// `CreateKey`, `ListKeys` and `ListAliases` concern no one key and have no row.
+#[rustfmt::skip]
+const TABLE: [(Operation, [Verdict; 8]); 24] = [
+    //                                  Enabled Disabled Pending PendRepl Import Unavail Creating Updating
+    (Operation::DescribeKey,          [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::GetKeyPolicy,         [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::PutKeyPolicy,         [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::ListResourceTags,     [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::DeleteAlias,          [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::GetKeyLastUsage,      [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::EnableKey,            [ YES,    YES,     INV,    INV,     INV,   YES,    INV,     INV ]),
+    (Operation::DisableKey,           [ YES,    YES,     INV,    INV,     INV,   YES,    INV,     INV ]),
+    (Operation::ScheduleKeyDeletion,  [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     INV ]),
+    (Operation::CancelKeyDeletion,    [ INV,    INV,     YES,    YES,     INV,   INV,    INV,     INV ]),
+    (Operation::EnableKeyRotation,    [ YES,    DIS,     INV,    INV,     UNS,   UNS,    INV,     YES ]),
+    (Operation::DisableKeyRotation,   [ YES,    DIS,     INV,    INV,     UNS,   UNS,    INV,     YES ]),
+    (Operation::GetKeyRotationStatus, [ YES,    YES,     YES,    YES,     UNS,   UNS,    YES,     YES ]),
+    (Operation::RotateKeyOnDemand,    [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     YES ]),
+    (Operation::ListKeyRotations,     [ YES,    YES,     YES,    YES,     YES,   UNS,    YES,     YES ]),
+    (Operation::TagResource,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
+    (Operation::UntagResource,        [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
+    (Operation::UpdateKeyDescription, [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
+    (Operation::CreateAlias,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
+    // The key that the alias is to point to. The one that it points to may be in any state.
+    (Operation::UpdateAlias,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
+    (Operation::ReplicateKey,         [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     INV ]),
+    (Operation::UpdatePrimaryRegion,  [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     YES ]),
+    (Operation::Encrypt,              [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::Decrypt,              [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+];
+
+/// What `operation` does to a key in `state`.
+pub(crate) fn verdict(operation: Operation, state: KeyState) -> Verdict {
+    let row = TABLE.iter().find(|(candidate, _)| *candidate == operation);
+    let column = COLUMNS.iter().position(|candidate| *candidate == state);
+    row.zip(column).and_then(|((_, row), column)| row.get(column)).copied().unwrap_or(YES)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_operation_on_a_key_has_a_row() {
+        let without = [Operation::CreateKey, Operation::ListKeys, Operation::ListAliases];
+        for operation in Operation::ALL {
+            let rows = TABLE.iter().filter(|(candidate, _)| candidate == operation).count();
+            assert_eq!(rows, usize::from(!without.contains(operation)), "{operation:?}");
+        }
+        assert!(KeyState::ALL.iter().all(|state| COLUMNS.contains(state)));
+    }
+}

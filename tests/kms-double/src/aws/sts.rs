@@ -1,0 +1,174 @@
+//! STS: who am I, and sessions of roles. The query protocol: a form in, XML out.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::call::Caller;
+use crate::identity::{Credential, Identities};
+
+/// A refused call, as STS names it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StsFailure {
+    pub(crate) code: &'static str,
+    pub(crate) status: u16,
+    pub(crate) message: String,
+}
+
+/// Shortest and longest session, in seconds, and the default.
+const SESSION: std::ops::RangeInclusive<i64> = 900..=43_200;
+const SESSION_DEFAULT: i64 = 3600;
+
+/// Carries out an action and answers its result element.
+pub(crate) fn carry_out(
+    action: &str,
+    form: &[(String, String)],
+    caller: &Caller,
+    identities: &mut Identities,
+    now: Timestamp,
+) -> Result<String, StsFailure> {
+    match action {
+        "GetCallerIdentity" => Ok(format!(
+            "<Arn>{}</Arn><UserId>{}</UserId><Account>{}</Account>",
+            escape(&caller.principal),
+            escape(&caller.user_id),
+            escape(&caller.account)
+        )),
+        "AssumeRole" => assume_role(form, caller, identities, now),
+        _ => Err(StsFailure {
+            code: "InvalidAction",
+            status: 400,
+            message: format!("Could not find operation {action} for version 2011-06-15"),
+        }),
+    }
+}
+
+fn assume_role(form: &[(String, String)], caller: &Caller, identities: &mut Identities, now: Timestamp) -> Result<String, StsFailure> {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let arn = field("RoleArn").ok_or_else(|| invalid("Value null at 'roleArn' failed to satisfy constraint: Member must not be null"))?;
+    let session = field("RoleSessionName").filter(|name| is_session_name(name));
+    let session = session.ok_or_else(|| {
+        invalid(
+            "Value at 'roleSessionName' failed to satisfy constraint: Member must satisfy regular expression pattern: [\\w+=,.@-]{2,64}",
+        )
+    })?;
+    let seconds = field("DurationSeconds").map_or(Ok(SESSION_DEFAULT), str::parse::<i64>);
+    let seconds = seconds.ok().filter(|seconds| SESSION.contains(seconds));
+    let seconds =
+        seconds.ok_or_else(|| invalid("Value at 'durationSeconds' failed to satisfy constraint: Member must be between 900 and 43200"))?;
+    let (account, name) = split_role(arn).ok_or_else(|| invalid(&format!("{arn} is invalid")))?;
+    // A role that does not exist and one that does not trust the caller look the same.
+    let role = identities.role(arn).filter(|role| role.external_id.is_none() || role.external_id.as_deref() == field("ExternalId"));
+    let Some(role) = role.cloned() else {
+        return Err(StsFailure {
+            code: "AccessDenied",
+            status: 403,
+            message: format!("User: {} is not authorized to perform: sts:AssumeRole on resource: {arn}", caller.principal),
+        });
+    };
+    let expires = now.checked_add(SignedDuration::from_secs(seconds)).map_err(|_| invalid("the session would end out of range"))?;
+    let credential = Credential {
+        access_key: format!("ASIA{}", random(16).to_uppercase()),
+        secret_key: random(40),
+        session_token: Some(random(128)),
+        account: account.to_owned(),
+        arn: Some(format!("arn:aws:sts::{account}:assumed-role/{name}/{session}")),
+        expires: Some(expires),
+        allow: role.allow,
+    };
+    let answer = format!(
+        "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
+         <Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
+         <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials>",
+        escape(&credential.user_id()),
+        escape(&credential.principal()),
+        credential.access_key,
+        credential.secret_key,
+        credential.session_token.as_deref().unwrap_or_default(),
+        expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    );
+    identities.put_credential(credential);
+    Ok(answer)
+}
+
+/// The document that answers `action`.
+pub(crate) fn answer_document(action: &str, result: &str, request_id: &str) -> String {
+    format!(
+        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>{result}</{action}Result>\
+         <ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{action}Response>"
+    )
+}
+
+/// The document that refuses.
+pub(crate) fn error_document(code: &str, message: &str, request_id: &str) -> String {
+    format!(
+        "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{}</Code>\
+         <Message>{}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>",
+        escape(code),
+        escape(message)
+    )
+}
+
+fn invalid(message: &str) -> StsFailure {
+    StsFailure { code: "ValidationError", status: 400, message: message.to_owned() }
+}
+
+/// Account and name of `arn:aws:iam::ACCOUNT:role/PATH/NAME`.
+fn split_role(arn: &str) -> Option<(&str, &str)> {
+    let (account, role) = arn.strip_prefix("arn:aws:iam::")?.split_once(":role/")?;
+    let name = role.rsplit('/').next().filter(|name| !name.is_empty())?;
+    (account.len() == 12).then_some((account, name))
+}
+
+fn is_session_name(name: &str) -> bool {
+    (2..=64).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_+=,.@-".contains(&byte))
+}
+
+fn random(length: usize) -> String {
+    let mut text = String::new();
+    while text.len() < length {
+        text.push_str(&uuid::Uuid::new_v4().simple().to_string());
+    }
+    text.truncate(length);
+    text
+}
+
+fn escape(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::Role;
+
+    fn caller() -> Caller {
+        Caller {
+            access_key: "AK".to_owned(),
+            account: "111122223333".to_owned(),
+            principal: "arn:aws:iam::111122223333:user/keyward".to_owned(),
+            user_id: "AIDA".to_owned(),
+            region: "us-east-1".to_owned(),
+        }
+    }
+
+    fn assume(fields: &[(&str, &str)]) -> Result<String, StsFailure> {
+        let mut identities = Identities::default();
+        identities.put_role(Role::new("arn:aws:iam::444455556666:role/keyward").with_external_id("x-1"));
+        let form: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        carry_out("AssumeRole", &form, &caller(), &mut identities, Timestamp::now())
+    }
+
+    #[test]
+    fn a_role_wants_its_external_id() {
+        let arn = ("RoleArn", "arn:aws:iam::444455556666:role/keyward");
+        let session = ("RoleSessionName", "test");
+        let answer = assume(&[arn, session, ("ExternalId", "x-1")]).unwrap();
+        assert!(answer.contains("<Arn>arn:aws:sts::444455556666:assumed-role/keyward/test</Arn>"));
+        for refused in [&[arn, session][..], &[arn, session, ("ExternalId", "x-2")]] {
+            assert_eq!(assume(refused).unwrap_err().code, "AccessDenied");
+        }
+        let unknown = ("RoleArn", "arn:aws:iam::444455556666:role/other");
+        assert_eq!(assume(&[unknown, session]).unwrap_err().code, "AccessDenied");
+        assert_eq!(assume(&[arn]).unwrap_err().code, "ValidationError");
+        assert_eq!(assume(&[arn, session, ("DurationSeconds", "60")]).unwrap_err().code, "ValidationError");
+    }
+}

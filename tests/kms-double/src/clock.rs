@@ -1,0 +1,55 @@
+//! The double's own clock, so that a window of 30 days can end within a test.
+//!
+//! It starts at the real time and runs on with it; [`Clock::advance`] moves it ahead. It never goes back. Whatever concerns the
+//! client (signatures, session tokens, quotas, read lag) must use the real time, because a client's clock does not move along.
+
+use jiff::{SignedDuration, Timestamp};
+
+/// Real time plus what was added to it.
+#[derive(Debug, Default)]
+pub(crate) struct Clock {
+    ahead: SignedDuration,
+}
+
+impl Clock {
+    /// The double's time, in whole milliseconds, which is as fine as the wire formats tell it.
+    pub(crate) fn now(&self) -> Timestamp {
+        let now = Timestamp::now();
+        let shifted = now.checked_add(self.ahead).unwrap_or(Timestamp::MAX);
+        whole_millis(shifted)
+    }
+
+    /// Moves the clock ahead; refuses to move it back or past the end of time.
+    pub(crate) fn advance(&mut self, by: SignedDuration) -> anyhow::Result<()> {
+        anyhow::ensure!(!by.is_negative(), "the clock cannot go back by {by:#}; start a new double");
+        let ahead = self.ahead.checked_add(by).filter(|ahead| Timestamp::now().checked_add(*ahead).is_ok());
+        self.ahead = ahead.ok_or_else(|| anyhow::anyhow!("the clock cannot go {by:#} ahead: that is past the year 9999"))?;
+        Ok(())
+    }
+}
+
+/// Cuts a time to whole milliseconds.
+pub(crate) fn whole_millis(time: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(time.as_millisecond()).unwrap_or(time)
+}
+
+/// `days` days of 24 hours.
+pub(crate) fn days(days: u32) -> SignedDuration {
+    SignedDuration::from_hours(24 * i64::from(days))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn goes_ahead_and_never_back() {
+        let mut clock = Clock::default();
+        let before = clock.now();
+        clock.advance(days(40)).unwrap();
+        assert!(clock.now() >= before + days(40));
+        assert!(clock.advance(SignedDuration::from_secs(-1)).is_err());
+        assert!(clock.advance(SignedDuration::MAX).is_err());
+        assert!(clock.now() >= before + days(40));
+    }
+}

@@ -1,0 +1,225 @@
+//! The double as a server inside a process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use jiff::{SignedDuration, Timestamp};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::fault::Fault;
+use crate::identity::{self, Credential, Role};
+use crate::ledger::Entry;
+use crate::state::Shared;
+use crate::wire::{Cut, CuttableListener};
+use crate::world::{KeyRef, KeyState, KeyView};
+use crate::{admin, aws};
+
+/// How a double is to be. Take [`Options::default`] and change what matters.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The port on 127.0.0.1; 0 takes a free one.
+    pub port: u16,
+    /// Refuses calls above AWS's default request quotas. Off by default.
+    pub quotas: bool,
+    /// For how long, in real time, reads show the state before a change. Zero by default.
+    pub read_lag: Duration,
+    /// How long Creating, Updating and an on-demand rotation last on the double's clock. 5 s by default.
+    pub settling: SignedDuration,
+    /// How much later than its deletion date a key dies; AWS says up to 24 hours. Zero by default.
+    pub deletion_delay: SignedDuration,
+    /// The access keys. By default one each of accounts 111122223333 and 444455556666.
+    pub credentials: Vec<Credential>,
+    /// The roles that can be assumed. By default the role `keyward` of each account.
+    pub roles: Vec<Role>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            port: 0,
+            quotas: false,
+            read_lag: Duration::ZERO,
+            settling: SignedDuration::from_secs(5),
+            deletion_delay: SignedDuration::ZERO,
+            credentials: vec![
+                Credential::new(
+                    identity::ACCESS_KEY,
+                    identity::SECRET_KEY,
+                    identity::ACCOUNT,
+                ),
+                Credential::new(
+                    identity::SECOND_ACCESS_KEY,
+                    identity::SECOND_SECRET_KEY,
+                    identity::SECOND_ACCOUNT,
+                ),
+            ],
+            roles: [identity::ACCOUNT, identity::SECOND_ACCOUNT]
+                .map(|account| Role::new(&format!("arn:aws:iam::{account}:role/keyward")))
+                .to_vec(),
+        }
+    }
+}
+
+/// A running double. It stops when dropped: no new connection is taken, idle ones are closed, and calls that hang are cut.
+#[derive(Debug)]
+pub struct Double {
+    shared: Arc<Shared>,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    server: Option<JoinHandle<()>>,
+}
+
+impl Double {
+    /// Starts a double on 127.0.0.1, served by the runtime of the caller.
+    pub async fn start(options: Options) -> anyhow::Result<Self> {
+        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+        let listener = TcpListener::bind(wanted)
+            .await
+            .with_context(|| format!("{wanted} cannot be bound; choose another --port"))?;
+        let address = listener.local_addr()?;
+        let (stop, stopped) = watch::channel(false);
+        let shared = Arc::new(Shared::new(&options, stopped));
+        let router = admin::router()
+            .fallback(aws::serve)
+            .with_state(Arc::clone(&shared));
+        let service = router.into_make_service_with_connect_info::<Cut>();
+        let until = Arc::clone(&shared);
+        let server = axum::serve(CuttableListener(listener), service)
+            .with_graceful_shutdown(async move { until.stopped().await });
+        let server = tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the double stopped serving");
+            }
+        });
+        Ok(Self {
+            server: Some(server),
+            shared,
+            address,
+            stop,
+        })
+    }
+
+    /// Stops the double and waits until its port is free and its calls are answered or cut. A client that keeps it waiting for
+    /// the rest of a request is left alone after 5 s.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        let Some(mut server) = self.server.take() else {
+            return;
+        };
+        match tokio::time::timeout(Duration::from_secs(5), &mut server).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::error!(%error, "the double did not stop in order"),
+            Err(_) => server.abort(),
+        }
+    }
+
+    /// The URL that clients are pointed at, as `http://127.0.0.1:4599`.
+    #[must_use]
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Moves the double's clock ahead and lets everything happen that falls due on the way. Answers the new time.
+    pub fn advance(&self, by: SignedDuration) -> anyhow::Result<Timestamp> {
+        let mut inner = self.shared.lock();
+        inner.clock.advance(by)?;
+        Ok(inner.pass_time())
+    }
+
+    /// The time on the double's clock.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.shared.lock().pass_time()
+    }
+
+    /// Every entry of the ledger.
+    #[must_use]
+    pub fn ledger(&self) -> Vec<Entry> {
+        self.ledger_after(0)
+    }
+
+    /// The entries of the ledger with a number above `seq`.
+    #[must_use]
+    pub fn ledger_after(&self, seq: u64) -> Vec<Entry> {
+        let mut inner = self.shared.lock();
+        inner.pass_time();
+        inner.ledger.after(seq).to_vec()
+    }
+
+    /// Adds a rule for faults, behind those in force.
+    pub fn inject(&self, fault: Fault) {
+        self.shared.lock().faults.add(fault);
+    }
+
+    /// Removes all rules for faults.
+    pub fn clear_faults(&self) {
+        self.shared.lock().faults.clear();
+    }
+
+    /// Every key there is, as it is now.
+    #[must_use]
+    pub fn keys(&self) -> Vec<KeyView> {
+        let mut inner = self.shared.lock();
+        inner.pass_time();
+        inner
+            .world
+            .all_keys()
+            .map(|key| KeyView::of(&inner.world, key))
+            .collect()
+    }
+
+    /// The key of that ARN or id, if it is there. An id that is in several Regions finds the first.
+    #[must_use]
+    pub fn key(&self, arn_or_id: &str) -> Option<KeyView> {
+        self.keys()
+            .into_iter()
+            .find(|key| key.arn == arn_or_id || key.key_id == arn_or_id)
+    }
+
+    /// Puts a key into a state that calls cannot bring about, as Unavailable.
+    pub fn set_state(&self, arn_or_id: &str, state: KeyState) -> anyhow::Result<()> {
+        admin::set_state(&mut self.shared.lock(), arn_or_id, state)
+    }
+
+    /// Ends a key's Unavailable, Creating or Updating: it goes to the state that is behind it.
+    pub fn resume(&self, arn_or_id: &str) -> anyhow::Result<()> {
+        admin::resume(&mut self.shared.lock(), arn_or_id)
+    }
+
+    /// Makes a key that calls cannot make, as one that AWS manages.
+    pub fn plant(&self, plant: &admin::Plant) -> anyhow::Result<KeyRef> {
+        admin::plant(&mut self.shared.lock(), plant)
+    }
+
+    /// Makes an access key known, or replaces it.
+    pub fn add_credential(&self, credential: Credential) {
+        self.shared.lock().identities.put_credential(credential);
+    }
+
+    /// Forgets an access key; false if it was not known.
+    #[must_use]
+    pub fn remove_credential(&self, access_key: &str) -> bool {
+        self.shared.lock().identities.remove_credential(access_key)
+    }
+
+    /// Makes a role known, or replaces it.
+    pub fn add_role(&self, role: Role) {
+        self.shared.lock().identities.put_role(role);
+    }
+}
+
+impl Drop for Double {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}

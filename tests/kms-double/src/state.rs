@@ -1,0 +1,115 @@
+//! What the double's parts share: everything that calls and tests read and write, under one lock.
+//!
+//! One lock, so that an effect and its ledger entry are one step. It must never be held across an await.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use serde_json::Value;
+use tokio::sync::watch;
+
+use crate::clock::Clock;
+use crate::double::Options;
+use crate::fault::Faults;
+use crate::identity::Identities;
+use crate::ledger::{Entry, Ledger, OK};
+use crate::quota::Quotas;
+use crate::world::{Due, World};
+
+/// The double's state and its fixed settings.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    inner: Mutex<Inner>,
+    /// Whether calls above the request quotas are refused.
+    pub(crate) throttles: bool,
+    /// How long passing states and on-demand rotations last, on the double's clock.
+    pub(crate) settling: SignedDuration,
+    /// True, or closed, once the double stops.
+    stopped: watch::Receiver<bool>,
+}
+
+/// What the lock guards.
+#[derive(Debug)]
+pub(crate) struct Inner {
+    pub(crate) clock: Clock,
+    pub(crate) world: World,
+    pub(crate) ledger: Ledger,
+    pub(crate) faults: Faults,
+    pub(crate) quotas: Quotas,
+    pub(crate) identities: Identities,
+}
+
+impl Shared {
+    pub(crate) fn new(options: &Options, stopped: watch::Receiver<bool>) -> Self {
+        let mut identities = Identities::default();
+        options.credentials.iter().for_each(|credential| identities.put_credential(credential.clone()));
+        options.roles.iter().for_each(|role| identities.put_role(role.clone()));
+        let inner = Inner {
+            clock: Clock::default(),
+            world: World::new(options.read_lag, options.deletion_delay),
+            ledger: Ledger::default(),
+            faults: Faults::default(),
+            quotas: Quotas::default(),
+            identities,
+        };
+        Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped }
+    }
+
+    /// The state. A panic under the lock has failed its test already; the ledger is still worth reading.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits that long; false if the double stops first.
+    pub(crate) async fn wait(&self, millis: u64) -> bool {
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_millis(millis)) => true,
+            () = self.stopped() => false,
+        }
+    }
+
+    /// Waits until the double stops.
+    pub(crate) async fn stopped(&self) {
+        let mut stopped = self.stopped.clone();
+        // An error means that the double is gone, which is what is waited for.
+        let _gone = stopped.wait_for(|stopped| *stopped).await;
+    }
+}
+
+impl Inner {
+    /// Lets everything happen that fell due, and says what time it is on the double's clock.
+    pub(crate) fn pass_time(&mut self) -> Timestamp {
+        let now = self.clock.now();
+        for happening in self.world.settle(now) {
+            let operation = match happening.due {
+                Due::Die => "DeleteKey",
+                Due::Rotate | Due::FinishRotation => "RotateKey",
+                Due::Settle => "SettleKey",
+            };
+            self.ledger.append(Entry {
+                seq: 0,
+                time: Timestamp::now(),
+                double_time: happening.at,
+                service: "kms".to_owned(),
+                access_key: None,
+                account: Some(happening.key.account.clone()),
+                region: Some(happening.key.region.clone()),
+                operation: operation.to_owned(),
+                key: Some(happening.key.arn()),
+                params: Value::Null,
+                result: OK.to_owned(),
+                message: None,
+                status: 200,
+                state_before: Some(happening.before),
+                state_after: happening.after,
+                took_effect: true,
+                changed: true,
+                fault: None,
+                replied: false,
+                request_id: String::new(),
+            });
+        }
+        now
+    }
+}

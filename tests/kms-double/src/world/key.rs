@@ -1,0 +1,387 @@
+//! One key and its moves from state to state.
+//!
+//! These are the bare moves. Whether a call may make one in the present state is each wire protocol's own table
+//! (for AWS `aws/states.rs`), because the vendors differ in that and agree on the moves.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::clock::days;
+
+/// Where a key lives. Ids of multi-Region keys are equal in every Region, so an id alone does not name a key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct KeyRef {
+    /// Twelve digits.
+    pub account: String,
+    /// For example `eu-west-1`.
+    pub region: String,
+    /// A UUID, or `mrk-` and 32 hex digits.
+    pub id: String,
+}
+
+impl KeyRef {
+    /// The key's ARN.
+    #[must_use]
+    pub fn arn(&self) -> String {
+        format!("arn:aws:kms:{}:{}:key/{}", self.region, self.account, self.id)
+    }
+}
+
+/// The states of AWS's key state page; the other vendors' states are subsets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub enum KeyState {
+    /// A replica for some seconds after `ReplicateKey`.
+    Creating,
+    /// Usable.
+    Enabled,
+    /// Not usable, nothing lost.
+    Disabled,
+    /// Dies when its deletion date passes.
+    PendingDeletion,
+    /// Has no key material yet.
+    PendingImport,
+    /// A multi-Region primary whose deletion waits for its replicas.
+    PendingReplicaDeletion,
+    /// Its custom key store is disconnected.
+    Unavailable,
+    /// Both keys for some seconds during `UpdatePrimaryRegion`.
+    Updating,
+}
+
+impl KeyState {
+    /// Every state, in the order of the declaration.
+    pub const ALL: [Self; 8] = [
+        Self::Creating,
+        Self::Enabled,
+        Self::Disabled,
+        Self::PendingDeletion,
+        Self::PendingImport,
+        Self::PendingReplicaDeletion,
+        Self::Unavailable,
+        Self::Updating,
+    ];
+
+    /// The name on the wire.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Creating => "Creating",
+            Self::Enabled => "Enabled",
+            Self::Disabled => "Disabled",
+            Self::PendingDeletion => "PendingDeletion",
+            Self::PendingImport => "PendingImport",
+            Self::PendingReplicaDeletion => "PendingReplicaDeletion",
+            Self::Unavailable => "Unavailable",
+            Self::Updating => "Updating",
+        }
+    }
+
+    /// Whether deletion was scheduled.
+    #[must_use]
+    pub fn is_pending_deletion(self) -> bool {
+        matches!(self, Self::PendingDeletion | Self::PendingReplicaDeletion)
+    }
+}
+
+/// Where the key material comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Origin {
+    /// Made by the KMS.
+    #[serde(rename = "AWS_KMS")]
+    AwsKms,
+    /// Imported.
+    #[serde(rename = "EXTERNAL")]
+    External,
+    /// In a `CloudHSM` key store.
+    #[serde(rename = "AWS_CLOUDHSM")]
+    AwsCloudHsm,
+    /// In an external key store.
+    #[serde(rename = "EXTERNAL_KEY_STORE")]
+    ExternalKeyStore,
+}
+
+/// Who manages the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Manager {
+    /// An AWS service made it for the account; customers can only look at it.
+    #[serde(rename = "AWS")]
+    Aws,
+    /// The customer.
+    #[serde(rename = "CUSTOMER")]
+    Customer,
+}
+
+/// A scheduled deletion.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Deletion {
+    /// Length of the wait.
+    pub(crate) window_days: u32,
+    /// When the wait ends; none while replicas hold it up.
+    pub(crate) date: Option<Timestamp>,
+}
+
+/// Automatic rotation, while it is on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rotation {
+    /// Between two rotations.
+    pub(crate) period_days: u32,
+    /// The next one.
+    pub(crate) next: Timestamp,
+}
+
+/// Why the material was rotated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum RotationKind {
+    /// By the period.
+    Automatic,
+    /// By a call.
+    OnDemand,
+}
+
+/// A rotation that took place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rotated {
+    /// When it was complete, on the double's clock.
+    pub date: Timestamp,
+    /// Why.
+    pub kind: RotationKind,
+    /// Id of the material that came with it: 64 hex digits.
+    pub material: String,
+}
+
+/// An on-demand rotation that is under way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rotating {
+    pub(crate) started: Timestamp,
+    pub(crate) ends: Timestamp,
+}
+
+/// A key's part among its multi-Region relatives.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+pub enum MultiRegion {
+    /// The one that is replicated and rotated.
+    Primary {
+        /// Regions of its replicas.
+        replicas: BTreeSet<String>,
+    },
+    /// A copy.
+    Replica {
+        /// Region of the primary.
+        primary: String,
+    },
+}
+
+/// The last successful cryptographic operation.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct LastUse {
+    /// When.
+    pub time: Timestamp,
+    /// Which operation.
+    pub operation: String,
+    /// The request id of that call.
+    pub request_id: String,
+}
+
+/// A key. Spec and usage are the protocol's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Key {
+    pub(crate) at: KeyRef,
+    pub(crate) created: Timestamp,
+    pub(crate) description: String,
+    pub(crate) tags: BTreeMap<String, String>,
+    pub(crate) policy: String,
+    pub(crate) spec: String,
+    pub(crate) usage: String,
+    pub(crate) origin: Origin,
+    pub(crate) manager: Manager,
+    pub(crate) state: KeyState,
+    /// The state that follows a passing one (Creating, Updating, Unavailable) by itself.
+    pub(crate) state_behind: KeyState,
+    /// When Creating or Updating ends.
+    pub(crate) settles: Option<Timestamp>,
+    pub(crate) deletion: Option<Deletion>,
+    pub(crate) rotation: Option<Rotation>,
+    pub(crate) rotating: Option<Rotating>,
+    pub(crate) rotated: Vec<Rotated>,
+    pub(crate) first_material: String,
+    pub(crate) last_use: Option<LastUse>,
+    pub(crate) multi_region: Option<MultiRegion>,
+}
+
+/// Something a key does by itself when time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Due {
+    /// A passing state ends.
+    Settle,
+    /// An on-demand rotation is complete.
+    FinishRotation,
+    /// The period is over.
+    Rotate,
+    /// The deletion date has come.
+    Die,
+}
+
+impl Key {
+    /// A living key without settings.
+    pub(crate) fn new(at: KeyRef, created: Timestamp, spec: &str, usage: &str, origin: Origin) -> Self {
+        let state = if origin == Origin::External { KeyState::PendingImport } else { KeyState::Enabled };
+        Self {
+            at,
+            created,
+            description: String::new(),
+            tags: BTreeMap::new(),
+            policy: String::new(),
+            spec: spec.to_owned(),
+            usage: usage.to_owned(),
+            origin,
+            manager: Manager::Customer,
+            state,
+            state_behind: state,
+            settles: None,
+            deletion: None,
+            rotation: None,
+            rotating: None,
+            rotated: Vec::new(),
+            first_material: new_material(),
+            last_use: None,
+            multi_region: None,
+        }
+    }
+
+    /// The material that encrypts now.
+    pub(crate) fn material(&self) -> &str {
+        self.rotated.last().map_or(&self.first_material, |last| &last.material)
+    }
+
+    /// Whether material is there at all: an imported key starts without it.
+    pub(crate) fn lacks_material(&self) -> bool {
+        self.state == KeyState::PendingImport || self.state_behind == KeyState::PendingImport
+    }
+
+    /// Enables the key. On a key that is unavailable it takes effect when the key store is back. A rotation that fell due
+    /// meanwhile takes place at once. A key that never got material has nothing to enable and waits for its import again.
+    pub(crate) fn enable(&mut self, now: Timestamp) {
+        if self.state == KeyState::Unavailable {
+            self.state_behind = KeyState::Enabled;
+        } else if self.lacks_material() {
+            self.state = KeyState::PendingImport;
+        } else {
+            self.state = KeyState::Enabled;
+            self.rotate_if_overdue(now);
+        }
+    }
+
+    /// Disables the key; deferred like [`Key::enable`].
+    pub(crate) fn disable(&mut self) {
+        if self.state == KeyState::Unavailable {
+            self.state_behind = KeyState::Disabled;
+        } else {
+            self.state = KeyState::Disabled;
+        }
+    }
+
+    /// Starts the wait before deletion, or, for a primary with replicas, the wait for that wait.
+    pub(crate) fn schedule_deletion(&mut self, window_days: u32, now: Timestamp) {
+        if !self.lacks_material() {
+            self.state_behind = KeyState::Disabled;
+        }
+        self.settles = None;
+        let waits = matches!(&self.multi_region, Some(MultiRegion::Primary { replicas }) if !replicas.is_empty());
+        self.state = if waits { KeyState::PendingReplicaDeletion } else { KeyState::PendingDeletion };
+        let date = if waits { None } else { now.checked_add(days(window_days)).ok() };
+        self.deletion = Some(Deletion { window_days, date });
+    }
+
+    /// Ends the wait. The key is Disabled then, whatever it was before.
+    pub(crate) fn cancel_deletion(&mut self) {
+        self.deletion = None;
+        self.state = KeyState::Disabled;
+    }
+
+    /// Puts the key into a passing state until `ends`, and into `then` after it.
+    pub(crate) fn pass_through(&mut self, state: KeyState, then: KeyState, ends: Timestamp) {
+        self.state = state;
+        self.state_behind = then;
+        self.settles = Some(ends);
+    }
+
+    /// Puts the key into any state, as only an operator of the double can: what leads back is kept consistent.
+    pub(crate) fn force(&mut self, state: KeyState, now: Timestamp) {
+        match state {
+            KeyState::Enabled | KeyState::Disabled | KeyState::PendingImport => {
+                self.deletion = None;
+                self.settles = None;
+                self.state_behind = state;
+                self.state = state;
+                self.rotate_if_overdue(now);
+            }
+            KeyState::Unavailable | KeyState::Creating | KeyState::Updating => {
+                let passing = matches!(self.state, KeyState::Unavailable | KeyState::Creating | KeyState::Updating);
+                if !passing && !self.state.is_pending_deletion() {
+                    self.state_behind = self.state;
+                }
+                self.deletion = None;
+                self.settles = None;
+                self.state = state;
+            }
+            KeyState::PendingDeletion => {
+                self.schedule_deletion(30, now);
+                self.state = KeyState::PendingDeletion;
+                self.deletion = Some(Deletion { window_days: 30, date: now.checked_add(days(30)).ok() });
+            }
+            KeyState::PendingReplicaDeletion => {
+                self.schedule_deletion(30, now);
+                self.state = KeyState::PendingReplicaDeletion;
+                self.deletion = Some(Deletion { window_days: 30, date: None });
+            }
+        }
+    }
+
+    /// Ends a passing state at once, as when a key store is connected again: what was asked for meanwhile takes effect.
+    pub(crate) fn resume(&mut self, now: Timestamp) {
+        if matches!(
+            self.state,
+            KeyState::Unavailable | KeyState::Creating | KeyState::Updating
+        ) {
+            self.settles = None;
+            self.state = self.state_behind;
+            self.rotate_if_overdue(now);
+        }
+    }
+
+    /// Replaces the material.
+    pub(crate) fn rotate(&mut self, date: Timestamp, kind: RotationKind) {
+        self.rotated.push(Rotated { date, kind, material: new_material() });
+        if kind == RotationKind::Automatic
+            && let Some(rotation) = &mut self.rotation
+        {
+            rotation.next = date.checked_add(days(rotation.period_days)).unwrap_or(Timestamp::MAX);
+        }
+    }
+
+    /// What the key does next by itself, and when. Only an enabled key rotates. `late` is how much later than its date a key dies.
+    pub(crate) fn next_due(&self, late: SignedDuration) -> Option<(Timestamp, Due)> {
+        let settle = self.settles.map(|at| (at, Due::Settle));
+        let finish = self.rotating.as_ref().map(|rotating| (rotating.ends, Due::FinishRotation));
+        let rotate = self.rotation.as_ref().filter(|_| self.state == KeyState::Enabled).map(|rotation| (rotation.next, Due::Rotate));
+        let date = self.deletion.as_ref().and_then(|deletion| deletion.date);
+        let die = date.map(|date| (date.checked_add(late).unwrap_or(Timestamp::MAX), Due::Die));
+        [settle, finish, rotate, die].into_iter().flatten().min()
+    }
+
+    fn rotate_if_overdue(&mut self, now: Timestamp) {
+        if self.state == KeyState::Enabled && self.rotation.as_ref().is_some_and(|rotation| rotation.next <= now) {
+            self.rotate(now, RotationKind::Automatic);
+        }
+    }
+}
+
+/// A fresh id of key material: 64 hex digits.
+fn new_material() -> String {
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
+}

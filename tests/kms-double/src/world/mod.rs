@@ -1,0 +1,274 @@
+//! Accounts, Regions, keys and aliases, and what time does to them.
+//!
+//! This is the part that every wire protocol shares. It knows no HTTP, no error codes and no permissions; it must never refuse a
+//! change for a reason that only one vendor has.
+
+mod key;
+mod lagged;
+mod view;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::clock::days;
+use lagged::Lagged;
+
+pub(crate) use key::{Due, Key, Rotating, Rotation};
+pub use key::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
+pub use view::{KeyView, RotationView};
+
+/// A name that points to a key of the same account and Region.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Alias {
+    /// With the prefix `alias/`.
+    pub(crate) name: String,
+    /// Id of the key.
+    pub(crate) target: String,
+    pub(crate) created: Timestamp,
+    pub(crate) updated: Timestamp,
+}
+
+/// What the KMS did by itself.
+#[derive(Clone, Debug)]
+pub(crate) struct Happening {
+    pub(crate) at: Timestamp,
+    pub(crate) key: KeyRef,
+    pub(crate) due: Due,
+    pub(crate) before: KeyState,
+    /// None for a key that died.
+    pub(crate) after: Option<KeyState>,
+}
+
+#[derive(Debug, Default)]
+struct Region {
+    keys: BTreeMap<String, Lagged<Key>>,
+    aliases: BTreeMap<String, Lagged<Alias>>,
+    /// Every alias name that has pointed to a key, so that a key's aliases are found without reading all of them.
+    names: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// All keys of all accounts.
+#[derive(Debug)]
+pub(crate) struct World {
+    regions: BTreeMap<(String, String), Region>,
+    /// When to look at which key again. An entry may be outdated: the key itself says what is due.
+    agenda: BTreeSet<(Timestamp, KeyRef)>,
+    lag: Duration,
+    late: SignedDuration,
+    /// Counts changes that really changed something.
+    revision: u64,
+}
+
+impl World {
+    /// An empty world. Readers see changes `lag` late; keys die `late` after their deletion date.
+    pub(crate) fn new(lag: Duration, late: SignedDuration) -> Self {
+        Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, revision: 0 }
+    }
+
+    /// Grows with every change.
+    pub(crate) fn revision(&self) -> u64 {
+        self.revision
+    }
+
+    /// The key as writers see it.
+    pub(crate) fn key(&self, at: &KeyRef) -> Option<&Key> {
+        self.region(&at.account, &at.region)?.keys.get(&at.id)?.present()
+    }
+
+    /// The key as readers see it.
+    pub(crate) fn seen_key(&self, at: &KeyRef, now: Instant) -> Option<&Key> {
+        self.region(&at.account, &at.region)?.keys.get(&at.id)?.seen(now)
+    }
+
+    /// The keys that readers see, by id.
+    pub(crate) fn seen_keys(&self, account: &str, region: &str, now: Instant) -> impl Iterator<Item = &Key> {
+        let keys = self.region(account, region).into_iter().flat_map(|region| region.keys.values());
+        keys.filter_map(move |key| key.seen(now))
+    }
+
+    /// Every key there is.
+    pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Key> {
+        self.regions.values().flat_map(|region| region.keys.values()).filter_map(Lagged::present)
+    }
+
+    /// The key that bears the settings a whole family shares: the primary of a replica, else the key itself.
+    pub(crate) fn lead(key: &Key) -> KeyRef {
+        match &key.multi_region {
+            Some(MultiRegion::Replica { primary }) => KeyRef { region: primary.clone(), ..key.at.clone() },
+            Some(MultiRegion::Primary { .. }) | None => key.at.clone(),
+        }
+    }
+
+    /// Adds a key.
+    pub(crate) fn add(&mut self, key: Key) {
+        let at = key.at.clone();
+        let (now, lag) = (Instant::now(), self.lag);
+        let region = self.regions.entry((at.account.clone(), at.region.clone())).or_default();
+        *region.keys.entry(at.id.clone()).or_default().change(now, lag) = Some(key);
+        self.revision += 1;
+        self.note_due(&at);
+    }
+
+    /// Changes a key, if it is there.
+    pub(crate) fn change(&mut self, at: &KeyRef, change: impl FnOnce(&mut Key)) {
+        let (now, lag) = (Instant::now(), self.lag);
+        let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) else {
+            return;
+        };
+        let Some(slot) = region.keys.get_mut(&at.id) else {
+            return;
+        };
+        let Some(mut changed) = slot.present().cloned() else {
+            return;
+        };
+        change(&mut changed);
+        if slot.present() != Some(&changed) {
+            *slot.change(now, lag) = Some(changed);
+            self.revision += 1;
+            self.note_due(at);
+        }
+    }
+
+    /// The alias as writers see it.
+    pub(crate) fn alias(&self, account: &str, region: &str, name: &str) -> Option<&Alias> {
+        self.region(account, region)?.aliases.get(name)?.present()
+    }
+
+    /// The alias as readers see it.
+    pub(crate) fn seen_alias(&self, account: &str, region: &str, name: &str, now: Instant) -> Option<&Alias> {
+        self.region(account, region)?.aliases.get(name)?.seen(now)
+    }
+
+    /// The aliases that readers see, by name.
+    pub(crate) fn seen_aliases(&self, account: &str, region: &str, now: Instant) -> impl Iterator<Item = &Alias> {
+        let aliases = self.region(account, region).into_iter().flat_map(|region| region.aliases.values());
+        aliases.filter_map(move |alias| alias.seen(now))
+    }
+
+    /// The aliases of one key that readers see, by name.
+    pub(crate) fn seen_aliases_of(&self, at: &KeyRef, now: Instant) -> Vec<&Alias> {
+        self.aliases_by(at, |slot| slot.seen(now))
+    }
+
+    /// The aliases of one key as writers see them, by name.
+    pub(crate) fn aliases_of(&self, at: &KeyRef) -> Vec<&Alias> {
+        self.aliases_by(at, Lagged::present)
+    }
+
+    /// Writes an alias, or removes it.
+    pub(crate) fn put_alias(&mut self, account: &str, region: &str, name: &str, alias: Option<Alias>) {
+        let (now, lag) = (Instant::now(), self.lag);
+        let region = self.regions.entry((account.to_owned(), region.to_owned())).or_default();
+        if let Some(alias) = &alias {
+            region.names.entry(alias.target.clone()).or_default().insert(name.to_owned());
+        }
+        let slot = region.aliases.entry(name.to_owned()).or_default();
+        if slot.present() != alias.as_ref() {
+            *slot.change(now, lag) = alias;
+            self.revision += 1;
+        }
+        if slot.is_gone(now) {
+            region.aliases.remove(name);
+        }
+    }
+
+    /// Does everything that fell due up to `now`, in the order of time, and says what it was.
+    pub(crate) fn settle(&mut self, now: Timestamp) -> Vec<Happening> {
+        let mut happenings = Vec::new();
+        while let Some((at, _)) = self.agenda.first()
+            && *at <= now
+        {
+            let Some((at, key_ref)) = self.agenda.pop_first() else {
+                break;
+            };
+            let Some(key) = self.key(&key_ref) else {
+                continue;
+            };
+            let Some((due_at, due)) = key.next_due(self.late) else {
+                continue;
+            };
+            if due_at > at {
+                self.note_due(&key_ref);
+                continue;
+            }
+            let before = key.state;
+            self.act(&key_ref, at, due);
+            let after = self.key(&key_ref).map(|key| key.state);
+            happenings.push(Happening { at, key: key_ref, due, before, after });
+        }
+        happenings
+    }
+
+    fn act(&mut self, at: &KeyRef, time: Timestamp, due: Due) {
+        match due {
+            Due::Settle => self.change(at, |key| {
+                key.settles = None;
+                key.state = key.state_behind;
+            }),
+            Due::FinishRotation => self.change(at, |key| {
+                key.rotating = None;
+                key.rotate(time, RotationKind::OnDemand);
+            }),
+            Due::Rotate => self.change(at, |key| key.rotate(time, RotationKind::Automatic)),
+            Due::Die => self.bury(at, time),
+        }
+    }
+
+    /// Removes a key, its aliases and its place in the family. The last replica's end starts a waiting primary's window.
+    fn bury(&mut self, at: &KeyRef, time: Timestamp) {
+        let family = self.key(at).and_then(|key| key.multi_region.clone());
+        for name in self.aliases_of(at).into_iter().map(|alias| alias.name.clone()).collect::<Vec<_>>() {
+            self.put_alias(&at.account, &at.region, &name, None);
+        }
+        let (now, lag) = (Instant::now(), self.lag);
+        if let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) {
+            region.names.remove(&at.id);
+            if let Some(slot) = region.keys.get_mut(&at.id) {
+                *slot.change(now, lag) = None;
+                if slot.is_gone(now) {
+                    region.keys.remove(&at.id);
+                }
+            }
+            self.revision += 1;
+        }
+        if let Some(MultiRegion::Replica { primary }) = family {
+            let primary = KeyRef { region: primary, ..at.clone() };
+            self.change(&primary, |key| lose_replica(key, &at.region, time));
+        }
+    }
+
+    fn note_due(&mut self, at: &KeyRef) {
+        if let Some((time, _)) = self.key(at).and_then(|key| key.next_due(self.late)) {
+            self.agenda.insert((time, at.clone()));
+        }
+    }
+
+    fn region(&self, account: &str, region: &str) -> Option<&Region> {
+        self.regions.get(&(account.to_owned(), region.to_owned()))
+    }
+
+    fn aliases_by<'a>(&'a self, at: &KeyRef, read: impl Fn(&'a Lagged<Alias>) -> Option<&'a Alias>) -> Vec<&'a Alias> {
+        let Some(region) = self.region(&at.account, &at.region) else {
+            return Vec::new();
+        };
+        let names = region.names.get(&at.id).into_iter().flatten();
+        let aliases = names.filter_map(|name| region.aliases.get(name)).filter_map(read);
+        aliases.filter(|alias| alias.target == at.id).collect()
+    }
+}
+
+fn lose_replica(primary: &mut Key, region: &str, time: Timestamp) {
+    let Some(MultiRegion::Primary { replicas }) = &mut primary.multi_region else {
+        return;
+    };
+    replicas.remove(region);
+    if replicas.is_empty()
+        && primary.state == KeyState::PendingReplicaDeletion
+        && let Some(deletion) = &mut primary.deletion
+    {
+        deletion.date = time.checked_add(days(deletion.window_days)).ok();
+        primary.state = KeyState::PendingDeletion;
+    }
+}

@@ -1,0 +1,95 @@
+//! What a test sees of a key: everything, at once and never late.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+use super::{Key, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, World};
+
+/// A key as it is, not as a lagging read shows it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyView {
+    /// The key's ARN.
+    pub arn: String,
+    /// The key's id.
+    pub key_id: String,
+    /// Twelve digits.
+    pub account: String,
+    /// The Region.
+    pub region: String,
+    /// The state.
+    pub state: KeyState,
+    /// Who manages it.
+    pub manager: Manager,
+    /// Where the material is from.
+    pub origin: Origin,
+    /// For example `SYMMETRIC_DEFAULT`.
+    pub spec: String,
+    /// For example `ENCRYPT_DECRYPT`.
+    pub usage: String,
+    /// The description.
+    pub description: String,
+    /// The tags.
+    pub tags: BTreeMap<String, String>,
+    /// Alias names, with the prefix `alias/`.
+    pub aliases: Vec<String>,
+    /// When it was made, on the double's clock.
+    pub created: Timestamp,
+    /// When it dies, once the wait runs.
+    pub deletion_date: Option<Timestamp>,
+    /// The window that was asked for, while deletion is scheduled.
+    pub pending_window_days: Option<u32>,
+    /// Its rotation. A replica shows its primary's.
+    pub rotation: RotationView,
+    /// Its part among its multi-Region relatives.
+    pub multi_region: Option<MultiRegion>,
+    /// Its last cryptographic use.
+    pub last_use: Option<LastUse>,
+}
+
+/// A key's rotation as it is set, also while the wire says "off" because deletion is pending.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationView {
+    /// Whether automatic rotation is on.
+    pub enabled: bool,
+    /// Its period, while it is on.
+    pub period_days: Option<u32>,
+    /// Its next date, while it is on.
+    pub next: Option<Timestamp>,
+    /// The rotations that took place, oldest first.
+    pub rotated: Vec<Rotated>,
+}
+
+impl KeyView {
+    pub(crate) fn of(world: &World, key: &Key) -> Self {
+        let lead = world.key(&World::lead(key)).unwrap_or(key);
+        Self {
+            arn: key.at.arn(),
+            key_id: key.at.id.clone(),
+            account: key.at.account.clone(),
+            region: key.at.region.clone(),
+            state: key.state,
+            manager: key.manager,
+            origin: key.origin,
+            spec: key.spec.clone(),
+            usage: key.usage.clone(),
+            description: key.description.clone(),
+            tags: key.tags.clone(),
+            aliases: world.aliases_of(&key.at).into_iter().map(|alias| alias.name.clone()).collect(),
+            created: key.created,
+            deletion_date: key.deletion.as_ref().and_then(|deletion| deletion.date),
+            pending_window_days: key.deletion.as_ref().map(|deletion| deletion.window_days),
+            rotation: RotationView {
+                enabled: lead.rotation.is_some(),
+                period_days: lead.rotation.as_ref().map(|rotation| rotation.period_days),
+                next: lead.rotation.as_ref().map(|rotation| rotation.next),
+                rotated: lead.rotated.clone(),
+            },
+            multi_region: key.multi_region.clone(),
+            last_use: key.last_use.clone(),
+        }
+    }
+}
