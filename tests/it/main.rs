@@ -5,6 +5,7 @@
 
 mod admission;
 mod contract;
+mod layering;
 mod lease;
 mod manifests;
 mod program;

@@ -344,10 +344,7 @@ impl Key {
 
     /// Ends a passing state at once, as when a key store is connected again: what was asked for meanwhile takes effect.
     pub(crate) fn resume(&mut self, now: Timestamp) {
-        if matches!(
-            self.state,
-            KeyState::Unavailable | KeyState::Creating | KeyState::Updating
-        ) {
+        if matches!(self.state, KeyState::Unavailable | KeyState::Creating | KeyState::Updating) {
             self.settles = None;
             self.state = self.state_behind;
             self.rotate_if_overdue(now);
