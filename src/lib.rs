@@ -3,6 +3,7 @@ pub mod api;
 pub mod cli;
 pub mod controller;
 pub mod domain;
+pub mod kms;
 pub mod lease;
 pub mod manifests;
 pub mod metrics;

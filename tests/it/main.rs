@@ -9,4 +9,5 @@ mod layering;
 mod lease;
 mod manifests;
 mod program;
+mod reconcile;
 mod support;

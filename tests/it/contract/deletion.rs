@@ -75,7 +75,11 @@ pub(super) async fn a_pending_key_says_when_it_will_be_deleted(kms: &Kms) -> Out
     let described = kms.describe(&key).await?;
     same("KeyState", described.key_state(), Some(&KeyState::PendingDeletion))?;
     same("Enabled", described.enabled(), false)?;
-    same("DeletionDate, in seconds", described.deletion_date().map(|date| date.secs()), scheduled.deletion_date().map(|date| date.secs()))
+    same(
+        "DeletionDate, in seconds",
+        described.deletion_date().map(aws_sdk_kms::primitives::DateTime::secs),
+        scheduled.deletion_date().map(aws_sdk_kms::primitives::DateTime::secs),
+    )
 }
 
 pub(super) async fn a_key_can_be_scheduled_by_its_arn(kms: &Kms) -> Outcome {

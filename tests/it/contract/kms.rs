@@ -12,8 +12,11 @@ use aws_sdk_kms::{
     types::{KeyMetadata, KeyState, Tag},
 };
 
+use jiff::SignedDuration;
+use kms_double::Double;
+
 use super::outcome::{Answer, Mismatch, Outcome};
-use crate::support::localstack;
+use crate::support::{double, localstack::LocalStack};
 
 /// The Region in which a case works unless it says otherwise.
 pub(super) const HOME: &str = "eu-central-1";
@@ -21,7 +24,7 @@ pub(super) const HOME: &str = "eu-central-1";
 pub(super) const ABROAD: &str = "us-west-2";
 
 /// The name of the role that can be assumed.
-const ROLE: &str = "keyward-suite";
+const ROLE: &str = "keyward";
 
 /// What an operation that takes a key ID or key ARN may answer to an alias.
 ///
@@ -30,11 +33,17 @@ pub(super) const NO_ALIAS: &[&str] = &["NotFoundException", "InvalidArnException
 
 /// A server, and two accounts on it that no other case uses.
 pub(super) struct Kms {
+    server: Server,
     endpoint: String,
     owner: Account,
     stranger: Account,
     /// The owner's client in [`HOME`].
     pub(super) client: Client,
+}
+
+enum Server {
+    Double(Double),
+    LocalStack(&'static LocalStack),
 }
 
 /// An account and credentials that may do everything in it.
@@ -52,20 +61,40 @@ pub(super) struct Key {
 }
 
 impl Kms {
-    /// Fresh accounts on the shared `LocalStack`, which takes an access key of twelve digits for an account's number.
-    pub(super) fn on_localstack() -> Self {
+    /// A double of the case's own, with the two accounts that it has.
+    pub(super) async fn on_double() -> Self {
+        let account = |number: &str, access_key, secret| Account {
+            number: number.to_owned(),
+            credentials: Credentials::new(access_key, secret, None, None, "contract suite"),
+        };
+        let owner = account(kms_double::ACCOUNT, kms_double::ACCESS_KEY, kms_double::SECRET_KEY);
+        let stranger = account(kms_double::SECOND_ACCOUNT, kms_double::SECOND_ACCESS_KEY, kms_double::SECOND_SECRET_KEY);
+        let double = double::start().await;
+        Self::new(double.endpoint(), Server::Double(double), owner, stranger)
+    }
+
+    /// Fresh accounts on a `LocalStack`, which takes an access key of twelve digits for an account's number.
+    pub(super) fn on_localstack(server: &'static LocalStack) -> Self {
         static ACCOUNTS: AtomicU32 = AtomicU32::new(1);
         let fresh = || {
             let number = format!("{:012}", 300_000_000_000 + u64::from(ACCOUNTS.fetch_add(1, Ordering::Relaxed)));
             let credentials = Credentials::new(&number, "not-checked", None, None, "contract suite");
             Account { number, credentials }
         };
-        Self::new(localstack::shared().endpoint.clone(), fresh(), fresh())
+        Self::new(server.endpoint.clone(), Server::LocalStack(server), fresh(), fresh())
     }
 
-    fn new(endpoint: String, owner: Account, stranger: Account) -> Self {
+    fn new(endpoint: String, server: Server, owner: Account, stranger: Account) -> Self {
         let client = client(&endpoint, HOME, owner.credentials.clone());
-        Self { endpoint, owner, stranger, client }
+        Self { server, endpoint, owner, stranger, client }
+    }
+
+    /// Lets days pass on the server's clock. A row whose case does so has to say that it `moves the clock`.
+    pub(super) async fn pass_days(&self, days: i64) -> Outcome {
+        match &self.server {
+            Server::Double(double) => double.advance(SignedDuration::from_hours(24 * days)).map(drop).map_err(Mismatch::new),
+            Server::LocalStack(localstack) => localstack.pass_days(days).await.map_err(Mismatch::new),
+        }
     }
 
     /// The number of the account that the case works in.
@@ -194,12 +223,12 @@ fn client(endpoint: &str, region: &'static str, credentials: Credentials) -> Cli
         .region(Region::new(region))
         .credentials_provider(credentials)
         .retry_config(RetryConfig::disabled())
-        .timeout_config(TimeoutConfig::builder().operation_timeout(Duration::from_secs(60)).build())
+        .timeout_config(timeouts())
         .build();
     Client::from_conf(config)
 }
 
 /// Long enough for a busy machine, short enough to end.
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().operation_timeout(Duration::from_secs(60)).build()
+    TimeoutConfig::builder().operation_timeout(Duration::from_mins(1)).build()
 }

@@ -14,11 +14,13 @@ mod kms;
 mod outcome;
 
 mod aliases;
+mod boto3;
 mod creation;
 mod cryptography;
 mod deletion;
 mod description;
 mod enabling;
+mod end;
 mod identifiers;
 mod identity;
 mod imported;
@@ -73,6 +75,15 @@ cases! {
     deletion::a_cancelled_key_can_be_enabled, "KMS API Reference, CancelKeyDeletion";
     deletion::a_cancelled_key_scheduled_again_starts_a_new_window, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
     deletion::a_pending_key_can_still_be_read, "KMS Developer Guide, Key states of AWS KMS keys";
+    end::a_key_is_there_until_its_date, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
+    end::a_key_is_gone_after_its_date, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
+    end::a_longer_window_keeps_a_key_longer, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
+    end::a_cancelled_key_outlives_its_date, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
+    end::the_aliases_of_a_key_go_with_it, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
+    end::the_alias_of_a_deleted_key_is_free_again, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
+    end::what_a_deleted_key_encrypted_cannot_be_decrypted, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
+    end::a_primary_starts_to_wait_when_its_last_replica_is_gone, "KMS Developer Guide, Deleting multi-Region keys", moves the clock,
+        localstack: "KeyState while there is a replica is PendingDeletion";
     enabling::a_disabled_key_says_so, "KMS API Reference, KeyMetadata, Enabled";
     enabling::a_disabled_key_can_be_enabled_by_its_arn, "KMS API Reference, EnableKey, KeyId";
     enabling::disabling_a_disabled_key_changes_nothing, "KMS Developer Guide, Key states of AWS KMS keys";

@@ -87,6 +87,7 @@ impl<T, E: ProvideErrorMetadata + Debug> Answer for Result<T, SdkError<E>> {
 
 /// A value in an answer is the documented one.
 #[track_caller]
+#[expect(clippy::needless_pass_by_value, reason = "the documented value is written in place, and a reference to it would only be noise")]
 pub(super) fn same<T: PartialEq + Debug>(what: &str, seen: T, documented: T) -> Outcome {
     if seen == documented {
         return Ok(());

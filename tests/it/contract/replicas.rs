@@ -14,13 +14,13 @@ use super::{
 };
 
 /// A primary key in [`HOME`], its replica in [`ABROAD`], and a client there.
-async fn pair(kms: &Kms) -> Outcome<(Key, Key, Client)> {
+pub(super) async fn pair(kms: &Kms) -> Outcome<(Key, Key, Client)> {
     let primary = created(kms.client.create_key().multi_region(true)).await?;
     kms.client.replicate_key().key_id(&primary.id).replica_region(ABROAD).send().await.accepted()?;
     let abroad = kms.in_region(ABROAD);
     let replica = Key { id: primary.id.clone(), arn: primary.arn.replace(HOME, ABROAD) };
     // A replica is Creating for some seconds.
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_mins(1);
     while state(&abroad, &replica).await? == KeyState::Creating {
         if Instant::now() > deadline {
             return Err(Mismatch::new("the replica is still Creating after a minute; documented: a few seconds"));
@@ -45,8 +45,12 @@ pub(super) async fn a_primary_lists_its_replicas(kms: &Kms) -> Outcome {
     let described = kms.describe(&primary).await?;
     let related = described.multi_region_configuration();
     same("MultiRegionKeyType", related.and_then(|related| related.multi_region_key_type()), Some(&MultiRegionKeyType::Primary))?;
-    let replicas: BTreeSet<_> =
-        related.map(|related| related.replica_keys()).unwrap_or_default().iter().filter_map(|key| key.arn()).collect();
+    let replicas: BTreeSet<_> = related
+        .map(aws_sdk_kms::types::MultiRegionConfiguration::replica_keys)
+        .unwrap_or_default()
+        .iter()
+        .filter_map(|key| key.arn())
+        .collect();
     same("ReplicaKeys", replicas, BTreeSet::from([replica.arn.as_str()]))
 }
 

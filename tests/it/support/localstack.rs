@@ -1,19 +1,19 @@
-//! `LocalStack`, started at most once in this test process.
+//! `LocalStack`, started at most once in this test process, and once more for tests that move its clock.
 //!
-//! It is ended by the end of this process, however that comes about: its launcher reads a pipe that only we hold open, and stops at end of file.
+//! It ends with this process, however that comes about: its launcher reads a pipe that only we hold open, and stops at end of file.
 
 use std::{
     io::{BufRead, BufReader},
     path::Path,
     process::{Child, ChildStdout, Command, Stdio},
-    sync::{OnceLock, mpsc},
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     time::Duration,
 };
 
 use serde::Deserialize;
 
 /// The first start installs `LocalStack` into an environment of its own, which takes minutes on a slow line.
-const READY_WITHIN: Duration = Duration::from_secs(15 * 60);
+const READY_WITHIN: Duration = Duration::from_mins(15);
 
 /// A running `LocalStack`.
 pub(crate) struct LocalStack {
@@ -32,25 +32,52 @@ struct Ready {
     python: String,
 }
 
-/// The one `LocalStack` of this process; the first call starts it.
+/// The `LocalStack` of this process whose clock stands as the machine's; the first call starts it.
 ///
 /// # Panics
 ///
 /// When it does not start, in every test that asks for it.
 pub(crate) fn shared() -> &'static LocalStack {
     static SHARED: OnceLock<Result<LocalStack, String>> = OnceLock::new();
-    // The failure is kept too: a second start would fail as well, after another wait.
-    match SHARED.get_or_init(start) {
+    started(&SHARED)
+}
+
+/// A second one, whose clock its holder may move.
+///
+/// The clock is one for all its accounts, so whoever moves it must not share it with a key that is pending for another test.
+///
+/// # Panics
+///
+/// As [`shared`] does.
+pub(crate) fn with_a_clock_to_move() -> MutexGuard<'static, &'static LocalStack> {
+    static MOVED: OnceLock<Result<LocalStack, String>> = OnceLock::new();
+    static HOLDER: OnceLock<Mutex<&'static LocalStack>> = OnceLock::new();
+    let holder = HOLDER.get_or_init(|| Mutex::new(started(&MOVED)));
+    // A test that failed while it held the server left accounts behind that no other test uses.
+    holder.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The failure is kept too: a second start would fail as well, after another wait.
+fn started(cell: &'static OnceLock<Result<LocalStack, String>>) -> &'static LocalStack {
+    match cell.get_or_init(start) {
         Ok(localstack) => localstack,
         Err(failure) => panic!("LocalStack did not start: {failure}"),
+    }
+}
+
+impl LocalStack {
+    /// Moves its clock ahead by whole days, and lets the keys die that are due then.
+    pub(crate) async fn pass_days(&self, days: i64) -> reqwest::Result<()> {
+        let clock = format!("{}/_double/clock", self.endpoint);
+        let ahead = serde_json::json!({ "advanceSeconds": days * 24 * 60 * 60 });
+        reqwest::Client::new().post(clock).json(&ahead).send().await?.error_for_status()?;
+        Ok(())
     }
 }
 
 fn start() -> Result<LocalStack, String> {
     let launcher = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/localstack/run");
     let mut child = Command::new(&launcher)
-        // It writes dates without a zone, in local time, and a client reads them as UTC.
-        .env("TZ", "UTC")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -1,9 +1,12 @@
 //! What several test modules stand on. Nothing here asserts what Keyward does: that is for the tests to say, where a reader sees it.
 
 pub mod control_plane;
+pub mod double;
 pub mod localstack;
+pub mod operator;
 pub mod program;
 pub mod proxy;
+pub mod scene;
 
 use std::time::{Duration, Instant};
 

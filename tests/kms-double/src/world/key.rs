@@ -3,115 +3,11 @@
 //! These are the bare moves. Whether a call may make one in the present state is each wire protocol's own table
 //! (for AWS `aws/states.rs`), because the vendors differ in that and agree on the moves.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
-use serde::{Deserialize, Serialize};
-
+use super::vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 use crate::clock::days;
-
-/// Where a key lives. Ids of multi-Region keys are equal in every Region, so an id alone does not name a key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct KeyRef {
-    /// Twelve digits.
-    pub account: String,
-    /// For example `eu-west-1`.
-    pub region: String,
-    /// A UUID, or `mrk-` and 32 hex digits.
-    pub id: String,
-}
-
-impl KeyRef {
-    /// The key's ARN.
-    #[must_use]
-    pub fn arn(&self) -> String {
-        format!("arn:aws:kms:{}:{}:key/{}", self.region, self.account, self.id)
-    }
-}
-
-/// The states of AWS's key state page; the other vendors' states are subsets.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub enum KeyState {
-    /// A replica for some seconds after `ReplicateKey`.
-    Creating,
-    /// Usable.
-    Enabled,
-    /// Not usable, nothing lost.
-    Disabled,
-    /// Dies when its deletion date passes.
-    PendingDeletion,
-    /// Has no key material yet.
-    PendingImport,
-    /// A multi-Region primary whose deletion waits for its replicas.
-    PendingReplicaDeletion,
-    /// Its custom key store is disconnected.
-    Unavailable,
-    /// Both keys for some seconds during `UpdatePrimaryRegion`.
-    Updating,
-}
-
-impl KeyState {
-    /// Every state, in the order of the declaration.
-    pub const ALL: [Self; 8] = [
-        Self::Creating,
-        Self::Enabled,
-        Self::Disabled,
-        Self::PendingDeletion,
-        Self::PendingImport,
-        Self::PendingReplicaDeletion,
-        Self::Unavailable,
-        Self::Updating,
-    ];
-
-    /// The name on the wire.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Creating => "Creating",
-            Self::Enabled => "Enabled",
-            Self::Disabled => "Disabled",
-            Self::PendingDeletion => "PendingDeletion",
-            Self::PendingImport => "PendingImport",
-            Self::PendingReplicaDeletion => "PendingReplicaDeletion",
-            Self::Unavailable => "Unavailable",
-            Self::Updating => "Updating",
-        }
-    }
-
-    /// Whether deletion was scheduled.
-    #[must_use]
-    pub fn is_pending_deletion(self) -> bool {
-        matches!(self, Self::PendingDeletion | Self::PendingReplicaDeletion)
-    }
-}
-
-/// Where the key material comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Origin {
-    /// Made by the KMS.
-    #[serde(rename = "AWS_KMS")]
-    AwsKms,
-    /// Imported.
-    #[serde(rename = "EXTERNAL")]
-    External,
-    /// In a `CloudHSM` key store.
-    #[serde(rename = "AWS_CLOUDHSM")]
-    AwsCloudHsm,
-    /// In an external key store.
-    #[serde(rename = "EXTERNAL_KEY_STORE")]
-    ExternalKeyStore,
-}
-
-/// Who manages the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Manager {
-    /// An AWS service made it for the account; customers can only look at it.
-    #[serde(rename = "AWS")]
-    Aws,
-    /// The customer.
-    #[serde(rename = "CUSTOMER")]
-    Customer,
-}
+use jiff::{SignedDuration, Timestamp};
 
 /// A scheduled deletion.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -131,60 +27,11 @@ pub(crate) struct Rotation {
     pub(crate) next: Timestamp,
 }
 
-/// Why the material was rotated.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum RotationKind {
-    /// By the period.
-    Automatic,
-    /// By a call.
-    OnDemand,
-}
-
-/// A rotation that took place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Rotated {
-    /// When it was complete, on the double's clock.
-    pub date: Timestamp,
-    /// Why.
-    pub kind: RotationKind,
-    /// Id of the material that came with it: 64 hex digits.
-    pub material: String,
-}
-
 /// An on-demand rotation that is under way.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rotating {
     pub(crate) started: Timestamp,
     pub(crate) ends: Timestamp,
-}
-
-/// A key's part among its multi-Region relatives.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
-pub enum MultiRegion {
-    /// The one that is replicated and rotated.
-    Primary {
-        /// Regions of its replicas.
-        replicas: BTreeSet<String>,
-    },
-    /// A copy.
-    Replica {
-        /// Region of the primary.
-        primary: String,
-    },
-}
-
-/// The last successful cryptographic operation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct LastUse {
-    /// When.
-    pub time: Timestamp,
-    /// Which operation.
-    pub operation: String,
-    /// The request id of that call.
-    pub request_id: String,
 }
 
 /// A key. Spec and usage are the protocol's words.

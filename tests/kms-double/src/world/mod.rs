@@ -6,6 +6,7 @@
 mod key;
 mod lagged;
 mod view;
+mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
@@ -16,8 +17,8 @@ use crate::clock::days;
 use lagged::Lagged;
 
 pub(crate) use key::{Due, Key, Rotating, Rotation};
-pub use key::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 pub use view::{KeyView, RotationView};
+pub use vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 
 /// A name that points to a key of the same account and Region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -270,5 +271,53 @@ fn lose_replica(primary: &mut Key, region: &str, time: Timestamp) {
     {
         deletion.date = time.checked_add(days(deletion.window_days)).ok();
         primary.state = KeyState::PendingDeletion;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(region: &str) -> KeyRef {
+        KeyRef { account: "111122223333".to_owned(), region: region.to_owned(), id: "k".to_owned() }
+    }
+
+    fn world_with(regions: &[(&str, Option<MultiRegion>)], now: Timestamp) -> World {
+        let mut world = World::new(Duration::ZERO, SignedDuration::ZERO);
+        for (region, role) in regions {
+            let mut key = Key::new(at(region), now, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", Origin::AwsKms);
+            key.multi_region.clone_from(role);
+            world.add(key);
+        }
+        world
+    }
+
+    #[test]
+    fn one_great_leap_does_everything_at_its_own_time() {
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let replicas = BTreeSet::from(["b".to_owned()]);
+        let primary = "a".to_owned();
+        let mut world = world_with(&[("a", Some(MultiRegion::Primary { replicas })), ("b", Some(MultiRegion::Replica { primary }))], start);
+        world.change(&at("a"), |key| key.schedule_deletion(8, start));
+        world.change(&at("b"), |key| key.schedule_deletion(7, start));
+        let happenings = world.settle(start + days(400));
+        let deaths: Vec<_> = happenings.iter().map(|happening| (happening.key.region.as_str(), happening.at, happening.due)).collect();
+        let expected = [("b", start + days(7), Due::Die), ("a", start + days(15), Due::Die)];
+        assert_eq!(deaths, expected);
+        assert_eq!(world.all_keys().count(), 0);
+    }
+
+    #[test]
+    fn a_deletion_that_was_cancelled_or_moved_does_not_happen_at_the_old_date() {
+        let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
+        let mut world = world_with(&[("a", None)], start);
+        world.change(&at("a"), |key| key.schedule_deletion(7, start));
+        world.change(&at("a"), Key::cancel_deletion);
+        assert!(world.settle(start + days(8)).is_empty());
+        world.change(&at("a"), |key| key.schedule_deletion(7, start + days(8)));
+        world.change(&at("a"), Key::cancel_deletion);
+        world.change(&at("a"), |key| key.schedule_deletion(30, start + days(9)));
+        assert!(world.settle(start + days(38)).is_empty());
+        assert_eq!(world.settle(start + days(39)).len(), 1);
     }
 }

@@ -1,0 +1,265 @@
+//! One call: its turn, its attempts, its span and metric, and what its failure means.
+//!
+//! Each attempt is watched, because the answer to the last one does not tell whether an earlier one took effect: a schedule whose reply was lost
+//! is refused at the second try.
+
+use std::{
+    error::Error,
+    fmt,
+    marker::PhantomData,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use aws_sdk_kms::{
+    client::customize::CustomizableOperation,
+    config::{
+        self as kms, ConfigBag, Intercept, RuntimeComponents,
+        http::HttpResponse,
+        interceptors::{BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef, InterceptorContext},
+        retry::{ClassifyRetry, RetryAction, RetryConfig},
+    },
+    error::{BoxError, ProvideErrorMetadata, SdkError},
+};
+use aws_sdk_sts::{client::customize::CustomizableOperation as CustomizableSts, config as sts};
+use tracing::{Instrument, field};
+
+use super::{
+    failure::{self, Context},
+    operation::Operation,
+    quota::Quotas,
+};
+use crate::{
+    domain::failure::{Failure, FailureKind, Outcome},
+    metrics::Metrics,
+};
+
+/// The provider as metrics and spans name it.
+const PROVIDER: &str = "AWS";
+
+/// Sends calls. Clones share limiters and metrics.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) region: Arc<str>,
+    pub(super) quotas: Arc<Quotas>,
+    pub(super) metrics: Metrics,
+}
+
+impl Caller {
+    /// Waits for a turn, sends what `request` makes, and says what came of it. `subject` is the key, alias or role, and empty for the account as a whole.
+    pub(super) async fn call<T, E, F>(
+        &self,
+        operation: Operation,
+        subject: &str,
+        request: impl FnOnce(&Call) -> F + Send,
+    ) -> Result<T, Failure>
+    where
+        F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let span =
+            tracing::info_span!("kms", provider = PROVIDER, operation = operation.as_str(), region = &*self.region, failure = field::Empty);
+        let call = Call { operation, attempts: Arc::new(Attempts { operation, metrics: self.metrics.clone(), seen: Mutex::default() }) };
+        let result = async {
+            if self.quotas.admit(operation).await.is_err() {
+                let crowded =
+                    format!("{} waits for more than its share of AWS's request quota allows; it is tried again", operation.as_str());
+                return Err(self.context(operation, subject, &Seen::default()).failure(FailureKind::Throttled, crowded));
+            }
+            let sent = request(&call).await;
+            sent.map_err(|error| self.context(operation, subject, &call.attempts.seen()).classify(error))
+        }
+        .instrument(span.clone())
+        .await;
+        if let Err(failure) = &result {
+            span.record("failure", field::debug(failure.kind));
+        }
+        result
+    }
+
+    /// A failure about an answer that came, but does not say what it has to: whether anything changed is open.
+    pub(super) fn unusable(&self, operation: Operation, subject: &str, why: &dyn fmt::Display) -> Failure {
+        let open = Seen { open: operation.changes(), ..Seen::default() };
+        self.context(operation, subject, &open).unusable(why)
+    }
+
+    /// A failure without a request.
+    pub(super) fn refuse(&self, operation: Operation, subject: &str, kind: FailureKind, message: String) -> Failure {
+        self.context(operation, subject, &Seen::default()).failure(kind, message)
+    }
+
+    fn context<'a>(&'a self, operation: Operation, subject: &'a str, seen: &'a Seen) -> Context<'a> {
+        let outcome = if operation.changes() && seen.may_have_taken_effect() { Outcome::Unknown } else { Outcome::Refused };
+        Context { operation, subject, region: &self.region, host: &seen.host, outcome }
+    }
+}
+
+/// One call that is about to be sent.
+#[derive(Debug)]
+pub(super) struct Call {
+    operation: Operation,
+    attempts: Arc<Attempts>,
+}
+
+impl Call {
+    /// Makes a request to KMS one that is watched, and is repeated only where that helps and does no harm.
+    pub(super) fn kms<T, E, B>(&self, request: CustomizableOperation<T, E, B>) -> CustomizableOperation<T, E, B>
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let mut config = kms::Config::builder().retry_classifier(Watch::<E>::new(&self.attempts));
+        if !self.operation.repeats() {
+            config = config.retry_config(RetryConfig::disabled());
+        }
+        request.config_override(config).interceptor(Watch::<E>::new(&self.attempts))
+    }
+
+    /// The same for a request to STS.
+    pub(super) fn sts<T, E, B>(&self, request: CustomizableSts<T, E, B>) -> CustomizableSts<T, E, B>
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let config = sts::Config::builder().retry_classifier(Watch::<E>::new(&self.attempts));
+        request.config_override(config).interceptor(Watch::<E>::new(&self.attempts))
+    }
+}
+
+/// The attempts of one call.
+#[derive(Debug)]
+struct Attempts {
+    operation: Operation,
+    metrics: Metrics,
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    /// When the attempt that runs began.
+    running: Option<Instant>,
+    /// Whether it has been sent.
+    sent: bool,
+    /// Whether an attempt before it was sent and not answered in a way that settles it.
+    open: bool,
+    /// Where it was sent.
+    host: String,
+}
+
+impl Seen {
+    fn may_have_taken_effect(&self) -> bool {
+        self.open || (self.running.is_some() && self.sent)
+    }
+}
+
+impl Attempts {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, code: &str, began: Instant) {
+        self.metrics.provider_request(PROVIDER, self.operation.as_str(), code, began.elapsed());
+        if failure::kind(code) == Some(FailureKind::Throttled) {
+            self.metrics.provider_throttled(PROVIDER);
+        }
+    }
+}
+
+/// Counts the attempt that the deadline of the call, or the end of its caller, cut short.
+impl Drop for Attempts {
+    fn drop(&mut self) {
+        let began = self.seen().running;
+        if let Some(began) = began {
+            self.count("Abandoned", began);
+        }
+    }
+}
+
+/// Watches the attempts of a call whose errors are `E`, and keeps the SDK from repeating those that it should not.
+struct Watch<E> {
+    attempts: Arc<Attempts>,
+    error: PhantomData<fn() -> E>,
+}
+
+impl<E> Watch<E> {
+    fn new(attempts: &Arc<Attempts>) -> Self {
+        Self { attempts: Arc::clone(attempts), error: PhantomData }
+    }
+}
+
+impl<E> fmt::Debug for Watch<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Watch").field("attempts", &self.attempts).finish()
+    }
+}
+
+/// The code of the error that AWS answered.
+fn code<E: ProvideErrorMetadata + Error + Send + Sync + 'static>(context: &InterceptorContext) -> Option<&str> {
+    context.output_or_error()?.err()?.as_operation_error()?.downcast_ref::<E>()?.code()
+}
+
+impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Intercept for Watch<E> {
+    fn name(&self) -> &'static str {
+        "Watch"
+    }
+
+    fn read_before_attempt(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut seen = self.attempts.seen();
+        seen.running = Some(Instant::now());
+        seen.sent = false;
+        Ok(())
+    }
+
+    fn read_before_transmit(
+        &self,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let mut seen = self.attempts.seen();
+        seen.sent = true;
+        context.request().uri().split('/').nth(2).unwrap_or_default().clone_into(&mut seen.host);
+        Ok(())
+    }
+
+    fn read_after_attempt(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let code = code::<E>(context.inner());
+        let failed = !matches!(context.output_or_error(), Some(Ok(_)));
+        let client_error = context.response().is_some_and(|response| response.status().is_client_error());
+        let mut seen = self.attempts.seen();
+        // Only AWS sends a code: what stands between here and AWS can answer 4xx as well, whatever AWS did.
+        let settled = !failed || (client_error && code.is_some());
+        seen.open |= seen.sent && !settled;
+        let code = match (failed, code) {
+            (false, _) => "OK",
+            (true, Some(code)) => code,
+            (true, None) if seen.sent => "NoAnswer",
+            (true, None) => "NotSent",
+        };
+        if let Some(began) = seen.running.take() {
+            self.attempts.count(code, began);
+        }
+        Ok(())
+    }
+}
+
+impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> ClassifyRetry for Watch<E> {
+    fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
+        match code::<E>(context) {
+            Some(code) if !failure::repeatable(code) => RetryAction::RetryForbidden,
+            _ => RetryAction::NoActionIndicated,
+        }
+    }
+
+    fn name(&self) -> &'static str {
+        "Watch"
+    }
+}

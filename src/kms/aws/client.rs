@@ -1,0 +1,232 @@
+//! Makes the clients: where they send to, as whom, and for how long.
+//!
+//! All of that is said by the settings. A variable such as `AWS_ENDPOINT_URL`, or a profile's Region, must never lead them elsewhere: a key that
+//! is not at the wrong place would look deleted. The environment is asked for credentials alone, and only by [`AwsCredentials::DefaultChain`].
+
+use std::{sync::Arc, time::Duration};
+
+use aws_config::{
+    BehaviorVersion, Region, SdkConfig, default_provider::credentials::DefaultCredentialsChain, provider_config::ProviderConfig,
+    retry::RetryConfig, timeout::TimeoutConfig,
+};
+use aws_credential_types::{
+    Credentials,
+    provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
+};
+use aws_sdk_kms::config::{SharedHttpClient, retry::RetryPartition};
+use aws_smithy_http_client::{
+    Builder, ConnectorBuilder,
+    proxy::ProxyConfig,
+    tls::{Provider, rustls_provider::CryptoMode},
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{call::Caller, operation::Operation, quota::Quotas};
+use crate::{
+    domain::failure::{Failure, FailureKind},
+    metrics::Metrics,
+};
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long one attempt may take.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a call may take, with all its attempts and the waits between them.
+const CALL: Duration = Duration::from_secs(10);
+/// How often a request is sent at most.
+const ATTEMPTS: u32 = 3;
+/// The name of the sessions of an assumed role, as CloudTrail shows it. Always the same, so that the principal is.
+const SESSION: &str = "keyward";
+
+/// How AWS KMS is reached, and as whom.
+#[derive(Clone, Debug)]
+pub struct AwsSettings {
+    /// The Region.
+    pub region: String,
+    /// Another endpoint for KMS and STS; `None`: those of the Region.
+    pub endpoint: Option<String>,
+    /// A role to assume for every call.
+    pub role_arn: Option<String>,
+    /// The external id that the role's trust policy asks for.
+    pub external_id: Option<String>,
+    /// The credentials, or those with which the role is assumed.
+    pub credentials: AwsCredentials,
+    /// How much of AWS's request quotas may be used, 1 to 100 percent.
+    pub quota_share_percent: i32,
+    /// Where calls are counted.
+    pub metrics: Metrics,
+}
+
+/// Where the credentials come from.
+#[derive(Clone, Debug)]
+pub enum AwsCredentials {
+    /// The SDK's default chain: environment, profile, web identity (IRSA), Pod Identity, instance.
+    DefaultChain,
+    /// An access key.
+    Keys {
+        /// Its id.
+        access_key_id: String,
+        /// Its secret.
+        secret_access_key: SecretString,
+        /// The token that comes with a temporary key.
+        session_token: Option<SecretString>,
+    },
+}
+
+/// One client for each service, both on the same connections.
+#[derive(Clone, Debug)]
+pub(super) struct Clients {
+    pub(super) kms: aws_sdk_kms::Client,
+    pub(super) sts: aws_sdk_sts::Client,
+    pub(super) caller: Caller,
+}
+
+impl Clients {
+    /// Makes the clients. Nothing is sent.
+    pub(super) async fn new(settings: AwsSettings) -> Result<Self, Failure> {
+        let AwsSettings { region, endpoint, role_arn, external_id, credentials, quota_share_percent, metrics } = settings;
+        let share = u32::try_from(quota_share_percent).unwrap_or_default();
+        let caller = Caller { region: region.as_str().into(), quotas: Arc::new(Quotas::new(share)), metrics };
+        if let Some(endpoint) = endpoint.as_deref().filter(|endpoint| !is_url(endpoint)) {
+            let message = format!("the endpoint {endpoint} is no URL; write it as https://host or https://host:port");
+            return Err(caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message));
+        }
+        // Retries are paid from a budget that the SDK keeps per partition: a provider that fails must not use up that of another.
+        let partition = format!("{region} {}", endpoint.as_deref().unwrap_or_default());
+        let http = http_client();
+        let base = match credentials {
+            AwsCredentials::Keys { access_key_id, secret_access_key, session_token } => SharedCredentialsProvider::new(Credentials::new(
+                access_key_id,
+                secret_access_key.expose_secret(),
+                session_token.map(|token| token.expose_secret().to_owned()),
+                None,
+                "keyward",
+            )),
+            AwsCredentials::DefaultChain => default_chain(&region, &http).await,
+        };
+        let mut config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region))
+            .http_client(http)
+            .timeout_config(timeouts())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+        config.set_endpoint_url(endpoint);
+        let config = config.build();
+        let sts = |credentials: SharedCredentialsProvider| {
+            let config = config.to_builder().credentials_provider(credentials).build();
+            let config = aws_sdk_sts::config::Builder::from(&config).retry_partition(RetryPartition::new(format!("sts {partition}")));
+            aws_sdk_sts::Client::from_conf(config.build())
+        };
+        let credentials = match role_arn {
+            Some(arn) => SharedCredentialsProvider::new(Role { sts: sts(base), caller: caller.clone(), arn, external_id }),
+            None => base,
+        };
+        let kms = config.to_builder().credentials_provider(credentials.clone()).build();
+        let kms = aws_sdk_kms::config::Builder::from(&kms).retry_partition(RetryPartition::new(format!("kms {partition}")));
+        Ok(Self { kms: aws_sdk_kms::Client::from_conf(kms.build()), sts: sts(credentials), caller })
+    }
+}
+
+/// The SDK's own client, made once so that its connections and the system's certificates are shared.
+fn http_client() -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(|settings, components| {
+        let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+        connector.set_connector_settings(settings.cloned());
+        connector.set_sleep_impl(components.and_then(aws_sdk_kms::config::RuntimeComponents::sleep_impl));
+        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.build()
+    })
+}
+
+async fn default_chain(region: &str, http: &SharedHttpClient) -> SharedCredentialsProvider {
+    let config = ProviderConfig::without_region()
+        .with_region(Some(Region::new(region.to_owned())))
+        .with_http_client(http.clone())
+        .with_timeout_config(timeouts());
+    let chain = DefaultCredentialsChain::builder().configure(config).region(Region::new(region.to_owned()));
+    SharedCredentialsProvider::new(chain.build().await)
+}
+
+fn timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build()
+}
+
+/// Whether it has a scheme that is spoken, and a host.
+fn is_url(text: &str) -> bool {
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
+    rest.and_then(|rest| rest.split('/').next()).is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
+}
+
+/// Assumes a role. The SDK has such a provider, but its calls would be neither counted nor classified.
+#[derive(Debug)]
+struct Role {
+    sts: aws_sdk_sts::Client,
+    caller: Caller,
+    arn: String,
+    external_id: Option<String>,
+}
+
+impl Role {
+    async fn assume(&self) -> provider::Result {
+        let request = self.sts.assume_role().role_arn(&self.arn).set_external_id(self.external_id.clone()).role_session_name(SESSION);
+        let assumed = self.caller.call(Operation::AssumeRole, &self.arn, |call| call.sts(request.customize()).send()).await;
+        let assumed = assumed.map_err(CredentialsError::provider_error)?;
+        let credentials = assumed.credentials.ok_or_else(|| self.unusable("it has no credentials"))?;
+        let expires = credentials.expiration.try_into().map_err(|_| self.unusable("it has no expiration"))?;
+        Ok(Credentials::new(
+            credentials.access_key_id,
+            credentials.secret_access_key,
+            Some(credentials.session_token),
+            Some(expires),
+            "keyward-role",
+        ))
+    }
+
+    fn unusable(&self, why: &str) -> CredentialsError {
+        CredentialsError::provider_error(self.caller.unusable(Operation::AssumeRole, &self.arn, &why))
+    }
+}
+
+impl ProvideCredentials for Role {
+    fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
+    where
+        Self: 'a,
+    {
+        future::ProvideCredentials::new(self.assume())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let credentials = AwsCredentials::Keys {
+            access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+            secret_access_key: "hush".into(),
+            session_token: Some("hush too".into()),
+        };
+        let settings = AwsSettings {
+            region: "eu-west-1".into(),
+            endpoint: None,
+            role_arn: None,
+            external_id: None,
+            credentials,
+            quota_share_percent: 25,
+            metrics: Metrics::new(false),
+        };
+        let shown = format!("{settings:?}");
+        assert!(shown.contains("AKIAIOSFODNN7EXAMPLE") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn an_endpoint_is_a_url() {
+        for url in ["https://kms.example.com", "http://127.0.0.1:4599", "https://kms.example.com/path"] {
+            assert!(is_url(url), "{url}");
+        }
+        for other in ["", "kms.example.com", "https://", "ftp://kms.example.com", "https:///path", "https://a b"] {
+            assert!(!is_url(other), "{other}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! Turns what AWS answers into the words of the domain.
+//!
+//! What is missing or not known makes the answer unusable: it is never guessed, and nothing takes its place.
+
+use aws_sdk_kms::{
+    operation::{get_key_rotation_status::GetKeyRotationStatusOutput, schedule_key_deletion::ScheduleKeyDeletionOutput},
+    primitives::DateTime,
+    types::{KeyManagerType, KeyMetadata, KeyState, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType},
+};
+use jiff::Timestamp;
+
+use super::arn::Arn;
+use crate::{
+    api::managed_key::KeyTemplate,
+    domain::observed::{Key, MultiRegion, Rotation, State},
+    kms::Scheduled,
+};
+
+/// What in an answer cannot be used, in words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unusable(pub(super) String);
+
+fn missing(member: &str) -> Unusable {
+    Unusable(format!("it has no {member}"))
+}
+
+/// A key, without rotation, tags and aliases.
+pub(super) fn key(metadata: &KeyMetadata) -> Result<Key, Unusable> {
+    let arn = text(metadata.arn(), "Arn")?;
+    let region = Arn::parse(&arn).ok_or_else(|| Unusable(format!("its Arn is {arn}")))?.region.to_owned();
+    let state = state(metadata.key_state())?;
+    Ok(Key {
+        id: text(Some(metadata.key_id()), "KeyId")?,
+        account: text(metadata.aws_account_id(), "AWSAccountId")?,
+        region,
+        state,
+        deletion_date: time(metadata.deletion_date())?.filter(|_| state == State::PendingDeletion),
+        kind: KeyTemplate {
+            spec: text(metadata.key_spec().map(|spec| spec.as_str()), "KeySpec")?,
+            usage: text(metadata.key_usage().map(|usage| usage.as_str()), "KeyUsage")?,
+            origin: text(metadata.origin().map(|origin| origin.as_str()), "Origin")?,
+            multi_region: metadata.multi_region().unwrap_or(false),
+        },
+        customer_managed: match metadata.key_manager() {
+            Some(KeyManagerType::Customer) => true,
+            Some(KeyManagerType::Aws) => false,
+            Some(other) => return Err(Unusable(format!("its KeyManager is {other}"))),
+            None => return Err(missing("KeyManager")),
+        },
+        multi_region: match (metadata.multi_region(), metadata.multi_region_configuration()) {
+            (Some(true), Some(configuration)) => Some(multi_region(configuration)?),
+            (Some(true), None) => return Err(missing("MultiRegionConfiguration")),
+            _ => None,
+        },
+        description: metadata.description().unwrap_or_default().to_owned(),
+        creation_time: time(metadata.creation_date())?,
+        arn,
+        rotation: None,
+        tags: None,
+        aliases: None,
+        other_owner_exists: None,
+    })
+}
+
+fn multi_region(configuration: &MultiRegionConfiguration) -> Result<MultiRegion, Unusable> {
+    let arn = |key: &MultiRegionKey| text(key.arn(), "Arn in MultiRegionConfiguration");
+    match configuration.multi_region_key_type() {
+        Some(MultiRegionKeyType::Primary) => {
+            Ok(MultiRegion::Primary(configuration.replica_keys().iter().map(arn).collect::<Result<_, _>>()?))
+        }
+        Some(MultiRegionKeyType::Replica) => {
+            Ok(MultiRegion::Replica(arn(configuration.primary_key().ok_or_else(|| missing("PrimaryKey"))?)?))
+        }
+        Some(other) => Err(Unusable(format!("its MultiRegionKeyType is {other}"))),
+        None => Err(missing("MultiRegionKeyType")),
+    }
+}
+
+fn state(state: Option<&KeyState>) -> Result<State, Unusable> {
+    match state {
+        Some(KeyState::Creating) => Ok(State::Creating),
+        Some(KeyState::Enabled) => Ok(State::Enabled),
+        Some(KeyState::Disabled) => Ok(State::Disabled),
+        Some(KeyState::PendingDeletion) => Ok(State::PendingDeletion),
+        Some(KeyState::PendingImport) => Ok(State::PendingImport),
+        Some(KeyState::PendingReplicaDeletion) => Ok(State::PendingReplicaDeletion),
+        Some(KeyState::Unavailable) => Ok(State::Unavailable),
+        Some(KeyState::Updating) => Ok(State::Updating),
+        Some(other) => Err(Unusable(format!("its KeyState is {other}"))),
+        None => Err(missing("KeyState")),
+    }
+}
+
+/// What `ScheduleKeyDeletion` answered.
+pub(super) fn scheduled(output: &ScheduleKeyDeletionOutput) -> Result<Scheduled, Unusable> {
+    Ok(Scheduled { state: state(output.key_state())?, deletion_date: time(output.deletion_date())? })
+}
+
+/// What `GetKeyRotationStatus` answered.
+pub(super) fn rotation(output: &GetKeyRotationStatusOutput) -> Result<Rotation, Unusable> {
+    Ok(Rotation {
+        enabled: output.key_rotation_enabled(),
+        period_days: output.rotation_period_in_days(),
+        next: time(output.next_rotation_date())?,
+    })
+}
+
+/// Whole seconds: AWS tells fractions for some times and not for others, and a status must not change for them.
+fn time(time: Option<&DateTime>) -> Result<Option<Timestamp>, Unusable> {
+    let read = |time: &DateTime| Timestamp::from_second(time.secs()).map_err(|_| Unusable(format!("a time in it is {time:?}")));
+    time.map(read).transpose()
+}
+
+/// A text that has to be there. The SDK puts an empty one for a member that AWS calls required and that did not come.
+pub(super) fn text(text: Option<&str>, member: &str) -> Result<String, Unusable> {
+    text.filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(|| missing(member))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_kms::types::{KeySpec, KeyUsageType, OriginType, builders::KeyMetadataBuilder};
+
+    use super::*;
+
+    const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234";
+
+    fn metadata() -> KeyMetadataBuilder {
+        KeyMetadata::builder()
+            .aws_account_id("111122223333")
+            .key_id("1234")
+            .arn(ARN)
+            .creation_date(DateTime::from_secs_and_nanos(1_700_000_000, 987_000_000))
+            .description("order signing")
+            .key_state(KeyState::Enabled)
+            .key_manager(KeyManagerType::Customer)
+            .key_spec(KeySpec::Rsa2048)
+            .key_usage(KeyUsageType::SignVerify)
+            .origin(OriginType::External)
+            .multi_region(false)
+    }
+
+    fn read(metadata: KeyMetadataBuilder) -> Result<Key, Unusable> {
+        key(&metadata.build().unwrap())
+    }
+
+    #[test]
+    fn every_member_finds_its_place() {
+        assert_eq!(
+            read(metadata()).unwrap(),
+            Key {
+                id: "1234".into(),
+                arn: ARN.into(),
+                account: "111122223333".into(),
+                region: "eu-west-1".into(),
+                state: State::Enabled,
+                deletion_date: None,
+                kind: KeyTemplate { spec: "RSA_2048".into(), usage: "SIGN_VERIFY".into(), origin: "EXTERNAL".into(), multi_region: false },
+                customer_managed: true,
+                multi_region: None,
+                description: "order signing".into(),
+                creation_time: Some(Timestamp::from_second(1_700_000_000).unwrap()),
+                rotation: None,
+                tags: None,
+                aliases: None,
+                other_owner_exists: None,
+            }
+        );
+    }
+
+    #[test]
+    fn every_state_is_read_and_no_other_is_guessed() {
+        let known = [
+            ("Creating", State::Creating),
+            ("Enabled", State::Enabled),
+            ("Disabled", State::Disabled),
+            ("PendingDeletion", State::PendingDeletion),
+            ("PendingImport", State::PendingImport),
+            ("PendingReplicaDeletion", State::PendingReplicaDeletion),
+            ("Unavailable", State::Unavailable),
+            ("Updating", State::Updating),
+        ];
+        assert_eq!(known.map(|(_, state)| state), State::ALL);
+        for (name, expected) in known {
+            assert_eq!(read(metadata().key_state(KeyState::from(name))).unwrap().state, expected);
+        }
+        let unknown = read(metadata().key_state(KeyState::from("Dreaming"))).unwrap_err();
+        assert_eq!(unknown, Unusable("its KeyState is Dreaming".into()));
+    }
+
+    #[test]
+    fn a_deletion_date_is_told_only_while_pending() {
+        let dated = |state: KeyState| read(metadata().key_state(state).deletion_date(DateTime::from_secs(1_800_000_000))).unwrap();
+        assert_eq!(dated(KeyState::PendingDeletion).deletion_date, Some(Timestamp::from_second(1_800_000_000).unwrap()));
+        assert_eq!(dated(KeyState::Enabled).deletion_date, None);
+        assert_eq!(dated(KeyState::PendingReplicaDeletion).deletion_date, None);
+    }
+
+    #[test]
+    fn what_is_missing_is_said() {
+        let cases: [(KeyMetadataBuilder, &str); 9] = [
+            (metadata().set_aws_account_id(None), "AWSAccountId"),
+            (metadata().key_id(""), "KeyId"),
+            (metadata().set_arn(None), "Arn"),
+            (metadata().arn(""), "Arn"),
+            (metadata().set_key_state(None), "KeyState"),
+            (metadata().set_key_manager(None), "KeyManager"),
+            (metadata().set_key_spec(None), "KeySpec"),
+            (metadata().set_key_usage(None), "KeyUsage"),
+            (metadata().set_origin(None), "Origin"),
+        ];
+        for (metadata, member) in cases {
+            assert_eq!(read(metadata).unwrap_err(), missing(member));
+        }
+        assert_eq!(read(metadata().arn("no arn")).unwrap_err(), Unusable("its Arn is no arn".into()));
+        assert_eq!(read(metadata().multi_region(true)).unwrap_err(), missing("MultiRegionConfiguration"));
+    }
+
+    #[test]
+    fn names_that_are_new_are_kept_as_they_are() {
+        let new =
+            metadata().key_spec(KeySpec::from("FUTURE_1")).key_usage(KeyUsageType::from("FUTURE_2")).origin(OriginType::from("FUTURE_3"));
+        let kind = read(new).unwrap().kind;
+        assert_eq!((kind.spec.as_str(), kind.usage.as_str(), kind.origin.as_str()), ("FUTURE_1", "FUTURE_2", "FUTURE_3"));
+    }
+
+    #[test]
+    fn keys_of_an_aws_service_are_told_apart() {
+        assert!(!read(metadata().key_manager(KeyManagerType::Aws)).unwrap().customer_managed);
+        assert!(read(metadata().key_manager(KeyManagerType::from("ROBOT"))).is_err());
+    }
+
+    #[test]
+    fn primaries_list_their_replicas_and_replicas_their_primary() {
+        let at = |arn: &str| MultiRegionKey::builder().arn(arn).region("us-east-1").build();
+        let configured = |configuration: MultiRegionConfiguration| {
+            read(metadata().multi_region(true).multi_region_configuration(configuration)).map(|key| key.multi_region)
+        };
+        let primary = MultiRegionConfiguration::builder().multi_region_key_type(MultiRegionKeyType::Primary).primary_key(at(ARN));
+        assert_eq!(configured(primary.clone().build()).unwrap(), Some(MultiRegion::Primary(Vec::new())));
+        assert_eq!(
+            configured(primary.clone().replica_keys(at("a")).replica_keys(at("b")).build()).unwrap(),
+            Some(MultiRegion::Primary(vec!["a".into(), "b".into()]))
+        );
+        let replica = primary.replica_keys(at("a")).multi_region_key_type(MultiRegionKeyType::Replica);
+        assert_eq!(configured(replica.build()).unwrap(), Some(MultiRegion::Replica(ARN.into())));
+        assert!(configured(MultiRegionConfiguration::builder().build()).is_err());
+    }
+
+    #[test]
+    fn a_schedule_may_have_no_date() {
+        let output = ScheduleKeyDeletionOutput::builder().key_id(ARN).key_state(KeyState::PendingReplicaDeletion).build();
+        assert_eq!(scheduled(&output).unwrap(), Scheduled { state: State::PendingReplicaDeletion, deletion_date: None });
+        assert_eq!(scheduled(&ScheduleKeyDeletionOutput::builder().build()).unwrap_err(), missing("KeyState"));
+    }
+}

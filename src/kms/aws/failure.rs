@@ -1,0 +1,445 @@
+//! Turns AWS's errors into kinds and into sentences.
+//!
+//! The code alone decides the kind; AWS's own text never does. A sentence names the operation, what it was about and the next step, and is the
+//! same at every try: no request ids, no times, no names of sessions.
+
+use std::error::Error;
+
+use aws_credential_types::provider::error::CredentialsError;
+use aws_sdk_kms::{
+    config::http::HttpResponse,
+    error::{ProvideErrorMetadata, SdkError},
+};
+use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIdentityError;
+
+use super::operation::Operation;
+use crate::domain::failure::{
+    Failure,
+    FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown},
+    Outcome,
+};
+
+/// The kind of every code that is known, from the error lists of the KMS and STS API references, their "Common Errors", and the list of
+/// throttling codes in the AWS SDKs. The SDK has already taken off `com.amazonaws.kms#` and `:http://…`.
+const CODES: &[(&str, FailureKind)] = &[
+    ("NotFoundException", NotFound),
+    ("InvalidAliasNameException", Invalid),
+    ("InvalidArnException", Invalid),
+    ("InvalidMarkerException", Invalid),
+    ("InvalidParameterCombination", Invalid),
+    ("InvalidParameterValue", Invalid),
+    ("MalformedPolicyDocument", Invalid),
+    ("MalformedPolicyDocumentException", Invalid),
+    ("MissingParameter", Invalid),
+    ("SerializationException", Invalid),
+    ("TagException", Invalid),
+    ("UnsupportedOperationException", Invalid),
+    ("ValidationError", Invalid),
+    ("ValidationException", Invalid),
+    ("ConflictException", Conflict),
+    ("DisabledException", Conflict),
+    ("KMSInvalidStateException", Conflict),
+    ("AlreadyExistsException", AliasTaken),
+    ("AccessDenied", Denied),
+    ("AccessDeniedException", Denied),
+    ("NotAuthorized", Denied),
+    ("OptInRequired", Denied),
+    ("RegionDisabledException", Denied),
+    ("AuthFailure", Credentials),
+    ("ExpiredToken", Credentials),
+    ("ExpiredTokenException", Credentials),
+    ("IDPRejectedClaim", Credentials),
+    ("IncompleteSignature", Credentials),
+    ("IncompleteSignatureException", Credentials),
+    ("InvalidAccessKeyId", Credentials),
+    ("InvalidClientTokenId", Credentials),
+    ("InvalidIdentityToken", Credentials),
+    ("InvalidSignatureException", Credentials),
+    ("InvalidToken", Credentials),
+    ("MissingAuthenticationToken", Credentials),
+    ("MissingAuthenticationTokenException", Credentials),
+    ("RequestExpired", Credentials),
+    ("RequestTimeTooSkewed", Credentials),
+    ("SignatureDoesNotMatch", Credentials),
+    ("UnrecognizedClientException", Credentials),
+    ("LimitExceededException", Quota),
+    ("PriorRequestNotComplete", Throttled),
+    ("RequestLimitExceeded", Throttled),
+    ("RequestThrottled", Throttled),
+    ("RequestThrottledException", Throttled),
+    ("SlowDown", Throttled),
+    ("Throttling", Throttled),
+    ("ThrottledException", Throttled),
+    ("ThrottlingException", Throttled),
+    ("TooManyRequestsException", Throttled),
+    ("DependencyTimeoutException", Unavailable),
+    ("IDPCommunicationError", Unavailable),
+    ("InternalError", Unavailable),
+    ("InternalFailure", Unavailable),
+    ("InternalServerError", Unavailable),
+    ("KMSInternalException", Unavailable),
+    ("KeyUnavailableException", Unavailable),
+    ("RequestTimeout", Unavailable),
+    ("RequestTimeoutException", Unavailable),
+    ("ServiceUnavailable", Unavailable),
+    ("ServiceUnavailableException", Unavailable),
+];
+
+/// The kind of a code; `None` if it is not known.
+pub(super) fn kind(code: &str) -> Option<FailureKind> {
+    CODES.iter().find(|(known, _)| *known == code).map(|(_, kind)| *kind)
+}
+
+/// Whether sending the same request again at once can help. The SDK takes `LimitExceededException` for throttling and would repeat it. About
+/// credentials the SDK decides: it corrects a clock that is off and sends again.
+pub(super) fn repeatable(code: &str) -> bool {
+    kind(code).is_none_or(|kind| kind == Credentials || !kind.verdict().stalled)
+}
+
+/// What a request was about, and what is known of its way.
+#[derive(Debug)]
+pub(super) struct Context<'a> {
+    /// What was called.
+    pub(super) operation: Operation,
+    /// The key, alias or role; empty when it was the account as a whole.
+    pub(super) subject: &'a str,
+    /// The Region that is worked in.
+    pub(super) region: &'a str,
+    /// The host that the request went to; empty when it never got so far.
+    pub(super) host: &'a str,
+    /// Whether an attempt may have taken effect.
+    pub(super) outcome: Outcome,
+}
+
+impl Context<'_> {
+    /// A failure in these words.
+    pub(super) fn failure(&self, kind: FailureKind, message: String) -> Failure {
+        Failure { kind, operation: self.operation.as_str(), message, outcome: self.outcome, source: None }
+    }
+
+    /// A failure for an answer that does not say what it has to.
+    pub(super) fn unusable(&self, why: &dyn std::fmt::Display) -> Failure {
+        self.failure(
+            Unknown,
+            format!("cannot use what AWS answered to {}: {why}; nothing is changed on the strength of it", self.request()),
+        )
+    }
+
+    /// The failure that an error of the SDK is.
+    pub(super) fn classify<E>(&self, error: SdkError<E, HttpResponse>) -> Failure
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let (kind, message) = match &error {
+            SdkError::ServiceError(refused) => self.refused(refused.err().meta(), refused.raw().status().as_u16()),
+            SdkError::TimeoutError(_) => {
+                (Unavailable, format!("{} did not answer {} in time; it is tried again", self.host(), self.request()))
+            }
+            SdkError::DispatchFailure(failed) => match cause::<Failure>(&error) {
+                // Assuming the role failed, and has been told already.
+                Some(failure) => (failure.kind, failure.message.clone()),
+                None => match cause::<CredentialsError>(&error) {
+                    Some(credentials) => self.without_credentials(credentials),
+                    None if failed.is_timeout() => {
+                        (Unavailable, format!("cannot connect to {} in time; check the endpoint and the network", self.host()))
+                    }
+                    None => (
+                        Unavailable,
+                        format!(
+                            "cannot reach {}, or lost the connection to it; check the endpoint, its certificate and the network",
+                            self.host()
+                        ),
+                    ),
+                },
+            },
+            SdkError::ResponseError(_) => {
+                (Unknown, format!("cannot read what {} answered to {}; check that the endpoint is one of AWS", self.host(), self.request()))
+            }
+            _ => (Unknown, format!("cannot make the request {}; see the log", self.request())),
+        };
+        Failure { source: Some(Box::new(error)), ..self.failure(kind, message) }
+    }
+
+    fn refused(&self, answer: &aws_sdk_kms::error::ErrorMetadata, status: u16) -> (FailureKind, String) {
+        let code = answer.code().unwrap_or_default();
+        let kind = kind(code).unwrap_or(match status {
+            429 => Throttled,
+            500.. => Unavailable,
+            _ => Unknown,
+        });
+        (kind, self.sentence(kind, code, status, answer.message().unwrap_or_default()))
+    }
+
+    fn sentence(&self, kind: FailureKind, code: &str, status: u16, text: &str) -> String {
+        let (operation, request, region) = (self.operation, self.request(), self.region);
+        match kind {
+            NotFound => format!("AWS does not find what {request} is about; a change made moments ago may not be visible yet"),
+            Invalid => match steady(text) {
+                text if text.is_empty() => format!("AWS does not accept {request}: {code}"),
+                text => format!("AWS does not accept {request}: {text}"),
+            },
+            Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
+            AliasTaken => format!("AWS does not allow {request}: the name is taken"),
+            Denied => format!("AWS denies {} on {}; {}", operation.action(), self.subject(), self.permission()),
+            Credentials => format!("AWS does not accept the credentials of {request}: {}", credentials_advice(code)),
+            Quota => format!("AWS refuses {request}: {} is used up; remove what is not needed, or ask AWS for more", quota_name(operation)),
+            Throttled => format!("AWS throttles {} in {region}; it is tried again, more slowly", operation.as_str()),
+            Unavailable if code.is_empty() => format!("{} answers {request} with HTTP {status}; it is tried again", self.host()),
+            Unavailable => format!("AWS answers {request} with {code}; it is tried again"),
+            _ if code.is_empty() => {
+                format!("{} answers {request} with HTTP {status} and no code of AWS; check that the endpoint is one of AWS", self.host())
+            }
+            _ => format!("AWS answers {request} with {code}, which is not known here; nothing is changed on the strength of it"),
+        }
+    }
+
+    fn permission(&self) -> &'static str {
+        match self.operation {
+            Operation::AssumeRole => {
+                "allow it to the base credentials in their policy and in the trust policy of the role, and check externalId"
+            }
+            Operation::ScheduleKeyDeletion | Operation::DisableKey => {
+                "allow it in the policy of Keyward's role and in the key's policy, and look for a policy that forbids it by the window or by the last use"
+            }
+            Operation::CreateKey | Operation::ListKeys => "allow it in the policy of Keyward's role",
+            _ => "allow it in the policy of Keyward's role and in the key's policy",
+        }
+    }
+
+    fn without_credentials(&self, error: &CredentialsError) -> (FailureKind, String) {
+        match error {
+            CredentialsError::CredentialsNotLoaded(_) => {
+                (Credentials, "no AWS credentials were found; set credentialsSecretRef, or give the pod a role".to_owned())
+            }
+            CredentialsError::ProviderTimedOut(_) => {
+                (Unavailable, "the source of the AWS credentials does not answer; it is tried again".to_owned())
+            }
+            CredentialsError::InvalidConfiguration(_) => (
+                Credentials,
+                "the AWS credentials of the environment are not complete; check the variables and files that begin with AWS_".to_owned(),
+            ),
+            _ => match cause::<AssumeRoleWithWebIdentityError>(error) {
+                Some(refused) => self.without_web_identity(refused.code().unwrap_or_default()),
+                None => (Credentials, "the AWS credentials cannot be read from the environment; see the log for what was tried".to_owned()),
+            },
+        }
+    }
+
+    fn without_web_identity(&self, code: &str) -> (FailureKind, String) {
+        let kind = kind(code).unwrap_or(Unknown);
+        let advice = match kind {
+            Denied => "check the trust policy of the role and the service account it names",
+            Unavailable | Throttled => "it is tried again",
+            _ => "check the annotation of the service account and the identity provider in IAM",
+        };
+        (kind, format!("AWS answers AssumeRoleWithWebIdentity in {} with {code}; {advice}", self.region))
+    }
+
+    /// The operation and what it is about.
+    fn request(&self) -> String {
+        match self.subject {
+            "" => self.operation.as_str().to_owned(),
+            subject => format!("{} on {subject}", self.operation.as_str()),
+        }
+    }
+
+    fn subject(&self) -> &str {
+        if self.subject.is_empty() { "the account" } else { self.subject }
+    }
+
+    fn host(&self) -> &str {
+        if self.host.is_empty() { "AWS" } else { self.host }
+    }
+}
+
+fn credentials_advice(code: &str) -> &'static str {
+    match code {
+        "ExpiredToken" | "ExpiredTokenException" => "they have expired; put new ones into the secret, or give the pod a role",
+        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" => {
+            "the access key or the session token is not known; correct AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN"
+        }
+        "InvalidSignatureException" | "SignatureDoesNotMatch" => {
+            "the secret does not belong to the access key, or the clock is wrong; correct AWS_SECRET_ACCESS_KEY"
+        }
+        "RequestExpired" | "RequestTimeTooSkewed" => "the clock of this machine is wrong",
+        _ => "correct the secret, or give the pod a role",
+    }
+}
+
+/// The resource quota that an operation uses up.
+const fn quota_name(operation: Operation) -> &'static str {
+    match operation {
+        Operation::CreateKey => "the quota of keys in this account and Region",
+        Operation::CreateAlias => "the quota of aliases of a key (50), or of an account",
+        Operation::TagResource => "the quota of tags of a key (50)",
+        _ => "a quota of the account",
+    }
+}
+
+/// The first error of that type among the causes of `error`.
+fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
+    std::iter::successors(error.source(), |error| (*error).source()).find_map(<dyn Error>::downcast_ref)
+}
+
+/// AWS's text in a form that does not change from one try to the next: on one line, without a request id, and short.
+fn steady(text: &str) -> String {
+    const LONGEST: usize = 400;
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let id = ["request id", "requestid", "request-id"].iter().filter_map(|word| line.to_ascii_lowercase().find(word)).min();
+    let line = match id {
+        // An opening bracket or a comma before the id goes with it.
+        Some(at) => line.get(..at).unwrap_or_default().trim_end_matches([' ', '(', ',', ';', '[']),
+        None => &line,
+    };
+    line.chars().take(LONGEST).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn context(operation: Operation) -> Context<'static> {
+        Context { operation, subject: "key-1", region: "eu-west-1", host: "kms.eu-west-1.amazonaws.com", outcome: Outcome::Refused }
+    }
+
+    fn refused(code: &str, status: u16, text: &str) -> (FailureKind, String) {
+        let answer = aws_sdk_kms::error::ErrorMetadata::builder().code(code).message(text).build();
+        context(Operation::DescribeKey).refused(&answer, status)
+    }
+
+    /// The codes that `aws-sdk-kms` models for the operations called, and those that KMS and STS send beside them.
+    #[test]
+    fn every_code_has_its_kind() {
+        let table = [
+            (NotFound, "NotFoundException"),
+            (
+                Invalid,
+                "InvalidAliasNameException InvalidArnException InvalidMarkerException MalformedPolicyDocumentException MalformedPolicyDocument TagException \
+                 UnsupportedOperationException ValidationException ValidationError SerializationException InvalidParameterValue \
+                 InvalidParameterCombination MissingParameter",
+            ),
+            (Conflict, "KMSInvalidStateException DisabledException ConflictException"),
+            (AliasTaken, "AlreadyExistsException"),
+            (Denied, "AccessDeniedException AccessDenied NotAuthorized OptInRequired RegionDisabledException"),
+            (
+                Credentials,
+                "ExpiredTokenException ExpiredToken UnrecognizedClientException InvalidClientTokenId InvalidSignatureException SignatureDoesNotMatch \
+                 IncompleteSignature IncompleteSignatureException MissingAuthenticationToken MissingAuthenticationTokenException InvalidAccessKeyId \
+                 AuthFailure RequestExpired RequestTimeTooSkewed InvalidToken InvalidIdentityToken IDPRejectedClaim",
+            ),
+            (Quota, "LimitExceededException"),
+            (
+                Throttled,
+                "ThrottlingException Throttling ThrottledException TooManyRequestsException RequestLimitExceeded RequestThrottled \
+                 RequestThrottledException SlowDown PriorRequestNotComplete",
+            ),
+            (
+                Unavailable,
+                "KMSInternalException DependencyTimeoutException KeyUnavailableException InternalFailure InternalError InternalServerError \
+                 ServiceUnavailable ServiceUnavailableException RequestTimeout RequestTimeoutException IDPCommunicationError",
+            ),
+        ];
+        let mut seen = 0;
+        for (expected, codes) in table {
+            for code in codes.split_whitespace() {
+                assert_eq!(kind(code), Some(expected), "{code}");
+                seen += 1;
+            }
+        }
+        assert_eq!(seen, CODES.len(), "a code of the table is not tested, or stands in it twice");
+    }
+
+    #[test]
+    fn what_is_not_known_is_unknown_unless_the_status_tells() {
+        assert_eq!(refused("BrandNewException", 400, "").0, Unknown);
+        assert_eq!(refused("BrandNewException", 503, "").0, Unavailable);
+        assert_eq!(refused("BrandNewException", 429, "").0, Throttled);
+        assert_eq!(refused("", 404, "").0, Unknown);
+        assert_eq!(kind("notfoundexception"), None);
+    }
+
+    #[test]
+    fn a_used_up_quota_is_never_repeated_at_once_and_throttling_is() {
+        assert!(!repeatable("LimitExceededException"));
+        assert!(!repeatable("AccessDeniedException"));
+        assert!(repeatable("ThrottlingException"));
+        assert!(repeatable("KMSInternalException"));
+        assert!(repeatable("InvalidSignatureException"), "the SDK corrects a clock that is off");
+        assert!(repeatable("BrandNewException"));
+    }
+
+    /// What people read; whoever changes a sentence changes it here, too.
+    #[test]
+    fn sentences_say_what_failed_and_what_to_do() {
+        let cases = [
+            ("NotFoundException", "AWS does not find what DescribeKey on key-1 is about; a change made moments ago may not be visible yet"),
+            ("InvalidArnException", "AWS does not accept DescribeKey on key-1: text of AWS"),
+            ("KMSInvalidStateException", "the state of the key does not allow DescribeKey on key-1; it is looked at again"),
+            (
+                "AccessDeniedException",
+                "AWS denies kms:DescribeKey on key-1; allow it in the policy of Keyward's role and in the key's policy",
+            ),
+            (
+                "ExpiredTokenException",
+                "AWS does not accept the credentials of DescribeKey on key-1: they have expired; put new ones into the secret, or give the pod a role",
+            ),
+            (
+                "UnrecognizedClientException",
+                "AWS does not accept the credentials of DescribeKey on key-1: the access key or the session token is not known; correct AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN",
+            ),
+            (
+                "InvalidSignatureException",
+                "AWS does not accept the credentials of DescribeKey on key-1: the secret does not belong to the access key, or the clock is wrong; correct AWS_SECRET_ACCESS_KEY",
+            ),
+            (
+                "LimitExceededException",
+                "AWS refuses DescribeKey on key-1: a quota of the account is used up; remove what is not needed, or ask AWS for more",
+            ),
+            ("ThrottlingException", "AWS throttles DescribeKey in eu-west-1; it is tried again, more slowly"),
+            ("KMSInternalException", "AWS answers DescribeKey on key-1 with KMSInternalException; it is tried again"),
+            ("Odd", "AWS answers DescribeKey on key-1 with Odd, which is not known here; nothing is changed on the strength of it"),
+            (
+                "",
+                "kms.eu-west-1.amazonaws.com answers DescribeKey on key-1 with HTTP 400 and no code of AWS; check that the endpoint is one of AWS",
+            ),
+        ];
+        for (code, sentence) in cases {
+            assert_eq!(refused(code, 400, "text of AWS").1, sentence);
+        }
+    }
+
+    #[test]
+    fn sentences_are_the_same_at_every_try() {
+        for (code, _) in CODES {
+            let first = refused(code, 400, "window is 3 (Service: Kms, Status Code: 400, Request ID: 11111111-aaaa)").1;
+            let second = refused(code, 400, "window is 3 (Service: Kms, Status Code: 400, Request ID: 22222222-bbbb)").1;
+            assert_eq!(first, second, "{code}");
+            assert!(!first.contains("1111"), "{first}");
+        }
+        assert_eq!(steady("a\n  b (RequestId: 1-2)"), "a b");
+        assert_eq!(steady("RequestId: 1-2"), "");
+        assert_eq!(steady(&"ä".repeat(1000)).chars().count(), 400);
+    }
+
+    #[test]
+    fn missing_credentials_are_told_apart() {
+        let context = context(Operation::DescribeKey);
+        let (kind, sentence) = context.without_credentials(&CredentialsError::not_loaded_no_source());
+        assert_eq!(
+            (kind, sentence.as_str()),
+            (Credentials, "no AWS credentials were found; set credentialsSecretRef, or give the pod a role")
+        );
+        assert_eq!(context.without_credentials(&CredentialsError::provider_timed_out(std::time::Duration::ZERO)).0, Unavailable);
+        assert_eq!(context.without_credentials(&CredentialsError::invalid_configuration("half a key")).0, Credentials);
+        let web = |code: &str| {
+            let error = AssumeRoleWithWebIdentityError::generic(aws_sdk_kms::error::ErrorMetadata::builder().code(code).build());
+            context.without_credentials(&CredentialsError::provider_error(error))
+        };
+        assert_eq!(web("AccessDenied").0, Denied);
+        assert_eq!(web("InvalidIdentityToken").0, Credentials);
+        assert_eq!(
+            web("IDPCommunicationError"),
+            (Unavailable, "AWS answers AssumeRoleWithWebIdentity in eu-west-1 with IDPCommunicationError; it is tried again".into())
+        );
+    }
+}

@@ -1,0 +1,321 @@
+//! AWS KMS.
+//!
+//! Each method of the port is one request, or a few that can each be repeated; what makes one differ from the operation of AWS is said at it.
+//! [`call`] sends, [`convert`] reads answers, [`failure`] reads errors, [`operation`] lists all that can be called. Types of the SDK end here.
+//! It must never take an error for an absent key, nor send `CreateKey` twice.
+
+mod arn;
+mod call;
+mod client;
+mod convert;
+mod failure;
+mod operation;
+mod quota;
+
+use std::fmt::Display;
+
+use aws_sdk_kms::{
+    error::SdkError,
+    operation::get_key_rotation_status::GetKeyRotationStatusError,
+    types::{KeyListEntry, KeySpec, KeyUsageType, OriginType, Tag},
+};
+use futures::{StreamExt, TryStreamExt, stream};
+
+use self::{arn::Arn, client::Clients, operation::Operation};
+use super::{Creation, Identity, Kms, Scheduled};
+use crate::{
+    api::mark,
+    domain::{
+        failure::{Failure, FailureKind},
+        observed::{Key, Rotation},
+        ownership::{Owner, Tags},
+    },
+};
+
+pub use self::{
+    client::{AwsCredentials, AwsSettings},
+    operation::OPERATIONS,
+};
+
+/// How many keys' tags are read at once in a search of the whole account.
+const SEARCHES: usize = 8;
+/// Entries of a page, the most that AWS gives: of `ListKeys`, `ListAliases`, `ListResourceTags`.
+const PAGES: (i32, i32, i32) = (1000, 100, 50);
+
+/// AWS KMS in one account and Region.
+#[derive(Debug)]
+pub struct AwsKms(Clients);
+
+/// Sends a request to KMS. A macro, because the SDK keeps the trait private by which a function could take any request.
+macro_rules! send {
+    ($self:ident, $operation:ident, $subject:expr, $request:expr) => {
+        $self.0.caller.call(Operation::$operation, $subject, |call| call.kms($request.customize()).send())
+    };
+}
+
+impl AwsKms {
+    /// Makes the clients; nothing is sent yet.
+    pub async fn new(settings: AwsSettings) -> Result<Self, Failure> {
+        Clients::new(settings).await.map(Self)
+    }
+
+    fn unusable(&self, operation: Operation, subject: &str, why: impl Display) -> Failure {
+        self.0.caller.unusable(operation, subject, &why)
+    }
+
+    /// Why a reference must not be asked for: elsewhere it would look absent, and asking for an alias of AWS can make a key.
+    fn refuse(&self, reference: &str) -> Option<Failure> {
+        let here = &*self.0.caller.region;
+        let message = match (Arn::parse(reference), arn::alias(reference)) {
+            (Some(arn), _) if arn.region != here => {
+                format!(
+                    "{reference} is a key of Region {}, but this provider works in {here}; use a KeyProvider of that Region",
+                    arn.region
+                )
+            }
+            (_, Some(alias)) if alias.starts_with("alias/aws/") => {
+                format!("{reference} is an alias of AWS's own; name a key that you manage yourself")
+            }
+            _ => return None,
+        };
+        Some(self.0.caller.refuse(Operation::DescribeKey, reference, FailureKind::Invalid, message))
+    }
+
+    /// Every entry of a list. A page may be short or empty while there are more.
+    async fn pages<T, F>(&self, operation: Operation, subject: &str, page: impl Fn(Option<String>) -> F) -> Result<Vec<T>, Failure>
+    where
+        F: Future<Output = Result<Page<T>, Failure>>,
+    {
+        let (mut all, mut marker) = (Vec::new(), None);
+        loop {
+            let Page { entries, truncated, next } = page(marker.clone()).await?;
+            all.extend(entries);
+            if !truncated {
+                return Ok(all);
+            }
+            if next.is_none() || next == marker {
+                return Err(self.unusable(operation, subject, "it has more pages, but does not say where"));
+            }
+            marker = next;
+        }
+    }
+
+    async fn keys(&self) -> Result<Vec<KeyListEntry>, Failure> {
+        let page = |marker| async {
+            let page = send!(self, ListKeys, "", self.0.kms.list_keys().limit(PAGES.0).set_marker(marker)).await?;
+            Ok(Page { entries: page.keys.unwrap_or_default(), truncated: page.truncated, next: page.next_marker })
+        };
+        self.pages(Operation::ListKeys, "", page).await
+    }
+
+    /// The key's ARN, if it bears the marks of that owner. A key that vanished since it was listed bears none.
+    async fn marked(&self, key: KeyListEntry, owner: &Owner) -> Result<Option<String>, Failure> {
+        let arn = convert::text(key.key_arn(), "KeyArn").map_err(|why| self.unusable(Operation::ListKeys, "", why))?;
+        match self.tags(&arn).await {
+            Ok(tags) => {
+                let ours = tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER) == Some(&owner.mark());
+                Ok(ours.then_some(arn))
+            }
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(mut failure) if failure.kind == FailureKind::Denied => {
+                failure.message += "; a search has to read the tags of every key of the account";
+                Err(failure)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What is there now that a change was refused; the refusal itself leaves open whether an earlier attempt took effect.
+    async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
+        self.describe(reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
+    }
+}
+
+/// A page of a list.
+struct Page<T> {
+    entries: Vec<T>,
+    truncated: bool,
+    next: Option<String>,
+}
+
+impl Kms for AwsKms {
+    async fn identity(&self) -> Result<Identity, Failure> {
+        let operation = Operation::GetCallerIdentity;
+        let caller = self.0.caller.call(operation, "", |call| call.sts(self.0.sts.get_caller_identity().customize()).send()).await?;
+        let text = |text: Option<&str>, member| convert::text(text, member).map_err(|why| self.unusable(operation, "", why));
+        Ok(Identity {
+            account: text(caller.account(), "Account")?,
+            region: self.0.caller.region.to_string(),
+            principal: text(caller.arn(), "Arn")?,
+        })
+    }
+
+    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
+        if let Some(refused) = self.refuse(reference) {
+            return Err(refused);
+        }
+        let operation = Operation::DescribeKey;
+        match send!(self, DescribeKey, reference, self.0.kms.describe_key().key_id(reference)).await {
+            Ok(output) => {
+                let metadata = output.key_metadata.ok_or_else(|| self.unusable(operation, reference, "it has no KeyMetadata"))?;
+                convert::key(&metadata).map(Some).map_err(|why| self.unusable(operation, reference, why))
+            }
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
+        let page = |marker| async {
+            let request = self.0.kms.list_resource_tags().key_id(key).limit(PAGES.2).set_marker(marker);
+            let page = send!(self, ListResourceTags, key, request).await?;
+            Ok(Page { entries: page.tags.unwrap_or_default(), truncated: page.truncated, next: page.next_marker })
+        };
+        let tags = self.pages(Operation::ListResourceTags, key, page).await?;
+        Ok(tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect())
+    }
+
+    /// A key that AWS does not rotate has its rotation off.
+    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
+        match send!(self, GetKeyRotationStatus, key, self.0.kms.get_key_rotation_status().key_id(key)).await {
+            Ok(output) => convert::rotation(&output).map_err(|why| self.unusable(Operation::GetKeyRotationStatus, key, why)),
+            Err(failure) if cannot_rotate(&failure) => Ok(Rotation::default()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
+        let operation = Operation::ListAliases;
+        let page = |marker| async {
+            let page = send!(self, ListAliases, key, self.0.kms.list_aliases().key_id(key).limit(PAGES.1).set_marker(marker)).await?;
+            Ok(Page { entries: page.aliases.unwrap_or_default(), truncated: page.truncated, next: page.next_marker })
+        };
+        let aliases = self.pages(operation, key, page).await?;
+        let names = aliases.iter().map(|alias| convert::text(alias.alias_name(), "AliasName"));
+        names.collect::<Result<_, _>>().map_err(|why| self.unusable(operation, key, why))
+    }
+
+    async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
+        let keys = self.keys().await?;
+        let marked = stream::iter(keys).map(|key| self.marked(key, owner)).buffer_unordered(SEARCHES);
+        let mut found: Vec<String> = marked.try_filter_map(async |arn| Ok(arn)).try_collect().await?;
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
+        let Creation { kind, description, tags } = creation;
+        let operation = Operation::CreateKey;
+        let request = self
+            .0
+            .kms
+            .create_key()
+            .key_spec(KeySpec::from(kind.spec.as_str()))
+            .key_usage(KeyUsageType::from(kind.usage.as_str()))
+            .origin(OriginType::from(kind.origin.as_str()))
+            .multi_region(kind.multi_region)
+            .set_description(description.clone())
+            .set_tags(Some(self.tag_list(operation, "", tags)?));
+        let output = send!(self, CreateKey, "", request).await?;
+        let metadata = output.key_metadata.ok_or_else(|| self.unusable(operation, "", "it has no KeyMetadata"))?;
+        convert::key(&metadata).map_err(|why| self.unusable(operation, "", why))
+    }
+
+    /// An alias that the key has already is fine.
+    async fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
+        let refused = match send!(self, CreateAlias, alias, self.0.kms.create_alias().alias_name(alias).target_key_id(key)).await {
+            Err(failure) if failure.kind == FailureKind::AliasTaken => failure,
+            done => return done.map(drop),
+        };
+        match self.after_refusal(alias, &refused).await? {
+            Some(holder) if holder.arn == key || holder.id == key => Ok(()),
+            Some(holder) => {
+                let message =
+                    format!("{alias} belongs to the key {}, and is not moved; choose another alias, or remove it there", holder.arn);
+                Err(Failure { message, ..refused })
+            }
+            None => {
+                let message = format!("AWS says that {alias} exists and that it does not; it is tried again");
+                Err(Failure { kind: FailureKind::Conflict, message, ..refused })
+            }
+        }
+    }
+
+    async fn remove_alias(&self, alias: &str) -> Result<(), Failure> {
+        match send!(self, DeleteAlias, alias, self.0.kms.delete_alias().alias_name(alias)).await {
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(()),
+            done => done.map(drop),
+        }
+    }
+
+    async fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure> {
+        let tags = self.tag_list(Operation::TagResource, key, tags)?;
+        send!(self, TagResource, key, self.0.kms.tag_resource().key_id(key).set_tags(Some(tags))).await.map(drop)
+    }
+
+    async fn untag(&self, key: &str, keys: &[String]) -> Result<(), Failure> {
+        send!(self, UntagResource, key, self.0.kms.untag_resource().key_id(key).set_tag_keys(Some(keys.to_vec()))).await.map(drop)
+    }
+
+    async fn set_description(&self, key: &str, description: &str) -> Result<(), Failure> {
+        send!(self, UpdateKeyDescription, key, self.0.kms.update_key_description().key_id(key).description(description)).await.map(drop)
+    }
+
+    async fn enable(&self, key: &str) -> Result<(), Failure> {
+        send!(self, EnableKey, key, self.0.kms.enable_key().key_id(key)).await.map(drop)
+    }
+
+    async fn disable(&self, key: &str) -> Result<(), Failure> {
+        send!(self, DisableKey, key, self.0.kms.disable_key().key_id(key)).await.map(drop)
+    }
+
+    async fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure> {
+        let request = self.0.kms.enable_key_rotation().key_id(key).rotation_period_in_days(period_days);
+        send!(self, EnableKeyRotation, key, request).await.map(drop)
+    }
+
+    async fn stop_rotation(&self, key: &str) -> Result<(), Failure> {
+        send!(self, DisableKeyRotation, key, self.0.kms.disable_key_rotation().key_id(key)).await.map(drop)
+    }
+
+    /// AWS refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it.
+    async fn schedule_deletion(&self, key: &str, days: i32) -> Result<Scheduled, Failure> {
+        let request = self.0.kms.schedule_key_deletion().key_id(key).pending_window_in_days(days);
+        let refused = match send!(self, ScheduleKeyDeletion, key, request).await {
+            Ok(output) => return convert::scheduled(&output).map_err(|why| self.unusable(Operation::ScheduleKeyDeletion, key, why)),
+            Err(failure) => failure,
+        };
+        if refused.kind != FailureKind::Conflict {
+            return Err(refused);
+        }
+        match self.after_refusal(key, &refused).await? {
+            Some(found) if found.state.is_pending() => Ok(Scheduled { state: found.state, deletion_date: found.deletion_date }),
+            _ => Err(refused),
+        }
+    }
+
+    /// AWS refuses to cancel what is not scheduled; then there is nothing left to cancel.
+    async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
+        let refused = match send!(self, CancelKeyDeletion, key, self.0.kms.cancel_key_deletion().key_id(key)).await {
+            Err(failure) if failure.kind == FailureKind::Conflict => failure,
+            done => return done.map(drop),
+        };
+        match self.after_refusal(key, &refused).await? {
+            Some(found) if !found.state.is_pending() => Ok(()),
+            _ => Err(refused),
+        }
+    }
+}
+
+impl AwsKms {
+    fn tag_list(&self, operation: Operation, key: &str, tags: &Tags) -> Result<Vec<Tag>, Failure> {
+        let tags = tags.iter().map(|(key, value)| Tag::builder().tag_key(key).tag_value(value).build());
+        tags.collect::<Result<_, _>>().map_err(|error| self.0.caller.refuse(operation, key, FailureKind::Invalid, error.to_string()))
+    }
+}
+
+/// Whether AWS says that it rotates no keys of this kind.
+fn cannot_rotate(failure: &Failure) -> bool {
+    let error = failure.source.as_ref().and_then(|error| error.downcast_ref::<SdkError<GetKeyRotationStatusError>>());
+    error.and_then(SdkError::as_service_error).is_some_and(GetKeyRotationStatusError::is_unsupported_operation_exception)
+}

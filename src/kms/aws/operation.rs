@@ -1,0 +1,106 @@
+//! Every operation of AWS that the adapter calls: one list, from which permissions, quotas, metrics and outcomes follow.
+//!
+//! An operation that is not here cannot be sent. Nothing in it may ever encrypt, decrypt, sign, or read or change a key policy or a grant.
+
+macro_rules! operations {
+    ($($service:ident: $($name:ident)+;)+) => {
+        /// An operation of AWS.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(super) enum Operation {
+            $($(#[doc = concat!("`", stringify!($service), ":", stringify!($name), "`.")] $name,)+)+
+        }
+
+        impl Operation {
+            /// Every operation, in the order of [`OPERATIONS`].
+            pub(super) const ALL: &[Self] = &[$($(Self::$name,)+)+];
+
+            /// The name that AWS has for it.
+            pub(super) const fn as_str(self) -> &'static str {
+                match self { $($(Self::$name => stringify!($name),)+)+ }
+            }
+
+            /// The action in an IAM policy that allows it.
+            pub(super) const fn action(self) -> &'static str {
+                match self { $($(Self::$name => concat!(stringify!($service), ":", stringify!($name)),)+)+ }
+            }
+        }
+
+        /// The IAM action of every operation that the adapter can call, in alphabetical order by service.
+        pub const OPERATIONS: &[&str] = &[$($(concat!(stringify!($service), ":", stringify!($name)),)+)+];
+    };
+}
+
+operations! {
+    kms:
+        CancelKeyDeletion
+        CreateAlias
+        CreateKey
+        DeleteAlias
+        DescribeKey
+        DisableKey
+        DisableKeyRotation
+        EnableKey
+        EnableKeyRotation
+        GetKeyRotationStatus
+        ListAliases
+        ListKeys
+        ListResourceTags
+        ScheduleKeyDeletion
+        TagResource
+        UntagResource
+        UpdateKeyDescription;
+    sts:
+        AssumeRole
+        GetCallerIdentity;
+}
+
+impl Operation {
+    /// Whether it changes something at the KMS.
+    pub(super) const fn changes(self) -> bool {
+        match self {
+            Self::CancelKeyDeletion
+            | Self::CreateAlias
+            | Self::CreateKey
+            | Self::DeleteAlias
+            | Self::DisableKey
+            | Self::DisableKeyRotation
+            | Self::EnableKey
+            | Self::EnableKeyRotation
+            | Self::ScheduleKeyDeletion
+            | Self::TagResource
+            | Self::UntagResource
+            | Self::UpdateKeyDescription => true,
+            Self::DescribeKey
+            | Self::GetKeyRotationStatus
+            | Self::ListAliases
+            | Self::ListKeys
+            | Self::ListResourceTags
+            | Self::AssumeRole
+            | Self::GetCallerIdentity => false,
+        }
+    }
+
+    /// Whether a request may be repeated when its answer was lost. `CreateKey` knows no idempotency token, and each one that arrives makes a key.
+    pub(super) const fn repeats(self) -> bool {
+        !matches!(self, Self::CreateKey)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_list_is_sorted_and_has_every_operation_once() {
+        assert!(OPERATIONS.is_sorted());
+        assert_eq!(OPERATIONS, Operation::ALL.iter().map(|operation| operation.action()).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn what_reads_is_named_so() {
+        for operation in Operation::ALL {
+            let reads = ["Describe", "Get", "List", "Assume"].iter().any(|verb| operation.as_str().starts_with(verb));
+            assert_eq!(operation.changes(), !reads, "{operation:?}");
+        }
+    }
+}

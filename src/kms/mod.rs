@@ -1,0 +1,149 @@
+//! The port: what Keyward needs of a KMS, and the adapters that give it.
+//!
+//! # What every adapter guarantees
+//!
+//! - **Reading never writes.** [`Kms::identity`], [`Kms::describe`], [`Kms::tags`], [`Kms::rotation`], [`Kms::aliases`] and [`Kms::find_marked`]
+//!   change nothing, and may be repeated.
+//! - **Absent is a value.** A key, or an alias, that the KMS says is not there is `None`. Everything that is not that very answer, such as a refusal, an
+//!   expired credential or a time-out, is a [`Failure`]; it is never taken for absence.
+//! - **One change is one request.** A method that changes something sends one request, or several of which each may be repeated. [`Kms::create`] is sent
+//!   once and never repeated by the adapter, because no KMS knows an idempotency token for it.
+//! - **Repeating is harmless.** Any other change that already took effect succeeds again, or fails as [`FailureKind::Conflict`], and changes nothing.
+//! - **Nothing is added.** No default takes the place of a value that was given; the days of a deletion are sent as they are.
+//! - **Every call ends.** Each attempt and each call has a deadline, shorter than the grace of the lease.
+//! - **Every error is classified**, by the provider's code and never by its text; one that is not known is [`FailureKind::Unknown`]. Messages are stable
+//!   from one try to the next: no request ids, no times, no secrets.
+//! - **Every call is counted and timed** by its operation, in a metric and a tracing span.
+//! - **The provider's types stay inside.** What goes in and out is [`crate::domain`]'s.
+//!
+//! A new KMS is a folder here, a variant of [`AnyKms`], and its numbers in [`crate::domain::limits`].
+//!
+//! [`FailureKind::Conflict`]: crate::domain::failure::FailureKind::Conflict
+//! [`FailureKind::Unknown`]: crate::domain::failure::FailureKind::Unknown
+
+pub mod aws;
+
+use std::future::Future;
+
+use jiff::Timestamp;
+
+use crate::{
+    api::managed_key::KeyTemplate,
+    domain::{
+        failure::Failure,
+        observed::{Key, Rotation, State},
+        ownership::{Owner, Tags},
+    },
+};
+
+/// Whose credentials they are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The account.
+    pub account: String,
+    /// The Region that is worked in.
+    pub region: String,
+    /// The principal; at AWS the ARN of the user or of the assumed role.
+    pub principal: String,
+}
+
+/// A key to create.
+#[derive(Clone, Debug)]
+pub struct Creation {
+    /// Its kind.
+    pub kind: KeyTemplate,
+    /// Its description.
+    pub description: Option<String>,
+    /// All its tags, marks included: they are on the key from its first moment.
+    pub tags: Tags,
+}
+
+/// What the KMS answered to a schedule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Scheduled {
+    /// The state of the key.
+    pub state: State,
+    /// When it will be deleted; absent while a primary waits for its replicas.
+    pub deletion_date: Option<Timestamp>,
+}
+
+/// A KMS, in one account and Region. See the [module](self) for what an adapter guarantees.
+pub trait Kms: Send + Sync + 'static {
+    /// Whose credentials these are. Asked before anything is called absent.
+    fn identity(&self) -> impl Future<Output = Result<Identity, Failure>> + Send;
+    /// The key that `reference` names: an id, a canonical reference (at AWS an ARN), or an alias with `alias/`. Rotation, tags and aliases are not read.
+    fn describe(&self, reference: &str) -> impl Future<Output = Result<Option<Key>, Failure>> + Send;
+    /// All tags of a key.
+    fn tags(&self, key: &str) -> impl Future<Output = Result<Tags, Failure>> + Send;
+    /// Automatic rotation of a key.
+    fn rotation(&self, key: &str) -> impl Future<Output = Result<Rotation, Failure>> + Send;
+    /// All aliases of a key, with `alias/`.
+    fn aliases(&self, key: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
+    /// Canonical references of all keys of this account and Region that bear the marks of that cluster, namespace and name. Reads the tags of every key.
+    fn find_marked(&self, owner: &Owner) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
+
+    /// Creates a key. Sent once.
+    fn create(&self, creation: &Creation) -> impl Future<Output = Result<Key, Failure>> + Send;
+    /// Gives the key an alias. If another key has it: [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken), naming that key.
+    fn add_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Takes an alias away; one that is not there is fine.
+    fn remove_alias(&self, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Sets tags.
+    fn tag(&self, key: &str, tags: &Tags) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Removes tags.
+    fn untag(&self, key: &str, keys: &[String]) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Sets the description.
+    fn set_description(&self, key: &str, description: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Enables the key.
+    fn enable(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Disables the key.
+    fn disable(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Switches rotation on with that period in days, or changes the period.
+    fn start_rotation(&self, key: &str, period_days: i32) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Switches rotation off.
+    fn stop_rotation(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Schedules the deletion, in exactly that many days.
+    fn schedule_deletion(&self, key: &str, days: i32) -> impl Future<Output = Result<Scheduled, Failure>> + Send;
+    /// Cancels the deletion; the key is disabled afterwards.
+    fn cancel_deletion(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+}
+
+/// The KMS that a provider names. Closed, so that the compiler lists every place that a new one touches.
+#[derive(Debug)]
+pub enum AnyKms {
+    /// AWS KMS.
+    Aws(aws::AwsKms),
+}
+
+macro_rules! delegate {
+    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
+        impl Kms for AnyKms {
+            $(async fn $name(&self $(, $arg: $type)*) -> Result<$result, Failure> {
+                match self {
+                    Self::Aws(kms) => kms.$name($($arg),*).await,
+                }
+            })+
+        }
+    };
+}
+
+delegate! {
+    fn identity(&self) -> Identity;
+    fn describe(&self, reference: &str) -> Option<Key>;
+    fn tags(&self, key: &str) -> Tags;
+    fn rotation(&self, key: &str) -> Rotation;
+    fn aliases(&self, key: &str) -> Vec<String>;
+    fn find_marked(&self, owner: &Owner) -> Vec<String>;
+    fn create(&self, creation: &Creation) -> Key;
+    fn add_alias(&self, key: &str, alias: &str) -> ();
+    fn remove_alias(&self, alias: &str) -> ();
+    fn tag(&self, key: &str, tags: &Tags) -> ();
+    fn untag(&self, key: &str, keys: &[String]) -> ();
+    fn set_description(&self, key: &str, description: &str) -> ();
+    fn enable(&self, key: &str) -> ();
+    fn disable(&self, key: &str) -> ();
+    fn start_rotation(&self, key: &str, period_days: i32) -> ();
+    fn stop_rotation(&self, key: &str) -> ();
+    fn schedule_deletion(&self, key: &str, days: i32) -> Scheduled;
+    fn cancel_deletion(&self, key: &str) -> ();
+}
