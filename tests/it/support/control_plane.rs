@@ -278,3 +278,17 @@ pub async fn may(client: &Client, attributes: ResourceAttributes) -> Result<(), 
         status => Err(format!("{status:?}")),
     }
 }
+
+/// A suite that leaves servers behind fills the machine that runs it.
+#[test]
+fn nothing_is_left_behind() {
+    let control_plane = ControlPlane::start().unwrap();
+    let Pids { etcd, apiserver, controller_manager } = control_plane.pids;
+    let (dir, audit_log) = (control_plane.dir.clone(), control_plane.audit_log.clone());
+    let running = |pid: u32| Path::new("/proc").join(pid.to_string()).exists();
+    assert!(running(etcd) && running(apiserver) && running(controller_manager));
+    assert!(std::fs::metadata(audit_log).unwrap().len() > 0, "the API server writes no audit log");
+    drop(control_plane);
+    assert!(!running(etcd) && !running(apiserver) && !running(controller_manager));
+    assert!(!dir.exists());
+}
