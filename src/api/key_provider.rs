@@ -2,6 +2,11 @@
 //!
 //! It is cluster-scoped because endpoints, roles and credentials are the administrator's; secrets are read only from the operator's own namespace.
 
+// Texts are printed by `kubectl explain` as they stand, so products are named as people write them.
+#![allow(clippy::doc_markdown)]
+// Each column of a table is an attribute with the same keys.
+#![allow(clippy::duplicated_attributes)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;

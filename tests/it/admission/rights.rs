@@ -1,4 +1,4 @@
-//! The operator's ServiceAccount, as the API server judges it.
+//! The operator's `ServiceAccount`, as the API server judges it.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use keyward::manifests::{self, rbac};
 
 use crate::support::control_plane::{may, shared};
 
-/// The ServiceAccount has each right that `keyward rbac` prints, and lacks what a stolen token must not give.
+/// The `ServiceAccount` has each right that `keyward rbac` prints, and lacks what a stolen token must not give.
 #[tokio::test]
 async fn the_operators_rights_are_those_printed() {
     let cluster = shared();

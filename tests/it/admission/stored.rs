@@ -18,7 +18,7 @@ use super::{attempt, store};
 use crate::support::control_plane::{apply, shared};
 use crate::support::eventually;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The CRD of `kind` under another name, so that other tests keep theirs.
 fn renamed(kind: &str) -> CustomResourceDefinition {
