@@ -2,6 +2,11 @@
 //!
 //! It is cluster-scoped because endpoints, roles and credentials are the administrator's; secrets are read only from the operator's own namespace.
 
+// Texts are printed by `kubectl explain` as they stand, so products are named as people write them.
+#![allow(clippy::doc_markdown)]
+// Each column of a table is an attribute with the same keys.
+#![allow(clippy::duplicated_attributes)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -133,7 +138,7 @@ pub struct AwsProvider {
     /// Another endpoint for KMS and STS, such as a VPC endpoint. `http` is for tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self)").message("endpoint must be a URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com"))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com"))]
     pub endpoint: Option<String>,
     /// The secret with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary credentials, `AWS_SESSION_TOKEN`. Absent: the default chain (IRSA, Pod Identity, environment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -190,12 +195,12 @@ pub struct HuaweiProvider {
     /// Another endpoint for KMS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self)").message("endpoint must be a URL"))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL"))]
     pub endpoint: Option<String>,
     /// Another endpoint for IAM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self)").message("iamEndpoint must be a URL"))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("iamEndpoint must be an https URL"))]
     pub iam_endpoint: Option<String>,
     /// How to authenticate: signed requests with an access key (default), or a token for a user's password.
     #[serde(default)]

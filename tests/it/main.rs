@@ -6,6 +6,7 @@
 mod admission;
 mod contract;
 mod crash;
+mod layering;
 mod lease;
 mod manifests;
 mod program;
