@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admission;
+mod aws;
 mod contract;
 mod crash;
 mod layering;

@@ -35,7 +35,7 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 const CALL: Duration = Duration::from_secs(10);
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 3;
-/// The name of the sessions of an assumed role, as CloudTrail shows it. Always the same, so that the principal is.
+/// The name of the sessions of an assumed role, as `CloudTrail` shows it. Always the same, so that the principal is.
 const SESSION: &str = "keyward";
 
 /// How AWS KMS is reached, and as whom.
@@ -60,7 +60,7 @@ pub struct AwsSettings {
 /// Where the credentials come from.
 #[derive(Clone, Debug)]
 pub enum AwsCredentials {
-    /// The SDK's default chain: environment, profile, web identity (IRSA), Pod Identity, instance.
+    /// The default chain of the SDK: environment, profile, web identity (IRSA), Pod Identity, instance.
     DefaultChain,
     /// An access key.
     Keys {

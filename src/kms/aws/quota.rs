@@ -100,6 +100,7 @@ fn burst(rate: f64) -> NonZeroU32 {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use super::*;
 
