@@ -260,14 +260,15 @@ impl Setter {
         if verdict.stalled { self.stalled(&note) } else { self.waiting(&note) }
     }
 
-    fn held(&mut self, hold: &Hold) {
-        let note = Note { reason: hold.reason, message: hold.message.clone() };
+    /// A hold says who set the field, too: a manifest without it may not take it away.
+    fn held(&mut self, hold: &Hold, round: &Round<'_>) {
+        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round)) };
         if hold.passes {
             self.waiting(&note)
         } else {
             self.stalled(&note)
         }
-        self.set(ConditionType::DeletionHeld, true, hold.reason, &hold.message);
+        self.set(ConditionType::DeletionHeld, true, note.reason, note.message);
     }
 
     fn planned(&mut self, plan: &Plan, round: &Round<'_>) {
