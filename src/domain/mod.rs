@@ -27,3 +27,6 @@ pub mod rules;
 pub mod settings;
 pub mod status;
 pub mod step;
+
+#[cfg(test)]
+mod tests;
