@@ -142,30 +142,45 @@ fn rotation(before: Option<&RotationStatus>, found: Rotation) -> RotationStatus 
 }
 
 /// The record of a deletion: whose it is, and whether our call is still on its way.
+///
+/// It is evidence for [`super::intent::edge`], so a look must not make it say more than was known before: neither that a schedule is ours because
+/// our mark still stands, nor that the key is still as it was when our call was opened.
 fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
+    let before = status.key_state;
     if !key.state.is_pending() {
+        if let Some(known) = status.deletion.as_mut().filter(|_| before != Some(key.state.into())) {
+            known.call = None;
+        }
         return;
     }
-    let ours = match key.intent() {
-        IntentMark::Is(Intent { word: Word::Days(days), .. }) => Some(days),
-        // Tags were not read in this look, or a word is on its way: the record stands for itself.
-        _ => status
-            .deletion
-            .as_ref()
-            .filter(|known| known.origin == DeletionOrigin::Keyward && key.tags.is_none())
-            .and_then(|known| known.schedule_days),
-    };
+    let asked = round.desired.and_then(Desired::days);
+    let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
+    // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
+    let replaced = before == Some(KeyState::PendingDeletion) && status.deletion_date != key.deletion_date.map(seconds);
     let known = status.deletion.take();
-    let since = known.as_ref().and_then(|known| known.requested_time.clone()).unwrap_or_else(|| seconds(round.now));
-    // A new window is opened while the key is still pending with the old one.
-    let reopened = known.as_ref().filter(|known| known.call == Some(DeletionCall::Open) && known.schedule_days != ours);
-    status.deletion = Some(reopened.cloned().unwrap_or(Deletion {
-        schedule_days: ours,
-        requested_time: Some(since),
-        origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
-        call: None,
-        last_used_time: None,
-    }));
+    let open = known.as_ref().is_some_and(|known| known.call == Some(DeletionCall::Open));
+    let marked = match (&key.tags, key.intent()) {
+        (Some(_), IntentMark::Is(Intent { word: Word::Days(days), .. })) => Some(days),
+        (Some(_), _) => None,
+        // The marks were not read in this look: the record stands for itself.
+        (None, _) => known.as_ref().filter(|known| known.origin == DeletionOrigin::Keyward).and_then(|known| known.schedule_days),
+    };
+    status.deletion = Some(match known {
+        Some(known) if !open && was_pending && !replaced => known,
+        // New days were recorded while the key is still pending with the old ones, and they are still asked for.
+        Some(known) if open && was_pending && !replaced && (key.tags.is_none() || ![known.schedule_days, asked].contains(&marked)) => known,
+        known => {
+            let ours = marked.filter(|_| open || !replaced);
+            let since = known.filter(|_| !replaced).and_then(|known| known.requested_time);
+            Deletion {
+                schedule_days: ours,
+                requested_time: Some(since.unwrap_or_else(|| seconds(round.now))),
+                origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
+                call: None,
+                last_used_time: None,
+            }
+        }
+    });
 }
 
 /// What was applied, once nothing is left to do.

@@ -16,11 +16,13 @@ use crate::{
     },
     domain::{
         desired::{Life, WantedRotation},
+        failure::{Failure, FailureKind, Outcome},
         intent::{Intent, Word},
         memory::{Attempt, Memory},
-        observed::{MultiRegion, Observed, Rotation, Searched, State},
+        observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, Tags},
         plan::{Gone, Plan, window_refused},
+        status::Conclusion,
     },
 };
 
@@ -354,6 +356,12 @@ fn changed_days_take_a_cancel_and_a_schedule_or_nothing_at_all() {
         ("this object is behind the mark", changed().with(|s| s.memory.status.intent_seq = Some(SEQ - 1)), &["hold RollbackSuspected"]),
         ("no number at all", changed().with(|s| s.memory.status.intent_seq = None), &["hold RollbackSuspected"]),
         ("a lost status", changed().with(|s| s.memory.status = ManagedKeyStatus::default()), &["hold RollbackSuspected"]),
+        ("another's schedule", changed().with(|s| s.memory.status.deletion = Some(external())), &["hold CancelledOutside"]),
+        (
+            "scheduled again by someone, with another date",
+            changed().with(|s| s.key().deletion_date = Some(days_on(30))),
+            &["hold CancelledOutside"],
+        ),
         ("another's schedule, its days are not ours to change", asked(Scene::of(State::PendingDeletion), 9), &["rest"]),
         ("days that AWS refuses: no cancel on the way", asked(Scene::scheduled(7), 31), &["stall InvalidSpec"]),
         (
@@ -716,6 +724,25 @@ fn a_schedule_after_a_restart_goes_on_or_is_held() {
             &["cancel the deletion", "mark the key live", "enable the key", "rest"],
         ),
     ]);
+}
+
+#[test]
+fn a_failed_look_does_not_lend_its_state_to_an_open_call() {
+    // Someone scheduled and cancelled while nothing looked; then the key's state is read, and its marks are not.
+    let mut world = World::new(asked(Scene::of(State::Enabled), 7));
+    world.scene.intent(Intent { seq: SEQ + 1, generation: GENERATION + 1, word: Word::Days(7) });
+    world.scene.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)));
+    world.key = Some(Key { tags: world.scene.key().tags.clone(), ..super::fixtures::key(State::Disabled) });
+    world.look(false, Searched::Reference);
+    let failure = Failure {
+        kind: FailureKind::Throttled,
+        operation: "ListResourceTags",
+        message: "slow down".into(),
+        outcome: Outcome::Refused,
+        source: None,
+    };
+    world.report(Conclusion::Failed(&failure));
+    assert_eq!(world.settle(), HELD);
 }
 
 #[test]
