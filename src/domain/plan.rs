@@ -26,8 +26,8 @@ use super::{
     step::{How, Step},
 };
 use crate::api::{
-    Reason,
-    condition::seconds,
+    ConditionType, Reason,
+    condition::{self, seconds},
     managed_key::{KeyState, ManagementPolicy, Missing},
 };
 
@@ -262,7 +262,8 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
         );
     }
     let applied = s.memory.status.applied.as_ref();
-    if !key.is_complete(s.rules.limits()) && applied.is_none_or(|applied| applied.generation != s.desired.generation) {
+    let news = applied.is_none_or(|applied| applied.generation != s.desired.generation);
+    if !key.is_complete(s.rules.limits()) && (news || differed(s.memory)) {
         return Plan::Read(Read::Facets);
     }
     match &key.tags {
@@ -270,6 +271,12 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
         None if s.memory.status.key_arn.is_some() => bound(s, key),
         None => Plan::Read(Read::Facets),
     }
+}
+
+/// Whether the last report said that something differs. It would come and go from look to look if it were not read each time.
+fn differed(memory: &Memory) -> bool {
+    let synced = condition::find(&memory.status.conditions, ConditionType::Synced);
+    synced.is_some_and(|synced| [Reason::Drifted, Reason::Disabled].iter().any(|reason| synced.reason == reason.as_str()))
 }
 
 /// What has to happen before the key is this object's; `None`: it is.

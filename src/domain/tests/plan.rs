@@ -147,6 +147,11 @@ fn every_cell_of_desired_against_observed() {
             ],
         ),
         ("Disabled × live, disabled", off(Scene::of(Disabled)), &["rest"]),
+        (
+            "Disabled × live, disabled: sync what a disabled key allows",
+            off(declares(Scene::of(Disabled))),
+            &["mark the key live", "set the description", "set the tags team", "add alias/orders", "rest waits"],
+        ),
         ("Disabled by us × scheduled", asked(by_us(Scene::of(Disabled)), 7), &["schedule the deletion in 7 days", "rest"]),
         ("Disabled by another × scheduled", asked(Scene::of(Disabled), 7), &["hold CancelledOutside"]),
         // PendingDeletion
@@ -229,6 +234,11 @@ fn what_is_synced_and_what_is_left_alone() {
             "rotation off",
             wants(fresh(), WantedRotation::Off).with(|s| s.key().rotation = rotating(200)),
             &["stop rotating the key", "rest"],
+        ),
+        (
+            "rotation off waits while disabled",
+            off(wants(applied(Scene::of(State::Disabled), &[], &[]), WantedRotation::Off)).with(|s| s.key().rotation = rotating(200)),
+            &["rest waits"],
         ),
         ("rotation off on a key that cannot rotate", wants(Scene::of(State::PendingImport), WantedRotation::Off), &["stall PendingImport"]),
         (
