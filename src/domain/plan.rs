@@ -167,8 +167,8 @@ fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     if s.desired.policy == ManagementPolicy::Observe {
         return stall(Reason::KeyMissing, "no key is found for this object, and managementPolicy Observe creates none; set keyId");
     }
-    if let Some(attempt) = &s.memory.attempt {
-        return unresolved(s, attempt, searched);
+    if let Some(plan) = s.memory.attempt.as_ref().and_then(|attempt| unresolved(s, attempt, searched)) {
+        return plan;
     }
     if let Some(days) = s.desired.days() {
         return if searched == Searched::Everywhere {
@@ -219,29 +219,28 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
     Plan::Missing(missing, Note { reason, message }, gone)
 }
 
-/// A `CreateKey` was begun and nothing says how it ended.
-fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Plan {
+/// A `CreateKey` was begun and nothing says how it ended. `None`: it is taken to have made no key.
+fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Option<Plan> {
     let way_out = "look for a key with the tag keyward-uid of this object; \
                    if there is none, remove the annotation keyward.dev/create-attempt to let another key be created";
     let Attempt::At { account, region, time, .. } = attempt else {
-        return stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}"));
+        return Some(stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}")));
     };
     if (account, region) != (&s.rules.account, &s.rules.region) {
-        return stall(
+        return Some(stall(
             Reason::CreateUnresolved,
             format!("a key may have been created in account {account} and Region {region}, which this provider no longer is; {way_out}"),
-        );
+        ));
     }
     if searched != Searched::Everywhere {
-        return Plan::Read(Read::Everywhere);
+        return Some(Plan::Read(Read::Everywhere));
     }
-    if s.now.duration_since(*time) < s.attempt_wait {
-        return wait(
+    (s.now.duration_since(*time) < s.attempt_wait).then(|| {
+        wait(
             Reason::Creating,
             format!("CreateKey was sent at {time} and its outcome is not known; its key is looked for until another is created"),
-        );
-    }
-    Plan::Do(Step::Create)
+        )
+    })
 }
 
 /// There is a key.

@@ -526,6 +526,13 @@ fn a_creation_whose_outcome_is_not_known() {
         ("another Region", begun(Everywhere, attempt(60, ACCOUNT, "eu-north-1")), "stall CreateUnresolved"),
         ("unreadable", begun(Everywhere, Attempt::Unreadable), "stall CreateUnresolved"),
         ("from the future", begun(Everywhere, attempt(-60, ACCOUNT, REGION)), "wait Creating"),
+        ("to be deleted: none is created", asked(begun(Everywhere, attempt(60, ACCOUNT, REGION)), 7), "stall NothingToDelete"),
+        ("to be deleted, not yet sure", asked(begun(Everywhere, attempt(14, ACCOUNT, REGION)), 7), "wait Creating"),
+        (
+            "settings that such a key cannot have",
+            begun(Everywhere, attempt(60, ACCOUNT, REGION)).with(|s| s.desired.rotation = Some(WantedRotation::On(Some(89)))),
+            "stall InvalidSpec",
+        ),
         (
             "the annotation of a key forbids it, attempt or not",
             begun(Everywhere, attempt(60, ACCOUNT, REGION)).with(|s| s.memory.key = Some(arn())),
