@@ -48,6 +48,20 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// The account and Region of the key that the object was bound to. A search in any other place proves nothing.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, &str)> {
+        let status = self.status.provider.as_ref().map(|provider| (&*provider.account, &*provider.region));
+        status.or_else(|| {
+            // `arn:<partition>:<service>:<region>:<account>:<resource>`; the references of other providers say nothing of a place.
+            let mut parts = self.bound_to()?.strip_prefix("arn:")?.split(':').skip(2);
+            let (region, account) = (parts.next()?, parts.next()?);
+            Some((account, region))
+        })
+    }
+}
+
 /// What has to be remembered around a step.
 impl Memory {
     /// What has to stand in the status **before** `step` is called, and the mark that then has to be written on the key, before the call too.

@@ -192,6 +192,16 @@ fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
 /// A key that was there is not found. One such answer proves nothing: a KMS is eventually consistent.
 fn missing(s: &Situation<'_>, key: &str) -> Plan {
     const ANSWERS: i32 = 3;
+    if let Some((account, region)) = s.memory.place().filter(|place| *place != (&*s.rules.account, &*s.rules.region)) {
+        return stall(
+            Reason::WrongAccount,
+            format!(
+                "key {key} is in account {account} and Region {region}, and KeyProvider {} is for account {} and Region {} now, \
+                 so nothing is known of it; mend the provider",
+                s.rules.name, s.rules.account, s.rules.region
+            ),
+        );
+    }
     let before = s.memory.status.missing.as_ref();
     let first = before.map_or_else(|| seconds(s.now), |missing| missing.first_time.clone());
     let sure = before.is_some_and(|missing| missing.count + 1 >= ANSWERS) && s.now.duration_since(first.0) >= s.missing_after;

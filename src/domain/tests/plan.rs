@@ -498,6 +498,18 @@ fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
             found(0, 0, None).with(|s| (s.memory.key, s.memory.status.key_arn) = (None, None)),
             "missing 1 Unsure",
         ),
+        ("in another account", found(2, 5, None).with(|s| s.rules.account = "444455556666".into()), "stall WrongAccount"),
+        ("in another Region", found(2, 5, Some(-1)).with(|s| s.rules.region = "eu-north-1".into()), "stall WrongAccount"),
+        (
+            "in another account than its ARN says, status lost",
+            found(2, 5, None).with(|s| s.memory.status.provider = None).with(|s| s.rules.account = "444455556666".into()),
+            "stall WrongAccount",
+        ),
+        (
+            "a reference that names no place",
+            found(2, 5, None).with(|s| (s.memory.status.provider, s.memory.key) = (None, Some("0d0466b0".into()))),
+            "missing 3 Lost",
+        ),
         ("Observe counts too", policy(found(2, 5, None), ManagementPolicy::Observe), "missing 3 Lost"),
         ("an adopted key", found(2, 5, None).with(|s| s.desired.adopt = Some(ID.into())), "missing 3 Lost"),
     ] {
