@@ -245,6 +245,14 @@ impl Setter {
         }
     }
 
+    /// Takes away what is present only while True, but for `kept`. A condition that is taken away and put back would look like a new one.
+    fn only(&mut self, kept: &[ConditionType]) {
+        use ConditionType::{DeletionHeld, Drifted, Reconciling, Stalled};
+        for kind in [Reconciling, Stalled, Drifted, DeletionHeld].into_iter().filter(|kind| !kept.contains(kind)) {
+            condition::remove(&mut self.conditions, kind);
+        }
+    }
+
     /// Nothing is known anew, so `Ready` stays as it was.
     fn paused(&mut self) {
         let message = "the annotation keyward.dev/paused stops all work on this object; remove it to go on";
@@ -255,18 +263,22 @@ impl Setter {
         self.remove(&[ConditionType::Reconciling, ConditionType::Stalled]);
     }
 
-    fn stalled(&mut self, note: &Note) {
+    /// Neither `Ready` nor `Synced`, for one reason; `also` says what follows, and of the rest nothing is left that is present only while True.
+    fn not_ready(&mut self, note: &Note, also: &[ConditionType]) {
         self.set(ConditionType::Ready, false, note.reason, &note.message);
         self.set(ConditionType::Synced, false, note.reason, &note.message);
-        self.set(ConditionType::Stalled, true, note.reason, &note.message);
-        self.remove(&[ConditionType::Reconciling, ConditionType::Drifted, ConditionType::DeletionHeld]);
+        self.only(also);
+        for &kind in also {
+            self.set(kind, true, note.reason, &note.message);
+        }
+    }
+
+    fn stalled(&mut self, note: &Note) {
+        self.not_ready(note, &[ConditionType::Stalled]);
     }
 
     fn waiting(&mut self, note: &Note) {
-        self.set(ConditionType::Ready, false, note.reason, &note.message);
-        self.set(ConditionType::Synced, false, note.reason, &note.message);
-        self.set(ConditionType::Reconciling, true, note.reason, &note.message);
-        self.remove(&[ConditionType::Stalled, ConditionType::Drifted, ConditionType::DeletionHeld]);
+        self.not_ready(note, &[ConditionType::Reconciling]);
     }
 
     fn failed(&mut self, failure: &Failure) {
@@ -278,12 +290,8 @@ impl Setter {
     /// A hold says who set the field, too: a manifest without it may not take it away.
     fn held(&mut self, hold: &Hold, round: &Round<'_>) {
         let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round)) };
-        if hold.passes {
-            self.waiting(&note)
-        } else {
-            self.stalled(&note)
-        }
-        self.set(ConditionType::DeletionHeld, true, note.reason, note.message);
+        let kind = if hold.passes { ConditionType::Reconciling } else { ConditionType::Stalled };
+        self.not_ready(&note, &[kind, ConditionType::DeletionHeld]);
     }
 
     fn planned(&mut self, plan: &Plan, round: &Round<'_>) {
@@ -303,29 +311,34 @@ impl Setter {
         let (Some(Observed::Present(key)), Some(desired)) = (round.observed, round.desired) else {
             return;
         };
-        self.remove(&[ConditionType::Reconciling, ConditionType::Stalled, ConditionType::DeletionHeld]);
+        let drift = rest.drift.join("; ");
+        let mut left = Vec::new();
+        if !rest.drift.is_empty() {
+            left.push(ConditionType::Drifted);
+        }
         if rest.life_drifted {
-            let pending = key.state.is_pending();
-            let reason = if pending { Reason::PendingDeletion } else { Reason::Drifted };
+            left.push(ConditionType::Stalled);
+        }
+        self.only(&left);
+        if rest.life_drifted {
+            let reason = if key.state.is_pending() { Reason::PendingDeletion } else { Reason::Drifted };
             let way_out = match desired.policy {
                 ManagementPolicy::Observe => "managementPolicy Observe leaves it so",
                 _ => "managementPolicy EnforceOnChange leaves it so until the spec changes",
             };
-            let message = format!("{}; {way_out}", rest.drift.join("; "));
+            let message = format!("{drift}; {way_out}");
             self.set(ConditionType::Ready, false, reason, &message);
             self.set(ConditionType::Stalled, true, reason, message);
         } else {
             let (reason, message) = ready(key, desired, round);
             self.set(ConditionType::Ready, true, reason, message);
         }
-        if rest.drift.is_empty() {
-            self.remove(&[ConditionType::Drifted]);
-        } else {
-            self.set(ConditionType::Drifted, true, Reason::Drifted, rest.drift.join("; "));
+        if !rest.drift.is_empty() {
+            self.set(ConditionType::Drifted, true, Reason::Drifted, &drift);
         }
         match (&rest.waits, rest.drift.is_empty()) {
             (Some(waits), _) => self.set(ConditionType::Synced, false, Reason::Disabled, waits),
-            (None, false) => self.set(ConditionType::Synced, false, Reason::Drifted, rest.drift.join("; ")),
+            (None, false) => self.set(ConditionType::Synced, false, Reason::Drifted, drift),
             (None, true) => self.set(ConditionType::Synced, true, Reason::Synced, "the key is as declared"),
         }
     }

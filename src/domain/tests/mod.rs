@@ -7,3 +7,4 @@
 mod fixtures;
 mod model;
 mod plan;
+mod status;
