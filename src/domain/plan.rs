@@ -208,15 +208,15 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
     // The count stops once it has done its work, so that a settled status stays as it is.
     let count = before.map_or(0, |missing| missing.count).saturating_add(1).min(ANSWERS);
     let missing = Missing { count, first_time: first };
-    let date = s.memory.status.deletion_date.as_ref().map(|time| time.0);
-    let (gone, reason, message) = match date {
+    let status = &s.memory.status;
+    // Once that is settled it stays so: the date is shown only while a deletion is pending.
+    let due = status.key_state == Some(KeyState::Deleted) || status.deletion_date.as_ref().is_some_and(|date| date.0 <= s.now);
+    let (gone, reason, message) = match due {
         _ if !sure => {
             (Gone::Unsure, Reason::KeyMissing, format!("key {key} was not found; it is looked for again before it is taken for gone"))
         }
-        Some(date) if date <= s.now => {
-            (Gone::Deleted, Reason::KeyDeleted, format!("key {key} is deleted; its deletion date {date} has passed; remove this object"))
-        }
-        _ => (
+        true => (Gone::Deleted, Reason::KeyDeleted, format!("key {key} is deleted: its deletion date has passed; remove this object")),
+        false => (
             Gone::Lost,
             Reason::KeyMissing,
             format!(

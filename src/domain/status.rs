@@ -71,6 +71,9 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     if !matches!(round.conclusion, Conclusion::Paused) {
         status.observed_generation = Some(round.generation);
     }
+    if matches!(round.observed, Some(Observed::Present(_))) {
+        status.missing = None;
+    }
     if let (Some(Observed::Present(key)), Some(desired), Some(rules)) = (round.observed, round.desired, round.rules) {
         facts(&mut status, key, desired, rules, round);
     }
@@ -78,7 +81,7 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
         status.missing = Some(missing.clone());
         if *gone == Gone::Deleted {
             status.key_state = Some(KeyState::Deleted);
-            status.deletion = None;
+            (status.deletion, status.deletion_date) = (None, None);
         }
     }
     if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
@@ -109,10 +112,9 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         status.key_id.get_or_insert_with(|| key.id.clone());
         status.key_arn.get_or_insert_with(|| key.arn.clone());
     }
-    status.missing = None;
     deletion(status, key, round);
     status.key_state = Some(key.state.into());
-    status.deletion_date = key.deletion_date.map(seconds);
+    status.deletion_date = key.deletion_date.filter(|_| key.state.is_pending()).map(seconds);
     status.key = Some(KeyFacts {
         spec: key.kind.spec.clone(),
         usage: key.kind.usage.clone(),
@@ -192,6 +194,11 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observe
     if without_record && !rest.drift.is_empty() {
         return;
     }
+    let pending = matches!(observed, Some(Observed::Present(key)) if key.state.is_pending());
+    if desired.life == Life::Live && pending {
+        // A schedule that is left as it is: nothing was compared, let alone applied.
+        return;
+    }
     let before = status.applied.take().unwrap_or_default();
     status.applied = Some(match desired.life {
         Life::Live => Applied {
@@ -204,15 +211,15 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observe
         // While a deletion is declared nothing else is applied, and what was applied before still is.
         Life::Scheduled(days) => Applied { generation: desired.generation, deletion_schedule_days: Some(days), ..before },
     });
-    let pending = matches!(observed, Some(Observed::Present(key)) if key.state.is_pending());
-    if desired.life == Life::Live && !pending {
+    if desired.life == Life::Live {
         status.deletion = None;
     }
 }
 
 /// The conditions, all of them, from the end of the round.
 fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
-    let generation = status.observed_generation.unwrap_or(round.generation);
+    // The schema's default for an object that was never looked at is -1.
+    let generation = status.observed_generation.unwrap_or(round.generation).max(0);
     let mut set = Setter { conditions: std::mem::take(&mut status.conditions), generation, now: round.now };
     match &round.conclusion {
         Conclusion::Paused => set.paused(),
@@ -221,7 +228,10 @@ fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
         Conclusion::Failed(failure) => set.failed(failure),
         Conclusion::Planned(plan) => set.planned(plan, round),
     }
-    set.deletion(status, round);
+    // A pause leaves everything as it was, but for the note that says so.
+    if !matches!(round.conclusion, Conclusion::Paused) {
+        set.deletion(status, round);
+    }
     status.conditions = set.conditions;
 }
 

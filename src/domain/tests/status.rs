@@ -229,6 +229,14 @@ fn the_conditions_of_every_outcome() {
             "!Ready=KeyMissing !Synced=KeyMissing Reconciling=KeyMissing PendingDeletion=Declared",
         ),
         (
+            "deleted",
+            absent(Scene::scheduled(7)).with(|s| s.now = days_on(8)).with(|s| {
+                s.memory.status.missing = Some(Missing { count: 3, first_time: seconds(now()) });
+            }),
+            None,
+            "!Ready=KeyDeleted !Synced=KeyDeleted Stalled=KeyDeleted",
+        ),
+        (
             "another's",
             Scene::of(State::Enabled).with(|s| drop(s.tags().insert(mark::UID.into(), "u9".into()))),
             None,
@@ -256,4 +264,181 @@ fn the_conditions_of_rounds_that_could_not_plan() {
         let status = after(&Scene::of(State::Enabled), Conclusion::Refused { note: named(Reason::ProviderNotFound), stalled }, now());
         assert_eq!(said(&status), format!("!Ready=ProviderNotFound !Synced=ProviderNotFound {also}=ProviderNotFound"));
     }
+}
+
+#[test]
+fn a_deleted_key_stays_deleted() {
+    let mut world = World::new(Scene::scheduled(7));
+    world.key = None;
+    let mut seen = Vec::new();
+    for round in 0..6 {
+        world.scene.now = days_on(7) + minutes(round * 10);
+        seen.push(world.settle().remove(0));
+    }
+    assert_eq!(
+        seen,
+        ["missing 1 Unsure", "missing 2 Unsure", "missing 3 Deleted", "missing 3 Deleted", "missing 3 Deleted", "missing 3 Deleted"]
+    );
+    let status = &world.scene.memory.status;
+    assert_eq!((status.key_state, &status.deletion_date, &status.deletion), (Some(KeyState::Deleted), &None, &None));
+    assert_eq!(status.key_id.as_deref(), Some(ID), "the id stays");
+    // It was not deleted after all.
+    world.key = Some(super::fixtures::key(State::Enabled));
+    world.scene.desired.life = Life::Live;
+    world.settle();
+    assert_eq!((world.scene.memory.status.key_state, &world.scene.memory.status.missing), (Some(KeyState::Enabled), &None));
+}
+
+#[test]
+fn a_pause_leaves_all_but_the_note() {
+    for mut scene in [Scene::of(State::Enabled), Scene::scheduled(7), asked(Scene::of(State::Disabled), 7)] {
+        let before = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        scene.memory.status = before.clone();
+        // Edited while paused.
+        scene.desired.generation += 1;
+        scene.desired.life = Life::Live;
+        let mut paused = after(&scene, Conclusion::Paused, now() + minutes(1));
+        is_well_formed("paused", &paused);
+        assert_eq!(paused.observed_generation, before.observed_generation);
+        let find = |status: &ManagedKeyStatus, kind| condition::find(&status.conditions, kind).cloned();
+        for kind in [ConditionType::Ready, ConditionType::PendingDeletion, ConditionType::DeletionHeld] {
+            assert_eq!(find(&paused, kind), find(&before, kind), "{kind:?}");
+        }
+        assert_eq!(find(&paused, ConditionType::Synced).unwrap().reason, "Paused");
+        scene.memory.status = paused.clone();
+        assert_eq!(after(&scene, Conclusion::Paused, now() + minutes(60)), paused);
+        paused.conditions = before.conditions.clone();
+        assert_eq!(paused, before, "a pause changes nothing else");
+    }
+    // Paused before the first look, with the schema's default for the generation.
+    let mut scene = Scene::unbound(Searched::Reference);
+    scene.memory.status.observed_generation = Some(-1);
+    let status = after(&scene, Conclusion::Paused, now());
+    assert_eq!((status.observed_generation, said(&status).as_str()), (Some(-1), "!Ready=Paused !Synced=Paused"));
+    assert!(status.conditions.iter().all(|known| known.observed_generation == Some(0)));
+}
+
+#[test]
+fn the_record_of_a_deletion() {
+    let at = |scene: &Scene| after(scene, Conclusion::Planned(&scene.plan()), now()).deletion;
+    let pending = || Scene::of(State::PendingDeletion).with(|s| s.memory.status.key_state = Some(KeyState::Enabled));
+    let origin = |scene: &Scene| at(scene).map(|known| (known.origin, known.schedule_days));
+    let days = |s: &mut Scene| s.intent(word(Word::Days(7)));
+    assert_eq!(origin(&pending()), Some((DeletionOrigin::External, None)), "no mark of ours");
+    assert_eq!(origin(&pending().with(days)), Some((DeletionOrigin::Keyward, Some(7))), "our mark");
+    assert_eq!(at(&Scene::scheduled(7)), Some(ours(7, None)), "what is known stays, with its time");
+    assert_eq!(at(&Scene::scheduled(7).with(|s| s.key().tags = None)), Some(ours(7, None)), "a look without marks");
+    let opened = Some(crate::api::managed_key::DeletionCall::Open);
+    let took_effect = Scene::scheduled(7).with(|s| {
+        s.memory.status.deletion = Some(ours(7, opened));
+        s.memory.status.key_state = Some(KeyState::Enabled);
+    });
+    assert_eq!(at(&took_effect), Some(ours(7, None)), "the call took effect");
+    let changing = asked(Scene::scheduled(7), 9).with(|s| s.memory.status.deletion = Some(ours(9, opened)));
+    assert_eq!(at(&changing), Some(ours(9, opened)), "new days are on their way");
+    let changed_back = asked(Scene::scheduled(7), 7).with(|s| s.memory.status.deletion = Some(ours(9, opened)));
+    assert_eq!(at(&changed_back), Some(ours(7, None)), "new days were on their way, and are not asked for any more");
+    let replaced = Scene::scheduled(7).with(|s| s.key().deletion_date = Some(days_on(20)));
+    assert_eq!(origin(&replaced), Some((DeletionOrigin::External, None)), "another date is another's schedule");
+    assert_eq!(at(&Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external()))), None, "alive again");
+    let watched = policy(Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external())), ManagementPolicy::Observe);
+    assert_eq!(at(&watched), Some(external()), "what was seen still counts against a deletion");
+}
+
+#[test]
+fn a_schedule_that_is_left_as_it_is_applies_nothing() {
+    let mut world = World::new(policy(Scene::of(State::PendingDeletion), ManagementPolicy::EnforceOnChange));
+    world.scene.desired.generation += 1;
+    world.scene.desired.tags = Tags::from([("team".into(), "shop".into())]);
+    assert_eq!(world.settle(), ["rest life drifted"]);
+    // Cancelled and enabled by those who scheduled it.
+    let alive = super::fixtures::key(State::Enabled);
+    world.key = Some(alive);
+    assert_eq!(world.settle(), ["mark the key live", "set the tags team", "rest"]);
+}
+
+#[test]
+fn a_hold_and_a_schedule_name_who_set_the_field() {
+    let text = |scene: &Scene, set_by: &str, kind| {
+        let plan = scene.plan();
+        let status = status(
+            &scene.memory,
+            &Round {
+                generation: scene.desired.generation,
+                desired: Some(&scene.desired),
+                rules: Some(&scene.rules),
+                observed: Some(&scene.observed),
+                conclusion: Conclusion::Planned(&plan),
+                set_by: Some(set_by),
+                requested: Some("now"),
+                now: now(),
+            },
+        );
+        assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"));
+        condition::find(&status.conditions, kind).unwrap().message.clone()
+    };
+    for (scene, kinds) in [
+        (Scene::scheduled(7), [ConditionType::Ready, ConditionType::PendingDeletion]),
+        (asked(Scene::of(State::Disabled), 7), [ConditionType::DeletionHeld, ConditionType::Stalled]),
+    ] {
+        for kind in kinds {
+            let by_hand = text(&scene, "kubectl-patch", kind);
+            assert!(by_hand.contains("set by kubectl-patch, and a manifest without the field will not remove it"), "{by_hand}");
+            assert!(!text(&scene, "argocd-controller", kind).contains("will not remove it"));
+        }
+    }
+    let replicas = Scene::scheduled(7).with(|s| {
+        (s.key().state, s.key().deletion_date) = (State::PendingReplicaDeletion, None);
+        s.key().multi_region = Some(MultiRegion::Primary(vec!["arn:replica".into()]));
+    });
+    assert!(text(&replicas, "helm", ConditionType::Ready).contains("waits for its replicas arn:replica"));
+}
+
+#[test]
+fn status_shows_a_key_only_to_the_object_that_has_it() {
+    let shown = |scene: &Scene| {
+        let status = after(scene, Conclusion::Planned(&scene.plan()), now());
+        (status.key_id.is_some(), status.key_state.is_some())
+    };
+    let by = |owner: Owner| move |s: &mut Scene| s.tags().extend(owner.marks(word(Word::Live)));
+    let finds = |state| Scene::finds(state).with(by(Owner { uid: "u0".into(), ..owner() }));
+    assert_eq!(shown(&Scene::finds(State::Enabled)), (true, true), "ours");
+    assert_eq!(shown(&finds(State::Enabled)), (false, false), "not taken up yet");
+    assert_eq!(shown(&asked(finds(State::PendingDeletion), 7)), (false, true), "resting on a pending key without being bound");
+    assert_eq!(shown(&Scene::finds(State::Enabled).with(by(Owner { name: "x".into(), ..owner() }))), (false, false), "another's");
+    let bound = Scene::of(State::Enabled).with(|s| s.memory.status.key_id = Some("first".into()));
+    assert_eq!(after(&bound, Conclusion::Planned(&bound.plan()), now()).key_id.as_deref(), Some("first"), "an id never changes");
+}
+
+#[test]
+fn a_rotation_is_noticed_when_the_next_one_moves() {
+    let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next) });
+    let mut scene = Scene::of(State::Enabled).with(|s| s.key().rotation = rotating(90, days_on(1)));
+    let mut look = |rotation| {
+        scene.key().rotation = rotation;
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        scene.memory.status.rotation.clone().unwrap().last_rotation_time
+    };
+    assert_eq!(look(rotating(90, days_on(1))), None);
+    assert_eq!(look(rotating(90, days_on(91))), Some(seconds(days_on(1))), "it rotated when it was to");
+    assert_eq!(look(rotating(90, days_on(91))), Some(seconds(days_on(1))), "and only once");
+    assert_eq!(look(None), Some(seconds(days_on(1))), "not read");
+    assert_eq!(look(rotating(365, days_on(366))), Some(seconds(days_on(1))), "another period is no rotation");
+    let pending = Scene::scheduled(7).with(|s| s.memory.status.rotation = Some(Default::default()));
+    let mut pending = pending;
+    pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), next: None });
+    let status = after(&pending, Conclusion::Planned(&pending.plan()), now());
+    assert_eq!(status.rotation, Some(Default::default()), "while pending AWS reports rotation off; what is known stays");
+}
+
+#[test]
+fn no_message_has_a_time_that_moves() {
+    let mut scene = asked(Scene::of(State::Disabled), 7);
+    let first = scene.plan();
+    scene.now += minutes(600);
+    assert_eq!(note(&first), note(&scene.plan()));
+    let held = note(&first).1.to_owned();
+    assert!(held.contains(&format!("{ID}@{SEQ}")) && !held.contains("2026"), "{held}");
+    assert_eq!(Memory { key: Some(arn()), ..Memory::default() }.bound_to(), Some(&*arn()));
+    assert_eq!(scene.desired.generation, GENERATION + 1);
 }
