@@ -90,14 +90,23 @@ impl Memory {
                 });
             }
             (None, Word::Live) => status.deletion = None,
-            // What was asked for stays known, so that the hold can say whether something was cancelled.
+            // What was asked for stays known, so that the hold can say whether something was cancelled. That it was is said once.
             (None, _) => {
+                status.key_state = Some(key.state.into());
+                status.deletion_date = key.deletion_date.map(seconds);
                 if let Some(deletion) = &mut status.deletion {
                     deletion.call = None;
                 }
             }
         }
         Some(Intent { seq, generation: desired.generation, word })
+    }
+
+    /// The KMS refused a step for certain, as when it throttles: nothing is on its way, so a call that stands open may be sent again from `now` on.
+    pub fn refused(&mut self, now: Timestamp) {
+        if let Some(deletion) = self.status.deletion.as_mut().filter(|deletion| deletion.call == Some(DeletionCall::Open)) {
+            deletion.requested_time = Some(seconds(now));
+        }
     }
 
     /// What is known **after** a step took effect.
