@@ -6,6 +6,7 @@
 
 mod edge;
 mod fixtures;
+mod guard;
 mod model;
 mod plan;
 mod status;
