@@ -53,6 +53,8 @@ pub struct Desired {
     pub adopt: Option<String>,
     /// What becomes of the key when the object is deleted.
     pub deletion_policy: DeletionPolicy,
+    /// Whether a person stopped all work on the object.
+    pub paused: bool,
     /// The token that a person set to let a held deletion go on.
     pub confirmation: Option<String>,
 }
@@ -100,6 +102,7 @@ impl Desired {
             (Some(false), None) => Some(WantedRotation::Off),
             (None, None) => None,
         };
+        let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         Ok(Self {
             owner: Owner { cluster: cluster.into(), namespace, name, uid },
             generation: object.metadata.generation.unwrap_or_default(),
@@ -113,7 +116,8 @@ impl Desired {
             kind: key.clone(),
             adopt: key_id.clone(),
             deletion_policy: *deletion_policy,
-            confirmation: object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::CONFIRM_DELETION)).cloned(),
+            paused: annotation(annotation::PAUSED).as_deref() == Some("true"),
+            confirmation: annotation(annotation::CONFIRM_DELETION),
         })
     }
 

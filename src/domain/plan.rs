@@ -476,20 +476,26 @@ fn live(s: &Situation<'_>, key: &Key) -> Plan {
     Plan::Rest(rest)
 }
 
-/// The sentence that refuses a window, if it is to be refused. Nothing is rounded, and nothing is used in its place.
+/// What messages call the declared days.
+pub const DAYS_FIELD: &str = "spec.deletionScheduleDays";
+
+/// The sentence that refuses the declared window, if it is to be refused. Nothing is rounded, and nothing is used in its place.
 #[must_use]
 pub fn window_refused(days: i32, rules: &Rules) -> Option<String> {
+    days_refused(DAYS_FIELD, days, rules)
+}
+
+/// The sentence that refuses the days which stand in `field`.
+#[must_use]
+pub fn days_refused(field: &str, days: i32, rules: &Rules) -> Option<String> {
     let limits = rules.limits();
     let (least, most) = limits.window;
     if !(least..=most).contains(&days) {
-        return Some(format!("spec.deletionScheduleDays is {days}, but {} accepts {least} to {most} days", limits.name));
+        return Some(format!("{field} is {days}, but {} accepts {least} to {most} days", limits.name));
     }
     let minimum = rules.guard.minimum_schedule_days;
     (days < minimum).then(|| {
-        format!(
-            "spec.deletionScheduleDays is {days}, but KeyProvider {} demands at least {minimum} days (deletionGuard.minimumScheduleDays)",
-            rules.name
-        )
+        format!("{field} is {days}, but KeyProvider {} demands at least {minimum} days (deletionGuard.minimumScheduleDays)", rules.name)
     })
 }
 
@@ -532,6 +538,7 @@ pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
         Reason::ConfirmationRequired => "the provider asks for a confirmation of every deletion",
         Reason::NotOwned => "the key does not bear this object's marks",
         Reason::StaleObject => "the object changed while the deletion was decided; it is decided anew",
+        Reason::InvalidSpec => "the days are outside of what the provider accepts",
         Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
         _ => "the guard holds it",
     };

@@ -67,6 +67,7 @@ pub fn desired() -> Desired {
         kind: None,
         adopt: None,
         deletion_policy: DeletionPolicy::Retain,
+        paused: false,
         confirmation: None,
     }
 }

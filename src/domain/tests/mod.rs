@@ -9,4 +9,5 @@ mod fixtures;
 mod guard;
 mod model;
 mod plan;
+mod release;
 mod status;
