@@ -135,7 +135,10 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
                 keys.join(", ")
             ),
         ),
-        Observed::Present(key) => present(situation, key),
+        Observed::Present(key) => match out_of_reach(situation, key) {
+            Some(plan) => return plan,
+            None => present(situation, key),
+        },
     };
     match (decided, observed) {
         // What was not read is taken to be as declared only as long as that means doing nothing.
@@ -255,21 +258,6 @@ fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Optio
 
 /// There is a key.
 fn present(s: &Situation<'_>, key: &Key) -> Plan {
-    if (&key.account, &key.region) != (&s.rules.account, &s.rules.region) {
-        return stall(
-            Reason::AdoptionNotAllowed,
-            format!(
-                "key {} is in account {} and Region {}, and KeyProvider {} is for account {} and Region {}; use the provider of that place",
-                key.arn, key.account, key.region, s.rules.name, s.rules.account, s.rules.region
-            ),
-        );
-    }
-    if !key.customer_managed {
-        return stall(
-            Reason::AdoptionNotAllowed,
-            format!("key {} is managed by a service of the provider; only customer keys can be kept", key.arn),
-        );
-    }
     let applied = s.memory.status.applied.as_ref();
     let news = applied.is_none_or(|applied| applied.generation != s.desired.generation);
     if !key.is_complete(s.rules.limits()) && (news || differed(s.memory)) {
@@ -280,6 +268,25 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
         None if s.memory.status.key_arn.is_some() => bound(s, key),
         None => Plan::Read(Read::Facets),
     }
+}
+
+/// A key that no object may have through this provider, whatever its marks say; they are not even read.
+fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
+    if (&key.account, &key.region) != (&s.rules.account, &s.rules.region) {
+        return Some(stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} is in account {} and Region {}, and KeyProvider {} is for account {} and Region {}; use the provider of that place",
+                key.arn, key.account, key.region, s.rules.name, s.rules.account, s.rules.region
+            ),
+        ));
+    }
+    (!key.customer_managed).then(|| {
+        stall(
+            Reason::AdoptionNotAllowed,
+            format!("key {} is managed by a service of the provider; only customer keys can be kept", key.arn),
+        )
+    })
 }
 
 /// Whether the last report said that something differs. It would come and go from look to look if it were not read each time.

@@ -639,6 +639,14 @@ fn adoption() {
         ("another object's that is gone", admits(names(Enabled)).with(marked(other())), &["adopt the key", "rest"]),
         ("another object's that is gone, by no rule", names(Enabled).with(marked(other())), &["stall AdoptionNotAllowed"]),
     ]);
+    for mut beyond in [
+        admits(names(Enabled)).with(|s| s.key().customer_managed = false),
+        admits(names(Enabled)).with(|s| s.key().account = "444455556666".into()),
+    ] {
+        let key = beyond.key();
+        (key.tags, key.rotation, key.aliases) = (None, None, None);
+        assert_eq!(brief(&beyond.plan()), "stall AdoptionNotAllowed", "nothing more is read of such a key");
+    }
     let asks = names(Enabled).with(marked(other())).plan();
     assert_eq!(brief(&asks), "read OtherOwner(\"shop.invoices\")");
     let lives = admits(names(Enabled)).with(marked(other())).with(|s| s.key().other_owner_exists = Some(true)).plan();
