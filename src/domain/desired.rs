@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::ownership::{Owner, Tags};
+use super::{
+    ownership::{Owner, Tags},
+    settings,
+};
 use crate::api::{
     ManagedKey, annotation,
     managed_key::{DeletionPolicy, KeyTemplate, ManagementPolicy},
@@ -96,6 +99,12 @@ impl Desired {
             Some(days) if *days >= 7 => Life::Scheduled(*days),
             Some(days) => return Err(Invalid(format!("spec.deletionScheduleDays is {days}; set it to 0, or to at least 7 days"))),
         };
+        if let Some(tag) = tags.iter().flat_map(|tags| tags.keys()).find(|tag| settings::is_reserved_tag(tag)) {
+            return Err(Invalid(format!("spec.tags has {tag}; keys that begin with keyward- or aws: are reserved")));
+        }
+        if let Some(alias) = aliases.iter().flatten().find(|alias| settings::is_reserved_alias(alias)) {
+            return Err(Invalid(format!("spec.aliases has {alias}; aliases that begin with keyward/ or aws/ are reserved")));
+        }
         let rotation = match (auto_rotation, rotation_period_days) {
             (Some(true), period) => Some(WantedRotation::On(*period)),
             (_, Some(_)) => return Err(Invalid("spec.rotationPeriodDays needs spec.autoRotation: true".into())),

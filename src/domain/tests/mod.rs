@@ -4,6 +4,7 @@
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets a broken assumption is to fail there")]
 
+mod desired;
 mod edge;
 mod fixtures;
 mod guard;
