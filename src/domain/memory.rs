@@ -80,6 +80,10 @@ impl Memory {
         status.intent_seq = Some(seq);
         match (schedule, word) {
             (Some(days), _) => {
+                // From here on this was asked of the KMS, so that taking the field out is a change under every policy.
+                if let Some(applied) = &mut status.applied {
+                    applied.deletion_schedule_days = Some(days);
+                }
                 status.key_state = Some(key.state.into());
                 status.deletion = Some(Deletion {
                     schedule_days: Some(days),

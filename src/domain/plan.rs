@@ -29,6 +29,7 @@ use crate::api::{
     ConditionType, Reason,
     condition::{self, seconds},
     managed_key::{KeyState, ManagementPolicy, Missing},
+    mark,
 };
 
 /// All that a decision rests on, but for the look itself.
@@ -76,7 +77,7 @@ pub struct Rest {
     pub life_drifted: bool,
     /// What waits for another state of the key.
     pub waits: Option<String>,
-    /// Whether the object owns the key. An object can rest on a pending key that takes no marks.
+    /// Whether the object does not own the key: it rests on a pending key that takes no marks, or only watches one that bears none of its own.
     pub unbound: bool,
 }
 
@@ -308,8 +309,14 @@ fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         };
         stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{alert}", key.arn))
     };
-    Some(match Ownership::of(tags, &s.desired.owner) {
+    let ownership = match Ownership::of(tags, &s.desired.owner) {
+        // Nobody else's UID is on the key: its marks are gone in part.
+        Ownership::Namesake if was_bound && !tags.contains_key(mark::UID) => Ownership::Unmarked,
+        ownership => ownership,
+    };
+    Some(match ownership {
         Ownership::Ours => return None,
+        Ownership::Nameless => owned("an object that its marks do not name; put the tags keyward-cluster and keyward-owner back".into()),
         Ownership::Namesake if was_bound => owned("another object of this name, with another UID".into()),
         Ownership::Namesake => take(s, key, How::TakeUp),
         Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
@@ -366,6 +373,12 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
             format!("key {} is {}, but spec.key says {}; make an object that agrees", key.arn, text(&key.kind), text(wanted)),
         );
     }
+    if desired.policy == ManagementPolicy::Observe {
+        return match bound(s, key) {
+            Plan::Rest(rest) => Plan::Rest(Rest { unbound: true, ..rest }),
+            plan => plan,
+        };
+    }
     let outright = desired.enabled.is_some() || desired.days().is_some();
     if how == How::Adopt && !outright && (key.state == State::Disabled || key.state.is_pending()) {
         return stall(
@@ -377,11 +390,14 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
             ),
         );
     }
-    if desired.policy == ManagementPolicy::Observe {
-        return bound(s, key);
+    if let Some(message) = desired.days().filter(|&days| !stands(key, days)).and_then(|days| window_refused(days, s.rules)) {
+        return stall(Reason::InvalidSpec, message);
     }
     match (key.state, desired.life) {
         (State::Creating | State::Updating, _) => transitional(key.state),
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) if !enforced(s).life => {
+            Plan::Rest(Rest { unbound: true, ..pending_undeclared() })
+        }
         // A pending key takes no tags: wanted alive, it is cancelled first and marked then.
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) => Plan::Do(Step::Cancel),
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(_)) => {
@@ -398,11 +414,9 @@ fn transitional(state: State) -> Plan {
 
 /// The key is this object's.
 fn bound(s: &Situation<'_>, key: &Key) -> Plan {
-    if s.desired.policy == ManagementPolicy::Observe {
-        return Plan::Rest(observe(s, key));
-    }
     match (key.state, s.desired.life) {
         (State::Creating | State::Updating, _) => transitional(key.state),
+        _ if s.desired.policy == ManagementPolicy::Observe => unusable(s, key).unwrap_or_else(|| Plan::Rest(observe(s, key))),
         (_, Life::Live) => live(s, key),
         (_, Life::Scheduled(days)) => scheduled(s, key, days),
     }
@@ -432,17 +446,25 @@ fn enforced(s: &Situation<'_>) -> Enforced {
     }
 }
 
+/// The schedule of someone else, which the policy leaves as it is.
+fn pending_undeclared() -> Rest {
+    Rest { drift: vec!["the key is pending deletion, which is not declared".into()], life_drifted: true, ..Rest::default() }
+}
+
+/// Whether our own schedule of that many days stands already, so that nothing is asked of the KMS.
+fn stands(key: &Key, days: i32) -> bool {
+    key.state.is_pending() && matches!(key.intent(), IntentMark::Is(Intent { word: Word::Days(written), .. }) if written == days)
+}
+
 fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let enforced = enforced(s);
-    let mut rest = Rest::default();
     if key.state.is_pending() {
         if enforced.life {
             return Plan::Do(Step::Cancel);
         }
-        rest.drift.push("the key is pending deletion, which is not declared".into());
-        rest.life_drifted = true;
-        return Plan::Rest(rest);
+        return Plan::Rest(pending_undeclared());
     }
+    let mut rest = Rest::default();
     if key.tags.is_some() && !key.intent().is_live(s.desired.generation, s.memory.status.intent_seq) {
         return Plan::Do(Step::Mark { word: Word::Live });
     }
@@ -472,15 +494,23 @@ fn live(s: &Situation<'_>, key: &Key) -> Plan {
             rest.drift.push("the key is enabled".into());
             rest.life_drifted = true;
         }
-        State::PendingImport if wants_enabled => {
-            return stall(Reason::PendingImport, format!("key {} waits for its key material; import it with the KMS's own tools", key.arn));
-        }
-        State::Unavailable if wants_enabled => {
-            return stall(Reason::KeyUnavailable, format!("the key store of key {} is disconnected; connect it again", key.arn));
-        }
         _ => {}
     }
-    Plan::Rest(rest)
+    unusable(s, key).unwrap_or(Plan::Rest(rest))
+}
+
+/// A key that is to be enabled and that nothing but a person can make usable.
+fn unusable(s: &Situation<'_>, key: &Key) -> Option<Plan> {
+    match key.state {
+        _ if s.desired.life != Life::Live || !s.desired.wants_enabled() => None,
+        State::PendingImport => {
+            Some(stall(Reason::PendingImport, format!("key {} waits for its key material; import it with the KMS's own tools", key.arn)))
+        }
+        State::Unavailable => {
+            Some(stall(Reason::KeyUnavailable, format!("the key store of key {} is disconnected; connect it again", key.arn)))
+        }
+        _ => None,
+    }
 }
 
 /// What messages call the declared days.
@@ -507,7 +537,7 @@ pub fn days_refused(field: &str, days: i32, rules: &Rules) -> Option<String> {
 }
 
 fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
-    if let Some(message) = window_refused(days, s.rules) {
+    if let Some(message) = window_refused(days, s.rules).filter(|_| !stands(key, days)) {
         return stall(Reason::InvalidSpec, message);
     }
     if key.tags.is_none() {
@@ -522,7 +552,8 @@ fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         _ => {}
     }
     if s.desired.policy == ManagementPolicy::EnforceOnChange && s.memory.status.applied.is_none() {
-        return Plan::Rest(Rest { drift: vec!["the key is not pending deletion".into()], life_drifted: true, ..Rest::default() });
+        let drift = if pending { "the key is pending deletion with other days" } else { "the key is not pending deletion" };
+        return Plan::Rest(Rest { drift: vec![drift.into()], life_drifted: true, ..Rest::default() });
     }
     let confirmation = s.desired.confirmation.as_deref();
     match intent::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {

@@ -380,6 +380,11 @@ fn changed_days_take_a_cancel_and_a_schedule_or_nothing_at_all() {
             &["stall InvalidSpec"],
         ),
         (
+            "the provider's minimum was raised since: what stands, stands",
+            Scene::scheduled(7).with(|s| s.rules.guard.minimum_schedule_days = 14),
+            &["rest"],
+        ),
+        (
             "held, and confirmed",
             changed().with(|s| s.memory.status.intent_seq = None).with(|s| s.desired.confirmation = Some(s.token())),
             &["change the scheduled deletion to 9 days", "rest"],
@@ -429,7 +434,29 @@ fn the_policies() {
     seen(on_change(untagged(forgot(Scene::of(Enabled)))), "rest drift");
     seen(observe(untagged(Scene::of(Enabled))), "rest drift");
 
+    let names = |scene: Scene| scene.with(|s| s.desired.adopt = Some(ID.into())).with(|s| s.rules.adoption = admitting());
+    let earlier = || Owner { uid: "u0".into(), ..owner() };
     check([
+        (
+            "OnChange, no record: another's schedule on a key to take up",
+            on_change(Scene::finds(PendingDeletion).with(marked(earlier()))),
+            &["rest unbound life drifted"],
+        ),
+        ("OnChange, no record: pending with other days", on_change(forgot(asked(Scene::scheduled(7), 9))), &["rest life drifted"]),
+        (
+            "OnChange: scheduled, a crash, and the field removed",
+            on_change(Scene::of(PendingDeletion)).with(|s| {
+                s.desired.generation += 2;
+                s.intent(word(Word::Days(7)));
+                // What stood in the status before the call: see the test of `Memory::open`.
+                s.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)));
+                s.memory.status.applied.as_mut().unwrap().deletion_schedule_days = Some(7);
+            }),
+            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+        ),
+        ("Observe: a key without marks", observe(names(Scene::finds(Enabled)).with(unmarked)), &["rest unbound"]),
+        ("Observe: such a key, disabled", observe(names(Scene::finds(Disabled)).with(unmarked)), &["rest unbound"]),
+        ("Observe: an earlier object's key", observe(Scene::finds(Enabled).with(marked(earlier()))), &["rest unbound"]),
         ("OnChange: a new generation applies settings", on_change(declares(Scene::of(Enabled))), SYNC),
         ("OnChange: disabled by someone", on_change(Scene::of(Disabled)), &["rest life drifted"]),
         (
@@ -469,6 +496,10 @@ fn the_policies() {
         ("Observe: pending", observe(Scene::of(PendingDeletion)), &["rest life drifted"]),
         ("Observe: the field set", observe(asked(Scene::of(Enabled), 7)), &["rest life drifted"]),
         ("Observe: the field set, pending", observe(Scene::scheduled(7)), &["rest"]),
+        ("Observe: being created", observe(Scene::of(State::Creating)), &["wait Creating"]),
+        ("Observe: without material", observe(Scene::of(State::PendingImport)), &["stall PendingImport"]),
+        ("Observe: without material, nor to be enabled", observe(off(Scene::of(State::PendingImport))), &["rest"]),
+        ("Observe: unavailable", observe(Scene::of(State::Unavailable)), &["stall KeyUnavailable"]),
         ("Observe: no key", observe(Scene::unbound(Searched::Reference)), &["stall KeyMissing"]),
     ]);
 }
@@ -611,6 +642,8 @@ fn adoption() {
             &["cancel the deletion", "adopt the key", "enable the key", "rest"],
         ),
         ("a pending key, to be deleted", admits(asked(names(PendingDeletion), 7)), &["rest unbound"]),
+        ("days that AWS refuses: no mark on the way", admits(asked(names(Enabled), 31)), &["stall InvalidSpec"]),
+        ("a pending key, days that AWS refuses", admits(asked(names(PendingDeletion), 31)), &["stall InvalidSpec"]),
         ("a pending key, to be deleted, by no rule", asked(names(PendingDeletion), 7), &["stall AdoptionNotAllowed"]),
         ("a key without material", admits(off(names(PendingImport))), &["adopt the key", "rest"]),
         ("a key that is being created", admits(names(State::Creating)), &["wait Creating"]),
@@ -699,6 +732,21 @@ fn taking_up_and_losing_a_key() {
             "marks gone, admitted, with the field",
             asked(Scene::of(Enabled).with(unmarked).with(|s| s.rules.adoption = admitting()), 7),
             &["adopt the key", "hold NotSeenLive"],
+        ),
+        (
+            "the UID alone is gone from a bound key",
+            Scene::of(Enabled).with(|s| drop(s.tags().remove(mark::UID))).with(new_generation),
+            &["stall AdoptionNotAllowed"],
+        ),
+        (
+            "the UID alone is gone, and admitted",
+            Scene::of(Enabled).with(|s| drop(s.tags().remove(mark::UID))).with(new_generation).with(|s| s.rules.adoption = admitting()),
+            &["adopt the key", "rest"],
+        ),
+        (
+            "another UID, and nobody's name",
+            finds(Enabled).with(|s| drop(s.tags().remove(mark::OWNER))).with(|s| s.rules.adoption = admitting()),
+            &["stall OwnedByAnother"],
         ),
         (
             "another cluster's marks on a bound key",
@@ -817,6 +865,19 @@ fn a_hold_shows_the_command_that_goes_on() {
         "kubectl annotate --overwrite --field-manager=keyward-cli -n shop managedkey orders keyward.dev/confirm-deletion={ID}@{SEQ}"
     );
     assert!(message.ends_with(&command), "{message}");
+}
+
+#[test]
+fn an_opened_schedule_counts_as_applied() {
+    let mut scene = asked(Scene::of(State::Enabled), 7);
+    let Plan::Do(step) = scene.plan() else { panic!() };
+    let (desired, key) = (scene.desired.clone(), scene.key().clone());
+    let intent = scene.memory.open(&step, &desired, &key, now()).unwrap();
+    assert_eq!((intent.seq, intent.generation, intent.word), (SEQ + 1, GENERATION + 1, Word::Days(7)));
+    let status = &scene.memory.status;
+    assert_eq!(status.applied.as_ref().unwrap().deletion_schedule_days, Some(7));
+    assert_eq!((status.intent_seq, status.key_state), (Some(SEQ + 1), Some(State::Enabled.into())));
+    assert_eq!(status.deletion.as_ref().unwrap().call, Some(DeletionCall::Open));
 }
 
 #[test]

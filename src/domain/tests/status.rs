@@ -405,6 +405,14 @@ fn status_shows_a_key_only_to_the_object_that_has_it() {
     assert_eq!(shown(&Scene::finds(State::Enabled)), (true, true), "ours");
     assert_eq!(shown(&finds(State::Enabled)), (false, false), "not taken up yet");
     assert_eq!(shown(&asked(finds(State::PendingDeletion), 7)), (false, true), "resting on a pending key without being bound");
+    let watches = |scene: Scene| policy(scene, ManagementPolicy::Observe);
+    assert_eq!(shown(&watches(finds(State::Enabled))), (false, true), "watching an earlier object's key");
+    let unmarked = watches(Scene::finds(State::Enabled)).with(|s| {
+        s.tags().clear();
+        s.desired.adopt = Some(ID.into());
+        s.rules.adoption = super::fixtures::admitting();
+    });
+    assert_eq!(shown(&unmarked), (true, true), "watching a key without marks");
     assert_eq!(shown(&Scene::finds(State::Enabled).with(by(Owner { name: "x".into(), ..owner() }))), (false, false), "another's");
     let bound = Scene::of(State::Enabled).with(|s| s.memory.status.key_id = Some("first".into()));
     assert_eq!(after(&bound, Conclusion::Planned(&bound.plan()), now()).key_id.as_deref(), Some("first"), "an id never changes");
