@@ -152,11 +152,18 @@ pub fn edge(days: i32, generation: i64, key: &Key, record: &ManagedKeyStatus, co
 
     match intent.word {
         Word::Days(written) if pending => {
-            // New days that were opened were opened over exactly our schedule, and the same date says that it still stands.
-            let exactly_ours = deletion.is_some_and(|known| {
-                known.origin == DeletionOrigin::Keyward && (known.schedule_days == Some(written) || (open && known.schedule_days.is_some()))
-            }) && record.deletion_date.as_ref().map(|date| date.0.as_second())
-                == key.deletion_date.map(|date| date.as_second());
+            let same_date = record.deletion_date.as_ref().map(|date| date.0.as_second()) == key.deletion_date.map(|date| date.as_second());
+            let was_pending = matches!(record.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
+            let exactly_ours = deletion.filter(|known| known.origin == DeletionOrigin::Keyward).is_some_and(|known| {
+                match known.schedule_days {
+                    // Our call took effect, and this is the first look since.
+                    Some(opened) if opened == written && open && !was_pending => true,
+                    Some(scheduled) if scheduled == written => same_date,
+                    // New days that were opened were opened over exactly our schedule, and the same date says that it still stands.
+                    Some(_) => open && same_date,
+                    None => false,
+                }
+            });
             if behind {
                 hold(Reason::RollbackSuspected)
             } else if generation > intent.generation && exactly_ours {

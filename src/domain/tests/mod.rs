@@ -8,6 +8,7 @@ mod desired;
 mod edge;
 mod fixtures;
 mod guard;
+mod liveness;
 mod model;
 mod plan;
 mod release;
