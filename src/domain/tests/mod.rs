@@ -11,5 +11,6 @@ mod guard;
 mod liveness;
 mod model;
 mod plan;
+mod protocol;
 mod release;
 mod status;
