@@ -144,7 +144,9 @@ pub fn edge(days: i32, generation: i64, key: &Key, record: &ManagedKeyStatus, co
     let behind = record.intent_seq.is_none_or(|own| own < intent.seq);
     let pending = key.state.is_pending();
     let deletion = record.deletion.as_ref();
-    let open = deletion.is_some_and(|known| known.call == Some(DeletionCall::Open));
+    // A call stands open for a key in the state in which it was opened, and for one that it may have scheduled.
+    let open =
+        deletion.is_some_and(|known| known.call == Some(DeletionCall::Open)) && (pending || record.key_state == Some(key.state.into()));
     // The last look saw the key pending, and it is not: nobody but someone else cancels while the object asks for a deletion.
     let cancelled = !pending && !open && matches!(record.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
     // A word was begun and is not on the key: whatever it was to say, it has to be said before a token counts.
@@ -152,11 +154,17 @@ pub fn edge(days: i32, generation: i64, key: &Key, record: &ManagedKeyStatus, co
 
     match intent.word {
         Word::Days(written) if pending => {
-            // New days that were opened were opened over exactly our schedule, and the same date says that it still stands.
-            let exactly_ours = deletion.is_some_and(|known| {
-                known.origin == DeletionOrigin::Keyward && (known.schedule_days == Some(written) || (open && known.schedule_days.is_some()))
-            }) && record.deletion_date.as_ref().map(|date| date.0.as_second())
-                == key.deletion_date.map(|date| date.as_second());
+            let same_date = record.deletion_date.as_ref().map(|date| date.0.as_second()) == key.deletion_date.map(|date| date.as_second());
+            let exactly_ours = deletion.filter(|known| known.origin == DeletionOrigin::Keyward).is_some_and(|known| {
+                match known.schedule_days {
+                    // Our call took effect, and this is the first look since.
+                    Some(opened) if opened == written && open => true,
+                    Some(scheduled) if scheduled == written => same_date,
+                    // New days that were opened were opened over exactly our schedule, and the same date says that it still stands.
+                    Some(_) => open && same_date,
+                    None => false,
+                }
+            });
             if behind {
                 hold(Reason::RollbackSuspected)
             } else if generation > intent.generation && exactly_ours {
@@ -171,11 +179,7 @@ pub fn edge(days: i32, generation: i64, key: &Key, record: &ManagedKeyStatus, co
                     known.schedule_days == Some(days)
                         && known.requested_time.as_ref().is_some_and(|since| now.duration_since(since.0).abs() <= OPEN_CALL)
                 });
-            if fits && written == days && !behind && record.key_state == Some(key.state.into()) {
-                Edge::Passes(Passed::OpenCall)
-            } else {
-                Edge::WriteHeld
-            }
+            if fits && written == days && !behind { Edge::Passes(Passed::OpenCall) } else { Edge::WriteHeld }
         }
         Word::Held | Word::Live if behind => hold(Reason::RollbackSuspected),
         Word::Held | Word::Live if cancelled => Edge::WriteHeld,

@@ -84,7 +84,9 @@ impl Memory {
                 if let Some(applied) = &mut status.applied {
                     applied.deletion_schedule_days = Some(days);
                 }
+                // What the call was opened over.
                 status.key_state = Some(key.state.into());
+                status.deletion_date = key.deletion_date.map(seconds);
                 status.deletion = Some(Deletion {
                     schedule_days: Some(days),
                     requested_time: Some(seconds(now)),

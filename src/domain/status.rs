@@ -172,7 +172,12 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
         // New days were recorded while the key is still pending with the old ones, and they are still asked for.
         Some(known) if open && was_pending && !replaced && (key.tags.is_none() || ![known.schedule_days, asked].contains(&marked)) => known,
         known => {
-            let ours = marked.filter(|_| open || !replaced);
+            let doubtful = match &known {
+                Some(known) if open => !was_pending && known.schedule_days != marked,
+                Some(_) => replaced,
+                None => was_pending,
+            };
+            let ours = marked.filter(|_| !doubtful);
             let since = known.filter(|_| !replaced).and_then(|known| known.requested_time);
             Deletion {
                 schedule_days: ours,

@@ -182,6 +182,14 @@ fn changed_days_need_exactly_our_schedule() {
         ("the same generation", ours_stands().with(|s| s.desired.generation = GENERATION), held),
         ("another date", ours_stands().with(|s| s.memory.status.deletion_date = Some(seconds(days_on(8)))), held),
         ("no date", ours_stands().with(|s| s.memory.status.deletion_date = None), held),
+        (
+            "it took effect, and this is the first look since",
+            ours_stands().with(|s| {
+                s.memory.status.deletion = Some(ours(9, OPEN));
+                (s.memory.status.deletion_date, s.memory.status.key_state) = (None, Some(State::Enabled.into()));
+            }),
+            Passes(ChangedDays),
+        ),
         ("other days in the record", ours_stands().with(|s| s.memory.status.deletion = Some(ours(8, None))), held),
         ("opened and not sent", ours_stands().with(|s| s.memory.status.deletion = Some(ours(7, OPEN))), Passes(ChangedDays)),
         (

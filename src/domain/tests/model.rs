@@ -2,16 +2,19 @@
 //!
 //! It shares nothing with the code under test but its types, so that a wrong belief about a state shows as a refused call.
 
+use jiff::SignedDuration;
+
 use crate::{
     api::mark,
     domain::{
         guard::{self, Ask, Evidence},
         intent::{Intent, Word},
+        memory::Attempt,
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         plan::{Plan, Read},
         status::{self, Conclusion, Round},
         step::Step,
-        tests::fixtures::{Scene, brief, days_on, key},
+        tests::fixtures::{ACCOUNT, REGION, Scene, arn, brief, days_on, key},
     },
 };
 
@@ -73,6 +76,25 @@ pub struct World {
     pub scene: Scene,
     /// The key as it is.
     pub key: Option<Key>,
+    /// Whether every look reads everything at once, and not by turns.
+    pub thorough: bool,
+    /// How many deletions were ever scheduled: no two have the same date.
+    pub schedules: i64,
+}
+
+/// Where the process ends within a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// It does not.
+    Never,
+    /// The status is written, and nothing is called.
+    AfterStatus,
+    /// A schedule was cancelled to be made anew.
+    AfterCancel,
+    /// The mark is written, and the call is not sent.
+    AfterMark,
+    /// The call took effect, and nobody noted it.
+    BeforeClose,
 }
 
 impl World {
@@ -91,7 +113,7 @@ impl World {
             }
             _ => None,
         };
-        Self { scene, key }
+        Self { scene, key, thorough: false, schedules: 0 }
     }
 
     /// A look at the state alone, or at everything that can be read.
@@ -113,7 +135,7 @@ impl World {
 
     /// Looks and plans until something other than reading is to be done.
     pub fn decide(&mut self) -> Plan {
-        let mut full = self.scene.memory.status.key_arn.is_none();
+        let mut full = self.thorough || self.scene.memory.status.key_arn.is_none();
         let mut searched = Searched::Reference;
         self.look(full, searched);
         for _ in 0..4 {
@@ -130,6 +152,11 @@ impl World {
 
     /// One step as the executor takes it: the guard, the status, the mark, the call, and what is known after it.
     pub fn execute(&mut self, step: &Step) {
+        self.execute_until(step, Crash::Never);
+    }
+
+    /// A step that the process may not live through.
+    pub fn execute_until(&mut self, step: &Step, crash: Crash) {
         let scene = &mut self.scene;
         let desired = scene.desired.clone();
         if *step == Step::Create {
@@ -138,8 +165,19 @@ impl World {
             made.tags = Some(desired.owner.marks(Intent { seq: 1, generation: desired.generation, word: Word::Live }));
             made.tags.as_mut().unwrap().extend(desired.tags.clone());
             made.description = desired.description.clone().unwrap_or_default();
+            // The attempt stands in the annotations before the call, and the key's ARN takes its place after it.
+            let time = scene.now;
+            let attempt = Attempt::At { id: "a".into(), account: ACCOUNT.into(), region: REGION.into(), time };
+            scene.memory.attempt = Some(attempt);
+            if matches!(crash, Crash::AfterStatus | Crash::AfterMark) {
+                return;
+            }
             self.key = Some(made);
-            scene.memory.close(step, &desired);
+            if crash == Crash::Never {
+                scene.memory.attempt = None;
+                scene.memory.key = Some(arn());
+                scene.memory.close(step, &desired);
+            }
             return;
         }
         let key = self.key.as_mut().unwrap();
@@ -164,15 +202,30 @@ impl World {
             marks.retain(|name, _| all || name == mark::UID || name == mark::INTENT);
             key.tags.as_mut().unwrap().extend(marks);
         };
+        if crash == Crash::AfterStatus {
+            return;
+        }
         let calls = if let Step::Reschedule { days, passed } = step {
             call(key, &Step::Cancel).unwrap();
+            if crash == Crash::AfterCancel {
+                return;
+            }
             Step::Schedule { days: *days, passed: *passed }
         } else {
             step.clone()
         };
         mark(key, matches!(step, Step::Bind { .. }));
+        if crash == Crash::AfterMark {
+            return;
+        }
         call(key, &calls).unwrap_or_else(|refused| panic!("planned a call that the KMS refuses: {refused:?}"));
-        scene.memory.close(step, &desired);
+        if step.is_destructive() {
+            self.schedules += 1;
+            key.deletion_date = key.deletion_date.map(|date| date + SignedDuration::from_secs(self.schedules));
+        }
+        if crash == Crash::Never {
+            scene.memory.close(step, &desired);
+        }
     }
 
     /// What is known after a round.

@@ -1,7 +1,7 @@
 //! AWS KMS.
 //!
 //! Each method of the port is one request, or a few that can each be repeated; what makes one differ from the operation of AWS is said at it.
-//! [`call`] sends, [`convert`] reads answers, [`failure`] reads errors, [`operation`] lists all that can be called. Types of the SDK end here.
+//! `call` sends, `convert` reads answers, `failure` reads errors, `operation` lists all that can be called. Types of the SDK end here.
 //! It must never take an error for an absent key, nor send `CreateKey` twice.
 
 mod arn;

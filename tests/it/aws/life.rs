@@ -1,5 +1,7 @@
 //! Each method, where nothing goes wrong or where what goes wrong is the answer.
 
+use std::collections::BTreeSet;
+
 use jiff::SignedDuration;
 use keyward::{
     api::managed_key::KeyTemplate,
@@ -7,11 +9,14 @@ use keyward::{
         failure::{FailureKind, Outcome},
         observed::{MultiRegion, Rotation, State},
     },
-    kms::{Creation, Kms, Scheduled, aws::AwsKms},
+    kms::{
+        Creation, Kms, Scheduled,
+        aws::{AwsKms, OPERATIONS},
+    },
 };
 use kms_double::{ACCOUNT, KeyState};
 
-use super::{Bench, REGION, creation, settings, tags};
+use super::{Bench, REGION, creation, owner, settings, tags};
 
 fn template(spec: &str, usage: &str) -> KeyTemplate {
     KeyTemplate { spec: spec.into(), usage: usage.into(), ..KeyTemplate::default() }
@@ -255,4 +260,30 @@ async fn a_state_that_allows_no_schedule_is_a_conflict() {
     bench.double.set_state(&key, KeyState::Updating).unwrap();
     let failure = bench.kms.schedule_deletion(&key, 7).await.unwrap_err();
     assert_eq!((failure.kind, failure.outcome), (FailureKind::Conflict, Outcome::Refused), "{failure}");
+}
+
+#[tokio::test]
+async fn the_port_calls_what_is_listed_and_no_more() {
+    let bench = Bench::with(|settings| settings.role_arn = Some(format!("arn:aws:iam::{ACCOUNT}:role/keyward"))).await;
+    let kms = &bench.kms;
+    kms.identity().await.unwrap();
+    let key = bench.key().await.arn;
+    kms.describe(&key).await.unwrap();
+    kms.tags(&key).await.unwrap();
+    kms.rotation(&key).await.unwrap();
+    kms.aliases(&key).await.unwrap();
+    kms.find_marked(&owner("orders")).await.unwrap();
+    kms.add_alias(&key, "alias/a").await.unwrap();
+    kms.remove_alias("alias/a").await.unwrap();
+    kms.tag(&key, &tags(&[("a", "b")])).await.unwrap();
+    kms.untag(&key, &["a".into()]).await.unwrap();
+    kms.set_description(&key, "new").await.unwrap();
+    kms.start_rotation(&key, 365).await.unwrap();
+    kms.stop_rotation(&key).await.unwrap();
+    kms.disable(&key).await.unwrap();
+    kms.enable(&key).await.unwrap();
+    kms.schedule_deletion(&key, 7).await.unwrap();
+    kms.cancel_deletion(&key).await.unwrap();
+    let called: BTreeSet<_> = bench.double.ledger().iter().map(|entry| format!("{}:{}", entry.service, entry.operation)).collect();
+    assert_eq!(called, OPERATIONS.iter().map(ToString::to_string).collect());
 }
