@@ -55,6 +55,8 @@ impl Post {
             // No instance metadata, and no credentials but those that a test gives.
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("RUST_BACKTRACE", "1")
+            // As the Deployment sets it.
+            .env("MALLOC_ARENA_MAX", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
