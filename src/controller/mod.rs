@@ -1,42 +1,90 @@
-//! The controller.
-use std::time::Duration;
+//! The shell around the pure core: it watches objects, reads and changes keys, and writes what came of it.
+//!
+//! `managed_key/reconcile.rs` is the place to start reading. All clocks of the program are read here.
 
+mod context;
+mod error;
+pub mod key_provider;
+mod managed_key;
+mod retry;
+mod watched;
+
+use std::{sync::Arc, time::Duration};
+
+use futures::StreamExt;
+use kube::{Client, runtime::controller::Config};
 use tokio_util::sync::CancellationToken;
 
-use crate::lease::Held;
-use crate::metrics::Metrics;
-use crate::server::Readiness;
+pub use self::{context::Context, error::Error};
+use crate::{lease::Held, metrics::Metrics, server::Readiness};
 
-/// What a person sets, once for all objects.
+/// What the flags of `keyward controller` say.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// How this cluster knows its keys: `[a-z0-9-]{1,36}`.
+    /// Names the cluster on every key; kept when the cluster is rebuilt.
     pub cluster_id: String,
-    /// The operator's own namespace.
+    /// The operator's own namespace, where secrets are read.
     pub namespace: String,
-    /// The name of this replica.
+    /// Names this process in events.
     pub instance: String,
-    /// How many objects are reconciled at once.
+    /// Rounds at the same time.
     pub concurrency: u16,
     /// How long a KMS may answer with the state from before a change.
     pub consistency: Duration,
-    /// For how long a key must not be found before it is taken for gone.
+    /// For how long a key must not be found before it is taken for gone; at least three answers.
     pub missing_after: Duration,
-    /// How long an unresolved `CreateKey` bars a second one.
+    /// For how long a creation whose outcome is not known bars another.
     pub attempt_wait: Duration,
-    /// Whether there are metrics per object.
+    /// Whether each object has its own series of metrics.
     pub per_object_metrics: bool,
 }
 
-/// Runs until `stop`.
+/// Between two sweeps of what is remembered of objects that are gone.
+const SWEEP: Duration = Duration::from_secs(60);
+
+/// Runs the controllers of both kinds until `stop`, and ends once the rounds under way have.
+///
+/// # Errors
+/// None at present; what the API server refuses is tried again.
 pub async fn run(
-    _client: kube::Client,
-    _settings: Settings,
-    _held: Held,
-    _metrics: Metrics,
-    _readiness: Readiness,
+    client: Client,
+    settings: Settings,
+    held: Held,
+    metrics: Metrics,
+    readiness: Readiness,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
-    stop.cancelled().await;
+    let caches = readiness.gate("caches");
+    let config = Config::default().concurrency(settings.concurrency);
+    let (provider_controller, providers) = key_provider::prepare(&client, &settings);
+    let (key_controller, keys) = managed_key::prepare(&client, providers.clone());
+    let context = Arc::new(Context::new(client, settings, held, metrics, providers.clone(), keys.clone()));
+
+    let sweep = {
+        let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());
+        async move {
+            if keys.wait_until_ready().await.is_ok() {
+                caches.open();
+            }
+            while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
+                context.sweep();
+            }
+        }
+    };
+    let provider_rounds = key_provider::run(provider_controller, Arc::clone(&context), stop.clone()).for_each(std::future::ready);
+    let key_rounds = managed_key::run(key_controller, config, context, stop.clone()).for_each(std::future::ready);
+    let sweep = async {
+        tokio::select! {
+            () = sweep => {}
+            () = stop.cancelled() => {}
+        }
+    };
+    tokio::join!(provider_rounds, key_rounds, sweep);
     Ok(())
+}
+
+/// The time, for what is written down.
+#[must_use]
+pub(crate) fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }

@@ -14,6 +14,7 @@
 //! test can walk every state. What happens when the object itself is deleted is in [`release`].
 
 pub mod desired;
+pub mod event;
 pub mod failure;
 pub mod guard;
 pub mod intent;

@@ -8,4 +8,5 @@ mod contract;
 mod lease;
 mod manifests;
 mod program;
+mod reconcile;
 mod support;

@@ -3,8 +3,10 @@
 pub mod control_plane;
 pub mod double;
 pub mod localstack;
+pub mod operator;
 pub mod program;
 pub mod proxy;
+pub mod scene;
 
 use std::time::{Duration, Instant};
 

@@ -89,10 +89,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/_double/health", get(async || Json(json!({ "ok": true }))))
         .route("/_double/clock", get(show_clock).post(advance))
         .route("/_double/ledger", get(ledger))
-        .route(
-            "/_double/faults",
-            get(show_faults).post(inject).delete(clear_faults),
-        )
+        .route("/_double/faults", get(show_faults).post(inject).delete(clear_faults))
         .route("/_double/keys", get(keys).post(plant_key))
         .route("/_double/keys/{id}/state", post(put_state))
         .route("/_double/keys/{id}/resume", post(put_resume))
@@ -103,54 +100,31 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 /// Makes the key that `plant` describes.
 pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> {
     let now = inner.pass_time();
-    let spec = aws::find_spec(&plant.spec)
-        .ok_or_else(|| anyhow::anyhow!("there is no key spec {}", plant.spec))?;
+    let spec = aws::find_spec(&plant.spec).ok_or_else(|| anyhow::anyhow!("there is no key spec {}", plant.spec))?;
     let usage = match &plant.usage {
         Some(usage) => aws::USAGES.iter().find(|known| *known == usage).copied(),
         None => spec.usages.first().copied(),
     };
-    let usage = usage.ok_or_else(|| {
-        anyhow::anyhow!("there is no such key usage; leave it out for the spec's own")
-    })?;
+    let usage = usage.ok_or_else(|| anyhow::anyhow!("there is no such key usage; leave it out for the spec's own"))?;
     let id = uuid::Uuid::new_v4();
-    let id = if plant.multi_region {
-        format!("mrk-{}", id.simple())
-    } else {
-        id.to_string()
-    };
-    let at = KeyRef {
-        account: plant.account.clone(),
-        region: plant.region.clone(),
-        id,
-    };
+    let id = if plant.multi_region { format!("mrk-{}", id.simple()) } else { id.to_string() };
+    let at = KeyRef { account: plant.account.clone(), region: plant.region.clone(), id };
     let mut key = Key::new(at.clone(), now, spec.name, usage, plant.origin);
     key.manager = plant.manager;
     key.policy = aws::default_policy(&plant.account);
-    key.multi_region = plant.multi_region.then(|| MultiRegion::Primary {
-        replicas: std::collections::BTreeSet::new(),
-    });
+    key.multi_region = plant.multi_region.then(|| MultiRegion::Primary { replicas: std::collections::BTreeSet::new() });
     if key.manager == Manager::Aws {
         // "The key rotation status for AWS managed KMS keys is always true", and the period is a year.
         let next = now.checked_add(days(365))?;
-        key.rotation = Some(Rotation {
-            period_days: 365,
-            next,
-        });
+        key.rotation = Some(Rotation { period_days: 365, next });
     }
     if let Some(state) = plant.state {
         key.force(state, now);
     }
     inner.world.add(key);
     if let Some(name) = &plant.alias {
-        let alias = Alias {
-            name: name.clone(),
-            target: at.id.clone(),
-            created: now,
-            updated: now,
-        };
-        inner
-            .world
-            .put_alias(&at.account, &at.region, name, Some(alias));
+        let alias = Alias { name: name.clone(), target: at.id.clone(), created: now, updated: now };
+        inner.world.put_alias(&at.account, &at.region, name, Some(alias));
     }
     Ok(at)
 }
@@ -173,18 +147,9 @@ pub(crate) fn resume(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<()> {
 
 fn find_one(inner: &Inner, arn_or_id: &str) -> anyhow::Result<KeyRef> {
     let named = |at: &KeyRef| at.id == arn_or_id || at.arn() == arn_or_id;
-    let mut found = inner
-        .world
-        .all_keys()
-        .map(|key| &key.at)
-        .filter(|at| named(at));
-    let at = found
-        .next()
-        .ok_or_else(|| anyhow::anyhow!("there is no key {arn_or_id}"))?;
-    anyhow::ensure!(
-        found.next().is_none(),
-        "{arn_or_id} names keys in several Regions; give the ARN"
-    );
+    let mut found = inner.world.all_keys().map(|key| &key.at).filter(|at| named(at));
+    let at = found.next().ok_or_else(|| anyhow::anyhow!("there is no key {arn_or_id}"))?;
+    anyhow::ensure!(found.next().is_none(), "{arn_or_id} names keys in several Regions; give the ARN");
     Ok(at.clone())
 }
 
@@ -206,26 +171,18 @@ async fn show_clock(State(shared): State<Arc<Shared>>) -> Response {
 
 async fn advance(State(shared): State<Arc<Shared>>, Json(body): Json<Advance>) -> Response {
     let mut inner = shared.lock();
-    match inner
-        .clock
-        .advance(SignedDuration::from_secs(body.advance_seconds))
-    {
+    match inner.clock.advance(SignedDuration::from_secs(body.advance_seconds)) {
         Ok(()) => Json(json!({ "now": inner.pass_time() })).into_response(),
         Err(error) => bad_request(&error),
     }
 }
 
 async fn ledger(State(shared): State<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
-    let after = match query
-        .as_deref()
-        .map(|query| query.strip_prefix("after=").unwrap_or_default().parse())
-    {
+    let after = match query.as_deref().map(|query| query.strip_prefix("after=").unwrap_or_default().parse()) {
         None => 0,
         Some(Ok(after)) => after,
         Some(Err(_)) => {
-            return bad_request(&anyhow::anyhow!(
-                "the ledger takes ?after=SEQ and nothing else"
-            ));
+            return bad_request(&anyhow::anyhow!("the ledger takes ?after=SEQ and nothing else"));
         }
     };
     let mut inner = shared.lock();
@@ -250,11 +207,7 @@ async fn clear_faults(State(shared): State<Arc<Shared>>) -> StatusCode {
 async fn keys(State(shared): State<Arc<Shared>>) -> Response {
     let mut inner = shared.lock();
     inner.pass_time();
-    let keys: Vec<KeyView> = inner
-        .world
-        .all_keys()
-        .map(|key| KeyView::of(&inner.world, key))
-        .collect();
+    let keys: Vec<KeyView> = inner.world.all_keys().map(|key| KeyView::of(&inner.world, key)).collect();
     Json(keys).into_response()
 }
 
@@ -266,11 +219,7 @@ async fn plant_key(State(shared): State<Arc<Shared>>, Json(body): Json<Plant>) -
     }
 }
 
-async fn put_state(
-    State(shared): State<Arc<Shared>>,
-    Path(id): Path<String>,
-    Json(body): Json<NewState>,
-) -> Response {
+async fn put_state(State(shared): State<Arc<Shared>>, Path(id): Path<String>, Json(body): Json<NewState>) -> Response {
     let set = set_state(&mut shared.lock(), &id, body.state);
     match set {
         Ok(()) => StatusCode::NO_CONTENT.into_response(),
@@ -286,10 +235,7 @@ async fn put_resume(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -
     }
 }
 
-async fn add_credential(
-    State(shared): State<Arc<Shared>>,
-    Json(credential): Json<Credential>,
-) -> StatusCode {
+async fn add_credential(State(shared): State<Arc<Shared>>, Json(credential): Json<Credential>) -> StatusCode {
     shared.lock().identities.put_credential(credential);
     StatusCode::NO_CONTENT
 }
@@ -300,9 +246,7 @@ async fn add_role(State(shared): State<Arc<Shared>>, Json(role): Json<Role>) -> 
 }
 
 async fn unknown(Path(path): Path<String>) -> Response {
-    let message = format!(
-        "there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, health\n"
-    );
+    let message = format!("there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, health\n");
     (StatusCode::NOT_FOUND, message).into_response()
 }
 

@@ -49,16 +49,8 @@ impl Default for Options {
             deletion_delay: SignedDuration::ZERO,
             clock_behind: SignedDuration::ZERO,
             credentials: vec![
-                Credential::new(
-                    identity::ACCESS_KEY,
-                    identity::SECRET_KEY,
-                    identity::ACCOUNT,
-                ),
-                Credential::new(
-                    identity::SECOND_ACCESS_KEY,
-                    identity::SECOND_SECRET_KEY,
-                    identity::SECOND_ACCOUNT,
-                ),
+                Credential::new(identity::ACCESS_KEY, identity::SECRET_KEY, identity::ACCOUNT),
+                Credential::new(identity::SECOND_ACCESS_KEY, identity::SECOND_SECRET_KEY, identity::SECOND_ACCOUNT),
             ],
             roles: [identity::ACCOUNT, identity::SECOND_ACCOUNT]
                 .map(|account| Role::new(&format!("arn:aws:iam::{account}:role/keyward")))
@@ -80,30 +72,20 @@ impl Double {
     /// Starts a double on 127.0.0.1, served by the runtime of the caller.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
         let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        let listener = TcpListener::bind(wanted)
-            .await
-            .with_context(|| format!("{wanted} cannot be bound; choose another --port"))?;
+        let listener = TcpListener::bind(wanted).await.with_context(|| format!("{wanted} cannot be bound; choose another --port"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared::new(&options, stopped)?);
-        let router = admin::router()
-            .fallback(aws::serve)
-            .with_state(Arc::clone(&shared));
+        let router = admin::router().fallback(aws::serve).with_state(Arc::clone(&shared));
         let service = router.into_make_service_with_connect_info::<Cut>();
         let until = Arc::clone(&shared);
-        let server = axum::serve(CuttableListener(listener), service)
-            .with_graceful_shutdown(async move { until.stopped().await });
+        let server = axum::serve(CuttableListener(listener), service).with_graceful_shutdown(async move { until.stopped().await });
         let server = tokio::spawn(async move {
             if let Err(error) = server.await {
                 tracing::error!(%error, "the double stopped serving");
             }
         });
-        Ok(Self {
-            server: Some(server),
-            shared,
-            address,
-            stop,
-        })
+        Ok(Self { server: Some(server), shared, address, stop })
     }
 
     /// Stops the double and waits until its port is free and its calls are answered or cut. A client that keeps it waiting for
@@ -174,19 +156,13 @@ impl Double {
     pub fn keys(&self) -> Vec<KeyView> {
         let mut inner = self.shared.lock();
         inner.pass_time();
-        inner
-            .world
-            .all_keys()
-            .map(|key| KeyView::of(&inner.world, key))
-            .collect()
+        inner.world.all_keys().map(|key| KeyView::of(&inner.world, key)).collect()
     }
 
     /// The key of that ARN or id, if it is there. An id that is in several Regions finds the first.
     #[must_use]
     pub fn key(&self, arn_or_id: &str) -> Option<KeyView> {
-        self.keys()
-            .into_iter()
-            .find(|key| key.arn == arn_or_id || key.key_id == arn_or_id)
+        self.keys().into_iter().find(|key| key.arn == arn_or_id || key.key_id == arn_or_id)
     }
 
     /// Puts a key into a state that calls cannot bring about, as Unavailable.

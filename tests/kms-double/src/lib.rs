@@ -8,14 +8,7 @@
 //! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's.
 //! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`.
 
-#![cfg_attr(
-    test,
-    allow(
-        clippy::unwrap_used,
-        clippy::indexing_slicing,
-        reason = "a test that meets the unexpected has to fail"
-    )
-)]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail"))]
 
 mod admin;
 mod aws;
@@ -32,12 +25,6 @@ mod world;
 pub use admin::Plant;
 pub use double::{Double, Options};
 pub use fault::{Fault, FaultAction};
-pub use identity::{
-    ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY,
-    SECRET_KEY,
-};
+pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY};
 pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
-pub use world::{
-    KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind,
-    RotationView,
-};
+pub use world::{KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};

@@ -29,11 +29,7 @@ pub(crate) enum Verdict {
 impl Failure {
     /// A failure with status 400, which is that of all but the service's own faults.
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
-        Self {
-            code: code.to_owned(),
-            status: 400,
-            message: message.into(),
-        }
+        Self { code: code.to_owned(), status: 400, message: message.into() }
     }
 
     pub(crate) fn validation(message: impl Into<String>) -> Self {
@@ -57,10 +53,7 @@ impl Failure {
     }
 
     pub(crate) fn no_key(at: &KeyRef) -> Self {
-        Self::new(
-            "NotFoundException",
-            format!("Key '{}' does not exist", at.arn()),
-        )
+        Self::new("NotFoundException", format!("Key '{}' does not exist", at.arn()))
     }
 
     pub(crate) fn not_found(message: impl Into<String>) -> Self {
@@ -80,10 +73,7 @@ impl Failure {
     }
 
     pub(crate) fn throttled() -> Self {
-        Self::new(
-            "ThrottlingException",
-            "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.",
-        )
+        Self::new("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.")
     }
 
     /// `why` is `identity` or `resource`: which kind of policy lacks the permission.
@@ -102,17 +92,9 @@ impl Failure {
         let arn = at.arn();
         match verdict {
             Verdict::Works => None,
-            Verdict::Disabled => Some(Self::new(
-                "DisabledException",
-                format!("{arn} is disabled."),
-            )),
-            Verdict::InvalidState => Some(Self::new(
-                "KMSInvalidStateException",
-                format!("{arn} {}.", describe(state)),
-            )),
-            Verdict::Unsupported => Some(Self::unsupported(format!(
-                "{arn} origin is not valid for this operation."
-            ))),
+            Verdict::Disabled => Some(Self::new("DisabledException", format!("{arn} is disabled."))),
+            Verdict::InvalidState => Some(Self::new("KMSInvalidStateException", format!("{arn} {}.", describe(state)))),
+            Verdict::Unsupported => Some(Self::unsupported(format!("{arn} origin is not valid for this operation."))),
         }
     }
 }
@@ -132,7 +114,5 @@ fn describe(state: KeyState) -> &'static str {
 
 fn lower_first(member: &str) -> String {
     let mut chars = member.chars();
-    chars.next().map_or_else(String::new, |first| {
-        first.to_lowercase().chain(chars).collect()
-    })
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }

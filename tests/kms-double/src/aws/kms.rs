@@ -25,48 +25,22 @@ pub(super) fn perform(
     located: Option<KeyRef>,
     request_id: &str,
 ) -> Outcome {
-    let Request::Kms {
-        operation: Some(operation),
-        members: Ok(members),
-        ..
-    } = request
-    else {
+    let Request::Kms { operation: Some(operation), members: Ok(members), .. } = request else {
         let failure = match request {
-            Request::Kms {
-                operation: Some(_),
-                members: Err(failure),
-                ..
-            } => failure.clone(),
+            Request::Kms { operation: Some(_), members: Err(failure), .. } => failure.clone(),
             _ => Failure::unknown_operation(),
         };
-        return Outcome {
-            key: located,
-            ..refuse(request, &failure, request_id)
-        };
+        return Outcome { key: located, ..refuse(request, &failure, request_id) };
     };
     let operation = *operation;
     if shared.throttles && !within_quota(inner, operation, caller, members) {
-        return Outcome {
-            key: located,
-            ..refuse(request, &Failure::throttled(), request_id)
-        };
+        return Outcome { key: located, ..refuse(request, &Failure::throttled(), request_id) };
     }
-    let allowed = inner
-        .identities
-        .credential(&caller.access_key)
-        .is_some_and(|credential| credential.may(&operation.action()));
+    let allowed = inner.identities.credential(&caller.access_key).is_some_and(|credential| credential.may(&operation.action()));
     if !allowed {
         let resource = located.as_ref().map_or_else(|| "*".to_owned(), KeyRef::arn);
-        let failure = Failure::access_denied(
-            &caller.principal,
-            &operation.action(),
-            &resource,
-            "identity",
-        );
-        return Outcome {
-            key: located,
-            ..refuse(request, &failure, request_id)
-        };
+        let failure = Failure::access_denied(&caller.principal, &operation.action(), &resource, "identity");
+        return Outcome { key: located, ..refuse(request, &failure, request_id) };
     }
     let revision = inner.world.revision();
     let mut call = Call {
@@ -86,58 +60,29 @@ pub(super) fn perform(
         Ok(answer) => {
             let mutated = operation.kind() == Kind::Mutation;
             let changed = mutated && inner.world.revision() != revision;
-            Outcome {
-                key: touched,
-                took_effect: mutated,
-                changed,
-                ..succeed(Service::Kms, body_of(operation, &answer))
-            }
+            Outcome { key: touched, took_effect: mutated, changed, ..succeed(Service::Kms, body_of(operation, &answer)) }
         }
-        Err(failure) => Outcome {
-            key: touched,
-            ..refuse(request, &failure, request_id)
-        },
+        Err(failure) => Outcome { key: touched, ..refuse(request, &failure, request_id) },
     }
 }
 
 /// Operations whose model has no output answer an empty body.
 fn body_of(operation: Operation, answer: &Value) -> String {
-    let silent = answer.as_object().is_some_and(serde_json::Map::is_empty)
-        && operation.kind() == Kind::Mutation;
-    if silent {
-        String::new()
-    } else {
-        answer.to_string()
-    }
+    let silent = answer.as_object().is_some_and(serde_json::Map::is_empty) && operation.kind() == Kind::Mutation;
+    if silent { String::new() } else { answer.to_string() }
 }
 
 /// `ReplicateKey` counts as two creations in the replica's Region, `UpdatePrimaryRegion` once in each Region.
-fn within_quota(
-    inner: &mut Inner,
-    operation: Operation,
-    caller: &Caller,
-    members: &Members,
-) -> bool {
+fn within_quota(inner: &mut Inner, operation: Operation, caller: &Caller, members: &Members) -> bool {
     let now = Instant::now();
     let quotas = &mut inner.quotas;
-    let mut take = |region: &str, operation: Operation, count| {
-        quotas.take(
-            &caller.account,
-            region,
-            operation.bucket(),
-            operation.quota(),
-            count,
-            now,
-        )
-    };
+    let mut take =
+        |region: &str, operation: Operation, count| quotas.take(&caller.account, region, operation.bucket(), operation.quota(), count, now);
     let elsewhere = |name: &str| members.string(name).ok().flatten().map(str::to_owned);
     take(&caller.region, operation, 1)
         && match operation {
-            Operation::ReplicateKey => elsewhere("ReplicaRegion")
-                .is_none_or(|region| take(&region, Operation::CreateKey, 2)),
-            Operation::UpdatePrimaryRegion => {
-                elsewhere("PrimaryRegion").is_none_or(|region| take(&region, operation, 1))
-            }
+            Operation::ReplicateKey => elsewhere("ReplicaRegion").is_none_or(|region| take(&region, Operation::CreateKey, 2)),
+            Operation::UpdatePrimaryRegion => elsewhere("PrimaryRegion").is_none_or(|region| take(&region, operation, 1)),
             _ => true,
         }
 }

@@ -30,53 +30,24 @@ pub(super) struct Outcome {
 }
 
 pub(super) fn succeed(service: Service, body: String) -> Outcome {
-    let reply = Reply {
-        status: 200,
-        content_type: service.content_type(),
-        body,
-    };
-    Outcome {
-        reply,
-        result: OK.to_owned(),
-        message: None,
-        key: None,
-        took_effect: false,
-        changed: false,
-    }
+    let reply = Reply { status: 200, content_type: service.content_type(), body };
+    Outcome { reply, result: OK.to_owned(), message: None, key: None, took_effect: false, changed: false }
 }
 
 pub(super) fn refuse(request: &Request, failure: &Failure, request_id: &str) -> Outcome {
-    let Failure {
-        code,
-        status,
-        message,
-    } = failure;
+    let Failure { code, status, message } = failure;
     let service = request.service();
     let body = match service {
         Service::Kms => serde_json::json!({ "__type": code, "message": message }).to_string(),
         Service::Sts => sts::error_document(code, message, request_id),
     };
-    let reply = Reply {
-        status: *status,
-        content_type: service.content_type(),
-        body,
-    };
+    let reply = Reply { status: *status, content_type: service.content_type(), body };
     let message = (!message.is_empty()).then(|| message.clone());
-    Outcome {
-        reply,
-        result: code.clone(),
-        message,
-        key: None,
-        took_effect: false,
-        changed: false,
-    }
+    Outcome { reply, result: code.clone(), message, key: None, took_effect: false, changed: false }
 }
 
 pub(super) fn send(reply: Reply, request_id: &str) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let headers = [
-        (header::CONTENT_TYPE.as_str(), reply.content_type),
-        ("x-amzn-requestid", request_id),
-    ];
+    let headers = [(header::CONTENT_TYPE.as_str(), reply.content_type), ("x-amzn-requestid", request_id)];
     (status, headers, reply.body).into_response()
 }

@@ -30,35 +30,18 @@ pub(crate) async fn serve(
     body: Bytes,
 ) -> Response {
     let request = Request::parse(&headers, &body);
-    let signed = Signed {
-        method: method.as_str(),
-        uri: &uri,
-        headers: &headers,
-        body: &body,
-    };
+    let signed = Signed { method: method.as_str(), uri: &uri, headers: &headers, body: &body };
     let request_id = uuid::Uuid::new_v4().to_string();
 
     // Not in the match itself: the lock would be held in its arms.
-    let recognised = request::authenticate(
-        &shared.lock().identities,
-        &request,
-        signed,
-        Timestamp::now(),
-    );
+    let recognised = request::authenticate(&shared.lock().identities, &request, signed, Timestamp::now());
     let caller = match recognised {
         Ok(caller) => caller,
         Err(stranger) => {
             let mut inner = shared.lock();
             let outcome = refuse(&request, &stranger.failure, &request_id);
-            let who = Who {
-                access_key: stranger.access_key.as_deref(),
-                account: None,
-                region: stranger.region.as_deref(),
-            };
-            return send(
-                record(&mut inner, &request, who, None, outcome, None, &request_id),
-                &request_id,
-            );
+            let who = Who { access_key: stranger.access_key.as_deref(), account: None, region: stranger.region.as_deref() };
+            return send(record(&mut inner, &request, who, None, outcome, None, &request_id), &request_id);
         }
     };
 
@@ -87,96 +70,38 @@ pub(crate) async fn serve(
 }
 
 fn strike(inner: &mut Inner, request: &Request, caller: &Caller) -> Option<FaultAction> {
-    let key = request
-        .members()
-        .and_then(|members| call::locate(&inner.world, caller, members));
-    let call = FaultedCall {
-        operation: request.name(),
-        key: key.as_ref(),
-        access_key: &caller.access_key,
-        account: &caller.account,
-    };
+    let key = request.members().and_then(|members| call::locate(&inner.world, caller, members));
+    let call = FaultedCall { operation: request.name(), key: key.as_ref(), access_key: &caller.access_key, account: &caller.account };
     inner.faults.strike(&call)
 }
 
 /// Carries the call out, unless a fault forbids that, and records it.
-fn perform(
-    shared: &Shared,
-    request: &Request,
-    caller: &Caller,
-    fault: Option<&FaultAction>,
-    request_id: &str,
-) -> Reply {
+fn perform(shared: &Shared, request: &Request, caller: &Caller, fault: Option<&FaultAction>, request_id: &str) -> Reply {
     let mut inner = shared.lock();
     let now = inner.pass_time();
-    let located = request
-        .members()
-        .and_then(|members| call::locate(&inner.world, caller, members));
-    let before = located
-        .as_ref()
-        .and_then(|at| inner.world.key(at))
-        .map(|key| key.state);
+    let located = request.members().and_then(|members| call::locate(&inner.world, caller, members));
+    let before = located.as_ref().and_then(|at| inner.world.key(at)).map(|key| key.state);
     let outcome = match fault {
-        Some(FaultAction::Error {
-            code,
-            status,
-            message,
-        }) => {
-            let failure = Failure {
-                code: code.clone(),
-                status: *status,
-                message: message.clone(),
-            };
-            Outcome {
-                key: located,
-                ..refuse(request, &failure, request_id)
-            }
+        Some(FaultAction::Error { code, status, message }) => {
+            let failure = Failure { code: code.clone(), status: *status, message: message.clone() };
+            Outcome { key: located, ..refuse(request, &failure, request_id) }
         }
         Some(FaultAction::Cut | FaultAction::Hang) => {
-            let failure = Failure {
-                code: NOT_CARRIED_OUT.to_owned(),
-                status: 0,
-                message: String::new(),
-            };
-            Outcome {
-                key: located,
-                ..refuse(request, &failure, request_id)
-            }
+            let failure = Failure { code: NOT_CARRIED_OUT.to_owned(), status: 0, message: String::new() };
+            Outcome { key: located, ..refuse(request, &failure, request_id) }
         }
-        None
-        | Some(
-            FaultAction::Delay { .. } | FaultAction::LateReply { .. } | FaultAction::LoseReply,
-        ) => match request {
-            Request::Kms { .. } => kms::perform(
-                &mut inner, shared, request, caller, now, located, request_id,
-            ),
-            Request::Sts { action, form } => match sts::carry_out(
-                action,
-                form,
-                caller,
-                &mut inner.identities,
-                Timestamp::now(),
-            ) {
-                Ok(result) => succeed(
-                    Service::Sts,
-                    sts::answer_document(action, &result, request_id),
-                ),
+        None | Some(FaultAction::Delay { .. } | FaultAction::LateReply { .. } | FaultAction::LoseReply) => match request {
+            Request::Kms { .. } => kms::perform(&mut inner, shared, request, caller, now, located, request_id),
+            Request::Sts { action, form } => match sts::carry_out(action, form, caller, &mut inner.identities, Timestamp::now()) {
+                Ok(result) => succeed(Service::Sts, sts::answer_document(action, &result, request_id)),
                 Err(failure) => {
-                    let failure = Failure {
-                        code: failure.code.to_owned(),
-                        status: failure.status,
-                        message: failure.message,
-                    };
+                    let failure = Failure { code: failure.code.to_owned(), status: failure.status, message: failure.message };
                     refuse(request, &failure, request_id)
                 }
             },
         },
     };
-    let who = Who {
-        access_key: Some(&caller.access_key),
-        account: Some(&caller.account),
-        region: Some(&caller.region),
-    };
+    let who = Who { access_key: Some(&caller.access_key), account: Some(&caller.account), region: Some(&caller.region) };
     record(&mut inner, request, who, before, outcome, fault, request_id)
 }
 
@@ -197,11 +122,7 @@ fn record(
     fault: Option<&FaultAction>,
     request_id: &str,
 ) -> Reply {
-    let state_after = outcome
-        .key
-        .as_ref()
-        .and_then(|at| inner.world.key(at))
-        .map(|key| key.state);
+    let state_after = outcome.key.as_ref().and_then(|at| inner.world.key(at)).map(|key| key.state);
     let double_time = inner.clock.now();
     inner.ledger.append(Entry {
         seq: 0,
@@ -222,10 +143,7 @@ fn record(
         took_effect: outcome.took_effect,
         changed: outcome.changed,
         fault: fault.map(|fault| fault.name().to_owned()),
-        replied: !matches!(
-            fault,
-            Some(FaultAction::LoseReply | FaultAction::Cut | FaultAction::Hang)
-        ),
+        replied: !matches!(fault, Some(FaultAction::LoseReply | FaultAction::Cut | FaultAction::Hang)),
         request_id: request_id.to_owned(),
     });
     outcome.reply

@@ -5,9 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use super::vocabulary::{
-    KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind,
-};
+use super::vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 use crate::clock::days;
 use jiff::{SignedDuration, Timestamp};
 
@@ -77,18 +75,8 @@ pub(crate) enum Due {
 
 impl Key {
     /// A living key without settings.
-    pub(crate) fn new(
-        at: KeyRef,
-        created: Timestamp,
-        spec: &str,
-        usage: &str,
-        origin: Origin,
-    ) -> Self {
-        let state = if origin == Origin::External {
-            KeyState::PendingImport
-        } else {
-            KeyState::Enabled
-        };
+    pub(crate) fn new(at: KeyRef, created: Timestamp, spec: &str, usage: &str, origin: Origin) -> Self {
+        let state = if origin == Origin::External { KeyState::PendingImport } else { KeyState::Enabled };
         Self {
             at,
             created,
@@ -114,9 +102,7 @@ impl Key {
 
     /// The material that encrypts now.
     pub(crate) fn material(&self) -> &str {
-        self.rotated
-            .last()
-            .map_or(&self.first_material, |last| &last.material)
+        self.rotated.last().map_or(&self.first_material, |last| &last.material)
     }
 
     /// Whether material is there at all: an imported key starts without it.
@@ -153,16 +139,8 @@ impl Key {
         }
         self.settles = None;
         let waits = matches!(&self.multi_region, Some(MultiRegion::Primary { replicas }) if !replicas.is_empty());
-        self.state = if waits {
-            KeyState::PendingReplicaDeletion
-        } else {
-            KeyState::PendingDeletion
-        };
-        let date = if waits {
-            None
-        } else {
-            now.checked_add(days(window_days)).ok()
-        };
+        self.state = if waits { KeyState::PendingReplicaDeletion } else { KeyState::PendingDeletion };
+        let date = if waits { None } else { now.checked_add(days(window_days)).ok() };
         self.deletion = Some(Deletion { window_days, date });
     }
 
@@ -190,10 +168,7 @@ impl Key {
                 self.rotate_if_overdue(now);
             }
             KeyState::Unavailable | KeyState::Creating | KeyState::Updating => {
-                let passing = matches!(
-                    self.state,
-                    KeyState::Unavailable | KeyState::Creating | KeyState::Updating
-                );
+                let passing = matches!(self.state, KeyState::Unavailable | KeyState::Creating | KeyState::Updating);
                 if !passing && !self.state.is_pending_deletion() {
                     self.state_behind = self.state;
                 }
@@ -204,28 +179,19 @@ impl Key {
             KeyState::PendingDeletion => {
                 self.schedule_deletion(30, now);
                 self.state = KeyState::PendingDeletion;
-                self.deletion = Some(Deletion {
-                    window_days: 30,
-                    date: now.checked_add(days(30)).ok(),
-                });
+                self.deletion = Some(Deletion { window_days: 30, date: now.checked_add(days(30)).ok() });
             }
             KeyState::PendingReplicaDeletion => {
                 self.schedule_deletion(30, now);
                 self.state = KeyState::PendingReplicaDeletion;
-                self.deletion = Some(Deletion {
-                    window_days: 30,
-                    date: None,
-                });
+                self.deletion = Some(Deletion { window_days: 30, date: None });
             }
         }
     }
 
     /// Ends a passing state at once, as when a key store is connected again: what was asked for meanwhile takes effect.
     pub(crate) fn resume(&mut self, now: Timestamp) {
-        if matches!(
-            self.state,
-            KeyState::Unavailable | KeyState::Creating | KeyState::Updating
-        ) {
+        if matches!(self.state, KeyState::Unavailable | KeyState::Creating | KeyState::Updating) {
             self.settles = None;
             self.state = self.state_behind;
             self.rotate_if_overdue(now);
@@ -234,44 +200,26 @@ impl Key {
 
     /// Replaces the material.
     pub(crate) fn rotate(&mut self, date: Timestamp, kind: RotationKind) {
-        self.rotated.push(Rotated {
-            date,
-            kind,
-            material: new_material(),
-        });
+        self.rotated.push(Rotated { date, kind, material: new_material() });
         if kind == RotationKind::Automatic
             && let Some(rotation) = &mut self.rotation
         {
-            rotation.next = date
-                .checked_add(days(rotation.period_days))
-                .unwrap_or(Timestamp::MAX);
+            rotation.next = date.checked_add(days(rotation.period_days)).unwrap_or(Timestamp::MAX);
         }
     }
 
     /// What the key does next by itself, and when. Only an enabled key rotates. `late` is how much later than its date a key dies.
     pub(crate) fn next_due(&self, late: SignedDuration) -> Option<(Timestamp, Due)> {
         let settle = self.settles.map(|at| (at, Due::Settle));
-        let finish = self
-            .rotating
-            .as_ref()
-            .map(|rotating| (rotating.ends, Due::FinishRotation));
-        let rotate = self
-            .rotation
-            .as_ref()
-            .filter(|_| self.state == KeyState::Enabled)
-            .map(|rotation| (rotation.next, Due::Rotate));
+        let finish = self.rotating.as_ref().map(|rotating| (rotating.ends, Due::FinishRotation));
+        let rotate = self.rotation.as_ref().filter(|_| self.state == KeyState::Enabled).map(|rotation| (rotation.next, Due::Rotate));
         let date = self.deletion.as_ref().and_then(|deletion| deletion.date);
         let die = date.map(|date| (date.checked_add(late).unwrap_or(Timestamp::MAX), Due::Die));
         [settle, finish, rotate, die].into_iter().flatten().min()
     }
 
     fn rotate_if_overdue(&mut self, now: Timestamp) {
-        if self.state == KeyState::Enabled
-            && self
-                .rotation
-                .as_ref()
-                .is_some_and(|rotation| rotation.next <= now)
-        {
+        if self.state == KeyState::Enabled && self.rotation.as_ref().is_some_and(|rotation| rotation.next <= now) {
             self.rotate(now, RotationKind::Automatic);
         }
     }
@@ -279,9 +227,5 @@ impl Key {
 
 /// A fresh id of key material: 64 hex digits.
 fn new_material() -> String {
-    format!(
-        "{}{}",
-        uuid::Uuid::new_v4().simple(),
-        uuid::Uuid::new_v4().simple()
-    )
+    format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }

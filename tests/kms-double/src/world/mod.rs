@@ -18,9 +18,7 @@ use lagged::Lagged;
 
 pub(crate) use key::{Due, Key, Rotating, Rotation};
 pub use view::{KeyView, RotationView};
-pub use vocabulary::{
-    KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind,
-};
+pub use vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 
 /// A name that points to a key of the same account and Region.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -281,23 +279,13 @@ mod tests {
     use super::*;
 
     fn at(region: &str) -> KeyRef {
-        KeyRef {
-            account: "111122223333".to_owned(),
-            region: region.to_owned(),
-            id: "k".to_owned(),
-        }
+        KeyRef { account: "111122223333".to_owned(), region: region.to_owned(), id: "k".to_owned() }
     }
 
     fn world_with(regions: &[(&str, Option<MultiRegion>)], now: Timestamp) -> World {
         let mut world = World::new(Duration::ZERO, SignedDuration::ZERO);
         for (region, role) in regions {
-            let mut key = Key::new(
-                at(region),
-                now,
-                "SYMMETRIC_DEFAULT",
-                "ENCRYPT_DECRYPT",
-                Origin::AwsKms,
-            );
+            let mut key = Key::new(at(region), now, "SYMMETRIC_DEFAULT", "ENCRYPT_DECRYPT", Origin::AwsKms);
             key.multi_region.clone_from(role);
             world.add(key);
         }
@@ -309,24 +297,12 @@ mod tests {
         let start: Timestamp = "2026-01-01T00:00:00Z".parse().unwrap();
         let replicas = BTreeSet::from(["b".to_owned()]);
         let primary = "a".to_owned();
-        let mut world = world_with(
-            &[
-                ("a", Some(MultiRegion::Primary { replicas })),
-                ("b", Some(MultiRegion::Replica { primary })),
-            ],
-            start,
-        );
+        let mut world = world_with(&[("a", Some(MultiRegion::Primary { replicas })), ("b", Some(MultiRegion::Replica { primary }))], start);
         world.change(&at("a"), |key| key.schedule_deletion(8, start));
         world.change(&at("b"), |key| key.schedule_deletion(7, start));
         let happenings = world.settle(start + days(400));
-        let deaths: Vec<_> = happenings
-            .iter()
-            .map(|happening| (happening.key.region.as_str(), happening.at, happening.due))
-            .collect();
-        let expected = [
-            ("b", start + days(7), Due::Die),
-            ("a", start + days(15), Due::Die),
-        ];
+        let deaths: Vec<_> = happenings.iter().map(|happening| (happening.key.region.as_str(), happening.at, happening.due)).collect();
+        let expected = [("b", start + days(7), Due::Die), ("a", start + days(15), Due::Die)];
         assert_eq!(deaths, expected);
         assert_eq!(world.all_keys().count(), 0);
     }

@@ -20,10 +20,7 @@ impl KeyRef {
     /// The key's ARN.
     #[must_use]
     pub fn arn(&self) -> String {
-        format!(
-            "arn:aws:kms:{}:{}:key/{}",
-            self.region, self.account, self.id
-        )
+        format!("arn:aws:kms:{}:{}:key/{}", self.region, self.account, self.id)
     }
 }
 

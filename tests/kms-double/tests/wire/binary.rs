@@ -18,13 +18,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Starts the binary and reads what it prints until it is ready. It ends with this process, because its stdin does.
 async fn start() -> (Child, Client) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kms-double"))
-        .args([
-            "--exit-on-stdin-eof",
-            "--region",
-            "us-east-2",
-            "--log",
-            "warn",
-        ])
+        .args(["--exit-on-stdin-eof", "--region", "us-east-2", "--log", "warn"])
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -34,25 +28,13 @@ async fn start() -> (Child, Client) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut exports = HashMap::new();
     while !exports.contains_key("AWS_EC2_METADATA_DISABLED") {
-        let line = timeout(PATIENCE, lines.next_line())
-            .await
-            .unwrap()
-            .unwrap()
-            .unwrap();
-        let (name, value) = line
-            .strip_prefix("export ")
-            .unwrap()
-            .split_once('=')
-            .unwrap();
+        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
         exports.insert(name.to_owned(), value.to_owned());
     }
     assert_eq!(exports["AWS_REGION"], exports["AWS_DEFAULT_REGION"]);
     let client = Client {
-        address: exports["AWS_ENDPOINT_URL"]
-            .strip_prefix("http://")
-            .unwrap()
-            .parse()
-            .unwrap(),
+        address: exports["AWS_ENDPOINT_URL"].strip_prefix("http://").unwrap().parse().unwrap(),
         access_key: exports["AWS_ACCESS_KEY_ID"].clone(),
         secret: exports["AWS_SECRET_ACCESS_KEY"].clone(),
         token: None,
@@ -66,38 +48,16 @@ async fn start() -> (Child, Client) {
 async fn what_it_prints_points_a_client_at_it_and_it_ends_with_its_stdin() {
     let (mut child, client) = start().await;
     let key = client.create(json!({})).await;
-    let arn = client.describe(&key).await["Arn"]
-        .as_str()
-        .unwrap()
-        .to_owned();
+    let arn = client.describe(&key).await["Arn"].as_str().unwrap().to_owned();
     assert_eq!(arn, format!("arn:aws:kms:us-east-2:111122223333:key/{key}"));
     drop(child.stdin.take());
-    assert!(
-        timeout(PATIENCE, child.wait())
-            .await
-            .unwrap()
-            .unwrap()
-            .success()
-    );
+    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
 }
 
 #[tokio::test]
 async fn it_ends_on_sigterm() {
     let (mut child, _client) = start().await;
     let pid = child.id().unwrap().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .await
-            .unwrap()
-            .success()
-    );
-    assert!(
-        timeout(PATIENCE, child.wait())
-            .await
-            .unwrap()
-            .unwrap()
-            .success()
-    );
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
+    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
 }

@@ -41,24 +41,15 @@ impl Client {
     }
 
     pub(crate) fn second(double: &Double) -> Self {
-        Self {
-            access_key: kms_double::SECOND_ACCESS_KEY.to_owned(),
-            secret: kms_double::SECOND_SECRET_KEY.to_owned(),
-            ..Self::new(double)
-        }
+        Self { access_key: kms_double::SECOND_ACCESS_KEY.to_owned(), secret: kms_double::SECOND_SECRET_KEY.to_owned(), ..Self::new(double) }
     }
 
     pub(crate) fn in_region(&self, region: &str) -> Self {
-        Self {
-            region: region.to_owned(),
-            ..self.clone()
-        }
+        Self { region: region.to_owned(), ..self.clone() }
     }
 
     pub(crate) async fn send(&self, service: &str, headers: &[(&str, &str)], body: &str) -> Reply {
-        let stamp = (Timestamp::now() + self.skew)
-            .strftime("%Y%m%dT%H%M%SZ")
-            .to_string();
+        let stamp = (Timestamp::now() + self.skew).strftime("%Y%m%dT%H%M%SZ").to_string();
         let host = self.address.to_string();
         let mut all = vec![("host", host.as_str()), ("x-amz-date", stamp.as_str())];
         all.extend(headers);
@@ -66,15 +57,8 @@ impl Client {
             all.push(("x-amz-security-token", token));
         }
         all.sort_unstable();
-        let names = all
-            .iter()
-            .map(|(name, _)| *name)
-            .collect::<Vec<_>>()
-            .join(";");
-        let lines: Vec<String> = all
-            .iter()
-            .map(|(name, value)| format!("{name}:{value}"))
-            .collect();
+        let names = all.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(";");
+        let lines: Vec<String> = all.iter().map(|(name, value)| format!("{name}:{value}")).collect();
         let lines = lines.join("\n");
         let canonical = format!("POST\n/\n\n{lines}\n\n{names}\n{}", sha256(body));
         let scope = format!("{}/{}/{service}/aws4_request", &stamp[..8], self.region);
@@ -82,24 +66,16 @@ impl Client {
         for part in scope.split('/') {
             key = mac(&key, part);
         }
-        let signature = hex::encode(mac(
-            &key,
-            &format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", sha256(&canonical)),
-        ));
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}",
-            self.access_key
-        );
+        let signature = hex::encode(mac(&key, &format!("AWS4-HMAC-SHA256\n{stamp}\n{scope}\n{}", sha256(&canonical))));
+        let authorization =
+            format!("AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={names}, Signature={signature}", self.access_key);
         all.push(("authorization", &authorization));
         exchange(self.address, "POST", "/", &all, body).await
     }
 
     pub(crate) async fn call(&self, operation: &str, members: Value) -> Reply {
         let target = format!("TrentService.{operation}");
-        let headers = [
-            ("content-type", "application/x-amz-json-1.1"),
-            ("x-amz-target", target.as_str()),
-        ];
+        let headers = [("content-type", "application/x-amz-json-1.1"), ("x-amz-target", target.as_str())];
         self.send("kms", &headers, &members.to_string()).await
     }
 
@@ -107,11 +83,7 @@ impl Client {
     pub(crate) async fn ok(&self, operation: &str, members: Value) -> Value {
         let (status, body) = self.call(operation, members.clone()).await.unwrap();
         assert_eq!(status, 200, "{operation} {members}: {body}");
-        if body.is_empty() {
-            Value::Null
-        } else {
-            serde_json::from_str(&body).unwrap()
-        }
+        if body.is_empty() { Value::Null } else { serde_json::from_str(&body).unwrap() }
     }
 
     /// The code of a call that has to be refused with status 400.
@@ -134,10 +106,7 @@ impl Client {
     }
 
     pub(crate) async fn create(&self, members: Value) -> String {
-        self.ok("CreateKey", members).await["KeyMetadata"]["KeyId"]
-            .as_str()
-            .unwrap()
-            .to_owned()
+        self.ok("CreateKey", members).await["KeyMetadata"]["KeyId"].as_str().unwrap().to_owned()
     }
 
     pub(crate) async fn describe(&self, key: &str) -> Value {
@@ -150,28 +119,12 @@ impl Client {
     }
 }
 
-pub(crate) async fn exchange(
-    address: std::net::SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &[(&str, &str)],
-    body: &str,
-) -> Reply {
+pub(crate) async fn exchange(address: std::net::SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
     let mut stream = TcpStream::connect(address).await.unwrap();
-    let lines: Vec<String> = headers
-        .iter()
-        .map(|(name, value)| format!("{name}: {value}\r\n"))
-        .collect();
+    let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let lines = lines.concat();
-    let host = if headers.iter().any(|(name, _)| *name == "host") {
-        ""
-    } else {
-        "host: double\r\n"
-    };
-    let request = format!(
-        "{method} {path} HTTP/1.1\r\n{host}{lines}connection: close\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    );
+    let host = if headers.iter().any(|(name, _)| *name == "host") { "" } else { "host: double\r\n" };
+    let request = format!("{method} {path} HTTP/1.1\r\n{host}{lines}connection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
@@ -180,39 +133,19 @@ pub(crate) async fn exchange(
     }
     let text = String::from_utf8(bytes).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    Some((
-        head.split(' ').nth(1).unwrap().parse().unwrap(),
-        body.to_owned(),
-    ))
+    Some((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
 }
 
 /// An admin route.
 pub(crate) async fn admin(double: &Double, method: &str, path: &str, body: Value) -> (u16, Value) {
-    let body = if body.is_null() {
-        String::new()
-    } else {
-        body.to_string()
-    };
+    let body = if body.is_null() { String::new() } else { body.to_string() };
     let headers = [("content-type", "application/json")];
-    let (status, text) = exchange(
-        double.address(),
-        method,
-        &format!("/_double/{path}"),
-        &headers,
-        &body,
-    )
-    .await
-    .unwrap();
-    (
-        status,
-        serde_json::from_str(&text).unwrap_or(Value::String(text)),
-    )
+    let (status, text) = exchange(double.address(), method, &format!("/_double/{path}"), &headers, &body).await.unwrap();
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
 }
 
 pub(crate) fn mac(key: &[u8], text: &str) -> Vec<u8> {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes())
-        .as_ref()
-        .to_vec()
+    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), text.as_bytes()).as_ref().to_vec()
 }
 
 pub(crate) fn sha256(text: &str) -> String {
@@ -238,10 +171,7 @@ pub(crate) async fn start() -> (Double, Client) {
 pub(crate) async fn eventually(condition: impl Fn() -> bool) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition() {
-        assert!(
-            Instant::now() < deadline,
-            "the condition did not come to hold"
-        );
+        assert!(Instant::now() < deadline, "the condition did not come to hold");
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }

@@ -1,11 +1,7 @@
 //! The double over its wire, driven by a client that signs for itself: nothing here comes from the double's own code but what
 //! a test may see of it.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::indexing_slicing,
-    reason = "a test that meets the unexpected has to fail"
-)]
+#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail")]
 
 mod binary;
 mod client;

@@ -62,18 +62,11 @@ async fn every_operation_does_in_every_state_what_the_table_says() {
                 "U" => "400 UnsupportedOperationException",
                 other => panic!("no such cell: {other}"),
             };
-            assert_eq!(
-                client.outcome(operation, members).await,
-                expected,
-                "{operation} on a key that is {state:?}"
-            );
+            assert_eq!(client.outcome(operation, members).await, expected, "{operation} on a key that is {state:?}");
             let entry = &double.ledger_after(seen)[0];
             assert_eq!(entry.state_before, Some(state), "{operation}");
             if word != "Y" {
-                assert!(
-                    !entry.took_effect && !entry.changed,
-                    "{operation} on {state:?}: {entry:?}"
-                );
+                assert!(!entry.took_effect && !entry.changed, "{operation} on {state:?}: {entry:?}");
                 assert_eq!(entry.state_after, Some(state), "{operation}");
                 assert_eq!(double.key(&key).unwrap().state, state, "{operation}");
             }
@@ -84,12 +77,7 @@ async fn every_operation_does_in_every_state_what_the_table_says() {
 }
 
 /// A key in that state and the members of a call of the operation on it.
-async fn prepare(
-    double: &Double,
-    client: &Client,
-    operation: &str,
-    state: KeyState,
-) -> (String, Value) {
+async fn prepare(double: &Double, client: &Client, operation: &str, state: KeyState) -> (String, Value) {
     let multi_region = matches!(operation, "ReplicateKey" | "UpdatePrimaryRegion");
     let origin = match state {
         KeyState::PendingImport => Origin::External,
@@ -116,41 +104,26 @@ async fn prepare(
         "UpdateKeyDescription" => json!({ "Description": "new" }),
         "CreateAlias" => json!({ "AliasName": alias, "TargetKeyId": id }),
         "UpdateAlias" => {
-            double
-                .plant(&Plant {
-                    alias: Some(alias.clone()),
-                    ..Plant::new(kms_double::ACCOUNT, REGION)
-                })
-                .unwrap();
+            double.plant(&Plant { alias: Some(alias.clone()), ..Plant::new(kms_double::ACCOUNT, REGION) }).unwrap();
             json!({ "AliasName": alias, "TargetKeyId": id })
         }
         "DeleteAlias" => json!({ "AliasName": alias }),
         "ReplicateKey" => json!({ "ReplicaRegion": "us-east-1" }),
         "UpdatePrimaryRegion" => {
             if origin == Origin::AwsKms {
-                client
-                    .ok(
-                        "ReplicateKey",
-                        json!({ "KeyId": id, "ReplicaRegion": "us-east-1" }),
-                    )
-                    .await;
+                client.ok("ReplicateKey", json!({ "KeyId": id, "ReplicaRegion": "us-east-1" })).await;
                 double.resume(&arn.replace(REGION, "us-east-1")).unwrap();
             }
             json!({ "PrimaryRegion": "us-east-1" })
         }
         "Encrypt" => json!({ "Plaintext": "aGk=" }),
         "Decrypt" => {
-            let encrypted = client
-                .ok("Encrypt", json!({ "KeyId": id, "Plaintext": "aGk=" }))
-                .await;
+            let encrypted = client.ok("Encrypt", json!({ "KeyId": id, "Plaintext": "aGk=" })).await;
             json!({ "CiphertextBlob": encrypted["CiphertextBlob"] })
         }
         _ => json!({}),
     };
-    members
-        .as_object_mut()
-        .unwrap()
-        .extend(more.as_object().unwrap().clone());
+    members.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     if matches!(operation, "CreateAlias" | "UpdateAlias" | "DeleteAlias") {
         members.as_object_mut().unwrap().remove("KeyId");
     }

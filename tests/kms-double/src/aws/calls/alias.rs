@@ -18,59 +18,33 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let name = read_name(call)?;
     let key = find_target(call)?;
     call.permit(&key)?;
-    if call
-        .world
-        .alias(&key.at.account, &key.at.region, &name)
-        .is_some()
-    {
+    if call.world.alias(&key.at.account, &key.at.region, &name).is_some() {
         let arn = call.alias_arn(&name);
-        return Err(Failure::new(
-            "AlreadyExistsException",
-            format!("An alias with the name {arn} already exists"),
-        ));
+        return Err(Failure::new("AlreadyExistsException", format!("An alias with the name {arn} already exists")));
     }
     check_room(call, &key)?;
-    let alias = Alias {
-        name: name.clone(),
-        target: key.at.id.clone(),
-        created: call.now,
-        updated: call.now,
-    };
-    call.world
-        .put_alias(&key.at.account, &key.at.region, &name, Some(alias));
+    let alias = Alias { name: name.clone(), target: key.at.id.clone(), created: call.now, updated: call.now };
+    call.world.put_alias(&key.at.account, &key.at.region, &name, Some(alias));
     Ok(nothing())
 }
 
 pub(super) fn update(call: &mut Call<'_>) -> Answer {
     let name = read_name(call)?;
     let key = find_target(call)?;
-    let alias = call
-        .world
-        .alias(&key.at.account, &key.at.region, &name)
-        .cloned();
+    let alias = call.world.alias(&key.at.account, &key.at.region, &name).cloned();
     let alias = alias.ok_or_else(|| call.no_alias(&name))?;
     call.permit(&key)?;
-    let old = KeyRef {
-        id: alias.target.clone(),
-        ..key.at.clone()
-    };
+    let old = KeyRef { id: alias.target.clone(), ..key.at.clone() };
     if let Some(old) = call.world.key(&old)
         && (old.usage != key.usage || family(old) != family(&key))
     {
-        return Err(Failure::validation(
-            "The current and new KMS key must be the same type and have the same key usage",
-        ));
+        return Err(Failure::validation("The current and new KMS key must be the same type and have the same key usage"));
     }
     if alias.target != key.at.id {
         check_room(call, &key)?;
     }
-    let moved = Alias {
-        target: key.at.id.clone(),
-        updated: call.now,
-        ..alias
-    };
-    call.world
-        .put_alias(&key.at.account, &key.at.region, &name, Some(moved));
+    let moved = Alias { target: key.at.id.clone(), updated: call.now, ..alias };
+    call.world.put_alias(&key.at.account, &key.at.region, &name, Some(moved));
     Ok(nothing())
 }
 
@@ -85,16 +59,8 @@ pub(super) fn delete(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
-    let paging = Paging {
-        list: "Aliases",
-        default: 50,
-        max: 100,
-    };
-    let of_key = if call.members.string("KeyId")?.is_some() {
-        Some(call.read(Aliases::Refused)?)
-    } else {
-        None
-    };
+    let paging = Paging { list: "Aliases", default: 50, max: 100 };
+    let of_key = if call.members.string("KeyId")?.is_some() { Some(call.read(Aliases::Refused)?) } else { None };
     let call = &*call;
     let name = |alias: &&Alias| alias.name.clone();
     let show = |alias: &Alias| {
@@ -110,9 +76,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
         let aliases = call.world.seen_aliases_of(&key.at, call.seen).into_iter();
         return page(call.members, call.operation, paging, aliases, name, show);
     }
-    let aliases = call
-        .world
-        .seen_aliases(&call.caller.account, &call.caller.region, call.seen);
+    let aliases = call.world.seen_aliases(&call.caller.account, &call.caller.region, call.seen);
     page(call.members, call.operation, paging, aliases, name, show)
 }
 
@@ -120,10 +84,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 /// `InvalidAliasNameException` among its errors; the others answer `ValidationException`.
 fn read_name(call: &Call<'_>) -> Result<String, Failure> {
     let name = call.members.required("AliasName", 1, 256)?;
-    if !name
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte))
-    {
+    if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte)) {
         let constraint = "Member must satisfy regular expression pattern: ^[a-zA-Z0-9:/_-]+$";
         return Err(Failure::constraint(name, "AliasName", constraint));
     }
@@ -135,23 +96,15 @@ fn read_name(call: &Call<'_>) -> Result<String, Failure> {
     match name.strip_prefix("alias/") {
         None => invalid("does not begin with alias/"),
         Some("") => invalid("has nothing after alias/"),
-        Some(rest) if rest.starts_with("aws/") => {
-            invalid("begins with alias/aws/, which is reserved for AWS managed keys")
-        }
+        Some(rest) if rest.starts_with("aws/") => invalid("begins with alias/aws/, which is reserved for AWS managed keys"),
         Some(rest) if rest.contains(':') => invalid("contains a colon"),
         Some(_) => Ok(name.to_owned()),
     }
 }
 
 fn find_target(call: &mut Call<'_>) -> Result<Key, Failure> {
-    if call
-        .members
-        .string("TargetKeyId")?
-        .is_some_and(|text| text.contains("alias/"))
-    {
-        return Err(Failure::validation(
-            "Aliases must refer to keys. Not aliases",
-        ));
+    if call.members.string("TargetKeyId")?.is_some_and(|text| text.contains("alias/")) {
+        return Err(Failure::validation("Aliases must refer to keys. Not aliases"));
     }
     call.find("TargetKeyId")
 }
@@ -160,10 +113,7 @@ fn check_room(call: &Call<'_>, key: &Key) -> Result<(), Failure> {
     if call.world.aliases_of(&key.at).len() < ALIASES_MAX {
         return Ok(());
     }
-    Err(Failure::new(
-        "LimitExceededException",
-        format!("{} has {ALIASES_MAX} aliases already", key.at.arn()),
-    ))
+    Err(Failure::new("LimitExceededException", format!("{} has {ALIASES_MAX} aliases already", key.at.arn())))
 }
 
 /// Symmetric, asymmetric or HMAC.

@@ -27,31 +27,22 @@ pub(super) fn encrypt(call: &mut Call<'_>) -> Answer {
     let context = context(call)?;
     let key = call.read(Aliases::Taken)?;
     let algorithm = algorithm(call, &key)?;
-    let body =
-        json!({ "key": key.at.id, "context": context, "plaintext": STANDARD.encode(plaintext) })
-            .to_string();
+    let body = json!({ "key": key.at.id, "context": context, "plaintext": STANDARD.encode(plaintext) }).to_string();
     let mut ciphertext = MAGIC.to_vec();
     ciphertext.extend(seal(&key, body.as_bytes()));
     ciphertext.extend(body.as_bytes());
     note_use(call, &key);
-    Ok(
-        json!({ "CiphertextBlob": STANDARD.encode(ciphertext), "KeyId": key.at.arn(), "EncryptionAlgorithm": algorithm }),
-    )
+    Ok(json!({ "CiphertextBlob": STANDARD.encode(ciphertext), "KeyId": key.at.arn(), "EncryptionAlgorithm": algorithm }))
 }
 
 pub(super) fn decrypt(call: &mut Call<'_>) -> Answer {
-    let ciphertext =
-        blob(call, "CiphertextBlob", 6144)?.ok_or_else(|| missing("CiphertextBlob"))?;
+    let ciphertext = blob(call, "CiphertextBlob", 6144)?.ok_or_else(|| missing("CiphertextBlob"))?;
     let context = context(call)?;
     let invalid = || Failure::new("InvalidCiphertextException", "");
     let sealed = ciphertext.strip_prefix(MAGIC).ok_or_else(invalid)?;
     let (tag, body) = sealed.split_at_checked(SEAL).ok_or_else(invalid)?;
     let opened: Value = serde_json::from_slice(body).map_err(|_| invalid())?;
-    let id = opened
-        .get("key")
-        .and_then(Value::as_str)
-        .ok_or_else(invalid)?
-        .to_owned();
+    let id = opened.get("key").and_then(Value::as_str).ok_or_else(invalid)?.to_owned();
     if call.members.string("KeyId")?.is_some() {
         let given = call.read(Aliases::Taken)?;
         if given.at.id != id {
@@ -64,11 +55,7 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Answer {
     let Target::Key(at) = call.target(&id, Aliases::Refused)? else {
         return Err(invalid());
     };
-    let key = call
-        .world
-        .seen_key(&at, call.seen)
-        .cloned()
-        .ok_or_else(unreachable_key)?;
+    let key = call.world.seen_key(&at, call.seen).cloned().ok_or_else(unreachable_key)?;
     call.touched = Some(at);
     call.permit(&key)?;
     let algorithm = algorithm(call, &key)?;
@@ -76,9 +63,7 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Answer {
         return Err(invalid());
     }
     note_use(call, &key);
-    Ok(
-        json!({ "KeyId": key.at.arn(), "Plaintext": opened.get("plaintext"), "EncryptionAlgorithm": algorithm }),
-    )
+    Ok(json!({ "KeyId": key.at.arn(), "Plaintext": opened.get("plaintext"), "EncryptionAlgorithm": algorithm }))
 }
 
 pub(super) fn last_usage(call: &mut Call<'_>) -> Answer {
@@ -105,17 +90,11 @@ fn unreachable_key() -> Failure {
 
 fn algorithm(call: &Call<'_>, key: &Key) -> Result<String, Failure> {
     let known = spec::find(&key.spec).map_or(&[][..], |spec| spec.encryption);
-    let asked = call
-        .members
-        .string("EncryptionAlgorithm")?
-        .unwrap_or(spec::SYMMETRIC);
+    let asked = call.members.string("EncryptionAlgorithm")?.unwrap_or(spec::SYMMETRIC);
     if key.usage == "ENCRYPT_DECRYPT" && known.contains(&asked) {
         return Ok(asked.to_owned());
     }
-    Err(Failure::new(
-        "InvalidKeyUsageException",
-        format!("{} cannot be used for {asked}.", key.at.arn()),
-    ))
+    Err(Failure::new("InvalidKeyUsageException", format!("{} cannot be used for {asked}.", key.at.arn())))
 }
 
 /// Material stays decryptable after a rotation, so the seal is made with the first one, which a family shares.
@@ -125,36 +104,22 @@ fn seal(key: &Key, body: &[u8]) -> Vec<u8> {
 }
 
 fn note_use(call: &mut Call<'_>, key: &Key) {
-    let last = LastUse {
-        time: call.now,
-        operation: call.operation.name().to_owned(),
-        request_id: call.request_id.to_owned(),
-    };
+    let last = LastUse { time: call.now, operation: call.operation.name().to_owned(), request_id: call.request_id.to_owned() };
     call.world.change(&key.at, |key| key.last_use = Some(last));
 }
 
 fn context(call: &Call<'_>) -> Result<Value, Failure> {
     let pairs = call.members.string_map("EncryptionContext")?;
-    Ok(pairs
-        .into_iter()
-        .map(|(name, value)| (name.to_owned(), json!(value)))
-        .collect::<serde_json::Map<_, _>>()
-        .into())
+    Ok(pairs.into_iter().map(|(name, value)| (name.to_owned(), json!(value))).collect::<serde_json::Map<_, _>>().into())
 }
 
 fn blob(call: &Call<'_>, member: &str, max: usize) -> Result<Option<Vec<u8>>, Failure> {
     let Some(text) = call.members.string(member)? else {
         return Ok(None);
     };
-    let bytes = STANDARD
-        .decode(text)
-        .map_err(|_| Failure::serialization(format!("{member} is not base64")))?;
+    let bytes = STANDARD.decode(text).map_err(|_| Failure::serialization(format!("{member} is not base64")))?;
     if bytes.is_empty() || bytes.len() > max {
-        return Err(Failure::constraint(
-            "*",
-            member,
-            &format!("Member must have length from 1 to {max}"),
-        ));
+        return Err(Failure::constraint("*", member, &format!("Member must have length from 1 to {max}")));
     }
     Ok(Some(bytes))
 }

@@ -14,55 +14,32 @@ use crate::world::{Key, KeyRef, KeyState, MultiRegion, Origin};
 
 pub(super) fn replicate(call: &mut Call<'_>) -> Answer {
     let region = read_region(call, "ReplicaRegion")?;
-    let description = call
-        .members
-        .sized("Description", 0, DESCRIPTION_MAX)?
-        .unwrap_or_default();
+    let description = call.members.sized("Description", 0, DESCRIPTION_MAX)?.unwrap_or_default();
     let tags = tag::read_tags(call.members)?;
     let policy = policy::read(call)?;
     let key = call.find("KeyId")?;
     let replicas = replicas(&key)?;
     call.permit(&key)?;
-    let at = KeyRef {
-        region: region.clone(),
-        ..key.at.clone()
-    };
+    let at = KeyRef { region: region.clone(), ..key.at.clone() };
     // A replica that is pending deletion is still there: it has to be cancelled instead.
     if replicas.contains(&region) || region == key.at.region || call.world.key(&at).is_some() {
-        return Err(Failure::new(
-            "AlreadyExistsException",
-            format!("{} already exists", at.arn()),
-        ));
+        return Err(Failure::new("AlreadyExistsException", format!("{} already exists", at.arn())));
     }
     let mut replica = Key::new(at.clone(), call.now, &key.spec, &key.usage, key.origin);
     description.clone_into(&mut replica.description);
     replica.tags = tags.into_iter().collect();
     replica.policy = policy.unwrap_or_else(|| policy::default(&at.account));
     replica.first_material.clone_from(&key.first_material);
-    replica.multi_region = Some(MultiRegion::Replica {
-        primary: key.at.region.clone(),
-    });
-    let then = if key.origin == Origin::External {
-        KeyState::PendingImport
-    } else {
-        KeyState::Enabled
-    };
+    replica.multi_region = Some(MultiRegion::Replica { primary: key.at.region.clone() });
+    let then = if key.origin == Origin::External { KeyState::PendingImport } else { KeyState::Enabled };
     let ends = call.now.checked_add(call.settling).unwrap_or(call.now);
     replica.pass_through(KeyState::Creating, then, ends);
     call.world.change(&key.at, |key| {
-        key.multi_region = Some(MultiRegion::Primary {
-            replicas: with(&replicas, &region, None),
-        });
+        key.multi_region = Some(MultiRegion::Primary { replicas: with(&replicas, &region, None) });
     });
     call.world.add(replica.clone());
-    let shown: Vec<Value> = replica
-        .tags
-        .iter()
-        .map(|(name, value)| json!({ "TagKey": name, "TagValue": value }))
-        .collect();
-    Ok(
-        json!({ "ReplicaKeyMetadata": metadata(call, &replica), "ReplicaPolicy": replica.policy, "ReplicaTags": shown }),
-    )
+    let shown: Vec<Value> = replica.tags.iter().map(|(name, value)| json!({ "TagKey": name, "TagValue": value })).collect();
+    Ok(json!({ "ReplicaKeyMetadata": metadata(call, &replica), "ReplicaPolicy": replica.policy, "ReplicaTags": shown }))
 }
 
 pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
@@ -70,47 +47,23 @@ pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
     let key = call.find("KeyId")?;
     let replicas = replicas(&key)?;
     call.permit(&key)?;
-    let heir = KeyRef {
-        region: region.clone(),
-        ..key.at.clone()
-    };
+    let heir = KeyRef { region: region.clone(), ..key.at.clone() };
     if region == key.at.region {
-        return Err(Failure::unsupported(format!(
-            "{} is the primary key already",
-            key.at.arn()
-        )));
+        return Err(Failure::unsupported(format!("{} is the primary key already", key.at.arn())));
     }
-    let heir_key = call
-        .world
-        .key(&heir)
-        .cloned()
-        .ok_or_else(|| Failure::no_key(&heir))?;
+    let heir_key = call.world.key(&heir).cloned().ok_or_else(|| Failure::no_key(&heir))?;
     call.permit(&heir_key)?;
     let ends = call.now.checked_add(call.settling).unwrap_or(call.now);
     let remaining = with(&replicas, &key.at.region, Some(&region));
-    for sibling in remaining
-        .iter()
-        .filter(|sibling| **sibling != key.at.region)
-    {
-        let at = KeyRef {
-            region: sibling.clone(),
-            ..key.at.clone()
-        };
+    for sibling in remaining.iter().filter(|sibling| **sibling != key.at.region) {
+        let at = KeyRef { region: sibling.clone(), ..key.at.clone() };
         call.world.change(&at, |key| {
-            key.multi_region = Some(MultiRegion::Replica {
-                primary: region.clone(),
-            });
+            key.multi_region = Some(MultiRegion::Replica { primary: region.clone() });
         });
     }
-    let (rotation, rotating, rotated) = (
-        key.rotation.clone(),
-        key.rotating.clone(),
-        key.rotated.clone(),
-    );
+    let (rotation, rotating, rotated) = (key.rotation.clone(), key.rotating.clone(), key.rotated.clone());
     call.world.change(&heir, |heir| {
-        heir.multi_region = Some(MultiRegion::Primary {
-            replicas: remaining,
-        });
+        heir.multi_region = Some(MultiRegion::Primary { replicas: remaining });
         (heir.rotation, heir.rotating, heir.rotated) = (rotation, rotating, rotated);
         heir.pass_through(KeyState::Updating, KeyState::Enabled, ends);
     });
@@ -127,22 +80,15 @@ pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
 fn replicas(key: &Key) -> Result<BTreeSet<String>, Failure> {
     match &key.multi_region {
         Some(MultiRegion::Primary { replicas }) => Ok(replicas.clone()),
-        Some(MultiRegion::Replica { primary }) => Err(Failure::unsupported(format!(
-            "{} is a replica; call its primary key in {primary}",
-            key.at.arn()
-        ))),
-        None => Err(Failure::unsupported(format!(
-            "{} is not a multi-Region key",
-            key.at.arn()
-        ))),
+        Some(MultiRegion::Replica { primary }) => {
+            Err(Failure::unsupported(format!("{} is a replica; call its primary key in {primary}", key.at.arn())))
+        }
+        None => Err(Failure::unsupported(format!("{} is not a multi-Region key", key.at.arn()))),
     }
 }
 
 fn with(replicas: &BTreeSet<String>, new: &str, gone: Option<&str>) -> BTreeSet<String> {
-    let kept = replicas
-        .iter()
-        .filter(|region| Some(region.as_str()) != gone)
-        .cloned();
+    let kept = replicas.iter().filter(|region| Some(region.as_str()) != gone).cloned();
     kept.chain([new.to_owned()]).collect()
 }
 
@@ -151,9 +97,5 @@ fn read_region(call: &Call<'_>, member: &str) -> Result<String, Failure> {
     if is_region(region) {
         return Ok(region.to_owned());
     }
-    Err(Failure::constraint(
-        region,
-        member,
-        "Member must satisfy regular expression pattern: ^([a-z]+-){2,3}\\d+$",
-    ))
+    Err(Failure::constraint(region, member, "Member must satisfy regular expression pattern: ^([a-z]+-){2,3}\\d+$"))
 }

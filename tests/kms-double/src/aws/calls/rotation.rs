@@ -23,22 +23,12 @@ const ON_DEMAND_MAX: usize = 25;
 const AUTOMATIC_NEAR: SignedDuration = SignedDuration::from_mins(20);
 
 pub(super) fn enable(call: &mut Call<'_>) -> Answer {
-    let period_days = call
-        .members
-        .int("RotationPeriodInDays", 90, 2560)?
-        .unwrap_or(DEFAULT_PERIOD_DAYS);
+    let period_days = call.members.int("RotationPeriodInDays", 90, 2560)?.unwrap_or(DEFAULT_PERIOD_DAYS);
     let key = open_rotating(call)?;
-    let next = call
-        .now
-        .checked_add(days(period_days))
-        .map_err(|_| Failure::validation("the next rotation is out of range"))?;
+    let next = call.now.checked_add(days(period_days)).map_err(|_| Failure::validation("the next rotation is out of range"))?;
     call.world.change(&key.at, |key| {
         // The clock of the period starts at the call that sets it; the same call again leaves it running.
-        if key
-            .rotation
-            .as_ref()
-            .is_none_or(|rotation| rotation.period_days != period_days)
-        {
+        if key.rotation.as_ref().is_none_or(|rotation| rotation.period_days != period_days) {
             key.rotation = Some(Rotation { period_days, next });
         }
     });
@@ -65,17 +55,11 @@ pub(super) fn status(call: &mut Call<'_>) -> Answer {
     }
     if let Some(rotation) = &lead.rotation {
         members.insert("KeyRotationEnabled".to_owned(), json!(true));
-        members.insert(
-            "RotationPeriodInDays".to_owned(),
-            json!(rotation.period_days),
-        );
+        members.insert("RotationPeriodInDays".to_owned(), json!(rotation.period_days));
         members.insert("NextRotationDate".to_owned(), seconds(rotation.next));
     }
     if let Some(rotating) = &lead.rotating {
-        members.insert(
-            "OnDemandRotationStartDate".to_owned(),
-            seconds(rotating.started),
-        );
+        members.insert("OnDemandRotationStartDate".to_owned(), seconds(rotating.started));
     }
     Ok(answer)
 }
@@ -88,40 +72,17 @@ pub(super) fn on_demand(call: &mut Call<'_>) -> Answer {
     if key.origin == Origin::External {
         return Err(Failure::new(
             "KMSInvalidStateException",
-            format!(
-                "{} has no imported material that waits for rotation.",
-                key.at.arn()
-            ),
+            format!("{} has no imported material that waits for rotation.", key.at.arn()),
         ));
     }
     let near = call.now.checked_add(AUTOMATIC_NEAR).unwrap_or(call.now);
-    if key.rotating.is_some()
-        || key
-            .rotation
-            .as_ref()
-            .is_some_and(|rotation| rotation.next <= near)
-    {
-        return Err(Failure::new(
-            "ConflictException",
-            format!(
-                "{} is being rotated, or will be within 20 minutes.",
-                key.at.arn()
-            ),
-        ));
+    if key.rotating.is_some() || key.rotation.as_ref().is_some_and(|rotation| rotation.next <= near) {
+        return Err(Failure::new("ConflictException", format!("{} is being rotated, or will be within 20 minutes.", key.at.arn())));
     }
-    if key
-        .rotated
-        .iter()
-        .filter(|rotated| rotated.kind == RotationKind::OnDemand)
-        .count()
-        >= ON_DEMAND_MAX
-    {
+    if key.rotated.iter().filter(|rotated| rotated.kind == RotationKind::OnDemand).count() >= ON_DEMAND_MAX {
         return Err(Failure::new(
             "LimitExceededException",
-            format!(
-                "{} was rotated on demand {ON_DEMAND_MAX} times already",
-                key.at.arn()
-            ),
+            format!("{} was rotated on demand {ON_DEMAND_MAX} times already", key.at.arn()),
         ));
     }
     let started = call.now;
@@ -133,47 +94,24 @@ pub(super) fn on_demand(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
-    let include = call.members.one_of(
-        "IncludeKeyMaterial",
-        &["ALL_KEY_MATERIAL", "ROTATIONS_ONLY"],
-    )?;
+    let include = call.members.one_of("IncludeKeyMaterial", &["ALL_KEY_MATERIAL", "ROTATIONS_ONLY"])?;
     let key = call.read(Aliases::Refused)?;
     check_kind(&key, Imported::Taken)?;
     let lead = lead(call, &key);
     let first = (include == Some("ALL_KEY_MATERIAL")).then_some((0, None));
-    let rotated = lead
-        .rotated
-        .iter()
-        .enumerate()
-        .map(|(index, rotated)| (index + 1, Some(rotated)));
+    let rotated = lead.rotated.iter().enumerate().map(|(index, rotated)| (index + 1, Some(rotated)));
     let show = |(_, rotated): (usize, Option<&Rotated>)| {
         let material = rotated.map_or(&lead.first_material, |rotated| &rotated.material);
-        let state = if material == lead.material() {
-            "CURRENT"
-        } else {
-            "NON_CURRENT"
-        };
-        let mut entry =
-            json!({ "KeyId": key.at.arn(), "KeyMaterialId": material, "KeyMaterialState": state });
+        let state = if material == lead.material() { "CURRENT" } else { "NON_CURRENT" };
+        let mut entry = json!({ "KeyId": key.at.arn(), "KeyMaterialId": material, "KeyMaterialState": state });
         if let (Some(rotated), Some(members)) = (rotated, entry.as_object_mut()) {
             members.insert("RotationDate".to_owned(), seconds(rotated.date));
             members.insert("RotationType".to_owned(), json!(rotated.kind));
         }
         entry
     };
-    let paging = Paging {
-        list: "Rotations",
-        default: 100,
-        max: 1000,
-    };
-    page(
-        call.members,
-        call.operation,
-        paging,
-        first.into_iter().chain(rotated),
-        |(index, _)| format!("{index:08}"),
-        show,
-    )
+    let paging = Paging { list: "Rotations", default: 100, max: 1000 };
+    page(call.members, call.operation, paging, first.into_iter().chain(rotated), |(index, _)| format!("{index:08}"), show)
 }
 
 /// Whether a key of imported material will do.
@@ -192,23 +130,18 @@ fn open_rotating(call: &mut Call<'_>) -> Result<Key, Failure> {
 }
 
 fn check_kind(key: &Key, imported: Imported) -> Result<(), Failure> {
-    let origin = key.origin == Origin::AwsKms
-        || (imported == Imported::Taken && key.origin == Origin::External);
+    let origin = key.origin == Origin::AwsKms || (imported == Imported::Taken && key.origin == Origin::External);
     if key.spec == spec::SYMMETRIC && origin {
         return Ok(());
     }
-    Err(Failure::unsupported(format!(
-        "{} cannot be rotated by KMS",
-        key.at.arn()
-    )))
+    Err(Failure::unsupported(format!("{} cannot be rotated by KMS", key.at.arn())))
 }
 
 fn check_primary(key: &Key) -> Result<(), Failure> {
     match &key.multi_region {
-        Some(MultiRegion::Replica { primary }) => Err(Failure::unsupported(format!(
-            "{} is a replica; set its rotation at the primary key in {primary}",
-            key.at.arn()
-        ))),
+        Some(MultiRegion::Replica { primary }) => {
+            Err(Failure::unsupported(format!("{} is a replica; set its rotation at the primary key in {primary}", key.at.arn())))
+        }
         Some(MultiRegion::Primary { .. }) | None => Ok(()),
     }
 }

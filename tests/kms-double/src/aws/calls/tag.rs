@@ -24,27 +24,16 @@ pub(super) fn tag(call: &mut Call<'_>) -> Answer {
     let mut all = key.tags.clone();
     all.extend(tags);
     if all.len() > TAGS_MAX {
-        return Err(Failure::tag(format!(
-            "Too many tags: {} has at most {TAGS_MAX}",
-            key.at.arn()
-        )));
+        return Err(Failure::tag(format!("Too many tags: {} has at most {TAGS_MAX}", key.at.arn())));
     }
     call.world.change(&key.at, |key| key.tags = all);
     Ok(nothing())
 }
 
 pub(super) fn untag(call: &mut Call<'_>) -> Answer {
-    let names = call
-        .members
-        .list("TagKeys")?
-        .ok_or_else(|| missing("TagKeys"))?;
-    let names: Vec<&str> = names
-        .iter()
-        .map(|name| name.as_str().ok_or_else(|| wrong_type(name, "a String")))
-        .collect::<Result<_, _>>()?;
-    names
-        .iter()
-        .try_for_each(|name| check_key(name, "tagKeys"))?;
+    let names = call.members.list("TagKeys")?.ok_or_else(|| missing("TagKeys"))?;
+    let names: Vec<&str> = names.iter().map(|name| name.as_str().ok_or_else(|| wrong_type(name, "a String"))).collect::<Result<_, _>>()?;
+    names.iter().try_for_each(|name| check_key(name, "tagKeys"))?;
     let key = call.open()?;
     call.world.change(&key.at, |key| {
         key.tags.retain(|name, _| !names.contains(&name.as_str()));
@@ -54,20 +43,9 @@ pub(super) fn untag(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let key = call.read(Aliases::Refused)?;
-    let paging = Paging {
-        list: "Tags",
-        default: 50,
-        max: 50,
-    };
+    let paging = Paging { list: "Tags", default: 50, max: 50 };
     let show = |(name, value): (&String, &String)| json!({ "TagKey": name, "TagValue": value });
-    page(
-        call.members,
-        call.operation,
-        paging,
-        key.tags.iter(),
-        |(name, _)| (*name).clone(),
-        show,
-    )
+    page(call.members, call.operation, paging, key.tags.iter(), |(name, _)| (*name).clone(), show)
 }
 
 /// The `Tags` of a request. Lengths are constraints of the model (`ValidationException`), the other rules are `TagException`.
@@ -85,23 +63,13 @@ pub(super) fn read_tags(members: &Members) -> Result<Vec<(String, String)>, Fail
 }
 
 fn read_tag(tag: &Value) -> Result<(String, String), Failure> {
-    let members = Members(
-        tag.as_object()
-            .ok_or_else(|| wrong_type(tag, "a Tag"))?
-            .clone(),
-    );
-    let name = members
-        .string("TagKey")?
-        .ok_or_else(|| missing("tags.member.tagKey"))?;
-    let value = members
-        .string("TagValue")?
-        .ok_or_else(|| missing("tags.member.tagValue"))?;
+    let members = Members(tag.as_object().ok_or_else(|| wrong_type(tag, "a Tag"))?.clone());
+    let name = members.string("TagKey")?.ok_or_else(|| missing("tags.member.tagKey"))?;
+    let value = members.string("TagValue")?.ok_or_else(|| missing("tags.member.tagValue"))?;
     check_key(name, "tags.member.tagKey")?;
     check_length(value, "tags.member.tagValue", 0, VALUE_MAX)?;
     if !value.chars().all(is_allowed) {
-        return Err(Failure::tag(format!(
-            "The value of tag '{name}' contains characters that tags cannot have"
-        )));
+        return Err(Failure::tag(format!("The value of tag '{name}' contains characters that tags cannot have")));
     }
     Ok((name.to_owned(), value.to_owned()))
 }
@@ -112,9 +80,7 @@ fn check_key(name: &str, member: &str) -> Result<(), Failure> {
         return Err(Failure::tag("Tags beginning with aws: are reserved"));
     }
     if !name.chars().all(is_allowed) {
-        return Err(Failure::tag(format!(
-            "Tag key '{name}' contains characters that tags cannot have"
-        )));
+        return Err(Failure::tag(format!("Tag key '{name}' contains characters that tags cannot have")));
     }
     Ok(())
 }

@@ -8,16 +8,8 @@ use super::{Claim, Signed};
 /// The signature that `request` has to bear.
 pub(super) fn signature(request: Signed<'_>, claim: &Claim, secret: &str, stamp: &str) -> String {
     let canonical = canonical_request(request, &claim.signed_headers);
-    let Claim {
-        date,
-        region,
-        service,
-        ..
-    } = claim;
-    let to_sign = format!(
-        "AWS4-HMAC-SHA256\n{stamp}\n{date}/{region}/{service}/aws4_request\n{}",
-        sha256(canonical.as_bytes())
-    );
+    let Claim { date, region, service, .. } = claim;
+    let to_sign = format!("AWS4-HMAC-SHA256\n{stamp}\n{date}/{region}/{service}/aws4_request\n{}", sha256(canonical.as_bytes()));
     let date_key = mac(format!("AWS4{secret}").as_bytes(), date);
     let region_key = mac(date_key.as_ref(), region);
     let service_key = mac(region_key.as_ref(), service);
@@ -26,10 +18,7 @@ pub(super) fn signature(request: Signed<'_>, claim: &Claim, secret: &str, stamp:
 }
 
 fn canonical_request(request: Signed<'_>, signed_headers: &[String]) -> String {
-    let headers: Vec<String> = signed_headers
-        .iter()
-        .map(|name| format!("{name}:{}", canonical_values(request.headers, name)))
-        .collect();
+    let headers: Vec<String> = signed_headers.iter().map(|name| format!("{name}:{}", canonical_values(request.headers, name))).collect();
     format!(
         "{}\n{}\n{}\n{}\n\n{}\n{}",
         request.method,
@@ -52,19 +41,11 @@ fn canonical_values(headers: &HeaderMap, name: &str) -> String {
 
 /// Sorted by name, then value, each decoded and encoded again, so that all spellings of one query are one.
 fn canonical_query(query: &str) -> String {
-    let pairs = query
-        .split('&')
-        .filter(|pair| !pair.is_empty())
-        .map(|pair| pair.split_once('=').unwrap_or((pair, "")));
-    let mut pairs: Vec<(String, String)> = pairs
-        .map(|(name, value)| (encode(&decode(name), false), encode(&decode(value), false)))
-        .collect();
+    let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+    let mut pairs: Vec<(String, String)> =
+        pairs.map(|(name, value)| (encode(&decode(name), false), encode(&decode(value), false))).collect();
     pairs.sort();
-    pairs
-        .into_iter()
-        .map(|(name, value)| format!("{name}={value}"))
-        .collect::<Vec<_>>()
-        .join("&")
+    pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
 fn decode(text: &str) -> String {

@@ -1,0 +1,187 @@
+//! What rounds share: clients, settings, and the little that the process remembers between two looks at an object.
+//!
+//! Nothing here is needed for safety: a process that starts with an empty memory does the same, only a little later.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kube::{Client, Resource, ResourceExt, api::ObjectMeta, runtime::reflector::Store};
+
+use super::{Settings, key_provider::Providers, watched::Watched};
+use crate::{
+    api::ManagedKey,
+    domain::{
+        observed::Key,
+        ownership::Owner,
+        step::{Part, Step},
+    },
+    lease::Held,
+    metrics::Metrics,
+};
+
+/// What rounds share.
+pub struct Context {
+    /// The API server.
+    pub client: Client,
+    /// Flags.
+    pub settings: Settings,
+    /// Asked before every change.
+    pub held: Held,
+    /// Counters and gauges.
+    pub metrics: Metrics,
+    /// Providers, with their clients.
+    pub providers: Providers,
+    /// Objects, as the watch has them.
+    keys: Store<Watched<ManagedKey>>,
+    /// What is remembered of objects, by UID.
+    objects: Mutex<HashMap<String, Looked>>,
+    /// Keys that are bound, or being bound, by this process: canonical reference to UID.
+    bindings: Mutex<HashMap<String, String>>,
+}
+
+impl std::fmt::Debug for Context {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Context").field("settings", &self.settings).finish_non_exhaustive()
+    }
+}
+
+/// What is remembered of an object.
+#[derive(Debug, Default)]
+struct Looked {
+    /// What the object looked like, as far as it matters to a round.
+    fingerprint: u64,
+    /// When it is looked at again if it stays so.
+    due: Option<Instant>,
+    /// Counts the looks: rotation, tags and aliases are read in turn.
+    turn: usize,
+    /// Namespace and name of its series of metrics.
+    series: Option<(String, String)>,
+    /// Failures in a row.
+    failures: u32,
+    /// The last step of each part of the key, and when.
+    steps: HashMap<Part, (i64, Step, Instant)>,
+}
+
+impl Context {
+    /// An empty memory.
+    #[must_use]
+    pub fn new(
+        client: Client,
+        settings: Settings,
+        held: Held,
+        metrics: Metrics,
+        providers: Providers,
+        keys: Store<Watched<ManagedKey>>,
+    ) -> Self {
+        Self { client, settings, held, metrics, providers, keys, objects: Mutex::default(), bindings: Mutex::default() }
+    }
+
+    fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
+        self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long an object that looks like this may still be left alone: after a restart of the watch every object comes again at once, and a
+    /// status that Keyward wrote itself wakes its own object.
+    pub fn settled(&self, uid: &str, fingerprint: u64) -> Option<Duration> {
+        let objects = self.objects();
+        let looked = objects.get(uid).filter(|looked| looked.fingerprint == fingerprint)?;
+        looked.due?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+    }
+
+    /// The number of this look at an object.
+    pub fn turn(&self, uid: &str) -> usize {
+        let mut objects = self.objects();
+        let looked = objects.entry(uid.into()).or_default();
+        looked.turn = looked.turn.wrapping_add(1);
+        looked.turn
+    }
+
+    /// Remembers that an object that looks like this is due again in `wait`.
+    pub fn looked(&self, uid: &str, fingerprint: u64, wait: Duration) {
+        let mut objects = self.objects();
+        let looked = objects.entry(uid.into()).or_default();
+        looked.fingerprint = fingerprint;
+        looked.due = Instant::now().checked_add(wait);
+    }
+
+    /// Counts a failure; gives how many there were in a row.
+    pub fn failed(&self, uid: &str) -> u32 {
+        let mut objects = self.objects();
+        let looked = objects.entry(uid.into()).or_default();
+        looked.failures = looked.failures.saturating_add(1);
+        looked.failures
+    }
+
+    /// A round went well.
+    pub fn succeeded(&self, uid: &str) {
+        if let Some(looked) = self.objects().get_mut(uid) {
+            looked.failures = 0;
+        }
+    }
+
+    /// How long the same step for the same spec has to wait: a KMS may answer with the state from before a change, and no second change follows
+    /// from that.
+    pub fn too_soon(&self, uid: &str, generation: i64, step: &Step) -> Option<Duration> {
+        let objects = self.objects();
+        let (declared, last, at) = objects.get(uid)?.steps.get(&step.part())?;
+        let same = *declared == generation && last == step;
+        same.then(|| self.settings.consistency.checked_sub(at.elapsed())).flatten()
+    }
+
+    /// Remembers a step.
+    pub fn stepped(&self, uid: &str, generation: i64, step: &Step) {
+        self.objects().entry(uid.into()).or_default().steps.insert(step.part(), (generation, step.clone(), Instant::now()));
+    }
+
+    /// An older object that wants the same key by name, if there is one.
+    pub fn older_rival(&self, metadata: &ObjectMeta, key: &Key) -> Option<String> {
+        let names =
+            |reference: &str| reference == key.id || reference == key.arn || key.aliases.iter().flatten().any(|alias| alias == reference);
+        let age = |metadata: &ObjectMeta| (metadata.creation_timestamp.clone().map(|time| time.0), metadata.uid.clone());
+        self.keys.state().iter().find_map(|other| {
+            let object = other.decoded().ok()?;
+            let rival = object.spec.key_id.as_deref().is_some_and(names)
+                && object.metadata.deletion_timestamp.is_none()
+                && object.metadata.uid != metadata.uid
+                && age(&object.metadata) < age(metadata);
+            rival.then(|| format!("the older object {}/{}", object.namespace().unwrap_or_default(), object.name_any()))
+        })
+    }
+
+    /// Reserves a key for an object; otherwise the UID of the object that has it.
+    pub fn reserve(&self, key: &str, uid: &str) -> Result<(), String> {
+        let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        match bindings.get(key) {
+            Some(other) if other != uid => Err(other.clone()),
+            _ => {
+                bindings.insert(key.into(), uid.into());
+                Ok(())
+            }
+        }
+    }
+
+    /// Gives an object its own series of metrics.
+    pub fn gauge(&self, owner: &Owner, ready: bool, deletion: Option<i64>) {
+        if self.settings.per_object_metrics {
+            self.metrics.observe_object(&owner.namespace, &owner.name, ready, deletion);
+            self.objects().entry(owner.uid.clone()).or_default().series = Some((owner.namespace.clone(), owner.name.clone()));
+        }
+    }
+
+    /// Forgets objects and providers that are gone.
+    pub fn sweep(&self) {
+        let there: HashSet<String> = self.keys.state().iter().filter_map(|object| object.meta().uid.clone()).collect();
+        self.objects().retain(|uid, looked| {
+            let stays = there.contains(uid);
+            if let (false, Some((namespace, name))) = (stays, &looked.series) {
+                self.metrics.forget_object(namespace, name);
+            }
+            stays
+        });
+        self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, uid| there.contains(uid));
+        self.providers.forget();
+    }
+}

@@ -1,0 +1,79 @@
+//! What ends a round early, apart from what a KMS answers.
+
+use std::time::Duration;
+
+use crate::domain::{failure::Failure, plan::Hold};
+
+/// Why a round could not be brought to its end.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The API server refused or did not answer. The source goes to the log only: its text has debug output in it.
+    #[error("the API server did not take {0}")]
+    Api(&'static str, #[source] Box<kube::Error>),
+    /// The round took too long.
+    #[error("the round did not end within {} seconds", .0.as_secs())]
+    Timeout(Duration),
+    /// This process is not, or not safely, the leader.
+    #[error("the lease is not held; nothing more is changed")]
+    NotLeader,
+}
+
+impl Error {
+    /// The label of the metric.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Api(..) => "api",
+            Self::Timeout(_) => "timeout",
+            Self::NotLeader => "not-leader",
+        }
+    }
+}
+
+/// What ends a round with nothing to report.
+#[derive(Debug)]
+pub enum Abort {
+    /// The object changed under the round, or was written by someone else: it is looked at anew.
+    Changed,
+    /// The step was done a moment ago, and the KMS may not show it yet.
+    TooSoon(Duration),
+    /// The round cannot go on.
+    Error(Error),
+}
+
+/// What keeps a step from being done.
+#[derive(Debug)]
+pub enum Halt {
+    /// The KMS failed it.
+    Failed(Failure),
+    /// The guard holds it.
+    Held(Hold),
+    /// The marks were written; they are read back before anything else is done.
+    ReadBack,
+    /// The marks could not be written, so nothing else is done to the key.
+    MarksNotWritable(Failure),
+    /// Another object is being bound to the same key.
+    Contended(String),
+    /// Nothing is known that the status does not say already.
+    Abort(Abort),
+}
+
+impl From<Failure> for Halt {
+    fn from(failure: Failure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl From<Abort> for Halt {
+    fn from(abort: Abort) -> Self {
+        Self::Abort(abort)
+    }
+}
+
+/// Names what was asked of the API server. A conflict, or an object that is gone, means that the view was old.
+pub(super) fn api(what: &'static str) -> impl FnOnce(kube::Error) -> Abort {
+    move |error| match &error {
+        kube::Error::Api(status) if status.is_conflict() || status.is_not_found() => Abort::Changed,
+        _ => Abort::Error(Error::Api(what, Box::new(error))),
+    }
+}

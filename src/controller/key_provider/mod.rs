@@ -1,0 +1,166 @@
+//! `KeyProvider`s: their credentials are tried, their account is pinned, and one client each is kept for the rounds of keys.
+
+mod connect;
+mod reconcile;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use futures::{Stream, StreamExt};
+use k8s_openapi::api::core::v1::Secret;
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    runtime::{Controller, controller, reflector::ObjectRef, reflector::Store, watcher},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, Settings, watched::Watched};
+use crate::{api::KeyProvider, domain::plan::Note, kms::AnyKms, kms::Identity};
+
+/// A client for a provider, and whose credentials it has.
+#[derive(Debug)]
+pub struct Connected {
+    /// Which provider, spec and secret it was made for.
+    pub made_for: MadeFor,
+    /// The client.
+    pub kms: AnyKms,
+    /// Whose credentials they are.
+    pub identity: Identity,
+}
+
+/// What a client was made for. When any of it changes, the client is made anew.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MadeFor {
+    uid: String,
+    generation: i64,
+    secret: Option<String>,
+}
+
+/// Why a provider cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// For conditions, of the provider and of its keys.
+    pub note: Note,
+    /// Whether a person must act.
+    pub stalled: bool,
+}
+
+/// The providers that are known, and their clients.
+#[derive(Clone)]
+pub struct Providers {
+    store: Store<Watched<KeyProvider>>,
+    clients: Arc<Mutex<HashMap<String, Entry>>>,
+}
+
+#[derive(Debug)]
+struct Entry {
+    generation: i64,
+    /// Grows with every change that the provider's keys have to know of.
+    epoch: u64,
+    client: Result<Arc<Connected>, Unusable>,
+}
+
+impl std::fmt::Debug for Providers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Providers").field("clients", &self.clients).finish_non_exhaustive()
+    }
+}
+
+impl Providers {
+    fn clients(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
+        self.clients.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The provider of that name, as last seen.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<Watched<KeyProvider>>> {
+        self.store.get(&ObjectRef::new(name))
+    }
+
+    /// The client for the present spec of a provider; `None`: it was not tried yet.
+    #[must_use]
+    pub fn client(&self, provider: &KeyProvider) -> Option<Result<Arc<Connected>, Unusable>> {
+        let clients = self.clients();
+        let entry = clients.get(&provider.name_any())?;
+        (Some(entry.generation) == provider.metadata.generation).then(|| entry.client.clone())
+    }
+
+    /// Grows whenever the keys of that provider should be looked at because of it.
+    #[must_use]
+    pub fn epoch(&self, name: &str) -> u64 {
+        let exists = u64::from(self.get(name).is_some());
+        self.clients().get(name).map_or(exists, |entry| entry.epoch * 2 + exists)
+    }
+
+    fn known(&self, name: &str) -> Option<Result<Arc<Connected>, Unusable>> {
+        self.clients().get(name).map(|entry| entry.client.clone())
+    }
+
+    fn put(&self, name: &str, generation: i64, client: Result<Arc<Connected>, Unusable>) {
+        let mut clients = self.clients();
+        let before = clients.get(name);
+        let same = before.is_some_and(|entry| {
+            entry.generation == generation
+                && match (&entry.client, &client) {
+                    (Ok(one), Ok(other)) => Arc::ptr_eq(one, other),
+                    (Err(one), Err(other)) => one == other,
+                    _ => false,
+                }
+        });
+        let epoch = before.map_or(0, |entry| entry.epoch) + u64::from(!same);
+        clients.insert(name.into(), Entry { generation, epoch, client });
+    }
+
+    /// Drops the clients of providers that are gone.
+    pub fn forget(&self) {
+        self.clients().retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
+    }
+}
+
+/// The controller of `KeyProvider`s, not yet running, and the providers as the rounds of keys use them.
+pub fn prepare(client: &Client, settings: &Settings) -> (Controller<Watched<KeyProvider>>, Providers) {
+    let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
+    let controller = Controller::new(Api::<Watched<KeyProvider>>::all(client.clone()), watcher::Config::default());
+    let store = controller.store();
+    let providers = Providers { store: store.clone(), clients: Arc::default() };
+    // A secret is watched by its metadata alone: what it holds is read when a client is made, and not kept.
+    let controller = controller.watches_with(
+        secrets_metadata(secrets),
+        (),
+        watcher::Config::default(),
+        move |secret: kube::core::PartialObjectMeta<Secret>| users_of(&store, &secret.name_any()),
+    );
+    (controller, providers)
+}
+
+fn secrets_metadata(secrets: Api<Secret>) -> Api<kube::core::PartialObjectMeta<Secret>> {
+    let namespace = secrets.namespace().unwrap_or_default().to_owned();
+    Api::namespaced(secrets.into_client(), &namespace)
+}
+
+fn users_of(store: &Store<Watched<KeyProvider>>, secret: &str) -> Vec<ObjectRef<Watched<KeyProvider>>> {
+    let uses = |provider: &Arc<Watched<KeyProvider>>| {
+        provider.decoded().is_ok_and(|provider| connect::secret_of(&provider.spec).is_some_and(|name| name == secret))
+    };
+    store.state().iter().filter(|provider| uses(provider)).map(|provider| ObjectRef::from_obj(provider.as_ref())).collect()
+}
+
+/// Runs the controller until it is stopped.
+pub fn run(controller: Controller<Watched<KeyProvider>>, context: Arc<Context>, stop: CancellationToken) -> impl Stream<Item = ()> {
+    controller
+        .with_config(controller::Config::default().concurrency(4))
+        .graceful_shutdown_on(async move { stop.cancelled().await })
+        .run(reconcile::reconcile, reconcile::retry, context)
+        .map(|result| {
+            if let Err(error) = result {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a provider will be tried again");
+            }
+        })
+}
+
+/// Names the provider in logs and metrics.
+fn name(provider: &Watched<KeyProvider>) -> String {
+    provider.meta().name.clone().unwrap_or_default()
+}

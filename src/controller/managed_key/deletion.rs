@@ -1,0 +1,127 @@
+//! The object is being deleted, and its policy asks for a last act. The table is in [`crate::domain::release`].
+
+use crate::{
+    api::{ManagedKey, Reason},
+    controller::{
+        Context,
+        error::{Abort, Halt},
+        watched::Watched,
+    },
+    domain::{
+        event::Event,
+        failure::Failure,
+        guard::Ask,
+        observed::Observed,
+        plan::{Note, Plan},
+        release::{self, Circumstances, Release},
+        status::Conclusion,
+        step::Step,
+    },
+};
+
+use super::{
+    execute, guard,
+    object::{self, Object},
+    observe,
+    provider::{self, Provider},
+    reconcile::Round,
+    report::{self, End},
+};
+
+/// Steps and reads at most.
+const TURNS: usize = 8;
+
+/// Does what the policy asks for, then lets the object go.
+pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, watched: &Watched<ManagedKey>) -> Result<End, Abort> {
+    let Ok(stored) = watched.decoded() else { return Ok(End::Gone) };
+    if !object.has_finalizer() {
+        return Ok(End::Gone);
+    }
+    let provider = provider::resolve(context, stored).await?;
+    let admitted = !matches!(&provider, Err(unusable) if unusable.note.reason == Reason::NamespaceNotAllowed);
+    let circumstances = Circumstances { terminating: object.is_terminating().await?, paused: object::is_paused(stored), admitted };
+    match release::first(&object.desired, circumstances) {
+        Release::LetGo => return let_go(context, object, &[]).await,
+        Release::Wait(note) => return wait(context, object, note).await,
+        Release::Look | Release::Do(_) | Release::Hold(_) => {}
+    }
+    let provider = match provider {
+        Ok(provider) => provider,
+        Err(unusable) => {
+            let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain", unusable.note.message);
+            return report::unusable(
+                context,
+                object,
+                crate::controller::key_provider::Unusable { note: Note { message, ..unusable.note }, ..unusable },
+            )
+            .await;
+        }
+    };
+    object.refresh().await?;
+    let observed = match look(&provider, &object).await {
+        Ok(observed) => observed,
+        Err(failure) => return report::failed(context, object, provider, failure).await,
+    };
+    let mut round = Round { context, object, provider, observed, steps: Vec::new() };
+    match work(&mut round).await {
+        Ok(Release::Wait(note)) => report::planned(round, &Plan::Wait(note)).await,
+        Ok(Release::Hold(hold)) => report::planned(round, &Plan::Hold(hold)).await,
+        Ok(_) => {
+            let steps = std::mem::take(&mut round.steps);
+            let_go(context, round.object, &steps).await
+        }
+        Err(halt) => report::halted(round, halt).await,
+    }
+}
+
+/// The key with its marks.
+async fn look(provider: &Provider, object: &Object<'_>) -> Result<Observed, Failure> {
+    let kms = &provider.connected.kms;
+    let mut observed = observe::glance(kms, object, provider.rules.limits(), 0).await?;
+    match &mut observed {
+        Observed::Present(key) => observe::complete(kms, key, provider.rules.limits()).await?,
+        Observed::Absent(_) => observe::same_account(kms, &provider.rules.account).await?,
+        Observed::Several(_) => {}
+    }
+    Ok(observed)
+}
+
+async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
+    for _ in 0..TURNS {
+        match release::release(&round.situation(), &round.observed) {
+            Release::Do(step) => {
+                let ask = match &step {
+                    Step::Schedule { days, .. } => Some(Ask::Schedule(*days)),
+                    Step::Disable => Some(Ask::Disable),
+                    _ => None,
+                };
+                if let Some(ask) = ask {
+                    guard::ask(round, ask, |situation, observed| release::release(situation, observed) == Release::Do(step.clone()))
+                        .await?;
+                }
+                execute::execute(round, step).await?;
+            }
+            other => return Ok(other),
+        }
+    }
+    Ok(Release::LetGo)
+}
+
+async fn wait<'a>(context: &'a Context, mut object: Object<'a>, note: Note) -> Result<End, Abort> {
+    let conclusion = if note.reason == Reason::Paused { Conclusion::Paused } else { Conclusion::Refused { note, stalled: true } };
+    report::write(context, &mut object, None, None, conclusion, &[]).await?;
+    Ok(End::Again(std::time::Duration::from_secs(600)))
+}
+
+async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]) -> Result<End, Abort> {
+    let key = object.memory.bound_to().unwrap_or("no key").to_owned();
+    let what = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut note =
+        if what.is_empty() { format!("the object is gone; {key} is left as it is") } else { format!("the object is gone; {key}: {what}") };
+    if let Some(attempt) = &object.memory.attempt {
+        note.push_str(&format!("; a creation was under way ({attempt}): look for a key with the tag keyward-uid={}", object.uid()));
+    }
+    object.remove_finalizer().await?;
+    report::publish(context, &object, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await;
+    Ok(End::Gone)
+}

@@ -1,0 +1,211 @@
+//! Does one step. What has to be remembered is written first, so that a process that is killed after any `await` leaves a state from which the next one
+//! finishes the work without doing it twice.
+
+use super::reconcile::Round;
+use crate::{
+    api::{
+        condition::seconds,
+        managed_key::{DeletionPolicy, ManagementPolicy},
+        mark,
+    },
+    controller::{
+        error::{Abort, Error, Halt},
+        now,
+    },
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        intent::{Intent, Word},
+        memory::Attempt,
+        observed::{Key, Observed, Rotation},
+        ownership::{Ownership, Tags},
+        step::Step,
+    },
+    kms::{AnyKms, Creation, Kms},
+};
+
+/// Does a step, and brings the view and the memory up to date with it.
+pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Halt> {
+    let uid = round.object.uid().to_owned();
+    let generation = round.object.desired.generation;
+    if let Some(left) = round.context.too_soon(&uid, generation, &step) {
+        return Err(Halt::Abort(Abort::TooSoon(left)));
+    }
+    if !round.context.held.is_held() {
+        return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
+    }
+    tracing::info!(key = round.key().map(|key| key.arn.as_str()), step = %step, "a key is changed");
+    match (&step, round.key().cloned()) {
+        (Step::Create, _) => create(round).await?,
+        (_, None) => return Err(Halt::Abort(Abort::Changed)),
+        (Step::Bind { .. }, Some(key)) => {
+            bind(round, &step, &key).await?;
+            round.context.stepped(&uid, generation, &step);
+            round.steps.push(step);
+            return Err(Halt::ReadBack);
+        }
+        (Step::Mark { .. }, Some(key)) => {
+            let marked = mark(round, &step, key).await?;
+            round.observed = Observed::Present(Box::new(marked));
+        }
+        (Step::Schedule { days, .. }, Some(key)) => {
+            let marked = mark(round, &step, key).await?;
+            schedule(round, marked, *days).await?;
+        }
+        (Step::Reschedule { days, .. }, Some(key)) => reschedule(round, &step, key, *days).await?,
+        (_, Some(key)) => {
+            change(round.kms(), &key.arn, &step).await?;
+            round.observed = Observed::Present(Box::new(key.after(&step)));
+        }
+    }
+    round.context.stepped(&uid, generation, &step);
+    let object = &mut round.object;
+    object.memory.close(&step, &object.desired);
+    round.steps.push(step);
+    Ok(())
+}
+
+/// The steps that are one call and leave nothing to remember.
+async fn change(kms: &AnyKms, key: &str, step: &Step) -> Result<(), Failure> {
+    match step {
+        Step::Cancel => kms.cancel_deletion(key).await,
+        Step::Enable => kms.enable(key).await,
+        Step::Disable => kms.disable(key).await,
+        Step::StartRotation { period_days } => kms.start_rotation(key, *period_days).await,
+        Step::StopRotation => kms.stop_rotation(key).await,
+        Step::Describe { description } => kms.set_description(key, description).await,
+        Step::Tag { tags } => kms.tag(key, tags).await,
+        Step::Untag { keys } => kms.untag(key, &keys.iter().cloned().collect::<Vec<_>>()).await,
+        Step::AddAlias { alias } => kms.add_alias(key, alias).await,
+        Step::RemoveAlias { alias } => kms.remove_alias(alias).await,
+        Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Schedule { .. } | Step::Reschedule { .. } => Ok(()),
+    }
+}
+
+/// Creates a key. No KMS knows a token that would make a second `CreateKey` harmless, so the attempt is on record before the first, and the key bears its
+/// marks from its first moment.
+async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
+    let rules = &round.provider.rules;
+    let attempt =
+        Attempt::At { id: uuid::Uuid::new_v4().to_string(), account: rules.account.clone(), region: rules.region.clone(), time: now() };
+    round.object.begin_creation(attempt).await?;
+
+    let desired = &round.object.desired;
+    let intent = Intent { seq: 1, generation: desired.generation, word: Word::Live };
+    let mut tags = desired.tags.clone();
+    tags.extend(desired.owner.marks(intent));
+    let creation = Creation { kind: desired.template(), description: desired.description.clone(), tags: tags.clone() };
+    let claim = desired.owner.claim_alias();
+    let mut key = match round.kms().create(&creation).await {
+        Ok(key) => key,
+        Err(failure) => {
+            if failure.outcome == Outcome::Refused {
+                round.object.withdraw_creation().await?;
+            }
+            return Err(failure.into());
+        }
+    };
+    // A new key is known from its own creation: it is not rotated, and has no alias.
+    key.tags = Some(tags);
+    key.rotation = round.limits().rotates(&key.kind.spec, &key.kind.origin).then(Rotation::default);
+    key.aliases = Some(Vec::new());
+
+    let claimed = round.kms().add_alias(&key.arn, &claim).await;
+    round.object.record_key(&key.arn).await?;
+    claimed?;
+    key.aliases = Some(vec![claim]);
+    round.observed = Observed::Present(Box::new(key));
+    Ok(())
+}
+
+/// Makes the key this object's. One object at a time, and of two that want the same key the older one.
+async fn bind(round: &mut Round<'_>, step: &Step, key: &Key) -> Result<(), Halt> {
+    if let Some(rival) = round.context.older_rival(&round.object.metadata, key) {
+        return Err(Halt::Contended(rival));
+    }
+    round.context.reserve(&key.arn, round.object.uid()).map_err(|other| Halt::Contended(format!("the object with UID {other}")))?;
+    let Some(intent) = round.object.open(step, key) else { return Ok(()) };
+    round.object.write_status().await?;
+    let marks = round.object.desired.owner.marks(intent);
+    round.kms().tag(&key.arn, &marks).await.map_err(|failure| match failure.kind {
+        FailureKind::Denied | FailureKind::Quota | FailureKind::Invalid => Halt::MarksNotWritable(failure),
+        _ => Halt::Failed(failure),
+    })
+}
+
+/// Writes a word: first into the status, then, with the UID, on the key.
+async fn mark(round: &mut Round<'_>, step: &Step, mut key: Key) -> Result<Key, Halt> {
+    let Some(intent) = round.object.open(step, &key) else { return Ok(key) };
+    round.object.write_status().await?;
+    write_mark(round, &mut key, intent).await?;
+    Ok(key)
+}
+
+async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<(), Halt> {
+    let marks = Tags::from([(mark::UID.into(), round.object.uid().into()), (mark::INTENT.into(), intent.to_string())]);
+    round.kms().tag(&key.arn, &marks).await?;
+    key.tags.get_or_insert_default().extend(marks);
+    Ok(())
+}
+
+/// Sends the one call that can make data unreadable. A refusal is on record with its time, so that the call can be taken up again; a lost reply is left as it
+/// is, because the key itself will show what came of it.
+async fn schedule(round: &mut Round<'_>, mut key: Key, days: i32) -> Result<(), Halt> {
+    if !round.context.held.is_held() {
+        return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
+    }
+    match round.kms().schedule_deletion(&key.arn, days).await {
+        Ok(scheduled) => {
+            key.state = scheduled.state;
+            key.deletion_date = scheduled.deletion_date;
+            round.observed = Observed::Present(Box::new(key));
+            Ok(())
+        }
+        Err(failure) => {
+            if failure.outcome == Outcome::Refused
+                && let Some(deletion) = &mut round.object.memory.status.deletion
+            {
+                deletion.requested_time = Some(seconds(now()));
+                round.object.write_status().await?;
+            }
+            Err(failure.into())
+        }
+    }
+}
+
+/// Changes the days of a deletion: a KMS cannot, so it is cancelled and scheduled anew. The guard passed before the cancel and is not asked in between. Killed
+/// between the two, the key is left disabled and held.
+async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, days: i32) -> Result<(), Halt> {
+    let Some(intent) = round.object.open(step, &key) else { return Ok(()) };
+    round.object.write_status().await?;
+    round.kms().cancel_deletion(&key.arn).await?;
+    key = key.after(&Step::Cancel);
+    write_mark(round, &mut key, intent).await?;
+    schedule(round, key, days).await
+}
+
+impl Round<'_> {
+    /// Writes down on the object what the key's own marks say: that it is this object's. Such an object never causes another creation.
+    pub(super) async fn keep_record(&mut self) -> Result<(), Halt> {
+        let Observed::Present(key) = &self.observed else { return Ok(()) };
+        let object = &mut self.object;
+        let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &object.desired.owner) == Ownership::Ours);
+        if !ours || object.desired.policy == ManagementPolicy::Observe {
+            return Ok(());
+        }
+        if object.desired.adopt.is_none() && object.memory.key.as_deref() != Some(&key.arn) {
+            if object.memory.attempt.is_some() && object.memory.status.applied.is_none() {
+                // The key of an attempt that was not recorded: it is as `CreateKey` made it, and nothing else was applied.
+                let seq = object.memory.status.intent_seq;
+                object.memory.close(&Step::Create, &object.desired);
+                object.memory.status.intent_seq = seq;
+            }
+            let memory = object.memory.clone();
+            object.record_key(&key.arn).await?;
+            object.memory.status = memory.status;
+        }
+        if object.desired.deletion_policy == DeletionPolicy::Retain && !object.has_finalizer() {
+            return Ok(());
+        }
+        Ok(object.sync_finalizer().await?)
+    }
+}

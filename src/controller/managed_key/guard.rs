@@ -1,0 +1,69 @@
+//! Collects the guard's evidence, over reads made for one call, and asks it.
+
+use kube::Api;
+
+use super::{observe, reconcile::Round};
+use crate::{
+    api::KeyProvider,
+    controller::{
+        error::{Abort, Error, Halt},
+        now,
+        watched::Watched,
+    },
+    domain::{
+        guard::{self, Ask, Evidence},
+        observed::{Key, Observed},
+        plan::{Plan, Situation, plan},
+        rules::Rules,
+        step::Step,
+    },
+    kms::Kms,
+};
+
+/// Lets a step through. Only destructive ones are asked about.
+pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<(), Halt> {
+    let (Step::Schedule { days, .. } | Step::Reschedule { days, .. }) = step else {
+        return Ok(());
+    };
+    ask(round, Ask::Schedule(*days), |situation, observed| plan(situation, observed) == Plan::Do(step.clone())).await
+}
+
+/// Asks the guard. `still` says whether the step is still the one that follows from what was read live.
+pub(super) async fn ask(round: &mut Round<'_>, ask: Ask, still: impl Fn(&Situation<'_>, &Observed) -> bool) -> Result<(), Halt> {
+    let unchanged = round.object.is_unchanged().await?;
+    let terminating = round.object.is_terminating().await?;
+    let rules = live_rules(round).await?;
+    let key = live_key(round).await?;
+    round.provider.rules = rules;
+    round.observed = Observed::Present(Box::new(key));
+    let situation = round.situation();
+    let Some(key) = round.key() else { return Err(Halt::Abort(Abort::Changed)) };
+    let evidence = Evidence {
+        ask,
+        desired: &round.object.desired,
+        memory: &round.object.memory,
+        still_asked: unchanged && still(&situation, &round.observed),
+        rules: &round.provider.rules,
+        key,
+        terminating,
+        now: now(),
+    };
+    guard::check(&evidence).map_err(Halt::Held)
+}
+
+/// The provider's rules as they are now.
+async fn live_rules(round: &Round<'_>) -> Result<Rules, Halt> {
+    let Rules { name, account, region, .. } = &round.provider.rules;
+    let read = Api::<Watched<KeyProvider>>::all(round.context.client.clone()).get(name).await;
+    let read = read.map_err(|error| Halt::Abort(Abort::Error(Error::Api("a live read of the provider", Box::new(error)))))?;
+    let provider = read.into_decoded().map_err(|_| Halt::Abort(Abort::Changed))?;
+    Ok(Rules::new(name, &provider.spec, account, region))
+}
+
+/// The key as it is now, with its marks.
+async fn live_key(round: &Round<'_>) -> Result<Key, Halt> {
+    let Some(known) = round.key() else { return Err(Halt::Abort(Abort::Changed)) };
+    let mut key = round.kms().describe(&known.arn).await?.ok_or(Halt::Abort(Abort::Changed))?;
+    observe::complete(round.kms(), &mut key, round.limits()).await?;
+    Ok(key)
+}

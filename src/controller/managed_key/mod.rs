@@ -1,0 +1,93 @@
+//! `ManagedKey`s: the rounds that keep a key as declared.
+//!
+//! [`reconcile`] is the driver and reads as the five steps. What an object's deletion leads to is in [`deletion`].
+
+mod deletion;
+mod execute;
+mod guard;
+mod object;
+mod observe;
+mod provider;
+mod reconcile;
+mod report;
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use futures::{Stream, StreamExt};
+use kube::{
+    Api, Client, Resource, ResourceExt,
+    runtime::{Controller, controller, reflector::ObjectRef, reflector::Store, watcher},
+};
+use tokio_util::sync::CancellationToken;
+
+use super::{Context, watched::Watched};
+use crate::{
+    api::{KeyProvider, ManagedKey, annotation},
+    controller::key_provider::Providers,
+};
+
+/// The controller of `ManagedKey`s, not yet running, and the objects as it sees them.
+pub fn prepare(client: &Client, providers: Providers) -> (Controller<Watched<ManagedKey>>, Store<Watched<ManagedKey>>) {
+    let controller = Controller::new(Api::<Watched<ManagedKey>>::all(client.clone()), watcher::Config::default());
+    let store = controller.store();
+    let objects = store.clone();
+    let seen: Mutex<HashMap<String, u64>> = Mutex::default();
+    let controller = controller.watches(
+        Api::<Watched<KeyProvider>>::all(client.clone()),
+        watcher::Config::default(),
+        move |provider: Watched<KeyProvider>| {
+            let name = provider.name_any();
+            // A provider's status is written more often than its keys have to know of it.
+            let epoch = (providers.epoch(&name), provider.meta().generation, provider.meta().deletion_timestamp.is_some());
+            let mut hasher = DefaultHasher::new();
+            epoch.hash(&mut hasher);
+            let epoch = hasher.finish();
+            if seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), epoch) == Some(epoch) {
+                return Vec::new();
+            }
+            users_of(&objects, &name)
+        },
+    );
+    (controller, store)
+}
+
+/// The keys of a provider.
+fn users_of(store: &Store<Watched<ManagedKey>>, provider: &str) -> Vec<ObjectRef<Watched<ManagedKey>>> {
+    let uses = |object: &Arc<Watched<ManagedKey>>| object.decoded().is_ok_and(|object| object.spec.provider_ref.name == provider);
+    store.state().iter().filter(|object| uses(object)).map(|object| ObjectRef::from_obj(object.as_ref())).collect()
+}
+
+/// Runs the controller until it is stopped.
+pub fn run(
+    controller: Controller<Watched<ManagedKey>>,
+    config: controller::Config,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) -> impl Stream<Item = ()> {
+    controller
+        .with_config(config)
+        .graceful_shutdown_on(async move { stop.cancelled().await })
+        .run(reconcile::reconcile, reconcile::retry, context)
+        .map(|result| {
+            if let Err(error) = result {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a key will be looked at again");
+            }
+        })
+}
+
+/// What of an object matters to a round: its spec, the annotations that are read, its finalizers, whether it is being deleted, and its provider. Its status is
+/// not among it, so that a round's own writing does not call for another.
+fn fingerprint(object: &ManagedKey, providers: &Providers) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    let metadata = &object.metadata;
+    (metadata.generation, &metadata.finalizers, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
+    for key in [annotation::PAUSED, annotation::RECONCILE_REQUESTED_AT, annotation::FLUX_REQUESTED_AT, annotation::CONFIRM_DELETION] {
+        object.annotations().get(key).hash(&mut hasher);
+    }
+    providers.epoch(&object.spec.provider_ref.name).hash(&mut hasher);
+    hasher.finish()
+}

@@ -1,0 +1,218 @@
+//! The object of a round: read live, written with the version that was read as a precondition.
+//!
+//! Of two writers one is refused and looks again; and a round that began on an old view of the object ends there.
+
+use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{ObjectMeta, Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use crate::{
+    api::{FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation},
+    controller::{
+        Context,
+        error::{Abort, Error, api},
+        now,
+        watched::Watched,
+    },
+    domain::{
+        desired::{Desired, Invalid},
+        intent::Intent,
+        memory::{Attempt, Memory},
+        observed::Key,
+        step::Step,
+    },
+};
+
+/// An object, as it stands for this round.
+#[derive(Debug)]
+pub(super) struct Object<'a> {
+    context: &'a Context,
+    /// Metadata, as last read or written.
+    pub(super) metadata: ObjectMeta,
+    /// What it declares.
+    pub(super) desired: Desired,
+    /// What it remembers; ahead of the API server while a round is under way.
+    pub(super) memory: Memory,
+    /// The status as the API server has it.
+    stored: ManagedKeyStatus,
+    /// Who set `deletionScheduleDays`.
+    pub(super) set_by: Option<Box<str>>,
+    /// Whether it was read or written in this round, rather than taken from the watch.
+    pub(super) live: bool,
+}
+
+impl<'a> Object<'a> {
+    /// Takes an object as the watch has it.
+    pub(super) fn new(context: &'a Context, object: &ManagedKey, set_by: Option<Box<str>>) -> Result<Self, Invalid> {
+        let desired = Desired::of(object, &context.settings.cluster_id)?;
+        let memory = Memory::of(object);
+        let stored = memory.status.clone();
+        Ok(Self { context, metadata: object.metadata.clone(), desired, memory, stored, set_by, live: false })
+    }
+
+    /// The status as the API server has it.
+    pub(super) const fn stored(&self) -> &ManagedKeyStatus {
+        &self.stored
+    }
+
+    /// The object's UID.
+    pub(super) fn uid(&self) -> &str {
+        &self.desired.owner.uid
+    }
+
+    fn api(&self) -> Api<Watched<ManagedKey>> {
+        Api::namespaced(self.context.client.clone(), &self.desired.owner.namespace)
+    }
+
+    /// Reads the object live. Aborts if it is gone, or another one of its name stands there, or it is being deleted while the round did not know.
+    pub(super) async fn refresh(&mut self) -> Result<(), Abort> {
+        let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
+        let set_by = read.set_by.clone();
+        let Ok(object) = read.into_decoded() else {
+            return Err(Abort::Changed);
+        };
+        let same = object.metadata.uid.as_deref() == Some(self.uid());
+        if !same || object.metadata.deletion_timestamp != self.metadata.deletion_timestamp || is_paused(&object) {
+            return Err(Abort::Changed);
+        }
+        let fresh = Self::new(self.context, &object, set_by).map_err(|_| Abort::Changed)?;
+        // What was decided on an old view is not done. The watch will bring the new one.
+        if fresh.desired != self.desired || fresh.memory != self.memory {
+            return Err(Abort::Changed);
+        }
+        *self = Self { live: true, ..fresh };
+        Ok(())
+    }
+
+    /// Whether a live read shows that the object declares the same, and nobody wrote it since.
+    pub(super) async fn is_unchanged(&self) -> Result<bool, Abort> {
+        let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
+        Ok(read.meta().resource_version == self.metadata.resource_version && read.meta().uid == self.metadata.uid)
+    }
+
+    /// What has to be remembered before a step, and the mark that goes on the key with it.
+    pub(super) fn open(&mut self, step: &Step, key: &Key) -> Option<Intent> {
+        self.memory.open(step, &self.desired, key, now())
+    }
+
+    fn may_write(&self) -> Result<(), Abort> {
+        if self.context.held.is_held() { Ok(()) } else { Err(Abort::Error(Error::NotLeader)) }
+    }
+
+    /// Writes the memory's status, if it differs from what the API server has.
+    pub(super) async fn write_status(&mut self) -> Result<(), Abort> {
+        if self.memory.status == self.stored {
+            return Ok(());
+        }
+        self.may_write()?;
+        let patch = json!({
+            "apiVersion": ManagedKey::api_version(&()), "kind": ManagedKey::kind(&()),
+            "metadata": { "name": self.desired.owner.name, "namespace": self.desired.owner.namespace, "resourceVersion": self.metadata.resource_version },
+            "status": self.memory.status,
+        });
+        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let written =
+            self.api().patch_status(&self.desired.owner.name, &parameters, &Patch::Apply(&patch)).await.map_err(api("the status"))?;
+        self.metadata.resource_version.clone_from(&written.meta().resource_version);
+        self.stored = self.memory.status.clone();
+        Ok(())
+    }
+
+    /// Writes that a creation begins, and the finalizer where the policy needs one. Of two controllers that get here, one is refused.
+    pub(super) async fn begin_creation(&mut self, attempt: Attempt) -> Result<(), Abort> {
+        let mut metadata = json!({ "annotations": { (annotation::CREATE_ATTEMPT): attempt.to_string() } });
+        if self.needs_finalizer() && !self.has_finalizer() {
+            metadata["finalizers"] = json!(self.finalizers_with(true));
+        }
+        self.patch(metadata, "the create attempt").await?;
+        self.memory.attempt = Some(attempt);
+        Ok(())
+    }
+
+    /// Takes an attempt back that surely created nothing.
+    pub(super) async fn withdraw_creation(&mut self) -> Result<(), Abort> {
+        self.patch(json!({ "annotations": { (annotation::CREATE_ATTEMPT): Value::Null } }), "the end of a create attempt").await?;
+        self.memory.attempt = None;
+        Ok(())
+    }
+
+    /// Records the key that the object is bound to, in place of the attempt that made it.
+    pub(super) async fn record_key(&mut self, key: &str) -> Result<(), Abort> {
+        let annotations = json!({ (annotation::CREATE_ATTEMPT): Value::Null, (annotation::KEY): key });
+        self.patch(json!({ "annotations": annotations }), "the key's annotation").await?;
+        self.memory.attempt = None;
+        self.memory.key = Some(key.into());
+        Ok(())
+    }
+
+    /// Puts the finalizer where the policy needs it, and takes it away where it does not.
+    pub(super) async fn sync_finalizer(&mut self) -> Result<(), Abort> {
+        if self.needs_finalizer() == self.has_finalizer() {
+            return Ok(());
+        }
+        let finalizers = self.finalizers_with(self.needs_finalizer());
+        self.patch(json!({ "finalizers": finalizers }), "the finalizer").await
+    }
+
+    /// Takes the finalizer away, so that the object can go.
+    pub(super) async fn remove_finalizer(&mut self) -> Result<(), Abort> {
+        let finalizers = self.finalizers_with(false);
+        self.patch(json!({ "finalizers": finalizers }), "the finalizer").await
+    }
+
+    fn needs_finalizer(&self) -> bool {
+        self.desired.deletion_policy != crate::api::managed_key::DeletionPolicy::Retain
+    }
+
+    /// Whether the object waits for Keyward before it goes.
+    pub(super) fn has_finalizer(&self) -> bool {
+        self.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER)
+    }
+
+    fn finalizers_with(&self, ours: bool) -> Vec<&str> {
+        let others = self.metadata.finalizers.iter().flatten().map(String::as_str).filter(|name| *name != FINALIZER);
+        others.chain(ours.then_some(FINALIZER)).collect()
+    }
+
+    async fn patch(&mut self, mut metadata: Value, what: &'static str) -> Result<(), Abort> {
+        self.may_write()?;
+        metadata["resourceVersion"] = json!(self.metadata.resource_version);
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let patch = Patch::Merge(json!({ "metadata": metadata }));
+        let written = self.api().patch(&self.desired.owner.name, &parameters, &patch).await.map_err(api(what))?;
+        let generation = written.meta().generation;
+        self.metadata = written.meta().clone();
+        self.live = true;
+        // An annotation moves no generation; what does was declared since, and is looked at anew.
+        if generation == Some(self.desired.generation) { Ok(()) } else { Err(Abort::Changed) }
+    }
+
+    /// Whether the namespace, or the kind itself, is being deleted. Its objects go then without anyone asking for the end of their keys.
+    pub(super) async fn is_terminating(&self) -> Result<bool, Abort> {
+        let client = &self.context.client;
+        let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(client.clone());
+        let namespace = namespaces.get(&self.desired.owner.namespace).await.map_err(api("a live read of the namespace"))?;
+        if namespace.metadata.deletion_timestamp.is_some() {
+            return Ok(true);
+        }
+        let kinds = Api::<CustomResourceDefinition>::all(client.clone());
+        let kind = kinds.get("managedkeys.keyward.dev").await.map_err(api("a live read of the CRD"))?;
+        let conditions = kind.status.iter().flat_map(|status| status.conditions.iter().flatten());
+        Ok(kind.metadata.deletion_timestamp.is_some()
+            || conditions.into_iter().any(|condition| condition.type_ == "Terminating" && condition.status == "True"))
+    }
+}
+
+/// Whether a person stopped all work on the object.
+pub(super) fn is_paused(object: &ManagedKey) -> bool {
+    object.annotations().get(annotation::PAUSED).is_some_and(|value| value == "true")
+}
+
+/// What a person asked this look with.
+pub(super) fn requested(object: &ObjectMeta) -> Option<&str> {
+    let annotations = object.annotations.as_ref()?;
+    annotations.get(annotation::RECONCILE_REQUESTED_AT).or_else(|| annotations.get(annotation::FLUX_REQUESTED_AT)).map(String::as_str)
+}

@@ -1,0 +1,93 @@
+//! The look: finds the object's key and reads of it what is asked for. Nothing here changes anything.
+
+use kube::Api;
+
+use super::object::Object;
+use crate::{
+    api::ManagedKey,
+    controller::{
+        Context,
+        error::{Abort, Error},
+        watched::Watched,
+    },
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        limits::Limits,
+        observed::{Key, Observed, Searched},
+    },
+    kms::{AnyKms, Kms},
+};
+
+/// A first look: the key's state, and one more of rotation, tags and aliases in turn. Two reads at most.
+pub(super) async fn glance(kms: &AnyKms, object: &Object<'_>, limits: &Limits, turn: usize) -> Result<Observed, Failure> {
+    let named = object.memory.bound_to().or(object.desired.adopt.as_deref());
+    let reference = named.map_or_else(|| object.desired.owner.claim_alias(), str::to_owned);
+    let Some(mut key) = kms.describe(&reference).await? else {
+        return Ok(Observed::Absent(Searched::Reference));
+    };
+    let rotates = limits.rotates(&key.kind.spec, &key.kind.origin) && !key.state.is_pending();
+    match turn % 3 {
+        1 if rotates => key.rotation = Some(kms.rotation(&key.arn).await?),
+        2 if !key.state.is_pending() => key.aliases = Some(kms.aliases(&key.arn).await?),
+        _ => key.tags = Some(kms.tags(&key.arn).await?),
+    }
+    Ok(Observed::Present(Box::new(key)))
+}
+
+/// Reads what a look has not read yet.
+pub(super) async fn complete(kms: &AnyKms, key: &mut Key, limits: &Limits) -> Result<(), Failure> {
+    if key.tags.is_none() {
+        key.tags = Some(kms.tags(&key.arn).await?);
+    }
+    if key.state.is_pending() {
+        return Ok(());
+    }
+    if key.rotation.is_none() && limits.rotates(&key.kind.spec, &key.kind.origin) {
+        key.rotation = Some(kms.rotation(&key.arn).await?);
+    }
+    if key.aliases.is_none() {
+        key.aliases = Some(kms.aliases(&key.arn).await?);
+    }
+    Ok(())
+}
+
+/// Looks for a key by the marks of every key of the account and Region.
+pub(super) async fn everywhere(kms: &AnyKms, object: &Object<'_>) -> Result<Observed, Failure> {
+    let mut found = kms.find_marked(&object.desired.owner).await?;
+    match (found.pop(), found.is_empty()) {
+        (None, _) => Ok(Observed::Absent(Searched::Everywhere)),
+        (Some(key), true) => {
+            Ok(kms.describe(&key).await?.map_or(Observed::Absent(Searched::Everywhere), |key| Observed::Present(Box::new(key))))
+        }
+        (Some(last), false) => {
+            found.push(last);
+            Ok(Observed::Several(found))
+        }
+    }
+}
+
+/// Whether the credentials still belong to the account that the round went out from. Asked before a key is called absent: in a wrong account every
+/// key is.
+pub(super) async fn same_account(kms: &AnyKms, account: &str) -> Result<(), Failure> {
+    let found = kms.identity().await?;
+    if found.account == account {
+        return Ok(());
+    }
+    Err(Failure {
+        kind: FailureKind::WrongAccount,
+        operation: "GetCallerIdentity",
+        message: format!("the credentials now belong to account {}, not {account}; give the provider its own again", found.account),
+        outcome: Outcome::Refused,
+        source: None,
+    })
+}
+
+/// Whether the object `namespace.name` exists, read live.
+pub(super) async fn exists(context: &Context, mark: &str) -> Result<bool, Abort> {
+    // A mark that is no namespace and name was not written by Keyward; whoever did may still own the key.
+    let Some((namespace, name)) = mark.split_once('.') else {
+        return Ok(true);
+    };
+    let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get_opt(name).await;
+    read.map(|object| object.is_some()).map_err(|error| Abort::Error(Error::Api("a live read of the key's other owner", Box::new(error))))
+}

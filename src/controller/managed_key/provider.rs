@@ -1,0 +1,82 @@
+//! The provider of a round: there, admitting the namespace, and with credentials of the right account. Otherwise nothing at all is called.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::core::v1::Namespace;
+use kube::Api;
+
+use crate::{
+    api::{KeyProvider, ManagedKey, Reason, key_provider::NamespacesFrom},
+    controller::{
+        Context,
+        error::{Abort, Error},
+        key_provider::{Connected, Unusable},
+    },
+    domain::{
+        plan::Note,
+        rules::{self, Rules},
+    },
+};
+
+/// A provider that can be used.
+#[derive(Debug)]
+pub(super) struct Provider {
+    /// What it allows.
+    pub(super) rules: Rules,
+    /// Its client.
+    pub(super) connected: Arc<Connected>,
+    /// Seconds between two looks.
+    pub(super) resync: std::time::Duration,
+}
+
+fn stalled(reason: Reason, message: String) -> Unusable {
+    Unusable { note: Note { reason, message }, stalled: true }
+}
+
+/// The provider that the object names.
+pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Result<Provider, Unusable>, Abort> {
+    let name = &object.spec.provider_ref.name;
+    let Some(watched) = context.providers.get(name) else {
+        return Ok(Err(stalled(
+            Reason::ProviderNotFound,
+            format!("there is no KeyProvider {name}; create it, or correct spec.providerRef"),
+        )));
+    };
+    let Ok(provider) = watched.decoded() else {
+        let message = format!("this version of Keyward does not understand KeyProvider {name}; upgrade Keyward or correct the provider");
+        return Ok(Err(stalled(Reason::ProviderNotReady, message)));
+    };
+    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
+    if !admits(context, provider, namespace).await? {
+        let message = format!("KeyProvider {name} does not admit namespace {namespace}; ask its administrator (spec.namespaces)");
+        return Ok(Err(stalled(Reason::NamespaceNotAllowed, message)));
+    }
+    Ok(match context.providers.client(provider) {
+        None => {
+            let message = format!("KeyProvider {name} has not been tried yet");
+            Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, stalled: false })
+        }
+        Some(Err(Unusable { note, stalled })) => {
+            let message = format!("KeyProvider {name} cannot be used: {}", note.message);
+            Err(Unusable { note: Note { message, ..note }, stalled })
+        }
+        Some(Ok(connected)) => Ok(Provider {
+            rules: Rules::new(name, &provider.spec, &connected.identity.account, &connected.identity.region),
+            connected,
+            resync: std::time::Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600)),
+        }),
+    })
+}
+
+/// Whether the provider admits the namespace. Labels are read live, and only where a selector asks for them.
+pub(super) async fn admits(context: &Context, provider: &KeyProvider, namespace: &str) -> Result<bool, Abort> {
+    let namespaces = &provider.spec.namespaces;
+    let read = if namespaces.from == NamespacesFrom::Selector {
+        let read = Api::<Namespace>::all(context.client.clone()).get_opt(namespace).await;
+        read.map_err(|error| Abort::Error(Error::Api("a read of the namespace", Box::new(error))))?
+    } else {
+        None
+    };
+    let labels = read.map(|namespace| namespace.metadata.labels.unwrap_or_default());
+    Ok(rules::admits_namespace(namespaces, namespace, labels.as_ref()))
+}

@@ -1,0 +1,175 @@
+//! One round: **observe → plan → guard → execute → report**.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use kube::{Resource, runtime::controller::Action};
+use tracing::Instrument;
+
+use super::{
+    deletion, execute, fingerprint, guard,
+    object::{self, Object},
+    observe,
+    provider::{self, Provider},
+    report::{self, End},
+};
+use crate::{
+    api::ManagedKey,
+    controller::{
+        Context,
+        error::{Abort, Error, Halt},
+        now, retry,
+        watched::Watched,
+    },
+    domain::{
+        limits::Limits,
+        observed::{Key, Observed},
+        plan::{Plan, Read, Situation, plan},
+        step::Step,
+    },
+    kms::AnyKms,
+};
+
+/// How long one round may take: longer than every call in it, shorter than anyone's patience.
+const ROUND: Duration = Duration::from_secs(120);
+/// How many steps and reads one round may take. A key is as declared after at most twelve steps.
+const TURNS: usize = 32;
+
+/// Keeps one key as declared.
+pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>) -> Result<Action, Error> {
+    let started = Instant::now();
+    let result = tokio::time::timeout(ROUND, round(&watched, &context)).await.unwrap_or(Err(Error::Timeout(ROUND)));
+    context.metrics.reconciled("managedkey", result.as_ref().map_or_else(Error::as_str, |_| "ok"), started.elapsed());
+    result
+}
+
+/// What failed at the API server is tried again, later and later.
+pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: Arc<Context>) -> Action {
+    tracing::warn!(error = error as &dyn std::error::Error, "a round did not end");
+    let failures = context.failed(watched.meta().uid.as_deref().unwrap_or_default());
+    Action::requeue(retry::jittered(crate::domain::failure::Retry::Backoff.wait(failures, Duration::ZERO)))
+}
+
+async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<Action, Error> {
+    let object = match watched.decoded() {
+        Ok(object) => object,
+        Err(undecodable) => {
+            tracing::warn!(error = undecodable.error, "this version of Keyward does not understand the object and leaves it alone");
+            return Ok(Action::await_change());
+        }
+    };
+    let uid = object.metadata.uid.as_deref().unwrap_or_default();
+    let fingerprint = fingerprint(object, &context.providers);
+    if let Some(left) = context.settled(uid, fingerprint) {
+        return Ok(Action::requeue(left));
+    }
+    let end = match Object::new(context, object, watched.set_by.clone()) {
+        Err(invalid) => report::invalid(context, object, &invalid).await,
+        Ok(object) if object.metadata.deletion_timestamp.is_some() => deletion::release(context, object, watched).await,
+        Ok(_) if object::is_paused(object) => report::paused(context, object, watched.set_by.clone()).await,
+        Ok(kept) => keep(context, kept, object).instrument(tracing::info_span!("keep")).await,
+    };
+    let wait = match end {
+        Ok(End::Gone) => return Ok(Action::await_change()),
+        Ok(End::Again(wait)) => wait,
+        // The watch will show what was changed; until then the object is left alone.
+        Err(Abort::Changed) => return Ok(Action::requeue(retry::jittered(Duration::from_millis(500)))),
+        Err(Abort::TooSoon(left)) => return Ok(Action::requeue(left)),
+        Err(Abort::Error(error)) => return Err(error),
+    };
+    let wait = retry::jittered(wait);
+    context.looked(uid, fingerprint, wait);
+    Ok(Action::requeue(wait))
+}
+
+/// What a round works with.
+#[derive(Debug)]
+pub(super) struct Round<'a> {
+    pub(super) context: &'a Context,
+    pub(super) object: Object<'a>,
+    pub(super) provider: Provider,
+    pub(super) observed: Observed,
+    /// What was done.
+    pub(super) steps: Vec<Step>,
+}
+
+/// The five steps.
+async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey) -> Result<End, Abort> {
+    let provider = match provider::resolve(context, stored).await? {
+        Ok(provider) => provider,
+        Err(unusable) => return report::unusable(context, object, unusable).await,
+    };
+    let turn = context.turn(object.uid());
+    let observed = match observe::glance(&provider.connected.kms, &object, provider.rules.limits(), turn).await {
+        Ok(observed) => observed,
+        Err(failure) => return report::failed(context, object, provider, failure).await,
+    };
+    let mut round = Round { context, object, provider, observed, steps: Vec::new() };
+    match work(&mut round).await {
+        Ok(plan) => report::planned(round, &plan).await,
+        Err(halt) => report::halted(round, halt).await,
+    }
+}
+
+/// Plans and does one step after the other, until nothing is left to do or something halts it.
+async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
+    for _ in 0..TURNS {
+        round.keep_record().await?;
+        match plan(&round.situation(), &round.observed) {
+            Plan::Read(read) => round.read(read).await?,
+            // A step is only ever done when a live read of the object asks for it.
+            Plan::Do(_) if !round.object.live => round.object.refresh().await?,
+            Plan::Do(step) => {
+                guard::pass(round, &step).await?;
+                execute::execute(round, step).await?;
+            }
+            Plan::Missing(..) if !round.object.live => {
+                observe::same_account(round.kms(), &round.provider.rules.account).await?;
+                round.object.refresh().await?;
+            }
+            settled => return Ok(settled),
+        }
+    }
+    Ok(plan(&round.situation(), &round.observed))
+}
+
+impl Round<'_> {
+    pub(super) fn kms(&self) -> &AnyKms {
+        &self.provider.connected.kms
+    }
+
+    pub(super) fn limits(&self) -> &'static Limits {
+        self.provider.rules.limits()
+    }
+
+    /// The key, if there is one.
+    pub(super) fn key(&self) -> Option<&Key> {
+        if let Observed::Present(key) = &self.observed { Some(key) } else { None }
+    }
+
+    /// What a decision rests on.
+    pub(super) fn situation(&self) -> Situation<'_> {
+        let settings = &self.context.settings;
+        Situation {
+            desired: &self.object.desired,
+            memory: &self.object.memory,
+            rules: &self.provider.rules,
+            now: now(),
+            missing_after: settings.missing_after.try_into().unwrap_or(jiff::SignedDuration::MAX),
+            attempt_wait: settings.attempt_wait.try_into().unwrap_or(jiff::SignedDuration::MAX),
+        }
+    }
+
+    /// Reads more.
+    pub(super) async fn read(&mut self, read: Read) -> Result<(), Halt> {
+        let kms = &self.provider.connected.kms;
+        match (read, &mut self.observed) {
+            (Read::Facets, Observed::Present(key)) => observe::complete(kms, key, self.provider.rules.limits()).await?,
+            (Read::OtherOwner(mark), Observed::Present(key)) => key.other_owner_exists = Some(observe::exists(self.context, &mark).await?),
+            (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
+        }
+        Ok(())
+    }
+}

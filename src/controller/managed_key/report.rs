@@ -1,0 +1,234 @@
+//! The end of a round: the status if it changed, events, gauges, and when to look again.
+//!
+//! A failure is in the status before it is retried. Publishing an event never fails a round.
+
+use std::time::Duration;
+
+use k8s_openapi::{
+    api::{core::v1::ObjectReference, events::v1::Event as ApiEvent},
+    apimachinery::pkg::apis::meta::v1::MicroTime,
+};
+use kube::{
+    Api, Resource,
+    api::{ObjectMeta, PostParams},
+};
+
+use super::{
+    object::{self, Object},
+    provider::Provider,
+    reconcile::Round,
+};
+use crate::{
+    api::{ConditionType, FIELD_MANAGER, ManagedKey, Reason, condition},
+    controller::{
+        Context,
+        error::{Abort, Halt},
+        key_provider::Unusable,
+        now,
+    },
+    domain::{
+        desired::Invalid,
+        event::{self, Event},
+        failure::Failure,
+        observed::Observed,
+        plan::{Gone, Note, Plan},
+        rules::Rules,
+        status::{self, Conclusion},
+        step::Step,
+    },
+};
+
+/// How a round ended.
+#[derive(Debug)]
+pub(super) enum End {
+    /// The object goes; nothing is left to do.
+    Gone,
+    /// The object is looked at again after this long.
+    Again(Duration),
+}
+
+/// Between two looks at an object that waits for a person, when no provider says otherwise.
+const RESYNC: Duration = Duration::from_secs(600);
+/// Between two looks at a key whose KMS is not done with it.
+const SOON: Duration = Duration::from_secs(10);
+
+/// A round that came to its end.
+pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Abort> {
+    let context = round.context;
+    let settings = &context.settings;
+    let changed = !round.steps.is_empty();
+    let wait = match plan {
+        // What was changed is looked at once more when the KMS must show it.
+        Plan::Rest(_) if changed => settings.consistency.max(Duration::from_millis(100)),
+        Plan::Rest(_) | Plan::Stall(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
+        Plan::Hold(hold) if hold.passes => SOON,
+        Plan::Hold(_) => round.provider.resync,
+        Plan::Missing(_, _, Gone::Unsure) => (settings.missing_after / 2).max(Duration::from_millis(100)),
+        Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
+    };
+    context.succeeded(round.object.uid());
+    let observed = Some(&round.observed);
+    write(context, &mut round.object, Some(&round.provider.rules), observed, Conclusion::Planned(plan), &round.steps).await?;
+    Ok(End::Again(wait))
+}
+
+/// A round that was halted.
+pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abort> {
+    let context = round.context;
+    let stalled = |reason, message| Conclusion::Refused { note: Note { reason, message }, stalled: true };
+    let consistency = context.settings.consistency.max(Duration::from_millis(100));
+    let failure;
+    let (conclusion, wait) = match halt {
+        Halt::Abort(abort) => return Err(abort),
+        Halt::Failed(found) => {
+            log(&found);
+            failure = found;
+            let failures = context.failed(round.object.uid());
+            (Conclusion::Failed(&failure), failure.kind.verdict().retry.wait(failures, round.provider.resync))
+        }
+        Halt::Held(hold) => {
+            let plan = Plan::Hold(hold);
+            return planned(round, &plan).await;
+        }
+        Halt::MarksNotWritable(failure) => {
+            log(&failure);
+            let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}", failure.message);
+            (stalled(Reason::MarksNotWritable, message), round.provider.resync)
+        }
+        Halt::Contended(other) => {
+            (stalled(Reason::OwnedByAnother, format!("the key belongs to {other}; remove one of the two objects")), round.provider.resync)
+        }
+        Halt::ReadBack => {
+            let message = "the key was marked as this object's; the marks are read back before anything else is done".into();
+            (Conclusion::Refused { note: Note { reason: Reason::Creating, message }, stalled: false }, consistency)
+        }
+    };
+    let observed = Some(&round.observed);
+    write(context, &mut round.object, Some(&round.provider.rules), observed, conclusion, &round.steps).await?;
+    Ok(End::Again(wait))
+}
+
+/// The first look failed.
+pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, provider: Provider, failure: Failure) -> Result<End, Abort> {
+    log(&failure);
+    let failures = context.failed(object.uid());
+    let wait = failure.kind.verdict().retry.wait(failures, provider.resync);
+    write(context, &mut object, Some(&provider.rules), None, Conclusion::Failed(&failure), &[]).await?;
+    Ok(End::Again(wait))
+}
+
+/// The provider cannot be used. The object is looked at again when that changes.
+pub(super) async fn unusable<'a>(context: &'a Context, mut object: Object<'a>, unusable: Unusable) -> Result<End, Abort> {
+    let Unusable { note, stalled } = unusable;
+    // A provider that was not tried yet soon will be, and then wakes its objects.
+    let untried = !stalled && note.reason == Reason::ProviderNotReady && object.memory.status.conditions.is_empty();
+    if !untried {
+        write(context, &mut object, None, None, Conclusion::Refused { note, stalled }, &[]).await?;
+    }
+    Ok(End::Again(if untried { SOON } else { RESYNC }))
+}
+
+/// The object is paused.
+pub(super) async fn paused(context: &Context, stored: &ManagedKey, set_by: Option<Box<str>>) -> Result<End, Abort> {
+    let Ok(mut object) = Object::new(context, stored, set_by) else { return Ok(End::Gone) };
+    write(context, &mut object, None, None, Conclusion::Paused, &[]).await?;
+    Ok(End::Again(RESYNC))
+}
+
+/// The object cannot be understood, though the API server took it.
+pub(super) async fn invalid(context: &Context, stored: &ManagedKey, invalid: &Invalid) -> Result<End, Abort> {
+    // Without its wishes the object is still one that a status can be written for.
+    let mut harmless = stored.clone();
+    harmless.spec.deletion_schedule_days = None;
+    harmless.spec.rotation_period_days = None;
+    let Ok(mut object) = Object::new(context, &harmless, None) else {
+        tracing::warn!(error = invalid as &dyn std::error::Error, "the object has no name or UID");
+        return Ok(End::Gone);
+    };
+    let note = Note { reason: Reason::InvalidSpec, message: invalid.to_string() };
+    write(context, &mut object, None, None, Conclusion::Refused { note, stalled: true }, &[]).await?;
+    Ok(End::Again(RESYNC))
+}
+
+fn log(failure: &Failure) {
+    let source = failure.source.as_deref().map(|source| source as &dyn std::error::Error);
+    tracing::warn!(operation = failure.operation, kind = ?failure.kind, source, "{}", failure.message);
+}
+
+/// Writes the status if it changed, then tells what is worth telling.
+pub(super) async fn write(
+    context: &Context,
+    object: &mut Object<'_>,
+    rules: Option<&Rules>,
+    observed: Option<&Observed>,
+    conclusion: Conclusion<'_>,
+    steps: &[Step],
+) -> Result<(), Abort> {
+    let before = object.stored().clone();
+    let requested = object::requested(&object.metadata).map(str::to_owned);
+    let round = status::Round {
+        generation: object.desired.generation,
+        desired: Some(&object.desired),
+        rules,
+        observed,
+        conclusion,
+        set_by: object.set_by.as_deref(),
+        requested: requested.as_deref(),
+        now: now(),
+    };
+    object.memory.status = status::status(&object.memory, &round);
+    object.write_status().await?;
+
+    let after = &object.memory.status;
+    let owner = &object.desired.owner;
+    let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+    context.gauge(owner, ready, after.deletion_date.as_ref().map(|date| date.0.as_second()));
+    for event in event::events(&before, after, Some(&object.desired), steps) {
+        publish(context, object, &event).await;
+    }
+    Ok(())
+}
+
+/// Puts an event on the object. In a namespace that is being deleted events are refused: it goes to `default` then.
+pub(super) async fn publish(context: &Context, object: &Object<'_>, event: &Event) {
+    tracing::info!(reason = event.reason, "{}", event.note);
+    let owner = &object.desired.owner;
+    let at = |namespace: &str| {
+        let time = now();
+        ApiEvent {
+            metadata: ObjectMeta {
+                name: Some(format!("{}.{:x}", owner.name, time.as_nanosecond())),
+                namespace: Some(namespace.into()),
+                ..ObjectMeta::default()
+            },
+            event_time: Some(MicroTime(time)),
+            reporting_controller: Some(FIELD_MANAGER.into()),
+            reporting_instance: Some(context.settings.instance.chars().take(128).collect()),
+            action: Some(event.action.into()),
+            reason: Some(event.reason.into()),
+            type_: Some(if event.warning { "Warning" } else { "Normal" }.into()),
+            // The API server refuses longer ones.
+            note: Some(event.note.chars().take(1024).collect()),
+            regarding: Some(ObjectReference {
+                api_version: Some(ManagedKey::api_version(&()).into()),
+                kind: Some(ManagedKey::kind(&()).into()),
+                namespace: Some(owner.namespace.clone()),
+                name: Some(owner.name.clone()),
+                uid: Some(owner.uid.clone()),
+                ..ObjectReference::default()
+            }),
+            ..ApiEvent::default()
+        }
+    };
+    for namespace in [owner.namespace.as_str(), "default"] {
+        let api = Api::<ApiEvent>::namespaced(context.client.clone(), namespace);
+        match api.create(&PostParams::default(), &at(namespace)).await {
+            Ok(_) => return,
+            Err(kube::Error::Api(status)) if status.is_forbidden() => {}
+            Err(error) => {
+                tracing::warn!(error = &error as &dyn std::error::Error, reason = event.reason, "an event was not taken");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! What is worth telling a person, once: the steps that were done, and the changes of state that were seen.
+
+use super::{
+    desired::Desired,
+    step::{How, Step},
+};
+use crate::api::{ConditionType, ManagedKeyStatus, Reason, condition, managed_key::KeyState};
+
+/// An event on the object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// The closed list is in the reference page.
+    pub reason: &'static str,
+    /// What was being done, in one word.
+    pub action: &'static str,
+    /// Whether a person should look.
+    pub warning: bool,
+    /// A sentence.
+    pub note: String,
+}
+
+/// The events of a round that did `steps` and turned the status from `before` into `after`.
+#[must_use]
+pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, desired: Option<&Desired>, steps: &[Step]) -> Vec<Event> {
+    let key = after.key_arn.as_deref().unwrap_or("the key");
+    let mut events: Vec<Event> = steps.iter().filter_map(|step| done(step, key, after, desired)).collect();
+    let settled = desired.is_some_and(|desired| before.applied.as_ref().is_some_and(|applied| applied.generation == desired.generation));
+    let corrected: Vec<String> = steps.iter().filter(|step| settled && corrects(step)).map(ToString::to_string).collect();
+    if !corrected.is_empty() {
+        let note = format!("{key} was changed outside Keyward; corrected: {}", corrected.join(", "));
+        events.push(Event { reason: "DriftDetected", action: "CorrectDrift", warning: true, note });
+    }
+    events.extend(seen(before, after, key));
+    events
+}
+
+/// Whether a step undoes what someone else did, when the spec is as it was.
+const fn corrects(step: &Step) -> bool {
+    !matches!(step, Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Schedule { .. } | Step::Reschedule { .. })
+}
+
+fn done(step: &Step, key: &str, after: &ManagedKeyStatus, desired: Option<&Desired>) -> Option<Event> {
+    let event = |reason, action, note| Some(Event { reason, action, warning: false, note });
+    match step {
+        Step::Create => event("KeyCreated", "Create", format!("created {key}")),
+        Step::Bind { how: How::Adopt, .. } => event("KeyAdopted", "Adopt", "the key named in spec.keyId is this object's now".into()),
+        Step::Bind { how: How::TakeUp, .. } => event("KeyTakenUp", "TakeUp", "took up the key of an earlier object of this name".into()),
+        Step::Enable => event("KeyEnabled", "Enable", format!("enabled {key}")),
+        Step::Disable => event("KeyDisabled", "Disable", format!("disabled {key}")),
+        Step::StartRotation { period_days } => {
+            event("RotationEnabled", "StartRotation", format!("{key} is rotated every {period_days} days"))
+        }
+        Step::StopRotation => event("RotationDisabled", "StopRotation", format!("{key} is no longer rotated")),
+        Step::Cancel => event("KeyDeletionCancelled", "CancelDeletion", format!("cancelled the deletion of {key}")),
+        Step::Schedule { .. } | Step::Reschedule { .. } => {
+            let date =
+                after.deletion_date.as_ref().map_or_else(|| "once its last replica is deleted".to_owned(), |date| format!("at {}", date.0));
+            let cancel = desired.map_or_else(String::new, |desired| {
+                let crate::domain::ownership::Owner { namespace, name, .. } = &desired.owner;
+                format!(
+                    "; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
+                     -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'"
+                )
+            });
+            Some(Event {
+                reason: "KeyDeletionScheduled",
+                action: "ScheduleDeletion",
+                warning: true,
+                note: format!("{key} will be deleted {date}{cancel}"),
+            })
+        }
+        Step::Mark { .. }
+        | Step::Describe { .. }
+        | Step::Tag { .. }
+        | Step::Untag { .. }
+        | Step::AddAlias { .. }
+        | Step::RemoveAlias { .. } => None,
+    }
+}
+
+fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Vec<Event> {
+    let mut events = Vec::new();
+    let warn = |reason, action, note: String| Event { reason, action, warning: true, note };
+    let turned = |kind: ConditionType| {
+        let now = condition::find(&after.conditions, kind)?;
+        let was = condition::find(&before.conditions, kind);
+        was.is_none_or(|was| (&was.status, &was.reason) != (&now.status, &now.reason)).then_some(now)
+    };
+    if let Some(held) = turned(ConditionType::DeletionHeld) {
+        events.push(warn("DeletionHeld", "HoldDeletion", held.message.clone()));
+    }
+    if let Some(drifted) = turned(ConditionType::Drifted) {
+        events.push(warn("DriftDetected", "ReportDrift", drifted.message.clone()));
+    }
+    if let Some(pending) = turned(ConditionType::PendingDeletion).filter(|pending| pending.reason == Reason::External.as_str()) {
+        events.push(warn("DriftDetected", "ReportDeletion", pending.message.clone()));
+    }
+    if after.key_state == Some(KeyState::Deleted) && before.key_state != after.key_state {
+        events.push(warn("KeyDeleted", "ObserveDeletion", format!("{key} is deleted; remove this object")));
+    }
+    let rotated = |status: &ManagedKeyStatus| status.rotation.as_ref().and_then(|rotation| rotation.last_rotation_time.clone());
+    if let Some(at) = rotated(after).filter(|at| rotated(before).as_ref() != Some(at)) {
+        events.push(Event {
+            reason: "KeyRotated",
+            action: "ObserveRotation",
+            warning: false,
+            note: format!("{key} was rotated about {}", at.0),
+        });
+    }
+    if let Some(synced) = turned(ConditionType::Synced).filter(|synced| synced.status == "False" && failed(&synced.reason)) {
+        events.push(warn("SyncFailed", "Reconcile", synced.message.clone()));
+    }
+    events
+}
+
+/// Whether `Synced` is False for a reason that has no event of its own and is not plain work under way.
+fn failed(reason: &str) -> bool {
+    let others = [
+        Reason::Paused,
+        Reason::Drifted,
+        Reason::Disabled,
+        Reason::Creating,
+        Reason::KeyDeleted,
+        Reason::NotOwned,
+        Reason::StaleObject,
+        Reason::NotSeenLive,
+        Reason::RollbackSuspected,
+        Reason::CancelledOutside,
+        Reason::KeyInUse,
+        Reason::BudgetExhausted,
+        Reason::ConfirmationRequired,
+        Reason::Terminating,
+    ];
+    !others.iter().any(|other| other.as_str() == reason)
+}

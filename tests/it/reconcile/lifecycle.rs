@@ -1,0 +1,59 @@
+//! The rows of the table of what is declared and what is observed.
+
+use keyward::api::{ConditionType, managed_key::KeyState};
+use kms_double::KeyState as Actual;
+use serde_json::json;
+
+use crate::support::scene::{Scene, find, message};
+
+#[tokio::test]
+async fn a_key_is_created_with_rotation_tags_and_its_claim() {
+    let scene = Scene::new("create").await;
+    scene
+        .create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" }, "aliases": [format!("{}-orders", scene.namespace)], "description": "order signing" }))
+        .await;
+    let object = scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await;
+    assert_eq!(key.state, Actual::Enabled);
+    assert_eq!((key.rotation.enabled, key.rotation.period_days), (true, Some(365)));
+    assert_eq!(key.description, "order signing");
+    assert_eq!(key.tags["team"], "shop");
+    assert_eq!(key.tags["keyward-owner"], format!("{}.orders", scene.namespace));
+    assert_eq!(key.tags["keyward-uid"], object.metadata.uid.clone().unwrap());
+    assert_eq!(key.tags["keyward-intent"], "1.1.live");
+    assert!(key.aliases.contains(&scene.claim("orders")), "{:?}", key.aliases);
+    let status = object.status.unwrap();
+    assert_eq!(status.key_state, Some(KeyState::Enabled));
+    assert_eq!((status.intent_seq, status.observed_generation), (Some(1), Some(1)));
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+    scene.until_event("orders", "KeyCreated").await;
+}
+
+#[tokio::test]
+async fn a_key_is_scheduled_then_cancelled_and_enabled() {
+    let scene = Scene::new("schedule").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "True", "DeletionScheduled").await;
+    let pending = find(&object, ConditionType::PendingDeletion).expect("says that it is pending");
+    assert_eq!(pending.reason, "Declared");
+    assert!(pending.message.contains("kubectl-client-side-apply"), "{}", pending.message);
+    let key = scene.key("orders").await;
+    assert_eq!((key.state, key.pending_window_days), (Actual::PendingDeletion, Some(7)));
+    let status = object.status.clone().unwrap();
+    assert_eq!(status.deletion_date.map(|date| date.0.as_second()), key.deletion_date.map(|date| date.as_second()));
+    scene.until_event("orders", "KeyDeletionScheduled").await;
+
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    let object = scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.state, Actual::Enabled);
+    let status = object.status.clone().unwrap();
+    assert_eq!((status.deletion_date, status.deletion), (None, None));
+    assert!(find(&object, ConditionType::PendingDeletion).is_none());
+    assert!(message(&object).contains("enabled"));
+    scene.until_event("orders", "KeyDeletionCancelled").await;
+    assert_eq!(scene.calls("ScheduleKeyDeletion").len(), 1);
+    assert_eq!(scene.calls("CancelKeyDeletion").len(), 1);
+}

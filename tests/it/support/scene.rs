@@ -1,0 +1,240 @@
+//! One test's part of the world: a namespace, a KMS, a provider for it; and the questions that tests ask of them.
+
+use std::time::Duration;
+
+use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
+use keyward::api::{ConditionType, KeyProvider, ManagedKey, condition};
+use kms_double::{ACCESS_KEY, Double, Entry, KeyView, Options, SECRET_KEY};
+use kube::{
+    Api, Client, ResourceExt,
+    api::{DeleteParams, Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use super::{
+    control_plane::{self, ControlPlane},
+    eventually,
+    operator::{self, CLUSTER, PATIENCE, Post},
+};
+
+/// The field manager of a person with kubectl.
+const PERSON: &str = "kubectl-client-side-apply";
+/// The Region of every provider.
+pub const REGION: &str = "eu-west-1";
+
+/// One test's part of the world.
+pub struct Scene {
+    pub control_plane: &'static ControlPlane,
+    pub client: Client,
+    pub double: Double,
+    /// Namespace of the test's objects.
+    pub namespace: String,
+    /// Name of the test's provider.
+    pub provider: String,
+    /// Namespace of the operator.
+    pub operator_namespace: String,
+}
+
+impl Scene {
+    /// A scene for the shared operator, with a KMS of its own.
+    pub async fn new(name: &str) -> Self {
+        Self::with(name, Options::default(), json!({})).await
+    }
+
+    /// The same, with another KMS, and with `spec` laid over the provider's.
+    pub async fn with(name: &str, options: Options, spec: Value) -> Self {
+        let shared = operator::shared();
+        Self::on(control_plane::shared(), &shared.post, name, options, spec).await
+    }
+
+    /// A scene for an operator of the test's own.
+    pub async fn on(control_plane: &'static ControlPlane, post: &Post, name: &str, options: Options, spec: Value) -> Self {
+        let client = control_plane.client().await;
+        let namespace = control_plane.namespace(name).await;
+        let double = Double::start(options).await.unwrap();
+        let scene =
+            Self { control_plane, client, double, provider: namespace.clone(), namespace, operator_namespace: post.namespace.clone() };
+        scene.secret(&scene.provider, ACCESS_KEY, SECRET_KEY).await;
+        scene.provide(&scene.provider, spec).await;
+        scene
+    }
+
+    /// Writes a secret with credentials into the operator's namespace.
+    pub async fn secret(&self, name: &str, access_key: &str, secret_key: &str) {
+        let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name },
+            "stringData": { "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key } });
+        let api = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(self.client.clone(), &self.operator_namespace);
+        api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(secret)).await.unwrap();
+    }
+
+    /// Writes a provider for this scene's KMS, with `spec` laid over.
+    pub async fn provide(&self, name: &str, spec: Value) {
+        let mut provider = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": name }, "spec": {
+            "type": "AWS",
+            "aws": { "region": REGION, "endpoint": self.double.endpoint(), "credentialsSecretRef": { "name": self.provider } },
+            "namespaces": { "from": "All" },
+            "resyncSeconds": 30,
+        } });
+        merge(&mut provider["spec"], spec);
+        let api = Api::<KeyProvider>::all(self.client.clone());
+        api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(provider)).await.unwrap();
+    }
+
+    /// The objects.
+    pub fn keys(&self) -> Api<ManagedKey> {
+        Api::namespaced(self.client.clone(), &self.namespace)
+    }
+
+    /// Creates an object.
+    pub async fn create(&self, name: &str, spec: Value) -> ManagedKey {
+        let mut spec = spec;
+        if spec.get("providerRef").is_none() {
+            spec["providerRef"] = json!({ "name": self.provider });
+        }
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": name }, "spec": spec });
+        let object: ManagedKey = serde_json::from_value(object).unwrap();
+        let parameters = PostParams { field_manager: Some(PERSON.into()), ..PostParams::default() };
+        self.keys().create(&parameters, &object).await.unwrap()
+    }
+
+    /// Changes an object as a person would.
+    pub async fn patch(&self, name: &str, patch: Value) -> ManagedKey {
+        let parameters = PatchParams { field_manager: Some(PERSON.into()), ..PatchParams::default() };
+        self.keys().patch(name, &parameters, &Patch::Merge(patch)).await.unwrap()
+    }
+
+    /// Changes the spec of an object.
+    pub async fn spec(&self, name: &str, spec: Value) -> ManagedKey {
+        self.patch(name, json!({ "spec": spec })).await
+    }
+
+    /// Asks for a look now, and waits until it has been.
+    pub async fn look(&self, name: &str) -> ManagedKey {
+        let at = uuid::Uuid::new_v4().to_string();
+        self.patch(name, json!({ "metadata": { "annotations": { (keyward::api::annotation::RECONCILE_REQUESTED_AT): at } } })).await;
+        self.until(name, "it was looked at", |object| {
+            object.status.as_ref().is_some_and(|status| status.last_handled_reconcile_at.as_deref() == Some(&at))
+        })
+        .await
+    }
+
+    /// Deletes an object.
+    pub async fn delete(&self, name: &str) {
+        self.keys().delete(name, &DeleteParams::default()).await.unwrap();
+    }
+
+    /// Waits until an object is gone.
+    pub async fn until_gone(&self, name: &str) {
+        eventually(&format!("{name} is gone"), PATIENCE, async || match self.keys().get_opt(name).await.unwrap() {
+            None => Ok(()),
+            Some(object) => Err(describe(&object)),
+        })
+        .await;
+    }
+
+    /// Waits until an object is as asked, and gives it.
+    pub async fn until(&self, name: &str, what: &str, ask: impl Fn(&ManagedKey) -> bool) -> ManagedKey {
+        eventually(&format!("{name}: {what}"), PATIENCE, async || {
+            let object = self.keys().get(name).await.unwrap();
+            if ask(&object) { Ok(object) } else { Err(describe(&object)) }
+        })
+        .await
+    }
+
+    /// Waits until `Ready` has that status and reason, for the present spec.
+    pub async fn until_ready(&self, name: &str, status: &str, reason: &str) -> ManagedKey {
+        self.until(name, &format!("Ready={status} {reason}"), |object| {
+            let ready = find(object, ConditionType::Ready);
+            ready.is_some_and(|ready| {
+                ready.status == status && ready.reason == reason && ready.observed_generation == object.metadata.generation
+            })
+        })
+        .await
+    }
+
+    /// The key of an object, as the KMS has it.
+    pub async fn key(&self, name: &str) -> KeyView {
+        let object = self.keys().get(name).await.unwrap();
+        let arn = object.status.and_then(|status| status.key_arn).unwrap_or_else(|| panic!("{name} has no key"));
+        self.double.key(&arn).unwrap_or_else(|| panic!("the KMS has no {arn}"))
+    }
+
+    /// A person at the KMS, with the AWS SDK and credentials of the same account.
+    pub fn person(&self) -> aws_sdk_kms::Client {
+        let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "tests");
+        let config = aws_sdk_kms::Config::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(REGION))
+            .endpoint_url(self.double.endpoint())
+            .credentials_provider(credentials)
+            .build();
+        aws_sdk_kms::Client::from_conf(config)
+    }
+
+    /// A key that somebody else made.
+    pub async fn foreign_key(&self) -> String {
+        self.person().create_key().send().await.unwrap().key_metadata.and_then(|key| key.arn).unwrap()
+    }
+
+    /// The calls of one operation so far.
+    pub fn calls(&self, operation: &str) -> Vec<Entry> {
+        self.double.ledger().into_iter().filter(|entry| entry.operation == operation && entry.access_key.is_some()).collect()
+    }
+
+    /// The alias by which a created key is found again.
+    pub fn claim(&self, name: &str) -> String {
+        format!("alias/keyward/{CLUSTER}/{}/{name}", self.namespace)
+    }
+
+    /// The reasons of an object's events, oldest first.
+    pub async fn events(&self, name: &str) -> Vec<String> {
+        let api = Api::<k8s_openapi::api::events::v1::Event>::namespaced(self.client.clone(), &self.namespace);
+        let mut events = api.list(&kube::api::ListParams::default()).await.unwrap().items;
+        events.sort_by_key(|event| event.event_time.clone().map(|time| time.0));
+        let about = |event: &k8s_openapi::api::events::v1::Event| event.regarding.as_ref().and_then(|object| object.name.clone());
+        events.into_iter().filter(|event| about(event).as_deref() == Some(name)).filter_map(|event| event.reason).collect()
+    }
+
+    /// Waits until an object has had an event.
+    pub async fn until_event(&self, name: &str, reason: &str) {
+        eventually(&format!("{name}: event {reason}"), PATIENCE, async || {
+            let events = self.events(name).await;
+            if events.iter().any(|event| event == reason) { Ok(()) } else { Err(events.join(", ")) }
+        })
+        .await;
+    }
+}
+
+/// A condition of an object.
+pub fn find(object: &ManagedKey, kind: ConditionType) -> Option<&k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition> {
+    condition::find(&object.status.as_ref()?.conditions, kind)
+}
+
+/// The message of `Ready`.
+pub fn message(object: &ManagedKey) -> &str {
+    find(object, ConditionType::Ready).map_or("", |ready| &ready.message)
+}
+
+/// An object's status, for a test that gives up.
+pub fn describe(object: &ManagedKey) -> String {
+    format!("{} {}", object.name_any(), serde_json::to_string(&object.status).unwrap_or_default())
+}
+
+/// Lays one value over another, as a merge patch does.
+pub fn merge(base: &mut Value, over: Value) {
+    match (base, over) {
+        (Value::Object(base), Value::Object(over)) => {
+            for (key, value) in over {
+                if value.is_null() {
+                    base.remove(&key);
+                } else {
+                    merge(base.entry(key).or_insert(Value::Null), value);
+                }
+            }
+        }
+        (base, over) => *base = over,
+    }
+}
+
+/// A short wait, for what must not happen: it is checked after, never waited for.
+pub const MOMENT: Duration = Duration::from_millis(1500);
