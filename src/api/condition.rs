@@ -203,6 +203,7 @@ pub(super) fn schema() -> Value {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test says what it expects by panicking.
 mod tests {
     use super::*;
 

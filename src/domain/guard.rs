@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     desired::Desired,
-    intent::{self, Edge},
+    intent::{self, Edge, Passed},
     memory::Memory,
     observed::Key,
     ownership::Ownership,
@@ -102,12 +102,17 @@ fn window(evidence: &Evidence<'_>) -> Option<Reason> {
     }
 }
 
-fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
+/// What the marks say; `None`: they are not asked.
+fn asked_edge(evidence: &Evidence<'_>) -> Option<Edge> {
     let Ask::Schedule(days) = evidence.ask else {
         return None;
     };
     let confirmation = evidence.desired.confirmation.as_deref();
-    match intent::edge(days, evidence.desired.generation, evidence.key, &evidence.memory.status, confirmation, evidence.now) {
+    Some(intent::edge(days, evidence.desired.generation, evidence.key, &evidence.memory.status, confirmation, evidence.now))
+}
+
+fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
+    match asked_edge(evidence)? {
         Edge::Passes(_) => None,
         Edge::Holds(reason) => Some(reason),
         Edge::WriteHeld => Some(Reason::CancelledOutside),
@@ -119,9 +124,6 @@ fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {
         return None;
     }
     // A call that was confirmed and opened is not asked again: its token is spent by its own mark.
-    let open = matches!(
-        evidence.memory.status.deletion.as_ref().and_then(|deletion| deletion.call),
-        Some(crate::api::managed_key::DeletionCall::Open)
-    );
+    let open = asked_edge(evidence) == Some(Edge::Passes(Passed::OpenCall));
     (evidence.rules.guard.require_confirmation && !open && !evidence.has_token()).then_some(Reason::ConfirmationRequired)
 }

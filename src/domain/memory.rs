@@ -48,6 +48,20 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// The account and Region of the key that the object was bound to. A search in any other place proves nothing.
+    #[must_use]
+    pub fn place(&self) -> Option<(&str, &str)> {
+        let status = self.status.provider.as_ref().map(|provider| (&*provider.account, &*provider.region));
+        status.or_else(|| {
+            // `arn:<partition>:<service>:<region>:<account>:<resource>`; the references of other providers say nothing of a place.
+            let mut parts = self.bound_to()?.strip_prefix("arn:")?.split(':').skip(2);
+            let (region, account) = (parts.next()?, parts.next()?);
+            Some((account, region))
+        })
+    }
+}
+
 /// What has to be remembered around a step.
 impl Memory {
     /// What has to stand in the status **before** `step` is called, and the mark that then has to be written on the key, before the call too.
@@ -66,7 +80,13 @@ impl Memory {
         status.intent_seq = Some(seq);
         match (schedule, word) {
             (Some(days), _) => {
+                // From here on this was asked of the KMS, so that taking the field out is a change under every policy.
+                if let Some(applied) = &mut status.applied {
+                    applied.deletion_schedule_days = Some(days);
+                }
+                // What the call was opened over.
                 status.key_state = Some(key.state.into());
+                status.deletion_date = key.deletion_date.map(seconds);
                 status.deletion = Some(Deletion {
                     schedule_days: Some(days),
                     requested_time: Some(seconds(now)),
@@ -76,14 +96,23 @@ impl Memory {
                 });
             }
             (None, Word::Live) => status.deletion = None,
-            // What was asked for stays known, so that the hold can say whether something was cancelled.
+            // What was asked for stays known, so that the hold can say whether something was cancelled. That it was is said once.
             (None, _) => {
+                status.key_state = Some(key.state.into());
+                status.deletion_date = key.deletion_date.map(seconds);
                 if let Some(deletion) = &mut status.deletion {
                     deletion.call = None;
                 }
             }
         }
         Some(Intent { seq, generation: desired.generation, word })
+    }
+
+    /// The KMS refused a step for certain, as when it throttles: nothing is on its way, so a call that stands open may be sent again from `now` on.
+    pub fn refused(&mut self, now: Timestamp) {
+        if let Some(deletion) = self.status.deletion.as_mut().filter(|deletion| deletion.call == Some(DeletionCall::Open)) {
+            deletion.requested_time = Some(seconds(now));
+        }
     }
 
     /// What is known **after** a step took effect.

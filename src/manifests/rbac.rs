@@ -25,11 +25,11 @@ pub struct Rbac {
     pub service_account: ServiceAccount,
     /// Rights in the whole cluster; [`cluster_rights`] has the reasons.
     pub cluster_role: ClusterRole,
-    /// Gives them to the ServiceAccount.
+    /// Gives them to the `ServiceAccount`.
     pub cluster_role_binding: ClusterRoleBinding,
     /// Rights in the operator's own namespace; [`own_rights`] has the reasons.
     pub role: Role,
-    /// Gives them to the ServiceAccount.
+    /// Gives them to the `ServiceAccount`.
     pub role_binding: RoleBinding,
 }
 

@@ -60,7 +60,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
             Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600))
         }
     };
-    // The keys are told only of an account that is on record.
+    // An account is on record before a key is looked at in it.
     write(context, provider, &status).await?;
     context.providers.put(&name, generation, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     Ok(Action::requeue(retry::jittered(wait)))

@@ -12,7 +12,7 @@ use crate::{
         failure::Failure,
         guard::Ask,
         observed::Observed,
-        plan::{Note, Plan},
+        plan::{Gone, Note, Plan},
         release::{self, Circumstances, Release},
         status::Conclusion,
         step::Step,
@@ -21,7 +21,7 @@ use crate::{
 
 use super::{
     execute, guard,
-    object::{self, Object},
+    object::Object,
     observe,
     provider::{self, Provider},
     reconcile::Round,
@@ -39,11 +39,10 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     }
     let provider = provider::resolve(context, stored).await?;
     let admitted = !matches!(&provider, Err(unusable) if unusable.note.reason == Reason::NamespaceNotAllowed);
-    let circumstances = Circumstances { terminating: object.is_terminating().await?, paused: object::is_paused(stored), admitted };
+    let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted };
     match release::first(&object.desired, circumstances) {
         Release::LetGo => return let_go(context, object, &[]).await,
-        Release::Wait(note) => return wait(context, object, note).await,
-        Release::Look | Release::Do(_) | Release::Hold(_) => {}
+        Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Do(_) | Release::Hold(_) => {}
     }
     let provider = match provider {
         Ok(provider) => provider,
@@ -64,7 +63,8 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     };
     let mut round = Round { context, object, provider, observed, steps: Vec::new() };
     match work(&mut round).await {
-        Ok(Release::Wait(note)) => report::planned(round, &Plan::Wait(note)).await,
+        Ok(Release::Wait(note)) => wait(round, note).await,
+        Ok(Release::Missing(missing, note)) => report::planned(round, &Plan::Missing(missing, note, Gone::Unsure)).await,
         Ok(Release::Hold(hold)) => report::planned(round, &Plan::Hold(hold)).await,
         Ok(_) => {
             let steps = std::mem::take(&mut round.steps);
@@ -107,10 +107,13 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
     Ok(Release::LetGo)
 }
 
-async fn wait<'a>(context: &'a Context, mut object: Object<'a>, note: Note) -> Result<End, Abort> {
-    let conclusion = if note.reason == Reason::Paused { Conclusion::Paused } else { Conclusion::Refused { note, stalled: true } };
-    report::write(context, &mut object, None, None, conclusion, &[]).await?;
-    Ok(End::Again(std::time::Duration::from_secs(600)))
+/// The finalizer waits, and says for what.
+async fn wait(mut round: Round<'_>, note: Note) -> Result<End, Abort> {
+    if note.reason == Reason::Paused {
+        report::write(round.context, &mut round.object, None, None, Conclusion::Paused, &[]).await?;
+        return Ok(End::Again(round.provider.resync));
+    }
+    report::planned(round, &Plan::Wait(note)).await
 }
 
 async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]) -> Result<End, Abort> {

@@ -4,7 +4,6 @@
 use super::reconcile::Round;
 use crate::{
     api::{
-        condition::seconds,
         managed_key::{DeletionPolicy, ManagementPolicy},
         mark,
     },
@@ -161,10 +160,8 @@ async fn schedule(round: &mut Round<'_>, mut key: Key, days: i32) -> Result<(), 
             Ok(())
         }
         Err(failure) => {
-            if failure.outcome == Outcome::Refused
-                && let Some(deletion) = &mut round.object.memory.status.deletion
-            {
-                deletion.requested_time = Some(seconds(now()));
+            if failure.outcome == Outcome::Refused {
+                round.object.memory.refused(now());
                 round.object.write_status().await?;
             }
             Err(failure.into())

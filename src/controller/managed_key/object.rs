@@ -4,7 +4,7 @@
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
-    Api, Resource, ResourceExt,
+    Api, Resource,
     api::{ObjectMeta, Patch, PatchParams},
 };
 use serde_json::{Value, json};
@@ -75,7 +75,7 @@ impl<'a> Object<'a> {
             return Err(Abort::Changed);
         };
         let same = object.metadata.uid.as_deref() == Some(self.uid());
-        if !same || object.metadata.deletion_timestamp != self.metadata.deletion_timestamp || is_paused(&object) {
+        if !same || object.metadata.deletion_timestamp != self.metadata.deletion_timestamp {
             return Err(Abort::Changed);
         }
         let fresh = Self::new(self.context, &object, set_by).map_err(|_| Abort::Changed)?;
@@ -204,11 +204,6 @@ impl<'a> Object<'a> {
         Ok(kind.metadata.deletion_timestamp.is_some()
             || conditions.into_iter().any(|condition| condition.type_ == "Terminating" && condition.status == "True"))
     }
-}
-
-/// Whether a person stopped all work on the object.
-pub(super) fn is_paused(object: &ManagedKey) -> bool {
-    object.annotations().get(annotation::PAUSED).is_some_and(|value| value == "true")
 }
 
 /// What a person asked this look with.

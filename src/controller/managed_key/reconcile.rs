@@ -10,7 +10,7 @@ use tracing::Instrument;
 
 use super::{
     deletion, execute, fingerprint, guard,
-    object::{self, Object},
+    object::Object,
     observe,
     provider::{self, Provider},
     report::{self, End},
@@ -68,7 +68,7 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<Actio
     let end = match Object::new(context, object, watched.set_by.clone()) {
         Err(invalid) => report::invalid(context, object, &invalid).await,
         Ok(object) if object.metadata.deletion_timestamp.is_some() => deletion::release(context, object, watched).await,
-        Ok(_) if object::is_paused(object) => report::paused(context, object, watched.set_by.clone()).await,
+        Ok(paused) if paused.desired.paused => report::paused(context, paused).await,
         Ok(kept) => keep(context, kept, object).instrument(tracing::info_span!("keep")).await,
     };
     let wait = match end {

@@ -129,8 +129,7 @@ pub(super) async fn unusable<'a>(context: &'a Context, mut object: Object<'a>, u
 }
 
 /// The object is paused.
-pub(super) async fn paused(context: &Context, stored: &ManagedKey, set_by: Option<Box<str>>) -> Result<End, Abort> {
-    let Ok(mut object) = Object::new(context, stored, set_by) else { return Ok(End::Gone) };
+pub(super) async fn paused<'a>(context: &'a Context, mut object: Object<'a>) -> Result<End, Abort> {
     write(context, &mut object, None, None, Conclusion::Paused, &[]).await?;
     Ok(End::Again(RESYNC))
 }

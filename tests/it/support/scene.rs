@@ -74,6 +74,8 @@ impl Scene {
             "aws": { "region": REGION, "endpoint": self.double.endpoint(), "credentialsSecretRef": { "name": self.provider } },
             "namespaces": { "from": "All" },
             "resyncSeconds": 30,
+            // The double has no quotas, and its tests no time.
+            "quotaSharePercent": 10_000,
         } });
         merge(&mut provider["spec"], spec);
         let api = Api::<KeyProvider>::all(self.client.clone());
