@@ -25,9 +25,9 @@ use support::{
 };
 
 /// How long convergence may take before the benchmark gives up.
-const PATIENCE: Duration = Duration::from_secs(900);
+const PATIENCE: Duration = Duration::from_mins(15);
 /// For how long the operator is watched at rest. Each object is looked at about twice in it.
-const REST: Duration = Duration::from_secs(60);
+const REST: Duration = Duration::from_mins(1);
 /// What the operator is built to stay within, by name; the rest is told for comparison.
 const BUDGETS: &[(&str, f64)] = &[
     ("kms calls per object, create to steady", 6.0),

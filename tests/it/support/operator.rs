@@ -1,4 +1,4 @@
-//! The real program, as a process of its own, with the rights of its ServiceAccount.
+//! The real program, as a process of its own, with the rights of its `ServiceAccount`.
 
 use std::{
     path::{Path, PathBuf},
@@ -29,7 +29,7 @@ pub struct Post {
 }
 
 impl Post {
-    /// Makes the namespace and the ServiceAccount with exactly the rights that `keyward rbac` prints.
+    /// Makes the namespace and the `ServiceAccount` with exactly the rights that `keyward rbac` prints.
     pub async fn new(control_plane: &ControlPlane) -> Self {
         let namespace = control_plane.namespace("operator").await;
         let kubeconfig = control_plane.service_account_kubeconfig(&namespace).await;
@@ -143,4 +143,4 @@ fn end_with_this_process(operator: Operator) {
 }
 
 /// How long a test waits for what an operator does in well under a second on a quiet machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
