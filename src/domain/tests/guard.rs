@@ -70,6 +70,7 @@ fn each_rule_alone_holds() {
         ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
         ("the window is one that the provider accepts", |c| c.ask = Ask::Schedule(31), Reason::InvalidSpec),
         ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(Word::Held)), Reason::NotSeenLive),
+        ("the provider lets deletions through at all", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
         (
             "a person confirmed, where the provider demands it",
             |c| c.scene.rules.guard.require_confirmation = true,
