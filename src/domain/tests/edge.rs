@@ -149,7 +149,7 @@ fn the_edge_itself() {
 fn an_open_call_fits_in_every_respect_or_is_none() {
     let since = |ago: i64| {
         move |s: &mut Scene| {
-            s.memory.status.deletion = Some(Deletion { requested_time: Some(seconds(now() - minutes(ago))), ..ours(7, OPEN) })
+            s.memory.status.deletion = Some(Deletion { requested_time: Some(seconds(now() - minutes(ago))), ..ours(7, OPEN) });
         }
     };
     let open = |ago| scene(Word::Days(7), State::Enabled).with(since(ago));
