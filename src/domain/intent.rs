@@ -153,6 +153,8 @@ pub fn edge(days: i32, generation: i64, key: &Key, record: &ManagedKeyStatus, co
     let interrupted = !open && record.intent_seq.is_some_and(|own| own > intent.seq);
     let enabled = record.applied.as_ref().and_then(|applied| applied.enabled);
     let disabled_outside = key.state == State::Disabled && enabled == Some(true);
+    // We disabled it, and it is known to have been so since.
+    let disabled_by_us = enabled == Some(false) && record.key_state == Some(KeyState::Disabled);
 
     match intent.word {
         Word::Days(written) if pending => {
@@ -192,7 +194,9 @@ pub fn edge(days: i32, generation: i64, key: &Key, record: &ManagedKeyStatus, co
         Word::Held | Word::Live if interrupted && (intent.word == Word::Held || deletion.is_some()) => Edge::WriteHeld,
         Word::Held => hold(if deletion.is_some() || disabled_outside { Reason::CancelledOutside } else { Reason::NotSeenLive }),
         // It has to be said, or the hold would end as soon as somebody enables the key to save it.
-        Word::Live if key.state == State::Disabled && enabled != Some(false) => Edge::WriteHeld,
+        Word::Live if key.state == State::Disabled && !disabled_by_us => Edge::WriteHeld,
+        // Nobody but someone else enables a key while the object asks for its deletion.
+        Word::Live if key.state == State::Enabled && record.key_state == Some(KeyState::Disabled) => Edge::WriteHeld,
         Word::Live if deletion.is_some_and(|known| known.origin == DeletionOrigin::External) => hold(Reason::CancelledOutside),
         Word::Live => Edge::Passes(Passed::Edge),
     }

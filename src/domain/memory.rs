@@ -158,6 +158,7 @@ impl Memory {
             Step::Cancel => (self.status.key_state, self.status.deletion_date) = (Some(KeyState::Disabled), None),
             Step::Enable | Step::Disable => {
                 self.status.applied.get_or_insert_with(applied).enabled = Some(*step == Step::Enable);
+                self.status.key_state = Some(if *step == Step::Enable { KeyState::Enabled } else { KeyState::Disabled });
             }
             _ => {}
         }

@@ -238,7 +238,7 @@ impl Run {
 
     /// What someone, or something, does; `false`: there is nothing of the kind to do.
     fn act(&mut self, act: Act) -> bool {
-        let life = self.life();
+        let (life, state) = (self.life(), self.state());
         self.story.push(format!("{act:?}"));
         let scene = &mut self.world.scene;
         match (act, self.world.key.as_mut()) {
@@ -314,6 +314,10 @@ impl Run {
                 self.witness.confirmed = same && saved.witness.confirmed;
                 self.witness.scheduled_by_us &= same;
                 self.witness.ever_bound = saved.witness.ever_bound;
+                // A pending key takes no mark, so a restore forgets that another's schedule was seen; if the key is as it was then, no trace is left.
+                self.witness.known = saved.witness.known;
+                self.witness.pending_reported &= saved.witness.pending_reported;
+                self.witness.cancelled &= self.witness.pending_reported || self.witness.known != state;
             }
             (Act::Recreate, _) => {
                 let uid = if scene.desired.owner.uid == "u2" { "u3" } else { "u2" };
