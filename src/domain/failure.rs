@@ -126,7 +126,7 @@ impl FailureKind {
             Self::WrongAccount => (Retry::Slow, true, Reason::WrongAccount),
             Self::Quota => (Retry::Slow, true, Reason::QuotaExceeded),
             Self::Throttled => (Retry::Backoff, false, Reason::Throttled),
-            Self::Unavailable | Self::Conflict => (Retry::Backoff, false, Reason::ProviderUnavailable),
+            Self::Conflict | Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
             Self::Unknown => (Retry::Backoff, false, Reason::UnknownError),
         };
         Verdict { retry, stalled, reason }
@@ -139,8 +139,8 @@ mod tests {
 
     #[test]
     fn only_what_a_person_must_mend_is_stalled() {
-        let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
         use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Quota, WrongAccount};
+        let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
         assert_eq!(stalled, [Invalid, AliasTaken, Denied, Credentials, WrongAccount, Quota]);
     }
 

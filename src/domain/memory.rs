@@ -36,7 +36,7 @@ impl Memory {
         let get = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key));
         Self {
             status: object.status.clone().unwrap_or_default(),
-            attempt: get(annotation::CREATE_ATTEMPT).map(|text| text.parse().unwrap_or_else(|Unreadable| Attempt::Unreadable)),
+            attempt: get(annotation::CREATE_ATTEMPT).map(|text| text.parse().unwrap_or(Attempt::Unreadable)),
             key: get(annotation::KEY).cloned(),
         }
     }
@@ -158,6 +158,7 @@ impl Memory {
             Step::Cancel => (self.status.key_state, self.status.deletion_date) = (Some(KeyState::Disabled), None),
             Step::Enable | Step::Disable => {
                 self.status.applied.get_or_insert_with(applied).enabled = Some(*step == Step::Enable);
+                self.status.key_state = Some(if *step == Step::Enable { KeyState::Enabled } else { KeyState::Disabled });
             }
             _ => {}
         }
@@ -208,6 +209,7 @@ impl fmt::Display for Attempt {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
     use super::*;
 

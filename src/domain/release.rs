@@ -87,8 +87,8 @@ fn absent(s: &Situation<'_>, observed: &Observed) -> Release {
     }
 }
 
-fn way_out(note: Note) -> Note {
-    Note { message: format!("{}; to let the object go now, set deletionPolicy: Retain", note.message), ..note }
+fn way_out(Note { reason, message }: Note) -> Note {
+    Note { reason, message: format!("{message}; to let the object go now, set deletionPolicy: Retain") }
 }
 
 fn present(s: &Situation<'_>, key: &Key) -> Release {

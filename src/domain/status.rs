@@ -314,11 +314,9 @@ impl Setter {
     fn planned(&mut self, plan: &Plan, round: &Round<'_>) {
         match plan {
             Plan::Rest(rest) => self.rest(rest, round),
-            Plan::Stall(note) => self.stalled(note),
-            Plan::Wait(note) => self.waiting(note),
+            Plan::Stall(note) | Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
+            Plan::Wait(note) | Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
             Plan::Hold(hold) => self.held(hold, round),
-            Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
-            Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
             Plan::Do(step) => self.waiting(&Note { reason: Reason::Creating, message: format!("about to {step}") }),
             Plan::Read(_) => self.waiting(&Note { reason: Reason::Creating, message: "the key is being looked at".into() }),
         }

@@ -114,6 +114,12 @@ fn the_edge_itself() {
         ("enabled, seen live", live(State::Enabled), Passes(Seen)),
         ("disabled by us", applied(live(State::Disabled), Some(false)), Passes(Seen)),
         ("disabled by someone", applied(live(State::Disabled), Some(true)), WriteHeld),
+        (
+            "disabled by us, enabled by someone, and disabled again",
+            applied(live(State::Disabled), Some(false)).with(was(State::Enabled)),
+            WriteHeld,
+        ),
+        ("disabled when last seen, and enabled by someone", live(State::Enabled).with(was(State::Disabled)), WriteHeld),
         ("held, and disabled by someone", applied(scene(Word::Held, State::Disabled), Some(true)), Holds(CancelledOutside)),
         ("held, and disabled by us", applied(scene(Word::Held, State::Disabled), Some(false)), Holds(NotSeenLive)),
         ("disabled, no record", applied(live(State::Disabled), None), WriteHeld),
@@ -149,7 +155,7 @@ fn the_edge_itself() {
 fn an_open_call_fits_in_every_respect_or_is_none() {
     let since = |ago: i64| {
         move |s: &mut Scene| {
-            s.memory.status.deletion = Some(Deletion { requested_time: Some(seconds(now() - minutes(ago))), ..ours(7, OPEN) })
+            s.memory.status.deletion = Some(Deletion { requested_time: Some(seconds(now() - minutes(ago))), ..ours(7, OPEN) });
         }
     };
     let open = |ago| scene(Word::Days(7), State::Enabled).with(since(ago));
