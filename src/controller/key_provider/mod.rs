@@ -141,6 +141,7 @@ impl Providers {
 }
 
 /// The controller of `KeyProvider`s, not yet running, and the providers as the rounds of keys use them.
+#[must_use]
 pub fn prepare(client: &Client, settings: &Settings) -> (Controller<Watched<KeyProvider>>, Providers) {
     let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
     let controller = Controller::new(Api::<Watched<KeyProvider>>::all(client.clone()), watcher::Config::default());

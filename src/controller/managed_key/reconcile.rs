@@ -6,7 +6,6 @@ use std::{
 };
 
 use kube::{Resource, runtime::controller::Action};
-use tracing::Instrument;
 
 use super::{
     deletion, execute, fingerprint, guard,
@@ -33,19 +32,20 @@ use crate::{
 };
 
 /// How long one round may take: longer than every call in it, shorter than anyone's patience.
-const ROUND: Duration = Duration::from_secs(120);
+const ROUND: Duration = Duration::from_mins(2);
 /// How many steps and reads one round may take. A key is as declared after at most twelve steps.
 const TURNS: usize = 32;
 
 /// Keeps one key as declared.
 pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = tokio::time::timeout(ROUND, round(&watched, &context)).await.unwrap_or(Err(Error::Timeout(ROUND)));
+    let result = tokio::time::timeout(ROUND, Box::pin(round(&watched, &context))).await.unwrap_or(Err(Error::Timeout(ROUND)));
     context.metrics.reconciled("managedkey", result.as_ref().map_or_else(Error::as_str, |_| "ok"), started.elapsed());
     result
 }
 
 /// What failed at the API server is tried again, later and later.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: Arc<Context>) -> Action {
     tracing::warn!(error = error as &dyn std::error::Error, "a round did not end");
     let failures = context.failed(watched.meta().uid.as_deref().unwrap_or_default());
@@ -67,9 +67,9 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<Actio
     }
     let end = match Object::new(context, object, watched.set_by.clone()) {
         Err(invalid) => report::invalid(context, object, &invalid).await,
-        Ok(object) if object.metadata.deletion_timestamp.is_some() => deletion::release(context, object, watched).await,
+        Ok(object) if object.metadata.deletion_timestamp.is_some() => Box::pin(deletion::release(context, object, watched)).await,
         Ok(paused) if paused.desired.paused => report::paused(context, paused).await,
-        Ok(kept) => keep(context, kept, object).instrument(tracing::info_span!("keep")).await,
+        Ok(kept) => Box::pin(keep(context, kept, object)).await,
     };
     let wait = match end {
         Ok(End::Gone) => return Ok(Action::await_change()),

@@ -48,7 +48,7 @@ pub(super) enum End {
 }
 
 /// Between two looks at an object that waits for a person, when no provider says otherwise.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 /// Between two looks at a key whose KMS is not done with it.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -60,9 +60,8 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
     let wait = match plan {
         // What was changed is looked at once more when the KMS must show it.
         Plan::Rest(_) if changed => settings.consistency.max(Duration::from_millis(100)),
-        Plan::Rest(_) | Plan::Stall(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
         Plan::Hold(hold) if hold.passes => SOON,
-        Plan::Hold(_) => round.provider.resync,
+        Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
         Plan::Missing(_, _, Gone::Unsure) => (settings.missing_after / 2).max(Duration::from_millis(100)),
         Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
     };
