@@ -560,13 +560,13 @@ fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         Edge::Passes(passed) if pending => Plan::Do(Step::Reschedule { days, passed }),
         Edge::Passes(passed) => Plan::Do(Step::Schedule { days, passed }),
         Edge::WriteHeld => Plan::Do(Step::Mark { word: Word::Held }),
-        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, days, reason)),
+        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
     }
 }
 
-/// The sentence of a held deletion: what was seen, and the command that goes on.
+/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, and the command that goes on.
 #[must_use]
-pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
+pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
     let seen = match reason {
         Reason::NotSeenLive => {
             "this object was never seen without deletionScheduleDays while its key was alive, so the field may be a copy"
@@ -577,6 +577,7 @@ pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
         Reason::NotOwned => "the key does not bear this object's marks",
         Reason::StaleObject => "the object changed while the deletion was decided; it is decided anew",
         Reason::InvalidSpec => "the days are outside of what the provider accepts",
+        Reason::BudgetExhausted => "the provider's deletionGuard.maxPerHour is 0, which stops all deletions",
         Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
         _ => "the guard holds it",
     };
@@ -592,7 +593,8 @@ pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
         )
     });
     let passes = matches!(reason, Reason::StaleObject);
-    Hold { reason, message: format!("deletion of key {} in {days} days is held: {seen}{go_on}", key.id), passes }
+    let act = days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id));
+    Hold { reason, message: format!("{act} is held: {seen}{go_on}"), passes }
 }
 
 /// What `Observe` sees. Only what is declared outright can differ.

@@ -121,7 +121,7 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
         Edge::Passes(passed) => Release::Do(Step::Schedule { days, passed }),
         Edge::WriteHeld => Release::Do(Step::Mark { word: Word::Held }),
         Edge::Holds(reason) => {
-            let mut hold = plan::hold(s.desired, key, days, reason);
+            let mut hold = plan::hold(s.desired, key, Some(days), reason);
             hold.message.push_str("; to let the object go and leave the key, set deletionPolicy: Retain");
             Release::Hold(hold)
         }

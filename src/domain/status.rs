@@ -158,7 +158,8 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
     let asked = round.desired.and_then(Desired::days);
     let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
     // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
-    let replaced = before == Some(KeyState::PendingDeletion) && status.deletion_date != key.deletion_date.map(seconds);
+    let replaced = before == Some(KeyState::PendingDeletion)
+        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != key.deletion_date.map(seconds).as_ref());
     let known = status.deletion.take();
     let open = known.as_ref().is_some_and(|known| known.call == Some(DeletionCall::Open));
     let marked = match (&key.tags, key.intent()) {
@@ -173,8 +174,9 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
         Some(known) if open && was_pending && !replaced && (key.tags.is_none() || ![known.schedule_days, asked].contains(&marked)) => known,
         known => {
             let doubtful = match &known {
-                Some(known) if open => !was_pending && known.schedule_days != marked,
-                Some(_) => replaced,
+                Some(known) if open => (!was_pending || replaced) && known.schedule_days != marked,
+                // What is known is of a schedule that no longer stood, and no call of ours was on its way.
+                Some(_) => true,
                 None => was_pending,
             };
             let ours = marked.filter(|_| !doubtful);

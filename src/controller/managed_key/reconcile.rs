@@ -40,8 +40,9 @@ const TURNS: usize = 32;
 pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let result = tokio::time::timeout(ROUND, Box::pin(round(&watched, &context))).await.unwrap_or(Err(Error::Timeout(ROUND)));
-    context.metrics.reconciled("managedkey", result.as_ref().map_or_else(Error::as_str, |_| "ok"), started.elapsed());
-    result
+    let label = result.as_ref().map_or_else(Error::as_str, |(_, label)| *label);
+    context.metrics.reconciled("managedkey", label, started.elapsed());
+    result.map(|(action, _)| action)
 }
 
 /// What failed at the API server is tried again, later and later.
@@ -52,18 +53,19 @@ pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: A
     Action::requeue(retry::jittered(crate::domain::failure::Retry::Backoff.wait(failures, Duration::ZERO)))
 }
 
-async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<Action, Error> {
+/// A round, and the label of its end in metrics.
+async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<(Action, &'static str), Error> {
     let object = match watched.decoded() {
         Ok(object) => object,
         Err(undecodable) => {
             tracing::warn!(error = undecodable.error, "this version of Keyward does not understand the object and leaves it alone");
-            return Ok(Action::await_change());
+            return Ok((Action::await_change(), "undecodable"));
         }
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let fingerprint = fingerprint(object, &context.providers);
     if let Some(left) = context.settled(uid, fingerprint) {
-        return Ok(Action::requeue(left));
+        return Ok((Action::requeue(left), "settled"));
     }
     let end = match Object::new(context, object, watched.set_by.clone()) {
         Err(invalid) => report::invalid(context, object, &invalid).await,
@@ -71,17 +73,18 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<Actio
         Ok(paused) if paused.desired.paused => report::paused(context, paused).await,
         Ok(kept) => Box::pin(keep(context, kept, object)).await,
     };
-    let wait = match end {
-        Ok(End::Gone) => return Ok(Action::await_change()),
-        Ok(End::Again(wait)) => wait,
-        // The watch will show what was changed; until then the object is left alone.
-        Err(Abort::Changed) => return Ok(Action::requeue(retry::jittered(Duration::from_millis(500)))),
-        Err(Abort::TooSoon(left)) => return Ok(Action::requeue(left)),
+    let (wait, label) = match end {
+        Ok(End::Gone) => return Ok((Action::await_change(), "gone")),
+        Ok(End::Again(wait)) => (wait, "ok"),
+        Ok(End::Failed(wait)) => (wait, "failed"),
+        // The watch will show what was changed; until then the object is left alone, and longer if the watch is silent.
+        Err(Abort::Changed) => return Ok((Action::requeue(retry::unseen(context.failed(uid))), "changed")),
+        Err(Abort::TooSoon(left)) => return Ok((Action::requeue(left), "too-soon")),
         Err(Abort::Error(error)) => return Err(error),
     };
     let wait = retry::jittered(wait);
     context.looked(uid, fingerprint, wait);
-    Ok(Action::requeue(wait))
+    Ok((Action::requeue(wait), label))
 }
 
 /// What a round works with.

@@ -45,6 +45,8 @@ pub(super) enum End {
     Gone,
     /// The object is looked at again after this long.
     Again(Duration),
+    /// A call failed, the status says so, and it is tried again after this long.
+    Failed(Duration),
 }
 
 /// Between two looks at an object that waits for a person, when no provider says otherwise.
@@ -76,6 +78,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
     let context = round.context;
     let stalled = |reason, message| Conclusion::Refused { note: Note { reason, message }, stalled: true };
     let consistency = context.settings.consistency.max(Duration::from_millis(100));
+    let failed = !matches!(halt, Halt::ReadBack);
     let failure;
     let (conclusion, wait) = match halt {
         Halt::Abort(abort) => return Err(abort),
@@ -99,12 +102,13 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
         }
         Halt::ReadBack => {
             let message = "the key was marked as this object's; the marks are read back before anything else is done".into();
+            context.succeeded(round.object.uid());
             (Conclusion::Refused { note: Note { reason: Reason::Creating, message }, stalled: false }, consistency)
         }
     };
     let observed = Some(&round.observed);
     write(context, &mut round.object, Some(&round.provider.rules), observed, conclusion, &round.steps).await?;
-    Ok(End::Again(wait))
+    Ok(if failed { End::Failed(wait) } else { End::Again(wait) })
 }
 
 /// The first look failed.
@@ -113,7 +117,7 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
     let failures = context.failed(object.uid());
     let wait = failure.kind.verdict().retry.wait(failures, provider.resync);
     write(context, &mut object, Some(&provider.rules), None, Conclusion::Failed(&failure), &[]).await?;
-    Ok(End::Again(wait))
+    Ok(End::Failed(wait))
 }
 
 /// The provider cannot be used. The object is looked at again when that changes.

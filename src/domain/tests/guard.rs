@@ -201,7 +201,7 @@ fn a_hold_shows_the_token_only_where_it_helps() {
     ] {
         let mut case = clean();
         let key = case.scene.key().clone();
-        let hold = crate::domain::plan::hold(&case.scene.desired, &key, 7, reason);
+        let hold = crate::domain::plan::hold(&case.scene.desired, &key, Some(7), reason);
         assert_eq!(hold.message.contains(&format!("{ID}@{SEQ}")), helps, "{reason:?}");
     }
 }

@@ -153,7 +153,7 @@ fn every_cell_of_desired_against_observed() {
             &["mark the key live", "set the description", "set the tags team", "add alias/orders", "rest waits"],
         ),
         ("Disabled by us × scheduled", asked(by_us(Scene::of(Disabled)), 7), &["schedule the deletion in 7 days", "rest"]),
-        ("Disabled by another × scheduled", asked(Scene::of(Disabled), 7), &["hold CancelledOutside"]),
+        ("Disabled by another × scheduled", asked(Scene::of(Disabled), 7), HELD),
         // PendingDeletion
         ("PendingDeletion, theirs × live, enabled", Scene::of(PendingDeletion), &["cancel the deletion", "enable the key", "rest"]),
         (

@@ -37,10 +37,12 @@ struct Witness {
     cancelled: bool,
     /// The pending deletion was reported by a look.
     pending_reported: bool,
-    /// The state of the key before its deletion was scheduled.
-    before: Option<State>,
-    /// The pending deletion is ours.
+    /// The state of the key when it was last looked at, or after the last step.
+    known: Option<State>,
+    /// The pending deletion is ours: this object's, as it is now.
     scheduled_by_us: bool,
+    /// Our call was sent, or may have been, and nobody has looked since: what is pending then is taken for ours, and cannot be known to be another's.
+    unseen: bool,
     /// The object has had a key.
     ever_bound: bool,
     /// Counts changes of the marks, by whomever.
@@ -168,7 +170,8 @@ impl Run {
                 if self.life() != Life::Scheduled(days) {
                     self.fail("other days than declared");
                 }
-                if !self.witness.alive && !self.witness.confirmed {
+                let changes_ours = matches!(step, Step::Reschedule { .. }) && self.witness.scheduled_by_us;
+                if !self.witness.alive && !self.witness.confirmed && !changes_ours {
                     self.fail("a deletion that nobody asked for of a key seen alive");
                 }
                 if self.witness.cancelled {
@@ -195,6 +198,7 @@ impl Run {
             return plan;
         };
         self.judge(step);
+        self.witness.unseen = false;
         let before = self.world.key.clone();
         self.world.execute_until(step, crash);
         let key = self.world.key.as_ref();
@@ -203,10 +207,16 @@ impl Run {
             self.witness.confirmed &= step.is_destructive();
         }
         self.witness.ever_bound |= self.is_ours();
+        self.witness.unseen = step.is_destructive() && crash == Crash::AfterMark;
+        // A schedule whose reply was not seen leaves what was known before it.
+        if crash == Crash::Never && !step.is_destructive() {
+            self.witness.known = self.state();
+        } else if crash != Crash::AfterStatus {
+            self.witness.known = before.as_ref().map(|key| key.state);
+        }
         // What was bound just now was looked at just before.
         self.sees();
         if step.is_destructive() && self.is_pending() && crash != Crash::AfterStatus {
-            self.witness.before = before.map(|key| key.state);
             (self.witness.scheduled_by_us, self.witness.pending_reported, self.witness.confirmed) = (true, false, false);
         }
         self.forget_what_the_protocol_does_not_read();
@@ -214,6 +224,8 @@ impl Run {
     }
 
     fn reported(&mut self) {
+        self.witness.known = self.state();
+        self.witness.unseen = false;
         self.witness.pending_reported |= self.is_pending();
         self.forget_what_the_protocol_does_not_read();
     }
@@ -226,7 +238,6 @@ impl Run {
 
     /// What someone, or something, does; `false`: there is nothing of the kind to do.
     fn act(&mut self, act: Act) -> bool {
-        let state = self.state();
         let life = self.life();
         self.story.push(format!("{act:?}"));
         let scene = &mut self.world.scene;
@@ -253,21 +264,26 @@ impl Run {
                 }
                 self.world.schedules += 1;
                 key.deletion_date = key.deletion_date.map(|date| date + jiff::SignedDuration::from_secs(self.world.schedules));
-                (self.witness.before, self.witness.scheduled_by_us, self.witness.pending_reported) = (state, false, false);
+                // Ours was cancelled and made again before anybody looked: nothing can tell the two apart.
+                if self.witness.unseen {
+                    self.witness.cancelled = false;
+                }
+                (self.witness.scheduled_by_us, self.witness.pending_reported) = (self.witness.unseen, false);
             }
             (Act::OutsideCancel, Some(key)) => {
                 if call(key, &Step::Cancel).is_err() {
                     return false;
                 }
                 // One that leaves no trace cannot be known: what it cancelled was never seen, and the key is as it was before.
-                self.witness.cancelled = self.witness.pending_reported || self.witness.before != Some(State::Disabled);
+                self.witness.cancelled = self.witness.pending_reported || self.witness.known != Some(State::Disabled);
                 self.witness.confirmed &= !self.witness.cancelled;
+                self.witness.unseen = self.witness.scheduled_by_us && !self.witness.pending_reported;
                 self.witness.scheduled_by_us = false;
             }
             (Act::OutsideEnable, Some(key)) if key.state == State::Disabled => {
                 key.state = State::Enabled;
                 // Cancelled and enabled before anybody looked: left, as the reference says.
-                self.witness.cancelled &= self.witness.pending_reported || self.witness.before != Some(State::Enabled);
+                self.witness.cancelled &= self.witness.pending_reported || self.witness.known != Some(State::Enabled);
             }
             (Act::OutsideDisable, Some(key)) if key.state == State::Enabled => key.state = State::Disabled,
             (Act::WipeMarks, Some(key)) => {
@@ -296,6 +312,7 @@ impl Run {
                 let same = saved.witness.marks_moved == self.witness.marks_moved;
                 self.witness.alive = same && saved.witness.alive;
                 self.witness.confirmed = same && saved.witness.confirmed;
+                self.witness.scheduled_by_us &= same;
                 self.witness.ever_bound = saved.witness.ever_bound;
             }
             (Act::Recreate, _) => {
@@ -304,6 +321,7 @@ impl Run {
                 (scene.desired.generation, scene.desired.confirmation) = (1, None);
                 scene.memory = Memory::default();
                 (self.witness.alive, self.witness.confirmed, self.witness.ever_bound) = (false, false, false);
+                self.witness.scheduled_by_us = false;
                 // A backup of the object that was there before is not one of this.
                 self.saved = None;
             }
@@ -342,7 +360,7 @@ impl Run {
     /// Somebody changed the marks: what they said is void.
     fn marks_spoiled(&mut self) {
         self.witness.marks_moved += 1;
-        (self.witness.alive, self.witness.confirmed) = (false, false);
+        (self.witness.alive, self.witness.confirmed, self.witness.scheduled_by_us) = (false, false, false);
     }
 
     /// All that the future depends on; times and dates only as far as they are compared.
@@ -351,7 +369,13 @@ impl Run {
             let date = run.world.key.as_ref().and_then(|key| key.deletion_date).map(seconds);
             (&desired.owner.uid, desired.generation, desired.days(), &desired.confirmation).hash(hash);
             let status = &memory.status;
-            (status.key_arn.is_some(), status.intent_seq, status.key_state, status.deletion_date == date, status.missing.is_some())
+            (
+                status.key_arn.is_some(),
+                status.intent_seq,
+                status.key_state,
+                (status.deletion_date == date, status.deletion_date.is_some()),
+                status.missing.is_some(),
+            )
                 .hash(hash);
             (memory.attempt.is_some(), memory.key.is_some()).hash(hash);
             let deletion = status.deletion.as_ref();
