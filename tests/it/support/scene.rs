@@ -34,6 +34,8 @@ const READS: [&str; 10] = [
     "GetCallerIdentity",
     "AssumeRole",
 ];
+/// A label of a scene's providers: which scene it is.
+const SCENE: &str = "scene";
 /// The Region of every provider.
 pub const REGION: &str = "eu-west-1";
 
@@ -85,7 +87,7 @@ impl Scene {
 
     /// Writes a provider for this scene's KMS, with `spec` laid over.
     pub async fn provide(&self, name: &str, spec: Value) {
-        let mut provider = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": name }, "spec": {
+        let mut provider = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": name, "labels": { SCENE: self.provider } }, "spec": {
             "type": "AWS",
             "aws": { "region": REGION, "endpoint": self.double.endpoint(), "credentialsSecretRef": { "name": self.provider } },
             "namespaces": { "from": "All" },
@@ -297,6 +299,28 @@ impl Scene {
             }
         })
         .await
+    }
+}
+
+impl Drop for Scene {
+    /// The KMS ends with the test, and an operator that is shared should not go on asking for it.
+    fn drop(&mut self) {
+        let (namespace, scene, control_plane) = (self.namespace.clone(), self.provider.clone(), self.control_plane);
+        // The test's own runtime may be this very thread.
+        let cleaned = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let client = control_plane.client().await;
+                let everything = kube::api::ListParams::default();
+                let keys = Api::<ManagedKey>::namespaced(client.clone(), &namespace);
+                keys.delete_collection(&DeleteParams::default(), &everything).await.map(drop)?;
+                let its_own = everything.labels(&format!("{SCENE}={scene}"));
+                Api::<KeyProvider>::all(client).delete_collection(&DeleteParams::default(), &its_own).await.map(drop)
+            })
+        });
+        if let Ok(Err(error)) = cleaned.join() {
+            eprintln!("what is left of {}: {error}", self.namespace);
+        }
     }
 }
 
