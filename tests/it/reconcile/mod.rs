@@ -2,4 +2,5 @@
 
 mod lifecycle;
 mod pending;
+mod provider;
 mod release;
