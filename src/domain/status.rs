@@ -306,7 +306,7 @@ impl Setter {
 
     /// A hold says who set the field, too: a manifest without it may not take it away.
     fn held(&mut self, hold: &Hold, round: &Round<'_>) {
-        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round)) };
+        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round.set_by)) };
         let kind = if hold.passes { ConditionType::Reconciling } else { ConditionType::Stalled };
         self.not_ready(&note, &[kind, ConditionType::DeletionHeld]);
     }
@@ -371,7 +371,10 @@ impl Setter {
         let (reason, message) = match desired.life {
             Life::Scheduled(_) => (
                 Reason::Declared,
-                format!("the key will be deleted {when}; to cancel, remove spec.deletionScheduleDays or set it to 0{}", set_by(round)),
+                format!(
+                    "the key will be deleted {when}; to cancel, remove spec.deletionScheduleDays or set it to 0{}",
+                    set_by(round.set_by)
+                ),
             ),
             Life::Live => (Reason::External, format!("the key will be deleted {when}, which this object does not declare")),
         };
@@ -380,8 +383,8 @@ impl Setter {
 }
 
 /// Who set the field: a value that another client set is not taken away by the manifest in Git.
-fn set_by(round: &Round<'_>) -> String {
-    round.set_by.map_or_else(String::new, |manager| {
+pub(super) fn set_by(manager: Option<&str>) -> String {
+    manager.map_or_else(String::new, |manager| {
         let tool = if manager.starts_with("kubectl-patch") || manager.starts_with("kubectl-edit") {
             ", and a manifest without the field will not remove it; a manifest with 0 will"
         } else {
@@ -400,7 +403,7 @@ fn ready(key: &Key, desired: &Desired, round: &Round<'_>) -> (Reason, String) {
                 }
                 _ => String::new(),
             };
-            (Reason::DeletionScheduled, format!("the key is pending deletion, as declared{replicas}{}", set_by(round)))
+            (Reason::DeletionScheduled, format!("the key is pending deletion, as declared{replicas}{}", set_by(round.set_by)))
         }
         (State::Disabled, _) => (Reason::Disabled, "the key is disabled".into()),
         (State::PendingImport | State::Unavailable, _) => (Reason::Disabled, "the key is not to be enabled, and cannot be used".into()),

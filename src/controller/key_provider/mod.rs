@@ -172,7 +172,8 @@ fn users_of(store: &Store<Watched<KeyProvider>>, secret: &str) -> Vec<ObjectRef<
 /// Runs the controller until it is stopped.
 pub fn run(controller: Controller<Watched<KeyProvider>>, context: Arc<Context>, stop: CancellationToken) -> impl Stream<Item = ()> {
     controller
-        .with_config(controller::Config::default().concurrency(4))
+        // Unbounded: a round is one call, and a provider that does not answer must not hold up another.
+        .with_config(controller::Config::default().concurrency(0))
         .graceful_shutdown_on(async move { stop.cancelled().await })
         .run(reconcile::reconcile, reconcile::retry, context)
         .map(|result| {

@@ -28,7 +28,7 @@ use crate::{
     },
     domain::{
         desired::Invalid,
-        event::{self, Event},
+        event::{self, About, Event},
         failure::Failure,
         observed::Observed,
         plan::{Gone, Note, Plan},
@@ -185,7 +185,8 @@ pub(super) async fn write(
     let owner = &object.desired.owner;
     let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
     context.gauge(owner, ready, after.deletion_date.as_ref().map(|date| date.0.as_second()));
-    for event in event::events(&before, after, Some(&object.desired), steps) {
+    let about = About { desired: &object.desired, set_by: object.set_by.as_deref() };
+    for event in event::events(&before, after, about, steps) {
         publish(context, object, &event).await;
     }
     Ok(())
@@ -226,7 +227,8 @@ pub(super) async fn publish(context: &Context, object: &Object<'_>, event: &Even
         let api = Api::<ApiEvent>::namespaced(context.client.clone(), namespace);
         match api.create(&PostParams::default(), &at(namespace)).await {
             Ok(_) => return,
-            Err(kube::Error::Api(status)) if status.is_forbidden() => {}
+            // Forbidden while it is being deleted, not found once it is gone.
+            Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_not_found() => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, reason = event.reason, "an event was not taken");
                 return;
