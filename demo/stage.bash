@@ -12,8 +12,6 @@ dir=           # holds logs, kubeconfigs and kubectl's cache
 hold=          # an open pipe; control plane and double end when its last writer, this shell, is gone
 declare -A pid # name → process, of what has been started
 
-say() { echo "$*"; }
-
 is_running() { kill -0 "${pid[$1]}" 2>/dev/null; }
 
 # Everything that was started ends, and the folder goes. Runs on every way out.
@@ -75,17 +73,17 @@ build() {
     for need in cargo python3 openssl; do
         command -v "$need" >/dev/null || { echo "demo: $need is not on PATH; install it" >&2; exit 1; }
     done
-    say "Building Keyward and the KMS double (minutes the first time) ..."
+    echo "Building Keyward and the KMS double (minutes the first time) ..."
     cargo build --locked --bins --message-format=json-render-diagnostics >"$dir/build.json"
     keyward=$(executable keyward)
     double=$(executable kms-double)
     [[ -x $keyward && -x $double ]] || { echo "demo: cargo made no keyward or no kms-double" >&2; exit 1; }
-    say "Finding or building kube-apiserver, etcd, kube-controller-manager, kubectl (minutes the first time) ..."
+    echo "Finding or building kube-apiserver, etcd, kube-controller-manager, kubectl (minutes the first time) ..."
     tests/control-plane/build >/dev/null
 }
 
 start_servers() {
-    say "Starting them and the double ..."
+    echo "Starting them and the double ..."
     mkfifo "$dir/hold"
     exec {hold}<>"$dir/hold"
     start control-plane env -u KEEP tests/control-plane/run
@@ -97,7 +95,7 @@ start_servers() {
     source "$dir/double.out"
     unset AWS_SESSION_TOKEN AWS_PROFILE
     demo/double caller "$operator_access_key" "$operator_secret_key"
-    say "The double stands for AWS KMS. Its calendar is $days_behind days behind, so that a week can pass: $(demo/double clock)"
+    echo "The double stands for AWS KMS. Its calendar is $days_behind days behind, so that a week can pass: $(demo/double clock)"
 
     await_output control-plane
     local facts
@@ -109,20 +107,22 @@ start_servers() {
     kubectl config set-context --current --namespace shop >/dev/null
 }
 
+# Runs a command, whose output matters only if it fails.
+quietly() { "$@" >>"$dir/install.log" 2>&1 || broken "\`$1 ${2:-} ${3:-}\` did not succeed"; }
+
 # All that an administrator does once: CRDs, rights, a provider with credentials; and the operator, as its ServiceAccount.
 install_keyward() {
-    say "Installing Keyward with the rights that \`keyward rbac\` prints, and no others ..."
+    echo "Installing Keyward with the rights that \`keyward rbac\` prints, and no others ..."
     "$keyward" crds >"$dir/crds.yaml"
     "$keyward" rbac --namespace "$operator_namespace" >"$dir/rbac.yaml"
-    {
-        kubectl create namespace "$operator_namespace"
-        kubectl create namespace shop
-        kubectl apply --server-side -f "$dir/crds.yaml"
-        kubectl wait --for=condition=Established --timeout=60s -f "$dir/crds.yaml"
-        kubectl apply -f "$dir/rbac.yaml"
-        kubectl -n "$operator_namespace" create secret generic aws \
-            --from-literal=AWS_ACCESS_KEY_ID="$operator_access_key" --from-literal=AWS_SECRET_ACCESS_KEY="$operator_secret_key"
-        kubectl apply -f - <<YAML
+    quietly kubectl create namespace "$operator_namespace"
+    quietly kubectl create namespace shop
+    quietly kubectl apply --server-side -f "$dir/crds.yaml"
+    quietly kubectl wait --for=condition=Established --timeout=60s -f "$dir/crds.yaml"
+    quietly kubectl apply -f "$dir/rbac.yaml"
+    quietly kubectl -n "$operator_namespace" create secret generic aws \
+        --from-literal=AWS_ACCESS_KEY_ID="$operator_access_key" --from-literal=AWS_SECRET_ACCESS_KEY="$operator_secret_key"
+    quietly kubectl apply -f - <<YAML
 apiVersion: keyward.dev/v1alpha1
 kind: KeyProvider
 metadata: { name: aws-eu-west-1 }
@@ -132,18 +132,16 @@ spec:
   namespaces: { from: Names, names: [shop] }
   resyncSeconds: 30
 YAML
-    } >"$dir/install.log" 2>&1 || broken "Keyward cannot be installed"
     operator_kubeconfig
     start_operator
-    kubectl wait --for=condition=Ready --timeout=60s keyprovider/aws-eu-west-1 >"$dir/install.log" 2>&1 ||
-        broken "the provider is not ready"
+    quietly kubectl wait --for=condition=Ready --timeout=60s keyprovider/aws-eu-west-1
 }
 
 # A kubeconfig that has the ServiceAccount's token in place of the administrator's certificate.
 operator_kubeconfig() {
     local server token
     server=$(kubectl config view --minify -o jsonpath='{.clusters[0].cluster.server}')
-    token=$(kubectl -n "$operator_namespace" create token keyward --duration=4h)
+    token=$(kubectl -n "$operator_namespace" create token keyward --duration=24h)
     kubectl config view --raw --minify -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' |
         base64 -d >"$dir/ca.crt"
     (

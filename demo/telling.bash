@@ -19,15 +19,16 @@ tell() {
     echo "${*:2}" | fold -s -w 100 | sed 's/^/   /; s/ *$//'
 }
 
-# Ends the demo because a check failed; $1 is a sentence.
+# Ends the demo because a check failed. All that helps to see why comes first, and last $1, a sentence.
 fail() {
     {
-        printf '\ndemo: step %d, "%s", failed: %s\n\n' "$step" "$title" "$1"
+        printf '\nThe objects:\n'
         kubectl describe managedkeys
         printf '\nThe KMS:\n'
         demo/double keys
         printf '\nThe end of the log of the operator:\n'
         tail -n 30 "$dir/operator.log"
+        printf '\ndemo: step %d, "%s", failed: %s\n' "$step" "$title" "$1"
     } >&2 || true
     exit 1
 }
@@ -73,7 +74,7 @@ show_events() {
     local kind reason note
     while IFS=$'\t' read -r _ kind reason note; do
         told=$((told + 1))
-        printf '%s %s: %s\n' "$kind" "$reason" "$note" | sed -E "s|$arn|arn:...\1...|g" | fold -s -w 100 | sed '1!s/^/  /; s/^/   event   | /; s/ *$//'
+        printf '%s %s: %s\n' "$kind" "$reason" "$note" | sed -E "s|$arn|arn:...:key/\1...|g" | fold -s -w 100 | sed '1!s/^/  /; s/^/   event   | /; s/ *$//'
     done < <(events | tail -n +$((told + 1)))
 }
 
@@ -100,12 +101,13 @@ object_is() {
 await_object() { await "keyState $1, Ready=$2 with reason $3" object_is "$@"; }
 
 # Whether there is an event with this reason that was not shown yet.
-has_event() { events | tail -n +$((told + 1)) | cut -f 3 | grep -qx "$1"; }
+has_event() { events | tail -n +$((told + 1)) | cut -f 3 | grep -x "$1" >/dev/null; }
 await_event() { await "the event $1" has_event "$1"; }
 
-# Ends the demo unless the KMS has key $1 in this state, with this rotation period and this window, and has no other one.
+# Ends the demo unless the KMS has key $1 in this state, with this rotation period, this window and
+# this date, and has no other one.
 check_kms() {
     local found
-    found=$(demo/double key "$1")
-    [[ $found == "${*:2}" ]] || fail "the KMS has the key as \"$found\" and not as \"${*:2}\" (state, rotation, window)"
+    found=$(demo/double key "$1") || fail "the KMS does not answer"
+    [[ $found == "${*:2}" ]] || fail "the KMS has the key as \"$found\" and not as \"${*:2}\" (state, rotation, window, date)"
 }
