@@ -55,7 +55,7 @@ struct Looked {
     fingerprint: u64,
     /// When it is looked at again if it stays so.
     due: Option<Instant>,
-    /// Counts the looks: rotation, tags and aliases are read in turn.
+    /// Counts the looks that came to their end: rotation, tags and aliases are read in turn.
     turn: usize,
     /// Namespace and name of its series of metrics.
     series: Option<(String, String)>,
@@ -113,11 +113,12 @@ impl Context {
         looked.failures
     }
 
-    /// A round went well.
+    /// A round came to its end.
     pub fn succeeded(&self, uid: &str) {
-        if let Some(looked) = self.objects().get_mut(uid) {
-            looked.failures = 0;
-        }
+        let mut objects = self.objects();
+        let looked = objects.entry(uid.into()).or_default();
+        looked.failures = 0;
+        looked.turn = looked.turn.wrapping_add(1);
     }
 
     /// How long the same step for the same spec has to wait: a KMS may answer with the state from before a change, and no second change follows

@@ -4,6 +4,7 @@ mod adoption;
 mod drift;
 mod enabled;
 mod held;
+mod invalid;
 mod lifecycle;
 mod missing;
 mod pause;

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::scene::{Scene, find};
 
-fn paused(value: Value) -> Value {
+fn paused(value: &Value) -> Value {
     json!({ "metadata": { "annotations": { "keyward.dev/paused": value } } })
 }
 
@@ -16,7 +16,7 @@ async fn a_paused_object_is_left_until_the_pause_ends() {
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;
-    scene.patch("orders", paused(json!("true"))).await;
+    scene.patch("orders", paused(&json!("true"))).await;
     scene.look("orders").await;
     let before = scene.double.ledger().len();
     scene.person().disable_key().key_id(&key).send().await.unwrap();
@@ -33,7 +33,7 @@ async fn a_paused_object_is_left_until_the_pause_ends() {
     assert_eq!(calls.len(), 1, "{calls:?}");
 
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
-    scene.patch("orders", paused(json!(null))).await;
+    scene.patch("orders", paused(&json!(null))).await;
     let object = scene.until_ready("orders", "True", "Available").await;
     assert_eq!(object.status.unwrap().observed_generation, object.metadata.generation);
     let key = scene.key("orders").await;
@@ -51,7 +51,7 @@ async fn an_object_created_paused_creates_nothing() {
     let object = scene.look("orders").await;
     assert_eq!(find(&object, ConditionType::Ready).unwrap().reason, "Paused");
     assert_eq!(scene.changes(0), [""; 0]);
-    scene.patch("orders", paused(json!(null))).await;
+    scene.patch("orders", paused(&json!(null))).await;
     scene.until_ready("orders", "True", "Available").await;
 }
 
@@ -60,7 +60,7 @@ async fn any_other_value_of_the_annotation_is_no_pause() {
     let scene = Scene::new("not-paused").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
-    scene.patch("orders", paused(json!("false"))).await;
+    scene.patch("orders", paused(&json!("false"))).await;
     scene.spec("orders", json!({ "enabled": false })).await;
     scene.until_ready("orders", "True", "Disabled").await;
 }

@@ -50,7 +50,7 @@ async fn other_days_are_one_cancel_and_one_schedule_with_a_new_date() {
     assert_eq!(scene.changes(before), ["CancelKeyDeletion", "TagResource", "ScheduleKeyDeletion"]);
     assert!(key.tags["keyward-intent"].ends_with(".9"), "{:?}", key.tags);
     let status = object.status.unwrap();
-    assert_eq!(status.deletion_date.map(|date| date.0.as_second()), key.deletion_date.map(|date| date.as_second()));
+    assert_eq!(status.deletion_date.map(|date| date.0.as_second()), key.deletion_date.map(jiff::Timestamp::as_second));
     assert_eq!(status.deletion.unwrap().schedule_days, Some(9));
 
     let settled = scene.now();

@@ -106,6 +106,21 @@ async fn enforce_on_change_schedules_and_cancels_when_the_field_changes() {
 }
 
 #[tokio::test]
+async fn with_enforce_on_change_a_deletion_cancelled_outside_stays_cancelled() {
+    let scene = Scene::new("on-change-held").await;
+    scene.create("orders", json!({ "managementPolicy": "EnforceOnChange" })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    let key = scene.key("orders").await.arn;
+    scene.person().cancel_key_deletion().key_id(&key).send().await.unwrap();
+    scene.look_at_all("orders").await;
+    scene.until_ready("orders", "False", "CancelledOutside").await;
+    assert_eq!(scene.key("orders").await.state, Actual::Disabled);
+    assert_eq!(scene.calls("ScheduleKeyDeletion").len(), 1);
+}
+
+#[tokio::test]
 async fn observe_fills_the_status_and_changes_nothing() {
     let scene = Scene::with("observe", Options::default(), admitted()).await;
     let key = scene.foreign_key().await;

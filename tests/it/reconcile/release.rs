@@ -183,12 +183,11 @@ async fn a_held_object_goes_once_its_key_is_to_be_retained() {
 async fn an_object_goes_at_once_if_its_key_is_anothers_or_bears_no_marks() {
     for uid in [Some("00000000-0000-4000-8000-000000000000"), None] {
         let (scene, key) = ready("end-marks", json!({ "deletionPolicy": "Delete" }), json!({})).await;
-        match uid {
-            Some(uid) => scene.tag(&key, &[("keyward-uid", uid)]).await,
-            None => {
-                let marks = ["keyward-cluster", "keyward-owner", "keyward-uid", "keyward-intent"].map(str::to_owned);
-                scene.person().untag_resource().key_id(&key).set_tag_keys(Some(marks.to_vec())).send().await.unwrap();
-            }
+        if let Some(uid) = uid {
+            scene.tag(&key, &[("keyward-uid", uid)]).await;
+        } else {
+            let marks = ["keyward-cluster", "keyward-owner", "keyward-uid", "keyward-intent"].map(str::to_owned);
+            scene.person().untag_resource().key_id(&key).set_tag_keys(Some(marks.to_vec())).send().await.unwrap();
         }
         let before = scene.now();
         scene.delete("orders").await;

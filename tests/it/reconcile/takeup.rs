@@ -65,7 +65,7 @@ async fn a_rebuilt_cluster_rests_on_a_pending_key_without_touching_it() {
     assert_eq!(scene.changes(before), [""; 0]);
     let status = rested.status.clone().unwrap();
     assert_eq!(status.key_id, None, "it rests on the key without being bound to it");
-    assert_eq!(status.deletion_date.map(|date| date.0.as_second()), old.deletion_date.map(|date| date.as_second()));
+    assert_eq!(status.deletion_date.map(|date| date.0.as_second()), old.deletion_date.map(jiff::Timestamp::as_second));
     assert!(find(&rested, ConditionType::PendingDeletion).is_some());
 
     // Wanted alive, the key is cancelled first, because a pending one takes no marks, and bound then.

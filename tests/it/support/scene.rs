@@ -1,6 +1,6 @@
 //! One test's part of the world: a namespace, a KMS, a provider for it; and the questions that tests ask of them.
 
-use std::time::Duration;
+use std::path::Path;
 
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use keyward::api::{ConditionType, KeyProvider, ManagedKey, condition};
@@ -50,6 +50,8 @@ pub struct Scene {
     pub provider: String,
     /// Namespace of the operator.
     pub operator_namespace: String,
+    /// Log of the shared operator.
+    log: Option<&'static Path>,
 }
 
 impl Scene {
@@ -61,7 +63,9 @@ impl Scene {
     /// The same, with another KMS, and with `spec` laid over the provider's.
     pub async fn with(name: &str, options: Options, spec: Value) -> Self {
         let shared = operator::shared();
-        Self::on(control_plane::shared(), &shared.post, name, options, spec).await
+        let mut scene = Self::on(control_plane::shared(), &shared.post, name, options, spec).await;
+        scene.log = Some(&shared.log);
+        scene
     }
 
     /// A scene for an operator of the test's own.
@@ -70,8 +74,15 @@ impl Scene {
         let namespace = control_plane.namespace(name).await;
         let double = Double::start(options).await.unwrap();
         double.add_credential(Credential::new(PERSON_ACCESS_KEY, SECRET_KEY, ACCOUNT));
-        let scene =
-            Self { control_plane, client, double, provider: namespace.clone(), namespace, operator_namespace: post.namespace.clone() };
+        let scene = Self {
+            control_plane,
+            client,
+            double,
+            provider: namespace.clone(),
+            namespace,
+            operator_namespace: post.namespace.clone(),
+            log: None,
+        };
         scene.secret(&scene.provider, ACCESS_KEY, SECRET_KEY).await;
         scene.provide(&scene.provider, spec).await;
         scene
@@ -305,6 +316,11 @@ impl Scene {
 impl Drop for Scene {
     /// The KMS ends with the test, and an operator that is shared should not go on asking for it.
     fn drop(&mut self) {
+        if let Some(log) = self.log.filter(|_| std::thread::panicking()) {
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            let lines: Vec<_> = text.lines().filter(|line| line.contains(&*self.namespace)).collect();
+            eprintln!("what the operator logged of {}:\n{}", self.namespace, lines[lines.len().saturating_sub(30)..].join("\n"));
+        }
         let (namespace, scene, control_plane) = (self.namespace.clone(), self.provider.clone(), self.control_plane);
         // The test's own runtime may be this very thread.
         let cleaned = std::thread::spawn(move || {
@@ -354,6 +370,3 @@ pub fn merge(base: &mut Value, over: Value) {
         (base, over) => *base = over,
     }
 }
-
-/// A short wait, for what must not happen: it is checked after, never waited for.
-pub const MOMENT: Duration = Duration::from_millis(1500);
