@@ -146,7 +146,7 @@ async fn stop_on(mut signal: Signal, name: &'static str, stop: CancellationToken
 /// tokio catches the panic of a task, and what that task did is then done by nobody, while the probes go on to say
 /// that all is well. A restart by the kubelet is the better end: everything is observed anew. A hook, rather than
 /// `panic = "abort"` in the profile, because it logs in the form of the other lines and is the same in every build.
-fn end_on_panic() {
+pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();

@@ -2,6 +2,11 @@
 //!
 //! It is cluster-scoped because endpoints, roles and credentials are the administrator's; secrets are read only from the operator's own namespace.
 
+// Texts are printed by `kubectl explain` as they stand, so products are named as people write them.
+#![allow(clippy::doc_markdown)]
+// Each column of a table is an attribute with the same keys.
+#![allow(clippy::duplicated_attributes)]
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
@@ -72,9 +77,10 @@ pub struct KeyProviderSpec {
     #[serde(default = "default_resync")]
     #[schemars(range(min = 30, max = 86400))]
     pub resync_seconds: i32,
-    /// How much of the provider's documented request quotas Keyward may use, in percent. Cancelling a deletion, and enabling a key after it, may use all.
+    /// How much of the provider's documented default request quotas Keyward may use, in percent, 1 to 10000; above 100 where the provider raised them.
+    /// Cancelling a deletion, and enabling a key after it, may use all.
     #[serde(default = "default_quota_share")]
-    #[schemars(range(min = 1, max = 100))]
+    #[schemars(range(min = 1, max = 10000))]
     pub quota_share_percent: i32,
 }
 
@@ -132,7 +138,7 @@ pub struct AwsProvider {
     /// Another endpoint for KMS and STS, such as a VPC endpoint. `http` is for tests.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self)").message("endpoint must be a URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com"))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com"))]
     pub endpoint: Option<String>,
     /// The secret with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary credentials, `AWS_SESSION_TOKEN`. Absent: the default chain (IRSA, Pod Identity, environment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -189,12 +195,12 @@ pub struct HuaweiProvider {
     /// Another endpoint for KMS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self)").message("endpoint must be a URL"))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL"))]
     pub endpoint: Option<String>,
     /// Another endpoint for IAM.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self)").message("iamEndpoint must be a URL"))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("iamEndpoint must be an https URL"))]
     pub iam_endpoint: Option<String>,
     /// How to authenticate: signed requests with an access key (default), or a token for a user's password.
     #[serde(default)]
@@ -363,11 +369,12 @@ pub struct DeletionGuard {
     #[serde(default = "default_object_deletion")]
     #[schemars(range(min = 7, max = 1096))]
     pub object_deletion_days: i32,
-    /// Days for which a key must not have been used, 0 to 365; 0 switches the check off.
+    /// Days for which a key must not have been used, 0 to 365; 0 switches the check off. Not checked by this version yet.
     #[serde(default = "default_minimum")]
     #[schemars(range(min = 0, max = 365))]
     pub minimum_idle_days: i32,
     /// How many deletions may be scheduled through this provider in an hour; the first one over it stops all until a person resumes. 0 stops all.
+    /// This version enforces 0, and does not count yet.
     #[serde(default = "default_per_hour")]
     #[schemars(range(min = 0, max = 10000))]
     pub max_per_hour: i32,

@@ -2,6 +2,11 @@
 //!
 //! Doc comments of fields are what `kubectl explain` prints, so they speak to the person who writes the manifest.
 
+// Texts are printed by `kubectl explain` as they stand, so products are named as people write them.
+#![allow(clippy::doc_markdown)]
+// Each column of a table is an attribute with the same keys.
+#![allow(clippy::duplicated_attributes)]
+
 use std::collections::BTreeMap;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};

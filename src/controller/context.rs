@@ -91,12 +91,9 @@ impl Context {
         looked.due?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// The number of this look at an object.
+    /// How many looks at an object came to their end. One that did not is repeated, and reads the same.
     pub fn turn(&self, uid: &str) -> usize {
-        let mut objects = self.objects();
-        let looked = objects.entry(uid.into()).or_default();
-        looked.turn = looked.turn.wrapping_add(1);
-        looked.turn
+        self.objects().get(uid).map_or(0, |looked| looked.turn)
     }
 
     /// Remembers that an object that looks like this is due again in `wait`.
@@ -104,6 +101,7 @@ impl Context {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
         looked.fingerprint = fingerprint;
+        looked.turn = looked.turn.wrapping_add(1);
         looked.due = Instant::now().checked_add(wait);
     }
 

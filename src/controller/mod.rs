@@ -40,7 +40,7 @@ pub struct Settings {
 }
 
 /// Between two sweeps of what is remembered of objects that are gone.
-const SWEEP: Duration = Duration::from_secs(60);
+const SWEEP: Duration = Duration::from_secs(15);
 
 /// Runs the controllers of both kinds until `stop`, and ends once the rounds under way have.
 ///
@@ -57,8 +57,8 @@ pub async fn run(
     let caches = readiness.gate("caches");
     let config = Config::default().concurrency(settings.concurrency);
     let (provider_controller, providers) = key_provider::prepare(&client, &settings);
-    let (key_controller, keys) = managed_key::prepare(&client, providers.clone());
-    let context = Arc::new(Context::new(client, settings, held, metrics, providers.clone(), keys.clone()));
+    let (key_controller, keys) = managed_key::prepare(&client, &providers);
+    let context = Arc::new(Context::new(client, settings, held, metrics, providers, keys.clone()));
 
     let sweep = {
         let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use super::ownership::{Owner, Tags};
+use super::{
+    ownership::{Owner, Tags},
+    settings,
+};
 use crate::api::{
     ManagedKey, annotation,
     managed_key::{DeletionPolicy, KeyTemplate, ManagementPolicy},
@@ -53,6 +56,8 @@ pub struct Desired {
     pub adopt: Option<String>,
     /// What becomes of the key when the object is deleted.
     pub deletion_policy: DeletionPolicy,
+    /// Whether a person stopped all work on the object.
+    pub paused: bool,
     /// The token that a person set to let a held deletion go on.
     pub confirmation: Option<String>,
 }
@@ -94,12 +99,19 @@ impl Desired {
             Some(days) if *days >= 7 => Life::Scheduled(*days),
             Some(days) => return Err(Invalid(format!("spec.deletionScheduleDays is {days}; set it to 0, or to at least 7 days"))),
         };
+        if let Some(tag) = tags.iter().flat_map(|tags| tags.keys()).find(|tag| settings::is_reserved_tag(tag)) {
+            return Err(Invalid(format!("spec.tags has {tag}; keys that begin with keyward- or aws: are reserved")));
+        }
+        if let Some(alias) = aliases.iter().flatten().find(|alias| settings::is_reserved_alias(alias)) {
+            return Err(Invalid(format!("spec.aliases has {alias}; aliases that begin with keyward/ or aws/ are reserved")));
+        }
         let rotation = match (auto_rotation, rotation_period_days) {
             (Some(true), period) => Some(WantedRotation::On(*period)),
             (_, Some(_)) => return Err(Invalid("spec.rotationPeriodDays needs spec.autoRotation: true".into())),
             (Some(false), None) => Some(WantedRotation::Off),
             (None, None) => None,
         };
+        let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         Ok(Self {
             owner: Owner { cluster: cluster.into(), namespace, name, uid },
             generation: object.metadata.generation.unwrap_or_default(),
@@ -113,7 +125,8 @@ impl Desired {
             kind: key.clone(),
             adopt: key_id.clone(),
             deletion_policy: *deletion_policy,
-            confirmation: object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::CONFIRM_DELETION)).cloned(),
+            paused: annotation(annotation::PAUSED).as_deref() == Some("true"),
+            confirmation: annotation(annotation::CONFIRM_DELETION),
         })
     }
 

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::{
     desired::Desired,
-    intent::{self, Edge},
+    intent::{self, Edge, Passed},
     memory::Memory,
     observed::Key,
     ownership::Ownership,
@@ -56,6 +56,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("the live object still asks for exactly this", still_asked),
     ("the window is one that the provider accepts", window),
     ("the marks saw the key alive before the object asked", edge),
+    ("the provider lets deletions through at all", stopped),
     ("a person confirmed, where the provider demands it", confirmed),
 ];
 
@@ -71,8 +72,8 @@ pub fn check(evidence: &Evidence<'_>) -> Result<(), Hold> {
 }
 
 impl Evidence<'_> {
-    fn days(&self) -> i32 {
-        if let Ask::Schedule(days) = self.ask { days } else { 0 }
+    fn days(&self) -> Option<i32> {
+        if let Ask::Schedule(days) = self.ask { Some(days) } else { None }
     }
 
     /// Whether the object bears the token for the key's present mark.
@@ -102,16 +103,25 @@ fn window(evidence: &Evidence<'_>) -> Option<Reason> {
     }
 }
 
-fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
+/// What the marks say; `None`: they are not asked.
+fn asked_edge(evidence: &Evidence<'_>) -> Option<Edge> {
     let Ask::Schedule(days) = evidence.ask else {
         return None;
     };
     let confirmation = evidence.desired.confirmation.as_deref();
-    match intent::edge(days, evidence.desired.generation, evidence.key, &evidence.memory.status, confirmation, evidence.now) {
+    Some(intent::edge(days, evidence.desired.generation, evidence.key, &evidence.memory.status, confirmation, evidence.now))
+}
+
+fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
+    match asked_edge(evidence)? {
         Edge::Passes(_) => None,
         Edge::Holds(reason) => Some(reason),
         Edge::WriteHeld => Some(Reason::CancelledOutside),
     }
+}
+
+fn stopped(evidence: &Evidence<'_>) -> Option<Reason> {
+    (evidence.ask != Ask::Disable && evidence.rules.guard.max_per_hour == 0).then_some(Reason::BudgetExhausted)
 }
 
 fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {
@@ -119,9 +129,6 @@ fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {
         return None;
     }
     // A call that was confirmed and opened is not asked again: its token is spent by its own mark.
-    let open = matches!(
-        evidence.memory.status.deletion.as_ref().and_then(|deletion| deletion.call),
-        Some(crate::api::managed_key::DeletionCall::Open)
-    );
+    let open = asked_edge(evidence) == Some(Edge::Passes(Passed::OpenCall));
     (evidence.rules.guard.require_confirmation && !open && !evidence.has_token()).then_some(Reason::ConfirmationRequired)
 }

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::observed::Key;
+use super::observed::{Key, State};
 use crate::api::{
     Reason,
     managed_key::{DeletionCall, DeletionOrigin, KeyState, ManagedKeyStatus},
@@ -144,12 +144,34 @@ pub fn edge(days: i32, generation: i64, key: &Key, record: &ManagedKeyStatus, co
     let behind = record.intent_seq.is_none_or(|own| own < intent.seq);
     let pending = key.state.is_pending();
     let deletion = record.deletion.as_ref();
+    // A call stands open for a key in the state in which it was opened, and for one that it may have scheduled.
+    let open =
+        deletion.is_some_and(|known| known.call == Some(DeletionCall::Open)) && (pending || record.key_state == Some(key.state.into()));
+    // The last look saw the key pending, and it is not: nobody but someone else cancels while the object asks for a deletion.
+    let cancelled = !pending && !open && matches!(record.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
+    // A word was begun and is not on the key: whatever it was to say, it has to be said before a token counts.
+    let interrupted = !open && record.intent_seq.is_some_and(|own| own > intent.seq);
+    let enabled = record.applied.as_ref().and_then(|applied| applied.enabled);
+    let disabled_outside = key.state == State::Disabled && enabled == Some(true);
+    // We disabled it, and it is known to have been so since.
+    let disabled_by_us = enabled == Some(false) && record.key_state == Some(KeyState::Disabled);
 
     match intent.word {
-        Word::Days(_) if pending => {
-            let exactly_ours = deletion.is_some_and(|known| known.origin == DeletionOrigin::Keyward && known.schedule_days.is_some())
-                && record.deletion_date.as_ref().map(|time| time.0) == key.deletion_date
-                && intent.word == deletion.and_then(|known| known.schedule_days).map_or(Word::Held, Word::Days);
+        Word::Days(written) if pending => {
+            let was_pending = matches!(record.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
+            // No date is known while replicas are waited for, nor between our call and the look after it.
+            let recorded = record.deletion_date.as_ref().map(|date| date.0.as_second());
+            let stands = was_pending && (recorded.is_none() || recorded == key.deletion_date.map(Timestamp::as_second));
+            let exactly_ours = deletion.filter(|known| known.origin == DeletionOrigin::Keyward).is_some_and(|known| {
+                match known.schedule_days {
+                    // Our call took effect, and this is the first look since.
+                    Some(opened) if opened == written && open => true,
+                    Some(scheduled) if scheduled == written => stands,
+                    // New days were opened over exactly our schedule, which still stands.
+                    Some(_) => open && stands,
+                    None => false,
+                }
+            });
             if behind {
                 hold(Reason::RollbackSuspected)
             } else if generation > intent.generation && exactly_ours {
@@ -159,32 +181,29 @@ pub fn edge(days: i32, generation: i64, key: &Key, record: &ManagedKeyStatus, co
             }
         }
         Word::Days(written) => {
-            let open = deletion.is_some_and(|known| {
-                known.call == Some(DeletionCall::Open)
-                    && known.schedule_days == Some(days)
-                    && known.requested_time.as_ref().is_some_and(|since| now.duration_since(since.0) <= OPEN_CALL)
-            });
-            if open && written == days && !behind && record.key_state == Some(key.state.into()) {
-                Edge::Passes(Passed::OpenCall)
-            } else {
-                Edge::WriteHeld
-            }
+            let fits = open
+                && deletion.is_some_and(|known| {
+                    known.schedule_days == Some(days)
+                        && known.requested_time.as_ref().is_some_and(|since| now.duration_since(since.0).abs() <= OPEN_CALL)
+                });
+            if fits && written == days && !behind { Edge::Passes(Passed::OpenCall) } else { Edge::WriteHeld }
         }
-        Word::Held => hold(if deletion.is_some() { Reason::CancelledOutside } else { Reason::NotSeenLive }),
-        Word::Live if behind => hold(Reason::RollbackSuspected),
-        Word::Live => {
-            let disabled_by_us = record.applied.as_ref().is_some_and(|applied| applied.enabled == Some(false));
-            let scheduled_outside = deletion.is_some_and(|known| known.origin == DeletionOrigin::External);
-            if scheduled_outside || (KeyState::from(key.state) == KeyState::Disabled && !disabled_by_us) {
-                hold(Reason::CancelledOutside)
-            } else {
-                Edge::Passes(Passed::Edge)
-            }
-        }
+        Word::Held | Word::Live if behind => hold(Reason::RollbackSuspected),
+        Word::Held | Word::Live if cancelled => Edge::WriteHeld,
+        // To say `live` it would have forgotten the deletion first.
+        Word::Held | Word::Live if interrupted && (intent.word == Word::Held || deletion.is_some()) => Edge::WriteHeld,
+        Word::Held => hold(if deletion.is_some() || disabled_outside { Reason::CancelledOutside } else { Reason::NotSeenLive }),
+        // It has to be said, or the hold would end as soon as somebody enables the key to save it.
+        Word::Live if key.state == State::Disabled && !disabled_by_us => Edge::WriteHeld,
+        // Nobody but someone else enables a key while the object asks for its deletion.
+        Word::Live if key.state == State::Enabled && record.key_state == Some(KeyState::Disabled) => Edge::WriteHeld,
+        Word::Live if deletion.is_some_and(|known| known.origin == DeletionOrigin::External) => hold(Reason::CancelledOutside),
+        Word::Live => Edge::Passes(Passed::Edge),
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
     use super::*;
 

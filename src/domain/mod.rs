@@ -28,3 +28,6 @@ pub mod rules;
 pub mod settings;
 pub mod status;
 pub mod step;
+
+#[cfg(test)]
+mod tests;

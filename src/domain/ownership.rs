@@ -64,6 +64,8 @@ pub enum Ownership {
     Other(String),
     /// The key belongs to another cluster.
     OtherCluster(String),
+    /// Another UID is on the key, and the marks that say whose it is are gone.
+    Nameless,
 }
 
 impl Ownership {
@@ -78,7 +80,7 @@ impl Ownership {
             (Some(_), Some(_), _) => Self::Namesake,
             // Marks that someone took away in part are no marks, unless what is left names somebody else.
             (_, Some(name), _) if name != owner.mark() => Self::Other(name.into()),
-            (_, _, Some(uid)) if uid != owner.uid => Self::Namesake,
+            (_, _, Some(uid)) if uid != owner.uid => Self::Nameless,
             _ => Self::Unmarked,
         }
     }
@@ -116,6 +118,12 @@ mod tests {
         assert_eq!(with(mark::CLUSTER, Some("test")), Ownership::OtherCluster("test".into()));
         assert_eq!(with(mark::CLUSTER, None), Ownership::Unmarked);
         assert_eq!(with(mark::OWNER, None), Ownership::Unmarked);
+        for gone in [mark::CLUSTER, mark::OWNER] {
+            let mut tags = ours.clone();
+            tags.insert(mark::UID.into(), "u2".into());
+            tags.remove(gone);
+            assert_eq!(Ownership::of(&tags, &owner()), Ownership::Nameless, "without {gone} it may be anybody's");
+        }
     }
 
     #[test]

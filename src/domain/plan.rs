@@ -26,9 +26,10 @@ use super::{
     step::{How, Step},
 };
 use crate::api::{
-    Reason,
-    condition::seconds,
+    ConditionType, Reason,
+    condition::{self, seconds},
     managed_key::{KeyState, ManagementPolicy, Missing},
+    mark,
 };
 
 /// All that a decision rests on, but for the look itself.
@@ -76,7 +77,7 @@ pub struct Rest {
     pub life_drifted: bool,
     /// What waits for another state of the key.
     pub waits: Option<String>,
-    /// Whether the object owns the key. An object can rest on a pending key that takes no marks.
+    /// Whether the object does not own the key: it rests on a pending key that takes no marks, or only watches one that bears none of its own.
     pub unbound: bool,
 }
 
@@ -135,7 +136,10 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
                 keys.join(", ")
             ),
         ),
-        Observed::Present(key) => present(situation, key),
+        Observed::Present(key) => match out_of_reach(situation, key) {
+            Some(plan) => return plan,
+            None => present(situation, key),
+        },
     };
     match (decided, observed) {
         // What was not read is taken to be as declared only as long as that means doing nothing.
@@ -167,8 +171,8 @@ fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     if s.desired.policy == ManagementPolicy::Observe {
         return stall(Reason::KeyMissing, "no key is found for this object, and managementPolicy Observe creates none; set keyId");
     }
-    if let Some(attempt) = &s.memory.attempt {
-        return unresolved(s, attempt, searched);
+    if let Some(plan) = s.memory.attempt.as_ref().and_then(|attempt| unresolved(s, attempt, searched)) {
+        return plan;
     }
     if let Some(days) = s.desired.days() {
         return if searched == Searched::Everywhere {
@@ -192,21 +196,31 @@ fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
 /// A key that was there is not found. One such answer proves nothing: a KMS is eventually consistent.
 fn missing(s: &Situation<'_>, key: &str) -> Plan {
     const ANSWERS: i32 = 3;
+    if let Some((account, region)) = s.memory.place().filter(|place| *place != (&*s.rules.account, &*s.rules.region)) {
+        return stall(
+            Reason::WrongAccount,
+            format!(
+                "key {key} is in account {account} and Region {region}, and KeyProvider {} is for account {} and Region {} now, \
+                 so nothing is known of it; mend the provider",
+                s.rules.name, s.rules.account, s.rules.region
+            ),
+        );
+    }
     let before = s.memory.status.missing.as_ref();
     let first = before.map_or_else(|| seconds(s.now), |missing| missing.first_time.clone());
     let sure = before.is_some_and(|missing| missing.count + 1 >= ANSWERS) && s.now.duration_since(first.0) >= s.missing_after;
     // The count stops once it has done its work, so that a settled status stays as it is.
     let count = before.map_or(0, |missing| missing.count).saturating_add(1).min(ANSWERS);
     let missing = Missing { count, first_time: first };
-    let date = s.memory.status.deletion_date.as_ref().map(|time| time.0);
-    let (gone, reason, message) = match date {
+    let status = &s.memory.status;
+    // Once that is settled it stays so: the date is shown only while a deletion is pending.
+    let due = status.key_state == Some(KeyState::Deleted) || status.deletion_date.as_ref().is_some_and(|date| date.0 <= s.now);
+    let (gone, reason, message) = match due {
         _ if !sure => {
             (Gone::Unsure, Reason::KeyMissing, format!("key {key} was not found; it is looked for again before it is taken for gone"))
         }
-        Some(date) if date <= s.now => {
-            (Gone::Deleted, Reason::KeyDeleted, format!("key {key} is deleted; its deletion date {date} has passed; remove this object"))
-        }
-        _ => (
+        true => (Gone::Deleted, Reason::KeyDeleted, format!("key {key} is deleted: its deletion date has passed; remove this object")),
+        false => (
             Gone::Lost,
             Reason::KeyMissing,
             format!(
@@ -219,50 +233,35 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
     Plan::Missing(missing, Note { reason, message }, gone)
 }
 
-/// A `CreateKey` was begun and nothing says how it ended.
-fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Plan {
+/// A `CreateKey` was begun and nothing says how it ended. `None`: it is taken to have made no key.
+fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Option<Plan> {
     let way_out = "look for a key with the tag keyward-uid of this object; \
                    if there is none, remove the annotation keyward.dev/create-attempt to let another key be created";
     let Attempt::At { account, region, time, .. } = attempt else {
-        return stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}"));
+        return Some(stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}")));
     };
     if (account, region) != (&s.rules.account, &s.rules.region) {
-        return stall(
+        return Some(stall(
             Reason::CreateUnresolved,
             format!("a key may have been created in account {account} and Region {region}, which this provider no longer is; {way_out}"),
-        );
+        ));
     }
     if searched != Searched::Everywhere {
-        return Plan::Read(Read::Everywhere);
+        return Some(Plan::Read(Read::Everywhere));
     }
-    if s.now.duration_since(*time) < s.attempt_wait {
-        return wait(
+    (s.now.duration_since(*time) < s.attempt_wait).then(|| {
+        wait(
             Reason::Creating,
             format!("CreateKey was sent at {time} and its outcome is not known; its key is looked for until another is created"),
-        );
-    }
-    Plan::Do(Step::Create)
+        )
+    })
 }
 
 /// There is a key.
 fn present(s: &Situation<'_>, key: &Key) -> Plan {
-    if (&key.account, &key.region) != (&s.rules.account, &s.rules.region) {
-        return stall(
-            Reason::AdoptionNotAllowed,
-            format!(
-                "key {} is in account {} and Region {}, and KeyProvider {} is for account {} and Region {}; use the provider of that place",
-                key.arn, key.account, key.region, s.rules.name, s.rules.account, s.rules.region
-            ),
-        );
-    }
-    if !key.customer_managed {
-        return stall(
-            Reason::AdoptionNotAllowed,
-            format!("key {} is managed by a service of the provider; only customer keys can be kept", key.arn),
-        );
-    }
     let applied = s.memory.status.applied.as_ref();
-    if !key.is_complete(s.rules.limits()) && applied.is_none_or(|applied| applied.generation != s.desired.generation) {
+    let news = applied.is_none_or(|applied| applied.generation != s.desired.generation);
+    if !key.is_complete(s.rules.limits()) && (news || differed(s.memory)) {
         return Plan::Read(Read::Facets);
     }
     match &key.tags {
@@ -270,6 +269,31 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
         None if s.memory.status.key_arn.is_some() => bound(s, key),
         None => Plan::Read(Read::Facets),
     }
+}
+
+/// A key that no object may have through this provider, whatever its marks say; they are not even read.
+fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
+    if (&key.account, &key.region) != (&s.rules.account, &s.rules.region) {
+        return Some(stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} is in account {} and Region {}, and KeyProvider {} is for account {} and Region {}; use the provider of that place",
+                key.arn, key.account, key.region, s.rules.name, s.rules.account, s.rules.region
+            ),
+        ));
+    }
+    (!key.customer_managed).then(|| {
+        stall(
+            Reason::AdoptionNotAllowed,
+            format!("key {} is managed by a service of the provider; only customer keys can be kept", key.arn),
+        )
+    })
+}
+
+/// Whether the last report said that something differs. It would come and go from look to look if it were not read each time.
+fn differed(memory: &Memory) -> bool {
+    let synced = condition::find(&memory.status.conditions, ConditionType::Synced);
+    synced.is_some_and(|synced| [Reason::Drifted, Reason::Disabled].iter().any(|reason| synced.reason == reason.as_str()))
 }
 
 /// What has to happen before the key is this object's; `None`: it is.
@@ -285,8 +309,14 @@ fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         };
         stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{alert}", key.arn))
     };
-    Some(match Ownership::of(tags, &s.desired.owner) {
+    let ownership = match Ownership::of(tags, &s.desired.owner) {
+        // Nobody else's UID is on the key: its marks are gone in part.
+        Ownership::Namesake if was_bound && !tags.contains_key(mark::UID) => Ownership::Unmarked,
+        ownership => ownership,
+    };
+    Some(match ownership {
         Ownership::Ours => return None,
+        Ownership::Nameless => owned("an object that its marks do not name; put the tags keyward-cluster and keyward-owner back".into()),
         Ownership::Namesake if was_bound => owned("another object of this name, with another UID".into()),
         Ownership::Namesake => take(s, key, How::TakeUp),
         Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
@@ -343,6 +373,12 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
             format!("key {} is {}, but spec.key says {}; make an object that agrees", key.arn, text(&key.kind), text(wanted)),
         );
     }
+    if desired.policy == ManagementPolicy::Observe {
+        return match bound(s, key) {
+            Plan::Rest(rest) => Plan::Rest(Rest { unbound: true, ..rest }),
+            plan => plan,
+        };
+    }
     let outright = desired.enabled.is_some() || desired.days().is_some();
     if how == How::Adopt && !outright && (key.state == State::Disabled || key.state.is_pending()) {
         return stall(
@@ -354,11 +390,14 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
             ),
         );
     }
-    if desired.policy == ManagementPolicy::Observe {
-        return bound(s, key);
+    if let Some(message) = desired.days().filter(|&days| !stands(key, days)).and_then(|days| window_refused(days, s.rules)) {
+        return stall(Reason::InvalidSpec, message);
     }
     match (key.state, desired.life) {
         (State::Creating | State::Updating, _) => transitional(key.state),
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) if !enforced(s).life => {
+            Plan::Rest(Rest { unbound: true, ..pending_undeclared() })
+        }
         // A pending key takes no tags: wanted alive, it is cancelled first and marked then.
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) => Plan::Do(Step::Cancel),
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(_)) => {
@@ -375,11 +414,9 @@ fn transitional(state: State) -> Plan {
 
 /// The key is this object's.
 fn bound(s: &Situation<'_>, key: &Key) -> Plan {
-    if s.desired.policy == ManagementPolicy::Observe {
-        return Plan::Rest(observe(s, key));
-    }
     match (key.state, s.desired.life) {
         (State::Creating | State::Updating, _) => transitional(key.state),
+        _ if s.desired.policy == ManagementPolicy::Observe => unusable(s, key).unwrap_or_else(|| Plan::Rest(observe(s, key))),
         (_, Life::Live) => live(s, key),
         (_, Life::Scheduled(days)) => scheduled(s, key, days),
     }
@@ -409,17 +446,25 @@ fn enforced(s: &Situation<'_>) -> Enforced {
     }
 }
 
+/// The schedule of someone else, which the policy leaves as it is.
+fn pending_undeclared() -> Rest {
+    Rest { drift: vec!["the key is pending deletion, which is not declared".into()], life_drifted: true, ..Rest::default() }
+}
+
+/// Whether our own schedule of that many days stands already, so that nothing is asked of the KMS.
+fn stands(key: &Key, days: i32) -> bool {
+    key.state.is_pending() && matches!(key.intent(), IntentMark::Is(Intent { word: Word::Days(written), .. }) if written == days)
+}
+
 fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let enforced = enforced(s);
-    let mut rest = Rest::default();
     if key.state.is_pending() {
         if enforced.life {
             return Plan::Do(Step::Cancel);
         }
-        rest.drift.push("the key is pending deletion, which is not declared".into());
-        rest.life_drifted = true;
-        return Plan::Rest(rest);
+        return Plan::Rest(pending_undeclared());
     }
+    let mut rest = Rest::default();
     if key.tags.is_some() && !key.intent().is_live(s.desired.generation, s.memory.status.intent_seq) {
         return Plan::Do(Step::Mark { word: Word::Live });
     }
@@ -449,36 +494,50 @@ fn live(s: &Situation<'_>, key: &Key) -> Plan {
             rest.drift.push("the key is enabled".into());
             rest.life_drifted = true;
         }
-        State::PendingImport if wants_enabled => {
-            return stall(Reason::PendingImport, format!("key {} waits for its key material; import it with the KMS's own tools", key.arn));
-        }
-        State::Unavailable if wants_enabled => {
-            return stall(Reason::KeyUnavailable, format!("the key store of key {} is disconnected; connect it again", key.arn));
-        }
         _ => {}
     }
-    Plan::Rest(rest)
+    unusable(s, key).unwrap_or(Plan::Rest(rest))
 }
 
-/// The sentence that refuses a window, if it is to be refused. Nothing is rounded, and nothing is used in its place.
+/// A key that is to be enabled and that nothing but a person can make usable.
+fn unusable(s: &Situation<'_>, key: &Key) -> Option<Plan> {
+    match key.state {
+        _ if s.desired.life != Life::Live || !s.desired.wants_enabled() => None,
+        State::PendingImport => {
+            Some(stall(Reason::PendingImport, format!("key {} waits for its key material; import it with the KMS's own tools", key.arn)))
+        }
+        State::Unavailable => {
+            Some(stall(Reason::KeyUnavailable, format!("the key store of key {} is disconnected; connect it again", key.arn)))
+        }
+        _ => None,
+    }
+}
+
+/// What messages call the declared days.
+pub const DAYS_FIELD: &str = "spec.deletionScheduleDays";
+
+/// The sentence that refuses the declared window, if it is to be refused. Nothing is rounded, and nothing is used in its place.
 #[must_use]
 pub fn window_refused(days: i32, rules: &Rules) -> Option<String> {
+    days_refused(DAYS_FIELD, days, rules)
+}
+
+/// The sentence that refuses the days which stand in `field`.
+#[must_use]
+pub fn days_refused(field: &str, days: i32, rules: &Rules) -> Option<String> {
     let limits = rules.limits();
     let (least, most) = limits.window;
     if !(least..=most).contains(&days) {
-        return Some(format!("spec.deletionScheduleDays is {days}, but {} accepts {least} to {most} days", limits.name));
+        return Some(format!("{field} is {days}, but {} accepts {least} to {most} days", limits.name));
     }
     let minimum = rules.guard.minimum_schedule_days;
     (days < minimum).then(|| {
-        format!(
-            "spec.deletionScheduleDays is {days}, but KeyProvider {} demands at least {minimum} days (deletionGuard.minimumScheduleDays)",
-            rules.name
-        )
+        format!("{field} is {days}, but KeyProvider {} demands at least {minimum} days (deletionGuard.minimumScheduleDays)", rules.name)
     })
 }
 
 fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
-    if let Some(message) = window_refused(days, s.rules) {
+    if let Some(message) = window_refused(days, s.rules).filter(|_| !stands(key, days)) {
         return stall(Reason::InvalidSpec, message);
     }
     if key.tags.is_none() {
@@ -493,20 +552,21 @@ fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         _ => {}
     }
     if s.desired.policy == ManagementPolicy::EnforceOnChange && s.memory.status.applied.is_none() {
-        return Plan::Rest(Rest { drift: vec!["the key is not pending deletion".into()], life_drifted: true, ..Rest::default() });
+        let drift = if pending { "the key is pending deletion with other days" } else { "the key is not pending deletion" };
+        return Plan::Rest(Rest { drift: vec![drift.into()], life_drifted: true, ..Rest::default() });
     }
     let confirmation = s.desired.confirmation.as_deref();
     match intent::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
         Edge::Passes(passed) if pending => Plan::Do(Step::Reschedule { days, passed }),
         Edge::Passes(passed) => Plan::Do(Step::Schedule { days, passed }),
         Edge::WriteHeld => Plan::Do(Step::Mark { word: Word::Held }),
-        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, days, reason)),
+        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
     }
 }
 
-/// The sentence of a held deletion: what was seen, and the command that goes on.
+/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, and the command that goes on.
 #[must_use]
-pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
+pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
     let seen = match reason {
         Reason::NotSeenLive => {
             "this object was never seen without deletionScheduleDays while its key was alive, so the field may be a copy"
@@ -516,6 +576,8 @@ pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
         Reason::ConfirmationRequired => "the provider asks for a confirmation of every deletion",
         Reason::NotOwned => "the key does not bear this object's marks",
         Reason::StaleObject => "the object changed while the deletion was decided; it is decided anew",
+        Reason::InvalidSpec => "the days are outside of what the provider accepts",
+        Reason::BudgetExhausted => "the provider's deletionGuard.maxPerHour is 0, which stops all deletions",
         Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
         _ => "the guard holds it",
     };
@@ -531,7 +593,8 @@ pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
         )
     });
     let passes = matches!(reason, Reason::StaleObject);
-    Hold { reason, message: format!("deletion of key {} in {days} days is held: {seen}{go_on}", key.id), passes }
+    let act = days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id));
+    Hold { reason, message: format!("{act} is held: {seen}{go_on}"), passes }
 }
 
 /// What `Observe` sees. Only what is declared outright can differ.

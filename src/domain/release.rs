@@ -9,12 +9,12 @@ use super::{
     memory::Memory,
     observed::{Key, Observed, State},
     ownership::Ownership,
-    plan::{self, Hold, Note, Situation},
+    plan::{self, Gone, Hold, Note, Plan, Situation},
     step::Step,
 };
 use crate::api::{
     Reason,
-    managed_key::{DeletionPolicy, ManagementPolicy},
+    managed_key::{DeletionPolicy, ManagementPolicy, Missing},
 };
 
 /// What to do about the object.
@@ -28,6 +28,9 @@ pub enum Release {
     Do(Step),
     /// The finalizer waits.
     Wait(Note),
+    /// The finalizer waits: the key was not found, and is not yet taken for gone. The count has to be kept in the status, as
+    /// [`plan::Plan::Missing`] is.
+    Missing(Missing, Note),
     /// The finalizer waits, and the guard holds a deletion.
     Hold(Hold),
 }
@@ -37,8 +40,6 @@ pub enum Release {
 pub struct Circumstances {
     /// Whether the namespace or the CRD is being deleted.
     pub terminating: bool,
-    /// Whether the object is paused.
-    pub paused: bool,
     /// Whether the provider admits the namespace.
     pub admitted: bool,
 }
@@ -46,27 +47,48 @@ pub struct Circumstances {
 /// Before any look: the cases in which the KMS does not matter.
 #[must_use]
 pub fn first(desired: &Desired, circumstances: Circumstances) -> Release {
-    let Circumstances { terminating, paused, admitted } = circumstances;
+    let Circumstances { terminating, admitted } = circumstances;
     let left = terminating || desired.deletion_policy == DeletionPolicy::Retain || desired.policy == ManagementPolicy::Observe || !admitted;
-    match (left, paused) {
-        (true, _) => Release::LetGo,
-        (false, true) => Release::Wait(Note {
-            reason: Reason::Paused,
-            message: "the object is paused, so its key is left and its deletion waits; remove the annotation keyward.dev/paused, or set deletionPolicy: Retain"
-                .into(),
-        }),
-        (false, false) => Release::Look,
-    }
+    if left { Release::LetGo } else { Release::Look }
 }
 
 /// After a look.
 #[must_use]
 pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
-    match observed {
-        Observed::Absent(_) => Release::LetGo,
+    let asked = match observed {
+        Observed::Absent(_) => absent(s, observed),
+        // Several keys bear the marks and none is the one: whichever were taken, it could be the wrong one.
         Observed::Several(_) => Release::LetGo,
         Observed::Present(key) => present(s, key),
+    };
+    match asked {
+        // A pause keeps the key as it is, and nobody waits for a key of which nothing is asked.
+        Release::Do(_) | Release::Hold(_) | Release::Wait(_) if s.desired.paused => Release::Wait(Note {
+            reason: Reason::Paused,
+            message: "the object is paused, so its key is left and its deletion waits; remove the annotation keyward.dev/paused, \
+                      or set deletionPolicy: Retain"
+                .into(),
+        }),
+        asked => asked,
     }
+}
+
+/// One answer that there is no key proves nothing, here as elsewhere; an object that never had one has nothing to wait for.
+fn absent(s: &Situation<'_>, observed: &Observed) -> Release {
+    if s.memory.bound_to().is_none() {
+        return Release::LetGo;
+    }
+    match plan::plan(s, observed) {
+        Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => Release::LetGo,
+        Plan::Missing(missing, note, Gone::Unsure) => Release::Missing(missing, way_out(note)),
+        Plan::Stall(note) => Release::Wait(way_out(note)),
+        // An object that was bound has no other end than these; whatever else there may be, the key is left.
+        _ => Release::Look,
+    }
+}
+
+fn way_out(Note { reason, message }: Note) -> Note {
+    Note { reason, message: format!("{message}; to let the object go now, set deletionPolicy: Retain") }
 }
 
 fn present(s: &Situation<'_>, key: &Key) -> Release {
@@ -91,15 +113,15 @@ fn present(s: &Situation<'_>, key: &Key) -> Release {
 
 fn delete(s: &Situation<'_>, key: &Key) -> Release {
     let days = days(s.desired, s);
-    if let Some(message) = plan::window_refused(days, s.rules) {
-        let message = format!("{message}; mend it, or set deletionPolicy: Retain to let the object go");
-        return Release::Wait(Note { reason: Reason::InvalidSpec, message });
+    let field = if s.desired.days().is_some() { plan::DAYS_FIELD } else { "deletionGuard.objectDeletionDays of the provider" };
+    if let Some(message) = plan::days_refused(field, days, s.rules) {
+        return Release::Wait(way_out(Note { reason: Reason::InvalidSpec, message }));
     }
     match edge(s.desired, s.memory, key, days, s) {
         Edge::Passes(passed) => Release::Do(Step::Schedule { days, passed }),
         Edge::WriteHeld => Release::Do(Step::Mark { word: Word::Held }),
         Edge::Holds(reason) => {
-            let mut hold = plan::hold(s.desired, key, days, reason);
+            let mut hold = plan::hold(s.desired, key, Some(days), reason);
             hold.message.push_str("; to let the object go and leave the key, set deletionPolicy: Retain");
             Release::Hold(hold)
         }

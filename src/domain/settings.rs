@@ -10,7 +10,7 @@ use super::{
     rules::Rules,
     step::Step,
 };
-use crate::api::managed_key::KeyTemplate;
+use crate::api::{managed_key::KeyTemplate, mark};
 
 /// What is to be done about the settings of a key.
 #[derive(Debug, Default, PartialEq)]
@@ -25,16 +25,16 @@ pub struct Settings {
 #[must_use]
 pub fn refused(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Option<String> {
     let limits = rules.limits();
+    if let (Some(_), Some(MultiRegion::Replica(primary))) = (desired.rotation, multi_region) {
+        return Some(format!(
+            "spec.autoRotation is set, but this key is a replica and takes its rotation from {primary}; set it there and remove it here"
+        ));
+    }
     if let Some(WantedRotation::On(period)) = desired.rotation {
         if !limits.rotates(&kind.spec, &kind.origin) {
             return Some(format!(
                 "spec.autoRotation is true, but {} rotates only {} keys of origin {}, and this one is {} of origin {}; remove spec.autoRotation",
                 limits.name, limits.rotatable.0, limits.rotatable.1, kind.spec, kind.origin
-            ));
-        }
-        if let Some(MultiRegion::Replica(primary)) = multi_region {
-            return Some(format!(
-                "spec.autoRotation is true, but this key is a replica and takes its rotation from {primary}; set it there and remove it here"
             ));
         }
         if let Some(period) = period.filter(|period| !(limits.rotation.0..=limits.rotation.1).contains(period)) {
@@ -49,6 +49,18 @@ pub fn refused(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regio
     }
     let alias = desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).find(|alias| !rules.allows_alias(alias));
     alias.map(|alias| format!("spec.aliases has {alias}, which KeyProvider {} does not allow; see its spec.allow.aliases", rules.name))
+}
+
+/// Whether no object may set or remove a tag of that key: marks are Keyward's own, and `aws:` is the KMS's.
+#[must_use]
+pub fn is_reserved_tag(key: &str) -> bool {
+    key.starts_with(mark::RESERVED_PREFIX) || key.starts_with("aws:")
+}
+
+/// Whether no object may set or remove that alias, written without `alias/`: claims are Keyward's own, and `aws/` is the KMS's.
+#[must_use]
+pub fn is_reserved_alias(alias: &str) -> bool {
+    alias.starts_with("keyward/") || alias.starts_with("aws/")
 }
 
 /// What differs between the declared settings and those that were read. What was not read is not compared.
@@ -100,6 +112,8 @@ fn tags(desired: &Desired, memory: &Memory, key: &Key, settings: &mut Settings) 
         settings.steps.push(Step::Tag { tags: missing });
     }
     let applied = memory.status.applied.iter().flat_map(|applied| &applied.tag_keys);
+    // What status lists is no authority over the marks.
+    let applied = applied.filter(|key| !is_reserved_tag(key));
     let surplus: BTreeSet<String> = applied.filter(|key| !desired.tags.contains_key(*key) && found.contains_key(*key)).cloned().collect();
     if !surplus.is_empty() {
         settings.steps.push(Step::Untag { keys: surplus });
@@ -114,7 +128,8 @@ fn aliases(desired: &Desired, memory: &Memory, key: &Key, settings: &mut Setting
     let claim = desired.adopt.is_none().then(|| desired.owner.claim_alias());
     let wanted = claim.iter().chain(&desired.aliases);
     settings.steps.extend(wanted.filter(|alias| !found.contains(alias)).map(|alias| Step::AddAlias { alias: alias.clone() }));
-    let applied = memory.status.applied.iter().flat_map(|applied| &applied.aliases).map(|alias| format!("alias/{alias}"));
+    let applied = memory.status.applied.iter().flat_map(|applied| &applied.aliases).filter(|alias| !is_reserved_alias(alias));
+    let applied = applied.map(|alias| format!("alias/{alias}"));
     settings
         .steps
         .extend(applied.filter(|alias| !desired.aliases.contains(alias) && found.contains(alias)).map(|alias| Step::RemoveAlias { alias }));

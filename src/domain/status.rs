@@ -71,6 +71,9 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     if !matches!(round.conclusion, Conclusion::Paused) {
         status.observed_generation = Some(round.generation);
     }
+    if matches!(round.observed, Some(Observed::Present(_))) {
+        status.missing = None;
+    }
     if let (Some(Observed::Present(key)), Some(desired), Some(rules)) = (round.observed, round.desired, round.rules) {
         facts(&mut status, key, desired, rules, round);
     }
@@ -78,7 +81,7 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
         status.missing = Some(missing.clone());
         if *gone == Gone::Deleted {
             status.key_state = Some(KeyState::Deleted);
-            status.deletion = None;
+            (status.deletion, status.deletion_date) = (None, None);
         }
     }
     if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
@@ -109,10 +112,9 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         status.key_id.get_or_insert_with(|| key.id.clone());
         status.key_arn.get_or_insert_with(|| key.arn.clone());
     }
-    status.missing = None;
     deletion(status, key, round);
     status.key_state = Some(key.state.into());
-    status.deletion_date = key.deletion_date.map(seconds);
+    status.deletion_date = key.deletion_date.filter(|_| key.state.is_pending()).map(seconds);
     status.key = Some(KeyFacts {
         spec: key.kind.spec.clone(),
         usage: key.kind.usage.clone(),
@@ -142,30 +144,52 @@ fn rotation(before: Option<&RotationStatus>, found: Rotation) -> RotationStatus 
 }
 
 /// The record of a deletion: whose it is, and whether our call is still on its way.
+///
+/// It is evidence for [`super::intent::edge`], so a look must not make it say more than was known before: neither that a schedule is ours because
+/// our mark still stands, nor that the key is still as it was when our call was opened.
 fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
+    let before = status.key_state;
     if !key.state.is_pending() {
+        if let Some(known) = status.deletion.as_mut().filter(|_| before != Some(key.state.into())) {
+            known.call = None;
+        }
         return;
     }
-    let ours = match key.intent() {
-        IntentMark::Is(Intent { word: Word::Days(days), .. }) => Some(days),
-        // Tags were not read in this look, or a word is on its way: the record stands for itself.
-        _ => status
-            .deletion
-            .as_ref()
-            .filter(|known| known.origin == DeletionOrigin::Keyward && key.tags.is_none())
-            .and_then(|known| known.schedule_days),
-    };
+    let asked = round.desired.and_then(Desired::days);
+    let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
+    // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
+    let replaced = before == Some(KeyState::PendingDeletion)
+        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != key.deletion_date.map(seconds).as_ref());
     let known = status.deletion.take();
-    let since = known.as_ref().and_then(|known| known.requested_time.clone()).unwrap_or_else(|| seconds(round.now));
-    // A new window is opened while the key is still pending with the old one.
-    let reopened = known.as_ref().filter(|known| known.call == Some(DeletionCall::Open) && known.schedule_days != ours);
-    status.deletion = Some(reopened.cloned().unwrap_or(Deletion {
-        schedule_days: ours,
-        requested_time: Some(since),
-        origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
-        call: None,
-        last_used_time: None,
-    }));
+    let open = known.as_ref().is_some_and(|known| known.call == Some(DeletionCall::Open));
+    let marked = match (&key.tags, key.intent()) {
+        (Some(_), IntentMark::Is(Intent { word: Word::Days(days), .. })) => Some(days),
+        (Some(_), _) => None,
+        // The marks were not read in this look: the record stands for itself.
+        (None, _) => known.as_ref().filter(|known| known.origin == DeletionOrigin::Keyward).and_then(|known| known.schedule_days),
+    };
+    status.deletion = Some(match known {
+        Some(known) if !open && was_pending && !replaced => known,
+        // New days were recorded while the key is still pending with the old ones, and they are still asked for.
+        Some(known) if open && was_pending && !replaced && (key.tags.is_none() || ![known.schedule_days, asked].contains(&marked)) => known,
+        known => {
+            let doubtful = match &known {
+                Some(known) if open => (!was_pending || replaced) && known.schedule_days != marked,
+                // What is known is of a schedule that no longer stood, and no call of ours was on its way.
+                Some(_) => true,
+                None => was_pending,
+            };
+            let ours = marked.filter(|_| !doubtful);
+            let since = known.filter(|_| !replaced).and_then(|known| known.requested_time);
+            Deletion {
+                schedule_days: ours,
+                requested_time: Some(since.unwrap_or_else(|| seconds(round.now))),
+                origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
+                call: None,
+                last_used_time: None,
+            }
+        }
+    });
 }
 
 /// What was applied, once nothing is left to do.
@@ -175,6 +199,11 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observe
     }
     let without_record = desired.policy == ManagementPolicy::EnforceOnChange && status.applied.is_none();
     if without_record && !rest.drift.is_empty() {
+        return;
+    }
+    let pending = matches!(observed, Some(Observed::Present(key)) if key.state.is_pending());
+    if desired.life == Life::Live && pending {
+        // A schedule that is left as it is: nothing was compared, let alone applied.
         return;
     }
     let before = status.applied.take().unwrap_or_default();
@@ -189,15 +218,15 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observe
         // While a deletion is declared nothing else is applied, and what was applied before still is.
         Life::Scheduled(days) => Applied { generation: desired.generation, deletion_schedule_days: Some(days), ..before },
     });
-    let pending = matches!(observed, Some(Observed::Present(key)) if key.state.is_pending());
-    if desired.life == Life::Live && !pending {
+    if desired.life == Life::Live {
         status.deletion = None;
     }
 }
 
 /// The conditions, all of them, from the end of the round.
 fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
-    let generation = status.observed_generation.unwrap_or(round.generation);
+    // The schema's default for an object that was never looked at is -1.
+    let generation = status.observed_generation.unwrap_or(round.generation).max(0);
     let mut set = Setter { conditions: std::mem::take(&mut status.conditions), generation, now: round.now };
     match &round.conclusion {
         Conclusion::Paused => set.paused(),
@@ -206,7 +235,10 @@ fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
         Conclusion::Failed(failure) => set.failed(failure),
         Conclusion::Planned(plan) => set.planned(plan, round),
     }
-    set.deletion(status, round);
+    // A pause leaves everything as it was, but for the note that says so.
+    if !matches!(round.conclusion, Conclusion::Paused) {
+        set.deletion(status, round);
+    }
     status.conditions = set.conditions;
 }
 
@@ -230,6 +262,14 @@ impl Setter {
         }
     }
 
+    /// Takes away what is present only while True, but for `kept`. A condition that is taken away and put back would look like a new one.
+    fn only(&mut self, kept: &[ConditionType]) {
+        use ConditionType::{DeletionHeld, Drifted, Reconciling, Stalled};
+        for kind in [Reconciling, Stalled, Drifted, DeletionHeld].into_iter().filter(|kind| !kept.contains(kind)) {
+            condition::remove(&mut self.conditions, kind);
+        }
+    }
+
     /// Nothing is known anew, so `Ready` stays as it was.
     fn paused(&mut self) {
         let message = "the annotation keyward.dev/paused stops all work on this object; remove it to go on";
@@ -240,18 +280,22 @@ impl Setter {
         self.remove(&[ConditionType::Reconciling, ConditionType::Stalled]);
     }
 
-    fn stalled(&mut self, note: &Note) {
+    /// Neither `Ready` nor `Synced`, for one reason; `also` says what follows, and of the rest nothing is left that is present only while True.
+    fn not_ready(&mut self, note: &Note, also: &[ConditionType]) {
         self.set(ConditionType::Ready, false, note.reason, &note.message);
         self.set(ConditionType::Synced, false, note.reason, &note.message);
-        self.set(ConditionType::Stalled, true, note.reason, &note.message);
-        self.remove(&[ConditionType::Reconciling, ConditionType::Drifted, ConditionType::DeletionHeld]);
+        self.only(also);
+        for &kind in also {
+            self.set(kind, true, note.reason, &note.message);
+        }
+    }
+
+    fn stalled(&mut self, note: &Note) {
+        self.not_ready(note, &[ConditionType::Stalled]);
     }
 
     fn waiting(&mut self, note: &Note) {
-        self.set(ConditionType::Ready, false, note.reason, &note.message);
-        self.set(ConditionType::Synced, false, note.reason, &note.message);
-        self.set(ConditionType::Reconciling, true, note.reason, &note.message);
-        self.remove(&[ConditionType::Stalled, ConditionType::Drifted, ConditionType::DeletionHeld]);
+        self.not_ready(note, &[ConditionType::Reconciling]);
     }
 
     fn failed(&mut self, failure: &Failure) {
@@ -260,24 +304,19 @@ impl Setter {
         if verdict.stalled { self.stalled(&note) } else { self.waiting(&note) }
     }
 
+    /// A hold says who set the field, too: a manifest without it may not take it away.
     fn held(&mut self, hold: &Hold, round: &Round<'_>) {
-        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round)) };
-        if hold.passes {
-            self.waiting(&note);
-        } else {
-            self.stalled(&note);
-        }
-        self.set(ConditionType::DeletionHeld, true, note.reason, note.message);
+        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round.set_by)) };
+        let kind = if hold.passes { ConditionType::Reconciling } else { ConditionType::Stalled };
+        self.not_ready(&note, &[kind, ConditionType::DeletionHeld]);
     }
 
     fn planned(&mut self, plan: &Plan, round: &Round<'_>) {
         match plan {
             Plan::Rest(rest) => self.rest(rest, round),
-            Plan::Stall(note) => self.stalled(note),
-            Plan::Wait(note) => self.waiting(note),
+            Plan::Stall(note) | Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
+            Plan::Wait(note) | Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
             Plan::Hold(hold) => self.held(hold, round),
-            Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
-            Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
             Plan::Do(step) => self.waiting(&Note { reason: Reason::Creating, message: format!("about to {step}") }),
             Plan::Read(_) => self.waiting(&Note { reason: Reason::Creating, message: "the key is being looked at".into() }),
         }
@@ -287,29 +326,34 @@ impl Setter {
         let (Some(Observed::Present(key)), Some(desired)) = (round.observed, round.desired) else {
             return;
         };
-        self.remove(&[ConditionType::Reconciling, ConditionType::Stalled, ConditionType::DeletionHeld]);
+        let drift = rest.drift.join("; ");
+        let mut left = Vec::new();
+        if !rest.drift.is_empty() {
+            left.push(ConditionType::Drifted);
+        }
         if rest.life_drifted {
-            let pending = key.state.is_pending();
-            let reason = if pending { Reason::PendingDeletion } else { Reason::Drifted };
+            left.push(ConditionType::Stalled);
+        }
+        self.only(&left);
+        if rest.life_drifted {
+            let reason = if key.state.is_pending() { Reason::PendingDeletion } else { Reason::Drifted };
             let way_out = match desired.policy {
                 ManagementPolicy::Observe => "managementPolicy Observe leaves it so",
                 _ => "managementPolicy EnforceOnChange leaves it so until the spec changes",
             };
-            let message = format!("{}; {way_out}", rest.drift.join("; "));
+            let message = format!("{drift}; {way_out}");
             self.set(ConditionType::Ready, false, reason, &message);
             self.set(ConditionType::Stalled, true, reason, message);
         } else {
             let (reason, message) = ready(key, desired, round);
             self.set(ConditionType::Ready, true, reason, message);
         }
-        if rest.drift.is_empty() {
-            self.remove(&[ConditionType::Drifted]);
-        } else {
-            self.set(ConditionType::Drifted, true, Reason::Drifted, rest.drift.join("; "));
+        if !rest.drift.is_empty() {
+            self.set(ConditionType::Drifted, true, Reason::Drifted, &drift);
         }
         match (&rest.waits, rest.drift.is_empty()) {
             (Some(waits), _) => self.set(ConditionType::Synced, false, Reason::Disabled, waits),
-            (None, false) => self.set(ConditionType::Synced, false, Reason::Drifted, rest.drift.join("; ")),
+            (None, false) => self.set(ConditionType::Synced, false, Reason::Drifted, drift),
             (None, true) => self.set(ConditionType::Synced, true, Reason::Synced, "the key is as declared"),
         }
     }
@@ -327,7 +371,10 @@ impl Setter {
         let (reason, message) = match desired.life {
             Life::Scheduled(_) => (
                 Reason::Declared,
-                format!("the key will be deleted {when}; to cancel, remove spec.deletionScheduleDays or set it to 0{}", set_by(round)),
+                format!(
+                    "the key will be deleted {when}; to cancel, remove spec.deletionScheduleDays or set it to 0{}",
+                    set_by(round.set_by)
+                ),
             ),
             Life::Live => (Reason::External, format!("the key will be deleted {when}, which this object does not declare")),
         };
@@ -336,8 +383,8 @@ impl Setter {
 }
 
 /// Who set the field: a value that another client set is not taken away by the manifest in Git.
-fn set_by(round: &Round<'_>) -> String {
-    round.set_by.map_or_else(String::new, |manager| {
+pub(super) fn set_by(manager: Option<&str>) -> String {
+    manager.map_or_else(String::new, |manager| {
         let tool = if manager.starts_with("kubectl-patch") || manager.starts_with("kubectl-edit") {
             ", and a manifest without the field will not remove it; a manifest with 0 will"
         } else {
@@ -356,7 +403,7 @@ fn ready(key: &Key, desired: &Desired, round: &Round<'_>) -> (Reason, String) {
                 }
                 _ => String::new(),
             };
-            (Reason::DeletionScheduled, format!("the key is pending deletion, as declared{replicas}{}", set_by(round)))
+            (Reason::DeletionScheduled, format!("the key is pending deletion, as declared{replicas}{}", set_by(round.set_by)))
         }
         (State::Disabled, _) => (Reason::Disabled, "the key is disabled".into()),
         (State::PendingImport | State::Unavailable, _) => (Reason::Disabled, "the key is not to be enabled, and cannot be used".into()),

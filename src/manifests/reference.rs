@@ -12,52 +12,52 @@ use crate::api::{ConditionType, Reason};
 #[must_use]
 pub fn kind_page(crd: &CustomResourceDefinition) -> String {
     let names = &crd.spec.names;
-    let mut page = String::new();
+    let mut page = Vec::new();
     for version in &crd.spec.versions {
         let Some(schema) = version.schema.as_ref().and_then(|schema| schema.open_api_v3_schema.as_ref()) else { continue };
         let api = format!("{}/{}", crd.spec.group, version.name);
-        page.push_str(&format!("# {}\n\n{}\n\n", names.kind, text(schema)));
-        page.push_str(&format!("`apiVersion: {api}`, `kind: {}`, {}.\n", names.kind, scope(&crd.spec.scope)));
+        page.push(format!("# {}\n\n{}\n\n", names.kind, text(schema)));
+        page.push(format!("`apiVersion: {api}`, `kind: {}`, {}.\n", names.kind, scope(&crd.spec.scope)));
         let short = names.short_names.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let groups = names.categories.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        page.push_str(&format!("`kubectl get {}`, short {short}; with others of its sort {groups}.\n", names.plural));
+        page.push(format!("`kubectl get {}`, short {short}; with others of its sort {groups}.\n", names.plural));
 
-        page.push_str("\n| column | from | |\n|---|---|---|\n");
+        page.push("\n| column | from | |\n|---|---|---|\n".to_owned());
         for column in version.additional_printer_columns.iter().flatten() {
             let wide = if column.priority.unwrap_or_default() > 0 { "with `-o wide`" } else { "" };
-            page.push_str(&format!("| {} | {} | {wide} |\n", column.name.to_uppercase(), code(&column.json_path)));
+            page.push(format!("| {} | {} | {wide} |\n", column.name.to_uppercase(), code(&column.json_path)));
         }
         let selectable: Vec<_> =
             version.selectable_fields.iter().flatten().map(|field| code(field.json_path.trim_start_matches('.'))).collect();
         if !selectable.is_empty() {
-            page.push_str(&format!("\n`--field-selector` takes {}.\n", selectable.join(", ")));
+            page.push(format!("\n`--field-selector` takes {}.\n", selectable.join(", ")));
         }
         section(&mut page, "", "", schema);
     }
-    page
+    page.concat()
 }
 
 /// The page of conditions and reasons.
 #[must_use]
 pub fn conditions_page() -> String {
-    let mut page = String::from("# Conditions and reasons\n\n## Conditions\n\n| type | meaning |\n|---|---|\n");
+    let mut page = vec!["# Conditions and reasons\n\n## Conditions\n\n| type | meaning |\n|---|---|\n".to_owned()];
     for (kind, meaning) in ConditionType::ALL {
-        page.push_str(&format!("| `{}` | {} |\n", kind.as_str(), cell(meaning)));
+        page.push(format!("| `{}` | {} |\n", kind.as_str(), cell(meaning)));
     }
-    page.push_str("\nA `KeyProvider` has `Ready` alone.\n\n## Reasons\n\n| reason | meaning |\n|---|---|\n");
+    page.push("\nA `KeyProvider` has `Ready` alone.\n\n## Reasons\n\n| reason | meaning |\n|---|---|\n".to_owned());
     for (reason, meaning) in Reason::ALL {
-        page.push_str(&format!("| `{}` | {} |\n", reason.as_str(), cell(meaning)));
+        page.push(format!("| `{}` | {} |\n", reason.as_str(), cell(meaning)));
     }
-    page
+    page.concat()
 }
 
 /// The table of an object's fields, its rules, and then the same for each object inside.
-fn section(page: &mut String, path: &str, about: &str, schema: &JSONSchemaProps) {
+fn section(page: &mut Vec<String>, path: &str, about: &str, schema: &JSONSchemaProps) {
     let mut inner = Vec::new();
     if !path.is_empty() {
-        page.push_str(&format!("\n## {path}\n\n{about}\n"));
+        page.push(format!("\n## {path}\n\n{about}\n"));
         rules(page, schema);
-        page.push_str("\n| field | type | default | allowed | |\n|---|---|---|---|---|\n");
+        page.push("\n| field | type | default | allowed | |\n|---|---|---|---|---|\n".to_owned());
     }
     for (name, field) in schema.properties.iter().flatten() {
         let place = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
@@ -68,12 +68,12 @@ fn section(page: &mut String, path: &str, about: &str, schema: &JSONSchemaProps)
                 None if required => "required".into(),
                 None => String::new(),
             };
-            page.push_str(&format!("| `{name}` | {} | {default} | {} | {} |\n", kind(field), allowed(field), cell(&text(field))));
+            page.push(format!("| `{name}` | {} | {default} | {} | {} |\n", kind(field), allowed(field), cell(&text(field))));
         }
         match (&field.properties, &field.items) {
             (Some(_), _) => inner.push((place, text(field), field)),
             (None, Some(JSONSchemaPropsOrArray::Schema(item))) if item.properties.is_some() => {
-                inner.push((format!("{place}[]"), text(field), item))
+                inner.push((format!("{place}[]"), text(field), item));
             }
             _ => {}
         }
@@ -87,10 +87,10 @@ fn section(page: &mut String, path: &str, about: &str, schema: &JSONSchemaProps)
 }
 
 /// What the rules of a node say to a person; those of its fields are with the fields.
-fn rules(page: &mut String, schema: &JSONSchemaProps) {
+fn rules(page: &mut Vec<String>, schema: &JSONSchemaProps) {
     let sentences: Vec<_> = schema.x_kubernetes_validations.iter().flatten().map(sentence).collect();
     if !sentences.is_empty() {
-        page.push_str(&format!("\nRefused with:\n\n{}\n", sentences.iter().map(|text| format!("- {text}")).collect::<Vec<_>>().join("\n")));
+        page.push(format!("\nRefused with:\n\n{}\n", sentences.iter().map(|text| format!("- {text}")).collect::<Vec<_>>().join("\n")));
     }
 }
 

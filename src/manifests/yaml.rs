@@ -25,5 +25,5 @@ fn whole_numbers(value: Value) -> Value {
 
 /// Documents in one stream.
 pub(super) fn stream(documents: &[String]) -> String {
-    documents.iter().map(|document| format!("---\n{document}")).collect()
+    documents.iter().flat_map(|document| ["---\n", document]).collect()
 }

@@ -4,7 +4,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::support::control_plane::{ControlPlane, shared};
 use crate::support::eventually;
-use crate::support::program::signal;
+use crate::support::program::{Killed, signal, tied};
 use crate::support::proxy::{Mode, Proxy};
 
 const LEASE: &str = "keyward";
@@ -63,7 +63,7 @@ impl Place {
     /// Stands and waits until it has seen the lease.
     async fn stand_by(&self, identity: &str) -> Election {
         let election = self.stand(identity).await;
-        tokio::time::timeout(PATIENCE, election.held().joined()).await.expect("reads the lease");
+        joined(&election.held()).await;
         election
     }
 
@@ -89,6 +89,10 @@ impl Place {
     }
 }
 
+async fn joined(held: &Held) {
+    tokio::time::timeout(PATIENCE, held.joined()).await.expect("reads the lease");
+}
+
 async fn acquired(held: &Held) {
     tokio::time::timeout(PATIENCE, held.acquired()).await.expect("holds the lease");
 }
@@ -105,7 +109,6 @@ struct Watch {
 
 #[derive(Default)]
 struct Seen {
-    samples: u64,
     both: u64,
     last_of_first: Option<Instant>,
     first_of_second: Option<Instant>,
@@ -116,35 +119,52 @@ impl Watch {
     fn over(first: Held, second: Held) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = stop.clone();
+        let (asked_once, starts) = std::sync::mpsc::channel();
         let asking = std::thread::spawn(move || {
             let mut seen = Seen::default();
-            // Unless it is stopped, it ends with the test's process.
-            while !stopped.load(Ordering::Relaxed) {
+            loop {
+                // Read before the last round, so that this round sees what the test has seen. Unless the test stops
+                // it, the thread ends with the test's process.
+                let last_round = stopped.load(Ordering::Relaxed);
                 let asked = Instant::now();
                 let (before, meanwhile, after) = (first.is_held(), second.is_held(), first.is_held());
                 // The questions come one after the other, and this thread may be halted between them. What was lost
                 // never comes back; so a yes before and after the other's yes is a yes at the same time.
                 seen.both += u64::from(before && meanwhile && after);
-                seen.samples += 1;
                 seen.last_of_first = if before { Some(asked) } else { seen.last_of_first };
                 seen.first_of_second = seen.first_of_second.or_else(|| meanwhile.then(Instant::now));
+                // After the first round nobody listens any more.
+                let _ = asked_once.send(());
+                if last_round {
+                    return seen;
+                }
                 std::thread::sleep(Duration::from_millis(1));
             }
-            seen
         });
+        starts.recv().unwrap();
         Self { stop, asking }
     }
 
-    /// Fails if both ever held. Returns how long neither did: never less than it was, as this thread asks rarely.
-    fn never_both(self) -> Duration {
+    /// Fails if both ever held.
+    fn never_both(self) {
+        self.seen();
+    }
+
+    /// Fails if both ever held. Returns for how long neither did when the lease passed from the first to the second:
+    /// never less than it was, as the thread asks every now and then.
+    fn gap(self) -> Duration {
+        let seen = self.seen();
+        match (seen.last_of_first, seen.first_of_second) {
+            (Some(last), Some(first)) => first.saturating_duration_since(last),
+            _ => panic!("the lease did not pass from the first to the second"),
+        }
+    }
+
+    fn seen(self) -> Seen {
         self.stop.store(true, Ordering::Relaxed);
         let seen = self.asking.join().unwrap();
         assert_eq!(seen.both, 0, "both held the lease at the same time");
-        assert!(seen.samples > 50, "was asked too rarely to say anything");
-        match (seen.last_of_first, seen.first_of_second) {
-            (Some(last), Some(first)) => first.saturating_duration_since(last),
-            _ => Duration::ZERO,
-        }
+        seen
     }
 }
 
@@ -177,7 +197,7 @@ async fn partition(mode: Mode) {
     }
     assert!(standby_held.is_held() && !leader_held.is_held());
     // What the old leader had begun has this long to end.
-    let gap = watch.never_both();
+    let gap = watch.gap();
     assert!(gap >= TIMING.grace, "only {gap:?} between the two leaders");
 }
 
@@ -219,7 +239,7 @@ async fn a_leader_stops_when_the_api_server_is_gone() {
     let leader = Election::stand(control_plane.client().await, candidate("leader"));
     acquired(&leader.held()).await;
     let standby = Election::stand(control_plane.client().await, candidate("standby"));
-    tokio::time::timeout(PATIENCE, standby.held().joined()).await.expect("reads the lease");
+    joined(&standby.held()).await;
 
     signal(control_plane.pids.apiserver, "KILL");
     let killed = Instant::now();
@@ -285,7 +305,7 @@ async fn a_released_lease_is_taken_at_the_next_turn() {
     let leader = Election::stand(client.clone(), place.candidate("leader", timing));
     acquired(&leader.held()).await;
     let standby = Election::stand(client, place.candidate("standby", timing));
-    standby.held().joined().await;
+    joined(&standby.held()).await;
     let (leader_held, standby_held) = (leader.held(), standby.held());
     let watch = Watch::over(leader_held.clone(), standby_held.clone());
 
@@ -310,7 +330,7 @@ async fn the_lease_of_a_leader_that_dies_is_taken_after_its_duration() {
     let watch = Watch::over(leader.held(), standby.held());
     drop(leader); // without a release; what it had handed out goes on saying yes for the rest of the tenure
     acquired(&standby.held()).await;
-    let gap = watch.never_both();
+    let gap = watch.gap();
     assert!(gap >= TIMING.grace, "only {gap:?} between the two leaders");
 }
 
@@ -324,7 +344,7 @@ async fn of_two_that_start_together_one_holds() {
         () = acquired(&one_held) => {}
         () = acquired(&other_held) => {}
     }
-    tokio::join!(one_held.joined(), other_held.joined());
+    tokio::join!(joined(&one_held), joined(&other_held));
     let (winner, loser) = if one_held.is_held() { (one, other_held) } else { (other, one_held) };
     assert!(winner.held().is_held() && !loser.is_held());
     winner.withdraw().await;
@@ -336,16 +356,15 @@ async fn of_two_that_start_together_one_holds() {
 #[tokio::test]
 async fn a_stopped_process_finds_that_it_does_not_hold_the_lease_when_it_wakes() {
     let place = Place::new().await;
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    let child = tied(&std::env::current_exe().unwrap())
         .args(["lease::acts_while_it_holds_the_lease", "--exact", "--ignored", "--nocapture"])
         .env("KEYWARD_TEST_KUBECONFIG", &place.kubeconfig)
         .env("KEYWARD_TEST_NAMESPACE", &place.namespace)
-        .stdin(Stdio::piped())
+        .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let _stdin = child.stdin.take(); // the child ends when this is closed
-    let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        .spawn();
+    let mut child = Killed(child.unwrap());
+    let lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
     let (send, mut acts) = tokio::sync::mpsc::unbounded_channel();
     std::thread::spawn(move || {
         for line in lines.map_while(Result::ok) {
@@ -357,11 +376,11 @@ async fn a_stopped_process_finds_that_it_does_not_hold_the_lease_when_it_wakes()
     let next = tokio::time::timeout(PATIENCE, acts.recv());
     next.await.expect("the child acts").expect("the child lives");
 
-    signal(child.id(), "STOP");
+    signal(child.0.id(), "STOP");
     let standby = place.lead("standby").await;
     let taken = micros();
-    signal(child.id(), "CONT");
-    let status = tokio::task::spawn_blocking(move || child.wait()).await.unwrap().unwrap();
+    signal(child.0.id(), "CONT");
+    let status = eventually("the end of the child", PATIENCE, async || child.0.try_wait().unwrap().ok_or("it still runs")).await;
     assert!(status.success(), "the child says otherwise: {status}");
     let mut count = 0;
     while let Some(at) = acts.recv().await {
@@ -385,11 +404,6 @@ async fn acts_while_it_holds_the_lease() {
         Candidate { namespace: variable("KEYWARD_TEST_NAMESPACE"), lease: LEASE.into(), identity: "stopped".into(), timing: TIMING };
     let election = Election::stand(Client::try_from(config).unwrap(), place);
     let held = election.held();
-    std::thread::spawn(|| {
-        let ended = std::io::copy(&mut std::io::stdin(), &mut std::io::sink());
-        eprintln!("the test that started this process is gone: {ended:?}");
-        std::process::exit(1);
-    });
     let acting = held.clone();
     std::thread::spawn(move || {
         loop {

@@ -4,7 +4,10 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admission;
+mod aws;
 mod contract;
+mod crash;
+mod layering;
 mod lease;
 mod manifests;
 mod program;

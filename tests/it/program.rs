@@ -1,6 +1,7 @@
 //! The real program from start to end: what it says, what it holds, and that it ends.
 
 use std::path::Path;
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
@@ -9,7 +10,7 @@ use serde_json::json;
 
 use crate::support::control_plane::shared;
 use crate::support::eventually;
-use crate::support::program::Program;
+use crate::support::program::{Killed, Program, tied};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -120,6 +121,29 @@ async fn what_keeps_it_from_starting_is_said_in_one_line() {
     assert_eq!(program.ended(PATIENCE).await.code(), Some(1));
     let hint = format!("cannot listen on {address}; choose another --listen");
     eventually("the reason", PATIENCE, async || if program.log().contains(&hint) { Ok(()) } else { Err(program.log()) }).await;
+}
+
+#[tokio::test]
+async fn a_panic_in_a_task_ends_the_process() {
+    let child = tied(&std::env::current_exe().unwrap())
+        .args(["program::panics_in_a_task", "--exact", "--ignored", "--nocapture"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn();
+    let mut child = Killed(child.unwrap());
+    let status = eventually("the end of the child", PATIENCE, async || child.0.try_wait().unwrap().ok_or("it still runs")).await;
+    // The harness of a test that merely fails ends with 101 too; but this one waits for ever unless the process ends.
+    assert_eq!(status.code(), Some(101));
+}
+
+/// The child of the test above: a program with a task that panics, which nobody waits for.
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "it is started by another test, as a process of its own"]
+async fn panics_in_a_task() {
+    keyward::run::end_on_panic();
+    tokio::spawn(async { panic!("on purpose") });
+    std::future::pending::<()>().await;
 }
 
 fn write_kubeconfig(path: &Path, server: &str) {

@@ -14,6 +14,7 @@ use kube::{
     Api, Client, Resource, ResourceExt,
     runtime::{Controller, controller, reflector::ObjectRef, reflector::Store, watcher},
 };
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, Settings, watched::Watched};
@@ -52,6 +53,7 @@ pub struct Unusable {
 pub struct Providers {
     store: Store<Watched<KeyProvider>>,
     clients: Arc<Mutex<HashMap<String, Entry>>>,
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -98,6 +100,14 @@ impl Providers {
         self.clients().get(name).map(|entry| entry.client.clone())
     }
 
+    /// Something for every change that the keys of some provider have to know of.
+    pub fn changes(&self) -> impl Stream<Item = ()> + Send + 'static {
+        futures::stream::unfold(self.changes.subscribe(), |mut changes| async {
+            changes.changed().await.ok()?;
+            Some(((), changes))
+        })
+    }
+
     fn put(&self, name: &str, generation: i64, client: Result<Arc<Connected>, Unusable>) {
         let mut clients = self.clients();
         let before = clients.get(name);
@@ -111,20 +121,32 @@ impl Providers {
         });
         let epoch = before.map_or(0, |entry| entry.epoch) + u64::from(!same);
         clients.insert(name.into(), Entry { generation, epoch, client });
+        drop(clients);
+        if !same {
+            self.changes.send_replace(());
+        }
     }
 
-    /// Drops the clients of providers that are gone.
+    /// Drops the clients of providers that are gone. A controller is not told of objects that go, so this is how their keys come to know.
     pub fn forget(&self) {
-        self.clients().retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
+        let mut clients = self.clients();
+        let before = clients.len();
+        clients.retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
+        let gone = clients.len() < before;
+        drop(clients);
+        if gone {
+            self.changes.send_replace(());
+        }
     }
 }
 
 /// The controller of `KeyProvider`s, not yet running, and the providers as the rounds of keys use them.
+#[must_use]
 pub fn prepare(client: &Client, settings: &Settings) -> (Controller<Watched<KeyProvider>>, Providers) {
     let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
     let controller = Controller::new(Api::<Watched<KeyProvider>>::all(client.clone()), watcher::Config::default());
     let store = controller.store();
-    let providers = Providers { store: store.clone(), clients: Arc::default() };
+    let providers = Providers { store: store.clone(), clients: Arc::default(), changes: watch::Sender::new(()) };
     // A secret is watched by its metadata alone: what it holds is read when a client is made, and not kept.
     let controller = controller.watches_with(
         secrets_metadata(secrets),
@@ -150,7 +172,8 @@ fn users_of(store: &Store<Watched<KeyProvider>>, secret: &str) -> Vec<ObjectRef<
 /// Runs the controller until it is stopped.
 pub fn run(controller: Controller<Watched<KeyProvider>>, context: Arc<Context>, stop: CancellationToken) -> impl Stream<Item = ()> {
     controller
-        .with_config(controller::Config::default().concurrency(4))
+        // Unbounded: a round is one call, and a provider that does not answer must not hold up another.
+        .with_config(controller::Config::default().concurrency(0))
         .graceful_shutdown_on(async move { stop.cancelled().await })
         .run(reconcile::reconcile, reconcile::retry, context)
         .map(|result| {

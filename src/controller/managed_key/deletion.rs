@@ -8,11 +8,11 @@ use crate::{
         watched::Watched,
     },
     domain::{
-        event::Event,
+        event::{self, Event},
         failure::Failure,
         guard::Ask,
         observed::Observed,
-        plan::{Note, Plan},
+        plan::{Gone, Hold, Note, Plan},
         release::{self, Circumstances, Release},
         status::Conclusion,
         step::Step,
@@ -21,13 +21,15 @@ use crate::{
 
 use super::{
     execute, guard,
-    object::{self, Object},
+    object::Object,
     observe,
     provider::{self, Provider},
     reconcile::Round,
     report::{self, End},
 };
 
+/// The way out of every wait.
+const WAY_OUT: &str = "; to let the object go and leave the key, set deletionPolicy: Retain";
 /// Steps and reads at most.
 const TURNS: usize = 8;
 
@@ -39,16 +41,15 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     }
     let provider = provider::resolve(context, stored).await?;
     let admitted = !matches!(&provider, Err(unusable) if unusable.note.reason == Reason::NamespaceNotAllowed);
-    let circumstances = Circumstances { terminating: object.is_terminating().await?, paused: object::is_paused(stored), admitted };
+    let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted };
     match release::first(&object.desired, circumstances) {
         Release::LetGo => return let_go(context, object, &[]).await,
-        Release::Wait(note) => return wait(context, object, note).await,
-        Release::Look | Release::Do(_) | Release::Hold(_) => {}
+        Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Do(_) | Release::Hold(_) => {}
     }
     let provider = match provider {
         Ok(provider) => provider,
         Err(unusable) => {
-            let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain", unusable.note.message);
+            let message = format!("{}{WAY_OUT}", unusable.note.message);
             return report::unusable(
                 context,
                 object,
@@ -60,18 +61,34 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     object.refresh().await?;
     let observed = match look(&provider, &object).await {
         Ok(observed) => observed,
-        Err(failure) => return report::failed(context, object, provider, failure).await,
+        Err(failure) => return report::failed(context, object, provider, with_way_out(failure)).await,
     };
     let mut round = Round { context, object, provider, observed, steps: Vec::new() };
     match work(&mut round).await {
-        Ok(Release::Wait(note)) => report::planned(round, &Plan::Wait(note)).await,
+        Ok(Release::Wait(note)) => wait(round, note).await,
+        Ok(Release::Missing(missing, note)) => report::planned(round, &Plan::Missing(missing, note, Gone::Unsure)).await,
         Ok(Release::Hold(hold)) => report::planned(round, &Plan::Hold(hold)).await,
         Ok(_) => {
+            if let Some(key) = round.key() {
+                for event in event::last_events(&key.arn, key.deletion_date, &round.object.desired.owner, &round.steps) {
+                    report::publish(context, &round.object, &event).await;
+                }
+            }
             let steps = std::mem::take(&mut round.steps);
             let_go(context, round.object, &steps).await
         }
+        Err(Halt::Failed(failure)) => report::halted(round, Halt::Failed(with_way_out(failure))).await,
+        Err(Halt::Held(hold)) => {
+            let message = format!("{}{WAY_OUT}", hold.message);
+            report::halted(round, Halt::Held(Hold { message, ..hold })).await
+        }
         Err(halt) => report::halted(round, halt).await,
     }
+}
+
+/// What keeps the finalizer says how the object can go all the same.
+fn with_way_out(failure: Failure) -> Failure {
+    Failure { message: format!("{}{WAY_OUT}", failure.message), ..failure }
 }
 
 /// The key with its marks.
@@ -107,10 +124,13 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
     Ok(Release::LetGo)
 }
 
-async fn wait<'a>(context: &'a Context, mut object: Object<'a>, note: Note) -> Result<End, Abort> {
-    let conclusion = if note.reason == Reason::Paused { Conclusion::Paused } else { Conclusion::Refused { note, stalled: true } };
-    report::write(context, &mut object, None, None, conclusion, &[]).await?;
-    Ok(End::Again(std::time::Duration::from_secs(600)))
+/// The finalizer waits, and says for what.
+async fn wait(mut round: Round<'_>, note: Note) -> Result<End, Abort> {
+    if note.reason == Reason::Paused {
+        report::write(round.context, &mut round.object, None, None, Conclusion::Paused, &[]).await?;
+        return Ok(End::Again(round.provider.resync));
+    }
+    report::planned(round, &Plan::Wait(note)).await
 }
 
 async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]) -> Result<End, Abort> {
@@ -119,7 +139,7 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]
     let mut note =
         if what.is_empty() { format!("the object is gone; {key} is left as it is") } else { format!("the object is gone; {key}: {what}") };
     if let Some(attempt) = &object.memory.attempt {
-        note.push_str(&format!("; a creation was under way ({attempt}): look for a key with the tag keyward-uid={}", object.uid()));
+        note = format!("{note}; a creation was under way ({attempt}): look for a key with the tag keyward-uid={}", object.uid());
     }
     object.remove_finalizer().await?;
     report::publish(context, &object, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await;

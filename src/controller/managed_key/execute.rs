@@ -4,7 +4,6 @@
 use super::reconcile::Round;
 use crate::{
     api::{
-        condition::seconds,
         managed_key::{DeletionPolicy, ManagementPolicy},
         mark,
     },
@@ -53,6 +52,10 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
         }
         (Step::Reschedule { days, .. }, Some(key)) => reschedule(round, &step, key, *days).await?,
         (_, Some(key)) => {
+            if step == Step::Cancel && round.object.open(&step, &key).is_none() {
+                // What is pending from here on is another's.
+                round.object.write_status().await?;
+            }
             change(round.kms(), &key.arn, &step).await?;
             round.observed = Observed::Present(Box::new(key.after(&step)));
         }
@@ -161,10 +164,8 @@ async fn schedule(round: &mut Round<'_>, mut key: Key, days: i32) -> Result<(), 
             Ok(())
         }
         Err(failure) => {
-            if failure.outcome == Outcome::Refused
-                && let Some(deletion) = &mut round.object.memory.status.deletion
-            {
-                deletion.requested_time = Some(seconds(now()));
+            if failure.outcome == Outcome::Refused {
+                round.object.memory.refused(now());
                 round.object.write_status().await?;
             }
             Err(failure.into())

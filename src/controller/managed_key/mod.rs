@@ -12,53 +12,30 @@ mod reconcile;
 mod report;
 
 use std::{
-    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
 };
 
 use futures::{Stream, StreamExt};
 use kube::{
-    Api, Client, Resource, ResourceExt,
-    runtime::{Controller, controller, reflector::ObjectRef, reflector::Store, watcher},
+    Api, Client, ResourceExt,
+    runtime::{Controller, controller, reflector::Store, watcher},
 };
 use tokio_util::sync::CancellationToken;
 
 use super::{Context, watched::Watched};
 use crate::{
-    api::{KeyProvider, ManagedKey, annotation},
+    api::{ManagedKey, annotation},
     controller::key_provider::Providers,
 };
 
 /// The controller of `ManagedKey`s, not yet running, and the objects as it sees them.
-pub fn prepare(client: &Client, providers: Providers) -> (Controller<Watched<ManagedKey>>, Store<Watched<ManagedKey>>) {
+pub fn prepare(client: &Client, providers: &Providers) -> (Controller<Watched<ManagedKey>>, Store<Watched<ManagedKey>>) {
     let controller = Controller::new(Api::<Watched<ManagedKey>>::all(client.clone()), watcher::Config::default());
     let store = controller.store();
-    let objects = store.clone();
-    let seen: Mutex<HashMap<String, u64>> = Mutex::default();
-    let controller = controller.watches(
-        Api::<Watched<KeyProvider>>::all(client.clone()),
-        watcher::Config::default(),
-        move |provider: Watched<KeyProvider>| {
-            let name = provider.name_any();
-            // A provider's status is written more often than its keys have to know of it.
-            let epoch = (providers.epoch(&name), provider.meta().generation, provider.meta().deletion_timestamp.is_some());
-            let mut hasher = DefaultHasher::new();
-            epoch.hash(&mut hasher);
-            let epoch = hasher.finish();
-            if seen.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), epoch) == Some(epoch) {
-                return Vec::new();
-            }
-            users_of(&objects, &name)
-        },
-    );
+    // Whoever is settled under an unchanged provider is left alone again at once.
+    let controller = controller.reconcile_all_on(providers.changes());
     (controller, store)
-}
-
-/// The keys of a provider.
-fn users_of(store: &Store<Watched<ManagedKey>>, provider: &str) -> Vec<ObjectRef<Watched<ManagedKey>>> {
-    let uses = |object: &Arc<Watched<ManagedKey>>| object.decoded().is_ok_and(|object| object.spec.provider_ref.name == provider);
-    store.state().iter().filter(|object| uses(object)).map(|object| ObjectRef::from_obj(object.as_ref())).collect()
 }
 
 /// Runs the controller until it is stopped.

@@ -35,7 +35,7 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 const CALL: Duration = Duration::from_secs(10);
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 3;
-/// The name of the sessions of an assumed role, as CloudTrail shows it. Always the same, so that the principal is.
+/// The name of the sessions of an assumed role, as `CloudTrail` shows it. Always the same, so that the principal is.
 const SESSION: &str = "keyward";
 
 /// How AWS KMS is reached, and as whom.
@@ -51,7 +51,7 @@ pub struct AwsSettings {
     pub external_id: Option<String>,
     /// The credentials, or those with which the role is assumed.
     pub credentials: AwsCredentials,
-    /// How much of AWS's request quotas may be used, 1 to 100 percent.
+    /// How much of AWS's default request quotas may be used, 1 to 10,000 percent.
     pub quota_share_percent: i32,
     /// Where calls are counted.
     pub metrics: Metrics,
@@ -60,7 +60,7 @@ pub struct AwsSettings {
 /// Where the credentials come from.
 #[derive(Clone, Debug)]
 pub enum AwsCredentials {
-    /// The SDK's default chain: environment, profile, web identity (IRSA), Pod Identity, instance.
+    /// The default chain of the SDK: environment, profile, web identity (IRSA), Pod Identity, instance.
     DefaultChain,
     /// An access key.
     Keys {

@@ -5,7 +5,10 @@
 use aws_sdk_kms::{
     operation::{get_key_rotation_status::GetKeyRotationStatusOutput, schedule_key_deletion::ScheduleKeyDeletionOutput},
     primitives::DateTime,
-    types::{KeyManagerType, KeyMetadata, KeyState, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType},
+    types::{
+        KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType,
+        OriginType,
+    },
 };
 use jiff::Timestamp;
 
@@ -37,9 +40,9 @@ pub(super) fn key(metadata: &KeyMetadata) -> Result<Key, Unusable> {
         state,
         deletion_date: time(metadata.deletion_date())?.filter(|_| state == State::PendingDeletion),
         kind: KeyTemplate {
-            spec: text(metadata.key_spec().map(|spec| spec.as_str()), "KeySpec")?,
-            usage: text(metadata.key_usage().map(|usage| usage.as_str()), "KeyUsage")?,
-            origin: text(metadata.origin().map(|origin| origin.as_str()), "Origin")?,
+            spec: text(metadata.key_spec().map(KeySpec::as_str), "KeySpec")?,
+            usage: text(metadata.key_usage().map(KeyUsageType::as_str), "KeyUsage")?,
+            origin: text(metadata.origin().map(OriginType::as_str), "Origin")?,
             multi_region: metadata.multi_region().unwrap_or(false),
         },
         customer_managed: match metadata.key_manager() {
@@ -118,8 +121,9 @@ pub(super) fn text(text: Option<&str>, member: &str) -> Result<String, Unusable>
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
-    use aws_sdk_kms::types::{KeySpec, KeyUsageType, OriginType, builders::KeyMetadataBuilder};
+    use aws_sdk_kms::types::builders::KeyMetadataBuilder;
 
     use super::*;
 

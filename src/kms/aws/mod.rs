@@ -1,7 +1,7 @@
 //! AWS KMS.
 //!
 //! Each method of the port is one request, or a few that can each be repeated; what makes one differ from the operation of AWS is said at it.
-//! [`call`] sends, [`convert`] reads answers, [`failure`] reads errors, [`operation`] lists all that can be called. Types of the SDK end here.
+//! `call` sends, `convert` reads answers, `failure` reads errors, `operation` lists all that can be called. Types of the SDK end here.
 //! It must never take an error for an absent key, nor send `CreateKey` twice.
 
 mod arn;
@@ -318,4 +318,32 @@ impl AwsKms {
 fn cannot_rotate(failure: &Failure) -> bool {
     let error = failure.source.as_ref().and_then(|error| error.downcast_ref::<SdkError<GetKeyRotationStatusError>>());
     error.and_then(SdkError::as_service_error).is_some_and(GetKeyRotationStatusError::is_unsupported_operation_exception)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test says what it expects by panicking.
+mod tests {
+    use std::collections::BTreeSet;
+
+    use serde_json::Value;
+
+    use super::*;
+
+    /// The actions of all policies on the page.
+    fn documented() -> BTreeSet<String> {
+        let page = include_str!("../../../docs/aws-iam.md");
+        let blocks = page.split("```json\n").skip(1).map(|rest| rest.split("```").next().unwrap());
+        let policies: Vec<Value> = blocks.map(|block| serde_json::from_str(block).unwrap()).collect();
+        let statements = policies.iter().flat_map(|policy| policy["Statement"].as_array().cloned().unwrap_or_else(|| vec![policy.clone()]));
+        let actions = statements.flat_map(|statement| match &statement["Action"] {
+            Value::String(action) => vec![action.clone()],
+            list => serde_json::from_value(list.clone()).unwrap(),
+        });
+        actions.collect()
+    }
+
+    #[test]
+    fn the_documented_policy_allows_what_is_called_and_no_more() {
+        assert_eq!(documented(), OPERATIONS.iter().map(ToString::to_string).collect());
+    }
 }

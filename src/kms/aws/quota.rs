@@ -45,8 +45,9 @@ const fn urgent(operation: Operation) -> bool {
 
 /// Requests per second at that share, in percent.
 fn rate(operation: Operation, share_percent: u32) -> Option<f64> {
-    let share = if urgent(operation) { 100 } else { share_percent.clamp(1, 100) };
-    per_second(operation).map(|quota| f64::from(quota * share) / 100.0)
+    let share = share_percent.clamp(1, 10_000);
+    let share = if urgent(operation) { share.max(100) } else { share };
+    per_second(operation).map(|quota| f64::from(quota) * f64::from(share) / 100.0)
 }
 
 /// One limiter per operation.
@@ -65,7 +66,7 @@ struct Limiter {
 pub(super) struct Crowded;
 
 impl Quotas {
-    /// Limiters for that share of the quotas, 1 to 100 percent; what lies outside is taken for the nearer end, as a rate cannot be zero.
+    /// Limiters for that share of the quotas, 1 to 10,000 percent: above 100 where AWS raised them; what lies outside is taken for the nearer end, as a rate cannot be zero.
     pub(super) fn new(share_percent: u32) -> Self {
         let limiter = |operation: &Operation| {
             let rate = rate(*operation, share_percent)?;
@@ -93,12 +94,13 @@ impl Quotas {
 }
 
 /// What may be sent at once after a quiet time: a second's worth.
-#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are between 0.05 and 2000")]
+#[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "rates are between 0.05 and 200,000")]
 fn burst(rate: f64) -> NonZeroU32 {
     NonZeroU32::new(rate as u32).unwrap_or(NonZeroU32::MIN)
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use super::*;
 
@@ -111,7 +113,9 @@ mod tests {
         assert_eq!(rate(Operation::EnableKey, 1), Some(5.0));
         assert_eq!(rate(Operation::GetCallerIdentity, 1), None);
         assert_eq!(rate(Operation::CreateKey, 0), rate(Operation::CreateKey, 1));
-        assert_eq!(rate(Operation::CreateKey, 900), rate(Operation::CreateKey, 100));
+        assert_eq!(rate(Operation::CreateKey, 900), Some(45.0));
+        assert_eq!(rate(Operation::CancelKeyDeletion, 900), Some(45.0));
+        assert_eq!(rate(Operation::CreateKey, 20_000), rate(Operation::CreateKey, 10_000));
     }
 
     #[test]

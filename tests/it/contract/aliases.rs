@@ -3,7 +3,7 @@
 use aws_sdk_kms::types::{KeySpec, KeyUsageType};
 
 use super::{
-    kms::{ABROAD, Key, Kms, created},
+    kms::{ABROAD, HOME, Key, Kms, created},
     outcome::{Answer, Outcome, holds, same},
 };
 
@@ -31,7 +31,7 @@ async fn a_name_is_refused(kms: &Kms, name: &str, codes: &[&str]) -> Outcome {
 pub(super) async fn an_alias_stands_for_its_key(kms: &Kms) -> Outcome {
     let key = kms.key().await?;
     kms.alias("alias/team/app", &key).await?;
-    let arn = format!("arn:aws:kms:{}:{}:alias/team/app", super::kms::HOME, kms.account());
+    let arn = format!("arn:aws:kms:{}:{}:alias/team/app", HOME, kms.account());
     same("the key by alias name", target(kms, "alias/team/app").await?, Some(key.id.clone()))?;
     same("the key by alias ARN", target(kms, &arn).await?, Some(key.id))
 }
@@ -49,7 +49,7 @@ pub(super) async fn a_listed_alias_names_its_arn_and_its_key(kms: &Kms) -> Outco
     kms.alias("alias/a", &key).await?;
     let listed = kms.client.list_aliases().key_id(&key.arn).send().await.accepted()?;
     let alias = listed.aliases().first();
-    let arn = format!("arn:aws:kms:{}:{}:alias/a", super::kms::HOME, kms.account());
+    let arn = format!("arn:aws:kms:{}:{}:alias/a", HOME, kms.account());
     same("AliasArn", alias.and_then(|alias| alias.alias_arn()), Some(arn.as_str()))?;
     same("TargetKeyId", alias.and_then(|alias| alias.target_key_id()), Some(key.id.as_str()))?;
     holds("an alias has a creation date", alias.is_some_and(|alias| alias.creation_date().is_some()))

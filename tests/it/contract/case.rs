@@ -46,7 +46,7 @@ macro_rules! cases {
 pub(super) use cases;
 
 /// A case under way.
-pub(super) type Driven<'a> = Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
+pub(super) type Driven<'a> = Pin<Box<dyn Future<Output = Outcome> + 'a>>;
 
 /// A fact about KMS that a client can observe.
 pub(super) struct Case {
@@ -98,7 +98,7 @@ impl Case {
     }
 
     fn drive_on(&self, localstack: &'static LocalStack) -> Outcome {
-        runtime().block_on((self.drive)(&Kms::on_localstack(localstack)))
+        runtime().block_on((self.drive)(&Kms::on_localstack(localstack, self.clock)))
     }
 }
 

@@ -63,7 +63,7 @@ pub(super) async fn an_hmac_key_cannot_encrypt(kms: &Kms) -> Outcome {
 }
 
 pub(super) async fn an_unknown_key_spec_is_refused(kms: &Kms) -> Outcome {
-    // A value outside the enumeration is invalid, and a parameter that is not supported; CreateKey documents the second, the first is common.
+    // A value outside the enumeration is invalid, and not supported: CreateKey has an error for the second, every operation for the first.
     let codes = &["ValidationException", "UnsupportedOperationException"];
     kms.client.create_key().key_spec(KeySpec::from("ROT_13")).send().await.refused_with_one_of(codes)?;
     no_key_was_made(kms).await

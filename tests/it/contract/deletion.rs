@@ -3,7 +3,7 @@
 use aws_sdk_kms::types::KeyState;
 
 use super::{
-    kms::{Kms, NO_ALIAS, tag},
+    kms::{HOME, Kms, NO_ALIAS, tag},
     outcome::{Answer, Outcome, days_from_now, holds, same},
 };
 
@@ -96,6 +96,14 @@ pub(super) async fn a_key_cannot_be_scheduled_by_an_alias(kms: &Kms) -> Outcome 
     same("KeyState", kms.describe(&key).await?.key_state(), Some(&KeyState::Enabled))
 }
 
+pub(super) async fn a_key_cannot_be_scheduled_by_an_alias_arn(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    kms.alias("alias/doomed", &key).await?;
+    let arn = format!("arn:aws:kms:{HOME}:{}:alias/doomed", kms.account());
+    kms.client.schedule_key_deletion().key_id(arn).send().await.refused_with_one_of(NO_ALIAS)?;
+    same("KeyState", kms.state(&key).await?, KeyState::Enabled)
+}
+
 pub(super) async fn a_disabled_key_can_be_scheduled(kms: &Kms) -> Outcome {
     let key = kms.disabled_key().await?;
     kms.schedule(&key, 7).await?;
@@ -174,6 +182,12 @@ pub(super) async fn a_cancelled_key_scheduled_again_starts_a_new_window(kms: &Km
     kms.client.cancel_key_deletion().key_id(&key.id).send().await.accepted()?;
     let again = kms.client.schedule_key_deletion().key_id(&key.id).pending_window_in_days(20);
     days_from_now("DeletionDate", again.send().await.accepted()?.deletion_date(), 20)
+}
+
+pub(super) async fn the_policy_of_a_pending_key_can_be_read(kms: &Kms) -> Outcome {
+    let key = kms.pending_key().await?;
+    let policy = kms.client.get_key_policy().key_id(&key.id).policy_name("default").send().await.accepted()?;
+    holds("a pending key keeps its policy", policy.policy().is_some_and(|policy| !policy.is_empty()))
 }
 
 pub(super) async fn a_pending_key_can_still_be_read(kms: &Kms) -> Outcome {

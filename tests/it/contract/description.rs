@@ -1,12 +1,12 @@
 //! The description of a key.
 
 use super::{
-    kms::{Kms, NO_ALIAS},
+    kms::{Kms, NO_ALIAS, created},
     outcome::{Answer, Outcome, same},
 };
 
 pub(super) async fn a_description_can_be_changed(kms: &Kms) -> Outcome {
-    let key = super::kms::created(kms.client.create_key().description("first")).await?;
+    let key = created(kms.client.create_key().description("first")).await?;
     same("Description", kms.describe(&key).await?.description(), Some("first"))?;
     kms.client.update_key_description().key_id(&key.id).description("second").send().await.accepted()?;
     same("Description", kms.describe(&key).await?.description(), Some("second"))

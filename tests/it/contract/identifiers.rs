@@ -1,5 +1,7 @@
 //! Naming a key: what is not found, what is no name at all, and what belongs to someone else.
 
+use aws_sdk_kms::types::KeyState;
+
 use super::{
     kms::{ABROAD, HOME, Key, Kms, NO_ALIAS, describe},
     outcome::{Answer, Outcome, same},
@@ -83,7 +85,7 @@ pub(super) async fn a_key_of_another_account_cannot_be_changed(kms: &Kms) -> Out
     let stranger = kms.stranger();
     stranger.schedule_key_deletion().key_id(&key.arn).send().await.refused_with_one_of(NOT_YOURS)?;
     stranger.disable_key().key_id(&key.arn).send().await.refused_with_one_of(NOT_YOURS)?;
-    same("KeyState", kms.state(&key).await?, aws_sdk_kms::types::KeyState::Enabled)
+    same("KeyState", kms.state(&key).await?, KeyState::Enabled)
 }
 
 pub(super) async fn the_tags_of_a_key_are_not_listed_by_an_alias(kms: &Kms) -> Outcome {

@@ -11,11 +11,13 @@ use aws_sdk_kms::{
     operation::create_key::{CreateKeyOutput, builders::CreateKeyFluentBuilder},
     types::{KeyMetadata, KeyState, Tag},
 };
-
 use jiff::SignedDuration;
 use kms_double::Double;
 
-use super::outcome::{Answer, Mismatch, Outcome};
+use super::{
+    case::Clock,
+    outcome::{Answer, Mismatch, Outcome},
+};
 use crate::support::{double, localstack::LocalStack};
 
 /// The Region in which a case works unless it says otherwise.
@@ -28,7 +30,7 @@ const ROLE: &str = "keyward";
 
 /// What an operation that takes a key ID or key ARN may answer to an alias.
 ///
-/// The documents say that it is an error and not which one; a name that is no key ID is an unknown key, and the ARN of an alias is no key ARN.
+/// The documents do not say which error it is: a name that is no key ID is an unknown key, and the ARN of an alias is no key ARN.
 pub(super) const NO_ALIAS: &[&str] = &["NotFoundException", "InvalidArnException", "ValidationException"];
 
 /// A server, and two accounts on it that no other case uses.
@@ -43,14 +45,14 @@ pub(super) struct Kms {
 
 enum Server {
     Double(Double),
-    LocalStack(&'static LocalStack),
+    LocalStack(&'static LocalStack, Clock),
 }
 
 /// An account and credentials that may do everything in it.
-pub(super) struct Account {
+struct Account {
     /// Twelve digits.
-    pub(super) number: String,
-    pub(super) credentials: Credentials,
+    number: String,
+    credentials: Credentials,
 }
 
 /// A key as a caller can name it.
@@ -74,14 +76,14 @@ impl Kms {
     }
 
     /// Fresh accounts on a `LocalStack`, which takes an access key of twelve digits for an account's number.
-    pub(super) fn on_localstack(server: &'static LocalStack) -> Self {
+    pub(super) fn on_localstack(server: &'static LocalStack, clock: Clock) -> Self {
         static ACCOUNTS: AtomicU32 = AtomicU32::new(1);
         let fresh = || {
             let number = format!("{:012}", 300_000_000_000 + u64::from(ACCOUNTS.fetch_add(1, Ordering::Relaxed)));
             let credentials = Credentials::new(&number, "not-checked", None, None, "contract suite");
             Account { number, credentials }
         };
-        Self::new(server.endpoint.clone(), Server::LocalStack(server), fresh(), fresh())
+        Self::new(server.endpoint.clone(), Server::LocalStack(server, clock), fresh(), fresh())
     }
 
     fn new(endpoint: String, server: Server, owner: Account, stranger: Account) -> Self {
@@ -93,7 +95,8 @@ impl Kms {
     pub(super) async fn pass_days(&self, days: i64) -> Outcome {
         match &self.server {
             Server::Double(double) => double.advance(SignedDuration::from_hours(24 * days)).map(drop).map_err(Mismatch::new),
-            Server::LocalStack(localstack) => localstack.pass_days(days).await.map_err(Mismatch::new),
+            Server::LocalStack(_, Clock::Still) => Err(Mismatch::new("its row does not say that it `moves the clock`")),
+            Server::LocalStack(localstack, Clock::Moved) => localstack.pass_days(days).await.map_err(Mismatch::new),
         }
     }
 

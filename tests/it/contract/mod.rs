@@ -7,6 +7,9 @@
 //! Where `LocalStack` departs from the documents, the row says what it does instead, in the words with which the case notices it.
 //! A declared departure has to be seen, exactly so, at every run; the rows can therefore not grow stale.
 //!
+//! A row `moves the clock` when its case lets days pass.
+//! `LocalStack` has one clock for all accounts, so such cases have a server of their own, one after the other.
+//!
 //! A case never asserts the text of a message, which AWS does not document, and never what the documents leave open.
 
 mod case;
@@ -60,6 +63,8 @@ cases! {
     deletion::a_key_can_be_scheduled_by_its_arn, "KMS API Reference, ScheduleKeyDeletion, KeyId";
     deletion::a_key_cannot_be_scheduled_by_an_alias, "KMS API Reference, ScheduleKeyDeletion, KeyId",
         localstack: "ScheduleKeyDeletion was accepted";
+    deletion::a_key_cannot_be_scheduled_by_an_alias_arn, "KMS API Reference, ScheduleKeyDeletion, KeyId",
+        localstack: "ScheduleKeyDeletion was accepted";
     deletion::a_disabled_key_can_be_scheduled, "KMS Developer Guide, Key states of AWS KMS keys";
     deletion::a_second_schedule_is_refused_while_pending, "KMS Developer Guide, Key states of AWS KMS keys";
     deletion::cancelling_leaves_an_enabled_key_disabled, "KMS API Reference, CancelKeyDeletion";
@@ -74,6 +79,7 @@ cases! {
         localstack: "CancelKeyDeletion was accepted";
     deletion::a_cancelled_key_can_be_enabled, "KMS API Reference, CancelKeyDeletion";
     deletion::a_cancelled_key_scheduled_again_starts_a_new_window, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
+    deletion::the_policy_of_a_pending_key_can_be_read, "KMS Developer Guide, Key states of AWS KMS keys";
     deletion::a_pending_key_can_still_be_read, "KMS Developer Guide, Key states of AWS KMS keys";
     end::a_key_is_there_until_its_date, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
     end::a_key_is_gone_after_its_date, "KMS API Reference, ScheduleKeyDeletion", moves the clock;
@@ -239,6 +245,10 @@ cases! {
     replicas::scheduling_the_replica_does_not_start_the_window_of_the_primary, "KMS Developer Guide, Deleting multi-Region keys",
         localstack: "KeyState of the primary is PendingDeletion";
     replicas::a_waiting_primary_cannot_be_scheduled_again, "KMS Developer Guide, Key states of AWS KMS keys";
+    replicas::a_waiting_primary_takes_no_changes, "KMS Developer Guide, Key states of AWS KMS keys";
+    replicas::a_waiting_primary_does_not_encrypt, "KMS Developer Guide, Key states of AWS KMS keys";
+    replicas::a_replica_of_a_waiting_primary_still_works, "KMS Developer Guide, Deleting multi-Region keys";
+    replicas::what_a_primary_encrypts_its_replica_decrypts, "KMS Developer Guide, Multi-Region keys in AWS KMS";
     replicas::the_deletion_of_a_waiting_primary_can_be_cancelled, "KMS Developer Guide, Key states of AWS KMS keys";
     replicas::a_replica_rotates_as_its_primary_does, "KMS Developer Guide, Rotate AWS KMS keys, multi-Region keys",
         localstack: "KeyRotationEnabled of the replica is false";

@@ -7,25 +7,38 @@ use super::{
     outcome::{Answer, Outcome, holds, same},
 };
 
+/// What a list answers: the entries by name, whether there are more, and the marker that leads to them.
+type Page = (Vec<String>, bool, Option<String>);
+
+/// Pages of two entries at most hold each of the five entries that there are once, and end.
+async fn pages_hold(made: BTreeSet<String>, list: impl AsyncFn(Option<String>) -> Outcome<Page>) -> Outcome {
+    let (mut seen, mut marker) = (Vec::new(), None);
+    loop {
+        let (entries, truncated, next) = list(marker).await?;
+        holds("a page has at most as many entries as asked for", entries.len() <= 2)?;
+        same("Truncated, against NextMarker", truncated, next.is_some())?;
+        seen.extend(entries);
+        holds("the pages end", seen.len() <= made.len())?;
+        marker = next;
+        if marker.is_none() {
+            break;
+        }
+    }
+    same("the number of entries on all pages", seen.len(), made.len())?;
+    same("the entries on all pages", seen.into_iter().collect(), made)
+}
+
 pub(super) async fn keys_are_listed_page_by_page(kms: &Kms) -> Outcome {
     let mut made = BTreeSet::new();
     for _ in 0..5 {
         made.insert(kms.key().await?.arn);
     }
-    let (mut seen, mut marker) = (Vec::new(), None);
-    loop {
-        let page = kms.client.list_keys().limit(2).set_marker(marker.take()).send().await.accepted()?;
-        holds("a page has at most as many keys as asked for", page.keys().len() <= 2)?;
-        same("Truncated, against NextMarker", page.truncated(), page.next_marker().is_some())?;
-        seen.extend(page.keys().iter().filter_map(|key| key.key_arn()).map(str::to_owned));
-        holds("the pages end", seen.len() <= made.len())?;
-        marker = page.next_marker;
-        if marker.is_none() {
-            break;
-        }
-    }
-    same("the number of keys on all pages", seen.len(), made.len())?;
-    same("the keys on all pages", seen.into_iter().collect(), made)
+    pages_hold(made, async |marker| {
+        let page = kms.client.list_keys().limit(2).set_marker(marker).send().await.accepted()?;
+        let arns = page.keys().iter().filter_map(|key| key.key_arn()).map(str::to_owned).collect();
+        Ok((arns, page.truncated, page.next_marker))
+    })
+    .await
 }
 
 pub(super) async fn a_page_of_keys_has_a_hundred_at_most_by_default(kms: &Kms) -> Outcome {
@@ -57,19 +70,12 @@ pub(super) async fn aliases_are_listed_page_by_page(kms: &Kms) -> Outcome {
     for name in &names {
         kms.alias(name, &key).await?;
     }
-    let (mut seen, mut marker) = (Vec::new(), None);
-    loop {
-        let page = kms.client.list_aliases().key_id(&key.id).limit(2).set_marker(marker.take()).send().await.accepted()?;
-        holds("a page has at most as many aliases as asked for", page.aliases().len() <= 2)?;
-        seen.extend(page.aliases().iter().filter_map(|alias| alias.alias_name()).map(str::to_owned));
-        holds("the pages end", seen.len() <= names.len())?;
-        marker = page.next_marker;
-        if marker.is_none() {
-            break;
-        }
-    }
-    same("the number of aliases on all pages", seen.len(), names.len())?;
-    same("the aliases on all pages", seen.into_iter().collect(), names)
+    pages_hold(names, async |marker| {
+        let page = kms.client.list_aliases().key_id(&key.id).limit(2).set_marker(marker).send().await.accepted()?;
+        let names = page.aliases().iter().filter_map(|alias| alias.alias_name()).map(str::to_owned).collect();
+        Ok((names, page.truncated, page.next_marker))
+    })
+    .await
 }
 
 pub(super) async fn a_page_of_aliases_has_fifty_at_most_by_default(kms: &Kms) -> Outcome {
@@ -87,19 +93,12 @@ pub(super) async fn tags_are_listed_page_by_page(kms: &Kms) -> Outcome {
     let names: BTreeSet<_> = (0..5).map(|number| format!("tag-{number}")).collect();
     let tags = names.iter().map(|name| tag(name, "x")).collect();
     let key = created(kms.client.create_key().set_tags(Some(tags))).await?;
-    let (mut seen, mut marker) = (Vec::new(), None);
-    loop {
-        let page = kms.client.list_resource_tags().key_id(&key.id).limit(2).set_marker(marker.take()).send().await.accepted()?;
-        holds("a page has at most as many tags as asked for", page.tags().len() <= 2)?;
-        seen.extend(page.tags().iter().map(|tag| tag.tag_key().to_owned()));
-        holds("the pages end", seen.len() <= names.len())?;
-        marker = page.next_marker;
-        if marker.is_none() {
-            break;
-        }
-    }
-    same("the number of tags on all pages", seen.len(), names.len())?;
-    same("the tags on all pages", seen.into_iter().collect(), names)
+    pages_hold(names, async |marker| {
+        let page = kms.client.list_resource_tags().key_id(&key.id).limit(2).set_marker(marker).send().await.accepted()?;
+        let names = page.tags().iter().map(|tag| tag.tag_key().to_owned()).collect();
+        Ok((names, page.truncated, page.next_marker))
+    })
+    .await
 }
 
 pub(super) async fn pending_and_disabled_keys_are_listed_too(kms: &Kms) -> Outcome {

@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use aws_sdk_kms::{
     Client,
+    primitives::Blob,
     types::{KeyState, MultiRegionKeyType},
 };
 use tokio::time::Instant;
@@ -143,6 +144,40 @@ pub(super) async fn a_waiting_primary_cannot_be_scheduled_again(kms: &Kms) -> Ou
     let (primary, ..) = pair(kms).await?;
     kms.schedule(&primary, 7).await?;
     kms.client.schedule_key_deletion().key_id(&primary.id).send().await.refused("KMSInvalidStateException")
+}
+
+pub(super) async fn a_waiting_primary_takes_no_changes(kms: &Kms) -> Outcome {
+    let (primary, ..) = pair(kms).await?;
+    kms.schedule(&primary, 7).await?;
+    let (kms, id) = (&kms.client, primary.id);
+    kms.enable_key().key_id(&id).send().await.refused("KMSInvalidStateException")?;
+    kms.disable_key().key_id(&id).send().await.refused("KMSInvalidStateException")?;
+    kms.enable_key_rotation().key_id(&id).send().await.refused("KMSInvalidStateException")?;
+    kms.tag_resource().key_id(&id).tags(tag("owner", "a")).send().await.refused("KMSInvalidStateException")?;
+    kms.update_key_description().key_id(&id).description("new").send().await.refused("KMSInvalidStateException")?;
+    kms.create_alias().alias_name("alias/a").target_key_id(&id).send().await.refused("KMSInvalidStateException")
+}
+
+pub(super) async fn a_waiting_primary_does_not_encrypt(kms: &Kms) -> Outcome {
+    let (primary, ..) = pair(kms).await?;
+    kms.schedule(&primary, 7).await?;
+    let encrypt = kms.client.encrypt().key_id(&primary.id).plaintext(Blob::new("x"));
+    encrypt.send().await.refused_with_one_of(&["KMSInvalidStateException", "DisabledException"])
+}
+
+pub(super) async fn a_replica_of_a_waiting_primary_still_works(kms: &Kms) -> Outcome {
+    let (primary, replica, abroad) = pair(kms).await?;
+    kms.schedule(&primary, 7).await?;
+    same("KeyState of the replica", state(&abroad, &replica).await?, KeyState::Enabled)?;
+    abroad.encrypt().key_id(&replica.id).plaintext(Blob::new("x")).send().await.accepted()?;
+    Ok(())
+}
+
+pub(super) async fn what_a_primary_encrypts_its_replica_decrypts(kms: &Kms) -> Outcome {
+    let (primary, _, abroad) = pair(kms).await?;
+    let encrypted = kms.client.encrypt().key_id(&primary.id).plaintext(Blob::new("x")).send().await.accepted()?;
+    let decrypted = abroad.decrypt().set_ciphertext_blob(encrypted.ciphertext_blob).send().await.accepted()?;
+    same("Plaintext", decrypted.plaintext().map(AsRef::as_ref), Some(b"x".as_slice()))
 }
 
 pub(super) async fn the_deletion_of_a_waiting_primary_can_be_cancelled(kms: &Kms) -> Outcome {

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running `keyward`. It is killed when dropped, and when this process dies.
 pub struct Program {
-    child: Child,
+    child: Killed,
     log: Arc<Mutex<Vec<String>>>,
 }
 
@@ -27,16 +27,15 @@ impl Program {
 
     /// The same, on a certain address.
     pub fn listening(kubeconfig: &Path, address: &str, flags: &[&str]) -> Self {
-        // `setpriv` becomes the program, which then dies with the thread that started it, also when that is killed.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", env!("CARGO_BIN_EXE_keyward"), "controller", "--listen", address, "--log-format", "json"]);
+        let mut command = tied(Path::new(env!("CARGO_BIN_EXE_keyward")));
+        command.args(["controller", "--listen", address, "--log-format", "json"]);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYWARD_")) {
             command.env_remove(name);
         }
         command.args(flags).env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("setpriv, of util-linux, is there");
+        let mut child = Killed(command.spawn().expect("setpriv, of util-linux, is there"));
         let log = Arc::new(Mutex::new(Vec::new()));
-        let (lines, into) = (BufReader::new(child.stderr.take().unwrap()).lines(), log.clone());
+        let (lines, into) = (BufReader::new(child.0.stderr.take().unwrap()).lines(), log.clone());
         // Ends with the program, which closes its end of the pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| into.lock().unwrap().push(line)));
         Self { child, log }
@@ -66,13 +65,13 @@ impl Program {
 
     /// Sends it a signal: `TERM`, `KILL`, `STOP`, `CONT`.
     pub fn signal(&self, name: &str) {
-        signal(self.child.id(), name);
+        signal(self.child.0.id(), name);
     }
 
     /// Waits until it has ended.
     pub async fn ended(&mut self, within: Duration) -> ExitStatus {
         let Self { child, log } = self;
-        eventually("the end of keyward", within, async || match child.try_wait().unwrap() {
+        eventually("the end of keyward", within, async || match child.0.try_wait().unwrap() {
             Some(status) => Ok(status),
             None => Err(log.lock().unwrap().join("\n")),
         })
@@ -82,13 +81,29 @@ impl Program {
 
 impl Drop for Program {
     fn drop(&mut self) {
-        // An error says that it has ended already.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
         if std::thread::panicking() {
             eprintln!("log of keyward:\n{}", self.log());
         }
     }
+}
+
+/// A child that is killed when this is dropped, even if it is stopped.
+pub struct Killed(pub Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // An error says that it has ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A command for a program that dies with the thread that starts it, also when that is killed: `setpriv` asks the
+/// kernel for it, and then becomes the program.
+pub fn tied(program: &Path) -> Command {
+    let mut command = Command::new("setpriv");
+    command.args(["--pdeathsig", "KILL"]).arg(program);
+    command
 }
 
 /// Sends a signal to a process that the caller started.

@@ -1,0 +1,66 @@
+//! What an object declares, as admission should have let it through, and as it should not.
+
+use serde_json::{Value, json};
+
+use crate::{
+    api::ManagedKey,
+    domain::desired::{Desired, Life, WantedRotation},
+};
+
+fn object(spec: &Value, annotations: &Value) -> ManagedKey {
+    serde_json::from_value(json!({
+        "apiVersion": "keyward.dev/v1alpha1",
+        "kind": "ManagedKey",
+        "metadata": { "name": "orders", "namespace": "shop", "uid": "u1", "generation": 3, "annotations": annotations },
+        "spec": spec,
+    }))
+    .unwrap()
+}
+
+fn read(spec: &Value) -> Result<Desired, String> {
+    Desired::of(&object(spec, &json!({})), "prod").map_err(|invalid| invalid.0)
+}
+
+#[test]
+fn absent_null_and_zero_mean_alive() {
+    for spec in [json!({}), json!({ "deletionScheduleDays": null }), json!({ "deletionScheduleDays": 0 })] {
+        let desired = read(&spec).unwrap();
+        assert_eq!((desired.life, desired.days(), desired.wants_enabled(), desired.enabled), (Life::Live, None, true, None));
+    }
+    let asked = read(&json!({ "deletionScheduleDays": 7, "enabled": false })).unwrap();
+    assert_eq!((asked.life, asked.days(), asked.wants_enabled()), (Life::Scheduled(7), Some(7), false));
+}
+
+#[test]
+fn what_could_do_harm_is_refused_again() {
+    for (spec, says) in [
+        (json!({ "deletionScheduleDays": 6 }), "spec.deletionScheduleDays is 6"),
+        (json!({ "deletionScheduleDays": -1 }), "spec.deletionScheduleDays is -1"),
+        (json!({ "rotationPeriodDays": 90 }), "needs spec.autoRotation: true"),
+        (json!({ "rotationPeriodDays": 90, "autoRotation": false }), "needs spec.autoRotation: true"),
+        (json!({ "tags": { "keyward-uid": "u9" } }), "spec.tags has keyward-uid"),
+        (json!({ "tags": { "aws:x": "y" } }), "spec.tags has aws:x"),
+        (json!({ "aliases": ["keyward/prod/shop/other"] }), "spec.aliases has keyward/prod/shop/other"),
+        (json!({ "aliases": ["aws/s3"] }), "spec.aliases has aws/s3"),
+    ] {
+        let message = read(&spec).unwrap_err();
+        assert!(message.contains(says), "{spec}: {message}");
+    }
+    let mut nameless = object(&json!({}), &json!({}));
+    nameless.metadata.uid = None;
+    assert!(Desired::of(&nameless, "prod").is_err());
+}
+
+#[test]
+fn the_rest_is_read_as_it_stands() {
+    let desired = read(&json!({ "autoRotation": true, "rotationPeriodDays": 180, "aliases": ["orders"], "keyId": "alias/old" })).unwrap();
+    assert_eq!(desired.rotation, Some(WantedRotation::On(Some(180))));
+    assert!(desired.aliases.contains("alias/orders"));
+    assert_eq!(desired.adopt.as_deref(), Some("alias/old"));
+    assert_eq!(desired.template(), crate::api::managed_key::KeyTemplate::default());
+    for (value, paused) in [("true", true), ("false", false), ("True", false), ("", false)] {
+        let object = object(&json!({}), &json!({ "keyward.dev/paused": value, "keyward.dev/confirm-deletion": "k@3" }));
+        let desired = Desired::of(&object, "prod").unwrap();
+        assert_eq!((desired.paused, desired.confirmation.as_deref()), (paused, Some("k@3")), "{value}");
+    }
+}

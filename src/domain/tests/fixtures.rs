@@ -1,0 +1,278 @@
+//! One object, one key that is its own and as declared. Each test changes what it is about.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::{
+    api::{
+        ManagedKeyStatus, Reason,
+        condition::seconds,
+        key_provider::{Adoption, AdoptionFrom, AdoptionRule, Allow, DeletionGuard, ProviderType},
+        managed_key::{Applied, Deletion, DeletionCall, DeletionOrigin, DeletionPolicy, KeyTemplate, ManagementPolicy, ProviderFacts},
+        mark,
+    },
+    domain::{
+        desired::{Desired, Life},
+        intent::{Intent, Word},
+        memory::Memory,
+        observed::{Key, Observed, Rotation, Searched, State},
+        ownership::{Owner, Tags},
+        plan::{self, Plan, Situation},
+        rules::Rules,
+    },
+};
+
+pub const ACCOUNT: &str = "111122223333";
+pub const REGION: &str = "eu-west-1";
+pub const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+/// The generation of the object in [`Scene`].
+pub const GENERATION: i64 = 5;
+/// The number of the last word in [`Scene`].
+pub const SEQ: i64 = 3;
+
+pub fn arn() -> String {
+    format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{ID}")
+}
+
+pub fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+pub fn minutes(count: i64) -> SignedDuration {
+    SignedDuration::from_mins(count)
+}
+
+pub fn days_on(days: i32) -> Timestamp {
+    now() + SignedDuration::from_hours(24 * i64::from(days))
+}
+
+pub fn owner() -> Owner {
+    Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders".into(), uid: "u1".into() }
+}
+
+pub fn word(word: Word) -> Intent {
+    Intent { seq: SEQ, generation: GENERATION, word }
+}
+
+pub fn desired() -> Desired {
+    Desired {
+        owner: owner(),
+        generation: GENERATION,
+        policy: ManagementPolicy::Enforce,
+        life: Life::Live,
+        enabled: None,
+        rotation: None,
+        description: None,
+        tags: Tags::new(),
+        aliases: std::collections::BTreeSet::new(),
+        kind: None,
+        adopt: None,
+        deletion_policy: DeletionPolicy::Retain,
+        paused: false,
+        confirmation: None,
+    }
+}
+
+pub fn rules() -> Rules {
+    Rules {
+        name: "aws".into(),
+        provider: ProviderType::Aws,
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        adoption: Adoption::default(),
+        allow: Allow::default(),
+        guard: DeletionGuard::default(),
+    }
+}
+
+/// Rules that admit every key of the account for every namespace.
+pub fn admitting() -> Adoption {
+    Adoption {
+        from: AdoptionFrom::Rules,
+        rules: vec![AdoptionRule { namespaces: vec!["*".into()], keys: vec![format!("arn:aws:kms:*:{ACCOUNT}:key/*")] }],
+        from_clusters: Vec::new(),
+    }
+}
+
+/// What an object remembers of a key that is as declared.
+pub fn memory() -> Memory {
+    Memory {
+        status: ManagedKeyStatus {
+            observed_generation: Some(GENERATION),
+            applied: Some(Applied { generation: GENERATION, enabled: Some(true), ..Applied::default() }),
+            key_id: Some(ID.into()),
+            key_arn: Some(arn()),
+            key_state: Some(State::Enabled.into()),
+            intent_seq: Some(SEQ),
+            provider: Some(ProviderFacts { type_: "AWS".into(), account: ACCOUNT.into(), region: REGION.into() }),
+            ..ManagedKeyStatus::default()
+        },
+        attempt: None,
+        key: Some(arn()),
+    }
+}
+
+/// The object's own key in that state, read in full. Keys wait for import, or are unavailable, only with the origins that can be so.
+pub fn key(state: State) -> Key {
+    let origin = match state {
+        State::PendingImport => "EXTERNAL",
+        State::Unavailable => "AWS_CLOUDHSM",
+        _ => "AWS_KMS",
+    };
+    let mut key = Key {
+        id: ID.into(),
+        arn: arn(),
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        state,
+        deletion_date: (state == State::PendingDeletion).then(|| days_on(7)),
+        kind: KeyTemplate { origin: origin.into(), ..KeyTemplate::default() },
+        customer_managed: true,
+        multi_region: None,
+        description: String::new(),
+        creation_time: None,
+        rotation: (origin == "AWS_KMS").then(Rotation::default),
+        tags: Some(owner().marks(word(Word::Live))),
+        aliases: Some(vec![owner().claim_alias()]),
+        other_owner_exists: None,
+    };
+    if state.is_pending() {
+        (key.rotation, key.aliases) = (None, None);
+    }
+    key
+}
+
+/// A deletion that Keyward scheduled, or is scheduling.
+pub fn ours(days: i32, call: Option<DeletionCall>) -> Deletion {
+    Deletion {
+        schedule_days: Some(days),
+        requested_time: Some(seconds(now() - minutes(1))),
+        origin: DeletionOrigin::Keyward,
+        call,
+        last_used_time: None,
+    }
+}
+
+/// A deletion that someone else scheduled.
+pub fn external() -> Deletion {
+    Deletion { schedule_days: None, origin: DeletionOrigin::External, ..ours(7, None) }
+}
+
+/// All that a plan rests on.
+#[derive(Clone, Debug)]
+pub struct Scene {
+    pub desired: Desired,
+    pub memory: Memory,
+    pub rules: Rules,
+    pub observed: Observed,
+    pub now: Timestamp,
+}
+
+impl Scene {
+    /// The object's own key in that state, declared live and enabled.
+    pub fn of(state: State) -> Self {
+        let mut scene =
+            Self { desired: desired(), memory: memory(), rules: rules(), observed: Observed::Present(Box::new(key(state))), now: now() };
+        scene.memory.status.key_state = Some(state.into());
+        scene
+    }
+
+    /// An object that never had a key, and none is found.
+    pub fn unbound(searched: Searched) -> Self {
+        Self { memory: Memory::default(), observed: Observed::Absent(searched), ..Self::of(State::Enabled) }
+    }
+
+    /// An object that never had a key and finds that one.
+    pub fn finds(state: State) -> Self {
+        Self { memory: Memory::default(), ..Self::of(state) }
+    }
+
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    pub fn key(&mut self) -> &mut Key {
+        match &mut self.observed {
+            Observed::Present(key) => key,
+            other => panic!("no key in {other:?}"),
+        }
+    }
+
+    pub fn tags(&mut self) -> &mut Tags {
+        self.key().tags.as_mut().unwrap()
+    }
+
+    /// Puts an intent on the key, and its number into the object's status.
+    pub fn intent(&mut self, intent: Intent) {
+        self.tags().insert(mark::INTENT.into(), intent.to_string());
+        self.memory.status.intent_seq = Some(intent.seq);
+    }
+
+    /// The key is pending with our own schedule of `days`, which the object declares and remembers.
+    pub fn scheduled(days: i32) -> Self {
+        Self::of(State::PendingDeletion).with(|s| {
+            s.desired.life = Life::Scheduled(days);
+            s.intent(word(Word::Days(days)));
+            s.key().deletion_date = Some(days_on(days));
+            s.memory.status.deletion_date = Some(seconds(days_on(days)));
+            s.memory.status.deletion = Some(ours(days, None));
+            s.memory.status.applied =
+                Some(Applied { generation: GENERATION, enabled: Some(true), deletion_schedule_days: Some(days), ..Applied::default() });
+        })
+    }
+
+    /// The token that lifts a hold on the key as it is.
+    pub fn token(&mut self) -> String {
+        let key = self.key();
+        key.intent().token(&key.id).unwrap()
+    }
+
+    pub fn situation(&self) -> Situation<'_> {
+        Situation {
+            desired: &self.desired,
+            memory: &self.memory,
+            rules: &self.rules,
+            now: self.now,
+            missing_after: minutes(5),
+            attempt_wait: minutes(15),
+        }
+    }
+
+    pub fn plan(&self) -> Plan {
+        plan::plan(&self.situation(), &self.observed)
+    }
+}
+
+/// A plan in a few words, for tables.
+pub fn brief(plan: &Plan) -> String {
+    match plan {
+        Plan::Rest(rest) => {
+            let mut text = "rest".to_owned();
+            let mut add = |flag: bool, word: &str| {
+                if flag {
+                    text.push_str(word);
+                }
+            };
+            add(rest.unbound, " unbound");
+            add(rest.life_drifted, " life drifted");
+            add(!rest.life_drifted && !rest.drift.is_empty(), " drift");
+            add(rest.waits.is_some(), " waits");
+            text
+        }
+        Plan::Read(read) => format!("read {read:?}"),
+        Plan::Do(step) => step.to_string(),
+        Plan::Wait(note) => format!("wait {}", note.reason.as_str()),
+        Plan::Stall(note) => format!("stall {}", note.reason.as_str()),
+        Plan::Hold(hold) => format!("hold {}", hold.reason.as_str()),
+        Plan::Missing(missing, _, gone) => format!("missing {} {gone:?}", missing.count),
+    }
+}
+
+/// The reason and the sentence of a plan that has them.
+pub fn note(plan: &Plan) -> (Reason, &str) {
+    match plan {
+        Plan::Wait(note) | Plan::Stall(note) | Plan::Missing(_, note, _) => (note.reason, &note.message),
+        Plan::Hold(hold) => (hold.reason, &hold.message),
+        other => panic!("no note in {other:?}"),
+    }
+}

@@ -1,0 +1,208 @@
+//! The guard: each rule alone holds, and where none does, all pass.
+
+use super::fixtures::{GENERATION, ID, SEQ, Scene, minutes, now, ours, owner, word};
+use crate::{
+    api::{Reason, condition::seconds, managed_key::DeletionCall, mark},
+    domain::{
+        desired::Life,
+        guard::{Ask, Evidence, RULES, check},
+        intent::Word,
+        observed::State,
+        ownership::Owner,
+        plan::Hold,
+    },
+};
+
+/// A case: the scene, and what else was read.
+struct Case {
+    scene: Scene,
+    ask: Ask,
+    still_asked: bool,
+    terminating: bool,
+}
+
+impl Case {
+    fn evidence<R>(&mut self, use_it: impl FnOnce(&Evidence<'_>) -> R) -> R {
+        let key = self.scene.key().clone();
+        use_it(&Evidence {
+            ask: self.ask,
+            desired: &self.scene.desired,
+            memory: &self.scene.memory,
+            still_asked: self.still_asked,
+            rules: &self.scene.rules,
+            key: &key,
+            terminating: self.terminating,
+            now: self.scene.now,
+        })
+    }
+
+    fn check(&mut self) -> Result<(), Hold> {
+        self.evidence(check)
+    }
+}
+
+/// A deletion that nothing speaks against: seen alive, then asked for, with the token that a strict provider wants.
+fn clean() -> Case {
+    let scene = Scene::of(State::Enabled).with(|s| {
+        s.desired.generation = GENERATION + 1;
+        s.desired.life = Life::Scheduled(7);
+    });
+    Case { scene, ask: Ask::Schedule(7), still_asked: true, terminating: false }
+}
+
+#[test]
+fn nothing_speaks_against_a_clean_deletion() {
+    assert_eq!(clean().check(), Ok(()));
+    let mut strict = clean();
+    strict.scene.rules.guard.require_confirmation = true;
+    strict.scene.desired.confirmation = Some(strict.scene.token());
+    assert_eq!(strict.check(), Ok(()));
+    let mut disable = Case { ask: Ask::Disable, ..clean() };
+    assert_eq!(disable.check(), Ok(()));
+}
+
+#[test]
+fn each_rule_alone_holds() {
+    type Spoil = fn(&mut Case);
+    let rows: &[(&str, Spoil, Reason)] = &[
+        ("nothing is destroyed because a namespace or the CRD goes", |c| c.terminating = true, Reason::Terminating),
+        ("the key bears this object's marks", |c| drop(c.scene.tags().insert(mark::UID.into(), "u2".into())), Reason::NotOwned),
+        ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
+        ("the window is one that the provider accepts", |c| c.ask = Ask::Schedule(31), Reason::InvalidSpec),
+        ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(Word::Held)), Reason::NotSeenLive),
+        ("the provider lets deletions through at all", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
+        (
+            "a person confirmed, where the provider demands it",
+            |c| c.scene.rules.guard.require_confirmation = true,
+            Reason::ConfirmationRequired,
+        ),
+    ];
+    assert_eq!(rows.iter().map(|row| row.0).collect::<Vec<_>>(), RULES.iter().map(|rule| rule.0).collect::<Vec<_>>());
+    for (at, (name, spoil, reason)) in rows.iter().enumerate() {
+        let mut case = clean();
+        spoil(&mut case);
+        let hold = case.check().unwrap_err();
+        assert_eq!(hold.reason, *reason, "{name}");
+        assert!(hold.message.contains("is held: ") && !hold.message.contains("the guard holds it"), "{name}: {}", hold.message);
+        assert_eq!(hold.passes, *reason == Reason::StaleObject, "{name}");
+        for (other, (_, rule)) in RULES.iter().enumerate() {
+            assert_eq!(case.evidence(rule).is_some(), other == at, "{name}: {}", RULES[other].0);
+        }
+        // Whatever else is wrong, an earlier rule is the one that is reported.
+        for (_, spoil_too, _) in &rows[at + 1..] {
+            let mut both = clean();
+            spoil_too(&mut both);
+            spoil(&mut both);
+            assert_eq!(both.check().unwrap_err().reason, *reason, "{name}");
+        }
+    }
+}
+
+#[test]
+fn each_rule_case_by_case() {
+    type Change = fn(&mut Case);
+    let rows: &[(&str, Change, Option<Reason>)] = &[
+        ("marks that were not read", |c| c.scene.key().tags = None, Some(Reason::NotOwned)),
+        ("no marks", |c| c.scene.tags().clear(), Some(Reason::NotOwned)),
+        (
+            "another cluster's",
+            |c| {
+                let other = Owner { cluster: "test".into(), ..owner() };
+                c.scene.tags().extend(other.marks(word(Word::Live)));
+            },
+            Some(Reason::NotOwned),
+        ),
+        ("6 days", |c| c.ask = Ask::Schedule(6), Some(Reason::InvalidSpec)),
+        ("0 days", |c| c.ask = Ask::Schedule(0), Some(Reason::InvalidSpec)),
+        ("30 days", |c| c.ask = Ask::Schedule(30), None),
+        ("below the provider's minimum", |c| c.scene.rules.guard.minimum_schedule_days = 8, Some(Reason::InvalidSpec)),
+        ("this object is behind", |c| c.scene.memory.status.intent_seq = Some(SEQ - 1), Some(Reason::RollbackSuspected)),
+        ("disabled by someone", |c| c.scene.key().state = State::Disabled, Some(Reason::CancelledOutside)),
+        ("cancelled outside, not yet said", |c| c.scene.intent(word(Word::Days(7))), Some(Reason::CancelledOutside)),
+        (
+            "the token lifts the edge",
+            |c| {
+                c.scene.intent(word(Word::Held));
+                c.scene.desired.confirmation = Some(c.scene.token());
+            },
+            None,
+        ),
+        (
+            "the token does not lift NotOwned",
+            |c| {
+                c.scene.desired.confirmation = Some(c.scene.token());
+                c.scene.tags().insert(mark::UID.into(), "u2".into());
+            },
+            Some(Reason::NotOwned),
+        ),
+        (
+            "the token does not lift StaleObject",
+            |c| {
+                c.scene.desired.confirmation = Some(c.scene.token());
+                c.still_asked = false;
+            },
+            Some(Reason::StaleObject),
+        ),
+        (
+            "a token for another word, where one is demanded",
+            |c| {
+                c.scene.rules.guard.require_confirmation = true;
+                c.scene.desired.confirmation = Some(format!("{ID}@{}", SEQ - 1));
+            },
+            Some(Reason::ConfirmationRequired),
+        ),
+        (
+            "a call that was confirmed and is open",
+            |c| {
+                c.scene.rules.guard.require_confirmation = true;
+                c.scene.intent(word(Word::Days(7)));
+                c.scene.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)));
+            },
+            None,
+        ),
+        (
+            "a call that was opened, and never marked, is not confirmed by that",
+            |c| {
+                c.scene.rules.guard.require_confirmation = true;
+                c.scene.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)));
+                c.scene.memory.status.deletion.as_mut().unwrap().requested_time = Some(seconds(now() - minutes(5000)));
+            },
+            Some(Reason::ConfirmationRequired),
+        ),
+        ("to disable, marks are needed", |c| (c.ask, c.scene.key().tags) = (Ask::Disable, None), Some(Reason::NotOwned)),
+        ("to disable, the object has to be gone", |c| (c.ask, c.still_asked) = (Ask::Disable, false), Some(Reason::StaleObject)),
+        ("to disable in a namespace that goes", |c| (c.ask, c.terminating) = (Ask::Disable, true), Some(Reason::Terminating)),
+        (
+            "to disable, no edge and no token",
+            |c| {
+                c.ask = Ask::Disable;
+                c.scene.rules.guard.require_confirmation = true;
+                c.scene.intent(word(Word::Held));
+            },
+            None,
+        ),
+    ];
+    for (name, change, expected) in rows {
+        let mut case = clean();
+        change(&mut case);
+        assert_eq!(case.check().err().map(|hold| hold.reason), *expected, "{name}");
+    }
+}
+
+#[test]
+fn a_hold_shows_the_token_only_where_it_helps() {
+    for (reason, helps) in [
+        (Reason::NotSeenLive, true),
+        (Reason::RollbackSuspected, true),
+        (Reason::CancelledOutside, true),
+        (Reason::ConfirmationRequired, true),
+        (Reason::NotOwned, false),
+        (Reason::StaleObject, false),
+        (Reason::Terminating, false),
+    ] {
+        let mut case = clean();
+        let key = case.scene.key().clone();
+        let hold = crate::domain::plan::hold(&case.scene.desired, &key, Some(7), reason);
+        assert_eq!(hold.message.contains(&format!("{ID}@{SEQ}")), helps, "{reason:?}");
+    }
+}

@@ -1,0 +1,265 @@
+//! A KMS of one key, with AWS's table of what each operation does in each state, and the executor's order around a step: status, mark, call, close.
+//!
+//! It shares nothing with the code under test but its types, so that a wrong belief about a state shows as a refused call.
+
+use jiff::SignedDuration;
+
+use crate::{
+    api::mark,
+    domain::{
+        guard::{self, Ask, Evidence},
+        intent::{Intent, Word},
+        memory::Attempt,
+        observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
+        plan::{Plan, Read},
+        status::{self, Conclusion, Round},
+        step::Step,
+        tests::fixtures::{ACCOUNT, REGION, Scene, arn, brief, days_on, key},
+    },
+};
+
+/// What a KMS says to an operation that the key's state does not allow.
+#[derive(Debug, PartialEq, Eq)]
+pub struct InvalidState(pub &'static str, pub State);
+
+/// Sends one step to the KMS. Sources: the AWS KMS Developer Guide, "Key states of AWS KMS keys", and the API reference of each operation.
+pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
+    use State::{Creating, Disabled, Enabled, PendingImport, Unavailable, Updating};
+    let state = key.state;
+    let pending = matches!(state, State::PendingDeletion | State::PendingReplicaDeletion);
+    let refuse = |operation| Err(InvalidState(operation, state));
+    match step {
+        Step::Create => panic!("a second CreateKey"),
+        Step::Bind { .. } | Step::Mark { .. } => {}
+        Step::Enable | Step::Disable if matches!(state, Enabled | Disabled) => {
+            key.state = if *step == Step::Enable { Enabled } else { Disabled };
+        }
+        // It takes effect once the key store is connected again.
+        Step::Enable | Step::Disable if state == Unavailable => {}
+        Step::Enable => return refuse("EnableKey"),
+        Step::Disable => return refuse("DisableKey"),
+        Step::Cancel if pending => {
+            key.state = Disabled;
+            key.deletion_date = None;
+        }
+        Step::Cancel => return refuse("CancelKeyDeletion"),
+        Step::Schedule { .. } if pending || state == Updating => return refuse("ScheduleKeyDeletion"),
+        Step::Schedule { days, .. } => match &key.multi_region {
+            Some(MultiRegion::Primary(replicas)) if !replicas.is_empty() => key.state = State::PendingReplicaDeletion,
+            _ => {
+                key.state = State::PendingDeletion;
+                key.deletion_date = Some(days_on(*days));
+            }
+        },
+        Step::Reschedule { .. } => panic!("no KMS has such an operation"),
+        Step::StartRotation { .. } | Step::StopRotation if !matches!(state, Enabled | Updating) => return refuse("EnableKeyRotation"),
+        Step::StartRotation { period_days } => {
+            key.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next: None });
+        }
+        Step::StopRotation => key.rotation = Some(Rotation::default()),
+        Step::Describe { .. } | Step::Tag { .. } | Step::Untag { .. } | Step::AddAlias { .. } if pending => return refuse("TagResource"),
+        Step::Describe { description } => key.description.clone_from(description),
+        Step::Tag { tags } => key.tags.as_mut().unwrap().extend(tags.clone()),
+        Step::Untag { keys } => key.tags.as_mut().unwrap().retain(|key, _| !keys.contains(key)),
+        Step::AddAlias { alias } => key.aliases.as_mut().unwrap().push(alias.clone()),
+        Step::RemoveAlias { alias } => key.aliases.as_mut().unwrap().retain(|known| known != alias),
+    }
+    assert!(!matches!(state, Creating) || !step.is_destructive(), "a key that is being created is left alone");
+    assert!(state != PendingImport || *step != Step::Enable);
+    Ok(())
+}
+
+/// A KMS with at most one key, and the object that is to be kept.
+#[derive(Clone, Debug)]
+pub struct World {
+    /// What is declared, remembered and allowed; its `observed` is the last look.
+    pub scene: Scene,
+    /// The key as it is.
+    pub key: Option<Key>,
+    /// Whether every look reads everything at once, and not by turns.
+    pub thorough: bool,
+    /// How many deletions were ever scheduled: no two have the same date.
+    pub schedules: i64,
+}
+
+/// Where the process ends within a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Crash {
+    /// It does not.
+    Never,
+    /// The status is written, and nothing is called.
+    AfterStatus,
+    /// A schedule was cancelled to be made anew.
+    AfterCancel,
+    /// The mark is written, and the call is not sent.
+    AfterMark,
+    /// The call took effect, and nobody noted it.
+    BeforeClose,
+}
+
+impl World {
+    /// The key is as the scene sees it.
+    pub fn new(scene: Scene) -> Self {
+        let key = match &scene.observed {
+            Observed::Present(seen) => {
+                let mut key = Key::clone(seen);
+                // A KMS keeps what it does not show while a key is pending.
+                if key.state.is_pending() {
+                    let hidden = self::key(State::Enabled);
+                    key.rotation = key.rotation.or(hidden.rotation);
+                    key.aliases = key.aliases.or(hidden.aliases);
+                }
+                Some(key)
+            }
+            _ => None,
+        };
+        Self { scene, key, thorough: false, schedules: 0 }
+    }
+
+    /// A look at the state alone, or at everything that can be read.
+    pub fn look(&mut self, full: bool, searched: Searched) {
+        self.scene.observed = match &self.key {
+            None => Observed::Absent(searched),
+            Some(key) => {
+                let mut seen = key.clone();
+                if !full {
+                    seen.tags = None;
+                }
+                if !full || seen.state.is_pending() {
+                    (seen.rotation, seen.aliases) = (None, None);
+                }
+                Observed::Present(Box::new(seen))
+            }
+        };
+    }
+
+    /// Looks and plans until something other than reading is to be done.
+    pub fn decide(&mut self) -> Plan {
+        let mut full = self.thorough || self.scene.memory.status.key_arn.is_none();
+        let mut searched = Searched::Reference;
+        self.look(full, searched);
+        for _ in 0..4 {
+            match self.scene.plan() {
+                Plan::Read(Read::Facets) => full = true,
+                Plan::Read(Read::Everywhere) => searched = Searched::Everywhere,
+                Plan::Read(Read::OtherOwner(_)) => self.key.as_mut().unwrap().other_owner_exists = Some(false),
+                plan => return plan,
+            }
+            self.look(full, searched);
+        }
+        panic!("reads for ever: {:#?}", self.scene)
+    }
+
+    /// One step as the executor takes it: the guard, the status, the mark, the call, and what is known after it.
+    pub fn execute(&mut self, step: &Step) {
+        self.execute_until(step, Crash::Never);
+    }
+
+    /// A step that the process may not live through.
+    pub fn execute_until(&mut self, step: &Step, crash: Crash) {
+        let scene = &mut self.scene;
+        let desired = scene.desired.clone();
+        if *step == Step::Create {
+            assert!(self.key.is_none(), "a second key");
+            let mut made = key(State::Enabled);
+            made.tags = Some(desired.owner.marks(Intent { seq: 1, generation: desired.generation, word: Word::Live }));
+            made.tags.as_mut().unwrap().extend(desired.tags.clone());
+            made.description = desired.description.clone().unwrap_or_default();
+            // The attempt stands in the annotations before the call, and the key's ARN takes its place after it.
+            let time = scene.now;
+            let attempt = Attempt::At { id: "a".into(), account: ACCOUNT.into(), region: REGION.into(), time };
+            scene.memory.attempt = Some(attempt);
+            if matches!(crash, Crash::AfterStatus | Crash::AfterMark) {
+                return;
+            }
+            self.key = Some(made);
+            if crash == Crash::Never {
+                scene.memory.attempt = None;
+                scene.memory.key = Some(arn());
+                scene.memory.close(step, &desired);
+            }
+            return;
+        }
+        let key = self.key.as_mut().unwrap();
+        if let Step::Schedule { days, .. } | Step::Reschedule { days, .. } = step {
+            let evidence = Evidence {
+                ask: Ask::Schedule(*days),
+                desired: &desired,
+                memory: &scene.memory,
+                still_asked: true,
+                rules: &scene.rules,
+                key,
+                terminating: false,
+                now: scene.now,
+            };
+            guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
+        }
+        let opened = scene.memory.open(step, &desired, key, scene.now);
+        let mark = |key: &mut Key, all: bool| {
+            let Some(intent) = opened else { return };
+            assert!(!key.state.is_pending(), "a pending key takes no tags: {step:?}");
+            let mut marks = desired.owner.marks(intent);
+            marks.retain(|name, _| all || name == mark::UID || name == mark::INTENT);
+            key.tags.as_mut().unwrap().extend(marks);
+        };
+        if crash == Crash::AfterStatus {
+            return;
+        }
+        let calls = if let Step::Reschedule { days, passed } = step {
+            call(key, &Step::Cancel).unwrap();
+            if crash == Crash::AfterCancel {
+                return;
+            }
+            Step::Schedule { days: *days, passed: *passed }
+        } else {
+            step.clone()
+        };
+        mark(key, matches!(step, Step::Bind { .. }));
+        if crash == Crash::AfterMark {
+            return;
+        }
+        call(key, &calls).unwrap_or_else(|refused| panic!("planned a call that the KMS refuses: {refused:?}"));
+        if step.is_destructive() {
+            self.schedules += 1;
+            key.deletion_date = key.deletion_date.map(|date| date + SignedDuration::from_secs(self.schedules));
+        }
+        if crash == Crash::Never {
+            scene.memory.close(step, &desired);
+        }
+    }
+
+    /// What is known after a round.
+    pub fn report(&mut self, conclusion: Conclusion<'_>) {
+        let scene = &mut self.scene;
+        scene.memory.status = status::status(
+            &scene.memory,
+            &Round {
+                generation: scene.desired.generation,
+                desired: Some(&scene.desired),
+                rules: Some(&scene.rules),
+                observed: Some(&scene.observed),
+                conclusion,
+                set_by: None,
+                requested: None,
+                now: scene.now,
+            },
+        );
+    }
+
+    /// Goes on until nothing is left to do; gives the steps and the end, in a few words each.
+    pub fn settle(&mut self) -> Vec<String> {
+        let mut story = Vec::new();
+        for _ in 0..12 {
+            let plan = self.decide();
+            story.push(brief(&plan));
+            match &plan {
+                Plan::Do(step) => self.execute(step),
+                plan => {
+                    self.report(Conclusion::Planned(plan));
+                    return story;
+                }
+            }
+        }
+        panic!("more than 12 steps: {story:?}\n{:#?}", self.scene)
+    }
+}

@@ -1,0 +1,901 @@
+//! The table: every state of a key against every wish, and the bullets under it.
+
+use super::{
+    fixtures::{
+        ACCOUNT, GENERATION, ID, REGION, SEQ, Scene, admitting, arn, brief, days_on, external, minutes, note, now, ours, owner, rules, word,
+    },
+    model::World,
+};
+use crate::{
+    api::{
+        ManagedKeyStatus, Reason,
+        condition::seconds,
+        key_provider::{Adoption, AdoptionFrom, ProviderType},
+        managed_key::{Applied, DeletionCall, KeyTemplate, ManagementPolicy, Missing, ProviderFacts},
+        mark,
+    },
+    domain::{
+        desired::{Life, WantedRotation},
+        failure::{Failure, FailureKind, Outcome},
+        intent::{Intent, Word},
+        memory::{Attempt, Memory},
+        observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
+        ownership::{Owner, Tags},
+        plan::{Gone, Plan, window_refused},
+        status::Conclusion,
+    },
+};
+
+/// A row: its name, where it begins, and everything that follows from there, up to the end.
+type Row = (&'static str, Scene, &'static [&'static str]);
+
+fn check<const N: usize>(rows: [Row; N]) {
+    let mut wrong = Vec::new();
+    for (name, scene, expected) in rows {
+        let mut world = World::new(scene);
+        let story = world.settle();
+        if story != expected {
+            wrong.push(format!("{name}:\n  expected {expected:?}\n  found    {story:?}"));
+            continue;
+        }
+        if story.iter().any(|end| end.starts_with("missing")) {
+            continue;
+        }
+        // The end is one: the same plan again, with nothing more to do.
+        let again = world.settle();
+        if again.len() != 1 || again.last() != story.last() {
+            wrong.push(format!("{name}:\n  ended with {:?}\n  and then   {again:?}", story.last()));
+        }
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// `enabled: false`.
+fn off(mut scene: Scene) -> Scene {
+    scene.desired.enabled = Some(false);
+    scene
+}
+
+/// The field was set in a new generation.
+fn asked(mut scene: Scene, days: i32) -> Scene {
+    scene.desired.generation += 1;
+    scene.desired.life = Life::Scheduled(days);
+    scene
+}
+
+fn policy(mut scene: Scene, policy: ManagementPolicy) -> Scene {
+    scene.desired.policy = policy;
+    scene
+}
+
+/// Rotation every 100 days, a tag, an alias and a description are declared, and nothing of it is on the key.
+fn declares(mut scene: Scene) -> Scene {
+    scene.desired.generation += 1;
+    if !matches!(&scene.observed, Observed::Present(key) if key.kind.origin != "AWS_KMS") {
+        scene.desired.rotation = Some(WantedRotation::On(Some(100)));
+    }
+    scene.desired.tags = Tags::from([("team".into(), "shop".into())]);
+    scene.desired.aliases = ["alias/orders".into()].into();
+    scene.desired.description = Some("order signing".into());
+    scene
+}
+
+/// We disabled the key ourselves.
+fn by_us(mut scene: Scene) -> Scene {
+    scene.memory.status.applied.get_or_insert_default().enabled = Some(false);
+    scene
+}
+
+const HELD: &[&str] = &["mark the key held", "hold CancelledOutside"];
+const SYNC: &[&str] =
+    &["mark the key live", "rotate the key every 100 days", "set the description", "set the tags team", "add alias/orders", "rest"];
+
+#[test]
+fn every_cell_of_desired_against_observed() {
+    use Searched::{Everywhere, Reference};
+    use State::{Creating, Disabled, Enabled, PendingDeletion, PendingImport, PendingReplicaDeletion, Unavailable, Updating};
+    let gone = |scene: Scene| scene.with(|s| s.observed = Observed::Absent(Reference));
+    let replicas = |mut scene: Scene| {
+        scene.key().multi_region = Some(MultiRegion::Primary(vec!["arn:aws:kms:eu-north-1:111122223333:key/mrk-1".into()]));
+        scene
+    };
+    check([
+        // absent, never bound
+        ("absent, never bound × live, enabled", Scene::unbound(Reference), &["create the key", "rest"]),
+        ("absent, never bound × live, disabled", off(Scene::unbound(Reference)), &["create the key", "disable the key", "rest"]),
+        ("absent, never bound × scheduled: find by claim", asked(Scene::unbound(Reference), 7), &["stall NothingToDelete"]),
+        ("absent, never bound × scheduled: find by marks", asked(Scene::unbound(Everywhere), 7), &["stall NothingToDelete"]),
+        ("found by claim × live, enabled", Scene::finds(Enabled), &["mark the key live", "rest"]),
+        ("found by claim × live, disabled", off(Scene::finds(Enabled)), &["mark the key live", "disable the key", "rest"]),
+        ("found by claim × scheduled", asked(Scene::finds(Enabled), 7), &["hold RollbackSuspected"]),
+        // absent, was bound
+        ("absent, was bound × live, enabled", gone(Scene::of(Enabled)), &["missing 1 Unsure"]),
+        ("absent, was bound × live, disabled", gone(off(Scene::of(Enabled))), &["missing 1 Unsure"]),
+        ("absent, was bound × scheduled", gone(asked(Scene::of(Enabled), 7)), &["missing 1 Unsure"]),
+        // Enabled
+        ("Enabled × live, enabled", Scene::of(Enabled), &["rest"]),
+        ("Enabled × live, enabled: sync settings", declares(Scene::of(Enabled)), SYNC),
+        ("Enabled × live, disabled", off(Scene::of(Enabled)), &["disable the key", "rest"]),
+        (
+            "Enabled × live, disabled: sync settings, disable last",
+            off(declares(Scene::of(Enabled))),
+            &[
+                "mark the key live",
+                "rotate the key every 100 days",
+                "set the description",
+                "set the tags team",
+                "add alias/orders",
+                "disable the key",
+                "rest",
+            ],
+        ),
+        ("Enabled × scheduled", asked(Scene::of(Enabled), 7), &["schedule the deletion in 7 days", "rest"]),
+        ("Enabled × scheduled: settings wait", asked(declares(Scene::of(Enabled)), 7), &["schedule the deletion in 7 days", "rest"]),
+        // Disabled
+        ("Disabled × live, enabled", Scene::of(Disabled), &["enable the key", "rest"]),
+        (
+            "Disabled × live, enabled: enable, then sync",
+            declares(Scene::of(Disabled)),
+            &[
+                "mark the key live",
+                "enable the key",
+                "rotate the key every 100 days",
+                "set the description",
+                "set the tags team",
+                "add alias/orders",
+                "rest",
+            ],
+        ),
+        ("Disabled × live, disabled", off(Scene::of(Disabled)), &["rest"]),
+        (
+            "Disabled × live, disabled: sync what a disabled key allows",
+            off(declares(Scene::of(Disabled))),
+            &["mark the key live", "set the description", "set the tags team", "add alias/orders", "rest waits"],
+        ),
+        ("Disabled by us × scheduled", asked(by_us(Scene::of(Disabled)), 7), &["schedule the deletion in 7 days", "rest"]),
+        ("Disabled by another × scheduled", asked(Scene::of(Disabled), 7), HELD),
+        // PendingDeletion
+        ("PendingDeletion, theirs × live, enabled", Scene::of(PendingDeletion), &["cancel the deletion", "enable the key", "rest"]),
+        (
+            "PendingDeletion, ours × live, enabled: cancel, mark live, enable",
+            Scene::scheduled(7).with(|s| s.desired.life = Life::Live).with(|s| s.desired.generation += 1),
+            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+        ),
+        ("PendingDeletion, theirs × live, disabled", off(Scene::of(PendingDeletion)), &["cancel the deletion", "rest"]),
+        (
+            "PendingDeletion, ours × live, disabled: cancel, mark live",
+            off(Scene::scheduled(7).with(|s| s.desired.life = Life::Live).with(|s| s.desired.generation += 1)),
+            &["cancel the deletion", "mark the key live", "rest"],
+        ),
+        ("PendingDeletion, ours × scheduled", Scene::scheduled(7), &["rest"]),
+        ("PendingDeletion, theirs × scheduled", asked(Scene::of(PendingDeletion), 7), &["rest"]),
+        (
+            "PendingDeletion, ours × scheduled, N changed",
+            asked(Scene::scheduled(7), 9),
+            &["change the scheduled deletion to 9 days", "rest"],
+        ),
+        // PendingReplicaDeletion
+        (
+            "PendingReplicaDeletion × live, enabled",
+            replicas(Scene::of(PendingReplicaDeletion)),
+            &["cancel the deletion", "enable the key", "rest"],
+        ),
+        ("PendingReplicaDeletion × live, disabled", off(replicas(Scene::of(PendingReplicaDeletion))), &["cancel the deletion", "rest"]),
+        ("PendingReplicaDeletion × scheduled", asked(replicas(Scene::of(PendingReplicaDeletion)), 7), &["rest"]),
+        // PendingImport
+        ("PendingImport × live, enabled: no enable", Scene::of(PendingImport), &["stall PendingImport"]),
+        (
+            "PendingImport × live, enabled: what can be synced is",
+            declares(Scene::of(PendingImport)),
+            &["mark the key live", "set the description", "set the tags team", "add alias/orders", "stall PendingImport"],
+        ),
+        ("PendingImport × live, disabled", off(Scene::of(PendingImport)), &["rest"]),
+        ("PendingImport × scheduled", asked(Scene::of(PendingImport), 7), &["schedule the deletion in 7 days", "rest"]),
+        // Creating, Updating
+        ("Creating × live, enabled", Scene::of(Creating), &["wait Creating"]),
+        ("Creating × live, disabled", off(Scene::of(Creating)), &["wait Creating"]),
+        ("Creating × scheduled", asked(Scene::of(Creating), 7), &["wait Creating"]),
+        ("Updating × live, enabled", Scene::of(Updating), &["wait Creating"]),
+        ("Updating × live, disabled", off(Scene::of(Updating)), &["wait Creating"]),
+        ("Updating × scheduled", asked(Scene::of(Updating), 7), &["wait Creating"]),
+        // Unavailable
+        ("Unavailable × live, enabled", Scene::of(Unavailable), &["stall KeyUnavailable"]),
+        ("Unavailable × live, disabled", off(Scene::of(Unavailable)), &["rest"]),
+        ("Unavailable × scheduled", asked(Scene::of(Unavailable), 7), &["schedule the deletion in 7 days", "rest"]),
+    ]);
+}
+
+#[test]
+fn what_is_synced_and_what_is_left_alone() {
+    let rotating = |period: i32| Some(Rotation { enabled: true, period_days: Some(period), next: None });
+    let wants = |scene: Scene, wanted: WantedRotation| scene.with(|s| s.desired.rotation = Some(wanted));
+    let on = |period| WantedRotation::On(period);
+    let applied = |scene: Scene, tags: &[&str], aliases: &[&str]| {
+        scene.with(|s| {
+            let known = s.memory.status.applied.get_or_insert_default();
+            known.tag_keys = tags.iter().map(|&tag| tag.into()).collect();
+            known.aliases = aliases.iter().map(|&alias| alias.into()).collect();
+            // Everything is read when the spec is new.
+            known.generation -= 1;
+        })
+    };
+    let fresh = || applied(Scene::of(State::Enabled), &[], &[]);
+    check([
+        ("rotation absent is left on", fresh().with(|s| s.key().rotation = rotating(200)), &["rest"]),
+        ("rotation on, no period: 365", wants(fresh(), on(None)), &["rotate the key every 365 days", "rest"]),
+        ("rotation on already, no period: as it is", wants(fresh(), on(None)).with(|s| s.key().rotation = rotating(200)), &["rest"]),
+        (
+            "another period",
+            wants(fresh(), on(Some(100))).with(|s| s.key().rotation = rotating(200)),
+            &["rotate the key every 100 days", "rest"],
+        ),
+        ("the same period", wants(fresh(), on(Some(200))).with(|s| s.key().rotation = rotating(200)), &["rest"]),
+        (
+            "rotation off",
+            wants(fresh(), WantedRotation::Off).with(|s| s.key().rotation = rotating(200)),
+            &["stop rotating the key", "rest"],
+        ),
+        (
+            "rotation off waits while disabled",
+            off(wants(applied(Scene::of(State::Disabled), &[], &[]), WantedRotation::Off)).with(|s| s.key().rotation = rotating(200)),
+            &["rest waits"],
+        ),
+        ("rotation off on a key that cannot rotate", wants(Scene::of(State::PendingImport), WantedRotation::Off), &["stall PendingImport"]),
+        (
+            "a replica takes its rotation from its primary",
+            wants(fresh(), on(None)).with(|s| s.key().multi_region = Some(MultiRegion::Replica("arn:primary".into()))),
+            &["stall InvalidSpec"],
+        ),
+        (
+            "a primary rotates",
+            wants(fresh(), on(None)).with(|s| s.key().multi_region = Some(MultiRegion::Primary(vec![]))),
+            &["rotate the key every 365 days", "rest"],
+        ),
+        (
+            "an imported key does not rotate",
+            wants(fresh(), on(None)).with(|s| s.key().kind.origin = "EXTERNAL".into()),
+            &["stall InvalidSpec"],
+        ),
+        (
+            "an asymmetric key does not rotate",
+            wants(fresh(), on(None)).with(|s| s.key().kind.spec = "RSA_2048".into()),
+            &["stall InvalidSpec"],
+        ),
+        ("an HMAC key does not rotate", wants(fresh(), on(None)).with(|s| s.key().kind.spec = "HMAC_256".into()), &["stall InvalidSpec"]),
+        (
+            "an asymmetric key is not created with rotation",
+            wants(Scene::unbound(Searched::Reference), on(None))
+                .with(|s| s.desired.kind = Some(KeyTemplate { spec: "RSA_2048".into(), ..KeyTemplate::default() })),
+            &["stall InvalidSpec"],
+        ),
+        ("a period that AWS refuses", wants(fresh(), on(Some(89))), &["stall InvalidSpec"]),
+        ("an outside tag is left alone", fresh().with(|s| drop(s.tags().insert("theirs".into(), "1".into()))), &["rest"]),
+        (
+            "a tag taken out of the spec is removed if it was applied",
+            applied(fresh(), &["team"], &[]).with(|s| drop(s.tags().insert("team".into(), "shop".into()))),
+            &["remove the tags team", "rest"],
+        ),
+        ("a tag that is gone already is not removed", applied(fresh(), &["team"], &[]), &["rest"]),
+        (
+            "a changed value is set again",
+            applied(fresh(), &["team"], &[])
+                .with(|s| drop(s.desired.tags.insert("team".into(), "shop".into())))
+                .with(|s| drop(s.tags().insert("team".into(), "bank".into()))),
+            &["set the tags team", "rest"],
+        ),
+        (
+            "a tag that the provider does not allow",
+            fresh()
+                .with(|s| s.rules.allow.tag_keys = vec!["cost-*".into()])
+                .with(|s| drop(s.desired.tags.insert("team".into(), "x".into()))),
+            &["stall InvalidSpec"],
+        ),
+        (
+            "an alias that the provider does not allow",
+            fresh().with(|s| s.rules.allow.aliases = vec!["shop/*".into()]).with(|s| s.desired.aliases = ["alias/orders".into()].into()),
+            &["stall InvalidSpec"],
+        ),
+        (
+            "an alias that the provider allows",
+            fresh()
+                .with(|s| s.rules.allow.aliases = vec!["shop/*".into()])
+                .with(|s| s.desired.aliases = ["alias/shop/orders".into()].into()),
+            &["add alias/shop/orders", "rest"],
+        ),
+        ("an outside alias is left alone", fresh().with(|s| s.key().aliases.as_mut().unwrap().push("alias/theirs".into())), &["rest"]),
+        (
+            "an alias taken out of the spec is removed if it was applied",
+            applied(fresh(), &[], &["orders"]).with(|s| s.key().aliases.as_mut().unwrap().push("alias/orders".into())),
+            &["remove alias/orders", "rest"],
+        ),
+        ("the claim comes back", fresh().with(|s| s.key().aliases = Some(vec![])), &["add alias/keyward/prod/shop/orders", "rest"]),
+        (
+            "an adopted key gets no claim",
+            fresh().with(|s| s.desired.adopt = Some(ID.into())).with(|s| s.key().aliases = Some(vec![])),
+            &["rest"],
+        ),
+        ("no description is left alone", fresh().with(|s| s.key().description = "theirs".into()), &["rest"]),
+        (
+            "a declared description is kept",
+            fresh().with(|s| s.desired.description = Some(String::new())).with(|s| s.key().description = "theirs".into()),
+            &["set the description", "rest"],
+        ),
+    ]);
+}
+
+#[test]
+fn nothing_is_compared_while_the_key_is_pending() {
+    let mut scene = Scene::scheduled(7).with(|s| s.desired.rotation = Some(WantedRotation::On(None)));
+    // AWS reports rotation off then.
+    scene.key().rotation = Some(Rotation::default());
+    scene.key().aliases = Some(vec![]);
+    scene.desired.tags = Tags::from([("team".into(), "shop".into())]);
+    assert_eq!(brief(&scene.plan()), "rest");
+    scene.desired.policy = ManagementPolicy::Observe;
+    assert_eq!(brief(&scene.plan()), "rest");
+}
+
+#[test]
+fn what_was_not_read_is_neither_compared_nor_changed() {
+    let glance = |mut scene: Scene| {
+        let key = scene.key();
+        (key.tags, key.rotation, key.aliases) = (None, None, None);
+        brief(&scene.plan())
+    };
+    assert_eq!(glance(Scene::of(State::Enabled)), "rest");
+    assert_eq!(glance(Scene::scheduled(7)), "rest");
+    for (name, scene) in [
+        ("a new generation", declares(Scene::of(State::Enabled))),
+        ("no record of what was applied", Scene::of(State::Enabled).with(|s| s.memory.status.applied = None)),
+        ("nothing says that the key is ours", Scene::finds(State::Enabled)),
+        ("a key to be enabled", Scene::of(State::Disabled)),
+        ("a key to be cancelled", Scene::of(State::PendingDeletion)),
+        ("a key to be scheduled", asked(Scene::of(State::Enabled), 7)),
+        ("a schedule that is gone", Scene::scheduled(7).with(|s| s.key().state = State::Enabled)),
+    ] {
+        assert_eq!(glance(scene), "read Facets", "{name}");
+    }
+}
+
+#[test]
+fn changed_days_take_a_cancel_and_a_schedule_or_nothing_at_all() {
+    let changed = || asked(Scene::scheduled(7), 9);
+    check([
+        ("exactly ours, newer generation", changed(), &["change the scheduled deletion to 9 days", "rest"]),
+        ("no newer generation", changed().with(|s| s.desired.generation = GENERATION).with(forget_applied), &["hold CancelledOutside"]),
+        ("this object is behind the mark", changed().with(|s| s.memory.status.intent_seq = Some(SEQ - 1)), &["hold RollbackSuspected"]),
+        ("no number at all", changed().with(|s| s.memory.status.intent_seq = None), &["hold RollbackSuspected"]),
+        ("a lost status", changed().with(|s| s.memory.status = ManagedKeyStatus::default()), &["hold RollbackSuspected"]),
+        ("another's schedule", changed().with(|s| s.memory.status.deletion = Some(external())), &["hold CancelledOutside"]),
+        (
+            "scheduled again by someone, with another date",
+            changed().with(|s| s.key().deletion_date = Some(days_on(30))),
+            &["hold CancelledOutside"],
+        ),
+        ("another's schedule, its days are not ours to change", asked(Scene::of(State::PendingDeletion), 9), &["rest"]),
+        ("days that AWS refuses: no cancel on the way", asked(Scene::scheduled(7), 31), &["stall InvalidSpec"]),
+        (
+            "days below the provider's minimum: no cancel on the way",
+            asked(Scene::scheduled(14), 9).with(|s| s.rules.guard.minimum_schedule_days = 10),
+            &["stall InvalidSpec"],
+        ),
+        (
+            "the provider's minimum was raised since: what stands, stands",
+            Scene::scheduled(7).with(|s| s.rules.guard.minimum_schedule_days = 14),
+            &["rest"],
+        ),
+        (
+            "held, and confirmed",
+            changed().with(|s| s.memory.status.intent_seq = None).with(|s| s.desired.confirmation = Some(s.token())),
+            &["change the scheduled deletion to 9 days", "rest"],
+        ),
+    ]);
+}
+
+#[test]
+fn drift_is_never_corrected_towards_deletion() {
+    let cancelled = |state| Scene::scheduled(7).with(|s| s.key().state = state).with(|s| s.key().deletion_date = None);
+    let world = |scene: Scene| {
+        let mut scene = scene;
+        let full = super::fixtures::key(State::Enabled);
+        (scene.key().rotation, scene.key().aliases) = (full.rotation, full.aliases);
+        scene
+    };
+    check([
+        ("cancelled outside", world(cancelled(State::Disabled)), HELD),
+        ("cancelled and enabled outside", world(cancelled(State::Enabled)), HELD),
+        (
+            "a token for the word before is spent by the word held",
+            world(cancelled(State::Disabled)).with(|s| s.desired.confirmation = Some(s.token())),
+            HELD,
+        ),
+        ("EnforceOnChange too", policy(world(cancelled(State::Disabled)), ManagementPolicy::EnforceOnChange), HELD),
+        ("Observe only says so", policy(world(cancelled(State::Disabled)), ManagementPolicy::Observe), &["rest life drifted"]),
+    ]);
+}
+
+#[test]
+fn the_policies() {
+    use ManagementPolicy::{EnforceOnChange, Observe};
+    use State::{Disabled, Enabled, PendingDeletion};
+    let on_change = |scene| policy(scene, EnforceOnChange);
+    let observe = |scene| policy(scene, Observe);
+    let new = |scene: Scene| scene.with(|s| s.desired.generation += 1);
+    let forgot = |scene: Scene| scene.with(|s| s.memory.status.applied = None);
+    let untagged = |scene: Scene| {
+        scene.with(|s| {
+            s.desired.tags = Tags::from([("team".into(), "shop".into())]);
+        })
+    };
+    // The drift of what is read by turns is seen when it is read.
+    let seen = |scene: Scene, expected: &str| assert_eq!(brief(&scene.plan()), expected);
+    seen(untagged(Scene::of(Enabled)), "set the tags team");
+    seen(on_change(untagged(Scene::of(Enabled))), "rest drift");
+    seen(on_change(untagged(forgot(Scene::of(Enabled)))), "rest drift");
+    seen(observe(untagged(Scene::of(Enabled))), "rest drift");
+
+    let names = |scene: Scene| scene.with(|s| s.desired.adopt = Some(ID.into())).with(|s| s.rules.adoption = admitting());
+    let earlier = || Owner { uid: "u0".into(), ..owner() };
+    check([
+        (
+            "OnChange, no record: another's schedule on a key to take up",
+            on_change(Scene::finds(PendingDeletion).with(marked(earlier()))),
+            &["rest unbound life drifted"],
+        ),
+        ("OnChange, no record: pending with other days", on_change(forgot(asked(Scene::scheduled(7), 9))), &["rest life drifted"]),
+        (
+            "OnChange: scheduled, a crash, and the field removed",
+            on_change(Scene::of(PendingDeletion)).with(|s| {
+                s.desired.generation += 2;
+                s.intent(word(Word::Days(7)));
+                // What stood in the status before the call: see the test of `Memory::open`.
+                s.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)));
+                s.memory.status.applied.as_mut().unwrap().deletion_schedule_days = Some(7);
+            }),
+            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+        ),
+        ("Observe: a key without marks", observe(names(Scene::finds(Enabled)).with(unmarked)), &["rest unbound"]),
+        ("Observe: such a key, disabled", observe(names(Scene::finds(Disabled)).with(unmarked)), &["rest unbound"]),
+        ("Observe: an earlier object's key", observe(Scene::finds(Enabled).with(marked(earlier()))), &["rest unbound"]),
+        ("OnChange: a new generation applies settings", on_change(declares(Scene::of(Enabled))), SYNC),
+        ("OnChange: disabled by someone", on_change(Scene::of(Disabled)), &["rest life drifted"]),
+        (
+            "OnChange: an edit of a tag does not enable",
+            on_change(new(untagged(Scene::of(Disabled)))),
+            &["mark the key live", "set the tags team", "rest life drifted"],
+        ),
+        ("OnChange: enabled changed to false", on_change(new(off(Scene::of(Enabled)))), &["mark the key live", "disable the key", "rest"]),
+        ("OnChange: enabled changed to true", on_change(new(by_us(Scene::of(Disabled)))), &["mark the key live", "enable the key", "rest"]),
+        ("OnChange: enabled by someone", on_change(off(by_us(Scene::of(Enabled)))), &["rest life drifted"]),
+        ("OnChange: scheduled by someone", on_change(Scene::of(PendingDeletion)), &["rest life drifted"]),
+        ("OnChange: scheduled by someone, a tag edited", on_change(new(untagged(Scene::of(PendingDeletion)))), &["rest life drifted"]),
+        (
+            "OnChange: the field removed is cancelled, and enabled again",
+            on_change(Scene::scheduled(7).with(|s| s.desired.life = Life::Live).with(|s| s.desired.generation += 1)),
+            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+        ),
+        (
+            "OnChange: cancelled by us, and a crash before it was enabled",
+            on_change(Scene::scheduled(7).with(|s| s.desired.life = Life::Live).with(|s| s.desired.generation += 1)).with(|s| {
+                let full = super::fixtures::key(Disabled);
+                (s.key().rotation, s.key().aliases, s.key().state, s.key().deletion_date) = (full.rotation, full.aliases, Disabled, None);
+            }),
+            &["mark the key live", "enable the key", "rest"],
+        ),
+        ("OnChange: the field set", on_change(asked(Scene::of(Enabled), 7)), &["schedule the deletion in 7 days", "rest"]),
+        ("OnChange, no record: disabled", on_change(forgot(Scene::of(Disabled))), &["rest life drifted"]),
+        ("OnChange, no record: pending", on_change(forgot(Scene::of(PendingDeletion))), &["rest life drifted"]),
+        ("OnChange, no record: the field set", on_change(forgot(asked(Scene::of(Enabled), 7))), &["rest life drifted"]),
+        ("OnChange, no record, nothing differs: a record", on_change(forgot(Scene::of(Enabled))), &["rest"]),
+        ("OnChange creates", on_change(Scene::unbound(Searched::Reference)), &["create the key", "rest"]),
+        ("Observe: as declared", observe(Scene::of(Enabled)), &["rest"]),
+        ("Observe: settings", observe(declares(Scene::of(Enabled))), &["rest drift"]),
+        ("Observe: disabled, nothing declared", observe(Scene::of(Disabled)), &["rest"]),
+        ("Observe: disabled", observe(Scene::of(Disabled).with(|s| s.desired.enabled = Some(true))), &["rest life drifted"]),
+        ("Observe: enabled", observe(off(Scene::of(Enabled))), &["rest life drifted"]),
+        ("Observe: pending", observe(Scene::of(PendingDeletion)), &["rest life drifted"]),
+        ("Observe: the field set", observe(asked(Scene::of(Enabled), 7)), &["rest life drifted"]),
+        ("Observe: the field set, pending", observe(Scene::scheduled(7)), &["rest"]),
+        ("Observe: being created", observe(Scene::of(State::Creating)), &["wait Creating"]),
+        ("Observe: without material", observe(Scene::of(State::PendingImport)), &["stall PendingImport"]),
+        ("Observe: without material, nor to be enabled", observe(off(Scene::of(State::PendingImport))), &["rest"]),
+        ("Observe: unavailable", observe(Scene::of(State::Unavailable)), &["stall KeyUnavailable"]),
+        ("Observe: no key", observe(Scene::unbound(Searched::Reference)), &["stall KeyMissing"]),
+    ]);
+}
+
+#[test]
+fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
+    let found = |count: i32, since: i64, date: Option<i32>| {
+        Scene::of(State::Enabled)
+            .with(|s| s.observed = Observed::Absent(Searched::Reference))
+            .with(|s| s.memory.status.missing = (count > 0).then(|| Missing { count, first_time: seconds(now() - minutes(since)) }))
+            .with(|s| s.memory.status.deletion_date = date.map(|days| seconds(days_on(days))))
+    };
+    for (name, scene, expected) in [
+        ("the first answer", found(0, 0, None), "missing 1 Unsure"),
+        ("the second", found(1, 60, None), "missing 2 Unsure"),
+        ("the third, too early", found(2, 4, None), "missing 3 Unsure"),
+        ("the third, in time", found(2, 5, None), "missing 3 Lost"),
+        ("many, too early", found(3, 4, None), "missing 3 Unsure"),
+        ("many", found(3, 50, None), "missing 3 Lost"),
+        ("a clock that went back", found(3, -50, None), "missing 3 Unsure"),
+        ("past its date", found(2, 5, Some(-1)), "missing 3 Deleted"),
+        ("before its date", found(2, 5, Some(1)), "missing 3 Lost"),
+        ("past its date, the first answer", found(0, 0, Some(-1)), "missing 1 Unsure"),
+        ("bound by annotation alone", found(0, 0, None).with(|s| s.memory.status = ManagedKeyStatus::default()), "missing 1 Unsure"),
+        (
+            "bound by its id in status alone",
+            found(0, 0, None).with(|s| (s.memory.key, s.memory.status.key_arn) = (None, None)),
+            "missing 1 Unsure",
+        ),
+        ("in another account", found(2, 5, None).with(|s| s.rules.account = "444455556666".into()), "stall WrongAccount"),
+        ("in another Region", found(2, 5, Some(-1)).with(|s| s.rules.region = "eu-north-1".into()), "stall WrongAccount"),
+        (
+            "in another account than its ARN says, status lost",
+            found(2, 5, None).with(|s| s.memory.status.provider = None).with(|s| s.rules.account = "444455556666".into()),
+            "stall WrongAccount",
+        ),
+        (
+            "a reference that names no place",
+            found(2, 5, None).with(|s| (s.memory.status.provider, s.memory.key) = (None, Some("0d0466b0".into()))),
+            "missing 3 Lost",
+        ),
+        ("Observe counts too", policy(found(2, 5, None), ManagementPolicy::Observe), "missing 3 Lost"),
+        ("an adopted key", found(2, 5, None).with(|s| s.desired.adopt = Some(ID.into())), "missing 3 Lost"),
+    ] {
+        assert_eq!(brief(&scene.plan()), expected, "{name}");
+    }
+    let Plan::Missing(_, note, gone) = found(2, 5, None).plan() else { panic!() };
+    assert_eq!((note.reason, gone), (Reason::KeyMissing, Gone::Lost));
+    assert!(note.message.contains("make a new object"), "{}", note.message);
+}
+
+#[test]
+fn a_creation_whose_outcome_is_not_known() {
+    let attempt = |minutes_ago: i64, account: &str, region: &str| Attempt::At {
+        id: "a".into(),
+        account: account.into(),
+        region: region.into(),
+        time: now() - minutes(minutes_ago),
+    };
+    let begun = |searched, attempt| Scene::unbound(searched).with(|s| s.memory.attempt = Some(attempt));
+    use Searched::{Everywhere, Reference};
+    for (name, scene, expected) in [
+        ("the alias first, then the marks", begun(Reference, attempt(60, ACCOUNT, REGION)), "read Everywhere"),
+        ("not before 15 minutes", begun(Everywhere, attempt(14, ACCOUNT, REGION)), "wait Creating"),
+        ("after 15 minutes", begun(Everywhere, attempt(15, ACCOUNT, REGION)), "create the key"),
+        ("another account", begun(Everywhere, attempt(60, "444455556666", REGION)), "stall CreateUnresolved"),
+        ("another Region", begun(Everywhere, attempt(60, ACCOUNT, "eu-north-1")), "stall CreateUnresolved"),
+        ("unreadable", begun(Everywhere, Attempt::Unreadable), "stall CreateUnresolved"),
+        ("from the future", begun(Everywhere, attempt(-60, ACCOUNT, REGION)), "wait Creating"),
+        ("to be deleted: none is created", asked(begun(Everywhere, attempt(60, ACCOUNT, REGION)), 7), "stall NothingToDelete"),
+        ("to be deleted, not yet sure", asked(begun(Everywhere, attempt(14, ACCOUNT, REGION)), 7), "wait Creating"),
+        (
+            "settings that such a key cannot have",
+            begun(Everywhere, attempt(60, ACCOUNT, REGION)).with(|s| s.desired.rotation = Some(WantedRotation::On(Some(89)))),
+            "stall InvalidSpec",
+        ),
+        (
+            "the annotation of a key forbids it, attempt or not",
+            begun(Everywhere, attempt(60, ACCOUNT, REGION)).with(|s| s.memory.key = Some(arn())),
+            "missing 1 Unsure",
+        ),
+        ("Observe creates nothing", policy(begun(Everywhere, attempt(60, ACCOUNT, REGION)), ManagementPolicy::Observe), "stall KeyMissing"),
+        (
+            "the key is found after all",
+            Scene::finds(State::Enabled).with(|s| s.memory.attempt = Some(attempt(60, ACCOUNT, REGION))),
+            "mark the key live",
+        ),
+    ] {
+        assert_eq!(brief(&scene.plan()), expected, "{name}");
+    }
+    for way_out in [Attempt::Unreadable, attempt(60, "444455556666", REGION)] {
+        let plan = begun(Everywhere, way_out).plan();
+        assert!(note(&plan).1.contains("remove the annotation keyward.dev/create-attempt"), "{}", note(&plan).1);
+    }
+}
+
+/// The marks of another owner, with a word of its own.
+fn marked(by: Owner) -> impl FnOnce(&mut Scene) {
+    move |scene| scene.tags().extend(by.marks(word(Word::Live)))
+}
+
+fn unmarked(scene: &mut Scene) {
+    scene.tags().retain(|key, _| !key.starts_with(mark::RESERVED_PREFIX));
+}
+
+#[test]
+fn adoption() {
+    let names = |state| Scene::finds(state).with(|s| s.desired.adopt = Some(ID.into())).with(unmarked);
+    let admits = |scene: Scene| scene.with(|s| s.rules.adoption = admitting());
+    let tagged = |scene: Scene, namespace: &str| {
+        scene
+            .with(|s| s.rules.adoption = Adoption { from: AdoptionFrom::Tagged, ..Adoption::default() })
+            .with(|s| drop(s.tags().insert(mark::ADOPT.into(), namespace.into())))
+    };
+    let other = || Owner { name: "invoices".into(), uid: "u7".into(), ..owner() };
+    let elsewhere = || Owner { cluster: "test".into(), uid: "u8".into(), ..owner() };
+    let from_test = |s: &mut Scene| s.rules.adoption.from_clusters = vec!["test".into()];
+    let outright = |scene: Scene| scene.with(|s| s.desired.enabled = Some(true));
+    use State::{Disabled, Enabled, PendingDeletion, PendingImport};
+    check([
+        ("by no rule", names(Enabled), &["stall AdoptionNotAllowed"]),
+        ("by a rule", admits(names(Enabled)), &["adopt the key", "rest"]),
+        ("by its tag", tagged(names(Enabled), "shop"), &["adopt the key", "rest"]),
+        ("by another's tag", tagged(names(Enabled), "bank"), &["stall AdoptionNotAllowed"]),
+        ("by a tag, under rules", admits(tagged(names(Enabled), "bank")), &["adopt the key", "rest"]),
+        (
+            "rules for another namespace",
+            admits(names(Enabled)).with(|s| s.rules.adoption.rules[0].namespaces = vec!["bank".into()]),
+            &["stall AdoptionNotAllowed"],
+        ),
+        ("a disabled key, nothing said", admits(names(Disabled)), &["stall AdoptionNotAllowed"]),
+        ("a disabled key, enabled: true", admits(outright(names(Disabled))), &["adopt the key", "enable the key", "rest"]),
+        ("a disabled key, enabled: false", admits(off(names(Disabled))), &["adopt the key", "rest"]),
+        ("a disabled key, to be deleted", admits(asked(names(Disabled), 7)), &["adopt the key", "hold NotSeenLive"]),
+        ("a living key, to be deleted", admits(asked(names(Enabled), 7)), &["adopt the key", "hold NotSeenLive"]),
+        ("a pending key, nothing said", admits(names(PendingDeletion)), &["stall AdoptionNotAllowed"]),
+        (
+            "a pending key, enabled: true: cancelled first, marked then",
+            admits(outright(names(PendingDeletion))),
+            &["cancel the deletion", "adopt the key", "enable the key", "rest"],
+        ),
+        ("a pending key, to be deleted", admits(asked(names(PendingDeletion), 7)), &["rest unbound"]),
+        ("days that AWS refuses: no mark on the way", admits(asked(names(Enabled), 31)), &["stall InvalidSpec"]),
+        ("a pending key, days that AWS refuses", admits(asked(names(PendingDeletion), 31)), &["stall InvalidSpec"]),
+        ("a pending key, to be deleted, by no rule", asked(names(PendingDeletion), 7), &["stall AdoptionNotAllowed"]),
+        ("a key without material", admits(off(names(PendingImport))), &["adopt the key", "rest"]),
+        ("a key that is being created", admits(names(State::Creating)), &["wait Creating"]),
+        (
+            "another kind of key",
+            admits(names(Enabled)).with(|s| s.desired.kind = Some(KeyTemplate { spec: "RSA_2048".into(), ..KeyTemplate::default() })),
+            &["stall AdoptionMismatch"],
+        ),
+        (
+            "a key of another kind in every respect",
+            admits(names(Enabled)).with(|s| s.desired.kind = Some(KeyTemplate { multi_region: true, ..KeyTemplate::default() })),
+            &["stall AdoptionMismatch"],
+        ),
+        ("the same kind", admits(names(Enabled)).with(|s| s.desired.kind = Some(KeyTemplate::default())), &["adopt the key", "rest"]),
+        ("a service's key", admits(names(Enabled)).with(|s| s.key().customer_managed = false), &["stall AdoptionNotAllowed"]),
+        ("another account's", admits(names(Enabled)).with(|s| s.key().account = "444455556666".into()), &["stall AdoptionNotAllowed"]),
+        ("another Region's", admits(names(Enabled)).with(|s| s.key().region = "eu-north-1".into()), &["stall AdoptionNotAllowed"]),
+        ("no such key", Scene::unbound(Searched::Reference).with(|s| s.desired.adopt = Some(ID.into())), &["stall KeyMissing"]),
+        ("another cluster's", admits(names(Enabled)).with(marked(elsewhere())), &["stall OwnedByAnother"]),
+        ("another cluster's, admitted", admits(names(Enabled)).with(marked(elsewhere())).with(from_test), &["adopt the key", "rest"]),
+        (
+            "another cluster's, admitted, by no rule",
+            names(Enabled).with(marked(elsewhere())).with(from_test),
+            &["stall AdoptionNotAllowed"],
+        ),
+        ("another object's that is gone", admits(names(Enabled)).with(marked(other())), &["adopt the key", "rest"]),
+        ("another object's that is gone, by no rule", names(Enabled).with(marked(other())), &["stall AdoptionNotAllowed"]),
+    ]);
+    for mut beyond in [
+        admits(names(Enabled)).with(|s| s.key().customer_managed = false),
+        admits(names(Enabled)).with(|s| s.key().account = "444455556666".into()),
+    ] {
+        let key = beyond.key();
+        (key.tags, key.rotation, key.aliases) = (None, None, None);
+        assert_eq!(brief(&beyond.plan()), "stall AdoptionNotAllowed", "nothing more is read of such a key");
+    }
+    let asks = names(Enabled).with(marked(other())).plan();
+    assert_eq!(brief(&asks), "read OtherOwner(\"shop.invoices\")");
+    let lives = admits(names(Enabled)).with(marked(other())).with(|s| s.key().other_owner_exists = Some(true)).plan();
+    assert_eq!(brief(&lives), "stall OwnedByAnother");
+    assert!(note(&lives).1.contains("shop.invoices"), "{}", note(&lives).1);
+}
+
+#[test]
+fn taking_up_and_losing_a_key() {
+    let earlier = || Owner { uid: "u0".into(), ..owner() };
+    let finds = |state| Scene::finds(state).with(marked(earlier()));
+    let had = |state| Scene::of(state).with(marked(earlier())).with(new_generation);
+    use State::{Disabled, Enabled, PendingDeletion};
+    check([
+        ("a re-created object", finds(Enabled), &["take the key up again", "rest"]),
+        ("a re-created object, key disabled", finds(Disabled), &["take the key up again", "enable the key", "rest"]),
+        ("a re-created object, with the field", asked(finds(Enabled), 7), &["take the key up again", "hold NotSeenLive"]),
+        (
+            "a re-created object, key pending",
+            finds(PendingDeletion),
+            &["cancel the deletion", "take the key up again", "enable the key", "rest"],
+        ),
+        ("a re-created object with the field, key pending", asked(finds(PendingDeletion), 7), &["rest unbound"]),
+        (
+            "a rebuilt cluster, ours pending",
+            asked(finds(PendingDeletion), 7).with(|s| drop(s.tags().insert(mark::INTENT.into(), "3.5.7".into()))),
+            &["rest unbound"],
+        ),
+        ("one way only", had(Enabled), &["stall OwnedByAnother"]),
+        ("one way only, with the field", asked(had(Enabled), 7), &["stall OwnedByAnother"]),
+        ("one way only, pending", had(PendingDeletion), &["stall OwnedByAnother"]),
+        (
+            "ours by the annotation alone is not bound: the marks decide",
+            finds(Enabled).with(|s| s.memory.key = Some(arn())),
+            &["take the key up again", "rest"],
+        ),
+        ("found by its alias, without a mark", Scene::finds(Enabled).with(unmarked), &["stall ClaimUnclear"]),
+        (
+            "found by its alias, another's",
+            Scene::finds(Enabled).with(marked(Owner { name: "invoices".into(), ..owner() })),
+            &["stall OwnedByAnother"],
+        ),
+        ("marks gone from a bound key", Scene::of(Enabled).with(unmarked).with(new_generation), &["stall AdoptionNotAllowed"]),
+        (
+            "marks gone, and admitted",
+            Scene::of(Enabled).with(unmarked).with(new_generation).with(|s| s.rules.adoption = admitting()),
+            &["adopt the key", "rest"],
+        ),
+        (
+            "marks gone, admitted, with the field",
+            asked(Scene::of(Enabled).with(unmarked).with(|s| s.rules.adoption = admitting()), 7),
+            &["adopt the key", "hold NotSeenLive"],
+        ),
+        (
+            "the UID alone is gone from a bound key",
+            Scene::of(Enabled).with(|s| drop(s.tags().remove(mark::UID))).with(new_generation),
+            &["stall AdoptionNotAllowed"],
+        ),
+        (
+            "the UID alone is gone, and admitted",
+            Scene::of(Enabled).with(|s| drop(s.tags().remove(mark::UID))).with(new_generation).with(|s| s.rules.adoption = admitting()),
+            &["adopt the key", "rest"],
+        ),
+        (
+            "another UID, and nobody's name",
+            finds(Enabled).with(|s| drop(s.tags().remove(mark::OWNER))).with(|s| s.rules.adoption = admitting()),
+            &["stall OwnedByAnother"],
+        ),
+        (
+            "another cluster's marks on a bound key",
+            Scene::of(Enabled).with(marked(Owner { cluster: "test".into(), ..owner() })).with(new_generation),
+            &["stall OwnedByAnother"],
+        ),
+        (
+            "the intent alone is gone",
+            Scene::of(Enabled).with(|s| drop(s.tags().remove(mark::INTENT))).with(new_generation),
+            &["mark the key live", "rest"],
+        ),
+        (
+            "the intent alone is gone, with the field",
+            asked(Scene::of(Enabled).with(|s| drop(s.tags().remove(mark::INTENT))), 7),
+            &["mark the key held", "hold NotSeenLive"],
+        ),
+    ]);
+    let alert = had(PendingDeletion).plan();
+    assert!(note(&alert).1.contains("delete and re-create this object"), "{}", note(&alert).1);
+    let several = Scene::unbound(Searched::Everywhere).with(|s| s.observed = Observed::Several(vec!["k1".into(), "k2".into()])).plan();
+    assert_eq!(brief(&several), "stall ClaimUnclear");
+    assert!(note(&several).1.contains("k1, k2"));
+}
+
+/// Everything is read when nothing says what was applied.
+fn forget_applied(scene: &mut Scene) {
+    scene.memory.status.applied = None;
+}
+
+fn new_generation(scene: &mut Scene) {
+    scene.desired.generation += 1;
+}
+
+#[test]
+fn a_schedule_after_a_restart_goes_on_or_is_held() {
+    // Recorded, marked, and not called.
+    let open = |ago: i64, state: State| {
+        asked(Scene::of(State::Enabled), 7).with(|s| {
+            s.intent(Intent { seq: SEQ + 1, generation: GENERATION + 1, word: Word::Days(7) });
+            let mut deletion = ours(7, Some(DeletionCall::Open));
+            deletion.requested_time = Some(seconds(now() - minutes(ago)));
+            s.memory.status.deletion = Some(deletion);
+            s.key().state = state;
+        })
+    };
+    check([
+        ("taken up again", open(15, State::Enabled), &["schedule the deletion in 7 days", "rest"]),
+        ("too late", open(16, State::Enabled), HELD),
+        ("in another state", open(1, State::Disabled), HELD),
+        ("other days", open(1, State::Enabled).with(|s| s.desired.life = Life::Scheduled(9)), HELD),
+        (
+            "recorded and not marked",
+            open(1, State::Enabled).with(|s| drop(s.tags().insert(mark::INTENT.into(), word(Word::Live).to_string()))),
+            &["schedule the deletion in 7 days", "rest"],
+        ),
+        ("the wish was withdrawn", open(1, State::Enabled).with(|s| s.desired.life = Life::Live), &["mark the key live", "rest"]),
+        (
+            "it took effect, and the wish was withdrawn",
+            open(1, State::PendingDeletion).with(|s| s.desired.life = Life::Live),
+            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+        ),
+    ]);
+}
+
+#[test]
+fn a_failed_look_does_not_lend_its_state_to_an_open_call() {
+    // Someone scheduled and cancelled while nothing looked; then the key's state is read, and its marks are not.
+    let mut world = World::new(asked(Scene::of(State::Enabled), 7));
+    world.scene.intent(Intent { seq: SEQ + 1, generation: GENERATION + 1, word: Word::Days(7) });
+    world.scene.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)));
+    world.key = Some(Key { tags: world.scene.key().tags.clone(), ..super::fixtures::key(State::Disabled) });
+    world.look(false, Searched::Reference);
+    let failure = Failure {
+        kind: FailureKind::Throttled,
+        operation: "ListResourceTags",
+        message: "slow down".into(),
+        outcome: Outcome::Refused,
+        source: None,
+    };
+    world.report(Conclusion::Failed(&failure));
+    assert_eq!(world.settle(), HELD);
+}
+
+#[test]
+fn a_window_that_is_refused_names_the_range() {
+    let text = |days, provider| window_refused(days, &crate::domain::rules::Rules { provider, ..rules() }).unwrap_or_default();
+    for days in [6, 31, 1096, -1] {
+        assert_eq!(text(days, ProviderType::Aws), format!("spec.deletionScheduleDays is {days}, but AWS accepts 7 to 30 days"));
+        assert_eq!(
+            text(days, ProviderType::CipherTrust),
+            format!("spec.deletionScheduleDays is {days}, but CipherTrust accepts 7 to 30 days")
+        );
+    }
+    assert_eq!(text(1097, ProviderType::Huawei), "spec.deletionScheduleDays is 1097, but Huawei accepts 7 to 1096 days");
+    for (days, provider) in [(7, ProviderType::Aws), (30, ProviderType::Aws), (30, ProviderType::CipherTrust), (1096, ProviderType::Huawei)]
+    {
+        assert_eq!(text(days, provider), "");
+    }
+    let mut strict = rules();
+    strict.guard.minimum_schedule_days = 14;
+    let refused = window_refused(13, &strict).unwrap();
+    assert!(refused.contains("at least 14 days") && refused.contains("deletionGuard.minimumScheduleDays"), "{refused}");
+    assert_eq!(window_refused(14, &strict), None);
+    for days in [6, 31] {
+        let plan = asked(Scene::of(State::Enabled), days).plan();
+        assert_eq!(note(&plan), (Reason::InvalidSpec, &*format!("spec.deletionScheduleDays is {days}, but AWS accepts 7 to 30 days")));
+    }
+}
+
+#[test]
+fn a_hold_shows_the_command_that_goes_on() {
+    let plan = asked(Scene::finds(State::Enabled), 7).plan();
+    let (reason, message) = note(&plan);
+    assert_eq!(reason, Reason::RollbackSuspected);
+    let command = format!(
+        "kubectl annotate --overwrite --field-manager=keyward-cli -n shop managedkey orders keyward.dev/confirm-deletion={ID}@{SEQ}"
+    );
+    assert!(message.ends_with(&command), "{message}");
+}
+
+#[test]
+fn an_opened_schedule_counts_as_applied() {
+    let mut scene = asked(Scene::of(State::Enabled), 7);
+    let Plan::Do(step) = scene.plan() else { panic!() };
+    let (desired, key) = (scene.desired.clone(), scene.key().clone());
+    let intent = scene.memory.open(&step, &desired, &key, now()).unwrap();
+    assert_eq!((intent.seq, intent.generation, intent.word), (SEQ + 1, GENERATION + 1, Word::Days(7)));
+    let status = &scene.memory.status;
+    assert_eq!(status.applied.as_ref().unwrap().deletion_schedule_days, Some(7));
+    assert_eq!((status.intent_seq, status.key_state), (Some(SEQ + 1), Some(State::Enabled.into())));
+    assert_eq!(status.deletion.as_ref().unwrap().call, Some(DeletionCall::Open));
+}
+
+#[test]
+fn the_record_follows_what_was_applied() {
+    let mut world = World::new(declares(Scene::unbound(Searched::Reference)));
+    world.settle();
+    let status = &world.scene.memory.status;
+    assert_eq!(
+        status.applied,
+        Some(Applied {
+            generation: GENERATION + 1,
+            enabled: Some(true),
+            deletion_schedule_days: None,
+            tag_keys: vec!["team".into()],
+            aliases: vec!["orders".into()],
+        })
+    );
+    assert_eq!(status.intent_seq, Some(1));
+    assert_eq!(status.provider, Some(ProviderFacts { type_: "AWS".into(), account: ACCOUNT.into(), region: REGION.into() }));
+    assert_eq!(Memory { status: status.clone(), ..Memory::default() }.bound_to(), Some(&*arn()));
+}

@@ -1,0 +1,539 @@
+//! The protocol of the edge under everything that others, restores and crashes can do: an exhaustive walk, with the history as witness.
+//!
+//! The witness keeps its own account of who saw what and who asked for what. It never asks the edge, the marks' numbers or the status whether a
+//! deletion is right; it only remembers what happened.
+
+use std::{
+    collections::HashMap,
+    hash::{DefaultHasher, Hash, Hasher},
+};
+
+use super::{
+    fixtures::{Scene, brief, minutes},
+    model::{Crash, World, call},
+};
+use crate::{
+    api::{condition::seconds, managed_key::ManagementPolicy, mark},
+    domain::{
+        desired::{Desired, Life},
+        failure::{Failure, FailureKind, Outcome},
+        intent::Passed,
+        memory::Memory,
+        observed::{Searched, State},
+        plan::Plan,
+        status::Conclusion,
+        step::Step,
+    },
+};
+
+/// What happened, as far as it bears on whether a deletion may be scheduled.
+#[derive(Clone, Copy, Debug, Default, Hash, PartialEq)]
+struct Witness {
+    /// This object, which bore no field then, was seen with its key alive, and nothing has come since that could stand in for that.
+    alive: bool,
+    /// A person confirmed this deletion with the token that was shown.
+    confirmed: bool,
+    /// Someone cancelled a deletion, and it could be known.
+    cancelled: bool,
+    /// The pending deletion was reported by a look.
+    pending_reported: bool,
+    /// The state of the key when it was last looked at, or after the last step.
+    known: Option<State>,
+    /// The pending deletion is ours: this object's, as it is now.
+    scheduled_by_us: bool,
+    /// Our call was sent, or may have been, and nobody has looked since: what is pending then is taken for ours, and cannot be known to be another's.
+    unseen: bool,
+    /// The object has had a key.
+    ever_bound: bool,
+    /// Counts changes of the marks, by whomever.
+    marks_moved: u8,
+}
+
+/// What one can go back to.
+#[derive(Clone, Debug)]
+struct Saved {
+    desired: Desired,
+    memory: Memory,
+    witness: Witness,
+}
+
+/// What others do, and what goes wrong.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Act {
+    Ask(i32),
+    Withdraw,
+    Confirm,
+    OutsideSchedule,
+    OutsideCancel,
+    OutsideEnable,
+    OutsideDisable,
+    WipeMarks,
+    WipeIntent,
+    Steal,
+    Save,
+    Restore,
+    Recreate,
+    LoseStatus,
+    Wait,
+    FailedLook,
+    Crash(Crash),
+}
+
+const ACTS: [Act; 21] = [
+    Act::Ask(7),
+    Act::Ask(9),
+    Act::Withdraw,
+    Act::Confirm,
+    Act::OutsideSchedule,
+    Act::OutsideCancel,
+    Act::OutsideEnable,
+    Act::OutsideDisable,
+    Act::WipeMarks,
+    Act::WipeIntent,
+    Act::Steal,
+    Act::Save,
+    Act::Restore,
+    Act::Recreate,
+    Act::LoseStatus,
+    Act::Wait,
+    Act::FailedLook,
+    Act::Crash(Crash::AfterStatus),
+    Act::Crash(Crash::AfterCancel),
+    Act::Crash(Crash::AfterMark),
+    Act::Crash(Crash::BeforeClose),
+];
+
+#[derive(Clone, Debug)]
+struct Run {
+    world: World,
+    saved: Option<Box<Saved>>,
+    witness: Witness,
+    story: Vec<String>,
+}
+
+impl Run {
+    fn new(policy: ManagementPolicy, enabled: Option<bool>) -> Self {
+        let scene = Scene::unbound(Searched::Reference).with(|s| (s.desired.policy, s.desired.enabled) = (policy, enabled));
+        let mut world = World::new(scene);
+        world.thorough = true;
+        Self { world, saved: None, witness: Witness::default(), story: Vec::new() }
+    }
+
+    fn life(&self) -> Life {
+        self.world.scene.desired.life
+    }
+
+    fn state(&self) -> Option<State> {
+        self.world.key.as_ref().map(|key| key.state)
+    }
+
+    fn is_pending(&self) -> bool {
+        self.state().is_some_and(State::is_pending)
+    }
+
+    fn uid(&self) -> Option<&str> {
+        self.world.key.as_ref()?.tags.as_ref()?.get(mark::UID).map(String::as_str)
+    }
+
+    fn is_ours(&self) -> bool {
+        self.uid() == Some(&self.world.scene.desired.owner.uid)
+    }
+
+    fn fail(&self, what: &str) -> ! {
+        panic!("{what}\n{}\n{:#?}\n{:#?}", self.story.join("\n"), self.witness, self.world.scene.memory.status)
+    }
+
+    /// What the object sees by looking, before it does anything.
+    fn sees(&mut self) {
+        if self.life() == Life::Live && self.is_ours() && !self.is_pending() {
+            (self.witness.alive, self.witness.cancelled) = (true, false);
+        }
+    }
+
+    /// Whether this step may be taken, by what happened alone.
+    fn judge(&self, step: &Step) {
+        let policy = self.world.scene.desired.policy;
+        if policy == ManagementPolicy::Observe {
+            self.fail("a change under Observe");
+        }
+        if *step == Step::Create && (self.witness.ever_bound || self.world.key.is_some()) {
+            self.fail("a second key");
+        }
+        let bound = self.world.scene.memory.status.key_arn.is_some();
+        let takes = matches!(step, Step::Bind { .. } | Step::Cancel | Step::Create);
+        if !self.is_ours() && (bound && self.uid().is_some() || !takes) {
+            self.fail("another's key is changed");
+        }
+        match *step {
+            Step::Cancel if self.life() != Life::Live => self.fail("a deletion that is declared is cancelled"),
+            Step::Schedule { days, passed } | Step::Reschedule { days, passed } => {
+                if self.life() != Life::Scheduled(days) {
+                    self.fail("other days than declared");
+                }
+                let changes_ours = matches!(step, Step::Reschedule { .. }) && self.witness.scheduled_by_us;
+                if !self.witness.alive && !self.witness.confirmed && !changes_ours {
+                    self.fail("a deletion that nobody asked for of a key seen alive");
+                }
+                if self.witness.cancelled {
+                    self.fail("a deletion over someone's cancel");
+                }
+                if passed == Passed::ChangedDays && !self.witness.scheduled_by_us {
+                    self.fail("another's schedule is changed");
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// One step of the operator, or the report when there is none; gives the plan.
+    fn operate(&mut self, crash: Crash) -> Plan {
+        let plan = self.world.decide();
+        self.story.push(format!("  {} {crash:?}", brief(&plan)));
+        self.sees();
+        let Plan::Do(step) = &plan else {
+            if crash == Crash::Never {
+                self.world.report(Conclusion::Planned(&plan));
+                self.reported();
+            }
+            return plan;
+        };
+        self.judge(step);
+        self.witness.unseen = false;
+        let before = self.world.key.clone();
+        self.world.execute_until(step, crash);
+        let key = self.world.key.as_ref();
+        if key.and_then(|key| key.tags.as_ref()) != before.as_ref().and_then(|key| key.tags.as_ref()) {
+            self.witness.marks_moved += 1;
+            self.witness.confirmed &= step.is_destructive();
+        }
+        self.witness.ever_bound |= self.is_ours();
+        self.witness.unseen = step.is_destructive() && crash == Crash::AfterMark;
+        // A schedule whose reply was not seen leaves what was known before it.
+        if crash == Crash::Never && !step.is_destructive() {
+            self.witness.known = self.state();
+        } else if crash != Crash::AfterStatus {
+            self.witness.known = before.as_ref().map(|key| key.state);
+        }
+        // What was bound just now was looked at just before.
+        self.sees();
+        if step.is_destructive() && self.is_pending() && crash != Crash::AfterStatus {
+            (self.witness.scheduled_by_us, self.witness.pending_reported, self.witness.confirmed) = (true, false, false);
+        }
+        self.forget_what_the_protocol_does_not_read();
+        plan
+    }
+
+    fn reported(&mut self) {
+        self.witness.known = self.state();
+        self.witness.unseen = false;
+        self.witness.pending_reported |= self.is_pending();
+        self.forget_what_the_protocol_does_not_read();
+    }
+
+    fn forget_what_the_protocol_does_not_read(&mut self) {
+        let status = &mut self.world.scene.memory.status;
+        status.conditions.clear();
+        (status.rotation, status.key) = (None, None);
+    }
+
+    /// What someone, or something, does; `false`: there is nothing of the kind to do.
+    fn act(&mut self, act: Act) -> bool {
+        let (life, state) = (self.life(), self.state());
+        self.story.push(format!("{act:?}"));
+        let scene = &mut self.world.scene;
+        match (act, self.world.key.as_mut()) {
+            (Act::Ask(days), _) if life != Life::Scheduled(days) => {
+                scene.desired.life = Life::Scheduled(days);
+                scene.desired.generation += 1;
+            }
+            (Act::Withdraw, _) if life != Life::Live => {
+                scene.desired.life = Life::Live;
+                scene.desired.generation += 1;
+            }
+            (Act::Confirm, Some(key)) => {
+                let token = key.intent().token(&key.id);
+                if scene.desired.confirmation == token || !matches!(self.world.decide(), Plan::Hold(_)) {
+                    return false;
+                }
+                self.world.scene.desired.confirmation = token;
+                (self.witness.confirmed, self.witness.cancelled) = (true, false);
+            }
+            (Act::OutsideSchedule, Some(key)) => {
+                if call(key, &Step::Schedule { days: 8, passed: Passed::Edge }).is_err() {
+                    return false;
+                }
+                self.world.schedules += 1;
+                key.deletion_date = key.deletion_date.map(|date| date + jiff::SignedDuration::from_secs(self.world.schedules));
+                // Ours was cancelled and made again before anybody looked: nothing can tell the two apart.
+                if self.witness.unseen {
+                    self.witness.cancelled = false;
+                }
+                (self.witness.scheduled_by_us, self.witness.pending_reported) = (self.witness.unseen, false);
+            }
+            (Act::OutsideCancel, Some(key)) => {
+                if call(key, &Step::Cancel).is_err() {
+                    return false;
+                }
+                // One that leaves no trace cannot be known: what it cancelled was never seen, and the key is as it was before.
+                self.witness.cancelled = self.witness.pending_reported || self.witness.known != Some(State::Disabled);
+                self.witness.confirmed &= !self.witness.cancelled;
+                self.witness.unseen = self.witness.scheduled_by_us && !self.witness.pending_reported;
+                self.witness.scheduled_by_us = false;
+            }
+            (Act::OutsideEnable, Some(key)) if key.state == State::Disabled => {
+                key.state = State::Enabled;
+                // Cancelled and enabled before anybody looked: left, as the reference says.
+                self.witness.cancelled &= self.witness.pending_reported || self.witness.known != Some(State::Enabled);
+            }
+            (Act::OutsideDisable, Some(key)) if key.state == State::Enabled => key.state = State::Disabled,
+            (Act::WipeMarks, Some(key)) => {
+                key.tags.as_mut().unwrap().clear();
+                self.marks_spoiled();
+            }
+            (Act::WipeIntent, Some(key)) => {
+                if key.tags.as_mut().unwrap().remove(mark::INTENT).is_none() {
+                    return false;
+                }
+                self.marks_spoiled();
+            }
+            (Act::Steal, Some(key)) => {
+                key.tags.as_mut().unwrap().insert(mark::UID.into(), "u9".into());
+                self.marks_spoiled();
+            }
+            (Act::Save, _) => {
+                let saved = Saved { desired: scene.desired.clone(), memory: scene.memory.clone(), witness: self.witness };
+                self.saved = Some(Box::new(saved));
+            }
+            (Act::Restore, _) => {
+                let Some(saved) = self.saved.clone() else { return false };
+                scene.desired = saved.desired;
+                scene.memory = saved.memory;
+                // What a snapshot knows holds as long as no word was said since.
+                let same = saved.witness.marks_moved == self.witness.marks_moved;
+                self.witness.alive = same && saved.witness.alive;
+                self.witness.confirmed = same && saved.witness.confirmed;
+                self.witness.scheduled_by_us &= same;
+                self.witness.ever_bound = saved.witness.ever_bound;
+                // A pending key takes no mark, so a restore forgets that another's schedule was seen; if the key is as it was then, no trace is left.
+                self.witness.known = saved.witness.known;
+                self.witness.pending_reported &= saved.witness.pending_reported;
+                self.witness.cancelled &= self.witness.pending_reported || self.witness.known != state;
+            }
+            (Act::Recreate, _) => {
+                let uid = if scene.desired.owner.uid == "u2" { "u3" } else { "u2" };
+                scene.desired.owner.uid = uid.into();
+                (scene.desired.generation, scene.desired.confirmation) = (1, None);
+                scene.memory = Memory::default();
+                (self.witness.alive, self.witness.confirmed, self.witness.ever_bound) = (false, false, false);
+                self.witness.scheduled_by_us = false;
+                // A backup of the object that was there before is not one of this.
+                self.saved = None;
+            }
+            (Act::LoseStatus, _) => scene.memory.status = Default::default(),
+            (Act::Wait, _) => scene.now += minutes(16),
+            (Act::FailedLook, Some(_)) => {
+                // The state was read, and the marks were not.
+                self.world.look(false, Searched::Reference);
+                let failure = Failure {
+                    kind: FailureKind::Throttled,
+                    operation: "ListResourceTags",
+                    message: "slow down".into(),
+                    outcome: Outcome::Refused,
+                    source: None,
+                };
+                self.world.report(Conclusion::Failed(&failure));
+                if self.world.scene.memory.status.key_state.is_some() {
+                    self.reported();
+                }
+                self.forget_what_the_protocol_does_not_read();
+            }
+            (Act::Crash(crash), _) => {
+                let plan = self.world.decide();
+                let Plan::Do(step) = &plan else { return false };
+                let rescheduled = matches!(step, Step::Reschedule { .. });
+                if (crash == Crash::AfterCancel) != rescheduled && crash == Crash::AfterCancel {
+                    return false;
+                }
+                self.operate(crash);
+            }
+            _ => return false,
+        }
+        true
+    }
+
+    /// Somebody changed the marks: what they said is void.
+    fn marks_spoiled(&mut self) {
+        self.witness.marks_moved += 1;
+        (self.witness.alive, self.witness.confirmed, self.witness.scheduled_by_us) = (false, false, false);
+    }
+
+    /// All that the future depends on; times and dates only as far as they are compared.
+    fn print(&self) -> u64 {
+        fn object(hash: &mut DefaultHasher, run: &Run, desired: &Desired, memory: &Memory) {
+            let date = run.world.key.as_ref().and_then(|key| key.deletion_date).map(seconds);
+            (&desired.owner.uid, desired.generation, desired.days(), &desired.confirmation).hash(hash);
+            let status = &memory.status;
+            (
+                status.key_arn.is_some(),
+                status.intent_seq,
+                status.key_state,
+                (status.deletion_date == date, status.deletion_date.is_some()),
+                status.missing.is_some(),
+            )
+                .hash(hash);
+            (memory.attempt.is_some(), memory.key.is_some()).hash(hash);
+            let deletion = status.deletion.as_ref();
+            deletion
+                .map(|known| {
+                    let since = known.requested_time.as_ref().unwrap().0;
+                    let fresh = run.world.scene.now.duration_since(since) <= minutes(15);
+                    (known.schedule_days, known.origin as u8, known.call.is_some(), fresh && known.call.is_some())
+                })
+                .hash(hash);
+            status.applied.as_ref().map(|known| (known.generation, known.enabled, known.deletion_schedule_days)).hash(hash);
+        }
+        let mut hash = DefaultHasher::new();
+        self.world.key.as_ref().map(|key| (key.state, &key.tags, key.deletion_date.is_some())).hash(&mut hash);
+        object(&mut hash, self, &self.world.scene.desired, &self.world.scene.memory);
+        if let Some(saved) = &self.saved {
+            object(&mut hash, self, &saved.desired, &saved.memory);
+            (saved.witness, saved.witness.marks_moved == self.witness.marks_moved).hash(&mut hash);
+        }
+        Witness { marks_moved: 0, ..self.witness }.hash(&mut hash);
+        hash.finish()
+    }
+
+    /// Whether the operator has done what it can: the declared life, or a hold or a stall that has a reason in the story.
+    fn has_settled(&self, plan: &Plan) -> bool {
+        let policy = self.world.scene.desired.policy;
+        if policy == ManagementPolicy::Observe {
+            return !matches!(plan, Plan::Do(_));
+        }
+        match plan {
+            Plan::Rest(rest) if rest.life_drifted => policy != ManagementPolicy::Enforce,
+            Plan::Rest(_) => match self.life() {
+                Life::Scheduled(_) => self.is_pending(),
+                Life::Live => self.state() == Some(if self.world.scene.desired.wants_enabled() { State::Enabled } else { State::Disabled }),
+            },
+            Plan::Hold(_) => self.life() != Life::Live && self.is_ours(),
+            Plan::Stall(_) if self.world.key.is_none() => self.life() != Life::Live,
+            Plan::Stall(_) => !self.is_ours(),
+            // A creation that was begun is waited for.
+            Plan::Wait(_) => self.world.key.is_none(),
+            _ => false,
+        }
+    }
+}
+
+/// Walks every story with at most `acts` acts; gives the number of states.
+fn explore(start: Run, acts: u8) -> usize {
+    // How many steps the operator has left from a state, and with how many acts in hand it was last walked.
+    let mut known: HashMap<u64, (u8, u8)> = HashMap::new();
+    let mut open = vec![(start, acts)];
+    while let Some((run, acts)) = open.pop() {
+        let mut chain = Vec::new();
+        let mut run = run;
+        let mut left = loop {
+            let print = run.print();
+            match known.get(&print) {
+                Some(&(left, walked)) if walked >= acts => break left,
+                _ => {}
+            }
+            chain.push(print);
+            if chain.len() > 13 {
+                run.fail("more than 12 steps");
+            }
+            if acts > 0 {
+                for act in ACTS {
+                    let mut other = run.clone();
+                    if other.act(act) {
+                        open.push((other, acts - 1));
+                    }
+                }
+            }
+            let plan = run.operate(Crash::Never);
+            if !matches!(plan, Plan::Do(_)) {
+                if !run.has_settled(&plan) {
+                    run.fail("neither the declared state nor an end");
+                }
+                let again = run.world.decide();
+                if brief(&again) != brief(&plan) {
+                    run.fail(&format!("it does not stay: {}", brief(&again)));
+                }
+                // What was reported is a state of its own, from which others act.
+                let print = run.print();
+                if acts > 0 && known.get(&print).is_none_or(|&(_, walked)| walked < acts) {
+                    known.insert(print, (0, acts));
+                    for act in ACTS {
+                        let mut other = run.clone();
+                        if other.act(act) {
+                            open.push((other, acts - 1));
+                        }
+                    }
+                }
+                break 0;
+            }
+        };
+        for print in chain.into_iter().rev() {
+            known.insert(print, (left, acts));
+            left += 1;
+            assert!(left <= 13);
+        }
+    }
+    known.len()
+}
+
+/// An object whose key was created and is as declared.
+fn settled(policy: ManagementPolicy, enabled: Option<bool>) -> Run {
+    let mut run = Run::new(ManagementPolicy::Enforce, enabled);
+    while matches!(run.operate(Crash::Never), Plan::Do(_)) {}
+    run.world.scene.desired.policy = policy;
+    run
+}
+
+#[test]
+fn no_short_story_schedules_what_was_not_asked_for() {
+    use ManagementPolicy::{Enforce, EnforceOnChange};
+    let states = explore(settled(Enforce, None), 4)
+        + explore(settled(Enforce, Some(false)), 3)
+        + explore(settled(EnforceOnChange, None), 3)
+        + explore(Run::new(Enforce, None), 3);
+    assert!(states > 40_000, "{states} states are too few to mean anything");
+}
+
+/// Stories that are too long to be walked all: acts and steps in any order, and then the operator alone.
+#[test]
+fn no_long_story_does_either() {
+    use ManagementPolicy::{Enforce, EnforceOnChange, Observe};
+    let stories = std::env::var("KEYWARD_STORIES").map_or(1500, |count| count.parse().unwrap());
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut scheduled = 0;
+    for _ in 0..stories {
+        let enabled = [None, Some(false)][random.usize(..2)];
+        let mut run = settled([Enforce, Enforce, EnforceOnChange, Observe][random.usize(..4)], enabled);
+        for _ in 0..random.usize(4..16) {
+            if random.bool() {
+                run.operate(Crash::Never);
+            } else {
+                let mut other = run.clone();
+                if other.act(ACTS[random.usize(..ACTS.len())]) {
+                    run = other;
+                }
+            }
+        }
+        for steps in 0.. {
+            let plan = run.operate(Crash::Never);
+            if !matches!(plan, Plan::Do(_)) {
+                if !run.has_settled(&plan) {
+                    run.fail("neither the declared state nor an end");
+                }
+                break;
+            }
+            if steps == 12 {
+                run.fail("more than 12 steps");
+            }
+        }
+        scheduled += usize::from(run.witness.scheduled_by_us);
+    }
+    assert!(scheduled > stories / 50, "only {scheduled} stories of {stories} end with a schedule of ours");
+}

@@ -1,0 +1,457 @@
+//! What people and tools see: each outcome, twice.
+
+use jiff::Timestamp;
+
+use super::{
+    fixtures::{GENERATION, ID, SEQ, Scene, arn, days_on, external, minutes, note, now, ours, owner, word},
+    model::World,
+};
+use crate::{
+    api::{
+        ConditionType, ManagedKeyStatus, Reason,
+        condition::{self, seconds},
+        managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing},
+        mark,
+    },
+    domain::{
+        desired::{Life, WantedRotation},
+        failure::{Failure, FailureKind, Outcome},
+        intent::Word,
+        memory::Memory,
+        observed::{MultiRegion, Observed, Rotation, Searched, State},
+        ownership::{Owner, Tags},
+        plan::{Gone, Hold, Note, Plan},
+        status::{Conclusion, Round, status},
+    },
+};
+
+/// The status after one round of the scene, at that time.
+fn after(scene: &Scene, conclusion: Conclusion<'_>, at: Timestamp) -> ManagedKeyStatus {
+    status(
+        &scene.memory,
+        &Round {
+            generation: scene.desired.generation,
+            desired: Some(&scene.desired),
+            rules: Some(&scene.rules),
+            observed: Some(&scene.observed),
+            conclusion,
+            set_by: None,
+            requested: None,
+            now: at,
+        },
+    )
+}
+
+/// The conditions in a few words: `Ready=Available Synced …`; a `!` stands for False.
+fn said(status: &ManagedKeyStatus) -> String {
+    let mut words: Vec<_> = status
+        .conditions
+        .iter()
+        .map(|known| format!("{}{}={}", if known.status == "True" { "" } else { "!" }, known.type_, known.reason))
+        .collect();
+    words.sort_by_key(|word| {
+        let order = ["Ready", "Synced", "Reconciling", "Stalled", "PendingDeletion", "Drifted", "DeletionHeld"];
+        order.iter().position(|name| word.trim_start_matches('!').starts_with(&format!("{name}=")))
+    });
+    words.join(" ")
+}
+
+/// What holds for the conditions of every status, whatever happened.
+fn is_well_formed(name: &str, status: &ManagedKeyStatus) {
+    let find = |kind| condition::find(&status.conditions, kind);
+    for kind in [ConditionType::Ready, ConditionType::Synced] {
+        assert!(find(kind).is_some(), "{name}: no {kind:?}");
+    }
+    for kind in [
+        ConditionType::Reconciling,
+        ConditionType::Stalled,
+        ConditionType::PendingDeletion,
+        ConditionType::Drifted,
+        ConditionType::DeletionHeld,
+    ] {
+        assert!(find(kind).is_none_or(|known| known.status == "True"), "{name}: {kind:?} is there and not True");
+    }
+    assert!(
+        find(ConditionType::Reconciling).is_none() || find(ConditionType::Stalled).is_none(),
+        "{name}: Reconciling and Stalled together"
+    );
+    let ready = find(ConditionType::Ready).unwrap().status == "True";
+    assert!(!ready || (find(ConditionType::Reconciling).is_none() && find(ConditionType::Stalled).is_none()), "{name}: Ready and not");
+    for known in &status.conditions {
+        assert!(Reason::ALL.iter().any(|(reason, _)| reason.as_str() == known.reason), "{name}: {}", known.reason);
+        assert!(!known.message.is_empty() && !known.message.ends_with('.'), "{name}: {:?}", known.message);
+        let types = status.conditions.iter().filter(|other| other.type_ == known.type_).count();
+        assert_eq!(types, 1, "{name}: {} twice", known.type_);
+    }
+    let pending = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
+    assert!(pending || status.deletion_date.is_none(), "{name}: a deletion date without a pending deletion");
+    assert_eq!(find(ConditionType::PendingDeletion).is_some(), pending, "{name}: PendingDeletion");
+}
+
+/// A row: its name, the scene, how its round ended, and the conditions then.
+type Row = (&'static str, Scene, Option<Plan>, &'static str);
+
+/// The scene's own plan, or the given one, is reported: now, and again an hour later, when nothing has changed.
+fn check<const N: usize>(rows: [Row; N]) {
+    let mut wrong = Vec::new();
+    for (name, mut scene, plan, expected) in rows {
+        let plan = plan.unwrap_or_else(|| scene.plan());
+        let first = after(&scene, Conclusion::Planned(&plan), now());
+        if said(&first) != expected {
+            wrong.push(format!("{name}:\n  expected {expected}\n  found    {}", said(&first)));
+            continue;
+        }
+        is_well_formed(name, &first);
+        assert_eq!(first.observed_generation, Some(scene.desired.generation), "{name}");
+        scene.memory.status = first.clone();
+        let second = after(&scene, Conclusion::Planned(&plan), now() + minutes(60));
+        assert_eq!(first, second, "{name}: the same round twice is not the same status");
+    }
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// The last word is `held`, as after a deletion that was asked for without an edge.
+fn held(scene: Scene) -> Scene {
+    scene.with(|s| s.intent(word(Word::Held)))
+}
+
+fn asked(mut scene: Scene, days: i32) -> Scene {
+    scene.desired.generation += 1;
+    scene.desired.life = Life::Scheduled(days);
+    scene
+}
+
+fn policy(mut scene: Scene, policy: ManagementPolicy) -> Scene {
+    scene.desired.policy = policy;
+    scene
+}
+
+fn off(mut scene: Scene) -> Scene {
+    scene.desired.enabled = Some(false);
+    scene
+}
+
+fn named(reason: Reason) -> Note {
+    Note { reason, message: "something, so do something".into() }
+}
+
+#[test]
+fn the_conditions_of_every_outcome() {
+    use ManagementPolicy::{EnforceOnChange, Observe};
+    let hold = |reason, passes| Some(Plan::Hold(Hold { reason, message: "held".into(), passes }));
+    let gone = |count, gone, reason| Some(Plan::Missing(Missing { count, first_time: seconds(now()) }, named(reason), gone));
+    let absent = |scene: Scene| scene.with(|s| s.observed = Observed::Absent(Searched::Reference));
+    let untagged = |scene: Scene| scene.with(|s| s.desired.tags = Tags::from([("team".into(), "shop".into())]));
+    check([
+        ("enabled", Scene::of(State::Enabled), None, "Ready=Available Synced=Synced"),
+        ("disabled, as declared", off(Scene::of(State::Disabled)), None, "Ready=Disabled Synced=Synced"),
+        ("scheduled, as declared", Scene::scheduled(7), None, "Ready=DeletionScheduled Synced=Synced PendingDeletion=Declared"),
+        (
+            "scheduled by someone, as declared",
+            asked(Scene::of(State::PendingDeletion), 7),
+            None,
+            "Ready=DeletionScheduled Synced=Synced PendingDeletion=Declared",
+        ),
+        (
+            "waiting for replicas, as declared",
+            Scene::scheduled(7).with(|s| (s.key().state, s.key().deletion_date) = (State::PendingReplicaDeletion, None)),
+            None,
+            "Ready=DeletionScheduled Synced=Synced PendingDeletion=Declared",
+        ),
+        ("being created", Scene::of(State::Creating), None, "!Ready=Creating !Synced=Creating Reconciling=Creating"),
+        ("without material", Scene::of(State::PendingImport), None, "!Ready=PendingImport !Synced=PendingImport Stalled=PendingImport"),
+        ("unavailable", Scene::of(State::Unavailable), None, "!Ready=KeyUnavailable !Synced=KeyUnavailable Stalled=KeyUnavailable"),
+        (
+            "nothing to delete",
+            asked(Scene::unbound(Searched::Everywhere), 7),
+            None,
+            "!Ready=NothingToDelete !Synced=NothingToDelete Stalled=NothingToDelete",
+        ),
+        (
+            "rotation waits",
+            off(Scene::of(State::Disabled)).with(|s| s.desired.rotation = Some(WantedRotation::On(None))),
+            None,
+            "Ready=Disabled !Synced=Disabled",
+        ),
+        (
+            "a tag is missing, and left so",
+            policy(untagged(Scene::of(State::Enabled)), EnforceOnChange),
+            None,
+            "Ready=Available !Synced=Drifted Drifted=Drifted",
+        ),
+        (
+            "disabled by someone, and left so",
+            policy(Scene::of(State::Disabled), EnforceOnChange),
+            None,
+            "!Ready=Drifted !Synced=Drifted Stalled=Drifted Drifted=Drifted",
+        ),
+        (
+            "scheduled by someone, and left so",
+            policy(Scene::of(State::PendingDeletion), EnforceOnChange),
+            None,
+            "!Ready=PendingDeletion !Synced=Drifted Stalled=PendingDeletion PendingDeletion=External Drifted=Drifted",
+        ),
+        (
+            "scheduled by someone, and only observed",
+            policy(Scene::of(State::PendingDeletion), Observe),
+            None,
+            "!Ready=PendingDeletion !Synced=Drifted Stalled=PendingDeletion PendingDeletion=External Drifted=Drifted",
+        ),
+        (
+            "held for a person",
+            held(asked(Scene::of(State::Disabled), 7)),
+            None,
+            "!Ready=CancelledOutside !Synced=CancelledOutside Stalled=CancelledOutside DeletionHeld=CancelledOutside",
+        ),
+        (
+            "held by what passes",
+            asked(Scene::of(State::Enabled), 7),
+            hold(Reason::StaleObject, true),
+            "!Ready=StaleObject !Synced=StaleObject Reconciling=StaleObject DeletionHeld=StaleObject",
+        ),
+        (
+            "held while pending with the old days",
+            asked(Scene::scheduled(7), 9).with(|s| s.memory.status.intent_seq = None),
+            None,
+            "!Ready=RollbackSuspected !Synced=RollbackSuspected Stalled=RollbackSuspected PendingDeletion=Declared DeletionHeld=RollbackSuspected",
+        ),
+        (
+            "not found once",
+            absent(Scene::of(State::Enabled)),
+            gone(1, Gone::Unsure, Reason::KeyMissing),
+            "!Ready=KeyMissing !Synced=KeyMissing Reconciling=KeyMissing",
+        ),
+        (
+            "lost",
+            absent(Scene::of(State::Enabled)),
+            gone(3, Gone::Lost, Reason::KeyMissing),
+            "!Ready=KeyMissing !Synced=KeyMissing Stalled=KeyMissing",
+        ),
+        (
+            "not found once, while pending",
+            absent(Scene::scheduled(7)),
+            gone(1, Gone::Unsure, Reason::KeyMissing),
+            "!Ready=KeyMissing !Synced=KeyMissing Reconciling=KeyMissing PendingDeletion=Declared",
+        ),
+        (
+            "deleted",
+            absent(Scene::scheduled(7)).with(|s| s.now = days_on(8)).with(|s| {
+                s.memory.status.missing = Some(Missing { count: 3, first_time: seconds(now()) });
+            }),
+            None,
+            "!Ready=KeyDeleted !Synced=KeyDeleted Stalled=KeyDeleted",
+        ),
+        (
+            "another's",
+            Scene::of(State::Enabled).with(|s| drop(s.tags().insert(mark::UID.into(), "u9".into()))),
+            None,
+            "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother",
+        ),
+        ("refused days", asked(Scene::of(State::Enabled), 31), None, "!Ready=InvalidSpec !Synced=InvalidSpec Stalled=InvalidSpec"),
+    ]);
+}
+
+#[test]
+fn the_conditions_of_rounds_that_could_not_plan() {
+    let failure = |kind| Failure { kind, operation: "DescribeKey", message: "no".into(), outcome: Outcome::Refused, source: None };
+    for kind in FailureKind::ALL {
+        let mut scene = Scene::of(State::Enabled);
+        let failure = failure(kind);
+        let first = after(&scene, Conclusion::Failed(&failure), now());
+        is_well_formed(failure.operation, &first);
+        let reason = kind.verdict().reason.as_str();
+        let also = if kind.verdict().stalled { "Stalled" } else { "Reconciling" };
+        assert_eq!(said(&first), format!("!Ready={reason} !Synced={reason} {also}={reason}"));
+        scene.memory.status = first.clone();
+        assert_eq!(after(&scene, Conclusion::Failed(&failure), now() + minutes(60)), first);
+    }
+    for (stalled, also) in [(true, "Stalled"), (false, "Reconciling")] {
+        let status = after(&Scene::of(State::Enabled), Conclusion::Refused { note: named(Reason::ProviderNotFound), stalled }, now());
+        assert_eq!(said(&status), format!("!Ready=ProviderNotFound !Synced=ProviderNotFound {also}=ProviderNotFound"));
+    }
+}
+
+#[test]
+fn a_deleted_key_stays_deleted() {
+    let mut world = World::new(Scene::scheduled(7));
+    world.key = None;
+    let mut seen = Vec::new();
+    for round in 0..6 {
+        world.scene.now = days_on(7) + minutes(round * 10);
+        seen.push(world.settle().remove(0));
+    }
+    assert_eq!(
+        seen,
+        ["missing 1 Unsure", "missing 2 Unsure", "missing 3 Deleted", "missing 3 Deleted", "missing 3 Deleted", "missing 3 Deleted"]
+    );
+    let status = &world.scene.memory.status;
+    assert_eq!((status.key_state, &status.deletion_date, &status.deletion), (Some(KeyState::Deleted), &None, &None));
+    assert_eq!(status.key_id.as_deref(), Some(ID), "the id stays");
+    // It was not deleted after all.
+    world.key = Some(super::fixtures::key(State::Enabled));
+    world.scene.desired.life = Life::Live;
+    world.settle();
+    assert_eq!((world.scene.memory.status.key_state, &world.scene.memory.status.missing), (Some(KeyState::Enabled), &None));
+}
+
+#[test]
+fn a_pause_leaves_all_but_the_note() {
+    for mut scene in [Scene::of(State::Enabled), Scene::scheduled(7), held(asked(Scene::of(State::Disabled), 7))] {
+        let before = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        scene.memory.status = before.clone();
+        // Edited while paused.
+        scene.desired.generation += 1;
+        scene.desired.life = Life::Live;
+        let mut paused = after(&scene, Conclusion::Paused, now() + minutes(1));
+        is_well_formed("paused", &paused);
+        assert_eq!(paused.observed_generation, before.observed_generation);
+        let find = |status: &ManagedKeyStatus, kind| condition::find(&status.conditions, kind).cloned();
+        for kind in [ConditionType::Ready, ConditionType::PendingDeletion, ConditionType::DeletionHeld] {
+            assert_eq!(find(&paused, kind), find(&before, kind), "{kind:?}");
+        }
+        assert_eq!(find(&paused, ConditionType::Synced).unwrap().reason, "Paused");
+        scene.memory.status = paused.clone();
+        assert_eq!(after(&scene, Conclusion::Paused, now() + minutes(60)), paused);
+        paused.conditions = before.conditions.clone();
+        assert_eq!(paused, before, "a pause changes nothing else");
+    }
+    // Paused before the first look, with the schema's default for the generation.
+    let mut scene = Scene::unbound(Searched::Reference);
+    scene.memory.status.observed_generation = Some(-1);
+    let status = after(&scene, Conclusion::Paused, now());
+    assert_eq!((status.observed_generation, said(&status).as_str()), (Some(-1), "!Ready=Paused !Synced=Paused"));
+    assert!(status.conditions.iter().all(|known| known.observed_generation == Some(0)));
+}
+
+#[test]
+fn the_record_of_a_deletion() {
+    let at = |scene: &Scene| after(scene, Conclusion::Planned(&scene.plan()), now()).deletion;
+    let pending = || Scene::of(State::PendingDeletion).with(|s| s.memory.status.key_state = Some(KeyState::Enabled));
+    let origin = |scene: &Scene| at(scene).map(|known| (known.origin, known.schedule_days));
+    let days = |s: &mut Scene| s.intent(word(Word::Days(7)));
+    assert_eq!(origin(&pending()), Some((DeletionOrigin::External, None)), "no mark of ours");
+    assert_eq!(origin(&pending().with(days)), Some((DeletionOrigin::Keyward, Some(7))), "our mark");
+    assert_eq!(at(&Scene::scheduled(7)), Some(ours(7, None)), "what is known stays, with its time");
+    assert_eq!(at(&Scene::scheduled(7).with(|s| s.key().tags = None)), Some(ours(7, None)), "a look without marks");
+    let opened = Some(crate::api::managed_key::DeletionCall::Open);
+    let took_effect = Scene::scheduled(7).with(|s| {
+        s.memory.status.deletion = Some(ours(7, opened));
+        s.memory.status.key_state = Some(KeyState::Enabled);
+    });
+    assert_eq!(at(&took_effect), Some(ours(7, None)), "the call took effect");
+    let changing = asked(Scene::scheduled(7), 9).with(|s| s.memory.status.deletion = Some(ours(9, opened)));
+    assert_eq!(at(&changing), Some(ours(9, opened)), "new days are on their way");
+    let changed_back = asked(Scene::scheduled(7), 7).with(|s| s.memory.status.deletion = Some(ours(9, opened)));
+    assert_eq!(at(&changed_back), Some(ours(7, None)), "new days were on their way, and are not asked for any more");
+    let replaced = Scene::scheduled(7).with(|s| s.key().deletion_date = Some(days_on(20)));
+    assert_eq!(origin(&replaced), Some((DeletionOrigin::External, None)), "another date is another's schedule");
+    assert_eq!(at(&Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external()))), None, "alive again");
+    let watched = policy(Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external())), ManagementPolicy::Observe);
+    assert_eq!(at(&watched), Some(external()), "what was seen still counts against a deletion");
+}
+
+#[test]
+fn a_schedule_that_is_left_as_it_is_applies_nothing() {
+    let mut world = World::new(policy(Scene::of(State::PendingDeletion), ManagementPolicy::EnforceOnChange));
+    world.scene.desired.generation += 1;
+    world.scene.desired.tags = Tags::from([("team".into(), "shop".into())]);
+    assert_eq!(world.settle(), ["rest life drifted"]);
+    // Cancelled and enabled by those who scheduled it.
+    let alive = super::fixtures::key(State::Enabled);
+    world.key = Some(alive);
+    assert_eq!(world.settle(), ["mark the key live", "set the tags team", "rest"]);
+}
+
+#[test]
+fn a_hold_and_a_schedule_name_who_set_the_field() {
+    let text = |scene: &Scene, set_by: &str, kind| {
+        let plan = scene.plan();
+        let status = status(
+            &scene.memory,
+            &Round {
+                generation: scene.desired.generation,
+                desired: Some(&scene.desired),
+                rules: Some(&scene.rules),
+                observed: Some(&scene.observed),
+                conclusion: Conclusion::Planned(&plan),
+                set_by: Some(set_by),
+                requested: Some("now"),
+                now: now(),
+            },
+        );
+        assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"));
+        condition::find(&status.conditions, kind).unwrap().message.clone()
+    };
+    for (scene, kinds) in [
+        (Scene::scheduled(7), [ConditionType::Ready, ConditionType::PendingDeletion]),
+        (held(asked(Scene::of(State::Disabled), 7)), [ConditionType::DeletionHeld, ConditionType::Stalled]),
+    ] {
+        for kind in kinds {
+            let by_hand = text(&scene, "kubectl-patch", kind);
+            assert!(by_hand.contains("set by kubectl-patch, and a manifest without the field will not remove it"), "{by_hand}");
+            assert!(!text(&scene, "argocd-controller", kind).contains("will not remove it"));
+        }
+    }
+    let replicas = Scene::scheduled(7).with(|s| {
+        (s.key().state, s.key().deletion_date) = (State::PendingReplicaDeletion, None);
+        s.key().multi_region = Some(MultiRegion::Primary(vec!["arn:replica".into()]));
+    });
+    assert!(text(&replicas, "helm", ConditionType::Ready).contains("waits for its replicas arn:replica"));
+}
+
+#[test]
+fn status_shows_a_key_only_to_the_object_that_has_it() {
+    let shown = |scene: &Scene| {
+        let status = after(scene, Conclusion::Planned(&scene.plan()), now());
+        (status.key_id.is_some(), status.key_state.is_some())
+    };
+    let by = |owner: Owner| move |s: &mut Scene| s.tags().extend(owner.marks(word(Word::Live)));
+    let finds = |state| Scene::finds(state).with(by(Owner { uid: "u0".into(), ..owner() }));
+    assert_eq!(shown(&Scene::finds(State::Enabled)), (true, true), "ours");
+    assert_eq!(shown(&finds(State::Enabled)), (false, false), "not taken up yet");
+    assert_eq!(shown(&asked(finds(State::PendingDeletion), 7)), (false, true), "resting on a pending key without being bound");
+    let watches = |scene: Scene| policy(scene, ManagementPolicy::Observe);
+    assert_eq!(shown(&watches(finds(State::Enabled))), (false, true), "watching an earlier object's key");
+    let unmarked = watches(Scene::finds(State::Enabled)).with(|s| {
+        s.tags().clear();
+        s.desired.adopt = Some(ID.into());
+        s.rules.adoption = super::fixtures::admitting();
+    });
+    assert_eq!(shown(&unmarked), (true, true), "watching a key without marks");
+    assert_eq!(shown(&Scene::finds(State::Enabled).with(by(Owner { name: "x".into(), ..owner() }))), (false, false), "another's");
+    let bound = Scene::of(State::Enabled).with(|s| s.memory.status.key_id = Some("first".into()));
+    assert_eq!(after(&bound, Conclusion::Planned(&bound.plan()), now()).key_id.as_deref(), Some("first"), "an id never changes");
+}
+
+#[test]
+fn a_rotation_is_noticed_when_the_next_one_moves() {
+    let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next) });
+    let mut scene = Scene::of(State::Enabled).with(|s| s.key().rotation = rotating(90, days_on(1)));
+    let mut look = |rotation| {
+        scene.key().rotation = rotation;
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        scene.memory.status.rotation.clone().unwrap().last_rotation_time
+    };
+    assert_eq!(look(rotating(90, days_on(1))), None);
+    assert_eq!(look(rotating(90, days_on(91))), Some(seconds(days_on(1))), "it rotated when it was to");
+    assert_eq!(look(rotating(90, days_on(91))), Some(seconds(days_on(1))), "and only once");
+    assert_eq!(look(None), Some(seconds(days_on(1))), "not read");
+    assert_eq!(look(rotating(365, days_on(366))), Some(seconds(days_on(1))), "another period is no rotation");
+    let pending = Scene::scheduled(7).with(|s| s.memory.status.rotation = Some(Default::default()));
+    let mut pending = pending;
+    pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), next: None });
+    let status = after(&pending, Conclusion::Planned(&pending.plan()), now());
+    assert_eq!(status.rotation, Some(Default::default()), "while pending AWS reports rotation off; what is known stays");
+}
+
+#[test]
+fn no_message_has_a_time_that_moves() {
+    let mut scene = held(asked(Scene::of(State::Disabled), 7));
+    let first = scene.plan();
+    scene.now += minutes(600);
+    assert_eq!(note(&first), note(&scene.plan()));
+    let held = note(&first).1.to_owned();
+    assert!(held.contains(&format!("{ID}@{SEQ}")) && !held.contains("2026"), "{held}");
+    assert_eq!(Memory { key: Some(arn()), ..Memory::default() }.bound_to(), Some(&*arn()));
+    assert_eq!(scene.desired.generation, GENERATION + 1);
+}

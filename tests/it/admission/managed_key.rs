@@ -1,0 +1,367 @@
+//! Each rule and each bound of `ManagedKey`: a value that passes and one that is refused.
+
+use keyward::api::{ManagedKey, ManagedKeySpec};
+use keyward::manifests::crds;
+use kube::api::{ApiResource, DynamicObject, PostParams};
+use kube::{Api, ResourceExt};
+use serde_json::{Map, Value, json};
+
+use super::{Row, Write, assert_complete, dynamic, passes, refused, try_all};
+use crate::support::control_plane::shared;
+
+fn object(spec: Value) -> Value {
+    json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "generateName": "key-" }, "spec": spec })
+}
+
+fn create(spec: Value) -> Write {
+    Write::Create(object(spec))
+}
+
+fn named(length: usize) -> Write {
+    let mut object = object(json!({}));
+    object["metadata"] = json!({ "name": "n".repeat(length) });
+    Write::Create(object)
+}
+
+/// A change of the spec of an object that has no key yet.
+fn change(before: Value, patch: Value) -> Write {
+    Write::Patch { object: object(before), status: Value::Null, patch: json!({ "spec": patch }) }
+}
+
+/// A change of the spec of an object that is bound to key `k-1`.
+fn change_bound(before: Value, patch: Value) -> Write {
+    Write::Patch { object: object(before), status: bound(), patch: json!({ "spec": patch }) }
+}
+
+fn status(patch: Value) -> Write {
+    Write::Status { object: object(json!({})), status: bound(), patch: json!({ "status": patch }) }
+}
+
+fn bound() -> Value {
+    json!({ "keyId": "k-1", "keyArn": "arn:aws:kms:eu-west-1:111122223333:key/k-1" })
+}
+
+fn text(length: usize) -> String {
+    "x".repeat(length)
+}
+
+fn tags(count: usize) -> Value {
+    (0..count).map(|index| (format!("tag-{index}"), json!("v"))).collect::<Map<_, _>>().into()
+}
+
+fn tag(key: &str, value: &str) -> Value {
+    json!({ "tags": { key: value } })
+}
+
+fn aliases(count: usize) -> Value {
+    (0..count).map(|index| format!("alias-{index}")).collect()
+}
+
+fn creations() -> Vec<Row> {
+    let days = |days: Value| create(json!({ "deletionScheduleDays": days }));
+    let rotation = |days: i32| create(json!({ "autoRotation": true, "rotationPeriodDays": days }));
+    let description = |length| create(json!({ "description": text(length) }));
+    let key_id = |text: String| create(json!({ "keyId": text }));
+    let provider = |name: String| create(json!({ "providerRef": { "name": name } }));
+    let alias = |alias: &str| create(json!({ "aliases": [alias] }));
+    let key = |field: &str, value: String| create(json!({ "key": { field: value } }));
+    let only_rotation = "rotationPeriodDays needs autoRotation: true";
+    let zero_or_seven = "deletionScheduleDays is 0 (no deletion) or at least 7 days";
+    let reserved_tag = "tag keys that begin with aws: or keyward- are reserved";
+    let reserved_alias = "aliases that begin with aws/ or keyward/ are reserved";
+    vec![
+        passes("an empty spec", create(json!({}))),
+        refused(
+            "no spec",
+            Write::Create(json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "a" } })),
+            "spec: Required value",
+        ),
+        passes(
+            "every field",
+            create(json!({
+                "providerRef": { "name": "aws-eu-west-1" }, "keyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "managementPolicy": "Enforce", "enabled": true,
+                "autoRotation": true, "rotationPeriodDays": 365, "deletionScheduleDays": 7, "deletionPolicy": "Retain", "description": "order signing",
+                "tags": { "team": "shop" }, "aliases": ["orders"],
+                "key": { "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "origin": "AWS_KMS", "multiRegion": false },
+            })),
+        ),
+        passes("a name of 141", named(141)),
+        refused("a name of 142", named(142), "the name can have at most 141 characters, so that the alias made of it fits"),
+        // providerRef
+        passes("a provider's name of 253", provider(text(253))),
+        refused("a provider's name of 254", provider(text(254)), "spec.providerRef.name: Too long"),
+        refused(
+            "a provider without a name",
+            provider(String::new()),
+            "spec.providerRef.name: Invalid value: \"\": spec.providerRef.name in body should be at least 1 chars long",
+        ),
+        // keyId
+        passes("a key id of 2048", key_id(text(2048))),
+        refused("a key id of 2049", key_id(text(2049)), "spec.keyId: Too long"),
+        refused(
+            "an empty key id",
+            key_id(String::new()),
+            "spec.keyId: Invalid value: \"\": spec.keyId in body should be at least 1 chars long",
+        ),
+        // managementPolicy, deletionPolicy, enabled
+        passes("EnforceOnChange", create(json!({ "managementPolicy": "EnforceOnChange" }))),
+        passes("Observe", create(json!({ "managementPolicy": "Observe" }))),
+        refused(
+            "another management policy",
+            create(json!({ "managementPolicy": "Ignore" })),
+            "spec.managementPolicy: Unsupported value: \"Ignore\": supported values: \"Enforce\", \"EnforceOnChange\", \"Observe\"",
+        ),
+        passes("Disable", create(json!({ "deletionPolicy": "Disable" }))),
+        passes("Delete", create(json!({ "deletionPolicy": "Delete" }))),
+        refused(
+            "another deletion policy",
+            create(json!({ "deletionPolicy": "Orphan" })),
+            "spec.deletionPolicy: Unsupported value: \"Orphan\": supported values: \"Retain\", \"Disable\", \"Delete\"",
+        ),
+        refused(
+            "a word for a boolean",
+            create(json!({ "enabled": "yes" })),
+            "spec.enabled: Invalid value: \"string\": spec.enabled in body must be of type boolean",
+        ),
+        // deletionScheduleDays
+        passes("no deletion, said outright", days(json!(0))),
+        passes("the shortest window", days(json!(7))),
+        passes("a window that only some providers accept", days(json!(31))),
+        passes("the longest window", days(json!(1096))),
+        refused("a window of 6", days(json!(6)), zero_or_seven),
+        refused("a window of 1", days(json!(1)), zero_or_seven),
+        refused(
+            "a window of -1",
+            days(json!(-1)),
+            "spec.deletionScheduleDays: Invalid value: -1: spec.deletionScheduleDays in body should be greater than or equal to 0",
+        ),
+        refused(
+            "a window of 1097",
+            days(json!(1097)),
+            "spec.deletionScheduleDays: Invalid value: 1097: spec.deletionScheduleDays in body should be less than or equal to 1096",
+        ),
+        refused(
+            "a window in quotes",
+            days(json!("7")),
+            "spec.deletionScheduleDays: Invalid value: \"string\": spec.deletionScheduleDays in body must be of type integer",
+        ),
+        refused("half a day", days(json!(7.5)), "Checked value must be of type integer with format int32 in spec.deletionScheduleDays"),
+        // rotation
+        passes("the shortest period", rotation(30)),
+        passes("the longest period", rotation(2560)),
+        passes("a period that only some providers accept", rotation(89)),
+        refused(
+            "a period of 29",
+            rotation(29),
+            "spec.rotationPeriodDays: Invalid value: 29: spec.rotationPeriodDays in body should be greater than or equal to 30",
+        ),
+        refused(
+            "a period of 2561",
+            rotation(2561),
+            "spec.rotationPeriodDays: Invalid value: 2561: spec.rotationPeriodDays in body should be less than or equal to 2560",
+        ),
+        refused("a period alone", create(json!({ "rotationPeriodDays": 365 })), only_rotation),
+        refused("a period without rotation", create(json!({ "autoRotation": false, "rotationPeriodDays": 365 })), only_rotation),
+        refused("a period with rotation left alone", create(json!({ "autoRotation": null, "rotationPeriodDays": 365 })), only_rotation),
+        // description
+        passes("a description of 8192", description(8192)),
+        passes("an empty description", description(0)),
+        refused("a description of 8193", description(8193), "spec.description: Too long"),
+        // tags
+        passes("46 tags", create(json!({ "tags": tags(46) }))),
+        refused("47 tags", create(json!({ "tags": tags(47) })), "spec.tags: Too many: 47: must have at most 46 items"),
+        passes("a tag key of 128", create(tag(&text(128), "v"))),
+        refused("a tag key of 129", create(tag(&text(129), "v")), "a tag key has 1 to 128 characters"),
+        refused("a tag without a key", create(tag("", "v")), "a tag key has 1 to 128 characters"),
+        passes("a tag value of 256", create(tag("k", &text(256)))),
+        passes("an empty tag value", create(tag("k", ""))),
+        refused("a tag value of 257", create(tag("k", &text(257))), "spec.tags.k: Too long"),
+        passes("tags that only look reserved", create(json!({ "tags": { "aws-team": "v", "keyward": "v", "my-keyward-x": "v" } }))),
+        refused("a tag of AWS", create(tag("aws:team", "v")), reserved_tag),
+        refused("a mark of Keyward", create(tag("keyward-uid", "v")), reserved_tag),
+        // aliases
+        passes("49 aliases", create(json!({ "aliases": aliases(49) }))),
+        refused("50 aliases", create(json!({ "aliases": aliases(50) })), "spec.aliases: Too many: 50: must have at most 49 items"),
+        refused("an alias twice", create(json!({ "aliases": ["a", "a"] })), "spec.aliases[1]: Duplicate value: \"a\""),
+        passes("an alias of 250", alias(&text(250))),
+        passes("an alias with a path", alias("shop/orders_2-a")),
+        refused("an alias of 251", alias(&text(251)), "spec.aliases[0]: Too long"),
+        refused(
+            "an empty alias",
+            alias(""),
+            "spec.aliases[0]: Invalid value: \"\": spec.aliases[0] in body should be at least 1 chars long",
+        ),
+        refused(
+            "an alias with a space",
+            alias("my orders"),
+            "spec.aliases[0]: Invalid value: \"my orders\": spec.aliases[0] in body should match '^[a-zA-Z0-9/_-]+$'",
+        ),
+        refused("an alias with its prefix", alias("alias/orders"), "write the alias without the prefix alias/"),
+        refused("an alias of AWS", alias("aws/s3"), reserved_alias),
+        refused("an alias of Keyward", alias("keyward/prod/shop/orders"), reserved_alias),
+        // key
+        passes("an empty key", create(json!({ "key": {} }))),
+        passes("a key spec of 64", key("spec", text(64))),
+        refused("a key spec of 65", key("spec", text(65)), "spec.key.spec: Too long"),
+        refused(
+            "a key spec with a dash",
+            key("spec", "RSA-2048".into()),
+            "spec.key.spec: Invalid value: \"RSA-2048\": spec.key.spec in body should match '^[A-Za-z0-9_]+$'",
+        ),
+        refused(
+            "an empty usage",
+            key("usage", String::new()),
+            "spec.key.usage: Invalid value: \"\": spec.key.usage in body should be at least 1 chars long",
+        ),
+        refused(
+            "a usage of two words",
+            key("usage", "SIGN VERIFY".into()),
+            "spec.key.usage: Invalid value: \"SIGN VERIFY\": spec.key.usage in body should match '^[A-Za-z0-9_]+$'",
+        ),
+        refused(
+            "an origin with a slash",
+            key("origin", "AWS/KMS".into()),
+            "spec.key.origin: Invalid value: \"AWS/KMS\": spec.key.origin in body should match '^[A-Za-z0-9_]+$'",
+        ),
+    ]
+}
+
+fn changes() -> Vec<Row> {
+    let key = || json!({ "key": { "spec": "RSA_2048", "usage": "SIGN_VERIFY" } });
+    let no_other_key = "key cannot be added or removed; make a new object for a key of another kind";
+    vec![
+        // deletionScheduleDays: the way in, and above all the way out.
+        passes("schedule", change_bound(json!({}), json!({ "deletionScheduleDays": 7 }))),
+        passes("another window", change_bound(json!({ "deletionScheduleDays": 7 }), json!({ "deletionScheduleDays": 30 }))),
+        passes(
+            "cancel by taking the field out",
+            change_bound(json!({ "deletionScheduleDays": 7 }), json!({ "deletionScheduleDays": null })),
+        ),
+        passes("cancel by 0", change_bound(json!({ "deletionScheduleDays": 7 }), json!({ "deletionScheduleDays": 0 }))),
+        // keyId
+        passes("adopt while no key is bound", change(json!({}), json!({ "keyId": "k-2" }))),
+        refused(
+            "another key to adopt",
+            change(json!({ "keyId": "k-2" }), json!({ "keyId": "k-3" })),
+            "keyId cannot be changed; make a new object for another key",
+        ),
+        refused(
+            "no key to adopt any more",
+            change(json!({ "keyId": "k-2" }), json!({ "keyId": null })),
+            "keyId cannot be removed; make a new object for another key",
+        ),
+        passes("name the bound key by its id", change_bound(json!({}), json!({ "keyId": "k-1" }))),
+        passes("name the bound key by its ARN", change_bound(json!({}), json!({ "keyId": "arn:aws:kms:eu-west-1:111122223333:key/k-1" }))),
+        refused(
+            "adopt another key than the bound one",
+            change_bound(json!({}), json!({ "keyId": "k-2" })),
+            "spec.keyId: Invalid value: this object already manages key k-1; make a new object to adopt another one",
+        ),
+        passes("edit what was adopted by an alias", change_bound(json!({ "keyId": "alias/orders" }), json!({ "enabled": false }))),
+        // providerRef
+        refused(
+            "another provider",
+            change(json!({}), json!({ "providerRef": { "name": "other" } })),
+            "providerRef is immutable; make a new object for a key elsewhere",
+        ),
+        passes("the default provider, named", change(json!({}), json!({ "providerRef": { "name": "default" } }))),
+        passes(
+            "the default provider, no longer named",
+            change(json!({ "providerRef": { "name": "default" } }), json!({ "providerRef": null })),
+        ),
+        refused(
+            "no provider any more",
+            change(json!({ "providerRef": { "name": "other" } }), json!({ "providerRef": null })),
+            "providerRef is immutable",
+        ),
+        // key
+        refused("a template where there was none", change(json!({}), key()), no_other_key),
+        refused("no template any more", change(key(), json!({ "key": null })), no_other_key),
+        refused(
+            "another template",
+            change(key(), json!({ "key": { "spec": "RSA_4096" } })),
+            "key is immutable; make a new object for a key of another kind",
+        ),
+        passes("the template's defaults, said outright", change(key(), json!({ "key": { "multiRegion": false } }))),
+        // rotation
+        refused(
+            "rotation off with a period left behind",
+            change(json!({ "autoRotation": true, "rotationPeriodDays": 90 }), json!({ "autoRotation": false })),
+            "rotationPeriodDays needs autoRotation: true",
+        ),
+        passes(
+            "rotation off, and no period",
+            change(json!({ "autoRotation": true, "rotationPeriodDays": 90 }), json!({ "autoRotation": false, "rotationPeriodDays": null })),
+        ),
+        // the rest can be changed at any time
+        passes(
+            "settings of a bound key",
+            change_bound(
+                json!({ "tags": { "a": "b" }, "aliases": ["c"] }),
+                json!({ "tags": null, "aliases": ["d"], "description": "e", "enabled": false, "deletionPolicy": "Delete", "managementPolicy": "Observe" }),
+            ),
+        ),
+        // status
+        passes("another state of the same key", status(json!({ "keyState": "PendingDeletion", "deletionDate": "2026-12-01T00:00:00Z" }))),
+        refused("another key in status", status(json!({ "keyId": "k-2" })), "status.keyId cannot be changed or removed once it is set"),
+        refused("no key in status any more", status(json!({ "keyId": null })), "status.keyId cannot be changed or removed once it is set"),
+        refused("a state that no key has", status(json!({ "keyState": "Zombie" })), "status.keyState: Unsupported value: \"Zombie\""),
+    ]
+}
+
+fn api(namespace: &str, client: kube::Client) -> Api<DynamicObject> {
+    Api::namespaced_with(client, namespace, &ApiResource::erase::<ManagedKey>(&()))
+}
+
+#[tokio::test]
+async fn what_can_be_created() {
+    let cluster = shared();
+    try_all(&api(&cluster.namespace("create").await, cluster.client().await), &creations()).await;
+}
+
+#[tokio::test]
+async fn what_can_be_changed() {
+    let cluster = shared();
+    try_all(&api(&cluster.namespace("change").await, cluster.client().await), &changes()).await;
+}
+
+#[test]
+fn each_rule_and_bound_has_a_row() {
+    let rows: Vec<_> = creations().into_iter().chain(changes()).collect();
+    let crds = crds();
+    assert_complete(crds.iter().find(|crd| crd.spec.names.kind == "ManagedKey").unwrap(), &rows);
+}
+
+/// Null means absent, for each field alone and for all of them.
+#[tokio::test]
+async fn null_means_absent() {
+    let cluster = shared();
+    let api = api(&cluster.namespace("null").await, cluster.client().await);
+    let crds = crds();
+    let schema = crds[0].spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema.as_ref().unwrap();
+    let fields: Vec<_> = schema.properties.as_ref().unwrap()["spec"].properties.as_ref().unwrap().keys().cloned().collect();
+    let null = |fields: &[String]| fields.iter().map(|field| (field.clone(), Value::Null)).collect::<Map<_, _>>();
+    for spec in fields.iter().map(|field| null(std::slice::from_ref(field))).chain([null(&fields)]) {
+        let object = object(spec.clone().into());
+        let stored = api.create(&PostParams::default(), &dynamic(&object)).await.unwrap_or_else(|error| panic!("{spec:?}: {error}"));
+        let stored: ManagedKey = api.get(&stored.name_any()).await.unwrap().try_parse().unwrap();
+        assert_eq!(stored.spec, ManagedKeySpec::default(), "{spec:?}");
+    }
+    for field in ["spec", "usage", "origin", "multiRegion"] {
+        let object = object(json!({ "key": { field: null }, "providerRef": { "name": null } }));
+        let stored: ManagedKey = api.create(&PostParams::default(), &dynamic(&object)).await.unwrap().try_parse().unwrap();
+        assert_eq!(
+            stored.spec,
+            ManagedKeySpec { key: Some(keyward::api::managed_key::KeyTemplate::default()), ..ManagedKeySpec::default() }
+        );
+    }
+}
+
+/// Tools take an object for "in progress" until Keyward has looked at it.
+#[tokio::test]
+async fn a_fresh_object_was_never_observed() {
+    let cluster = shared();
+    let api = api(&cluster.namespace("fresh").await, cluster.client().await);
+    let stored = api.create(&PostParams::default(), &dynamic(&object(json!({})))).await.unwrap();
+    assert_eq!(stored.data["status"], json!({ "observedGeneration": -1 }));
+}

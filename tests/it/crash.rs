@@ -1,0 +1,136 @@
+//! Killed before or after any request takes effect, the next run finishes the work and does nothing twice.
+//!
+//! The operator is stopped in the middle of a request, because the KMS does not answer it, and killed there as the kernel would. One control plane of its own:
+//! two operators on one would both act.
+
+use std::time::Duration;
+
+use kms_double::{Fault, FaultAction, KeyState, Options};
+use serde_json::{Value, json};
+
+use crate::support::{
+    control_plane::ControlPlane,
+    eventually,
+    operator::{Operator, PATIENCE, Post},
+    scene::Scene,
+};
+
+/// Where in a request the operator dies.
+#[derive(Clone, Copy, Debug)]
+enum At {
+    /// The request was sent and had no effect.
+    Before,
+    /// It took effect and the reply was never seen.
+    After,
+}
+
+/// What is declared, one after the other, and the `Ready` reason that each leads to.
+fn story() -> [(Value, &'static str); 3] {
+    [
+        (json!({ "autoRotation": true, "tags": { "team": "shop" } }), "Available"),
+        (json!({ "deletionScheduleDays": 7 }), "DeletionScheduled"),
+        (json!({ "deletionScheduleDays": null }), "Available"),
+    ]
+}
+
+/// The requests of the story: in which chapter, the operation, and which of its calls in that chapter.
+const REQUESTS: &[(usize, &str, u64)] = &[
+    (0, "DescribeKey", 1),
+    (0, "CreateKey", 1),
+    (0, "CreateAlias", 1),
+    (0, "EnableKeyRotation", 1),
+    (1, "TagResource", 1),
+    (1, "ScheduleKeyDeletion", 1),
+    (2, "CancelKeyDeletion", 1),
+    (2, "TagResource", 1),
+    (2, "EnableKey", 1),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_request_the_next_run_finishes_the_work_once() {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    for &(chapter, operation, nth) in REQUESTS {
+        for at in [At::Before, At::After] {
+            // A read has no effect that could come before the reply is lost.
+            if !(operation == "DescribeKey" && matches!(at, At::After)) {
+                die_once(control_plane, &post, chapter, operation, nth, at).await;
+            }
+        }
+    }
+}
+
+async fn die_once(control_plane: &'static ControlPlane, post: &Post, fatal: usize, operation: &str, nth: u64, at: At) {
+    let point = format!("killed {at:?} {operation} {nth} of chapter {fatal}");
+    let scene = Scene::on(control_plane, post, "crash", Options::default(), json!({})).await;
+    let mut operator = post.start();
+    for (chapter, (spec, reason)) in story().into_iter().enumerate() {
+        if chapter == fatal {
+            let action = match at {
+                At::Before => FaultAction::Hang,
+                At::After => FaultAction::LateReply { millis: 120_000 },
+            };
+            scene.double.inject(Fault::on(operation, action).nth(nth));
+        }
+        if chapter == 0 {
+            scene.create("orders", spec).await;
+        } else {
+            scene.spec("orders", spec).await;
+        }
+        if chapter == fatal {
+            struck(&scene, &operator, operation, &point).await;
+            operator.kill();
+            scene.double.clear_faults();
+            operator = post.start();
+        }
+        scene.until_ready("orders", "True", reason).await;
+    }
+    let key = scene.key("orders").await;
+    assert_eq!(key.state, KeyState::Enabled, "{point}");
+    assert!(key.rotation.enabled, "{point}");
+    assert_eq!(key.tags["team"], "shop", "{point}");
+    assert!(key.aliases.contains(&scene.claim("orders")), "{point}: {:?}", key.aliases);
+    let keys = scene.double.keys().len();
+    assert_eq!(keys, 1, "{point}: {keys} keys where one belongs");
+    for operation in ["CreateKey", "ScheduleKeyDeletion", "CancelKeyDeletion"] {
+        let times = scene.calls(operation).iter().filter(|call| call.took_effect).count();
+        assert_eq!(times, 1, "{point}: {operation} took effect {times} times\n{}", operator.tail());
+    }
+    // The next scene's operator must not find this scene's objects.
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+}
+
+/// Waits until the fault has struck.
+async fn struck(scene: &Scene, operator: &Operator, operation: &str, point: &str) {
+    eventually(point, PATIENCE, async || {
+        let struck = scene.calls(operation).iter().any(|call| call.fault.is_some());
+        if struck { Ok(()) } else { Err(format!("{operation} was not called\n{}", operator.tail())) }
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_hundred_objects_at_once_get_one_key_each() {
+    const OBJECTS: usize = 200;
+    let scene = Scene::new("many").await;
+    let names: Vec<String> = (0..OBJECTS).map(|number| format!("key-{number}")).collect();
+    for name in &names {
+        scene.create(name, json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
+    }
+    for name in &names {
+        // Edited while they converge, which is where views are old.
+        scene.spec(name, json!({ "description": "edited" })).await;
+    }
+    for name in &names {
+        scene.until_ready(name, "True", "Available").await;
+    }
+    assert_eq!(scene.calls("CreateKey").len(), OBJECTS);
+    let keys = scene.double.keys();
+    assert_eq!(keys.len(), OBJECTS);
+    eventually("every key is described", Duration::from_mins(1), async || {
+        let missing = scene.double.keys().iter().filter(|key| key.description != "edited").count();
+        if missing == 0 { Ok(()) } else { Err(format!("{missing} keys are not")) }
+    })
+    .await;
+}
