@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod layering;
 mod lease;
+mod localstack_story;
 mod manifests;
 mod program;
 mod reconcile;
