@@ -38,13 +38,14 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
     let key = after.key_arn.as_deref().unwrap_or("the key");
     let date = after.deletion_date.as_ref().map(|date| date.0);
     let cancel = cancel(about);
-    let mut events: Vec<Event> = steps.iter().filter_map(|step| done(step, key, date, &cancel)).collect();
+    let mut events = Vec::new();
     let settled = before.applied.as_ref().is_some_and(|applied| applied.generation == about.desired.generation);
     let corrected: Vec<String> = steps.iter().filter(|step| settled && corrects(step)).map(ToString::to_string).collect();
     if !corrected.is_empty() {
         let note = format!("{key} was changed outside Keyward; corrected: {}", corrected.join(", "));
         events.push(Event { reason: "DriftDetected", action: "CorrectDrift", warning: true, note });
     }
+    events.extend(steps.iter().filter_map(|step| done(step, key, date, &cancel)));
     events.extend(seen(before, after, key));
     events
 }

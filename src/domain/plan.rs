@@ -175,6 +175,9 @@ fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
         return plan;
     }
     if let Some(days) = s.desired.days() {
+        if let Some(message) = window_refused(days, s.rules) {
+            return stall(Reason::InvalidSpec, message);
+        }
         return if searched == Searched::Everywhere {
             stall(
                 Reason::NothingToDelete,
@@ -215,6 +218,10 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
     let status = &s.memory.status;
     // Once that is settled it stays so: the date is shown only while a deletion is pending.
     let due = status.key_state == Some(KeyState::Deleted) || status.deletion_date.as_ref().is_some_and(|date| date.0 <= s.now);
+    let known = status
+        .deletion_date
+        .as_ref()
+        .map_or_else(|| "no deletion of it was known".to_owned(), |date| format!("its deletion was due later, at {}", date.0));
     let (gone, reason, message) = match due {
         _ if !sure => {
             (Gone::Unsure, Reason::KeyMissing, format!("key {key} was not found; it is looked for again before it is taken for gone"))
@@ -224,7 +231,7 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
             Gone::Lost,
             Reason::KeyMissing,
             format!(
-                "key {key} is not found in account {} and Region {}, and no deletion of it was known; find out what became of it; \
+                "key {key} is not found in account {} and Region {}, and {known}; find out what became of it; \
                  to start over with a new key, make a new object",
                 s.rules.account, s.rules.region
             ),
@@ -584,9 +591,10 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
     let owner = &desired.owner;
     let confirmable =
         matches!(reason, Reason::NotSeenLive | Reason::RollbackSuspected | Reason::CancelledOutside | Reason::ConfirmationRequired);
+    let keep = if desired.days().is_some() { "; to keep the key, remove spec.deletionScheduleDays" } else { "" };
     let go_on = key.intent().token(&key.id).filter(|_| confirmable).map_or_else(String::new, |token| {
         format!(
-            "; if the key is to be deleted, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            "{keep}; if the key is to be deleted, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
             owner.namespace,
             owner.name,
             crate::api::annotation::CONFIRM_DELETION
