@@ -91,7 +91,7 @@ impl Context {
         looked.due?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// How many looks at an object came to their end. One that did not is repeated, and reads the same.
+    /// How many looks at an object came to their end. One that was put off or failed is repeated, and reads the same.
     pub fn turn(&self, uid: &str) -> usize {
         self.objects().get(uid).map_or(0, |looked| looked.turn)
     }
@@ -101,7 +101,6 @@ impl Context {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
         looked.fingerprint = fingerprint;
-        looked.turn = looked.turn.wrapping_add(1);
         looked.due = Instant::now().checked_add(wait);
     }
 
@@ -113,7 +112,7 @@ impl Context {
         looked.failures
     }
 
-    /// A round came to its end.
+    /// A look came to its end.
     pub fn succeeded(&self, uid: &str) {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
