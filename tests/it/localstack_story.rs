@@ -71,7 +71,9 @@ async fn the_main_story_on_localstack() {
     // Only the server's clock moves, so that the key goes before its date by the operator's.
     localstack.pass_days(8).await.unwrap();
     let object = scene
-        .until("orders", "it is missed", |object| find(object, ConditionType::Stalled).is_some_and(|stalled| stalled.reason == "KeyMissing"))
+        .until("orders", "it is missed", |object| {
+            find(object, ConditionType::Stalled).is_some_and(|stalled| stalled.reason == "KeyMissing")
+        })
         .await;
     assert!(message(&object).contains("its deletion was due later"), "{}", message(&object));
 }

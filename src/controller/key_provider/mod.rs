@@ -5,7 +5,10 @@ mod reconcile;
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
 };
 
 use futures::{Stream, StreamExt};
@@ -29,6 +32,42 @@ pub struct Connected {
     pub kms: AnyKms,
     /// Whose credentials they are.
     pub identity: Identity,
+    /// Whether the KMS answers.
+    pub reach: Reach,
+}
+
+/// How many rounds go to a KMS that does not answer, at the same time. Each of them holds a worker until its deadline, and the workers are everyone's.
+const PROBES: usize = 2;
+
+/// Whether a KMS answers, and how many rounds are finding out.
+#[derive(Debug, Default)]
+pub struct Reach {
+    silent: AtomicBool,
+    probes: AtomicUsize,
+}
+
+/// Leave to ask the KMS; given back when dropped.
+#[derive(Debug)]
+pub struct Leave<'a>(&'a Reach);
+
+impl Reach {
+    /// Leave to ask; `None` while the KMS is silent and others are asking it.
+    pub fn leave(&self) -> Option<Leave<'_>> {
+        let before = self.probes.fetch_add(1, Ordering::AcqRel);
+        let leave = Leave(self);
+        (before < PROBES || !self.silent.load(Ordering::Acquire)).then_some(leave)
+    }
+
+    /// Notes whether it answered; a refusal is an answer.
+    pub fn heard(&self, answered: bool) {
+        self.silent.store(!answered, Ordering::Release);
+    }
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.0.probes.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 /// What a client was made for. When any of it changes, the client is made anew.

@@ -23,6 +23,7 @@ use crate::{
         watched::Watched,
     },
     domain::{
+        failure::FailureKind,
         limits::Limits,
         observed::{Key, Observed},
         plan::{Plan, Read, Situation, plan},
@@ -104,11 +105,19 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey)
         Ok(provider) => provider,
         Err(unusable) => return report::unusable(context, object, unusable).await,
     };
-    let turn = context.turn(object.uid());
-    let observed = match observe::glance(&provider.connected.kms, &object, provider.rules.limits(), turn).await {
-        Ok(observed) => observed,
-        Err(failure) => return report::failed(context, object, provider, failure).await,
+    let connected = Arc::clone(&provider.connected);
+    let Some(_leave) = connected.reach.leave() else {
+        return Ok(End::Again(report::SOON));
     };
+    let turn = context.turn(object.uid());
+    let observed = match observe::glance(&connected.kms, &object, provider.rules.limits(), turn).await {
+        Ok(observed) => observed,
+        Err(failure) => {
+            connected.reach.heard(failure.kind != FailureKind::Unavailable);
+            return report::failed(context, object, provider, failure).await;
+        }
+    };
+    connected.reach.heard(true);
     let mut round = Round { context, object, provider, observed, steps: Vec::new() };
     match work(&mut round).await {
         Ok(plan) => report::planned(round, &plan).await,

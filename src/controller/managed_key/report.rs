@@ -52,7 +52,7 @@ pub(super) enum End {
 /// Between two looks at an object that waits for a person, when no provider says otherwise.
 const RESYNC: Duration = Duration::from_mins(10);
 /// Between two looks at a key whose KMS is not done with it.
-const SOON: Duration = Duration::from_secs(10);
+pub(super) const SOON: Duration = Duration::from_secs(10);
 
 /// A round that came to its end.
 pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Abort> {

@@ -207,3 +207,20 @@ async fn providers_that_do_not_answer_hold_up_no_other() {
     let first: std::collections::BTreeSet<_> = calls.iter().take(silent.len()).collect();
     assert_eq!(first.len(), silent.len(), "{calls:?}");
 }
+
+#[tokio::test]
+async fn the_objects_of_a_kms_that_does_not_answer_hold_up_no_other() {
+    let silent = Scene::new("silent").await;
+    silent.create("first", json!({})).await;
+    silent.until_ready("first", "True", "Available").await;
+    silent.double.inject(kms_double::Fault::on("DescribeKey", kms_double::FaultAction::Hang));
+    // One after the other through all workers, they would take longer than a test waits.
+    for number in 0..150 {
+        silent.create(&format!("key-{number}"), json!({})).await;
+    }
+    silent.until_event("key-0", "SyncFailed").await;
+    let other = Scene::new("other").await;
+    other.create("orders", json!({})).await;
+    other.until_ready("orders", "True", "Available").await;
+    assert_eq!(silent.calls("CreateKey").len(), 1);
+}

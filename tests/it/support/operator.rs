@@ -46,10 +46,11 @@ impl Post {
         let log = self.dir.join(format!("{}-{}.log", self.namespace, uuid::Uuid::new_v4()));
         let process = Command::new(env!("CARGO_BIN_EXE_keyward"))
             .args(["controller", "--cluster-id", CLUSTER, "--namespace", &self.namespace, "--listen", "127.0.0.1:0"])
-            .args(["--consistency", "300ms", "--missing-after", "2s", "--attempt-wait", "4s", "--log-format", "json"])
-            .args(["--log-level", "info,keyward=debug", "--leader-election", "false"])
             .args(flags)
             .env_clear()
+            // By environment, so that a flag can say otherwise.
+            .envs([("KEYWARD_CONSISTENCY", "300ms"), ("KEYWARD_MISSING_AFTER", "2s"), ("KEYWARD_ATTEMPT_WAIT", "4s")])
+            .envs([("KEYWARD_LOG_FORMAT", "json"), ("KEYWARD_LOG_LEVEL", "info,keyward=debug"), ("KEYWARD_LEADER_ELECTION", "false")])
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("KUBECONFIG", &self.kubeconfig)
             // No instance metadata, and no credentials but those that a test gives.
