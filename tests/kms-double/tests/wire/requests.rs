@@ -5,7 +5,6 @@ use serde_json::{Value, json};
 use crate::client::start;
 
 #[tokio::test]
-#[expect(clippy::too_many_lines, reason = "it is one table, and tables are long")]
 async fn what_a_request_says_is_checked_as_documented() {
     let (_double, client) = start().await;
     let key = client.create(json!({})).await;
