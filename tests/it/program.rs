@@ -26,12 +26,18 @@ async fn leader(program: &Program, expected: u8) {
     .await;
 }
 
-async fn ready(program: &Program) {
+/// Ready, and this gate is there and open.
+async fn ready(program: &Program, gate: &str) {
     eventually("ready", PATIENCE, async || match program.get("/readyz?verbose").await {
-        (200, _) => Ok(()),
-        (_, text) => Err(text),
+        (200, text) if text.contains(&format!("[+] {gate} ok")) => Ok(()),
+        (status, text) => Err(format!("{status} {text}")),
     })
     .await;
+}
+
+/// Leads and has seen all objects.
+async fn working(program: &Program) {
+    ready(program, "caches").await;
 }
 
 #[tokio::test]
@@ -41,9 +47,9 @@ async fn of_two_replicas_both_are_ready_one_leads_and_the_other_follows_at_once(
     let flags = ["--cluster-id", "program", "--namespace", &namespace];
     let mut first = Program::controller(&kubeconfig, &flags);
     leader(&first, 1).await;
-    ready(&first).await;
+    working(&first).await;
     let mut second = Program::controller(&kubeconfig, &flags);
-    ready(&second).await;
+    ready(&second, "lease").await;
     leader(&second, 0).await;
     assert_eq!(second.get("/livez").await.0, 200);
 
@@ -52,6 +58,8 @@ async fn of_two_replicas_both_are_ready_one_leads_and_the_other_follows_at_once(
     let stopped = Instant::now();
     leader(&second, 1).await;
     assert!(stopped.elapsed() < Duration::from_secs(10), "followed after {:?}", stopped.elapsed());
+    // One that is stopped before it has seen the objects is cut off by the grace, and then releases nothing.
+    working(&second).await;
     second.signal("INT");
     assert_eq!(second.ended(BOUND).await.code(), Some(0), "{}", second.log());
     let lease = Api::<Lease>::namespaced(shared().client().await, &namespace).get("keyward").await.unwrap();
