@@ -13,7 +13,7 @@ cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
 # Modules of tests/it that compare generated files and imports with what is committed. They need no servers.
-golden := manifests:: layering::
+golden := generated layering::
 
 .PHONY: help
 help: ## List the targets
@@ -44,7 +44,7 @@ check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, lice
 
 .PHONY: generate
 generate: ## Write the generated files anew (CRDs, RBAC, reference)
-	UPDATE=1 cargo test --locked --test it -- manifests::
+	UPDATE=1 cargo test --locked --test it -- generated
 
 .PHONY: bench
 bench: control-plane ## Measure calls, writes, time and memory at scale

@@ -134,7 +134,7 @@ impl Metrics {
         self.0.reconcile_duration.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
     }
 
-    /// One call to a KMS was answered, or failed. `provider` is the name of a `KeyProvider`, `operation` as the KMS
+    /// One call to a KMS was answered, or failed. `provider` is the type of the KMS, such as `AWS`; `operation` as the KMS
     /// names it, `code` is `OK`, or the code of the error.
     pub fn provider_request(&self, provider: &str, operation: &'static str, code: &str, took: Duration) {
         let code = self.0.codes.label(code).to_owned();

@@ -26,7 +26,7 @@ macro_rules! words {
 }
 
 words! {
-    /// The types of condition on a `ManagedKey`, and `Ready` on a `KeyProvider`.
+    /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling` and `Stalled`.
     ConditionType, "type";
     /// Always present. True: the key's lifecycle is as declared. A declared schedule that stands is Ready too, and so is a declared
     /// `enabled: false`: otherwise every health check would hang for weeks.

@@ -369,11 +369,12 @@ pub struct DeletionGuard {
     #[serde(default = "default_object_deletion")]
     #[schemars(range(min = 7, max = 1096))]
     pub object_deletion_days: i32,
-    /// Days for which a key must not have been used, 0 to 365; 0 switches the check off.
+    /// Days for which a key must not have been used, 0 to 365; 0 switches the check off. Not checked by this version yet.
     #[serde(default = "default_minimum")]
     #[schemars(range(min = 0, max = 365))]
     pub minimum_idle_days: i32,
     /// How many deletions may be scheduled through this provider in an hour; the first one over it stops all until a person resumes. 0 stops all.
+    /// This version enforces 0, and does not count yet.
     #[serde(default = "default_per_hour")]
     #[schemars(range(min = 0, max = 10000))]
     pub max_per_hour: i32,

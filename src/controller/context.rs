@@ -55,7 +55,7 @@ struct Looked {
     fingerprint: u64,
     /// When it is looked at again if it stays so.
     due: Option<Instant>,
-    /// Counts the looks: rotation, tags and aliases are read in turn.
+    /// Counts the looks that came to their end: rotation, tags and aliases are read in turn.
     turn: usize,
     /// Namespace and name of its series of metrics.
     series: Option<(String, String)>,
@@ -91,12 +91,9 @@ impl Context {
         looked.due?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// The number of this look at an object.
+    /// How many looks at an object came to their end. One that did not is repeated, and reads the same.
     pub fn turn(&self, uid: &str) -> usize {
-        let mut objects = self.objects();
-        let looked = objects.entry(uid.into()).or_default();
-        looked.turn = looked.turn.wrapping_add(1);
-        looked.turn
+        self.objects().get(uid).map_or(0, |looked| looked.turn)
     }
 
     /// Remembers that an object that looks like this is due again in `wait`.
@@ -104,6 +101,7 @@ impl Context {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
         looked.fingerprint = fingerprint;
+        looked.turn = looked.turn.wrapping_add(1);
         looked.due = Instant::now().checked_add(wait);
     }
 
@@ -115,11 +113,12 @@ impl Context {
         looked.failures
     }
 
-    /// A round went well.
+    /// A round came to its end.
     pub fn succeeded(&self, uid: &str) {
-        if let Some(looked) = self.objects().get_mut(uid) {
-            looked.failures = 0;
-        }
+        let mut objects = self.objects();
+        let looked = objects.entry(uid.into()).or_default();
+        looked.failures = 0;
+        looked.turn = looked.turn.wrapping_add(1);
     }
 
     /// How long the same step for the same spec has to wait: a KMS may answer with the state from before a change, and no second change follows

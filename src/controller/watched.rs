@@ -12,7 +12,7 @@ use serde_json::Value;
 /// An object as it was read.
 #[derive(Clone, Debug)]
 pub struct Watched<K> {
-    object: Result<K, Undecodable>,
+    object: Result<K, Box<Undecodable>>,
     /// Who set `spec.deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<Box<str>>,
 }
@@ -27,12 +27,12 @@ pub struct Undecodable {
 
 impl<K> Watched<K> {
     /// The object, if it could be decoded.
-    pub const fn decoded(&self) -> Result<&K, &Undecodable> {
-        self.object.as_ref()
+    pub fn decoded(&self) -> Result<&K, &Undecodable> {
+        self.object.as_ref().map_err(Box::as_ref)
     }
 
     /// The object itself, if it could be decoded.
-    pub fn into_decoded(self) -> Result<K, Undecodable> {
+    pub fn into_decoded(self) -> Result<K, Box<Undecodable>> {
         self.object
     }
 }
@@ -47,7 +47,7 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
             Ok(object) => Ok(object),
             Err(error) => {
                 let metadata = serde_json::from_value(metadata).map_err(D::Error::custom)?;
-                Err(Undecodable { metadata, error: error.to_string() })
+                Err(Box::new(Undecodable { metadata, error: error.to_string() }))
             }
         };
         Ok(Self { object, set_by })

@@ -1,7 +1,11 @@
 //! What is worth telling a person, once: the steps that were done, and the changes of state that were seen.
 
+use jiff::Timestamp;
+
 use super::{
     desired::Desired,
+    ownership::Owner,
+    status,
     step::{How, Step},
 };
 use crate::api::{ConditionType, ManagedKeyStatus, Reason, condition, managed_key::KeyState};
@@ -19,19 +23,51 @@ pub struct Event {
     pub note: String,
 }
 
+/// Whose events they are, and what they tell beside what happened.
+#[derive(Clone, Copy, Debug)]
+pub struct About<'a> {
+    /// The object.
+    pub desired: &'a Desired,
+    /// Who set `deletionScheduleDays`, as the API server recorded it.
+    pub set_by: Option<&'a str>,
+}
+
 /// The events of a round that did `steps` and turned the status from `before` into `after`.
 #[must_use]
-pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, desired: Option<&Desired>, steps: &[Step]) -> Vec<Event> {
+pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<'_>, steps: &[Step]) -> Vec<Event> {
     let key = after.key_arn.as_deref().unwrap_or("the key");
-    let mut events: Vec<Event> = steps.iter().filter_map(|step| done(step, key, after, desired)).collect();
-    let settled = desired.is_some_and(|desired| before.applied.as_ref().is_some_and(|applied| applied.generation == desired.generation));
+    let date = after.deletion_date.as_ref().map(|date| date.0);
+    let cancel = cancel(about);
+    let mut events = Vec::new();
+    let settled = before.applied.as_ref().is_some_and(|applied| applied.generation == about.desired.generation);
     let corrected: Vec<String> = steps.iter().filter(|step| settled && corrects(step)).map(ToString::to_string).collect();
     if !corrected.is_empty() {
         let note = format!("{key} was changed outside Keyward; corrected: {}", corrected.join(", "));
         events.push(Event { reason: "DriftDetected", action: "CorrectDrift", warning: true, note });
     }
+    events.extend(steps.iter().filter_map(|step| done(step, key, date, &cancel)));
     events.extend(seen(before, after, key));
     events
+}
+
+/// The events of the steps that were the last for a key, because its object is being deleted.
+#[must_use]
+pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, steps: &[Step]) -> Vec<Event> {
+    let Owner { namespace, name, .. } = owner;
+    let cancel = format!(
+        "because its object is deleted; to cancel, create {namespace}/{name} again with enabled: true, or cancel it with the KMS's own tools"
+    );
+    steps.iter().filter_map(|step| done(step, key, deletion_date, &cancel)).collect()
+}
+
+/// How a scheduled deletion is cancelled: by the command that wins over every manifest.
+fn cancel(About { desired, set_by }: About<'_>) -> String {
+    let Owner { namespace, name, .. } = &desired.owner;
+    format!(
+        "as declared{}; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
+         -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'",
+        status::set_by(set_by)
+    )
 }
 
 /// Whether a step undoes what someone else did, when the spec is as it was.
@@ -39,7 +75,7 @@ const fn corrects(step: &Step) -> bool {
     !matches!(step, Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Schedule { .. } | Step::Reschedule { .. })
 }
 
-fn done(step: &Step, key: &str, after: &ManagedKeyStatus, desired: Option<&Desired>) -> Option<Event> {
+fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) -> Option<Event> {
     let event = |reason, action, note| Some(Event { reason, action, warning: false, note });
     match step {
         Step::Create => event("KeyCreated", "Create", format!("created {key}")),
@@ -53,20 +89,12 @@ fn done(step: &Step, key: &str, after: &ManagedKeyStatus, desired: Option<&Desir
         Step::StopRotation => event("RotationDisabled", "StopRotation", format!("{key} is no longer rotated")),
         Step::Cancel => event("KeyDeletionCancelled", "CancelDeletion", format!("cancelled the deletion of {key}")),
         Step::Schedule { .. } | Step::Reschedule { .. } => {
-            let date =
-                after.deletion_date.as_ref().map_or_else(|| "once its last replica is deleted".to_owned(), |date| format!("at {}", date.0));
-            let cancel = desired.map_or_else(String::new, |desired| {
-                let crate::domain::ownership::Owner { namespace, name, .. } = &desired.owner;
-                format!(
-                    "; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
-                     -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'"
-                )
-            });
+            let date = deletion_date.map_or_else(|| "once its last replica is deleted".to_owned(), |date| format!("at {date}"));
             Some(Event {
                 reason: "KeyDeletionScheduled",
                 action: "ScheduleDeletion",
                 warning: true,
-                note: format!("{key} will be deleted {date}{cancel}"),
+                note: format!("{key} will be deleted {date}, {cancel}"),
             })
         }
         Step::Mark { .. }

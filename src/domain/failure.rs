@@ -83,7 +83,7 @@ pub enum Retry {
 }
 
 /// The first and the longest wait of [`Retry::Backoff`]; the longest is also [`Retry::Slow`].
-pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_secs(600));
+pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 
 impl Retry {
     /// How long to wait after `failures` failures in a row, before jitter; `resync` is the wait between regular looks.
@@ -120,14 +120,13 @@ impl FailureKind {
             // A look that finds no key is no failure; this is a call to a key that was there a moment ago.
             Self::NotFound => (Retry::Backoff, false, Reason::KeyMissing),
             Self::Invalid => (Retry::Resync, true, Reason::InvalidSpec),
-            Self::Conflict => (Retry::Backoff, false, Reason::ProviderUnavailable),
             Self::AliasTaken => (Retry::Resync, true, Reason::AliasTaken),
             Self::Denied => (Retry::Slow, true, Reason::AccessDenied),
             Self::Credentials => (Retry::Slow, true, Reason::CredentialsInvalid),
             Self::WrongAccount => (Retry::Slow, true, Reason::WrongAccount),
             Self::Quota => (Retry::Slow, true, Reason::QuotaExceeded),
             Self::Throttled => (Retry::Backoff, false, Reason::Throttled),
-            Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
+            Self::Conflict | Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
             Self::Unknown => (Retry::Backoff, false, Reason::UnknownError),
         };
         Verdict { retry, stalled, reason }
@@ -140,8 +139,8 @@ mod tests {
 
     #[test]
     fn only_what_a_person_must_mend_is_stalled() {
-        let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
         use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Quota, WrongAccount};
+        let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
         assert_eq!(stalled, [Invalid, AliasTaken, Denied, Credentials, WrongAccount, Quota]);
     }
 

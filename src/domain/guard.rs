@@ -56,6 +56,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("the live object still asks for exactly this", still_asked),
     ("the window is one that the provider accepts", window),
     ("the marks saw the key alive before the object asked", edge),
+    ("the provider lets deletions through at all", stopped),
     ("a person confirmed, where the provider demands it", confirmed),
 ];
 
@@ -71,8 +72,8 @@ pub fn check(evidence: &Evidence<'_>) -> Result<(), Hold> {
 }
 
 impl Evidence<'_> {
-    fn days(&self) -> i32 {
-        if let Ask::Schedule(days) = self.ask { days } else { 0 }
+    fn days(&self) -> Option<i32> {
+        if let Ask::Schedule(days) = self.ask { Some(days) } else { None }
     }
 
     /// Whether the object bears the token for the key's present mark.
@@ -117,6 +118,10 @@ fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
         Edge::Holds(reason) => Some(reason),
         Edge::WriteHeld => Some(Reason::CancelledOutside),
     }
+}
+
+fn stopped(evidence: &Evidence<'_>) -> Option<Reason> {
+    (evidence.ask != Ask::Disable && evidence.rules.guard.max_per_hour == 0).then_some(Reason::BudgetExhausted)
 }
 
 fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {

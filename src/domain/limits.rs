@@ -23,7 +23,7 @@ pub struct Limits {
 pub const AWS: Limits =
     Limits { name: "AWS", window: (7, 30), rotation: (90, 2560), default_rotation: 365, rotatable: ("SYMMETRIC_DEFAULT", "AWS_KMS") };
 
-/// CipherTrust Cloud Key Manager, for AWS keys: the bounds are those of AWS.
+/// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds are those of AWS.
 pub const CIPHER_TRUST: Limits = Limits { name: "CipherTrust", ..AWS };
 
 /// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `interval` of `update-key-rotation-interval`.

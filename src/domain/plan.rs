@@ -175,6 +175,9 @@ fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
         return plan;
     }
     if let Some(days) = s.desired.days() {
+        if let Some(message) = window_refused(days, s.rules) {
+            return stall(Reason::InvalidSpec, message);
+        }
         return if searched == Searched::Everywhere {
             stall(
                 Reason::NothingToDelete,
@@ -215,6 +218,10 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
     let status = &s.memory.status;
     // Once that is settled it stays so: the date is shown only while a deletion is pending.
     let due = status.key_state == Some(KeyState::Deleted) || status.deletion_date.as_ref().is_some_and(|date| date.0 <= s.now);
+    let known = status
+        .deletion_date
+        .as_ref()
+        .map_or_else(|| "no deletion of it was known".to_owned(), |date| format!("its deletion was due later, at {}", date.0));
     let (gone, reason, message) = match due {
         _ if !sure => {
             (Gone::Unsure, Reason::KeyMissing, format!("key {key} was not found; it is looked for again before it is taken for gone"))
@@ -224,7 +231,7 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
             Gone::Lost,
             Reason::KeyMissing,
             format!(
-                "key {key} is not found in account {} and Region {}, and no deletion of it was known; find out what became of it; \
+                "key {key} is not found in account {} and Region {}, and {known}; find out what became of it; \
                  to start over with a new key, make a new object",
                 s.rules.account, s.rules.region
             ),
@@ -560,13 +567,13 @@ fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         Edge::Passes(passed) if pending => Plan::Do(Step::Reschedule { days, passed }),
         Edge::Passes(passed) => Plan::Do(Step::Schedule { days, passed }),
         Edge::WriteHeld => Plan::Do(Step::Mark { word: Word::Held }),
-        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, days, reason)),
+        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
     }
 }
 
-/// The sentence of a held deletion: what was seen, and the command that goes on.
+/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, and the command that goes on.
 #[must_use]
-pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
+pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
     let seen = match reason {
         Reason::NotSeenLive => {
             "this object was never seen without deletionScheduleDays while its key was alive, so the field may be a copy"
@@ -577,22 +584,25 @@ pub fn hold(desired: &Desired, key: &Key, days: i32, reason: Reason) -> Hold {
         Reason::NotOwned => "the key does not bear this object's marks",
         Reason::StaleObject => "the object changed while the deletion was decided; it is decided anew",
         Reason::InvalidSpec => "the days are outside of what the provider accepts",
+        Reason::BudgetExhausted => "the provider's deletionGuard.maxPerHour is 0, which stops all deletions",
         Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
         _ => "the guard holds it",
     };
     let owner = &desired.owner;
     let confirmable =
         matches!(reason, Reason::NotSeenLive | Reason::RollbackSuspected | Reason::CancelledOutside | Reason::ConfirmationRequired);
+    let keep = if desired.days().is_some() { "; to keep the key, remove spec.deletionScheduleDays" } else { "" };
     let go_on = key.intent().token(&key.id).filter(|_| confirmable).map_or_else(String::new, |token| {
         format!(
-            "; if the key is to be deleted, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            "{keep}; if the key is to be deleted, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
             owner.namespace,
             owner.name,
             crate::api::annotation::CONFIRM_DELETION
         )
     });
     let passes = matches!(reason, Reason::StaleObject);
-    Hold { reason, message: format!("deletion of key {} in {days} days is held: {seen}{go_on}", key.id), passes }
+    let act = days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id));
+    Hold { reason, message: format!("{act} is held: {seen}{go_on}"), passes }
 }
 
 /// What `Observe` sees. Only what is declared outright can differ.

@@ -87,8 +87,8 @@ fn absent(s: &Situation<'_>, observed: &Observed) -> Release {
     }
 }
 
-fn way_out(note: Note) -> Note {
-    Note { message: format!("{}; to let the object go now, set deletionPolicy: Retain", note.message), ..note }
+fn way_out(Note { reason, message }: Note) -> Note {
+    Note { reason, message: format!("{message}; to let the object go now, set deletionPolicy: Retain") }
 }
 
 fn present(s: &Situation<'_>, key: &Key) -> Release {
@@ -121,7 +121,7 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
         Edge::Passes(passed) => Release::Do(Step::Schedule { days, passed }),
         Edge::WriteHeld => Release::Do(Step::Mark { word: Word::Held }),
         Edge::Holds(reason) => {
-            let mut hold = plan::hold(s.desired, key, days, reason);
+            let mut hold = plan::hold(s.desired, key, Some(days), reason);
             hold.message.push_str("; to let the object go and leave the key, set deletionPolicy: Retain");
             Release::Hold(hold)
         }

@@ -158,7 +158,8 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
     let asked = round.desired.and_then(Desired::days);
     let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
     // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
-    let replaced = before == Some(KeyState::PendingDeletion) && status.deletion_date != key.deletion_date.map(seconds);
+    let replaced = before == Some(KeyState::PendingDeletion)
+        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != key.deletion_date.map(seconds).as_ref());
     let known = status.deletion.take();
     let open = known.as_ref().is_some_and(|known| known.call == Some(DeletionCall::Open));
     let marked = match (&key.tags, key.intent()) {
@@ -173,8 +174,9 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
         Some(known) if open && was_pending && !replaced && (key.tags.is_none() || ![known.schedule_days, asked].contains(&marked)) => known,
         known => {
             let doubtful = match &known {
-                Some(known) if open => !was_pending && known.schedule_days != marked,
-                Some(_) => replaced,
+                Some(known) if open => (!was_pending || replaced) && known.schedule_days != marked,
+                // What is known is of a schedule that no longer stood, and no call of ours was on its way.
+                Some(_) => true,
                 None => was_pending,
             };
             let ours = marked.filter(|_| !doubtful);
@@ -304,7 +306,7 @@ impl Setter {
 
     /// A hold says who set the field, too: a manifest without it may not take it away.
     fn held(&mut self, hold: &Hold, round: &Round<'_>) {
-        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round)) };
+        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round.set_by)) };
         let kind = if hold.passes { ConditionType::Reconciling } else { ConditionType::Stalled };
         self.not_ready(&note, &[kind, ConditionType::DeletionHeld]);
     }
@@ -312,11 +314,9 @@ impl Setter {
     fn planned(&mut self, plan: &Plan, round: &Round<'_>) {
         match plan {
             Plan::Rest(rest) => self.rest(rest, round),
-            Plan::Stall(note) => self.stalled(note),
-            Plan::Wait(note) => self.waiting(note),
+            Plan::Stall(note) | Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
+            Plan::Wait(note) | Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
             Plan::Hold(hold) => self.held(hold, round),
-            Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
-            Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
             Plan::Do(step) => self.waiting(&Note { reason: Reason::Creating, message: format!("about to {step}") }),
             Plan::Read(_) => self.waiting(&Note { reason: Reason::Creating, message: "the key is being looked at".into() }),
         }
@@ -371,7 +371,10 @@ impl Setter {
         let (reason, message) = match desired.life {
             Life::Scheduled(_) => (
                 Reason::Declared,
-                format!("the key will be deleted {when}; to cancel, remove spec.deletionScheduleDays or set it to 0{}", set_by(round)),
+                format!(
+                    "the key will be deleted {when}; to cancel, remove spec.deletionScheduleDays or set it to 0{}",
+                    set_by(round.set_by)
+                ),
             ),
             Life::Live => (Reason::External, format!("the key will be deleted {when}, which this object does not declare")),
         };
@@ -380,8 +383,8 @@ impl Setter {
 }
 
 /// Who set the field: a value that another client set is not taken away by the manifest in Git.
-fn set_by(round: &Round<'_>) -> String {
-    round.set_by.map_or_else(String::new, |manager| {
+pub(super) fn set_by(manager: Option<&str>) -> String {
+    manager.map_or_else(String::new, |manager| {
         let tool = if manager.starts_with("kubectl-patch") || manager.starts_with("kubectl-edit") {
             ", and a manifest without the field will not remove it; a manifest with 0 will"
         } else {
@@ -400,7 +403,7 @@ fn ready(key: &Key, desired: &Desired, round: &Round<'_>) -> (Reason, String) {
                 }
                 _ => String::new(),
             };
-            (Reason::DeletionScheduled, format!("the key is pending deletion, as declared{replicas}{}", set_by(round)))
+            (Reason::DeletionScheduled, format!("the key is pending deletion, as declared{replicas}{}", set_by(round.set_by)))
         }
         (State::Disabled, _) => (Reason::Disabled, "the key is disabled".into()),
         (State::PendingImport | State::Unavailable, _) => (Reason::Disabled, "the key is not to be enabled, and cannot be used".into()),

@@ -10,7 +10,7 @@
 //!   once and never repeated by the adapter, because no KMS knows an idempotency token for it.
 //! - **Repeating is harmless.** Any other change that already took effect succeeds again, or fails as [`FailureKind::Conflict`], and changes nothing.
 //! - **Nothing is added.** No default takes the place of a value that was given; the days of a deletion are sent as they are.
-//! - **Every call ends.** Each attempt and each call has a deadline, shorter than the grace of the lease.
+//! - **Every call ends.** Each attempt has a deadline, shorter than the grace of the lease, and each call has one.
 //! - **Every error is classified**, by the provider's code and never by its text; one that is not known is [`FailureKind::Unknown`]. Messages are stable
 //!   from one try to the next: no request ids, no times, no secrets.
 //! - **Every call is counted and timed** by its operation, in a metric and a tracing span.

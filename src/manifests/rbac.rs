@@ -52,7 +52,7 @@ pub fn cluster_rights() -> Vec<Right> {
         right(
             GROUP,
             &["managedkeys"],
-            &["get", "list", "watch", "patch", "update"],
+            &["get", "list", "watch", "patch"],
             "Reads what is declared; writes the finalizer and the two annotations that forbid a second creation.",
         ),
         right(GROUP, &["managedkeys/status"], &["patch"], "Says what was seen and done, by server-side apply."),
@@ -67,7 +67,7 @@ pub fn cluster_rights() -> Vec<Right> {
         right(
             "",
             &["namespaces"],
-            &["get", "list", "watch"],
+            &["get"],
             "A provider admits namespaces by name or label, and keys are left alone while their namespace is being deleted.",
         ),
         named(
@@ -79,12 +79,7 @@ pub fn cluster_rights() -> Vec<Right> {
             ),
             ManagedKey::crd_name(),
         ),
-        right(
-            "events.k8s.io",
-            &["events"],
-            &["create", "patch"],
-            "Tells once per transition, in the object's namespace, what was done to its key.",
-        ),
+        right("events.k8s.io", &["events"], &["create"], "Tells once per transition, in the object's namespace, what was done to its key."),
     ]
 }
 

@@ -73,9 +73,9 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, fatal: usiz
             scene.double.inject(Fault::on(operation, action).nth(nth));
         }
         if chapter == 0 {
-            drop(scene.create("orders", spec).await)
+            scene.create("orders", spec).await;
         } else {
-            drop(scene.spec("orders", spec).await)
+            scene.spec("orders", spec).await;
         }
         if chapter == fatal {
             struck(&scene, &operator, operation, &point).await;
@@ -128,7 +128,7 @@ async fn two_hundred_objects_at_once_get_one_key_each() {
     assert_eq!(scene.calls("CreateKey").len(), OBJECTS);
     let keys = scene.double.keys();
     assert_eq!(keys.len(), OBJECTS);
-    eventually("every key is described", Duration::from_secs(60), async || {
+    eventually("every key is described", Duration::from_mins(1), async || {
         let missing = scene.double.keys().iter().filter(|key| key.description != "edited").count();
         if missing == 0 { Ok(()) } else { Err(format!("{missing} keys are not")) }
     })

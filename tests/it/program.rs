@@ -151,7 +151,7 @@ async fn a_panic_in_a_task_ends_the_process() {
 async fn panics_in_a_task() {
     keyward::run::end_on_panic();
     tokio::spawn(async { panic!("on purpose") });
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 fn write_kubeconfig(path: &Path, server: &str) {

@@ -141,6 +141,7 @@ impl Providers {
 }
 
 /// The controller of `KeyProvider`s, not yet running, and the providers as the rounds of keys use them.
+#[must_use]
 pub fn prepare(client: &Client, settings: &Settings) -> (Controller<Watched<KeyProvider>>, Providers) {
     let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
     let controller = Controller::new(Api::<Watched<KeyProvider>>::all(client.clone()), watcher::Config::default());
@@ -171,7 +172,8 @@ fn users_of(store: &Store<Watched<KeyProvider>>, secret: &str) -> Vec<ObjectRef<
 /// Runs the controller until it is stopped.
 pub fn run(controller: Controller<Watched<KeyProvider>>, context: Arc<Context>, stop: CancellationToken) -> impl Stream<Item = ()> {
     controller
-        .with_config(controller::Config::default().concurrency(4))
+        // Unbounded: a round is one call, and a provider that does not answer must not hold up another.
+        .with_config(controller::Config::default().concurrency(0))
         .graceful_shutdown_on(async move { stop.cancelled().await })
         .run(reconcile::reconcile, reconcile::retry, context)
         .map(|result| {

@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// How long one round may take.
-const ROUND: Duration = Duration::from_secs(60);
+const ROUND: Duration = Duration::from_mins(1);
 
 /// Brings the client and the status of a provider up to date.
 pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
@@ -53,7 +53,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     let identity = client.as_ref().ok().map(|client| client.identity.clone());
     let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity.as_ref(), now());
     let wait = match &client {
-        Err((unusable, _)) if unusable.stalled => Duration::from_secs(60),
+        Err((unusable, _)) if unusable.stalled => Duration::from_mins(1),
         Err(_) => crate::domain::failure::Retry::Backoff.wait(context.failed(&name), Duration::ZERO),
         Ok(_) => {
             context.succeeded(&name);

@@ -8,11 +8,11 @@ use crate::{
         watched::Watched,
     },
     domain::{
-        event::Event,
+        event::{self, Event},
         failure::Failure,
         guard::Ask,
         observed::Observed,
-        plan::{Gone, Note, Plan},
+        plan::{Gone, Hold, Note, Plan},
         release::{self, Circumstances, Release},
         status::Conclusion,
         step::Step,
@@ -28,6 +28,8 @@ use super::{
     report::{self, End},
 };
 
+/// The way out of every wait.
+const WAY_OUT: &str = "; to let the object go and leave the key, set deletionPolicy: Retain";
 /// Steps and reads at most.
 const TURNS: usize = 8;
 
@@ -47,7 +49,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     let provider = match provider {
         Ok(provider) => provider,
         Err(unusable) => {
-            let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain", unusable.note.message);
+            let message = format!("{}{WAY_OUT}", unusable.note.message);
             return report::unusable(
                 context,
                 object,
@@ -59,7 +61,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     object.refresh().await?;
     let observed = match look(&provider, &object).await {
         Ok(observed) => observed,
-        Err(failure) => return report::failed(context, object, provider, failure).await,
+        Err(failure) => return report::failed(context, object, provider, with_way_out(failure)).await,
     };
     let mut round = Round { context, object, provider, observed, steps: Vec::new() };
     match work(&mut round).await {
@@ -67,11 +69,26 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         Ok(Release::Missing(missing, note)) => report::planned(round, &Plan::Missing(missing, note, Gone::Unsure)).await,
         Ok(Release::Hold(hold)) => report::planned(round, &Plan::Hold(hold)).await,
         Ok(_) => {
+            if let Some(key) = round.key() {
+                for event in event::last_events(&key.arn, key.deletion_date, &round.object.desired.owner, &round.steps) {
+                    report::publish(context, &round.object, &event).await;
+                }
+            }
             let steps = std::mem::take(&mut round.steps);
             let_go(context, round.object, &steps).await
         }
+        Err(Halt::Failed(failure)) => report::halted(round, Halt::Failed(with_way_out(failure))).await,
+        Err(Halt::Held(hold)) => {
+            let message = format!("{}{WAY_OUT}", hold.message);
+            report::halted(round, Halt::Held(Hold { message, ..hold })).await
+        }
         Err(halt) => report::halted(round, halt).await,
     }
+}
+
+/// What keeps the finalizer says how the object can go all the same.
+fn with_way_out(failure: Failure) -> Failure {
+    Failure { message: format!("{}{WAY_OUT}", failure.message), ..failure }
 }
 
 /// The key with its marks.
@@ -122,7 +139,7 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]
     let mut note =
         if what.is_empty() { format!("the object is gone; {key} is left as it is") } else { format!("the object is gone; {key}: {what}") };
     if let Some(attempt) = &object.memory.attempt {
-        note.push_str(&format!("; a creation was under way ({attempt}): look for a key with the tag keyward-uid={}", object.uid()));
+        note = format!("{note}; a creation was under way ({attempt}): look for a key with the tag keyward-uid={}", object.uid());
     }
     object.remove_finalizer().await?;
     report::publish(context, &object, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await;

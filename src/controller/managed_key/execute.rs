@@ -52,6 +52,10 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
         }
         (Step::Reschedule { days, .. }, Some(key)) => reschedule(round, &step, key, *days).await?,
         (_, Some(key)) => {
+            if step == Step::Cancel && round.object.open(&step, &key).is_none() {
+                // What is pending from here on is another's.
+                round.object.write_status().await?;
+            }
             change(round.kms(), &key.arn, &step).await?;
             round.observed = Observed::Present(Box::new(key.after(&step)));
         }

@@ -123,10 +123,9 @@ impl<'a> Object<'a> {
 
     /// Writes that a creation begins, and the finalizer where the policy needs one. Of two controllers that get here, one is refused.
     pub(super) async fn begin_creation(&mut self, attempt: Attempt) -> Result<(), Abort> {
-        let mut metadata = json!({ "annotations": { (annotation::CREATE_ATTEMPT): attempt.to_string() } });
-        if self.needs_finalizer() && !self.has_finalizer() {
-            metadata["finalizers"] = json!(self.finalizers_with(true));
-        }
+        let annotations = json!({ (annotation::CREATE_ATTEMPT): attempt.to_string() });
+        let finalizers = self.finalizers_with(self.needs_finalizer());
+        let metadata = json!({ "annotations": annotations, "finalizers": finalizers });
         self.patch(metadata, "the create attempt").await?;
         self.memory.attempt = Some(attempt);
         Ok(())
@@ -177,11 +176,14 @@ impl<'a> Object<'a> {
         others.chain(ours.then_some(FINALIZER)).collect()
     }
 
-    async fn patch(&mut self, mut metadata: Value, what: &'static str) -> Result<(), Abort> {
+    async fn patch(&mut self, metadata: Value, what: &'static str) -> Result<(), Abort> {
         self.may_write()?;
-        metadata["resourceVersion"] = json!(self.metadata.resource_version);
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
-        let patch = Patch::Merge(json!({ "metadata": metadata }));
+        let mut patch = json!({ "metadata": { "resourceVersion": self.metadata.resource_version } });
+        if let (Some(Value::Object(all)), Value::Object(wanted)) = (patch.get_mut("metadata"), metadata) {
+            all.extend(wanted);
+        }
+        let patch = Patch::Merge(patch);
         let written = self.api().patch(&self.desired.owner.name, &parameters, &patch).await.map_err(api(what))?;
         let generation = written.meta().generation;
         self.metadata = written.meta().clone();

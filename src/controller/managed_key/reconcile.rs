@@ -6,7 +6,6 @@ use std::{
 };
 
 use kube::{Resource, runtime::controller::Action};
-use tracing::Instrument;
 
 use super::{
     deletion, execute, fingerprint, guard,
@@ -33,55 +32,59 @@ use crate::{
 };
 
 /// How long one round may take: longer than every call in it, shorter than anyone's patience.
-const ROUND: Duration = Duration::from_secs(120);
+const ROUND: Duration = Duration::from_mins(2);
 /// How many steps and reads one round may take. A key is as declared after at most twelve steps.
 const TURNS: usize = 32;
 
 /// Keeps one key as declared.
 pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = tokio::time::timeout(ROUND, round(&watched, &context)).await.unwrap_or(Err(Error::Timeout(ROUND)));
-    context.metrics.reconciled("managedkey", result.as_ref().map_or_else(Error::as_str, |_| "ok"), started.elapsed());
-    result
+    let result = tokio::time::timeout(ROUND, Box::pin(round(&watched, &context))).await.unwrap_or(Err(Error::Timeout(ROUND)));
+    let label = result.as_ref().map_or_else(Error::as_str, |(_, label)| *label);
+    context.metrics.reconciled("managedkey", label, started.elapsed());
+    result.map(|(action, _)| action)
 }
 
 /// What failed at the API server is tried again, later and later.
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: Arc<Context>) -> Action {
     tracing::warn!(error = error as &dyn std::error::Error, "a round did not end");
     let failures = context.failed(watched.meta().uid.as_deref().unwrap_or_default());
     Action::requeue(retry::jittered(crate::domain::failure::Retry::Backoff.wait(failures, Duration::ZERO)))
 }
 
-async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<Action, Error> {
+/// A round, and the label of its end in metrics.
+async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<(Action, &'static str), Error> {
     let object = match watched.decoded() {
         Ok(object) => object,
         Err(undecodable) => {
             tracing::warn!(error = undecodable.error, "this version of Keyward does not understand the object and leaves it alone");
-            return Ok(Action::await_change());
+            return Ok((Action::await_change(), "undecodable"));
         }
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let fingerprint = fingerprint(object, &context.providers);
     if let Some(left) = context.settled(uid, fingerprint) {
-        return Ok(Action::requeue(left));
+        return Ok((Action::requeue(left), "settled"));
     }
     let end = match Object::new(context, object, watched.set_by.clone()) {
         Err(invalid) => report::invalid(context, object, &invalid).await,
-        Ok(object) if object.metadata.deletion_timestamp.is_some() => deletion::release(context, object, watched).await,
+        Ok(object) if object.metadata.deletion_timestamp.is_some() => Box::pin(deletion::release(context, object, watched)).await,
         Ok(paused) if paused.desired.paused => report::paused(context, paused).await,
-        Ok(kept) => keep(context, kept, object).instrument(tracing::info_span!("keep")).await,
+        Ok(kept) => Box::pin(keep(context, kept, object)).await,
     };
-    let wait = match end {
-        Ok(End::Gone) => return Ok(Action::await_change()),
-        Ok(End::Again(wait)) => wait,
-        // The watch will show what was changed; until then the object is left alone.
-        Err(Abort::Changed) => return Ok(Action::requeue(retry::jittered(Duration::from_millis(500)))),
-        Err(Abort::TooSoon(left)) => return Ok(Action::requeue(left)),
+    let (wait, label) = match end {
+        Ok(End::Gone) => return Ok((Action::await_change(), "gone")),
+        Ok(End::Again(wait)) => (wait, "ok"),
+        Ok(End::Failed(wait)) => (wait, "failed"),
+        // The watch will show what was changed; until then the object is left alone, and longer if the watch is silent.
+        Err(Abort::Changed) => return Ok((Action::requeue(retry::unseen(context.failed(uid))), "changed")),
+        Err(Abort::TooSoon(left)) => return Ok((Action::requeue(left), "too-soon")),
         Err(Abort::Error(error)) => return Err(error),
     };
     let wait = retry::jittered(wait);
     context.looked(uid, fingerprint, wait);
-    Ok(Action::requeue(wait))
+    Ok((Action::requeue(wait), label))
 }
 
 /// What a round works with.

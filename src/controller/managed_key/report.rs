@@ -28,7 +28,7 @@ use crate::{
     },
     domain::{
         desired::Invalid,
-        event::{self, Event},
+        event::{self, About, Event},
         failure::Failure,
         observed::Observed,
         plan::{Gone, Note, Plan},
@@ -45,10 +45,12 @@ pub(super) enum End {
     Gone,
     /// The object is looked at again after this long.
     Again(Duration),
+    /// A call failed, the status says so, and it is tried again after this long.
+    Failed(Duration),
 }
 
 /// Between two looks at an object that waits for a person, when no provider says otherwise.
-const RESYNC: Duration = Duration::from_secs(600);
+const RESYNC: Duration = Duration::from_mins(10);
 /// Between two looks at a key whose KMS is not done with it.
 const SOON: Duration = Duration::from_secs(10);
 
@@ -60,9 +62,8 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
     let wait = match plan {
         // What was changed is looked at once more when the KMS must show it.
         Plan::Rest(_) if changed => settings.consistency.max(Duration::from_millis(100)),
-        Plan::Rest(_) | Plan::Stall(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
         Plan::Hold(hold) if hold.passes => SOON,
-        Plan::Hold(_) => round.provider.resync,
+        Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
         Plan::Missing(_, _, Gone::Unsure) => (settings.missing_after / 2).max(Duration::from_millis(100)),
         Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
     };
@@ -77,6 +78,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
     let context = round.context;
     let stalled = |reason, message| Conclusion::Refused { note: Note { reason, message }, stalled: true };
     let consistency = context.settings.consistency.max(Duration::from_millis(100));
+    let failed = !matches!(halt, Halt::ReadBack);
     let failure;
     let (conclusion, wait) = match halt {
         Halt::Abort(abort) => return Err(abort),
@@ -100,12 +102,13 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
         }
         Halt::ReadBack => {
             let message = "the key was marked as this object's; the marks are read back before anything else is done".into();
+            context.succeeded(round.object.uid());
             (Conclusion::Refused { note: Note { reason: Reason::Creating, message }, stalled: false }, consistency)
         }
     };
     let observed = Some(&round.observed);
     write(context, &mut round.object, Some(&round.provider.rules), observed, conclusion, &round.steps).await?;
-    Ok(End::Again(wait))
+    Ok(if failed { End::Failed(wait) } else { End::Again(wait) })
 }
 
 /// The first look failed.
@@ -114,7 +117,7 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
     let failures = context.failed(object.uid());
     let wait = failure.kind.verdict().retry.wait(failures, provider.resync);
     write(context, &mut object, Some(&provider.rules), None, Conclusion::Failed(&failure), &[]).await?;
-    Ok(End::Again(wait))
+    Ok(End::Failed(wait))
 }
 
 /// The provider cannot be used. The object is looked at again when that changes.
@@ -182,7 +185,8 @@ pub(super) async fn write(
     let owner = &object.desired.owner;
     let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
     context.gauge(owner, ready, after.deletion_date.as_ref().map(|date| date.0.as_second()));
-    for event in event::events(&before, after, Some(&object.desired), steps) {
+    let about = About { desired: &object.desired, set_by: object.set_by.as_deref() };
+    for event in event::events(&before, after, about, steps) {
         publish(context, object, &event).await;
     }
     Ok(())
@@ -223,7 +227,8 @@ pub(super) async fn publish(context: &Context, object: &Object<'_>, event: &Even
         let api = Api::<ApiEvent>::namespaced(context.client.clone(), namespace);
         match api.create(&PostParams::default(), &at(namespace)).await {
             Ok(_) => return,
-            Err(kube::Error::Api(status)) if status.is_forbidden() => {}
+            // Forbidden while it is being deleted, not found once it is gone.
+            Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_not_found() => {}
             Err(error) => {
                 tracing::warn!(error = &error as &dyn std::error::Error, reason = event.reason, "an event was not taken");
                 return;

@@ -113,9 +113,17 @@ fn the_edge_itself() {
     let rows: Vec<(&str, Scene, Edge)> = vec![
         ("enabled, seen live", live(State::Enabled), Passes(Seen)),
         ("disabled by us", applied(live(State::Disabled), Some(false)), Passes(Seen)),
-        ("disabled by someone", applied(live(State::Disabled), Some(true)), Holds(CancelledOutside)),
-        ("disabled, no record", applied(live(State::Disabled), None), Holds(CancelledOutside)),
-        ("disabled, no record at all", live(State::Disabled).with(|s| s.memory.status.applied = None), Holds(CancelledOutside)),
+        ("disabled by someone", applied(live(State::Disabled), Some(true)), WriteHeld),
+        (
+            "disabled by us, enabled by someone, and disabled again",
+            applied(live(State::Disabled), Some(false)).with(was(State::Enabled)),
+            WriteHeld,
+        ),
+        ("disabled when last seen, and enabled by someone", live(State::Enabled).with(was(State::Disabled)), WriteHeld),
+        ("held, and disabled by someone", applied(scene(Word::Held, State::Disabled), Some(true)), Holds(CancelledOutside)),
+        ("held, and disabled by us", applied(scene(Word::Held, State::Disabled), Some(false)), Holds(NotSeenLive)),
+        ("disabled, no record", applied(live(State::Disabled), None), WriteHeld),
+        ("disabled, no record at all", live(State::Disabled).with(|s| s.memory.status.applied = None), WriteHeld),
         ("no material yet", live(State::PendingImport), Passes(Seen)),
         ("its store is disconnected", live(State::Unavailable), Passes(Seen)),
         ("a generation that goes back proves nothing", live(State::Enabled).with(|s| s.desired.generation = 1), Passes(Seen)),
@@ -147,7 +155,7 @@ fn the_edge_itself() {
 fn an_open_call_fits_in_every_respect_or_is_none() {
     let since = |ago: i64| {
         move |s: &mut Scene| {
-            s.memory.status.deletion = Some(Deletion { requested_time: Some(seconds(now() - minutes(ago))), ..ours(7, OPEN) })
+            s.memory.status.deletion = Some(Deletion { requested_time: Some(seconds(now() - minutes(ago))), ..ours(7, OPEN) });
         }
     };
     let open = |ago| scene(Word::Days(7), State::Enabled).with(since(ago));
@@ -181,7 +189,14 @@ fn changed_days_need_exactly_our_schedule() {
         ("ours, to the second", ours_stands().with(fraction), Passes(ChangedDays)),
         ("the same generation", ours_stands().with(|s| s.desired.generation = GENERATION), held),
         ("another date", ours_stands().with(|s| s.memory.status.deletion_date = Some(seconds(days_on(8)))), held),
-        ("no date", ours_stands().with(|s| s.memory.status.deletion_date = None), held),
+        ("no date yet: our call was answered, and nobody has looked", ours_stands().with(|s| s.memory.status.deletion_date = None), {
+            Passes(ChangedDays)
+        }),
+        (
+            "not pending when it was last seen",
+            ours_stands().with(|s| (s.memory.status.deletion_date, s.memory.status.key_state) = (None, Some(State::Disabled.into()))),
+            held,
+        ),
         (
             "it took effect, and this is the first look since",
             ours_stands().with(|s| {

@@ -70,6 +70,7 @@ fn each_rule_alone_holds() {
         ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
         ("the window is one that the provider accepts", |c| c.ask = Ask::Schedule(31), Reason::InvalidSpec),
         ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(Word::Held)), Reason::NotSeenLive),
+        ("the provider lets deletions through at all", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
         (
             "a person confirmed, where the provider demands it",
             |c| c.scene.rules.guard.require_confirmation = true,
@@ -85,7 +86,7 @@ fn each_rule_alone_holds() {
         assert!(hold.message.contains("is held: ") && !hold.message.contains("the guard holds it"), "{name}: {}", hold.message);
         assert_eq!(hold.passes, *reason == Reason::StaleObject, "{name}");
         for (other, (_, rule)) in RULES.iter().enumerate() {
-            assert_eq!(case.evidence(|evidence| rule(evidence)).is_some(), other == at, "{name}: {}", RULES[other].0);
+            assert_eq!(case.evidence(rule).is_some(), other == at, "{name}: {}", RULES[other].0);
         }
         // Whatever else is wrong, an earlier rule is the one that is reported.
         for (_, spoil_too, _) in &rows[at + 1..] {
@@ -201,7 +202,7 @@ fn a_hold_shows_the_token_only_where_it_helps() {
     ] {
         let mut case = clean();
         let key = case.scene.key().clone();
-        let hold = crate::domain::plan::hold(&case.scene.desired, &key, 7, reason);
+        let hold = crate::domain::plan::hold(&case.scene.desired, &key, Some(7), reason);
         assert_eq!(hold.message.contains(&format!("{ID}@{SEQ}")), helps, "{reason:?}");
     }
 }

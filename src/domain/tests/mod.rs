@@ -1,8 +1,19 @@
 //! The pure core against the tables of the reference: each row is a cell, a rule or a bullet of it.
 //!
-//! [`model`] is a small KMS with AWS's table of states, written without [`super::observed::Key::after`].
+//! | file | what |
+//! |---|---|
+//! | [`plan`], [`edge`], [`guard`], [`release`], [`status`], [`desired`] | tables |
+//! | [`model`] | a small KMS with AWS's table of states, written without [`super::observed::Key::after`], and the executor's order |
+//! | [`liveness`] | from every small state the declared one is reached, and stays |
+//! | [`protocol`] | every short story of edits, outside acts, restores and crashes, with a witness that never asks the edge |
 
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets a broken assumption is to fail there")]
+#![allow(clippy::too_many_lines, clippy::large_stack_arrays, clippy::items_after_statements, reason = "a table is as long as its rows")]
+#![allow(
+    clippy::struct_excessive_bools,
+    clippy::default_trait_access,
+    reason = "a witness notes facts; what is emptied says its type elsewhere"
+)]
 
 mod desired;
 mod edge;

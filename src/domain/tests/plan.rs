@@ -153,7 +153,7 @@ fn every_cell_of_desired_against_observed() {
             &["mark the key live", "set the description", "set the tags team", "add alias/orders", "rest waits"],
         ),
         ("Disabled by us × scheduled", asked(by_us(Scene::of(Disabled)), 7), &["schedule the deletion in 7 days", "rest"]),
-        ("Disabled by another × scheduled", asked(Scene::of(Disabled), 7), &["hold CancelledOutside"]),
+        ("Disabled by another × scheduled", asked(Scene::of(Disabled), 7), HELD),
         // PendingDeletion
         ("PendingDeletion, theirs × live, enabled", Scene::of(PendingDeletion), &["cancel the deletion", "enable the key", "rest"]),
         (
@@ -292,14 +292,14 @@ fn what_is_synced_and_what_is_left_alone() {
         ),
         (
             "an alias that the provider does not allow",
-            fresh().with(|s| s.rules.allow.aliases = vec!["shop/*".into()]).with(|s| drop(s.desired.aliases.insert("alias/orders".into()))),
+            fresh().with(|s| s.rules.allow.aliases = vec!["shop/*".into()]).with(|s| s.desired.aliases = ["alias/orders".into()].into()),
             &["stall InvalidSpec"],
         ),
         (
             "an alias that the provider allows",
             fresh()
                 .with(|s| s.rules.allow.aliases = vec!["shop/*".into()])
-                .with(|s| drop(s.desired.aliases.insert("alias/shop/orders".into()))),
+                .with(|s| s.desired.aliases = ["alias/shop/orders".into()].into()),
             &["add alias/shop/orders", "rest"],
         ),
         ("an outside alias is left alone", fresh().with(|s| s.key().aliases.as_mut().unwrap().push("alias/theirs".into())), &["rest"]),

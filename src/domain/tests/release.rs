@@ -87,7 +87,7 @@ fn every_policy_against_every_state() {
     let rows = [
         (State::Creating, "wait Creating", "wait Creating"),
         (State::Enabled, "disable the key", "schedule the deletion in 30 days"),
-        (State::Disabled, "let go", "hold CancelledOutside"),
+        (State::Disabled, "let go", "mark the key held"),
         (State::PendingDeletion, "let go", "let go"),
         (State::PendingImport, "let go", "schedule the deletion in 30 days"),
         (State::PendingReplicaDeletion, "let go", "let go"),

@@ -110,6 +110,11 @@ fn check<const N: usize>(rows: [Row; N]) {
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
 }
 
+/// The last word is `held`, as after a deletion that was asked for without an edge.
+fn held(scene: Scene) -> Scene {
+    scene.with(|s| s.intent(word(Word::Held)))
+}
+
 fn asked(mut scene: Scene, days: i32) -> Scene {
     scene.desired.generation += 1;
     scene.desired.life = Life::Scheduled(days);
@@ -194,7 +199,7 @@ fn the_conditions_of_every_outcome() {
         ),
         (
             "held for a person",
-            asked(Scene::of(State::Disabled), 7),
+            held(asked(Scene::of(State::Disabled), 7)),
             None,
             "!Ready=CancelledOutside !Synced=CancelledOutside Stalled=CancelledOutside DeletionHeld=CancelledOutside",
         ),
@@ -291,7 +296,7 @@ fn a_deleted_key_stays_deleted() {
 
 #[test]
 fn a_pause_leaves_all_but_the_note() {
-    for mut scene in [Scene::of(State::Enabled), Scene::scheduled(7), asked(Scene::of(State::Disabled), 7)] {
+    for mut scene in [Scene::of(State::Enabled), Scene::scheduled(7), held(asked(Scene::of(State::Disabled), 7))] {
         let before = after(&scene, Conclusion::Planned(&scene.plan()), now());
         scene.memory.status = before.clone();
         // Edited while paused.
@@ -379,7 +384,7 @@ fn a_hold_and_a_schedule_name_who_set_the_field() {
     };
     for (scene, kinds) in [
         (Scene::scheduled(7), [ConditionType::Ready, ConditionType::PendingDeletion]),
-        (asked(Scene::of(State::Disabled), 7), [ConditionType::DeletionHeld, ConditionType::Stalled]),
+        (held(asked(Scene::of(State::Disabled), 7)), [ConditionType::DeletionHeld, ConditionType::Stalled]),
     ] {
         for kind in kinds {
             let by_hand = text(&scene, "kubectl-patch", kind);
@@ -441,7 +446,7 @@ fn a_rotation_is_noticed_when_the_next_one_moves() {
 
 #[test]
 fn no_message_has_a_time_that_moves() {
-    let mut scene = asked(Scene::of(State::Disabled), 7);
+    let mut scene = held(asked(Scene::of(State::Disabled), 7));
     let first = scene.plan();
     scene.now += minutes(600);
     assert_eq!(note(&first), note(&scene.plan()));

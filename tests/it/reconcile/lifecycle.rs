@@ -43,7 +43,7 @@ async fn a_key_is_scheduled_then_cancelled_and_enabled() {
     let key = scene.key("orders").await;
     assert_eq!((key.state, key.pending_window_days), (Actual::PendingDeletion, Some(7)));
     let status = object.status.clone().unwrap();
-    assert_eq!(status.deletion_date.map(|date| date.0.as_second()), key.deletion_date.map(|date| date.as_second()));
+    assert_eq!(status.deletion_date.map(|date| date.0.as_second()), key.deletion_date.map(jiff::Timestamp::as_second));
     scene.until_event("orders", "KeyDeletionScheduled").await;
 
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;

@@ -1,3 +1,17 @@
 //! The real program on a real API server, with a KMS on the wire. The KMS's ledger and the objects' status say what happened.
 
+mod adoption;
+mod drift;
+mod enabled;
+mod held;
+mod invalid;
 mod lifecycle;
+mod missing;
+mod pause;
+mod pending;
+mod policy;
+mod provider;
+mod release;
+mod settings;
+mod states;
+mod takeup;

@@ -1,4 +1,4 @@
-//! The real program, as a process of its own, with the rights of its ServiceAccount.
+//! The real program, as a process of its own, with the rights of its `ServiceAccount`.
 
 use std::{
     path::{Path, PathBuf},
@@ -29,7 +29,7 @@ pub struct Post {
 }
 
 impl Post {
-    /// Makes the namespace and the ServiceAccount with exactly the rights that `keyward rbac` prints.
+    /// Makes the namespace and the `ServiceAccount` with exactly the rights that `keyward rbac` prints.
     pub async fn new(control_plane: &ControlPlane) -> Self {
         let namespace = control_plane.namespace("operator").await;
         let kubeconfig = control_plane.service_account_kubeconfig(&namespace).await;
@@ -55,6 +55,8 @@ impl Post {
             // No instance metadata, and no credentials but those that a test gives.
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("RUST_BACKTRACE", "1")
+            // As the Deployment sets it.
+            .env("MALLOC_ARENA_MAX", "1")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
@@ -141,4 +143,4 @@ fn end_with_this_process(operator: Operator) {
 }
 
 /// How long a test waits for what an operator does in well under a second on a quiet machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);

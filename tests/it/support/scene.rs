@@ -1,10 +1,10 @@
 //! One test's part of the world: a namespace, a KMS, a provider for it; and the questions that tests ask of them.
 
-use std::time::Duration;
+use std::path::Path;
 
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
 use keyward::api::{ConditionType, KeyProvider, ManagedKey, condition};
-use kms_double::{ACCESS_KEY, Double, Entry, KeyView, Options, SECRET_KEY};
+use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Double, Entry, KeyView, Options, SECRET_KEY};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -19,6 +19,23 @@ use super::{
 
 /// The field manager of a person with kubectl.
 const PERSON: &str = "kubectl-client-side-apply";
+/// The access key of a person at the KMS: of the operator's account, and told apart from the operator in the ledger.
+const PERSON_ACCESS_KEY: &str = "AKIAPERSON7EXAMPLE00";
+/// The operations that change nothing.
+const READS: [&str; 10] = [
+    "DescribeKey",
+    "GetKeyLastUsage",
+    "GetKeyPolicy",
+    "GetKeyRotationStatus",
+    "ListAliases",
+    "ListKeys",
+    "ListKeyRotations",
+    "ListResourceTags",
+    "GetCallerIdentity",
+    "AssumeRole",
+];
+/// A label of a scene's providers: which scene it is.
+const SCENE: &str = "scene";
 /// The Region of every provider.
 pub const REGION: &str = "eu-west-1";
 
@@ -33,6 +50,8 @@ pub struct Scene {
     pub provider: String,
     /// Namespace of the operator.
     pub operator_namespace: String,
+    /// Log of the shared operator.
+    log: Option<&'static Path>,
 }
 
 impl Scene {
@@ -44,7 +63,9 @@ impl Scene {
     /// The same, with another KMS, and with `spec` laid over the provider's.
     pub async fn with(name: &str, options: Options, spec: Value) -> Self {
         let shared = operator::shared();
-        Self::on(control_plane::shared(), &shared.post, name, options, spec).await
+        let mut scene = Self::on(control_plane::shared(), &shared.post, name, options, spec).await;
+        scene.log = Some(&shared.log);
+        scene
     }
 
     /// A scene for an operator of the test's own.
@@ -52,8 +73,16 @@ impl Scene {
         let client = control_plane.client().await;
         let namespace = control_plane.namespace(name).await;
         let double = Double::start(options).await.unwrap();
-        let scene =
-            Self { control_plane, client, double, provider: namespace.clone(), namespace, operator_namespace: post.namespace.clone() };
+        double.add_credential(Credential::new(PERSON_ACCESS_KEY, SECRET_KEY, ACCOUNT));
+        let scene = Self {
+            control_plane,
+            client,
+            double,
+            provider: namespace.clone(),
+            namespace,
+            operator_namespace: post.namespace.clone(),
+            log: None,
+        };
         scene.secret(&scene.provider, ACCESS_KEY, SECRET_KEY).await;
         scene.provide(&scene.provider, spec).await;
         scene
@@ -69,7 +98,7 @@ impl Scene {
 
     /// Writes a provider for this scene's KMS, with `spec` laid over.
     pub async fn provide(&self, name: &str, spec: Value) {
-        let mut provider = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": name }, "spec": {
+        let mut provider = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": name, "labels": { SCENE: self.provider } }, "spec": {
             "type": "AWS",
             "aws": { "region": REGION, "endpoint": self.double.endpoint(), "credentialsSecretRef": { "name": self.provider } },
             "namespaces": { "from": "All" },
@@ -120,6 +149,44 @@ impl Scene {
         .await
     }
 
+    /// Looks so often that everything was read at least once: the state each time, the rest in turn.
+    pub async fn look_at_all(&self, name: &str) -> ManagedKey {
+        self.look(name).await;
+        self.look(name).await;
+        self.look(name).await
+    }
+
+    /// Puts an object back as a backup tool does: with its spec, labels and annotations, without its status, and with a new UID.
+    pub async fn restore(&self, object: &ManagedKey) -> ManagedKey {
+        let mut object = object.clone();
+        object.status = None;
+        object.metadata = kube::api::ObjectMeta {
+            name: object.metadata.name,
+            labels: object.metadata.labels,
+            annotations: object.metadata.annotations,
+            ..kube::api::ObjectMeta::default()
+        };
+        self.keys().create(&PostParams::default(), &object).await.unwrap()
+    }
+
+    /// Lays a patch over an object's status, which no user may do and a restored database does.
+    pub async fn patch_status(&self, name: &str, status: Value) {
+        let patch = Patch::Merge(json!({ "status": status }));
+        self.keys().patch_status(name, &PatchParams::default(), &patch).await.unwrap();
+    }
+
+    /// Runs, as it stands, the command that a held deletion names.
+    pub async fn confirm(&self, object: &ManagedKey) {
+        let held = find(object, ConditionType::DeletionHeld).unwrap_or_else(|| panic!("not held: {}", describe(object)));
+        let (_, command) = held.message.split_once("run: kubectl ").unwrap_or_else(|| panic!("no command in: {}", held.message));
+        let mut words: Vec<&str> = command.split(' ').collect();
+        let token = words.iter().position(|word| word.contains("confirm-deletion=")).expect("a token");
+        words.truncate(token + 1);
+        // A shell ends the command there as well.
+        words[token] = words[token].trim_end_matches(';');
+        self.control_plane.kubectl(&words).await.expect("the command in the message");
+    }
+
     /// Deletes an object.
     pub async fn delete(&self, name: &str) {
         self.keys().delete(name, &DeleteParams::default()).await.unwrap();
@@ -163,10 +230,15 @@ impl Scene {
 
     /// A person at the KMS, with the AWS SDK and credentials of the same account.
     pub fn person(&self) -> aws_sdk_kms::Client {
-        let credentials = Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "tests");
+        self.person_in(REGION)
+    }
+
+    /// The same in another Region.
+    pub fn person_in(&self, region: &'static str) -> aws_sdk_kms::Client {
+        let credentials = Credentials::new(PERSON_ACCESS_KEY, SECRET_KEY, None, None, "tests");
         let config = aws_sdk_kms::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
+            .region(Region::new(region))
             .endpoint_url(self.double.endpoint())
             .credentials_provider(credentials)
             .build();
@@ -178,9 +250,32 @@ impl Scene {
         self.person().create_key().send().await.unwrap().key_metadata.and_then(|key| key.arn).unwrap()
     }
 
-    /// The calls of one operation so far.
+    /// Writes a tag on a key, as a person.
+    pub async fn tag(&self, key: &str, tags: &[(&str, &str)]) {
+        let tag = |(key, value): &(&str, &str)| aws_sdk_kms::types::Tag::builder().tag_key(*key).tag_value(*value).build().unwrap();
+        self.person().tag_resource().key_id(key).set_tags(Some(tags.iter().map(tag).collect())).send().await.unwrap();
+    }
+
+    /// The operator's calls so far.
+    pub fn operator_calls(&self) -> Vec<Entry> {
+        let by_person = |entry: &Entry| entry.access_key.as_deref().is_none_or(|key| key == PERSON_ACCESS_KEY);
+        self.double.ledger().into_iter().filter(|entry| !by_person(entry)).collect()
+    }
+
+    /// The operator's calls of one operation so far.
     pub fn calls(&self, operation: &str) -> Vec<Entry> {
-        self.double.ledger().into_iter().filter(|entry| entry.operation == operation && entry.access_key.is_some()).collect()
+        self.operator_calls().into_iter().filter(|entry| entry.operation == operation).collect()
+    }
+
+    /// The number of the ledger's last entry.
+    pub fn now(&self) -> u64 {
+        self.double.ledger().last().map_or(0, |entry| entry.seq)
+    }
+
+    /// The operator's calls after that number that are no reads, whatever came of them.
+    pub fn changes(&self, after: u64) -> Vec<String> {
+        let change = |entry: &Entry| entry.seq > after && !READS.contains(&entry.operation.as_str());
+        self.operator_calls().into_iter().filter(change).map(|entry| entry.operation).collect()
     }
 
     /// The alias by which a created key is found again.
@@ -190,20 +285,58 @@ impl Scene {
 
     /// The reasons of an object's events, oldest first.
     pub async fn events(&self, name: &str) -> Vec<String> {
-        let api = Api::<k8s_openapi::api::events::v1::Event>::namespaced(self.client.clone(), &self.namespace);
-        let mut events = api.list(&kube::api::ListParams::default()).await.unwrap().items;
-        events.sort_by_key(|event| event.event_time.clone().map(|time| time.0));
-        let about = |event: &k8s_openapi::api::events::v1::Event| event.regarding.as_ref().and_then(|object| object.name.clone());
-        events.into_iter().filter(|event| about(event).as_deref() == Some(name)).filter_map(|event| event.reason).collect()
+        self.events_in(&self.namespace, name).await.into_iter().map(|(reason, _)| reason).collect()
     }
 
-    /// Waits until an object has had an event.
-    pub async fn until_event(&self, name: &str, reason: &str) {
+    /// Reason and note of an object's events that stand in `namespace`, oldest first.
+    pub async fn events_in(&self, namespace: &str, name: &str) -> Vec<(String, String)> {
+        let api = Api::<k8s_openapi::api::events::v1::Event>::namespaced(self.client.clone(), namespace);
+        let mut events = api.list(&kube::api::ListParams::default()).await.unwrap().items;
+        events.sort_by_key(|event| event.event_time.clone().map(|time| time.0));
+        events.retain(|event| {
+            let object = event.regarding.as_ref();
+            object.is_some_and(|object| object.name.as_deref() == Some(name) && object.namespace.as_deref() == Some(&self.namespace))
+        });
+        events.into_iter().map(|event| (event.reason.unwrap_or_default(), event.note.unwrap_or_default())).collect()
+    }
+
+    /// Waits until an object has had an event, and gives what it says.
+    pub async fn until_event(&self, name: &str, reason: &str) -> String {
         eventually(&format!("{name}: event {reason}"), PATIENCE, async || {
-            let events = self.events(name).await;
-            if events.iter().any(|event| event == reason) { Ok(()) } else { Err(events.join(", ")) }
+            let mut events = self.events_in(&self.namespace, name).await;
+            match events.iter().rposition(|(found, _)| found == reason) {
+                Some(at) => Ok(events.swap_remove(at).1),
+                None => Err(format!("{events:?}")),
+            }
         })
-        .await;
+        .await
+    }
+}
+
+impl Drop for Scene {
+    /// The KMS ends with the test, and an operator that is shared should not go on asking for it.
+    fn drop(&mut self) {
+        if let Some(log) = self.log.filter(|_| std::thread::panicking()) {
+            let text = std::fs::read_to_string(log).unwrap_or_default();
+            let lines: Vec<_> = text.lines().filter(|line| line.contains(&*self.namespace)).collect();
+            eprintln!("what the operator logged of {}:\n{}", self.namespace, lines[lines.len().saturating_sub(30)..].join("\n"));
+        }
+        let (namespace, scene, control_plane) = (self.namespace.clone(), self.provider.clone(), self.control_plane);
+        // The test's own runtime may be this very thread.
+        let cleaned = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async {
+                let client = control_plane.client().await;
+                let everything = kube::api::ListParams::default();
+                let keys = Api::<ManagedKey>::namespaced(client.clone(), &namespace);
+                keys.delete_collection(&DeleteParams::default(), &everything).await.map(drop)?;
+                let its_own = everything.labels(&format!("{SCENE}={scene}"));
+                Api::<KeyProvider>::all(client).delete_collection(&DeleteParams::default(), &its_own).await.map(drop)
+            })
+        });
+        if let Ok(Err(error)) = cleaned.join() {
+            eprintln!("what is left of {}: {error}", self.namespace);
+        }
     }
 }
 
@@ -237,6 +370,3 @@ pub fn merge(base: &mut Value, over: Value) {
         (base, over) => *base = over,
     }
 }
-
-/// A short wait, for what must not happen: it is checked after, never waited for.
-pub const MOMENT: Duration = Duration::from_millis(1500);

@@ -1,6 +1,7 @@
 //! The double's own clock, so that a window of 30 days can end within a test.
 //!
-//! It starts at the real time and runs on with it; [`Clock::advance`] moves it ahead. It never goes back. Whatever concerns the
+//! It starts at the real time, or behind it, and runs on with it; [`Clock::advance`] moves it ahead. It never goes back. A client
+//! sees a deletion date pass on its own clock only if the double started behind by more than the window. Whatever concerns the
 //! client (signatures, session tokens, quotas, read lag) must use the real time, because a client's clock does not move along.
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +13,13 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
+    /// A clock that starts behind the real time.
+    pub(crate) fn behind(by: SignedDuration) -> anyhow::Result<Self> {
+        anyhow::ensure!(!by.is_negative(), "the clock cannot start {by:#} behind; advance it instead");
+        anyhow::ensure!(Timestamp::now().checked_sub(by).is_ok(), "the clock cannot start {by:#} behind: that is before the first year");
+        Ok(Self { ahead: -by })
+    }
+
     /// The double's time, in whole milliseconds, which is as fine as the wire formats tell it.
     pub(crate) fn now(&self) -> Timestamp {
         let now = Timestamp::now();
@@ -41,6 +49,16 @@ pub(crate) fn days(days: u32) -> SignedDuration {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn starts_behind_and_catches_up() {
+        let mut clock = Clock::behind(days(8)).unwrap();
+        assert!(clock.now() <= Timestamp::now() - days(8));
+        clock.advance(days(8)).unwrap();
+        assert!(clock.now() >= whole_millis(Timestamp::now() - SignedDuration::from_mins(1)));
+        assert!(Clock::behind(days(1_000_000_000)).is_err());
+        assert!(Clock::behind(-days(1)).is_err());
+    }
 
     #[test]
     fn goes_ahead_and_never_back() {

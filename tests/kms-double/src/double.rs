@@ -31,6 +31,8 @@ pub struct Options {
     pub settling: SignedDuration,
     /// How much later than its deletion date a key dies; AWS says up to 24 hours. Zero by default.
     pub deletion_delay: SignedDuration,
+    /// How far the double's clock starts behind the real time, so that what is a week ahead there can be past for a client. Zero by default.
+    pub clock_behind: SignedDuration,
     /// The access keys. By default one each of accounts 111122223333 and 444455556666.
     pub credentials: Vec<Credential>,
     /// The roles that can be assumed. By default the role `keyward` of each account.
@@ -45,6 +47,7 @@ impl Default for Options {
             read_lag: Duration::ZERO,
             settling: SignedDuration::from_secs(5),
             deletion_delay: SignedDuration::ZERO,
+            clock_behind: SignedDuration::ZERO,
             credentials: vec![
                 Credential::new(identity::ACCESS_KEY, identity::SECRET_KEY, identity::ACCOUNT),
                 Credential::new(identity::SECOND_ACCESS_KEY, identity::SECOND_SECRET_KEY, identity::SECOND_ACCOUNT),
@@ -72,7 +75,7 @@ impl Double {
         let listener = TcpListener::bind(wanted).await.with_context(|| format!("{wanted} cannot be bound; choose another --port"))?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        let shared = Arc::new(Shared::new(&options, stopped));
+        let shared = Arc::new(Shared::new(&options, stopped)?);
         let router = admin::router().fallback(aws::serve).with_state(Arc::clone(&shared));
         let service = router.into_make_service_with_connect_info::<Cut>();
         let until = Arc::clone(&shared);

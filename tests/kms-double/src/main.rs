@@ -40,6 +40,10 @@ struct Cli {
     #[arg(long, env = "KMS_DOUBLE_DELETION_DELAY", value_name = "SECONDS", default_value_t = 0)]
     deletion_delay: u32,
 
+    /// Seconds by which the double's clock starts behind the real time, so that a deletion date can pass for a client too
+    #[arg(long, env = "KMS_DOUBLE_CLOCK_BEHIND", value_name = "SECONDS", default_value_t = 0)]
+    clock_behind: u32,
+
     /// End when stdin is closed, so that the double does not outlive the process that started it
     #[arg(long, env = "KMS_DOUBLE_EXIT_ON_STDIN_EOF")]
     exit_on_stdin_eof: bool,
@@ -61,6 +65,7 @@ async fn main() -> anyhow::Result<()> {
         read_lag: Duration::from_millis(cli.read_lag),
         settling: SignedDuration::from_secs(i64::from(cli.settling)),
         deletion_delay: SignedDuration::from_secs(i64::from(cli.deletion_delay)),
+        clock_behind: SignedDuration::from_secs(i64::from(cli.clock_behind)),
         ..Options::default()
     })
     .await?;

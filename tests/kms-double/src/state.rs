@@ -41,19 +41,19 @@ pub(crate) struct Inner {
 }
 
 impl Shared {
-    pub(crate) fn new(options: &Options, stopped: watch::Receiver<bool>) -> Self {
+    pub(crate) fn new(options: &Options, stopped: watch::Receiver<bool>) -> anyhow::Result<Self> {
         let mut identities = Identities::default();
         options.credentials.iter().for_each(|credential| identities.put_credential(credential.clone()));
         options.roles.iter().for_each(|role| identities.put_role(role.clone()));
         let inner = Inner {
-            clock: Clock::default(),
+            clock: Clock::behind(options.clock_behind)?,
             world: World::new(options.read_lag, options.deletion_delay),
             ledger: Ledger::default(),
             faults: Faults::default(),
             quotas: Quotas::default(),
             identities,
         };
-        Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped }
+        Ok(Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped })
     }
 
     /// The state. A panic under the lock has failed its test already; the ledger is still worth reading.

@@ -1,0 +1,190 @@
+//! What Keyward costs at scale: calls, writes, time and memory, from creation to rest and at rest.
+//!
+//! Not a test: numbers depend on the machine. `make bench` prints a table and writes `target/bench/scale.json`, a list of name, value and unit.
+//! One API server and the KMS double run beside the operator, on loopback. `KEYWARD_BENCH_OBJECTS` names the sizes, by default `1000,10000`.
+
+// The servers are those of the tests, and not all that they can do is used here.
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_precision_loss, missing_docs)]
+
+#[path = "../tests/it/support/mod.rs"]
+mod support;
+
+use std::time::{Duration, Instant};
+
+use futures::{StreamExt, stream};
+use keyward::api::{ConditionType, ManagedKey, condition};
+use kms_double::{Entry, Options};
+use kube::{Api, api::ListParams};
+use serde_json::{Value, json};
+
+use support::{
+    control_plane::ControlPlane,
+    eventually,
+    operator::{Operator, Post},
+    scene::Scene,
+};
+
+/// How long convergence may take before the benchmark gives up.
+const PATIENCE: Duration = Duration::from_mins(15);
+/// For how long the operator is watched at rest. Each object is looked at about twice in it.
+const REST: Duration = Duration::from_mins(1);
+/// What the operator is built to stay within, by name; the rest is told for comparison.
+const BUDGETS: &[(&str, f64)] = &[
+    ("kms calls per object, create to steady", 6.0),
+    ("api writes per object, create to steady", 3.0),
+    ("kms reads per look at rest", 2.0),
+    ("api writes per look at rest", 0.0),
+];
+
+fn main() {
+    let sizes = std::env::var("KEYWARD_BENCH_OBJECTS").unwrap_or_else(|_| "1000,10000".into());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    let mut figures = Vec::new();
+    for size in sizes.split(',') {
+        let objects = size.trim().parse().unwrap_or_else(|_| panic!("KEYWARD_BENCH_OBJECTS has {size:?}, which is no number"));
+        figures.extend(runtime.block_on(measure(objects)));
+    }
+    let target = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
+    std::fs::create_dir_all(&target).unwrap();
+    let list: Vec<Value> = figures.iter().map(|(name, value, unit)| json!({ "name": name, "value": value, "unit": unit })).collect();
+    std::fs::write(target.join("scale.json"), serde_json::to_string_pretty(&list).unwrap()).unwrap();
+}
+
+type Figure = (String, f64, &'static str);
+
+async fn measure(objects: usize) -> Vec<Figure> {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    let scene = Scene::on(control_plane, &post, "bench", Options::default(), json!({})).await;
+    eprintln!("creating {objects} objects");
+    stream::iter(0..objects)
+        .for_each_concurrent(16, |number| {
+            let scene = &scene;
+            async move {
+                scene.create(&format!("key-{number}"), json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
+            }
+        })
+        .await;
+
+    eprintln!("waiting for {objects} keys");
+    let writes_before = writes(control_plane, &post);
+    let started = Instant::now();
+    let operator = post.start_with(&["--log-level", "warn", "--consistency", "2s"]);
+    eventually("all objects are ready", PATIENCE, async || {
+        // The full list is read only once the KMS has as many keys.
+        let keys = scene.double.keys().len();
+        let ready = if keys < objects { 0 } else { ready(&scene).await };
+        if ready == objects { Ok(()) } else { Err(format!("{keys} keys, {ready} ready\n{}", operator.tail())) }
+    })
+    .await;
+    let converged = started.elapsed();
+    // Steady: every object had the look that follows a change.
+    eventually("the look after the change", PATIENCE, async || {
+        let looks = calls(&scene).iter().filter(|call| call.operation == "GetKeyRotationStatus").count();
+        if looks >= objects { Ok(()) } else { Err(format!("{looks} looks")) }
+    })
+    .await;
+    let calls_made = calls(&scene).len();
+    let made = writes(control_plane, &post).since(&writes_before);
+    let (cpu, memory) = (cpu_seconds(operator.id()), peak_mib(operator.id()));
+
+    eprintln!("watching at rest for {} s", REST.as_secs());
+    let (ledger, writes_at_rest) = (scene.double.ledger().len(), writes(control_plane, &post));
+    tokio::time::sleep(REST).await;
+    let rest: Vec<Entry> = calls(&scene).into_iter().filter(|call| usize::try_from(call.seq).is_ok_and(|seq| seq > ledger)).collect();
+    let looks = rest.iter().filter(|call| call.operation == "DescribeKey").count().max(1);
+    let idle = writes(control_plane, &post).since(&writes_at_rest);
+    let memory_at_rest = peak_mib(operator.id());
+    drop(operator);
+
+    let per = |count: usize, of: usize| count as f64 / of as f64;
+    let figures = vec![
+        ("kms calls per object, create to steady", per(calls_made, objects), "calls"),
+        ("api writes per object, create to steady", per(made.objects, objects), "writes"),
+        ("api events per object, create to steady", per(made.events, objects), "events"),
+        ("time to converge", converged.as_secs_f64(), "s"),
+        ("cpu, create to steady", cpu, "s"),
+        ("peak memory, create to steady", memory, "MiB"),
+        ("kms reads per look at rest", per(rest.len(), looks), "calls"),
+        ("api writes per look at rest", per(idle.objects + idle.events, looks), "writes"),
+        ("looks at rest", looks as f64, "looks"),
+        ("peak memory at rest", memory_at_rest, "MiB"),
+    ];
+    println!("\n{objects} objects");
+    for (name, value, unit) in &figures {
+        let budget = BUDGETS.iter().find(|(of, _)| of == name).map_or_else(String::new, |(_, budget)| format!("  (at most {budget})"));
+        println!("  {name:<42} {value:>9.2} {unit}{budget}");
+    }
+    figures.into_iter().map(|(name, value, unit)| (format!("{objects} objects: {name}"), value, unit)).collect()
+}
+
+/// The operator's calls of the KMS.
+fn calls(scene: &Scene) -> Vec<Entry> {
+    scene.double.ledger().into_iter().filter(|call| call.service == "kms" && call.access_key.is_some()).collect()
+}
+
+async fn ready(scene: &Scene) -> usize {
+    let mut ready = 0;
+    let mut parameters = ListParams::default().limit(500);
+    let api: Api<ManagedKey> = scene.keys();
+    loop {
+        let page = api.list(&parameters).await.unwrap();
+        let is_ready = |object: &&ManagedKey| {
+            let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
+            condition::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True")
+        };
+        ready += page.items.iter().filter(is_ready).count();
+        match page.metadata.continue_.filter(|token| !token.is_empty()) {
+            Some(token) => parameters.continue_token = Some(token),
+            None => return ready,
+        }
+    }
+}
+
+/// What the operator wrote, by the API server's audit log.
+#[derive(Clone, Copy, Default)]
+struct Writes {
+    objects: usize,
+    events: usize,
+}
+
+impl Writes {
+    fn since(&self, before: &Self) -> Self {
+        Self { objects: self.objects - before.objects, events: self.events - before.events }
+    }
+}
+
+fn writes(control_plane: &ControlPlane, post: &Post) -> Writes {
+    let user = format!("system:serviceaccount:{}:{}", post.namespace, keyward::manifests::NAME);
+    let mut writes = Writes::default();
+    for line in std::fs::read_to_string(&control_plane.audit_log).unwrap().lines() {
+        let Ok(event) = serde_json::from_str::<Value>(line) else { continue };
+        let text = |pointer: &str| event.pointer(pointer).and_then(Value::as_str).unwrap_or_default();
+        let wrote = ["create", "update", "patch", "delete"].contains(&text("/verb"));
+        if !wrote || text("/user/username") != user || text("/stage") != "ResponseComplete" {
+            continue;
+        }
+        match text("/objectRef/resource") {
+            "managedkeys" => writes.objects += 1,
+            "events" => writes.events += 1,
+            _ => {}
+        }
+    }
+    writes
+}
+
+/// CPU time of a process so far, in seconds.
+fn cpu_seconds(id: u32) -> f64 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
+    // Fields are counted after the command, which may have spaces in it: utime and stime are the 14th and 15th.
+    let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
+    let ticks: u64 = [11, 12].into_iter().map(|at| fields[at].parse::<u64>().unwrap()).sum();
+    ticks as f64 / 100.0
+}
+
+/// The most memory that a process has had, in MiB.
+fn peak_mib(id: u32) -> f64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}

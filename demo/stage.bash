@@ -1,0 +1,165 @@
+# What the story plays on: a control plane, a KMS double, and the operator with the rights of its ServiceAccount.
+# Read by demo/run. Sets KUBECONFIG, PATH and AWS_*; everything it starts and writes goes when the demo ends.
+# shellcheck shell=bash
+
+readonly operator_namespace=keyward-system
+# How far the double's clock starts behind: more than a deletion window, so that the date can pass for Keyward's clock too.
+readonly days_behind=8
+# Keyward's own access key, so that the ledger can tell it from people. No KMS but the double knows it.
+readonly operator_access_key=KEYWARDDEMO operator_secret_key=not-a-secret
+
+dir=           # holds logs, kubeconfigs and kubectl's cache
+hold=          # an open pipe; control plane and double end when its last writer, this shell, is gone
+declare -A pid # name → process, of what has been started
+
+is_running() { kill -0 "${pid[$1]}" 2>/dev/null; }
+
+# Everything that was started ends, and the folder goes. Runs on every way out.
+end_stage() {
+    trap '' TERM INT HUP
+    local name tries
+    # The operator first, and politely: it gives its lease back.
+    [[ -z ${pid[operator]:-} ]] || kill -TERM "${pid[operator]}" 2>/dev/null || true
+    for name in operator double control-plane; do
+        [[ $name == operator || -z $hold ]] || { exec {hold}>&-; hold=; }
+        [[ -n ${pid[$name]:-} ]] || continue
+        for ((tries = 0; tries < 100; tries++)); do
+            is_running "$name" || break
+            sleep 0.1
+        done
+        kill -KILL "${pid[$name]}" 2>/dev/null || true
+        wait "${pid[$name]}" 2>/dev/null || true
+    done
+    [[ -z $dir ]] || rm -rf "$dir"
+}
+
+# Starts process $1 with the command that follows; its stdout goes to $dir/$1.out, its log to $dir/$1.log.
+start() {
+    local name=$1
+    shift
+    "$@" <"$dir/hold" {hold}>&- >"$dir/$name.out" 2>"$dir/$name.log" &
+    pid[$name]=$!
+}
+
+# Waits until process $1 has printed that it is ready, which is what it prints first.
+await_output() {
+    local name=$1 deadline=$((SECONDS + 150))
+    until [[ -s $dir/$name.out ]]; do
+        is_running "$name" || broken "$name has ended"
+        ((SECONDS < deadline)) || broken "$name is not ready after 150 s"
+        sleep 0.1
+    done
+}
+
+# Ends the demo because the stage does not stand: $1 says what is wrong.
+broken() {
+    echo "demo: $1. The ends of the logs:" >&2
+    tail -n 15 "$dir"/*.log >&2 || true
+    exit 1
+}
+
+# The executable that `cargo build` made of binary $1. Cargo says where it is, whatever its configuration.
+executable() {
+    python3 -c '
+import json, sys
+made = [json.loads(line) for line in open(sys.argv[1]) if line.startswith("{")]
+print(*{one["executable"] for one in made if one.get("executable") and one["target"]["name"] == sys.argv[2]})
+' "$dir/build.json" "$1"
+}
+
+# Builds what is missing. The first time on a machine takes minutes, and both builders show how far they are.
+build() {
+    local need
+    for need in cargo python3 openssl; do
+        command -v "$need" >/dev/null || { echo "demo: $need is not on PATH; install it" >&2; exit 1; }
+    done
+    echo "Building Keyward and the KMS double (minutes the first time) ..."
+    cargo build --locked --bins --message-format=json-render-diagnostics >"$dir/build.json"
+    keyward=$(executable keyward)
+    double=$(executable kms-double)
+    [[ -x $keyward && -x $double ]] || { echo "demo: cargo made no keyward or no kms-double" >&2; exit 1; }
+    echo "Finding or building kube-apiserver, etcd, kube-controller-manager, kubectl (minutes the first time) ..."
+    tests/control-plane/build >/dev/null
+}
+
+start_servers() {
+    echo "Starting them and the double ..."
+    mkfifo "$dir/hold"
+    exec {hold}<>"$dir/hold"
+    start control-plane env -u KEEP tests/control-plane/run
+    start double "$double" --exit-on-stdin-eof --clock-behind $((days_behind * 86400))
+
+    await_output double
+    # Its `export` lines: where it is, and an access key of a person in its account.
+    # shellcheck disable=SC1091 # is written by the double
+    source "$dir/double.out"
+    unset AWS_SESSION_TOKEN AWS_PROFILE
+    demo/double caller "$operator_access_key" "$operator_secret_key"
+    echo "The double stands for AWS KMS. Its calendar is $days_behind days behind, so that a week can pass: $(demo/double clock)"
+
+    await_output control-plane
+    local facts
+    facts=$(python3 -c 'import json, sys; facts = json.load(sys.stdin); print(facts["kubeconfig"], facts["bin"], sep="\n")' <"$dir/control-plane.out")
+    export KUBECONFIG=$dir/kubeconfig PATH="${facts#*$'\n'}:$PATH"
+    # Neither the person's configuration of kubectl nor their cache is read or written.
+    export KUBERC=off KUBECACHEDIR=$dir/cache
+    cp "${facts%%$'\n'*}" "$KUBECONFIG"
+    kubectl config set-context --current --namespace shop >/dev/null
+}
+
+# Runs a command, whose output matters only if it fails.
+quietly() { "$@" >>"$dir/install.log" 2>&1 || broken "\`$1 ${2:-} ${3:-}\` did not succeed"; }
+
+# All that an administrator does once: CRDs, rights, a provider with credentials; and the operator, as its ServiceAccount.
+install_keyward() {
+    echo "Installing Keyward with the rights that \`keyward rbac\` prints, and no others ..."
+    "$keyward" crds >"$dir/crds.yaml"
+    "$keyward" rbac --namespace "$operator_namespace" >"$dir/rbac.yaml"
+    quietly kubectl create namespace "$operator_namespace"
+    quietly kubectl create namespace shop
+    quietly kubectl apply --server-side -f "$dir/crds.yaml"
+    quietly kubectl wait --for=condition=Established --timeout=60s -f "$dir/crds.yaml"
+    quietly kubectl apply -f "$dir/rbac.yaml"
+    quietly kubectl -n "$operator_namespace" create secret generic aws \
+        --from-literal=AWS_ACCESS_KEY_ID="$operator_access_key" --from-literal=AWS_SECRET_ACCESS_KEY="$operator_secret_key"
+    quietly kubectl apply -f - <<YAML
+apiVersion: keyward.dev/v1alpha1
+kind: KeyProvider
+metadata: { name: aws-eu-west-1 }
+spec:
+  type: AWS
+  aws: { region: $AWS_REGION, endpoint: "$AWS_ENDPOINT_URL", credentialsSecretRef: { name: aws } }
+  namespaces: { from: Names, names: [shop] }
+  resyncSeconds: 30
+YAML
+    operator_kubeconfig
+    start_operator
+    quietly kubectl wait --for=condition=Ready --timeout=60s keyprovider/aws-eu-west-1
+}
+
+# A kubeconfig that has the ServiceAccount's token in place of the administrator's certificate.
+operator_kubeconfig() {
+    local server token
+    server=$(kubectl config view --minify -o jsonpath='{.clusters[0].cluster.server}')
+    token=$(kubectl -n "$operator_namespace" create token keyward --duration=24h)
+    kubectl config view --raw --minify -o jsonpath='{.clusters[0].cluster.certificate-authority-data}' |
+        base64 -d >"$dir/ca.crt"
+    (
+        export KUBECONFIG=$dir/operator.kubeconfig
+        kubectl config set-cluster demo --server "$server" --certificate-authority "$dir/ca.crt"
+        kubectl config set-credentials keyward --token "$token"
+        kubectl config set-context demo --cluster demo --user keyward
+        kubectl config use-context demo
+    ) >/dev/null
+}
+
+start_operator() {
+    # The kernel ends it if this shell is killed so hard that no trap runs. Linux alone has this.
+    local tied=()
+    ! command -v setpriv >/dev/null || tied=(setpriv --pdeathsig TERM)
+    # Nothing of the person's environment: no AWS credentials but those of the provider.
+    # A key is taken for gone after three answers in a row over 6 s; the default is 5 min.
+    start operator "${tied[@]}" env -i PATH="$PATH" KUBECONFIG="$dir/operator.kubeconfig" AWS_EC2_METADATA_DISABLED=true \
+        "$keyward" controller --cluster-id demo --namespace "$operator_namespace" --listen 127.0.0.1:0 \
+        --consistency 1s --missing-after 6s --log-format text
+}

@@ -1,0 +1,119 @@
+//! What others change at the KMS comes back, but never towards deletion.
+
+use keyward::api::ConditionType;
+use kms_double::{ACCESS_KEY, Fault, FaultAction, KeyState as Actual, Options};
+use serde_json::json;
+
+use crate::support::scene::{Scene, find};
+
+#[tokio::test]
+async fn a_key_disabled_outside_is_enabled_again() {
+    let scene = Scene::new("drift-off").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    scene.person().disable_key().key_id(&key).send().await.unwrap();
+    scene.look("orders").await;
+    assert_eq!(scene.key("orders").await.state, Actual::Enabled);
+    scene.until_ready("orders", "True", "Available").await;
+    let note = scene.until_event("orders", "DriftDetected").await;
+    assert!(note.contains("enable the key"), "{note}");
+    assert_eq!(scene.events("orders").await.iter().filter(|reason| *reason == "DriftDetected").count(), 1);
+}
+
+#[tokio::test]
+async fn a_key_enabled_outside_is_disabled_again() {
+    let scene = Scene::new("drift-on").await;
+    scene.create("orders", json!({ "enabled": false })).await;
+    scene.until_ready("orders", "True", "Disabled").await;
+    let key = scene.key("orders").await.arn;
+    scene.person().enable_key().key_id(&key).send().await.unwrap();
+    scene.look("orders").await;
+    assert_eq!(scene.key("orders").await.state, Actual::Disabled);
+    scene.until_event("orders", "DriftDetected").await;
+}
+
+#[tokio::test]
+async fn a_deletion_scheduled_outside_is_cancelled_and_the_key_enabled() {
+    let scene = Scene::new("drift-end").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    let before = scene.now();
+    scene.person().schedule_key_deletion().key_id(&key).pending_window_in_days(7).send().await.unwrap();
+    scene.look("orders").await;
+    let object = scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.state, Actual::Enabled);
+    let changes = scene.changes(before);
+    let count = |operation: &str| changes.iter().filter(|change| *change == operation).count();
+    assert_eq!((count("CancelKeyDeletion"), count("EnableKey")), (1, 1), "{changes:?}");
+    assert!(find(&object, ConditionType::PendingDeletion).is_none());
+    assert_eq!(object.status.unwrap().deletion, None);
+    scene.until_event("orders", "DriftDetected").await;
+    scene.until_event("orders", "KeyDeletionCancelled").await;
+}
+
+#[tokio::test]
+async fn rotation_and_tags_and_aliases_come_back_within_three_looks() {
+    let scene = Scene::new("drift-rest").await;
+    scene
+        .create("orders", json!({ "autoRotation": true, "rotationPeriodDays": 100, "tags": { "team": "shop" }, "aliases": ["orders"] }))
+        .await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    let person = scene.person();
+    person.disable_key_rotation().key_id(&key).send().await.unwrap();
+    scene.look_at_all("orders").await;
+    assert_eq!(scene.key("orders").await.rotation.period_days, Some(100));
+
+    // Again and again: right after a change the next one of its kind waits for what the KMS may still answer, and is not forgotten over that.
+    for _ in 0..4 {
+        scene.tag(&key, &[("team", "thieves")]).await;
+        scene.look_at_all("orders").await;
+        assert_eq!(scene.key("orders").await.tags["team"], "shop");
+    }
+    person.untag_resource().key_id(&key).tag_keys("team").send().await.unwrap();
+    scene.look_at_all("orders").await;
+    assert_eq!(scene.key("orders").await.tags["team"], "shop");
+
+    person.delete_alias().alias_name("alias/orders").send().await.unwrap();
+    scene.look_at_all("orders").await;
+    assert!(scene.key("orders").await.aliases.contains(&"alias/orders".to_owned()));
+    scene.until_event("orders", "DriftDetected").await;
+}
+
+#[tokio::test]
+async fn a_settled_key_costs_two_reads_a_look_and_no_write() {
+    let scene = Scene::with("idle", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    scene.create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    // The look that follows a change comes by itself.
+    scene.look_at_all("orders").await;
+    for _ in 0..6 {
+        let before = scene.now();
+        let object = scene.look("orders").await;
+        let calls: Vec<_> = scene.operator_calls().into_iter().filter(|entry| entry.seq > before && entry.service == "kms").collect();
+        assert!(calls.len() <= 2, "{:?}", calls.iter().map(|entry| &entry.operation).collect::<Vec<_>>());
+        assert_eq!(find(&object, ConditionType::Synced).unwrap().status, "True");
+    }
+}
+
+#[tokio::test]
+async fn a_part_of_the_key_that_cannot_be_read_is_said_until_it_can() {
+    let scene = Scene::with("unreadable", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    scene.create("orders", json!({ "autoRotation": true })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.look_at_all("orders").await;
+    let denied = FaultAction::Error { code: "AccessDeniedException".into(), status: 400, message: "not authorized".into() };
+    scene.double.inject(Fault::on("GetKeyRotationStatus", denied).for_caller(ACCESS_KEY));
+    scene.look_at_all("orders").await;
+    for _ in 0..3 {
+        let object = scene.look("orders").await;
+        let ready = find(&object, ConditionType::Ready).unwrap();
+        assert_eq!(ready.reason, "AccessDenied", "what the other looks read does not make it good");
+        assert!(ready.message.contains("GetKeyRotationStatus"), "{}", ready.message);
+    }
+    scene.double.clear_faults();
+    scene.look("orders").await;
+    scene.until_ready("orders", "True", "Available").await;
+}
