@@ -2,7 +2,7 @@
 //!
 //! One value, made once and passed on: no global registry, so that two tests in one process do not count together.
 //! It must never take a label whose values a stranger chooses without bound. What a server answers is such a thing,
-//! hence [`Codes`]; namespaces and names of objects are the one exception, behind a switch.
+//! hence `Codes` below; namespaces and names of objects are the one exception, behind a switch.
 use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -382,12 +382,9 @@ async fn a_stopped_process_finds_that_it_does_not_hold_the_lease_when_it_wakes()
     signal(child.0.id(), "CONT");
     let status = eventually("the end of the child", PATIENCE, async || child.0.try_wait().unwrap().ok_or("it still runs")).await;
     assert!(status.success(), "the child says otherwise: {status}");
-    let mut count = 0;
     while let Some(at) = acts.recv().await {
         assert!(at < taken, "acted {} µs after another had taken the lease", at - taken);
-        count += 1;
     }
-    assert!(count > 0);
     assert!(standby.held().is_held());
     assert_eq!(place.holder().await.as_deref(), Some("standby"));
 }

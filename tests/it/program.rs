@@ -2,13 +2,14 @@
 
 use std::path::Path;
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::json;
 
-use crate::support::control_plane::shared;
+use crate::support::control_plane::ControlPlane;
 use crate::support::eventually;
 use crate::support::program::{Killed, Program, tied};
 
@@ -18,6 +19,13 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// the 30 s after which a kubelet kills.
 const BOUND: Duration = Duration::from_secs(20);
 
+/// A control plane without objects, for the tests of this file: on the one that all tests share another operator
+/// works already, and a second one would work against it.
+fn control_plane() -> &'static ControlPlane {
+    static ALONE: OnceLock<ControlPlane> = OnceLock::new();
+    ALONE.get_or_init(|| ControlPlane::start().and_then(ControlPlane::with_crds).unwrap())
+}
+
 async fn leader(program: &Program, expected: u8) {
     eventually("keyward_leader", PATIENCE, async || {
         let (_, text) = program.get("/metrics").await;
@@ -26,24 +34,30 @@ async fn leader(program: &Program, expected: u8) {
     .await;
 }
 
-async fn ready(program: &Program) {
+/// Ready, and this gate is there and open.
+async fn ready(program: &Program, gate: &str) {
     eventually("ready", PATIENCE, async || match program.get("/readyz?verbose").await {
-        (200, _) => Ok(()),
-        (_, text) => Err(text),
+        (200, text) if text.contains(&format!("[+] {gate} ok")) => Ok(()),
+        (status, text) => Err(format!("{status} {text}")),
     })
     .await;
 }
 
+/// Leads and has seen all objects.
+async fn working(program: &Program) {
+    ready(program, "caches").await;
+}
+
 #[tokio::test]
 async fn of_two_replicas_both_are_ready_one_leads_and_the_other_follows_at_once() {
-    let namespace = shared().namespace("program").await;
-    let kubeconfig = shared().service_account_kubeconfig(&namespace).await;
+    let namespace = control_plane().namespace("program").await;
+    let kubeconfig = control_plane().service_account_kubeconfig(&namespace).await;
     let flags = ["--cluster-id", "program", "--namespace", &namespace];
     let mut first = Program::controller(&kubeconfig, &flags);
     leader(&first, 1).await;
-    ready(&first).await;
+    working(&first).await;
     let mut second = Program::controller(&kubeconfig, &flags);
-    ready(&second).await;
+    ready(&second, "lease").await;
     leader(&second, 0).await;
     assert_eq!(second.get("/livez").await.0, 200);
 
@@ -52,20 +66,22 @@ async fn of_two_replicas_both_are_ready_one_leads_and_the_other_follows_at_once(
     let stopped = Instant::now();
     leader(&second, 1).await;
     assert!(stopped.elapsed() < Duration::from_secs(10), "followed after {:?}", stopped.elapsed());
+    // One that is stopped before it has seen the objects is cut off by the grace, and then releases nothing.
+    working(&second).await;
     second.signal("INT");
     assert_eq!(second.ended(BOUND).await.code(), Some(0), "{}", second.log());
-    let lease = Api::<Lease>::namespaced(shared().client().await, &namespace).get("keyward").await.unwrap();
+    let lease = Api::<Lease>::namespaced(control_plane().client().await, &namespace).get("keyward").await.unwrap();
     assert_eq!(lease.spec.unwrap().holder_identity, None);
 }
 
 #[tokio::test]
 async fn a_leader_that_loses_its_lease_ends_with_a_failure() {
-    let namespace = shared().namespace("program").await;
-    let kubeconfig = shared().service_account_kubeconfig(&namespace).await;
+    let namespace = control_plane().namespace("program").await;
+    let kubeconfig = control_plane().service_account_kubeconfig(&namespace).await;
     let mut program = Program::controller(&kubeconfig, &["--cluster-id", "program", "--namespace", &namespace]);
     leader(&program, 1).await;
     let theirs = json!({"spec": {"holderIdentity": "somebody"}});
-    let leases: Api<Lease> = Api::namespaced(shared().client().await, &namespace);
+    let leases: Api<Lease> = Api::namespaced(control_plane().client().await, &namespace);
     leases.patch("keyward", &PatchParams::default(), &Patch::Merge(&theirs)).await.unwrap();
     // Sooner than anybody else could take it: the duration is 15 s.
     assert_eq!(program.ended(Duration::from_secs(12)).await.code(), Some(1));
