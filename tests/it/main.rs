@@ -7,6 +7,8 @@ mod admission;
 mod aws;
 mod contract;
 mod crash;
+mod faults;
+mod iam;
 mod layering;
 mod lease;
 mod localstack_story;

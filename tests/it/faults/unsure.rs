@@ -1,0 +1,100 @@
+//! A KMS that is overloaded, ill, or answers what is not known: it is asked again later, and nothing is changed on the strength of it.
+
+use std::collections::BTreeMap;
+
+use keyward::api::{ConditionType, managed_key::KeyState};
+use kms_double::KeyState as Actual;
+use serde_json::json;
+
+use super::refusal;
+use crate::support::scene::{Scene, find, message};
+
+#[tokio::test]
+async fn throttled_creations_come_back_later_each_at_its_own_time() {
+    const OBJECTS: usize = 12;
+    let scene = Scene::new("throttled").await;
+    scene.double.inject(refusal("CreateKey", "ThrottlingException", 400).times(OBJECTS as u64));
+    for number in 0..OBJECTS {
+        scene.create(&format!("key-{number}"), json!({})).await;
+    }
+    let object = scene.until_ready("key-0", "False", "Throttled").await;
+    assert!(find(&object, ConditionType::Reconciling).is_some() && find(&object, ConditionType::Stalled).is_none());
+    assert!(message(&object).contains("throttles CreateKey"), "{}", message(&object));
+    for number in 0..OBJECTS {
+        scene.until_ready(&format!("key-{number}"), "True", "Available").await;
+    }
+    let mut times: BTreeMap<String, Vec<_>> = BTreeMap::new();
+    for call in scene.calls("CreateKey") {
+        times.entry(call.params["Tags"].to_string()).or_default().push(call.time);
+    }
+    let waits: Vec<_> = times.values().map(|times| times[times.len() - 1].duration_since(times[0]).as_millis()).collect();
+    assert_eq!(waits.len(), OBJECTS, "the tags tell the objects apart");
+    // Five seconds, a tenth more or less, and no two at once.
+    assert!(times.values().all(|times| times.len() == 2) && waits.iter().all(|&wait| wait >= 4400), "{waits:?}");
+    assert!(waits.iter().max().unwrap() - waits.iter().min().unwrap() > 100, "a herd: {waits:?}");
+    assert_eq!(scene.double.keys().len(), OBJECTS);
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_known_is_followed_by_no_change() {
+    let scene = Scene::new("unknown").await;
+    scene.create("orders", json!({ "autoRotation": true })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.look_at_all("orders").await;
+    let key = scene.key("orders").await.arn;
+    // Something to mend, and something to apply.
+    scene.person().disable_key().key_id(&key).send().await.unwrap();
+    let answers = [
+        ("DescribeKey", "FromTheFutureException", 400),
+        // It looks like an absent key, and is not the code that says so.
+        ("DescribeKey", "NotFound", 404),
+        ("ListResourceTags", "FromTheFutureException", 400),
+        ("GetKeyRotationStatus", "FromTheFutureException", 400),
+        ("ListAliases", "FromTheFutureException", 418),
+    ];
+    let before = scene.now();
+    for (number, (operation, code, status)) in answers.into_iter().enumerate() {
+        scene.double.inject(refusal(operation, code, status));
+        scene.spec("orders", json!({ "description": format!("{number}") })).await;
+        let object = scene.until_ready("orders", "False", "UnknownError").await;
+        assert!(find(&object, ConditionType::Stalled).is_none(), "{operation}: it may pass");
+        assert!(message(&object).contains(operation) && message(&object).contains(code), "{}", message(&object));
+        if operation == "DescribeKey" {
+            assert_eq!(object.status.as_ref().unwrap().key_state, Some(KeyState::Enabled), "what was known stays");
+        }
+        assert_eq!(object.status.unwrap().missing, None, "{operation} {code} is no absent key");
+        assert_eq!(scene.changes(before), [""; 0], "{operation} {code}");
+        scene.double.clear_faults();
+    }
+    // Nor is anything created on the strength of it.
+    scene.double.inject(refusal("DescribeKey", "NotFound", 404));
+    scene.create("new", json!({})).await;
+    scene.until_ready("new", "False", "UnknownError").await;
+    assert_eq!(scene.changes(before), [""; 0]);
+    scene.double.clear_faults();
+    for name in ["orders", "new"] {
+        scene.look(name).await;
+        scene.until_ready(name, "True", "Available").await;
+    }
+    let found = scene.double.key(&key).unwrap();
+    assert_eq!((found.state, found.description.as_str()), (Actual::Enabled, "4"));
+}
+
+#[tokio::test]
+async fn a_kms_that_is_ill_is_asked_again_and_gets_no_change_meanwhile() {
+    let scene = Scene::new("ill").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let before = scene.now();
+    for operation in ["DescribeKey", "ListResourceTags", "ListAliases", "TagResource"] {
+        scene.double.inject(refusal(operation, "KMSInternalException", 500));
+    }
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "False", "ProviderUnavailable").await;
+    assert!(message(&object).contains("KMSInternalException") && find(&object, ConditionType::Stalled).is_none(), "{object:?}");
+    assert_eq!(scene.changes(before), [""; 0]);
+    scene.double.clear_faults();
+    // By itself.
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!(scene.changes(before), ["TagResource", "ScheduleKeyDeletion"]);
+}
