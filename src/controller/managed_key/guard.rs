@@ -30,10 +30,11 @@ pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<(), Halt>
 
 /// Asks the guard. `still` says whether the step is still the one that follows from what was read live.
 pub(super) async fn ask(round: &mut Round<'_>, ask: Ask, still: impl Fn(&Situation<'_>, &Observed) -> bool) -> Result<(), Halt> {
-    let unchanged = round.object.is_unchanged().await?;
-    let terminating = round.object.is_terminating().await?;
-    let rules = live_rules(round).await?;
+    // What people write is read last: a wish that is withdrawn while the KMS answers slowly is seen to be.
     let key = live_key(round).await?;
+    let rules = live_rules(round).await?;
+    let terminating = round.object.is_terminating().await?;
+    let unchanged = round.object.is_unchanged().await?;
     round.provider.rules = rules;
     round.observed = Observed::Present(Box::new(key));
     let situation = round.situation();
