@@ -56,12 +56,12 @@ pub fn run(
         })
 }
 
-/// What of an object matters to a round: its spec, the annotations that are read, its finalizers, whether it is being deleted, and its provider. Its status is
+/// What of an object matters to a round: its spec, the annotations that are read, whether it is being deleted, and its provider. Status and finalizers are
 /// not among it, so that a round's own writing does not call for another.
 fn fingerprint(object: &ManagedKey, providers: &Providers) -> u64 {
     let mut hasher = DefaultHasher::new();
     let metadata = &object.metadata;
-    (metadata.generation, &metadata.finalizers, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
+    (metadata.generation, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
     for key in [annotation::PAUSED, annotation::RECONCILE_REQUESTED_AT, annotation::FLUX_REQUESTED_AT, annotation::CONFIRM_DELETION] {
         object.annotations().get(key).hash(&mut hasher);
     }

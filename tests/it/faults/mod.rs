@@ -5,6 +5,7 @@
 mod edits;
 mod input;
 mod lost;
+mod refused;
 mod unsure;
 
 use kms_double::{ACCESS_KEY, Fault, FaultAction};

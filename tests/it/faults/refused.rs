@@ -1,0 +1,131 @@
+//! What AWS denies, and credentials that end: said once, by name, and nothing else is changed until it is mended.
+
+use keyward::api::{ConditionType, annotation};
+use kms_double::{ACCOUNT, Credential, KeyState, Options, SECRET_KEY};
+use serde_json::{Value, json};
+
+use super::refusal;
+use crate::support::scene::{Scene, find, message};
+
+/// An edit that needs an operation, and what is changed up to and with it: the mark comes first, as the spec is new.
+struct Denied {
+    operation: &'static str,
+    edit: Value,
+    changes: &'static [&'static str],
+    /// `Ready`'s reason once it is allowed.
+    then: &'static str,
+}
+
+#[tokio::test]
+async fn each_change_that_is_denied_is_named_and_no_other_is_made() {
+    let scene = Scene::with("denied", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    scene.double.inject(refusal("CreateKey", "AccessDeniedException", 400));
+    scene.create("orders", json!({ "tags": { "team": "shop" }, "aliases": ["orders"], "description": "first" })).await;
+    let object = denied(&scene, "CreateKey").await;
+    assert!(!object.metadata.annotations.unwrap_or_default().contains_key(annotation::CREATE_ATTEMPT));
+    assert_eq!(scene.changes(0), ["CreateKey"]);
+    scene.double.clear_faults();
+    scene.look("orders").await;
+    scene.until_ready("orders", "True", "Available").await;
+
+    // What comes after the denied step in its row is there to be left undone.
+    let row = |operation, edit, changes, then| Denied { operation, edit, changes, then };
+    let rows = [
+        row(
+            "EnableKeyRotation",
+            json!({ "autoRotation": true, "description": "second", "tags": { "cost": "42" } }),
+            &["TagResource", "EnableKeyRotation"][..],
+            "Available",
+        ),
+        row("DisableKeyRotation", json!({ "autoRotation": false }), &["TagResource", "DisableKeyRotation"], "Available"),
+        row(
+            "UpdateKeyDescription",
+            json!({ "description": "third", "tags": { "cost": "43" } }),
+            &["TagResource", "UpdateKeyDescription"],
+            "Available",
+        ),
+        row(
+            "UntagResource",
+            json!({ "tags": { "cost": null }, "aliases": ["orders", "more"] }),
+            &["TagResource", "UntagResource"],
+            "Available",
+        ),
+        row("CreateAlias", json!({ "aliases": ["orders", "more", "most"] }), &["TagResource", "CreateAlias"], "Available"),
+        row("DeleteAlias", json!({ "aliases": ["orders"], "enabled": false }), &["TagResource", "DeleteAlias"], "Disabled"),
+        row("EnableKey", json!({ "enabled": true, "description": "fourth" }), &["TagResource", "EnableKey"], "Available"),
+        row("DisableKey", json!({ "enabled": false }), &["TagResource", "DisableKey"], "Disabled"),
+        row("TagResource", json!({ "enabled": true, "tags": { "team": "bank" } }), &["TagResource"], "Available"),
+        row("ScheduleKeyDeletion", json!({ "deletionScheduleDays": 7 }), &["TagResource", "ScheduleKeyDeletion"], "DeletionScheduled"),
+        row("CancelKeyDeletion", json!({ "deletionScheduleDays": null, "description": "fifth" }), &["CancelKeyDeletion"], "Available"),
+    ];
+    for Denied { operation, edit, changes, then } in rows {
+        // Names are not reused, so `more` is another alias by the time that it is refused.
+        scene.double.inject(refusal(operation, "AccessDeniedException", 400));
+        let before = scene.now();
+        scene.spec("orders", edit).await;
+        denied(&scene, operation).await;
+        assert_eq!(scene.changes(before), changes, "{operation}");
+        scene.double.clear_faults();
+        scene.look("orders").await;
+        scene.until_ready("orders", "True", then).await;
+    }
+    let key = scene.key("orders").await;
+    assert_eq!((key.state, key.description.as_str(), key.tags["team"].as_str()), (KeyState::Enabled, "fifth", "bank"));
+    assert_eq!(scene.double.keys().len(), 1);
+}
+
+/// Waits until `orders` says that AWS denies it that operation, by the name of the action to be allowed.
+async fn denied(scene: &Scene, operation: &str) -> keyward::api::ManagedKey {
+    let object = scene.until_ready("orders", "False", "AccessDenied").await;
+    assert!(find(&object, ConditionType::Stalled).is_some(), "{operation}");
+    for word in [&*format!("kms:{operation} "), "allow it in the policy"] {
+        assert!(message(&object).contains(word), "no {word:?} in: {}", message(&object));
+    }
+    object
+}
+
+#[tokio::test]
+async fn a_used_up_quota_is_named_and_asked_again_only_when_a_person_asks() {
+    let scene = Scene::with("quota", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    scene.double.inject(refusal("CreateKey", "LimitExceededException", 400));
+    // The finalizer that this policy needs is written with the attempt, and must not wake the object once more.
+    scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
+    let object = scene.until_ready("orders", "False", "QuotaExceeded").await;
+    assert!(find(&object, ConditionType::Stalled).is_some());
+    assert!(message(&object).contains("the quota of keys in this account and Region"), "{}", message(&object));
+    assert!(!object.metadata.annotations.unwrap_or_default().contains_key(annotation::CREATE_ATTEMPT), "nothing is under way");
+    // Another object's whole creation passes meanwhile; it is refused once as well, and by itself nothing is asked again.
+    scene.create("other", json!({ "deletionPolicy": "Disable" })).await;
+    scene.until_ready("other", "False", "QuotaExceeded").await;
+    scene.look("other").await;
+    assert_eq!(scene.calls("CreateKey").len(), 3, "once each, and once more as it was asked for");
+    scene.double.clear_faults();
+    for name in ["orders", "other"] {
+        scene.look(name).await;
+        scene.until_ready(name, "True", "Available").await;
+    }
+    assert_eq!(scene.double.keys().len(), 2);
+}
+
+#[tokio::test]
+async fn credentials_that_end_are_said_and_new_ones_are_taken_up() {
+    let scene = Scene::with("expired", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let first = Credential::new("AKIAFIRSTEXAMPLE0000", SECRET_KEY, ACCOUNT);
+    scene.double.add_credential(first.clone());
+    scene.secret(&scene.provider, &first.access_key, SECRET_KEY).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let before = scene.now();
+    // As AWS answers once a temporary key has ended.
+    let ended = kms_double::FaultAction::Error { code: "ExpiredTokenException".into(), status: 400, message: "for a test".into() };
+    scene.double.inject(kms_double::Fault::on("*", ended).for_caller(&first.access_key));
+    scene.spec("orders", json!({ "description": "second" })).await;
+    let object = scene.until_ready("orders", "False", "CredentialsInvalid").await;
+    assert!(find(&object, ConditionType::Stalled).is_some());
+    assert!(message(&object).contains("expired") && message(&object).contains("secret"), "{}", message(&object));
+    assert_eq!(scene.changes(before), [""; 0]);
+    scene.secret(&scene.provider, kms_double::ACCESS_KEY, SECRET_KEY).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.description, "second");
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+}
