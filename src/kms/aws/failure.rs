@@ -259,7 +259,7 @@ fn credentials_advice(code: &str) -> &'static str {
             "the access key or the session token is not known; correct AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN"
         }
         "InvalidSignatureException" | "SignatureDoesNotMatch" => {
-            "the secret does not belong to the access key, or the clock is wrong; correct AWS_SECRET_ACCESS_KEY"
+            "the secret does not belong to the access key, the Region is not the endpoint's, or the clock is wrong; correct AWS_SECRET_ACCESS_KEY or the provider"
         }
         "RequestExpired" | "RequestTimeTooSkewed" => "the clock of this machine is wrong",
         _ => "correct the secret, or give the pod a role",
@@ -389,7 +389,7 @@ mod tests {
             ),
             (
                 "InvalidSignatureException",
-                "AWS does not accept the credentials of DescribeKey on key-1: the secret does not belong to the access key, or the clock is wrong; correct AWS_SECRET_ACCESS_KEY",
+                "AWS does not accept the credentials of DescribeKey on key-1: the secret does not belong to the access key, the Region is not the endpoint's, or the clock is wrong; correct AWS_SECRET_ACCESS_KEY or the provider",
             ),
             (
                 "LimitExceededException",
