@@ -4,7 +4,7 @@
 use super::reconcile::Round;
 use crate::{
     api::{
-        managed_key::{DeletionPolicy, ManagementPolicy},
+        managed_key::{DeletionPolicy, ManagementPolicy, RotationStatus},
         mark,
     },
     controller::{
@@ -57,7 +57,12 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
                 round.object.write_status().await?;
             }
             change(round.kms(), &key.arn, &step).await?;
-            round.observed = Observed::Present(Box::new(key.after(&step)));
+            let mut key = key.after(&step);
+            if step == Step::Cancel {
+                // A KMS that still shows the pending key would show its rotation as off, and lead to another period than the one that is back.
+                key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
+            }
+            round.observed = Observed::Present(Box::new(key));
         }
     }
     round.context.stepped(&uid, generation, &step);
@@ -65,6 +70,11 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
     object.memory.close(&step, &object.desired);
     round.steps.push(step);
     Ok(())
+}
+
+/// Rotation as it was when it was last read, which a deletion does not change.
+fn known_rotation(status: &RotationStatus) -> Rotation {
+    Rotation { enabled: status.enabled, period_days: status.period_days, next: status.next_rotation_time.as_ref().map(|time| time.0) }
 }
 
 /// The steps that are one call and leave nothing to remember.
