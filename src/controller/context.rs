@@ -129,6 +129,14 @@ impl Context {
         same.then(|| self.settings.consistency.checked_sub(at.elapsed())).flatten()
     }
 
+    /// How long a look has to wait until the KMS shows all that was done for the same spec. One that came sooner may have seen the state from before, and
+    /// what follows from that is neither done nor reported.
+    pub fn unsettled(&self, uid: &str, generation: i64) -> Option<Duration> {
+        let objects = self.objects();
+        let steps = objects.get(uid)?.steps.values().filter(|(declared, ..)| *declared == generation);
+        steps.filter_map(|(_, _, at)| self.settings.consistency.checked_sub(at.elapsed())).max()
+    }
+
     /// Remembers a step.
     pub fn stepped(&self, uid: &str, generation: i64, step: &Step) {
         self.objects().entry(uid.into()).or_default().steps.insert(step.part(), (generation, step.clone(), Instant::now()));

@@ -129,7 +129,14 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey)
 async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
     for _ in 0..TURNS {
         round.keep_record().await?;
-        match plan(&round.situation(), &round.observed) {
+        let decided = plan(&round.situation(), &round.observed);
+        if round.steps.is_empty()
+            && matches!(decided, Plan::Do(_) | Plan::Hold(_) | Plan::Missing(..))
+            && let Some(left) = round.context.unsettled(round.object.uid(), round.object.desired.generation)
+        {
+            return Err(Halt::Abort(Abort::TooSoon(left)));
+        }
+        match decided {
             Plan::Read(read) => round.read(read).await?,
             // A step is only ever done when a live read of the object asks for it.
             Plan::Do(_) if !round.object.live => round.object.refresh().await?,

@@ -2,6 +2,7 @@
 //!
 //! The scenarios of what is declared are in `reconcile`; here something is wrong, and the KMS's ledger says what was done about it.
 
+mod alone;
 mod edits;
 mod endpoint;
 mod input;

@@ -74,6 +74,11 @@ impl Operator {
         let _ = self.process.wait();
     }
 
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.process.try_wait(), Ok(None))
+    }
+
     /// Its process id.
     pub fn id(&self) -> u32 {
         self.process.id()

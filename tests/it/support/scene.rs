@@ -321,6 +321,10 @@ impl Drop for Scene {
             let lines: Vec<_> = text.lines().filter(|line| line.contains(&*self.namespace)).collect();
             eprintln!("what the operator logged of {}:\n{}", self.namespace, lines[lines.len().saturating_sub(30)..].join("\n"));
         }
+        // A test may have ended the control plane.
+        if !self.control_plane.kubeconfig.exists() {
+            return;
+        }
         let (namespace, scene, control_plane) = (self.namespace.clone(), self.provider.clone(), self.control_plane);
         // The test's own runtime may be this very thread.
         let cleaned = std::thread::spawn(move || {

@@ -1,0 +1,193 @@
+//! What cannot be tried where other tests run: another CRD, none, and no API server. One control plane of its own, one chapter after the other.
+
+use std::{collections::BTreeSet, fs::File, os::unix::fs::FileExt, time::Duration};
+
+use keyward::manifests;
+use kms_double::{KeyState, Options};
+use serde_json::json;
+
+use super::refusal;
+use crate::support::{
+    control_plane::ControlPlane,
+    eventually,
+    operator::{Operator, PATIENCE, Post},
+    program,
+    scene::{Scene, message},
+};
+
+/// After SIGTERM, with room for a busy machine; below the 30 s after which a kubelet kills.
+const BOUND: Duration = Duration::from_secs(20);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    let mut operator = post.start_with(&["--consistency", "3s"]);
+    a_kms_that_shows_changes_late_is_not_told_twice(control_plane, &post).await;
+    drop(operator);
+    operator = post.start();
+    what_is_from_the_future_is_left_alone(control_plane, &post, &operator).await;
+    keys_outlive_their_crd(control_plane, &post).await;
+    without_an_api_server_nothing_is_changed(control_plane, &post, operator).await;
+}
+
+/// Two seconds behind, within the three that the operator was told of.
+async fn a_kms_that_shows_changes_late_is_not_told_twice(control_plane: &'static ControlPlane, post: &Post) {
+    let late = Options { read_lag: Duration::from_secs(2), ..Options::default() };
+    let scene = Scene::on(control_plane, post, "late", late, json!({})).await;
+    // A policy with a finalizer, which is one more change of the object itself.
+    scene
+        .create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" }, "aliases": ["late"], "deletionPolicy": "Disable" }))
+        .await;
+    scene.until_ready("orders", "True", "Available").await;
+    // Each look is asked for while the KMS still shows the state before.
+    scene.look_at_all("orders").await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.changes(0), ["CreateKey", "CreateAlias", "EnableKeyRotation", "CreateAlias"]);
+    let key = scene.key("orders").await.arn;
+    scene.person().enable_key_rotation().key_id(&key).rotation_period_in_days(180).send().await.unwrap();
+    let mut before = scene.now();
+    for (spec, reason, changes) in [
+        (json!({ "description": "late", "enabled": false }), "Disabled", &["TagResource", "UpdateKeyDescription", "DisableKey"][..]),
+        (json!({ "enabled": true }), "Available", &["TagResource", "EnableKey"]),
+        (json!({ "deletionScheduleDays": 7 }), "DeletionScheduled", &["TagResource", "ScheduleKeyDeletion"]),
+        // A period that a person chose comes back with the key, though the KMS goes on showing rotation as off for a while.
+        (json!({ "deletionScheduleDays": null }), "Available", &["CancelKeyDeletion", "TagResource", "EnableKey"]),
+    ] {
+        scene.spec("orders", spec).await;
+        scene.until_ready("orders", "True", reason).await;
+        scene.look_at_all("orders").await;
+        scene.until_ready("orders", "True", reason).await;
+        assert_eq!(scene.changes(before), changes, "{reason}");
+        before = scene.now();
+    }
+    let key = scene.key("orders").await;
+    assert_eq!((key.state, key.rotation.period_days), (KeyState::Enabled, Some(180)));
+    let events = scene.events("orders").await;
+    assert!(!events.iter().any(|event| ["DriftDetected", "DeletionHeld", "SyncFailed"].contains(&event.as_str())), "{events:?}");
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+}
+
+/// The CRD, with `managementPolicy` open to every word.
+fn laxer_crd() -> String {
+    let crd = manifests::crds().into_iter().find(|crd| crd.spec.names.kind == "ManagedKey").unwrap();
+    let mut crd = serde_json::to_value(crd).unwrap();
+    let policy = "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/managementPolicy";
+    crd.pointer_mut(policy).unwrap().as_object_mut().unwrap().remove("enum").expect("the policies are an enum");
+    crd.to_string()
+}
+
+/// An operator that is older than the CRD meets a word that it does not know, on an object that has a key and on one that has none.
+async fn what_is_from_the_future_is_left_alone(control_plane: &'static ControlPlane, post: &Post, operator: &Operator) {
+    let scene = Scene::on(control_plane, post, "future", Options::default(), json!({})).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    let before = scene.now();
+    control_plane.kubectl_with(&["apply", "--server-side", "--force-conflicts", "-f", "-"], &laxer_crd()).await.expect("the laxer CRD");
+    let future = json!({ "spec": { "managementPolicy": "FromTheFuture", "deletionScheduleDays": 7 } });
+    let patch = ["patch", "managedkey", "orders", "-n", &scene.namespace, "--type=merge", "-p", &future.to_string()];
+    // The API server takes the new schema a moment after it took the CRD.
+    eventually("the word is taken", PATIENCE, async || {
+        let output = control_plane.kubectl(&patch).await;
+        if output.success { Ok(()) } else { Err(output.stderr) }
+    })
+    .await;
+    let new = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "new", "namespace": scene.namespace },
+        "spec": { "providerRef": { "name": scene.provider }, "managementPolicy": "FromTheFuture" } });
+    control_plane.kubectl_with(&["apply", "-f", "-"], &new.to_string()).await.expect("an object from the future");
+    eventually("both are left alone", PATIENCE, async || {
+        let log = std::fs::read_to_string(&operator.log).unwrap();
+        let left = |name: &str| log.lines().any(|line| line.contains("does not understand the object") && line.contains(name));
+        let names = ["orders", "new"].map(|name| format!("{name}.{}", scene.namespace));
+        if names.iter().all(|name| left(name)) { Ok(()) } else { Err(operator.tail()) }
+    })
+    .await;
+    // The others go on.
+    scene.create("other", json!({})).await;
+    scene.until_ready("other", "True", "Available").await;
+    assert_eq!(scene.changes(before), ["CreateKey", "CreateAlias"], "those of the other one");
+    assert_eq!(scene.double.key(&key).unwrap().state, KeyState::Enabled);
+    // And so does it, once its words are known again; what it asked for meanwhile is not what it asks for now.
+    let known = json!({ "spec": { "managementPolicy": "Enforce", "deletionScheduleDays": null } }).to_string();
+    control_plane.kubectl(&["patch", "managedkey", "orders", "-n", &scene.namespace, "--type=merge", "-p", &known]).await.expect("patch");
+    scene.until_ready("orders", "True", "Available").await;
+    control_plane.kubectl(&["delete", "managedkeys", "--all", "-n", &scene.namespace]).await.expect("delete");
+    assert_eq!(scene.double.key(&key).unwrap().state, KeyState::Enabled);
+}
+
+/// `kubectl delete crd` takes the objects along, straight from the storage and past admission. Their keys are nobody's wish to lose.
+async fn keys_outlive_their_crd(control_plane: &'static ControlPlane, post: &Post) {
+    let scene = Scene::on(control_plane, post, "crd", Options::default(), json!({})).await;
+    for (name, spec) in [
+        ("deleted", json!({ "deletionPolicy": "Delete" })),
+        ("disabled", json!({ "deletionPolicy": "Disable" })),
+        ("paused", json!({ "deletionPolicy": "Delete" })),
+    ] {
+        scene.create(name, spec).await;
+        let object = scene.until_ready(name, "True", "Available").await;
+        assert!(object.metadata.finalizers.is_some_and(|finalizers| !finalizers.is_empty()), "{name}");
+    }
+    scene.patch("paused", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
+    let before = scene.now();
+    control_plane
+        .kubectl(&["delete", "crd", "managedkeys.keyward.dev", "--timeout=60s"])
+        .await
+        .expect("the CRD goes, and its objects with it");
+    assert_eq!(scene.changes(before), [""; 0]);
+    assert!(scene.double.keys().len() == 3 && scene.double.keys().iter().all(|key| key.state == KeyState::Enabled));
+    control_plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &manifests::crds_yaml().unwrap()).await.expect("the CRDs");
+    control_plane.kubectl(&["wait", "--for=condition=Established", "crd/managedkeys.keyward.dev", "--timeout=60s"]).await.expect("served");
+    // The operator finds its way back to the new CRD by itself, and the objects to their keys.
+    eventually("the kind is served", PATIENCE, async || scene.keys().list(&kube::api::ListParams::default()).await.map(drop)).await;
+    scene.create("deleted", json!({})).await;
+    scene.until_ready("deleted", "True", "Available").await;
+    assert_eq!(scene.calls("CreateKey").len(), 3);
+    scene.delete("deleted").await;
+    scene.until_gone("deleted").await;
+}
+
+/// The API server is killed. What the object says now cannot be read, so that nothing is done about what the KMS says.
+async fn without_an_api_server_nothing_is_changed(control_plane: &'static ControlPlane, post: &Post, mut operator: Operator) {
+    let scene = Scene::on(control_plane, post, "headless", Options::default(), json!({})).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.create("scheduled", json!({})).await;
+    scene.until_ready("scheduled", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    // Both are due for another try within seconds.
+    scene.double.inject(refusal("DescribeKey", "KMSInternalException", 500));
+    scene.spec("scheduled", json!({ "deletionScheduleDays": 7 })).await;
+    scene.spec("orders", json!({ "description": "second" })).await;
+    for name in ["orders", "scheduled"] {
+        let object = scene.until_ready(name, "False", "ProviderUnavailable").await;
+        assert!(message(&object).contains("KMSInternalException"), "{}", message(&object));
+    }
+    // The control plane takes its folder along when one of its servers ends; what is open stays readable.
+    let log = std::fs::File::open(&operator.log).unwrap();
+    program::signal(control_plane.pids.apiserver, "KILL");
+    scene.person().disable_key().key_id(&key).send().await.unwrap();
+    let before = scene.now();
+    scene.double.clear_faults();
+    eventually("both keys are looked at, and nothing comes of it", PATIENCE, async || {
+        let reads = scene.calls("DescribeKey").into_iter().filter(|call| call.seq > before && call.succeeded());
+        let keys: BTreeSet<_> = reads.filter_map(|call| call.key).collect();
+        let ended = logged(&log).matches("a round did not end").count();
+        if keys.len() == 2 && ended >= 2 { Ok(()) } else { Err(format!("{keys:?}\n{}", logged(&log))) }
+    })
+    .await;
+    assert!(operator.is_running());
+    program::signal(operator.id(), "TERM");
+    eventually("the operator ends", BOUND, async || if operator.is_running() { Err(logged(&log)) } else { Ok(()) }).await;
+    assert_eq!(scene.changes(before), [""; 0]);
+    assert_eq!(scene.double.key(&key).unwrap().state, KeyState::Disabled);
+}
+
+/// The last of what is in a log.
+fn logged(log: &File) -> String {
+    const LAST: u64 = 16 * 1024;
+    let mut bytes = vec![0; LAST as usize];
+    let read = log.read_at(&mut bytes, log.metadata().unwrap().len().saturating_sub(LAST)).unwrap();
+    String::from_utf8_lossy(&bytes[..read]).into_owned()
+}
