@@ -186,8 +186,8 @@ async fn without_an_api_server_nothing_is_changed(control_plane: &'static Contro
 
 /// The last of what is in a log.
 fn logged(log: &File) -> String {
-    const LAST: u64 = 16 * 1024;
-    let mut bytes = vec![0; LAST as usize];
-    let read = log.read_at(&mut bytes, log.metadata().unwrap().len().saturating_sub(LAST)).unwrap();
+    const LAST: usize = 16 * 1024;
+    let mut bytes = vec![0; LAST];
+    let read = log.read_at(&mut bytes, log.metadata().unwrap().len().saturating_sub(LAST as u64)).unwrap();
     String::from_utf8_lossy(&bytes[..read]).into_owned()
 }
