@@ -124,10 +124,15 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
 
     let claimed = round.kms().add_alias(&key.arn, &claim).await;
     round.object.record_key(&key.arn).await?;
-    claimed?;
-    key.aliases = Some(vec![claim]);
+    key.aliases = Some(claimed.is_ok().then_some(claim).into_iter().collect());
     round.observed = Observed::Present(Box::new(key));
-    Ok(())
+    if claimed.is_err() {
+        // The key is there all the same, and its object knows it alive.
+        let object = &mut round.object;
+        object.memory.close(&Step::Create, &object.desired);
+        round.steps.push(Step::Create);
+    }
+    Ok(claimed?)
 }
 
 /// Makes the key this object's. One object at a time, and of two that want the same key the older one.

@@ -2,6 +2,7 @@
 //!
 //! The KMS holds the guard's last read back, so that the edit comes at the latest moment at which it can be noticed.
 
+use futures::future::join_all;
 use keyward::api::{ConditionType, ManagedKey};
 use kms_double::{ACCESS_KEY, Fault, FaultAction, KeyState};
 use serde_json::{Value, json};
@@ -93,7 +94,7 @@ async fn an_object_that_is_made_anew_while_the_guard_looks_does_not_inherit_the_
 
 #[tokio::test]
 async fn a_key_is_retained_if_that_is_asked_for_while_the_last_act_is_decided() {
-    for policy in ["Disable", "Delete"] {
+    let each = ["Disable", "Delete"].map(async |policy| {
         let scene = ready("retained-late", json!({ "deletionPolicy": policy })).await;
         let (before, key) = (scene.now(), scene.key("orders").await.arn);
         hold_back(&scene);
@@ -103,7 +104,8 @@ async fn a_key_is_retained_if_that_is_asked_for_while_the_last_act_is_decided() 
         scene.until_gone("orders").await;
         assert_eq!(scene.changes(before), [""; 0], "{policy}");
         assert_eq!(scene.double.key(&key).unwrap().state, KeyState::Enabled, "{policy}");
-    }
+    });
+    join_all(each).await;
 }
 
 #[tokio::test]

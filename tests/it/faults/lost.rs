@@ -1,5 +1,6 @@
 //! Calls whose outcome nobody is told: connections that are cut, replies that are lost, servers that hang.
 
+use futures::future::join_all;
 use keyward::api::{ConditionType, annotation, managed_key::DeletionOrigin};
 use kms_double::{Fault, FaultAction, KeyState, Options};
 use serde_json::json;
@@ -15,7 +16,7 @@ fn effects(scene: &Scene, operation: &str) -> usize {
 #[tokio::test]
 async fn a_creation_whose_reply_is_lost_is_found_again() {
     // With a lost alias, too, only its marks tell the key.
-    for alias in [FaultAction::LoseReply, FaultAction::Cut] {
+    let each = [FaultAction::LoseReply, FaultAction::Cut].map(async |alias| {
         let scene = Scene::new("lost-creation").await;
         scene.double.inject(Fault::on("CreateKey", FaultAction::LoseReply).nth(1));
         scene.double.inject(Fault::on("CreateAlias", alias).nth(1));
@@ -28,12 +29,13 @@ async fn a_creation_whose_reply_is_lost_is_found_again() {
         assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (1, 1));
         let key = scene.key("orders").await;
         assert!(key.rotation.enabled && key.aliases == [scene.claim("orders")], "{key:?}");
-    }
+    });
+    join_all(each).await;
 }
 
 #[tokio::test]
 async fn a_creation_that_may_have_been_is_repeated_only_after_the_wait_and_an_empty_search() {
-    for fault in [Fault::on("CreateKey", FaultAction::Cut), refusal("CreateKey", "KMSInternalException", 500)] {
+    let each = [Fault::on("CreateKey", FaultAction::Cut), refusal("CreateKey", "KMSInternalException", 500)].map(async |fault| {
         let scene = Scene::new("cut-creation").await;
         scene.double.inject(fault.nth(1));
         scene.create("orders", json!({})).await;
@@ -43,7 +45,8 @@ async fn a_creation_that_may_have_been_is_repeated_only_after_the_wait_and_an_em
         assert!(second.time.duration_since(first.time).as_millis() >= 4000, "{calls:?}");
         let searched = scene.calls("ListKeys").iter().any(|call| call.seq < second.seq && call.seq > first.seq && call.succeeded());
         assert!(searched && scene.double.keys().len() == 1);
-    }
+    });
+    join_all(each).await;
 }
 
 #[tokio::test]
@@ -66,7 +69,7 @@ async fn a_search_that_cannot_be_read_lets_no_second_creation_through() {
 #[tokio::test]
 async fn schedule_and_cancel_take_effect_once_however_many_replies_are_lost() {
     // Once: sent again, and refused as done. Three times: nobody is told, and the next look sees it.
-    for times in [1, 3] {
+    let each = [1, 3].map(async |times| {
         let scene = Scene::new("lost-schedule").await;
         scene.create("orders", json!({})).await;
         scene.until_ready("orders", "True", "Available").await;
@@ -83,7 +86,8 @@ async fn schedule_and_cancel_take_effect_once_however_many_replies_are_lost() {
         for operation in ["ScheduleKeyDeletion", "CancelKeyDeletion", "EnableKey"] {
             assert_eq!(effects(&scene, operation), 1, "{operation}, {times} replies lost");
         }
-    }
+    });
+    join_all(each).await;
 }
 
 #[tokio::test]

@@ -85,6 +85,26 @@ async fn denied(scene: &Scene, operation: &str) -> keyward::api::ManagedKey {
 }
 
 #[tokio::test]
+async fn a_key_that_cannot_be_claimed_is_known_and_can_be_deleted_all_the_same() {
+    let scene = Scene::with("unclaimed", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    scene.double.inject(refusal("CreateAlias", "AccessDeniedException", 400));
+    scene.create("orders", json!({ "autoRotation": true })).await;
+    let object = denied(&scene, "CreateAlias").await;
+    let status = object.status.unwrap();
+    assert_eq!((status.intent_seq, status.applied.and_then(|applied| applied.enabled)), (Some(1), Some(true)));
+    assert_eq!(scene.key("orders").await.aliases, [""; 0]);
+    assert_eq!(scene.changes(0), ["CreateKey", "CreateAlias"]);
+    scene.until_event("orders", "KeyCreated").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!(scene.changes(0), ["CreateKey", "CreateAlias", "TagResource", "ScheduleKeyDeletion"]);
+    scene.double.clear_faults();
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.aliases, [scene.claim("orders")]);
+}
+
+#[tokio::test]
 async fn a_used_up_quota_is_named_and_asked_again_only_when_a_person_asks() {
     let scene = Scene::with("quota", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.double.inject(refusal("CreateKey", "LimitExceededException", 400));
