@@ -4,7 +4,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -12,7 +12,7 @@ use kube::{Client, Resource, ResourceExt, api::ObjectMeta, runtime::reflector::S
 
 use super::{Settings, key_provider::Providers, watched::Watched};
 use crate::{
-    api::ManagedKey,
+    api::{ManagedKey, managed_key::ManagementPolicy},
     domain::{
         observed::Key,
         ownership::Owner,
@@ -142,19 +142,30 @@ impl Context {
         self.objects().entry(uid.into()).or_default().steps.insert(step.part(), (generation, step.clone(), Instant::now()));
     }
 
-    /// An older object that wants the same key by name, if there is one.
-    pub fn older_rival(&self, metadata: &ObjectMeta, key: &Key) -> Option<String> {
+    /// Older objects that want the same key by name, through the same provider: namespace and name. Whether they may have it is not asked here.
+    pub fn older_rivals(&self, metadata: &ObjectMeta, key: &Key, provider: &str) -> Vec<(String, String)> {
         let names =
             |reference: &str| reference == key.id || reference == key.arn || key.aliases.iter().flatten().any(|alias| alias == reference);
         let age = |metadata: &ObjectMeta| (metadata.creation_timestamp.clone().map(|time| time.0), metadata.uid.clone());
-        self.keys.state().iter().find_map(|other| {
+        let rival = |other: &Arc<Watched<ManagedKey>>| {
             let object = other.decoded().ok()?;
             let rival = object.spec.key_id.as_deref().is_some_and(names)
+                && object.spec.provider_ref.name == provider
+                && object.spec.management_policy != ManagementPolicy::Observe
                 && object.metadata.deletion_timestamp.is_none()
                 && object.metadata.uid != metadata.uid
                 && age(&object.metadata) < age(metadata);
-            rival.then(|| format!("the older object {}/{}", object.namespace().unwrap_or_default(), object.name_any()))
-        })
+            rival.then(|| (object.namespace().unwrap_or_default(), object.name_any()))
+        };
+        self.keys.state().iter().filter_map(rival).collect()
+    }
+
+    /// Gives a key back that was not bound after all.
+    pub fn give_back(&self, key: &str, uid: &str) {
+        let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        if bindings.get(key).is_some_and(|holder| holder == uid) {
+            bindings.remove(key);
+        }
     }
 
     /// Reserves a key for an object; otherwise the UID of the object that has it.

@@ -58,6 +58,7 @@ pub async fn run(
     let config = Config::default().concurrency(settings.concurrency);
     let (provider_controller, providers) = key_provider::prepare(&client, &settings);
     let (key_controller, keys) = managed_key::prepare(&client, &providers);
+    let seen = providers.clone();
     let context = Arc::new(Context::new(client, settings, held, metrics, providers, keys.clone()));
 
     let sweep = {
@@ -72,7 +73,12 @@ pub async fn run(
         }
     };
     let provider_rounds = key_provider::run(provider_controller, Arc::clone(&context), stop.clone()).for_each(std::future::ready);
-    let key_rounds = managed_key::run(key_controller, config, context, stop.clone()).for_each(std::future::ready);
+    let key_rounds = async {
+        tokio::select! {
+            () = seen.seen() => managed_key::run(key_controller, config, context, stop.clone()).for_each(std::future::ready).await,
+            () = stop.cancelled() => {}
+        }
+    };
     let sweep = async {
         tokio::select! {
             () = sweep => {}

@@ -78,6 +78,14 @@ pub struct MadeFor {
     secret: Option<String>,
 }
 
+impl MadeFor {
+    /// Whether it was made for this object and spec.
+    #[must_use]
+    pub fn is(&self, provider: &KeyProvider) -> bool {
+        Some(&self.uid) == provider.metadata.uid.as_ref() && Some(self.generation) == provider.metadata.generation
+    }
+}
+
 /// Why a provider cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Unusable {
@@ -92,12 +100,20 @@ pub struct Unusable {
 pub struct Providers {
     store: Store<Watched<KeyProvider>>,
     clients: Arc<Mutex<HashMap<String, Entry>>>,
+    /// Failures in a row, by name.
+    failures: Arc<Mutex<HashMap<String, u32>>>,
     changes: watch::Sender<()>,
+}
+
+/// Which object and spec that is.
+fn tried(provider: &KeyProvider) -> (Option<String>, Option<i64>) {
+    (provider.metadata.uid.clone(), provider.metadata.generation)
 }
 
 #[derive(Debug)]
 struct Entry {
-    generation: i64,
+    /// Which object and spec it was tried for. A re-created provider begins again at generation 1.
+    tried: (Option<String>, Option<i64>),
     /// Grows with every change that the provider's keys have to know of.
     epoch: u64,
     client: Result<Arc<Connected>, Unusable>,
@@ -114,6 +130,26 @@ impl Providers {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn failures(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a failed round; gives how many there were in a row.
+    fn failed(&self, name: &str) -> u32 {
+        let mut failures = self.failures();
+        let count = failures.entry(name.into()).or_default();
+        *count = count.saturating_add(1);
+        *count
+    }
+
+    /// Waits until every provider that there is was seen. A key whose provider was not seen yet would be told that there is none.
+    pub async fn seen(&self) {
+        // An error means that the store is gone, and with it the controllers.
+        if self.store.wait_until_ready().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// The provider of that name, as last seen.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Watched<KeyProvider>>> {
@@ -125,7 +161,7 @@ impl Providers {
     pub fn client(&self, provider: &KeyProvider) -> Option<Result<Arc<Connected>, Unusable>> {
         let clients = self.clients();
         let entry = clients.get(&provider.name_any())?;
-        (Some(entry.generation) == provider.metadata.generation).then(|| entry.client.clone())
+        (entry.tried == tried(provider)).then(|| entry.client.clone())
     }
 
     /// Grows whenever the keys of that provider should be looked at because of it.
@@ -147,11 +183,12 @@ impl Providers {
         })
     }
 
-    fn put(&self, name: &str, generation: i64, client: Result<Arc<Connected>, Unusable>) {
+    fn put(&self, provider: &KeyProvider, client: Result<Arc<Connected>, Unusable>) {
+        let (name, tried) = (provider.name_any(), tried(provider));
         let mut clients = self.clients();
-        let before = clients.get(name);
+        let before = clients.get(&name);
         let same = before.is_some_and(|entry| {
-            entry.generation == generation
+            entry.tried == tried
                 && match (&entry.client, &client) {
                     (Ok(one), Ok(other)) => Arc::ptr_eq(one, other),
                     (Err(one), Err(other)) => one == other,
@@ -159,7 +196,7 @@ impl Providers {
                 }
         });
         let epoch = before.map_or(0, |entry| entry.epoch) + u64::from(!same);
-        clients.insert(name.into(), Entry { generation, epoch, client });
+        clients.insert(name, Entry { tried, epoch, client });
         drop(clients);
         if !same {
             self.changes.send_replace(());
@@ -173,6 +210,7 @@ impl Providers {
         clients.retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
         let gone = clients.len() < before;
         drop(clients);
+        self.failures().retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
         if gone {
             self.changes.send_replace(());
         }
@@ -185,7 +223,7 @@ pub fn prepare(client: &Client, settings: &Settings) -> (Controller<Watched<KeyP
     let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
     let controller = Controller::new(Api::<Watched<KeyProvider>>::all(client.clone()), watcher::Config::default());
     let store = controller.store();
-    let providers = Providers { store: store.clone(), clients: Arc::default(), changes: watch::Sender::new(()) };
+    let providers = Providers { store: store.clone(), clients: Arc::default(), failures: Arc::default(), changes: watch::Sender::new(()) };
     // A secret is watched by its metadata alone: what it holds is read when a client is made, and not kept.
     let controller = controller.watches_with(
         secrets_metadata(secrets),

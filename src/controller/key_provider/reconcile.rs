@@ -1,6 +1,9 @@
 //! One round of a `KeyProvider`: make a client, see whose it is, say so.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use jiff::Timestamp;
 use kube::{
@@ -14,6 +17,7 @@ use super::{Connected, Unusable, connect, name};
 use crate::{
     api::{ConditionType, FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, condition, key_provider::IdentityStatus},
     controller::{Context, error::Error, now, retry, watched::Watched},
+    domain::{failure::Retry, plan::Note},
     kms::Kms,
 };
 
@@ -22,7 +26,10 @@ const ROUND: Duration = Duration::from_mins(1);
 
 /// Brings the client and the status of a provider up to date.
 pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
-    tokio::time::timeout(ROUND, round(&provider, &context)).await.unwrap_or(Err(Error::Timeout(ROUND)))
+    let started = Instant::now();
+    let result = tokio::time::timeout(ROUND, round(&provider, &context)).await.unwrap_or(Err(Error::Timeout(ROUND)));
+    context.metrics.reconciled("keyprovider", result.as_ref().map_or_else(Error::as_str, |_| "ok"), started.elapsed());
+    result
 }
 
 async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Action, Error> {
@@ -41,41 +48,45 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     let client = match client(context, &name, provider).await {
         // What passes by itself takes no client away that worked.
         Err(unusable) if !unusable.stalled => match context.providers.known(&name) {
-            Some(Ok(known)) if known.made_for.generation == provider.metadata.generation.unwrap_or_default() => {
-                Err((unusable, Some(known)))
-            }
+            Some(Ok(known)) if known.made_for.is(provider) => Err((unusable, Some(known))),
             _ => Err((unusable, None)),
         },
         Err(unusable) => Err((unusable, None)),
         Ok(client) => Ok(client),
     };
-    let generation = provider.metadata.generation.unwrap_or_default();
     let identity = client.as_ref().ok().map(|client| client.identity.clone());
     let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity.as_ref(), now());
     let wait = match &client {
-        Err((unusable, _)) if unusable.stalled => Duration::from_mins(1),
-        Err(_) => crate::domain::failure::Retry::Backoff.wait(context.failed(&name), Duration::ZERO),
+        Err((unusable, _)) => {
+            let retry = if unusable.stalled { Retry::Slow } else { Retry::Backoff };
+            retry.wait(context.providers.failed(&name), Duration::ZERO)
+        }
         Ok(_) => {
-            context.succeeded(&name);
+            context.providers.failures().remove(&name);
             Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600))
         }
     };
     // An account is on record before a key is looked at in it.
-    write(context, provider, &status).await?;
-    context.providers.put(&name, generation, client.or_else(|(unusable, known)| known.ok_or(unusable)));
+    if let Err(error) = write(context, provider, &status).await {
+        if !matches!(&error, Error::Api(_, source) if is_conflict(source)) {
+            let message = "its status could not be written; the operator's log says why".into();
+            context.providers.put(provider, Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, stalled: false }));
+        }
+        return Err(error);
+    }
+    context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     Ok(Action::requeue(retry::jittered(wait)))
 }
 
 /// The client for the present spec and secret; an old one that still fits is kept, and asked again whose it is.
 async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result<Arc<Connected>, Unusable> {
     if let Some(Ok(known)) = context.providers.known(name) {
-        let same = known.made_for.uid == provider.metadata.uid.clone().unwrap_or_default()
-            && known.made_for.generation == provider.metadata.generation.unwrap_or_default()
-            && known.made_for.secret == connect::secret_version(context, &provider.spec).await;
+        let same = known.made_for.is(provider) && known.made_for.secret == connect::secret_version(context, &provider.spec).await;
         if same {
             let identity = known.kms.identity().await?;
             connect::right_account(provider, &identity.account)?;
-            if identity == known.identity {
+            // The name of a session may change with each renewal of its credentials; the account and the Region are what counts.
+            if (&identity.account, &identity.region) == (&known.identity.account, &known.identity.region) {
                 return Ok(known);
             }
         }
@@ -138,8 +149,13 @@ async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderSt
         .map_err(|error| Error::Api("the provider's status", Box::new(error)))
 }
 
+fn is_conflict(error: &kube::Error) -> bool {
+    matches!(error, kube::Error::Api(status) if status.is_conflict())
+}
+
 /// What the API server refused is tried again soon: most often the object changed in between.
-pub(super) fn retry(_: Arc<Watched<KeyProvider>>, error: &Error, _: Arc<Context>) -> Action {
+#[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
+pub(super) fn retry(provider: Arc<Watched<KeyProvider>>, error: &Error, context: Arc<Context>) -> Action {
     tracing::warn!(error = error as &dyn std::error::Error, "a round of a provider did not end");
-    Action::requeue(retry::jittered(Duration::from_secs(2)))
+    Action::requeue(retry::unseen(context.providers.failed(&name(&provider))))
 }

@@ -1,5 +1,7 @@
 //! The object is being deleted, and its policy asks for a last act. The table is in [`crate::domain::release`].
 
+use std::sync::Arc;
+
 use crate::{
     api::{ManagedKey, Reason},
     controller::{
@@ -9,7 +11,7 @@ use crate::{
     },
     domain::{
         event::{self, Event},
-        failure::Failure,
+        failure::{Failure, FailureKind},
         guard::Ask,
         observed::Observed,
         plan::{Gone, Hold, Note, Plan},
@@ -23,7 +25,7 @@ use super::{
     execute, guard,
     object::Object,
     observe,
-    provider::{self, Provider},
+    provider::{self, Provider, Resolved},
     reconcile::Round,
     report::{self, End},
 };
@@ -40,15 +42,16 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         return Ok(End::Gone);
     }
     let provider = provider::resolve(context, stored).await?;
-    let admitted = !matches!(&provider, Err(unusable) if unusable.note.reason == Reason::NamespaceNotAllowed);
+    let admitted = !matches!(&provider, Resolved::Unusable(unusable) if unusable.note.reason == Reason::NamespaceNotAllowed);
     let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted };
     match release::first(&object.desired, circumstances) {
         Release::LetGo => return let_go(context, object, &[]).await,
         Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Do(_) | Release::Hold(_) => {}
     }
     let provider = match provider {
-        Ok(provider) => provider,
-        Err(unusable) => {
+        Resolved::Usable(provider) => provider,
+        Resolved::Untried => return Ok(End::Again(report::SOON)),
+        Resolved::Unusable(unusable) => {
             let message = format!("{}{WAY_OUT}", unusable.note.message);
             return report::unusable(
                 context,
@@ -58,17 +61,27 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
             .await;
         }
     };
+    let connected = Arc::clone(&provider.connected);
+    let Some(_leave) = connected.reach.leave() else {
+        return Ok(End::Again(report::SOON));
+    };
     object.refresh().await?;
     let observed = match look(&provider, &object).await {
         Ok(observed) => observed,
-        Err(failure) => return report::failed(context, object, provider, with_way_out(failure)).await,
+        Err(failure) => {
+            connected.reach.heard(failure.kind != FailureKind::Unavailable);
+            return report::failed(context, object, provider, with_way_out(failure)).await;
+        }
     };
+    connected.reach.heard(true);
     let mut round = Round { context, object, provider, observed, steps: Vec::new() };
     match work(&mut round).await {
         Ok(Release::Wait(note)) => wait(round, note).await,
         Ok(Release::Missing(missing, note)) => report::planned(round, &Plan::Missing(missing, note, Gone::Unsure)).await,
         Ok(Release::Hold(hold)) => report::planned(round, &Plan::Hold(hold)).await,
-        Ok(_) => {
+        // Whatever did not come to its end is begun anew; the finalizer goes only when nothing is left to do.
+        Ok(Release::Look | Release::Do(_)) => Err(Abort::Changed),
+        Ok(Release::LetGo) => {
             if let Some(key) = round.key() {
                 for event in event::last_events(&key.arn, key.deletion_date, &round.object.desired.owner, &round.steps) {
                     report::publish(context, &round.object, &event).await;
@@ -121,7 +134,7 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
             other => return Ok(other),
         }
     }
-    Ok(Release::LetGo)
+    Ok(Release::Look)
 }
 
 /// The finalizer waits, and says for what.

@@ -1,7 +1,7 @@
 //! Does one step. What has to be remembered is written first, so that a process that is killed after any `await` leaves a state from which the next one
 //! finishes the work without doing it twice.
 
-use super::reconcile::Round;
+use super::{observe, provider, reconcile::Round};
 use crate::{
     api::{
         managed_key::{DeletionPolicy, ManagementPolicy, RotationStatus},
@@ -98,6 +98,8 @@ async fn change(kms: &AnyKms, key: &str, step: &Step) -> Result<(), Failure> {
 /// marks from its first moment.
 async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
     let rules = &round.provider.rules;
+    // The claim was not found; in a wrong account none is.
+    observe::same_account(round.kms(), &rules.account).await?;
     let attempt =
         Attempt::At { id: uuid::Uuid::new_v4().to_string(), account: rules.account.clone(), region: rules.region.clone(), time: now() };
     round.object.begin_creation(attempt).await?;
@@ -137,17 +139,38 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
 
 /// Makes the key this object's. One object at a time, and of two that want the same key the older one.
 async fn bind(round: &mut Round<'_>, step: &Step, key: &Key) -> Result<(), Halt> {
-    if let Some(rival) = round.context.older_rival(&round.object.metadata, key) {
-        return Err(Halt::Contended(rival));
+    if let Some((namespace, name)) = older_rival(round, key).await? {
+        return Err(Halt::Contended(format!("the older object {namespace}/{name}")));
     }
     round.context.reserve(&key.arn, round.object.uid()).map_err(|other| Halt::Contended(format!("the object with UID {other}")))?;
     let Some(intent) = round.object.open(step, key) else { return Ok(()) };
     round.object.write_status().await?;
     let marks = round.object.desired.owner.marks(intent);
-    round.kms().tag(&key.arn, &marks).await.map_err(|failure| match failure.kind {
-        FailureKind::Denied | FailureKind::Quota | FailureKind::Invalid => Halt::MarksNotWritable(failure),
-        _ => Halt::Failed(failure),
-    })
+    let tagged = round.kms().tag(&key.arn, &marks).await;
+    tagged
+        .inspect_err(|failure| {
+            if failure.outcome == Outcome::Refused {
+                round.context.give_back(&key.arn, round.object.uid());
+            }
+        })
+        .map_err(|failure| match failure.kind {
+            FailureKind::Denied | FailureKind::Quota | FailureKind::Invalid => Halt::MarksNotWritable(failure),
+            _ => Halt::Failed(failure),
+        })
+}
+
+/// An older object that wants the key and may have it.
+async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, String)>, Halt> {
+    let rules = &round.provider.rules;
+    let Some(watched) = round.context.providers.get(&rules.name) else { return Err(Halt::Abort(Abort::Changed)) };
+    let Ok(provider) = watched.decoded() else { return Err(Halt::Abort(Abort::Changed)) };
+    let tags = key.tags.clone().unwrap_or_default();
+    for (namespace, name) in round.context.older_rivals(&round.object.metadata, key, &rules.name) {
+        if rules.admits_adoption(&namespace, &key.arn, &tags) && provider::admits(round.context, provider, &namespace).await? {
+            return Ok(Some((namespace, name)));
+        }
+    }
+    Ok(None)
 }
 
 /// Writes a word: first into the status, then, with the UID, on the key.
@@ -195,6 +218,7 @@ async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, days: i32)
     round.object.write_status().await?;
     round.kms().cancel_deletion(&key.arn).await?;
     key = key.after(&Step::Cancel);
+    round.observed = Observed::Present(Box::new(key.clone()));
     write_mark(round, &mut key, intent).await?;
     schedule(round, key, days).await
 }
@@ -215,9 +239,7 @@ impl Round<'_> {
                 object.memory.close(&Step::Create, &object.desired);
                 object.memory.status.intent_seq = seq;
             }
-            let memory = object.memory.clone();
             object.record_key(&key.arn).await?;
-            object.memory.status = memory.status;
         }
         if object.desired.deletion_policy == DeletionPolicy::Retain && !object.has_finalizer() {
             return Ok(());

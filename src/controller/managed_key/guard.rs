@@ -58,6 +58,11 @@ async fn live_rules(round: &Round<'_>) -> Result<Rules, Halt> {
     let read = Api::<Watched<KeyProvider>>::all(round.context.client.clone()).get(name).await;
     let read = read.map_err(|error| Halt::Abort(Abort::Error(Error::Api("a live read of the provider", Box::new(error)))))?;
     let provider = read.into_decoded().map_err(|_| Halt::Abort(Abort::Changed))?;
+    let namespace = &round.object.desired.owner.namespace;
+    // Another provider of that name, or one that was edited, has another client; and one that no longer admits the namespace has none for it.
+    if !round.provider.connected.made_for.is(&provider) || !super::provider::admits(round.context, &provider, namespace).await? {
+        return Err(Halt::Abort(Abort::Changed));
+    }
     Ok(Rules::new(name, &provider.spec, account, region))
 }
 

@@ -29,38 +29,46 @@ pub(super) struct Provider {
     pub(super) resync: std::time::Duration,
 }
 
+/// What became of an object's provider.
+#[derive(Debug)]
+pub(super) enum Resolved {
+    /// It can be used.
+    Usable(Provider),
+    /// It cannot, and the object says why.
+    Unusable(Unusable),
+    /// Its present spec is being tried, and its objects are woken after that. Until then nothing is known that an object could say.
+    Untried,
+}
+
 fn stalled(reason: Reason, message: String) -> Unusable {
     Unusable { note: Note { reason, message }, stalled: true }
 }
 
 /// The provider that the object names.
-pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Result<Provider, Unusable>, Abort> {
+pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Abort> {
     let name = &object.spec.provider_ref.name;
     let Some(watched) = context.providers.get(name) else {
-        return Ok(Err(stalled(
+        return Ok(Resolved::Unusable(stalled(
             Reason::ProviderNotFound,
             format!("there is no KeyProvider {name}; create it, or correct spec.providerRef"),
         )));
     };
     let Ok(provider) = watched.decoded() else {
         let message = format!("this version of Keyward does not understand KeyProvider {name}; upgrade Keyward or correct the provider");
-        return Ok(Err(stalled(Reason::ProviderNotReady, message)));
+        return Ok(Resolved::Unusable(stalled(Reason::ProviderNotReady, message)));
     };
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     if !admits(context, provider, namespace).await? {
         let message = format!("KeyProvider {name} does not admit namespace {namespace}; ask its administrator (spec.namespaces)");
-        return Ok(Err(stalled(Reason::NamespaceNotAllowed, message)));
+        return Ok(Resolved::Unusable(stalled(Reason::NamespaceNotAllowed, message)));
     }
     Ok(match context.providers.client(provider) {
-        None => {
-            let message = format!("KeyProvider {name} has not been tried yet");
-            Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, stalled: false })
-        }
+        None => Resolved::Untried,
         Some(Err(Unusable { note, stalled })) => {
             let message = format!("KeyProvider {name} cannot be used: {}", note.message);
-            Err(Unusable { note: Note { message, ..note }, stalled })
+            Resolved::Unusable(Unusable { note: Note { message, ..note }, stalled })
         }
-        Some(Ok(connected)) => Ok(Provider {
+        Some(Ok(connected)) => Resolved::Usable(Provider {
             rules: Rules::new(name, &provider.spec, &connected.identity.account, &connected.identity.region),
             connected,
             resync: std::time::Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600)),

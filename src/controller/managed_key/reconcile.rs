@@ -11,7 +11,7 @@ use super::{
     deletion, execute, fingerprint, guard,
     object::Object,
     observe,
-    provider::{self, Provider},
+    provider::{self, Provider, Resolved},
     report::{self, End},
 };
 use crate::{
@@ -102,8 +102,9 @@ pub(super) struct Round<'a> {
 /// The five steps.
 async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey) -> Result<End, Abort> {
     let provider = match provider::resolve(context, stored).await? {
-        Ok(provider) => provider,
-        Err(unusable) => return report::unusable(context, object, unusable).await,
+        Resolved::Usable(provider) => provider,
+        Resolved::Unusable(unusable) => return report::unusable(context, object, unusable).await,
+        Resolved::Untried => return Ok(End::Again(report::SOON)),
     };
     let connected = Arc::clone(&provider.connected);
     let Some(_leave) = connected.reach.leave() else {

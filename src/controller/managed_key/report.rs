@@ -65,11 +65,14 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
         Plan::Hold(hold) if hold.passes => SOON,
         Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
         Plan::Missing(_, _, Gone::Unsure) => (settings.missing_after / 2).max(Duration::from_millis(100)),
+        // Looking for the key of an attempt reads the tags of every key.
+        Plan::Wait(_) if round.object.memory.attempt.is_some() => settings.attempt_wait / 10,
         Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
     };
-    context.succeeded(round.object.uid());
     let observed = Some(&round.observed);
     write(context, &mut round.object, Some(&round.provider.rules), observed, Conclusion::Planned(plan), &round.steps).await?;
+    // Only now: what cannot be written is tried again later and later.
+    context.succeeded(round.object.uid());
     Ok(End::Again(wait))
 }
 
@@ -102,13 +105,16 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
         }
         Halt::ReadBack => {
             let message = "the key was marked as this object's; the marks are read back before anything else is done".into();
-            context.succeeded(round.object.uid());
             (Conclusion::Refused { note: Note { reason: Reason::Creating, message }, stalled: false }, consistency)
         }
     };
     let observed = Some(&round.observed);
     write(context, &mut round.object, Some(&round.provider.rules), observed, conclusion, &round.steps).await?;
-    Ok(if failed { End::Failed(wait) } else { End::Again(wait) })
+    if failed {
+        return Ok(End::Failed(wait));
+    }
+    context.succeeded(round.object.uid());
+    Ok(End::Again(wait))
 }
 
 /// The first look failed.
@@ -123,12 +129,8 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
 /// The provider cannot be used. The object is looked at again when that changes.
 pub(super) async fn unusable<'a>(context: &'a Context, mut object: Object<'a>, unusable: Unusable) -> Result<End, Abort> {
     let Unusable { note, stalled } = unusable;
-    // A provider that was not tried yet soon will be, and then wakes its objects.
-    let untried = !stalled && note.reason == Reason::ProviderNotReady && object.memory.status.conditions.is_empty();
-    if !untried {
-        write(context, &mut object, None, None, Conclusion::Refused { note, stalled }, &[]).await?;
-    }
-    Ok(End::Again(if untried { SOON } else { RESYNC }))
+    write(context, &mut object, None, None, Conclusion::Refused { note, stalled }, &[]).await?;
+    Ok(End::Again(RESYNC))
 }
 
 /// The object is paused.
