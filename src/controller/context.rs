@@ -191,13 +191,13 @@ impl Context {
     /// Forgets objects and providers that are gone.
     pub fn sweep(&self) {
         let there: HashSet<String> = self.keys.state().iter().filter_map(|object| object.meta().uid.clone()).collect();
-        self.objects().retain(|uid, looked| {
-            let stays = there.contains(uid);
-            if let (false, Some((namespace, name))) = (stays, &looked.series) {
-                self.metrics.forget_object(namespace, name);
-            }
-            stays
-        });
+        let mut objects = self.objects();
+        let gone: Vec<_> = objects.extract_if(|uid, _| !there.contains(uid)).filter_map(|(_, looked)| looked.series).collect();
+        // A re-created object of the same name has the same series.
+        for (namespace, name) in gone.iter().filter(|series| !objects.values().any(|looked| looked.series.as_ref() == Some(series))) {
+            self.metrics.forget_object(namespace, name);
+        }
+        drop(objects);
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, uid| there.contains(uid));
         self.providers.forget();
     }

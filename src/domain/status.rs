@@ -36,6 +36,8 @@ pub enum Conclusion<'a> {
         /// Whether a person must act.
         stalled: bool,
     },
+    /// The round was broken off after a step, and is begun anew: what was done is known, and nothing new is said of it.
+    Unfinished,
     /// The object is paused.
     Paused,
 }
@@ -68,7 +70,7 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     if let Some(requested) = round.requested {
         status.last_handled_reconcile_at = Some(requested.chars().take(1024).collect());
     }
-    if !matches!(round.conclusion, Conclusion::Paused) {
+    if !matches!(round.conclusion, Conclusion::Paused | Conclusion::Unfinished) {
         status.observed_generation = Some(round.generation);
     }
     if matches!(round.observed, Some(Observed::Present(_))) {
@@ -225,10 +227,14 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observe
 
 /// The conditions, all of them, from the end of the round.
 fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
+    if matches!(round.conclusion, Conclusion::Unfinished) {
+        return;
+    }
     // The schema's default for an object that was never looked at is -1.
     let generation = status.observed_generation.unwrap_or(round.generation).max(0);
     let mut set = Setter { conditions: std::mem::take(&mut status.conditions), generation, now: round.now };
     match &round.conclusion {
+        Conclusion::Unfinished => {}
         Conclusion::Paused => set.paused(),
         Conclusion::Refused { note, stalled: true } => set.stalled(note),
         Conclusion::Refused { note, stalled: false } => set.waiting(note),

@@ -10,6 +10,7 @@
 //!   once and never repeated by the adapter, because no KMS knows an idempotency token for it.
 //! - **Repeating is harmless.** Any other change that already took effect succeeds again, or fails as [`FailureKind::Conflict`], and changes nothing.
 //! - **Nothing is added.** No default takes the place of a value that was given; the days of a deletion are sent as they are.
+//! - **The leader alone changes.** Whether this process may change anything is asked right before each request that does, retries included.
 //! - **Every call ends.** Each attempt has a deadline, shorter than the grace of the lease, and each call has one.
 //! - **Every error is classified**, by the provider's code and never by its text; one that is not known is [`FailureKind::Unknown`]. Messages are stable
 //!   from one try to the next: no request ids, no times, no secrets.

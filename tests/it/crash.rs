@@ -27,7 +27,10 @@ enum At {
 /// What is declared, one after the other, and the `Ready` reason that each leads to.
 fn story() -> [(Value, &'static str); 3] {
     [
-        (json!({ "autoRotation": true, "tags": { "team": "shop" } }), "Available"),
+        (
+            json!({ "managementPolicy": "EnforceOnChange", "autoRotation": true, "tags": { "team": "shop" }, "aliases": ["crash"] }),
+            "Available",
+        ),
         (json!({ "deletionScheduleDays": 7 }), "DeletionScheduled"),
         (json!({ "deletionScheduleDays": null }), "Available"),
     ]
@@ -89,7 +92,9 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, fatal: usiz
     assert_eq!(key.state, KeyState::Enabled, "{point}");
     assert!(key.rotation.enabled, "{point}");
     assert_eq!(key.tags["team"], "shop", "{point}");
-    assert!(key.aliases.contains(&scene.claim("orders")), "{point}: {:?}", key.aliases);
+    for alias in [scene.claim("orders"), "alias/crash".to_owned()] {
+        assert!(key.aliases.contains(&alias), "{point}: {:?}", key.aliases);
+    }
     let keys = scene.double.keys().len();
     assert_eq!(keys, 1, "{point}: {keys} keys where one belongs");
     for operation in ["CreateKey", "ScheduleKeyDeletion", "CancelKeyDeletion"] {

@@ -11,7 +11,7 @@ use crate::{
     domain::{failure::Failure, plan::Note},
     kms::{
         AnyKms, Kms,
-        aws::{AwsCredentials, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsKms, AwsSettings, MayChange},
     },
 };
 
@@ -127,6 +127,10 @@ fn settings(context: &Context, spec: &KeyProviderSpec, aws: &AwsProvider, secret
         credentials,
         quota_share_percent: spec.quota_share_percent,
         metrics: context.metrics.clone(),
+        may_change: MayChange::when({
+            let held = context.held.clone();
+            move || held.is_held()
+        }),
     })
 }
 

@@ -10,6 +10,7 @@ use crate::{
         watched::Watched,
     },
     domain::{
+        desired::Invalid,
         event::{self, Event},
         failure::{Failure, FailureKind},
         guard::Ask,
@@ -97,6 +98,16 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         }
         Err(halt) => report::halted(round, halt).await,
     }
+}
+
+/// The object is being deleted and its spec cannot be read. It goes where that asks nothing of the key; otherwise a person has to say what is meant.
+pub(super) async fn release_unread(context: &Context, stored: &ManagedKey, invalid: &Invalid) -> Result<End, Abort> {
+    let Some(object) = report::readable(context, stored).filter(Object::has_finalizer) else { return Ok(End::Gone) };
+    let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted: true };
+    if release::first(&object.desired, circumstances) == Release::LetGo {
+        return let_go(context, object, &[]).await;
+    }
+    report::invalid(context, stored, &Invalid(format!("{invalid}{WAY_OUT}"))).await
 }
 
 /// What keeps the finalizer says how the object can go all the same.

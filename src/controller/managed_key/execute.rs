@@ -13,9 +13,9 @@ use crate::{
     },
     domain::{
         failure::{Failure, FailureKind, Outcome},
-        intent::{Intent, Word},
+        intent::{Intent, IntentMark, Word},
         memory::Attempt,
-        observed::{Key, Observed, Rotation},
+        observed::{Key, Observed, Rotation, State},
         ownership::{Ownership, Tags},
         step::Step,
     },
@@ -51,18 +51,19 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
             schedule(round, marked, *days).await?;
         }
         (Step::Reschedule { days, .. }, Some(key)) => reschedule(round, &step, key, *days).await?,
-        (_, Some(key)) => {
-            if step == Step::Cancel && round.object.open(&step, &key).is_none() {
-                // What is pending from here on is another's.
-                round.object.write_status().await?;
-            }
-            change(round.kms(), &key.arn, &step).await?;
+        (Step::Cancel, Some(key)) => {
+            // It has no word, but what is pending from here on is another's, and that is written down first.
+            let _no_word = round.object.open(&step, &key);
+            round.object.write_status().await?;
+            round.kms().cancel_deletion(&key.arn).await?;
             let mut key = key.after(&step);
-            if step == Step::Cancel {
-                // A KMS that still shows the pending key would show its rotation as off, and lead to another period than the one that is back.
-                key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
-            }
+            // A KMS that still shows the pending key would show its rotation as off, and lead to another period than the one that is back.
+            key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
             round.observed = Observed::Present(Box::new(key));
+        }
+        (_, Some(key)) => {
+            change(round.kms(), &key.arn, &step).await?;
+            round.observed = Observed::Present(Box::new(key.after(&step)));
         }
     }
     round.context.stepped(&uid, generation, &step);
@@ -80,7 +81,6 @@ fn known_rotation(status: &RotationStatus) -> Rotation {
 /// The steps that are one call and leave nothing to remember.
 async fn change(kms: &AnyKms, key: &str, step: &Step) -> Result<(), Failure> {
     match step {
-        Step::Cancel => kms.cancel_deletion(key).await,
         Step::Enable => kms.enable(key).await,
         Step::Disable => kms.disable(key).await,
         Step::StartRotation { period_days } => kms.start_rotation(key, *period_days).await,
@@ -90,7 +90,7 @@ async fn change(kms: &AnyKms, key: &str, step: &Step) -> Result<(), Failure> {
         Step::Untag { keys } => kms.untag(key, &keys.iter().cloned().collect::<Vec<_>>()).await,
         Step::AddAlias { alias } => kms.add_alias(key, alias).await,
         Step::RemoveAlias { alias } => kms.remove_alias(alias).await,
-        Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Schedule { .. } | Step::Reschedule { .. } => Ok(()),
+        Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Cancel | Step::Schedule { .. } | Step::Reschedule { .. } => Ok(()),
     }
 }
 
@@ -232,14 +232,19 @@ impl Round<'_> {
         if !ours || object.desired.policy == ManagementPolicy::Observe {
             return Ok(());
         }
-        if object.desired.adopt.is_none() && object.memory.key.as_deref() != Some(&key.arn) {
-            if object.memory.attempt.is_some() && object.memory.status.applied.is_none() {
-                // The key of an attempt that was not recorded: it is as `CreateKey` made it, and nothing else was applied.
-                let seq = object.memory.status.intent_seq;
+        if object.desired.adopt.is_none() {
+            // The key of a creation that was not recorded to its end: it is as `CreateKey` made it, and nothing else was applied.
+            let status = &object.memory.status;
+            let made = matches!(key.intent(), IntentMark::Is(Intent { seq: 1, word: Word::Live, .. })) && key.state == State::Enabled;
+            let untold = made && status.conditions.is_empty() && status.intent_seq.is_none();
+            if status.applied.is_none() && (object.memory.attempt.is_some() || untold) {
+                let seq = status.intent_seq;
                 object.memory.close(&Step::Create, &object.desired);
                 object.memory.status.intent_seq = seq;
             }
-            object.record_key(&key.arn).await?;
+            if object.memory.key.as_deref() != Some(&key.arn) {
+                object.record_key(&key.arn).await?;
+            }
         }
         if object.desired.deletion_policy == DeletionPolicy::Retain && !object.has_finalizer() {
             return Ok(());

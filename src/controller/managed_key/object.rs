@@ -80,10 +80,15 @@ impl<'a> Object<'a> {
         }
         let fresh = Self::new(self.context, &object, set_by).map_err(|_| Abort::Changed)?;
         // What was decided on an old view is not done. The watch will bring the new one.
-        if fresh.desired != self.desired || fresh.memory != self.memory {
+        let same = fresh.desired == self.desired
+            && fresh.stored == self.stored
+            && (&fresh.memory.attempt, &fresh.memory.key) == (&self.memory.attempt, &self.memory.key);
+        if !same {
             return Err(Abort::Changed);
         }
-        *self = Self { live: true, ..fresh };
+        // What this round learned already stays learned.
+        let memory = std::mem::take(&mut self.memory);
+        *self = Self { live: true, memory, ..fresh };
         Ok(())
     }
 
@@ -91,6 +96,20 @@ impl<'a> Object<'a> {
     pub(super) async fn is_unchanged(&self) -> Result<bool, Abort> {
         let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
         Ok(read.meta().resource_version == self.metadata.resource_version && read.meta().uid == self.metadata.uid)
+    }
+
+    /// Takes over the version of an object that somebody else wrote meanwhile, if it is still this object and its status is the one that was read: the status
+    /// has one writer, and what was done is not forgotten because a person edited something else.
+    pub(super) async fn rebase(&mut self) -> Result<(), Abort> {
+        let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
+        let object = read.into_decoded().map_err(|_| Abort::Changed)?;
+        let same = object.metadata.uid.as_deref() == Some(self.uid())
+            && object.status.as_ref().unwrap_or(&ManagedKeyStatus::default()) == &self.stored;
+        if !same {
+            return Err(Abort::Changed);
+        }
+        self.metadata.resource_version = object.metadata.resource_version;
+        Ok(())
     }
 
     /// What has to be remembered before a step, and the mark that goes on the key with it.

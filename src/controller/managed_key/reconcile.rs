@@ -69,6 +69,7 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<(Acti
         return Ok((Action::requeue(left), "settled"));
     }
     let end = match Object::new(context, object, watched.set_by.clone()) {
+        Err(invalid) if object.metadata.deletion_timestamp.is_some() => deletion::release_unread(context, object, &invalid).await,
         Err(invalid) => report::invalid(context, object, &invalid).await,
         Ok(object) if object.metadata.deletion_timestamp.is_some() => Box::pin(deletion::release(context, object, watched)).await,
         Ok(paused) if paused.desired.paused => report::paused(context, paused).await,
@@ -141,6 +142,8 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
             Plan::Read(read) => round.read(read).await?,
             // A step is only ever done when a live read of the object asks for it.
             Plan::Do(_) if !round.object.live => round.object.refresh().await?,
+            // Each further step, too: what is not wanted any more is not done.
+            Plan::Do(_) if !round.steps.is_empty() && !round.object.is_unchanged().await? => return Err(Halt::Abort(Abort::Changed)),
             Plan::Do(step) => {
                 guard::pass(round, &step).await?;
                 execute::execute(round, step).await?;

@@ -22,7 +22,7 @@ use crate::{
     api::{ConditionType, FIELD_MANAGER, ManagedKey, Reason, condition},
     controller::{
         Context,
-        error::{Abort, Halt},
+        error::{Abort, Error, Halt},
         key_provider::Unusable,
         now,
     },
@@ -84,7 +84,14 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
     let failed = !matches!(halt, Halt::ReadBack);
     let failure;
     let (conclusion, wait) = match halt {
-        Halt::Abort(abort) => return Err(abort),
+        Halt::Abort(abort) => {
+            if !round.steps.is_empty() && !matches!(abort, Abort::Error(Error::NotLeader)) {
+                let observed = Some(&round.observed);
+                let rules = Some(&round.provider.rules);
+                write(context, &mut round.object, rules, observed, Conclusion::Unfinished, &round.steps).await?;
+            }
+            return Err(abort);
+        }
         Halt::Failed(found) => {
             log(&found);
             failure = found;
@@ -141,17 +148,25 @@ pub(super) async fn paused<'a>(context: &'a Context, mut object: Object<'a>) -> 
 
 /// The object cannot be understood, though the API server took it.
 pub(super) async fn invalid(context: &Context, stored: &ManagedKey, invalid: &Invalid) -> Result<End, Abort> {
-    // Without its wishes the object is still one that a status can be written for.
-    let mut harmless = stored.clone();
-    harmless.spec.deletion_schedule_days = None;
-    harmless.spec.rotation_period_days = None;
-    let Ok(mut object) = Object::new(context, &harmless, None) else {
+    let Some(mut object) = readable(context, stored) else {
         tracing::warn!(error = invalid as &dyn std::error::Error, "the object has no name or UID");
         return Ok(End::Gone);
     };
     let note = Note { reason: Reason::InvalidSpec, message: invalid.to_string() };
     write(context, &mut object, None, None, Conclusion::Refused { note, stalled: true }, &[]).await?;
     Ok(End::Again(RESYNC))
+}
+
+/// An object without the wishes that cannot be read: a status can be written for it, and it can be let go. Nothing else may follow from it.
+pub(super) fn readable<'a>(context: &'a Context, stored: &ManagedKey) -> Option<Object<'a>> {
+    let mut harmless = stored.clone();
+    let spec = &mut harmless.spec;
+    (spec.rotation_period_days, spec.tags, spec.aliases) = (None, None, None);
+    // The days stay if they can, so that a deletion that stands is not told as someone else's.
+    Object::new(context, &harmless, None).ok().or_else(|| {
+        harmless.spec.deletion_schedule_days = None;
+        Object::new(context, &harmless, None).ok()
+    })
 }
 
 fn log(failure: &Failure) {
@@ -181,7 +196,13 @@ pub(super) async fn write(
         now: now(),
     };
     object.memory.status = status::status(&object.memory, &round);
-    object.write_status().await?;
+    match object.write_status().await {
+        Err(Abort::Changed) if !steps.is_empty() => {
+            object.rebase().await?;
+            object.write_status().await?;
+        }
+        written => written?,
+    }
 
     let after = &object.memory.status;
     let owner = &object.desired.owner;

@@ -37,12 +37,34 @@ use crate::{
 /// The provider as metrics and spans name it.
 const PROVIDER: &str = "AWS";
 
+/// Whether this process may still change anything. Asked right before each request that does, retries included.
+#[derive(Clone)]
+pub struct MayChange(Arc<dyn Fn() -> bool + Send + Sync>);
+
+impl MayChange {
+    /// Asks `question` each time.
+    pub fn when(question: impl Fn() -> bool + Send + Sync + 'static) -> Self {
+        Self(Arc::new(question))
+    }
+
+    fn asked(&self) -> bool {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for MayChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MayChange")
+    }
+}
+
 /// Sends calls. Clones share limiters and metrics.
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) region: Arc<str>,
     pub(super) quotas: Arc<Quotas>,
     pub(super) metrics: Metrics,
+    pub(super) may_change: MayChange,
 }
 
 impl Caller {
@@ -59,7 +81,15 @@ impl Caller {
     {
         let span =
             tracing::info_span!("kms", provider = PROVIDER, operation = operation.as_str(), region = &*self.region, failure = field::Empty);
-        let call = Call { operation, attempts: Arc::new(Attempts { operation, metrics: self.metrics.clone(), seen: Mutex::default() }) };
+        let call = Call {
+            operation,
+            attempts: Arc::new(Attempts {
+                operation,
+                metrics: self.metrics.clone(),
+                may_change: self.may_change.clone(),
+                seen: Mutex::default(),
+            }),
+        };
         let result = async {
             if self.quotas.admit(operation).await.is_err() {
                 let crowded =
@@ -129,6 +159,7 @@ impl Call {
 struct Attempts {
     operation: Operation,
     metrics: Metrics,
+    may_change: MayChange,
     seen: Mutex<Seen>,
 }
 
@@ -219,6 +250,10 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Intercept for Watc
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
+        // Asked here and not before, because a turn or a retry can be waited for, and a process can be frozen in between.
+        if self.attempts.operation.changes() && !self.attempts.may_change.asked() {
+            return Err("this process may change nothing any more".into());
+        }
         let mut seen = self.attempts.seen();
         seen.sent = true;
         context.request().uri().split('/').nth(2).unwrap_or_default().clone_into(&mut seen.host);

@@ -21,7 +21,11 @@ use aws_smithy_http_client::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{call::Caller, operation::Operation, quota::Quotas};
+use super::{
+    call::{Caller, MayChange},
+    operation::Operation,
+    quota::Quotas,
+};
 use crate::{
     domain::failure::{Failure, FailureKind},
     metrics::Metrics,
@@ -55,6 +59,8 @@ pub struct AwsSettings {
     pub quota_share_percent: i32,
     /// Where calls are counted.
     pub metrics: Metrics,
+    /// Asked right before each request that changes something.
+    pub may_change: MayChange,
 }
 
 /// Where the credentials come from.
@@ -84,9 +90,9 @@ pub(super) struct Clients {
 impl Clients {
     /// Makes the clients. Nothing is sent.
     pub(super) async fn new(settings: AwsSettings) -> Result<Self, Failure> {
-        let AwsSettings { region, endpoint, role_arn, external_id, credentials, quota_share_percent, metrics } = settings;
+        let AwsSettings { region, endpoint, role_arn, external_id, credentials, quota_share_percent, metrics, may_change } = settings;
         let share = u32::try_from(quota_share_percent).unwrap_or_default();
-        let caller = Caller { region: region.as_str().into(), quotas: Arc::new(Quotas::new(share)), metrics };
+        let caller = Caller { region: region.as_str().into(), quotas: Arc::new(Quotas::new(share)), metrics, may_change };
         if let Some(endpoint) = endpoint.as_deref().filter(|endpoint| !is_url(endpoint)) {
             let message = format!("the endpoint {endpoint} is no URL; write it as https://host or https://host:port");
             return Err(caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message));
@@ -215,6 +221,7 @@ mod tests {
             credentials,
             quota_share_percent: 25,
             metrics: Metrics::new(false),
+            may_change: MayChange::when(|| true),
         };
         let shown = format!("{settings:?}");
         assert!(shown.contains("AKIAIOSFODNN7EXAMPLE") && !shown.contains("hush"), "{shown}");

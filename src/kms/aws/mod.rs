@@ -33,6 +33,7 @@ use crate::{
 };
 
 pub use self::{
+    call::MayChange,
     client::{AwsCredentials, AwsSettings},
     operation::OPERATIONS,
 };
