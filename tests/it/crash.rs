@@ -101,9 +101,29 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, fatal: usiz
         let times = scene.calls(operation).iter().filter(|call| call.took_effect).count();
         assert_eq!(times, 1, "{point}: {operation} took effect {times} times\n{}", operator.tail());
     }
+    restarted(&scene, operator, post, &point).await;
     // The next scene's operator must not find this scene's objects.
     scene.delete("orders").await;
     scene.until_gone("orders").await;
+}
+
+/// A restart finds everything as it was told, and tells nothing.
+async fn restarted(scene: &Scene, mut operator: Operator, post: &Post, point: &str) {
+    // The look that follows a change is still to come.
+    let settled = scene.look("orders").await;
+    operator.kill();
+    let seen = scene.double.ledger().len();
+    let _operator = post.start();
+    eventually(point, PATIENCE, async || {
+        let looked = scene.double.ledger().iter().skip(seen).any(|call| call.operation == "DescribeKey");
+        if looked { Ok(()) } else { Err("no look since the restart") }
+    })
+    .await;
+    scene.look("orders").await;
+    let told = scene.keys().get("orders").await.unwrap();
+    assert_eq!(told.status.map(|status| status.conditions), settled.status.map(|status| status.conditions), "{point}");
+    let failures = scene.events("orders").await.iter().filter(|reason| *reason == "SyncFailed").count();
+    assert_eq!(failures, 0, "{point}: a restart is no failure");
 }
 
 /// Waits until the fault has struck.
