@@ -122,6 +122,8 @@ words! {
     NotOwned,
     /// Held: the object changed while the deletion was decided; it is decided anew.
     StaleObject,
+    /// The KMS answers from a copy that is older than the provider's `maxStalenessSeconds`, and its refresh does not end; nothing is changed on such a copy.
+    StaleView,
     /// Held: this object was never seen without `deletionScheduleDays` while its key was alive, so the field may be a copied or restored one.
     NotSeenLive,
     /// Held: the key's mark is newer than what this object last wrote, so the object may come from a backup.

@@ -40,12 +40,14 @@ pub mod annotation {
 pub mod mark {
     /// The cluster id of the operator that keeps the key.
     pub const CLUSTER: &str = "keyward-cluster";
-    /// `namespace.name` of the object that owns the key.
+    /// `namespace.name` of the object that owns the key; on Huawei, whose tags are short, the SHA-256 of that in base64url.
     pub const OWNER: &str = "keyward-owner";
     /// UID of the object that owns the key. An object is bound to a key only while this is its own.
     pub const UID: &str = "keyward-uid";
     /// `<seq>.<generation>.<live|held|N>`: the last word about the key's life, which a deletion has to agree with.
     pub const INTENT: &str = "keyward-intent";
+    /// How many marks a key bears.
+    pub const COUNT: usize = 4;
     /// The prefix that users' tags may not have.
     pub const RESERVED_PREFIX: &str = "keyward-";
     /// Set on a key by its administrator to a namespace: `adoption.from: Tagged` lets that namespace adopt it.

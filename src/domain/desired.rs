@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
+    limits::Limits,
     ownership::{Owner, Tags},
     settings,
 };
@@ -142,9 +143,9 @@ impl Desired {
         if let Life::Scheduled(days) = self.life { Some(days) } else { None }
     }
 
-    /// The kind of key to create.
+    /// The kind of key to create, in the words of the KMS.
     #[must_use]
-    pub fn template(&self) -> KeyTemplate {
-        self.kind.clone().unwrap_or_default()
+    pub fn template(&self, limits: &Limits) -> KeyTemplate {
+        limits.kind(&self.kind.clone().unwrap_or_default())
     }
 }

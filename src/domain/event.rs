@@ -80,6 +80,7 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
     match step {
         Step::Create => event("KeyCreated", "Create", format!("created {key}")),
         Step::Bind { how: How::Adopt, .. } => event("KeyAdopted", "Adopt", "the key named in spec.keyId is this object's now".into()),
+        Step::Bind { how: How::Create, .. } => event("KeyCreated", "Create", "the created key bears its marks".into()),
         Step::Bind { how: How::TakeUp, .. } => event("KeyTakenUp", "TakeUp", "took up the key of an earlier object of this name".into()),
         Step::Enable => event("KeyEnabled", "Enable", format!("enabled {key}")),
         Step::Disable => event("KeyDisabled", "Disable", format!("disabled {key}")),

@@ -53,6 +53,7 @@ type Rule = fn(&Evidence<'_>) -> Option<Reason>;
 pub const RULES: &[(&str, Rule)] = &[
     ("nothing is destroyed because a namespace or the CRD goes", terminating),
     ("the key bears this object's marks", owned),
+    ("what the KMS says of the key is new enough", fresh),
     ("the live object still asks for exactly this", still_asked),
     ("the window is one that the provider accepts", window),
     ("the marks saw the key alive before the object asked", edge),
@@ -90,6 +91,10 @@ fn terminating(evidence: &Evidence<'_>) -> Option<Reason> {
 fn owned(evidence: &Evidence<'_>) -> Option<Reason> {
     let ours = evidence.key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &evidence.desired.owner) == Ownership::Ours);
     (!ours).then_some(Reason::NotOwned)
+}
+
+fn fresh(evidence: &Evidence<'_>) -> Option<Reason> {
+    evidence.rules.stale(evidence.key, evidence.now).map(|_| Reason::StaleView)
 }
 
 fn still_asked(evidence: &Evidence<'_>) -> Option<Reason> {

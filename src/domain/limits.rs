@@ -1,10 +1,11 @@
-//! What each KMS accepts, as data: the one place where providers differ in their numbers.
+//! What each KMS accepts, and what it calls things, as data: the one place where providers differ.
 //!
 //! A value outside is refused with the range in the message. It is never rounded, and nothing is used in its place.
 
-use crate::api::key_provider::ProviderType;
+use super::ownership::OwnerMark;
+use crate::api::{key_provider::ProviderType, managed_key::KeyTemplate};
 
-/// The numbers of one KMS.
+/// The numbers and words of one KMS.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Limits {
     /// How messages call it.
@@ -15,20 +16,61 @@ pub struct Limits {
     pub rotation: (i32, i32),
     /// The period when rotation is switched on and none is declared, in days.
     pub default_rotation: i32,
-    /// Key spec and origin of the keys that the KMS rotates by itself.
-    pub rotatable: (&'static str, &'static str),
+    /// Key specs, and the origin, of the keys that the KMS rotates by itself.
+    pub rotatable: (&'static [&'static str], &'static str),
+    /// How the owner mark is written.
+    pub owner_mark: OwnerMark,
+    /// Whether a key is made together with its tags, so that it bears its marks from its first moment.
+    pub creates_with_tags: bool,
+    /// The KMS's own words for those that a key template has when nothing is said, which are AWS's.
+    pub words: &'static [(&'static str, &'static str)],
+    /// Whether it knows multi-Region keys, as far as Keyward makes them.
+    pub multi_region: bool,
+    /// What it takes as tags.
+    pub tags: TagLimits,
 }
 
-/// AWS KMS: `ScheduleKeyDeletion`, `PendingWindowInDays`; `EnableKeyRotation`, `RotationPeriodInDays` (API reference).
-pub const AWS: Limits =
-    Limits { name: "AWS", window: (7, 30), rotation: (90, 2560), default_rotation: 365, rotatable: ("SYMMETRIC_DEFAULT", "AWS_KMS") };
+/// What a KMS takes as tags.
+#[derive(Debug, PartialEq, Eq)]
+pub struct TagLimits {
+    /// The longest key, in characters.
+    pub key: usize,
+    /// The longest value, in characters.
+    pub value: usize,
+    /// How many a key may bear, marks included.
+    pub count: usize,
+}
+
+/// AWS KMS: `ScheduleKeyDeletion`, `PendingWindowInDays`; `EnableKeyRotation`, `RotationPeriodInDays`; `TagResource` (API reference).
+pub const AWS: Limits = Limits {
+    name: "AWS",
+    window: (7, 30),
+    rotation: (90, 2560),
+    default_rotation: 365,
+    rotatable: (&["SYMMETRIC_DEFAULT"], "AWS_KMS"),
+    owner_mark: OwnerMark::Name,
+    creates_with_tags: true,
+    words: &[],
+    multi_region: true,
+    tags: TagLimits { key: 128, value: 256, count: 50 },
+};
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds are those of AWS.
 pub const CIPHER_TRUST: Limits = Limits { name: "CipherTrust", ..AWS };
 
-/// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `interval` of `update-key-rotation-interval`.
-pub const HUAWEI: Limits =
-    Limits { name: "Huawei", window: (7, 1096), rotation: (30, 365), default_rotation: 365, rotatable: ("AES_256", "kms") };
+/// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls.
+pub const HUAWEI: Limits = Limits {
+    name: "Huawei",
+    window: (7, 1096),
+    rotation: (30, 365),
+    default_rotation: 365,
+    rotatable: (&["AES_256", "SM4"], "kms"),
+    owner_mark: OwnerMark::Digest,
+    creates_with_tags: false,
+    words: &[("SYMMETRIC_DEFAULT", "AES_256"), ("AWS_KMS", "kms"), ("EXTERNAL", "external")],
+    multi_region: false,
+    tags: TagLimits { key: 36, value: 43, count: 20 },
+};
 
 impl Limits {
     /// The numbers of that KMS.
@@ -44,6 +86,28 @@ impl Limits {
     /// Whether the KMS rotates keys of that spec and origin by itself.
     #[must_use]
     pub fn rotates(&self, spec: &str, origin: &str) -> bool {
-        self.rotatable == (spec, origin)
+        self.rotatable.0.contains(&spec) && self.rotatable.1 == origin
+    }
+
+    /// A template in the KMS's own words.
+    #[must_use]
+    pub fn kind(&self, template: &KeyTemplate) -> KeyTemplate {
+        let own = |word: &str| self.words.iter().find(|(known, _)| *known == word).map_or(word, |(_, own)| own).to_owned();
+        let KeyTemplate { spec, usage, origin, multi_region } = template;
+        KeyTemplate { spec: own(spec), usage: own(usage), origin: own(origin), multi_region: *multi_region }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_read_in_the_words_of_the_kms() {
+        let template = KeyTemplate::default();
+        assert_eq!(AWS.kind(&template), template);
+        let kind = HUAWEI.kind(&template);
+        assert_eq!((&*kind.spec, &*kind.usage, &*kind.origin), ("AES_256", "ENCRYPT_DECRYPT", "kms"));
+        assert!(HUAWEI.rotates(&kind.spec, &kind.origin) && !HUAWEI.rotates("RSA_2048", "kms"));
     }
 }

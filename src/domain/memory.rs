@@ -54,9 +54,9 @@ impl Memory {
     pub fn place(&self) -> Option<(&str, &str)> {
         let status = self.status.provider.as_ref().map(|provider| (&*provider.account, &*provider.region));
         status.or_else(|| {
-            // `arn:<partition>:<service>:<region>:<account>:<resource>`; the references of other providers say nothing of a place.
-            let mut parts = self.bound_to()?.strip_prefix("arn:")?.split(':').skip(2);
-            let (region, account) = (parts.next()?, parts.next()?);
+            // `arn:<partition>:kms:<region>:<account>:…`, or Huawei's `kms:<region>:<project>:…`.
+            let mut parts = self.bound_to()?.split(':').skip_while(|&part| part != "kms").skip(1);
+            let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
             Some((account, region))
         })
     }

@@ -133,6 +133,8 @@ pub struct Key {
     pub description: String,
     /// When it was created.
     pub creation_time: Option<Timestamp>,
+    /// When a KMS that answers from a copy made that copy; `None`: the answer is the key's own.
+    pub as_of: Option<Timestamp>,
     /// Automatic rotation; `None`: not read.
     pub rotation: Option<Rotation>,
     /// Tags; `None`: not read.

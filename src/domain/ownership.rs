@@ -4,8 +4,20 @@
 
 use std::collections::BTreeMap;
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
+use sha2::{Digest, Sha256};
+
 use super::intent::{Intent, IntentMark};
 use crate::api::mark;
+
+/// How a KMS bears the owner mark.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OwnerMark {
+    /// `namespace.name`.
+    Name,
+    /// A digest of that, for a KMS whose tags are too short for it.
+    Digest,
+}
 
 /// A key's tags.
 pub type Tags = BTreeMap<String, String>;
@@ -27,7 +39,22 @@ impl Owner {
     /// `namespace.name`, the value of the owner mark. A namespace has no dots, so this can be taken apart again.
     #[must_use]
     pub fn mark(&self) -> String {
-        format!("{}.{}", self.namespace, self.name)
+        owner_name(&self.namespace, &self.name)
+    }
+
+    /// The owner mark in that form.
+    #[must_use]
+    pub fn mark_as(&self, form: OwnerMark) -> String {
+        match form {
+            OwnerMark::Name => self.mark(),
+            OwnerMark::Digest => digest(&self.mark()),
+        }
+    }
+
+    /// Whether an owner mark, in either form, is this object's.
+    #[must_use]
+    pub fn is_marked(&self, found: &str) -> bool {
+        names(found, &self.namespace, &self.name)
     }
 
     /// The alias that a created key gets, by which a later object of the same name finds it: `alias/keyward/<cluster>/<namespace>/<name>`.
@@ -41,14 +68,37 @@ impl Owner {
 
     /// The four marks, as they are written in one call.
     #[must_use]
-    pub fn marks(&self, intent: Intent) -> Tags {
+    pub fn marks(&self, intent: Intent, form: OwnerMark) -> Tags {
         Tags::from([
             (mark::CLUSTER.into(), self.cluster.clone()),
-            (mark::OWNER.into(), self.mark()),
+            (mark::OWNER.into(), self.mark_as(form)),
             (mark::UID.into(), self.uid.clone()),
             (mark::INTENT.into(), intent.to_string()),
         ])
     }
+}
+
+/// `namespace.name`.
+fn owner_name(namespace: &str, name: &str) -> String {
+    format!("{namespace}.{name}")
+}
+
+/// The SHA-256 of an owner mark in base64url without padding: 43 characters, of which every KMS takes each.
+fn digest(mark: &str) -> String {
+    URL_SAFE_NO_PAD.encode(Sha256::digest(mark))
+}
+
+/// Whether an owner mark may be a digest. A name has a dot.
+#[must_use]
+pub fn is_digest(found: &str) -> bool {
+    found.len() == 43 && found.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
+}
+
+/// Whether an owner mark, in either form, names that object.
+#[must_use]
+pub fn names(found: &str, namespace: &str, name: &str) -> bool {
+    let mark = owner_name(namespace, name);
+    found == mark || found == digest(&mark)
 }
 
 /// What a key's marks say, seen from one object.
@@ -60,7 +110,7 @@ pub enum Ownership {
     Namesake,
     /// Nobody's marks are on the key.
     Unmarked,
-    /// The key belongs to another object of this cluster, `namespace.name`.
+    /// The key belongs to another object of this cluster, by its owner mark.
     Other(String),
     /// The key belongs to another cluster.
     OtherCluster(String),
@@ -75,11 +125,11 @@ impl Ownership {
         let get = |key: &str| tags.get(key).map(String::as_str);
         match (get(mark::CLUSTER), get(mark::OWNER), get(mark::UID)) {
             (Some(cluster), _, _) if cluster != owner.cluster => Self::OtherCluster(cluster.into()),
-            (Some(_), Some(name), _) if name != owner.mark() => Self::Other(name.into()),
+            (Some(_), Some(name), _) if !owner.is_marked(name) => Self::Other(name.into()),
             (Some(_), Some(_), Some(uid)) if uid == owner.uid => Self::Ours,
             (Some(_), Some(_), _) => Self::Namesake,
             // Marks that someone took away in part are no marks, unless what is left names somebody else.
-            (_, Some(name), _) if name != owner.mark() => Self::Other(name.into()),
+            (_, Some(name), _) if !owner.is_marked(name) => Self::Other(name.into()),
             (_, _, Some(uid)) if uid != owner.uid => Self::Nameless,
             _ => Self::Unmarked,
         }
@@ -103,14 +153,19 @@ mod tests {
 
     #[test]
     fn marks_are_read_from_the_side_of_one_object() {
-        let ours = owner().marks(Intent { seq: 1, generation: 1, word: Word::Live });
+        for form in [OwnerMark::Name, OwnerMark::Digest] {
+            marks_are_read(&owner().marks(Intent { seq: 1, generation: 1, word: Word::Live }, form));
+        }
+    }
+
+    fn marks_are_read(ours: &Tags) {
         let with = |key: &str, value: Option<&str>| {
             let mut tags = ours.clone();
             tags.remove(key);
             tags.extend(value.map(|value| (key.to_owned(), value.to_owned())));
             Ownership::of(&tags, &owner())
         };
-        assert_eq!(Ownership::of(&ours, &owner()), Ownership::Ours);
+        assert_eq!(Ownership::of(ours, &owner()), Ownership::Ours);
         assert_eq!(Ownership::of(&Tags::new(), &owner()), Ownership::Unmarked);
         assert_eq!(with(mark::UID, Some("u2")), Ownership::Namesake);
         assert_eq!(with(mark::UID, None), Ownership::Namesake);
@@ -124,6 +179,13 @@ mod tests {
             tags.remove(gone);
             assert_eq!(Ownership::of(&tags, &owner()), Ownership::Nameless, "without {gone} it may be anybody's");
         }
+    }
+
+    #[test]
+    fn a_digest_fits_the_shortest_tags() {
+        let digest = owner().mark_as(OwnerMark::Digest);
+        assert_eq!(digest, "a7fTJPrnaW2gk--W6nFeOKR1xLuhSiJOfohchR9V4EM");
+        assert!(names(&digest, "shop", "orders.v2") && !names(&digest, "shop", "orders"));
     }
 
     #[test]

@@ -77,6 +77,8 @@ pub struct Rest {
     pub life_drifted: bool,
     /// What waits for another state of the key.
     pub waits: Option<String>,
+    /// That the KMS answered from a copy which is too old for a change to follow from it.
+    pub stale: Option<String>,
     /// Whether the object does not own the key: it rests on a pending key that takes no marks, or only watches one that bears none of its own.
     pub unbound: bool,
 }
@@ -123,6 +125,9 @@ pub enum Gone {
     Lost,
 }
 
+/// By how much the clocks of a KMS and of this process may differ: more, and a signed request is refused.
+const CLOCKS: SignedDuration = SignedDuration::from_mins(15);
+
 /// The next step.
 #[must_use]
 pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
@@ -141,6 +146,11 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
             None => present(situation, key),
         },
     };
+    let decided = match (decided, observed) {
+        (Plan::Do(step), Observed::Present(key)) if !step.saves() => stale(situation, key).map_or(Plan::Do(step), Plan::Wait),
+        (Plan::Rest(rest), Observed::Present(key)) => Plan::Rest(Rest { stale: stale(situation, key).map(|note| note.message), ..rest }),
+        (decided, _) => decided,
+    };
     match (decided, observed) {
         // What was not read is taken to be as declared only as long as that means doing nothing.
         (Plan::Rest(rest), _) => Plan::Rest(rest),
@@ -155,6 +165,19 @@ fn stall(reason: Reason, message: impl Into<String>) -> Plan {
 
 fn wait(reason: Reason, message: impl Into<String>) -> Plan {
     Plan::Wait(Note { reason, message: message.into() })
+}
+
+/// What is said of a copy that is too old. No change follows from it, but one that brings the key back.
+fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
+    let (as_of, most) = s.rules.stale(key, s.now).zip(s.rules.max_staleness)?;
+    let message = format!(
+        "{} last read key {} from AWS at {as_of}, longer ago than maxStalenessSeconds ({}), and did not end the refresh that was asked for; \
+         nothing is changed until it does: look at its connection to AWS",
+        s.rules.limits().name,
+        key.arn,
+        most.as_secs()
+    );
+    Some(Note { reason: Reason::StaleView, message })
 }
 
 /// No key answers.
@@ -190,7 +213,7 @@ fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
             Plan::Read(Read::Everywhere)
         };
     }
-    if let Some(message) = settings::refused(s.desired, s.rules, &s.desired.template(), None) {
+    if let Some(message) = settings::refused(s.desired, s.rules, &s.desired.template(s.rules.limits()), None) {
         return stall(Reason::InvalidSpec, message);
     }
     Plan::Do(Step::Create)
@@ -346,6 +369,7 @@ fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
                 key.arn, s.rules.name, s.desired.owner.namespace
             ),
         ),
+        Ownership::Unmarked if created(s, key) => take(s, key, How::Create),
         Ownership::Unmarked if names_key => not_admitted(s, key),
         Ownership::Unmarked => stall(
             Reason::ClaimUnclear,
@@ -356,6 +380,17 @@ fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
             ),
         ),
     })
+}
+
+/// Whether an unmarked key is the one that this object's open attempt made, at a KMS that makes keys without tags. It was found by the claim alias, which
+/// such a KMS sets together with the key, and it is not older than the attempt.
+fn created(s: &Situation<'_>, key: &Key) -> bool {
+    let Some(Attempt::At { account, region, time, .. }) = &s.memory.attempt else {
+        return false;
+    };
+    let here = (account, region) == (&s.rules.account, &s.rules.region);
+    let since = key.creation_time.is_some_and(|created| created >= *time - CLOCKS);
+    !s.rules.limits().creates_with_tags && s.desired.adopt.is_none() && s.memory.bound_to().is_none() && here && since
 }
 
 fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
@@ -371,13 +406,14 @@ fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
 /// The key may become this object's.
 fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
     let desired = s.desired;
-    if let Some(wanted) = desired.kind.as_ref().filter(|&wanted| *wanted != key.kind) {
+    let wanted = desired.kind.as_ref().map(|wanted| s.rules.limits().kind(wanted));
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != key.kind) {
         let text = |kind: &crate::api::managed_key::KeyTemplate| {
             format!("{} for {} of origin {}{}", kind.spec, kind.usage, kind.origin, if kind.multi_region { ", multi-Region" } else { "" })
         };
         return stall(
             Reason::AdoptionMismatch,
-            format!("key {} is {}, but spec.key says {}; make an object that agrees", key.arn, text(&key.kind), text(wanted)),
+            format!("key {} is {}, but spec.key says {}; make an object that agrees", key.arn, text(&key.kind), text(&wanted)),
         );
     }
     if desired.policy == ManagementPolicy::Observe {
@@ -583,6 +619,7 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
         Reason::ConfirmationRequired => "the provider asks for a confirmation of every deletion",
         Reason::NotOwned => "the key does not bear this object's marks",
         Reason::StaleObject => "the object changed while the deletion was decided; it is decided anew",
+        Reason::StaleView => "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not end",
         Reason::InvalidSpec => "the days are outside of what the provider accepts",
         Reason::BudgetExhausted => "the provider's deletionGuard.maxPerHour is 0, which stops all deletions",
         Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
@@ -600,7 +637,7 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
             crate::api::annotation::CONFIRM_DELETION
         )
     });
-    let passes = matches!(reason, Reason::StaleObject);
+    let passes = matches!(reason, Reason::StaleObject | Reason::StaleView);
     let act = days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id));
     Hold { reason, message: format!("{act} is held: {seen}{go_on}"), passes }
 }

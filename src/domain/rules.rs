@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::{limits::Limits, ownership::Tags};
+use super::{limits::Limits, observed::Key, ownership::Tags};
 use crate::api::{
     key_provider::{Adoption, AdoptionFrom, Allow, DeletionGuard, KeyProviderSpec, Namespaces, NamespacesFrom, ProviderType},
     mark,
@@ -27,6 +28,8 @@ pub struct Rules {
     pub allow: Allow,
     /// What has to hold before a deletion.
     pub guard: DeletionGuard,
+    /// How old a KMS's own copy of a key may be for a change to follow from it; `None`: it has no copies.
+    pub max_staleness: Option<SignedDuration>,
 }
 
 impl Rules {
@@ -41,6 +44,10 @@ impl Rules {
             adoption: spec.adoption.clone(),
             allow: spec.allow.clone(),
             guard: spec.deletion_guard.clone(),
+            max_staleness: spec
+                .cipher_trust
+                .as_ref()
+                .map(|cipher_trust| SignedDuration::from_secs(i64::from(cipher_trust.max_staleness_seconds))),
         }
     }
 
@@ -48,6 +55,13 @@ impl Rules {
     #[must_use]
     pub const fn limits(&self) -> &'static Limits {
         Limits::of(self.provider)
+    }
+
+    /// When the KMS last looked at the key itself, if that is too long ago for a change to follow from what it says.
+    #[must_use]
+    pub fn stale(&self, key: &Key, now: Timestamp) -> Option<Timestamp> {
+        let most = self.max_staleness?;
+        key.as_of.filter(|&as_of| now.duration_since(as_of) > most)
     }
 
     /// Whether an object of `namespace` may adopt the key.

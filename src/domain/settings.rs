@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::{
     desired::{Desired, WantedRotation},
+    limits::{Limits, TagLimits},
     memory::Memory,
     observed::{Key, MultiRegion, State},
     ownership::Tags,
@@ -34,7 +35,11 @@ pub fn refused(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regio
         if !limits.rotates(&kind.spec, &kind.origin) {
             return Some(format!(
                 "spec.autoRotation is true, but {} rotates only {} keys of origin {}, and this one is {} of origin {}; remove spec.autoRotation",
-                limits.name, limits.rotatable.0, limits.rotatable.1, kind.spec, kind.origin
+                limits.name,
+                limits.rotatable.0.join(" and "),
+                limits.rotatable.1,
+                kind.spec,
+                kind.origin
             ));
         }
         if let Some(period) = period.filter(|period| !(limits.rotation.0..=limits.rotation.1).contains(period)) {
@@ -44,11 +49,30 @@ pub fn refused(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regio
             ));
         }
     }
+    if kind.multi_region && !limits.multi_region {
+        return Some(format!("spec.key.multiRegion is true, but {} has no such keys; set it to false", limits.name));
+    }
+    if let Some(message) = tags_refused(desired, limits) {
+        return Some(message);
+    }
     if let Some(tag) = desired.tags.keys().find(|tag| !rules.allows_tag(tag)) {
         return Some(format!("spec.tags has {tag}, which KeyProvider {} does not allow; see its spec.allow.tagKeys", rules.name));
     }
     let alias = desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).find(|alias| !rules.allows_alias(alias));
     alias.map(|alias| format!("spec.aliases has {alias}, which KeyProvider {} does not allow; see its spec.allow.aliases", rules.name))
+}
+
+/// Tags that the KMS cannot take.
+fn tags_refused(desired: &Desired, limits: &Limits) -> Option<String> {
+    let Limits { name, tags: TagLimits { key, value, count }, .. } = limits;
+    let long = |text: &str, most: usize| text.chars().count() > most;
+    if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| long(tag, *key) || long(text, *value)) {
+        return Some(format!("spec.tags has {tag}, but {name} accepts keys of at most {key} and values of at most {value} characters"));
+    }
+    let most = count - mark::COUNT;
+    (desired.tags.len() > most).then(|| {
+        format!("spec.tags has {} tags, but {name} accepts {count} on a key, of which {} are Keyward's", desired.tags.len(), mark::COUNT)
+    })
 }
 
 /// Whether no object may set or remove a tag of that key: marks are Keyward's own, and `aws:` is the KMS's.

@@ -358,6 +358,7 @@ impl Setter {
             self.set(ConditionType::Drifted, true, Reason::Drifted, &drift);
         }
         match (&rest.waits, rest.drift.is_empty()) {
+            _ if let Some(stale) = &rest.stale => self.set(ConditionType::Synced, false, Reason::StaleView, stale),
             (Some(waits), _) => self.set(ConditionType::Synced, false, Reason::Disabled, waits),
             (None, false) => self.set(ConditionType::Synced, false, Reason::Drifted, drift),
             (None, true) => self.set(ConditionType::Synced, true, Reason::Synced, "the key is as declared"),

@@ -14,6 +14,8 @@ pub enum How {
     Adopt,
     /// An earlier object of the same namespace and name owned it.
     TakeUp,
+    /// This object's own creation made it, and ended before the marks were on it.
+    Create,
 }
 
 /// One change.
@@ -123,6 +125,12 @@ impl Step {
     pub const fn is_destructive(&self) -> bool {
         matches!(self, Self::Schedule { .. } | Self::Reschedule { .. })
     }
+
+    /// Whether it brings a key back. What cannot be read afresh may still be saved.
+    #[must_use]
+    pub const fn saves(&self) -> bool {
+        matches!(self, Self::Cancel | Self::Enable)
+    }
 }
 
 impl fmt::Display for Step {
@@ -131,6 +139,7 @@ impl fmt::Display for Step {
             Self::Create => f.write_str("create the key"),
             Self::Bind { how: How::Adopt, .. } => f.write_str("adopt the key"),
             Self::Bind { how: How::TakeUp, .. } => f.write_str("take the key up again"),
+            Self::Bind { how: How::Create, .. } => f.write_str("mark the created key"),
             Self::Mark { word: Word::Live } => f.write_str("mark the key live"),
             Self::Mark { word: Word::Held } => f.write_str("mark the key held"),
             Self::Mark { word: Word::Days(days) } => write!(f, "mark the key for deletion in {days} days"),

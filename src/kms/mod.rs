@@ -23,6 +23,8 @@
 //! [`FailureKind::Unknown`]: crate::domain::failure::FailureKind::Unknown
 
 pub mod aws;
+mod may_change;
+mod steady;
 
 use std::future::Future;
 
@@ -36,6 +38,8 @@ use crate::{
         ownership::{Owner, Tags},
     },
 };
+
+pub use may_change::MayChange;
 
 /// Whose credentials they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +59,10 @@ pub struct Creation {
     pub kind: KeyTemplate,
     /// Its description.
     pub description: Option<String>,
-    /// All its tags, marks included: they are on the key from its first moment.
+    /// All its tags, marks included.
     pub tags: Tags,
+    /// Its claim alias, with `alias/`.
+    pub claim: String,
 }
 
 /// What the KMS answered to a schedule.
@@ -72,7 +78,9 @@ pub struct Scheduled {
 pub trait Kms: Send + Sync + 'static {
     /// Whose credentials these are. Asked before anything is called absent.
     fn identity(&self) -> impl Future<Output = Result<Identity, Failure>> + Send;
-    /// The key that `reference` names: an id, a canonical reference (at AWS an ARN), or an alias with `alias/`. Rotation, tags and aliases are not read.
+    /// The key that `reference` names: an id, a canonical reference (at AWS an ARN), or an alias with `alias/`. Rotation, tags and
+    /// aliases are there only if the same answer brings them. A KMS that answers from a copy says how old it is, and makes it new first, within a
+    /// bound, if it is too old for a change to follow from it.
     fn describe(&self, reference: &str) -> impl Future<Output = Result<Option<Key>, Failure>> + Send;
     /// All tags of a key.
     fn tags(&self, key: &str) -> impl Future<Output = Result<Tags, Failure>> + Send;
@@ -83,12 +91,14 @@ pub trait Kms: Send + Sync + 'static {
     /// Canonical references of all keys of this account and Region that bear the marks of that cluster, namespace and name. Reads the tags of every key.
     fn find_marked(&self, owner: &Owner) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
 
-    /// Creates a key. Sent once.
+    /// Creates a key. Sent once. The answer says what was made along with it: `tags` are those that it bears from its first moment, `aliases` those
+    /// that it has; what is `None` is for the caller to set. A KMS that makes the claim together with the key refuses one that is taken:
+    /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken).
     fn create(&self, creation: &Creation) -> impl Future<Output = Result<Key, Failure>> + Send;
     /// Gives the key an alias. If another key has it: [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken), naming that key.
     fn add_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Takes an alias away; one that is not there is fine.
-    fn remove_alias(&self, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Takes an alias of the key away; one that is not there is fine.
+    fn remove_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Sets tags.
     fn tag(&self, key: &str, tags: &Tags) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Removes tags.
@@ -137,7 +147,7 @@ delegate! {
     fn find_marked(&self, owner: &Owner) -> Vec<String>;
     fn create(&self, creation: &Creation) -> Key;
     fn add_alias(&self, key: &str, alias: &str) -> ();
-    fn remove_alias(&self, alias: &str) -> ();
+    fn remove_alias(&self, key: &str, alias: &str) -> ();
     fn tag(&self, key: &str, tags: &Tags) -> ();
     fn untag(&self, key: &str, keys: &[String]) -> ();
     fn set_description(&self, key: &str, description: &str) -> ();

@@ -38,7 +38,13 @@ const SDKS: &[&str] = &["aws_"];
 
 const LAYERS: &[Layer] = &[
     layer("api", &[], Theirs::Only(&["jiff", "k8s_openapi", "kube", "schemars", "serde", "serde_json"]), Clock::Forbidden),
-    layer("domain", &["api"], Theirs::Only(&["jiff", "k8s_openapi", "serde", "serde_json", "thiserror"]), Clock::Forbidden),
+    layer(
+        "domain",
+        &["api"],
+        // The digests of owner marks are text over text.
+        Theirs::Only(&["base64", "jiff", "k8s_openapi", "serde", "serde_json", "sha2", "thiserror"]),
+        Clock::Forbidden,
+    ),
     layer("manifests", &["api"], Theirs::Only(&["anyhow", "k8s_openapi", "kube", "serde", "serde_json", "serde_saphyr"]), Clock::Forbidden),
     layer("metrics", &[], Theirs::Only(&["prometheus_client"]), Clock::Free),
     // Its walks at random are seeded, and so the same each time.

@@ -75,7 +75,7 @@ impl Drop for Leave<'_> {
 pub struct MadeFor {
     uid: String,
     generation: i64,
-    secret: Option<String>,
+    secrets: Vec<String>,
 }
 
 impl MadeFor {
@@ -241,7 +241,7 @@ fn secrets_metadata(secrets: Api<Secret>) -> Api<kube::core::PartialObjectMeta<S
 
 fn users_of(store: &Store<Watched<KeyProvider>>, secret: &str) -> Vec<ObjectRef<Watched<KeyProvider>>> {
     let uses = |provider: &Arc<Watched<KeyProvider>>| {
-        provider.decoded().is_ok_and(|provider| connect::secret_of(&provider.spec).is_some_and(|name| name == secret))
+        provider.decoded().is_ok_and(|provider| connect::secrets_of(&provider.spec).contains(&secret))
     };
     store.state().iter().filter(|provider| uses(provider)).map(|provider| ObjectRef::from_obj(provider.as_ref())).collect()
 }

@@ -78,7 +78,8 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
 /// The client for the present spec and secret; an old one that still fits is kept, and asked again whose it is.
 async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result<Arc<Connected>, Unusable> {
     if let Some(Ok(known)) = context.providers.known(name) {
-        let same = known.made_for.is(provider) && known.made_for.secret == connect::secret_version(context, &provider.spec).await;
+        let same = known.made_for.is(provider)
+            && connect::secret_versions(context, &provider.spec).await.as_ref() == Some(&known.made_for.secrets);
         if same {
             let identity = known.kms.identity().await?;
             connect::right_account(provider, &identity.account)?;

@@ -50,7 +50,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Do(_) | Release::Hold(_) => {}
     }
     let provider = match provider {
-        Resolved::Usable(provider) => provider,
+        Resolved::Usable(provider) => *provider,
         Resolved::Untried => return Ok(End::Again(report::SOON)),
         Resolved::Unusable(unusable) => {
             let message = format!("{}{WAY_OUT}", unusable.note.message);

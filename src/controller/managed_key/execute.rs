@@ -89,7 +89,7 @@ async fn change(kms: &AnyKms, key: &str, step: &Step) -> Result<(), Failure> {
         Step::Tag { tags } => kms.tag(key, tags).await,
         Step::Untag { keys } => kms.untag(key, &keys.iter().cloned().collect::<Vec<_>>()).await,
         Step::AddAlias { alias } => kms.add_alias(key, alias).await,
-        Step::RemoveAlias { alias } => kms.remove_alias(alias).await,
+        Step::RemoveAlias { alias } => kms.remove_alias(key, alias).await,
         Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Cancel | Step::Schedule { .. } | Step::Reschedule { .. } => Ok(()),
     }
 }
@@ -107,9 +107,10 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
     let desired = &round.object.desired;
     let intent = Intent { seq: 1, generation: desired.generation, word: Word::Live };
     let mut tags = desired.tags.clone();
-    tags.extend(desired.owner.marks(intent));
-    let creation = Creation { kind: desired.template(), description: desired.description.clone(), tags: tags.clone() };
+    tags.extend(desired.owner.marks(intent, round.limits().owner_mark));
     let claim = desired.owner.claim_alias();
+    let kind = desired.template(round.limits());
+    let creation = Creation { kind, description: desired.description.clone(), tags: tags.clone(), claim: claim.clone() };
     let mut key = match round.kms().create(&creation).await {
         Ok(key) => key,
         Err(failure) => {
@@ -119,14 +120,19 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
             return Err(failure.into());
         }
     };
-    // A new key is known from its own creation: it is not rotated, and has no alias.
-    key.tags = Some(tags);
+    // A new key is known from its own creation: it is not rotated.
     key.rotation = round.limits().rotates(&key.kind.spec, &key.kind.origin).then(Rotation::default);
-    key.aliases = Some(Vec::new());
-
-    let claimed = round.kms().add_alias(&key.arn, &claim).await;
+    // Until the marks are on the key the attempt stands, so that a process that ends here is followed by one that knows whose the key is.
+    if key.tags.is_none() {
+        round.kms().tag(&key.arn, &tags).await?;
+        key.tags = Some(tags);
+    }
+    let claimed = match &key.aliases {
+        Some(_) => Ok(()),
+        None => round.kms().add_alias(&key.arn, &claim).await,
+    };
     round.object.record_key(&key.arn).await?;
-    key.aliases = Some(claimed.is_ok().then_some(claim).into_iter().collect());
+    key.aliases.get_or_insert_with(|| claimed.is_ok().then_some(claim).into_iter().collect());
     round.observed = Observed::Present(Box::new(key));
     if claimed.is_err() {
         // The key is there all the same, and its object knows it alive.
@@ -145,7 +151,7 @@ async fn bind(round: &mut Round<'_>, step: &Step, key: &Key) -> Result<(), Halt>
     round.context.reserve(&key.arn, round.object.uid()).map_err(|other| Halt::Contended(format!("the object with UID {other}")))?;
     let Some(intent) = round.object.open(step, key) else { return Ok(()) };
     round.object.write_status().await?;
-    let marks = round.object.desired.owner.marks(intent);
+    let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
     let tagged = round.kms().tag(&key.arn, &marks).await;
     tagged
         .inspect_err(|failure| {

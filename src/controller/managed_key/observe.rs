@@ -1,6 +1,6 @@
 //! The look: finds the object's key and reads of it what is asked for. Nothing here changes anything.
 
-use kube::Api;
+use kube::{Api, ResourceExt, api::ListParams};
 
 use super::object::Object;
 use crate::{
@@ -14,6 +14,7 @@ use crate::{
         failure::{Failure, FailureKind, Outcome},
         limits::Limits,
         observed::{Key, Observed, Searched},
+        ownership,
     },
     kms::{AnyKms, Kms},
 };
@@ -27,6 +28,7 @@ pub(super) async fn glance(kms: &AnyKms, object: &Object<'_>, limits: &Limits, t
     };
     let rotates = limits.rotates(&key.kind.spec, &key.kind.origin) && !key.state.is_pending();
     match turn % 3 {
+        _ if key.tags.is_some() && key.aliases.is_some() && (key.rotation.is_some() || !rotates) => {}
         1 if rotates => key.rotation = Some(kms.rotation(&key.arn).await?),
         2 if !key.state.is_pending() => key.aliases = Some(kms.aliases(&key.arn).await?),
         _ => key.tags = Some(kms.tags(&key.arn).await?),
@@ -82,12 +84,28 @@ pub(super) async fn same_account(kms: &AnyKms, account: &str) -> Result<(), Fail
     })
 }
 
-/// Whether the object `namespace.name` exists, read live.
+/// Whether the object that an owner mark names exists, read live.
 pub(super) async fn exists(context: &Context, mark: &str) -> Result<bool, Abort> {
-    // A mark that is no namespace and name was not written by Keyward; whoever did may still own the key.
-    let Some((namespace, name)) = mark.split_once('.') else {
+    let failed = |error| Abort::Error(Error::Api("a live read of the key's other owner", Box::new(error)));
+    if let Some((namespace, name)) = mark.split_once('.') {
+        let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get_opt(name).await;
+        return read.map(|object| object.is_some()).map_err(failed);
+    }
+    // A digest, which names an object without saying which: all of them are asked.
+    if !ownership::is_digest(mark) {
+        // A mark that is neither was not written by Keyward; whoever did may still own the key.
         return Ok(true);
-    };
-    let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get_opt(name).await;
-    read.map(|object| object.is_some()).map_err(|error| Abort::Error(Error::Api("a live read of the key's other owner", Box::new(error))))
+    }
+    let objects = Api::<ManagedKey>::all(context.client.clone());
+    let mut page = ListParams::default().limit(500);
+    loop {
+        let list = objects.list_metadata(&page).await.map_err(failed)?;
+        if list.items.iter().any(|object| ownership::names(mark, &object.namespace().unwrap_or_default(), &object.name_any())) {
+            return Ok(true);
+        }
+        match list.metadata.continue_.filter(|next| !next.is_empty()) {
+            Some(next) => page = page.continue_token(&next),
+            None => return Ok(false),
+        }
+    }
 }

@@ -33,7 +33,7 @@ pub(super) struct Provider {
 #[derive(Debug)]
 pub(super) enum Resolved {
     /// It can be used.
-    Usable(Provider),
+    Usable(Box<Provider>),
     /// It cannot, and the object says why.
     Unusable(Unusable),
     /// Its present spec is being tried, and its objects are woken after that. Until then nothing is known that an object could say.
@@ -68,11 +68,11 @@ pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Re
             let message = format!("KeyProvider {name} cannot be used: {}", note.message);
             Resolved::Unusable(Unusable { note: Note { message, ..note }, stalled })
         }
-        Some(Ok(connected)) => Resolved::Usable(Provider {
+        Some(Ok(connected)) => Resolved::Usable(Box::new(Provider {
             rules: Rules::new(name, &provider.spec, &connected.identity.account, &connected.identity.region),
             connected,
             resync: std::time::Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600)),
-        }),
+        })),
     })
 }
 

@@ -103,7 +103,7 @@ pub(super) struct Round<'a> {
 /// The five steps.
 async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey) -> Result<End, Abort> {
     let provider = match provider::resolve(context, stored).await? {
-        Resolved::Usable(provider) => provider,
+        Resolved::Usable(provider) => *provider,
         Resolved::Unusable(unusable) => return report::unusable(context, object, unusable).await,
         Resolved::Untried => return Ok(End::Again(report::SOON)),
     };

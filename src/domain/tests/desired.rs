@@ -4,7 +4,10 @@ use serde_json::{Value, json};
 
 use crate::{
     api::ManagedKey,
-    domain::desired::{Desired, Life, WantedRotation},
+    domain::{
+        desired::{Desired, Life, WantedRotation},
+        limits,
+    },
 };
 
 fn object(spec: &Value, annotations: &Value) -> ManagedKey {
@@ -57,7 +60,7 @@ fn the_rest_is_read_as_it_stands() {
     assert_eq!(desired.rotation, Some(WantedRotation::On(Some(180))));
     assert!(desired.aliases.contains("alias/orders"));
     assert_eq!(desired.adopt.as_deref(), Some("alias/old"));
-    assert_eq!(desired.template(), crate::api::managed_key::KeyTemplate::default());
+    assert_eq!(desired.template(&limits::AWS), crate::api::managed_key::KeyTemplate::default());
     for (value, paused) in [("true", true), ("false", false), ("True", false), ("", false)] {
         let object = object(&json!({}), &json!({ "keyward.dev/paused": value, "keyward.dev/confirm-deletion": "k@3" }));
         let desired = Desired::of(&object, "prod").unwrap();

@@ -15,7 +15,7 @@ use crate::{
         intent::{Intent, Word},
         memory::Memory,
         observed::{Key, Observed, Rotation, Searched, State},
-        ownership::{Owner, Tags},
+        ownership::{Owner, OwnerMark, Tags},
         plan::{self, Plan, Situation},
         rules::Rules,
     },
@@ -81,6 +81,7 @@ pub fn rules() -> Rules {
         adoption: Adoption::default(),
         allow: Allow::default(),
         guard: DeletionGuard::default(),
+        max_staleness: None,
     }
 }
 
@@ -130,8 +131,9 @@ pub fn key(state: State) -> Key {
         multi_region: None,
         description: String::new(),
         creation_time: None,
+        as_of: None,
         rotation: (origin == "AWS_KMS").then(Rotation::default),
-        tags: Some(owner().marks(word(Word::Live))),
+        tags: Some(owner().marks(word(Word::Live), OwnerMark::Name)),
         aliases: Some(vec![owner().claim_alias()]),
         other_owner_exists: None,
     };

@@ -8,7 +8,7 @@ use crate::{
         guard::{Ask, Evidence, RULES, check},
         intent::Word,
         observed::State,
-        ownership::Owner,
+        ownership::{Owner, OwnerMark},
         plan::Hold,
     },
 };
@@ -67,6 +67,14 @@ fn each_rule_alone_holds() {
     let rows: &[(&str, Spoil, Reason)] = &[
         ("nothing is destroyed because a namespace or the CRD goes", |c| c.terminating = true, Reason::Terminating),
         ("the key bears this object's marks", |c| drop(c.scene.tags().insert(mark::UID.into(), "u2".into())), Reason::NotOwned),
+        (
+            "what the KMS says of the key is new enough",
+            |c| {
+                c.scene.rules.max_staleness = Some(minutes(10));
+                c.scene.key().as_of = Some(now() - minutes(11));
+            },
+            Reason::StaleView,
+        ),
         ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
         ("the window is one that the provider accepts", |c| c.ask = Ask::Schedule(31), Reason::InvalidSpec),
         ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(Word::Held)), Reason::NotSeenLive),
@@ -84,7 +92,7 @@ fn each_rule_alone_holds() {
         let hold = case.check().unwrap_err();
         assert_eq!(hold.reason, *reason, "{name}");
         assert!(hold.message.contains("is held: ") && !hold.message.contains("the guard holds it"), "{name}: {}", hold.message);
-        assert_eq!(hold.passes, *reason == Reason::StaleObject, "{name}");
+        assert_eq!(hold.passes, matches!(reason, Reason::StaleObject | Reason::StaleView), "{name}");
         for (other, (_, rule)) in RULES.iter().enumerate() {
             assert_eq!(case.evidence(rule).is_some(), other == at, "{name}: {}", RULES[other].0);
         }
@@ -108,7 +116,7 @@ fn each_rule_case_by_case() {
             "another cluster's",
             |c| {
                 let other = Owner { cluster: "test".into(), ..owner() };
-                c.scene.tags().extend(other.marks(word(Word::Live)));
+                c.scene.tags().extend(other.marks(word(Word::Live), OwnerMark::Name));
             },
             Some(Reason::NotOwned),
         ),

@@ -16,7 +16,7 @@ use crate::{
         intent::{Intent, Word},
         memory::Memory,
         observed::{Observed, Rotation, State},
-        ownership::Owner,
+        ownership::{Owner, OwnerMark},
         plan::{Plan, Rest},
     },
 };
@@ -110,7 +110,7 @@ fn scenes(state: State, marks: Marks, policy: ManagementPolicy) -> Vec<(String, 
                         Marks::Earlier => Owner { uid: "u0".into(), ..owner() },
                         Marks::Other => Owner { name: "other".into(), uid: "u9".into(), ..owner() },
                     };
-                    let tags = by.marks(Intent { seq: SEQ, generation: GENERATION, word: Word::Live });
+                    let tags = by.marks(Intent { seq: SEQ, generation: GENERATION, word: Word::Live }, OwnerMark::Name);
                     *scene.tags() = if marks == Marks::None { Default::default() } else { tags };
                     match word {
                         Some(word) => drop(

@@ -11,6 +11,7 @@ use crate::{
         intent::{Intent, Word},
         memory::Attempt,
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
+        ownership::OwnerMark,
         plan::{Plan, Read},
         status::{self, Conclusion, Round},
         step::Step,
@@ -162,7 +163,7 @@ impl World {
         if *step == Step::Create {
             assert!(self.key.is_none(), "a second key");
             let mut made = key(State::Enabled);
-            made.tags = Some(desired.owner.marks(Intent { seq: 1, generation: desired.generation, word: Word::Live }));
+            made.tags = Some(desired.owner.marks(Intent { seq: 1, generation: desired.generation, word: Word::Live }, OwnerMark::Name));
             made.tags.as_mut().unwrap().extend(desired.tags.clone());
             made.description = desired.description.clone().unwrap_or_default();
             // The attempt stands in the annotations before the call, and the key's ARN takes its place after it.
@@ -198,7 +199,7 @@ impl World {
         let mark = |key: &mut Key, all: bool| {
             let Some(intent) = opened else { return };
             assert!(!key.state.is_pending(), "a pending key takes no tags: {step:?}");
-            let mut marks = desired.owner.marks(intent);
+            let mut marks = desired.owner.marks(intent, OwnerMark::Name);
             marks.retain(|name, _| all || name == mark::UID || name == mark::INTENT);
             key.tags.as_mut().unwrap().extend(marks);
         };

@@ -20,7 +20,7 @@ use crate::{
         intent::{Intent, Word},
         memory::{Attempt, Memory},
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
-        ownership::{Owner, Tags},
+        ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Plan, window_refused},
         status::Conclusion,
     },
@@ -598,7 +598,7 @@ fn a_creation_whose_outcome_is_not_known() {
 
 /// The marks of another owner, with a word of its own.
 fn marked(by: Owner) -> impl FnOnce(&mut Scene) {
-    move |scene| scene.tags().extend(by.marks(word(Word::Live)))
+    move |scene| scene.tags().extend(by.marks(word(Word::Live), OwnerMark::Name))
 }
 
 fn unmarked(scene: &mut Scene) {
@@ -685,6 +685,64 @@ fn adoption() {
     let lives = admits(names(Enabled)).with(marked(other())).with(|s| s.key().other_owner_exists = Some(true)).plan();
     assert_eq!(brief(&lives), "stall OwnedByAnother");
     assert!(note(&lives).1.contains("shop.invoices"), "{}", note(&lives).1);
+}
+
+/// A KMS that makes keys without tags shows, for a while, a claimed key without marks.
+#[test]
+fn a_key_made_before_its_marks_is_this_objects_own() {
+    let attempt = |minutes_ago: i64| Attempt::At {
+        id: "0198c5a2".into(),
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        time: now() - minutes(minutes_ago),
+    };
+    let made = |minutes_ago: i64| {
+        Scene::finds(State::Enabled).with(unmarked).with(|s| {
+            s.rules.provider = ProviderType::Huawei;
+            s.memory.attempt = Some(attempt(1));
+            s.key().creation_time = Some(now() - minutes(minutes_ago));
+        })
+    };
+    check([
+        ("by the attempt that is open", made(1), &["mark the created key", "rest"]),
+        ("by a clock that is behind", made(10), &["mark the created key", "rest"]),
+        ("to be deleted by now", asked(made(1), 7), &["mark the created key", "hold NotSeenLive"]),
+        ("before the attempt", made(17), &["stall ClaimUnclear"]),
+        ("at an unknown time", made(1).with(|s| s.key().creation_time = None), &["stall ClaimUnclear"]),
+        ("without an attempt", made(1).with(|s| s.memory.attempt = None), &["stall ClaimUnclear"]),
+        ("at a KMS that makes keys with their tags", made(1).with(|s| s.rules.provider = ProviderType::Aws), &["stall ClaimUnclear"]),
+        (
+            "in another account",
+            made(1).with(|s| {
+                let Some(Attempt::At { account, .. }) = &mut s.memory.attempt else { panic!("an attempt is open") };
+                *account = "444455556666".into();
+            }),
+            &["stall ClaimUnclear"],
+        ),
+    ]);
+}
+
+#[test]
+fn nothing_but_a_rescue_follows_from_an_old_copy() {
+    let old = |scene: Scene| {
+        scene.with(|s| {
+            s.rules.max_staleness = Some(minutes(10));
+            s.key().as_of = Some(now() - minutes(11));
+        })
+    };
+    use State::{Disabled, Enabled, PendingDeletion};
+    let declares = |days| asked(Scene::of(Enabled), days);
+    assert_eq!(brief(&old(declares(7)).plan()), "wait StaleView");
+    assert_eq!(brief(&old(off(Scene::of(Enabled))).plan()), "wait StaleView");
+    assert_eq!(brief(&old(Scene::of(PendingDeletion)).plan()), "cancel the deletion");
+    assert_eq!(brief(&old(Scene::of(Disabled)).plan()), "enable the key");
+    let rests = old(Scene::of(Enabled)).plan();
+    assert!(
+        matches!(&rests, Plan::Rest(rest) if rest.stale.as_ref().is_some_and(|told| told.contains("maxStalenessSeconds (600)"))),
+        "{rests:?}"
+    );
+    let new = old(Scene::of(Enabled)).with(|s| s.key().as_of = Some(now() - minutes(9))).plan();
+    assert!(matches!(&new, Plan::Rest(rest) if rest.stale.is_none()), "{new:?}");
 }
 
 #[test]

@@ -13,7 +13,7 @@ use crate::{
         intent::Word,
         memory::{Attempt, Memory},
         observed::{Observed, Searched, State},
-        ownership::Owner,
+        ownership::{Owner, OwnerMark},
         release::{Circumstances, Release, first, release},
     },
 };
@@ -108,7 +108,7 @@ fn every_policy_against_every_state() {
 
 #[test]
 fn keys_that_are_not_this_objects() {
-    let by = |owner: Owner| move |s: &mut Scene| s.tags().extend(owner.marks(word(Word::Live)));
+    let by = |owner: Owner| move |s: &mut Scene| s.tags().extend(owner.marks(word(Word::Live), OwnerMark::Name));
     let absent = |scene: Scene| scene.with(|s| s.observed = Observed::Absent(Searched::Reference));
     for policy in [DeletionPolicy::Disable, DeletionPolicy::Delete] {
         let goes = || goes(policy, State::Enabled);

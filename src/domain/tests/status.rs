@@ -19,7 +19,7 @@ use crate::{
         intent::Word,
         memory::Memory,
         observed::{MultiRegion, Observed, Rotation, Searched, State},
-        ownership::{Owner, Tags},
+        ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Hold, Note, Plan},
         status::{Conclusion, Round, status},
     },
@@ -405,7 +405,7 @@ fn status_shows_a_key_only_to_the_object_that_has_it() {
         let status = after(scene, Conclusion::Planned(&scene.plan()), now());
         (status.key_id.is_some(), status.key_state.is_some())
     };
-    let by = |owner: Owner| move |s: &mut Scene| s.tags().extend(owner.marks(word(Word::Live)));
+    let by = |owner: Owner| move |s: &mut Scene| s.tags().extend(owner.marks(word(Word::Live), OwnerMark::Name));
     let finds = |state| Scene::finds(state).with(by(Owner { uid: "u0".into(), ..owner() }));
     assert_eq!(shown(&Scene::finds(State::Enabled)), (true, true), "ours");
     assert_eq!(shown(&finds(State::Enabled)), (false, false), "not taken up yet");

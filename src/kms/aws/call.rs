@@ -31,32 +31,12 @@ use super::{
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
+    kms::MayChange,
     metrics::Metrics,
 };
 
 /// The provider as metrics and spans name it.
 const PROVIDER: &str = "AWS";
-
-/// Whether this process may still change anything. Asked right before each request that does, retries included.
-#[derive(Clone)]
-pub struct MayChange(Arc<dyn Fn() -> bool + Send + Sync>);
-
-impl MayChange {
-    /// Asks `question` each time.
-    pub fn when(question: impl Fn() -> bool + Send + Sync + 'static) -> Self {
-        Self(Arc::new(question))
-    }
-
-    fn asked(&self) -> bool {
-        (self.0)()
-    }
-}
-
-impl fmt::Debug for MayChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MayChange")
-    }
-}
 
 /// Sends calls. Clones share limiters and metrics.
 #[derive(Clone, Debug)]

@@ -21,13 +21,10 @@ use aws_smithy_http_client::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{
-    call::{Caller, MayChange},
-    operation::Operation,
-    quota::Quotas,
-};
+use super::{call::Caller, operation::Operation, quota::Quotas};
 use crate::{
     domain::failure::{Failure, FailureKind},
+    kms::MayChange,
     metrics::Metrics,
 };
 

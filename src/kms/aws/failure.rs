@@ -18,6 +18,7 @@ use crate::domain::failure::{
     FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown},
     Outcome,
 };
+use crate::kms::steady::steady;
 
 /// The kind of every code that is known, from the error lists of the KMS and STS API references, their "Common Errors", and the list of
 /// throttling codes in the AWS SDKs. The SDK has already taken off `com.amazonaws.kms#` and `:http://…`.
@@ -279,19 +280,6 @@ const fn quota_name(operation: Operation) -> &'static str {
 /// The first error of that type among the causes of `error`.
 fn cause<'a, T: Error + 'static>(error: &'a (dyn Error + 'static)) -> Option<&'a T> {
     std::iter::successors(error.source(), |error| (*error).source()).find_map(<dyn Error>::downcast_ref)
-}
-
-/// AWS's text in a form that does not change from one try to the next: on one line, without a request id, and short.
-fn steady(text: &str) -> String {
-    const LONGEST: usize = 400;
-    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    let id = ["request id", "requestid", "request-id"].iter().filter_map(|word| line.to_ascii_lowercase().find(word)).min();
-    let line = match id {
-        // An opening bracket or a comma before the id goes with it.
-        Some(at) => line.get(..at).unwrap_or_default().trim_end_matches([' ', '(', ',', ';', '[']),
-        None => &line,
-    };
-    line.chars().take(LONGEST).collect()
 }
 
 #[cfg(test)]

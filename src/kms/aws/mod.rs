@@ -33,7 +33,6 @@ use crate::{
 };
 
 pub use self::{
-    call::MayChange,
     client::{AwsCredentials, AwsSettings},
     operation::OPERATIONS,
 };
@@ -114,7 +113,8 @@ impl AwsKms {
         let arn = convert::text(key.key_arn(), "KeyArn").map_err(|why| self.unusable(Operation::ListKeys, "", why))?;
         match self.tags(&arn).await {
             Ok(tags) => {
-                let ours = tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER) == Some(&owner.mark());
+                let ours =
+                    tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found));
                 Ok(ours.then_some(arn))
             }
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
@@ -205,7 +205,8 @@ impl Kms for AwsKms {
     }
 
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
-        let Creation { kind, description, tags } = creation;
+        // The claim is a request of its own, which may be repeated.
+        let Creation { kind, description, tags, claim: _ } = creation;
         let operation = Operation::CreateKey;
         let request = self
             .0
@@ -219,7 +220,8 @@ impl Kms for AwsKms {
             .set_tags(Some(self.tag_list(operation, "", tags)?));
         let output = send!(self, CreateKey, "", request).await?;
         let metadata = output.key_metadata.ok_or_else(|| self.unusable(operation, "", "it has no KeyMetadata"))?;
-        convert::key(&metadata).map_err(|why| self.unusable(operation, "", why))
+        let key = convert::key(&metadata).map_err(|why| self.unusable(operation, "", why))?;
+        Ok(Key { tags: Some(tags.clone()), ..key })
     }
 
     /// An alias that the key has already is fine.
@@ -242,7 +244,7 @@ impl Kms for AwsKms {
         }
     }
 
-    async fn remove_alias(&self, alias: &str) -> Result<(), Failure> {
+    async fn remove_alias(&self, _: &str, alias: &str) -> Result<(), Failure> {
         match send!(self, DeleteAlias, alias, self.0.kms.delete_alias().alias_name(alias)).await {
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(()),
             done => done.map(drop),

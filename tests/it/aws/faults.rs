@@ -125,7 +125,7 @@ async fn a_cancel_and_an_alias_whose_replies_were_lost_are_done() {
     }
     bench.kms.cancel_deletion(&key).await.unwrap();
     bench.kms.add_alias(&key, "alias/a").await.unwrap();
-    bench.kms.remove_alias("alias/a").await.unwrap();
+    bench.kms.remove_alias(&key, "alias/a").await.unwrap();
     assert_eq!(bench.found(&key).await.state, State::Disabled);
     let changes = bench.double.ledger().into_iter().filter(|entry| entry.changed && entry.fault.is_some());
     assert_eq!(changes.map(|entry| entry.operation).collect::<Vec<_>>(), ["CancelKeyDeletion", "CreateAlias", "DeleteAlias"]);

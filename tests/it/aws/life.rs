@@ -7,7 +7,7 @@ use keyward::{
     api::managed_key::KeyTemplate,
     domain::{
         failure::{FailureKind, Outcome},
-        observed::{MultiRegion, Rotation, State},
+        observed::{Key, MultiRegion, Rotation, State},
     },
     kms::{
         Creation, Kms, Scheduled,
@@ -29,13 +29,17 @@ async fn a_created_key_is_as_it_was_asked_for() {
         kind: KeyTemplate::default(),
         description: Some("order signing".into()),
         tags: tags(&[("keyward-cluster", "prod"), ("keyward-owner", "shop.orders"), ("team", "shop")]),
+        claim: "alias/keyward/prod/shop/orders".into(),
     };
     let created = bench.kms.create(&asked).await.unwrap();
     assert_eq!(created.kind, asked.kind);
     assert_eq!(created.description, "order signing");
     assert_eq!((created.account.as_str(), created.region.as_str(), created.state), (ACCOUNT, REGION, State::Enabled));
     assert!(created.customer_managed && created.creation_time.is_some() && created.deletion_date.is_none());
-    assert_eq!((created.multi_region.as_ref(), created.rotation, &created.tags, &created.aliases), (None, None, &None, &None));
+    assert_eq!(
+        (created.multi_region.as_ref(), created.rotation, &created.tags, &created.aliases),
+        (None, None, &Some(asked.tags.clone()), &None)
+    );
 
     let calls = bench.calls("CreateKey");
     assert_eq!(calls.len(), 1);
@@ -43,8 +47,9 @@ async fn a_created_key_is_as_it_was_asked_for() {
     assert_eq!(bench.kms.tags(&created.arn).await.unwrap(), asked.tags);
 
     bench.kms.add_alias(&created.arn, "alias/orders").await.unwrap();
+    let described = Key { tags: None, ..created.clone() };
     for reference in [&created.id, &created.arn, "alias/orders", &format!("arn:aws:kms:{REGION}:{ACCOUNT}:alias/orders")] {
-        assert_eq!(bench.found(reference).await, created, "{reference}");
+        assert_eq!(bench.found(reference).await, described, "{reference}");
     }
 }
 
@@ -128,7 +133,7 @@ async fn aliases_come_and_go_and_are_never_moved() {
     assert_eq!(bench.found("alias/a").await.id, mine.id);
 
     for _ in 0..2 {
-        bench.kms.remove_alias("alias/a").await.unwrap();
+        bench.kms.remove_alias(&mine.id, "alias/a").await.unwrap();
     }
     assert_eq!(bench.kms.aliases(&mine.arn).await.unwrap(), ["alias/b"]);
     let invalid = bench.kms.add_alias(&mine.arn, "alias/a b").await.unwrap_err();
@@ -274,7 +279,7 @@ async fn the_port_calls_what_is_listed_and_no_more() {
     kms.aliases(&key).await.unwrap();
     kms.find_marked(&owner("orders")).await.unwrap();
     kms.add_alias(&key, "alias/a").await.unwrap();
-    kms.remove_alias("alias/a").await.unwrap();
+    kms.remove_alias(&key, "alias/a").await.unwrap();
     kms.tag(&key, &tags(&[("a", "b")])).await.unwrap();
     kms.untag(&key, &["a".into()]).await.unwrap();
     kms.set_description(&key, "new").await.unwrap();

@@ -17,8 +17,8 @@ use keyward::{
         ownership::{Owner, Tags},
     },
     kms::{
-        Creation, Kms,
-        aws::{AwsCredentials, AwsKms, AwsSettings, MayChange},
+        Creation, Kms, MayChange,
+        aws::{AwsCredentials, AwsKms, AwsSettings},
     },
     metrics::Metrics,
 };
@@ -85,7 +85,7 @@ impl Bench {
 }
 
 fn creation(kind: KeyTemplate) -> Creation {
-    Creation { kind, description: None, tags: Tags::new() }
+    Creation { kind, description: None, tags: Tags::new(), claim: "alias/keyward/prod/shop/orders".into() }
 }
 
 fn owner(name: &str) -> Owner {

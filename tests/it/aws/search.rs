@@ -4,7 +4,7 @@ use keyward::{
     domain::{
         failure::FailureKind,
         intent::{Intent, Word},
-        ownership::Owner,
+        ownership::{Owner, OwnerMark},
     },
     kms::Kms,
 };
@@ -17,7 +17,7 @@ const LIVE: Intent = Intent { seq: 1, generation: 1, word: Word::Live };
 /// A key that bears all marks of that owner.
 async fn marked(bench: &Bench, owner: &Owner) -> String {
     let key = bench.key().await.arn;
-    bench.kms.tag(&key, &owner.marks(LIVE)).await.unwrap();
+    bench.kms.tag(&key, &owner.marks(LIVE, OwnerMark::Name)).await.unwrap();
     key
 }
 

@@ -1,28 +1,30 @@
 //! Makes a client from a provider's spec and its secret, and finds out whose credentials it has.
 
+mod aws;
+
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::SecretString;
 
 use super::{Connected, MadeFor, Unusable};
 use crate::{
-    api::{KeyProvider, KeyProviderSpec, Reason, key_provider::AwsProvider, key_provider::ProviderType},
+    api::{KeyProvider, KeyProviderSpec, Reason, key_provider::ProviderType},
     controller::Context,
     domain::{failure::Failure, plan::Note},
-    kms::{
-        AnyKms, Kms,
-        aws::{AwsCredentials, AwsKms, AwsSettings, MayChange},
-    },
+    kms::{AnyKms, Kms, MayChange, aws::AwsKms},
 };
 
-/// The name of the secret that a provider's credentials are in.
-pub(super) fn secret_of(spec: &KeyProviderSpec) -> Option<&str> {
-    let reference = match spec.type_ {
-        ProviderType::Aws => spec.aws.as_ref().and_then(|aws| aws.credentials_secret_ref.as_ref()),
-        ProviderType::CipherTrust => spec.cipher_trust.as_ref().map(|cipher_trust| &cipher_trust.credentials_secret_ref),
-        ProviderType::Huawei => spec.huawei.as_ref().map(|huawei| &huawei.credentials_secret_ref),
+/// The names of a provider's secrets: that with its credentials, then others.
+pub(super) fn secrets_of(spec: &KeyProviderSpec) -> Vec<&str> {
+    let references = match spec.type_ {
+        ProviderType::Aws => spec.aws.as_ref().map(|aws| vec![aws.credentials_secret_ref.as_ref()]),
+        ProviderType::CipherTrust => spec
+            .cipher_trust
+            .as_ref()
+            .map(|cipher_trust| vec![Some(&cipher_trust.credentials_secret_ref), cipher_trust.ca_secret_ref.as_ref()]),
+        ProviderType::Huawei => spec.huawei.as_ref().map(|huawei| vec![Some(&huawei.credentials_secret_ref)]),
     };
-    reference.map(|reference| reference.name.as_str())
+    references.into_iter().flatten().flatten().map(|reference| reference.name.as_str()).collect()
 }
 
 fn unusable(reason: Reason, message: impl Into<String>) -> Unusable {
@@ -39,19 +41,19 @@ impl From<Failure> for Unusable {
 /// Makes a client for the provider, or takes the one there is if nothing changed, and asks whose credentials it has.
 pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvider) -> Result<Connected, Unusable> {
     let spec = &provider.spec;
-    let secret = match secret_of(spec) {
-        Some(secret) => Some(read(context, secret).await?),
-        None => None,
-    };
+    let secrets = read_all(context, spec).await?;
     let made_for = MadeFor {
         uid: provider.metadata.uid.clone().unwrap_or_default(),
         generation: provider.metadata.generation.unwrap_or_default(),
-        secret: secret.as_ref().and_then(|secret| secret.metadata.resource_version.clone()),
+        secrets: versions(&secrets),
     };
-    let kms = match (spec.type_, &spec.aws) {
-        (ProviderType::Aws, Some(aws)) => AnyKms::Aws(AwsKms::new(settings(context, spec, aws, secret.as_ref())?).await?),
-        (ProviderType::Aws, None) => return Err(unusable(Reason::InvalidSpec, "spec.aws is missing; set it")),
-        (other @ (ProviderType::CipherTrust | ProviderType::Huawei), _) => {
+    let missing = |field: &str| unusable(Reason::InvalidSpec, format!("spec.{field} is missing; set it"));
+    let kms = match spec.type_ {
+        ProviderType::Aws => {
+            let aws = spec.aws.as_ref().ok_or_else(|| missing("aws"))?;
+            AnyKms::Aws(AwsKms::new(aws::settings(context, spec, aws, secrets.first())?).await?)
+        }
+        other @ (ProviderType::CipherTrust | ProviderType::Huawei) => {
             return Err(unusable(
                 Reason::ProviderNotSupported,
                 format!("this version of Keyward has no adapter for {} yet; its keys are left as they are", other.as_str()),
@@ -85,9 +87,21 @@ pub(super) fn right_account(provider: &KeyProvider, account: &str) -> Result<(),
     }
 }
 
-/// The version of the provider's secret, without what it holds; `None` when it has none or it cannot be read.
-pub(super) async fn secret_version(context: &Context, spec: &KeyProviderSpec) -> Option<String> {
-    read(context, secret_of(spec)?).await.ok()?.metadata.resource_version
+/// The versions of the provider's secrets, without what they hold; `None` when one cannot be read.
+pub(super) async fn secret_versions(context: &Context, spec: &KeyProviderSpec) -> Option<Vec<String>> {
+    read_all(context, spec).await.ok().map(|secrets| versions(&secrets))
+}
+
+fn versions(secrets: &[Secret]) -> Vec<String> {
+    secrets.iter().map(|secret| secret.metadata.resource_version.clone().unwrap_or_default()).collect()
+}
+
+async fn read_all(context: &Context, spec: &KeyProviderSpec) -> Result<Vec<Secret>, Unusable> {
+    let mut secrets = Vec::new();
+    for name in secrets_of(spec) {
+        secrets.push(read(context, name).await?);
+    }
+    Ok(secrets)
 }
 
 async fn read(context: &Context, name: &str) -> Result<Secret, Unusable> {
@@ -106,32 +120,20 @@ async fn read(context: &Context, name: &str) -> Result<Secret, Unusable> {
     }
 }
 
-fn settings(context: &Context, spec: &KeyProviderSpec, aws: &AwsProvider, secret: Option<&Secret>) -> Result<AwsSettings, Unusable> {
-    let credentials = match secret {
-        None => AwsCredentials::DefaultChain,
-        Some(secret) => AwsCredentials::Keys {
-            access_key_id: value(secret, "AWS_ACCESS_KEY_ID")?.ok_or_else(|| missing(secret, "AWS_ACCESS_KEY_ID"))?,
-            secret_access_key: value(secret, "AWS_SECRET_ACCESS_KEY")?
-                .map(SecretString::from)
-                .ok_or_else(|| missing(secret, "AWS_SECRET_ACCESS_KEY"))?,
-            session_token: value(secret, "AWS_SESSION_TOKEN")?.map(SecretString::from),
-        },
-    };
-    // Named in full, so that a new field cannot go unused.
-    let AwsProvider { region, account_id: _, role_arn, external_id, endpoint, credentials_secret_ref: _ } = aws;
-    Ok(AwsSettings {
-        region: region.clone(),
-        endpoint: endpoint.clone(),
-        role_arn: role_arn.clone(),
-        external_id: external_id.clone(),
-        credentials,
-        quota_share_percent: spec.quota_share_percent,
-        metrics: context.metrics.clone(),
-        may_change: MayChange::when({
-            let held = context.held.clone();
-            move || held.is_held()
-        }),
-    })
+/// Asked right before each request that changes a key.
+fn may_change(context: &Context) -> MayChange {
+    let held = context.held.clone();
+    MayChange::when(move || held.is_held())
+}
+
+/// A value that has to be there.
+fn needed(secret: &Secret, key: &str) -> Result<String, Unusable> {
+    value(secret, key)?.ok_or_else(|| missing(secret, key))
+}
+
+/// A value that has to be there and is not shown.
+fn hidden(secret: &Secret, key: &str) -> Result<SecretString, Unusable> {
+    needed(secret, key).map(SecretString::from)
 }
 
 fn missing(secret: &Secret, key: &str) -> Unusable {
