@@ -10,14 +10,10 @@ use std::{
 
 use kube::{Client, Resource, ResourceExt, api::ObjectMeta, runtime::reflector::Store};
 
-use super::{Settings, key_provider::Providers, watched::Watched};
+use super::{Settings, key_provider::Providers, recent::Recent, watched::Watched};
 use crate::{
     api::{ManagedKey, managed_key::ManagementPolicy},
-    domain::{
-        observed::Key,
-        ownership::Owner,
-        step::{Part, Step},
-    },
+    domain::{observed::Key, ownership::Owner, step::Step},
     lease::Held,
     metrics::Metrics,
 };
@@ -61,8 +57,8 @@ struct Looked {
     series: Option<(String, String)>,
     /// Failures in a row.
     failures: u32,
-    /// The last step of each part of the key, and when.
-    steps: HashMap<Part, (i64, Step, Instant)>,
+    /// The last step of each part of the key.
+    steps: Recent,
 }
 
 impl Context {
@@ -120,26 +116,20 @@ impl Context {
         looked.turn = looked.turn.wrapping_add(1);
     }
 
-    /// How long the same step for the same spec has to wait: a KMS may answer with the state from before a change, and no second change follows
-    /// from that.
+    /// [`Recent::too_soon`].
     pub fn too_soon(&self, uid: &str, generation: i64, step: &Step) -> Option<Duration> {
-        let objects = self.objects();
-        let (declared, last, at) = objects.get(uid)?.steps.get(&step.part())?;
-        let same = *declared == generation && last == step;
-        same.then(|| self.settings.consistency.checked_sub(at.elapsed())).flatten()
+        self.objects().get(uid)?.steps.too_soon(generation, step, self.settings.consistency, Instant::now())
     }
 
-    /// How long a look has to wait until the KMS shows all that was done for the same spec. One that came sooner may have seen the state from before, and
-    /// what follows from that is neither done nor reported.
+    /// [`Recent::unsettled`].
     pub fn unsettled(&self, uid: &str, generation: i64) -> Option<Duration> {
-        let objects = self.objects();
-        let steps = objects.get(uid)?.steps.values().filter(|(declared, ..)| *declared == generation);
-        steps.filter_map(|(_, _, at)| self.settings.consistency.checked_sub(at.elapsed())).max()
+        self.objects().get(uid)?.steps.unsettled(generation, self.settings.consistency, Instant::now())
     }
 
-    /// Remembers a step.
+    /// [`Recent::stepped`].
     pub fn stepped(&self, uid: &str, generation: i64, step: &Step) {
-        self.objects().entry(uid.into()).or_default().steps.insert(step.part(), (generation, step.clone(), Instant::now()));
+        let (consistency, now) = (self.settings.consistency, Instant::now());
+        self.objects().entry(uid.into()).or_default().steps.stepped(generation, step, consistency, now);
     }
 
     /// Older objects that want the same key by name, through the same provider: namespace and name. Whether they may have it is not asked here.

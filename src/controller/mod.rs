@@ -6,6 +6,7 @@ mod context;
 mod error;
 pub mod key_provider;
 mod managed_key;
+mod recent;
 mod retry;
 mod watched;
 

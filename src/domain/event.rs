@@ -79,9 +79,11 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
     let event = |reason, action, note| Some(Event { reason, action, warning: false, note });
     match step {
         Step::Create => event("KeyCreated", "Create", format!("created {key}")),
-        Step::Bind { how: How::Adopt, .. } => event("KeyAdopted", "Adopt", "the key named in spec.keyId is this object's now".into()),
-        Step::Bind { how: How::Create, .. } => event("KeyCreated", "Create", "the created key bears its marks".into()),
-        Step::Bind { how: How::TakeUp, .. } => event("KeyTakenUp", "TakeUp", "took up the key of an earlier object of this name".into()),
+        Step::Bind { how: How::Adopt, .. } => event("KeyAdopted", "Adopt", format!("{key}, named in spec.keyId, is this object's now")),
+        Step::Bind { how: How::Create, .. } => event("KeyCreated", "Create", format!("created {key}; it bears its marks now")),
+        Step::Bind { how: How::TakeUp, .. } => {
+            event("KeyTakenUp", "TakeUp", format!("took up {key}, the key of an earlier object of this name"))
+        }
         Step::Enable => event("KeyEnabled", "Enable", format!("enabled {key}")),
         Step::Disable => event("KeyDisabled", "Disable", format!("disabled {key}")),
         Step::StartRotation { period_days } => {

@@ -91,7 +91,12 @@ pub trait Kms: Send + Sync + 'static {
     /// Canonical references of all keys of this account and Region that bear the marks of that cluster, namespace and name. Reads the tags of every key.
     fn find_marked(&self, owner: &Owner) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
 
-    /// Creates a key. Sent once. The answer says what was made along with it: `tags` are those that it bears from its first moment, `aliases` those
+    /// A turn to create a key, without waiting long. Asked for before anything is written down for the creation, so that nothing has to be taken back if
+    /// the turn does not come. A KMS whose quotas are not known always has one.
+    fn creation_turn(&self) -> impl Future<Output = Result<(), Failure>> + Send {
+        async { Ok(()) }
+    }
+    /// Creates a key, in the turn that [`creation_turn`](Kms::creation_turn) gave. Sent once. The answer says what was made along with it: `tags` are those that it bears from its first moment, `aliases` those
     /// that it has; what is `None` is for the caller to set. A KMS that makes the claim together with the key refuses one that is taken:
     /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken).
     fn create(&self, creation: &Creation) -> impl Future<Output = Result<Key, Failure>> + Send;
@@ -145,6 +150,7 @@ delegate! {
     fn rotation(&self, key: &str) -> Rotation;
     fn aliases(&self, key: &str) -> Vec<String>;
     fn find_marked(&self, owner: &Owner) -> Vec<String>;
+    fn creation_turn(&self) -> ();
     fn create(&self, creation: &Creation) -> Key;
     fn add_alias(&self, key: &str, alias: &str) -> ();
     fn remove_alias(&self, key: &str, alias: &str) -> ();

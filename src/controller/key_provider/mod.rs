@@ -1,14 +1,12 @@
 //! `KeyProvider`s: their credentials are tried, their account is pinned, and one client each is kept for the rounds of keys.
 
 mod connect;
+mod reach;
 mod reconcile;
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::{Stream, StreamExt};
@@ -20,6 +18,7 @@ use kube::{
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+pub use self::reach::{Reach, Silent};
 use super::{Context, Settings, watched::Watched};
 use crate::{api::KeyProvider, domain::plan::Note, kms::AnyKms, kms::Identity};
 
@@ -34,40 +33,6 @@ pub struct Connected {
     pub identity: Identity,
     /// Whether the KMS answers.
     pub reach: Reach,
-}
-
-/// How many rounds go to a KMS that does not answer, at the same time. Each of them holds a worker until its deadline, and the workers are everyone's.
-const PROBES: usize = 2;
-
-/// Whether a KMS answers, and how many rounds are finding out.
-#[derive(Debug, Default)]
-pub struct Reach {
-    silent: AtomicBool,
-    probes: AtomicUsize,
-}
-
-/// Leave to ask the KMS; given back when dropped.
-#[derive(Debug)]
-pub struct Leave<'a>(&'a Reach);
-
-impl Reach {
-    /// Leave to ask; `None` while the KMS is silent and others are asking it.
-    pub fn leave(&self) -> Option<Leave<'_>> {
-        let before = self.probes.fetch_add(1, Ordering::AcqRel);
-        let leave = Leave(self);
-        (before < PROBES || !self.silent.load(Ordering::Acquire)).then_some(leave)
-    }
-
-    /// Notes whether it answered; a refusal is an answer.
-    pub fn heard(&self, answered: bool) {
-        self.silent.store(!answered, Ordering::Release);
-    }
-}
-
-impl Drop for Leave<'_> {
-    fn drop(&mut self) {
-        self.0.probes.fetch_sub(1, Ordering::AcqRel);
-    }
 }
 
 /// What a client was made for. When any of it changes, the client is made anew.
@@ -201,6 +166,14 @@ impl Providers {
         if !same {
             self.changes.send_replace(());
         }
+    }
+
+    /// Has all keys of a provider looked at.
+    pub fn wake(&self, name: &str) {
+        if let Some(entry) = self.clients().get_mut(name) {
+            entry.epoch += 1;
+        }
+        self.changes.send_replace(());
     }
 
     /// Drops the clients of providers that are gone. A controller is not told of objects that go, so this is how their keys come to know.

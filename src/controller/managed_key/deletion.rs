@@ -7,12 +7,13 @@ use crate::{
     controller::{
         Context,
         error::{Abort, Halt},
+        key_provider::{Silent, Unusable},
         watched::Watched,
     },
     domain::{
         desired::Invalid,
         event::{self, Event},
-        failure::{Failure, FailureKind},
+        failure::Failure,
         guard::Ask,
         observed::Observed,
         plan::{Gone, Hold, Note, Plan},
@@ -20,6 +21,7 @@ use crate::{
         status::Conclusion,
         step::Step,
     },
+    kms::Kms,
 };
 
 use super::{
@@ -54,27 +56,25 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         Resolved::Untried => return Ok(End::Again(report::SOON)),
         Resolved::Unusable(unusable) => {
             let message = format!("{}{WAY_OUT}", unusable.note.message);
-            return report::unusable(
-                context,
-                object,
-                crate::controller::key_provider::Unusable { note: Note { message, ..unusable.note }, ..unusable },
-            )
-            .await;
+            let unusable = Unusable { note: Note { message, ..unusable.note }, ..unusable };
+            return report::unusable(context, object, unusable).await;
         }
     };
     let connected = Arc::clone(&provider.connected);
-    let Some(_leave) = connected.reach.leave() else {
-        return Ok(End::Again(report::SOON));
+    let _leave = match connected.reach.leave() {
+        Ok(leave) => leave,
+        Err(Silent::Long(failure)) => return report::failed(context, object, provider, with_way_out(failure)).await,
+        Err(lately) => return report::silent(context, object, provider, lately).await,
     };
     object.refresh().await?;
     let observed = match look(&provider, &object).await {
         Ok(observed) => observed,
         Err(failure) => {
-            connected.reach.heard(failure.kind != FailureKind::Unavailable);
+            provider.failed(context, &failure);
             return report::failed(context, object, provider, with_way_out(failure)).await;
         }
     };
-    connected.reach.heard(true);
+    provider.answered(context);
     let mut round = Round { context, object, provider, observed, steps: Vec::new() };
     match work(&mut round).await {
         Ok(Release::Wait(note)) => wait(round, note).await,
@@ -91,7 +91,10 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
             let steps = std::mem::take(&mut round.steps);
             let_go(context, round.object, &steps).await
         }
-        Err(Halt::Failed(failure)) => report::halted(round, Halt::Failed(with_way_out(failure))).await,
+        Err(Halt::Failed(failure)) => {
+            round.provider.failed(context, &failure);
+            report::halted(round, Halt::Failed(with_way_out(failure))).await
+        }
         Err(Halt::Held(hold)) => {
             let message = format!("{}{WAY_OUT}", hold.message);
             report::halted(round, Halt::Held(Hold { message, ..hold })).await
@@ -120,9 +123,9 @@ async fn look(provider: &Provider, object: &Object<'_>) -> Result<Observed, Fail
     let kms = &provider.connected.kms;
     let mut observed = observe::glance(kms, object, provider.rules.limits(), 0).await?;
     match &mut observed {
-        Observed::Present(key) => observe::complete(kms, key, provider.rules.limits()).await?,
+        Observed::Present(key) if key.tags.is_none() => key.tags = Some(kms.tags(&key.arn).await?),
         Observed::Absent(_) => observe::same_account(kms, &provider.rules.account).await?,
-        Observed::Several(_) => {}
+        Observed::Present(_) | Observed::Several(_) => {}
     }
     Ok(observed)
 }

@@ -100,6 +100,7 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
     let rules = &round.provider.rules;
     // The claim was not found; in a wrong account none is.
     observe::same_account(round.kms(), &rules.account).await?;
+    round.kms().creation_turn().await?;
     let attempt =
         Attempt::At { id: uuid::Uuid::new_v4().to_string(), account: rules.account.clone(), region: rules.region.clone(), time: now() };
     round.object.begin_creation(attempt).await?;

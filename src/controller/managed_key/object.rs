@@ -227,8 +227,38 @@ impl<'a> Object<'a> {
     }
 }
 
-/// What a person asked this look with.
+/// What a person asked this look with: where Flux asked as well, the later of the two, and Keyward's own where that cannot be told.
 pub(super) fn requested(object: &ObjectMeta) -> Option<&str> {
-    let annotations = object.annotations.as_ref()?;
-    annotations.get(annotation::RECONCILE_REQUESTED_AT).or_else(|| annotations.get(annotation::FLUX_REQUESTED_AT)).map(String::as_str)
+    let value = |key| object.annotations.as_ref().and_then(|annotations| annotations.get(key)).map(String::as_str);
+    let time = |value: &str| value.parse::<jiff::Timestamp>().ok();
+    match (value(annotation::RECONCILE_REQUESTED_AT), value(annotation::FLUX_REQUESTED_AT)) {
+        (Some(own), Some(flux)) if time(own).zip(time(flux)).is_some_and(|(own, flux)| flux > own) => Some(flux),
+        (own, flux) => own.or(flux),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_later_request_counts() {
+        let (early, late) = ("2026-11-20T10:00:00.123456789Z", "2026-11-20T11:00:00+00:00");
+        let requested_with = |own: Option<&str>, flux: Option<&str>| {
+            let annotation = |key: &str, value: Option<&str>| value.map(|value| (key.to_owned(), value.to_owned()));
+            let annotations = [annotation(annotation::RECONCILE_REQUESTED_AT, own), annotation(annotation::FLUX_REQUESTED_AT, flux)];
+            let object = ObjectMeta { annotations: Some(annotations.into_iter().flatten().collect()), ..ObjectMeta::default() };
+            requested(&object).map(str::to_owned)
+        };
+        for (own, flux, expected) in [
+            (None, None, None),
+            (Some(early), None, Some(early)),
+            (None, Some("now"), Some("now")),
+            (Some(early), Some(late), Some(late)),
+            (Some(late), Some(early), Some(late)),
+            (Some("now"), Some(late), Some("now")),
+        ] {
+            assert_eq!(requested_with(own, flux).as_deref(), expected, "{own:?} {flux:?}");
+        }
+    }
 }

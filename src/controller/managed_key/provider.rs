@@ -13,6 +13,7 @@ use crate::{
         key_provider::{Connected, Unusable},
     },
     domain::{
+        failure::Failure,
         plan::Note,
         rules::{self, Rules},
     },
@@ -27,6 +28,25 @@ pub(super) struct Provider {
     pub(super) connected: Arc<Connected>,
     /// Seconds between two looks.
     pub(super) resync: std::time::Duration,
+}
+
+impl Provider {
+    /// The KMS answered.
+    pub(super) fn answered(&self, context: &Context) {
+        self.heard(context, self.connected.reach.answered());
+    }
+
+    /// A call failed.
+    pub(super) fn failed(&self, context: &Context, failure: &Failure) {
+        self.heard(context, self.connected.reach.failed(failure));
+    }
+
+    /// After a long silence the keys need not wait until they would be tried again.
+    fn heard(&self, context: &Context, again: bool) {
+        if again {
+            context.providers.wake(&self.rules.name);
+        }
+    }
 }
 
 /// What became of an object's provider.

@@ -23,7 +23,6 @@ use crate::{
         watched::Watched,
     },
     domain::{
-        failure::FailureKind,
         limits::Limits,
         observed::{Key, Observed},
         plan::{Plan, Read, Situation, plan},
@@ -108,22 +107,28 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey)
         Resolved::Untried => return Ok(End::Again(report::SOON)),
     };
     let connected = Arc::clone(&provider.connected);
-    let Some(_leave) = connected.reach.leave() else {
-        return Ok(End::Again(report::SOON));
+    let _leave = match connected.reach.leave() {
+        Ok(leave) => leave,
+        Err(silent) => return report::silent(context, object, provider, silent).await,
     };
     let turn = context.turn(object.uid());
     let observed = match observe::glance(&connected.kms, &object, provider.rules.limits(), turn).await {
         Ok(observed) => observed,
         Err(failure) => {
-            connected.reach.heard(failure.kind != FailureKind::Unavailable);
+            provider.failed(context, &failure);
             return report::failed(context, object, provider, failure).await;
         }
     };
-    connected.reach.heard(true);
+    provider.answered(context);
     let mut round = Round { context, object, provider, observed, steps: Vec::new() };
     match work(&mut round).await {
         Ok(plan) => report::planned(round, &plan).await,
-        Err(halt) => report::halted(round, halt).await,
+        Err(halt) => {
+            if let Halt::Failed(failure) = &halt {
+                round.provider.failed(context, failure);
+            }
+            report::halted(round, halt).await
+        }
     }
 }
 

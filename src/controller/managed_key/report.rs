@@ -23,7 +23,7 @@ use crate::{
     controller::{
         Context,
         error::{Abort, Error, Halt},
-        key_provider::Unusable,
+        key_provider::{Silent, Unusable},
         now,
     },
     domain::{
@@ -131,6 +131,14 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
     let wait = failure.kind.verdict().retry.wait(failures, provider.resync);
     write(context, &mut object, Some(&provider.rules), None, Conclusion::Failed(&failure), &[]).await?;
     Ok(End::Failed(wait))
+}
+
+/// The KMS does not answer, and others are asking it.
+pub(super) async fn silent<'a>(context: &'a Context, object: Object<'a>, provider: Provider, silent: Silent) -> Result<End, Abort> {
+    match silent {
+        Silent::Lately => Ok(End::Again(SOON)),
+        Silent::Long(failure) => failed(context, object, provider, failure).await,
+    }
 }
 
 /// The provider cannot be used. The object is looked at again when that changes.

@@ -71,10 +71,9 @@ impl Caller {
             }),
         };
         let result = async {
-            if self.quotas.admit(operation).await.is_err() {
-                let crowded =
-                    format!("{} waits for more than its share of AWS's request quota allows; it is tried again", operation.as_str());
-                return Err(self.context(operation, subject, &Seen::default()).failure(FailureKind::Throttled, crowded));
+            // A creation had its turn before it was written down.
+            if operation != Operation::CreateKey {
+                self.turn(operation, subject).await?;
             }
             let sent = request(&call).await;
             sent.map_err(|error| self.context(operation, subject, &call.attempts.seen()).classify(error))
@@ -85,6 +84,15 @@ impl Caller {
             span.record("failure", field::debug(failure.kind));
         }
         result
+    }
+
+    /// A turn within the share of the operation's quota.
+    pub(super) async fn turn(&self, operation: Operation, subject: &str) -> Result<(), Failure> {
+        let crowded = |_| {
+            let message = format!("{} has to wait, as its share of AWS's request quota is used up; it is tried again", operation.as_str());
+            self.refuse(operation, subject, FailureKind::Throttled, message)
+        };
+        self.quotas.admit(operation).await.map_err(crowded)
     }
 
     /// A failure about an answer that came, but does not say what it has to: whether anything changed is open.

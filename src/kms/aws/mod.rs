@@ -204,6 +204,10 @@ impl Kms for AwsKms {
         Ok(found)
     }
 
+    async fn creation_turn(&self) -> Result<(), Failure> {
+        self.0.caller.turn(Operation::CreateKey, "").await
+    }
+
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
         // The claim is a request of its own, which may be repeated.
         let Creation { kind, description, tags, claim: _ } = creation;

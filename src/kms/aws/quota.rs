@@ -1,7 +1,7 @@
 //! Keeps within a share of AWS's request quotas, which all programs of an account divide among themselves.
 //!
-//! Each operation has its own quota and its own limiter, one per client. Waiting is in turn, and it ends: what would wait longer fails as
-//! throttled, without a request. It must never slow down what brings a key back, hence [`Operation::CancelKeyDeletion`] and
+//! Each operation has its own quota and its own limiter, one per client. Waiting is in turn, and it soon ends: what would wait longer fails as
+//! throttled, without a request. A creation takes its turn before it is written down. It must never slow down what brings a key back, hence [`Operation::CancelKeyDeletion`] and
 //! [`Operation::EnableKey`] have all of their quota.
 
 use std::{collections::HashMap, num::NonZeroU32, time::Duration};
@@ -11,8 +11,8 @@ use tokio::{sync::Mutex, time::timeout};
 
 use super::operation::Operation;
 
-/// The longest wait for a turn. With it, 16 reconciles can wait for `CreateKey` at a quarter of its quota.
-pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(15);
+/// The longest wait for a turn. Whoever waits holds up other keys, of other providers too, so it is short: what does not come up in it is tried again later.
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(2);
 
 /// Spreads those that wait, so that several replicas or providers of one account do not move in step.
 const JITTER: Duration = Duration::from_millis(50);

@@ -4,15 +4,19 @@ use std::process::Command;
 
 use jiff::{SignedDuration, Timestamp};
 use keyward::{
-    domain::failure::{Failure, FailureKind, Outcome},
+    api::managed_key::KeyTemplate,
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        observed::State,
+    },
     kms::{
-        Identity, Kms,
+        Identity, Kms, MayChange,
         aws::{AwsCredentials, AwsKms},
     },
 };
 use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Plant, Role, SECOND_ACCOUNT, SECRET_KEY};
 
-use super::{Bench, REGION, assert_steady, keys, settings};
+use super::{Bench, REGION, assert_steady, creation, keys, settings, tags};
 
 const ROLE: &str = "arn:aws:iam::444455556666:role/shared";
 
@@ -183,4 +187,32 @@ async fn the_environment_gives_credentials_and_nothing_else() {
     let failure = AwsKms::new(own).await.unwrap().describe("alias/a").await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unavailable);
     assert!(failure.message.contains("kms.xx-nowhere-1.amazonaws.com"), "{failure}");
+}
+
+#[tokio::test]
+async fn a_process_that_may_change_nothing_sends_no_change() {
+    let bench = Bench::with(|settings| settings.may_change = MayChange::when(|| false)).await;
+    let key = bench.double.plant(&Plant::new(ACCOUNT, REGION)).unwrap().arn();
+    let before = bench.double.ledger().len();
+    let kms = &bench.kms;
+    let refused = [
+        kms.create(&creation(KeyTemplate::default())).await.map(|_| ()),
+        kms.add_alias(&key, "alias/orders").await,
+        kms.remove_alias(&key, "alias/orders").await,
+        kms.tag(&key, &tags(&[("team", "shop")])).await,
+        kms.untag(&key, &["team".into()]).await,
+        kms.set_description(&key, "orders").await,
+        kms.enable(&key).await,
+        kms.disable(&key).await,
+        kms.start_rotation(&key, 365).await,
+        kms.stop_rotation(&key).await,
+        kms.schedule_deletion(&key, 7).await.map(|_| ()),
+        kms.cancel_deletion(&key).await,
+    ];
+    for failure in refused.into_iter().map(Result::unwrap_err) {
+        assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Refused), "{failure}");
+    }
+    let sent: Vec<_> = bench.double.ledger().into_iter().skip(before).map(|entry| entry.operation).collect();
+    assert!(sent.iter().all(|operation| ["DescribeKey", "ListAliases"].contains(&operation.as_str())), "{sent:?}");
+    assert_eq!(bench.found(&key).await.state, State::Enabled, "what only reads goes on");
 }

@@ -128,6 +128,23 @@ async fn a_used_up_quota_is_named_and_asked_again_only_when_a_person_asks() {
 }
 
 #[tokio::test]
+async fn a_creation_that_has_no_turn_writes_nothing_down_and_says_so() {
+    // One creation in twenty seconds.
+    let scene = Scene::with("turn", Options::default(), json!({ "quotaSharePercent": 1 })).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.create("invoices", json!({})).await;
+    let object = scene.until_ready("invoices", "False", "Throttled").await;
+    assert!(message(&object).contains("CreateKey has to wait"), "{}", message(&object));
+    assert!(scene.writes("invoices").iter().all(|written| written == "status"), "{:?}", scene.writes("invoices"));
+
+    scene.provide(&scene.provider, json!({})).await;
+    scene.until_ready("invoices", "True", "Available").await;
+    assert_eq!(scene.calls("CreateKey").len(), 2);
+    assert!(scene.writes("invoices").contains(&"object".to_owned()), "{:?}", scene.writes("invoices"));
+}
+
+#[tokio::test]
 async fn credentials_that_end_are_said_and_new_ones_are_taken_up() {
     let scene = Scene::with("expired", Options::default(), json!({ "resyncSeconds": 600 })).await;
     let first = Credential::new("AKIAFIRSTEXAMPLE0000", SECRET_KEY, ACCOUNT);

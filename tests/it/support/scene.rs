@@ -267,6 +267,25 @@ impl Scene {
         self.operator_calls().into_iter().filter(|entry| entry.operation == operation).collect()
     }
 
+    /// What the operator wrote of an object so far, by the API server's audit log: `object` or `status`.
+    pub fn writes(&self, name: &str) -> Vec<String> {
+        let log = std::fs::read_to_string(&self.control_plane.audit_log).unwrap();
+        // The last line may be half written.
+        let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let text = |entry: &Value, pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+        let written = entries.filter(|entry| {
+            text(entry, "/stage") == "ResponseComplete"
+                && ["patch", "update"].contains(&&*text(entry, "/verb"))
+                && text(entry, "/user/username").starts_with(&format!("system:serviceaccount:{}:", self.operator_namespace))
+                && text(entry, "/objectRef/namespace") == self.namespace
+                && text(entry, "/objectRef/name") == name
+        });
+        written
+            .map(|entry| text(&entry, "/objectRef/subresource"))
+            .map(|part| if part.is_empty() { "object".into() } else { part })
+            .collect()
+    }
+
     /// The number of the ledger's last entry.
     pub fn now(&self) -> u64 {
         self.double.ledger().last().map_or(0, |entry| entry.seq)

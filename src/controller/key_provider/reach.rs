@@ -1,0 +1,148 @@
+//! Whether a KMS answers. While it does not, few rounds ask it, so that it holds up no keys of others; the rest say what those heard.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use crate::domain::failure::{Failure, FailureKind, Outcome};
+
+/// How many rounds go to a KMS that does not answer, at the same time. Each of them holds a worker until its deadline, and the workers are everyone's.
+const PROBES: usize = 2;
+/// For how long a KMS has to be silent before that is said of keys that were not asked for themselves: one lost reply is none of their business.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Whether a KMS answers, and how many rounds are finding out.
+#[derive(Debug, Default)]
+pub struct Reach(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    silence: Option<Silence>,
+    probes: usize,
+}
+
+#[derive(Debug)]
+struct Silence {
+    since: Instant,
+    operation: &'static str,
+    message: String,
+}
+
+/// Leave to ask the KMS; given back when dropped.
+#[derive(Debug)]
+pub struct Leave<'a>(&'a Reach);
+
+/// The KMS does not answer, and others are asking it.
+#[derive(Debug)]
+pub enum Silent {
+    /// Only just.
+    Lately,
+    /// For long: what the last one heard.
+    Long(Failure),
+}
+
+impl Reach {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Leave to ask.
+    pub fn leave(&self) -> Result<Leave<'_>, Silent> {
+        self.leave_at(Instant::now())
+    }
+
+    fn leave_at(&self, now: Instant) -> Result<Leave<'_>, Silent> {
+        let mut state = self.state();
+        match &state.silence {
+            Some(silence) if state.probes >= PROBES => Err(if now.saturating_duration_since(silence.since) < PATIENCE {
+                Silent::Lately
+            } else {
+                Silent::Long(Failure {
+                    kind: FailureKind::Unavailable,
+                    operation: silence.operation,
+                    message: silence.message.clone(),
+                    outcome: Outcome::Refused,
+                    source: None,
+                })
+            }),
+            _ => {
+                state.probes += 1;
+                Ok(Leave(self))
+            }
+        }
+    }
+
+    /// Notes that it answered, and says whether keys may wait that were told of a silence.
+    #[must_use]
+    pub fn answered(&self) -> bool {
+        self.answered_at(Instant::now())
+    }
+
+    fn answered_at(&self, now: Instant) -> bool {
+        self.state().silence.take().is_some_and(|silence| now.saturating_duration_since(silence.since) >= PATIENCE)
+    }
+
+    /// Notes how a call failed; a refusal is an answer. Says what [`answered`](Self::answered) says.
+    #[must_use]
+    pub fn failed(&self, failure: &Failure) -> bool {
+        self.failed_at(failure, Instant::now())
+    }
+
+    fn failed_at(&self, failure: &Failure, now: Instant) -> bool {
+        if failure.kind != FailureKind::Unavailable {
+            return self.answered_at(now);
+        }
+        let mut state = self.state();
+        let since = state.silence.as_ref().map_or(now, |silence| silence.since);
+        state.silence = Some(Silence { since, operation: failure.operation, message: failure.message.clone() });
+        false
+    }
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        let mut state = self.0.state();
+        state.probes = state.probes.saturating_sub(1);
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
+mod tests {
+    use super::*;
+
+    fn failure(kind: FailureKind) -> Failure {
+        Failure { kind, operation: "DescribeKey", message: "kms.test did not answer".into(), outcome: Outcome::Refused, source: None }
+    }
+
+    #[test]
+    fn a_silent_kms_is_asked_by_few_and_the_rest_say_what_those_heard() {
+        let (reach, began) = (Reach::default(), Instant::now());
+        let answering: Vec<_> = (0..10).map(|_| reach.leave().unwrap()).collect();
+        assert!(!reach.failed_at(&failure(FailureKind::Unavailable), began));
+        assert!(matches!(reach.leave_at(began), Err(Silent::Lately)));
+        drop(answering);
+
+        let probes: Vec<_> = (0..PROBES).map(|_| reach.leave_at(began).unwrap()).collect();
+        // It goes on: the first failure counts.
+        assert!(!reach.failed_at(&failure(FailureKind::Unavailable), began + PATIENCE / 2));
+        let Err(Silent::Long(said)) = reach.leave_at(began + PATIENCE) else { panic!("leave") };
+        assert_eq!((said.kind, said.message.as_str()), (FailureKind::Unavailable, "kms.test did not answer"));
+        drop(probes);
+        assert!(reach.leave_at(began + PATIENCE).is_ok(), "somebody has to find out");
+        assert!(reach.answered_at(began + PATIENCE) && !reach.answered_at(began + PATIENCE), "it is news once");
+    }
+
+    #[test]
+    fn a_refusal_is_an_answer() {
+        let reach = Reach::default();
+        let refused = |reach: &Reach| reach.failed(&failure(FailureKind::Denied));
+        for heard in [Reach::answered, refused] {
+            assert!(!reach.failed(&failure(FailureKind::Unavailable)));
+            assert!(!heard(&reach), "a moment of silence was told to nobody");
+            let all: Vec<_> = (0..10).map(|_| reach.leave()).collect();
+            assert!(all.iter().all(Result::is_ok));
+        }
+    }
+}
