@@ -53,6 +53,8 @@ struct Looked {
     due: Option<Instant>,
     /// Counts the looks that came to their end: rotation, tags and aliases are read in turn.
     turn: usize,
+    /// Whether the last look knows all of these, as it made the key.
+    complete: bool,
     /// Namespace and name of its series of metrics.
     series: Option<(String, String)>,
     /// Failures in a row.
@@ -87,9 +89,12 @@ impl Context {
         looked.due?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// How many looks at an object came to their end. One that was put off or failed is repeated, and reads the same.
-    pub fn turn(&self, uid: &str) -> usize {
-        self.objects().get(uid).map_or(0, |looked| looked.turn)
+    /// How many looks at an object came to their end, by which they read in turn. One that was put off or failed is repeated, and reads the same. `None`
+    /// after one that made the key, if the object looks as it did.
+    pub fn turn(&self, uid: &str, fingerprint: u64) -> Option<usize> {
+        let objects = self.objects();
+        let Some(looked) = objects.get(uid) else { return Some(0) };
+        (!looked.complete || looked.fingerprint != fingerprint).then_some(looked.turn)
     }
 
     /// Remembers that an object that looks like this is due again in `wait`.
@@ -108,11 +113,12 @@ impl Context {
         looked.failures
     }
 
-    /// A look came to its end.
-    pub fn succeeded(&self, uid: &str) {
+    /// A look came to its end, and knows all of the key as it made it, or only a part.
+    pub fn succeeded(&self, uid: &str, complete: bool) {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
         looked.failures = 0;
+        looked.complete = complete;
         looked.turn = looked.turn.wrapping_add(1);
     }
 

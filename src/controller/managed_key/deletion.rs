@@ -121,7 +121,7 @@ fn with_way_out(failure: Failure) -> Failure {
 /// The key with its marks.
 async fn look(provider: &Provider, object: &Object<'_>) -> Result<Observed, Failure> {
     let kms = &provider.connected.kms;
-    let mut observed = observe::glance(kms, object, provider.rules.limits(), 0).await?;
+    let mut observed = observe::glance(kms, object, provider.rules.limits(), None).await?;
     match &mut observed {
         Observed::Present(key) if key.tags.is_none() => key.tags = Some(kms.tags(&key.arn).await?),
         Observed::Absent(_) => observe::same_account(kms, &provider.rules.account).await?,

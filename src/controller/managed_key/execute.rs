@@ -61,6 +61,17 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
             key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
             round.observed = Observed::Present(Box::new(key));
         }
+        (Step::StartRotation { period_days }, Some(key)) => {
+            round.kms().start_rotation(&key.arn, *period_days).await?;
+            let mut after = key.clone().after(&step);
+            // When the next rotation is due only the KMS says. It may not show it yet; a later look does.
+            match round.kms().rotation(&key.arn).await {
+                Ok(found) if found.enabled && found.period_days == Some(*period_days) => after.rotation = Some(found),
+                Ok(_) => {}
+                Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "the rotation is read later"),
+            }
+            round.observed = Observed::Present(Box::new(after));
+        }
         (_, Some(key)) => {
             change(round.kms(), &key.arn, &step).await?;
             round.observed = Observed::Present(Box::new(key.after(&step)));
@@ -83,14 +94,19 @@ async fn change(kms: &AnyKms, key: &str, step: &Step) -> Result<(), Failure> {
     match step {
         Step::Enable => kms.enable(key).await,
         Step::Disable => kms.disable(key).await,
-        Step::StartRotation { period_days } => kms.start_rotation(key, *period_days).await,
         Step::StopRotation => kms.stop_rotation(key).await,
         Step::Describe { description } => kms.set_description(key, description).await,
         Step::Tag { tags } => kms.tag(key, tags).await,
         Step::Untag { keys } => kms.untag(key, &keys.iter().cloned().collect::<Vec<_>>()).await,
         Step::AddAlias { alias } => kms.add_alias(key, alias).await,
         Step::RemoveAlias { alias } => kms.remove_alias(key, alias).await,
-        Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Cancel | Step::Schedule { .. } | Step::Reschedule { .. } => Ok(()),
+        Step::Create
+        | Step::Bind { .. }
+        | Step::Mark { .. }
+        | Step::StartRotation { .. }
+        | Step::Cancel
+        | Step::Schedule { .. }
+        | Step::Reschedule { .. } => Ok(()),
     }
 }
 

@@ -19,18 +19,19 @@ use crate::{
     kms::{AnyKms, Kms},
 };
 
-/// A first look: the key's state, and one more of rotation, tags and aliases in turn. Two reads at most.
-pub(super) async fn glance(kms: &AnyKms, object: &Object<'_>, limits: &Limits, turn: usize) -> Result<Observed, Failure> {
+/// A first look: the key's state, and one more of rotation, tags and aliases in turn, or none if it is nobody's turn. Two reads at most.
+pub(super) async fn glance(kms: &AnyKms, object: &Object<'_>, limits: &Limits, turn: Option<usize>) -> Result<Observed, Failure> {
     let named = object.memory.bound_to().or(object.desired.adopt.as_deref());
     let reference = named.map_or_else(|| object.desired.owner.claim_alias(), str::to_owned);
     let Some(mut key) = kms.describe(&reference).await? else {
         return Ok(Observed::Absent(Searched::Reference));
     };
     let rotates = limits.rotates(&key.kind.spec, &key.kind.origin) && !key.state.is_pending();
-    match turn % 3 {
+    match turn.map(|turn| turn % 3) {
+        None => {}
         _ if key.tags.is_some() && key.aliases.is_some() && (key.rotation.is_some() || !rotates) => {}
-        1 if rotates => key.rotation = Some(kms.rotation(&key.arn).await?),
-        2 if !key.state.is_pending() => key.aliases = Some(kms.aliases(&key.arn).await?),
+        Some(1) if rotates => key.rotation = Some(kms.rotation(&key.arn).await?),
+        Some(2) if !key.state.is_pending() => key.aliases = Some(kms.aliases(&key.arn).await?),
         _ => key.tags = Some(kms.tags(&key.arn).await?),
     }
     Ok(Observed::Present(Box::new(key)))

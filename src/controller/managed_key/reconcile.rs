@@ -72,7 +72,7 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<(Acti
         Err(invalid) => report::invalid(context, object, &invalid).await,
         Ok(object) if object.metadata.deletion_timestamp.is_some() => Box::pin(deletion::release(context, object, watched)).await,
         Ok(paused) if paused.desired.paused => report::paused(context, paused).await,
-        Ok(kept) => Box::pin(keep(context, kept, object)).await,
+        Ok(kept) => Box::pin(keep(context, kept, object, context.turn(uid, fingerprint))).await,
     };
     let (wait, label) = match end {
         Ok(End::Gone) => return Ok((Action::await_change(), "gone")),
@@ -99,8 +99,8 @@ pub(super) struct Round<'a> {
     pub(super) steps: Vec<Step>,
 }
 
-/// The five steps.
-async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey) -> Result<End, Abort> {
+/// The five steps. `turn` says what a glance reads.
+async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey, turn: Option<usize>) -> Result<End, Abort> {
     let provider = match provider::resolve(context, stored).await? {
         Resolved::Usable(provider) => *provider,
         Resolved::Unusable(unusable) => return report::unusable(context, object, unusable).await,
@@ -111,7 +111,6 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey)
         Ok(leave) => leave,
         Err(silent) => return report::silent(context, object, provider, silent).await,
     };
-    let turn = context.turn(object.uid());
     let observed = match observe::glance(&connected.kms, &object, provider.rules.limits(), turn).await {
         Ok(observed) => observed,
         Err(failure) => {
@@ -175,6 +174,16 @@ impl Round<'_> {
     /// The key, if there is one.
     pub(super) fn key(&self) -> Option<&Key> {
         if let Observed::Present(key) = &self.observed { Some(key) } else { None }
+    }
+
+    /// Whether the round made the key and knows all of it, so that the next look need not read it: the tags came with the key, and the KMS told when it
+    /// is rotated.
+    pub(super) fn made_and_knows(&self) -> bool {
+        let knows = |key: &Key| {
+            let told = key.rotation.as_ref().is_none_or(|rotation| !rotation.enabled || rotation.next.is_some());
+            told && key.is_complete(self.limits())
+        };
+        self.steps.contains(&Step::Create) && self.key().is_some_and(knows)
     }
 
     /// What a decision rests on.

@@ -72,7 +72,7 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
     let observed = Some(&round.observed);
     write(context, &mut round.object, Some(&round.provider.rules), observed, Conclusion::Planned(plan), &round.steps).await?;
     // Only now: what cannot be written is tried again later and later.
-    context.succeeded(round.object.uid());
+    context.succeeded(round.object.uid(), round.made_and_knows());
     Ok(End::Again(wait))
 }
 
@@ -120,7 +120,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
     if failed {
         return Ok(End::Failed(wait));
     }
-    context.succeeded(round.object.uid());
+    context.succeeded(round.object.uid(), false);
     Ok(End::Again(wait))
 }
 

@@ -1,10 +1,14 @@
 //! The rows of the table of what is declared and what is observed.
 
-use keyward::api::{ConditionType, managed_key::KeyState};
-use kms_double::KeyState as Actual;
+use keyward::api::{ConditionType, ManagedKey, managed_key::KeyState};
+use kms_double::{Entry, KeyState as Actual};
 use serde_json::json;
 
-use crate::support::scene::{Scene, find, message};
+use crate::support::{
+    eventually,
+    operator::PATIENCE,
+    scene::{Scene, find, message},
+};
 
 #[tokio::test]
 async fn a_key_is_created_with_rotation_tags_and_its_claim() {
@@ -27,6 +31,26 @@ async fn a_key_is_created_with_rotation_tags_and_its_claim() {
     assert_eq!((status.intent_seq, status.observed_generation), (Some(1), Some(1)));
     assert_eq!(scene.calls("CreateKey").len(), 1);
     scene.until_event("orders", "KeyCreated").await;
+}
+
+#[tokio::test]
+async fn a_creation_costs_six_calls_and_three_writes() {
+    let scene = Scene::new("cost").await;
+    scene.create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
+    let object = scene.until_ready("orders", "True", "Available").await;
+    eventually("the look after the change", PATIENCE, async || {
+        let looks = scene.calls("DescribeKey").len();
+        if looks >= 2 { Ok(()) } else { Err(format!("{looks} looks")) }
+    })
+    .await;
+    let kms = |calls: Vec<Entry>| calls.into_iter().filter(|call| call.service == "kms").map(|call| call.operation).collect::<Vec<_>>();
+    let calls = ["DescribeKey", "CreateKey", "CreateAlias", "EnableKeyRotation", "GetKeyRotationStatus", "DescribeKey"];
+    assert_eq!(kms(scene.operator_calls()), calls);
+    // A person who asks for a look sees what it wrote by then: the attempt, the key, and one status each.
+    scene.look("orders").await;
+    assert_eq!(scene.writes("orders"), ["object", "object", "status", "status"]);
+    let known = |object: ManagedKey| object.status.and_then(|status| status.rotation).and_then(|rotation| rotation.next_rotation_time);
+    assert!(known(object).is_some(), "the first status has it all");
 }
 
 #[tokio::test]
