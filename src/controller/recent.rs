@@ -48,9 +48,10 @@ impl Recent {
     }
 
     /// How long a look has to wait until the KMS shows all that was done for the same spec. One that came sooner may have seen the state from before, and
-    /// what follows from that is neither done nor reported.
+    /// what follows from that is neither done nor reported. Marks that were set to bind a key are waited for whatever the spec: another cluster may have set
+    /// its own.
     pub fn unsettled(&self, generation: i64, consistency: Duration, now: Instant) -> Option<Duration> {
-        let done = self.0.values().filter(|done| done.generation == generation);
+        let done = self.0.values().filter(|done| done.generation == generation || matches!(done.step, Step::Bind { .. }));
         done.filter_map(|done| consistency.checked_sub(now.saturating_duration_since(done.at))).max()
     }
 
@@ -66,6 +67,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::domain::{intent::Word, step::How};
 
     const TEN: Duration = Duration::from_secs(10);
 
@@ -98,6 +100,10 @@ mod tests {
         assert_eq!(recent.too_soon(1, &describe("invoices"), TEN, now), None);
         assert_eq!(recent.too_soon(2, &describe("orders"), TEN, now), None);
         assert_eq!((recent.unsettled(1, TEN, now), recent.unsettled(2, TEN, now)), (Some(TEN), None));
+
+        let bind = Step::Bind { how: How::Adopt, word: Word::Live };
+        recent.stepped(1, &bind, TEN, now);
+        assert_eq!(recent.unsettled(2, TEN, now), Some(TEN), "marks are read back first");
 
         let later = now + 2 * TEN;
         recent.stepped(1, &describe("orders"), TEN, later);

@@ -50,6 +50,23 @@ async fn a_creation_that_may_have_been_is_repeated_only_after_the_wait_and_an_em
 }
 
 #[tokio::test]
+async fn an_attempt_that_cannot_be_read_waits_for_a_person_who_takes_it_away() {
+    let scene = Scene::with("unreadable-attempt", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
+        "metadata": { "name": "orders", "annotations": { (annotation::CREATE_ATTEMPT): "begun some time" } },
+        "spec": { "providerRef": { "name": scene.provider } } });
+    scene.restore(&serde_json::from_value(object).unwrap()).await;
+    let object = scene.until_ready("orders", "False", "CreateUnresolved").await;
+    assert!(find(&object, ConditionType::Stalled).is_some());
+    assert!(message(&object).contains("remove the annotation keyward.dev/create-attempt"), "{}", message(&object));
+    assert_eq!(scene.changes(0), [""; 0]);
+
+    scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::CREATE_ATTEMPT): null } } })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+}
+
+#[tokio::test]
 async fn a_search_that_cannot_be_read_lets_no_second_creation_through() {
     let scene = Scene::with("unreadable-search", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.double.inject(Fault::on("CreateKey", FaultAction::LoseReply).nth(1));
