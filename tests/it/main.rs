@@ -13,6 +13,7 @@ mod layering;
 mod lease;
 mod localstack_story;
 mod manifests;
+mod port;
 mod program;
 mod reconcile;
 mod support;

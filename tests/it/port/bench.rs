@@ -1,0 +1,180 @@
+//! A double, the adapter that talks to it, and what cases ask of the two.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use keyward::{
+    api::{key_provider::ProviderType, managed_key::KeyTemplate},
+    domain::{
+        failure::Failure,
+        observed::Key,
+        ownership::{Owner, Tags},
+    },
+    kms::{
+        AnyKms, Creation, Kms, MayChange,
+        aws::{AwsCredentials, AwsKms, AwsSettings},
+    },
+    metrics::Metrics,
+};
+use kms_double::{ACCESS_KEY, ACCOUNT, Double, Entry, Fault, FaultAction, Options, Plant, SECRET_KEY};
+
+use super::ways::{Ways, Wire};
+
+const REGION: &str = "eu-west-1";
+
+/// A double, and the adapter that talks to it.
+pub struct Bench {
+    pub ways: &'static Ways,
+    pub kms: AnyKms,
+    pub double: Double,
+    pub metrics: Metrics,
+    may_change: Arc<AtomicBool>,
+}
+
+impl Bench {
+    pub async fn new(ways: &'static Ways) -> Self {
+        let double = Double::start(Options::default()).await.unwrap();
+        let (metrics, may_change) = (Metrics::new(false), Arc::new(AtomicBool::new(true)));
+        let kms = connect(ways, &double.endpoint(), SECRET_KEY, &metrics, &may_change).await;
+        Self { ways, kms, double, metrics, may_change }
+    }
+
+    /// Another client of the same KMS, which remembers nothing.
+    pub async fn another(&self) -> AnyKms {
+        connect(self.ways, &self.double.endpoint(), SECRET_KEY, &self.metrics, &self.may_change).await
+    }
+
+    /// One with a wrong secret.
+    pub async fn impostor(&self) -> AnyKms {
+        connect(self.ways, &self.double.endpoint(), "guessed", &self.metrics, &self.may_change).await
+    }
+
+    /// One of a KMS elsewhere.
+    pub async fn elsewhere(&self, endpoint: &str) -> AnyKms {
+        connect(self.ways, endpoint, SECRET_KEY, &self.metrics, &self.may_change).await
+    }
+
+    pub fn account(&self) -> &'static str {
+        match self.ways.provider {
+            ProviderType::Aws | ProviderType::CipherTrust | ProviderType::Huawei => ACCOUNT,
+        }
+    }
+
+    pub fn region(&self) -> &'static str {
+        match self.ways.provider {
+            ProviderType::Aws | ProviderType::CipherTrust | ProviderType::Huawei => REGION,
+        }
+    }
+
+    /// How the double is spoken to.
+    pub fn scheme(&self) -> &'static str {
+        match self.ways.provider {
+            ProviderType::CipherTrust => "https",
+            ProviderType::Aws | ProviderType::Huawei => "http",
+        }
+    }
+
+    /// Has that many keys of others come to be.
+    pub fn plant(&self, count: usize) {
+        for _ in 0..count {
+            self.double.plant(&Plant::new(ACCOUNT, REGION)).unwrap();
+        }
+    }
+
+    pub fn forbid_changes(&self) {
+        self.may_change.store(false, Ordering::SeqCst);
+    }
+
+    /// A key of the usual kind, whose claim ends with `name`.
+    pub async fn key(&self, name: &str) -> Key {
+        self.kms.create(&self.creation(name)).await.unwrap()
+    }
+
+    pub fn creation(&self, name: &str) -> Creation {
+        let kind = self.ways.limits().kind(&KeyTemplate::default());
+        Creation {
+            kind,
+            description: Some(format!("key of {name}")),
+            tags: tags(&[("team", "shop")]),
+            claim: format!("alias/keyward/prod/shop/{name}"),
+        }
+    }
+
+    pub async fn found(&self, reference: &str) -> Key {
+        self.kms.describe(reference).await.unwrap().unwrap_or_else(|| panic!("{reference} is not there"))
+    }
+
+    /// Has the next `times` calls of an operation, or all, end that way.
+    pub fn fault(&self, operation: &str, action: FaultAction, times: Option<u64>) {
+        let fault = Fault::on(operation, action);
+        self.double.inject(match times {
+            Some(times) => fault.times(times),
+            None => fault,
+        });
+    }
+
+    pub fn refuse(&self, operation: &str, error: Wire) {
+        self.fault(operation, refusal(error), None);
+    }
+
+    pub fn calls(&self, operation: &str) -> Vec<Entry> {
+        self.double.ledger().into_iter().filter(|entry| entry.operation == operation).collect()
+    }
+
+    /// How many calls of an operation took effect.
+    pub fn effects(&self, operation: &str) -> usize {
+        self.calls(operation).iter().filter(|entry| entry.took_effect).count()
+    }
+
+    /// The calls so far that changed something.
+    pub fn changes(&self) -> Vec<String> {
+        self.double.ledger().into_iter().filter(|entry| entry.changed).map(|entry| entry.operation).collect()
+    }
+
+    /// Nobody reads a failure twice who cannot tell from the first: it names what it is about, and nothing that changes from try to try.
+    pub fn assert_steady(&self, failure: &Failure) {
+        for entry in self.double.ledger() {
+            assert!(entry.request_id.is_empty() || !failure.message.contains(&entry.request_id), "{failure} tells a request id");
+        }
+        assert!(!failure.message.contains(SECRET_KEY) && !failure.message.contains('\n') && !failure.message.ends_with('.'), "{failure}");
+    }
+}
+
+async fn connect(ways: &Ways, endpoint: &str, secret: &str, metrics: &Metrics, may_change: &Arc<AtomicBool>) -> AnyKms {
+    let allowed = Arc::clone(may_change);
+    let may_change = MayChange::when(move || allowed.load(Ordering::SeqCst));
+    match ways.provider {
+        ProviderType::Aws => {
+            let settings = AwsSettings {
+                region: REGION.into(),
+                endpoint: Some(endpoint.into()),
+                role_arn: None,
+                external_id: None,
+                credentials: AwsCredentials::Keys {
+                    access_key_id: ACCESS_KEY.into(),
+                    secret_access_key: secret.into(),
+                    session_token: None,
+                },
+                quota_share_percent: 10_000,
+                metrics: metrics.clone(),
+                may_change,
+            };
+            AnyKms::Aws(AwsKms::new(settings).await.unwrap())
+        }
+        other => panic!("no adapter for {}", other.as_str()),
+    }
+}
+
+pub fn refusal((code, status): Wire) -> FaultAction {
+    FaultAction::Error { code: code.into(), status, message: "for a test".into() }
+}
+
+pub fn tags(tags: &[(&str, &str)]) -> Tags {
+    tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+}
+
+pub fn owner(name: &str) -> Owner {
+    Owner { cluster: "prod".into(), namespace: "shop".into(), name: name.into(), uid: format!("uid-of-{name}") }
+}

@@ -1,0 +1,141 @@
+//! A key comes to be, is found, and is switched on and off.
+
+use keyward::{
+    domain::{
+        failure::{FailureKind, Outcome},
+        observed::State,
+    },
+    kms::{Identity, Kms},
+};
+
+use super::bench::{Bench, tags};
+
+pub async fn the_identity_names_account_and_region(bench: Bench) {
+    let Identity { account, region, principal } = bench.kms.identity().await.unwrap();
+    assert_eq!((account.as_str(), region.as_str()), (bench.account(), bench.region()));
+    assert!(!principal.is_empty());
+}
+
+pub async fn a_created_key_is_as_it_was_asked_for(bench: Bench) {
+    let asked = bench.creation("orders");
+    let created = bench.kms.create(&asked).await.unwrap();
+    for key in [&created, &bench.found(&created.arn).await] {
+        assert_eq!((&key.kind, key.description.as_str(), key.state), (&asked.kind, "key of orders", State::Enabled));
+        assert_eq!((key.account.as_str(), key.region.as_str()), (bench.account(), bench.region()));
+        assert!(key.customer_managed && key.creation_time.is_some() && key.deletion_date.is_none());
+    }
+    assert_eq!(bench.calls(bench.ways.operations.create).len(), 1);
+}
+
+pub async fn what_a_creation_made_along_with_the_key_is_there(bench: Bench) {
+    let asked = bench.creation("orders");
+    let created = bench.kms.create(&asked).await.unwrap();
+    assert_eq!(created.tags.is_some(), bench.ways.limits().creates_with_tags);
+    assert_eq!(bench.kms.tags(&created.arn).await.unwrap(), created.tags.unwrap_or_default());
+    assert_eq!(bench.kms.aliases(&created.arn).await.unwrap(), created.aliases.unwrap_or_default());
+}
+
+pub async fn a_key_is_found_by_its_id(bench: Bench) {
+    let key = bench.key("orders").await;
+    bench.key("invoices").await;
+    assert_eq!(bench.found(&key.id).await.arn, key.arn);
+}
+
+pub async fn a_key_is_found_by_its_canonical_reference(bench: Bench) {
+    let key = bench.key("orders").await;
+    bench.key("invoices").await;
+    assert_eq!(bench.found(&key.arn).await.id, key.id);
+    assert_eq!(bench.another().await.describe(&key.arn).await.unwrap().unwrap().id, key.id, "nothing has to be remembered for it");
+}
+
+pub async fn a_key_is_found_by_an_alias(bench: Bench) {
+    let key = bench.key("orders").await;
+    bench.kms.add_alias(&key.arn, "alias/orders").await.unwrap();
+    assert_eq!(bench.found("alias/orders").await.arn, key.arn);
+}
+
+pub async fn what_is_not_there_is_none(bench: Bench) {
+    bench.key("orders").await;
+    for reference in [bench.ways.absent[0], bench.ways.absent[1], "alias/nowhere"] {
+        assert_eq!(bench.kms.describe(reference).await.unwrap(), None, "{reference}");
+    }
+}
+
+pub async fn a_call_to_a_key_that_is_not_there_fails(bench: Bench) {
+    let [_, key] = bench.ways.absent;
+    let failures = [
+        bench.kms.tags(key).await.unwrap_err(),
+        bench.kms.rotation(key).await.unwrap_err(),
+        bench.kms.enable(key).await.unwrap_err(),
+        bench.kms.disable(key).await.unwrap_err(),
+        bench.kms.tag(key, &tags(&[("a", "b")])).await.unwrap_err(),
+        bench.kms.schedule_deletion(key, 7).await.unwrap_err(),
+        bench.kms.cancel_deletion(key).await.unwrap_err(),
+    ];
+    for failure in failures {
+        assert_eq!((failure.kind, failure.outcome), (FailureKind::NotFound, Outcome::Refused), "{failure}");
+        bench.assert_steady(&failure);
+    }
+}
+
+pub async fn a_change_by_another_is_seen(bench: Bench) {
+    let key = bench.key("orders").await;
+    let another = bench.another().await;
+    another.disable(&key.arn).await.unwrap();
+    assert_eq!(bench.found(&key.arn).await.state, State::Disabled);
+    another.tag(&key.arn, &tags(&[("team", "audit")])).await.unwrap();
+    assert_eq!(bench.kms.tags(&key.arn).await.unwrap()["team"], "audit");
+}
+
+pub async fn a_key_is_switched_off_and_off_again(bench: Bench) {
+    let key = bench.key("orders").await;
+    for _ in 0..2 {
+        bench.kms.disable(&key.arn).await.unwrap();
+        assert_eq!(bench.found(&key.arn).await.state, State::Disabled);
+    }
+}
+
+pub async fn a_key_is_switched_on_and_on_again(bench: Bench) {
+    let key = bench.key("orders").await;
+    bench.kms.disable(&key.arn).await.unwrap();
+    for _ in 0..2 {
+        bench.kms.enable(&key.arn).await.unwrap();
+        assert_eq!(bench.found(&key.arn).await.state, State::Enabled);
+    }
+}
+
+pub async fn reading_changes_nothing(bench: Bench) {
+    let key = bench.key("orders").await;
+    let before = bench.changes();
+    bench.kms.identity().await.unwrap();
+    bench.found(&key.id).await;
+    bench.found(&key.arn).await;
+    bench.kms.describe("alias/nowhere").await.unwrap();
+    bench.kms.tags(&key.arn).await.unwrap();
+    bench.kms.rotation(&key.arn).await.unwrap();
+    bench.kms.aliases(&key.arn).await.unwrap();
+    bench.kms.find_marked(&super::bench::owner("orders")).await.unwrap();
+    assert_eq!(bench.changes(), before);
+}
+
+pub async fn a_process_that_may_change_nothing_changes_nothing(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    let before = bench.changes();
+    bench.forbid_changes();
+    let kms = &bench.kms;
+    let refused = [
+        kms.create(&bench.creation("invoices")).await.map(|_| ()),
+        kms.add_alias(&key, "alias/orders").await,
+        kms.tag(&key, &tags(&[("team", "audit")])).await,
+        kms.untag(&key, &["team".into()]).await,
+        kms.set_description(&key, "orders").await,
+        kms.disable(&key).await,
+        kms.start_rotation(&key, bench.ways.limits().rotation.1).await,
+        kms.schedule_deletion(&key, 7).await.map(|_| ()),
+    ];
+    for failure in refused.into_iter().map(Result::unwrap_err) {
+        assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Refused), "{failure}");
+    }
+    assert_eq!(bench.changes(), before);
+    assert_eq!(bench.found(&key).await.state, State::Enabled, "what only reads goes on");
+}

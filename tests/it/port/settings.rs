@@ -1,0 +1,155 @@
+//! Tags, description, aliases, rotation.
+
+use keyward::{
+    domain::{
+        failure::{FailureKind, Outcome},
+        observed::Rotation,
+        ownership::Tags,
+    },
+    kms::Kms,
+};
+
+use super::bench::{Bench, tags};
+
+/// A key without tags.
+async fn bare(bench: &Bench) -> String {
+    let mut creation = bench.creation("orders");
+    creation.tags = Tags::new();
+    bench.kms.create(&creation).await.unwrap().arn
+}
+
+pub async fn tags_are_set_and_replaced(bench: Bench) {
+    let key = bare(&bench).await;
+    bench.kms.tag(&key, &tags(&[("team", "shop"), ("tier", "1")])).await.unwrap();
+    bench.kms.tag(&key, &tags(&[("tier", "2")])).await.unwrap();
+    assert_eq!(bench.kms.tags(&key).await.unwrap(), tags(&[("team", "shop"), ("tier", "2")]));
+}
+
+pub async fn tags_are_removed_and_removed_again(bench: Bench) {
+    let key = bare(&bench).await;
+    bench.kms.tag(&key, &tags(&[("team", "shop"), ("tier", "1")])).await.unwrap();
+    for _ in 0..2 {
+        bench.kms.untag(&key, &["team".into()]).await.unwrap();
+        assert_eq!(bench.kms.tags(&key).await.unwrap(), tags(&[("tier", "1")]));
+    }
+}
+
+pub async fn all_tags_are_read(bench: Bench) {
+    let key = bare(&bench).await;
+    let all: Tags = (0..bench.ways.limits().tags.count).map(|number| (format!("tag-{number}"), number.to_string())).collect();
+    bench.kms.tag(&key, &all).await.unwrap();
+    assert_eq!(bench.kms.tags(&key).await.unwrap(), all);
+}
+
+pub async fn the_description_is_set_and_replaced(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    for description in ["signing of orders", "signing of all orders"] {
+        bench.kms.set_description(&key, description).await.unwrap();
+        assert_eq!(bench.found(&key).await.description, description);
+    }
+}
+
+/// The aliases of a key that it did not get at its creation.
+async fn given(bench: &Bench, key: &str) -> Vec<String> {
+    let mut aliases = bench.kms.aliases(key).await.unwrap();
+    aliases.retain(|alias| !alias.starts_with("alias/keyward/"));
+    aliases.sort_unstable();
+    aliases
+}
+
+pub async fn an_alias_is_given_and_given_again(bench: Bench) {
+    let (key, other) = (bench.key("orders").await.arn, bench.key("invoices").await.arn);
+    for _ in 0..2 {
+        bench.kms.add_alias(&key, "alias/a").await.unwrap();
+    }
+    bench.kms.add_alias(&key, "alias/b").await.unwrap();
+    assert_eq!(given(&bench, &key).await, ["alias/a", "alias/b"]);
+    assert_eq!(given(&bench, &other).await, [""; 0]);
+}
+
+pub async fn an_alias_is_taken_away_and_away_again(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    for alias in ["alias/a", "alias/b"] {
+        bench.kms.add_alias(&key, alias).await.unwrap();
+    }
+    for _ in 0..2 {
+        bench.kms.remove_alias(&key, "alias/a").await.unwrap();
+        assert_eq!(given(&bench, &key).await, ["alias/b"]);
+    }
+    assert_eq!(bench.kms.describe("alias/a").await.unwrap(), None);
+}
+
+pub async fn an_alias_of_another_key_is_refused_and_stays(bench: Bench) {
+    let (key, other) = (bench.key("orders").await, bench.key("invoices").await);
+    bench.kms.add_alias(&key.arn, "alias/a").await.unwrap();
+    let taken = bench.kms.add_alias(&other.arn, "alias/a").await.unwrap_err();
+    assert_eq!((taken.kind, taken.outcome), (FailureKind::AliasTaken, Outcome::Refused), "{taken}");
+    assert!(taken.message.contains("alias/a") && taken.message.contains(&key.arn), "{taken}");
+    bench.assert_steady(&taken);
+    assert_eq!(bench.found("alias/a").await.id, key.id);
+}
+
+pub async fn an_alias_finds_its_key_alone(bench: Bench) {
+    let (key, other) = (bench.key("orders").await, bench.key("invoices").await);
+    bench.kms.add_alias(&key.arn, "alias/shop").await.unwrap();
+    bench.kms.add_alias(&other.arn, "alias/shop-2").await.unwrap();
+    assert_eq!(bench.found("alias/shop").await.id, key.id, "not by a part of another's");
+    assert_eq!(bench.found("alias/shop-2").await.id, other.id);
+    assert_eq!(bench.kms.describe("alias/sho").await.unwrap(), None);
+}
+
+pub async fn a_new_key_is_not_rotated(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    assert!(!bench.kms.rotation(&key).await.unwrap().enabled);
+}
+
+async fn rotated(bench: &Bench, key: &str, days: i32) -> Rotation {
+    bench.kms.start_rotation(key, days).await.unwrap();
+    let rotation = bench.kms.rotation(key).await.unwrap();
+    assert_eq!((rotation.enabled, rotation.period_days), (true, Some(days)));
+    rotation
+}
+
+pub async fn rotation_has_the_shortest_period(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    rotated(&bench, &key, bench.ways.limits().rotation.0).await;
+}
+
+pub async fn rotation_has_the_longest_period(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    rotated(&bench, &key, bench.ways.limits().rotation.1).await;
+}
+
+pub async fn the_period_of_rotation_changes(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    for days in [365, 100, bench.ways.limits().default_rotation] {
+        rotated(&bench, &key, days).await;
+    }
+}
+
+pub async fn rotation_with_the_same_period_is_as_it_was(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    let first = rotated(&bench, &key, 100).await;
+    let second = rotated(&bench, &key, 100).await;
+    assert_eq!((first.enabled, first.period_days), (second.enabled, second.period_days));
+}
+
+pub async fn rotation_is_switched_off_and_off_again(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    rotated(&bench, &key, 100).await;
+    for _ in 0..2 {
+        bench.kms.stop_rotation(&key).await.unwrap();
+        assert!(!bench.kms.rotation(&key).await.unwrap().enabled);
+    }
+}
+
+pub async fn a_period_outside_is_refused(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    let (shortest, longest) = bench.ways.limits().rotation;
+    for days in [shortest - 1, longest + 1] {
+        let refused = bench.kms.start_rotation(&key, days).await.unwrap_err();
+        assert_eq!((refused.kind, refused.outcome), (FailureKind::Invalid, Outcome::Refused), "{days}: {refused}");
+        let rotation = bench.kms.rotation(&key).await.unwrap();
+        assert!(rotation.period_days != Some(days), "{rotation:?}");
+    }
+}

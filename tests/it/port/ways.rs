@@ -1,0 +1,68 @@
+//! In what the KMS differ, as far as the port lets it be seen, and what their doubles call things.
+
+use keyward::{api::key_provider::ProviderType, domain::limits::Limits};
+
+/// An error as it is on the wire: code and HTTP status.
+pub type Wire = (&'static str, u16);
+
+/// The ways of one KMS.
+#[derive(Debug)]
+pub struct Ways {
+    pub provider: ProviderType,
+    /// The operations as the ledger of the double has them.
+    pub operations: Operations,
+    /// Errors as the KMS gives them.
+    pub errors: Errors,
+    /// How many keys a page of the search holds, at least.
+    pub page: usize,
+    /// A key that is not there: id, and canonical reference.
+    pub absent: [&'static str; 2],
+}
+
+/// What the KMS calls what the port does; the last request of it, if there are several.
+#[derive(Debug)]
+pub struct Operations {
+    pub describe: &'static str,
+    pub create: &'static str,
+    pub disable: &'static str,
+    pub schedule: &'static str,
+    pub cancel: &'static str,
+    /// The first of a search for marks.
+    pub search: &'static str,
+}
+
+#[derive(Debug)]
+pub struct Errors {
+    pub denied: Wire,
+    pub throttled: Wire,
+    /// Of the server itself: whether anything took effect is not known.
+    pub server: Wire,
+    /// One that nobody has heard of.
+    pub unheard: Wire,
+}
+
+impl Ways {
+    pub const fn limits(&self) -> &'static Limits {
+        Limits::of(self.provider)
+    }
+}
+
+pub const AWS: Ways = Ways {
+    provider: ProviderType::Aws,
+    operations: Operations {
+        describe: "DescribeKey",
+        create: "CreateKey",
+        disable: "DisableKey",
+        schedule: "ScheduleKeyDeletion",
+        cancel: "CancelKeyDeletion",
+        search: "ListKeys",
+    },
+    errors: Errors {
+        denied: ("AccessDeniedException", 400),
+        throttled: ("ThrottlingException", 400),
+        server: ("KMSInternalException", 500),
+        unheard: ("NeverHeardOfException", 400),
+    },
+    page: 1000,
+    absent: ["11111111-2222-3333-4444-555555555555", "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"],
+};
