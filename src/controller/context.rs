@@ -122,17 +122,17 @@ impl Context {
         looked.turn = looked.turn.wrapping_add(1);
     }
 
-    /// [`Recent::too_soon`].
+    /// How long a step must wait because the same was done a moment ago.
     pub fn too_soon(&self, uid: &str, generation: i64, step: &Step) -> Option<Duration> {
         self.objects().get(uid)?.steps.too_soon(generation, step, self.settings.consistency, Instant::now())
     }
 
-    /// [`Recent::unsettled`].
+    /// How long a look may still show what was before the last steps.
     pub fn unsettled(&self, uid: &str, generation: i64) -> Option<Duration> {
         self.objects().get(uid)?.steps.unsettled(generation, self.settings.consistency, Instant::now())
     }
 
-    /// [`Recent::stepped`].
+    /// Remembers that a step was done.
     pub fn stepped(&self, uid: &str, generation: i64, step: &Step) {
         let (consistency, now) = (self.settings.consistency, Instant::now());
         self.objects().entry(uid.into()).or_default().steps.stepped(generation, step, consistency, now);
