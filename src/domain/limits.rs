@@ -28,6 +28,8 @@ pub struct Limits {
     pub multi_region: bool,
     /// What it takes as tags.
     pub tags: TagLimits,
+    /// The longest description, in characters.
+    pub description: usize,
 }
 
 /// What a KMS takes as tags.
@@ -53,12 +55,14 @@ pub const AWS: Limits = Limits {
     words: &[],
     multi_region: true,
     tags: TagLimits { key: 128, value: 256, count: 50 },
+    description: 8192,
 };
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds are those of AWS.
 pub const CIPHER_TRUST: Limits = Limits { name: "CipherTrust", ..AWS };
 
-/// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls.
+/// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls;
+/// `key_description` of `update-key-description`.
 pub const HUAWEI: Limits = Limits {
     name: "Huawei",
     window: (7, 1096),
@@ -70,6 +74,7 @@ pub const HUAWEI: Limits = Limits {
     words: &[("SYMMETRIC_DEFAULT", "AES_256"), ("AWS_KMS", "kms"), ("EXTERNAL", "external")],
     multi_region: false,
     tags: TagLimits { key: 36, value: 43, count: 20 },
+    description: 255,
 };
 
 impl Limits {

@@ -2,7 +2,7 @@
 //!
 //! A look need not read everything: what was not read is `None`, and is neither compared nor changed. `Absent` is a value, not an error.
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
     intent::IntentMark,
@@ -108,6 +108,15 @@ pub struct Rotation {
     pub next: Option<Timestamp>,
 }
 
+/// A KMS's own copy of what another holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Copied {
+    /// When it was made, by the clock of the KMS.
+    pub at: Timestamp,
+    /// How old it was when it was read, by that same clock, so that clocks that differ make no copy younger than it is.
+    pub age: SignedDuration,
+}
+
 /// A key, as far as it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
@@ -133,8 +142,8 @@ pub struct Key {
     pub description: String,
     /// When it was created.
     pub creation_time: Option<Timestamp>,
-    /// When a KMS that answers from a copy made that copy; `None`: the answer is the key's own.
-    pub as_of: Option<Timestamp>,
+    /// The copy that the answer is from; `None`: the answer is the key's own.
+    pub copy: Option<Copied>,
     /// Automatic rotation; `None`: not read.
     pub rotation: Option<Rotation>,
     /// Tags; `None`: not read.

@@ -169,9 +169,9 @@ fn wait(reason: Reason, message: impl Into<String>) -> Plan {
 
 /// What is said of a copy that is too old. No change follows from it, but one that brings the key back.
 fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
-    let (as_of, most) = s.rules.stale(key, s.now).zip(s.rules.max_staleness)?;
+    let (seen, most) = s.rules.stale(key).zip(s.rules.max_staleness)?;
     let message = format!(
-        "{} last read key {} from AWS at {as_of}, longer ago than maxStalenessSeconds ({}), and did not end the refresh that was asked for; \
+        "{} last read key {} from AWS at {seen}, longer ago than maxStalenessSeconds ({}), and did not end the refresh that was asked for; \
          nothing is changed until it does: look at its connection to AWS",
         s.rules.limits().name,
         key.arn,

@@ -57,11 +57,11 @@ impl Rules {
         Limits::of(self.provider)
     }
 
-    /// When the KMS last looked at the key itself, if that is too long ago for a change to follow from what it says.
+    /// When the KMS last looked at the key itself, if that was too long ago for a change to follow from what it says.
     #[must_use]
-    pub fn stale(&self, key: &Key, now: Timestamp) -> Option<Timestamp> {
+    pub fn stale(&self, key: &Key) -> Option<Timestamp> {
         let most = self.max_staleness?;
-        key.as_of.filter(|&as_of| now.duration_since(as_of) > most)
+        key.copy.filter(|copy| copy.age > most).map(|copy| copy.at)
     }
 
     /// Whether an object of `namespace` may adopt the key.

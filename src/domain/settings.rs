@@ -52,6 +52,12 @@ pub fn refused(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regio
     if kind.multi_region && !limits.multi_region {
         return Some(format!("spec.key.multiRegion is true, but {} has no such keys; set it to false", limits.name));
     }
+    if let Some(length) = desired.description.as_ref().map(|text| text.chars().count()).filter(|length| *length > limits.description) {
+        return Some(format!(
+            "spec.description has {length} characters, but {} accepts at most {}; shorten it",
+            limits.name, limits.description
+        ));
+    }
     if let Some(message) = tags_refused(desired, limits) {
         return Some(message);
     }

@@ -24,6 +24,8 @@
 
 pub mod aws;
 mod may_change;
+mod quota;
+mod rest;
 mod steady;
 
 use std::future::Future;

@@ -2,7 +2,8 @@
 
 use super::{
     fixtures::{
-        ACCOUNT, GENERATION, ID, REGION, SEQ, Scene, admitting, arn, brief, days_on, external, minutes, note, now, ours, owner, rules, word,
+        ACCOUNT, GENERATION, ID, REGION, SEQ, Scene, admitting, arn, brief, copied, days_on, external, minutes, note, now, ours, owner,
+        rules, word,
     },
     model::World,
 };
@@ -727,7 +728,7 @@ fn nothing_but_a_rescue_follows_from_an_old_copy() {
     let old = |scene: Scene| {
         scene.with(|s| {
             s.rules.max_staleness = Some(minutes(10));
-            s.key().as_of = Some(now() - minutes(11));
+            s.key().copy = Some(copied(11));
         })
     };
     use State::{Disabled, Enabled, PendingDeletion};
@@ -741,7 +742,7 @@ fn nothing_but_a_rescue_follows_from_an_old_copy() {
         matches!(&rests, Plan::Rest(rest) if rest.stale.as_ref().is_some_and(|told| told.contains("maxStalenessSeconds (600)"))),
         "{rests:?}"
     );
-    let new = old(Scene::of(Enabled)).with(|s| s.key().as_of = Some(now() - minutes(9))).plan();
+    let new = old(Scene::of(Enabled)).with(|s| s.key().copy = Some(copied(9))).plan();
     assert!(matches!(&new, Plan::Rest(rest) if rest.stale.is_none()), "{new:?}");
 }
 

@@ -27,11 +27,10 @@ use tracing::{Instrument, field};
 use super::{
     failure::{self, Context},
     operation::Operation,
-    quota::Quotas,
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::MayChange,
+    kms::{MayChange, quota::Quotas},
     metrics::Metrics,
 };
 
@@ -42,7 +41,7 @@ const PROVIDER: &str = "AWS";
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) region: Arc<str>,
-    pub(super) quotas: Arc<Quotas>,
+    pub(super) quotas: Arc<Quotas<Operation>>,
     pub(super) metrics: Metrics,
     pub(super) may_change: MayChange,
 }

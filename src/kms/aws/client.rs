@@ -21,7 +21,7 @@ use aws_smithy_http_client::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{call::Caller, operation::Operation, quota::Quotas};
+use super::{call::Caller, operation::Operation, quota};
 use crate::{
     domain::failure::{Failure, FailureKind},
     kms::MayChange,
@@ -89,7 +89,7 @@ impl Clients {
     pub(super) async fn new(settings: AwsSettings) -> Result<Self, Failure> {
         let AwsSettings { region, endpoint, role_arn, external_id, credentials, quota_share_percent, metrics, may_change } = settings;
         let share = u32::try_from(quota_share_percent).unwrap_or_default();
-        let caller = Caller { region: region.as_str().into(), quotas: Arc::new(Quotas::new(share)), metrics, may_change };
+        let caller = Caller { region: region.as_str().into(), quotas: Arc::new(quota::quotas(share)), metrics, may_change };
         if let Some(endpoint) = endpoint.as_deref().filter(|endpoint| !is_url(endpoint)) {
             let message = format!("the endpoint {endpoint} is no URL; write it as https://host or https://host:port");
             return Err(caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message));

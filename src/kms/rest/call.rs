@@ -1,0 +1,240 @@
+//! One call: its turn, its attempts, its span and metrics, and what its failure means.
+
+use std::{error::Error, fmt, sync::Arc, time::Duration};
+
+use backon::{BackoffBuilder, ExponentialBuilder};
+use reqwest::{Client, Request, Response};
+use serde::de::DeserializeOwned;
+use tokio::time::{sleep, timeout};
+use tracing::{Instrument, field};
+
+use super::{
+    Answer, Ask, Dialect, Operation, Refusal,
+    attempts::{Attempts, Ended},
+    words::About,
+};
+use crate::{
+    domain::failure::{
+        Failure,
+        FailureKind::{self, Credentials, Throttled, Unavailable, Unknown},
+        Outcome,
+    },
+    kms::{MayChange, quota::Quotas},
+    metrics::Metrics,
+};
+
+/// How long one attempt may take, shorter than the grace of the lease.
+const ATTEMPT: Duration = Duration::from_secs(3);
+/// How long a call may take, with all its attempts and the waits between them.
+const CALL: Duration = Duration::from_secs(10);
+/// How often a request is repeated at most.
+const REPEATS: usize = 2;
+/// The first wait between two attempts; the next is twice as long. Both are drawn with jitter.
+const FIRST_WAIT: Duration = Duration::from_millis(200);
+/// The longest answer that is read, in bytes. A page of a thousand keys has about one million.
+const LONGEST: usize = 16 * 1024 * 1024;
+
+/// Sends calls. Clones share connections, limiters and metrics.
+#[derive(Debug)]
+pub(in crate::kms) struct Caller<D: Dialect> {
+    pub(in crate::kms) dialect: D,
+    pub(in crate::kms) http: Client,
+    pub(in crate::kms) quotas: Arc<Quotas<D::Operation>>,
+    pub(in crate::kms) metrics: Metrics,
+    pub(in crate::kms) may_change: MayChange,
+}
+
+/// An attempt that brought no answer.
+#[derive(Debug)]
+enum Missed {
+    /// The request could not be made, which has been told already.
+    Unmade(Failure),
+    /// This process may change nothing any more.
+    Forbidden,
+    /// No connection.
+    Unreached(reqwest::Error),
+    /// No answer, or only a part of one.
+    Unanswered(Option<reqwest::Error>),
+    /// An answer that is longer than any should be.
+    TooLong,
+}
+
+impl<D: Dialect> Caller<D> {
+    /// Waits for a turn, sends the request, and gives the answer of a success.
+    pub(in crate::kms) async fn call(&self, ask: &Ask<'_, D::Operation>) -> Result<Answer, Failure> {
+        let operation = ask.operation;
+        let span = tracing::info_span!("kms", provider = D::NAME, operation = operation.as_str(), failure = field::Empty);
+        let result = async {
+            if operation.repeats() {
+                self.turn(operation, ask.subject).await?;
+            }
+            let mut attempts = Attempts::new(D::NAME, operation.as_str(), operation.changes(), &self.metrics);
+            match timeout(CALL, self.attempts(ask, &mut attempts)).await {
+                Ok(result) => result,
+                Err(_) => Err(self.missed(ask, attempts.outcome(), Missed::Unanswered(None))),
+            }
+        }
+        .instrument(span.clone())
+        .await;
+        if let Err(failure) = &result {
+            span.record("failure", field::debug(failure.kind));
+        }
+        result
+    }
+
+    /// The same, for an answer that is JSON of that form.
+    pub(in crate::kms) async fn json<T: DeserializeOwned>(&self, ask: &Ask<'_, D::Operation>) -> Result<T, Failure> {
+        let answer = self.call(ask).await?;
+        serde_json::from_slice(&answer.body).map_err(|error| self.unusable(ask.operation, ask.subject, &error))
+    }
+
+    /// A turn within the share of the operation's quota.
+    pub(in crate::kms) async fn turn(&self, operation: D::Operation, subject: &str) -> Result<(), Failure> {
+        let crowded = |_| {
+            let message =
+                format!("{} has to wait, as its share of {}'s request quota is used up; it is tried again", operation.as_str(), D::NAME);
+            self.refuse(operation, subject, Throttled, message)
+        };
+        self.quotas.admit(operation).await.map_err(crowded)
+    }
+
+    /// A failure about an answer that came, but does not say what it has to: whether anything changed is open.
+    pub(in crate::kms) fn unusable(&self, operation: D::Operation, subject: &str, why: &dyn fmt::Display) -> Failure {
+        let outcome = if operation.changes() { Outcome::Unknown } else { Outcome::Refused };
+        let about = About::<D>::new(operation, subject);
+        about.failure(Unknown, outcome, about.unusable(why))
+    }
+
+    /// A failure without a request.
+    pub(in crate::kms) fn refuse(&self, operation: D::Operation, subject: &str, kind: FailureKind, message: String) -> Failure {
+        About::<D>::new(operation, subject).failure(kind, Outcome::Refused, message)
+    }
+
+    async fn attempts(&self, ask: &Ask<'_, D::Operation>, attempts: &mut Attempts<'_>) -> Result<Answer, Failure> {
+        let mut waits = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_WAIT).with_max_times(REPEATS).build();
+        let mut renewed = false;
+        loop {
+            let (failure, least_wait) = match self.attempt(ask, attempts).await {
+                Ok((request, answer)) => {
+                    if (200..300).contains(&answer.status) {
+                        attempts.end(Ended::Done);
+                        return Ok(answer);
+                    }
+                    let refusal = self.dialect.refusal(&answer);
+                    self.settle(&refusal, answer.status, attempts);
+                    if refusal.kind == Credentials && !renewed && self.dialect.renew(&request) {
+                        renewed = true;
+                        continue;
+                    }
+                    (self.refused(ask, &request, &answer, &refusal, attempts.outcome()), retry_after(&answer))
+                }
+                Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
+            };
+            let worthwhile = ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable);
+            match waits.next().filter(|_| worthwhile) {
+                Some(wait) => sleep(wait.max(least_wait)).await,
+                None => return Err(failure),
+            }
+        }
+    }
+
+    async fn attempt(&self, ask: &Ask<'_, D::Operation>, attempts: &mut Attempts<'_>) -> Result<(Request, Answer), Missed> {
+        let request = self.dialect.request(ask).await.map_err(Missed::Unmade)?;
+        let told = request.try_clone();
+        attempts.begin();
+        // Asked here and not before, because a turn or a retry can be waited for, and a process can be frozen in between.
+        if ask.operation.changes() && !self.may_change.asked() {
+            attempts.end(Ended::NotSent);
+            return Err(Missed::Forbidden);
+        }
+        let sent = async {
+            let response = self
+                .http
+                .execute(request)
+                .await
+                .map_err(|error| if error.is_connect() { Missed::Unreached(error) } else { Missed::Unanswered(Some(error)) })?;
+            whole(response).await
+        };
+        let answer = timeout(ATTEMPT, sent).await.unwrap_or(Err(Missed::Unanswered(None)));
+        match &answer {
+            Ok(_) => {}
+            Err(Missed::Unreached(_)) => attempts.end(Ended::NotSent),
+            Err(_) => attempts.end(Ended::Silent),
+        }
+        // A request whose body is in memory can always be cloned.
+        told.ok_or(Missed::Unanswered(None)).and_then(|request| Ok((request, answer?)))
+    }
+
+    /// Only the KMS sends a code: what stands between here and there can answer 4xx as well, whatever the KMS did.
+    fn settle(&self, refusal: &Refusal, status: u16, attempts: &mut Attempts<'_>) {
+        let throttled = refusal.kind == Throttled;
+        attempts.end(match &refusal.code {
+            Some(code) if status < 500 && refusal.kind != Unavailable => Ended::Refused { code, throttled },
+            Some(code) => Ended::Failed(code),
+            None => Ended::Failed("NoCode"),
+        });
+    }
+
+    fn refused(&self, ask: &Ask<'_, D::Operation>, request: &Request, answer: &Answer, refusal: &Refusal, outcome: Outcome) -> Failure {
+        let about = About::<D>::new(ask.operation, ask.subject);
+        let host = request.url().host_str().unwrap_or_default();
+        about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host))
+    }
+
+    fn missed(&self, ask: &Ask<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {
+        let about = About::<D>::new(ask.operation, ask.subject);
+        let (kind, message, source) = match missed {
+            Missed::Unmade(failure) => return Failure { outcome, ..failure },
+            Missed::Forbidden => (Unknown, format!("{} is not sent: this process may change nothing any more", about.request()), None),
+            Missed::TooLong => (Unknown, about.unusable(&"it is longer than any such answer"), None),
+            Missed::Unanswered(error) => {
+                (Unavailable, format!("{} did not answer {} in time, or broke off; it is tried again", D::NAME, about.request()), error)
+            }
+            Missed::Unreached(error) => (Unavailable, unreached(D::NAME, &error), Some(error)),
+        };
+        // The URL may have what is no one's business in its query.
+        let source = source.map(|error| Box::new(error.without_url()) as Box<dyn Error + Send + Sync>);
+        Failure { source, ..about.failure(kind, outcome, message) }
+    }
+}
+
+/// Reads an answer to its end.
+async fn whole(mut response: Response) -> Result<Answer, Missed> {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(|error| Missed::Unanswered(Some(error)))? {
+        body.extend_from_slice(&chunk);
+        if body.len() > LONGEST {
+            return Err(Missed::TooLong);
+        }
+    }
+    Ok(Answer { status, headers, body })
+}
+
+/// How long the KMS asks to be left alone (RFC 9110, 10.2.3). A date in its place is not waited for.
+fn retry_after(answer: &Answer) -> Duration {
+    let seconds = answer.headers.get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
+    Duration::from_secs(seconds.unwrap_or_default())
+}
+
+/// Why there is no connection, in a sentence that stays the same.
+fn unreached(name: &str, error: &reqwest::Error) -> String {
+    let host = error.url().map_or_else(String::new, |url| match url.port() {
+        Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
+        None => url.host_str().unwrap_or_default().to_owned(),
+    });
+    let mut cause: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if error.downcast_ref::<rustls::Error>().is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_))) {
+            return format!(
+                "the certificate of {host} is not valid for this client, so nothing was sent to {name}; \
+                 put the authority that signed it into the secret for certificates, or correct the host name"
+            );
+        }
+        cause = error.source().or_else(|| {
+            // An I/O error hides what it wraps from `source`.
+            error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()).map(|error| error as &(dyn Error + 'static))
+        });
+    }
+    format!("cannot reach {name} at {host}; check the endpoint, its certificate and the network")
+}

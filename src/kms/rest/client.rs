@@ -1,0 +1,67 @@
+//! The HTTP client of an adapter, made once per provider.
+//!
+//! It must never follow a redirect: a signed request is for one host, and a request that changes something is sent where it was meant to go or nowhere.
+
+use std::time::Duration;
+
+use reqwest::{Certificate, Client, Url, redirect::Policy};
+
+/// How long a connection may take to come about.
+const CONNECT: Duration = Duration::from_secs(2);
+/// How long a connection that nobody uses is kept.
+const IDLE: Duration = Duration::from_secs(30);
+
+/// Whose signature makes a server's certificate valid.
+#[derive(Clone, Debug)]
+pub(in crate::kms) enum Authorities {
+    /// Those of the system.
+    System,
+    /// Those of the system, and these, in PEM.
+    And(Vec<u8>),
+}
+
+/// A client. The error is for the person who wrote the certificates.
+pub(in crate::kms) fn client(authorities: &Authorities) -> Result<Client, String> {
+    let mut builder = Client::builder()
+        .user_agent(concat!("keyward/", env!("CARGO_PKG_VERSION")))
+        .connect_timeout(CONNECT)
+        .pool_idle_timeout(IDLE)
+        .redirect(Policy::none());
+    if let Authorities::And(pem) = authorities {
+        let own = Certificate::from_pem_bundle(pem).map_err(|_| "is no certificate in PEM".to_owned())?;
+        if own.is_empty() {
+            return Err("has no certificate in PEM".to_owned());
+        }
+        builder = builder.tls_certs_merge(own);
+    }
+    builder.build().map_err(|error| format!("cannot be used: {error}"))
+}
+
+/// The root of a server, without a slash at its end; `None` if the text is no URL with a host.
+pub(in crate::kms) fn base_url(text: &str) -> Option<Url> {
+    let url = Url::parse(text).ok()?;
+    (matches!(url.scheme(), "https" | "http") && url.has_host() && url.query().is_none() && url.fragment().is_none()).then_some(url)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_is_a_url_with_a_host() {
+        for url in ["https://kms.example.com", "http://127.0.0.1:4599", "https://cm.example.com/gateway/"] {
+            assert!(base_url(url).is_some(), "{url}");
+        }
+        for other in ["", "kms.example.com", "https://", "ftp://kms.example.com", "https://kms.example.com?a=b"] {
+            assert!(base_url(other).is_none(), "{other}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_certificate_is_said() {
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        assert!(client(&Authorities::System).is_ok());
+        assert!(client(&Authorities::And(b"hello".to_vec())).unwrap_err().contains("PEM"));
+    }
+}

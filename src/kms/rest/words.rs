@@ -1,0 +1,75 @@
+//! Sentences about calls that failed. A sentence names the operation, what it was about and the next step, and is the same at every try.
+
+use std::{fmt, marker::PhantomData};
+
+use super::{Dialect, Operation, Refusal};
+use crate::{
+    domain::failure::{
+        Failure,
+        FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Invalid, NotFound, Quota, Throttled, Unavailable, WrongAccount},
+        Outcome,
+    },
+    kms::steady::steady,
+};
+
+/// What a call was about.
+pub(super) struct About<'a, D: Dialect> {
+    operation: D::Operation,
+    subject: &'a str,
+    dialect: PhantomData<D>,
+}
+
+impl<'a, D: Dialect> About<'a, D> {
+    pub(super) const fn new(operation: D::Operation, subject: &'a str) -> Self {
+        Self { operation, subject, dialect: PhantomData }
+    }
+
+    pub(super) fn failure(&self, kind: FailureKind, outcome: Outcome, message: String) -> Failure {
+        Failure { kind, operation: self.operation.as_str(), message, outcome, source: None }
+    }
+
+    /// The operation and what it is about.
+    pub(super) fn request(&self) -> String {
+        match self.subject {
+            "" => self.operation.as_str().to_owned(),
+            subject => format!("{} on {subject}", self.operation.as_str()),
+        }
+    }
+
+    /// The answer does not say what it has to.
+    pub(super) fn unusable(&self, why: &dyn fmt::Display) -> String {
+        format!("cannot use what {} answered to {}: {why}; nothing is changed on the strength of it", D::NAME, self.request())
+    }
+
+    /// The KMS refused.
+    pub(super) fn refused(&self, dialect: &D, refusal: &Refusal, status: u16, host: &str) -> String {
+        let (name, request) = (D::NAME, self.request());
+        let Some(code) = &refusal.code else {
+            return match refusal.kind {
+                Unavailable | Throttled => format!("{host} answers {request} with HTTP {status}; it is tried again"),
+                _ => format!("{host} answers {request} with HTTP {status} and no code of {name}; check that the endpoint is one of {name}"),
+            };
+        };
+        let said = match steady(&refusal.text) {
+            text if text.is_empty() => code.clone(),
+            text => text.trim_end_matches('.').to_owned(),
+        };
+        match refusal.kind {
+            NotFound => format!("{name} does not find what {request} is about; a change made moments ago may not be visible yet"),
+            Invalid => format!("{name} does not accept {request}: {said}"),
+            Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
+            AliasTaken => format!("{name} does not allow {request}: the name is taken"),
+            Denied => format!("{name} denies {request} ({code}); {}", dialect.permission(self.operation)),
+            Credentials => format!("{name} does not accept the credentials of {request}: {}", dialect.credentials(refusal)),
+            WrongAccount => {
+                format!("{name} says that the credentials of {request} belong to another account ({code}); correct either of them")
+            }
+            Quota => format!("{name} refuses {request}: a quota is used up ({code}); remove what is not needed, or ask for more"),
+            Throttled => format!("{name} throttles {}; it is tried again, more slowly", self.operation.as_str()),
+            Unavailable => format!("{name} answers {request} with {code}; it is tried again"),
+            FailureKind::Unknown => {
+                format!("{name} answers {request} with {code}, which is not known here; nothing is changed on the strength of it")
+            }
+        }
+    }
+}
