@@ -24,7 +24,7 @@ pub struct Entry {
     pub time: Timestamp,
     /// When, on the double's clock.
     pub double_time: Timestamp,
-    /// `kms`, `sts` or `ciphertrust`. What `ciphertrust` had AWS do has no entries of its own.
+    /// `kms`, `sts`, `ciphertrust`, `huawei-kms` or `huawei-iam`. What `ciphertrust` had AWS do has no entries of its own.
     pub service: String,
     /// Who called, if the signature or token named someone: an access key or a user name.
     pub access_key: Option<String>,
@@ -32,7 +32,7 @@ pub struct Entry {
     pub account: Option<String>,
     /// The Region of the call.
     pub region: Option<String>,
-    /// For example `ScheduleKeyDeletion`.
+    /// For example `ScheduleKeyDeletion`; of Huawei Cloud `schedule-key-deletion`.
     pub operation: String,
     /// ARN of the key concerned, if it could be told.
     pub key: Option<String>,

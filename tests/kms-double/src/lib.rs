@@ -5,7 +5,7 @@
 //! Keyward's mistakes.
 //!
 //! - [`Double`] runs it inside a test; the binary `kms-double` runs it alone.
-//! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's, and
+//! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's, `huawei` Huawei Cloud's, and
 //!   `ciphertrust` that of Thales's Cloud Key Manager, which works on the same keys through `aws`.
 //! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`.
 
@@ -17,6 +17,7 @@ mod ciphertrust;
 mod clock;
 mod double;
 mod fault;
+mod huawei;
 mod identity;
 mod ledger;
 mod quota;
@@ -31,6 +32,11 @@ pub use ciphertrust::{
 };
 pub use double::{Double, Options};
 pub use fault::{Fault, FaultAction};
+pub use huawei::{
+    HUAWEI_ACCESS_KEY, HUAWEI_DOMAIN, HUAWEI_DOMAIN_NAME, HUAWEI_PASSWORD, HUAWEI_PROJECT, HUAWEI_REGION, HUAWEI_SECOND_ACCESS_KEY,
+    HUAWEI_SECOND_DOMAIN, HUAWEI_SECOND_DOMAIN_NAME, HUAWEI_SECOND_PROJECT, HUAWEI_SECOND_SECRET_KEY, HUAWEI_SECRET_KEY, HUAWEI_USER,
+    HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser,
+};
 pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY};
 pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
 pub use world::{KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};

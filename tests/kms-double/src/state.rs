@@ -13,6 +13,7 @@ use crate::ciphertrust::Appliance;
 use crate::clock::Clock;
 use crate::double::Options;
 use crate::fault::Faults;
+use crate::huawei;
 use crate::identity::Identities;
 use crate::ledger::{Entry, Ledger, OK};
 use crate::quota::Quotas;
@@ -40,6 +41,7 @@ pub(crate) struct Inner {
     pub(crate) quotas: Quotas,
     pub(crate) identities: Identities,
     pub(crate) appliance: Appliance,
+    pub(crate) huawei: huawei::Known,
 }
 
 impl Shared {
@@ -57,6 +59,7 @@ impl Shared {
             quotas: Quotas::default(),
             identities,
             appliance,
+            huawei: huawei::Known::new(options.huawei.clone()),
         };
         Ok(Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped })
     }
@@ -96,7 +99,7 @@ impl Inner {
                 seq: 0,
                 time: Timestamp::now(),
                 double_time: happening.at,
-                service: "kms".to_owned(),
+                service: if huawei::is_project(&happening.key.account) { "huawei-kms" } else { "kms" }.to_owned(),
                 access_key: None,
                 account: Some(happening.key.account.clone()),
                 region: Some(happening.key.region.clone()),

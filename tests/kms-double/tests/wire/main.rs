@@ -8,6 +8,8 @@ mod ciphertrust;
 mod ciphertrust_client;
 mod client;
 mod faults;
+mod huawei_client;
+mod huawei_lifecycle;
 mod identity;
 mod ledger;
 mod lifecycle;
