@@ -126,8 +126,9 @@ impl<D: Dialect> Caller<D> {
                         renewed = true;
                         continue;
                     }
-                    (self.refused(ask, &request, &answer, &refusal, attempts.outcome()), retry_after(&answer))
+                    (self.refused(ask, &request, &answer, refusal, attempts.outcome()), retry_after(&answer))
                 }
+                Err(Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), Missed::Forbidden)),
                 Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
             };
             let worthwhile = ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable);
@@ -175,22 +176,23 @@ impl<D: Dialect> Caller<D> {
         });
     }
 
-    fn refused(&self, ask: &Ask<'_, D::Operation>, request: &Request, answer: &Answer, refusal: &Refusal, outcome: Outcome) -> Failure {
+    fn refused(&self, ask: &Ask<'_, D::Operation>, request: &Request, answer: &Answer, refusal: Refusal, outcome: Outcome) -> Failure {
         let about = About::<D>::new(ask.operation, ask.subject);
         let host = request.url().host_str().unwrap_or_default();
-        about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host))
+        let failure = about.failure(refusal.kind, outcome, about.refused(&self.dialect, &refusal, answer.status, host));
+        Failure { source: Some(Box::new(refusal)), ..failure }
     }
 
     fn missed(&self, ask: &Ask<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {
         let about = About::<D>::new(ask.operation, ask.subject);
         let (kind, message, source) = match missed {
             Missed::Unmade(failure) => return Failure { outcome, ..failure },
-            Missed::Forbidden => (Unknown, format!("{} is not sent: this process may change nothing any more", about.request()), None),
+            Missed::Forbidden => (Unavailable, format!("{} is not sent: this process may change nothing any more", about.request()), None),
             Missed::TooLong => (Unknown, about.unusable(&"it is longer than any such answer"), None),
             Missed::Unanswered(error) => {
                 (Unavailable, format!("{} did not answer {} in time, or broke off; it is tried again", D::NAME, about.request()), error)
             }
-            Missed::Unreached(error) => (Unavailable, unreached(D::NAME, &error), Some(error)),
+            Missed::Unreached(error) => (Unavailable, unreached::<D>(&error), Some(error)),
         };
         // The URL may have what is no one's business in its query.
         let source = source.map(|error| Box::new(error.without_url()) as Box<dyn Error + Send + Sync>);
@@ -218,7 +220,8 @@ fn retry_after(answer: &Answer) -> Duration {
 }
 
 /// Why there is no connection, in a sentence that stays the same.
-fn unreached(name: &str, error: &reqwest::Error) -> String {
+fn unreached<D: Dialect>(error: &reqwest::Error) -> String {
+    let (name, authority) = (D::NAME, D::AUTHORITY);
     let host = error.url().map_or_else(String::new, |url| match url.port() {
         Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
         None => url.host_str().unwrap_or_default().to_owned(),
@@ -228,7 +231,7 @@ fn unreached(name: &str, error: &reqwest::Error) -> String {
         if error.downcast_ref::<rustls::Error>().is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_))) {
             return format!(
                 "the certificate of {host} is not valid for this client, so nothing was sent to {name}; \
-                 put the authority that signed it into the secret for certificates, or correct the host name"
+                 put the authority that signed it into {authority}, or correct the host name"
             );
         }
         cause = error.source().or_else(|| {
