@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::Router;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::ciphertrust::{Authority, CiphertrustUser, TlsListener};
 use crate::fault::Fault;
 use crate::identity::{self, Credential, Role};
 use crate::ledger::Entry;
 use crate::state::Shared;
 use crate::wire::{Cut, CuttableListener};
 use crate::world::{KeyRef, KeyState, KeyView};
-use crate::{admin, aws};
+use crate::{admin, aws, ciphertrust};
 
 /// How a double is to be. Take [`Options::default`] and change what matters.
 #[derive(Clone, Debug)]
@@ -37,6 +39,12 @@ pub struct Options {
     pub credentials: Vec<Credential>,
     /// The roles that can be assumed. By default the role `keyward` of each account.
     pub roles: Vec<Role>,
+    /// Serves `CipherTrust` as well, over TLS. Off by default.
+    pub ciphertrust: bool,
+    /// The port of `CipherTrust` on 127.0.0.1; 0 takes a free one.
+    pub ciphertrust_port: u16,
+    /// How long `CipherTrust` takes, in real time, to read back from AWS what it was asked to. 20 ms by default.
+    pub refresh_delay: Duration,
 }
 
 impl Default for Options {
@@ -55,6 +63,9 @@ impl Default for Options {
             roles: [identity::ACCOUNT, identity::SECOND_ACCOUNT]
                 .map(|account| Role::new(&format!("arn:aws:iam::{account}:role/keyward")))
                 .to_vec(),
+            ciphertrust: false,
+            ciphertrust_port: 0,
+            refresh_delay: Duration::from_millis(20),
         }
     }
 }
@@ -65,15 +76,21 @@ pub struct Double {
     shared: Arc<Shared>,
     address: SocketAddr,
     stop: watch::Sender<bool>,
-    server: Option<JoinHandle<()>>,
+    servers: Vec<JoinHandle<()>>,
+    ciphertrust: Option<Appliance>,
+}
+
+/// Where `CipherTrust` is served, and the authority that clients have to trust.
+#[derive(Debug)]
+struct Appliance {
+    address: SocketAddr,
+    ca_pem: String,
 }
 
 impl Double {
     /// Starts a double on 127.0.0.1, served by the runtime of the caller.
     pub async fn start(options: Options) -> anyhow::Result<Self> {
-        let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
-        let listener = TcpListener::bind(wanted).await.with_context(|| format!("{wanted} cannot be bound; choose another --port"))?;
-        let address = listener.local_addr()?;
+        let (listener, address) = bind(options.port, "--port").await?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared::new(&options, stopped)?);
         let router = admin::router().fallback(aws::serve).with_state(Arc::clone(&shared));
@@ -85,20 +102,41 @@ impl Double {
                 tracing::error!(%error, "the double stopped serving");
             }
         });
-        Ok(Self { server: Some(server), shared, address, stop })
+        let mut double = Self { servers: vec![server], shared, address, stop, ciphertrust: None };
+        if options.ciphertrust {
+            double.serve_ciphertrust(options.ciphertrust_port).await?;
+        }
+        Ok(double)
+    }
+
+    async fn serve_ciphertrust(&mut self, port: u16) -> anyhow::Result<()> {
+        let (listener, address) = bind(port, "--ciphertrust-port").await?;
+        let authority = Authority::new()?;
+        let router = Router::new().fallback(ciphertrust::serve).with_state(Arc::clone(&self.shared));
+        let service = router.into_make_service_with_connect_info::<Cut>();
+        let until = Arc::clone(&self.shared);
+        let listener = TlsListener::new(listener, &authority);
+        let server = axum::serve(listener, service).with_graceful_shutdown(async move { until.stopped().await });
+        self.servers.push(tokio::spawn(async move {
+            if let Err(error) = server.await {
+                tracing::error!(%error, "the double stopped serving CipherTrust");
+            }
+        }));
+        self.ciphertrust = Some(Appliance { address, ca_pem: authority.pem });
+        Ok(())
     }
 
     /// Stops the double and waits until its port is free and its calls are answered or cut. A client that keeps it waiting for
     /// the rest of a request is left alone after 5 s.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
-        let Some(mut server) = self.server.take() else {
-            return;
-        };
-        match tokio::time::timeout(Duration::from_secs(5), &mut server).await {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => tracing::error!(%error, "the double did not stop in order"),
-            Err(_) => server.abort(),
+        let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
+        for mut server in std::mem::take(&mut self.servers) {
+            match tokio::time::timeout_at(deadline, &mut server).await {
+                Ok(Ok(())) => {}
+                Ok(Err(error)) => tracing::error!(%error, "the double did not stop in order"),
+                Err(_) => server.abort(),
+            }
         }
     }
 
@@ -112,6 +150,18 @@ impl Double {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The URL of `CipherTrust`, as `https://127.0.0.1:4600`. Empty unless [`Options::ciphertrust`] is set.
+    #[must_use]
+    pub fn ciphertrust_endpoint(&self) -> String {
+        self.ciphertrust.as_ref().map(|appliance| format!("https://{}", appliance.address)).unwrap_or_default()
+    }
+
+    /// The certificate of the authority that signed `CipherTrust`'s. Empty unless [`Options::ciphertrust`] is set.
+    #[must_use]
+    pub fn ca_pem(&self) -> &str {
+        self.ciphertrust.as_ref().map(|appliance| appliance.ca_pem.as_str()).unwrap_or_default()
     }
 
     /// Moves the double's clock ahead and lets everything happen that falls due on the way. Answers the new time.
@@ -195,6 +245,52 @@ impl Double {
     pub fn add_role(&self, role: Role) {
         self.shared.lock().identities.put_role(role);
     }
+
+    /// Lets `CipherTrust` read back from AWS every key of every kms object at once: it gets to know new keys and sees which are gone.
+    pub fn ciphertrust_sync(&self) {
+        ciphertrust::synchronize_all(&mut self.shared.lock(), &self.shared);
+    }
+
+    /// The id that `CipherTrust` has for a key, if it knows one of that ARN. Of several domains the root domain's.
+    #[must_use]
+    pub fn ciphertrust_id(&self, arn: &str) -> Option<String> {
+        let inner = self.shared.lock();
+        inner.appliance.rows.iter().find(|row| row.at.arn() == arn).map(|row| row.id.clone())
+    }
+
+    /// How long a refresh or synchronization that is asked for from now on takes, in real time; with None it never ends.
+    pub fn set_refresh_delay(&self, delay: Option<Duration>) {
+        self.shared.lock().appliance.refresh_delay = delay;
+    }
+
+    /// Whether the text of a refusal by AWS stands in the member `message` of `CipherTrust`'s errors, and not in `codeDesc`.
+    pub fn set_ciphertrust_text_in_message(&self, in_message: bool) {
+        self.shared.lock().appliance.set_text_in_message(in_message);
+    }
+
+    /// Makes a user of `CipherTrust` known, or replaces it. Tokens that were given out stay good.
+    pub fn put_ciphertrust_user(&self, user: CiphertrustUser) {
+        self.shared.lock().appliance.put_user(user);
+    }
+
+    /// Forgets a user of `CipherTrust`; false if it was not known. Its bearer tokens stay good until they expire.
+    #[must_use]
+    pub fn remove_ciphertrust_user(&self, username: &str) -> bool {
+        self.shared.lock().appliance.remove_user(username)
+    }
+
+    /// Ends every bearer and refresh token of `CipherTrust`, as a restart of the appliance does.
+    pub fn kill_ciphertrust_tokens(&self) {
+        self.shared.lock().appliance.sessions.forget();
+    }
+}
+
+/// Takes a port on loopback; `option` is where another can be chosen.
+async fn bind(port: u16, option: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
+    let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let listener = TcpListener::bind(wanted).await.with_context(|| format!("{wanted} cannot be bound; choose another {option}"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
 }
 
 impl Drop for Double {

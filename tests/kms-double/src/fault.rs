@@ -1,6 +1,6 @@
 //! Faults by rule: the nth call of an operation goes wrong in a given way.
 //!
-//! Rules look at calls whose signature was verified. The first rule that strikes decides; a rule counts only calls that match it.
+//! Rules look at calls whose signature or token was verified. The first rule that strikes decides; a rule counts only calls that match it.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct Fault {
     /// Id or ARN of the key; none means every key and calls without one.
     #[serde(default)]
     pub key: Option<String>,
-    /// Access key or account of the caller; none means every caller.
+    /// Access key, user name or account of the caller; none means every caller.
     #[serde(default)]
     pub caller: Option<String>,
     /// How many matching calls pass unharmed first.

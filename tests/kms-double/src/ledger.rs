@@ -24,9 +24,9 @@ pub struct Entry {
     pub time: Timestamp,
     /// When, on the double's clock.
     pub double_time: Timestamp,
-    /// `kms` or `sts`.
+    /// `kms`, `sts` or `ciphertrust`. What `ciphertrust` had AWS do has no entries of its own.
     pub service: String,
-    /// Who called, if the signature named someone.
+    /// Who called, if the signature or token named someone: an access key or a user name.
     pub access_key: Option<String>,
     /// The caller's account; for an act of the KMS the key's.
     pub account: Option<String>,

@@ -5,13 +5,15 @@
 //! Keyward's mistakes.
 //!
 //! - [`Double`] runs it inside a test; the binary `kms-double` runs it alone.
-//! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's.
+//! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's, and
+//!   `ciphertrust` that of Thales's Cloud Key Manager, which works on the same keys through `aws`.
 //! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail"))]
 
 mod admin;
 mod aws;
+mod ciphertrust;
 mod clock;
 mod double;
 mod fault;
@@ -23,6 +25,10 @@ mod wire;
 mod world;
 
 pub use admin::Plant;
+pub use ciphertrust::{
+    CIPHERTRUST_DOMAIN, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_SECOND_KMS, CIPHERTRUST_SECOND_PASSWORD,
+    CIPHERTRUST_SECOND_USER, CIPHERTRUST_USER, CiphertrustUser,
+};
 pub use double::{Double, Options};
 pub use fault::{Fault, FaultAction};
 pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY};

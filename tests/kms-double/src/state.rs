@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::ciphertrust::Appliance;
 use crate::clock::Clock;
 use crate::double::Options;
 use crate::fault::Faults;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) quotas: Quotas,
     pub(crate) identities: Identities,
+    pub(crate) appliance: Appliance,
 }
 
 impl Shared {
@@ -45,13 +47,16 @@ impl Shared {
         let mut identities = Identities::default();
         options.credentials.iter().for_each(|credential| identities.put_credential(credential.clone()));
         options.roles.iter().for_each(|role| identities.put_role(role.clone()));
+        let clock = Clock::behind(options.clock_behind)?;
+        let appliance = Appliance::new(options.refresh_delay, clock.now());
         let inner = Inner {
-            clock: Clock::behind(options.clock_behind)?,
+            clock,
             world: World::new(options.read_lag, options.deletion_delay),
             ledger: Ledger::default(),
             faults: Faults::default(),
             quotas: Quotas::default(),
             identities,
+            appliance,
         };
         Ok(Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped })
     }

@@ -53,7 +53,7 @@ impl Listener for CuttableListener {
 
 impl Connected<IncomingStream<'_, CuttableListener>> for Cut {
     fn connect_info(stream: IncomingStream<'_, CuttableListener>) -> Self {
-        stream.io().cut.clone()
+        stream.io().cut()
     }
 }
 
@@ -62,6 +62,13 @@ impl Connected<IncomingStream<'_, CuttableListener>> for Cut {
 pub(crate) struct CuttableStream {
     stream: TcpStream,
     cut: Cut,
+}
+
+impl CuttableStream {
+    /// What cuts it.
+    pub(crate) fn cut(&self) -> Cut {
+        self.cut.clone()
+    }
 }
 
 impl AsyncRead for CuttableStream {

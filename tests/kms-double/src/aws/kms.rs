@@ -73,7 +73,7 @@ fn body_of(operation: Operation, answer: &Value) -> String {
 }
 
 /// `ReplicateKey` counts as two creations in the replica's Region, `UpdatePrimaryRegion` once in each Region.
-fn within_quota(inner: &mut Inner, operation: Operation, caller: &Caller, members: &Members) -> bool {
+pub(super) fn within_quota(inner: &mut Inner, operation: Operation, caller: &Caller, members: &Members) -> bool {
     let now = Instant::now();
     let quotas = &mut inner.quotas;
     let mut take =

@@ -9,6 +9,7 @@ mod call;
 mod calls;
 mod failure;
 mod form;
+mod inside;
 mod kms;
 mod members;
 mod operation;
@@ -22,5 +23,9 @@ mod sts;
 mod target;
 
 pub(crate) use calls::default_policy;
+pub(crate) use failure::Failure;
+pub(crate) use form::pairs as query_pairs;
+pub(crate) use inside::{Inside, call as call_inside};
+pub(crate) use operation::Operation;
 pub(crate) use serve::serve;
 pub(crate) use spec::{USAGES, find as find_spec};

@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail")]
 
 mod binary;
+mod ciphertrust;
+mod ciphertrust_client;
 mod client;
 mod faults;
 mod identity;

@@ -1,0 +1,50 @@
+//! A request, read as far as it can be.
+
+use axum::http::{HeaderMap, Method, Uri, header};
+use serde_json::Value;
+
+use super::body::Body;
+use super::failure::Failure;
+use super::operation::Route;
+use crate::aws::query_pairs;
+
+/// A request before it is known who sent it.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// None for a path or method that the double does not serve.
+    pub(crate) route: Option<Route>,
+    /// The method and path, for the ledger when there is no route.
+    line: String,
+    pub(crate) bearer: Option<String>,
+    pub(crate) query: Vec<(String, String)>,
+    pub(crate) body: Result<Body, Failure>,
+}
+
+impl Request {
+    pub(crate) fn parse(method: &Method, uri: &Uri, headers: &HeaderMap, body: &[u8]) -> Self {
+        let authorization = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+        Self {
+            route: Route::find(method, uri.path()),
+            line: format!("{method} {}", uri.path()),
+            bearer: authorization.and_then(|text| text.strip_prefix("Bearer ")).map(|token| token.trim().to_owned()),
+            query: query_pairs(uri.query().unwrap_or_default()),
+            body: Body::parse(body),
+        }
+    }
+
+    /// The operation's name, or what was asked for instead.
+    pub(crate) fn name(&self) -> &str {
+        self.route.as_ref().map_or(self.line.as_str(), |route| route.operation.name())
+    }
+
+    /// What the ledger shows: the body's members, or the query's if there is none.
+    pub(crate) fn for_ledger(&self) -> Value {
+        match &self.body {
+            Ok(body) if !body.0.is_empty() => body.for_ledger(),
+            Ok(_) => {
+                self.query.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>().into()
+            }
+            Err(_) => Value::Null,
+        }
+    }
+}
