@@ -132,7 +132,7 @@ pub trait Kms: Send + Sync + 'static {
 pub enum AnyKms {
     /// AWS KMS.
     Aws(aws::AwsKms),
-    /// AWS keys behind CipherTrust Cloud Key Manager.
+    /// AWS keys behind `CipherTrust` Cloud Key Manager.
     CipherTrust(ciphertrust::CipherTrustKms),
 }
 

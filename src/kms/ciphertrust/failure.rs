@@ -53,7 +53,8 @@ const NAMES: &[(&str, u16, FailureKind)] = &[
     ("NCERRInvalidParamValue", 400, Invalid),
     ("NCERRUnauthorized", 401, Credentials),
     ("NCERRConflict", 409, Conflict),
-    ("NCERRKeyAlreadyExists", 409, Conflict),
+    // An alias that CCKM knows already.
+    ("NCERRKeyAlreadyExists", 409, AliasTaken),
 ];
 
 /// The body of an error. Of its members only the name in `codeDesc` is relied on.
@@ -66,26 +67,28 @@ struct Body {
 
 /// Reads an answer that is no success.
 pub(super) fn refusal(answer: &Answer) -> Refusal {
-    let body: Body = serde_json::from_slice(&answer.body).unwrap_or_default();
-    let described = body.description.unwrap_or_default();
-    let (name, text) = match described.split_once(':') {
-        Some((name, text)) => (name.trim(), text.trim()),
-        None => (described.trim(), body.message.as_deref().unwrap_or_default()),
-    };
-    let name = Some(name).filter(|name| name.starts_with("NCERR"));
-    let Some(name) = name else {
-        // What has no name need not be CipherTrust's; but a token that has expired is renewed, whoever says so.
+    let Body { description, message } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let (description, message) = (description.unwrap_or_default(), message.unwrap_or_default());
+    let (name, text) = description.split_once(':').unwrap_or((&description, ""));
+    // Where the rest of the text is, is not documented: behind the name, or in a member of its own.
+    let text = [text.trim(), message.trim()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
+    let Some(name) = Some(name.trim()).filter(|name| name.starts_with("NCERR")) else {
+        // What has no name need not be `CipherTrust`'s; but a token that has expired is renewed, whoever says so.
         let kind = Some(by_status(answer.status)).filter(|kind| matches!(kind, Credentials | Throttled | Unavailable)).unwrap_or(Unknown);
-        return Refusal { kind, code: None, text: text.to_owned() };
+        return Refusal { kind, code: None, text };
     };
-    let told = Refusal { kind: kind(name, answer.status), code: Some(name.to_owned()), text: text.to_owned() };
-    if told.kind == Credentials {
-        return told;
+    let kind = kind(name, answer.status);
+    if kind == Credentials {
+        return Refusal { kind, code: Some(name.to_owned()), text };
     }
-    match exception(&told.text) {
-        None => told,
-        Some(Exception::Known(name, kind)) => Refusal { kind, code: Some(name.to_owned()), ..told },
-        Some(Exception::Unheard(name)) => Refusal { kind: Unknown, code: Some(name), ..told },
+    match exception(&text) {
+        None => Refusal { kind, code: Some(name.to_owned()), text },
+        Some(Exception::Known(name, kind)) => {
+            // What `CipherTrust` was doing meanwhile tells people less than what AWS says.
+            let said = text.split_once(name).map_or("", |(_, said)| said).trim_start_matches([':', ' ']);
+            Refusal { kind, code: Some(name.to_owned()), text: if said.is_empty() { text } else { said.to_owned() } }
+        }
+        Some(Exception::Unheard(name)) => Refusal { kind: Unknown, code: Some(name), text },
     }
 }
 

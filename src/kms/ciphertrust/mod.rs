@@ -55,7 +55,7 @@ const POLICY_TEMPLATE: &str = "cckm_policy_template_id";
 /// The AWS keys of one KMS of CCKM, in one Region.
 #[derive(Debug)]
 pub struct CipherTrustKms {
-    caller: Caller<Cckm>,
+    caller: Box<Caller<Cckm>>,
     home: Home,
     known: Known,
     max_staleness: SignedDuration,
@@ -66,7 +66,7 @@ impl CipherTrustKms {
     /// Makes the client; nothing is sent yet.
     #[allow(clippy::unused_async, reason = "every adapter is made in the same way")]
     pub async fn new(settings: CipherTrustSettings) -> Result<Self, Failure> {
-        let caller = client::caller(&settings)?;
+        let caller = Box::new(client::caller(&settings)?);
         let CipherTrustSettings { kms, region, domain, username, max_staleness, .. } = settings;
         Ok(Self {
             caller,

@@ -23,9 +23,9 @@ use crate::{
 /// How long a token lives if the server does not say (`CipherTrust`: 300 seconds).
 const LIFE: u64 = 300;
 /// How long before its end a token is renewed, and at most that part of its life.
-const AHEAD: (Duration, u32) = (Duration::from_secs(60), 5);
+const AHEAD: (Duration, u32) = (Duration::from_mins(1), 5);
 /// For how long a refused password is not tried again: a server locks out whoever tries too often.
-const REFUSED: Duration = Duration::from_secs(60);
+const REFUSED: Duration = Duration::from_mins(1);
 
 /// Whose tokens they are.
 #[derive(Clone, Debug)]
@@ -93,8 +93,7 @@ impl Tokens {
             return Ok(token.header.clone());
         }
         match (self.renew(&mut renewal).await, living) {
-            (Ok(token), _) => Ok(token.header.clone()),
-            (Err(_), Some(token)) => Ok(token.header.clone()),
+            (Ok(token), _) | (Err(_), Some(token)) => Ok(token.header.clone()),
             (Err(failure), None) => Err(failure),
         }
     }
@@ -123,7 +122,7 @@ impl Tokens {
                     return Ok(token);
                 }
                 Err(failure) => {
-                    tracing::debug!(error = &failure as &dyn std::error::Error, "the token is not refreshed; the password is used")
+                    tracing::debug!(error = &failure as &dyn std::error::Error, "the token is not refreshed; the password is used");
                 }
             }
         }
@@ -166,7 +165,8 @@ impl Token {
     fn new(header: HeaderValue, asked: Instant, seconds: u64) -> Self {
         // No token lives a day.
         let life = Duration::from_secs(seconds.min(86_400));
-        Self { header, renew_at: asked + (life - AHEAD.0.min(life / AHEAD.1)), ends: asked + life }
+        let ahead = AHEAD.0.min(life / AHEAD.1);
+        Self { header, renew_at: asked + life.saturating_sub(ahead), ends: asked + life }
     }
 }
 

@@ -59,6 +59,7 @@ enum Missed {
     TooLong,
 }
 
+#[allow(clippy::unused_self, reason = "a caller says which KMS it is about")]
 impl<D: Dialect> Caller<D> {
     /// Waits for a turn, sends the request, and gives the answer of a success.
     pub(in crate::kms) async fn call(&self, ask: &Ask<'_, D::Operation>) -> Result<Answer, Failure> {
@@ -126,9 +127,9 @@ impl<D: Dialect> Caller<D> {
                         renewed = true;
                         continue;
                     }
-                    (self.refused(ask, &request, &answer, refusal, attempts.outcome()), retry_after(&answer))
+                    (self.refused(ask, &request, &answer, &refusal, attempts.outcome()), retry_after(&answer))
                 }
-                Err(Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), Missed::Forbidden)),
+                Err(missed @ Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), missed)),
                 Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
             };
             let worthwhile = ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable);
@@ -176,11 +177,11 @@ impl<D: Dialect> Caller<D> {
         });
     }
 
-    fn refused(&self, ask: &Ask<'_, D::Operation>, request: &Request, answer: &Answer, refusal: Refusal, outcome: Outcome) -> Failure {
+    fn refused(&self, ask: &Ask<'_, D::Operation>, request: &Request, answer: &Answer, refusal: &Refusal, outcome: Outcome) -> Failure {
         let about = About::<D>::new(ask.operation, ask.subject);
         let host = request.url().host_str().unwrap_or_default();
-        let failure = about.failure(refusal.kind, outcome, about.refused(&self.dialect, &refusal, answer.status, host));
-        Failure { source: Some(Box::new(refusal)), ..failure }
+        let failure = about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host));
+        Failure { source: Some(Box::new(refusal.clone())), ..failure }
     }
 
     fn missed(&self, ask: &Ask<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {

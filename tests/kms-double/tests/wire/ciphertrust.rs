@@ -27,7 +27,8 @@ async fn a_key_lives_and_is_scheduled_and_saved() {
     assert!(saved["aws_param"].get("DeletionDate").is_none());
     assert_eq!(client.key(&key).await, saved);
     assert_eq!(double.keys()[0].state, KeyState::Disabled);
-    let told: Vec<_> = double.ledger().into_iter().map(|entry| (entry.service, entry.operation, entry.took_effect, entry.changed)).collect();
+    let told: Vec<_> =
+        double.ledger().into_iter().map(|entry| (entry.service, entry.operation, entry.took_effect, entry.changed)).collect();
     let expected = [
         ("login", false),
         ("create-key", true),
