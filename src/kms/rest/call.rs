@@ -59,6 +59,7 @@ enum Missed {
     TooLong,
 }
 
+#[allow(clippy::unused_self, reason = "a caller says which KMS it is about")]
 impl<D: Dialect> Caller<D> {
     /// Waits for a turn, sends the request, and gives the answer of a success.
     pub(in crate::kms) async fn call(&self, ask: &Ask<'_, D::Operation>) -> Result<Answer, Failure> {
@@ -128,6 +129,7 @@ impl<D: Dialect> Caller<D> {
                     }
                     (self.refused(ask, &request, &answer, &refusal, attempts.outcome()), retry_after(&answer))
                 }
+                Err(missed @ Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), missed)),
                 Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
             };
             let worthwhile = ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable);
@@ -178,19 +180,20 @@ impl<D: Dialect> Caller<D> {
     fn refused(&self, ask: &Ask<'_, D::Operation>, request: &Request, answer: &Answer, refusal: &Refusal, outcome: Outcome) -> Failure {
         let about = About::<D>::new(ask.operation, ask.subject);
         let host = request.url().host_str().unwrap_or_default();
-        about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host))
+        let failure = about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host));
+        Failure { source: Some(Box::new(refusal.clone())), ..failure }
     }
 
     fn missed(&self, ask: &Ask<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {
         let about = About::<D>::new(ask.operation, ask.subject);
         let (kind, message, source) = match missed {
             Missed::Unmade(failure) => return Failure { outcome, ..failure },
-            Missed::Forbidden => (Unknown, format!("{} is not sent: this process may change nothing any more", about.request()), None),
+            Missed::Forbidden => (Unavailable, format!("{} is not sent: this process may change nothing any more", about.request()), None),
             Missed::TooLong => (Unknown, about.unusable(&"it is longer than any such answer"), None),
             Missed::Unanswered(error) => {
                 (Unavailable, format!("{} did not answer {} in time, or broke off; it is tried again", D::NAME, about.request()), error)
             }
-            Missed::Unreached(error) => (Unavailable, unreached(D::NAME, &error), Some(error)),
+            Missed::Unreached(error) => (Unavailable, unreached::<D>(&error), Some(error)),
         };
         // The URL may have what is no one's business in its query.
         let source = source.map(|error| Box::new(error.without_url()) as Box<dyn Error + Send + Sync>);
@@ -218,7 +221,8 @@ fn retry_after(answer: &Answer) -> Duration {
 }
 
 /// Why there is no connection, in a sentence that stays the same.
-fn unreached(name: &str, error: &reqwest::Error) -> String {
+fn unreached<D: Dialect>(error: &reqwest::Error) -> String {
+    let (name, authority) = (D::NAME, D::AUTHORITY);
     let host = error.url().map_or_else(String::new, |url| match url.port() {
         Some(port) => format!("{}:{port}", url.host_str().unwrap_or_default()),
         None => url.host_str().unwrap_or_default().to_owned(),
@@ -228,7 +232,7 @@ fn unreached(name: &str, error: &reqwest::Error) -> String {
         if error.downcast_ref::<rustls::Error>().is_some_and(|error| matches!(error, rustls::Error::InvalidCertificate(_))) {
             return format!(
                 "the certificate of {host} is not valid for this client, so nothing was sent to {name}; \
-                 put the authority that signed it into the secret for certificates, or correct the host name"
+                 put the authority that signed it into {authority}, or correct the host name"
             );
         }
         cause = error.source().or_else(|| {

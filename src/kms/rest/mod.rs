@@ -75,8 +75,10 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// What a KMS says when it does not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a KMS says when it does not do what was asked. It is the source of the failure that follows, so that an adapter can tell by the code what was
+/// done before from what cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {text}", code.as_deref().unwrap_or("no code"))]
 pub(super) struct Refusal {
     /// What kind of failure it is.
     pub(super) kind: FailureKind,
@@ -92,6 +94,8 @@ pub(super) trait Dialect: Debug + Send + Sync + 'static {
     type Operation: Operation;
     /// The KMS, as metrics, spans and messages name it.
     const NAME: &'static str;
+    /// Where to put the authority that signed the server's certificate.
+    const AUTHORITY: &'static str = "the authorities of the system";
 
     /// The request of one attempt, with the credentials as they are now.
     fn request(&self, ask: &Ask<'_, Self::Operation>) -> impl Future<Output = Result<Request, Failure>> + Send;

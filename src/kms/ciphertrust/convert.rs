@@ -1,0 +1,291 @@
+//! Turns rows of CCKM into the words of the domain.
+//!
+//! What is missing or not known makes a row unusable: it is never guessed, and nothing takes its place. Of a date or a state that stands in two places the
+//! documented one, inside `aws_param`, is the truth.
+
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+
+use super::id::{Arn, CckmId};
+use crate::{
+    api::managed_key::KeyTemplate,
+    domain::{
+        observed::{Copied, Key, MultiRegion, Rotation, State},
+        ownership::Tags,
+    },
+};
+
+/// What in an answer cannot be used, in words.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unusable(pub(super) String);
+
+fn missing(member: &str) -> Unusable {
+    Unusable(format!("it has no {member}"))
+}
+
+/// CCKM's row of a key, as far as it matters. Any member may be missing or null.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default)]
+pub(super) struct Row {
+    id: Option<String>,
+    region: Option<String>,
+    gone: Option<bool>,
+    #[serde(rename = "createdAt")]
+    created_at: Option<String>,
+    synced_at: Option<String>,
+    key_state: Option<String>,
+    deletion_date: Option<String>,
+    aws_param: Param,
+}
+
+/// What AWS says of the key, as CCKM has it.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct Param {
+    #[serde(rename = "AWSAccountId")]
+    account: Option<String>,
+    arn: Option<String>,
+    key_manager: Option<String>,
+    key_state: Option<String>,
+    key_usage: Option<String>,
+    customer_master_key_spec: Option<String>,
+    origin: Option<String>,
+    description: Option<String>,
+    creation_date: Option<String>,
+    deletion_date: Option<String>,
+    alias: Option<Vec<String>>,
+    tags: Option<Vec<Tag>>,
+    key_rotation_enabled: Option<bool>,
+    rotation_period_in_days: Option<i32>,
+    next_rotation_date: Option<String>,
+    multi_region: Option<bool>,
+    multi_region_configuration: Option<Configuration>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Tag {
+    tag_key: String,
+    #[serde(default)]
+    tag_value: Option<String>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Configuration {
+    multi_region_key_type: Option<String>,
+    primary_key: Option<Relative>,
+    replica_keys: Option<Vec<Relative>>,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Relative {
+    arn: Option<String>,
+}
+
+impl Row {
+    /// CCKM's id.
+    pub(super) fn id(&self) -> Result<CckmId, Unusable> {
+        let id = text(self.id.as_ref(), "id")?;
+        CckmId::parse(&id).ok_or_else(|| Unusable(format!("its id is {id}")))
+    }
+
+    /// The same as it came; empty if there is none.
+    pub(super) fn id_text(&self) -> &str {
+        self.id.as_deref().unwrap_or_default()
+    }
+
+    /// The ARN, with whose Region and account the row has to agree.
+    pub(super) fn arn(&self) -> Result<Arn, Unusable> {
+        let arn = text(self.aws_param.arn.as_ref(), "Arn")?;
+        let arn = Arn::parse(&arn).ok_or_else(|| Unusable(format!("its Arn is {arn}")))?;
+        for (member, found, expected) in
+            [("region", self.region.as_ref(), &arn.region), ("AWSAccountId", self.aws_param.account.as_ref(), &arn.account)]
+        {
+            if let Some(found) = found.filter(|found| !found.is_empty() && *found != expected) {
+                return Err(Unusable(format!("its {member} is {found}, but its Arn is {arn}")));
+            }
+        }
+        Ok(arn)
+    }
+
+    /// Whether CCKM looked and AWS no longer had the key.
+    pub(super) fn is_gone(&self) -> bool {
+        self.gone == Some(true)
+    }
+
+    /// When the row was last read from AWS. One that was not read since it was made is as old as it.
+    pub(super) fn synced_at(&self) -> Result<Timestamp, Unusable> {
+        let text =
+            [&self.synced_at, &self.created_at].into_iter().flatten().find(|text| !text.is_empty()).ok_or_else(|| missing("synced_at"))?;
+        instant(text)
+    }
+
+    /// How old the row is by that clock, in whole seconds. A clock that went back makes nothing younger than new.
+    pub(super) fn age(&self, now: Timestamp) -> Result<SignedDuration, Unusable> {
+        let age = now.duration_since(self.synced_at()?);
+        Ok(SignedDuration::from_secs(age.as_secs().max(0)))
+    }
+
+    /// The state.
+    pub(super) fn state(&self) -> Result<State, Unusable> {
+        let state = filled(self.aws_param.key_state.as_ref()).or(filled(self.key_state.as_ref())).ok_or_else(|| missing("KeyState"))?;
+        match state {
+            "Creating" => Ok(State::Creating),
+            "Enabled" => Ok(State::Enabled),
+            "Disabled" => Ok(State::Disabled),
+            "PendingDeletion" => Ok(State::PendingDeletion),
+            "PendingImport" => Ok(State::PendingImport),
+            "PendingReplicaDeletion" => Ok(State::PendingReplicaDeletion),
+            "Unavailable" => Ok(State::Unavailable),
+            "Updating" => Ok(State::Updating),
+            other => Err(Unusable(format!("its KeyState is {other}"))),
+        }
+    }
+
+    /// When the key will be deleted, told only while that is pending.
+    pub(super) fn deletion_date(&self) -> Result<Option<Timestamp>, Unusable> {
+        if self.state()? != State::PendingDeletion {
+            return Ok(None);
+        }
+        time(filled(self.aws_param.deletion_date.as_ref()).or(filled(self.deletion_date.as_ref())))
+    }
+
+    /// The tags.
+    pub(super) fn tags(&self) -> Tags {
+        let tags = self.aws_param.tags.iter().flatten();
+        tags.map(|tag| (tag.tag_key.clone(), tag.tag_value.clone().unwrap_or_default())).collect()
+    }
+
+    /// The aliases, with `alias/`.
+    pub(super) fn aliases(&self) -> Vec<String> {
+        let whole = |alias: &String| if alias.starts_with("alias/") { alias.clone() } else { format!("alias/{alias}") };
+        self.aws_param.alias.iter().flatten().map(whole).collect()
+    }
+
+    /// The key, as old as the row is by the clock of whoever answered at `now`.
+    pub(super) fn key(&self, now: Timestamp) -> Result<Key, Unusable> {
+        let (arn, param) = (self.arn()?, &self.aws_param);
+        let state = self.state()?;
+        let multi_region = param.multi_region.unwrap_or(false);
+        Ok(Key {
+            id: self.id()?.as_str().to_owned(),
+            account: arn.account.clone(),
+            region: arn.region.clone(),
+            arn: arn.as_str().to_owned(),
+            state,
+            deletion_date: self.deletion_date()?,
+            kind: KeyTemplate {
+                spec: text(param.customer_master_key_spec.as_ref(), "CustomerMasterKeySpec")?,
+                usage: text(param.key_usage.as_ref(), "KeyUsage")?,
+                origin: text(param.origin.as_ref(), "Origin")?,
+                multi_region,
+            },
+            customer_managed: match text(param.key_manager.as_ref(), "KeyManager")?.as_str() {
+                "CUSTOMER" => true,
+                "AWS" => false,
+                other => return Err(Unusable(format!("its KeyManager is {other}"))),
+            },
+            multi_region: match (multi_region, &param.multi_region_configuration) {
+                (true, Some(configuration)) => Some(configuration.read()?),
+                (true, None) => return Err(missing("MultiRegionConfiguration")),
+                (false, _) => None,
+            },
+            description: param.description.clone().unwrap_or_default(),
+            creation_time: time(filled(param.creation_date.as_ref()))?,
+            copy: Some(Copied { at: whole(self.synced_at()?)?, age: self.age(now)? }),
+            // AWS shows it as off while the key is pending.
+            rotation: if state.is_pending() { None } else { self.rotation()? },
+            tags: Some(self.tags()),
+            aliases: Some(self.aliases()),
+            other_owner_exists: None,
+        })
+    }
+
+    /// Rotation, if the row tells all of it. One that is on without a period is of a CCKM that does not tell periods; AWS is asked then.
+    fn rotation(&self) -> Result<Option<Rotation>, Unusable> {
+        let param = &self.aws_param;
+        let period_days = param.rotation_period_in_days.filter(|days| *days > 0);
+        Ok(match (param.key_rotation_enabled, period_days) {
+            (Some(false), _) => Some(Rotation::default()),
+            (Some(true), Some(_)) => Some(Rotation { enabled: true, period_days, next: time(filled(param.next_rotation_date.as_ref()))? }),
+            _ => None,
+        })
+    }
+}
+
+impl Configuration {
+    fn read(&self) -> Result<MultiRegion, Unusable> {
+        let arn = |key: &Relative| text(key.arn.as_ref(), "Arn in MultiRegionConfiguration");
+        match self.multi_region_key_type.as_deref() {
+            Some("PRIMARY") => Ok(MultiRegion::Primary(self.replica_keys.iter().flatten().map(arn).collect::<Result<_, _>>()?)),
+            Some("REPLICA") => Ok(MultiRegion::Replica(arn(self.primary_key.as_ref().ok_or_else(|| missing("PrimaryKey"))?)?)),
+            Some(other) => Err(Unusable(format!("its MultiRegionKeyType is {other}"))),
+            None => Err(missing("MultiRegionKeyType")),
+        }
+    }
+}
+
+/// What `get-key-rotation-status` answers, in AWS's own shape.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "PascalCase")]
+pub(super) struct RotationStatus {
+    key_rotation_enabled: Option<bool>,
+    rotation_period_in_days: Option<i32>,
+    next_rotation_date: Option<String>,
+}
+
+impl RotationStatus {
+    pub(super) fn read(&self) -> Result<Rotation, Unusable> {
+        let enabled = self.key_rotation_enabled.ok_or_else(|| missing("KeyRotationEnabled"))?;
+        if !enabled {
+            return Ok(Rotation::default());
+        }
+        let period_days = self.rotation_period_in_days.filter(|days| *days > 0);
+        Ok(Rotation { enabled, period_days, next: time(filled(self.next_rotation_date.as_ref()))? })
+    }
+}
+
+/// An AWS account in CCKM, which calls it a KMS.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub(super) struct Account {
+    pub(super) id: String,
+    #[serde(default)]
+    pub(super) name: String,
+    #[serde(rename = "account_id")]
+    pub(super) number: String,
+    #[serde(default)]
+    pub(super) regions: Option<Vec<String>>,
+    #[serde(default)]
+    pub(super) status: Option<String>,
+}
+
+/// A page of a list.
+#[derive(Debug, Deserialize)]
+pub(super) struct Page<T> {
+    pub(super) total: u64,
+    pub(super) resources: Option<Vec<T>>,
+}
+
+fn filled(text: Option<&String>) -> Option<&str> {
+    text.map(String::as_str).filter(|text| !text.is_empty())
+}
+
+fn instant(text: &str) -> Result<Timestamp, Unusable> {
+    text.parse().map_err(|_| Unusable(format!("a time in it is {text}")))
+}
+
+/// Whole seconds: fractions differ between calls that tell of the same moment, and a status must not change for them.
+fn whole(time: Timestamp) -> Result<Timestamp, Unusable> {
+    Timestamp::from_second(time.as_second()).map_err(|_| Unusable(format!("a time in it is {time}")))
+}
+
+fn time(text: Option<&str>) -> Result<Option<Timestamp>, Unusable> {
+    text.map(|text| whole(instant(text)?)).transpose()
+}
+
+fn text(text: Option<&String>, member: &str) -> Result<String, Unusable> {
+    text.filter(|text| !text.is_empty()).cloned().ok_or_else(|| missing(member))
+}

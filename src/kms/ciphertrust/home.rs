@@ -1,0 +1,101 @@
+//! The KMS object of CCKM that a provider works in: which AWS account it is, and which of its Regions.
+//!
+//! One that cannot be found, or has not that Region, is a fault of the settings. It must never make keys look absent.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use reqwest::Method;
+
+use super::{CipherTrustKms, convert::Account, failure::is_absent, id::CckmId, operation::Operation};
+use crate::{
+    domain::failure::{Failure, FailureKind},
+    kms::rest::Ask,
+};
+
+/// Which KMS object and Region, and what was last found of it.
+#[derive(Debug)]
+pub(super) struct Home {
+    /// Name or id.
+    pub(super) kms: String,
+    pub(super) region: String,
+    found: Mutex<Option<Arc<Account>>>,
+}
+
+impl Home {
+    pub(super) const fn new(kms: String, region: String) -> Self {
+        Self { kms, region, found: Mutex::new(None) }
+    }
+
+    fn found(&self) -> Option<Arc<Account>> {
+        self.found.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl CipherTrustKms {
+    /// The account as it was last found, or is found now.
+    pub(super) async fn account(&self) -> Result<Arc<Account>, Failure> {
+        match self.home.found() {
+            Some(account) => Ok(account),
+            None => self.account_now().await,
+        }
+    }
+
+    /// The account as it is now.
+    pub(super) async fn account_now(&self) -> Result<Arc<Account>, Failure> {
+        let Home { kms, region, found } = &self.home;
+        // An id that was found once is asked for first, so that a look at the provider is one request.
+        let known = self.home.found().map(|account| account.id.clone());
+        let by_id = match known.as_deref().or_else(|| looks_like_id(kms).then_some(kms.as_str())).and_then(CckmId::parse) {
+            Some(id) => self.account_by_id(&id).await?,
+            None => None,
+        };
+        let account = match by_id.filter(|account| account.id == *kms || account.name == *kms) {
+            Some(account) => account,
+            None => self.account_by_name().await?,
+        };
+        let refuse = |message| Err(self.caller.refuse(Operation::GetKms, kms, FailureKind::Invalid, message));
+        if account.status.as_deref() == Some("archived") {
+            return refuse(format!(
+                "the KMS {kms} is archived in CCKM, so its keys cannot be worked with; recover it there, or name another in spec.cipherTrust.kms"
+            ));
+        }
+        let regions = account.regions.as_deref().unwrap_or_default();
+        if !regions.contains(region) {
+            return refuse(format!(
+                "the KMS {kms} has no Region {region} in CCKM, only {}; add it there, or correct spec.cipherTrust.region",
+                if regions.is_empty() { "none".to_owned() } else { regions.join(", ") }
+            ));
+        }
+        let account = Arc::new(account);
+        *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&account));
+        Ok(account)
+    }
+
+    async fn account_by_id(&self, id: &CckmId) -> Result<Option<Account>, Failure> {
+        let ask = Ask::new(Operation::GetKms, &self.home.kms, Method::GET, format!("/cckm/aws/kms/{}", id.as_str()));
+        match self.caller.json(&ask).await {
+            Ok(account) => Ok(Some(account)),
+            Err(failure) if is_absent(&failure) => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn account_by_name(&self) -> Result<Account, Failure> {
+        let kms = &self.home.kms;
+        let listed = self.list::<Account>(Operation::ListKms, kms, "/cckm/aws/kms", &[], |account| &account.id).await?;
+        let mut named = listed.items.into_iter().filter(|account| account.name == *kms || account.id == *kms);
+        let message = match (named.next(), named.next()) {
+            (Some(account), None) => return Ok(account),
+            (Some(_), Some(_)) => format!("several KMS of CCKM are called {kms}; put the id of the right one into spec.cipherTrust.kms"),
+            (None, _) => format!(
+                "CCKM shows this user no KMS {kms}; correct spec.cipherTrust.kms or spec.cipherTrust.domain, or let the user see it"
+            ),
+        };
+        Err(self.caller.refuse(Operation::ListKms, kms, FailureKind::Invalid, message))
+    }
+}
+
+/// Ids are UUIDs, or 32 hex digits.
+fn looks_like_id(text: &str) -> bool {
+    text.chars().filter(char::is_ascii_hexdigit).count() == 32 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+}

@@ -1,0 +1,268 @@
+//! A look at a key: finds CCKM's row of it, and has the row made new where it is too old to go by.
+//!
+//! A row is a copy. It is told with its age, and a key is absent only if CCKM says that it has no such row, or that AWS no longer has the key. The account
+//! and Region of the provider are all that is looked at: a key of another one is refused, and never called absent.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use reqwest::Method;
+use tokio::time::{sleep, timeout_at};
+
+use super::{
+    CipherTrustKms, clock,
+    convert::Row,
+    failure::is_absent,
+    id::{Arn, CckmId, Reference},
+    known::Turn,
+    operation::Operation,
+};
+use crate::{
+    domain::{
+        failure::{Failure, FailureKind},
+        observed::Key,
+    },
+    kms::rest::Ask,
+};
+
+/// Where keys are.
+pub(super) const KEYS: &str = "/cckm/aws/keys";
+/// How long a refresh is waited for, from when it was asked for.
+const PATIENCE: Duration = Duration::from_millis(2500);
+/// The first wait for a refresh; each one after it is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// How many rows may answer to one name, of which at most one can be true.
+const NAMESAKES: usize = 4;
+
+/// How new a row has to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Age {
+    /// Within the staleness that the provider allows.
+    Allowed,
+    /// Read from AWS after this was asked.
+    New,
+}
+
+/// A row, and the time by the clock of whoever answered.
+#[derive(Clone, Debug)]
+pub(super) struct Seen {
+    pub(super) row: Row,
+    pub(super) now: Timestamp,
+}
+
+impl CipherTrustKms {
+    /// The key that a reference names.
+    pub(super) async fn look(&self, reference: &str, age: Age) -> Result<Option<Key>, Failure> {
+        match self.find(reference, age).await? {
+            Some(seen) => self.key(&seen, Operation::GetKey, reference).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// CCKM's id of a key that a call is about.
+    pub(super) async fn id(&self, key: &str, operation: Operation) -> Result<CckmId, Failure> {
+        if let Some(id) = Arn::parse(key).and_then(|arn| self.known.id(&arn)) {
+            return Ok(id);
+        }
+        match self.find(key, Age::Allowed).await? {
+            Some(seen) => seen.row.id().map_err(|why| self.caller.unusable(Operation::GetKey, key, &why)),
+            None => Err(self.not_found(operation, key)),
+        }
+    }
+
+    pub(super) fn not_found(&self, operation: Operation, key: &str) -> Failure {
+        let message = format!(
+            "CipherTrust has no key {key}, so {} was not sent; a key that is new in AWS has to be synchronised in CCKM",
+            operation.name()
+        );
+        self.caller.refuse(operation, key, FailureKind::NotFound, message)
+    }
+
+    /// What a row says, as an answer to that operation.
+    pub(super) fn key(&self, seen: &Seen, operation: Operation, subject: &str) -> Result<Key, Failure> {
+        seen.row.key(seen.now).map_err(|why| self.caller.unusable(operation, subject, &why))
+    }
+
+    async fn find(&self, reference: &str, age: Age) -> Result<Option<Seen>, Failure> {
+        let Some(parsed) = Reference::parse(reference) else {
+            let message = format!("{reference} is no name of a key; give its ARN, CCKM's id, the AWS key id, or an alias with alias/");
+            return Err(self.refuse(reference, message));
+        };
+        if reference.starts_with("alias/aws/") {
+            return Err(self.refuse(reference, format!("{reference} is an alias of AWS's own; name a key that you manage yourself")));
+        }
+        if let Reference::Arn(arn) = &parsed {
+            self.is_here(arn).await?;
+        }
+        let mut found = Vec::new();
+        for seen in self.candidates(&parsed, reference).await? {
+            let seen = if seen.row.is_gone() { None } else { self.settle(seen, age, reference).await? };
+            found.extend(seen.filter(|seen| parsed.is_of(&seen.row)));
+        }
+        let Some(seen) = found.pop() else { return Ok(None) };
+        if let Some(other) = found.pop() {
+            return Err(self.several(reference, &[seen, other]));
+        }
+        let arn = seen.row.arn().map_err(|why| self.caller.unusable(Operation::GetKey, reference, &why))?;
+        self.is_here(&arn).await?;
+        Ok(Some(seen))
+    }
+
+    /// The rows that may be meant, before those that are too old are made new.
+    async fn candidates(&self, reference: &Reference, subject: &str) -> Result<Vec<Seen>, Failure> {
+        match reference {
+            Reference::Cckm(id) => Ok(self.get(id, subject).await?.into_iter().collect()),
+            Reference::Arn(arn) => {
+                if let Some(id) = self.known.id(arn) {
+                    match self.get(&id, subject).await? {
+                        Some(seen) if reference.is_of(&seen.row) && !seen.row.is_gone() => return Ok(vec![seen]),
+                        _ => self.known.forget(arn),
+                    }
+                }
+                self.search(("arn", arn.as_str()), reference, subject).await
+            }
+            Reference::Aws(id) => self.search(("keyid", id.as_str()), reference, subject).await,
+            Reference::Alias(alias) => self.search(("alias", alias.trim_start_matches("alias/")), reference, subject).await,
+            Reference::Either(aws, cckm) => {
+                let found = self.search(("keyid", aws.as_str()), &Reference::Aws(aws.clone()), subject).await?;
+                if found.is_empty() { Ok(self.get(cckm, subject).await?.into_iter().collect()) } else { Ok(found) }
+            }
+        }
+    }
+
+    /// The rows of this KMS and Region that bear a name. How CCKM matches a filter is not documented, so each row is compared.
+    async fn search(&self, (name, value): (&'static str, &str), reference: &Reference, subject: &str) -> Result<Vec<Seen>, Failure> {
+        let filter = [vec![(name, value.to_owned())], self.here().await?].concat();
+        let listed = self.list::<Row>(Operation::ListKeys, subject, KEYS, &filter, Row::id_text).await?;
+        let now = listed.now;
+        let rows = listed.items.into_iter().filter(|row| reference.is_of(row) && !row.is_gone());
+        let found: Vec<Seen> = rows.map(|row| Seen { row, now }).collect();
+        for seen in &found {
+            self.learn(&seen.row);
+        }
+        if found.len() > NAMESAKES { Err(self.several(subject, &found)) } else { Ok(found) }
+    }
+
+    /// The filter for rows of this KMS and Region.
+    pub(super) async fn here(&self) -> Result<Vec<(&'static str, String)>, Failure> {
+        Ok(vec![("kms_id", self.account().await?.id.clone()), ("region", self.home.region.clone())])
+    }
+
+    /// The row of that id; `None` if CCKM says that it has none.
+    async fn get(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
+        let ask = Ask::new(Operation::GetKey, subject, Method::GET, format!("{KEYS}/{}", id.as_str()));
+        let answer = match self.caller.call(&ask).await {
+            Ok(answer) => answer,
+            Err(failure) if is_absent(&failure) => return Ok(None),
+            Err(failure) => return Err(failure),
+        };
+        let row: Row = serde_json::from_slice(&answer.body).map_err(|error| self.caller.unusable(Operation::GetKey, subject, &error))?;
+        if row.id_text() != id.as_str() {
+            return Err(self.caller.unusable(Operation::GetKey, subject, &"it is of another key"));
+        }
+        self.learn(&row);
+        Ok(Some(Seen { row, now: clock::now(&answer) }))
+    }
+
+    pub(super) fn learn(&self, row: &Row) {
+        if let (Ok(arn), Ok(id)) = (row.arn(), row.id()) {
+            self.known.learn(arn, id);
+        }
+    }
+
+    /// Has the row made new if it is too old, or if it shows a key whose date has passed, which only a new one can tell the end of.
+    async fn settle(&self, seen: Seen, wanted: Age, subject: &str) -> Result<Option<Seen>, Failure> {
+        let unusable = |why| self.caller.unusable(Operation::GetKey, subject, &why);
+        let age = seen.row.age(seen.now).map_err(unusable)?;
+        let past = seen.row.deletion_date().map_err(unusable)?.is_some_and(|date| date <= seen.now);
+        if wanted == Age::Allowed && age <= self.max_staleness && !past {
+            return Ok(Some(seen));
+        }
+        self.refreshed(seen, subject).await
+    }
+
+    /// Asks CCKM to read the key from AWS again, and waits a little for it. It is done when `synced_at` has moved: `updated_at` moves with every write, too. If it
+    /// does not, or if it is refused, the row is told as it is, with its age.
+    async fn refreshed(&self, seen: Seen, subject: &str) -> Result<Option<Seen>, Failure> {
+        let unusable = |why| self.caller.unusable(Operation::GetKey, subject, &why);
+        let (id, from) = (seen.row.id().map_err(unusable)?, seen.row.synced_at().map_err(unusable)?);
+        let turn = self.known.turn(&id, from);
+        let (Turn::Ask(asked) | Turn::Wait(asked)) = turn;
+        let until = tokio::time::Instant::from_std(asked + PATIENCE);
+        let waited = async {
+            if let Turn::Ask(_) = turn {
+                self.caller.call(&Ask::new(Operation::Refresh, subject, Method::POST, format!("{KEYS}/{}/refresh", id.as_str()))).await?;
+            }
+            let mut wait = FIRST_WAIT;
+            loop {
+                sleep(wait).await;
+                wait *= 2;
+                match self.get(&id, subject).await? {
+                    Some(new) if new.row.is_gone() => return Ok(None),
+                    Some(new) if new.row.synced_at().map_err(unusable)? <= from => {}
+                    new => return Ok(new),
+                }
+            }
+        };
+        if Instant::now() >= asked + PATIENCE {
+            return Ok(Some(seen));
+        }
+        match timeout_at(until, waited).await {
+            Ok(Ok(new)) => Ok(new),
+            Ok(Err(failure)) => {
+                let failure: Failure = failure;
+                tracing::warn!(key = subject, error = &failure as &dyn std::error::Error, "CCKM's copy of a key is not made new");
+                Ok(Some(seen))
+            }
+            Err(_) => {
+                tracing::debug!(key = subject, "CCKM's copy of a key is not new yet");
+                Ok(Some(seen))
+            }
+        }
+    }
+
+    /// Refuses a key of another Region or account, where it would look absent or be another's.
+    async fn is_here(&self, arn: &Arn) -> Result<(), Failure> {
+        let here = &self.home.region;
+        if arn.region != *here {
+            let message =
+                format!("{arn} is a key of Region {}, but this provider works in {here}; use a KeyProvider of that Region", arn.region);
+            return Err(self.refuse(arn.as_str(), message));
+        }
+        let account = self.account().await?;
+        if arn.account != account.number {
+            let message = format!(
+                "{arn} is a key of account {}, but this provider's KMS {} is account {}; use a KeyProvider of that account",
+                arn.account, self.home.kms, account.number
+            );
+            return Err(self.refuse(arn.as_str(), message));
+        }
+        Ok(())
+    }
+
+    fn refuse(&self, reference: &str, message: String) -> Failure {
+        self.caller.refuse(Operation::GetKey, reference, FailureKind::Invalid, message)
+    }
+
+    fn several(&self, reference: &str, found: &[Seen]) -> Failure {
+        let mut arns: Vec<String> = found.iter().filter_map(|seen| Some(seen.row.arn().ok()?.to_string())).collect();
+        arns.sort_unstable();
+        let message =
+            format!("CCKM shows several keys for {reference}: {}; refresh them in CCKM, or name the key by its ARN", arns.join(", "));
+        self.caller.refuse(Operation::ListKeys, reference, FailureKind::Unknown, message)
+    }
+}
+
+impl Reference {
+    /// Whether a row is of the key that is meant.
+    fn is_of(&self, row: &Row) -> bool {
+        let aws = |id: &str| row.arn().is_ok_and(|arn| arn.key_id() == id);
+        match self {
+            Self::Arn(arn) => row.arn().is_ok_and(|found| found == *arn),
+            Self::Cckm(id) => row.id_text() == id.as_str(),
+            Self::Aws(id) => aws(id.as_str()),
+            Self::Either(id, cckm) => aws(id.as_str()) || row.id_text() == cckm.as_str(),
+            Self::Alias(alias) => row.aliases().contains(alias),
+        }
+    }
+}

@@ -1,0 +1,340 @@
+//! AWS keys behind Thales `CipherTrust` Cloud Key Manager (CCKM).
+//!
+//! CCKM keeps a copy of each key, a row, and answers reads from it; what is changed through CCKM shows in the row at once, what is changed in AWS only after a
+//! refresh. So every key is told with the age of its row, by the clock of the server, and `look` has a row made new that is too old. Keys that CCKM has not
+//! synchronised yet are not seen at all, neither by name nor in a search.
+//!
+//! `client` and `token` say how it is spoken to, `failure` reads refusals, `convert` rows, `id` keeps a key's three names apart, `home` finds the AWS account,
+//! `operation` lists all that can be called. The adapter must never take a refusal for an absent key, nor send a creation twice.
+
+mod client;
+mod clock;
+mod convert;
+mod failure;
+mod home;
+mod id;
+mod known;
+mod list;
+mod look;
+mod operation;
+mod quota;
+mod token;
+
+use jiff::SignedDuration;
+use reqwest::Method;
+use serde_json::{Map, Value, json};
+
+use self::{
+    client::Cckm,
+    convert::{RotationStatus, Row},
+    failure::{is_about_alias, is_absent, is_unsupported},
+    home::Home,
+    id::Arn,
+    known::Known,
+    look::{Age, KEYS, Seen},
+    operation::Operation,
+};
+use super::{
+    Creation, Identity, Kms, Scheduled,
+    rest::{Answer, Ask, Caller},
+};
+use crate::{
+    api::mark,
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        observed::{Key, Rotation},
+        ownership::{Owner, Tags},
+    },
+};
+
+pub use self::client::CipherTrustSettings;
+
+/// CCKM's own tag, which ties a key to a policy template. It is never taken away.
+const POLICY_TEMPLATE: &str = "cckm_policy_template_id";
+
+/// The AWS keys of one KMS of CCKM, in one Region.
+#[derive(Debug)]
+pub struct CipherTrustKms {
+    caller: Box<Caller<Cckm>>,
+    home: Home,
+    known: Known,
+    max_staleness: SignedDuration,
+    principal: String,
+}
+
+impl CipherTrustKms {
+    /// Makes the client; nothing is sent yet.
+    #[allow(clippy::unused_async, reason = "every adapter is made in the same way")]
+    pub async fn new(settings: CipherTrustSettings) -> Result<Self, Failure> {
+        let caller = Box::new(client::caller(&settings)?);
+        let CipherTrustSettings { kms, region, domain, username, max_staleness, .. } = settings;
+        Ok(Self {
+            caller,
+            home: Home::new(kms, region),
+            known: Known::default(),
+            max_staleness: SignedDuration::try_from(max_staleness).unwrap_or(SignedDuration::MAX),
+            principal: match domain.filter(|domain| !domain.is_empty()) {
+                Some(domain) => format!("{username} in domain {domain}"),
+                None => username,
+            },
+        })
+    }
+
+    /// Sends an action on a key. An id that CCKM does not know any more is looked up once, and the action, which was not done, sent again.
+    async fn act(&self, operation: Operation, key: &str, body: Option<Value>) -> Result<Answer, Failure> {
+        let id = self.id(key, operation).await?;
+        let send = async |id: &id::CckmId| {
+            let ask = Ask::new(operation, key, Method::POST, format!("{KEYS}/{}/{}", id.as_str(), operation.name()));
+            self.caller.call(&Ask { body: body.clone(), ..ask }).await
+        };
+        match (send(&id).await, Arn::parse(key)) {
+            (Err(failure), Some(arn)) if is_absent(&failure) && failure.outcome == Outcome::Refused => {
+                self.known.forget(&arn);
+                let now = self.id(key, operation).await?;
+                if now == id { Err(failure) } else { send(&now).await }
+            }
+            (done, _) => done,
+        }
+    }
+
+    /// The row that an action answered, which has to be of that key.
+    fn answered(&self, operation: Operation, key: &str, answer: &Answer) -> Result<Seen, Failure> {
+        let row: Row = serde_json::from_slice(&answer.body).map_err(|error| self.caller.unusable(operation, key, &error))?;
+        match row.arn() {
+            Ok(arn) if Arn::parse(key).is_none_or(|asked| asked == arn) => Ok(Seen { row, now: clock::now(answer) }),
+            Ok(_) => Err(self.caller.unusable(operation, key, &"it is of another key")),
+            Err(why) => Err(self.caller.unusable(operation, key, &why)),
+        }
+    }
+
+    /// What AWS has now that a change was refused: the row may be older than what the refusal is about. The refusal itself leaves open whether an earlier
+    /// attempt took effect.
+    async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
+        self.look(reference, Age::New).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
+    }
+
+    /// A key that a call is about.
+    async fn needed(&self, key: &str) -> Result<Key, Failure> {
+        self.look(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
+    }
+
+    /// The failure for an alias that another key has.
+    async fn taken(&self, alias: &str, refused: Failure) -> Failure {
+        let holder = match self.look(alias, Age::Allowed).await {
+            Ok(holder) => holder,
+            Err(failure) => return Failure { outcome: refused.outcome, ..failure },
+        };
+        let message = match holder {
+            Some(holder) => {
+                format!("{alias} belongs to the key {}, and is not moved; choose another alias, or remove it there", holder.arn)
+            }
+            None => format!(
+                "{alias} belongs to a key that CCKM does not show, and is not moved; synchronise the KMS in CCKM, choose another alias, or remove it in AWS"
+            ),
+        };
+        Failure { message, ..refused }
+    }
+}
+
+impl Kms for CipherTrustKms {
+    async fn identity(&self) -> Result<Identity, Failure> {
+        let account = self.account_now().await?;
+        Ok(Identity { account: account.number.clone(), region: self.home.region.clone(), principal: self.principal.clone() })
+    }
+
+    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
+        self.look(reference, Age::Allowed).await
+    }
+
+    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
+        Ok(self.needed(key).await?.tags.unwrap_or_default())
+    }
+
+    /// As AWS has it, read by CCKM at once. A key that AWS does not rotate has its rotation off.
+    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
+        let operation = Operation::GetKeyRotationStatus;
+        let answer = match self.act(operation, key, None).await {
+            Ok(answer) => answer,
+            Err(failure) if is_unsupported(&failure) => return Ok(Rotation::default()),
+            Err(failure) => return Err(failure),
+        };
+        let status: RotationStatus = serde_json::from_slice(&answer.body).map_err(|error| self.caller.unusable(operation, key, &error))?;
+        status.read().map_err(|why| self.caller.unusable(operation, key, &why))
+    }
+
+    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
+        Ok(self.needed(key).await?.aliases.unwrap_or_default())
+    }
+
+    /// Reads every row: how CCKM matches its filter for tags is not documented, and a key that it left out would be made a second time. Keys that CCKM has not
+    /// synchronised are not seen.
+    async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
+        let operation = Operation::ListKeys;
+        let listed = self.list::<Row>(operation, "", KEYS, &self.here().await?, Row::id_text).await?;
+        let mut found = Vec::new();
+        for row in listed.items.iter().filter(|row| !row.is_gone()) {
+            let tags = row.tags();
+            if tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found)) {
+                let arn = row.arn().map_err(|why| self.caller.unusable(operation, "", &why))?;
+                self.learn(row);
+                found.push(arn.to_string());
+            }
+        }
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    async fn creation_turn(&self) -> Result<(), Failure> {
+        self.caller.turn(Operation::CreateKey, "").await
+    }
+
+    /// CCKM makes the key in AWS, with its tags, and gives it the claim then; so a refusal that is about the alias leaves open whether there is a key.
+    async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
+        let operation = Operation::CreateKey;
+        let body = json!({ "kms": self.account().await?.id, "region": self.home.region, "aws_param": param(creation) });
+        let ask = Ask::new(operation, "", Method::POST, KEYS.to_owned()).with(body);
+        let answer = match self.caller.call(&ask).await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                let outcome = if is_about_alias(&failure) { Outcome::Unknown } else { failure.outcome };
+                let failure = Failure { outcome, ..failure };
+                return Err(if failure.kind == FailureKind::AliasTaken { self.taken(&creation.claim, failure).await } else { failure });
+            }
+        };
+        let seen = self.answered(operation, "", &answer)?;
+        let mut key = self.key(&seen, operation, "")?;
+        self.learn(&seen.row);
+        // What the row does not show yet is for the caller to set, which changes nothing if it is there.
+        key.tags = key.tags.filter(|shown| creation.tags.iter().all(|(tag, value)| shown.get(tag) == Some(value)));
+        key.aliases = key.aliases.filter(|shown| shown.contains(&creation.claim));
+        Ok(key)
+    }
+
+    /// An alias that the key has already is fine.
+    async fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
+        let refused = match self.act(Operation::AddAlias, key, Some(json!({ "alias": bare(alias) }))).await {
+            Err(failure) if failure.kind == FailureKind::AliasTaken => failure,
+            done => return done.map(drop),
+        };
+        match self.after_refusal(key, &refused).await? {
+            Some(found) if has(&found, alias) => Ok(()),
+            _ => Err(self.taken(alias, refused).await),
+        }
+    }
+
+    async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
+        let refused = match self.act(Operation::DeleteAlias, key, Some(json!({ "alias": bare(alias) }))).await {
+            Err(failure) if failure.kind == FailureKind::NotFound => failure,
+            done => return done.map(drop),
+        };
+        // AWS has no such alias; CCKM may mean the key.
+        if !is_absent(&refused) {
+            return Ok(());
+        }
+        match self.look(key, Age::Allowed).await? {
+            Some(found) if !has(&found, alias) => Ok(()),
+            _ => Err(refused),
+        }
+    }
+
+    async fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure> {
+        let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({ "tag_key": key, "tag_value": value })).collect();
+        self.act(Operation::AddTags, key, Some(json!({ "tags": tags }))).await.map(drop)
+    }
+
+    async fn untag(&self, key: &str, keys: &[String]) -> Result<(), Failure> {
+        let keys: Vec<&String> = keys.iter().filter(|key| *key != POLICY_TEMPLATE).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
+        self.act(Operation::RemoveTags, key, Some(json!({ "tags": keys }))).await.map(drop)
+    }
+
+    async fn set_description(&self, key: &str, description: &str) -> Result<(), Failure> {
+        self.act(Operation::UpdateDescription, key, Some(json!({ "description": description }))).await.map(drop)
+    }
+
+    async fn enable(&self, key: &str) -> Result<(), Failure> {
+        self.act(Operation::Enable, key, None).await.map(drop)
+    }
+
+    async fn disable(&self, key: &str) -> Result<(), Failure> {
+        self.act(Operation::Disable, key, None).await.map(drop)
+    }
+
+    async fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure> {
+        let body = json!({ "rotation_period_in_days": period_days });
+        self.act(Operation::EnableAutoRotation, key, Some(body)).await.map(drop)
+    }
+
+    async fn stop_rotation(&self, key: &str) -> Result<(), Failure> {
+        self.act(Operation::DisableAutoRotation, key, None).await.map(drop)
+    }
+
+    /// AWS refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it.
+    async fn schedule_deletion(&self, key: &str, days: i32) -> Result<Scheduled, Failure> {
+        let operation = Operation::ScheduleDeletion;
+        let refused = match self.act(operation, key, Some(json!({ "days": days }))).await {
+            Ok(answer) => {
+                let unusable = |why: convert::Unusable| self.caller.unusable(operation, key, &why);
+                let Seen { row, .. } = self.answered(operation, key, &answer)?;
+                let (state, deletion_date) = (row.state().map_err(unusable)?, row.deletion_date().map_err(unusable)?);
+                return if state.is_pending() {
+                    Ok(Scheduled { state, deletion_date })
+                } else {
+                    Err(self.caller.unusable(operation, key, &"it does not show the key as pending"))
+                };
+            }
+            Err(failure) => failure,
+        };
+        if refused.kind != FailureKind::Conflict {
+            return Err(refused);
+        }
+        match self.after_refusal(key, &refused).await? {
+            Some(found) if found.state.is_pending() => Ok(Scheduled { state: found.state, deletion_date: found.deletion_date }),
+            _ => Err(refused),
+        }
+    }
+
+    /// AWS refuses to cancel what is not scheduled; then there is nothing left to cancel.
+    async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
+        let refused = match self.act(Operation::CancelDeletion, key, None).await {
+            Err(failure) if failure.kind == FailureKind::Conflict => failure,
+            done => return done.map(drop),
+        };
+        match self.after_refusal(key, &refused).await? {
+            Some(found) if !found.state.is_pending() => Ok(()),
+            _ => Err(refused),
+        }
+    }
+}
+
+/// CCKM takes aliases without the prefix that it gives them with.
+fn bare(alias: &str) -> &str {
+    alias.strip_prefix("alias/").unwrap_or(alias)
+}
+
+fn has(key: &Key, alias: &str) -> bool {
+    key.aliases.iter().flatten().any(|known| known == alias)
+}
+
+/// What AWS is to be told of a new key. What is not set is left out: a null may clear what has a default.
+fn param(creation: &Creation) -> Value {
+    let Creation { kind, description, tags, claim } = creation;
+    let mut param = Map::from_iter([
+        ("Alias".to_owned(), json!(bare(claim))),
+        ("CustomerMasterKeySpec".to_owned(), json!(kind.spec)),
+        ("KeyUsage".to_owned(), json!(kind.usage)),
+        ("Origin".to_owned(), json!(kind.origin)),
+        ("MultiRegion".to_owned(), json!(kind.multi_region)),
+    ]);
+    if let Some(description) = description {
+        param.insert("Description".to_owned(), json!(description));
+    }
+    if !tags.is_empty() {
+        let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value })).collect();
+        param.insert("Tags".to_owned(), json!(tags));
+    }
+    Value::Object(param)
+}

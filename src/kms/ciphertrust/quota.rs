@@ -1,0 +1,51 @@
+//! AWS's request quotas beneath CCKM's operations. CCKM documents none of its own.
+
+use super::operation::Operation;
+use crate::kms::quota::{Grant, Quotas};
+
+/// Requests per second that AWS grants to an account and Region by default for what CCKM calls there (AWS KMS Developer Guide, "Request quotas"). What CCKM
+/// answers from its own copy reaches no quota. A refresh reads the key, its tags, its policy and its aliases; the last have the lowest quota.
+const fn per_second(operation: Operation) -> Option<u32> {
+    match operation {
+        Operation::AddAlias
+        | Operation::CancelDeletion
+        | Operation::CreateKey
+        | Operation::Disable
+        | Operation::DisableAutoRotation
+        | Operation::Enable
+        | Operation::RemoveTags
+        | Operation::UpdateDescription => Some(5),
+        Operation::AddTags => Some(10),
+        Operation::DeleteAlias | Operation::EnableAutoRotation | Operation::ScheduleDeletion => Some(15),
+        Operation::Refresh => Some(500),
+        Operation::GetKeyRotationStatus => Some(1000),
+        Operation::GetKey | Operation::GetKms | Operation::ListKeys | Operation::ListKms | Operation::Login => None,
+    }
+}
+
+/// What is granted for an operation. What brings a key back may use all of its quota.
+fn grant(operation: Operation) -> Option<Grant> {
+    let urgent = matches!(operation, Operation::CancelDeletion | Operation::Enable);
+    per_second(operation).map(|per_second| Grant { per_second, urgent })
+}
+
+/// Limiters for that share of the quotas.
+pub(super) fn quotas(share_percent: u32) -> Quotas<Operation> {
+    let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, grant(*operation)?)));
+    Quotas::new(grants, share_percent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::kms::rest::Operation as _;
+
+    #[test]
+    fn every_change_has_a_quota_and_what_brings_a_key_back_may_use_it_all() {
+        for operation in Operation::ALL {
+            assert!(!operation.changes() || grant(*operation).is_some(), "{operation:?}");
+        }
+        let urgent: Vec<_> = Operation::ALL.iter().filter(|operation| grant(**operation).is_some_and(|grant| grant.urgent)).collect();
+        assert_eq!(urgent, [&Operation::CancelDeletion, &Operation::Enable]);
+    }
+}
