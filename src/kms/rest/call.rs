@@ -128,6 +128,7 @@ impl<D: Dialect> Caller<D> {
                     }
                     (self.refused(ask, &request, &answer, &refusal, attempts.outcome()), retry_after(&answer))
                 }
+                Err(missed @ Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), missed)),
                 Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
             };
             let worthwhile = ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable);
@@ -178,14 +179,15 @@ impl<D: Dialect> Caller<D> {
     fn refused(&self, ask: &Ask<'_, D::Operation>, request: &Request, answer: &Answer, refusal: &Refusal, outcome: Outcome) -> Failure {
         let about = About::<D>::new(ask.operation, ask.subject);
         let host = request.url().host_str().unwrap_or_default();
-        about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host))
+        let failure = about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host));
+        Failure { source: Some(Box::new(refusal.clone())), ..failure }
     }
 
     fn missed(&self, ask: &Ask<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {
         let about = About::<D>::new(ask.operation, ask.subject);
         let (kind, message, source) = match missed {
             Missed::Unmade(failure) => return Failure { outcome, ..failure },
-            Missed::Forbidden => (Unknown, format!("{} is not sent: this process may change nothing any more", about.request()), None),
+            Missed::Forbidden => (Unavailable, format!("{} is not sent: this process may change nothing any more", about.request()), None),
             Missed::TooLong => (Unknown, about.unusable(&"it is longer than any such answer"), None),
             Missed::Unanswered(error) => {
                 (Unavailable, format!("{} did not answer {} in time, or broke off; it is tried again", D::NAME, about.request()), error)

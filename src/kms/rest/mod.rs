@@ -75,8 +75,10 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// What a KMS says when it does not do what was asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a KMS says when it does not do what was asked. It is the source of the failure that follows, so that an adapter can tell by the code what was
+/// done before from what cannot be done.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {text}", code.as_deref().unwrap_or("no code"))]
 pub(super) struct Refusal {
     /// What kind of failure it is.
     pub(super) kind: FailureKind,
