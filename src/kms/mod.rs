@@ -23,6 +23,7 @@
 //! [`FailureKind::Unknown`]: crate::domain::failure::FailureKind::Unknown
 
 pub mod aws;
+pub mod huawei;
 mod may_change;
 mod quota;
 mod rest;
@@ -131,6 +132,8 @@ pub trait Kms: Send + Sync + 'static {
 pub enum AnyKms {
     /// AWS KMS.
     Aws(aws::AwsKms),
+    /// Huawei Cloud KMS.
+    Huawei(huawei::HuaweiKms),
 }
 
 macro_rules! delegate {
@@ -139,6 +142,7 @@ macro_rules! delegate {
             $(async fn $name(&self $(, $arg: $type)*) -> Result<$result, Failure> {
                 match self {
                     Self::Aws(kms) => kms.$name($($arg),*).await,
+                    Self::Huawei(kms) => kms.$name($($arg),*).await,
                 }
             })+
         }
