@@ -17,6 +17,7 @@ use serde_json::json;
 use crate::aws;
 use crate::clock::days;
 use crate::fault::Fault;
+use crate::huawei;
 use crate::identity::{Credential, Role};
 use crate::state::{Inner, Shared};
 use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
@@ -25,7 +26,7 @@ use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plant {
-    /// Twelve digits.
+    /// Twelve digits; a project id of 32 hex digits makes it a key of Huawei Cloud.
     pub account: String,
     /// The Region.
     pub region: String,
@@ -99,6 +100,9 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 
 /// Makes the key that `plant` describes.
 pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> {
+    if huawei::is_project(&plant.account) {
+        return huawei::plant(inner, plant);
+    }
     let now = inner.pass_time();
     let spec = aws::find_spec(&plant.spec).ok_or_else(|| anyhow::anyhow!("there is no key spec {}", plant.spec))?;
     let usage = match &plant.usage {
@@ -146,8 +150,7 @@ pub(crate) fn resume(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<()> {
 }
 
 fn find_one(inner: &Inner, arn_or_id: &str) -> anyhow::Result<KeyRef> {
-    let named = |at: &KeyRef| at.id == arn_or_id || at.arn() == arn_or_id;
-    let mut found = inner.world.all_keys().map(|key| &key.at).filter(|at| named(at));
+    let mut found = inner.world.all_keys().map(|key| &key.at).filter(|at| at.is_named_by(arn_or_id));
     let at = found.next().ok_or_else(|| anyhow::anyhow!("there is no key {arn_or_id}"))?;
     anyhow::ensure!(found.next().is_none(), "{arn_or_id} names keys in several Regions; give the ARN");
     Ok(at.clone())

@@ -5,18 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
+use axum::routing::get;
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::fault::Fault;
+use crate::huawei::{HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser};
 use crate::identity::{self, Credential, Role};
 use crate::ledger::Entry;
 use crate::state::Shared;
 use crate::wire::{Cut, CuttableListener};
 use crate::world::{KeyRef, KeyState, KeyView};
-use crate::{admin, aws};
+use crate::{admin, aws, huawei};
 
 /// How a double is to be. Take [`Options::default`] and change what matters.
 #[derive(Clone, Debug)]
@@ -37,6 +39,8 @@ pub struct Options {
     pub credentials: Vec<Credential>,
     /// The roles that can be assumed. By default the role `keyward` of each account.
     pub roles: Vec<Role>,
+    /// Whom Huawei Cloud's part knows. By default two accounts with a project in eu-west-101 each.
+    pub huawei: HuaweiIdentities,
 }
 
 impl Default for Options {
@@ -55,6 +59,7 @@ impl Default for Options {
             roles: [identity::ACCOUNT, identity::SECOND_ACCOUNT]
                 .map(|account| Role::new(&format!("arn:aws:iam::{account}:role/keyward")))
                 .to_vec(),
+            huawei: HuaweiIdentities::default(),
         }
     }
 }
@@ -76,7 +81,9 @@ impl Double {
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared::new(&options, stopped)?);
-        let router = admin::router().fallback(aws::serve).with_state(Arc::clone(&shared));
+        // One path is both vendors': AWS is called there with POST, Huawei Cloud lists its versions with GET.
+        let router = admin::router().merge(huawei::router()).route("/", get(huawei::serve).fallback(aws::serve));
+        let router = router.fallback(aws::serve).with_state(Arc::clone(&shared));
         let service = router.into_make_service_with_connect_info::<Cut>();
         let until = Arc::clone(&shared);
         let server = axum::serve(CuttableListener(listener), service).with_graceful_shutdown(async move { until.stopped().await });
@@ -159,10 +166,11 @@ impl Double {
         inner.world.all_keys().map(|key| KeyView::of(&inner.world, key)).collect()
     }
 
-    /// The key of that ARN or id, if it is there. An id that is in several Regions finds the first.
+    /// The key of that ARN or id, or of a reference that ends in the id after a slash or colon, if it is there. An id that is in
+    /// several Regions finds the first.
     #[must_use]
     pub fn key(&self, arn_or_id: &str) -> Option<KeyView> {
-        self.keys().into_iter().find(|key| key.arn == arn_or_id || key.key_id == arn_or_id)
+        self.keys().into_iter().find(|key| key.at().is_named_by(arn_or_id))
     }
 
     /// Puts a key into a state that calls cannot bring about, as Unavailable.
@@ -194,6 +202,27 @@ impl Double {
     /// Makes a role known, or replaces it.
     pub fn add_role(&self, role: Role) {
         self.shared.lock().identities.put_role(role);
+    }
+
+    /// Makes a project of Huawei Cloud known, or replaces it.
+    pub fn add_huawei_project(&self, project: HuaweiProject) {
+        self.shared.lock().huawei.put_project(project);
+    }
+
+    /// Makes an access key of Huawei Cloud known, or replaces it.
+    pub fn add_huawei_credential(&self, credential: HuaweiCredential) {
+        self.shared.lock().huawei.put_credential(credential);
+    }
+
+    /// Forgets an access key of Huawei Cloud; false if it was not known.
+    #[must_use]
+    pub fn remove_huawei_credential(&self, access_key: &str) -> bool {
+        self.shared.lock().huawei.remove_credential(access_key)
+    }
+
+    /// Makes an IAM user of Huawei Cloud known, or gives it another password or other rights, which ends its tokens.
+    pub fn add_huawei_user(&self, user: HuaweiUser) {
+        self.shared.lock().huawei.put_user(user);
     }
 }
 

@@ -13,7 +13,7 @@ pub struct Fault {
     /// The operation; none means every one.
     #[serde(default)]
     pub operation: Option<String>,
-    /// Id or ARN of the key; none means every key and calls without one.
+    /// Id, ARN or other reference of the key; none means every key and calls without one.
     #[serde(default)]
     pub key: Option<String>,
     /// Access key or account of the caller; none means every caller.
@@ -84,7 +84,7 @@ impl Fault {
         self
     }
 
-    /// Only for this key: id or ARN.
+    /// Only for this key: id, ARN, or a reference that ends in the id after a slash or colon.
     #[must_use]
     pub fn for_key(mut self, key: &str) -> Self {
         self.key = Some(key.to_owned());
@@ -100,7 +100,7 @@ impl Fault {
 
     fn matches(&self, call: &FaultedCall<'_>) -> bool {
         let operation = self.operation.as_deref().is_none_or(|operation| operation == call.operation);
-        let key = self.key.as_deref().is_none_or(|key| call.key.is_some_and(|at| at.id == key || at.arn() == key));
+        let key = self.key.as_deref().is_none_or(|key| call.key.is_some_and(|at| at.is_named_by(key)));
         let caller = self.caller.as_deref().is_none_or(|caller| caller == call.access_key || caller == call.account);
         operation && key && caller
     }

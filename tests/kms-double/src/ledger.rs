@@ -24,15 +24,15 @@ pub struct Entry {
     pub time: Timestamp,
     /// When, on the double's clock.
     pub double_time: Timestamp,
-    /// `kms` or `sts`.
+    /// `kms` or `sts`; of Huawei Cloud `huawei-kms` or `huawei-iam`.
     pub service: String,
-    /// Who called, if the signature named someone.
+    /// Who called, if the signature named someone; for a token of Huawei Cloud the user's name.
     pub access_key: Option<String>,
     /// The caller's account; for an act of the KMS the key's.
     pub account: Option<String>,
     /// The Region of the call.
     pub region: Option<String>,
-    /// For example `ScheduleKeyDeletion`.
+    /// For example `ScheduleKeyDeletion`; of Huawei Cloud `schedule-key-deletion`.
     pub operation: String,
     /// ARN of the key concerned, if it could be told.
     pub key: Option<String>,

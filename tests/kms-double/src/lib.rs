@@ -5,7 +5,7 @@
 //! Keyward's mistakes.
 //!
 //! - [`Double`] runs it inside a test; the binary `kms-double` runs it alone.
-//! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's.
+//! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's, `huawei` Huawei Cloud's.
 //! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail"))]
@@ -15,6 +15,7 @@ mod aws;
 mod clock;
 mod double;
 mod fault;
+mod huawei;
 mod identity;
 mod ledger;
 mod quota;
@@ -25,6 +26,11 @@ mod world;
 pub use admin::Plant;
 pub use double::{Double, Options};
 pub use fault::{Fault, FaultAction};
+pub use huawei::{
+    HUAWEI_ACCESS_KEY, HUAWEI_DOMAIN, HUAWEI_DOMAIN_NAME, HUAWEI_PASSWORD, HUAWEI_PROJECT, HUAWEI_REGION, HUAWEI_SECOND_ACCESS_KEY,
+    HUAWEI_SECOND_DOMAIN, HUAWEI_SECOND_DOMAIN_NAME, HUAWEI_SECOND_PROJECT, HUAWEI_SECOND_SECRET_KEY, HUAWEI_SECRET_KEY, HUAWEI_USER,
+    HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser,
+};
 pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY};
 pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
 pub use world::{KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};

@@ -12,6 +12,7 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::double::Options;
 use crate::fault::Faults;
+use crate::huawei;
 use crate::identity::Identities;
 use crate::ledger::{Entry, Ledger, OK};
 use crate::quota::Quotas;
@@ -38,6 +39,7 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) quotas: Quotas,
     pub(crate) identities: Identities,
+    pub(crate) huawei: huawei::Known,
 }
 
 impl Shared {
@@ -52,6 +54,7 @@ impl Shared {
             faults: Faults::default(),
             quotas: Quotas::default(),
             identities,
+            huawei: huawei::Known::new(options.huawei.clone()),
         };
         Ok(Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped })
     }
@@ -91,7 +94,7 @@ impl Inner {
                 seq: 0,
                 time: Timestamp::now(),
                 double_time: happening.at,
-                service: "kms".to_owned(),
+                service: if huawei::is_project(&happening.key.account) { "huawei-kms" } else { "kms" }.to_owned(),
                 access_key: None,
                 account: Some(happening.key.account.clone()),
                 region: Some(happening.key.region.clone()),

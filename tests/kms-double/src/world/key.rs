@@ -58,6 +58,8 @@ pub(crate) struct Key {
     pub(crate) first_material: String,
     pub(crate) last_use: Option<LastUse>,
     pub(crate) multi_region: Option<MultiRegion>,
+    /// The alias that is the key's own name, where the vendor gives each key one.
+    pub(crate) built_in_name: Option<String>,
 }
 
 /// Something a key does by itself when time passes.
@@ -97,6 +99,7 @@ impl Key {
             first_material: new_material(),
             last_use: None,
             multi_region: None,
+            built_in_name: None,
         }
     }
 

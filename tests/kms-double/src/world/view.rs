@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::{Key, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, World};
+use super::{Key, KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, World};
 
 /// A key as it is, not as a lagging read shows it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +64,10 @@ pub struct RotationView {
 }
 
 impl KeyView {
+    pub(crate) fn at(&self) -> KeyRef {
+        KeyRef { account: self.account.clone(), region: self.region.clone(), id: self.key_id.clone() }
+    }
+
     pub(crate) fn of(world: &World, key: &Key) -> Self {
         let lead = world.key(&World::lead(key)).unwrap_or(key);
         Self {

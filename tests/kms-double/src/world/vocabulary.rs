@@ -22,6 +22,12 @@ impl KeyRef {
     pub fn arn(&self) -> String {
         format!("arn:aws:kms:{}:{}:key/{}", self.region, self.account, self.id)
     }
+
+    /// Whether `text` names this key: its id, its ARN, or another vendor's reference, which ends in the id after a slash or colon.
+    pub(crate) fn is_named_by(&self, text: &str) -> bool {
+        let reference = || text.strip_suffix(&self.id).is_some_and(|before| before.ends_with(['/', ':']));
+        text == self.id || if text.starts_with("arn:") { text == self.arn() } else { reference() }
+    }
 }
 
 /// The states of AWS's key state page; the other vendors' states are subsets.

@@ -120,6 +120,19 @@ impl Client {
 }
 
 pub(crate) async fn exchange(address: std::net::SocketAddr, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> Reply {
+    let text = request(address, method, path, headers, body).await?;
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    Some((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
+}
+
+/// The whole response as it came; none if the connection was closed without a byte.
+pub(crate) async fn request(
+    address: std::net::SocketAddr,
+    method: &str,
+    path: &str,
+    headers: &[(&str, &str)],
+    body: &str,
+) -> Option<String> {
     let mut stream = TcpStream::connect(address).await.unwrap();
     let lines: Vec<String> = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let lines = lines.concat();
@@ -128,12 +141,7 @@ pub(crate) async fn exchange(address: std::net::SocketAddr, method: &str, path: 
     stream.write_all(request.as_bytes()).await.unwrap();
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes).await.unwrap();
-    if bytes.is_empty() {
-        return None;
-    }
-    let text = String::from_utf8(bytes).unwrap();
-    let (head, body) = text.split_once("\r\n\r\n").unwrap();
-    Some((head.split(' ').nth(1).unwrap().parse().unwrap(), body.to_owned()))
+    (!bytes.is_empty()).then(|| String::from_utf8(bytes).unwrap())
 }
 
 /// An admin route.

@@ -6,6 +6,8 @@
 mod binary;
 mod client;
 mod faults;
+mod huawei_client;
+mod huawei_lifecycle;
 mod identity;
 mod ledger;
 mod lifecycle;

@@ -1,0 +1,187 @@
+//! One request from its bytes to its reply.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use axum::extract::rejection::BytesRejection;
+use axum::extract::{ConnectInfo, State};
+use axum::http::{HeaderMap, Method, Uri};
+use axum::response::Response;
+use jiff::Timestamp;
+
+use super::call::{self, Caller, Request};
+use super::failure::{Code, Failure};
+use super::iam::Login;
+use super::members::Members;
+use super::operation::{Operation, Route};
+use super::percent;
+use super::perform::{Outcome, perform};
+use super::reply::{Reply, send};
+use super::signature::Sent;
+use super::who::{self, Stranger};
+use crate::fault::{FaultAction, FaultedCall};
+use crate::ledger::{Entry, NOT_CARRIED_OUT};
+use crate::state::{Inner, Shared};
+use crate::wire::Cut;
+use crate::world::{KeyRef, KeyState};
+
+/// Serves one request.
+pub(crate) async fn serve(
+    State(shared): State<Arc<Shared>>,
+    ConnectInfo(cut): ConnectInfo<Cut>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Result<Bytes, BytesRejection>,
+) -> Response {
+    let request_id = uuid::Uuid::new_v4().simple().to_string();
+    let (request, body) = understand(&method, &uri, body);
+    let body = match body {
+        Ok(body) => body,
+        Err(failure) => {
+            let outcome = Outcome::refused(&request, &failure, &request_id);
+            return send(record(&mut shared.lock(), &request, Who::default(), None, outcome, None, &request_id), &request_id);
+        }
+    };
+    let sent = Sent { method: method.as_str(), uri: &uri, headers: &headers, body: &body };
+    // Not in the match itself: the lock would be held in its arms.
+    let recognised = recognise(&mut shared.lock(), &request, sent);
+    let caller = match recognised {
+        Ok(caller) => caller,
+        Err(stranger) => {
+            let outcome = Outcome::refused(&request, &stranger.failure, &request_id);
+            let who = Who { name: stranger.name.as_deref(), caller: None };
+            return send(record(&mut shared.lock(), &request, who, None, outcome, None, &request_id), &request_id);
+        }
+    };
+
+    let mut fault = strike(&mut shared.lock(), &request, caller.as_ref());
+    if let Some(FaultAction::Delay { millis }) = fault
+        && !shared.wait(millis).await
+    {
+        // The double stopped meanwhile: what was delayed is not carried out any more.
+        fault = Some(FaultAction::Cut);
+    }
+    let reply = carry_out(&shared, &request, sent.header("x-project-id"), caller.as_ref(), fault.as_ref(), &request_id);
+    match fault {
+        None | Some(FaultAction::Error { .. } | FaultAction::Delay { .. }) => {}
+        Some(FaultAction::LateReply { millis }) => {
+            if !shared.wait(millis).await {
+                cut.pull();
+            }
+        }
+        Some(FaultAction::LoseReply | FaultAction::Cut) => cut.pull(),
+        Some(FaultAction::Hang) => {
+            shared.stopped().await;
+            cut.pull();
+        }
+    }
+    send(reply, &request_id)
+}
+
+/// What the gateway does before anybody asks who calls: it knows the APIs there are, and how much it takes.
+fn understand(method: &Method, uri: &Uri, body: Result<Bytes, BytesRejection>) -> (Request, Result<Bytes, Failure>) {
+    let query = percent::pairs(uri.query().unwrap_or_default());
+    let name = format!("{method} {}", uri.path());
+    let Some(route) = Route::find(method.as_str(), uri.path()) else {
+        let request = Request { route: Route::unknown(), name, query, members: Ok(Members::default()) };
+        return (request, Err(Failure::of(Code::NoSuchApi)));
+    };
+    let name = route.operation.map_or(name, |operation| operation.name().to_owned());
+    let body = body.map_err(|error| Failure::because(Code::TooLarge, error));
+    let members = body.as_ref().map_or_else(|_| Ok(Members::default()), |body| Members::parse(body));
+    (Request { route, name, query, members }, body)
+}
+
+/// Who calls. The list of versions is for anybody; who asks for a token is whoever the request says, until the password is looked at.
+fn recognise(inner: &mut Inner, request: &Request, sent: Sent<'_>) -> Result<Option<Caller>, Stranger> {
+    let double = inner.pass_time();
+    match request.route.operation {
+        Some(Operation::ListVersions) => Ok(None),
+        Some(Operation::CreateToken) => {
+            let login = request.members.as_ref().ok().and_then(|members| Login::read(members).ok());
+            let found = login.and_then(|login| login.project(&inner.huawei).map(|project| (login.name, project)));
+            Ok(found.map(|(name, project)| Caller { name, project, allow: None }))
+        }
+        _ => who::recognise(&inner.huawei, request.route.service, sent, Timestamp::now(), double).map(Some),
+    }
+}
+
+fn strike(inner: &mut Inner, request: &Request, caller: Option<&Caller>) -> Option<FaultAction> {
+    let key = caller.and_then(|caller| call::locate(&inner.world, caller, request));
+    let (access_key, account) = caller.map_or(("", ""), |caller| (&caller.name, &caller.project.id));
+    inner.faults.strike(&FaultedCall { operation: &request.name, key: key.as_ref(), access_key, account })
+}
+
+/// Carries the call out, unless a fault forbids that, and records it.
+fn carry_out(
+    shared: &Shared,
+    request: &Request,
+    project_header: Option<&str>,
+    caller: Option<&Caller>,
+    fault: Option<&FaultAction>,
+    request_id: &str,
+) -> Reply {
+    let mut inner = shared.lock();
+    let now = inner.pass_time();
+    let located = caller.and_then(|caller| call::locate(&inner.world, caller, request));
+    let before = located.as_ref().and_then(|at| inner.world.key(at)).map(|key| key.state);
+    let outcome = match fault {
+        Some(FaultAction::Error { code, status, message }) => {
+            let failure = Failure { code: code.clone(), status: *status, message: message.clone() };
+            Outcome { key: located, ..Outcome::refused(request, &failure, request_id) }
+        }
+        Some(FaultAction::Cut | FaultAction::Hang) => {
+            let failure = Failure { code: NOT_CARRIED_OUT.to_owned(), status: 0, message: String::new() };
+            Outcome { key: located, ..Outcome::refused(request, &failure, request_id) }
+        }
+        None | Some(FaultAction::Delay { .. } | FaultAction::LateReply { .. } | FaultAction::LoseReply) => {
+            perform(&mut inner, shared, request, project_header, caller, now, located, request_id)
+        }
+    };
+    let who = Who { name: caller.map(|caller| caller.name.as_str()), caller };
+    record(&mut inner, request, who, before, outcome, fault, request_id)
+}
+
+/// Who made a call, as far as is known.
+#[derive(Clone, Copy, Debug, Default)]
+struct Who<'a> {
+    name: Option<&'a str>,
+    caller: Option<&'a Caller>,
+}
+
+fn record(
+    inner: &mut Inner,
+    request: &Request,
+    who: Who<'_>,
+    state_before: Option<KeyState>,
+    outcome: Outcome,
+    fault: Option<&FaultAction>,
+    request_id: &str,
+) -> Reply {
+    let state_after = outcome.key.as_ref().and_then(|at| inner.world.key(at)).map(|key| key.state);
+    let double_time = inner.clock.now();
+    inner.ledger.append(Entry {
+        seq: 0,
+        time: Timestamp::now(),
+        double_time,
+        service: request.route.service.name().to_owned(),
+        access_key: who.name.map(str::to_owned),
+        account: who.caller.map(|caller| caller.project.id.clone()),
+        region: who.caller.map(|caller| caller.project.region.clone()),
+        operation: request.name.clone(),
+        key: outcome.key.as_ref().map(KeyRef::arn),
+        params: request.for_ledger(),
+        result: outcome.result,
+        message: outcome.message,
+        status: outcome.reply.status,
+        state_before,
+        state_after,
+        took_effect: outcome.took_effect,
+        changed: outcome.changed,
+        fault: fault.map(|fault| fault.name().to_owned()),
+        replied: !matches!(fault, Some(FaultAction::LoseReply | FaultAction::Cut | FaultAction::Hang)),
+        request_id: request_id.to_owned(),
+    });
+    outcome.reply
+}
