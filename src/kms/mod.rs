@@ -24,6 +24,7 @@
 
 pub mod aws;
 pub mod ciphertrust;
+pub mod huawei;
 mod may_change;
 mod quota;
 mod rest;
@@ -134,6 +135,8 @@ pub enum AnyKms {
     Aws(aws::AwsKms),
     /// AWS keys behind `CipherTrust` Cloud Key Manager.
     CipherTrust(ciphertrust::CipherTrustKms),
+    /// Huawei Cloud KMS.
+    Huawei(huawei::HuaweiKms),
 }
 
 macro_rules! delegate {
@@ -143,6 +146,7 @@ macro_rules! delegate {
                 match self {
                     Self::Aws(kms) => kms.$name($($arg),*).await,
                     Self::CipherTrust(kms) => kms.$name($($arg),*).await,
+                    Self::Huawei(kms) => kms.$name($($arg),*).await,
                 }
             })+
         }

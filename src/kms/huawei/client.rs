@@ -1,0 +1,184 @@
+//! Makes the adapter: where it sends to, as whom, and within which quotas. All of that is said by the settings, and nothing by the environment.
+
+use std::{fmt, sync::Arc};
+
+use secrecy::SecretString;
+
+use super::{
+    HuaweiKms,
+    dialect::{Huawei, Signer},
+    operation::Operation,
+    quota,
+    token::{Iam, Tokens},
+};
+use crate::{
+    domain::failure::{Failure, FailureKind, Outcome},
+    kms::{
+        MayChange,
+        rest::{Authorities, Caller, base_url, client},
+    },
+    metrics::Metrics,
+};
+
+/// How Huawei's KMS is reached, and as whom.
+#[derive(Clone, Debug)]
+pub struct HuaweiSettings {
+    /// The Region.
+    pub region: String,
+    /// The project whose keys they are; a project belongs to one Region.
+    pub project_id: String,
+    /// Another endpoint for the KMS; `None`: that of the Region.
+    pub endpoint: Option<String>,
+    /// Another endpoint for IAM, which is asked for tokens; `None`: that of the Region.
+    pub iam_endpoint: Option<String>,
+    /// The credentials.
+    pub credentials: HuaweiCredentials,
+    /// How much of Huawei's default request quotas may be used, 1 to 10,000 percent.
+    pub quota_share_percent: i32,
+    /// Where calls are counted.
+    pub metrics: Metrics,
+    /// Asked right before each request that changes something.
+    pub may_change: MayChange,
+}
+
+/// As whom the KMS is called.
+#[derive(Clone, Debug)]
+pub enum HuaweiCredentials {
+    /// An access key, with which each request is signed.
+    Keys {
+        /// Its id.
+        access_key: String,
+        /// Its secret.
+        secret_key: SecretString,
+        /// The token that comes with a temporary key.
+        security_token: Option<SecretString>,
+    },
+    /// A user of IAM, who gets tokens for a password.
+    Password {
+        /// The account that the user belongs to, by its name.
+        domain: String,
+        /// The user's name.
+        user: String,
+        /// The user's password.
+        password: SecretString,
+    },
+}
+
+impl HuaweiCredentials {
+    /// Who it is, for people.
+    pub(super) fn principal(&self) -> String {
+        match self {
+            Self::Keys { access_key, .. } => format!("access key {access_key}"),
+            Self::Password { user, .. } => format!("user {user}"),
+        }
+    }
+}
+
+impl HuaweiKms {
+    /// Makes the client; nothing is sent yet.
+    #[allow(clippy::unused_async, reason = "adapters are made alike, and some have to read something first")]
+    pub async fn new(settings: HuaweiSettings) -> Result<Self, Failure> {
+        let HuaweiSettings { region, project_id, endpoint, iam_endpoint, credentials, quota_share_percent, metrics, may_change } = settings;
+        let word = |name: &str, text: &str| {
+            let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
+            if fits { Ok(()) } else { Err(invalid(format!("the {name} {text:?} is not one of Huawei; correct it"))) }
+        };
+        word("region", &region)?;
+        word("project id", &project_id)?;
+        let root = |service: &str, given: Option<String>| {
+            let text = given.unwrap_or_else(|| default_endpoint(service, &region));
+            base_url(&text).ok_or_else(|| invalid(format!("the endpoint {text} is no URL; write it as https://host or https://host:port")))
+        };
+        let http = client(&Authorities::System).map_err(|why| invalid(format!("the certificates of this machine: {why}")))?;
+        let quotas = Arc::new(quota::quotas(u32::try_from(quota_share_percent).unwrap_or_default()));
+        let principal = credentials.principal();
+        let base = root("kms", endpoint)?;
+        let signer = match credentials {
+            HuaweiCredentials::Keys { access_key, secret_key, security_token } => Signer::Keys { access_key, secret_key, security_token },
+            HuaweiCredentials::Password { domain, user, password } => {
+                let dialect = Iam { base: root("iam", iam_endpoint)?, user, domain, password, project: project_id.clone() };
+                let (http, quotas) = (http.clone(), Arc::clone(&quotas));
+                Signer::Tokens(Tokens::new(Caller { dialect, http, quotas, metrics: metrics.clone(), may_change: may_change.clone() }))
+            }
+        };
+        let dialect = Huawei { base, project: project_id, signer };
+        Ok(Self { caller: Caller { dialect, http, quotas, metrics, may_change }, region, principal })
+    }
+}
+
+/// Where a service of a Region is. Europe has a domain of its own ("Regions and Endpoints").
+fn default_endpoint(service: &str, region: &str) -> String {
+    let top = if region == "eu-west-101" { "eu" } else { "com" };
+    format!("https://{service}.{region}.myhuaweicloud.{top}")
+}
+
+fn invalid(message: impl fmt::Display) -> Failure {
+    Failure {
+        kind: FailureKind::Invalid,
+        operation: Operation::UserQuotas.as_str(),
+        message: message.to_string(),
+        outcome: Outcome::Refused,
+        source: None,
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use super::*;
+
+    fn settings(credentials: HuaweiCredentials) -> HuaweiSettings {
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        HuaweiSettings {
+            region: "cn-north-4".into(),
+            project_id: "0123456789abcdef0123456789abcdef".into(),
+            endpoint: None,
+            iam_endpoint: None,
+            credentials,
+            quota_share_percent: 25,
+            metrics: Metrics::new(false),
+            may_change: MayChange::when(|| true),
+        }
+    }
+
+    fn password() -> HuaweiCredentials {
+        HuaweiCredentials::Password { domain: "acme".into(), user: "keyward".into(), password: "hush".into() }
+    }
+
+    fn keys() -> HuaweiCredentials {
+        HuaweiCredentials::Keys { access_key: "AKEXAMPLE".into(), secret_key: "hush".into(), security_token: Some("hush too".into()) }
+    }
+
+    #[tokio::test]
+    async fn secrets_are_not_shown() {
+        for (credentials, who) in [(keys(), "access key AKEXAMPLE"), (password(), "user keyward")] {
+            let settings = settings(credentials);
+            let shown = format!("{settings:?} {:?}", HuaweiKms::new(settings.clone()).await.unwrap());
+            assert!(!shown.contains("hush"), "{shown}");
+            assert_eq!(settings.credentials.principal(), who);
+        }
+    }
+
+    #[test]
+    fn every_region_has_its_endpoints() {
+        assert_eq!(default_endpoint("kms", "cn-north-4"), "https://kms.cn-north-4.myhuaweicloud.com");
+        assert_eq!(default_endpoint("iam", "eu-west-101"), "https://iam.eu-west-101.myhuaweicloud.eu");
+    }
+
+    #[tokio::test]
+    async fn settings_that_lead_nowhere_are_refused() {
+        let cases: [fn(&mut HuaweiSettings); 5] = [
+            |settings| settings.endpoint = Some("kms.example.com".into()),
+            |settings| settings.iam_endpoint = Some("ftp://iam.example.com".into()),
+            |settings| settings.region = "cn north".into(),
+            |settings| settings.project_id = String::new(),
+            |settings| settings.project_id = "../iam".into(),
+        ];
+        for change in cases {
+            let mut settings = settings(password());
+            change(&mut settings);
+            let failure = HuaweiKms::new(settings).await.unwrap_err();
+            assert_eq!((failure.kind, failure.outcome), (FailureKind::Invalid, Outcome::Refused), "{failure}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! Makes the requests of an attempt, with the credentials as they are now, and reads refusals.
+//!
+//! The path, the query and the body are put into the form that goes on the wire before they are signed; nothing may touch them afterwards.
+
+use jiff::Timestamp;
+use reqwest::{
+    Request, Url,
+    header::{AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+};
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{
+    failure,
+    operation::Operation,
+    sign::{self, Signable},
+    token::Tokens,
+};
+use crate::{
+    domain::failure::{Failure, FailureKind, Outcome},
+    kms::rest::{Answer, Ask, Dialect, Refusal},
+};
+
+/// The only form in which bodies are sent.
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// Whose keys a request is about. The path says it too; Huawei's own clients always send both.
+const PROJECT: HeaderName = HeaderName::from_static("x-project-id");
+/// The token that goes with a temporary access key.
+const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
+/// IAM's token.
+const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
+/// The time of a request, in UTC.
+const DATE: &str = "%Y%m%dT%H%M%SZ";
+
+/// As whom requests are made.
+#[derive(Debug)]
+pub(super) enum Signer {
+    /// Each is signed with an access key.
+    Keys { access_key: String, secret_key: SecretString, security_token: Option<SecretString> },
+    /// Each bears a token of IAM's.
+    Tokens(Tokens),
+}
+
+/// How Huawei's KMS is spoken to.
+#[derive(Debug)]
+pub(super) struct Huawei {
+    pub(super) base: Url,
+    pub(super) project: String,
+    pub(super) signer: Signer,
+}
+
+impl Dialect for Huawei {
+    type Operation = Operation;
+    const NAME: &'static str = "Huawei";
+
+    async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
+        let mut request = request(&self.base, ask);
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, JSON);
+        headers.insert(PROJECT, header(ask.operation, "the project id", &self.project)?);
+        match &self.signer {
+            Signer::Keys { access_key, secret_key, security_token } => {
+                if let Some(token) = security_token {
+                    headers.insert(SECURITY_TOKEN, secret(ask.operation, "securityToken", token.expose_secret())?);
+                }
+                let date = Timestamp::now().strftime(DATE).to_string();
+                headers.insert(sign::DATE, header(ask.operation, "the time", &date)?);
+                let authorization = sign::authorization(&signable(&request), access_key, secret_key.expose_secret());
+                let authorization = secret(ask.operation, "accessKey", &authorization)?;
+                request.headers_mut().insert(AUTHORIZATION, authorization);
+            }
+            Signer::Tokens(tokens) => {
+                headers.insert(AUTH_TOKEN, tokens.token().await?);
+            }
+        }
+        Ok(request)
+    }
+
+    fn refusal(&self, answer: &Answer) -> Refusal {
+        failure::refusal(answer)
+    }
+
+    fn renew(&self, refused: &Request) -> bool {
+        match &self.signer {
+            Signer::Keys { .. } => false,
+            Signer::Tokens(tokens) => {
+                tokens.drop_token(refused.headers().get(AUTH_TOKEN));
+                true
+            }
+        }
+    }
+
+    fn permission(&self, operation: Operation) -> &'static str {
+        operation.permission()
+    }
+
+    fn credentials(&self, refusal: &Refusal) -> &'static str {
+        failure::credentials(refusal, matches!(self.signer, Signer::Tokens(_)))
+    }
+}
+
+/// A request with its path, query and body in the form in which they are sent, without headers.
+pub(super) fn request(base: &Url, ask: &Ask<'_, Operation>) -> Request {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), ask.path));
+    if !ask.query.is_empty() {
+        url.set_query(Some(&sign::query(&ask.query)));
+    }
+    let mut request = Request::new(ask.method.clone(), url);
+    *request.body_mut() = ask.body.as_ref().map(|body| body.to_string().into());
+    request
+}
+
+/// What of a request is signed: all headers that are set, and the host that the HTTP library will set.
+fn signable(request: &Request) -> Signable<'_> {
+    let url = request.url();
+    let host = url.host_str().unwrap_or_default();
+    let host = url.port().map_or_else(|| host.to_owned(), |port| format!("{host}:{port}"));
+    let mut headers = named(request.headers());
+    headers.push(("host".to_owned(), host));
+    let body = request.body().and_then(reqwest::Body::as_bytes).unwrap_or_default();
+    Signable { method: request.method().as_str(), path: url.path(), query: url.query().unwrap_or_default(), headers, body }
+}
+
+fn named(headers: &HeaderMap) -> Vec<(String, String)> {
+    headers.iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
+}
+
+/// A value as a header; `what` is it, for a person, because the value itself may be a secret.
+fn header(operation: Operation, what: &str, value: &str) -> Result<HeaderValue, Failure> {
+    HeaderValue::from_str(value).map_err(|_| Failure {
+        kind: FailureKind::Credentials,
+        operation: operation.as_str(),
+        message: format!("{what} has characters that no request can carry, such as a line break; correct it"),
+        outcome: Outcome::Refused,
+        source: None,
+    })
+}
+
+fn secret(operation: Operation, what: &str, value: &str) -> Result<HeaderValue, Failure> {
+    let mut value = header(operation, what, value)?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use reqwest::Method;
+    use serde_json::json;
+
+    use super::*;
+
+    fn huawei(base: &str, security_token: Option<&str>) -> Huawei {
+        let signer = Signer::Keys {
+            access_key: "AKEXAMPLE".into(),
+            secret_key: "skexample".into(),
+            security_token: security_token.map(Into::into),
+        };
+        Huawei { base: Url::parse(base).unwrap(), project: "0123".into(), signer }
+    }
+
+    fn described() -> Ask<'static, Operation> {
+        Ask::new(Operation::DescribeKey, "k", Method::POST, "/v1.0/0123/kms/describe-key".into()).with(json!({ "key_id": "k" }))
+    }
+
+    #[tokio::test]
+    async fn what_is_signed_is_what_is_sent() {
+        let request = huawei("http://127.0.0.1:8080", Some("temporary")).request(&described()).await.unwrap();
+        assert_eq!(request.url().as_str(), "http://127.0.0.1:8080/v1.0/0123/kms/describe-key");
+        assert_eq!(request.body().unwrap().as_bytes().unwrap(), br#"{"key_id":"k"}"#);
+        let authorization = request.headers().get(AUTHORIZATION).unwrap();
+        assert!(authorization.is_sensitive() && request.headers().get(SECURITY_TOKEN).unwrap().is_sensitive());
+        let names = "SignedHeaders=content-type;host;x-project-id;x-sdk-date;x-security-token, ";
+        assert!(authorization.to_str().unwrap().contains(names), "{authorization:?}");
+        let mut signed = signable(&request);
+        signed.headers.retain(|(name, _)| name != "authorization");
+        assert!(signed.headers.contains(&("host".into(), "127.0.0.1:8080".into())));
+        assert_eq!(sign::authorization(&signed, "AKEXAMPLE", "skexample"), authorization.to_str().unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_usual_port_is_not_named() {
+        let request = huawei("https://kms.cn-north-4.myhuaweicloud.com:443/", None).request(&described()).await.unwrap();
+        assert!(signable(&request).headers.contains(&("host".into(), "kms.cn-north-4.myhuaweicloud.com".into())));
+        assert_eq!(request.url().path(), "/v1.0/0123/kms/describe-key");
+    }
+
+    #[tokio::test]
+    async fn a_query_goes_out_as_it_was_signed() {
+        let query = vec![("marker", "a b+c/d".to_owned()), ("key_id", "k".to_owned())];
+        let ask = Ask::new(Operation::ListAliases, "k", Method::GET, "/v1.0/0123/kms/aliases".into()).query(query);
+        let request = huawei("http://127.0.0.1:8080", None).request(&ask).await.unwrap();
+        assert_eq!(request.url().query(), Some("key_id=k&marker=a%20b%2Bc%2Fd"));
+    }
+
+    #[tokio::test]
+    async fn a_secret_that_cannot_be_sent_is_named_and_not_shown() {
+        let failure = huawei("http://127.0.0.1:8080", Some("hush\nhush")).request(&described()).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Credentials);
+        assert!(failure.message.contains("securityToken") && !failure.message.contains("hush"), "{failure}");
+    }
+}

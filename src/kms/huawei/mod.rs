@@ -1,0 +1,493 @@
+//! Huawei Cloud KMS.
+//!
+//! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what was done before, so such a refusal
+//! is never believed by itself: the key is looked at, and what is there decides. `search` finds keys by alias and by marks, `dialect` makes requests
+//! and `sign` signs them, `token` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
+//! It must never take a refusal for an absent key, whatever its HTTP status, nor send `create-key` twice.
+
+mod client;
+mod convert;
+mod dialect;
+mod failure;
+mod operation;
+mod quota;
+mod search;
+mod sign;
+mod token;
+mod urn;
+
+use std::{fmt::Display, time::Duration};
+
+use reqwest::Method;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::time::sleep;
+
+use self::{
+    convert::{Changed, Described, Details, RotationStatus, Unusable},
+    dialect::Huawei,
+    operation::Operation,
+    urn::Reference,
+};
+use super::{
+    Creation, Identity, Kms, Scheduled,
+    rest::{Answer, Ask, Caller},
+};
+use crate::{
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        limits,
+        observed::{Key, Rotation, State},
+        ownership::{Owner, Tags},
+    },
+};
+
+pub use self::client::{HuaweiCredentials, HuaweiSettings};
+
+/// How long to wait for a key that was just made and is not shown yet, one wait after the other.
+const NOT_SHOWN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
+
+/// Huawei Cloud KMS in one project.
+#[derive(Debug)]
+pub struct HuaweiKms {
+    caller: Caller<Huawei>,
+    region: String,
+    principal: String,
+}
+
+/// A key, and what else its description says.
+#[derive(Debug)]
+struct Found {
+    key: Key,
+    details: Details,
+}
+
+impl HuaweiKms {
+    fn post<'a>(&self, operation: Operation, subject: &'a str, body: Value) -> Ask<'a, Operation> {
+        Ask::new(operation, subject, Method::POST, self.path(operation.as_str())).with(body)
+    }
+
+    fn path(&self, rest: &str) -> String {
+        format!("/v1.0/{}/kms/{rest}", self.caller.dialect.project)
+    }
+
+    async fn call(&self, ask: &Ask<'_, Operation>) -> Result<Answer, Failure> {
+        self.caller.call(ask).await.map_err(|failure| explained(ask, failure))
+    }
+
+    async fn json<T: DeserializeOwned>(&self, ask: &Ask<'_, Operation>) -> Result<T, Failure> {
+        self.caller.json(ask).await.map_err(|failure| explained(ask, failure))
+    }
+
+    /// A change whose answer says nothing. Where it does, it has to be JSON: a page of HTML is no answer of Huawei.
+    async fn done(&self, ask: &Ask<'_, Operation>) -> Result<(), Failure> {
+        let answer = self.call(ask).await?;
+        if answer.body.trim_ascii().is_empty() {
+            return Ok(());
+        }
+        let read: Result<Value, _> = serde_json::from_slice(&answer.body);
+        read.map(drop).map_err(|error| self.unusable(ask.operation, ask.subject, error))
+    }
+
+    fn unusable(&self, operation: Operation, subject: &str, why: impl Display) -> Failure {
+        self.caller.unusable(operation, subject, &why)
+    }
+
+    fn refuse(&self, operation: Operation, subject: &str, message: String) -> Failure {
+        self.caller.refuse(operation, subject, FailureKind::Invalid, message)
+    }
+
+    /// What a reference names. What it cannot name here must not be asked for: it would look absent.
+    fn reference<'a>(&self, operation: Operation, text: &'a str) -> Result<Reference<'a>, Failure> {
+        let named = Reference::parse(text).map_err(|why| self.refuse(operation, text, format!("{text:?} cannot be looked up: {why}")))?;
+        match named.region().filter(|region| *region != self.region) {
+            None => Ok(named),
+            Some(region) => {
+                let here = &self.region;
+                let message =
+                    format!("{text} is a key of Region {region}, but this provider works in {here}; use a KeyProvider of that Region");
+                Err(self.refuse(operation, text, message))
+            }
+        }
+    }
+
+    /// The id of the key that a method is about.
+    fn id<'a>(&self, operation: Operation, key: &'a str) -> Result<&'a str, Failure> {
+        match self.reference(operation, key)? {
+            Reference::Key { id, .. } => Ok(id),
+            Reference::Alias { .. } => Err(self.refuse(operation, key, format!("{key} is an alias; name the key by its id"))),
+        }
+    }
+
+    async fn look(&self, reference: &str) -> Result<Option<Found>, Failure> {
+        let operation = Operation::DescribeKey;
+        match self.reference(operation, reference)? {
+            Reference::Alias { name, .. } => match self.holder(reference, name).await? {
+                Some(id) => self.look_at(reference, &id).await,
+                None => Ok(None),
+            },
+            Reference::Key { id, region } => {
+                let found = self.look_at(reference, id).await?;
+                match &found {
+                    Some(Found { key, .. }) if region.is_some() && key.arn != reference => {
+                        let message = format!("{reference} is not how the key {id} is named; write {}", key.arn);
+                        Err(self.refuse(operation, reference, message))
+                    }
+                    _ => Ok(found),
+                }
+            }
+        }
+    }
+
+    /// The key of that id; only Huawei's own code for it means that there is none.
+    async fn look_at(&self, reference: &str, id: &str) -> Result<Option<Found>, Failure> {
+        let operation = Operation::DescribeKey;
+        match self.json::<Described>(&self.post(operation, reference, json!({ "key_id": id }))).await {
+            Ok(described) => {
+                let read = || {
+                    let details = described.key_info.ok_or_else(|| Unusable("it has no key_info".to_owned()))?;
+                    convert::same(&details.id()?, id)?;
+                    Ok(Found { key: details.key(&self.region, &self.caller.dialect.project)?, details })
+                };
+                read().map(Some).map_err(|why: Unusable| self.unusable(operation, reference, why))
+            }
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What is there now that a change was refused; the refusal itself leaves open whether an earlier attempt took effect.
+    async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
+        self.describe(reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
+    }
+
+    /// Huawei refuses to switch what is switched so already; then there is nothing to do.
+    async fn switch(&self, operation: Operation, key: &str, wanted: State) -> Result<(), Failure> {
+        let id = self.id(operation, key)?;
+        let ask = self.post(operation, key, json!({ "key_id": id }));
+        let refused = match self.json::<Changed>(&ask).await {
+            Err(failure) if failure.kind == FailureKind::Conflict => failure,
+            Err(failure) => return Err(failure),
+            Ok(changed) => return changed.state_of(id).map(drop).map_err(|why| self.unusable(operation, key, why)),
+        };
+        match self.after_refusal(key, &refused).await? {
+            Some(found) if found.state == wanted => Ok(()),
+            _ => Err(refused),
+        }
+    }
+
+    async fn rotation_status(&self, key: &str) -> Result<Rotation, Failure> {
+        let operation = Operation::GetKeyRotationStatus;
+        let id = self.id(operation, key)?;
+        let status: RotationStatus = self.json(&self.post(operation, key, json!({ "key_id": id }))).await?;
+        status.rotation().map_err(|why| self.unusable(operation, key, why))
+    }
+
+    /// Which other key has an alias, in words.
+    fn taken(alias: &str, holder: &Key) -> String {
+        format!("{alias} belongs to the key {}, and is not moved; choose another alias, or remove it there", holder.arn)
+    }
+}
+
+/// Puts what a person can do in the place of a general sentence.
+fn explained(ask: &Ask<'_, Operation>, failure: Failure) -> Failure {
+    let Some(advice) = failure::advice(&failure) else { return failure };
+    let about = if ask.subject.is_empty() { "the project" } else { ask.subject };
+    Failure { message: format!("Huawei refuses {} on {about}: {advice}", ask.operation.as_str()), ..failure }
+}
+
+/// What `GET tags` answers.
+#[derive(Debug, Deserialize)]
+struct Tagged {
+    tags: Option<Vec<convert::Tag>>,
+}
+
+impl Kms for HuaweiKms {
+    /// Proved by a read: Huawei refuses a project that is not the credentials' own.
+    async fn identity(&self) -> Result<Identity, Failure> {
+        let operation = Operation::UserQuotas;
+        let quotas: Value = self.json(&Ask::new(operation, "", Method::GET, self.path("user-quotas"))).await?;
+        if !quotas.get("quotas").is_some_and(Value::is_object) {
+            return Err(self.unusable(operation, "", "it has no quotas"));
+        }
+        Ok(Identity { account: self.caller.dialect.project.clone(), region: self.region.clone(), principal: self.principal.clone() })
+    }
+
+    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
+        Ok(self.look(reference).await?.map(|found| found.key))
+    }
+
+    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
+        let operation = Operation::ListTags;
+        let path = self.path(&format!("{}/tags", self.id(operation, key)?));
+        let tagged: Tagged = self.json(&Ask::new(operation, key, Method::GET, path)).await?;
+        convert::tags(tagged.tags).map_err(|why| self.unusable(operation, key, why))
+    }
+
+    /// A key that Huawei does not rotate has its rotation off. Of one in a state in which it does not tell the period, only whether it is rotated is known.
+    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
+        let refused = match self.rotation_status(key).await {
+            Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => return Ok(Rotation::default()),
+            Err(failure) if failure.kind == FailureKind::Conflict => failure,
+            done => return done,
+        };
+        let Some(found) = self.look(key).await? else { return Err(refused) };
+        let enabled = found.details.is_rotated().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
+        Ok(Rotation { enabled, ..Rotation::default() })
+    }
+
+    /// The key's own name first, then those that it was given.
+    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
+        let operation = Operation::ListAliases;
+        let id = self.id(operation, key)?;
+        let Some(found) = self.look(key).await? else {
+            let message = format!("Huawei does not find {key}; a change made moments ago may not be visible yet");
+            return Err(self.caller.refuse(operation, key, FailureKind::NotFound, message));
+        };
+        let own = found.details.name().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
+        let mut aliases = vec![format!("alias/{own}")];
+        let given = self.given_aliases(key, Some(id)).await?.unwrap_or_default();
+        for alias in given.into_iter().filter(|alias| alias.key_id == id) {
+            if !aliases.contains(&alias.alias) {
+                aliases.push(alias.alias);
+            }
+        }
+        Ok(aliases)
+    }
+
+    async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
+        self.search(owner).await
+    }
+
+    /// The claim is made together with the key, whose own name it is.
+    async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
+        let Creation { kind, description, tags: _, claim } = creation;
+        let operation = Operation::CreateKey;
+        let Reference::Alias { name, .. } = self.reference(operation, claim)? else {
+            return Err(self.refuse(operation, claim, format!("{claim} is no alias, and a key of Huawei needs a name")));
+        };
+        if kind.multi_region {
+            return Err(self.refuse(operation, claim, "Huawei has no multi-Region keys that are made as such; set multiRegion to false".into()));
+        }
+        let mut body = json!({ "key_alias": name, "key_spec": kind.spec, "key_usage": kind.usage, "origin": kind.origin });
+        if let (Some(description), Some(body)) = (description, body.as_object_mut()) {
+            body.insert("key_description".to_owned(), json!(description));
+        }
+        let created = match self.json::<Changed>(&self.post(operation, claim, body)).await {
+            Err(failure) if failure.kind == FailureKind::AliasTaken => return Err(self.claim_taken(claim, failure).await),
+            created => created?,
+        };
+        // From here on the key is there, so whatever goes wrong leaves its creation open.
+        let id = created.id().map_err(|why| self.unusable(operation, claim, why))?;
+        match self.shown(&id).await {
+            Ok(Some(key)) => Ok(Key { aliases: Some(vec![claim.clone()]), ..key }),
+            Ok(None) => {
+                let message = format!("Huawei made the key {id}, but does not show it yet; it is looked for again");
+                Err(Failure { outcome: Outcome::Unknown, ..self.caller.refuse(operation, claim, FailureKind::Unavailable, message) })
+            }
+            Err(failure) => Err(Failure { outcome: Outcome::Unknown, ..failure }),
+        }
+    }
+
+    /// An alias that the key has already is fine.
+    async fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
+        let operation = Operation::CreateAlias;
+        let id = self.id(operation, key)?;
+        self.reference(operation, alias)?;
+        let path = self.path("aliases");
+        let ask = Ask::new(operation, alias, Method::POST, path).with(json!({ "key_id": id, "alias": alias }));
+        let refused = match self.json::<Changed>(&ask).await {
+            Ok(created) => {
+                let about = created.id().and_then(|found| convert::same(&found, id));
+                return about.map_err(|why| self.unusable(operation, alias, why));
+            }
+            Err(failure) if failure::says(&failure, failure::NO_SUCH_PATH) => return Err(self.no_aliases(alias, failure)),
+            Err(failure) if matches!(failure.kind, FailureKind::AliasTaken | FailureKind::Conflict) => failure,
+            Err(failure) => return Err(failure),
+        };
+        match self.after_refusal(alias, &refused).await? {
+            Some(holder) if holder.id == id => Ok(()),
+            Some(holder) => Err(Failure { kind: FailureKind::AliasTaken, message: Self::taken(alias, &holder), ..refused }),
+            None if refused.kind == FailureKind::Conflict => Err(refused),
+            None => {
+                let message = format!("Huawei says that {alias} exists and that it does not; it is tried again");
+                Err(Failure { kind: FailureKind::Conflict, message, ..refused })
+            }
+        }
+    }
+
+    /// Huawei has no code of its own for an alias that is not there, so what is there is read before and, if it refuses, after.
+    async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
+        let operation = Operation::DeleteAlias;
+        let id = self.id(operation, key)?;
+        let has = async || self.aliases(key).await.map(|aliases| aliases.iter().position(|known| known == alias));
+        match has().await? {
+            None => return Ok(()),
+            Some(0) => {
+                let message = format!("{alias} is the key's own name, which Huawei lets nobody remove; rename the key there, or keep it");
+                return Err(self.refuse(operation, alias, message));
+            }
+            Some(_) => {}
+        }
+        let ask = Ask::new(operation, alias, Method::DELETE, self.path("aliases")).with(json!({ "aliases": [alias], "key_id": id }));
+        let refused = match self.done(&ask).await {
+            Err(failure) if failure.outcome == Outcome::Refused || failure.kind == FailureKind::Invalid => failure,
+            done => return done,
+        };
+        match has().await {
+            Ok(None) => Ok(()),
+            _ => Err(refused),
+        }
+    }
+
+    async fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure> {
+        self.change_tags(Operation::CreateTags, "create", key, tags).await
+    }
+
+    /// Huawei refuses to remove what is not there, and may want to be told the values; so only what is there is removed, as it is there.
+    async fn untag(&self, key: &str, keys: &[String]) -> Result<(), Failure> {
+        let there = async || {
+            let mut tags = self.tags(key).await?;
+            tags.retain(|key, _| keys.contains(key));
+            Ok(tags)
+        };
+        let tags: Tags = there().await?;
+        if tags.is_empty() {
+            return Ok(());
+        }
+        let refused = match self.change_tags(Operation::DeleteTags, "delete", key, &tags).await {
+            Err(failure) if failure.kind == FailureKind::Conflict => failure,
+            done => return done,
+        };
+        let left = there().await.map_err(|failure: Failure| Failure { outcome: refused.outcome, ..failure })?;
+        if left.is_empty() { Ok(()) } else { Err(refused) }
+    }
+
+    async fn set_description(&self, key: &str, description: &str) -> Result<(), Failure> {
+        let operation = Operation::UpdateKeyDescription;
+        let id = self.id(operation, key)?;
+        self.done(&self.post(operation, key, json!({ "key_id": id, "key_description": description }))).await
+    }
+
+    async fn enable(&self, key: &str) -> Result<(), Failure> {
+        self.switch(Operation::EnableKey, key, State::Enabled).await
+    }
+
+    async fn disable(&self, key: &str) -> Result<(), Failure> {
+        self.switch(Operation::DisableKey, key, State::Disabled).await
+    }
+
+    /// Switching on and the period are two requests, of which the second may be refused when the first took effect. So a period that Huawei does not
+    /// accept is not begun with, and nothing is sent for what is so already.
+    async fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure> {
+        let operation = Operation::UpdateKeyRotationInterval;
+        let id = self.id(operation, key)?;
+        let (shortest, longest) = limits::HUAWEI.rotation;
+        if !(shortest..=longest).contains(&period_days) {
+            let message = format!("a key of Huawei is rotated every {shortest} to {longest} days, and not every {period_days}");
+            return Err(self.refuse(operation, key, message));
+        }
+        let mut found = self.rotation_status(key).await?;
+        let mut changed = Outcome::Refused;
+        if !found.enabled {
+            let enabled = self.done(&self.post(Operation::EnableKeyRotation, key, json!({ "key_id": id }))).await;
+            match enabled {
+                Err(failure) if failure::says(&failure, failure::ROTATED_ALREADY) => {}
+                done => done?,
+            }
+            changed = Outcome::Unknown;
+            found = self.rotation_status(key).await.map_err(|failure| Failure { outcome: changed, ..failure })?;
+        }
+        if found.period_days == Some(period_days) {
+            return Ok(());
+        }
+        let updated = self.done(&self.post(operation, key, json!({ "key_id": id, "rotation_interval": period_days }))).await;
+        updated.map_err(|failure| if changed == Outcome::Unknown { Failure { outcome: changed, ..failure } } else { failure })
+    }
+
+    /// Huawei refuses to switch off what is off; then there is nothing to do.
+    async fn stop_rotation(&self, key: &str) -> Result<(), Failure> {
+        let operation = Operation::DisableKeyRotation;
+        let id = self.id(operation, key)?;
+        let refused = match self.done(&self.post(operation, key, json!({ "key_id": id }))).await {
+            Err(failure) if failure::says(&failure, failure::ROTATED_NO_MORE) => failure,
+            done => return done,
+        };
+        let found = self.rotation(key).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })?;
+        if found.enabled { Err(refused) } else { Ok(()) }
+    }
+
+    /// Huawei refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it. The date is read after
+    /// the schedule, which stands whether it can be read or not.
+    async fn schedule_deletion(&self, key: &str, days: i32) -> Result<Scheduled, Failure> {
+        let operation = Operation::ScheduleKeyDeletion;
+        let id = self.id(operation, key)?;
+        let ask = self.post(operation, key, json!({ "key_id": id, "pending_days": days.to_string() }));
+        let refused = match self.json::<Changed>(&ask).await {
+            Ok(changed) => {
+                let state = changed.state_of(id).map_err(|why| self.unusable(operation, key, why))?;
+                if state != State::PendingDeletion {
+                    return Err(self.unusable(operation, key, "the key is not pending deletion in it"));
+                }
+                let found = self.describe(id).await.ok().flatten();
+                return Ok(Scheduled { state, deletion_date: found.and_then(|found| found.deletion_date) });
+            }
+            Err(failure) => failure,
+        };
+        if refused.kind != FailureKind::Conflict {
+            return Err(refused);
+        }
+        match self.after_refusal(key, &refused).await? {
+            Some(found) if found.state.is_pending() => Ok(Scheduled { state: found.state, deletion_date: found.deletion_date }),
+            _ => Err(refused),
+        }
+    }
+
+    /// Huawei refuses to cancel what is not scheduled; then there is nothing left to cancel.
+    async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
+        let operation = Operation::CancelKeyDeletion;
+        let id = self.id(operation, key)?;
+        let refused = match self.json::<Changed>(&self.post(operation, key, json!({ "key_id": id }))).await {
+            Err(failure) if failure.kind == FailureKind::Conflict => failure,
+            Err(failure) => return Err(failure),
+            Ok(changed) => return changed.state_of(id).map(drop).map_err(|why| self.unusable(operation, key, why)),
+        };
+        match self.after_refusal(key, &refused).await? {
+            Some(found) if !found.state.is_pending() => Ok(()),
+            _ => Err(refused),
+        }
+    }
+}
+
+impl HuaweiKms {
+    /// A key that was just made, as soon as it is shown.
+    async fn shown(&self, id: &str) -> Result<Option<Key>, Failure> {
+        for wait in NOT_SHOWN_YET {
+            if let Some(key) = self.describe(id).await? {
+                return Ok(Some(key));
+            }
+            sleep(wait).await;
+        }
+        self.describe(id).await
+    }
+
+    /// The refusal of a claim that another key has, with that key's name if it can be found.
+    async fn claim_taken(&self, claim: &str, refused: Failure) -> Failure {
+        match self.describe(claim).await {
+            Ok(Some(holder)) => Failure { message: Self::taken(claim, &holder), ..refused },
+            _ => refused,
+        }
+    }
+
+    /// The refusal of an alias where keys have one name alone.
+    fn no_aliases(&self, alias: &str, refused: Failure) -> Failure {
+        let message = format!("Huawei's Region {} gives keys no aliases beside their name, so {alias} cannot be set; remove it", self.region);
+        Failure { message, ..refused }
+    }
+
+    async fn change_tags(&self, operation: Operation, action: &str, key: &str, tags: &Tags) -> Result<(), Failure> {
+        let path = self.path(&format!("{}/tags/action", self.id(operation, key)?));
+        let tags: Vec<_> = tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
+        self.done(&Ask::new(operation, key, Method::POST, path).with(json!({ "action": action, "tags": tags }))).await
+    }
+}

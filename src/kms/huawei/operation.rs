@@ -1,0 +1,107 @@
+//! Every operation of Huawei that the adapter calls: one list, from which permissions, quotas, metrics and outcomes follow.
+//!
+//! An operation that is not here cannot be sent. Nothing in it may ever encrypt, decrypt, sign, import or delete key material, or change a grant.
+
+use crate::kms::rest;
+
+/// Whether an operation changes something at the KMS.
+#[derive(PartialEq)]
+enum Effect {
+    Reads,
+    Changes,
+}
+
+macro_rules! operations {
+    ($($variant:ident $name:literal $effect:ident $action:literal)+) => {
+        /// An operation of Huawei.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        pub(super) enum Operation {
+            $(#[doc = concat!("`", $name, "`.")] $variant,)+
+        }
+
+        impl Operation {
+            /// Every operation.
+            pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
+
+            /// The name of the path; where several operations share one, that of Huawei's API reference in the same form.
+            pub(super) const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+
+            const fn effect(self) -> Effect {
+                match self { $(Self::$variant => Effect::$effect,)+ }
+            }
+
+            /// What to do where it is denied.
+            pub(super) const fn permission(self) -> &'static str {
+                match self {
+                    $(Self::$variant => concat!(
+                        "give Keyward's user the system policy KMS CMKFullAccess in this project, or a custom one with ", $action
+                    ),)+
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    CancelKeyDeletion "cancel-key-deletion" Changes "kms:cmk:update"
+    CreateAlias "create-alias" Changes "kms:alias:create"
+    CreateKey "create-key" Changes "kms:cmk:create"
+    CreateTags "create-tags" Changes "kms:cmkTag:batch"
+    DeleteAlias "delete-alias" Changes "kms:alias:delete"
+    DeleteTags "delete-tags" Changes "kms:cmkTag:batch"
+    DescribeKey "describe-key" Reads "kms:cmk:get"
+    DisableKey "disable-key" Changes "kms:cmk:disable"
+    DisableKeyRotation "disable-key-rotation" Changes "kms:cmk:disableRotation"
+    EnableKey "enable-key" Changes "kms:cmk:enable"
+    EnableKeyRotation "enable-key-rotation" Changes "kms:cmk:enableRotation"
+    GetKeyRotationStatus "get-key-rotation-status" Reads "kms:cmk:getRotation"
+    ListAliases "list-aliases" Reads "kms:alias:list"
+    ListKeys "list-keys" Reads "kms:cmk:list"
+    ListTags "list-tags" Reads "kms:cmkTag:list"
+    ResourceInstances "resource-instances" Reads "kms:cmkTag:listInstance"
+    ScheduleKeyDeletion "schedule-key-deletion" Changes "kms:cmk:update"
+    UpdateKeyDescription "update-key-description" Changes "kms:cmk:update"
+    UpdateKeyRotationInterval "update-key-rotation-interval" Changes "kms:cmk:updateRotation"
+    UserQuotas "user-quotas" Reads "kms:cmk:getQuota"
+    Tokens "tokens" Reads "none at all: IAM itself refuses, so look at the user, its domain and its login protection"
+}
+
+impl rest::Operation for Operation {
+    fn as_str(self) -> &'static str {
+        self.as_str()
+    }
+
+    fn changes(self) -> bool {
+        self.effect() == Effect::Changes
+    }
+
+    /// `create-key` knows no idempotency token; a second one would be refused for its alias, but nothing says so for a key that is pending deletion.
+    fn repeats(self) -> bool {
+        self != Self::CreateKey
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::kms::rest::Operation as _;
+
+    #[test]
+    fn every_operation_has_a_name_of_its_own() {
+        let names: BTreeSet<_> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
+        assert_eq!(names.len(), Operation::ALL.len());
+    }
+
+    #[test]
+    fn what_reads_is_named_so_and_only_a_creation_is_sent_once() {
+        for operation in Operation::ALL {
+            let changes = ["cancel", "create", "delete", "disable", "enable", "schedule", "update"];
+            assert_eq!(operation.changes(), changes.iter().any(|verb| operation.as_str().starts_with(verb)), "{operation:?}");
+            assert_eq!(operation.repeats(), *operation != Operation::CreateKey, "{operation:?}");
+        }
+    }
+}

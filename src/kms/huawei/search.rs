@@ -1,0 +1,237 @@
+//! Finds keys by alias and by marks.
+//!
+//! The KMS has no filter for aliases that is documented to be exact and complete: its search by name may go by a part of it, and none says that keys
+//! without tags are in it. So all keys, and all aliases, are listed and compared. What is found must be whole or a failure, because a key that is not
+//! found may be taken for gone.
+
+use std::collections::BTreeSet;
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    HuaweiKms,
+    convert::{self, Details, Loose, Tag, Unusable},
+    failure,
+    operation::Operation,
+};
+use crate::{
+    api::mark,
+    domain::{
+        failure::{Failure, FailureKind},
+        limits,
+        ownership::Owner,
+    },
+    kms::rest::Ask,
+};
+
+/// Entries of a page of keys, and of aliases, as Huawei's own clients ask for them.
+const KEYS: usize = 100;
+const ALIASES: usize = 50;
+/// Entries of a page of a search by tags, the most that Huawei gives.
+const INSTANCES: usize = 1000;
+
+/// An alias that a key was given, with `alias/`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Alias {
+    pub(super) alias: String,
+    pub(super) key_id: String,
+}
+
+/// A page of `list-keys`.
+#[derive(Debug, Deserialize)]
+struct Keys {
+    key_details: Option<Vec<Details>>,
+    next_marker: Option<String>,
+    truncated: Option<Loose>,
+}
+
+/// A page of aliases: documented as an object and as a list of such objects, and typed in the SDK as a list of aliases.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum Aliases {
+    Page(AliasPage),
+    Pages(Vec<AliasPage>),
+    Whole(Vec<Named>),
+}
+
+#[derive(Debug, Deserialize)]
+struct AliasPage {
+    aliases: Vec<Named>,
+    page_info: Option<PageInfo>,
+}
+
+#[derive(Debug, Deserialize)]
+struct PageInfo {
+    next_marker: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    alias: String,
+    key_id: String,
+}
+
+/// A page of `resource_instances/action`.
+#[derive(Debug, Deserialize)]
+struct Instances {
+    resources: Option<Vec<Instance>>,
+    total_count: Option<Loose>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Instance {
+    resource_id: String,
+    tags: Option<Vec<Tag>>,
+}
+
+impl HuaweiKms {
+    /// The id of the key that has the alias of that name.
+    pub(super) async fn holder(&self, reference: &str, name: &str) -> Result<Option<String>, Failure> {
+        if let Some(id) = self.named(reference, name).await? {
+            return Ok(Some(id));
+        }
+        let alias = format!("alias/{name}");
+        let given = self.given_aliases(reference, None).await?.unwrap_or_default();
+        Ok(given.into_iter().find(|given| given.alias == alias).map(|given| given.key_id))
+    }
+
+    /// The id of the key whose own name it is.
+    async fn named(&self, reference: &str, name: &str) -> Result<Option<String>, Failure> {
+        let operation = Operation::ListKeys;
+        let mut marker = None;
+        loop {
+            let mut body = json!({ "limit": KEYS.to_string(), "key_spec": "ALL" });
+            if let (Some(marker), Some(body)) = (&marker, body.as_object_mut()) {
+                body.insert("marker".to_owned(), json!(marker));
+            }
+            let Keys { key_details, next_marker, truncated } = self.json(&self.post(operation, reference, body)).await?;
+            let unusable = |why: Unusable| self.unusable(operation, reference, why);
+            let details = key_details.ok_or_else(|| unusable(Unusable("it has no key_details".to_owned())))?;
+            for details in details {
+                if details.name().map_err(unusable)? == name {
+                    return details.id().map(Some).map_err(unusable);
+                }
+            }
+            let next = next_marker.filter(|next| !next.is_empty());
+            match truncated.map(|truncated| truncated.to_string()).as_deref() {
+                Some("false") => return Ok(None),
+                Some("true") if next.is_some() && next != marker => marker = next,
+                _ => return Err(self.unusable(operation, reference, NO_WAY_ON)),
+            }
+        }
+    }
+
+    /// The aliases that a key, or any, was given beside its own name; `None` where the Region knows no such aliases.
+    pub(super) async fn given_aliases(&self, reference: &str, key: Option<&str>) -> Result<Option<Vec<Alias>>, Failure> {
+        let operation = Operation::ListAliases;
+        let (mut all, mut marker) = (Vec::new(), None::<String>);
+        loop {
+            let mut query = vec![("limit", ALIASES.to_string())];
+            query.extend(key.map(|key| ("key_id", key.to_owned())));
+            query.extend(marker.clone().map(|marker| ("marker", marker)));
+            let (aliases, next) = match self.json(&Ask::new(operation, reference, Method::GET, self.path("aliases")).query(query)).await {
+                Ok(Aliases::Page(page)) => (page.aliases, page.page_info),
+                Ok(Aliases::Pages(pages)) => {
+                    let mut info = None;
+                    let aliases = pages.into_iter().flat_map(|page| {
+                        info = page.page_info;
+                        page.aliases
+                    });
+                    (aliases.collect(), info)
+                }
+                Ok(Aliases::Whole(aliases)) if aliases.len() < ALIASES => (aliases, None),
+                Ok(Aliases::Whole(_)) => return Err(self.unusable(operation, reference, NO_WAY_ON)),
+                Err(failure) if failure::says(&failure, failure::NO_SUCH_PATH) => return Ok(None),
+                Err(failure) => return Err(failure),
+            };
+            all.extend(aliases.into_iter().map(|Named { alias, key_id }| Alias { alias: with_prefix(alias), key_id }));
+            match next.and_then(|next| next.next_marker).filter(|next| !next.is_empty()) {
+                None => return Ok(Some(all)),
+                next if next == marker => return Err(self.unusable(operation, reference, NO_WAY_ON)),
+                next => marker = next,
+            }
+        }
+    }
+
+    /// Canonical references of the keys that bear the marks of that owner.
+    pub(super) async fn search(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
+        let mut found = Vec::new();
+        for id in self.marked(owner).await? {
+            // The search tells neither the account nor, for certain, the tags as they are now. A key that vanished in between bears none.
+            let Some(key) = self.look_at(&id, &id).await?.map(|found| found.key) else { continue };
+            match super::Kms::tags(self, &id).await {
+                Ok(tags) if is_marked(&tags, owner) => found.push(key.arn),
+                Ok(_) => {}
+                Err(failure) if failure.kind == FailureKind::NotFound => {}
+                Err(failure) => return Err(failure),
+            }
+        }
+        found.sort_unstable();
+        Ok(found)
+    }
+
+    /// Ids of the keys that the KMS finds by those marks.
+    async fn marked(&self, owner: &Owner) -> Result<BTreeSet<String>, Failure> {
+        let operation = Operation::ResourceInstances;
+        let path = self.path("resource_instances/action");
+        let marks = json!([
+            { "key": mark::CLUSTER, "values": [owner.cluster] },
+            { "key": mark::OWNER, "values": [owner.mark_as(limits::HUAWEI.owner_mark)] },
+        ]);
+        let (mut ids, mut offset) = (BTreeSet::new(), 0);
+        loop {
+            let body = json!({ "action": "filter", "limit": INSTANCES.to_string(), "offset": offset.to_string(), "tags": marks });
+            let page: Instances = self.json(&Ask::new(operation, "", Method::POST, path.clone()).with(body)).await?;
+            let total = page.total_count.map(|total| total.to_string().parse::<usize>());
+            let (Some(resources), Some(Ok(total))) = (page.resources, total) else {
+                return Err(self.unusable(operation, "", "it has no resources, or not their number"));
+            };
+            let (came, known) = (resources.len(), ids.len());
+            for Instance { resource_id, tags } in resources {
+                // What says of itself that it is another's need not be looked at.
+                let tags = tags.map(|tags| convert::tags(Some(tags))).transpose().map_err(|why| self.unusable(operation, "", why))?;
+                let other = tags.as_ref().and_then(|tags| tags.get(mark::OWNER)).is_some_and(|found| !owner.is_marked(found));
+                if !other {
+                    ids.insert(resource_id);
+                }
+            }
+            offset += came;
+            if offset >= total {
+                return Ok(ids);
+            }
+            if came == 0 || ids.len() == known {
+                return Err(self.unusable(operation, "", NO_WAY_ON));
+            }
+        }
+    }
+}
+
+const NO_WAY_ON: &str = "it has more pages, but does not say where";
+
+fn is_marked(tags: &crate::domain::ownership::Tags, owner: &Owner) -> bool {
+    tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found))
+}
+
+/// Huawei's examples write an alias with `alias/` here and without it there.
+fn with_prefix(alias: String) -> String {
+    if alias.starts_with("alias/") { alias } else { format!("alias/{alias}") }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn aliases_are_read_in_every_documented_form() {
+        let alias = json!({ "domain_id": "d", "key_id": "k", "alias": "orders", "alias_urn": "kms:r:d:alias:orders" });
+        let page = json!({ "aliases": [alias], "page_info": { "next_marker": "m", "current_count": 1 } });
+        assert!(matches!(serde_json::from_value(page.clone()).unwrap(), Aliases::Page(AliasPage { page_info: Some(_), .. })));
+        assert!(matches!(serde_json::from_value(json!([page])).unwrap(), Aliases::Pages(_)));
+        assert!(matches!(serde_json::from_value(json!([alias])).unwrap(), Aliases::Whole(aliases) if aliases.len() == 1));
+        assert!(serde_json::from_value::<Aliases>(json!({})).is_err(), "no list is not an empty one");
+        assert_eq!((with_prefix("orders".into()), with_prefix("alias/orders".into())), ("alias/orders".into(), "alias/orders".into()));
+    }
+}

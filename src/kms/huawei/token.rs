@@ -1,0 +1,219 @@
+//! Tokens of IAM, for those who have a password and no access key.
+//!
+//! IAM limits how often it may be asked, and locks out whoever is wrong too often. So a token is kept, renewed long before it ends and got by one caller
+//! for all; and a login that was refused is not tried again at once, however many keys are waiting for it. A password must never be in a message.
+
+use std::{
+    fmt,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use jiff::Timestamp;
+use reqwest::{
+    Method, Request, Url,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use super::{dialect, failure, operation::Operation};
+use crate::{
+    domain::failure::{Failure, FailureKind, Outcome},
+    kms::rest::{Answer, Ask, Caller, Dialect, Refusal},
+};
+
+/// How long a token lives where IAM does not say it.
+const LIFE: Duration = Duration::from_hours(24);
+/// How long nothing is asked of IAM after it did not give a token.
+const REST: Duration = Duration::from_mins(1);
+/// The header with the token.
+const SUBJECT_TOKEN: &str = "x-subject-token";
+
+/// The tokens of one user.
+#[derive(Debug)]
+pub(super) struct Tokens {
+    caller: Caller<Iam>,
+    kept: Mutex<Option<Token>>,
+    /// Held by the one who logs in; it knows how the last login was refused.
+    login: tokio::sync::Mutex<Option<Refused>>,
+}
+
+/// A token and how long it is good for, by a clock that nobody sets.
+#[derive(Clone)]
+struct Token {
+    value: HeaderValue,
+    renew: Instant,
+    end: Instant,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("renew", &self.renew).field("end", &self.end).finish_non_exhaustive()
+    }
+}
+
+/// A login that was refused.
+#[derive(Debug)]
+struct Refused {
+    kind: FailureKind,
+    message: String,
+    until: Instant,
+}
+
+impl Tokens {
+    pub(super) fn new(caller: Caller<Iam>) -> Self {
+        Self { caller, kept: Mutex::default(), login: tokio::sync::Mutex::default() }
+    }
+
+    /// A token as the value of a header. One that still is good stands in where another cannot be had.
+    pub(super) async fn token(&self) -> Result<HeaderValue, Failure> {
+        if let Some(token) = self.young() {
+            return Ok(token);
+        }
+        let mut refused = self.login.lock().await;
+        // Whoever waited finds what the one before has brought.
+        if let Some(token) = self.young() {
+            return Ok(token);
+        }
+        let failure = match refused.as_ref().filter(|refused| Instant::now() < refused.until) {
+            Some(refused) => Failure {
+                kind: refused.kind,
+                operation: Operation::Tokens.as_str(),
+                message: refused.message.clone(),
+                outcome: Outcome::Refused,
+                source: None,
+            },
+            None => match self.login().await {
+                Ok(token) => {
+                    *refused = None;
+                    let value = token.value.clone();
+                    *self.kept() = Some(token);
+                    return Ok(value);
+                }
+                Err(failure) => {
+                    // What cannot be reached may be reached in the next moment; what refuses will refuse again.
+                    *refused = failure.kind.verdict().stalled.then(|| Refused {
+                        kind: failure.kind,
+                        message: failure.message.clone(),
+                        until: Instant::now() + REST,
+                    });
+                    failure
+                }
+            },
+        };
+        self.still_good().ok_or(failure)
+    }
+
+    /// Forgets the token that was refused. If it is another by now, that one is kept.
+    pub(super) fn drop_token(&self, refused: Option<&HeaderValue>) {
+        let mut kept = self.kept();
+        if kept.as_ref().is_some_and(|token| refused == Some(&token.value)) {
+            *kept = None;
+        }
+    }
+
+    fn kept(&self) -> MutexGuard<'_, Option<Token>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn young(&self) -> Option<HeaderValue> {
+        self.kept().as_ref().filter(|token| Instant::now() < token.renew).map(|token| token.value.clone())
+    }
+
+    /// The token, if it has not ended. It is renewed a while later, so that not every request waits for IAM.
+    fn still_good(&self) -> Option<HeaderValue> {
+        let now = Instant::now();
+        let mut kept = self.kept();
+        let token = kept.as_mut().filter(|token| now < token.end)?;
+        token.renew = now + REST;
+        Some(token.value.clone())
+    }
+
+    async fn login(&self) -> Result<Token, Failure> {
+        let asked = Instant::now();
+        let Iam { user, domain, password, project, .. } = &self.caller.dialect;
+        let identity = json!({ "methods": ["password"], "password": { "user": {
+            "domain": { "name": domain }, "name": user, "password": password.expose_secret(),
+        } } });
+        let body = json!({ "auth": { "identity": identity, "scope": { "project": { "id": project } } } });
+        let path = "/v3/auth/tokens".to_owned();
+        let ask = Ask::new(Operation::Tokens, "", Method::POST, path).query(vec![("nocatalog", "true".to_owned())]).with(body);
+        let answer = self.caller.call(&ask).await?;
+        let token = answer.headers.get(SUBJECT_TOKEN).filter(|token| !token.is_empty());
+        let mut value =
+            token.cloned().ok_or_else(|| self.caller.unusable(Operation::Tokens, "", &"it has no header X-Subject-Token"))?;
+        value.set_sensitive(true);
+        let life = life(&answer.body);
+        Ok(Token { value, renew: asked + life / 2, end: asked + life })
+    }
+}
+
+/// How long a token lives, by IAM's own clock alone.
+fn life(body: &[u8]) -> Duration {
+    let told = || {
+        let body: Value = serde_json::from_slice(body).ok()?;
+        let time = |member: &str| body.get("token")?.get(member)?.as_str()?.parse::<Timestamp>().ok();
+        Duration::try_from(time("expires_at")?.duration_since(time("issued_at")?)).ok()
+    };
+    told().map_or(LIFE, |told| told.min(LIFE))
+}
+
+/// How IAM is spoken to.
+#[derive(Debug)]
+pub(super) struct Iam {
+    pub(super) base: Url,
+    pub(super) user: String,
+    pub(super) domain: String,
+    pub(super) password: SecretString,
+    pub(super) project: String,
+}
+
+impl Dialect for Iam {
+    type Operation = Operation;
+    const NAME: &'static str = "Huawei";
+
+    async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
+        let mut request = dialect::request(&self.base, ask);
+        request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=utf8"));
+        Ok(request)
+    }
+
+    fn refusal(&self, answer: &Answer) -> Refusal {
+        failure::refusal(answer)
+    }
+
+    fn renew(&self, _: &Request) -> bool {
+        false
+    }
+
+    fn permission(&self, operation: Operation) -> &'static str {
+        operation.permission()
+    }
+
+    fn credentials(&self, refusal: &Refusal) -> &'static str {
+        failure::credentials(refusal, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_life_of_a_token_is_read_from_the_clock_of_iam() {
+        let body = |issued: &str, expires: &str| json!({ "token": { "issued_at": issued, "expires_at": expires } }).to_string();
+        let life = |body: &str| life(body.as_bytes());
+        assert_eq!(life(&body("2020-01-04T07:05:22.701000Z", "2020-01-04T09:05:22.701000Z")), Duration::from_hours(2));
+        assert_eq!(life(&body("2020-01-04T09:05:22.701000Z", "2021-01-04T09:05:22.701000Z")), LIFE, "never longer than documented");
+        for other in ["", "{}", "<html>", &body("soon", "late"), &body("2020-01-04T09:05:22Z", "2020-01-04T07:05:22Z")] {
+            assert_eq!(life(other), LIFE, "{other}");
+        }
+    }
+
+    #[test]
+    fn a_token_is_not_shown() {
+        let token = Token { value: HeaderValue::from_static("hush"), renew: Instant::now(), end: Instant::now() };
+        assert!(!format!("{token:?}").contains("hush"));
+    }
+}
