@@ -2,6 +2,8 @@
 
 use kms_double::{CIPHERTRUST_KMS, Double, KeyState, Options};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
 
 use crate::ciphertrust_client::{Client, id, instant, options, start};
 use crate::client::{self, days};
@@ -175,6 +177,35 @@ async fn every_reply_bears_the_date_of_the_double_s_clock() {
         assert!(double.now().duration_since(date.unwrap()).abs().as_secs() < 10, "{}", reply.head);
         assert_eq!(reply.head.to_lowercase().matches("date:").count(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_shake_hands_holds_up_nobody() {
+    let (double, client) = start().await;
+    let mut silent = TcpStream::connect(client.address).await.unwrap();
+    let mut plain = TcpStream::connect(client.address).await.unwrap();
+    plain.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+    let mut bytes = Vec::new();
+    // TLS's own alert, or nothing: no reply of HTTP.
+    let _ended = plain.read_to_end(&mut bytes).await;
+    assert!(!bytes.starts_with(b"HTTP"));
+    client.create(json!({})).await;
+    double.stop().await;
+    assert_eq!(silent.read(&mut [0; 1]).await.unwrap_or_default(), 0);
+}
+
+#[tokio::test]
+async fn each_double_has_an_authority_of_its_own() {
+    let (double, client) = start().await;
+    let (other, _client) = start().await;
+    assert_ne!(double.ca_pem(), other.ca_pem());
+    let misled = Client::trusting(client.address, other.ca_pem());
+    let stream = TcpStream::connect(client.address).await.unwrap();
+    assert!(misled.tls.connect("127.0.0.1".try_into().unwrap(), stream).await.is_err());
+    let stream = TcpStream::connect(client.address).await.unwrap();
+    assert!(client.tls.connect("localhost".try_into().unwrap(), stream).await.is_ok());
+    let stream = TcpStream::connect(client.address).await.unwrap();
+    assert!(client.tls.connect("elsewhere".try_into().unwrap(), stream).await.is_err());
 }
 
 #[tokio::test]
