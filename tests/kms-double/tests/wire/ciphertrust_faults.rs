@@ -81,8 +81,8 @@ async fn aws_s_throttling_is_passed_on() {
     let double = Double::start(Options { quotas: true, ..options() }).await.unwrap();
     let client = Client::login(&double).await;
     let mut throttled = 0;
-    for _ in 0..30 {
-        let body = json!({ "kms": CIPHERTRUST_KMS, "region": REGION });
+    for index in 0..30 {
+        let body = json!({ "kms": CIPHERTRUST_KMS, "region": REGION, "aws_param": { "Alias": format!("a{index}") } });
         let reply = client.post("/api/v1/cckm/aws/keys", body).await;
         if reply.status == 400 {
             assert!(reply.text.contains("ThrottlingException"), "{reply:?}");
@@ -91,6 +91,8 @@ async fn aws_s_throttling_is_passed_on() {
     }
     assert!(throttled > 0);
     assert_eq!(double.keys().len() + throttled, 30);
+    assert!(double.keys().iter().all(|key| key.aliases.len() == 1));
+    assert_eq!(client.list("limit=-1").await.len(), double.keys().len());
 }
 
 #[tokio::test]
