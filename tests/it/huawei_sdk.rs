@@ -2,9 +2,7 @@
 
 use std::{path::Path, process::Stdio, time::Duration};
 
-use kms_double::{
-    HUAWEI_ACCESS_KEY, HUAWEI_DOMAIN_NAME, HUAWEI_PASSWORD, HUAWEI_REGION, HUAWEI_SECRET_KEY, HUAWEI_USER, HuaweiProject,
-};
+use kms_double::{HUAWEI_ACCESS_KEY, HUAWEI_DOMAIN_NAME, HUAWEI_PASSWORD, HUAWEI_REGION, HUAWEI_SECRET_KEY, HUAWEI_USER, HuaweiProject};
 use tokio::{process::Command, time::timeout};
 
 use crate::support::double;

@@ -87,7 +87,7 @@ async fn a_credential_may_be_narrow() {
     assert_eq!(narrow.outcome("schedule-key-deletion", body).await, "403 KMS.0307");
 }
 
-fn login(domain: &str, user: &str, password: &str, project: Value) -> Value {
+fn login(domain: &str, user: &str, password: &str, project: &Value) -> Value {
     let user = json!({ "domain": { "name": domain }, "name": user, "password": password });
     json!({ "auth": { "identity": { "methods": ["password"], "password": { "user": user } }, "scope": { "project": project } } })
 }
@@ -100,7 +100,7 @@ async fn log_in(client: &Huawei, body: Value) -> Answer {
 #[tokio::test]
 async fn a_user_gets_a_token_that_lives_a_day_on_the_double_s_clock() {
     let (double, client) = start().await;
-    let by_name = login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, json!({ "name": HUAWEI_REGION }));
+    let by_name = login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, &json!({ "name": HUAWEI_REGION }));
     let issued = log_in(&client, by_name.clone()).await;
     assert_eq!(issued.status, 201, "{issued:?}");
     let body = issued.json()["token"].clone();
@@ -130,7 +130,7 @@ async fn a_user_gets_a_token_that_lives_a_day_on_the_double_s_clock() {
     assert_eq!(listed(&user).await, "403 KMS.0303");
 
     // Another password ends the tokens of the old one.
-    let by_id = login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, json!({ "id": HUAWEI_PROJECT }));
+    let by_id = login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, &json!({ "id": HUAWEI_PROJECT }));
     let token = log_in(&client, by_id).await.header("x-subject-token").unwrap().to_owned();
     let user = Huawei { proof: Proof::Token(token), ..client.clone() };
     assert_eq!(listed(&user).await, "OK");
@@ -144,11 +144,11 @@ async fn a_bad_login_is_refused_in_iam_s_words() {
     let (_double, client) = start().await;
     let here = json!({ "name": HUAWEI_REGION });
     for (body, status) in [
-        (login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, "wrong", here.clone()), 401),
-        (login(HUAWEI_DOMAIN_NAME, "nobody", HUAWEI_PASSWORD, here.clone()), 401),
-        (login(HUAWEI_SECOND_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, here.clone()), 401),
-        (login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, json!({ "name": "eu-west-9" })), 401),
-        (login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, json!({ "id": HUAWEI_SECOND_PROJECT })), 401),
+        (login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, "wrong", &here), 401),
+        (login(HUAWEI_DOMAIN_NAME, "nobody", HUAWEI_PASSWORD, &here), 401),
+        (login(HUAWEI_SECOND_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, &here), 401),
+        (login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, &json!({ "name": "eu-west-9" })), 401),
+        (login(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD, &json!({ "id": HUAWEI_SECOND_PROJECT })), 401),
         (json!({ "auth": { "identity": { "methods": ["hw_ak_sk"] } } }), 400),
         (json!({}), 400),
     ] {
