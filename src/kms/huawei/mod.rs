@@ -33,13 +33,11 @@ use super::{
     Creation, Identity, Kms, Scheduled,
     rest::{Answer, Ask, Caller},
 };
-use crate::{
-    domain::{
-        failure::{Failure, FailureKind, Outcome},
-        limits,
-        observed::{Key, Rotation, State},
-        ownership::{Owner, Tags},
-    },
+use crate::domain::{
+    failure::{Failure, FailureKind, Outcome},
+    limits,
+    observed::{Key, Rotation, State},
+    ownership::{Owner, Tags},
 };
 
 pub use self::client::{HuaweiCredentials, HuaweiSettings};
@@ -267,7 +265,11 @@ impl Kms for HuaweiKms {
             return Err(self.refuse(operation, claim, format!("{claim} is no alias, and a key of Huawei needs a name")));
         };
         if kind.multi_region {
-            return Err(self.refuse(operation, claim, "Huawei has no multi-Region keys that are made as such; set multiRegion to false".into()));
+            return Err(self.refuse(
+                operation,
+                claim,
+                "Huawei has no multi-Region keys that are made as such; set multiRegion to false".into(),
+            ));
         }
         let mut body = json!({ "key_alias": name, "key_spec": kind.spec, "key_usage": kind.usage, "origin": kind.origin });
         if let (Some(description), Some(body)) = (description, body.as_object_mut()) {
@@ -481,7 +483,8 @@ impl HuaweiKms {
 
     /// The refusal of an alias where keys have one name alone.
     fn no_aliases(&self, alias: &str, refused: Failure) -> Failure {
-        let message = format!("Huawei's Region {} gives keys no aliases beside their name, so {alias} cannot be set; remove it", self.region);
+        let message =
+            format!("Huawei's Region {} gives keys no aliases beside their name, so {alias} cannot be set; remove it", self.region);
         Failure { message, ..refused }
     }
 

@@ -36,7 +36,8 @@ pub(super) fn authorization(request: &Signable<'_>, access_key: &str, secret_key
 
 /// The query of a request, in the one form in which it is both sent and signed.
 pub(super) fn query(pairs: &[(&'static str, String)]) -> String {
-    let mut pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", encoded(name.as_bytes()), encoded(value.as_bytes()))).collect();
+    let mut pairs: Vec<_> =
+        pairs.iter().map(|(name, value)| format!("{}={}", encoded(name.as_bytes()), encoded(value.as_bytes()))).collect();
     pairs.sort_unstable();
     pairs.join("&")
 }

@@ -141,8 +141,7 @@ impl Tokens {
         let ask = Ask::new(Operation::Tokens, "", Method::POST, path).query(vec![("nocatalog", "true".to_owned())]).with(body);
         let answer = self.caller.call(&ask).await?;
         let token = answer.headers.get(SUBJECT_TOKEN).filter(|token| !token.is_empty());
-        let mut value =
-            token.cloned().ok_or_else(|| self.caller.unusable(Operation::Tokens, "", &"it has no header X-Subject-Token"))?;
+        let mut value = token.cloned().ok_or_else(|| self.caller.unusable(Operation::Tokens, "", &"it has no header X-Subject-Token"))?;
         value.set_sensitive(true);
         let life = life(&answer.body);
         Ok(Token { value, renew: asked + life / 2, end: asked + life })

@@ -10,13 +10,17 @@ use std::time::Duration;
 use anyhow::Context;
 use clap::Parser;
 use jiff::SignedDuration;
-use kms_double::{ACCESS_KEY, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Options, SECRET_KEY};
+use kms_double::{
+    ACCESS_KEY, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, HUAWEI_ACCESS_KEY, HUAWEI_PROJECT, HUAWEI_REGION,
+    HUAWEI_SECRET_KEY, Options, SECRET_KEY,
+};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// A strict double of AWS KMS and STS, and at will of `CipherTrust`, on 127.0.0.1.
+/// A strict double of AWS KMS and STS, of Huawei Cloud KMS and IAM, and of `CipherTrust`, on 127.0.0.1.
 ///
-/// Once it is ready it prints the `export` lines that point clients at it, with an access key or user of account 111122223333.
+/// Once it is ready it prints the `export` lines that point the vendors' clients at it, with credentials that it knows; those of AWS and of `CipherTrust` are
+/// for account 111122223333.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -52,9 +56,9 @@ struct Cli {
     #[arg(long, env = "KMS_DOUBLE_EXIT_ON_STDIN_EOF")]
     exit_on_stdin_eof: bool,
 
-    /// Serve `CipherTrust` as well, over TLS, on this port on 127.0.0.1; 0 takes a free one
-    #[arg(long, env = "KMS_DOUBLE_CIPHERTRUST_PORT", value_name = "PORT")]
-    ciphertrust_port: Option<u16>,
+    /// Port of `CipherTrust` on 127.0.0.1, over TLS; 0 takes a free one
+    #[arg(long, env = "KMS_DOUBLE_CIPHERTRUST_PORT", value_name = "PORT", default_value_t = 0)]
+    ciphertrust_port: u16,
 
     /// Milliseconds of real time that `CipherTrust` takes to read a key back from AWS
     #[arg(long, env = "KMS_DOUBLE_REFRESH_DELAY", value_name = "MS", default_value_t = 20)]
@@ -78,13 +82,14 @@ async fn main() -> anyhow::Result<()> {
         settling: SignedDuration::from_secs(i64::from(cli.settling)),
         deletion_delay: SignedDuration::from_secs(i64::from(cli.deletion_delay)),
         clock_behind: SignedDuration::from_secs(i64::from(cli.clock_behind)),
-        ciphertrust: cli.ciphertrust_port.is_some(),
-        ciphertrust_port: cli.ciphertrust_port.unwrap_or_default(),
+        ciphertrust: true,
+        ciphertrust_port: cli.ciphertrust_port,
         refresh_delay: Duration::from_millis(cli.refresh_delay),
         ..Options::default()
     })
     .await?;
-    let _ca_file = cli.ciphertrust_port.map(|_| export_ciphertrust(&double)).transpose()?;
+    let _ca_file = export_ciphertrust(&double)?;
+    print_huawei_exports(&double.endpoint());
     print_exports(&double.endpoint(), &cli.region);
     tracing::info!(endpoint = %double.endpoint(), "ready");
     tokio::select! {
@@ -112,6 +117,7 @@ fn export_ciphertrust(double: &Double) -> anyhow::Result<CaFile> {
     println!("export CIPHERTRUST_ADDRESS={}", double.ciphertrust_endpoint());
     println!("export CIPHERTRUST_USERNAME={CIPHERTRUST_USER}");
     println!("export CIPHERTRUST_PASSWORD={CIPHERTRUST_PASSWORD}");
+    println!("export CIPHERTRUST_KMS={CIPHERTRUST_KMS}");
     println!("export CIPHERTRUST_CA_FILE={}", file.0.display());
     Ok(file)
 }
@@ -134,6 +140,16 @@ impl Drop for CaFile {
             tracing::warn!(path = %self.0.display(), %error, "the authority's certificate stays behind");
         }
     }
+}
+
+/// What a shell evaluates to point clients of Huawei Cloud here. Its projects belong to one Region, which is in a variable's name.
+fn print_huawei_exports(endpoint: &str) {
+    let region = HUAWEI_REGION.to_uppercase().replace('-', "_");
+    println!("export HUAWEICLOUD_SDK_AK={HUAWEI_ACCESS_KEY}");
+    println!("export HUAWEICLOUD_SDK_SK={HUAWEI_SECRET_KEY}");
+    println!("export HUAWEICLOUD_SDK_PROJECT_ID={HUAWEI_PROJECT}");
+    println!("export HUAWEICLOUD_SDK_REGION_KMS_{region}={endpoint}");
+    println!("export HUAWEICLOUD_SDK_IAM_ENDPOINT={endpoint}");
 }
 
 /// Waits until stdin ends; what is written to it is ignored. It is read on a thread of its own, as such a read cannot be given up.
