@@ -205,7 +205,8 @@ pub struct HuaweiProvider {
     /// How to authenticate: signed requests with an access key (default), or a token for a user's password.
     #[serde(default)]
     pub auth: HuaweiAuth,
-    /// The secret with `accessKey`, `secretKey` and, for temporary credentials, `securityToken`; or `username` and `password`.
+    /// The secret with `accessKey`, `secretKey` and, for temporary credentials, `securityToken`; or, with `auth: Password`, `username`, `password` and
+    /// `domain`, the name of the account. Without `domain`: the account has the name of the user.
     pub credentials_secret_ref: SecretRef,
 }
 

@@ -164,29 +164,6 @@ async fn a_secret_that_is_missing_or_lacks_a_key_is_named() {
 }
 
 #[tokio::test]
-async fn a_kms_without_an_adapter_stalls_and_says_so() {
-    let scene = Scene::new("unsupported").await;
-    let kinds = [
-        json!({ "type": "CipherTrust", "cipherTrust": { "url": "https://ciphertrust.example.com", "kms": "aws", "region": "eu-west-1",
-            "credentialsSecretRef": { "name": scene.provider } } }),
-        json!({ "type": "Huawei", "huawei": { "region": "eu-west-101", "projectId": "0123456789abcdef0123456789abcdef",
-            "credentialsSecretRef": { "name": scene.provider } } }),
-    ];
-    for mut spec in kinds {
-        let kind = spec["type"].as_str().unwrap().to_owned();
-        let name = format!("{}-{}", scene.provider, kind.to_lowercase());
-        spec["namespaces"] = json!({ "from": "All" });
-        let manifest = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": name }, "spec": spec });
-        scene.control_plane.kubectl_with(&["apply", "-f", "-"], &manifest.to_string()).await.expect("kubectl apply");
-        scene.create(&kind.to_lowercase(), json!({ "providerRef": { "name": name } })).await;
-        let object = scene.until_ready(&kind.to_lowercase(), "False", "ProviderNotSupported").await;
-        assert!(find(&object, ConditionType::Stalled).is_some());
-        assert!(message(&object).contains(&kind), "{}", message(&object));
-    }
-    assert_eq!(key_calls(&scene), [""; 0]);
-}
-
-#[tokio::test]
 async fn providers_that_do_not_answer_hold_up_no_other() {
     let scene = Scene::new("hanging").await;
     let silent: Vec<String> = (0..8).map(|number| format!("AKIASILENTEXAMPLE00{number}")).collect();

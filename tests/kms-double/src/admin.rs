@@ -143,6 +143,17 @@ pub(crate) fn set_state(inner: &mut Inner, arn_or_id: &str, state: KeyState) -> 
     Ok(())
 }
 
+/// Sets a tag, or removes it.
+pub(crate) fn set_tag(inner: &mut Inner, arn_or_id: &str, tag: &str, value: Option<&str>) -> anyhow::Result<()> {
+    inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    inner.world.change(&at, |key| match value {
+        Some(value) => _ = key.tags.insert(tag.to_owned(), value.to_owned()),
+        None => _ = key.tags.remove(tag),
+    });
+    Ok(())
+}
+
 /// Ends a key's passing state.
 pub(crate) fn resume(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<()> {
     let now = inner.pass_time();

@@ -228,6 +228,11 @@ impl Double {
         admin::set_state(&mut self.shared.lock(), arn_or_id, state)
     }
 
+    /// Sets a tag of a key as somebody else, or removes it, whatever the key's state.
+    pub fn set_tag(&self, arn_or_id: &str, tag: &str, value: Option<&str>) -> anyhow::Result<()> {
+        admin::set_tag(&mut self.shared.lock(), arn_or_id, tag, value)
+    }
+
     /// Ends a key's Unavailable, Creating or Updating: it goes to the state that is behind it.
     pub fn resume(&self, arn_or_id: &str) -> anyhow::Result<()> {
         admin::resume(&mut self.shared.lock(), arn_or_id)

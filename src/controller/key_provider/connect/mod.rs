@@ -1,6 +1,8 @@
 //! Makes a client from a provider's spec and its secret, and finds out whose credentials it has.
 
 mod aws;
+mod ciphertrust;
+mod huawei;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
@@ -11,7 +13,7 @@ use crate::{
     api::{KeyProvider, KeyProviderSpec, Reason, key_provider::ProviderType},
     controller::Context,
     domain::{failure::Failure, plan::Note},
-    kms::{AnyKms, Kms, MayChange, aws::AwsKms},
+    kms::{AnyKms, Kms, MayChange, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
 };
 
 /// The names of a provider's secrets: that with its credentials, then others.
@@ -53,11 +55,13 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
             let aws = spec.aws.as_ref().ok_or_else(|| missing("aws"))?;
             AnyKms::Aws(AwsKms::new(aws::settings(context, spec, aws, secrets.first())?).await?)
         }
-        other @ (ProviderType::CipherTrust | ProviderType::Huawei) => {
-            return Err(unusable(
-                Reason::ProviderNotSupported,
-                format!("this version of Keyward has no adapter for {} yet; its keys are left as they are", other.as_str()),
-            ));
+        ProviderType::CipherTrust => {
+            let cipher_trust = spec.cipher_trust.as_ref().ok_or_else(|| missing("cipherTrust"))?;
+            AnyKms::CipherTrust(CipherTrustKms::new(ciphertrust::settings(context, spec, cipher_trust, &secrets)?).await?)
+        }
+        ProviderType::Huawei => {
+            let huawei = spec.huawei.as_ref().ok_or_else(|| missing("huawei"))?;
+            AnyKms::Huawei(HuaweiKms::new(huawei::settings(context, spec, huawei, &secrets)?).await?)
         }
     };
     let identity = kms.identity().await?;
@@ -139,6 +143,11 @@ fn hidden(secret: &Secret, key: &str) -> Result<SecretString, Unusable> {
 fn missing(secret: &Secret, key: &str) -> Unusable {
     let name = secret.metadata.name.as_deref().unwrap_or_default();
     unusable(Reason::CredentialsInvalid, format!("secret {name} has no key {key}; add it"))
+}
+
+/// The secret at that place among those of the provider, which has been read.
+fn secret(secrets: &[Secret], at: usize) -> Result<&Secret, Unusable> {
+    secrets.get(at).ok_or_else(|| unusable(Reason::CredentialsInvalid, "spec names no secret with credentials; set credentialsSecretRef"))
 }
 
 /// A value of a secret, without the line end that `--from-file` leaves.
