@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use keyward::domain::limits::Limits;
 use kms_double::{Fault, FaultAction, KeyState, Options};
 use serde_json::{Value, json};
 
@@ -13,6 +14,7 @@ use crate::support::{
     eventually,
     operator::{Operator, PATIENCE, Post},
     scene::Scene,
+    vendor::{self, Operations, Vendor},
 };
 
 /// Where in a request the operator dies.
@@ -36,36 +38,48 @@ fn story() -> [(Value, &'static str); 3] {
     ]
 }
 
-/// The requests of the story: in which chapter, the operation, and which of its calls in that chapter.
-const REQUESTS: &[(usize, &str, u64)] = &[
-    (0, "DescribeKey", 1),
-    (0, "CreateKey", 1),
-    (0, "CreateAlias", 1),
-    (0, "EnableKeyRotation", 1),
-    (1, "TagResource", 1),
-    (1, "ScheduleKeyDeletion", 1),
-    (2, "CancelKeyDeletion", 1),
-    (2, "TagResource", 1),
-    (2, "EnableKey", 1),
-];
+/// The requests of the story that change something: in which chapter, and the operation.
+fn requests(vendor: &Vendor) -> Vec<(usize, &'static str)> {
+    let Operations { create, claim, alias, tag, rotate, enable, schedule, cancel, first: _, look: _ } = vendor.operations;
+    let mut requests = vec![(0, create)];
+    // A key that is made without tags gets its marks next.
+    requests.extend((!Limits::of(vendor.provider).creates_with_tags).then_some((0, tag)));
+    requests.extend(claim.is_none().then_some((0, alias)));
+    requests.extend(claim.map(|claim| (0, claim)));
+    requests.extend([(0, rotate), (1, tag), (1, schedule), (2, cancel), (2, tag), (2, enable)]);
+    requests
+}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_request_the_next_run_finishes_the_work_once() {
+    killed_at_any_request(&vendor::AWS).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_request_to_ciphertrust_the_next_run_finishes_the_work_once() {
+    killed_at_any_request(&vendor::CIPHER_TRUST).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_request_to_huawei_the_next_run_finishes_the_work_once() {
+    killed_at_any_request(&vendor::HUAWEI).await;
+}
+
+async fn killed_at_any_request(vendor: &'static Vendor) {
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
     let post = Post::new(control_plane).await;
-    for &(chapter, operation, nth) in REQUESTS {
+    // A read has no effect that could come before its reply is lost.
+    die_once(control_plane, &post, vendor, 0, vendor.operations.first, At::Before).await;
+    for (chapter, operation) in requests(vendor) {
         for at in [At::Before, At::After] {
-            // A read has no effect that could come before the reply is lost.
-            if !(operation == "DescribeKey" && matches!(at, At::After)) {
-                die_once(control_plane, &post, chapter, operation, nth, at).await;
-            }
+            die_once(control_plane, &post, vendor, chapter, operation, at).await;
         }
     }
 }
 
-async fn die_once(control_plane: &'static ControlPlane, post: &Post, fatal: usize, operation: &str, nth: u64, at: At) {
-    let point = format!("killed {at:?} {operation} {nth} of chapter {fatal}");
-    let scene = Scene::on(control_plane, post, "crash", Options::default(), json!({})).await;
+async fn die_once(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor, fatal: usize, operation: &str, at: At) {
+    let point = format!("killed {at:?} {operation} of chapter {fatal}");
+    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
     let mut operator = post.start();
     for (chapter, (spec, reason)) in story().into_iter().enumerate() {
         if chapter == fatal {
@@ -73,7 +87,7 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, fatal: usiz
                 At::Before => FaultAction::Hang,
                 At::After => FaultAction::LateReply { millis: 120_000 },
             };
-            scene.double.inject(Fault::on(operation, action).nth(nth));
+            scene.double.inject(Fault::on(operation, action).nth(1));
         }
         if chapter == 0 {
             scene.create("orders", spec).await;
@@ -97,7 +111,7 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, fatal: usiz
     }
     let keys = scene.double.keys().len();
     assert_eq!(keys, 1, "{point}: {keys} keys where one belongs");
-    for operation in ["CreateKey", "ScheduleKeyDeletion", "CancelKeyDeletion"] {
+    for operation in [vendor.operations.create, vendor.operations.schedule, vendor.operations.cancel] {
         let times = scene.calls(operation).iter().filter(|call| call.took_effect).count();
         assert_eq!(times, 1, "{point}: {operation} took effect {times} times\n{}", operator.tail());
     }
@@ -115,7 +129,7 @@ async fn restarted(scene: &Scene, mut operator: Operator, post: &Post, point: &s
     let seen = scene.double.ledger().len();
     let _operator = post.start();
     eventually(point, PATIENCE, async || {
-        let looked = scene.double.ledger().iter().skip(seen).any(|call| call.operation == "DescribeKey");
+        let looked = scene.double.ledger().iter().skip(seen).any(|call| call.operation == scene.vendor.operations.look);
         if looked { Ok(()) } else { Err("no look since the restart") }
     })
     .await;

@@ -17,4 +17,5 @@ mod manifests;
 mod port;
 mod program;
 mod reconcile;
+mod stories;
 mod support;

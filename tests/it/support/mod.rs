@@ -7,6 +7,7 @@ pub mod operator;
 pub mod program;
 pub mod proxy;
 pub mod scene;
+pub mod vendor;
 
 use std::time::{Duration, Instant};
 

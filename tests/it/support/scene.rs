@@ -3,8 +3,8 @@
 use std::path::Path;
 
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
-use keyward::api::{ConditionType, KeyProvider, ManagedKey, condition};
-use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Double, Entry, KeyView, Options, SECRET_KEY};
+use keyward::api::{ConditionType, KeyProvider, ManagedKey, condition, key_provider::ProviderType};
+use kms_double::{ACCOUNT, Credential, Double, Entry, KeyView, Options, Plant, SECRET_KEY};
 use kube::{
     Api, Client, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -15,6 +15,7 @@ use super::{
     control_plane::{self, ControlPlane},
     eventually,
     operator::{self, CLUSTER, PATIENCE, Post},
+    vendor::{AWS, Vendor},
 };
 
 /// The field manager of a person with kubectl.
@@ -22,7 +23,7 @@ const PERSON: &str = "kubectl-client-side-apply";
 /// The access key of a person at the KMS: of the operator's account, and told apart from the operator in the ledger.
 const PERSON_ACCESS_KEY: &str = "AKIAPERSON7EXAMPLE00";
 /// The operations that change nothing.
-const READS: [&str; 10] = [
+const READS: [&str; 23] = [
     "DescribeKey",
     "GetKeyLastUsage",
     "GetKeyPolicy",
@@ -33,6 +34,19 @@ const READS: [&str; 10] = [
     "ListResourceTags",
     "GetCallerIdentity",
     "AssumeRole",
+    "login",
+    "get-kms",
+    "list-kms",
+    "get-key",
+    "list-keys",
+    "get-key-rotation-status",
+    "refresh",
+    "describe-key",
+    "list-aliases",
+    "list-tags",
+    "filter-resources",
+    "user-quotas",
+    "user-instances",
 ];
 /// A label of a scene's providers: which scene it is.
 const SCENE: &str = "scene";
@@ -44,6 +58,7 @@ pub struct Scene {
     pub control_plane: &'static ControlPlane,
     pub client: Client,
     pub double: Double,
+    pub vendor: &'static Vendor,
     /// Namespace of the test's objects.
     pub namespace: String,
     /// Name of the test's provider.
@@ -62,36 +77,58 @@ impl Scene {
 
     /// The same, with another KMS, and with `spec` laid over the provider's.
     pub async fn with(name: &str, options: Options, spec: Value) -> Self {
+        Self::of(&AWS, name, options, spec).await
+    }
+
+    /// The same for any KMS.
+    pub async fn of(vendor: &'static Vendor, name: &str, options: Options, spec: Value) -> Self {
         let shared = operator::shared();
-        let mut scene = Self::on(control_plane::shared(), &shared.post, name, options, spec).await;
+        let mut scene = Self::at(control_plane::shared(), &shared.post, vendor, name, options, spec).await;
         scene.log = Some(&shared.log);
         scene
     }
 
     /// A scene for an operator of the test's own.
     pub async fn on(control_plane: &'static ControlPlane, post: &Post, name: &str, options: Options, spec: Value) -> Self {
+        Self::at(control_plane, post, &AWS, name, options, spec).await
+    }
+
+    /// The same for any KMS.
+    pub async fn at(
+        control_plane: &'static ControlPlane,
+        post: &Post,
+        vendor: &'static Vendor,
+        name: &str,
+        options: Options,
+        spec: Value,
+    ) -> Self {
         let client = control_plane.client().await;
         let namespace = control_plane.namespace(name).await;
-        let double = Double::start(options).await.unwrap();
+        let double = Double::start(vendor.options(options)).await.unwrap();
         double.add_credential(Credential::new(PERSON_ACCESS_KEY, SECRET_KEY, ACCOUNT));
         let scene = Self {
             control_plane,
             client,
             double,
+            vendor,
             provider: namespace.clone(),
             namespace,
             operator_namespace: post.namespace.clone(),
             log: None,
         };
-        scene.secret(&scene.provider, ACCESS_KEY, SECRET_KEY).await;
+        scene.secret_of(&scene.provider, vendor.secret(&scene.double)).await;
         scene.provide(&scene.provider, spec).await;
         scene
     }
 
     /// Writes a secret with credentials into the operator's namespace.
     pub async fn secret(&self, name: &str, access_key: &str, secret_key: &str) {
-        let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name },
-            "stringData": { "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key } });
+        self.secret_of(name, json!({ "AWS_ACCESS_KEY_ID": access_key, "AWS_SECRET_ACCESS_KEY": secret_key })).await;
+    }
+
+    /// The same with any values.
+    pub async fn secret_of(&self, name: &str, values: Value) {
+        let secret = json!({ "apiVersion": "v1", "kind": "Secret", "metadata": { "name": name }, "stringData": values });
         let api = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(self.client.clone(), &self.operator_namespace);
         api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(secret)).await.unwrap();
     }
@@ -99,13 +136,12 @@ impl Scene {
     /// Writes a provider for this scene's KMS, with `spec` laid over.
     pub async fn provide(&self, name: &str, spec: Value) {
         let mut provider = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": name, "labels": { SCENE: self.provider } }, "spec": {
-            "type": "AWS",
-            "aws": { "region": REGION, "endpoint": self.double.endpoint(), "credentialsSecretRef": { "name": self.provider } },
             "namespaces": { "from": "All" },
             "resyncSeconds": 30,
             // The double has no quotas, and its tests no time.
             "quotaSharePercent": 10_000,
         } });
+        merge(&mut provider["spec"], self.vendor.spec(&self.double, &self.provider));
         merge(&mut provider["spec"], spec);
         let api = Api::<KeyProvider>::all(self.client.clone());
         api.patch(name, &PatchParams::apply("tests").force(), &Patch::Apply(provider)).await.unwrap();
@@ -226,6 +262,36 @@ impl Scene {
         let object = self.keys().get(name).await.unwrap();
         let arn = object.status.and_then(|status| status.key_arn).unwrap_or_else(|| panic!("{name} has no key"));
         self.double.key(&arn).unwrap_or_else(|| panic!("the KMS has no {arn}"))
+    }
+
+    /// Somebody else puts the key of an object into another state, and the KMS shows it.
+    pub async fn set_outside(&self, name: &str, state: kms_double::KeyState) {
+        let key = self.key(name).await.key_id;
+        self.double.set_state(&key, state).unwrap();
+        self.show_outside();
+    }
+
+    /// Somebody else sets a tag of the key of an object, or removes it, and the KMS shows it.
+    pub async fn tag_outside(&self, name: &str, tag: &str, value: Option<&str>) {
+        let key = self.key(name).await.key_id;
+        self.double.set_tag(&key, tag, value).unwrap();
+        self.show_outside();
+    }
+
+    /// Somebody else makes a key, and the KMS shows it. Gives its id there.
+    pub async fn plant_outside(&self, alias: Option<&str>) -> String {
+        let plant = Plant { alias: alias.map(str::to_owned), ..Plant::new(self.vendor.account, self.vendor.region) };
+        let planted = self.double.plant(&plant).unwrap();
+        self.show_outside();
+        match self.vendor.provider {
+            ProviderType::CipherTrust => self.double.ciphertrust_id(&planted.arn()).expect("it was just synchronised"),
+            ProviderType::Aws | ProviderType::Huawei => planted.id,
+        }
+    }
+
+    /// A KMS that answers from a copy makes it new.
+    fn show_outside(&self) {
+        self.double.ciphertrust_sync();
     }
 
     /// A person at the KMS, with the AWS SDK and credentials of the same account.

@@ -1,0 +1,60 @@
+//! What holds whatever the KMS: the rows of the table, ownership, the guard, drift and a key that is gone, told once and run on each of the three.
+//!
+//! The real program on a real API server, with the KMS on the wire, as in `reconcile`, which has all the rest on AWS. Where KMS differ, a story asks
+//! [`crate::support::vendor::Vendor`]; none asks which KMS it is.
+
+mod gone;
+mod guard;
+mod ownership;
+mod rows;
+
+/// One test for each story and KMS.
+macro_rules! stories {
+    ($($subject:ident: $($story:ident),+;)+) => {
+        stories!(@for aws, AWS, $($subject: $($story),+;)+);
+        stories!(@for ciphertrust, CIPHER_TRUST, $($subject: $($story),+;)+);
+        stories!(@for huawei, HUAWEI, $($subject: $($story),+;)+);
+    };
+    (@for $kms:ident, $vendor:ident, $($subject:ident: $($story:ident),+;)+) => {
+        mod $kms {
+            $($(
+                #[tokio::test]
+                async fn $story() {
+                    super::$subject::$story(&crate::support::vendor::$vendor).await;
+                }
+            )+)+
+        }
+    };
+}
+
+stories! {
+    rows:
+        a_key_is_created_with_all_that_is_declared,
+        a_key_is_created_disabled,
+        a_key_is_scheduled_with_its_days_then_cancelled_and_enabled,
+        a_cancelled_key_that_is_to_be_disabled_stays_disabled,
+        other_days_are_one_cancel_and_one_schedule,
+        days_that_the_kms_cannot_take_change_nothing,
+        a_disabled_key_is_scheduled,
+        settings_change_and_go,
+        what_a_state_does_not_allow_is_said,
+        a_settled_key_costs_at_most_two_reads_a_look_and_no_write,
+        what_is_observed_is_not_changed;
+    ownership:
+        a_new_object_of_the_name_takes_the_key_up,
+        a_key_is_adopted_where_the_rules_admit_it,
+        a_key_of_another_object_is_left_alone,
+        a_key_whose_marks_are_gone_is_left_alone,
+        an_object_that_lost_its_status_keeps_its_key;
+    guard:
+        a_deletion_without_a_key_creates_none,
+        a_deletion_that_was_there_from_the_start_is_held_until_the_command_is_run,
+        a_deletion_cancelled_outside_stays_cancelled,
+        a_key_disabled_outside_is_enabled_again,
+        a_key_scheduled_outside_is_cancelled,
+        tags_that_others_change_come_back,
+        the_object_s_end_does_what_its_policy_says;
+    gone:
+        a_key_whose_date_has_passed_is_deleted,
+        a_key_gone_without_a_known_deletion_is_missing_and_never_replaced;
+}

@@ -1,0 +1,147 @@
+//! The three KMS as scenes know them: how a provider and its secret are written, and what each calls things. All that differs is here, as data, so that a
+//! story is told once for all.
+
+use keyward::api::key_provider::ProviderType;
+use kms_double::{
+    ACCESS_KEY, ACCOUNT, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, HUAWEI_ACCESS_KEY, HUAWEI_PROJECT, HUAWEI_REGION,
+    HUAWEI_SECRET_KEY, Options, SECRET_KEY,
+};
+use serde_json::{Value, json};
+
+/// A KMS, as scenes know it.
+#[derive(Debug)]
+pub struct Vendor {
+    pub provider: ProviderType,
+    /// Where its keys are.
+    pub account: &'static str,
+    pub region: &'static str,
+    /// What messages say of the days that it takes, and a number that it does not take.
+    pub window: &'static str,
+    pub too_long: i32,
+    /// The period of rotation that stories use, other than what the KMS takes by itself.
+    pub period: u32,
+    pub operations: Operations,
+}
+
+/// Its words for what Keyward does, as the ledger has them.
+#[derive(Clone, Copy, Debug)]
+pub struct Operations {
+    /// The first look for an object without a key, by its claim.
+    pub first: &'static str,
+    /// The look at a key that is known.
+    pub look: &'static str,
+    pub create: &'static str,
+    /// The claim, where it is a request of its own.
+    pub claim: Option<&'static str>,
+    pub alias: &'static str,
+    pub tag: &'static str,
+    pub rotate: &'static str,
+    pub enable: &'static str,
+    pub schedule: &'static str,
+    pub cancel: &'static str,
+}
+
+pub const AWS: Vendor = Vendor {
+    provider: ProviderType::Aws,
+    account: ACCOUNT,
+    region: "eu-west-1",
+    window: "AWS accepts 7 to 30 days",
+    too_long: 31,
+    period: 100,
+    operations: Operations {
+        first: "DescribeKey",
+        look: "DescribeKey",
+        create: "CreateKey",
+        claim: Some("CreateAlias"),
+        alias: "CreateAlias",
+        tag: "TagResource",
+        rotate: "EnableKeyRotation",
+        enable: "EnableKey",
+        schedule: "ScheduleKeyDeletion",
+        cancel: "CancelKeyDeletion",
+    },
+};
+
+pub const CIPHER_TRUST: Vendor = Vendor {
+    provider: ProviderType::CipherTrust,
+    account: ACCOUNT,
+    region: "eu-west-1",
+    window: "CipherTrust accepts 7 to 30 days",
+    too_long: 31,
+    period: 100,
+    operations: Operations {
+        first: "list-keys",
+        look: "get-key",
+        create: "create-key",
+        claim: None,
+        alias: "add-alias",
+        tag: "add-tags",
+        rotate: "enable-auto-rotation",
+        enable: "enable",
+        schedule: "schedule-deletion",
+        cancel: "cancel-deletion",
+    },
+};
+
+pub const HUAWEI: Vendor = Vendor {
+    provider: ProviderType::Huawei,
+    account: HUAWEI_PROJECT,
+    region: HUAWEI_REGION,
+    window: "Huawei accepts 7 to 1096 days",
+    too_long: 1097,
+    period: 100,
+    operations: Operations {
+        first: "filter-resources",
+        look: "describe-key",
+        create: "create-key",
+        claim: None,
+        alias: "create-alias",
+        tag: "batch-tags",
+        rotate: "enable-key-rotation",
+        enable: "enable-key",
+        schedule: "schedule-key-deletion",
+        cancel: "cancel-key-deletion",
+    },
+};
+
+impl Vendor {
+    /// What a double of it needs.
+    pub fn options(&self, options: Options) -> Options {
+        Options { ciphertrust: self.provider == ProviderType::CipherTrust, ..options }
+    }
+
+    /// The values of a secret that it accepts.
+    pub fn secret(&self, double: &Double) -> Value {
+        match self.provider {
+            ProviderType::Aws => json!({ "AWS_ACCESS_KEY_ID": ACCESS_KEY, "AWS_SECRET_ACCESS_KEY": SECRET_KEY }),
+            ProviderType::CipherTrust => {
+                json!({ "username": CIPHERTRUST_USER, "password": CIPHERTRUST_PASSWORD, "ca.crt": double.ca_pem() })
+            }
+            ProviderType::Huawei => json!({ "accessKey": HUAWEI_ACCESS_KEY, "secretKey": HUAWEI_SECRET_KEY }),
+        }
+    }
+
+    /// The part of a provider's spec that is its own.
+    pub fn spec(&self, double: &Double, secret: &str) -> Value {
+        match self.provider {
+            ProviderType::Aws => json!({
+                "type": "AWS",
+                "aws": { "region": self.region, "endpoint": double.endpoint(), "credentialsSecretRef": { "name": secret } },
+            }),
+            ProviderType::CipherTrust => json!({
+                "type": "CipherTrust",
+                "cipherTrust": {
+                    "url": double.ciphertrust_endpoint(), "kms": CIPHERTRUST_KMS, "region": self.region,
+                    "caSecretRef": { "name": secret }, "credentialsSecretRef": { "name": secret },
+                },
+            }),
+            ProviderType::Huawei => json!({
+                "type": "Huawei",
+                "huawei": {
+                    "region": self.region, "projectId": self.account, "endpoint": double.endpoint(), "iamEndpoint": double.endpoint(),
+                    "credentialsSecretRef": { "name": secret },
+                },
+            }),
+        }
+    }
+}
