@@ -1,12 +1,11 @@
 # What the story plays on: a control plane, a KMS double, and the operator with the rights of its ServiceAccount.
-# Read by demo/run. Sets KUBECONFIG, PATH and AWS_*; everything it starts and writes goes when the demo ends.
+# Read by demo/run, after the file of the KMS. Sets KUBECONFIG, PATH and what the vendors' clients read; everything it starts
+# and writes goes when the demo ends.
 # shellcheck shell=bash
 
 readonly operator_namespace=keyward-system
 # How far the double's clock starts behind: more than a deletion window, so that the date can pass for Keyward's clock too.
 readonly days_behind=8
-# Keyward's own access key, so that the ledger can tell it from people. No KMS but the double knows it.
-readonly operator_access_key=KEYWARDDEMO operator_secret_key=not-a-secret
 
 dir=           # holds logs, kubeconfigs and kubectl's cache
 hold=          # an open pipe; control plane and double end when its last writer, this shell, is gone
@@ -94,8 +93,8 @@ start_servers() {
     # shellcheck disable=SC1091 # is written by the double
     source "$dir/double.out"
     unset AWS_SESSION_TOKEN AWS_PROFILE
-    demo/double caller "$operator_access_key" "$operator_secret_key"
-    echo "The double stands for AWS KMS. Its calendar is $days_behind days behind, so that a week can pass: $(demo/double clock)"
+    let_keyward_in
+    echo "The double stands for $kms_name. Its calendar is $days_behind days behind, so that a week can pass: $(demo/double clock)"
 
     await_output control-plane
     local facts
@@ -120,21 +119,19 @@ install_keyward() {
     quietly kubectl apply --server-side -f "$dir/crds.yaml"
     quietly kubectl wait --for=condition=Established --timeout=60s -f "$dir/crds.yaml"
     quietly kubectl apply -f "$dir/rbac.yaml"
-    quietly kubectl -n "$operator_namespace" create secret generic aws \
-        --from-literal=AWS_ACCESS_KEY_ID="$operator_access_key" --from-literal=AWS_SECRET_ACCESS_KEY="$operator_secret_key"
+    quietly kubectl -n "$operator_namespace" create secret generic kms "${credentials[@]}"
     quietly kubectl apply -f - <<YAML
 apiVersion: keyward.dev/v1alpha1
 kind: KeyProvider
-metadata: { name: aws-eu-west-1 }
+metadata: { name: default }
 spec:
-  type: AWS
-  aws: { region: $AWS_REGION, endpoint: "$AWS_ENDPOINT_URL", credentialsSecretRef: { name: aws } }
+$(provider_spec)
   namespaces: { from: Names, names: [shop] }
   resyncSeconds: 30
 YAML
     operator_kubeconfig
     start_operator
-    quietly kubectl wait --for=condition=Ready --timeout=60s keyprovider/aws-eu-west-1
+    quietly kubectl wait --for=condition=Ready --timeout=60s keyprovider/default
 }
 
 # A kubeconfig that has the ServiceAccount's token in place of the administrator's certificate.

@@ -68,13 +68,13 @@ events() {
     kubectl get events.events.k8s.io -o jsonpath="{range .items[*]}$item{end}" | sort
 }
 
-# The events that were not shown yet. An ARN is cut to the first part of the key's id, which the table has in full.
+# The events that were not shown yet. A canonical reference is cut to the first part of the key's id, which the table has in full.
 show_events() {
-    local arn='arn:aws:kms:[^:]+:[0-9]+:key/([0-9a-f]{8})[0-9a-f-]+'
+    local reference='(arn:aws:kms:[^:]+:[0-9]+:key/|kms:[^: ]+:[0-9a-f]+:KeyId:)([0-9a-f]{8})[0-9a-f-]+'
     local kind reason note
     while IFS=$'\t' read -r _ kind reason note; do
         told=$((told + 1))
-        printf '%s %s: %s\n' "$kind" "$reason" "$note" | sed -E "s|$arn|arn:...:key/\1...|g" | fold -s -w 100 | sed '1!s/^/  /; s/^/   event   | /; s/ *$//'
+        printf '%s %s: %s\n' "$kind" "$reason" "$note" | sed -E "s#$reference#...\2...#g" | fold -s -w 100 | sed '1!s/^/  /; s/^/   event   | /; s/ *$//'
     done < <(events | tail -n +$((told + 1)))
 }
 
