@@ -118,8 +118,9 @@ def main():
     expect("the alias", (alias.key_id, alias.alias), (key, "alias/story/extra"))
     moved = kms.associate_alias(AssociateAliasRequest(body=AssociateAliasRequestBody(alias="alias/story/extra", target_key_id=second)))
     expect("the alias's new key", moved.key_id, second)
-    # The SDK's type for the answer is a bare list, so it reads the documented object as nothing; that it can send is the point here.
-    kms.list_aliases(ListAliasesRequest(key_id=second, limit="50"))
+    # The SDK's type is a list of such answers, and it makes one of the object that it was sent.
+    pages = kms.list_aliases(ListAliasesRequest(key_id=second, limit="50")).body
+    expect("the aliases", [(entry.alias, entry.key_id) for page in pages for entry in page.aliases], [("alias/story/extra", second)])
     expect("the second key by alias", details("alias/story/extra").key_id, second)
     kms.delete_alias(DeleteAliasRequest(body=DeleteAliasRequestBody(aliases=["alias/story/extra"], key_id=second)))
     expect_refusal(404, "KMS.0207", lambda _: details("alias/story/extra"), None)

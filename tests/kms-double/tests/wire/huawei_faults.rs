@@ -77,21 +77,19 @@ async fn quotas_throttle_when_they_are_on() {
         tasks.spawn(async move {
             for _ in 0..1000 {
                 if client.outcome("describe-key", json!({ "key_id": key })).await == "429 APIGW.0308" {
-                    return true;
+                    return;
                 }
             }
-            false
         });
     }
-    let throttled = tasks.join_all().await;
-    // A machine that makes fewer than a thousand calls a second is never throttled, and shows nothing here.
+    tasks.join_all().await;
+    // How many are let through depends on the time that they took, so a slow machine is throttled never and a fast one soon.
     let entries = double.ledger();
     let describes: Vec<&Entry> = entries.iter().filter(|entry| entry.operation == "describe-key").collect();
     let lasted = describes.last().unwrap().time.duration_since(describes[0].time).as_secs_f64();
-    let allowed = 1000.0 * (1.0 + lasted);
-    let passed = describes.iter().filter(|entry| entry.succeeded()).count();
-    assert!(f64::from(u32::try_from(passed).unwrap()) <= allowed, "{passed} in {lasted} s");
-    assert_eq!(throttled.contains(&true), describes.iter().any(|entry| entry.result == "APIGW.0308"));
+    let passed = u32::try_from(describes.iter().filter(|entry| entry.succeeded()).count()).unwrap();
+    assert!(f64::from(passed) <= 1000.0 * (1.0 + lasted), "{passed} in {lasted} s");
+    assert!(describes.iter().filter(|entry| !entry.succeeded()).all(|entry| entry.result == "APIGW.0308"));
     for index in 1..100 {
         client.create(&format!("k{index}")).await;
     }
@@ -134,4 +132,11 @@ async fn the_ledger_tells_who_did_what() {
     assert_eq!(created.access_key.as_deref(), Some(HUAWEI_ACCESS_KEY));
     assert_eq!(created.params, json!({ "key_alias": "a" }));
     assert_eq!(listed.params, json!({ "limit": "5" }));
+
+    let tag = json!({ "tag": { "key": "cost centre", "value": "a" } });
+    assert_eq!(client.kms("POST", &format!("{key}/tags"), &tag).await.status, 204);
+    assert_eq!(client.kms("DELETE", &format!("{key}/tags/cost%20centre"), &Value::Null).await.status, 204);
+    let untagged = double.ledger().pop().unwrap();
+    assert_eq!((untagged.operation.as_str(), untagged.changed), ("delete-tag", true));
+    assert_eq!((&untagged.key, untagged.params), (&created.key, json!({ "key": "cost centre" })));
 }
