@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::aws;
+use crate::ciphertrust;
 use crate::clock::days;
 use crate::fault::Fault;
 use crate::identity::{Credential, Role};
@@ -95,6 +96,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/_double/keys/{id}/resume", post(put_resume))
         .route("/_double/credentials", post(add_credential))
         .route("/_double/roles", post(add_role))
+        .merge(ciphertrust::admin_router())
 }
 
 /// Makes the key that `plant` describes.
@@ -246,7 +248,7 @@ async fn add_role(State(shared): State<Arc<Shared>>, Json(role): Json<Role>) -> 
 }
 
 async fn unknown(Path(path): Path<String>) -> Response {
-    let message = format!("there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, health\n");
+    let message = format!("there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, ciphertrust, health\n");
     (StatusCode::NOT_FOUND, message).into_response()
 }
 

@@ -77,12 +77,12 @@ pub struct Double {
     address: SocketAddr,
     stop: watch::Sender<bool>,
     servers: Vec<JoinHandle<()>>,
-    ciphertrust: Option<Appliance>,
+    ciphertrust: Option<Ciphertrust>,
 }
 
 /// Where `CipherTrust` is served, and the authority that clients have to trust.
 #[derive(Debug)]
-struct Appliance {
+struct Ciphertrust {
     address: SocketAddr,
     ca_pem: String,
 }
@@ -122,7 +122,7 @@ impl Double {
                 tracing::error!(%error, "the double stopped serving CipherTrust");
             }
         }));
-        self.ciphertrust = Some(Appliance { address, ca_pem: authority.pem });
+        self.ciphertrust = Some(Ciphertrust { address, ca_pem: authority.pem });
         Ok(())
     }
 

@@ -13,7 +13,7 @@ pub struct Fault {
     /// The operation; none means every one.
     #[serde(default)]
     pub operation: Option<String>,
-    /// Id or ARN of the key; none means every key and calls without one.
+    /// Id or ARN of the key at AWS; none means every key and calls without one.
     #[serde(default)]
     pub key: Option<String>,
     /// Access key, user name or account of the caller; none means every caller.

@@ -7,7 +7,7 @@
 //! - [`Double`] runs it inside a test; the binary `kms-double` runs it alone.
 //! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's, and
 //!   `ciphertrust` that of Thales's Cloud Key Manager, which works on the same keys through `aws`.
-//! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`.
+//! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`, `ciphertrust`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail"))]
 

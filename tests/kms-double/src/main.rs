@@ -2,17 +2,21 @@
 //!
 //! stdout bears only what a shell evaluates; logs go to stderr.
 
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use anyhow::Context;
 use clap::Parser;
 use jiff::SignedDuration;
-use kms_double::{ACCESS_KEY, Double, Options, SECRET_KEY};
+use kms_double::{ACCESS_KEY, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Options, SECRET_KEY};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// A strict double of AWS KMS and STS on 127.0.0.1.
+/// A strict double of AWS KMS and STS, and at will of `CipherTrust`, on 127.0.0.1.
 ///
-/// Once it is ready it prints the `export` lines that point an AWS client at it, with an access key of account 111122223333.
+/// Once it is ready it prints the `export` lines that point clients at it, with an access key or user of account 111122223333.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -48,6 +52,14 @@ struct Cli {
     #[arg(long, env = "KMS_DOUBLE_EXIT_ON_STDIN_EOF")]
     exit_on_stdin_eof: bool,
 
+    /// Serve `CipherTrust` as well, over TLS, on this port on 127.0.0.1; 0 takes a free one
+    #[arg(long, env = "KMS_DOUBLE_CIPHERTRUST_PORT", value_name = "PORT")]
+    ciphertrust_port: Option<u16>,
+
+    /// Milliseconds of real time that `CipherTrust` takes to read a key back from AWS
+    #[arg(long, env = "KMS_DOUBLE_REFRESH_DELAY", value_name = "MS", default_value_t = 20)]
+    refresh_delay: u64,
+
     /// What is logged on stderr, as `info` or `kms_double=debug`
     #[arg(long, env = "KMS_DOUBLE_LOG", default_value = "info")]
     log: String,
@@ -66,9 +78,13 @@ async fn main() -> anyhow::Result<()> {
         settling: SignedDuration::from_secs(i64::from(cli.settling)),
         deletion_delay: SignedDuration::from_secs(i64::from(cli.deletion_delay)),
         clock_behind: SignedDuration::from_secs(i64::from(cli.clock_behind)),
+        ciphertrust: cli.ciphertrust_port.is_some(),
+        ciphertrust_port: cli.ciphertrust_port.unwrap_or_default(),
+        refresh_delay: Duration::from_millis(cli.refresh_delay),
         ..Options::default()
     })
     .await?;
+    let _ca_file = cli.ciphertrust_port.map(|_| export_ciphertrust(&double)).transpose()?;
     print_exports(&double.endpoint(), &cli.region);
     tracing::info!(endpoint = %double.endpoint(), "ready");
     tokio::select! {
@@ -88,6 +104,36 @@ fn print_exports(endpoint: &str, region: &str) {
     println!("export AWS_ACCESS_KEY_ID={ACCESS_KEY}");
     println!("export AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
     println!("export AWS_EC2_METADATA_DISABLED=true");
+}
+
+/// What a shell evaluates to point clients of `CipherTrust` here. The file goes when what is answered is dropped.
+fn export_ciphertrust(double: &Double) -> anyhow::Result<CaFile> {
+    let file = CaFile::write(double.ca_pem())?;
+    println!("export CIPHERTRUST_ADDRESS={}", double.ciphertrust_endpoint());
+    println!("export CIPHERTRUST_USERNAME={CIPHERTRUST_USER}");
+    println!("export CIPHERTRUST_PASSWORD={CIPHERTRUST_PASSWORD}");
+    println!("export CIPHERTRUST_CA_FILE={}", file.0.display());
+    Ok(file)
+}
+
+/// A temporary file with the certificate of `CipherTrust`'s authority.
+struct CaFile(PathBuf);
+
+impl CaFile {
+    fn write(pem: &str) -> anyhow::Result<Self> {
+        let path = std::env::temp_dir().join(format!("kms-double-ca-{}.pem", uuid::Uuid::new_v4().simple()));
+        let written = File::create_new(&path).and_then(|mut file| file.write_all(pem.as_bytes()));
+        written.with_context(|| format!("{} cannot be written; set TMPDIR", path.display()))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for CaFile {
+    fn drop(&mut self) {
+        if let Err(error) = fs::remove_file(&self.0) {
+            tracing::warn!(path = %self.0.display(), %error, "the authority's certificate stays behind");
+        }
+    }
 }
 
 /// Waits until stdin ends; what is written to it is ignored. It is read on a thread of its own, as such a read cannot be given up.

@@ -30,9 +30,11 @@ pub(crate) struct Inside<'a> {
     /// The double's time.
     pub(crate) now: Timestamp,
     pub(crate) request_id: &'a str,
+    /// Whether a mutation counts against the quotas. Reads never do.
+    pub(crate) counted: bool,
 }
 
-/// Carries out `operation` and says what it answers and which key it made or concerned. Only mutations count against the quotas.
+/// Carries out `operation` and says what it answers and which key it made or concerned.
 pub(crate) fn call(
     inner: &mut Inner,
     shared: &Shared,
@@ -40,7 +42,7 @@ pub(crate) fn call(
     operation: Operation,
     members: Value,
 ) -> Result<(Value, Option<KeyRef>), Failure> {
-    let Inside { account, region, now, request_id } = inside;
+    let Inside { account, region, now, request_id, counted } = inside;
     let Value::Object(members) = members else {
         return Err(Failure::serialization("Start of structure or map found where not expected."));
     };
@@ -52,7 +54,8 @@ pub(crate) fn call(
         user_id: String::new(),
         region: region.to_owned(),
     };
-    if shared.throttles && operation.kind() == Kind::Mutation && !within_quota(inner, operation, &caller, &members) {
+    let counted = counted && operation.kind() == Kind::Mutation;
+    if shared.throttles && counted && !within_quota(inner, operation, &caller, &members) {
         return Err(Failure::throttled());
     }
     let mut call = Call {

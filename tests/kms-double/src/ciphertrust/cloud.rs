@@ -33,6 +33,8 @@ pub(crate) struct Cloud<'a> {
     pub(crate) shared: &'a Shared,
     pub(crate) now: Timestamp,
     pub(crate) request_id: &'a str,
+    /// Whether mutations count against AWS's quotas.
+    pub(crate) counted: bool,
 }
 
 impl Cloud<'_> {
@@ -44,7 +46,7 @@ impl Cloud<'_> {
         operation: Operation,
         members: Value,
     ) -> Result<(Value, Option<KeyRef>), aws::Failure> {
-        let inside = Inside { account, region, now: self.now, request_id: self.request_id };
+        let inside = Inside { account, region, now: self.now, request_id: self.request_id, counted: self.counted };
         aws::call_inside(self.inner, self.shared, inside, operation, members)
     }
 

@@ -9,6 +9,7 @@
 //!
 //! An action is added in `operation` (name and route) and `calls` (what it does).
 
+mod admin;
 mod appliance;
 mod body;
 mod calls;
@@ -24,6 +25,7 @@ mod sync;
 mod tls;
 mod user;
 
+pub(crate) use admin::router as admin_router;
 pub(crate) use appliance::Appliance;
 pub(crate) use serve::serve;
 pub(crate) use sync::synchronize_all;

@@ -39,7 +39,8 @@ pub(crate) async fn serve(
         Ok(session) => session,
         Err(failure) => {
             let outcome = Outcome::refused(failure, None);
-            return send(&shared, &record(&mut shared.lock(), &request, None, None, outcome, None, &request_id));
+            let reply = record(&mut shared.lock(), &request, None, None, outcome, None, &request_id);
+            return send(&shared, &reply);
         }
     };
 

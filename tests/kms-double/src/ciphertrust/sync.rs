@@ -166,5 +166,5 @@ fn relatives(inner: &Inner, kms: &Kms, key: &KeyRef) -> Vec<KeyRef> {
 }
 
 fn cloud<'a>(inner: &'a mut Inner, shared: &'a Shared, now: Timestamp) -> Cloud<'a> {
-    Cloud { inner, shared, now, request_id: "" }
+    Cloud { inner, shared, now, request_id: "", counted: false }
 }

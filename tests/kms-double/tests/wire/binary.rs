@@ -10,6 +10,7 @@ use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::time::timeout;
 
+use crate::ciphertrust_client;
 use crate::client::Client;
 
 /// Longer than any machine takes to start or end a process.
@@ -17,8 +18,24 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Starts the binary and reads what it prints until it is ready. It ends with this process, because its stdin does.
 async fn start() -> (Child, Client) {
+    let (child, exports) = start_with(&[]).await;
+    assert_eq!(exports["AWS_REGION"], exports["AWS_DEFAULT_REGION"]);
+    let client = Client {
+        address: exports["AWS_ENDPOINT_URL"].strip_prefix("http://").unwrap().parse().unwrap(),
+        access_key: exports["AWS_ACCESS_KEY_ID"].clone(),
+        secret: exports["AWS_SECRET_ACCESS_KEY"].clone(),
+        token: None,
+        region: exports["AWS_REGION"].clone(),
+        skew: SignedDuration::ZERO,
+    };
+    (child, client)
+}
+
+/// The process and what it printed.
+async fn start_with(options: &[&str]) -> (Child, HashMap<String, String>) {
     let mut child = Command::new(env!("CARGO_BIN_EXE_kms-double"))
         .args(["--exit-on-stdin-eof", "--region", "us-east-2", "--log", "warn"])
+        .args(options)
         .env_clear()
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -32,16 +49,7 @@ async fn start() -> (Child, Client) {
         let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
         exports.insert(name.to_owned(), value.to_owned());
     }
-    assert_eq!(exports["AWS_REGION"], exports["AWS_DEFAULT_REGION"]);
-    let client = Client {
-        address: exports["AWS_ENDPOINT_URL"].strip_prefix("http://").unwrap().parse().unwrap(),
-        access_key: exports["AWS_ACCESS_KEY_ID"].clone(),
-        secret: exports["AWS_SECRET_ACCESS_KEY"].clone(),
-        token: None,
-        region: exports["AWS_REGION"].clone(),
-        skew: SignedDuration::ZERO,
-    };
-    (child, client)
+    (child, exports)
 }
 
 #[tokio::test]
@@ -60,4 +68,20 @@ async fn it_ends_on_sigterm() {
     let pid = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
     assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+}
+
+#[tokio::test]
+async fn ciphertrust_is_served_when_asked_for_and_its_certificate_goes_with_it() {
+    let (mut child, exports) = start_with(&["--ciphertrust-port", "0"]).await;
+    let file = std::path::PathBuf::from(&exports["CIPHERTRUST_CA_FILE"]);
+    let address = exports["CIPHERTRUST_ADDRESS"].strip_prefix("https://").unwrap().parse().unwrap();
+    let client = ciphertrust_client::Client::trusting(address, &std::fs::read_to_string(&file).unwrap());
+    let login = json!({ "username": exports["CIPHERTRUST_USERNAME"], "password": exports["CIPHERTRUST_PASSWORD"] });
+    assert_eq!(client.post("/api/v1/auth/tokens", login).await.status, 200);
+    drop(child.stdin.take());
+    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    assert!(!file.exists());
+
+    let (_child, exports) = start_with(&[]).await;
+    assert!(exports.keys().all(|name| name.starts_with("AWS_")));
 }

@@ -40,8 +40,8 @@ impl Answer {
 /// A client with the token of one user.
 #[derive(Clone)]
 pub(crate) struct Client {
-    address: SocketAddr,
-    tls: TlsConnector,
+    pub(crate) address: SocketAddr,
+    pub(crate) tls: TlsConnector,
     pub(crate) token: String,
 }
 
@@ -72,7 +72,7 @@ impl Client {
         let mut client = Self::stranger(double);
         let reply = client.post("/api/v1/auth/tokens", body).await;
         assert_eq!(reply.status, 200, "{reply:?}");
-        client.token = reply.json()["jwt"].as_str().unwrap().to_owned();
+        reply.json()["jwt"].as_str().unwrap().clone_into(&mut client.token);
         client
     }
 
@@ -183,4 +183,9 @@ pub(crate) async fn start() -> (Double, Client) {
     let double = Double::start(options()).await.unwrap();
     let client = Client::login(&double).await;
     (double, client)
+}
+
+/// A time on the wire.
+pub(crate) fn instant(value: &Value) -> jiff::Timestamp {
+    value.as_str().unwrap().parse().unwrap()
 }

@@ -5,7 +5,11 @@
 
 mod binary;
 mod ciphertrust;
+mod ciphertrust_actions;
 mod ciphertrust_client;
+mod ciphertrust_faults;
+mod ciphertrust_rows;
+mod ciphertrust_tokens;
 mod client;
 mod faults;
 mod identity;

@@ -111,15 +111,16 @@ fn make(call: &mut Call<'_>, kms: &Kms, region: &str, members: Value) -> Result<
     Ok(made)
 }
 
-/// Refuses an alias that a creation could not have: CCKM itself if one of its rows has it, else AWS.
+/// Refuses an alias that a creation could not have: CCKM itself if it knows the key that has it, else AWS.
 pub(super) fn check_alias(call: &mut Call<'_>, kms: &Kms, region: &str, name: &str) -> Result<(), Failure> {
     let full = format!("alias/{name}");
     let here = |row: &&Row| row.kms.id == kms.id && row.at.region == region && !row.gone;
     let has = |row: &Row| names(row.aws.get("Alias")).iter().any(|alias| alias == name);
-    if call.inner.appliance.rows.iter().filter(here).any(has) {
+    let taken = call.inner.world.alias(kms.account, region, &full).is_some();
+    if taken && call.inner.appliance.rows.iter().filter(here).any(has) {
         return Err(Failure::alias_exists(name));
     }
-    if call.inner.world.alias(kms.account, region, &full).is_some() {
+    if taken {
         let taken = aws::Failure::new("AlreadyExistsException", format!("An alias with the name {full} already exists"));
         return Err(Failure::of_aws(call.operation, &taken));
     }

@@ -55,11 +55,8 @@ pub(super) struct Call<'a> {
 /// Carries a call out.
 pub(super) fn carry_out(call: &mut Call<'_>) -> Answer {
     call.body()?;
-    if call.operation == Operation::Login {
-        return login::login(call);
-    }
-    let allowed = call.inner.appliance.user(&call.session.username).is_none_or(|user| user.may(call.operation.name()));
-    if !allowed {
+    let may = call.inner.appliance.user(&call.session.username).is_none_or(|user| user.may(call.operation.name()));
+    if call.operation != Operation::Login && !may {
         return Err(Failure::forbidden(call.operation));
     }
     match call.operation {
@@ -145,7 +142,7 @@ impl<'a> Call<'a> {
     }
 
     fn cloud(&mut self) -> Cloud<'_> {
-        Cloud { inner: self.inner, shared: self.shared, now: self.now, request_id: self.request_id }
+        Cloud { inner: self.inner, shared: self.shared, now: self.now, request_id: self.request_id, counted: true }
     }
 
     /// Calls AWS on a key; its refusal is passed on as CCKM does.
@@ -160,10 +157,13 @@ impl<'a> Call<'a> {
         self.cloud().call(account, region, operation, members).map_err(|failure| Failure::of_aws(wanted, &failure))
     }
 
-    /// Points an alias without its prefix to a key.
+    /// Points an alias without its prefix to a key. Where it is the second step of an action no quota can stop it half-way.
     fn alias(&mut self, at: &KeyRef, operation: aws::Operation, name: &str) -> Result<(), Failure> {
+        let wanted = self.operation;
         let members = json!({ "AliasName": format!("alias/{name}"), "TargetKeyId": at.id });
-        self.at(&at.account, &at.region, operation, members).map(|_| ())
+        let mut cloud = Cloud { counted: wanted == Operation::AddAlias, ..self.cloud() };
+        let answer = cloud.call(&at.account, &at.region, operation, members);
+        answer.map(|_| ()).map_err(|failure| Failure::of_aws(wanted, &failure))
     }
 
     /// Takes up a key that CCKM just made at AWS, and answers its row.
