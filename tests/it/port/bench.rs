@@ -1,8 +1,11 @@
 //! A double, the adapter that talks to it, and what cases ask of the two.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
 };
 
 use keyward::{
@@ -15,10 +18,14 @@ use keyward::{
     kms::{
         AnyKms, Creation, Kms, MayChange,
         aws::{AwsCredentials, AwsKms, AwsSettings},
+        ciphertrust::{CipherTrustKms, CipherTrustSettings},
     },
     metrics::Metrics,
 };
-use kms_double::{ACCESS_KEY, ACCOUNT, Double, Entry, Fault, FaultAction, Options, Plant, SECRET_KEY};
+use kms_double::{
+    ACCESS_KEY, ACCOUNT, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Entry, Fault, FaultAction, Options, Plant,
+    SECRET_KEY,
+};
 
 use super::ways::{Ways, Wire};
 
@@ -35,25 +42,28 @@ pub struct Bench {
 
 impl Bench {
     pub async fn new(ways: &'static Ways) -> Self {
-        let double = Double::start(Options::default()).await.unwrap();
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let options = Options { ciphertrust: ways.provider == ProviderType::CipherTrust, ..Options::default() };
+        let double = Double::start(options).await.unwrap();
         let (metrics, may_change) = (Metrics::new(false), Arc::new(AtomicBool::new(true)));
-        let kms = connect(ways, &double.endpoint(), SECRET_KEY, &metrics, &may_change).await;
+        let kms = connect(ways, &endpoint(ways, &double), double.ca_pem(), secret(ways), &metrics, &may_change).await;
         Self { ways, kms, double, metrics, may_change }
     }
 
     /// Another client of the same KMS, which remembers nothing.
     pub async fn another(&self) -> AnyKms {
-        connect(self.ways, &self.double.endpoint(), SECRET_KEY, &self.metrics, &self.may_change).await
+        self.elsewhere(&endpoint(self.ways, &self.double)).await
     }
 
     /// One with a wrong secret.
     pub async fn impostor(&self) -> AnyKms {
-        connect(self.ways, &self.double.endpoint(), "guessed", &self.metrics, &self.may_change).await
+        let endpoint = endpoint(self.ways, &self.double);
+        connect(self.ways, &endpoint, self.double.ca_pem(), "guessed", &self.metrics, &self.may_change).await
     }
 
     /// One of a KMS elsewhere.
     pub async fn elsewhere(&self, endpoint: &str) -> AnyKms {
-        connect(self.ways, endpoint, SECRET_KEY, &self.metrics, &self.may_change).await
+        connect(self.ways, endpoint, self.double.ca_pem(), secret(self.ways), &self.metrics, &self.may_change).await
     }
 
     pub fn account(&self) -> &'static str {
@@ -81,6 +91,8 @@ impl Bench {
         for _ in 0..count {
             self.double.plant(&Plant::new(ACCOUNT, REGION)).unwrap();
         }
+        // What keeps copies gets to know them.
+        self.double.ciphertrust_sync();
     }
 
     pub fn forbid_changes(&self) {
@@ -138,11 +150,28 @@ impl Bench {
         for entry in self.double.ledger() {
             assert!(entry.request_id.is_empty() || !failure.message.contains(&entry.request_id), "{failure} tells a request id");
         }
-        assert!(!failure.message.contains(SECRET_KEY) && !failure.message.contains('\n') && !failure.message.ends_with('.'), "{failure}");
+        assert!(
+            !failure.message.contains(secret(self.ways)) && !failure.message.contains('\n') && !failure.message.ends_with('.'),
+            "{failure}"
+        );
     }
 }
 
-async fn connect(ways: &Ways, endpoint: &str, secret: &str, metrics: &Metrics, may_change: &Arc<AtomicBool>) -> AnyKms {
+fn endpoint(ways: &Ways, double: &Double) -> String {
+    match ways.provider {
+        ProviderType::CipherTrust => double.ciphertrust_endpoint(),
+        ProviderType::Aws | ProviderType::Huawei => double.endpoint(),
+    }
+}
+
+fn secret(ways: &Ways) -> &'static str {
+    match ways.provider {
+        ProviderType::CipherTrust => CIPHERTRUST_PASSWORD,
+        ProviderType::Aws | ProviderType::Huawei => SECRET_KEY,
+    }
+}
+
+async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metrics: &Metrics, may_change: &Arc<AtomicBool>) -> AnyKms {
     let allowed = Arc::clone(may_change);
     let may_change = MayChange::when(move || allowed.load(Ordering::SeqCst));
     match ways.provider {
@@ -163,7 +192,24 @@ async fn connect(ways: &Ways, endpoint: &str, secret: &str, metrics: &Metrics, m
             };
             AnyKms::Aws(AwsKms::new(settings).await.unwrap())
         }
-        other => panic!("no adapter for {}", other.as_str()),
+        ProviderType::CipherTrust => {
+            let settings = CipherTrustSettings {
+                url: endpoint.into(),
+                kms: CIPHERTRUST_KMS.into(),
+                region: REGION.into(),
+                domain: None,
+                auth_domain: None,
+                ca_pem: Some(ca_pem.into()),
+                username: CIPHERTRUST_USER.into(),
+                password: secret.into(),
+                max_staleness: Duration::from_mins(10),
+                quota_share_percent: 10_000,
+                metrics: metrics.clone(),
+                may_change,
+            };
+            AnyKms::CipherTrust(CipherTrustKms::new(settings).await.unwrap())
+        }
+        other @ ProviderType::Huawei => panic!("no adapter for {}", other.as_str()),
     }
 }
 

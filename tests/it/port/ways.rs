@@ -66,3 +66,23 @@ pub const AWS: Ways = Ways {
     page: 1000,
     absent: ["11111111-2222-3333-4444-555555555555", "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"],
 };
+
+pub const CIPHER_TRUST: Ways = Ways {
+    provider: ProviderType::CipherTrust,
+    operations: Operations {
+        describe: "get-key",
+        create: "create-key",
+        disable: "disable",
+        schedule: "schedule-deletion",
+        cancel: "cancel-deletion",
+        search: "list-keys",
+    },
+    errors: Errors {
+        denied: ("NCERRForbidden", 403),
+        throttled: ("NCERRTooManyRequests", 429),
+        server: ("NCERRInternalServerError", 500),
+        unheard: ("NCERRNeverHeardOf", 400),
+    },
+    page: 100,
+    absent: ["0123456789abcdef0123456789abcdef", "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"],
+};
