@@ -37,7 +37,7 @@ pub(super) enum Signer {
     /// Each is signed with an access key.
     Keys { access_key: String, secret_key: SecretString, security_token: Option<SecretString> },
     /// Each bears a token of IAM's.
-    Tokens(Tokens),
+    Tokens(Box<Tokens>),
 }
 
 /// How Huawei's KMS is spoken to.
@@ -151,11 +151,8 @@ mod tests {
     use super::*;
 
     fn huawei(base: &str, security_token: Option<&str>) -> Huawei {
-        let signer = Signer::Keys {
-            access_key: "AKEXAMPLE".into(),
-            secret_key: "skexample".into(),
-            security_token: security_token.map(Into::into),
-        };
+        let signer =
+            Signer::Keys { access_key: "AKEXAMPLE".into(), secret_key: "skexample".into(), security_token: security_token.map(Into::into) };
         Huawei { base: Url::parse(base).unwrap(), project: "0123".into(), signer }
     }
 

@@ -153,12 +153,16 @@ pub(super) fn says(failure: &Failure, codes: &[&str]) -> bool {
 /// What to do about credentials that are not accepted.
 pub(super) fn credentials(refusal: &Refusal, with_token: bool) -> &'static str {
     match (with_token, refusal.code.as_deref()) {
-        (true, _) => "IAM's token is refused; correct username, password and domain in the secret, or the project or Region of the provider",
+        (true, _) => {
+            "IAM's token is refused; correct username, password and domain in the secret, or the project or Region of the provider"
+        }
         (false, Some("KMS.0301" | "KMS.0302" | "KMS.0303")) => {
             "the security token is missing, wrong or has expired; correct securityToken in the secret"
         }
-        (false, Some("APIGW.0303" | "APIG.0303")) => "the clock of this machine is more than 15 minutes off, or the access key is not known; \
-                                                      correct the clock, or accessKey in the secret",
+        (false, Some("APIGW.0303" | "APIG.0303")) => {
+            "the clock of this machine is more than 15 minutes off, or the access key is not known; \
+                                                      correct the clock, or accessKey in the secret"
+        }
         (false, _) => {
             "the access key is not known, its secret does not belong to it, or the clock of this machine is more than 15 minutes off; \
              correct accessKey and secretKey in the secret, or the clock"

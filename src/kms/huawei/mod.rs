@@ -33,13 +33,11 @@ use super::{
     Creation, Identity, Kms, Scheduled,
     rest::{Answer, Ask, Caller},
 };
-use crate::{
-    domain::{
-        failure::{Failure, FailureKind, Outcome},
-        limits,
-        observed::{Key, Rotation, State},
-        ownership::{Owner, Tags},
-    },
+use crate::domain::{
+    failure::{Failure, FailureKind, Outcome},
+    limits,
+    observed::{Key, Rotation, State},
+    ownership::{Owner, Tags},
 };
 
 pub use self::client::{HuaweiCredentials, HuaweiSettings};
@@ -50,7 +48,7 @@ const NOT_SHOWN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from
 /// Huawei Cloud KMS in one project.
 #[derive(Debug)]
 pub struct HuaweiKms {
-    caller: Caller<Huawei>,
+    caller: Box<Caller<Huawei>>,
     region: String,
     principal: String,
 }
@@ -267,7 +265,11 @@ impl Kms for HuaweiKms {
             return Err(self.refuse(operation, claim, format!("{claim} is no alias, and a key of Huawei needs a name")));
         };
         if kind.multi_region {
-            return Err(self.refuse(operation, claim, "Huawei has no multi-Region keys that are made as such; set multiRegion to false".into()));
+            return Err(self.refuse(
+                operation,
+                claim,
+                "Huawei has no multi-Region keys that are made as such; set multiRegion to false".into(),
+            ));
         }
         let mut body = json!({ "key_alias": name, "key_spec": kind.spec, "key_usage": kind.usage, "origin": kind.origin });
         if let (Some(description), Some(body)) = (description, body.as_object_mut()) {
@@ -341,7 +343,7 @@ impl Kms for HuaweiKms {
     }
 
     async fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure> {
-        self.change_tags(Operation::CreateTags, "create", key, tags).await
+        self.change_tags("create", key, tags).await
     }
 
     /// Huawei refuses to remove what is not there, and may want to be told the values; so only what is there is removed, as it is there.
@@ -355,7 +357,7 @@ impl Kms for HuaweiKms {
         if tags.is_empty() {
             return Ok(());
         }
-        let refused = match self.change_tags(Operation::DeleteTags, "delete", key, &tags).await {
+        let refused = match self.change_tags("delete", key, &tags).await {
             Err(failure) if failure.kind == FailureKind::Conflict => failure,
             done => return done,
         };
@@ -481,11 +483,13 @@ impl HuaweiKms {
 
     /// The refusal of an alias where keys have one name alone.
     fn no_aliases(&self, alias: &str, refused: Failure) -> Failure {
-        let message = format!("Huawei's Region {} gives keys no aliases beside their name, so {alias} cannot be set; remove it", self.region);
+        let message =
+            format!("Huawei's Region {} gives keys no aliases beside their name, so {alias} cannot be set; remove it", self.region);
         Failure { message, ..refused }
     }
 
-    async fn change_tags(&self, operation: Operation, action: &str, key: &str, tags: &Tags) -> Result<(), Failure> {
+    async fn change_tags(&self, action: &str, key: &str, tags: &Tags) -> Result<(), Failure> {
+        let operation = Operation::BatchTags;
         let path = self.path(&format!("{}/tags/action", self.id(operation, key)?));
         let tags: Vec<_> = tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
         self.done(&Ask::new(operation, key, Method::POST, path).with(json!({ "action": action, "tags": tags }))).await

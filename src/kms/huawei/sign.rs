@@ -36,7 +36,8 @@ pub(super) fn authorization(request: &Signable<'_>, access_key: &str, secret_key
 
 /// The query of a request, in the one form in which it is both sent and signed.
 pub(super) fn query(pairs: &[(&'static str, String)]) -> String {
-    let mut pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{}={}", encoded(name.as_bytes()), encoded(value.as_bytes()))).collect();
+    let mut pairs: Vec<_> =
+        pairs.iter().map(|(name, value)| format!("{}={}", encoded(name.as_bytes()), encoded(value.as_bytes()))).collect();
     pairs.sort_unstable();
     pairs.join("&")
 }
@@ -54,7 +55,7 @@ fn string_to_sign(request: &Signable<'_>) -> String {
 
 fn canonical(request: &Signable<'_>) -> String {
     let headers = sorted(request);
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let lines = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect::<Vec<_>>().concat();
     let told = headers.iter().find(|(name, _)| name == CONTENT_DIGEST).map(|(_, value)| value.clone());
     let digest = told.filter(|_| !request.body.is_empty()).unwrap_or_else(|| hex::encode(Sha256::digest(request.body)));
     let (method, path, query) = (request.method, canonical_path(request.path), canonical_query(request.query));

@@ -59,6 +59,7 @@ enum Missed {
     TooLong,
 }
 
+#[allow(clippy::unused_self, reason = "a caller says which KMS it is about")]
 impl<D: Dialect> Caller<D> {
     /// Waits for a turn, sends the request, and gives the answer of a success.
     pub(in crate::kms) async fn call(&self, ask: &Ask<'_, D::Operation>) -> Result<Answer, Failure> {

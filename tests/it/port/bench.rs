@@ -15,10 +15,14 @@ use keyward::{
     kms::{
         AnyKms, Creation, Kms, MayChange,
         aws::{AwsCredentials, AwsKms, AwsSettings},
+        huawei::{HuaweiCredentials, HuaweiKms, HuaweiSettings},
     },
     metrics::Metrics,
 };
-use kms_double::{ACCESS_KEY, ACCOUNT, Double, Entry, Fault, FaultAction, Options, Plant, SECRET_KEY};
+use kms_double::{
+    ACCESS_KEY, ACCOUNT, Double, Entry, Fault, FaultAction, HUAWEI_ACCESS_KEY, HUAWEI_PROJECT, HUAWEI_REGION, HUAWEI_SECRET_KEY, Options,
+    Plant, SECRET_KEY,
+};
 
 use super::ways::{Ways, Wire};
 
@@ -35,15 +39,17 @@ pub struct Bench {
 
 impl Bench {
     pub async fn new(ways: &'static Ways) -> Self {
+        // As `main` does first.
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let double = Double::start(Options::default()).await.unwrap();
         let (metrics, may_change) = (Metrics::new(false), Arc::new(AtomicBool::new(true)));
-        let kms = connect(ways, &double.endpoint(), SECRET_KEY, &metrics, &may_change).await;
+        let kms = connect(ways, &double.endpoint(), secret(ways), &metrics, &may_change).await;
         Self { ways, kms, double, metrics, may_change }
     }
 
     /// Another client of the same KMS, which remembers nothing.
     pub async fn another(&self) -> AnyKms {
-        connect(self.ways, &self.double.endpoint(), SECRET_KEY, &self.metrics, &self.may_change).await
+        connect(self.ways, &self.double.endpoint(), secret(self.ways), &self.metrics, &self.may_change).await
     }
 
     /// One with a wrong secret.
@@ -53,18 +59,20 @@ impl Bench {
 
     /// One of a KMS elsewhere.
     pub async fn elsewhere(&self, endpoint: &str) -> AnyKms {
-        connect(self.ways, endpoint, SECRET_KEY, &self.metrics, &self.may_change).await
+        connect(self.ways, endpoint, secret(self.ways), &self.metrics, &self.may_change).await
     }
 
     pub fn account(&self) -> &'static str {
         match self.ways.provider {
-            ProviderType::Aws | ProviderType::CipherTrust | ProviderType::Huawei => ACCOUNT,
+            ProviderType::Aws | ProviderType::CipherTrust => ACCOUNT,
+            ProviderType::Huawei => HUAWEI_PROJECT,
         }
     }
 
     pub fn region(&self) -> &'static str {
         match self.ways.provider {
-            ProviderType::Aws | ProviderType::CipherTrust | ProviderType::Huawei => REGION,
+            ProviderType::Aws | ProviderType::CipherTrust => REGION,
+            ProviderType::Huawei => HUAWEI_REGION,
         }
     }
 
@@ -79,7 +87,7 @@ impl Bench {
     /// Has that many keys of others come to be.
     pub fn plant(&self, count: usize) {
         for _ in 0..count {
-            self.double.plant(&Plant::new(ACCOUNT, REGION)).unwrap();
+            self.double.plant(&Plant::new(self.account(), self.region())).unwrap();
         }
     }
 
@@ -138,7 +146,18 @@ impl Bench {
         for entry in self.double.ledger() {
             assert!(entry.request_id.is_empty() || !failure.message.contains(&entry.request_id), "{failure} tells a request id");
         }
-        assert!(!failure.message.contains(SECRET_KEY) && !failure.message.contains('\n') && !failure.message.ends_with('.'), "{failure}");
+        assert!(
+            !failure.message.contains(secret(self.ways)) && !failure.message.contains('\n') && !failure.message.ends_with('.'),
+            "{failure}"
+        );
+    }
+}
+
+/// The secret that the double knows.
+fn secret(ways: &Ways) -> &'static str {
+    match ways.provider {
+        ProviderType::Aws | ProviderType::CipherTrust => SECRET_KEY,
+        ProviderType::Huawei => HUAWEI_SECRET_KEY,
     }
 }
 
@@ -163,7 +182,24 @@ async fn connect(ways: &Ways, endpoint: &str, secret: &str, metrics: &Metrics, m
             };
             AnyKms::Aws(AwsKms::new(settings).await.unwrap())
         }
-        other => panic!("no adapter for {}", other.as_str()),
+        ProviderType::Huawei => {
+            let settings = HuaweiSettings {
+                region: HUAWEI_REGION.into(),
+                project_id: HUAWEI_PROJECT.into(),
+                endpoint: Some(endpoint.into()),
+                iam_endpoint: None,
+                credentials: HuaweiCredentials::Keys {
+                    access_key: HUAWEI_ACCESS_KEY.into(),
+                    secret_key: secret.into(),
+                    security_token: None,
+                },
+                quota_share_percent: 10_000,
+                metrics: metrics.clone(),
+                may_change,
+            };
+            AnyKms::Huawei(HuaweiKms::new(settings).await.unwrap())
+        }
+        ProviderType::CipherTrust => panic!("no adapter for {}", ways.provider.as_str()),
     }
 }
 

@@ -14,6 +14,7 @@ mod ways;
 macro_rules! suite {
     ($($subject:ident: $($case:ident),+;)+) => {
         suite!(@for aws, ways::AWS, $($subject: $($case),+;)+);
+        suite!(@for huawei, ways::HUAWEI, $($subject: $($case),+;)+);
     };
     (@for $kms:ident, $ways:expr, $($subject:ident: $($case:ident),+;)+) => {
         mod $kms {
