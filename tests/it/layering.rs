@@ -57,6 +57,7 @@ const LAYERS: &[Layer] = &[
     layer("kms", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Clock::Free),
     layer("kms::aws", &["domain", "api", "metrics"], Theirs::Adapter("aws_", &["kube", "axum", "clap", "anyhow"]), Clock::Free),
     layer("kms::ciphertrust", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Clock::Free),
+    layer("kms::huawei", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Clock::Free),
     layer("lease", &[], Theirs::AllBut(&["axum", "clap"]), Clock::Free),
     layer("server", &["metrics"], Theirs::AllBut(&["kube", "clap"]), Clock::Free),
     layer("telemetry", &[], Theirs::AllBut(&["kube", "axum"]), Clock::Free),

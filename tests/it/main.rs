@@ -8,6 +8,7 @@ mod aws;
 mod contract;
 mod crash;
 mod faults;
+mod huawei;
 mod huawei_sdk;
 mod iam;
 mod layering;

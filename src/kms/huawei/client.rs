@@ -1,4 +1,5 @@
-//! Makes the adapter: where it sends to, as whom, and within which quotas. All of that is said by the settings, and nothing by the environment.
+//! Makes the adapter: where it sends to, as whom, and within which quotas. All of that is said by the settings; the environment says no more than the
+//! proxy on the way there.
 
 use std::{fmt, sync::Arc};
 
@@ -98,11 +99,12 @@ impl HuaweiKms {
             HuaweiCredentials::Password { domain, user, password } => {
                 let dialect = Iam { base: root("iam", iam_endpoint)?, user, domain, password, project: project_id.clone() };
                 let (http, quotas) = (http.clone(), Arc::clone(&quotas));
-                Signer::Tokens(Tokens::new(Caller { dialect, http, quotas, metrics: metrics.clone(), may_change: may_change.clone() }))
+                let caller = Caller { dialect, http, quotas, metrics: metrics.clone(), may_change: may_change.clone() };
+                Signer::Tokens(Box::new(Tokens::new(caller)))
             }
         };
         let dialect = Huawei { base, project: project_id, signer };
-        Ok(Self { caller: Caller { dialect, http, quotas, metrics, may_change }, region, principal })
+        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, may_change }), region, principal })
     }
 }
 

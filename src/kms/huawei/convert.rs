@@ -132,6 +132,7 @@ impl Details {
 
 /// What `create-key`, and a change of a key's state, answer: some with the key in a member of its own, some without.
 #[derive(Clone, Debug, Default, Deserialize)]
+#[allow(clippy::struct_field_names, reason = "the names are those of Huawei")]
 pub(super) struct Changed {
     key_info: Option<Box<Changed>>,
     key_id: Option<String>,

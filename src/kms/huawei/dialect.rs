@@ -37,7 +37,7 @@ pub(super) enum Signer {
     /// Each is signed with an access key.
     Keys { access_key: String, secret_key: SecretString, security_token: Option<SecretString> },
     /// Each bears a token of IAM's.
-    Tokens(Tokens),
+    Tokens(Box<Tokens>),
 }
 
 /// How Huawei's KMS is spoken to.

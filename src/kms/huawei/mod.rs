@@ -48,7 +48,7 @@ const NOT_SHOWN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from
 /// Huawei Cloud KMS in one project.
 #[derive(Debug)]
 pub struct HuaweiKms {
-    caller: Caller<Huawei>,
+    caller: Box<Caller<Huawei>>,
     region: String,
     principal: String,
 }
@@ -343,7 +343,7 @@ impl Kms for HuaweiKms {
     }
 
     async fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure> {
-        self.change_tags(Operation::CreateTags, "create", key, tags).await
+        self.change_tags("create", key, tags).await
     }
 
     /// Huawei refuses to remove what is not there, and may want to be told the values; so only what is there is removed, as it is there.
@@ -357,7 +357,7 @@ impl Kms for HuaweiKms {
         if tags.is_empty() {
             return Ok(());
         }
-        let refused = match self.change_tags(Operation::DeleteTags, "delete", key, &tags).await {
+        let refused = match self.change_tags("delete", key, &tags).await {
             Err(failure) if failure.kind == FailureKind::Conflict => failure,
             done => return done,
         };
@@ -488,7 +488,8 @@ impl HuaweiKms {
         Failure { message, ..refused }
     }
 
-    async fn change_tags(&self, operation: Operation, action: &str, key: &str, tags: &Tags) -> Result<(), Failure> {
+    async fn change_tags(&self, action: &str, key: &str, tags: &Tags) -> Result<(), Failure> {
+        let operation = Operation::BatchTags;
         let path = self.path(&format!("{}/tags/action", self.id(operation, key)?));
         let tags: Vec<_> = tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
         self.done(&Ask::new(operation, key, Method::POST, path).with(json!({ "action": action, "tags": tags }))).await

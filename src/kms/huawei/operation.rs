@@ -23,7 +23,7 @@ macro_rules! operations {
             /// Every operation.
             pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name of the path; where several operations share one, that of Huawei's API reference in the same form.
+            /// The name of the path; where several operations share one, that of Huawei's API reference in the same form, as the double's ledger has it.
             pub(super) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
@@ -45,27 +45,26 @@ macro_rules! operations {
 }
 
 operations! {
+    BatchTags "batch-tags" Changes "kms:cmkTag:batch"
     CancelKeyDeletion "cancel-key-deletion" Changes "kms:cmk:update"
     CreateAlias "create-alias" Changes "kms:alias:create"
     CreateKey "create-key" Changes "kms:cmk:create"
-    CreateTags "create-tags" Changes "kms:cmkTag:batch"
+    CreateToken "create-token" Reads "leave to log in with a password, which IAM may forbid the user"
     DeleteAlias "delete-alias" Changes "kms:alias:delete"
-    DeleteTags "delete-tags" Changes "kms:cmkTag:batch"
     DescribeKey "describe-key" Reads "kms:cmk:get"
     DisableKey "disable-key" Changes "kms:cmk:disable"
     DisableKeyRotation "disable-key-rotation" Changes "kms:cmk:disableRotation"
     EnableKey "enable-key" Changes "kms:cmk:enable"
     EnableKeyRotation "enable-key-rotation" Changes "kms:cmk:enableRotation"
+    FilterResources "filter-resources" Reads "kms:cmkTag:listInstance"
     GetKeyRotationStatus "get-key-rotation-status" Reads "kms:cmk:getRotation"
     ListAliases "list-aliases" Reads "kms:alias:list"
     ListKeys "list-keys" Reads "kms:cmk:list"
     ListTags "list-tags" Reads "kms:cmkTag:list"
-    ResourceInstances "resource-instances" Reads "kms:cmkTag:listInstance"
     ScheduleKeyDeletion "schedule-key-deletion" Changes "kms:cmk:update"
     UpdateKeyDescription "update-key-description" Changes "kms:cmk:update"
     UpdateKeyRotationInterval "update-key-rotation-interval" Changes "kms:cmk:updateRotation"
     UserQuotas "user-quotas" Reads "kms:cmk:getQuota"
-    Tokens "tokens" Reads "none at all: IAM itself refuses, so look at the user, its domain and its login protection"
 }
 
 impl rest::Operation for Operation {
@@ -99,8 +98,9 @@ mod tests {
     #[test]
     fn what_reads_is_named_so_and_only_a_creation_is_sent_once() {
         for operation in Operation::ALL {
-            let changes = ["cancel", "create", "delete", "disable", "enable", "schedule", "update"];
-            assert_eq!(operation.changes(), changes.iter().any(|verb| operation.as_str().starts_with(verb)), "{operation:?}");
+            let reads = ["describe", "filter", "get", "list", "user"].iter().any(|verb| operation.as_str().starts_with(verb));
+            // A token is no part of a key: whoever may change nothing still has to read.
+            assert_eq!(operation.changes(), !reads && *operation != Operation::CreateToken, "{operation:?}");
             assert_eq!(operation.repeats(), *operation != Operation::CreateKey, "{operation:?}");
         }
     }

@@ -174,7 +174,7 @@ impl HuaweiKms {
 
     /// Ids of the keys that the KMS finds by those marks.
     async fn marked(&self, owner: &Owner) -> Result<BTreeSet<String>, Failure> {
-        let operation = Operation::ResourceInstances;
+        let operation = Operation::FilterResources;
         let path = self.path("resource_instances/action");
         let marks = json!([
             { "key": mark::CLUSTER, "values": [owner.cluster] },

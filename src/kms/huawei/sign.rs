@@ -55,7 +55,7 @@ fn string_to_sign(request: &Signable<'_>) -> String {
 
 fn canonical(request: &Signable<'_>) -> String {
     let headers = sorted(request);
-    let lines: String = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect();
+    let lines = headers.iter().map(|(name, value)| format!("{name}:{value}\n")).collect::<Vec<_>>().concat();
     let told = headers.iter().find(|(name, _)| name == CONTENT_DIGEST).map(|(_, value)| value.clone());
     let digest = told.filter(|_| !request.body.is_empty()).unwrap_or_else(|| hex::encode(Sha256::digest(request.body)));
     let (method, path, query) = (request.method, canonical_path(request.path), canonical_query(request.query));

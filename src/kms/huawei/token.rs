@@ -79,7 +79,7 @@ impl Tokens {
         let failure = match refused.as_ref().filter(|refused| Instant::now() < refused.until) {
             Some(refused) => Failure {
                 kind: refused.kind,
-                operation: Operation::Tokens.as_str(),
+                operation: Operation::CreateToken.as_str(),
                 message: refused.message.clone(),
                 outcome: Outcome::Refused,
                 source: None,
@@ -138,10 +138,11 @@ impl Tokens {
         } } });
         let body = json!({ "auth": { "identity": identity, "scope": { "project": { "id": project } } } });
         let path = "/v3/auth/tokens".to_owned();
-        let ask = Ask::new(Operation::Tokens, "", Method::POST, path).query(vec![("nocatalog", "true".to_owned())]).with(body);
+        let ask = Ask::new(Operation::CreateToken, "", Method::POST, path).query(vec![("nocatalog", "true".to_owned())]).with(body);
         let answer = self.caller.call(&ask).await?;
         let token = answer.headers.get(SUBJECT_TOKEN).filter(|token| !token.is_empty());
-        let mut value = token.cloned().ok_or_else(|| self.caller.unusable(Operation::Tokens, "", &"it has no header X-Subject-Token"))?;
+        let mut value =
+            token.cloned().ok_or_else(|| self.caller.unusable(Operation::CreateToken, "", &"it has no header X-Subject-Token"))?;
         value.set_sensitive(true);
         let life = life(&answer.body);
         Ok(Token { value, renew: asked + life / 2, end: asked + life })

@@ -19,12 +19,13 @@ use keyward::{
         AnyKms, Creation, Kms, MayChange,
         aws::{AwsCredentials, AwsKms, AwsSettings},
         ciphertrust::{CipherTrustKms, CipherTrustSettings},
+        huawei::{HuaweiCredentials, HuaweiKms, HuaweiSettings},
     },
     metrics::Metrics,
 };
 use kms_double::{
-    ACCESS_KEY, ACCOUNT, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Entry, Fault, FaultAction, Options, Plant,
-    SECRET_KEY,
+    ACCESS_KEY, ACCOUNT, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Entry, Fault, FaultAction, HUAWEI_ACCESS_KEY,
+    HUAWEI_PROJECT, HUAWEI_REGION, HUAWEI_SECRET_KEY, Options, Plant, SECRET_KEY,
 };
 
 use super::ways::{Ways, Wire};
@@ -42,6 +43,7 @@ pub struct Bench {
 
 impl Bench {
     pub async fn new(ways: &'static Ways) -> Self {
+        // As `main` does first.
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let options = Options { ciphertrust: ways.provider == ProviderType::CipherTrust, ..Options::default() };
         let double = Double::start(options).await.unwrap();
@@ -68,13 +70,15 @@ impl Bench {
 
     pub fn account(&self) -> &'static str {
         match self.ways.provider {
-            ProviderType::Aws | ProviderType::CipherTrust | ProviderType::Huawei => ACCOUNT,
+            ProviderType::Aws | ProviderType::CipherTrust => ACCOUNT,
+            ProviderType::Huawei => HUAWEI_PROJECT,
         }
     }
 
     pub fn region(&self) -> &'static str {
         match self.ways.provider {
-            ProviderType::Aws | ProviderType::CipherTrust | ProviderType::Huawei => REGION,
+            ProviderType::Aws | ProviderType::CipherTrust => REGION,
+            ProviderType::Huawei => HUAWEI_REGION,
         }
     }
 
@@ -89,7 +93,7 @@ impl Bench {
     /// Has that many keys of others come to be.
     pub fn plant(&self, count: usize) {
         for _ in 0..count {
-            self.double.plant(&Plant::new(ACCOUNT, REGION)).unwrap();
+            self.double.plant(&Plant::new(self.account(), self.region())).unwrap();
         }
         // What keeps copies gets to know them.
         self.double.ciphertrust_sync();
@@ -167,7 +171,8 @@ fn endpoint(ways: &Ways, double: &Double) -> String {
 fn secret(ways: &Ways) -> &'static str {
     match ways.provider {
         ProviderType::CipherTrust => CIPHERTRUST_PASSWORD,
-        ProviderType::Aws | ProviderType::Huawei => SECRET_KEY,
+        ProviderType::Aws => SECRET_KEY,
+        ProviderType::Huawei => HUAWEI_SECRET_KEY,
     }
 }
 
@@ -209,7 +214,23 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
             };
             AnyKms::CipherTrust(CipherTrustKms::new(settings).await.unwrap())
         }
-        other @ ProviderType::Huawei => panic!("no adapter for {}", other.as_str()),
+        ProviderType::Huawei => {
+            let settings = HuaweiSettings {
+                region: HUAWEI_REGION.into(),
+                project_id: HUAWEI_PROJECT.into(),
+                endpoint: Some(endpoint.into()),
+                iam_endpoint: None,
+                credentials: HuaweiCredentials::Keys {
+                    access_key: HUAWEI_ACCESS_KEY.into(),
+                    secret_key: secret.into(),
+                    security_token: None,
+                },
+                quota_share_percent: 10_000,
+                metrics: metrics.clone(),
+                may_change,
+            };
+            AnyKms::Huawei(HuaweiKms::new(settings).await.unwrap())
+        }
     }
 }
 

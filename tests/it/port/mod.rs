@@ -15,6 +15,7 @@ macro_rules! suite {
     ($($subject:ident: $($case:ident),+;)+) => {
         suite!(@for aws, ways::AWS, $($subject: $($case),+;)+);
         suite!(@for ciphertrust, ways::CIPHER_TRUST, $($subject: $($case),+;)+);
+        suite!(@for huawei, ways::HUAWEI, $($subject: $($case),+;)+);
     };
     (@for $kms:ident, $ways:expr, $($subject:ident: $($case:ident),+;)+) => {
         mod $kms {

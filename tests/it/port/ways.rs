@@ -86,3 +86,21 @@ pub const CIPHER_TRUST: Ways = Ways {
     page: 100,
     absent: ["0123456789abcdef0123456789abcdef", "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"],
 };
+
+pub const HUAWEI: Ways = Ways {
+    provider: ProviderType::Huawei,
+    operations: Operations {
+        describe: "describe-key",
+        create: "create-key",
+        disable: "disable-key",
+        schedule: "schedule-key-deletion",
+        cancel: "cancel-key-deletion",
+        search: "filter-resources",
+    },
+    errors: Errors { denied: ("KMS.0307", 403), throttled: ("APIGW.0308", 429), server: ("KMS.0100", 500), unheard: ("KMS.9999", 400) },
+    page: 1000,
+    absent: [
+        "11111111-2222-3333-4444-555555555555",
+        "kms:eu-west-101:d0a1b2c3d4e5f60718293a4b5c6d7e8f:KeyId:11111111-2222-3333-4444-555555555555",
+    ],
+};

@@ -91,7 +91,7 @@ pub const HUAWEI: Vendor = Vendor {
     too_long: 1097,
     period: 100,
     operations: Operations {
-        first: "filter-resources",
+        first: "list-keys",
         look: "describe-key",
         create: "create-key",
         claim: None,
