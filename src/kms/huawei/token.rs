@@ -1,7 +1,8 @@
 //! Tokens of IAM, for those who have a password and no access key.
 //!
 //! IAM limits how often it may be asked, and locks out whoever is wrong too often. So a token is kept, renewed long before it ends and got by one caller
-//! for all; and a login that was refused is not tried again at once, however many keys are waiting for it. A password must never be in a message.
+//! for all; and neither a login that was refused nor one whose token was refused is repeated at once, however many keys are waiting for it. A password
+//! must never be in a message.
 
 use std::{
     fmt,
@@ -34,9 +35,16 @@ const SUBJECT_TOKEN: &str = "x-subject-token";
 #[derive(Debug)]
 pub(super) struct Tokens {
     caller: Caller<Iam>,
-    kept: Mutex<Option<Token>>,
+    kept: Mutex<Kept>,
     /// Held by the one who logs in; it knows how the last login was refused.
     login: tokio::sync::Mutex<Option<Refused>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    token: Option<Token>,
+    /// When a token that the KMS refused was last given up for another.
+    given_up: Option<Instant>,
 }
 
 /// A token and how long it is good for, by a clock that nobody sets.
@@ -88,7 +96,7 @@ impl Tokens {
                 Ok(token) => {
                     *refused = None;
                     let value = token.value.clone();
-                    *self.kept() = Some(token);
+                    self.kept().token = Some(token);
                     return Ok(value);
                 }
                 Err(failure) => {
@@ -105,27 +113,33 @@ impl Tokens {
         self.still_good().ok_or(failure)
     }
 
-    /// Forgets the token that was refused. If it is another by now, that one is kept.
-    pub(super) fn drop_token(&self, refused: Option<&HeaderValue>) {
-        let mut kept = self.kept();
-        if kept.as_ref().is_some_and(|token| refused == Some(&token.value)) {
-            *kept = None;
+    /// The KMS refused that token: whether another can be had. One that is another by now is kept; if the last one was given up just now, then it is not
+    /// the token that is wrong.
+    pub(super) fn give_up(&self, refused: Option<&HeaderValue>) -> bool {
+        let (now, mut kept) = (Instant::now(), self.kept());
+        if kept.token.as_ref().is_none_or(|token| refused != Some(&token.value)) {
+            return true;
         }
+        if kept.given_up.is_some_and(|before| now < before + REST) {
+            return false;
+        }
+        *kept = Kept { token: None, given_up: Some(now) };
+        true
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Token>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn young(&self) -> Option<HeaderValue> {
-        self.kept().as_ref().filter(|token| Instant::now() < token.renew).map(|token| token.value.clone())
+        self.kept().token.as_ref().filter(|token| Instant::now() < token.renew).map(|token| token.value.clone())
     }
 
     /// The token, if it has not ended. It is renewed a while later, so that not every request waits for IAM.
     fn still_good(&self) -> Option<HeaderValue> {
         let now = Instant::now();
         let mut kept = self.kept();
-        let token = kept.as_mut().filter(|token| now < token.end)?;
+        let token = kept.token.as_mut().filter(|token| now < token.end)?;
         token.renew = now + REST;
         Some(token.value.clone())
     }
