@@ -26,6 +26,7 @@ demo: ## Show the life of a key on a real API server, in about a minute (KEEP=1 
 .PHONY: test
 test: control-plane ## Run all tests, on a real control plane, our KMS double and LocalStack
 	tests/localstack/venv
+	tests/huawei-sdk/venv
 	cargo test --locked
 
 .PHONY: check

@@ -9,6 +9,7 @@ mod contract;
 mod crash;
 mod faults;
 mod huawei;
+mod huawei_sdk;
 mod iam;
 mod layering;
 mod lease;

@@ -35,7 +35,8 @@ pub struct Fault {
 pub enum FaultAction {
     /// The call is answered with an error and has no effect.
     Error {
-        /// The error code, as `ThrottlingException`.
+        /// The error code, as `ThrottlingException`. For Huawei Cloud one that begins with `APIG` is sent in the gateway's form, any
+        /// other in the service's.
         code: String,
         /// The HTTP status.
         status: u16,

@@ -6,7 +6,7 @@
 //!
 //! - [`Double`] runs it inside a test; the binary `kms-double` runs it alone.
 //! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's, `huawei` Huawei Cloud's.
-//! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`.
+//! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`, `huawei`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail"))]
 

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use clap::Parser;
 use jiff::SignedDuration;
-use kms_double::{ACCESS_KEY, Double, Options, SECRET_KEY};
+use kms_double::{ACCESS_KEY, Double, HUAWEI_ACCESS_KEY, HUAWEI_PROJECT, HUAWEI_REGION, HUAWEI_SECRET_KEY, Options, SECRET_KEY};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
-/// A strict double of AWS KMS and STS on 127.0.0.1.
+/// A strict double of AWS KMS and STS, and of Huawei Cloud KMS and IAM, on 127.0.0.1.
 ///
-/// Once it is ready it prints the `export` lines that point an AWS client at it, with an access key of account 111122223333.
+/// Once it is ready it prints the `export` lines that point an AWS client at it, with an access key of account 111122223333, and those
+/// that point a client of Huawei Cloud at it.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -82,12 +83,23 @@ async fn main() -> anyhow::Result<()> {
 
 /// What a shell evaluates to point AWS clients here.
 fn print_exports(endpoint: &str, region: &str) {
+    print_huawei_exports(endpoint);
     println!("export AWS_ENDPOINT_URL={endpoint}");
     println!("export AWS_REGION={region}");
     println!("export AWS_DEFAULT_REGION={region}");
     println!("export AWS_ACCESS_KEY_ID={ACCESS_KEY}");
     println!("export AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
     println!("export AWS_EC2_METADATA_DISABLED=true");
+}
+
+/// What a shell evaluates to point clients of Huawei Cloud here. Its projects belong to one Region, which is in a variable's name.
+fn print_huawei_exports(endpoint: &str) {
+    let region = HUAWEI_REGION.to_uppercase().replace('-', "_");
+    println!("export HUAWEICLOUD_SDK_AK={HUAWEI_ACCESS_KEY}");
+    println!("export HUAWEICLOUD_SDK_SK={HUAWEI_SECRET_KEY}");
+    println!("export HUAWEICLOUD_SDK_PROJECT_ID={HUAWEI_PROJECT}");
+    println!("export HUAWEICLOUD_SDK_REGION_KMS_{region}={endpoint}");
+    println!("export HUAWEICLOUD_SDK_IAM_ENDPOINT={endpoint}");
 }
 
 /// Waits until stdin ends; what is written to it is ignored. It is read on a thread of its own, as such a read cannot be given up.

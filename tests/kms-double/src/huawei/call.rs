@@ -28,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) route: Route,
     /// The operation's name, or method and path where there is none.
     pub(crate) name: String,
+    /// What `X-Project-Id` says; the path names the project as well.
+    pub(crate) project_header: Option<String>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) members: Result<Members, Failure>,
 }
@@ -48,12 +50,14 @@ impl Request {
         place.or_else(|| self.parameter("key_id"))
     }
 
-    /// What the ledger shows: the body, or for requests without one the query.
+    /// What the ledger shows: the body, or for requests without one the query and the tag key of the path.
     pub(crate) fn for_ledger(&self) -> Value {
         match &self.members {
             Ok(members) if !members.0.is_empty() => members.for_ledger(),
             Ok(_) => {
-                self.query.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>().into()
+                let tag = self.route.tag.iter().map(|tag| ("key", tag.as_str()));
+                let query = self.query.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+                query.chain(tag).map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<serde_json::Map<_, _>>().into()
             }
             Err(_) => Value::Null,
         }

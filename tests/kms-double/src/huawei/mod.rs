@@ -7,6 +7,7 @@
 //! A Huawei key lives in the world under its project's id and Region. An operation is added in `operation` (name and path), `states`
 //! (its row, if it has one) and `calls` (what it does). Nothing here may depend on AWS's half.
 
+mod admin;
 mod call;
 mod calls;
 mod failure;
@@ -50,7 +51,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
     for version in ["v1.0", "v2", "v3"] {
         router = router.route(&format!("/{version}"), any(serve)).route(&format!("/{version}/{{*path}}"), any(serve));
     }
-    router.layer(DefaultBodyLimit::max(BODY_MAX))
+    router.layer(DefaultBodyLimit::max(BODY_MAX)).merge(admin::router())
 }
 
 /// Whether a key of this account is Huawei's: a project id is 32 hex digits, an AWS account twelve.

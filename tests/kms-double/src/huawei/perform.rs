@@ -44,12 +44,10 @@ impl Outcome {
 }
 
 /// Carries the call out, if method, quota, project, rights and form allow it. `located` is the key that it concerns, as far as is known.
-#[expect(clippy::too_many_arguments, reason = "each is a different part of one call, and there is one caller")]
 pub(super) fn perform(
     inner: &mut Inner,
     shared: &Shared,
     request: &Request,
-    project_header: Option<&str>,
     caller: Option<&Caller>,
     now: Timestamp,
     located: Option<KeyRef>,
@@ -60,16 +58,14 @@ pub(super) fn perform(
     let Some(operation) = request.route.operation else {
         return refuse(&Failure::of(Code::Method));
     };
-    let Some(caller) = caller else {
-        return match operation {
-            Operation::ListVersions => Outcome::succeeded(json_reply(200, &versions())),
-            _ => login(inner, request, now).unwrap_or_else(|failure| refuse(&failure)),
-        };
+    let caller = match (operation, caller) {
+        (Operation::ListVersions, _) => return Outcome::succeeded(json_reply(200, &versions())),
+        (Operation::CreateToken, _) => return login(inner, request, now).unwrap_or_else(|failure| refuse(&failure)),
+        (_, Some(caller)) => caller,
+        // Nobody comes this far unrecognised.
+        (_, None) => return refuse(&Failure::of(Code::NoToken)),
     };
-    if operation == Operation::CreateToken {
-        return login(inner, request, now).unwrap_or_else(|failure| refuse(&failure));
-    }
-    if let Err(failure) = admit(inner, shared, operation, request, project_header, caller) {
+    if let Err(failure) = admit(inner, shared, operation, request, caller) {
         return refuse(&failure);
     }
     let members = match &request.members {
@@ -103,14 +99,7 @@ pub(super) fn perform(
 }
 
 /// Whether the call is within the caller's rate, in its own project, and one of those it may make.
-fn admit(
-    inner: &mut Inner,
-    shared: &Shared,
-    operation: Operation,
-    request: &Request,
-    project_header: Option<&str>,
-    caller: &Caller,
-) -> Result<(), Failure> {
+fn admit(inner: &mut Inner, shared: &Shared, operation: Operation, request: &Request, caller: &Caller) -> Result<(), Failure> {
     let own = &caller.project;
     if shared.throttles
         && operation == Operation::DescribeKey
@@ -118,8 +107,9 @@ fn admit(
     {
         return Err(Failure::of(Code::Throttled));
     }
-    let named = [request.route.project.as_deref(), project_header.filter(|_| request.route.project.is_some())];
-    if named.into_iter().flatten().any(|project| project != own.id) {
+    let in_path = request.route.project.as_deref();
+    let in_header = request.project_header.as_deref().filter(|_| in_path.is_some());
+    if in_path.into_iter().chain(in_header).any(|project| project != own.id) {
         return Err(Failure::of(Code::OtherProject));
     }
     let may = caller.allow.as_ref().is_none_or(|allowed| allowed.iter().any(|allowed| allowed == operation.name()));

@@ -35,7 +35,7 @@ pub(crate) async fn serve(
     body: Result<Bytes, BytesRejection>,
 ) -> Response {
     let request_id = uuid::Uuid::new_v4().simple().to_string();
-    let (request, body) = understand(&method, &uri, body);
+    let (request, body) = understand(&method, &uri, &headers, body);
     let body = match body {
         Ok(body) => body,
         Err(failure) => {
@@ -62,7 +62,7 @@ pub(crate) async fn serve(
         // The double stopped meanwhile: what was delayed is not carried out any more.
         fault = Some(FaultAction::Cut);
     }
-    let reply = carry_out(&shared, &request, sent.header("x-project-id"), caller.as_ref(), fault.as_ref(), &request_id);
+    let reply = carry_out(&shared, &request, caller.as_ref(), fault.as_ref(), &request_id);
     match fault {
         None | Some(FaultAction::Error { .. } | FaultAction::Delay { .. }) => {}
         Some(FaultAction::LateReply { millis }) => {
@@ -80,17 +80,18 @@ pub(crate) async fn serve(
 }
 
 /// What the gateway does before anybody asks who calls: it knows the APIs there are, and how much it takes.
-fn understand(method: &Method, uri: &Uri, body: Result<Bytes, BytesRejection>) -> (Request, Result<Bytes, Failure>) {
+fn understand(method: &Method, uri: &Uri, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> (Request, Result<Bytes, Failure>) {
     let query = percent::pairs(uri.query().unwrap_or_default());
+    let project_header = headers.get("x-project-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
     let name = format!("{method} {}", uri.path());
     let Some(route) = Route::find(method.as_str(), uri.path()) else {
-        let request = Request { route: Route::unknown(), name, query, members: Ok(Members::default()) };
+        let request = Request { route: Route::unknown(), name, project_header, query, members: Ok(Members::default()) };
         return (request, Err(Failure::of(Code::NoSuchApi)));
     };
     let name = route.operation.map_or(name, |operation| operation.name().to_owned());
     let body = body.map_err(|error| Failure::because(Code::TooLarge, error));
     let members = body.as_ref().map_or_else(|_| Ok(Members::default()), |body| Members::parse(body));
-    (Request { route, name, query, members }, body)
+    (Request { route, name, project_header, query, members }, body)
 }
 
 /// Who calls. The list of versions is for anybody; who asks for a token is whoever the request says, until the password is looked at.
@@ -114,14 +115,7 @@ fn strike(inner: &mut Inner, request: &Request, caller: Option<&Caller>) -> Opti
 }
 
 /// Carries the call out, unless a fault forbids that, and records it.
-fn carry_out(
-    shared: &Shared,
-    request: &Request,
-    project_header: Option<&str>,
-    caller: Option<&Caller>,
-    fault: Option<&FaultAction>,
-    request_id: &str,
-) -> Reply {
+fn carry_out(shared: &Shared, request: &Request, caller: Option<&Caller>, fault: Option<&FaultAction>, request_id: &str) -> Reply {
     let mut inner = shared.lock();
     let now = inner.pass_time();
     let located = caller.and_then(|caller| call::locate(&inner.world, caller, request));
@@ -136,7 +130,7 @@ fn carry_out(
             Outcome { key: located, ..Outcome::refused(request, &failure, request_id) }
         }
         None | Some(FaultAction::Delay { .. } | FaultAction::LateReply { .. } | FaultAction::LoseReply) => {
-            perform(&mut inner, shared, request, project_header, caller, now, located, request_id)
+            perform(&mut inner, shared, request, caller, now, located, request_id)
         }
     };
     let who = Who { name: caller.map(|caller| caller.name.as_str()), caller };

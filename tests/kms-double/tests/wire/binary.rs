@@ -33,6 +33,12 @@ async fn start() -> (Child, Client) {
         exports.insert(name.to_owned(), value.to_owned());
     }
     assert_eq!(exports["AWS_REGION"], exports["AWS_DEFAULT_REGION"]);
+    for name in ["HUAWEICLOUD_SDK_REGION_KMS_EU_WEST_101", "HUAWEICLOUD_SDK_IAM_ENDPOINT"] {
+        assert_eq!(exports[name], exports["AWS_ENDPOINT_URL"], "{name}");
+    }
+    assert_eq!(exports["HUAWEICLOUD_SDK_AK"], kms_double::HUAWEI_ACCESS_KEY);
+    assert_eq!(exports["HUAWEICLOUD_SDK_SK"], kms_double::HUAWEI_SECRET_KEY);
+    assert_eq!(exports["HUAWEICLOUD_SDK_PROJECT_ID"], kms_double::HUAWEI_PROJECT);
     let client = Client {
         address: exports["AWS_ENDPOINT_URL"].strip_prefix("http://").unwrap().parse().unwrap(),
         access_key: exports["AWS_ACCESS_KEY_ID"].clone(),

@@ -47,7 +47,7 @@ pub(crate) enum Proof {
 /// A client with one proof for one project.
 #[derive(Clone, Debug)]
 pub(crate) struct Huawei {
-    address: std::net::SocketAddr,
+    pub(crate) address: std::net::SocketAddr,
     pub(crate) proof: Proof,
     pub(crate) project: String,
     /// Added to the real time when signing.
