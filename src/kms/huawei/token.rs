@@ -205,14 +205,66 @@ impl Dialect for Iam {
         operation.permission()
     }
 
-    fn credentials(&self, refusal: &Refusal) -> &'static str {
-        failure::credentials(refusal, true)
+    fn credentials(&self, _: &Refusal) -> &'static str {
+        "IAM does not know this user with this password, or gives no token for the project; correct username, password and domain in the secret, or \
+         the project id of the provider"
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        kms::{
+            MayChange,
+            huawei::quota,
+            rest::{Authorities, client},
+        },
+        metrics::Metrics,
+    };
+
+    /// Tokens of an IAM that does not listen, of which one is kept that is to be renewed, and ends that much later.
+    fn kept(end: Duration) -> Tokens {
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let base = Url::parse(&format!("http://{closed}")).unwrap();
+        let dialect = Iam { base, user: "u".into(), domain: "d".into(), password: "p".into(), project: "0".into() };
+        let tokens = Tokens::new(Caller {
+            dialect,
+            http: client(&Authorities::System).unwrap(),
+            quotas: Arc::new(quota::quotas(100)),
+            metrics: Metrics::new(false),
+            may_change: MayChange::when(|| false),
+        });
+        let now = Instant::now();
+        tokens.kept().token = Some(Token { value: HeaderValue::from_static("hush"), renew: now, end: now + end });
+        tokens
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_still_good_stands_in_for_one_that_cannot_be_had() {
+        let tokens = kept(Duration::from_hours(1));
+        assert_eq!(tokens.token().await.unwrap(), "hush");
+        assert!(tokens.young().is_some(), "not every request waits for IAM");
+        let failure = kept(Duration::ZERO).token().await.unwrap_err();
+        assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Refused), "{failure}");
+    }
+
+    #[test]
+    fn a_token_is_given_up_once_a_minute_at_most() {
+        let (tokens, hush) = (kept(LIFE), HeaderValue::from_static("hush"));
+        let (now, another) = (Instant::now(), HeaderValue::from_static("another"));
+        assert!(tokens.give_up(Some(&another)), "it is another by now");
+        assert!(tokens.kept().token.is_some());
+        assert!(tokens.give_up(Some(&hush)));
+        assert!(tokens.kept().token.is_none());
+        tokens.kept().token = Some(Token { value: hush.clone(), renew: now + LIFE, end: now + LIFE });
+        assert!(!tokens.give_up(Some(&hush)), "another would be refused as well");
+        assert!(tokens.kept().token.is_some());
+    }
 
     #[test]
     fn the_life_of_a_token_is_read_from_the_clock_of_iam() {
@@ -228,6 +280,6 @@ mod tests {
     #[test]
     fn a_token_is_not_shown() {
         let token = Token { value: HeaderValue::from_static("hush"), renew: Instant::now(), end: Instant::now() };
-        assert!(!format!("{token:?}").contains("hush"));
+        assert!(!format!("{token:?} {:?}", kept(LIFE)).contains("hush"));
     }
 }
