@@ -75,17 +75,18 @@ impl Dialect for Huawei {
         Ok(request)
     }
 
+    /// Huawei's support asks for the id of a request, which is in the log alone because it is another one each time.
     fn refusal(&self, answer: &Answer) -> Refusal {
-        failure::refusal(answer)
+        let refusal = failure::refusal(answer);
+        let id = answer.headers.get("x-request-id").and_then(|id| id.to_str().ok());
+        tracing::debug!(request_id = id, code = refusal.code, status = answer.status, "Huawei refuses a request");
+        refusal
     }
 
     fn renew(&self, refused: &Request) -> bool {
         match &self.signer {
             Signer::Keys { .. } => false,
-            Signer::Tokens(tokens) => {
-                tokens.drop_token(refused.headers().get(AUTH_TOKEN));
-                true
-            }
+            Signer::Tokens(tokens) => tokens.give_up(refused.headers().get(AUTH_TOKEN)),
         }
     }
 

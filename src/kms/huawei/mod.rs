@@ -1,14 +1,15 @@
 //! Huawei Cloud KMS.
 //!
 //! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what was done before, so such a refusal
-//! is never believed by itself: the key is looked at, and what is there decides. `search` finds keys by alias and by marks, `dialect` makes requests
-//! and `sign` signs them, `token` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
+//! is never believed by itself: the key is looked at, and what is there decides. `look` looks at a key, `search` finds keys by alias and by marks, `dialect` makes
+//! requests and `sign` signs them, `token` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
 //! It must never take a refusal for an absent key, whatever its HTTP status, nor send `create-key` twice.
 
 mod client;
 mod convert;
 mod dialect;
 mod failure;
+mod look;
 mod operation;
 mod quota;
 mod search;
@@ -24,7 +25,7 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use self::{
-    convert::{Changed, Described, Details, RotationStatus, Unusable},
+    convert::{Changed, RotationStatus},
     dialect::Huawei,
     operation::Operation,
     urn::Reference,
@@ -51,13 +52,6 @@ pub struct HuaweiKms {
     caller: Box<Caller<Huawei>>,
     region: String,
     principal: String,
-}
-
-/// A key, and what else its description says.
-#[derive(Debug)]
-struct Found {
-    key: Key,
-    details: Details,
 }
 
 impl HuaweiKms {
@@ -93,70 +87,6 @@ impl HuaweiKms {
 
     fn refuse(&self, operation: Operation, subject: &str, message: String) -> Failure {
         self.caller.refuse(operation, subject, FailureKind::Invalid, message)
-    }
-
-    /// What a reference names. What it cannot name here must not be asked for: it would look absent.
-    fn reference<'a>(&self, operation: Operation, text: &'a str) -> Result<Reference<'a>, Failure> {
-        let named = Reference::parse(text).map_err(|why| self.refuse(operation, text, format!("{text:?} cannot be looked up: {why}")))?;
-        match named.region().filter(|region| *region != self.region) {
-            None => Ok(named),
-            Some(region) => {
-                let here = &self.region;
-                let message =
-                    format!("{text} is a key of Region {region}, but this provider works in {here}; use a KeyProvider of that Region");
-                Err(self.refuse(operation, text, message))
-            }
-        }
-    }
-
-    /// The id of the key that a method is about.
-    fn id<'a>(&self, operation: Operation, key: &'a str) -> Result<&'a str, Failure> {
-        match self.reference(operation, key)? {
-            Reference::Key { id, .. } => Ok(id),
-            Reference::Alias { .. } => Err(self.refuse(operation, key, format!("{key} is an alias; name the key by its id"))),
-        }
-    }
-
-    async fn look(&self, reference: &str) -> Result<Option<Found>, Failure> {
-        let operation = Operation::DescribeKey;
-        match self.reference(operation, reference)? {
-            Reference::Alias { name, .. } => match self.holder(reference, name).await? {
-                Some(id) => self.look_at(reference, &id).await,
-                None => Ok(None),
-            },
-            Reference::Key { id, region } => {
-                let found = self.look_at(reference, id).await?;
-                match &found {
-                    Some(Found { key, .. }) if region.is_some() && key.arn != reference => {
-                        let message = format!("{reference} is not how the key {id} is named; write {}", key.arn);
-                        Err(self.refuse(operation, reference, message))
-                    }
-                    _ => Ok(found),
-                }
-            }
-        }
-    }
-
-    /// The key of that id; only Huawei's own code for it means that there is none.
-    async fn look_at(&self, reference: &str, id: &str) -> Result<Option<Found>, Failure> {
-        let operation = Operation::DescribeKey;
-        match self.json::<Described>(&self.post(operation, reference, json!({ "key_id": id }))).await {
-            Ok(described) => {
-                let read = || {
-                    let details = described.key_info.ok_or_else(|| Unusable("it has no key_info".to_owned()))?;
-                    convert::same(&details.id()?, id)?;
-                    Ok(Found { key: details.key(&self.region, &self.caller.dialect.project)?, details })
-                };
-                read().map(Some).map_err(|why: Unusable| self.unusable(operation, reference, why))
-            }
-            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
-            Err(failure) => Err(failure),
-        }
-    }
-
-    /// What is there now that a change was refused; the refusal itself leaves open whether an earlier attempt took effect.
-    async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
-        self.describe(reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
     }
 
     /// Huawei refuses to switch what is switched so already; then there is nothing to do.
@@ -333,7 +263,7 @@ impl Kms for HuaweiKms {
         }
         let ask = Ask::new(operation, alias, Method::DELETE, self.path("aliases")).with(json!({ "aliases": [alias], "key_id": id }));
         let refused = match self.done(&ask).await {
-            Err(failure) if failure.outcome == Outcome::Refused || failure.kind == FailureKind::Invalid => failure,
+            Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Invalid | FailureKind::Conflict) => failure,
             done => return done,
         };
         match has().await {

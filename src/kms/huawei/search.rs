@@ -21,9 +21,9 @@ use crate::{
     domain::{
         failure::{Failure, FailureKind},
         limits,
-        ownership::Owner,
+        ownership::{Owner, Tags},
     },
-    kms::rest::Ask,
+    kms::{Kms, rest::Ask},
 };
 
 /// Entries of a page of keys, and of aliases, as Huawei's own clients ask for them.
@@ -161,7 +161,7 @@ impl HuaweiKms {
         for id in self.marked(owner).await? {
             // The search tells neither the account nor, for certain, the tags as they are now. A key that vanished in between bears none.
             let Some(key) = self.look_at(&id, &id).await?.map(|found| found.key) else { continue };
-            match super::Kms::tags(self, &id).await {
+            match self.tags(&id).await {
                 Ok(tags) if is_marked(&tags, owner) => found.push(key.arn),
                 Ok(_) => {}
                 Err(failure) if failure.kind == FailureKind::NotFound => {}
@@ -210,7 +210,7 @@ impl HuaweiKms {
 
 const NO_WAY_ON: &str = "it has more pages, but does not say where";
 
-fn is_marked(tags: &crate::domain::ownership::Tags, owner: &Owner) -> bool {
+fn is_marked(tags: &Tags, owner: &Owner) -> bool {
     tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found))
 }
 

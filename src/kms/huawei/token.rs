@@ -1,7 +1,8 @@
 //! Tokens of IAM, for those who have a password and no access key.
 //!
 //! IAM limits how often it may be asked, and locks out whoever is wrong too often. So a token is kept, renewed long before it ends and got by one caller
-//! for all; and a login that was refused is not tried again at once, however many keys are waiting for it. A password must never be in a message.
+//! for all; and neither a login that was refused nor one whose token was refused is repeated at once, however many keys are waiting for it. A password
+//! must never be in a message.
 
 use std::{
     fmt,
@@ -34,9 +35,16 @@ const SUBJECT_TOKEN: &str = "x-subject-token";
 #[derive(Debug)]
 pub(super) struct Tokens {
     caller: Caller<Iam>,
-    kept: Mutex<Option<Token>>,
+    kept: Mutex<Kept>,
     /// Held by the one who logs in; it knows how the last login was refused.
     login: tokio::sync::Mutex<Option<Refused>>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    token: Option<Token>,
+    /// When a token that the KMS refused was last given up for another.
+    given_up: Option<Instant>,
 }
 
 /// A token and how long it is good for, by a clock that nobody sets.
@@ -88,7 +96,7 @@ impl Tokens {
                 Ok(token) => {
                     *refused = None;
                     let value = token.value.clone();
-                    *self.kept() = Some(token);
+                    self.kept().token = Some(token);
                     return Ok(value);
                 }
                 Err(failure) => {
@@ -105,27 +113,33 @@ impl Tokens {
         self.still_good().ok_or(failure)
     }
 
-    /// Forgets the token that was refused. If it is another by now, that one is kept.
-    pub(super) fn drop_token(&self, refused: Option<&HeaderValue>) {
-        let mut kept = self.kept();
-        if kept.as_ref().is_some_and(|token| refused == Some(&token.value)) {
-            *kept = None;
+    /// The KMS refused that token: whether another can be had. One that is another by now is kept; if the last one was given up just now, then it is not
+    /// the token that is wrong.
+    pub(super) fn give_up(&self, refused: Option<&HeaderValue>) -> bool {
+        let (now, mut kept) = (Instant::now(), self.kept());
+        if kept.token.as_ref().is_none_or(|token| refused != Some(&token.value)) {
+            return true;
         }
+        if kept.given_up.is_some_and(|before| now < before + REST) {
+            return false;
+        }
+        *kept = Kept { token: None, given_up: Some(now) };
+        true
     }
 
-    fn kept(&self) -> MutexGuard<'_, Option<Token>> {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn young(&self) -> Option<HeaderValue> {
-        self.kept().as_ref().filter(|token| Instant::now() < token.renew).map(|token| token.value.clone())
+        self.kept().token.as_ref().filter(|token| Instant::now() < token.renew).map(|token| token.value.clone())
     }
 
     /// The token, if it has not ended. It is renewed a while later, so that not every request waits for IAM.
     fn still_good(&self) -> Option<HeaderValue> {
         let now = Instant::now();
         let mut kept = self.kept();
-        let token = kept.as_mut().filter(|token| now < token.end)?;
+        let token = kept.token.as_mut().filter(|token| now < token.end)?;
         token.renew = now + REST;
         Some(token.value.clone())
     }
@@ -191,14 +205,66 @@ impl Dialect for Iam {
         operation.permission()
     }
 
-    fn credentials(&self, refusal: &Refusal) -> &'static str {
-        failure::credentials(refusal, true)
+    fn credentials(&self, _: &Refusal) -> &'static str {
+        "IAM does not know this user with this password, or gives no token for the project; correct username, password and domain in the secret, or \
+         the project id of the provider"
     }
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
+    use crate::{
+        kms::{
+            MayChange,
+            huawei::quota,
+            rest::{Authorities, client},
+        },
+        metrics::Metrics,
+    };
+
+    /// Tokens of an IAM that does not listen, of which one is kept that is to be renewed, and ends that much later.
+    fn kept(end: Duration) -> Tokens {
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let base = Url::parse(&format!("http://{closed}")).unwrap();
+        let dialect = Iam { base, user: "u".into(), domain: "d".into(), password: "p".into(), project: "0".into() };
+        let tokens = Tokens::new(Caller {
+            dialect,
+            http: client(&Authorities::System).unwrap(),
+            quotas: Arc::new(quota::quotas(100)),
+            metrics: Metrics::new(false),
+            may_change: MayChange::when(|| false),
+        });
+        let now = Instant::now();
+        tokens.kept().token = Some(Token { value: HeaderValue::from_static("hush"), renew: now, end: now + end });
+        tokens
+    }
+
+    #[tokio::test]
+    async fn a_token_that_is_still_good_stands_in_for_one_that_cannot_be_had() {
+        let tokens = kept(Duration::from_hours(1));
+        assert_eq!(tokens.token().await.unwrap(), "hush");
+        assert!(tokens.young().is_some(), "not every request waits for IAM");
+        let failure = kept(Duration::ZERO).token().await.unwrap_err();
+        assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Refused), "{failure}");
+    }
+
+    #[test]
+    fn a_token_is_given_up_once_a_minute_at_most() {
+        let (tokens, hush) = (kept(LIFE), HeaderValue::from_static("hush"));
+        let (now, another) = (Instant::now(), HeaderValue::from_static("another"));
+        assert!(tokens.give_up(Some(&another)), "it is another by now");
+        assert!(tokens.kept().token.is_some());
+        assert!(tokens.give_up(Some(&hush)));
+        assert!(tokens.kept().token.is_none());
+        tokens.kept().token = Some(Token { value: hush.clone(), renew: now + LIFE, end: now + LIFE });
+        assert!(!tokens.give_up(Some(&hush)), "another would be refused as well");
+        assert!(tokens.kept().token.is_some());
+    }
 
     #[test]
     fn the_life_of_a_token_is_read_from_the_clock_of_iam() {
@@ -214,6 +280,6 @@ mod tests {
     #[test]
     fn a_token_is_not_shown() {
         let token = Token { value: HeaderValue::from_static("hush"), renew: Instant::now(), end: Instant::now() };
-        assert!(!format!("{token:?}").contains("hush"));
+        assert!(!format!("{token:?} {:?}", kept(LIFE)).contains("hush"));
     }
 }

@@ -11,7 +11,7 @@ use kms_double::{
     HUAWEI_USER, HuaweiCredential, HuaweiUser,
 };
 
-use super::{Bench, creation, keys, password};
+use super::{Bench, keys, password};
 
 #[tokio::test]
 async fn a_temporary_key_signs_its_token_too() {
@@ -79,11 +79,17 @@ async fn a_token_that_ended_is_renewed_once() {
     let key = bench.key("orders").await.arn;
     bench.double.advance(SignedDuration::from_hours(25)).unwrap();
     bench.kms.disable(&key).await.unwrap();
-    // What changes a user's rights ends the tokens; even a creation may be sent again then, as the first was not carried out.
+    assert_eq!(bench.calls("create-token").len(), 2);
+}
+
+#[tokio::test]
+async fn a_creation_is_sent_again_with_another_token_as_the_first_was_not_carried_out() {
+    let bench = Bench::with_password().await;
+    bench.kms.identity().await.unwrap();
+    // What changes a user's rights ends the tokens.
     bench.double.add_huawei_user(HuaweiUser::new(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD));
-    bench.kms.create(&creation("invoices")).await.unwrap();
-    assert_eq!(bench.calls("create-token").len(), 3);
-    assert_eq!(bench.double.keys().len(), 2);
+    bench.key("orders").await;
+    assert_eq!((bench.calls("create-key").len(), bench.calls("create-token").len(), bench.double.keys().len()), (2, 2, 1));
 }
 
 #[tokio::test]
@@ -119,7 +125,11 @@ async fn a_token_that_stays_refused_is_told_and_ends() {
     bench.double.inject(Fault::on("user-quotas", refusal));
     let failure = bench.kms.identity().await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Credentials, "{failure}");
-    assert_eq!(bench.calls("user-quotas").len(), 2);
+    assert_eq!((bench.calls("user-quotas").len(), bench.calls("create-token").len()), (2, 2));
+    for _ in 0..3 {
+        assert_eq!(bench.kms.identity().await.unwrap_err().message, failure.message);
+    }
+    assert_eq!(bench.calls("create-token").len(), 2, "another token would be refused as well");
 }
 
 #[tokio::test]

@@ -82,7 +82,7 @@ async fn an_answer_that_cannot_be_used_is_no_key() {
         json!([]),
     ];
     for body in unusable {
-        let read = told(&[body.clone()]).await.describe(ID).await.unwrap_err();
+        let read = told(std::slice::from_ref(&body)).await.describe(ID).await.unwrap_err();
         assert_eq!((read.kind, read.outcome), (FailureKind::Unknown, Outcome::Refused), "{body}: {read}");
         assert!(read.message.starts_with("cannot use what Huawei answered to describe-key on 0d0466b0"), "{read}");
     }

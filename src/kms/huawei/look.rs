@@ -1,0 +1,92 @@
+//! Looks at a key, by whatever it is named.
+//!
+//! Only a reference that can be a key's here is looked up, because anything else would look absent; and only Huawei's own code for it makes a key absent.
+
+use serde_json::json;
+
+use super::{
+    HuaweiKms,
+    convert::{self, Described, Details, Unusable},
+    operation::Operation,
+    urn::Reference,
+};
+use crate::{
+    domain::{
+        failure::{Failure, FailureKind},
+        observed::Key,
+    },
+    kms::Kms,
+};
+
+/// A key, and what else its description says.
+#[derive(Debug)]
+pub(super) struct Found {
+    pub(super) key: Key,
+    pub(super) details: Details,
+}
+
+impl HuaweiKms {
+    /// What a reference names. What it cannot name here must not be asked for: it would look absent.
+    pub(super) fn reference<'a>(&self, operation: Operation, text: &'a str) -> Result<Reference<'a>, Failure> {
+        let named = Reference::parse(text).map_err(|why| self.refuse(operation, text, format!("{text:?} cannot be looked up: {why}")))?;
+        match named.region().filter(|region| *region != self.region) {
+            None => Ok(named),
+            Some(region) => {
+                let here = &self.region;
+                let message =
+                    format!("{text} is a key of Region {region}, but this provider works in {here}; use a KeyProvider of that Region");
+                Err(self.refuse(operation, text, message))
+            }
+        }
+    }
+
+    /// The id of the key that a method is about.
+    pub(super) fn id<'a>(&self, operation: Operation, key: &'a str) -> Result<&'a str, Failure> {
+        match self.reference(operation, key)? {
+            Reference::Key { id, .. } => Ok(id),
+            Reference::Alias { .. } => Err(self.refuse(operation, key, format!("{key} is an alias; name the key by its id"))),
+        }
+    }
+
+    pub(super) async fn look(&self, reference: &str) -> Result<Option<Found>, Failure> {
+        let operation = Operation::DescribeKey;
+        match self.reference(operation, reference)? {
+            Reference::Alias { name, .. } => match self.holder(reference, name).await? {
+                Some(id) => self.look_at(reference, &id).await,
+                None => Ok(None),
+            },
+            Reference::Key { id, region } => {
+                let found = self.look_at(reference, id).await?;
+                match &found {
+                    Some(Found { key, .. }) if region.is_some() && key.arn != reference => {
+                        let message = format!("{reference} is not how the key {id} is named; write {}", key.arn);
+                        Err(self.refuse(operation, reference, message))
+                    }
+                    _ => Ok(found),
+                }
+            }
+        }
+    }
+
+    /// The key of that id; only Huawei's own code for it means that there is none.
+    pub(super) async fn look_at(&self, reference: &str, id: &str) -> Result<Option<Found>, Failure> {
+        let operation = Operation::DescribeKey;
+        match self.json::<Described>(&self.post(operation, reference, json!({ "key_id": id }))).await {
+            Ok(described) => {
+                let read = || {
+                    let details = described.key_info.ok_or_else(|| Unusable("it has no key_info".to_owned()))?;
+                    convert::same(&details.id()?, id)?;
+                    Ok(Found { key: details.key(&self.region, &self.caller.dialect.project)?, details })
+                };
+                read().map(Some).map_err(|why: Unusable| self.unusable(operation, reference, why))
+            }
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// What is there now that a change was refused; the refusal itself leaves open whether an earlier attempt took effect.
+    pub(super) async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
+        Kms::describe(self, reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
+    }
+}
