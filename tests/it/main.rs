@@ -5,6 +5,7 @@
 
 mod admission;
 mod aws;
+mod ciphertrust;
 mod contract;
 mod crash;
 mod faults;

@@ -15,6 +15,9 @@ use crate::{
     },
 };
 
+/// How many seconds the clocks of one appliance may differ.
+const SKEW: i64 = 60;
+
 /// What in an answer cannot be used, in words.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -123,10 +126,12 @@ impl Row {
         instant(text)
     }
 
-    /// How old the row is by that clock, in whole seconds. A clock that went back makes nothing younger than new.
+    /// How old the row is by that clock, in whole seconds. A time far ahead of the clock was written by one that was wrong: it makes the row as old as it is
+    /// ahead, and never young for good.
     pub(super) fn age(&self, now: Timestamp) -> Result<SignedDuration, Unusable> {
-        let age = now.duration_since(self.synced_at()?);
-        Ok(SignedDuration::from_secs(age.as_secs().max(0)))
+        let seconds = now.duration_since(self.synced_at()?).as_secs();
+        let ahead = seconds < -SKEW;
+        Ok(SignedDuration::from_secs(if ahead { seconds.saturating_neg() } else { seconds.max(0) }))
     }
 
     /// The state.
@@ -289,3 +294,6 @@ fn time(text: Option<&str>) -> Result<Option<Timestamp>, Unusable> {
 fn text(text: Option<&String>, member: &str) -> Result<String, Unusable> {
     text.filter(|text| !text.is_empty()).cloned().ok_or_else(|| missing(member))
 }
+
+#[cfg(test)]
+mod tests;

@@ -199,7 +199,7 @@ impl CipherTrustKms {
                 wait *= 2;
                 match self.get(&id, subject).await? {
                     Some(new) if new.row.is_gone() => return Ok(None),
-                    Some(new) if new.row.synced_at().map_err(unusable)? <= from => {}
+                    Some(new) if new.row.synced_at().map_err(unusable)? == from => {}
                     new => return Ok(new),
                 }
             }

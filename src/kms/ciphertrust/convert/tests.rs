@@ -1,0 +1,260 @@
+//! The bodies are those of Thales's documentation, of the same key at three times, without its policy.
+
+use serde_json::{Value, json};
+
+use super::*;
+
+const ARN: &str = "arn:aws:kms:ap-south-1:123456789012:key/623321f4-a7d4-4d52-89bf-a9f26a29360e";
+
+fn sample(updated_at: &str, change: impl FnOnce(&mut Value)) -> Value {
+    let mut row = json!({
+        "id": "baf58871-2503-4d13-a84a-339aeb8fdfaf",
+        "uri": "kylo:kylo:cckm:aws-key:baf58871-2503-4d13-a84a-339aeb8fdfaf",
+        "account": "kylo:kylo:admin:accounts:kylo",
+        "application": "ncryptify:gemalto:admin:apps:kylo",
+        "devAccount": "ncryptify:gemalto:admin:accounts:gemalto",
+        "createdAt": "2020-11-05T06:35:42.443457Z",
+        "updatedAt": updated_at,
+        "kms_id": "0b90f8de-8617-498d-ad63-ca18eb717ae7",
+        "kms": "kms",
+        "synced_at": "2020-11-05T06:38:27.581643Z",
+        "rotation_status": "",
+        "cloud_name": "aws",
+        "key_type": "symmetric",
+        "basic_view_enabled": false,
+        "region": "ap-south-1",
+        "gone": false,
+        "key_material_origin": "native",
+        "aws_param": {
+            "AWSAccountId": "123456789012",
+            "Arn": ARN,
+            "CustomerMasterKeySpec": "SYMMETRIC_DEFAULT",
+            "Description": "key-description",
+            "Enabled": false,
+            "EncryptionAlgorithms": ["SYMMETRIC_DEFAULT"],
+            "KeyID": "623321f4-a7d4-4d52-89bf-a9f26a29360e",
+            "KeyManager": "CUSTOMER",
+            "KeyState": "Disabled",
+            "KeyUsage": "ENCRYPT_DECRYPT",
+            "Origin": "AWS_KMS",
+            "CreationDate": "2020-11-05T06:35:29Z",
+            "Policy": { "Id": "key-default-1" },
+            "Alias": ["alias/aws-test-key"],
+            "Tags": [{ "TagKey": "key", "TagValue": "value" }],
+            "KeyRotationEnabled": false,
+        },
+    });
+    change(&mut row);
+    row
+}
+
+fn scheduled() -> Value {
+    sample("2020-11-05T06:48:43.972188229Z", |row| {
+        row["aws_param"]["KeyState"] = json!("PendingDeletion");
+        row["aws_param"]["DeletionDate"] = json!("2020-11-12T06:48:43.971985424Z");
+    })
+}
+
+fn cancelled() -> Value {
+    sample("2020-11-05T06:49:27.754975314Z", |_| {})
+}
+
+fn rotated() -> Value {
+    sample("2020-11-05T06:53:53.800412319Z", |row| {
+        row["aws_param"]["KeyState"] = json!("Enabled");
+        row["aws_param"]["Enabled"] = json!(true);
+        row["aws_param"]["KeyRotationEnabled"] = json!(true);
+    })
+}
+
+fn at(time: &str) -> Timestamp {
+    time.parse().unwrap()
+}
+
+fn row(value: &Value) -> Row {
+    serde_json::from_value(value.clone()).unwrap()
+}
+
+fn read(value: &Value) -> Result<Key, Unusable> {
+    row(value).key(at("2020-11-05T06:48:44Z"))
+}
+
+/// A sample with one member changed, by the path of its names; `Null` is a member that is null.
+fn with(path: &[&str], to: Value) -> Value {
+    sample("2020-11-05T06:49:27Z", |row| {
+        let (last, parents) = path.split_last().unwrap();
+        let parent = parents.iter().fold(row, |at, name| &mut at[*name]);
+        parent[*last] = to;
+    })
+}
+
+#[test]
+fn every_member_finds_its_place() {
+    let expected = Key {
+        id: "baf58871-2503-4d13-a84a-339aeb8fdfaf".into(),
+        arn: ARN.into(),
+        account: "123456789012".into(),
+        region: "ap-south-1".into(),
+        state: State::Disabled,
+        deletion_date: None,
+        kind: KeyTemplate {
+            spec: "SYMMETRIC_DEFAULT".into(),
+            usage: "ENCRYPT_DECRYPT".into(),
+            origin: "AWS_KMS".into(),
+            multi_region: false,
+        },
+        customer_managed: true,
+        multi_region: None,
+        description: "key-description".into(),
+        creation_time: Some(at("2020-11-05T06:35:29Z")),
+        copy: Some(Copied { at: at("2020-11-05T06:38:27Z"), age: SignedDuration::from_secs(616) }),
+        rotation: Some(Rotation::default()),
+        tags: Some(Tags::from([("key".to_owned(), "value".to_owned())])),
+        aliases: Some(vec!["alias/aws-test-key".into()]),
+        other_owner_exists: None,
+    };
+    assert_eq!(read(&cancelled()).unwrap(), expected);
+    let pending =
+        Key { state: State::PendingDeletion, deletion_date: Some(at("2020-11-12T06:48:43Z")), rotation: None, ..expected.clone() };
+    assert_eq!(read(&scheduled()).unwrap(), pending);
+    // It tells no period, so what AWS says is asked for.
+    assert_eq!(read(&rotated()).unwrap(), Key { state: State::Enabled, rotation: None, ..expected });
+}
+
+#[test]
+fn a_write_makes_a_row_no_newer() {
+    assert_eq!(row(&scheduled()).synced_at(), row(&rotated()).synced_at());
+    assert_eq!(row(&with(&["synced_at"], Value::Null)).synced_at(), Ok(at("2020-11-05T06:35:42.443457Z")));
+    let mut never = with(&["synced_at"], json!(""));
+    never["createdAt"] = Value::Null;
+    assert_eq!(row(&never).synced_at(), Err(missing("synced_at")));
+}
+
+#[test]
+fn age_is_in_whole_seconds_and_never_below_none() {
+    let age = |now: &str| row(&cancelled()).age(at(now)).unwrap().as_secs();
+    assert_eq!(age("2020-11-05T06:38:28.581642Z"), 0);
+    assert_eq!(age("2020-11-05T06:38:28.581643Z"), 1);
+    assert_eq!(age("2020-11-05T06:37:28Z"), 0);
+    assert_eq!(age("2020-11-05T05:38:27Z"), 3600, "an hour ahead of the clock");
+}
+
+#[test]
+fn every_state_is_read_and_no_other_is_guessed() {
+    let names =
+        ["Creating", "Enabled", "Disabled", "PendingDeletion", "PendingImport", "PendingReplicaDeletion", "Unavailable", "Updating"];
+    let states = names.map(|name| row(&with(&["aws_param", "KeyState"], json!(name))).state().unwrap());
+    assert_eq!(states, State::ALL);
+    for other in ["Dreaming", "enabled"] {
+        assert_eq!(read(&with(&["aws_param", "KeyState"], json!(other))), Err(Unusable(format!("its KeyState is {other}"))));
+    }
+    assert_eq!(read(&with(&["aws_param", "KeyState"], Value::Null)), Err(missing("KeyState")));
+}
+
+#[test]
+fn what_stands_outside_counts_only_where_nothing_stands_inside() {
+    let mut outside = scheduled();
+    outside["key_state"] = json!("Enabled");
+    outside["deletion_date"] = json!("2030-01-01T00:00:00Z");
+    assert_eq!(read(&outside).unwrap(), read(&scheduled()).unwrap());
+    outside["key_state"] = json!("PendingDeletion");
+    outside["aws_param"]["KeyState"] = Value::Null;
+    outside["aws_param"]["DeletionDate"] = json!("");
+    let key = read(&outside).unwrap();
+    assert_eq!((key.state, key.deletion_date), (State::PendingDeletion, Some(at("2030-01-01T00:00:00Z"))));
+}
+
+#[test]
+fn a_deletion_date_is_told_only_while_pending() {
+    for (state, told) in [("PendingDeletion", true), ("Disabled", false), ("PendingReplicaDeletion", false)] {
+        let mut dated = scheduled();
+        dated["aws_param"]["KeyState"] = json!(state);
+        assert_eq!(read(&dated).unwrap().deletion_date.is_some(), told, "{state}");
+    }
+}
+
+#[test]
+fn what_is_missing_or_does_not_fit_is_said() {
+    for (path, member) in [
+        (&["id"][..], "id"),
+        (&["aws_param", "Arn"], "Arn"),
+        (&["aws_param", "KeyManager"], "KeyManager"),
+        (&["aws_param", "KeyUsage"], "KeyUsage"),
+        (&["aws_param", "Origin"], "Origin"),
+        (&["aws_param", "CustomerMasterKeySpec"], "CustomerMasterKeySpec"),
+    ] {
+        for absent in [Value::Null, json!("")] {
+            assert_eq!(read(&with(path, absent)), Err(missing(member)));
+        }
+    }
+    for (path, to) in [
+        (&["id"][..], json!("../kms")),
+        (&["region"], json!("eu-west-1")),
+        (&["aws_param", "AWSAccountId"], json!("111122223333")),
+        (&["aws_param", "Arn"], json!("623321f4")),
+        (&["aws_param", "KeyManager"], json!("ROBOT")),
+        (&["aws_param", "CreationDate"], json!("yesterday")),
+        (&["aws_param", "MultiRegion"], json!(true)),
+        (&["synced_at"], json!("yesterday")),
+    ] {
+        assert!(read(&with(path, to.clone())).is_err(), "{path:?} {to}");
+    }
+}
+
+#[test]
+fn what_may_be_missing_may_be_null_and_what_is_new_is_passed_over() {
+    let mut bare = sample("2020-11-05T06:49:27Z", |_| {});
+    for member in ["AWSAccountId", "Description", "CreationDate", "Alias", "Tags", "KeyRotationEnabled", "MultiRegion"] {
+        bare["aws_param"][member] = Value::Null;
+    }
+    bare["region"] = Value::Null;
+    bare["gone"] = Value::Null;
+    bare["aws_param"]["KeyId"] = json!("the newer spelling");
+    bare["aws_param"]["Brand"] = json!({ "new": [1] });
+    let key = read(&bare).unwrap();
+    assert_eq!((key.account.as_str(), key.region.as_str(), key.description.as_str()), ("123456789012", "ap-south-1", ""));
+    assert_eq!((key.tags, key.aliases, key.rotation), (Some(Tags::new()), Some(Vec::new()), None));
+    assert!(!row(&bare).is_gone() && row(&with(&["gone"], json!(true))).is_gone());
+}
+
+#[test]
+fn rotation_is_told_where_the_row_has_all_of_it() {
+    let mut whole = rotated();
+    whole["aws_param"]["RotationPeriodInDays"] = json!(365);
+    whole["aws_param"]["NextRotationDate"] = json!("2021-11-05T06:53:53.8Z");
+    let rotation = Rotation { enabled: true, period_days: Some(365), next: Some(at("2021-11-05T06:53:53Z")) };
+    assert_eq!(read(&whole).unwrap().rotation, Some(rotation));
+    whole["aws_param"]["RotationPeriodInDays"] = json!(0);
+    assert_eq!(read(&whole).unwrap().rotation, None);
+    let status = |value: Value| serde_json::from_value::<RotationStatus>(value).unwrap().read();
+    let live =
+        json!({ "KeyId": ARN, "KeyRotationEnabled": true, "NextRotationDate": "2021-11-05T06:53:53.8Z", "RotationPeriodInDays": 365 });
+    assert_eq!(status(live), Ok(rotation));
+    assert_eq!(status(json!({ "KeyRotationEnabled": false, "RotationPeriodInDays": 0 })), Ok(Rotation::default()));
+    assert_eq!(status(json!({})), Err(missing("KeyRotationEnabled")));
+}
+
+#[test]
+fn primaries_list_their_replicas_and_replicas_their_primary() {
+    let configured = |configuration: Value| {
+        let mut row = with(&["aws_param", "MultiRegion"], json!(true));
+        row["aws_param"]["MultiRegionConfiguration"] = configuration;
+        read(&row).map(|key| key.multi_region)
+    };
+    let primary = json!({ "Arn": ARN, "Region": "ap-south-1" });
+    let replicas = json!([{ "Arn": "a", "Region": "us-east-1" }]);
+    assert_eq!(
+        configured(json!({ "MultiRegionKeyType": "PRIMARY", "PrimaryKey": primary, "ReplicaKeys": null })),
+        Ok(Some(MultiRegion::Primary(Vec::new())))
+    );
+    assert_eq!(
+        configured(json!({ "MultiRegionKeyType": "PRIMARY", "PrimaryKey": primary, "ReplicaKeys": replicas })),
+        Ok(Some(MultiRegion::Primary(vec!["a".into()])))
+    );
+    assert_eq!(
+        configured(json!({ "MultiRegionKeyType": "REPLICA", "PrimaryKey": primary, "ReplicaKeys": replicas })),
+        Ok(Some(MultiRegion::Replica(ARN.into())))
+    );
+    assert!(configured(json!({ "MultiRegionKeyType": "CHIEF" })).is_err());
+    assert!(configured(json!({})).is_err());
+}

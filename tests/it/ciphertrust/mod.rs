@@ -1,0 +1,93 @@
+//! What is only true of keys behind `CipherTrust`: copies and their age, tokens, and who refuses. The rest is in `port`.
+
+mod age;
+mod refusals;
+mod tokens;
+
+use std::time::Duration;
+
+use keyward::{
+    api::managed_key::KeyTemplate,
+    domain::{observed::Key, ownership::Tags},
+    kms::{
+        Creation, Kms, MayChange,
+        aws::{AwsCredentials, AwsKms, AwsSettings},
+        ciphertrust::{CipherTrustKms, CipherTrustSettings},
+    },
+    metrics::Metrics,
+};
+use kms_double::{ACCESS_KEY, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Entry, Options, SECRET_KEY};
+
+const REGION: &str = "eu-west-1";
+/// How old a copy may become.
+const STALENESS: Duration = Duration::from_mins(10);
+
+/// A double, the adapter, and AWS behind `CipherTrust`'s back.
+struct Scene {
+    double: Double,
+    kms: CipherTrustKms,
+    aws: AwsKms,
+}
+
+impl Scene {
+    async fn new() -> Self {
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let double = Double::start(Options { ciphertrust: true, ..Options::default() }).await.unwrap();
+        let aws = AwsSettings {
+            region: REGION.into(),
+            endpoint: Some(double.endpoint()),
+            role_arn: None,
+            external_id: None,
+            credentials: AwsCredentials::Keys {
+                access_key_id: ACCESS_KEY.into(),
+                secret_access_key: SECRET_KEY.into(),
+                session_token: None,
+            },
+            quota_share_percent: 10_000,
+            metrics: Metrics::new(false),
+            may_change: MayChange::when(|| true),
+        };
+        let kms = CipherTrustKms::new(settings(&double)).await.unwrap();
+        Self { kms, aws: AwsKms::new(aws).await.unwrap(), double }
+    }
+
+    async fn with(&self, change: impl FnOnce(&mut CipherTrustSettings)) -> CipherTrustKms {
+        let mut settings = settings(&self.double);
+        change(&mut settings);
+        CipherTrustKms::new(settings).await.unwrap()
+    }
+
+    async fn key(&self, name: &str) -> Key {
+        self.kms.create(&creation(name)).await.unwrap()
+    }
+
+    async fn found(&self, reference: &str) -> Key {
+        self.kms.describe(reference).await.unwrap().unwrap()
+    }
+
+    fn calls(&self, operation: &str) -> Vec<Entry> {
+        let of = |entry: &Entry| entry.service == "ciphertrust" && entry.operation == operation;
+        self.double.ledger().into_iter().filter(of).collect()
+    }
+}
+
+fn settings(double: &Double) -> CipherTrustSettings {
+    CipherTrustSettings {
+        url: double.ciphertrust_endpoint(),
+        kms: CIPHERTRUST_KMS.into(),
+        region: REGION.into(),
+        domain: None,
+        auth_domain: None,
+        ca_pem: Some(double.ca_pem().into()),
+        username: CIPHERTRUST_USER.into(),
+        password: CIPHERTRUST_PASSWORD.into(),
+        max_staleness: STALENESS,
+        quota_share_percent: 10_000,
+        metrics: Metrics::new(false),
+        may_change: MayChange::when(|| true),
+    }
+}
+
+fn creation(name: &str) -> Creation {
+    Creation { kind: KeyTemplate::default(), description: None, tags: Tags::new(), claim: format!("alias/keyward/prod/shop/{name}") }
+}
