@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use super::{
     HuaweiKms,
     dialect::{Huawei, Signer},
+    names::Names,
     operation::Operation,
     quota,
     token::{Iam, Tokens},
@@ -104,7 +105,7 @@ impl HuaweiKms {
             }
         };
         let dialect = Huawei { base, project: project_id, signer };
-        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, may_change }), region, principal })
+        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, may_change }), region, principal, names: Names::default() })
     }
 }
 

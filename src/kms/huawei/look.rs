@@ -85,6 +85,15 @@ impl HuaweiKms {
         }
     }
 
+    /// The name that the key was made with.
+    pub(super) async fn own_name(&self, operation: Operation, key: &str) -> Result<String, Failure> {
+        let Some(found) = self.look(key).await? else {
+            let message = format!("Huawei does not find {key}; a change made moments ago may not be visible yet");
+            return Err(self.caller.refuse(operation, key, FailureKind::NotFound, message));
+        };
+        found.details.name().map_err(|why| self.unusable(Operation::DescribeKey, key, why))
+    }
+
     /// What is there now that a change was refused; the refusal itself leaves open whether an earlier attempt took effect.
     pub(super) async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
         Kms::describe(self, reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })

@@ -1,7 +1,7 @@
 //! Huawei Cloud KMS.
 //!
 //! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what was done before, so such a refusal
-//! is never believed by itself: the key is looked at, and what is there decides. `look` looks at a key, `search` finds keys by alias and by marks, `dialect` makes
+//! is never believed by itself: the key is looked at, and what is there decides. `look` looks at a key, `names` hands its name on, `search` finds keys by alias and by marks, `dialect` makes
 //! requests and `sign` signs them, `token` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
 //! It must never take a refusal for an absent key, whatever its HTTP status, nor send `create-key` twice.
 
@@ -10,6 +10,7 @@ mod convert;
 mod dialect;
 mod failure;
 mod look;
+mod names;
 mod operation;
 mod quota;
 mod search;
@@ -17,7 +18,10 @@ mod sign;
 mod token;
 mod urn;
 
-use std::{fmt::Display, time::Duration};
+use std::{
+    fmt::Display,
+    time::{Duration, Instant},
+};
 
 use reqwest::Method;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -27,6 +31,8 @@ use tokio::time::sleep;
 use self::{
     convert::{Changed, RotationStatus},
     dialect::Huawei,
+    look::Found,
+    names::Names,
     operation::Operation,
     urn::Reference,
 };
@@ -52,6 +58,7 @@ pub struct HuaweiKms {
     caller: Box<Caller<Huawei>>,
     region: String,
     principal: String,
+    names: Names,
 }
 
 impl HuaweiKms {
@@ -142,7 +149,11 @@ impl Kms for HuaweiKms {
     }
 
     async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        Ok(self.look(reference).await?.map(|found| found.key))
+        let Some(Found { key, details }) = self.look(reference).await? else { return Ok(None) };
+        if let Ok(name) = details.name() {
+            self.names.keep(&key.id, name, Instant::now());
+        }
+        Ok(Some(key))
     }
 
     async fn tags(&self, key: &str) -> Result<Tags, Failure> {
@@ -168,11 +179,10 @@ impl Kms for HuaweiKms {
     async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
         let operation = Operation::ListAliases;
         let id = self.id(operation, key)?;
-        let Some(found) = self.look(key).await? else {
-            let message = format!("Huawei does not find {key}; a change made moments ago may not be visible yet");
-            return Err(self.caller.refuse(operation, key, FailureKind::NotFound, message));
+        let own = match self.names.take(id, Instant::now()) {
+            Some(name) => name,
+            None => self.own_name(operation, key).await?,
         };
-        let own = found.details.name().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
         let mut aliases = vec![format!("alias/{own}")];
         let given = self.given_aliases(key, Some(id)).await?.unwrap_or_default();
         for alias in given.into_iter().filter(|alias| alias.key_id == id) {
