@@ -246,7 +246,7 @@ mod tests {
             ca_pem: None,
             username: "keyward".into(),
             password: "hush".into(),
-            max_staleness: Duration::from_secs(600),
+            max_staleness: Duration::from_mins(10),
             quota_share_percent: 25,
             metrics: Metrics::new(false),
             may_change: MayChange::when(|| true),
