@@ -148,8 +148,8 @@ impl CipherTrustKms {
         Ok(vec![("kms_id", self.account().await?.id.clone()), ("region", self.home.region.clone())])
     }
 
-    /// The row of that id; `None` if CCKM says that it has none.
-    async fn get(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
+    /// The row of that id, by a request of its own; `None` if CCKM says that it has none.
+    pub(super) async fn get_alone(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
         let ask = Ask::new(Operation::GetKey, subject, Method::GET, format!("{KEYS}/{}", id.as_str()));
         let answer = match self.caller.call(&ask).await {
             Ok(answer) => answer,
