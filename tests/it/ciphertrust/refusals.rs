@@ -150,16 +150,3 @@ async fn the_tag_of_a_policy_template_stays() {
     scene.kms.untag(&key, &["cckm_policy_template_id".into(), "team".into()]).await.unwrap();
     assert_eq!(scene.kms.tags(&key).await.unwrap().into_iter().collect::<Vec<_>>(), [tags[0].clone()]);
 }
-
-#[tokio::test]
-async fn an_id_that_cckm_no_longer_knows_is_looked_up_again() {
-    let scene = Scene::new().await;
-    let (key, other) = (scene.key("orders").await, scene.key("invoices").await);
-    scene.renumber(&key).await;
-    assert_ne!(scene.found(&key.arn).await.id, key.id);
-    assert_eq!(scene.kms.describe(&key.id).await.unwrap(), None, "the id itself is no more");
-    scene.renumber(&other).await;
-    scene.kms.disable(&other.arn).await.unwrap();
-    assert_eq!(scene.calls("disable").iter().map(kms_double::Entry::succeeded).collect::<Vec<_>>(), [false, true]);
-    assert_eq!(scene.found(&other.arn).await.state, keyward::domain::observed::State::Disabled);
-}
