@@ -17,7 +17,7 @@ use super::{
     token::{Login, Tokens},
 };
 use crate::{
-    domain::failure::{Failure, FailureKind},
+    domain::failure::{Failure, FailureKind, Outcome},
     kms::{
         MayChange,
         rest::{Answer, Ask, Authorities, Caller, Dialect, Refusal, base_url, client},
@@ -64,7 +64,7 @@ impl Root {
             kind: FailureKind::Invalid,
             operation: ask.operation.name(),
             message: format!("no request can be made of {}", ask.path),
-            outcome: crate::domain::failure::Outcome::Refused,
+            outcome: Outcome::Refused,
             source: None,
         };
         let mut url = Url::parse(&format!("{}{}", self.0, ask.path)).map_err(|_| unmade())?;
@@ -162,7 +162,7 @@ pub(super) fn caller(settings: &CipherTrustSettings) -> Result<Caller<Cckm>, Fai
         kind: FailureKind::Invalid,
         operation: Operation::Login.name(),
         message,
-        outcome: crate::domain::failure::Outcome::Refused,
+        outcome: Outcome::Refused,
         source: None,
     };
     let root = root(url).ok_or_else(|| {
@@ -246,7 +246,7 @@ mod tests {
             ca_pem: None,
             username: "keyward".into(),
             password: "hush".into(),
-            max_staleness: Duration::from_secs(600),
+            max_staleness: Duration::from_mins(10),
             quota_share_percent: 25,
             metrics: Metrics::new(false),
             may_change: MayChange::when(|| true),

@@ -100,6 +100,11 @@ impl Row {
         self.id.as_deref().unwrap_or_default()
     }
 
+    /// The ARN as it came; empty if there is none.
+    pub(super) fn arn_text(&self) -> &str {
+        self.aws_param.arn.as_deref().unwrap_or_default()
+    }
+
     /// The ARN, with whose Region and account the row has to agree.
     pub(super) fn arn(&self) -> Result<Arn, Unusable> {
         let arn = text(self.aws_param.arn.as_ref(), "Arn")?;
@@ -130,8 +135,15 @@ impl Row {
     /// ahead, and never young for good.
     pub(super) fn age(&self, now: Timestamp) -> Result<SignedDuration, Unusable> {
         let seconds = now.duration_since(self.synced_at()?).as_secs();
-        let ahead = seconds < -SKEW;
-        Ok(SignedDuration::from_secs(if ahead { seconds.saturating_neg() } else { seconds.max(0) }))
+        Ok(SignedDuration::from_secs(if seconds < -SKEW { seconds.saturating_neg() } else { seconds.max(0) }))
+    }
+
+    /// Whether the row was read from AWS again since it had been read `from` then. Behind a balancer a row may also be an earlier one; that counts only where
+    /// the earlier time was ahead of the clock, and so wrong.
+    pub(super) fn is_newer(&self, from: Timestamp, now: Timestamp) -> Result<bool, Unusable> {
+        let synced_at = self.synced_at()?;
+        let wrong = now.duration_since(from).as_secs() < -SKEW;
+        Ok(if wrong { synced_at != from } else { synced_at > from })
     }
 
     /// The state.

@@ -53,18 +53,8 @@ impl CipherTrustKms {
             Some(account) => account,
             None => self.account_by_name().await?,
         };
-        let refuse = |message| Err(self.caller.refuse(Operation::GetKms, kms, FailureKind::Invalid, message));
-        if account.status.as_deref() == Some("archived") {
-            return refuse(format!(
-                "the KMS {kms} is archived in CCKM, so its keys cannot be worked with; recover it there, or name another in spec.cipherTrust.kms"
-            ));
-        }
-        let regions = account.regions.as_deref().unwrap_or_default();
-        if !regions.contains(region) {
-            return refuse(format!(
-                "the KMS {kms} has no Region {region} in CCKM, only {}; add it there, or correct spec.cipherTrust.region",
-                if regions.is_empty() { "none".to_owned() } else { regions.join(", ") }
-            ));
+        if let Some(message) = unfit(&account, kms, region) {
+            return Err(self.caller.refuse(Operation::GetKms, kms, FailureKind::Invalid, message));
         }
         let account = Arc::new(account);
         *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&account));
@@ -95,7 +85,48 @@ impl CipherTrustKms {
     }
 }
 
+/// Why keys of that Region cannot be worked with in the account.
+fn unfit(account: &Account, kms: &str, region: &str) -> Option<String> {
+    if account.status.as_deref() == Some("archived") {
+        return Some(format!(
+            "the KMS {kms} is archived in CCKM, so its keys cannot be worked with; recover it there, or name another in spec.cipherTrust.kms"
+        ));
+    }
+    let regions = account.regions.as_deref().unwrap_or_default();
+    (!regions.iter().any(|known| known == region)).then(|| {
+        let known = if regions.is_empty() { "none".to_owned() } else { regions.join(", ") };
+        format!("the KMS {kms} has no Region {region} in CCKM, only {known}; add it there, or correct spec.cipherTrust.region")
+    })
+}
+
 /// Ids are UUIDs, or 32 hex digits.
 fn looks_like_id(text: &str) -> bool {
     text.chars().filter(char::is_ascii_hexdigit).count() == 32 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-')
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn an_account_that_is_archived_or_lacks_the_region_is_unfit() {
+        let account = |status: &str, regions: &[&str]| -> Account {
+            let object =
+                json!({ "id": "1", "name": "prod", "account_id": "111122223333", "status": status, "regions": regions, "acls": null });
+            serde_json::from_value(object).unwrap()
+        };
+        let unfit = |account: Account| unfit(&account, "prod", "eu-west-1");
+        assert_eq!(unfit(account("active", &["us-east-1", "eu-west-1"])), None);
+        assert!(unfit(account("archived", &["eu-west-1"])).unwrap().contains("archived"));
+        assert!(unfit(account("active", &["us-east-1", "us-east-2"])).unwrap().contains("only us-east-1, us-east-2"));
+        assert!(unfit(account("active", &[])).unwrap().contains("only none"));
+    }
+
+    #[test]
+    fn an_id_is_told_from_a_name_by_its_form() {
+        assert!(looks_like_id("0b90f8de-8617-498d-ad63-ca18eb717ae7") && looks_like_id("0123456789abcdef0123456789abcdef"));
+        assert!(!looks_like_id("prod") && !looks_like_id("deadbeef"));
+    }
 }

@@ -74,11 +74,6 @@ impl Arn {
     pub(super) fn as_str(&self) -> &str {
         &self.text
     }
-
-    /// AWS's id of the key.
-    pub(super) fn key_id(&self) -> &str {
-        self.text.rsplit_once('/').map_or("", |(_, id)| id)
-    }
 }
 
 impl fmt::Display for Arn {

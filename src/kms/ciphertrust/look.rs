@@ -148,8 +148,8 @@ impl CipherTrustKms {
         Ok(vec![("kms_id", self.account().await?.id.clone()), ("region", self.home.region.clone())])
     }
 
-    /// The row of that id; `None` if CCKM says that it has none.
-    async fn get(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
+    /// The row of that id, by a request of its own; `None` if CCKM says that it has none.
+    pub(super) async fn get_alone(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
         let ask = Ask::new(Operation::GetKey, subject, Method::GET, format!("{KEYS}/{}", id.as_str()));
         let answer = match self.caller.call(&ask).await {
             Ok(answer) => answer,
@@ -199,7 +199,7 @@ impl CipherTrustKms {
                 wait *= 2;
                 match self.get(&id, subject).await? {
                     Some(new) if new.row.is_gone() => return Ok(None),
-                    Some(new) if new.row.synced_at().map_err(unusable)? == from => {}
+                    Some(new) if !new.row.is_newer(from, new.now).map_err(unusable)? => {}
                     new => return Ok(new),
                 }
             }
@@ -245,7 +245,7 @@ impl CipherTrustKms {
     }
 
     fn several(&self, reference: &str, found: &[Seen]) -> Failure {
-        let mut arns: Vec<String> = found.iter().filter_map(|seen| Some(seen.row.arn().ok()?.to_string())).collect();
+        let mut arns: Vec<String> = found.iter().map(|seen| seen.row.arn_text().to_owned()).collect();
         arns.sort_unstable();
         let message =
             format!("CCKM shows several keys for {reference}: {}; refresh them in CCKM, or name the key by its ARN", arns.join(", "));
@@ -254,11 +254,12 @@ impl CipherTrustKms {
 }
 
 impl Reference {
-    /// Whether a row is of the key that is meant.
+    /// Whether a row is of the key that is meant. Its ARN is compared as it came: one that does not fit the rest of the row is for the reader to refuse, and no
+    /// sign of absence.
     fn is_of(&self, row: &Row) -> bool {
-        let aws = |id: &str| row.arn().is_ok_and(|arn| arn.key_id() == id);
+        let aws = |id: &str| row.arn_text().rsplit_once('/').is_some_and(|(_, found)| found == id);
         match self {
-            Self::Arn(arn) => row.arn().is_ok_and(|found| found == *arn),
+            Self::Arn(arn) => row.arn_text() == arn.as_str(),
             Self::Cckm(id) => row.id_text() == id.as_str(),
             Self::Aws(id) => aws(id.as_str()),
             Self::Either(id, cckm) => aws(id.as_str()) || row.id_text() == cckm.as_str(),

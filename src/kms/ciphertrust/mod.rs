@@ -4,13 +4,14 @@
 //! refresh. So every key is told with the age of its row, by the clock of the server, and `look` has a row made new that is too old. Keys that CCKM has not
 //! synchronised yet are not seen at all, neither by name nor in a search.
 //!
-//! `client` and `token` say how it is spoken to, `failure` reads refusals, `convert` rows, `id` keeps a key's three names apart, `home` finds the AWS account,
+//! `client` and `token` say how it is spoken to, `list` and `gather` how many rows are read at once, `failure` reads refusals, `convert` rows, `id` keeps a key's three names apart, `home` finds the AWS account,
 //! `operation` lists all that can be called. The adapter must never take a refusal for an absent key, nor send a creation twice.
 
 mod client;
 mod clock;
 mod convert;
 mod failure;
+mod gather;
 mod home;
 mod id;
 mod known;
@@ -28,6 +29,7 @@ use self::{
     client::Cckm,
     convert::{RotationStatus, Row},
     failure::{is_about_alias, is_absent, is_unsupported},
+    gather::Gather,
     home::Home,
     id::Arn,
     known::Known,
@@ -57,7 +59,8 @@ const POLICY_TEMPLATE: &str = "cckm_policy_template_id";
 pub struct CipherTrustKms {
     caller: Box<Caller<Cckm>>,
     home: Home,
-    known: Known,
+    known: Box<Known>,
+    gather: Gather,
     max_staleness: SignedDuration,
     principal: String,
 }
@@ -71,7 +74,8 @@ impl CipherTrustKms {
         Ok(Self {
             caller,
             home: Home::new(kms, region),
-            known: Known::default(),
+            known: Box::default(),
+            gather: Gather::default(),
             max_staleness: SignedDuration::try_from(max_staleness).unwrap_or(SignedDuration::MAX),
             principal: match domain.filter(|domain| !domain.is_empty()) {
                 Some(domain) => format!("{username} in domain {domain}"),

@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use futures::future::join_all;
 use jiff::SignedDuration;
 use keyward::{
     domain::{
@@ -147,4 +148,61 @@ async fn two_rows_with_one_alias_are_looked_at_anew() {
     assert!(unsure.message.contains(&key) && unsure.message.contains(&other), "{unsure}");
     scene.double.advance(LONG).unwrap();
     assert_eq!(scene.found("alias/a").await.arn, other);
+}
+
+#[tokio::test]
+async fn reads_that_come_together_are_one_request() {
+    let scene = Scene::new().await;
+    let mut keys = Vec::new();
+    for number in 0..20 {
+        keys.push(scene.key(&format!("key-{number}")).await);
+    }
+    let before = scene.double.ledger().len();
+    scene.double.inject(Fault::on("get-key", FaultAction::Delay { millis: 300 }).times(1));
+    let absent = "0123456789abcdef0123456789abcdef";
+    let (looks, nothing) = tokio::join!(join_all(keys.iter().map(|key| scene.kms.describe(&key.arn))), scene.kms.describe(absent));
+    for (look, key) in looks.into_iter().zip(&keys) {
+        assert_eq!(look.unwrap().unwrap().id, key.id);
+    }
+    assert_eq!(nothing.unwrap(), None);
+    let calls: Vec<_> = scene.double.ledger().split_off(before).into_iter().map(|entry| entry.operation).collect();
+    assert_eq!(calls, ["get-key", "list-keys", "get-key"], "the first, all others, and the one that no list has");
+}
+
+#[tokio::test]
+async fn a_read_is_not_answered_by_an_earlier_one() {
+    let scene = Scene::new().await;
+    let key = scene.key("orders").await.arn;
+    scene.double.inject(Fault::on("get-key", FaultAction::LateReply { millis: 500 }).times(1));
+    let before = scene.double.ledger().len();
+    let early = scene.kms.describe(&key);
+    let late = async {
+        while scene.double.ledger().len() == before {
+            tokio::task::yield_now().await;
+        }
+        scene.kms.disable(&key).await.unwrap();
+        scene.found(&key).await
+    };
+    let (early, late) = tokio::join!(early, late);
+    assert_eq!((early.unwrap().unwrap().state, late.state), (State::Enabled, State::Disabled));
+}
+
+#[tokio::test]
+async fn a_read_that_hangs_holds_up_no_other() {
+    let scene = Scene::new().await;
+    let (key, other) = (scene.key("orders").await.arn, scene.key("invoices").await.arn);
+    scene.double.inject(Fault::on("get-key", FaultAction::Hang).times(1));
+    let before = scene.double.ledger().len();
+    let hanging = scene.kms.describe(&key);
+    let late = async {
+        while scene.double.ledger().len() == before {
+            tokio::task::yield_now().await;
+        }
+        let started = Instant::now();
+        scene.found(&other).await;
+        started.elapsed()
+    };
+    let (hanging, waited) = tokio::join!(hanging, late);
+    assert!(hanging.unwrap().is_some(), "it was sent again");
+    assert!(waited < Duration::from_secs(2), "{waited:?}");
 }

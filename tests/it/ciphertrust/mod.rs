@@ -1,6 +1,7 @@
-//! What is only true of keys behind `CipherTrust`: copies and their age, tokens, and who refuses. The rest is in `port`.
+//! What is only true of keys behind `CipherTrust`: copies and their age, the names of a key, tokens, and who refuses. The rest is in `port`.
 
 mod age;
+mod names;
 mod refusals;
 mod tokens;
 
@@ -17,6 +18,7 @@ use keyward::{
     metrics::Metrics,
 };
 use kms_double::{ACCESS_KEY, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Entry, Options, SECRET_KEY};
+use serde_json::{Value, json};
 
 const REGION: &str = "eu-west-1";
 /// How old a copy may become.
@@ -63,6 +65,19 @@ impl Scene {
 
     async fn found(&self, reference: &str) -> Key {
         self.kms.describe(reference).await.unwrap().unwrap()
+    }
+
+    /// Has CCKM drop its row of a key, and make another with another id when it looks at AWS.
+    async fn renumber(&self, key: &Key) {
+        let authority = reqwest::Certificate::from_pem(self.double.ca_pem().as_bytes()).unwrap();
+        let http = reqwest::Client::builder().tls_certs_merge([authority]).build().unwrap();
+        let root = format!("{}/api/v1", self.double.ciphertrust_endpoint());
+        let login = json!({ "username": CIPHERTRUST_USER, "password": CIPHERTRUST_PASSWORD });
+        let granted: Value = http.post(format!("{root}/auth/tokens")).json(&login).send().await.unwrap().json().await.unwrap();
+        let dropped = http.delete(format!("{root}/cckm/aws/keys/{}", key.id)).bearer_auth(granted["jwt"].as_str().unwrap()).send().await;
+        assert_eq!(dropped.unwrap().status(), 204);
+        self.double.ciphertrust_sync();
+        assert_ne!(self.double.ciphertrust_id(&key.arn).unwrap(), key.id);
     }
 
     fn calls(&self, operation: &str) -> Vec<Entry> {

@@ -140,6 +140,16 @@ fn age_is_in_whole_seconds_and_never_below_none() {
 }
 
 #[test]
+fn only_a_later_reading_of_aws_counts_as_one() {
+    let newer = |from: &str, now: &str| row(&cancelled()).is_newer(at(from), at(now)).unwrap();
+    let now = "2020-11-05T07:00:00Z";
+    assert!(newer("2020-11-05T06:38:27Z", now));
+    assert!(!newer("2020-11-05T06:38:27.581643Z", now));
+    assert!(!newer("2020-11-05T06:50:00Z", now), "another node's earlier row");
+    assert!(newer("2021-01-01T00:00:00Z", now), "that clock was wrong");
+}
+
+#[test]
 fn every_state_is_read_and_no_other_is_guessed() {
     let names =
         ["Creating", "Enabled", "Disabled", "PendingDeletion", "PendingImport", "PendingReplicaDeletion", "Unavailable", "Updating"];

@@ -1,0 +1,142 @@
+//! Reads of single rows that come while another is under way are gathered into one request, so that a look at many keys costs few.
+//!
+//! A request is made up when it is sent, so a read is never answered by one that was sent before it. A row that is missing from a list is asked for alone,
+//! because only CCKM's own word makes a key absent.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{
+    sync::oneshot::{self, error::TryRecvError},
+    time::timeout,
+};
+
+use super::{
+    CipherTrustKms,
+    convert::Row,
+    id::CckmId,
+    look::{KEYS, Seen},
+    operation::Operation,
+};
+use crate::domain::failure::{
+    Failure,
+    FailureKind::{self, Credentials, Throttled, Unavailable},
+};
+
+/// How many rows are asked for at once; the ids of so many fit a URL.
+const MOST: usize = 50;
+/// How long a read waits for those before it. One that hangs holds up no others.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The reads that wait, and whose turn it is.
+#[derive(Debug, Default)]
+pub(super) struct Gather {
+    waiting: Mutex<Vec<Waiting>>,
+    turn: tokio::sync::Mutex<()>,
+}
+
+#[derive(Debug)]
+struct Waiting {
+    id: CckmId,
+    answer: oneshot::Sender<Told>,
+}
+
+/// What a read is told by the one that asked for it, too.
+#[derive(Debug)]
+enum Told {
+    Row(Box<Seen>),
+    /// To ask alone.
+    Nothing,
+    /// What holds for any request now.
+    Failed(FailureKind, String),
+}
+
+impl Gather {
+    fn waits(&self, waiting: Waiting) {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
+    }
+
+    /// Those that wait still, as many as go into one request.
+    fn take(&self) -> Vec<Waiting> {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        waiting.retain(|one| !one.answer.is_closed());
+        let most = waiting.len().min(MOST);
+        waiting.drain(..most).collect()
+    }
+}
+
+impl CipherTrustKms {
+    /// The row of that id; `None` if CCKM says that it has none.
+    pub(super) async fn get(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
+        let (sender, mut answer) = oneshot::channel();
+        self.gather.waits(Waiting { id: id.clone(), answer: sender });
+        let turn = tokio::select! {
+            biased;
+            told = &mut answer => return self.told(told.unwrap_or(Told::Nothing), id, subject).await,
+            turn = timeout(PATIENCE, self.gather.turn.lock()) => turn,
+        };
+        match answer.try_recv() {
+            Ok(told) => {
+                drop(turn);
+                return self.told(told, id, subject).await;
+            }
+            // The read that asked for this one was given up.
+            Err(TryRecvError::Closed) => {}
+            Err(TryRecvError::Empty) => drop(answer),
+        }
+        // Kept until there is an answer, so that those who come meanwhile gather.
+        let others = if turn.is_ok() { self.gather.take() } else { Vec::new() };
+        if others.is_empty() {
+            return self.get_alone(id, subject).await;
+        }
+        let told = self.get_together(id, others).await;
+        drop(turn);
+        self.told(told, id, subject).await
+    }
+
+    async fn told(&self, told: Told, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
+        match told {
+            Told::Row(seen) => Ok(Some(*seen)),
+            Told::Nothing => self.get_alone(id, subject).await,
+            Told::Failed(kind, message) => Err(self.caller.refuse(Operation::ListKeys, subject, kind, message)),
+        }
+    }
+
+    /// Asks for a row along with those that others wait for, and tells them.
+    async fn get_together(&self, id: &CckmId, others: Vec<Waiting>) -> Told {
+        let mut ids: Vec<&str> = others.iter().map(|other| other.id.as_str()).chain([id.as_str()]).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let filter: Vec<_> = ids.into_iter().map(|id| ("id", id.to_owned())).collect();
+        let listed = match self.list::<Row>(Operation::ListKeys, "", KEYS, &filter, Row::id_text).await {
+            Ok(listed) => listed,
+            Err(failure) => {
+                let told = || match failure.kind {
+                    Unavailable | Throttled | Credentials => Told::Failed(failure.kind, failure.message.clone()),
+                    _ => Told::Nothing,
+                };
+                for other in others {
+                    _ = other.answer.send(told());
+                }
+                return told();
+            }
+        };
+        let now = listed.now;
+        let rows: HashMap<String, Row> = listed.items.into_iter().map(|row| (row.id_text().to_owned(), row)).collect();
+        let told = |id: &CckmId| match rows.get(id.as_str()) {
+            Some(row) => {
+                self.learn(row);
+                Told::Row(Box::new(Seen { row: row.clone(), now }))
+            }
+            None => Told::Nothing,
+        };
+        for Waiting { id, answer } in others {
+            // Whoever has given up needs no answer.
+            _ = answer.send(told(&id));
+        }
+        told(id)
+    }
+}
