@@ -43,7 +43,7 @@ pub async fn a_new_object_of_the_name_takes_the_key_up(vendor: &'static Vendor) 
 
 pub async fn a_key_is_adopted_where_the_rules_admit_it(vendor: &'static Vendor) {
     let scene = Scene::of(vendor, "adopt", Options::default(), any()).await;
-    let by_alias = scene.plant_outside(Some("alias/legacy")).await;
+    let by_alias = scene.plant_outside(Some("alias/legacy"));
     scene.create("orders", json!({ "keyId": "alias/legacy", "tags": { "team": "shop" } })).await;
     let object = scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await;
@@ -54,7 +54,7 @@ pub async fn a_key_is_adopted_where_the_rules_admit_it(vendor: &'static Vendor) 
     assert!(scene.calls(vendor.operations.create).is_empty());
 
     // By its canonical reference, and by its id, in an object of its own each.
-    let id = scene.plant_outside(None).await;
+    let id = scene.plant_outside(None);
     scene.create("by-id", json!({ "keyId": id })).await;
     let object = scene.until_ready("by-id", "True", "Available").await;
     let reference = object.status.unwrap().key_arn.unwrap();
@@ -66,7 +66,7 @@ pub async fn a_key_is_adopted_where_the_rules_admit_it(vendor: &'static Vendor) 
 
     // Without rules no key is.
     scene.provide(&scene.provider, json!({ "adoption": { "from": "None", "rules": null } })).await;
-    let other = scene.plant_outside(None).await;
+    let other = scene.plant_outside(None);
     let before = scene.now();
     scene.create("invoices", json!({ "keyId": other })).await;
     scene.until_ready("invoices", "False", "AdoptionNotAllowed").await;

@@ -193,7 +193,7 @@ pub async fn what_is_observed_is_not_changed(vendor: &'static Vendor) {
         json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } }),
     )
     .await;
-    let key = scene.plant_outside(None).await;
+    let key = scene.plant_outside(None);
     scene.create("orders", json!({ "keyId": key, "managementPolicy": "Observe", "enabled": false, "tags": { "team": "shop" } })).await;
     let object = scene.until("orders", "seen", |object| find(object, ConditionType::Drifted).is_some()).await;
     assert_eq!(object.status.unwrap().key_state, Some(KeyState::Enabled));

@@ -279,7 +279,7 @@ impl Scene {
     }
 
     /// Somebody else makes a key, and the KMS shows it. Gives its id there.
-    pub async fn plant_outside(&self, alias: Option<&str>) -> String {
+    pub fn plant_outside(&self, alias: Option<&str>) -> String {
         let plant = Plant { alias: alias.map(str::to_owned), ..Plant::new(self.vendor.account, self.vendor.region) };
         let planted = self.double.plant(&plant).unwrap();
         self.show_outside();
