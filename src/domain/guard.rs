@@ -94,7 +94,7 @@ fn owned(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn fresh(evidence: &Evidence<'_>) -> Option<Reason> {
-    evidence.rules.stale(evidence.key).map(|_| Reason::StaleView)
+    evidence.rules.stale(evidence.key).then_some(Reason::StaleView)
 }
 
 fn still_asked(evidence: &Evidence<'_>) -> Option<Reason> {

@@ -30,6 +30,10 @@ pub struct Limits {
     pub tags: TagLimits,
     /// The longest description, in characters.
     pub description: usize,
+    /// What no name of a customer's key may end in.
+    pub reserved_ending: Option<&'static str>,
+    /// Why a key is unavailable, and what to do.
+    pub unavailable: &'static str,
 }
 
 /// What a KMS takes as tags.
@@ -41,6 +45,8 @@ pub struct TagLimits {
     pub value: usize,
     /// How many a key may bear, marks included.
     pub count: usize,
+    /// Characters that neither keys nor values may have, besides control characters.
+    pub forbidden: &'static str,
 }
 
 /// AWS KMS: `ScheduleKeyDeletion`, `PendingWindowInDays`; `EnableKeyRotation`, `RotationPeriodInDays`; `TagResource` (API reference).
@@ -54,8 +60,10 @@ pub const AWS: Limits = Limits {
     creates_with_tags: true,
     words: &[],
     multi_region: true,
-    tags: TagLimits { key: 128, value: 256, count: 50 },
+    tags: TagLimits { key: 128, value: 256, count: 50, forbidden: "" },
     description: 8192,
+    reserved_ending: None,
+    unavailable: "its key store is disconnected; connect it again",
 };
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds are those of AWS.
@@ -73,8 +81,10 @@ pub const HUAWEI: Limits = Limits {
     creates_with_tags: false,
     words: &[("SYMMETRIC_DEFAULT", "AES_256"), ("AWS_KMS", "kms"), ("EXTERNAL", "external")],
     multi_region: false,
-    tags: TagLimits { key: 36, value: 43, count: 20 },
+    tags: TagLimits { key: 36, value: 43, count: 20, forbidden: "*<>\\=" },
     description: 255,
+    reserved_ending: Some("/default"),
+    unavailable: "it is frozen; pay what is overdue at Huawei Cloud",
 };
 
 impl Limits {

@@ -54,8 +54,8 @@ impl Memory {
     pub fn place(&self) -> Option<(&str, &str)> {
         let status = self.status.provider.as_ref().map(|provider| (&*provider.account, &*provider.region));
         status.or_else(|| {
-            // `arn:<partition>:kms:<region>:<account>:…`, or Huawei's `kms:<region>:<project>:…`.
-            let mut parts = self.bound_to()?.split(':').skip_while(|&part| part != "kms").skip(1);
+            // `arn:<partition>:kms:<region>:<account>:…`. Huawei's reference has the account, and not the project that stands for it here.
+            let mut parts = self.bound_to()?.strip_prefix("arn:")?.split(':').skip(2);
             let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
             Some((account, region))
         })

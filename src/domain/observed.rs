@@ -108,15 +108,6 @@ pub struct Rotation {
     pub next: Option<Timestamp>,
 }
 
-/// A KMS's own copy of what another holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Copied {
-    /// When it was made, by the clock of the KMS.
-    pub at: Timestamp,
-    /// How old it was when it was read, by that same clock, so that clocks that differ make no copy younger than it is.
-    pub age: SignedDuration,
-}
-
 /// A key, as far as it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
@@ -142,8 +133,9 @@ pub struct Key {
     pub description: String,
     /// When it was created.
     pub creation_time: Option<Timestamp>,
-    /// The copy that the answer is from; `None`: the answer is the key's own.
-    pub copy: Option<Copied>,
+    /// How old the copy is that the answer is from, by the clock of the KMS itself, so that clocks that differ make no copy younger than it is; `None`: the
+    /// answer is the key's own.
+    pub age: Option<SignedDuration>,
     /// Automatic rotation; `None`: not read.
     pub rotation: Option<Rotation>,
     /// Tags; `None`: not read.

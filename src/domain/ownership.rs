@@ -66,6 +66,13 @@ impl Owner {
         format!("alias/keyward/{}/{}/{}", self.cluster, self.namespace, self.name.replace('.', "_"))
     }
 
+    /// What the description of a new key says until its marks are on it, at a KMS that makes keys without tags. It is made together with the key and names
+    /// the UID, which no user can choose, so that it proves whose creation the key is.
+    #[must_use]
+    pub fn birth(&self) -> String {
+        format!("{}: {}", mark::UID, self.uid)
+    }
+
     /// The four marks, as they are written in one call.
     #[must_use]
     pub fn marks(&self, intent: Intent, form: OwnerMark) -> Tags {

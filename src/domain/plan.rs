@@ -125,8 +125,8 @@ pub enum Gone {
     Lost,
 }
 
-/// By how much the clocks of a KMS and of this process may differ: more, and a signed request is refused.
-const CLOCKS: SignedDuration = SignedDuration::from_mins(15);
+/// What every claim alias begins with.
+const CLAIMS: &str = "alias/keyward/";
 
 /// The next step.
 #[must_use]
@@ -168,10 +168,10 @@ fn wait(reason: Reason, message: impl Into<String>) -> Plan {
 }
 
 /// What is said of a copy that is too old. No change follows from it, but one that brings the key back.
-fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
-    let (seen, most) = s.rules.stale(key).zip(s.rules.max_staleness)?;
+pub(super) fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
+    let most = s.rules.max_staleness.filter(|_| s.rules.stale(key))?;
     let message = format!(
-        "{} last read key {} from AWS at {seen}, longer ago than maxStalenessSeconds ({}), and did not end the refresh that was asked for; \
+        "{} last read key {} from AWS longer ago than maxStalenessSeconds ({}), and did not end the refresh that was asked for; \
          nothing is changed until it does: look at its connection to AWS",
         s.rules.limits().name,
         key.arn,
@@ -215,6 +215,16 @@ fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     }
     if let Some(message) = settings::refused(s.desired, s.rules, &s.desired.template(s.rules.limits()), None) {
         return stall(Reason::InvalidSpec, message);
+    }
+    let (limits, claim) = (s.rules.limits(), s.desired.owner.claim_alias());
+    if let Some(end) = limits.reserved_ending.filter(|end| claim.ends_with(end)) {
+        return stall(
+            Reason::InvalidSpec,
+            format!(
+                "the key would be named {claim}, and {} keeps names that end in {end} to itself; give this object another name",
+                limits.name
+            ),
+        );
     }
     Plan::Do(Step::Create)
 }
@@ -265,8 +275,11 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
 
 /// A `CreateKey` was begun and nothing says how it ended. `None`: it is taken to have made no key.
 fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Option<Plan> {
-    let way_out = "look for a key with the tag keyward-uid of this object; \
-                   if there is none, remove the annotation keyward.dev/create-attempt to let another key be created";
+    let way_out = format!(
+        "look for a key with the alias {} or the tag keyward-uid of this object; \
+         if there is none, remove the annotation keyward.dev/create-attempt to let another key be created",
+        s.desired.owner.claim_alias()
+    );
     let Attempt::At { account, region, time, .. } = attempt else {
         return Some(stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}")));
     };
@@ -359,6 +372,14 @@ fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         Ownership::OtherCluster(cluster) if was_bound || !names_key || !s.rules.admits_cluster(&cluster) => {
             owned(format!("the cluster {cluster}"))
         }
+        Ownership::Unmarked if claimed_by_another(s, key) => stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} has the name of another object's claim, so its creation may be under way; if it is not, rename the key at {}",
+                key.arn,
+                s.rules.limits().name
+            ),
+        ),
         Ownership::OtherCluster(_) | Ownership::Unmarked if admitted && (names_key || was_bound) => take(s, key, How::Adopt),
         Ownership::OtherCluster(_) => not_admitted(s, key),
         Ownership::Unmarked if was_bound => stall(
@@ -382,15 +403,18 @@ fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     })
 }
 
-/// Whether an unmarked key is the one that this object's open attempt made, at a KMS that makes keys without tags. It was found by the claim alias, which
-/// such a KMS sets together with the key, and it is not older than the attempt.
+/// Whether an unmarked key is one that this very object's creation made, at a KMS that makes keys without tags: its description says so from its first
+/// moment. The annotation of the attempt proves nothing, as whoever may edit the object can write it.
 fn created(s: &Situation<'_>, key: &Key) -> bool {
-    let Some(Attempt::At { account, region, time, .. }) = &s.memory.attempt else {
-        return false;
-    };
-    let here = (account, region) == (&s.rules.account, &s.rules.region);
-    let since = key.creation_time.is_some_and(|created| created >= *time - CLOCKS);
-    !s.rules.limits().creates_with_tags && s.desired.adopt.is_none() && s.memory.bound_to().is_none() && here && since
+    let made = !s.rules.limits().creates_with_tags && key.description == s.desired.owner.birth();
+    made && s.desired.adopt.is_none() && s.memory.bound_to().is_none()
+}
+
+/// Whether an unmarked key has the claim of another object as an alias, at a KMS that makes keys without tags: it may be on its way to its marks.
+fn claimed_by_another(s: &Situation<'_>, key: &Key) -> bool {
+    let claim = s.desired.owner.claim_alias();
+    let another = |alias: &String| alias.starts_with(CLAIMS) && *alias != claim;
+    !s.rules.limits().creates_with_tags && key.aliases.iter().flatten().any(another)
 }
 
 fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
@@ -508,13 +532,15 @@ fn live(s: &Situation<'_>, key: &Key) -> Plan {
         return Plan::Rest(pending_undeclared());
     }
     let mut rest = Rest::default();
-    if key.tags.is_some() && !key.intent().is_live(s.desired.generation, s.memory.status.intent_seq) {
+    let wants_enabled = s.desired.wants_enabled();
+    // A copy that is too old takes no marks, as they may be another's by now, and a key that was just saved is enabled all the same.
+    let saved = s.rules.stale(key) && key.state == State::Disabled && wants_enabled && enforced.enabled;
+    if key.tags.is_some() && !saved && !key.intent().is_live(s.desired.generation, s.memory.status.intent_seq) {
         return Plan::Do(Step::Mark { word: Word::Live });
     }
     if let Some(message) = settings::refused(s.desired, s.rules, &key.kind, key.multi_region.as_ref()) {
         return stall(Reason::InvalidSpec, message);
     }
-    let wants_enabled = s.desired.wants_enabled();
     if key.state == State::Disabled && wants_enabled {
         if enforced.enabled {
             return Plan::Do(Step::Enable);
@@ -550,7 +576,7 @@ fn unusable(s: &Situation<'_>, key: &Key) -> Option<Plan> {
             Some(stall(Reason::PendingImport, format!("key {} waits for its key material; import it with the KMS's own tools", key.arn)))
         }
         State::Unavailable => {
-            Some(stall(Reason::KeyUnavailable, format!("the key store of key {} is disconnected; connect it again", key.arn)))
+            Some(stall(Reason::KeyUnavailable, format!("key {} cannot be used: {}", key.arn, s.rules.limits().unavailable)))
         }
         _ => None,
     }

@@ -61,6 +61,12 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
         Observed::Several(_) => Release::LetGo,
         Observed::Present(key) => present(s, key),
     };
+    let asked = match (asked, observed) {
+        (Release::Do(step), Observed::Present(key)) if !step.saves() => {
+            plan::stale(s, key).map_or(Release::Do(step), |note| Release::Wait(way_out(note)))
+        }
+        (asked, _) => asked,
+    };
     match asked {
         // A pause keeps the key as it is, and nobody waits for a key of which nothing is asked.
         Release::Do(_) | Release::Hold(_) | Release::Wait(_) if s.desired.paused => Release::Wait(Note {

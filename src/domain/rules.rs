@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::{limits::Limits, observed::Key, ownership::Tags};
@@ -57,11 +57,10 @@ impl Rules {
         Limits::of(self.provider)
     }
 
-    /// When the KMS last looked at the key itself, if that was too long ago for a change to follow from what it says.
+    /// Whether the KMS last looked at the key itself too long ago for a change to follow from what it says.
     #[must_use]
-    pub fn stale(&self, key: &Key) -> Option<Timestamp> {
-        let most = self.max_staleness?;
-        key.copy.filter(|copy| copy.age > most).map(|copy| copy.at)
+    pub fn stale(&self, key: &Key) -> bool {
+        self.max_staleness.zip(key.age).is_some_and(|(most, age)| age > most)
     }
 
     /// Whether an object of `namespace` may adopt the key.

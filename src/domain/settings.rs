@@ -70,10 +70,14 @@ pub fn refused(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regio
 
 /// Tags that the KMS cannot take.
 fn tags_refused(desired: &Desired, limits: &Limits) -> Option<String> {
-    let Limits { name, tags: TagLimits { key, value, count }, .. } = limits;
+    let Limits { name, tags: TagLimits { key, value, count, forbidden }, .. } = limits;
     let long = |text: &str, most: usize| text.chars().count() > most;
     if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| long(tag, *key) || long(text, *value)) {
         return Some(format!("spec.tags has {tag}, but {name} accepts keys of at most {key} and values of at most {value} characters"));
+    }
+    let bars = |text: &str| text.chars().any(|c| forbidden.contains(c) || (!forbidden.is_empty() && c.is_control()));
+    if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| bars(tag) || bars(text)) {
+        return Some(format!("spec.tags has {tag}, but {name} accepts no control characters and none of {forbidden} in keys and values"));
     }
     let most = count - mark::COUNT;
     (desired.tags.len() > most).then(|| {

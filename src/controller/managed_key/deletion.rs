@@ -166,7 +166,11 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]
     let mut note =
         if what.is_empty() { format!("the object is gone; {key} is left as it is") } else { format!("the object is gone; {key}: {what}") };
     if let Some(attempt) = &object.memory.attempt {
-        note = format!("{note}; a creation was under way ({attempt}): look for a key with the tag keyward-uid={}", object.uid());
+        let claim = object.desired.owner.claim_alias();
+        note = format!(
+            "{note}; a creation was under way ({attempt}): look for a key with the alias {claim} or the tag keyward-uid={}",
+            object.uid()
+        );
     }
     object.remove_finalizer().await?;
     report::publish(context, &object, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await;

@@ -127,7 +127,9 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
     tags.extend(desired.owner.marks(intent, round.limits().owner_mark));
     let claim = desired.owner.claim_alias();
     let kind = desired.template(round.limits());
-    let creation = Creation { kind, description: desired.description.clone(), tags: tags.clone(), claim: claim.clone() };
+    // A key that is made without tags says by its description whose it is, until its marks are on it.
+    let description = if round.limits().creates_with_tags { desired.description.clone() } else { Some(desired.owner.birth()) };
+    let creation = Creation { kind, description, tags, claim: claim.clone() };
     let mut key = match round.kms().create(&creation).await {
         Ok(key) => key,
         Err(failure) => {
@@ -141,8 +143,11 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
     key.rotation = round.limits().rotates(&key.kind.spec, &key.kind.origin).then(Rotation::default);
     // Until the marks are on the key the attempt stands, so that a process that ends here is followed by one that knows whose the key is.
     if key.tags.is_none() {
-        round.kms().tag(&key.arn, &tags).await?;
-        key.tags = Some(tags);
+        reserve(round, &key)?;
+        // The marks alone: what is declared may be refused, and follows as a step of its own.
+        let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
+        round.kms().tag(&key.arn, &marks).await?;
+        key.tags = Some(marks);
     }
     let claimed = match &key.aliases {
         Some(_) => Ok(()),
@@ -165,7 +170,7 @@ async fn bind(round: &mut Round<'_>, step: &Step, key: &Key) -> Result<(), Halt>
     if let Some((namespace, name)) = older_rival(round, key).await? {
         return Err(Halt::Contended(format!("the older object {namespace}/{name}")));
     }
-    round.context.reserve(&key.arn, round.object.uid()).map_err(|other| Halt::Contended(format!("the object with UID {other}")))?;
+    reserve(round, key)?;
     let Some(intent) = round.object.open(step, key) else { return Ok(()) };
     round.object.write_status().await?;
     let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
@@ -180,6 +185,11 @@ async fn bind(round: &mut Round<'_>, step: &Step, key: &Key) -> Result<(), Halt>
             FailureKind::Denied | FailureKind::Quota | FailureKind::Invalid => Halt::MarksNotWritable(failure),
             _ => Halt::Failed(failure),
         })
+}
+
+/// Keeps other objects of this process from binding the key meanwhile.
+fn reserve(round: &Round<'_>, key: &Key) -> Result<(), Halt> {
+    round.context.reserve(&key.arn, round.object.uid()).map_err(|other| Halt::Contended(format!("the object with UID {other}")))
 }
 
 /// An older object that wants the key and may have it.

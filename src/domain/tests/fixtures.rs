@@ -14,7 +14,7 @@ use crate::{
         desired::{Desired, Life},
         intent::{Intent, Word},
         memory::Memory,
-        observed::{Copied, Key, Observed, Rotation, Searched, State},
+        observed::{Key, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{self, Plan, Situation},
         rules::Rules,
@@ -35,11 +35,6 @@ pub fn arn() -> String {
 
 pub fn now() -> Timestamp {
     "2026-11-22T12:00:00Z".parse().unwrap()
-}
-
-/// A copy that was that many minutes old when it was read.
-pub fn copied(age: i64) -> Copied {
-    Copied { at: now() - minutes(age), age: minutes(age) }
 }
 
 pub fn minutes(count: i64) -> SignedDuration {
@@ -136,7 +131,7 @@ pub fn key(state: State) -> Key {
         multi_region: None,
         description: String::new(),
         creation_time: None,
-        copy: None,
+        age: None,
         rotation: (origin == "AWS_KMS").then(Rotation::default),
         tags: Some(owner().marks(word(Word::Live), OwnerMark::Name)),
         aliases: Some(vec![owner().claim_alias()]),

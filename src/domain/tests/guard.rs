@@ -1,6 +1,6 @@
 //! The guard: each rule alone holds, and where none does, all pass.
 
-use super::fixtures::{GENERATION, ID, SEQ, Scene, copied, minutes, now, ours, owner, word};
+use super::fixtures::{GENERATION, ID, SEQ, Scene, minutes, now, ours, owner, word};
 use crate::{
     api::{Reason, condition::seconds, managed_key::DeletionCall, mark},
     domain::{
@@ -71,7 +71,7 @@ fn each_rule_alone_holds() {
             "what the KMS says of the key is new enough",
             |c| {
                 c.scene.rules.max_staleness = Some(minutes(10));
-                c.scene.key().copy = Some(copied(11));
+                c.scene.key().age = Some(minutes(11));
             },
             Reason::StaleView,
         ),

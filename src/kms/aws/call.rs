@@ -257,8 +257,9 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Intercept for Watc
         let failed = !matches!(context.output_or_error(), Some(Ok(_)));
         let client_error = context.response().is_some_and(|response| response.status().is_client_error());
         let mut seen = self.attempts.seen();
-        // Only AWS sends a code: what stands between here and AWS can answer 4xx as well, whatever AWS did.
-        let settled = !failed || (client_error && code.is_some());
+        // Only AWS sends a code: what stands between here and AWS can answer 4xx as well, whatever AWS did. Nor does a code that nobody knows say that nothing
+        // was done.
+        let settled = !failed || (client_error && code.is_some_and(|code| failure::kind(code).is_some()));
         seen.open |= seen.sent && !settled;
         let code = match (failed, code) {
             (false, _) => "OK",

@@ -141,8 +141,7 @@ impl Dialect for Cckm {
     }
 
     fn renew(&self, refused: &Request) -> bool {
-        self.tokens.refused(refused.headers().get(AUTHORIZATION));
-        true
+        self.tokens.refused(refused.headers().get(AUTHORIZATION))
     }
 
     fn permission(&self, operation: Operation) -> &'static str {

@@ -10,7 +10,7 @@ use super::id::{Arn, CckmId};
 use crate::{
     api::managed_key::KeyTemplate,
     domain::{
-        observed::{Copied, Key, MultiRegion, Rotation, State},
+        observed::{Key, MultiRegion, Rotation, State},
         ownership::Tags,
     },
 };
@@ -131,11 +131,11 @@ impl Row {
         instant(text)
     }
 
-    /// How old the row is by that clock, in whole seconds. A time far ahead of the clock was written by one that was wrong: it makes the row as old as it is
-    /// ahead, and never young for good.
+    /// How old the row is by that clock, in whole seconds. A time far ahead of the clock was written by one that was wrong: nobody knows how old the row is,
+    /// so it is older than any bound until it is read again.
     pub(super) fn age(&self, now: Timestamp) -> Result<SignedDuration, Unusable> {
         let seconds = now.duration_since(self.synced_at()?).as_secs();
-        Ok(SignedDuration::from_secs(if seconds < -SKEW { seconds.saturating_neg() } else { seconds.max(0) }))
+        Ok(SignedDuration::from_secs(if seconds < -SKEW { i64::MAX } else { seconds.max(0) }))
     }
 
     /// Whether the row was read from AWS again since it had been read `from` then. Behind a balancer a row may also be an earlier one; that counts only where
@@ -212,7 +212,7 @@ impl Row {
             },
             description: param.description.clone().unwrap_or_default(),
             creation_time: time(filled(param.creation_date.as_ref()))?,
-            copy: Some(Copied { at: whole(self.synced_at()?)?, age: self.age(now)? }),
+            age: Some(self.age(now)?),
             // AWS shows it as off while the key is pending.
             rotation: if state.is_pending() { None } else { self.rotation()? },
             tags: Some(self.tags()),

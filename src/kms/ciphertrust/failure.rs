@@ -72,7 +72,8 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
     let (name, text) = description.split_once(':').unwrap_or((&description, ""));
     // Where the rest of the text is, is not documented: behind the name, or in a member of its own.
     let text = [text.trim(), message.trim()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
-    let Some(name) = Some(name.trim()).filter(|name| name.starts_with("NCERR")) else {
+    let name = name.split_whitespace().next().unwrap_or_default();
+    let Some(name) = Some(name).filter(|name| name.starts_with("NCERR")) else {
         // What has no name need not be `CipherTrust`'s; but a token that has expired is renewed, whoever says so.
         let kind = Some(by_status(answer.status)).filter(|kind| matches!(kind, Credentials | Throttled | Unavailable)).unwrap_or(Unknown);
         return Refusal { kind, code: None, text };
@@ -83,11 +84,7 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
     }
     match exception(&text) {
         None => Refusal { kind, code: Some(name.to_owned()), text },
-        Some(Exception::Known(name, kind)) => {
-            // What `CipherTrust` was doing meanwhile tells people less than what AWS says.
-            let said = text.split_once(name).map_or("", |(_, said)| said).trim_start_matches([':', ' ']);
-            Refusal { kind, code: Some(name.to_owned()), text: if said.is_empty() { text } else { said.to_owned() } }
-        }
+        Some(Exception::Known(name, kind)) => Refusal { kind, code: Some(name.to_owned()), text },
         Some(Exception::Unheard(name)) => Refusal { kind: Unknown, code: Some(name), text },
     }
 }
@@ -148,11 +145,13 @@ pub(super) fn is_unsupported(failure: &Failure) -> bool {
     code(failure) == Some("UnsupportedOperationException")
 }
 
-/// Whether a refused creation may have made the key: CCKM makes the key first and its alias after it.
-pub(super) fn is_about_alias(failure: &Failure) -> bool {
-    let text = failure.source.as_ref().and_then(|source| source.downcast_ref::<Refusal>()).map_or("", |refusal| &refusal.text);
-    let named = text.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word == "CreateAlias");
-    named || matches!(code(failure), Some("AlreadyExistsException" | "InvalidAliasNameException"))
+/// Whether a refusal of a creation says that no key was made. CCKM makes the key in AWS first, and then does more there, so only what it refuses by itself, or
+/// what names AWS's `CreateKey`, says that. Where nothing was answered, the attempts tell the outcome.
+pub(super) fn settles_creation(failure: &Failure) -> bool {
+    let Some(refusal) = failure.source.as_ref().and_then(|source| source.downcast_ref::<Refusal>()) else { return true };
+    let own = refusal.code.as_deref().is_some_and(|code| code.starts_with("NCERR"));
+    let words = || refusal.text.split(|c: char| !c.is_ascii_alphanumeric());
+    (own && matches!(failure.kind, Credentials | Denied | Invalid | AliasTaken | Throttled)) || words().any(|word| word == "CreateKey")
 }
 
 /// What to do where an operation is denied.
@@ -161,6 +160,9 @@ pub(super) const fn permission(operation: Operation) -> &'static str {
         Operation::Login => "allow the user to log in to spec.cipherTrust.domain",
         Operation::GetKms | Operation::ListKms => {
             "let the user see the KMS: a CCKM administrator does, or one who is in the KMS's access list"
+        }
+        Operation::Synchronize | Operation::GetSynchronization => {
+            "let the user synchronise the KMS in CCKM: before a key is made a second time, it has to be known that there is none"
         }
         Operation::GetKey | Operation::ListKeys | Operation::Refresh => {
             "let the user view and refresh keys of the KMS in CCKM's access list, and its AWS connection describe them"

@@ -57,7 +57,11 @@ impl CipherTrustKms {
             return Err(self.caller.refuse(Operation::GetKms, kms, FailureKind::Invalid, message));
         }
         let account = Arc::new(account);
-        *found.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::clone(&account));
+        let before = found.lock().unwrap_or_else(PoisonError::into_inner).replace(Arc::clone(&account));
+        if before.is_some_and(|before| before.id != account.id) {
+            let message = format!("the KMS {kms} has another id in CCKM than before, so its keys are looked for anew");
+            return Err(self.caller.refuse(Operation::GetKms, kms, FailureKind::Conflict, message));
+        }
         Ok(account)
     }
 

@@ -75,6 +75,11 @@ impl Known {
         }
     }
 
+    /// A refresh could not be asked for after all.
+    pub(super) fn unask(&self, id: &CckmId) {
+        self.memory().refreshes.remove(id);
+    }
+
     fn memory(&self) -> MutexGuard<'_, Memory> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -46,7 +46,7 @@ impl CipherTrustKms {
             }
         }
         let message = format!("the list that CCKM answers to {} changes while it is read; it is tried again", operation.name());
-        Err(self.caller.refuse(operation, subject, FailureKind::Unavailable, message))
+        Err(self.caller.refuse(operation, subject, FailureKind::Conflict, message))
     }
 
     /// One reading; `None` if the total changed on the way.

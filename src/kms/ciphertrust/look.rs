@@ -39,8 +39,8 @@ const NAMESAKES: usize = 4;
 pub(super) enum Age {
     /// Within the staleness that the provider allows.
     Allowed,
-    /// Read from AWS after this was asked.
-    New,
+    /// As new as could be had now: read from AWS again, unless that did not come about in time.
+    Newest,
 }
 
 /// A row, and the time by the clock of whoever answered.
@@ -122,7 +122,7 @@ impl CipherTrustKms {
                 self.search(("arn", arn.as_str()), reference, subject).await
             }
             Reference::Aws(id) => self.search(("keyid", id.as_str()), reference, subject).await,
-            Reference::Alias(alias) => self.search(("alias", alias.trim_start_matches("alias/")), reference, subject).await,
+            Reference::Alias(alias) => self.search(("alias", alias.strip_prefix("alias/").unwrap_or(alias)), reference, subject).await,
             Reference::Either(aws, cckm) => {
                 let found = self.search(("keyid", aws.as_str()), &Reference::Aws(aws.clone()), subject).await?;
                 if found.is_empty() { Ok(self.get(cckm, subject).await?.into_iter().collect()) } else { Ok(found) }
@@ -191,7 +191,14 @@ impl CipherTrustKms {
         let until = tokio::time::Instant::from_std(asked + PATIENCE);
         let waited = async {
             if let Turn::Ask(_) = turn {
-                self.caller.call(&Ask::new(Operation::Refresh, subject, Method::POST, format!("{KEYS}/{}/refresh", id.as_str()))).await?;
+                let ask = Ask::new(Operation::Refresh, subject, Method::POST, format!("{KEYS}/{}/refresh", id.as_str()));
+                // One that failed in passing is asked for again at the next look.
+                let passed = |failure: &Failure| !failure.kind.verdict().stalled;
+                self.caller.call(&ask).await.inspect_err(|failure| {
+                    if passed(failure) {
+                        self.known.unask(&id);
+                    }
+                })?;
             }
             let mut wait = FIRST_WAIT;
             loop {

@@ -19,6 +19,7 @@ mod list;
 mod look;
 mod operation;
 mod quota;
+mod sync;
 mod token;
 
 use jiff::SignedDuration;
@@ -28,13 +29,14 @@ use serde_json::{Map, Value, json};
 use self::{
     client::Cckm,
     convert::{RotationStatus, Row},
-    failure::{is_about_alias, is_absent, is_unsupported},
+    failure::{is_absent, is_unsupported, settles_creation},
     gather::Gather,
     home::Home,
     id::Arn,
     known::Known,
     look::{Age, KEYS, Seen},
     operation::Operation,
+    sync::Synchronisation,
 };
 use super::{
     Creation, Identity, Kms, Scheduled,
@@ -61,6 +63,7 @@ pub struct CipherTrustKms {
     home: Home,
     known: Box<Known>,
     gather: Gather,
+    synchronisation: Synchronisation,
     max_staleness: SignedDuration,
     principal: String,
 }
@@ -76,6 +79,7 @@ impl CipherTrustKms {
             home: Home::new(kms, region),
             known: Box::default(),
             gather: Gather::default(),
+            synchronisation: Synchronisation::default(),
             max_staleness: SignedDuration::try_from(max_staleness).unwrap_or(SignedDuration::MAX),
             principal: match domain.filter(|domain| !domain.is_empty()) {
                 Some(domain) => format!("{username} in domain {domain}"),
@@ -91,14 +95,23 @@ impl CipherTrustKms {
             let ask = Ask::new(operation, key, Method::POST, format!("{KEYS}/{}/{}", id.as_str(), operation.name()));
             self.caller.call(&Ask { body: body.clone(), ..ask }).await
         };
-        match (send(&id).await, Arn::parse(key)) {
+        let done = match (send(&id).await, Arn::parse(key)) {
             (Err(failure), Some(arn)) if is_absent(&failure) && failure.outcome == Outcome::Refused => {
                 self.known.forget(&arn);
                 let now = self.id(key, operation).await?;
                 if now == id { Err(failure) } else { send(&now).await }
             }
             (done, _) => done,
+        };
+        done.and_then(|answer| self.is_its_own(operation, key, answer))
+    }
+
+    /// What stands between here and CCKM may answer in its place, and with success: only nothing at all, or JSON, is CCKM's.
+    fn is_its_own(&self, operation: Operation, key: &str, answer: Answer) -> Result<Answer, Failure> {
+        if !answer.body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_err() {
+            return Err(self.caller.unusable(operation, key, &"it is no JSON"));
         }
+        Ok(answer)
     }
 
     /// The row that an action answered, which has to be of that key.
@@ -114,7 +127,7 @@ impl CipherTrustKms {
     /// What AWS has now that a change was refused: the row may be older than what the refusal is about. The refusal itself leaves open whether an earlier
     /// attempt took effect.
     async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
-        self.look(reference, Age::New).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
+        self.look(reference, Age::Newest).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
     }
 
     /// A key that a call is about.
@@ -170,10 +183,11 @@ impl Kms for CipherTrustKms {
         Ok(self.needed(key).await?.aliases.unwrap_or_default())
     }
 
-    /// Reads every row: how CCKM matches its filter for tags is not documented, and a key that it left out would be made a second time. Keys that CCKM has not
-    /// synchronised are not seen.
+    /// Has CCKM synchronise its keys with AWS, then reads every row: how CCKM matches its filter for tags is not documented, and a key that either left out
+    /// would be made a second time.
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
         let operation = Operation::ListKeys;
+        self.synchronised().await?;
         let listed = self.list::<Row>(operation, "", KEYS, &self.here().await?, Row::id_text).await?;
         let mut found = Vec::new();
         for row in listed.items.iter().filter(|row| !row.is_gone()) {
@@ -193,7 +207,7 @@ impl Kms for CipherTrustKms {
         self.caller.turn(Operation::CreateKey, "").await
     }
 
-    /// CCKM makes the key in AWS, with its tags, and gives it the claim then; so a refusal that is about the alias leaves open whether there is a key.
+    /// CCKM makes the key in AWS, with its tags, and gives it the claim then; so most refusals leave open whether there is a key.
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
         let operation = Operation::CreateKey;
         let body = json!({ "kms": self.account().await?.id, "region": self.home.region, "aws_param": param(creation) });
@@ -201,7 +215,7 @@ impl Kms for CipherTrustKms {
         let answer = match self.caller.call(&ask).await {
             Ok(answer) => answer,
             Err(failure) => {
-                let outcome = if is_about_alias(&failure) { Outcome::Unknown } else { failure.outcome };
+                let outcome = if settles_creation(&failure) { failure.outcome } else { Outcome::Unknown };
                 let failure = Failure { outcome, ..failure };
                 return Err(if failure.kind == FailureKind::AliasTaken { self.taken(&creation.claim, failure).await } else { failure });
             }

@@ -49,6 +49,7 @@ operations! {
     GetKey "get-key" Reads;
     GetKeyRotationStatus "get-key-rotation-status" Reads;
     GetKms "get-kms" Reads;
+    GetSynchronization "get-synchronization" Reads;
     ListKeys "list-keys" Reads;
     ListKms "list-kms" Reads;
     Login "login" Reads;
@@ -56,6 +57,8 @@ operations! {
     Refresh "refresh" Reads;
     RemoveTags "remove-tags" Changes;
     ScheduleDeletion "schedule-deletion" Changes;
+    // It renews CCKM's copies and leaves the keys alone.
+    Synchronize "synchronize" Reads;
     UpdateDescription "update-description" Changes;
 }
 
@@ -85,7 +88,7 @@ mod tests {
         let names: Vec<_> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
         assert!(names.is_sorted(), "{names:?}");
         for operation in Operation::ALL {
-            let reads = ["get-", "list-", "login", "refresh"].iter().any(|verb| operation.as_str().starts_with(verb));
+            let reads = ["get-", "list-", "login", "refresh", "synchronize"].iter().any(|verb| operation.as_str().starts_with(verb));
             assert_eq!(operation.changes(), !reads, "{operation:?}");
         }
     }

@@ -19,7 +19,13 @@ const fn per_second(operation: Operation) -> Option<u32> {
         Operation::DeleteAlias | Operation::EnableAutoRotation | Operation::ScheduleDeletion => Some(15),
         Operation::Refresh => Some(500),
         Operation::GetKeyRotationStatus => Some(1000),
-        Operation::GetKey | Operation::GetKms | Operation::ListKeys | Operation::ListKms | Operation::Login => None,
+        Operation::GetKey
+        | Operation::GetSynchronization
+        | Operation::Synchronize
+        | Operation::GetKms
+        | Operation::ListKeys
+        | Operation::ListKms
+        | Operation::Login => None,
     }
 }
 

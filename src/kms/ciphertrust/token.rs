@@ -27,6 +27,9 @@ const AHEAD: (Duration, u32) = (Duration::from_mins(1), 5);
 /// For how long a refused password is not tried again: a server locks out whoever tries too often.
 const REFUSED: Duration = Duration::from_mins(1);
 
+/// How old a token that is refused has to be for another one to be asked for, so that a server which takes none of its own is not asked for one at each call.
+const TOO_YOUNG: Duration = Duration::from_millis(500);
+
 /// Whose tokens they are.
 #[derive(Clone, Debug)]
 pub(super) struct Login {
@@ -39,6 +42,8 @@ pub(super) struct Login {
 /// What a request bears. Its header is marked as a secret, so that it is not shown.
 #[derive(Clone, Debug)]
 struct Token {
+    /// When it was asked for.
+    since: Instant,
     header: HeaderValue,
     renew_at: Instant,
     ends: Instant,
@@ -56,7 +61,7 @@ pub(super) struct Tokens {
 #[derive(Debug, Default)]
 struct Renewal {
     refresh: Option<SecretString>,
-    refused: Option<(Instant, String)>,
+    refused: Option<(Instant, FailureKind, String)>,
 }
 
 /// The answer to a login.
@@ -98,12 +103,18 @@ impl Tokens {
         }
     }
 
-    /// Drops the token that was refused, unless another has taken its place already.
-    pub(super) fn refused(&self, header: Option<&HeaderValue>) {
+    /// Drops the token that was refused, unless another has taken its place already. Whether another may do better: if it was
+    /// given out a moment ago, then it is not the token that is wrong.
+    pub(super) fn refused(&self, header: Option<&HeaderValue>) -> bool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        if current.as_ref().is_some_and(|token| Some(&token.header) == header) {
-            *current = None;
+        if current.as_ref().is_none_or(|token| Some(&token.header) != header) {
+            return true;
         }
+        if current.as_ref().is_some_and(|token| token.since.elapsed() < TOO_YOUNG) {
+            return false;
+        }
+        *current = None;
+        true
     }
 
     fn living(&self) -> Option<Arc<Token>> {
@@ -126,8 +137,8 @@ impl Tokens {
                 }
             }
         }
-        if let Some((_, message)) = renewal.refused.as_ref().filter(|(at, _)| at.elapsed() < REFUSED) {
-            return Err(self.door.refuse(Operation::Login, "", FailureKind::Credentials, message.clone()));
+        if let Some((_, kind, message)) = renewal.refused.as_ref().filter(|(at, ..)| at.elapsed() < REFUSED) {
+            return Err(self.door.refuse(Operation::Login, "", *kind, message.clone()));
         }
         renewal.refused = None;
         match self.ask(self.login.body()).await {
@@ -136,8 +147,8 @@ impl Tokens {
                 Ok(token)
             }
             Err(failure) => {
-                if failure.kind == FailureKind::Credentials {
-                    renewal.refused = Some((Instant::now(), failure.message.clone()));
+                if !matches!(failure.kind, FailureKind::Throttled | FailureKind::Unavailable) {
+                    renewal.refused = Some((Instant::now(), failure.kind, failure.message.clone()));
                 }
                 Err(failure)
             }
@@ -166,7 +177,7 @@ impl Token {
         // No token lives a day.
         let life = Duration::from_secs(seconds.min(86_400));
         let ahead = AHEAD.0.min(life / AHEAD.1);
-        Self { header, renew_at: asked + life.saturating_sub(ahead), ends: asked + life }
+        Self { header, since: asked, renew_at: asked + life.saturating_sub(ahead), ends: asked + life }
     }
 }
 

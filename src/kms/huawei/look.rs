@@ -52,8 +52,16 @@ impl HuaweiKms {
         let operation = Operation::DescribeKey;
         match self.reference(operation, reference)? {
             Reference::Alias { name, .. } => match self.holder(reference, name).await? {
-                Some(id) => self.look_at(reference, &id).await,
                 None => Ok(None),
+                // Two answers that contradict each other are no absence.
+                Some(id) => match self.look_at(reference, &id).await? {
+                    Some(found) => Ok(Some(found)),
+                    None => {
+                        let message =
+                            format!("Huawei lists {reference} as the key {id}, but does not find that key; it is looked at again");
+                        Err(self.caller.refuse(operation, reference, FailureKind::Conflict, message))
+                    }
+                },
             },
             Reference::Key { id, region } => {
                 let found = self.look_at(reference, id).await?;

@@ -225,7 +225,7 @@ impl Kms for HuaweiKms {
             Ok(Some(key)) => Ok(Key { aliases: Some(vec![claim.clone()]), ..key }),
             Ok(None) => {
                 let message = format!("Huawei made the key {id}, but does not show it yet; it is looked for again");
-                Err(Failure { outcome: Outcome::Unknown, ..self.caller.refuse(operation, claim, FailureKind::Unavailable, message) })
+                Err(Failure { outcome: Outcome::Unknown, ..self.caller.refuse(operation, claim, FailureKind::Conflict, message) })
             }
             Err(failure) => Err(Failure { outcome: Outcome::Unknown, ..failure }),
         }

@@ -141,11 +141,13 @@ impl HuaweiKms {
                     });
                     (aliases.collect(), info)
                 }
-                Ok(Aliases::Whole(aliases)) if aliases.len() < ALIASES => (aliases, None),
-                Ok(Aliases::Whole(_)) => return Err(self.unusable(operation, reference, NO_WAY_ON)),
+                Ok(Aliases::Whole(aliases)) => (aliases, None),
                 Err(failure) if failure::says(&failure, failure::NO_SUCH_PATH) => return Ok(None),
                 Err(failure) => return Err(failure),
             };
+            if next.is_none() && aliases.len() >= ALIASES {
+                return Err(self.unusable(operation, reference, NO_WAY_ON));
+            }
             all.extend(aliases.into_iter().map(|Named { alias, key_id }| Alias { alias: with_prefix(alias), key_id }));
             match next.and_then(|next| next.next_marker).filter(|next| !next.is_empty()) {
                 None => return Ok(Some(all)),
@@ -188,7 +190,7 @@ impl HuaweiKms {
             let (Some(resources), Some(Ok(total))) = (page.resources, total) else {
                 return Err(self.unusable(operation, "", "it has no resources, or not their number"));
             };
-            let (came, known) = (resources.len(), ids.len());
+            let came = resources.len();
             for Instance { resource_id, tags } in resources {
                 // What says of itself that it is another's need not be looked at.
                 let tags = tags.map(|tags| convert::tags(Some(tags))).transpose().map_err(|why| self.unusable(operation, "", why))?;
@@ -201,7 +203,7 @@ impl HuaweiKms {
             if offset >= total {
                 return Ok(ids);
             }
-            if came == 0 || ids.len() == known {
+            if came == 0 {
                 return Err(self.unusable(operation, "", NO_WAY_ON));
             }
         }

@@ -100,8 +100,8 @@ impl Tokens {
                     return Ok(value);
                 }
                 Err(failure) => {
-                    // What cannot be reached may be reached in the next moment; what refuses will refuse again.
-                    *refused = failure.kind.verdict().stalled.then(|| Refused {
+                    // What cannot be reached may be reached in the next moment; what answers so will answer so again.
+                    *refused = (failure.kind != FailureKind::Unavailable).then(|| Refused {
                         kind: failure.kind,
                         message: failure.message.clone(),
                         until: Instant::now() + REST,

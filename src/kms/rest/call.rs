@@ -103,7 +103,10 @@ impl<D: Dialect> Caller<D> {
     pub(in crate::kms) fn unusable(&self, operation: D::Operation, subject: &str, why: &dyn fmt::Display) -> Failure {
         let outcome = if operation.changes() { Outcome::Unknown } else { Outcome::Refused };
         let about = About::<D>::new(operation, subject);
-        about.failure(Unknown, outcome, about.unusable(why))
+        // Where in an answer it stands moves from one try to the next.
+        let why = why.to_string();
+        let why = why.split(" at line ").next().unwrap_or_default();
+        about.failure(Unknown, outcome, about.unusable(&why))
     }
 
     /// A failure without a request.
@@ -123,7 +126,9 @@ impl<D: Dialect> Caller<D> {
                     }
                     let refusal = self.dialect.refusal(&answer);
                     self.settle(&refusal, answer.status, attempts);
-                    if refusal.kind == Credentials && !renewed && self.dialect.renew(&request) {
+                    // Only the KMS's own word says that a creation was not carried out.
+                    let undone = ask.operation.repeats() || refusal.code.is_some();
+                    if refusal.kind == Credentials && !renewed && self.dialect.renew(&request) && undone {
                         renewed = true;
                         continue;
                     }
@@ -132,7 +137,8 @@ impl<D: Dialect> Caller<D> {
                 Err(missed @ Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), missed)),
                 Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
             };
-            let worthwhile = ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable);
+            // Who asks for more time than this call has is left alone, and told as throttling.
+            let worthwhile = least_wait <= ATTEMPT && ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable);
             match waits.next().filter(|_| worthwhile) {
                 Some(wait) => sleep(wait.max(least_wait)).await,
                 None => return Err(failure),
@@ -167,11 +173,12 @@ impl<D: Dialect> Caller<D> {
         told.ok_or(Missed::Unanswered(None)).and_then(|request| Ok((request, answer?)))
     }
 
-    /// Only the KMS sends a code: what stands between here and there can answer 4xx as well, whatever the KMS did.
+    /// Only the KMS sends a code: what stands between here and there can answer 4xx as well, whatever the KMS did. Nor does a code that nobody knows say that
+    /// nothing was done.
     fn settle(&self, refusal: &Refusal, status: u16, attempts: &mut Attempts<'_>) {
         let throttled = refusal.kind == Throttled;
         attempts.end(match &refusal.code {
-            Some(code) if status < 500 && refusal.kind != Unavailable => Ended::Refused { code, throttled },
+            Some(code) if status < 500 && !matches!(refusal.kind, Unavailable | Unknown) => Ended::Refused { code, throttled },
             Some(code) => Ended::Failed(code),
             None => Ended::Failed("NoCode"),
         });
@@ -191,7 +198,7 @@ impl<D: Dialect> Caller<D> {
             Missed::Forbidden => (Unavailable, format!("{} is not sent: this process may change nothing any more", about.request()), None),
             Missed::TooLong => (Unknown, about.unusable(&"it is longer than any such answer"), None),
             Missed::Unanswered(error) => {
-                (Unavailable, format!("{} did not answer {} in time, or broke off; it is tried again", D::NAME, about.request()), error)
+                (Unavailable, format!("{} did not answer in time, or broke off; it is tried again", D::NAME), error)
             }
             Missed::Unreached(error) => (Unavailable, unreached::<D>(&error), Some(error)),
         };

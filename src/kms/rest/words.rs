@@ -1,4 +1,5 @@
-//! Sentences about calls that failed. A sentence names the operation, what it was about and the next step, and is the same at every try.
+//! Sentences about calls that failed. A sentence names the operation, what it was about and the next step, and is the same at every try. What is out of reach is
+//! so whatever was asked, and other objects are told the same: such a sentence names neither.
 
 use std::{fmt, marker::PhantomData};
 
@@ -46,7 +47,7 @@ impl<'a, D: Dialect> About<'a, D> {
         let (name, request) = (D::NAME, self.request());
         let Some(code) = &refusal.code else {
             return match refusal.kind {
-                Unavailable | Throttled => format!("{host} answers {request} with HTTP {status}; it is tried again"),
+                Unavailable | Throttled => format!("{host} answers with HTTP {status}; it is tried again"),
                 _ => format!("{host} answers {request} with HTTP {status} and no code of {name}; check that the endpoint is one of {name}"),
             };
         };
@@ -66,7 +67,7 @@ impl<'a, D: Dialect> About<'a, D> {
             }
             Quota => format!("{name} refuses {request}: a quota is used up ({code}); remove what is not needed, or ask for more"),
             Throttled => format!("{name} throttles {}; it is tried again, more slowly", self.operation.as_str()),
-            Unavailable => format!("{name} answers {request} with {code}; it is tried again"),
+            Unavailable => format!("{name} answers with {code}; it is tried again"),
             FailureKind::Unknown => {
                 format!("{name} answers {request} with {code}, which is not known here; nothing is changed on the strength of it")
             }

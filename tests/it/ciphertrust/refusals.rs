@@ -120,7 +120,7 @@ async fn a_refusal_about_the_alias_leaves_open_whether_there_is_a_key() {
         (refused("AlreadyExistsException", "An alias exists"), FailureKind::AliasTaken, Outcome::Unknown),
         (refused("AccessDeniedException", "User is not authorized to perform: kms:CreateAlias"), FailureKind::Denied, Outcome::Unknown),
         (refused("AccessDeniedException", "User is not authorized to perform: kms:CreateKey"), FailureKind::Denied, Outcome::Refused),
-        (refused("LimitExceededException", "too many keys"), FailureKind::Quota, Outcome::Refused),
+        (refused("LimitExceededException", "too many keys"), FailureKind::Quota, Outcome::Unknown),
     ] {
         scene.double.clear_faults();
         scene.double.inject(Fault::on("create-key", fault));

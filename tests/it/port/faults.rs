@@ -11,10 +11,7 @@ use keyward::{
 };
 use kms_double::FaultAction;
 
-use super::{
-    bench::{Bench, refusal},
-    ways::Wire,
-};
+use super::bench::{Bench, refusal};
 
 /// How a look at a key fails when it is answered so.
 async fn look_answered(bench: &Bench, action: FaultAction) -> Failure {
@@ -93,19 +90,16 @@ pub async fn a_creation_that_is_cut_is_sent_once(bench: Bench) {
     assert_eq!(bench.effects(bench.ways.operations.create), 0);
 }
 
-async fn refused_creation(bench: &Bench, error: Wire, kind: FailureKind) {
-    let failure = creation_answered(bench, refusal(error)).await;
-    assert_eq!((failure.kind, failure.outcome), (kind, Outcome::Refused), "{failure}");
+pub async fn a_creation_that_is_refused_is_known_to_be(bench: Bench) {
+    let failure = creation_answered(&bench, refusal(bench.ways.errors.denied)).await;
+    assert_eq!((failure.kind, failure.outcome), (FailureKind::Denied, Outcome::Refused), "{failure}");
     bench.double.clear_faults();
     bench.key("orders").await;
 }
 
-pub async fn a_creation_that_is_refused_is_known_to_be(bench: Bench) {
-    refused_creation(&bench, bench.ways.errors.denied, FailureKind::Denied).await;
-}
-
-pub async fn a_creation_that_fails_in_an_unknown_way_is_unknown(bench: Bench) {
-    refused_creation(&bench, bench.ways.errors.unheard, FailureKind::Unknown).await;
+pub async fn a_creation_that_fails_in_an_unknown_way_is_open(bench: Bench) {
+    let failure = creation_answered(&bench, refusal(bench.ways.errors.unheard)).await;
+    assert_eq!((failure.kind, failure.outcome), (FailureKind::Unknown, Outcome::Unknown), "{failure}");
 }
 
 pub async fn a_creation_that_fails_at_the_server_is_open(bench: Bench) {

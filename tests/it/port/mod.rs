@@ -94,7 +94,7 @@ suite! {
         a_creation_that_is_cut_is_sent_once,
         a_creation_that_is_refused_is_known_to_be,
         a_creation_that_fails_at_the_server_is_open,
-        a_creation_that_fails_in_an_unknown_way_is_unknown,
+        a_creation_that_fails_in_an_unknown_way_is_open,
         a_schedule_whose_reply_is_lost_takes_effect_once,
         a_cancel_whose_reply_is_lost_takes_effect_once,
         a_change_whose_reply_is_lost_is_open_or_done,

@@ -1,0 +1,110 @@
+//! Has CCKM read from AWS every key of the KMS and Region, before a search says that there is none.
+//!
+//! CCKM shows the keys that it knows. One that was made in AWS while CCKM failed is none of them, and a search that left it out would let a second key be made.
+//! A synchronisation that does not end in time is no answer: the search fails, and the next one takes it up again.
+
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use reqwest::Method;
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::sleep;
+
+use super::{CipherTrustKms, operation::Operation};
+use crate::{
+    domain::failure::{Failure, FailureKind},
+    kms::rest::Ask,
+};
+
+const JOBS: &str = "/cckm/aws/synchronization-jobs";
+/// How long one search waits for the end of a job.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// The first wait; each one after it is twice as long.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// For how long after its start a job that has ended serves further searches.
+const FRESH: Duration = Duration::from_secs(30);
+
+/// A synchronisation, as CCKM tells of it.
+#[derive(Debug, Deserialize)]
+struct Job {
+    id: String,
+    overall_status: Option<String>,
+}
+
+/// The last synchronisation that was asked for.
+#[derive(Debug, Default)]
+pub(super) struct Synchronisation(Mutex<Option<Asked>>);
+
+#[derive(Clone, Debug)]
+struct Asked {
+    id: String,
+    at: Instant,
+    ended: bool,
+}
+
+impl Synchronisation {
+    fn last(&self) -> MutexGuard<'_, Option<Asked>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl CipherTrustKms {
+    /// Returns once CCKM has read every key of the KMS and Region from AWS, a moment ago or now.
+    pub(super) async fn synchronised(&self) -> Result<(), Failure> {
+        let last = self.synchronisation.last().clone();
+        let asked = match last {
+            Some(asked) if asked.ended && asked.at.elapsed() < FRESH => return Ok(()),
+            Some(asked) if !asked.ended => asked,
+            _ => self.synchronise().await?,
+        };
+        let until = Instant::now() + PATIENCE;
+        let mut wait = FIRST_WAIT;
+        loop {
+            match self.ended(&asked.id).await {
+                Ok(true) => {
+                    *self.synchronisation.last() = Some(Asked { ended: true, ..asked });
+                    return Ok(());
+                }
+                Ok(false) if Instant::now() + wait < until => sleep(wait).await,
+                Ok(false) => {
+                    let message = "CCKM has not ended the synchronisation of its keys with AWS, without which a search proves nothing; \
+                                   it is looked at again";
+                    return Err(self.caller.refuse(Operation::GetSynchronization, "", FailureKind::Conflict, message.into()));
+                }
+                Err(failure) => {
+                    // Another one is asked for by the next search.
+                    *self.synchronisation.last() = None;
+                    return Err(failure);
+                }
+            }
+            wait *= 2;
+        }
+    }
+
+    async fn synchronise(&self) -> Result<Asked, Failure> {
+        let body = json!({ "kms": [self.account().await?.id], "regions": [self.home.region] });
+        let at = Instant::now();
+        let job: Job = self.caller.json(&Ask::new(Operation::Synchronize, "", Method::POST, JOBS.to_owned()).with(body)).await?;
+        let asked = Asked { id: job.id, at, ended: false };
+        *self.synchronisation.last() = Some(asked.clone());
+        Ok(asked)
+    }
+
+    /// Whether the job has read everything. One that failed has not, and its words are not documented: only the word for success is believed.
+    async fn ended(&self, id: &str) -> Result<bool, Failure> {
+        let operation = Operation::GetSynchronization;
+        let escaped: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
+        let job: Job = self.caller.json(&Ask::new(operation, "", Method::GET, format!("{JOBS}/{escaped}"))).await?;
+        match job.overall_status.as_deref() {
+            Some("completed") => Ok(true),
+            Some("failed" | "error" | "canceled") => {
+                let message = "CCKM could not synchronise its keys with AWS; look at the synchronisations of the KMS in CCKM";
+                Err(self.caller.refuse(operation, "", FailureKind::Conflict, message.into()))
+            }
+            _ => Ok(false),
+        }
+    }
+}
