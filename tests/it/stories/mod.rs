@@ -5,8 +5,10 @@
 
 mod gone;
 mod guard;
+mod input;
 mod ownership;
 mod rows;
+mod stale;
 
 /// One test for each story and KMS.
 macro_rules! stories {
