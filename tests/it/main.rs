@@ -19,5 +19,6 @@ mod manifests;
 mod port;
 mod program;
 mod reconcile;
+mod seeds;
 mod stories;
 mod support;

@@ -231,6 +231,8 @@ mod tests {
         let request = made(&Ask::new(Operation::Disable, "", Method::POST, "/x".into()).with(json!({ "days": 7 })));
         assert_eq!(request.headers()[CONTENT_TYPE], "application/json");
         assert_eq!(request.body().unwrap().as_bytes().unwrap(), br#"{"days":7}"#);
+        let bare = made(&Ask::new(Operation::CancelDeletion, "", Method::POST, "/x".into()));
+        assert_eq!((bare.method(), bare.url().path(), bare.body().is_none()), (&Method::POST, "/gateway/api/v1/x", true));
     }
 
     #[test]

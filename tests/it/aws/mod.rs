@@ -5,6 +5,7 @@
 
 mod access;
 mod canned;
+mod documented;
 mod faults;
 mod life;
 mod search;

@@ -1,6 +1,8 @@
-//! What is only true of keys behind `CipherTrust`: copies and their age, the names of a key, tokens, and who refuses. The rest is in `port`.
+//! What is only true of keys behind `CipherTrust`: copies and their age, the names of a key, tokens, who refuses, and the calls as documented. The rest is in
+//! `port`.
 
 mod age;
+mod documented;
 mod names;
 mod refusals;
 mod tokens;

@@ -4,6 +4,7 @@
 
 mod access;
 mod canned;
+mod documented;
 mod life;
 mod search;
 

@@ -6,6 +6,7 @@ pub mod localstack;
 pub mod operator;
 pub mod program;
 pub mod proxy;
+pub mod recorder;
 pub mod scene;
 pub mod vendor;
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use kms_double::{HUAWEI_DOMAIN, HUAWEI_PROJECT, HUAWEI_REGION};
+use kms_double::{HUAWEI_DOMAIN, HUAWEI_PROJECT, HUAWEI_REGION, HuaweiCredential};
 use serde_json::{Value, json};
 
 use crate::client::exchange;
@@ -36,6 +36,11 @@ async fn what_a_request_says_is_checked_as_documented() {
         ("describe-key", json!({ "key_id": "0d0466b0-e727-4d9c-b35d-f84bb474a37f" }), "404 KMS.0207"),
         ("describe-key", json!({ "key_id": "alias/none" }), "404 KMS.0207"),
         ("disable-key", json!({ "key_id": "alias/one" }), "400 KMS.0205"),
+        ("schedule-key-deletion", json!({ "pending_days": "7" }), "400 KMS.0204"),
+        ("schedule-key-deletion", json!({ "key_id": 1, "pending_days": "7" }), "400 KMS.0202"),
+        ("schedule-key-deletion", json!({ "key_id": key.to_uppercase(), "pending_days": "7" }), "400 KMS.0205"),
+        ("schedule-key-deletion", json!({ "key_id": "alias/one", "pending_days": "7" }), "400 KMS.0205"),
+        ("schedule-key-deletion", json!({ "key_id": key }), "400 KMS.0204"),
         ("update-key-alias", json!({ "key_id": key, "key_alias": "rsa" }), "400 KMS.1104"),
         ("update-key-alias", json!({ "key_id": key, "key_alias": "x/default" }), "400 KMS.1101"),
         ("update-key-description", json!({ "key_id": key, "key_description": "x".repeat(256) }), "400 KMS.1103"),
@@ -68,6 +73,34 @@ async fn what_a_request_says_is_checked_as_documented() {
     }
     let own_name = json!({ "key_id": key, "aliases": ["alias/one"] });
     assert_eq!(client.kms("DELETE", "aliases", &own_name).await.outcome(), "400 KMS.0308");
+}
+
+#[tokio::test]
+async fn a_sequence_is_optional_and_has_36_bytes() {
+    let (_double, client) = start().await;
+    let key = client.create("one").await;
+    let schedule = |sequence: &str| json!({ "key_id": key, "pending_days": "7", "sequence": sequence });
+    assert_eq!(client.outcome("schedule-key-deletion", schedule("919c82d4")).await, "400 KMS.0206");
+    let scheduled = client.ok("schedule-key-deletion", schedule("919c82d4-8046-4722-9094-35c3c6524cff")).await;
+    assert_eq!(scheduled, json!({ "key_id": key, "key_state": "4" }), "it does not come back");
+}
+
+#[tokio::test]
+async fn errors_are_one_object_with_a_code_and_a_text() {
+    let (double, client) = start().await;
+    let key = client.create("one").await;
+    double.add_huawei_credential(HuaweiCredential { allow: Some(Vec::new()), ..HuaweiCredential::new("AKNARROW", "s", HUAWEI_PROJECT) });
+    let schedule = |key: &str, days: &str| json!({ "key_id": key, "pending_days": days });
+    for (client, body, status, code) in [
+        (&client, schedule(&key, "6"), 400, "KMS.1401"),
+        (&client.signing_as("AKNARROW", "s"), schedule(&key, "7"), 403, "KMS.0307"),
+        (&client, schedule("0d0466b0-e727-4d9c-b35d-f84bb474a37f", "7"), 404, "KMS.0207"),
+    ] {
+        let refused = client.post("schedule-key-deletion", body).await;
+        let text = refused.json()["error"]["error_msg"].clone();
+        assert!(text.as_str().is_some_and(|text| !text.is_empty()), "{refused:?}");
+        assert_eq!((refused.status, refused.json()), (status, json!({ "error": { "error_code": code, "error_msg": text } })));
+    }
 }
 
 #[tokio::test]
