@@ -921,6 +921,23 @@ fn a_failed_look_does_not_lend_its_state_to_an_open_call() {
 }
 
 #[test]
+fn what_the_kms_cannot_take_is_refused_before_anything_is_made() {
+    let said = |provider, change: fn(&mut Scene)| {
+        let plan = Scene::unbound(Searched::Reference).with(|s| s.rules.provider = provider).with(change).plan();
+        if let Plan::Stall(note) = plan { note.message } else { brief(&plan) }
+    };
+    let tag = |s: &mut Scene| s.desired.tags = Tags::from([("cost".into(), "a=b".into())]);
+    assert!(said(ProviderType::Huawei, tag).contains(r"spec.tags has cost, but Huawei accepts no control characters and none of *<>\="));
+    assert_eq!(said(ProviderType::Aws, tag), "create the key");
+    let long = |s: &mut Scene| s.desired.tags = Tags::from([("cost".into(), "x".repeat(44))]);
+    assert!(said(ProviderType::Huawei, long).contains("values of at most 43"));
+    assert_eq!(said(ProviderType::CipherTrust, long), "create the key");
+    let description = |s: &mut Scene| s.desired.description = Some("x".repeat(256));
+    assert!(said(ProviderType::Huawei, description).contains("256 characters, but Huawei accepts at most 255"));
+    assert_eq!(said(ProviderType::Aws, description), "create the key");
+}
+
+#[test]
 fn a_window_that_is_refused_names_the_range() {
     let text = |days, provider| window_refused(days, &crate::domain::rules::Rules { provider, ..rules() }).unwrap_or_default();
     for days in [6, 31, 1096, -1] {

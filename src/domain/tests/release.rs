@@ -185,3 +185,27 @@ fn a_deletion_of_the_object_is_an_ask_like_any_other() {
         note.message
     );
 }
+
+#[test]
+fn nothing_follows_from_an_old_copy() {
+    let old = |policy, state| {
+        goes(policy, state).with(|s| {
+            s.rules.max_staleness = Some(minutes(10));
+            s.key().age = Some(minutes(11));
+        })
+    };
+    check([
+        ("to be disabled", old(DeletionPolicy::Disable, State::Enabled), "wait StaleView"),
+        ("to be scheduled", old(DeletionPolicy::Delete, State::Enabled), "wait StaleView"),
+        // A word is a change like any other: it would be written over what the copy does not show.
+        (
+            "to be held",
+            old(DeletionPolicy::Delete, State::Enabled).with(|s| {
+                let written = word(Word::Days(7)).to_string();
+                s.key().tags.get_or_insert_default().insert(mark::INTENT.into(), written);
+            }),
+            "wait StaleView",
+        ),
+        ("to be kept", old(DeletionPolicy::Retain, State::Enabled), "let go"),
+    ]);
+}

@@ -144,6 +144,10 @@ impl Dialect for Cckm {
         self.tokens.refused(refused.headers().get(AUTHORIZATION))
     }
 
+    fn accepted(&self, request: &Request) {
+        self.tokens.accepted(request.headers().get(AUTHORIZATION));
+    }
+
     fn permission(&self, operation: Operation) -> &'static str {
         failure::permission(operation)
     }

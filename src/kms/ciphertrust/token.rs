@@ -5,7 +5,10 @@
 
 use std::{
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -27,8 +30,9 @@ const AHEAD: (Duration, u32) = (Duration::from_mins(1), 5);
 /// For how long a refused password is not tried again: a server locks out whoever tries too often.
 const REFUSED: Duration = Duration::from_mins(1);
 
-/// How old a token that is refused has to be for another one to be asked for, so that a server which takes none of its own is not asked for one at each call.
-const TOO_YOUNG: Duration = Duration::from_millis(500);
+/// How long it takes until another token is asked for in place of one that was never taken, so that a server which takes none of its own is not asked for one at
+/// each call.
+const UNPROVED: Duration = Duration::from_secs(30);
 
 /// Whose tokens they are.
 #[derive(Clone, Debug)]
@@ -40,10 +44,12 @@ pub(super) struct Login {
 }
 
 /// What a request bears. Its header is marked as a secret, so that it is not shown.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 struct Token {
     /// When it was asked for.
     since: Instant,
+    /// Whether the server ever took it.
+    proved: AtomicBool,
     header: HeaderValue,
     renew_at: Instant,
     ends: Instant,
@@ -103,14 +109,22 @@ impl Tokens {
         }
     }
 
+    /// The server took that token.
+    pub(super) fn accepted(&self, header: Option<&HeaderValue>) {
+        let current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(token) = current.as_ref().filter(|token| Some(&token.header) == header) {
+            token.proved.store(true, Ordering::Relaxed);
+        }
+    }
+
     /// Drops the token that was refused, unless another has taken its place already. Whether another may do better: if it was
-    /// given out a moment ago, then it is not the token that is wrong.
+    /// given out a moment ago and was never taken, then it is not the token that is wrong.
     pub(super) fn refused(&self, header: Option<&HeaderValue>) -> bool {
         let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         if current.as_ref().is_none_or(|token| Some(&token.header) != header) {
             return true;
         }
-        if current.as_ref().is_some_and(|token| token.since.elapsed() < TOO_YOUNG) {
+        if current.as_ref().is_some_and(|token| !token.proved.load(Ordering::Relaxed) && token.since.elapsed() < UNPROVED) {
             return false;
         }
         *current = None;
@@ -177,7 +191,7 @@ impl Token {
         // No token lives a day.
         let life = Duration::from_secs(seconds.min(86_400));
         let ahead = AHEAD.0.min(life / AHEAD.1);
-        Self { header, since: asked, renew_at: asked + life.saturating_sub(ahead), ends: asked + life }
+        Self { header, since: asked, proved: AtomicBool::new(false), renew_at: asked + life.saturating_sub(ahead), ends: asked + life }
     }
 }
 

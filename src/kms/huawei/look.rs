@@ -54,14 +54,14 @@ impl HuaweiKms {
             Reference::Alias { name, .. } => match self.holder(reference, name).await? {
                 None => Ok(None),
                 // Two answers that contradict each other are no absence.
-                Some(id) => match self.look_at(reference, &id).await? {
-                    Some(found) => Ok(Some(found)),
-                    None => {
+                Some(id) => {
+                    let contradicted = || {
                         let message =
                             format!("Huawei lists {reference} as the key {id}, but does not find that key; it is looked at again");
-                        Err(self.caller.refuse(operation, reference, FailureKind::Conflict, message))
-                    }
-                },
+                        self.caller.refuse(operation, reference, FailureKind::Conflict, message)
+                    };
+                    self.look_at(reference, &id).await?.ok_or_else(contradicted).map(Some)
+                }
             },
             Reference::Key { id, region } => {
                 let found = self.look_at(reference, id).await?;

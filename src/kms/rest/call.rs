@@ -122,6 +122,7 @@ impl<D: Dialect> Caller<D> {
                 Ok((request, answer)) => {
                     if (200..300).contains(&answer.status) {
                         attempts.end(Ended::Done);
+                        self.dialect.accepted(&request);
                         return Ok(answer);
                     }
                     let refusal = self.dialect.refusal(&answer);

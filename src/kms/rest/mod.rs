@@ -103,6 +103,8 @@ pub(super) trait Dialect: Debug + Send + Sync + 'static {
     fn refusal(&self, answer: &Answer) -> Refusal;
     /// The credentials were refused: whether others can be had at once, such as a new token. It is asked at most once in a call.
     fn renew(&self, refused: &Request) -> bool;
+    /// The KMS did what was asked, and so took the credentials.
+    fn accepted(&self, _request: &Request) {}
     /// What to do where the KMS denies an operation.
     fn permission(&self, operation: Self::Operation) -> &'static str;
     /// What to do where the KMS does not accept the credentials.

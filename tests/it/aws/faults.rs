@@ -30,7 +30,7 @@ async fn a_creation_is_sent_once_whatever_becomes_of_it() {
         (refusal("ThrottlingException", 400), FailureKind::Throttled, Outcome::Refused, 0),
         (refusal("LimitExceededException", 400), FailureKind::Quota, Outcome::Refused, 0),
         (refusal("AccessDeniedException", 400), FailureKind::Denied, Outcome::Refused, 0),
-        (refusal("NeverHeardOfException", 400), FailureKind::Unknown, Outcome::Refused, 0),
+        (refusal("NeverHeardOfException", 400), FailureKind::Unknown, Outcome::Unknown, 0),
     ];
     for (action, kind, outcome, made) in cases {
         let bench = Bench::new().await;

@@ -133,7 +133,7 @@ async fn a_key_that_was_made_and_cannot_be_seen_leaves_its_creation_open() {
     let late = [refused(404, "KMS.0207"), refused(404, "KMS.0207"), ok(&described(|_| {}))];
     assert_eq!(seen(&late).await.0.create(&creation("orders")).await.unwrap().id, ID);
     for (answer, kind) in [
-        (refused(404, "KMS.0207"), FailureKind::Unavailable),
+        (refused(404, "KMS.0207"), FailureKind::Conflict),
         (refused(403, "KMS.0307"), FailureKind::Denied),
         (refused(500, "KMS.0100"), FailureKind::Unavailable),
         (ok(&described(|key| key["key_state"] = json!("6"))), FailureKind::Unknown),

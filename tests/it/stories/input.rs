@@ -172,12 +172,15 @@ async fn a_token_that_has_expired_is_replaced() {
     }
 }
 
+/// A KMS, and objects with a `keyId` that is none of its own: name, id, reason.
+type Foreign = (&'static Vendor, Vec<(&'static str, String, &'static str)>);
+
 #[tokio::test]
 async fn a_key_id_of_a_foreign_cloud_or_place_is_refused_with_the_way_out() {
     let id = "12345678-1234-1234-1234-123456789012";
     let arn = |account: &str, region: &str| format!("arn:aws:kms:{region}:{account}:key/{id}");
     let urn = |region: &str| format!("kms:{region}:0123456789abcdef0123456789abcdef:KeyId:{id}");
-    let rows: [(&'static Vendor, Vec<(&str, String, &str)>); 3] = [
+    let rows: [Foreign; 3] = [
         (&vendor::AWS, vec![("urn", urn("eu-west-101"), "KeyMissing")]),
         (
             &vendor::CIPHER_TRUST,

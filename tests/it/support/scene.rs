@@ -23,7 +23,7 @@ const PERSON: &str = "kubectl-client-side-apply";
 /// The access key of a person at the KMS: of the operator's account, and told apart from the operator in the ledger.
 const PERSON_ACCESS_KEY: &str = "AKIAPERSON7EXAMPLE00";
 /// The operations that change nothing.
-const READS: [&str; 23] = [
+const READS: [&str; 25] = [
     "DescribeKey",
     "GetKeyLastUsage",
     "GetKeyPolicy",
@@ -41,6 +41,8 @@ const READS: [&str; 23] = [
     "list-keys",
     "get-key-rotation-status",
     "refresh",
+    "synchronize",
+    "get-synchronization",
     "describe-key",
     "list-aliases",
     "list-tags",
@@ -273,6 +275,8 @@ impl Scene {
 
     /// Somebody else sets a tag of the key of an object, or removes it, and the KMS shows it.
     pub async fn tag_outside(&self, name: &str, tag: &str, value: Option<&str>) {
+        // The look that follows a creation knows the key, and reads nothing in turn.
+        self.look(name).await;
         let key = self.key(name).await.key_id;
         self.double.set_tag(&key, tag, value).unwrap();
         self.show_outside();

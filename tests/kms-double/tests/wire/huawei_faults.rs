@@ -88,7 +88,8 @@ async fn quotas_throttle_when_they_are_on() {
     let describes: Vec<&Entry> = entries.iter().filter(|entry| entry.operation == "describe-key").collect();
     let lasted = describes.last().unwrap().time.duration_since(describes[0].time).as_secs_f64();
     let passed = u32::try_from(describes.iter().filter(|entry| entry.succeeded()).count()).unwrap();
-    assert!(f64::from(passed) <= 1000.0 * (1.0 + lasted), "{passed} in {lasted} s");
+    // A call takes its turn a little before its entry is written: a tenth of a second is more than that.
+    assert!(f64::from(passed) <= 1000.0 * (1.1 + lasted), "{passed} in {lasted} s");
     assert!(describes.iter().filter(|entry| !entry.succeeded()).all(|entry| entry.result == "APIGW.0308"));
     for index in 1..100 {
         client.create(&format!("k{index}")).await;
