@@ -20,7 +20,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Show the life of a key on a real API server, in about a minute (KEEP=1 leaves it running)
+demo: ## Show the life of a key on a real API server, in about a minute (PROVIDER=aws, ciphertrust, huawei; KEEP=1 leaves it running)
 	demo/run
 
 .PHONY: test

@@ -37,12 +37,21 @@ impl Request {
         self.route.as_ref().map_or(self.line.as_str(), |route| route.operation.name())
     }
 
-    /// What the ledger shows: the body's members, or the query's if there is none.
+    /// What the ledger shows: the body's members, or the query's if there is none; one that is repeated as a list.
     pub(crate) fn for_ledger(&self) -> Value {
         match &self.body {
             Ok(body) if !body.0.is_empty() => body.for_ledger(),
             Ok(_) => {
-                self.query.iter().map(|(name, value)| (name.clone(), Value::from(value.as_str()))).collect::<serde_json::Map<_, _>>().into()
+                let mut members = serde_json::Map::new();
+                for (name, value) in &self.query {
+                    let value = Value::from(value.as_str());
+                    match members.get_mut(name) {
+                        None => _ = members.insert(name.clone(), value),
+                        Some(Value::Array(values)) => values.push(value),
+                        Some(first) => *first = Value::Array(vec![first.take(), value]),
+                    }
+                }
+                members.into()
             }
             Err(_) => Value::Null,
         }
