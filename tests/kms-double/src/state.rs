@@ -12,11 +12,12 @@ use tokio::sync::watch;
 use crate::ciphertrust::Appliance;
 use crate::clock::Clock;
 use crate::double::Options;
-use crate::fault::Faults;
+use crate::fault::{FaultAction, Faults};
 use crate::huawei;
 use crate::identity::Identities;
 use crate::ledger::{Entry, Ledger, OK};
 use crate::quota::Quotas;
+use crate::wire::Cut;
 use crate::world::{Due, World};
 
 /// The double's state and its fixed settings.
@@ -74,6 +75,30 @@ impl Shared {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(millis)) => true,
             () = self.stopped() => false,
+        }
+    }
+
+    /// Holds a call back as its fault says, before it is carried out. One that is held back when the double stops is not carried out any more.
+    pub(crate) async fn hold_back(&self, fault: Option<FaultAction>) -> Option<FaultAction> {
+        match fault {
+            Some(FaultAction::Delay { millis }) if !self.wait(millis).await => Some(FaultAction::Cut),
+            fault => fault,
+        }
+    }
+
+    /// Holds the reply of a call back as its fault says, or cuts its connection.
+    pub(crate) async fn let_go(&self, fault: Option<FaultAction>, cut: &Cut) {
+        let replies = match fault {
+            None | Some(FaultAction::Error { .. } | FaultAction::Delay { .. }) => true,
+            Some(FaultAction::LateReply { millis }) => self.wait(millis).await,
+            Some(FaultAction::LoseReply | FaultAction::Cut) => false,
+            Some(FaultAction::Hang) => {
+                self.stopped().await;
+                false
+            }
+        };
+        if !replies {
+            cut.pull();
         }
     }
 

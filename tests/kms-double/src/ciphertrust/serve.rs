@@ -44,27 +44,10 @@ pub(crate) async fn serve(
         }
     };
 
-    let mut fault = strike(&mut shared.lock(), &request, &session);
-    if let Some(FaultAction::Delay { millis }) = fault
-        && !shared.wait(millis).await
-    {
-        // The double stopped meanwhile: what was delayed is not carried out any more.
-        fault = Some(FaultAction::Cut);
-    }
+    let fault = strike(&mut shared.lock(), &request, &session);
+    let fault = shared.hold_back(fault).await;
     let reply = perform(&shared, &request, &session, fault.as_ref(), &request_id);
-    match fault {
-        None | Some(FaultAction::Error { .. } | FaultAction::Delay { .. }) => {}
-        Some(FaultAction::LateReply { millis }) => {
-            if !shared.wait(millis).await {
-                cut.pull();
-            }
-        }
-        Some(FaultAction::LoseReply | FaultAction::Cut) => cut.pull(),
-        Some(FaultAction::Hang) => {
-            shared.stopped().await;
-            cut.pull();
-        }
-    }
+    shared.let_go(fault, &cut).await;
     send(&shared, &reply)
 }
 
