@@ -8,6 +8,7 @@ mod aws;
 mod ciphertrust;
 mod contract;
 mod crash;
+mod examples;
 mod faults;
 mod huawei;
 mod huawei_sdk;

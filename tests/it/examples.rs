@@ -1,0 +1,88 @@
+//! The examples as a user takes them: the API server accepts each as it stands, and Keyward does what they say, on the KMS that they are for.
+
+use std::path::{Path, PathBuf};
+
+use keyward::api::key_provider::ProviderType;
+use kms_double::{KeyState, Options};
+use serde_json::{Value, json};
+
+use crate::support::{
+    control_plane,
+    scene::{Scene, merge},
+    vendor::{self, Vendor},
+};
+
+/// The folder of the examples for a KMS.
+fn folder(vendor: &Vendor) -> PathBuf {
+    let name = match vendor.provider {
+        ProviderType::Aws => "aws",
+        ProviderType::CipherTrust => "ciphertrust",
+        ProviderType::Huawei => "huawei",
+    };
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
+}
+
+/// The spec of the object in a file.
+fn spec(vendor: &Vendor, file: &str) -> Value {
+    let text = std::fs::read_to_string(folder(vendor).join(file)).unwrap();
+    let mut object: Value = serde_saphyr::from_str(&text).unwrap();
+    object["spec"].take()
+}
+
+async fn lives_as_the_examples_say(vendor: &'static Vendor) {
+    let mut provider = spec(vendor, "provider.yaml");
+    // The place and the credentials are the double's, and the namespace is the test's.
+    provider["namespaces"] = json!({ "from": "All", "names": null });
+    let scene = Scene::of(vendor, "example", Options::default(), json!({})).await;
+    merge(&mut provider, vendor.spec(&scene.double, &scene.provider));
+    scene.provide(&scene.provider, provider).await;
+
+    scene.create("orders", spec(vendor, "key.yaml")).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await;
+    assert_eq!((key.state, key.rotation.period_days), (KeyState::Enabled, Some(365)));
+    assert_eq!((&*key.tags["team"], &*key.description), ("shop", "encrypts the orders of the shop"));
+    assert!(key.aliases.contains(&"alias/orders".to_owned()), "{:?}", key.aliases);
+
+    let scheduled = spec(vendor, "scheduled-key.yaml");
+    let days = scheduled["deletionScheduleDays"].as_u64().unwrap();
+    scene.spec("orders", scheduled).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!(scene.key("orders").await.pending_window_days.map(u64::from), Some(days));
+
+    // As the comment there says: the first manifest again cancels.
+    let mut again = spec(vendor, "key.yaml");
+    again["deletionScheduleDays"] = Value::Null;
+    scene.spec("orders", again).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.state, KeyState::Enabled);
+}
+
+#[tokio::test]
+async fn a_key_of_aws_lives_as_the_examples_say() {
+    lives_as_the_examples_say(&vendor::AWS).await;
+}
+
+#[tokio::test]
+async fn a_key_of_ciphertrust_lives_as_the_examples_say() {
+    lives_as_the_examples_say(&vendor::CIPHER_TRUST).await;
+}
+
+#[tokio::test]
+async fn a_key_of_huawei_lives_as_the_examples_say() {
+    lives_as_the_examples_say(&vendor::HUAWEI).await;
+}
+
+#[tokio::test]
+async fn the_api_server_takes_each_example_as_it_stands() {
+    let control_plane = control_plane::shared();
+    for namespace in ["keyward-system", "shop"] {
+        let manifest = json!({ "apiVersion": "v1", "kind": "Namespace", "metadata": { "name": namespace } });
+        control_plane.kubectl_with(&["apply", "-f", "-"], &manifest.to_string()).await.expect("kubectl apply");
+    }
+    for vendor in [&vendor::AWS, &vendor::CIPHER_TRUST, &vendor::HUAWEI] {
+        let folder = folder(vendor);
+        let arguments = ["apply", "--dry-run=server", "--validate=strict", "-f"];
+        control_plane.kubectl(&[&arguments[..], &[folder.to_str().unwrap()]].concat()).await.expect("kubectl apply --dry-run=server");
+    }
+}
