@@ -8,6 +8,10 @@ mod call;
 mod client;
 mod words;
 
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests;
+
 use std::{fmt::Debug, hash::Hash};
 
 use reqwest::{Method, Request, header::HeaderMap};

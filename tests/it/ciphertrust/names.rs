@@ -2,7 +2,12 @@
 
 use keyward::{
     api::managed_key::KeyTemplate,
-    domain::observed::State,
+    domain::{
+        failure::{FailureKind, Outcome},
+        intent::{Intent, Word},
+        observed::State,
+        ownership::{Owner, OwnerMark},
+    },
     kms::{Creation, Kms},
 };
 
@@ -29,6 +34,25 @@ async fn a_key_that_cckm_has_not_synchronised_is_not_seen() {
     assert_eq!(scene.kms.describe(&key.arn).await.unwrap(), None);
     scene.double.ciphertrust_sync();
     assert_eq!(scene.found(&key.arn).await.arn, key.arn);
+}
+
+#[tokio::test]
+async fn a_search_by_marks_finds_what_cckm_has_not_synchronised_or_is_no_answer() {
+    let scene = Scene::new().await;
+    let owner = Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders".into(), uid: "u1".into() };
+    let intent = Intent { seq: 1, generation: 1, word: Word::Live };
+    let marked = Creation { tags: owner.marks(intent, OwnerMark::Name), ..creation("orders") };
+    // As where CCKM failed between AWS's CreateKey and its own record.
+    scene.aws.create(&marked).await.unwrap();
+    scene.double.set_refresh_delay(None);
+    let failure = scene.kms.find_marked(&owner).await.unwrap_err();
+    assert_eq!((failure.kind, failure.outcome), (FailureKind::Conflict, Outcome::Refused), "{failure}");
+    assert!(failure.message.contains("synchronisation"), "{failure}");
+
+    let scene = Scene::new().await;
+    let marked = Creation { tags: owner.marks(intent, OwnerMark::Name), ..creation("orders") };
+    let found = scene.aws.create(&marked).await.unwrap();
+    assert_eq!(scene.kms.find_marked(&owner).await.unwrap(), [found.arn]);
 }
 
 #[tokio::test]

@@ -1,0 +1,152 @@
+//! The loop of attempts, against a server that answers what it is told to.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use reqwest::{Method, Request};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+use super::{Answer, Ask, Authorities, Caller, Dialect, Operation, Refusal, client};
+use crate::{
+    domain::failure::{Failure, FailureKind, Outcome},
+    kms::{MayChange, quota::Quotas},
+    metrics::Metrics,
+};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Call {
+    Look,
+    Create,
+}
+
+impl Operation for Call {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::Look => "look",
+            Self::Create => "create",
+        }
+    }
+
+    fn changes(self) -> bool {
+        self == Self::Create
+    }
+
+    fn repeats(self) -> bool {
+        self == Self::Look
+    }
+}
+
+/// The body of an answer is its code, if it has one.
+#[derive(Debug)]
+struct Plain(String);
+
+impl Dialect for Plain {
+    type Operation = Call;
+    const NAME: &'static str = "Plain";
+
+    async fn request(&self, _: &Ask<'_, Call>) -> Result<Request, Failure> {
+        Ok(Request::new(Method::POST, self.0.parse().unwrap()))
+    }
+
+    fn refusal(&self, answer: &Answer) -> Refusal {
+        let kind = match answer.status {
+            401 => FailureKind::Credentials,
+            403 => FailureKind::Denied,
+            429 => FailureKind::Throttled,
+            500.. => FailureKind::Unavailable,
+            _ => FailureKind::Unknown,
+        };
+        let code = String::from_utf8_lossy(&answer.body).into_owned();
+        Refusal { kind, code: Some(code).filter(|code| !code.is_empty()), text: String::new() }
+    }
+
+    fn renew(&self, _: &Request) -> bool {
+        true
+    }
+
+    fn permission(&self, _: Call) -> &'static str {
+        "allow it"
+    }
+
+    fn credentials(&self, _: &Refusal) -> &'static str {
+        "correct them"
+    }
+}
+
+/// How a call ends that is answered so each time, and how often it was sent.
+async fn answered(call: Call, head: &'static str, body: &'static str) -> (Failure, usize) {
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let root = format!("http://{}/", listener.local_addr().unwrap());
+    let count = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&count);
+    // It ends with the runtime of the test.
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 1024];
+            if stream.read(&mut request).await.is_ok_and(|read| read > 0) {
+                counter.fetch_add(1, Ordering::SeqCst);
+                let answer = format!("HTTP/1.1 {head}\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len());
+                let _sent = stream.write_all(answer.as_bytes()).await;
+            }
+        }
+    });
+    let caller = Caller {
+        dialect: Plain(root),
+        http: client(&Authorities::System).unwrap(),
+        quotas: Arc::new(Quotas::new([], 100)),
+        metrics: Metrics::new(false),
+        may_change: MayChange::when(|| true),
+    };
+    let failure = caller.call(&Ask::new(call, "", Method::POST, String::new())).await.unwrap_err();
+    (failure, count.load(Ordering::SeqCst))
+}
+
+async fn ends(call: Call, head: &'static str, body: &'static str) -> (FailureKind, Outcome, usize) {
+    let (failure, sent) = answered(call, head, body).await;
+    (failure.kind, failure.outcome, sent)
+}
+
+#[tokio::test]
+async fn only_the_kms_s_own_word_has_a_creation_sent_again() {
+    use FailureKind::{Credentials, Denied, Unavailable, Unknown};
+    assert_eq!(
+        ends(Call::Create, "401 Unauthorized", "Expired").await,
+        (Credentials, Outcome::Refused, 2),
+        "it says that nothing was done"
+    );
+    assert_eq!(ends(Call::Create, "401 Unauthorized", "").await, (Credentials, Outcome::Unknown, 1), "anything may have said so");
+    assert_eq!(ends(Call::Create, "403 Forbidden", "No").await, (Denied, Outcome::Refused, 1));
+    assert_eq!(ends(Call::Create, "400 Bad Request", "NeverHeardOf").await, (Unknown, Outcome::Unknown, 1));
+    assert_eq!(ends(Call::Create, "502 Bad Gateway", "").await, (Unavailable, Outcome::Unknown, 1));
+}
+
+#[tokio::test]
+async fn a_read_is_repeated_where_that_helps() {
+    use FailureKind::{Credentials, Denied, Throttled, Unavailable};
+    assert_eq!(ends(Call::Look, "503 Service Unavailable", "Down").await, (Unavailable, Outcome::Refused, 3));
+    assert_eq!(ends(Call::Look, "429 Too Many Requests", "Slow").await, (Throttled, Outcome::Refused, 3));
+    assert_eq!(ends(Call::Look, "401 Unauthorized", "").await, (Credentials, Outcome::Refused, 2));
+    assert_eq!(ends(Call::Look, "403 Forbidden", "No").await, (Denied, Outcome::Refused, 1));
+}
+
+#[tokio::test]
+async fn who_asks_for_more_time_than_a_call_has_is_left_alone_and_told_as_throttling() {
+    assert_eq!(
+        ends(Call::Look, "429 Too Many Requests\r\nretry-after: 60", "Slow").await,
+        (FailureKind::Throttled, Outcome::Refused, 1),
+        "and not as a KMS that does not answer"
+    );
+}
+
+#[tokio::test]
+async fn an_outage_is_told_alike_whatever_was_asked() {
+    let (look, _) = answered(Call::Look, "503 Service Unavailable", "Down").await;
+    let (create, _) = answered(Call::Create, "503 Service Unavailable", "Down").await;
+    assert_eq!(look.message, create.message);
+}
