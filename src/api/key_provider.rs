@@ -172,7 +172,7 @@ pub struct CipherTrustProvider {
     pub ca_secret_ref: Option<SecretRef>,
     /// The secret with `username` and `password`.
     pub credentials_secret_ref: SecretRef,
-    /// How old CCKM's view of a key may be before a destructive step, in seconds.
+    /// How old CCKM's view of a key may be for a change to follow from it, in seconds, 30 to 86400. An older one is made new first; what cancels a deletion, or enables the key after it, does not wait for that.
     #[serde(default = "default_staleness")]
     #[schemars(range(min = 30, max = 86400))]
     pub max_staleness_seconds: i32,

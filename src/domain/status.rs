@@ -373,8 +373,10 @@ impl Setter {
         }
         // Without a look, what was known stands.
         let Some(desired) = round.desired else { return };
-        let when =
-            status.deletion_date.as_ref().map_or_else(|| "once its last replica is deleted".to_owned(), |date| format!("at {}", date.0));
+        let when = status.deletion_date.as_ref().map_or_else(
+            || "at a date that the KMS has not told yet, or, if it is a primary with replicas, once the last of them is deleted".to_owned(),
+            |date| format!("at {}", date.0),
+        );
         let (reason, message) = match desired.life {
             Life::Scheduled(_) => (
                 Reason::Declared,
