@@ -333,10 +333,11 @@ fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     })
 }
 
-/// Whether the last report said that something differs. It would come and go from look to look if it were not read each time.
+/// Whether the last report said that something differs, or is another's. It would come and go from look to look if it were not read each time.
 fn differed(memory: &Memory) -> bool {
     let synced = condition::find(&memory.status.conditions, ConditionType::Synced);
-    synced.is_some_and(|synced| [Reason::Drifted, Reason::Disabled].iter().any(|reason| synced.reason == reason.as_str()))
+    let said = |reason: Reason| synced.is_some_and(|synced| synced.reason == reason.as_str());
+    synced.is_some_and(|synced| synced.status != "True") || said(Reason::Drifted) || said(Reason::Disabled)
 }
 
 /// What has to happen before the key is this object's; `None`: it is.

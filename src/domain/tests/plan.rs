@@ -8,8 +8,8 @@ use super::{
 };
 use crate::{
     api::{
-        ManagedKeyStatus, Reason,
-        condition::seconds,
+        ConditionType, ManagedKeyStatus, Reason,
+        condition::{self, seconds},
         key_provider::{Adoption, AdoptionFrom, ProviderType},
         managed_key::{Applied, DeletionCall, KeyTemplate, ManagementPolicy, Missing, ProviderFacts},
         mark,
@@ -346,6 +346,14 @@ fn what_was_not_read_is_neither_compared_nor_changed() {
     assert_eq!(glance(Scene::scheduled(7)), "rest");
     for (name, scene) in [
         ("a new generation", declares(Scene::of(State::Enabled))),
+        // It would be Ready at each look that does not read whose the key is.
+        (
+            "a key that was another's at the last look",
+            Scene::of(State::Enabled).with(|s| {
+                let conditions = &mut s.memory.status.conditions;
+                condition::set(conditions, ConditionType::Synced, false, Reason::OwnedByAnother, "it is another's", GENERATION, now());
+            }),
+        ),
         ("no record of what was applied", Scene::of(State::Enabled).with(|s| s.memory.status.applied = None)),
         ("nothing says that the key is ours", Scene::finds(State::Enabled)),
         ("a key to be enabled", Scene::of(State::Disabled)),
