@@ -13,6 +13,39 @@ const TOLD_WITHIN: Duration = Duration::from_mins(10);
 /// A Region in which the account has a second project, for replicas.
 const OTHER_REGION: &str = "eu-west-0";
 
+/// Every operation of KMS that the double serves.
+const OPERATIONS: [&str; 29] = [
+    "associate-alias",
+    "batch-tags",
+    "cancel-key-deletion",
+    "create-alias",
+    "create-key",
+    "create-tag",
+    "delete-alias",
+    "delete-tag",
+    "describe-key",
+    "disable-key",
+    "disable-key-rotation",
+    "enable-key",
+    "enable-key-rotation",
+    "filter-resources",
+    "get-key-rotation-status",
+    "list-aliases",
+    "list-keys",
+    "list-project-tags",
+    "list-regions",
+    "list-tags",
+    "replicate",
+    "rotate-on-demand",
+    "schedule-key-deletion",
+    "update-key-alias",
+    "update-key-description",
+    "update-key-rotation-interval",
+    "update-primary-region",
+    "user-instances",
+    "user-quotas",
+];
+
 #[tokio::test]
 async fn huawei_s_sdk_leads_a_key_through_its_life_on_the_double() {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/huawei-sdk");
@@ -47,4 +80,8 @@ async fn huawei_s_sdk_leads_a_key_through_its_life_on_the_double() {
     println!("{stdout}{stderr}");
     assert!(told.status.success(), "{}: {}", story.display(), told.status);
     assert_eq!(stdout.lines().filter(|line| line.starts_with("held: ")).count(), 12, "each step is told once it has held");
+    let ledger = double.ledger();
+    let led = |operation: &&str| ledger.iter().any(|entry| entry.operation == *operation && entry.succeeded());
+    let missing: Vec<_> = OPERATIONS.iter().filter(|operation| !led(operation)).collect();
+    assert!(missing.is_empty(), "the SDK called none of {missing:?} with success");
 }
