@@ -167,8 +167,10 @@ impl Context {
     /// Reserves a key for an object; otherwise the UID of the object that has it.
     pub fn reserve(&self, key: &str, uid: &str) -> Result<(), String> {
         let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        // An object that is gone by now holds nothing: its successor of the same name comes at once.
+        let is_there = |uid: &str| self.keys.state().iter().any(|object| object.meta().uid.as_deref() == Some(uid));
         match bindings.get(key) {
-            Some(other) if other != uid => Err(other.clone()),
+            Some(other) if other != uid && is_there(other) => Err(other.clone()),
             _ => {
                 bindings.insert(key.into(), uid.into());
                 Ok(())

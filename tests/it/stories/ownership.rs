@@ -39,6 +39,8 @@ pub async fn a_new_object_of_the_name_takes_the_key_up(vendor: &'static Vendor) 
     scene.until_ready("orders", "True", "Available").await;
     assert_eq!(scene.key("orders").await.state, Actual::Enabled);
     assert_eq!(scene.calls(vendor.operations.create).len(), 1);
+    let events = scene.events("orders").await;
+    assert!(!events.contains(&"SyncFailed".to_owned()), "an object that is gone stands in nobody's way: {events:?}");
 }
 
 pub async fn a_key_is_adopted_where_the_rules_admit_it(vendor: &'static Vendor) {
