@@ -186,7 +186,7 @@ impl Context {
         }
     }
 
-    /// Forgets objects and providers that are gone.
+    /// Forgets objects and providers that are gone, and steps that were done long ago.
     pub fn sweep(&self) {
         let there: HashSet<String> = self.keys.state().iter().filter_map(|object| object.meta().uid.clone()).collect();
         let mut objects = self.objects();
@@ -194,6 +194,10 @@ impl Context {
         // A re-created object of the same name has the same series.
         for (namespace, name) in gone.iter().filter(|series| !objects.values().any(|looked| looked.series.as_ref() == Some(series))) {
             self.metrics.forget_object(namespace, name);
+        }
+        let now = Instant::now();
+        for looked in objects.values_mut() {
+            looked.steps.forget(self.settings.consistency, now);
         }
         drop(objects);
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, uid| there.contains(uid));

@@ -38,6 +38,11 @@ impl Done {
         }
         consistency.saturating_mul(1 << self.repeats.min(10)).min(LONGEST.max(consistency))
     }
+
+    /// Whether the same step, done now, would be a repeat.
+    fn is_recent(&self, consistency: Duration, now: Instant) -> bool {
+        now.saturating_duration_since(self.at) < self.wait(consistency).saturating_mul(2)
+    }
 }
 
 impl Recent {
@@ -58,9 +63,15 @@ impl Recent {
     /// Remembers a step.
     pub fn stepped(&mut self, generation: i64, step: &Step, consistency: Duration, now: Instant) {
         let before = self.0.get(&step.part()).filter(|done| done.is(generation, step));
-        let soon = before.filter(|done| now.saturating_duration_since(done.at) < done.wait(consistency).saturating_mul(2));
+        let soon = before.filter(|done| done.is_recent(consistency, now));
         let repeats = soon.map_or(0, |done| done.repeats.saturating_add(1));
         self.0.insert(step.part(), Done { generation, step: step.clone(), at: now, repeats });
+    }
+
+    /// Forgets steps so long ago that the same would not count as repeated.
+    pub fn forget(&mut self, consistency: Duration, now: Instant) {
+        self.0.retain(|_, done| done.is_recent(consistency, now));
+        self.0.shrink_to_fit();
     }
 }
 
@@ -89,6 +100,19 @@ mod tests {
         let describe = Step::Describe { description: "orders".into() };
         assert_eq!(waits(&describe, 8), [10, 20, 40, 80, 160, 320, 600, 600]);
         assert_eq!(waits(&Step::Enable, 4), [10; 4], "a key is brought back at once, each time");
+    }
+
+    #[test]
+    fn what_is_forgotten_changes_no_wait() {
+        let describe = Step::Describe { description: "orders".into() };
+        let (mut recent, mut now) = (Recent::default(), Instant::now());
+        recent.stepped(1, &describe, TEN, now);
+        now += TEN;
+        recent.stepped(1, &describe, TEN, now);
+        recent.forget(TEN, now + Duration::from_secs(39));
+        assert_eq!(recent.too_soon(1, &describe, TEN, now), Some(2 * TEN), "a repeat is remembered for twice its wait");
+        recent.forget(TEN, now + 4 * TEN);
+        assert!(recent.0.is_empty());
     }
 
     #[test]
