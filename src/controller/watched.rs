@@ -1,13 +1,16 @@
 //! The form in which objects are watched and read: small, and never undecodable.
 //!
-//! A typed watch stops for all objects when one cannot be decoded, and keeps the field managers' records, which are most of an object's memory. This
-//! type keeps the metadata of an object that it cannot decode, and of the managers' records only who set `deletionScheduleDays`.
+//! A typed watch stops for all objects when one cannot be decoded, and keeps what other programs wrote into an object's metadata, which is most of its
+//! memory: the field managers' records, the manifest as `kubectl apply` last sent it, labels. This type keeps the metadata of an object that it cannot
+//! decode, of the managers' records only who set `deletionScheduleDays`, and of the annotations those that Keyward reads.
 
 use std::borrow::Cow;
 
 use kube::{Resource, api::ObjectMeta};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
+
+use crate::api::annotation;
 
 /// An object as it was read.
 #[derive(Clone, Debug)]
@@ -40,8 +43,14 @@ impl<K> Watched<K> {
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut value = Value::deserialize(deserializer)?;
-        let managed = value.get_mut("metadata").and_then(Value::as_object_mut).and_then(|metadata| metadata.remove("managedFields"));
-        let set_by = managed.as_ref().and_then(setter).map(String::into_boxed_str);
+        let mut set_by = None;
+        if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
+            set_by = metadata.remove("managedFields").as_ref().and_then(setter).map(String::into_boxed_str);
+            metadata.remove("labels");
+            if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+                annotations.retain(|key, _| annotation::READ.contains(&&**key));
+            }
+        }
         let metadata = value.get("metadata").cloned().unwrap_or_default();
         let object = match serde_json::from_value(value) {
             Ok(object) => Ok(object),
@@ -111,6 +120,18 @@ mod tests {
             "spec": { "managementPolicy": "FromTheFuture" } }));
         assert_eq!(object.meta().name.as_deref(), Some("a"));
         assert!(object.decoded().unwrap_err().error.contains("FromTheFuture"));
+    }
+
+    #[test]
+    fn of_the_annotations_those_that_are_read_are_kept() {
+        let object = read(
+            json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "a", "labels": { "team": "shop" },
+            "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "{}", "keyward.dev/paused": "true" } }, "spec": {} }),
+        );
+        let metadata = object.meta();
+        assert!(metadata.labels.is_none());
+        let annotations: Vec<_> = metadata.annotations.iter().flatten().map(|(key, value)| (&**key, &**value)).collect();
+        assert_eq!(annotations, [("keyward.dev/paused", "true")]);
     }
 
     #[test]
