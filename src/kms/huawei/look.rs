@@ -8,7 +8,7 @@ use super::{
     HuaweiKms,
     convert::{self, Described, Details, Unusable},
     operation::Operation,
-    urn::Reference,
+    urn::{Reference, urn},
 };
 use crate::{
     domain::{
@@ -29,7 +29,7 @@ impl HuaweiKms {
     /// What a reference names. What it cannot name here must not be asked for: it would look absent.
     pub(super) fn reference<'a>(&self, operation: Operation, text: &'a str) -> Result<Reference<'a>, Failure> {
         let named = Reference::parse(text).map_err(|why| self.refuse(operation, text, format!("{text:?} cannot be looked up: {why}")))?;
-        match named.region().filter(|region| *region != self.region) {
+        match named.place().map(|place| place.region).filter(|region| *region != self.region) {
             None => Ok(named),
             Some(region) => {
                 let here = &self.region;
@@ -50,9 +50,11 @@ impl HuaweiKms {
 
     pub(super) async fn look(&self, reference: &str) -> Result<Option<Found>, Failure> {
         let operation = Operation::DescribeKey;
-        match self.reference(operation, reference)? {
+        let named = self.reference(operation, reference)?;
+        let found = match named {
+            Reference::Key { id, .. } => self.look_at(reference, id).await?,
             Reference::Alias { name, .. } => match self.holder(reference, name).await? {
-                None => Ok(None),
+                None => None,
                 // Two answers that contradict each other are no absence.
                 Some(id) => {
                     let contradicted = || {
@@ -60,19 +62,18 @@ impl HuaweiKms {
                             format!("Huawei lists {reference} as the key {id}, but does not find that key; it is looked at again");
                         self.caller.refuse(operation, reference, FailureKind::Conflict, message)
                     };
-                    self.look_at(reference, &id).await?.ok_or_else(contradicted).map(Some)
+                    Some(self.look_at(reference, &id).await?.ok_or_else(contradicted)?)
                 }
             },
-            Reference::Key { id, region } => {
-                let found = self.look_at(reference, id).await?;
-                match &found {
-                    Some(Found { key, .. }) if region.is_some() && key.arn != reference => {
-                        let message = format!("{reference} is not how the key {id} is named; write {}", key.arn);
-                        Err(self.refuse(operation, reference, message))
-                    }
-                    _ => Ok(found),
-                }
+        };
+        // What another account has by that name is another key. Which account this is, the key tells.
+        match (&found, named.place()) {
+            (Some(Found { key, .. }), Some(place)) if !key.arn.starts_with(&urn(place.region, place.account, "")) => {
+                let message =
+                    format!("{reference} is of another account than the key that is found by it here; to mean that, write {}", key.arn);
+                Err(self.refuse(operation, reference, message))
             }
+            _ => Ok(found),
         }
     }
 

@@ -10,16 +10,25 @@ pub(super) enum Reference<'a> {
     Key {
         /// Its id.
         id: &'a str,
-        /// Its Region, where the reference says it.
-        region: Option<&'a str>,
+        /// Where it is, if the reference is a URN.
+        place: Option<Place<'a>>,
     },
     /// An alias.
     Alias {
         /// Its name, without `alias/`.
         name: &'a str,
-        /// Its Region, where the reference says it.
-        region: Option<&'a str>,
+        /// Where it is, if the reference is a URN.
+        place: Option<Place<'a>>,
     },
+}
+
+/// Where a URN says that its key or alias is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Place<'a> {
+    /// The Region.
+    pub(super) region: &'a str,
+    /// The account, by the id that Huawei calls `domain_id`.
+    pub(super) account: &'a str,
 }
 
 impl<'a> Reference<'a> {
@@ -34,18 +43,18 @@ impl<'a> Reference<'a> {
         let mut parts = rest.splitn(4, ':');
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(region), Some(account), Some(kind), Some(name)) if !region.is_empty() && !account.is_empty() => match kind {
-                "KeyId" => key(name, Some(region)),
-                "alias" => alias(name, Some(region)),
+                "KeyId" => key(name, Some(Place { region, account })),
+                "alias" => alias(name, Some(Place { region, account })),
                 _ => Err(UNREADABLE),
             },
             _ => Err(UNREADABLE),
         }
     }
 
-    /// The Region, where the reference says it.
-    pub(super) const fn region(self) -> Option<&'a str> {
+    /// Where it is, if the reference is a URN.
+    pub(super) const fn place(self) -> Option<Place<'a>> {
         match self {
-            Self::Key { region, .. } | Self::Alias { region, .. } => region,
+            Self::Key { place, .. } | Self::Alias { place, .. } => place,
         }
     }
 }
@@ -59,17 +68,17 @@ pub(super) fn urn(region: &str, account: &str, id: &str) -> String {
     format!("kms:{region}:{account}:KeyId:{id}")
 }
 
-fn key<'a>(id: &'a str, region: Option<&'a str>) -> Result<Reference<'a>, &'static str> {
+fn key<'a>(id: &'a str, place: Option<Place<'a>>) -> Result<Reference<'a>, &'static str> {
     if is_id(id) {
-        return Ok(Reference::Key { id, region });
+        return Ok(Reference::Key { id, place });
     }
     Err(if is_id(&id.to_ascii_lowercase()) { UPPER_CASE } else { UNREADABLE })
 }
 
-fn alias<'a>(name: &'a str, region: Option<&'a str>) -> Result<Reference<'a>, &'static str> {
+fn alias<'a>(name: &'a str, place: Option<Place<'a>>) -> Result<Reference<'a>, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '_' | '-');
     let valid = (1..=255).contains(&name.len()) && name.chars().all(fits);
-    if valid { Ok(Reference::Alias { name, region }) } else { Err(ALIAS) }
+    if valid { Ok(Reference::Alias { name, place }) } else { Err(ALIAS) }
 }
 
 /// Whether it is an id as the KMS makes them: `^[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}$`.
@@ -86,15 +95,19 @@ mod tests {
 
     #[test]
     fn a_key_is_named_by_its_id_or_its_urn() {
-        assert_eq!(Reference::parse(ID), Ok(Reference::Key { id: ID, region: None }));
-        let urn = urn("cn-north-7", "3bab8e245e854f68af5967c00dd43127", ID);
-        assert_eq!(Reference::parse(&urn), Ok(Reference::Key { id: ID, region: Some("cn-north-7") }));
+        assert_eq!(Reference::parse(ID), Ok(Reference::Key { id: ID, place: None }));
+        let place = Place { region: "cn-north-7", account: "3bab8e245e854f68af5967c00dd43127" };
+        let urn = urn(place.region, place.account, ID);
+        assert_eq!(Reference::parse(&urn), Ok(Reference::Key { id: ID, place: Some(place) }));
     }
 
     #[test]
     fn an_alias_is_named_in_either_spelling() {
-        assert_eq!(Reference::parse("alias/keyward/a:b"), Ok(Reference::Alias { name: "keyward/a:b", region: None }));
-        assert_eq!(Reference::parse("kms:r:d:alias:a:b"), Ok(Reference::Alias { name: "a:b", region: Some("r") }));
+        assert_eq!(Reference::parse("alias/keyward/a:b"), Ok(Reference::Alias { name: "keyward/a:b", place: None }));
+        assert_eq!(
+            Reference::parse("kms:r:d:alias:a:b"),
+            Ok(Reference::Alias { name: "a:b", place: Some(Place { region: "r", account: "d" }) })
+        );
     }
 
     #[test]

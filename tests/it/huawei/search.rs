@@ -2,6 +2,7 @@
 
 use keyward::{
     domain::{
+        failure::FailureKind,
         intent::{Intent, Word},
         ownership::OwnerMark,
     },
@@ -34,6 +35,21 @@ async fn an_alias_is_found_behind_many() {
     bench.kms.add_alias(&key.arn, "alias/z").await.unwrap();
     assert_eq!(bench.found("alias/z").await.id, key.id);
     assert_eq!(bench.kms.aliases(&many.arn).await.unwrap().len(), 121);
+}
+
+#[tokio::test]
+async fn a_key_of_another_account_is_not_one_of_the_same_name_here() {
+    let bench = Bench::new().await;
+    let key = bench.key("orders").await;
+    bench.kms.add_alias(&key.arn, "alias/z").await.unwrap();
+    let here = key.arn.split_once(":KeyId:").unwrap().0;
+    let there = format!("kms:{HUAWEI_REGION}:3bab8e245e854f68af5967c00dd43127");
+    for name in ["alias:keyward/prod/shop/orders", "alias:z", &format!("KeyId:{}", key.id)] {
+        assert_eq!(bench.found(&format!("{here}:{name}")).await.id, key.id);
+        let failure = bench.kms.describe(&format!("{there}:{name}")).await.unwrap_err();
+        assert_eq!(failure.kind, FailureKind::Invalid, "{failure}");
+        assert!(failure.message.contains("another account") && failure.message.contains(&key.arn), "{failure}");
+    }
 }
 
 #[tokio::test]
