@@ -1,0 +1,131 @@
+//! No key answers: it is created, waited for, or told as missing.
+
+use super::{Gone, Note, Plan, Read, Situation, scheduled::window_refused, stall, wait};
+use crate::{
+    api::{
+        Reason,
+        condition::seconds,
+        managed_key::{KeyState, ManagementPolicy, Missing},
+    },
+    domain::{memory::Attempt, observed::Searched, settings, step::Step},
+};
+
+/// No key answers.
+pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
+    if let Some(key) = s.memory.bound_to() {
+        return missing(s, key);
+    }
+    if let Some(key) = &s.desired.adopt {
+        return stall(
+            Reason::KeyMissing,
+            format!("no key {key} in account {} and Region {}; make an object with the right keyId", s.rules.account, s.rules.region),
+        );
+    }
+    if s.desired.policy == ManagementPolicy::Observe {
+        return stall(Reason::KeyMissing, "no key is found for this object, and managementPolicy Observe creates none; set keyId");
+    }
+    if let Some(plan) = s.memory.attempt.as_ref().and_then(|attempt| unresolved(s, attempt, searched)) {
+        return plan;
+    }
+    if let Some(days) = s.desired.days() {
+        if let Some(message) = window_refused(days, s.rules) {
+            return stall(Reason::InvalidSpec, message);
+        }
+        return if searched == Searched::Everywhere {
+            stall(
+                Reason::NothingToDelete,
+                format!(
+                    "spec.deletionScheduleDays is {days}, but there is no key to delete, and none is created; \
+                     remove the field, and use spec.deletionPolicy for what happens when this object is deleted"
+                ),
+            )
+        } else {
+            Plan::Read(Read::Everywhere)
+        };
+    }
+    if let Some(message) = settings::refused(s.desired, s.rules, &s.desired.template(s.rules.limits()), None) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    let (limits, claim) = (s.rules.limits(), s.desired.owner.claim_alias());
+    if let Some(end) = limits.reserved_ending.filter(|end| claim.ends_with(end)) {
+        return stall(
+            Reason::InvalidSpec,
+            format!(
+                "the key would be named {claim}, and {} keeps names that end in {end} to itself; give this object another name",
+                limits.name
+            ),
+        );
+    }
+    Plan::Do(Step::Create)
+}
+
+/// A key that was there is not found. One such answer proves nothing: a KMS is eventually consistent.
+fn missing(s: &Situation<'_>, key: &str) -> Plan {
+    const ANSWERS: i32 = 3;
+    if let Some((account, region)) = s.memory.place().filter(|place| *place != (&*s.rules.account, &*s.rules.region)) {
+        return stall(
+            Reason::WrongAccount,
+            format!(
+                "key {key} is in account {account} and Region {region}, and KeyProvider {} is for account {} and Region {} now, \
+                 so nothing is known of it; mend the provider",
+                s.rules.name, s.rules.account, s.rules.region
+            ),
+        );
+    }
+    let before = s.memory.status.missing.as_ref();
+    let first = before.map_or_else(|| seconds(s.now), |missing| missing.first_time.clone());
+    let sure = before.is_some_and(|missing| missing.count + 1 >= ANSWERS) && s.now.duration_since(first.0) >= s.missing_after;
+    // The count stops once it has done its work, so that a settled status stays as it is.
+    let count = before.map_or(0, |missing| missing.count).saturating_add(1).min(ANSWERS);
+    let missing = Missing { count, first_time: first };
+    let status = &s.memory.status;
+    // Once that is settled it stays so: the date is shown only while a deletion is pending.
+    let due = status.key_state == Some(KeyState::Deleted) || status.deletion_date.as_ref().is_some_and(|date| date.0 <= s.now);
+    let known = status
+        .deletion_date
+        .as_ref()
+        .map_or_else(|| "no deletion of it was known".to_owned(), |date| format!("its deletion was due later, at {}", date.0));
+    let (gone, reason, message) = match due {
+        _ if !sure => {
+            (Gone::Unsure, Reason::KeyMissing, format!("key {key} was not found; it is looked for again before it is taken for gone"))
+        }
+        true => (Gone::Deleted, Reason::KeyDeleted, format!("key {key} is deleted: its deletion date has passed; remove this object")),
+        false => (
+            Gone::Lost,
+            Reason::KeyMissing,
+            format!(
+                "key {key} is not found in account {} and Region {}, and {known}; find out what became of it; \
+                 to start over with a new key, make a new object",
+                s.rules.account, s.rules.region
+            ),
+        ),
+    };
+    Plan::Missing(missing, Note { reason, message }, gone)
+}
+
+/// A `CreateKey` was begun and nothing says how it ended. `None`: it is taken to have made no key.
+fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Option<Plan> {
+    let way_out = format!(
+        "look for a key with the alias {} or the tag keyward-uid of this object; \
+         if there is none, remove the annotation keyward.dev/create-attempt to let another key be created",
+        s.desired.owner.claim_alias()
+    );
+    let Attempt::At { account, region, time, .. } = attempt else {
+        return Some(stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}")));
+    };
+    if (account, region) != (&s.rules.account, &s.rules.region) {
+        return Some(stall(
+            Reason::CreateUnresolved,
+            format!("a key may have been created in account {account} and Region {region}, which this provider no longer is; {way_out}"),
+        ));
+    }
+    if searched != Searched::Everywhere {
+        return Some(Plan::Read(Read::Everywhere));
+    }
+    (s.now.duration_since(*time) < s.attempt_wait).then(|| {
+        wait(
+            Reason::Creating,
+            format!("CreateKey was sent at {time} and its outcome is not known; its key is looked for until another is created"),
+        )
+    })
+}

@@ -1,0 +1,161 @@
+//! A key answers: whose it is, and whether it may become this object's.
+
+use super::{
+    Plan, Read, Rest, Situation, bound,
+    live::{enforced, pending_undeclared},
+    scheduled::{stands, window_refused},
+    stall, transitional,
+};
+use crate::{
+    api::{
+        Reason,
+        managed_key::{KeyState, KeyTemplate, ManagementPolicy},
+        mark,
+    },
+    domain::{
+        desired::Life,
+        intent::Word,
+        observed::{Key, State},
+        ownership::{Ownership, Tags},
+        step::{How, Step},
+    },
+};
+
+/// What every claim alias begins with.
+const CLAIMS: &str = "alias/keyward/";
+
+/// What has to happen before the key is this object's; `None`: it is.
+pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
+    let was_bound = s.memory.status.key_arn.is_some();
+    let admitted = s.rules.admits_adoption(&s.desired.owner.namespace, &key.arn, tags);
+    let names_key = s.desired.adopt.is_some();
+    let owned = |by: String| {
+        let alert = if key.state.is_pending() && s.desired.life == Life::Live {
+            "; the key is PENDING DELETION while this object wants it alive: delete and re-create this object to cancel that"
+        } else {
+            "; remove one of the two objects"
+        };
+        stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{alert}", key.arn))
+    };
+    let ownership = match Ownership::of(tags, &s.desired.owner) {
+        // Nobody else's UID is on the key: its marks are gone in part.
+        Ownership::Namesake if was_bound && !tags.contains_key(mark::UID) => Ownership::Unmarked,
+        ownership => ownership,
+    };
+    Some(match ownership {
+        Ownership::Ours => return None,
+        Ownership::Nameless => owned("an object that its marks do not name; put the tags keyward-cluster and keyward-owner back".into()),
+        Ownership::Namesake if was_bound => owned("another object of this name, with another UID".into()),
+        Ownership::Namesake => take(s, key, How::TakeUp),
+        Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
+        Ownership::Other(name) => match key.other_owner_exists {
+            None => Plan::Read(Read::OtherOwner(name)),
+            Some(true) => owned(format!("the object {name}")),
+            Some(false) if admitted => take(s, key, How::Adopt),
+            Some(false) => not_admitted(s, key),
+        },
+        Ownership::OtherCluster(cluster) if was_bound || !names_key || !s.rules.admits_cluster(&cluster) => {
+            owned(format!("the cluster {cluster}"))
+        }
+        Ownership::Unmarked if claimed_by_another(s, key) => stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} has the name of another object's claim, so its creation may be under way; if it is not, rename the key at {}",
+                key.arn,
+                s.rules.limits().name
+            ),
+        ),
+        Ownership::OtherCluster(_) | Ownership::Unmarked if admitted && (names_key || was_bound) => take(s, key, How::Adopt),
+        Ownership::OtherCluster(_) => not_admitted(s, key),
+        Ownership::Unmarked if was_bound => stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} no longer bears Keyward's marks, and KeyProvider {} does not let namespace {} adopt it; put the keyward-* tags back, \
+                 or admit it in the provider's spec.adoption",
+                key.arn, s.rules.name, s.desired.owner.namespace
+            ),
+        ),
+        Ownership::Unmarked if created(s, key) => take(s, key, How::Create),
+        Ownership::Unmarked if names_key => not_admitted(s, key),
+        Ownership::Unmarked => stall(
+            Reason::ClaimUnclear,
+            format!(
+                "alias {} points to key {}, which does not bear Keyward's marks; remove the alias, or name the key in spec.keyId of a new object",
+                s.desired.owner.claim_alias(),
+                key.arn
+            ),
+        ),
+    })
+}
+
+/// Whether an unmarked key is one that this very object's creation made, at a KMS that makes keys without tags: its description says so from its first
+/// moment. The annotation of the attempt proves nothing, as whoever may edit the object can write it.
+fn created(s: &Situation<'_>, key: &Key) -> bool {
+    let made = !s.rules.limits().creates_with_tags && key.description == s.desired.owner.birth();
+    made && s.desired.adopt.is_none() && s.memory.bound_to().is_none()
+}
+
+/// Whether an unmarked key has the claim of another object as an alias, at a KMS that makes keys without tags: it may be on its way to its marks.
+fn claimed_by_another(s: &Situation<'_>, key: &Key) -> bool {
+    let claim = s.desired.owner.claim_alias();
+    let another = |alias: &String| alias.starts_with(CLAIMS) && *alias != claim;
+    !s.rules.limits().creates_with_tags && key.aliases.iter().flatten().any(another)
+}
+
+fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
+    stall(
+        Reason::AdoptionNotAllowed,
+        format!(
+            "KeyProvider {} does not let namespace {} adopt key {}; ask its administrator to admit it in spec.adoption",
+            s.rules.name, s.desired.owner.namespace, key.arn
+        ),
+    )
+}
+
+/// The key may become this object's.
+fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
+    let desired = s.desired;
+    let wanted = desired.kind.as_ref().map(|wanted| s.rules.limits().kind(wanted));
+    if let Some(wanted) = wanted.filter(|wanted| *wanted != key.kind) {
+        let text = |kind: &KeyTemplate| {
+            format!("{} for {} of origin {}{}", kind.spec, kind.usage, kind.origin, if kind.multi_region { ", multi-Region" } else { "" })
+        };
+        return stall(
+            Reason::AdoptionMismatch,
+            format!("key {} is {}, but spec.key says {}; make an object that agrees", key.arn, text(&key.kind), text(&wanted)),
+        );
+    }
+    if desired.policy == ManagementPolicy::Observe {
+        return match bound(s, key) {
+            Plan::Rest(rest) => Plan::Rest(Rest { unbound: true, ..rest }),
+            plan => plan,
+        };
+    }
+    let outright = desired.enabled.is_some() || desired.days().is_some();
+    if how == How::Adopt && !outright && (key.state == State::Disabled || key.state.is_pending()) {
+        return stall(
+            Reason::AdoptionNotAllowed,
+            format!(
+                "key {} is {}, perhaps on purpose; say spec.enabled: true or false, or spec.deletionScheduleDays, to adopt it",
+                key.arn,
+                KeyState::from(key.state).as_str()
+            ),
+        );
+    }
+    if let Some(message) = desired.days().filter(|&days| !stands(key, days)).and_then(|days| window_refused(days, s.rules)) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    match (key.state, desired.life) {
+        (State::Creating | State::Updating, _) => transitional(key.state),
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) if !enforced(s).life => {
+            Plan::Rest(Rest { unbound: true, ..pending_undeclared() })
+        }
+        // A pending key takes no tags: wanted alive, it is cancelled first and marked then.
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) => Plan::Do(Step::Cancel),
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(_)) => {
+            Plan::Rest(Rest { unbound: true, ..Rest::default() })
+        }
+        (_, Life::Live) => Plan::Do(Step::Bind { how, word: Word::Live }),
+        (_, Life::Scheduled(_)) => Plan::Do(Step::Bind { how, word: Word::Held }),
+    }
+}

@@ -1,0 +1,127 @@
+//! The key is this object's and declared alive, or only watched.
+
+use super::{Plan, Rest, Situation, stall};
+use crate::{
+    api::{Reason, managed_key::ManagementPolicy},
+    domain::{
+        desired::Life,
+        intent::Word,
+        observed::{Key, State},
+        settings,
+        step::Step,
+    },
+};
+
+/// Which declarations are enforced now.
+pub(super) struct Enforced {
+    pub(super) life: bool,
+    enabled: bool,
+    settings: bool,
+}
+
+pub(super) fn enforced(s: &Situation<'_>) -> Enforced {
+    let all = |value| Enforced { life: value, enabled: value, settings: value };
+    match (s.desired.policy, &s.memory.status.applied) {
+        (ManagementPolicy::Enforce, _) => all(true),
+        (ManagementPolicy::Observe, _) | (ManagementPolicy::EnforceOnChange, None) => all(false),
+        (ManagementPolicy::EnforceOnChange, Some(applied)) => {
+            let life = applied.deletion_schedule_days != s.desired.days();
+            Enforced {
+                life,
+                // A cancelled key is disabled, and being alive again includes being enabled again.
+                enabled: life || applied.enabled != Some(s.desired.wants_enabled()),
+                settings: applied.generation != s.desired.generation,
+            }
+        }
+    }
+}
+
+/// The schedule of someone else, which the policy leaves as it is.
+pub(super) fn pending_undeclared() -> Rest {
+    Rest { drift: vec!["the key is pending deletion, which is not declared".into()], life_drifted: true, ..Rest::default() }
+}
+
+pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
+    let enforced = enforced(s);
+    if key.state.is_pending() {
+        if enforced.life {
+            return Plan::Do(Step::Cancel);
+        }
+        return Plan::Rest(pending_undeclared());
+    }
+    let mut rest = Rest::default();
+    let wants_enabled = s.desired.wants_enabled();
+    // A copy that is too old takes no marks, as they may be another's by now, and a key that was just saved is enabled all the same.
+    let saved = s.rules.stale(key) && key.state == State::Disabled && wants_enabled && enforced.enabled;
+    if key.tags.is_some() && !saved && !key.intent().is_live(s.desired.generation, s.memory.status.intent_seq) {
+        return Plan::Do(Step::Mark { word: Word::Live });
+    }
+    if let Some(message) = settings::refused(s.desired, s.rules, &key.kind, key.multi_region.as_ref()) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    if key.state == State::Disabled && wants_enabled {
+        if enforced.enabled {
+            return Plan::Do(Step::Enable);
+        }
+        rest.drift.push("the key is disabled".into());
+        rest.life_drifted = true;
+    }
+    let settings = settings::compare(s.desired, s.memory, s.rules, key);
+    if enforced.settings {
+        if let Some(step) = settings.steps.into_iter().next() {
+            return Plan::Do(step);
+        }
+    } else {
+        rest.drift.extend(settings.steps.iter().map(|step| format!("to be as declared, Keyward would {step}")));
+    }
+    rest.waits = settings.waits;
+    match key.state {
+        State::Enabled if !wants_enabled && enforced.enabled => return Plan::Do(Step::Disable),
+        State::Enabled if !wants_enabled => {
+            rest.drift.push("the key is enabled".into());
+            rest.life_drifted = true;
+        }
+        _ => {}
+    }
+    unusable(s, key).unwrap_or(Plan::Rest(rest))
+}
+
+/// A key that is to be enabled and that nothing but a person can make usable.
+pub(super) fn unusable(s: &Situation<'_>, key: &Key) -> Option<Plan> {
+    match key.state {
+        _ if s.desired.life != Life::Live || !s.desired.wants_enabled() => None,
+        State::PendingImport => {
+            Some(stall(Reason::PendingImport, format!("key {} waits for its key material; import it with the KMS's own tools", key.arn)))
+        }
+        State::Unavailable => {
+            Some(stall(Reason::KeyUnavailable, format!("key {} cannot be used: {}", key.arn, s.rules.limits().unavailable)))
+        }
+        _ => None,
+    }
+}
+
+/// What `Observe` sees. Only what is declared outright can differ.
+pub(super) fn observe(s: &Situation<'_>, key: &Key) -> Rest {
+    let mut rest = Rest::default();
+    let mut life = |text: &str| {
+        rest.drift.push(text.into());
+        rest.life_drifted = true;
+    };
+    match (key.state.is_pending(), s.desired.life) {
+        (true, Life::Live) => life("the key is pending deletion, which is not declared"),
+        (false, Life::Scheduled(_)) => life("the key is not pending deletion"),
+        _ => {}
+    }
+    match (key.state, s.desired.enabled) {
+        (State::Disabled, Some(true)) => life("the key is disabled"),
+        (State::Enabled, Some(false)) => life("the key is enabled"),
+        _ => {}
+    }
+    let mut unclaimed = s.desired.clone();
+    // The claim alias is ours to keep, not the user's to miss.
+    unclaimed.adopt.get_or_insert_default();
+    let settings = settings::compare(&unclaimed, s.memory, s.rules, key);
+    rest.drift.extend(settings.steps.iter().map(|step| format!("to be as declared, Keyward would {step}")));
+    rest.waits = settings.waits;
+    rest
+}

@@ -1,0 +1,104 @@
+//! The key is this object's and its deletion declared: the window, the edge, and the sentence of what is held.
+
+use super::{Hold, Plan, Read, Rest, Situation, stall};
+use crate::{
+    api::{Reason, annotation, managed_key::ManagementPolicy},
+    domain::{
+        desired::Desired,
+        intent::{self, Edge, Intent, IntentMark, Word},
+        observed::Key,
+        rules::Rules,
+        step::Step,
+    },
+};
+
+/// What messages call the declared days.
+pub const DAYS_FIELD: &str = "spec.deletionScheduleDays";
+
+/// The sentence that refuses the declared window, if it is to be refused. Nothing is rounded, and nothing is used in its place.
+#[must_use]
+pub fn window_refused(days: i32, rules: &Rules) -> Option<String> {
+    days_refused(DAYS_FIELD, days, rules)
+}
+
+/// The sentence that refuses the days which stand in `field`.
+#[must_use]
+pub fn days_refused(field: &str, days: i32, rules: &Rules) -> Option<String> {
+    let limits = rules.limits();
+    let (least, most) = limits.window;
+    if !(least..=most).contains(&days) {
+        return Some(format!("{field} is {days}, but {} accepts {least} to {most} days", limits.name));
+    }
+    let minimum = rules.guard.minimum_schedule_days;
+    (days < minimum).then(|| {
+        format!("{field} is {days}, but KeyProvider {} demands at least {minimum} days (deletionGuard.minimumScheduleDays)", rules.name)
+    })
+}
+
+/// Whether our own schedule of that many days stands already, so that nothing is asked of the KMS.
+pub(super) fn stands(key: &Key, days: i32) -> bool {
+    key.state.is_pending() && matches!(key.intent(), IntentMark::Is(Intent { word: Word::Days(written), .. }) if written == days)
+}
+
+pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
+    if let Some(message) = window_refused(days, s.rules).filter(|_| !stands(key, days)) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    if key.tags.is_none() {
+        // A glance at a pending key sees what it should; anything else needs the marks.
+        return if key.state.is_pending() { Plan::Rest(Rest::default()) } else { Plan::Read(Read::Facets) };
+    }
+    let pending = key.state.is_pending();
+    match key.intent() {
+        IntentMark::Is(Intent { word: Word::Days(written), .. }) if pending && written != days => {}
+        // Our own schedule stands, or someone else's does: what is declared is the case.
+        _ if pending => return Plan::Rest(Rest::default()),
+        _ => {}
+    }
+    if s.desired.policy == ManagementPolicy::EnforceOnChange && s.memory.status.applied.is_none() {
+        let drift = if pending { "the key is pending deletion with other days" } else { "the key is not pending deletion" };
+        return Plan::Rest(Rest { drift: vec![drift.into()], life_drifted: true, ..Rest::default() });
+    }
+    let confirmation = s.desired.confirmation.as_deref();
+    match intent::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
+        Edge::Passes(passed) if pending => Plan::Do(Step::Reschedule { days, passed }),
+        Edge::Passes(passed) => Plan::Do(Step::Schedule { days, passed }),
+        Edge::WriteHeld => Plan::Do(Step::Mark { word: Word::Held }),
+        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
+    }
+}
+
+/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, and the command that goes on.
+#[must_use]
+pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
+    let seen = match reason {
+        Reason::NotSeenLive => {
+            "this object was never seen without deletionScheduleDays while its key was alive, so the field may be a copy"
+        }
+        Reason::RollbackSuspected => "the key's mark is newer than this object's status, so the object may come from a backup",
+        Reason::CancelledOutside => "the deletion was cancelled, or the key changed, outside Keyward",
+        Reason::ConfirmationRequired => "the provider asks for a confirmation of every deletion",
+        Reason::NotOwned => "the key does not bear this object's marks",
+        Reason::StaleObject => "the object changed while the deletion was decided; it is decided anew",
+        Reason::StaleView => "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not end",
+        Reason::InvalidSpec => "the days are outside of what the provider accepts",
+        Reason::BudgetExhausted => "the provider's deletionGuard.maxPerHour is 0, which stops all deletions",
+        Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
+        _ => "the guard holds it",
+    };
+    let owner = &desired.owner;
+    let confirmable =
+        matches!(reason, Reason::NotSeenLive | Reason::RollbackSuspected | Reason::CancelledOutside | Reason::ConfirmationRequired);
+    let keep = if desired.days().is_some() { "; to keep the key, remove spec.deletionScheduleDays" } else { "" };
+    let go_on = key.intent().token(&key.id).filter(|_| confirmable).map_or_else(String::new, |token| {
+        format!(
+            "{keep}; if the key is to be deleted, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            owner.namespace,
+            owner.name,
+            annotation::CONFIRM_DELETION
+        )
+    });
+    let passes = matches!(reason, Reason::StaleObject | Reason::StaleView);
+    let act = days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id));
+    Hold { reason, message: format!("{act} is held: {seen}{go_on}"), passes }
+}
