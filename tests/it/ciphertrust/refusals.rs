@@ -72,6 +72,22 @@ async fn a_kms_is_found_by_its_id_too() {
     assert_eq!(by_id.identity().await.unwrap().account, ACCOUNT);
 }
 
+/// Nobody calls a key gone before the identity was told again, and that is refused once.
+#[tokio::test]
+async fn a_kms_that_was_added_anew_is_told_before_its_keys_are_called_gone() {
+    let scene = Scene::new().await;
+    let key = scene.key("orders").await;
+    scene.kms.identity().await.unwrap();
+    scene.double.readd_ciphertrust_kms();
+    scene.double.ciphertrust_sync();
+    assert_eq!(scene.kms.describe(&key.arn).await.unwrap(), None, "it is asked for in the KMS that was");
+    let refused = scene.kms.identity().await.unwrap_err();
+    assert_eq!(refused.kind, FailureKind::Conflict, "{refused}");
+    assert!(refused.message.contains("another id"), "{refused}");
+    assert_eq!(scene.found(&key.arn).await.arn, key.arn);
+    assert_eq!(scene.kms.identity().await.unwrap().account, ACCOUNT);
+}
+
 #[tokio::test]
 async fn what_the_user_may_not_do_is_denied_and_not_absent() {
     let scene = Scene::new().await;

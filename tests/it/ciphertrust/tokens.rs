@@ -3,6 +3,7 @@
 use futures::future::join_all;
 use jiff::SignedDuration;
 use keyward::{domain::failure::FailureKind, kms::Kms};
+use kms_double::{Fault, FaultAction};
 
 use super::Scene;
 
@@ -50,6 +51,20 @@ async fn a_wrong_password_is_tried_once_and_said() {
         assert!(!refused.message.contains("guessed"), "{refused}");
     }
     assert_eq!(scene.calls("login").len(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_takes_none_of_its_tokens_is_not_asked_for_one_at_each_call() {
+    let scene = Scene::new().await;
+    let refusal = FaultAction::Error { code: "NCERRUnauthorized".into(), status: 401, message: "invalid token".into() };
+    scene.double.inject(Fault::on("list-kms", refusal));
+    for _ in 0..5 {
+        let refused = scene.kms.identity().await.unwrap_err();
+        assert_eq!(refused.kind, FailureKind::Credentials, "{refused}");
+    }
+    assert_eq!((scene.calls("list-kms").len(), scene.calls("login").len()), (5, 1));
+    scene.double.clear_faults();
+    scene.kms.identity().await.unwrap();
 }
 
 #[tokio::test]

@@ -297,6 +297,11 @@ impl Double {
         self.shared.lock().appliance.sessions.forget();
     }
 
+    /// Takes every kms object of `CipherTrust` away and adds it again under its name: it has another id, and no keys until the next synchronization.
+    pub fn readd_ciphertrust_kms(&self) {
+        self.shared.lock().appliance.readd_kms();
+    }
+
     /// Makes a project of Huawei Cloud known, or replaces it.
     pub fn add_huawei_project(&self, project: HuaweiProject) {
         self.shared.lock().huawei.put_project(project);

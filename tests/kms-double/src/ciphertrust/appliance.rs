@@ -123,6 +123,14 @@ impl Appliance {
         self.wording = if in_message { Wording::InMessage } else { Wording::InCodeDesc };
     }
 
+    pub(crate) fn readd_kms(&mut self) {
+        self.rows.clear();
+        self.jobs.clear();
+        for kms in &mut self.kms {
+            kms.id = uuid::Uuid::new_v4().to_string();
+        }
+    }
+
     pub(crate) fn put_user(&mut self, user: CiphertrustUser) {
         self.users.insert(user.username.clone(), user);
     }
