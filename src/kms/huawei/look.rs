@@ -66,11 +66,13 @@ impl HuaweiKms {
                 }
             },
         };
-        // What another account has by that name is another key. Which account this is, the key tells.
+        // What another account has by that name is another key. Which account this is, only a key tells: where none is found, it is not told apart.
         match (&found, named.place()) {
-            (Some(Found { key, .. }), Some(place)) if !key.arn.starts_with(&urn(place.region, place.account, "")) => {
-                let message =
-                    format!("{reference} is of another account than the key that is found by it here; to mean that, write {}", key.arn);
+            (Some(Found { key, .. }), Some(place)) if !key.arn.starts_with(&urn(&key.region, place.account, "")) => {
+                let message = format!(
+                    "{reference} is of another account than the key that is found by it here; if that key is meant, write {}",
+                    key.arn
+                );
                 Err(self.refuse(operation, reference, message))
             }
             _ => Ok(found),
