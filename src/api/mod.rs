@@ -34,7 +34,7 @@ pub mod annotation {
     pub const CREATE_ATTEMPT: &str = "keyward.dev/create-attempt";
     /// Written by Keyward once a key is bound: its ARN. It only ever forbids a creation; it gives no authority over the key.
     pub const KEY: &str = "keyward.dev/key";
-    /// All of these. Keyward keeps no other annotation in memory.
+    /// Those that are kept in memory, which is all of these: one that is missing here is never seen.
     pub const READ: [&str; 6] = [PAUSED, RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, CONFIRM_DELETION, CREATE_ATTEMPT, KEY];
 }
 

@@ -124,14 +124,20 @@ mod tests {
 
     #[test]
     fn of_the_annotations_those_that_are_read_are_kept() {
-        let object = read(
-            json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "a", "labels": { "team": "shop" },
-            "annotations": { "kubectl.kubernetes.io/last-applied-configuration": "{}", "keyward.dev/paused": "true" } }, "spec": {} }),
-        );
-        let metadata = object.meta();
-        assert!(metadata.labels.is_none());
-        let annotations: Vec<_> = metadata.annotations.iter().flatten().map(|(key, value)| (&**key, &**value)).collect();
-        assert_eq!(annotations, [("keyward.dev/paused", "true")]);
+        let kept = [
+            "keyward.dev/confirm-deletion",
+            "keyward.dev/create-attempt",
+            "keyward.dev/key",
+            "keyward.dev/paused",
+            "keyward.dev/reconcile-requested-at",
+            "reconcile.fluxcd.io/requestedAt",
+        ];
+        let all = kept.iter().chain(&["kubectl.kubernetes.io/last-applied-configuration"]).map(|key| ((*key).to_owned(), json!("x")));
+        let annotations: serde_json::Map<_, _> = all.collect();
+        let metadata = json!({ "name": "a", "labels": { "team": "shop" }, "annotations": annotations });
+        let object = read(json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} }));
+        assert!(object.meta().labels.is_none());
+        assert!(object.meta().annotations.iter().flatten().map(|(key, _)| &**key).eq(kept), "{:?}", object.meta().annotations);
     }
 
     #[test]
