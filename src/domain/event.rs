@@ -92,18 +92,12 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
         Step::StopRotation => event("RotationDisabled", "StopRotation", format!("{key} is no longer rotated")),
         Step::Cancel => event("KeyDeletionCancelled", "CancelDeletion", format!("cancelled the deletion of {key}")),
         Step::Schedule { .. } | Step::Reschedule { .. } => {
-            let date = deletion_date.map_or_else(
-                || {
-                    "at a date that the KMS has not told yet, or, if it is a primary with replicas, once the last of them is deleted"
-                        .to_owned()
-                },
-                |date| format!("at {date}"),
-            );
+            let when = status::when(deletion_date);
             Some(Event {
                 reason: "KeyDeletionScheduled",
                 action: "ScheduleDeletion",
                 warning: true,
-                note: format!("{key} will be deleted {date}, {cancel}"),
+                note: format!("{key} will be deleted {when}, {cancel}"),
             })
         }
         Step::Mark { .. }

@@ -373,10 +373,7 @@ impl Setter {
         }
         // Without a look, what was known stands.
         let Some(desired) = round.desired else { return };
-        let when = status.deletion_date.as_ref().map_or_else(
-            || "at a date that the KMS has not told yet, or, if it is a primary with replicas, once the last of them is deleted".to_owned(),
-            |date| format!("at {}", date.0),
-        );
+        let when = when(status.deletion_date.as_ref().map(|date| date.0));
         let (reason, message) = match desired.life {
             Life::Scheduled(_) => (
                 Reason::Declared,
@@ -389,6 +386,14 @@ impl Setter {
         };
         self.set(ConditionType::PendingDeletion, true, reason, message);
     }
+}
+
+/// When a pending key will be deleted, in words.
+pub(super) fn when(date: Option<Timestamp>) -> String {
+    date.map_or_else(
+        || "at a date that the KMS has not told yet, or, if it is a primary with replicas, once the last of them is deleted".to_owned(),
+        |date| format!("at {date}"),
+    )
 }
 
 /// Who set the field: a value that another client set is not taken away by the manifest in Git.
