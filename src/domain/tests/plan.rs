@@ -720,6 +720,9 @@ fn a_key_made_before_its_marks_is_this_objects_own() {
         // Whoever may edit the object can write the annotation.
         ("by an attempt alone", made().with(attempt).with(|s| s.key().description = "orders".into()), &["stall ClaimUnclear"]),
         ("at a KMS that makes keys with their tags", made().with(|s| s.rules.provider = ProviderType::Aws), &["stall ClaimUnclear"]),
+        // A description is no way around what the provider admits, nor to a second key.
+        ("named in the spec", made().with(|s| s.desired.adopt = Some(arn())), &["stall AdoptionNotAllowed"]),
+        ("of an object that was bound already", made().with(|s| s.memory.key = Some("another".into())), &["stall ClaimUnclear"]),
     ]);
 }
 
