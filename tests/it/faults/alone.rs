@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fs::File, os::unix::fs::FileExt, time::Duration};
 
 use keyward::manifests;
-use kms_double::{KeyState, Options};
+use kms_double::{Fault, FaultAction, KeyState, Options};
 use serde_json::json;
 
 use super::refusal;
@@ -26,9 +26,29 @@ async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
     a_kms_that_shows_changes_late_is_not_told_twice(control_plane, &post).await;
     drop(operator);
     operator = post.start();
+    two_controllers_at_once_make_one_key_each(control_plane, &post).await;
     what_is_from_the_future_is_left_alone(control_plane, &post, &operator).await;
     keys_outlive_their_crd(control_plane, &post).await;
     without_an_api_server_nothing_is_changed(control_plane, &post, operator).await;
+}
+
+/// A lease only makes it rare that two act. The second reads nothing of the first's writes in the KMS, and its view of the object may be older than they.
+async fn two_controllers_at_once_make_one_key_each(control_plane: &'static ControlPlane, post: &Post) {
+    const OBJECTS: u64 = 30;
+    let scene = Scene::on(control_plane, post, "two", Options::default(), json!({})).await;
+    let _second = post.start();
+    // Of two who look for a key and find none, one often hears so only when the other has gone on.
+    for look in (1..=2 * OBJECTS).step_by(2) {
+        scene.double.inject(Fault::on("DescribeKey", FaultAction::LateReply { millis: 500 }).nth(look));
+    }
+    let names: Vec<_> = (0..OBJECTS).map(|number| format!("key-{number}")).collect();
+    for name in &names {
+        scene.create(name, json!({})).await;
+    }
+    for name in &names {
+        scene.until_ready(name, "True", "Available").await;
+    }
+    assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (names.len(), names.len()));
 }
 
 /// Two seconds behind, within the three that the operator was told of.
