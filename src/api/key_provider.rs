@@ -73,7 +73,7 @@ pub struct KeyProviderSpec {
     /// What has to hold before a deletion is scheduled.
     #[serde(default)]
     pub deletion_guard: DeletionGuard,
-    /// Seconds between two looks at a key, 30 to 86400; each is drawn with some jitter.
+    /// Seconds between two looks at a key, 30 to 86400; each time up to a fifth more, so that keys are not all looked at together.
     #[serde(default = "default_resync")]
     #[schemars(range(min = 30, max = 86400))]
     pub resync_seconds: i32,
