@@ -154,6 +154,25 @@ async fn a_key_of_another_cluster_is_adopted_only_if_the_provider_names_that_clu
 }
 
 #[tokio::test]
+async fn a_key_that_is_being_bound_is_not_marked_for_another_object() {
+    let scene = open("adopt-race").await;
+    scene.provide(&format!("{}-other", scene.provider), any()).await;
+    let through_other = |key_id: Option<&str>| json!({ "providerRef": { "name": format!("{}-other", scene.provider) }, "keyId": key_id });
+    scene.create("ready", through_other(None)).await;
+    scene.until_ready("ready", "True", "Available").await;
+    let key = scene.foreign_key().await;
+    // Its marks are on their way for a while, and nothing on the key tells of them.
+    scene.double.inject(Fault::on("TagResource", FaultAction::Delay { millis: 2_000 }).nth(1));
+    scene.create("orders", json!({ "keyId": key })).await;
+    scene.until("orders", "its word is on record", |object| object.status.as_ref().is_some_and(|status| status.intent_seq.is_some())).await;
+    scene.create("late", through_other(Some(&key))).await;
+    scene.until_ready("late", "False", "OwnedByAnother").await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.calls("TagResource").len(), 1, "the marks of one object");
+    assert_eq!(scene.double.key(&key).unwrap().tags["keyward-owner"], format!("{}.orders", scene.namespace));
+}
+
+#[tokio::test]
 async fn a_key_of_another_kind_is_not_adopted() {
     let scene = open("adopt-kind").await;
     let key = scene.foreign_key().await;
