@@ -103,12 +103,18 @@ impl HuaweiKms {
         let refused = match self.json::<Changed>(&ask).await {
             Err(failure) if failure.kind == FailureKind::Conflict => failure,
             Err(failure) => return Err(failure),
-            Ok(changed) => return changed.state_of(id).map(drop).map_err(|why| self.unusable(operation, key, why)),
+            Ok(changed) => return self.left(operation, key, &changed, |state| state == wanted).map(drop),
         };
         match self.after_refusal(key, &refused).await? {
             Some(found) if found.state == wanted => Ok(()),
             _ => Err(refused),
         }
+    }
+
+    /// The state in which a change says it left the key, which has to be one that it is for.
+    fn left(&self, operation: Operation, key: &str, changed: &Changed, wanted: impl FnOnce(State) -> bool) -> Result<State, Failure> {
+        let state = self.id(operation, key).and_then(|id| changed.state_of(id).map_err(|why| self.unusable(operation, key, why)))?;
+        if wanted(state) { Ok(state) } else { Err(self.unusable(operation, key, format!("the key is {state:?} in it"))) }
     }
 
     async fn rotation_status(&self, key: &str) -> Result<Rotation, Failure> {
@@ -367,10 +373,7 @@ impl Kms for HuaweiKms {
         let ask = self.post(operation, key, json!({ "key_id": id, "pending_days": days.to_string() }));
         let refused = match self.json::<Changed>(&ask).await {
             Ok(changed) => {
-                let state = changed.state_of(id).map_err(|why| self.unusable(operation, key, why))?;
-                if state != State::PendingDeletion {
-                    return Err(self.unusable(operation, key, "the key is not pending deletion in it"));
-                }
+                let state = self.left(operation, key, &changed, |state| state == State::PendingDeletion)?;
                 let found = self.describe(id).await.ok().flatten();
                 return Ok(Scheduled { state, deletion_date: found.and_then(|found| found.deletion_date) });
             }
@@ -392,7 +395,7 @@ impl Kms for HuaweiKms {
         let refused = match self.json::<Changed>(&self.post(operation, key, json!({ "key_id": id }))).await {
             Err(failure) if failure.kind == FailureKind::Conflict => failure,
             Err(failure) => return Err(failure),
-            Ok(changed) => return changed.state_of(id).map(drop).map_err(|why| self.unusable(operation, key, why)),
+            Ok(changed) => return self.left(operation, key, &changed, |state| !state.is_pending()).map(drop),
         };
         match self.after_refusal(key, &refused).await? {
             Some(found) if !found.state.is_pending() => Ok(()),

@@ -158,6 +158,22 @@ async fn a_schedule_stands_even_if_its_date_cannot_be_read() {
 }
 
 #[tokio::test]
+async fn a_change_that_left_the_key_in_another_state_is_not_taken_for_done() {
+    let flat = |state: &str| json!({ "key_id": ID, "key_state": state });
+    let nested = |state: &str| json!({ "key_info": flat(state) });
+    assert!(told(&[nested("2")]).await.enable(ID).await.is_ok());
+    assert!(told(&[nested("3")]).await.disable(ID).await.is_ok());
+    assert!(told(&[flat("3")]).await.cancel_deletion(ID).await.is_ok());
+    for failure in [
+        told(&[nested("3")]).await.enable(ID).await.unwrap_err(),
+        told(&[nested("2")]).await.disable(ID).await.unwrap_err(),
+        told(&[flat("4")]).await.cancel_deletion(ID).await.unwrap_err(),
+    ] {
+        assert_eq!((failure.kind, failure.outcome), (FailureKind::Unknown, Outcome::Unknown), "{failure}");
+    }
+}
+
+#[tokio::test]
 async fn a_repeated_change_is_believed_only_when_it_is_seen() {
     let state = |state: &'static str| ok(&described(move |key| key["key_state"] = json!(state)));
     let conflict = |code: &str, seen: (u16, String)| answered(vec![refused(400, code), seen]);
