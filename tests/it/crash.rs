@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use keyward::domain::limits::Limits;
+use keyward::{api::annotation, domain::limits::Limits};
 use kms_double::{Fault, FaultAction, KeyState, Options};
 use serde_json::{Value, json};
 
@@ -75,6 +75,65 @@ async fn killed_at_any_request(vendor: &'static Vendor) {
             die_once(control_plane, &post, vendor, chapter, operation, at).await;
         }
     }
+    die_after_something_was_told(control_plane, &post, vendor).await;
+    if !Limits::of(vendor.provider).creates_with_tags {
+        look_before_the_marks_are_read_back(control_plane, &post, vendor).await;
+    }
+}
+
+/// Its key is recorded and nothing else was done when the operator dies, and the status speaks of what was before there was a key.
+async fn die_after_something_was_told(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor) {
+    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = post.start();
+    let late = format!("{}-late", scene.provider);
+    let [(mut spec, reason), ..] = story();
+    spec["providerRef"] = json!({ "name": late });
+    scene.create("orders", spec).await;
+    scene.until_ready("orders", "False", "ProviderNotFound").await;
+    scene.double.inject(Fault::on(vendor.operations.rotate, FaultAction::Hang).nth(1));
+    scene.provide(&late, json!({})).await;
+    struck(&scene, &operator, vendor.operations.rotate, "killed with a status of before").await;
+    operator.kill();
+    scene.double.clear_faults();
+    let _operator = post.start();
+    scene.until_ready("orders", "True", reason).await;
+    all_is_applied(&scene).await;
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+}
+
+/// A key that was made and not marked is marked by the next process, which reads the marks back when the KMS has to show them. Who asks for a look before then
+/// gets one, and it takes nothing away.
+async fn look_before_the_marks_are_read_back(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor) {
+    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = post.start();
+    scene.double.inject(Fault::on(vendor.operations.tag, FaultAction::Hang).nth(1));
+    let [(spec, reason), ..] = story();
+    scene.create("orders", spec).await;
+    struck(&scene, &operator, vendor.operations.tag, "killed before the marks").await;
+    operator.kill();
+    scene.double.clear_faults();
+    let _operator = post.start_with(&["--consistency", "5s"]);
+    scene.until_ready("orders", "False", "Creating").await;
+    let seen = scene.now();
+    scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::RECONCILE_REQUESTED_AT): "now" } } })).await;
+    eventually("the look that was asked for", PATIENCE, async || {
+        let looked = scene.calls(vendor.operations.look).iter().any(|call| call.seq > seen);
+        if looked { Ok(()) } else { Err("no look") }
+    })
+    .await;
+    scene.until_ready("orders", "True", reason).await;
+    all_is_applied(&scene).await;
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+}
+
+/// The key is as the first chapter declares it.
+async fn all_is_applied(scene: &Scene) {
+    let key = scene.key("orders").await;
+    assert!(key.rotation.enabled && key.aliases.iter().any(|alias| alias == "alias/crash"), "{key:?}");
+    assert_eq!(key.tags.get("team").map(String::as_str), Some("shop"), "{key:?}");
+    assert_eq!(scene.double.keys().len(), 1);
 }
 
 async fn die_once(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor, fatal: usize, operation: &str, at: At) {
