@@ -13,6 +13,7 @@ use keyward::{
 use kms_double::{Fault, FaultAction};
 
 use super::{Bench, assert_steady, creation, settings, tags};
+use crate::support::nowhere;
 
 fn refusal(code: &str, status: u16) -> FaultAction {
     FaultAction::Error { code: code.into(), status, message: "for a test (Request ID: 1-2-3)".into() }
@@ -163,9 +164,7 @@ async fn every_call_ends() {
 
 #[tokio::test]
 async fn a_host_that_does_not_listen_is_named() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = closed.local_addr().unwrap();
-    drop(closed);
+    let (_closed, address) = nowhere();
     let kms = AwsKms::new(settings(&format!("http://{address}"))).await.unwrap();
     let failure = kms.describe("alias/a").await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unavailable);

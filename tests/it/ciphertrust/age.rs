@@ -66,7 +66,7 @@ async fn a_refresh_that_hangs_is_asked_for_once_and_the_old_copy_is_told_as_old(
     scene.kms.disable(&key).await.unwrap();
     let found = scene.found(&key).await;
     assert!(is_stale(&found) && found.state == State::Disabled, "{found:?}");
-    assert!(started.elapsed() < Duration::from_secs(1), "{:?}", started.elapsed());
+    assert!(started.elapsed() < Duration::from_secs(2), "{:?}", started.elapsed());
     assert_eq!(scene.calls("refresh").len(), 1);
 }
 

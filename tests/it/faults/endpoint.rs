@@ -6,7 +6,10 @@ use keyward::api::ConditionType;
 use serde_json::json;
 
 use super::refusal;
-use crate::support::scene::{Scene, find, message};
+use crate::support::{
+    nowhere,
+    scene::{Scene, find, message},
+};
 
 /// A provider `-other` beside the scene's own, for a KMS at `endpoint`, and an object of it. Gives the provider's name.
 async fn other(scene: &Scene, endpoint: &str) -> String {
@@ -34,11 +37,9 @@ async fn waits_and_recovers(scene: &Scene, provider: &str, host: &str) {
 #[tokio::test]
 async fn where_nothing_listens_the_endpoint_is_named_and_tried_again() {
     let scene = Scene::new("dead-end").await;
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let address = listener.local_addr().unwrap().to_string();
-    drop(listener);
+    let (_closed, address) = nowhere();
     let provider = other(&scene, &format!("http://{address}")).await;
-    waits_and_recovers(&scene, &provider, &address).await;
+    waits_and_recovers(&scene, &provider, &address.to_string()).await;
 }
 
 #[tokio::test]

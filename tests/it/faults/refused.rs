@@ -136,12 +136,14 @@ async fn a_creation_that_has_no_turn_writes_nothing_down_and_says_so() {
     scene.create("invoices", json!({})).await;
     let object = scene.until_ready("invoices", "False", "Throttled").await;
     assert!(message(&object).contains("CreateKey has to wait"), "{}", message(&object));
-    assert!(scene.writes("invoices").iter().all(|written| written == "status"), "{:?}", scene.writes("invoices"));
+    let written = scene.writes("invoices").await;
+    assert!(written.iter().all(|part| part == "status"), "{written:?}");
 
     scene.provide(&scene.provider, json!({})).await;
     scene.until_ready("invoices", "True", "Available").await;
     assert_eq!(scene.calls("CreateKey").len(), 2);
-    assert!(scene.writes("invoices").contains(&"object".to_owned()), "{:?}", scene.writes("invoices"));
+    let written = scene.writes("invoices").await;
+    assert!(written.contains(&"object".to_owned()), "{written:?}");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use keyward::{
 use kms_double::FaultAction;
 
 use super::bench::{Bench, refusal};
+use crate::support::nowhere;
 
 /// How a look at a key fails when it is answered so.
 async fn look_answered(bench: &Bench, action: FaultAction) -> Failure {
@@ -161,9 +162,7 @@ pub async fn a_change_without_an_answer_ends(bench: Bench) {
 }
 
 pub async fn a_host_that_does_not_listen_is_named(bench: Bench) {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = closed.local_addr().unwrap();
-    drop(closed);
+    let (_closed, address) = nowhere();
     let kms = bench.elsewhere(&format!("{}://{address}", bench.scheme())).await;
     let failure = kms.describe("alias/a").await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unavailable, "{failure}");

@@ -48,7 +48,7 @@ async fn a_creation_costs_six_calls_and_three_writes() {
     assert_eq!(kms(scene.operator_calls()), calls);
     // A person who asks for a look sees what it wrote by then: the attempt, the key, and one status each.
     scene.look("orders").await;
-    assert_eq!(scene.writes("orders"), ["object", "object", "status", "status"]);
+    assert_eq!(scene.writes("orders").await, ["object", "object", "status", "status"]);
     let known = |object: ManagedKey| object.status.and_then(|status| status.rotation).and_then(|rotation| rotation.next_rotation_time);
     assert!(known(object).is_some(), "the first status has it all");
 }

@@ -1,5 +1,6 @@
 //! The provider: whom it admits, whose credentials it has, and that it can go without harm.
 
+use futures::future::join_all;
 use keyward::api::{ConditionType, KeyProvider, KeyProviderStatus, condition};
 use kms_double::{
     ACCESS_KEY, ACCOUNT, Credential, Fault, FaultAction, Options, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY,
@@ -167,13 +168,15 @@ async fn a_secret_that_is_missing_or_lacks_a_key_is_named() {
 async fn providers_that_do_not_answer_hold_up_no_other() {
     let scene = Scene::new("hanging").await;
     let silent: Vec<String> = (0..8).map(|number| format!("AKIASILENTEXAMPLE00{number}")).collect();
-    for access_key in &silent {
+    // Made at once, or the first would be asked again before the last is there.
+    join_all(silent.iter().map(async |access_key| {
         scene.double.add_credential(Credential::new(access_key, SECRET_KEY, ACCOUNT));
         scene.double.inject(Fault::on("GetCallerIdentity", FaultAction::Hang).for_caller(access_key));
         let name = format!("{}-{}", scene.provider, access_key.to_lowercase());
         scene.secret(&name, access_key, SECRET_KEY).await;
         scene.provide(&name, json!({ "aws": { "credentialsSecretRef": { "name": name } } })).await;
-    }
+    }))
+    .await;
     // All of them are asked before any is asked again, so none waits for the end of another's call.
     let calls = eventually("every provider is tried", PATIENCE, async || {
         let ledger = scene.operator_calls().into_iter();

@@ -233,8 +233,12 @@ async fn a_namespace_finishes_and_its_keys_stay() {
     assert_eq!(scene.changes(before), [""; 0]);
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
     // Its own namespace takes no events any more.
-    let events = scene.events_in("default", "orders").await;
-    assert!(events.iter().any(|(reason, note)| reason == "KeyReleased" && note.contains(&key)), "{events:?}");
+    eventually("what became of the key is told", PATIENCE, async || {
+        let events = scene.events_in("default", "orders").await;
+        let told = events.iter().any(|(reason, note)| reason == "KeyReleased" && note.contains(&key));
+        if told { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await;
 }
 
 #[tokio::test]

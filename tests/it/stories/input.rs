@@ -1,6 +1,6 @@
 //! What a person gets wrong in a provider, its secret or a `keyId`: a sentence that says what to change, no storm of requests, and nobody else held up.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::net::SocketAddr;
 
 use keyward::api::{ConditionType, key_provider::ProviderType};
 use kms_double::{
@@ -9,6 +9,7 @@ use kms_double::{
 use serde_json::{Value, json};
 
 use crate::support::{
+    nowhere,
     scene::{Scene, find, merge, message},
     vendor::{self, Vendor},
 };
@@ -29,14 +30,8 @@ fn wrong(name: &'static str, spec: Value, secret: Value, reason: &'static str, w
     Wrong { name, spec, secret, reason, words }
 }
 
-/// A port on loopback where nothing listens.
-fn nowhere() -> String {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    listener.local_addr().unwrap().to_string()
-}
-
 /// How a provider is pointed somewhere else.
-fn elsewhere(vendor: &Vendor, address: &str) -> Value {
+fn elsewhere(vendor: &Vendor, address: SocketAddr) -> Value {
     match vendor.provider {
         ProviderType::CipherTrust => json!({ "cipherTrust": { "url": format!("https://{address}") } }),
         ProviderType::Aws => json!({ "aws": { "endpoint": format!("http://{address}") } }),
@@ -90,6 +85,7 @@ async fn told(scene: &Scene, rows: &[Wrong]) {
 #[tokio::test]
 async fn what_is_wrong_in_a_provider_of_ciphertrust_is_said() {
     let scene = Scene::of(&vendor::CIPHER_TRUST, "ct-input", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let (_closed, address) = nowhere();
     let rows = [
         wrong("password", json!({}), json!({ "password": "wrong-secret" }), "CredentialsInvalid", &["password"]),
         wrong("user", json!({}), json!({ "username": "nobody" }), "CredentialsInvalid", &["username"]),
@@ -105,7 +101,7 @@ async fn what_is_wrong_in_a_provider_of_ciphertrust_is_said() {
         wrong("kms", json!({ "cipherTrust": { "kms": "nobodys" } }), json!({}), "InvalidSpec", &["nobodys"]),
         wrong("region", json!({ "cipherTrust": { "region": "xx-north-9" } }), json!({}), "InvalidSpec", &["xx-north-9", "eu-west-1"]),
         wrong("no-key", json!({}), json!({ "password": "" }), "CredentialsInvalid", &["password", "add it"]),
-        wrong("host", elsewhere(scene.vendor, &nowhere()), json!({}), "ProviderUnavailable", &["cannot reach", "127.0.0.1"]),
+        wrong("host", elsewhere(scene.vendor, address), json!({}), "ProviderUnavailable", &["cannot reach", "127.0.0.1"]),
     ];
     told(&scene, &rows).await;
 }
@@ -113,6 +109,7 @@ async fn what_is_wrong_in_a_provider_of_ciphertrust_is_said() {
 #[tokio::test]
 async fn what_is_wrong_in_a_provider_of_huawei_is_said() {
     let scene = Scene::of(&vendor::HUAWEI, "hw-input", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let (_closed, address) = nowhere();
     let rows = [
         wrong("secret", json!({}), json!({ "secretKey": "wrong-secret" }), "CredentialsInvalid", &["secretKey", "clock"]),
         wrong("access-key", json!({}), json!({ "accessKey": "NOBODY" }), "CredentialsInvalid", &["accessKey"]),
@@ -125,7 +122,7 @@ async fn what_is_wrong_in_a_provider_of_huawei_is_said() {
             "CredentialsInvalid",
             &["password"],
         ),
-        wrong("host", elsewhere(scene.vendor, &nowhere()), json!({}), "ProviderUnavailable", &["cannot reach", "127.0.0.1"]),
+        wrong("host", elsewhere(scene.vendor, address), json!({}), "ProviderUnavailable", &["cannot reach", "127.0.0.1"]),
     ];
     told(&scene, &rows).await;
 }

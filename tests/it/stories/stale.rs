@@ -76,9 +76,9 @@ async fn an_old_copy_that_is_as_declared_is_said_and_writes_nothing_while_it_is_
         .await;
     assert_eq!(find(&object, ConditionType::Ready).unwrap().status, "True");
     // It says the same at each look.
-    let written = scene.writes("orders").len();
+    let written = scene.writes("orders").await.len();
     scene.look("orders").await;
     scene.double.advance(SignedDuration::from_hours(1)).unwrap();
     scene.look("orders").await;
-    assert_eq!(scene.writes("orders").len(), written + 2, "the two answers to the person, and nothing else");
+    assert_eq!(scene.writes("orders").await.len(), written + 2, "the two answers to the person, and nothing else");
 }

@@ -10,7 +10,18 @@ pub mod recorder;
 pub mod scene;
 pub mod vendor;
 
-use std::time::{Duration, Instant};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    time::{Duration, Instant},
+};
+
+/// An address on loopback where nothing listens, and nothing will while the socket is kept: a port that is only free may be taken by another test.
+pub fn nowhere() -> (tokio::net::TcpSocket, SocketAddr) {
+    let socket = tokio::net::TcpSocket::new_v4().unwrap();
+    socket.bind((Ipv4Addr::LOCALHOST, 0).into()).unwrap();
+    let address = socket.local_addr().unwrap();
+    (socket, address)
+}
 
 /// Asks `probe` until it has an answer, and panics with `what` and its last complaint if `within` passes first.
 ///

@@ -338,13 +338,21 @@ impl Scene {
     }
 
     /// What the operator wrote of an object so far, by the API server's audit log: `object` or `status`.
-    pub fn writes(&self, name: &str) -> Vec<String> {
-        let log = std::fs::read_to_string(&self.control_plane.audit_log).unwrap();
+    pub async fn writes(&self, name: &str) -> Vec<String> {
+        // A write shows before its line is in the log. A read that came after it has its line later.
+        let marker = uuid::Uuid::new_v4().to_string();
+        self.keys().get_opt(&marker).await.unwrap();
+        let log = eventually("the audit log", PATIENCE, async || {
+            let log = std::fs::read_to_string(&self.control_plane.audit_log).unwrap();
+            if log.contains(&marker) { Ok(log) } else { Err("the last read is not in it") }
+        })
+        .await;
         // The last line may be half written.
         let entries = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         let text = |entry: &Value, pointer: &str| entry.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
         let written = entries.filter(|entry| {
             text(entry, "/stage") == "ResponseComplete"
+                && entry.pointer("/responseStatus/code").and_then(Value::as_u64).is_some_and(|code| code < 300)
                 && ["patch", "update"].contains(&&*text(entry, "/verb"))
                 && text(entry, "/user/username").starts_with(&format!("system:serviceaccount:{}:", self.operator_namespace))
                 && text(entry, "/objectRef/namespace") == self.namespace
