@@ -3,6 +3,8 @@
 //! The operator is stopped in the middle of a request, because the KMS does not answer it, and killed there as the kernel would. One control plane of its own:
 //! two operators on one would both act.
 
+mod writes;
+
 use std::time::Duration;
 
 use keyward::{api::annotation, domain::limits::Limits};
@@ -12,19 +14,11 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::ControlPlane,
     eventually,
+    gate::At,
     operator::{Operator, PATIENCE, Post},
     scene::Scene,
     vendor::{self, Operations, Vendor},
 };
-
-/// Where in a request the operator dies.
-#[derive(Clone, Copy, Debug)]
-enum At {
-    /// The request was sent and had no effect.
-    Before,
-    /// It took effect and the reply was never seen.
-    After,
-}
 
 /// What is declared, one after the other, and the `Ready` reason that each leads to.
 fn story() -> [(Value, &'static str); 3] {
@@ -73,6 +67,11 @@ async fn killed_at_any_request(vendor: &'static Vendor) {
     for (chapter, operation) in requests(vendor) {
         for at in [At::Before, At::After] {
             die_once(control_plane, &post, vendor, chapter, operation, at).await;
+        }
+    }
+    for operation in [vendor.operations.tag, vendor.operations.schedule] {
+        for at in [At::Before, At::After] {
+            die_at_the_end(control_plane, &post, vendor, operation, at).await;
         }
     }
     die_after_something_was_told(control_plane, &post, vendor).await;
@@ -142,11 +141,7 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, vendor: &'s
     let mut operator = post.start();
     for (chapter, (spec, reason)) in story().into_iter().enumerate() {
         if chapter == fatal {
-            let action = match at {
-                At::Before => FaultAction::Hang,
-                At::After => FaultAction::LateReply { millis: 120_000 },
-            };
-            scene.double.inject(Fault::on(operation, action).nth(1));
+            hold(&scene, operation, at);
         }
         if chapter == 0 {
             scene.create("orders", spec).await;
@@ -161,6 +156,52 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, vendor: &'s
         }
         scene.until_ready("orders", "True", reason).await;
     }
+    ended(&scene, operator, post, &point).await;
+}
+
+/// The KMS does not answer that request.
+fn hold(scene: &Scene, operation: &str, at: At) {
+    let action = match at {
+        At::Before => FaultAction::Hang,
+        At::After => FaultAction::LateReply { millis: 120_000 },
+    };
+    scene.double.inject(Fault::on(operation, action).nth(1));
+}
+
+/// Dies over the last act: an object that is deleted takes its key along.
+async fn die_at_the_end(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor, operation: &str, at: At) {
+    let point = format!("killed {at:?} {operation} of the last act");
+    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = post.start();
+    let arn = with_last_act(&scene).await;
+    hold(&scene, operation, at);
+    scene.delete("orders").await;
+    struck(&scene, &operator, operation, &point).await;
+    operator.kill();
+    scene.double.clear_faults();
+    let _operator = post.start();
+    released(&scene, &arn, &point).await;
+}
+
+/// Makes an object whose key is to be deleted with it; gives the key.
+async fn with_last_act(scene: &Scene) -> String {
+    scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    // The look that follows the creation would be held in the place of the last act.
+    scene.look("orders").await;
+    scene.key("orders").await.arn
+}
+
+/// The object went, and its key was scheduled once.
+async fn released(scene: &Scene, arn: &str, point: &str) {
+    scene.until_gone("orders").await;
+    assert_eq!(scene.double.key(arn).unwrap().state, KeyState::PendingDeletion, "{point}");
+    let schedules = scene.calls(scene.vendor.operations.schedule);
+    assert_eq!(schedules.iter().filter(|call| call.took_effect).count(), 1, "{point}");
+}
+
+/// The story came to its end as if nobody had died, and nothing was done twice.
+async fn ended(scene: &Scene, operator: Operator, post: &Post, point: &str) {
     let key = scene.key("orders").await;
     assert_eq!(key.state, KeyState::Enabled, "{point}");
     assert!(key.rotation.enabled, "{point}");
@@ -170,11 +211,12 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, vendor: &'s
     }
     let keys = scene.double.keys().len();
     assert_eq!(keys, 1, "{point}: {keys} keys where one belongs");
-    for operation in [vendor.operations.create, vendor.operations.schedule, vendor.operations.cancel] {
+    let Operations { create, schedule, cancel, .. } = scene.vendor.operations;
+    for operation in [create, schedule, cancel] {
         let times = scene.calls(operation).iter().filter(|call| call.took_effect).count();
         assert_eq!(times, 1, "{point}: {operation} took effect {times} times\n{}", operator.tail());
     }
-    restarted(&scene, operator, post, &point).await;
+    restarted(scene, operator, post, point).await;
     // The next scene's operator must not find this scene's objects.
     scene.delete("orders").await;
     scene.until_gone("orders").await;

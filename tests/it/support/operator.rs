@@ -7,7 +7,12 @@ use std::{
     time::Duration,
 };
 
-use super::control_plane::{self, ControlPlane};
+use serde_json::json;
+
+use super::{
+    control_plane::{self, ControlPlane},
+    gate::Gate,
+};
 
 /// The cluster id of every operator under test.
 pub const CLUSTER: &str = "it";
@@ -34,6 +39,20 @@ impl Post {
         let namespace = control_plane.namespace("operator").await;
         let kubeconfig = control_plane.service_account_kubeconfig(&namespace).await;
         Self { namespace, kubeconfig, dir: control_plane.dir.clone() }
+    }
+
+    /// The same post, from where all requests to the API server go through a gate.
+    pub async fn behind_gate(&self, control_plane: &ControlPlane) -> (Self, Gate) {
+        let gate = Gate::start(control_plane.client_of(&self.kubeconfig).await).await;
+        let kubeconfig = self.dir.join(format!("{}-{}.kubeconfig", self.namespace, gate.address.port()));
+        let config = json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "gate",
+            "contexts": [{ "name": "gate", "context": { "cluster": "gate", "user": "gate" } }],
+            "clusters": [{ "name": "gate", "cluster": { "server": format!("http://{}", gate.address) } }],
+            "users": [{ "name": "gate", "user": {} }],
+        });
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
+        (Self { kubeconfig, ..self.clone() }, gate)
     }
 
     /// Starts the operator. Waits of minutes are seconds here, and the order between them is kept.

@@ -1,0 +1,111 @@
+//! A gate before the API server, where an operator can be stopped in the middle of a write.
+//!
+//! It takes plain HTTP and passes everything on with the rights of the operator, whose kubeconfig it stands in for.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{Arc, Mutex},
+};
+
+use axum::{
+    Router,
+    body::{Body, to_bytes},
+    extract::State,
+    http::{Method, Request, Response, StatusCode, header},
+};
+use kube::Client;
+use tokio::net::TcpListener;
+use tokio_util::task::AbortOnDropHandle;
+
+/// Where in a request its sender dies.
+#[derive(Clone, Copy, Debug)]
+pub enum At {
+    /// The request was sent and had no effect.
+    Before,
+    /// It took effect and the reply was never seen.
+    After,
+}
+
+/// A running gate. It ends when dropped.
+pub struct Gate {
+    /// Where it listens.
+    pub address: SocketAddr,
+    writes: Arc<Mutex<Writes>>,
+    _serving: AbortOnDropHandle<()>,
+}
+
+/// The writes of `ManagedKey`s and their status that came, and the one that is never answered.
+#[derive(Default)]
+struct Writes {
+    seen: usize,
+    held: Option<(usize, At)>,
+    struck: bool,
+}
+
+impl Gate {
+    /// Starts one that passes on to where `client` leads.
+    pub async fn start(client: Client) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let writes = Arc::<Mutex<Writes>>::default();
+        let router = Router::new().fallback(pass).with_state((client, Arc::clone(&writes)));
+        let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
+        Self { address, writes, _serving: AbortOnDropHandle::new(serving) }
+    }
+
+    /// Counts anew, and never answers the `nth` write from here on.
+    pub fn hold(&self, nth: usize, at: At) {
+        *self.writes.lock().unwrap() = Writes { held: Some((nth, at)), ..Writes::default() };
+    }
+
+    /// Answers every write.
+    pub fn open(&self) {
+        *self.writes.lock().unwrap() = Writes::default();
+    }
+
+    /// Whether the write that is to be held has come.
+    pub fn is_reached(&self) -> bool {
+        let writes = self.writes.lock().unwrap();
+        writes.held.is_some_and(|(nth, _)| writes.seen >= nth)
+    }
+
+    /// Whether it is held, and its effect, if it is to have one, is there.
+    pub fn has_struck(&self) -> bool {
+        self.writes.lock().unwrap().struck
+    }
+}
+
+async fn pass(State((client, writes)): State<(Client, Arc<Mutex<Writes>>)>, request: Request<Body>) -> Response<Body> {
+    let held = if *request.method() != Method::GET && request.uri().path().contains("/managedkeys/") {
+        let mut writes = writes.lock().unwrap();
+        writes.seen += 1;
+        writes.held.filter(|(nth, _)| *nth == writes.seen).map(|(_, at)| at)
+    } else {
+        None
+    };
+    let never = async || {
+        writes.lock().unwrap().struck = true;
+        // Dropped with the connection, when the sender dies.
+        std::future::pending().await
+    };
+    if let Some(At::Before) = held {
+        return never().await;
+    }
+    let answer = forward(&client, request).await;
+    if let Some(At::After) = held { never().await } else { answer }
+}
+
+async fn forward(client: &Client, request: Request<Body>) -> Response<Body> {
+    let (parts, body) = request.into_parts();
+    let mut onward = Request::builder().method(parts.method).uri(parts.uri);
+    for name in [header::ACCEPT, header::CONTENT_TYPE, header::USER_AGENT] {
+        if let Some(value) = parts.headers.get(&name) {
+            onward = onward.header(name, value);
+        }
+    }
+    let body = to_bytes(body, usize::MAX).await.unwrap();
+    match client.send(onward.body(body.to_vec().into()).unwrap()).await {
+        Ok(answer) => answer.map(Body::new),
+        Err(error) => Response::builder().status(StatusCode::BAD_GATEWAY).body(Body::from(error.to_string())).unwrap(),
+    }
+}
