@@ -9,7 +9,7 @@ use crate::support::{
     eventually,
     gate::{At, Gate},
     operator::{PATIENCE, Post},
-    scene::{Scene, find},
+    scene::{Scene, find, merge},
     vendor::{self, Vendor},
 };
 
@@ -28,24 +28,34 @@ async fn killed_at_any_write_about_huawei_the_next_run_finishes_the_work_once() 
     killed_at_any_write(&vendor::HUAWEI).await;
 }
 
+/// Where in the story the operator dies.
+#[derive(Clone, Copy, Debug)]
+struct Death {
+    chapter: usize,
+    write: usize,
+    at: At,
+    /// Whether the story begins with a key that somebody else made.
+    adopts: bool,
+}
+
 async fn killed_at_any_write(vendor: &'static Vendor) {
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
     let (post, gate) = Post::new(control_plane).await.behind_gate(control_plane).await;
-    for chapter in 0..story().len() {
+    for (adopts, chapter) in [(false, 0), (false, 1), (false, 2), (true, 0)] {
         for at in [At::Before, At::After] {
-            let mut writes = 0;
-            while die_once(control_plane, &post, &gate, vendor, chapter, writes + 1, at).await {
-                writes += 1;
+            let mut death = Death { chapter, write: 1, at, adopts };
+            while die_once(control_plane, &post, &gate, vendor, death).await {
+                death.write += 1;
             }
-            assert!(writes >= 2, "chapter {chapter} has {writes} writes: a word before a change, and the status after it");
+            assert!(death.write > 2, "{death:?} is too early: a word comes before a change, and the status after it");
         }
     }
     for at in [At::Before, At::After] {
-        let mut writes = 0;
-        while die_at_the_end(control_plane, &post, &gate, vendor, writes + 1, at).await {
-            writes += 1;
+        let mut write = 1;
+        while die_at_the_end(control_plane, &post, &gate, vendor, write, at).await {
+            write += 1;
         }
-        assert!(writes >= 2, "the last act has {writes} writes: a word before the schedule, and the finalizer after it");
+        assert!(write > 2, "write {write} of the last act is too early: a word comes before the schedule, and the finalizer goes after it");
     }
 }
 
@@ -81,29 +91,27 @@ async fn die_at_the_end(
 }
 
 /// Whether the chapter has that many writes.
-async fn die_once(
-    control_plane: &'static ControlPlane,
-    post: &Post,
-    gate: &Gate,
-    vendor: &'static Vendor,
-    fatal: usize,
-    nth: usize,
-    at: At,
-) -> bool {
-    let point = format!("killed {at:?} write {nth} of chapter {fatal}");
-    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
+async fn die_once(control_plane: &'static ControlPlane, post: &Post, gate: &Gate, vendor: &'static Vendor, death: Death) -> bool {
+    let point = format!("{death:?}");
+    let adoption = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
+    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), adoption).await;
+    let foreign = death.adopts.then(|| scene.plant_outside(None));
     let mut operator = post.start();
     let mut died = false;
-    for (chapter, (spec, reason)) in story().into_iter().enumerate() {
-        if chapter == fatal {
-            gate.hold(nth, at);
+    for (chapter, (mut spec, reason)) in story().into_iter().enumerate() {
+        if chapter == death.chapter {
+            gate.hold(death.write, death.at);
         }
         if chapter == 0 {
+            if let Some(key) = &foreign {
+                // `EnforceOnChange` leaves an adopted key as it was found.
+                merge(&mut spec, json!({ "keyId": key, "managementPolicy": "Enforce" }));
+            }
             scene.create("orders", spec).await;
         } else {
             scene.spec("orders", spec).await;
         }
-        if chapter == fatal && struck_before(&scene, gate, reason, &point).await {
+        if chapter == death.chapter && struck_before(&scene, gate, reason, &point).await {
             died = true;
             operator.kill();
             gate.open();
@@ -112,7 +120,7 @@ async fn die_once(
         scene.until_ready("orders", "True", reason).await;
         gate.open();
     }
-    ended(&scene, operator, post, &point).await;
+    ended(&scene, usize::from(!death.adopts), operator, post, &point).await;
     died
 }
 
