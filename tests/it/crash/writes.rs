@@ -3,7 +3,7 @@
 use kms_double::Options;
 use serde_json::json;
 
-use super::{ended, released, story, with_last_act};
+use super::{ended, hold, released, story, struck, with_last_act};
 use crate::support::{
     control_plane::ControlPlane,
     eventually,
@@ -34,16 +34,28 @@ struct Death {
     chapter: usize,
     write: usize,
     at: At,
-    /// Whether the story begins with a key that somebody else made.
-    adopts: bool,
+    beginning: Beginning,
+}
+
+/// How the story begins.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Beginning {
+    /// A key is made.
+    Creates,
+    /// A key was made, and the reply was lost with the operator that would have had it: this death is the second.
+    FindsAgain,
+    /// Somebody else made the key.
+    Adopts,
 }
 
 async fn killed_at_any_write(vendor: &'static Vendor) {
+    use Beginning::{Adopts, Creates, FindsAgain};
+
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
     let (post, gate) = Post::new(control_plane).await.behind_gate(control_plane).await;
-    for (adopts, chapter) in [(false, 0), (false, 1), (false, 2), (true, 0)] {
+    for (beginning, chapter) in [(Creates, 0), (Creates, 1), (Creates, 2), (FindsAgain, 0), (Adopts, 0)] {
         for at in [At::Before, At::After] {
-            let mut death = Death { chapter, write: 1, at, adopts };
+            let mut death = Death { chapter, write: 1, at, beginning };
             while die_once(control_plane, &post, &gate, vendor, death).await {
                 death.write += 1;
             }
@@ -95,11 +107,14 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, gate: &Gate
     let point = format!("{death:?}");
     let adoption = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
     let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), adoption).await;
-    let foreign = death.adopts.then(|| scene.plant_outside(None));
+    let foreign = (death.beginning == Beginning::Adopts).then(|| scene.plant_outside(None));
     let mut operator = post.start();
     let mut died = false;
     for (chapter, (mut spec, reason)) in story().into_iter().enumerate() {
-        if chapter == death.chapter {
+        let lost = vendor.operations.create;
+        if chapter == 0 && death.beginning == Beginning::FindsAgain {
+            hold(&scene, lost, At::After);
+        } else if chapter == death.chapter {
             gate.hold(death.write, death.at);
         }
         if chapter == 0 {
@@ -111,6 +126,13 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, gate: &Gate
         } else {
             scene.spec("orders", spec).await;
         }
+        if chapter == 0 && death.beginning == Beginning::FindsAgain {
+            struck(&scene, &operator, lost, &point).await;
+            operator.kill();
+            scene.double.clear_faults();
+            gate.hold(death.write, death.at);
+            operator = post.start();
+        }
         if chapter == death.chapter && struck_before(&scene, gate, reason, &point).await {
             died = true;
             operator.kill();
@@ -120,7 +142,7 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, gate: &Gate
         scene.until_ready("orders", "True", reason).await;
         gate.open();
     }
-    ended(&scene, usize::from(!death.adopts), operator, post, &point).await;
+    ended(&scene, usize::from(foreign.is_none()), operator, post, &point).await;
     died
 }
 
