@@ -232,7 +232,8 @@ fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
     }
     // The schema's default for an object that was never looked at is -1.
     let generation = status.observed_generation.unwrap_or(round.generation).max(0);
-    let mut set = Setter { conditions: std::mem::take(&mut status.conditions), generation, now: round.now };
+    let mut set =
+        Setter { conditions: std::mem::take(&mut status.conditions), generation, recorded: status.applied.is_some(), now: round.now };
     match &round.conclusion {
         Conclusion::Unfinished => {}
         Conclusion::Paused => set.paused(),
@@ -251,6 +252,8 @@ fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
 struct Setter {
     conditions: Vec<Condition>,
     generation: i64,
+    /// Whether it is known what was applied.
+    recorded: bool,
     now: Timestamp,
 }
 
@@ -341,12 +344,16 @@ impl Setter {
             left.push(ConditionType::Stalled);
         }
         self.only(&left);
+        let way_out = match desired.policy {
+            ManagementPolicy::Observe => "managementPolicy Observe leaves it so",
+            ManagementPolicy::EnforceOnChange if !self.recorded => {
+                "managementPolicy EnforceOnChange only reports as long as nothing is known to have been applied; \
+                 set Enforce until the spec is applied, or make the key as declared"
+            }
+            _ => "managementPolicy EnforceOnChange leaves it so until the spec changes",
+        };
         if rest.life_drifted {
             let reason = if key.state.is_pending() { Reason::PendingDeletion } else { Reason::Drifted };
-            let way_out = match desired.policy {
-                ManagementPolicy::Observe => "managementPolicy Observe leaves it so",
-                _ => "managementPolicy EnforceOnChange leaves it so until the spec changes",
-            };
             let message = format!("{drift}; {way_out}");
             self.set(ConditionType::Ready, false, reason, &message);
             self.set(ConditionType::Stalled, true, reason, message);
@@ -355,7 +362,7 @@ impl Setter {
             self.set(ConditionType::Ready, true, reason, message);
         }
         if !rest.drift.is_empty() {
-            self.set(ConditionType::Drifted, true, Reason::Drifted, &drift);
+            self.set(ConditionType::Drifted, true, Reason::Drifted, format!("{drift}; {way_out}"));
         }
         match (&rest.waits, rest.drift.is_empty()) {
             _ if let Some(stale) = &rest.stale => self.set(ConditionType::Synced, false, Reason::StaleView, stale),

@@ -121,6 +121,31 @@ async fn with_enforce_on_change_a_deletion_cancelled_outside_stays_cancelled() {
 }
 
 #[tokio::test]
+async fn with_enforce_on_change_a_key_that_differs_when_it_is_adopted_waits_for_the_way_out_that_is_named() {
+    let scene = Scene::with("on-change-adopted", Options::default(), admitted()).await;
+    let key = scene.foreign_key().await;
+    scene.create("orders", json!({ "managementPolicy": "EnforceOnChange", "keyId": key, "tags": { "team": "shop" } })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    // An edit is not enough: nothing says what of it is new.
+    scene.spec("orders", json!({ "tags": { "team": "orders" } })).await;
+    let object = scene.look_at_all("orders").await;
+    assert!(!scene.double.key(&key).unwrap().tags.contains_key("team"));
+    let drifted = &find(&object, ConditionType::Drifted).unwrap().message;
+    assert!(drifted.contains("team") && drifted.contains("set Enforce until the spec is applied"), "{drifted}");
+    scene.spec("orders", json!({ "managementPolicy": "Enforce" })).await;
+    scene.until("orders", "applied", |object| reason(object, ConditionType::Synced) == Some("Synced")).await;
+    // From here on edits are applied.
+    scene.spec("orders", json!({ "managementPolicy": "EnforceOnChange", "tags": { "team": "shop" } })).await;
+    scene
+        .until("orders", "applied", |object| {
+            reason(object, ConditionType::Synced) == Some("Synced")
+                && object.status.as_ref().and_then(|status| status.observed_generation) == object.metadata.generation
+        })
+        .await;
+    assert_eq!(scene.double.key(&key).unwrap().tags["team"], "shop");
+}
+
+#[tokio::test]
 async fn observe_fills_the_status_and_changes_nothing() {
     let scene = Scene::with("observe", Options::default(), admitted()).await;
     let key = scene.foreign_key().await;
