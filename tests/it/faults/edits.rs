@@ -3,7 +3,7 @@
 //! The KMS holds the guard's last read back, so that the edit comes at the latest moment at which it can be noticed.
 
 use futures::future::join_all;
-use keyward::api::{ConditionType, ManagedKey};
+use keyward::api::{ConditionType, annotation};
 use kms_double::{ACCESS_KEY, Fault, FaultAction, KeyState};
 use serde_json::{Value, json};
 
@@ -108,6 +108,30 @@ async fn a_key_is_retained_if_that_is_asked_for_while_the_last_act_is_decided() 
     join_all(each).await;
 }
 
+/// Pauses the object, and takes away all of its status that can be.
+async fn pause_and_wipe(scene: &Scene) {
+    scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::PAUSED): "true" } } })).await;
+    let status = serde_json::to_value(scene.look("orders").await.status).unwrap();
+    let names = status.as_object().unwrap().keys().filter(|name| *name != "keyId");
+    scene.patch_status("orders", names.map(|name| (name.clone(), Value::Null)).collect::<serde_json::Map<_, _>>().into()).await;
+}
+
+async fn resume(scene: &Scene) {
+    scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::PAUSED): null } } })).await;
+}
+
+#[tokio::test]
+async fn with_enforce_on_change_no_setting_is_applied_after_the_status_was_wiped() {
+    let scene = ready("wiped-on-change", json!({ "managementPolicy": "EnforceOnChange", "tags": { "team": "shop" } })).await;
+    let key = scene.key("orders").await.arn;
+    pause_and_wipe(&scene).await;
+    scene.tag(&key, &[("team", "responders")]).await;
+    resume(&scene).await;
+    scene.until("orders", "drift is told", |object| find(object, ConditionType::Drifted).is_some()).await;
+    scene.look_at_all("orders").await;
+    assert_eq!(scene.double.key(&key).unwrap().tags["team"], "responders");
+}
+
 #[tokio::test]
 async fn a_status_that_is_wiped_makes_no_second_key_and_no_edge() {
     let scene = ready("wiped", json!({})).await;
@@ -128,27 +152,16 @@ async fn a_status_that_is_wiped_makes_no_second_key_and_no_edge() {
         ])
         .await;
     assert!(refused.stderr.contains("status.keyId cannot be changed or removed"), "{refused:?}");
-    let paused = |value| json!({ "metadata": { "annotations": { "keyward.dev/paused": value } } });
-    let wipe = async || {
-        let status: ManagedKey = scene.keys().get("orders").await.unwrap();
-        let status = serde_json::to_value(status.status).unwrap();
-        let names = status.as_object().unwrap().keys().filter(|name| *name != "keyId");
-        scene.patch_status("orders", names.map(|name| (name.clone(), Value::Null)).collect::<serde_json::Map<_, _>>().into()).await;
-    };
-    scene.patch("orders", paused(json!("true"))).await;
-    scene.look("orders").await;
-    wipe().await;
-    scene.patch("orders", json!({ "metadata": { "annotations": { (keyward::api::annotation::KEY): null } } })).await;
-    scene.patch("orders", paused(json!(null))).await;
+    pause_and_wipe(&scene).await;
+    scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::KEY): null } } })).await;
+    resume(&scene).await;
     let object = scene.until_ready("orders", "True", "Available").await;
     assert_eq!(object.status.unwrap().key_arn, whole.status.unwrap().key_arn);
 
     // Wiped and asked for at once: this object never saw its key alive.
-    scene.patch("orders", paused(json!("true"))).await;
-    scene.look("orders").await;
-    wipe().await;
+    pause_and_wipe(&scene).await;
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
-    scene.patch("orders", paused(json!(null))).await;
+    resume(&scene).await;
     let object = scene.until_ready("orders", "False", "RollbackSuspected").await;
     assert!(find(&object, ConditionType::DeletionHeld).is_some());
     scene.look_at_all("orders").await;
