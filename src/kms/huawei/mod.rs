@@ -40,11 +40,14 @@ use super::{
     Creation, Identity, Kms, Scheduled,
     rest::{Answer, Ask, Caller},
 };
-use crate::domain::{
-    failure::{Failure, FailureKind, Outcome},
-    limits,
-    observed::{Key, Rotation, State},
-    ownership::{Owner, Tags},
+use crate::{
+    api::managed_key::KeyState,
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        limits,
+        observed::{Key, Rotation, State},
+        ownership::{Owner, Tags},
+    },
 };
 
 pub use self::client::{HuaweiCredentials, HuaweiSettings};
@@ -111,10 +114,14 @@ impl HuaweiKms {
         }
     }
 
-    /// The state in which a change says it left the key, which has to be one that it is for.
+    /// The state in which the answer to a change says the key is; any other than the wanted one makes the answer unusable.
     fn left(&self, operation: Operation, key: &str, changed: &Changed, wanted: impl FnOnce(State) -> bool) -> Result<State, Failure> {
         let state = self.id(operation, key).and_then(|id| changed.state_of(id).map_err(|why| self.unusable(operation, key, why)))?;
-        if wanted(state) { Ok(state) } else { Err(self.unusable(operation, key, format!("the key is {state:?} in it"))) }
+        if wanted(state) {
+            Ok(state)
+        } else {
+            Err(self.unusable(operation, key, format!("the key is {} in it", KeyState::from(state).as_str())))
+        }
     }
 
     async fn rotation_status(&self, key: &str) -> Result<Rotation, Failure> {
