@@ -8,7 +8,7 @@ pub(super) fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(1.0 + 0.2 * fastrand::f64())
 }
 
-/// How long to wait for the watch to show what a live read showed already, after that many rounds without it: from half a second to half a minute.
+/// How long to wait for the watch to show what a live read showed already, after that many rounds without it: from half a second to half a minute, before jitter.
 pub(super) fn unseen(rounds: u32) -> Duration {
     jittered(Duration::from_millis(500).saturating_mul(1 << rounds.saturating_sub(1).min(6)).min(Duration::from_secs(30)))
 }

@@ -142,6 +142,9 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, gate: &Gate
         scene.until_ready("orders", "True", reason).await;
         gate.open();
     }
+    if foreign.is_none() {
+        assert!(scene.key("orders").await.aliases.contains(&scene.claim("orders")), "{point}");
+    }
     ended(&scene, usize::from(foreign.is_none()), operator, post, &point).await;
     died
 }

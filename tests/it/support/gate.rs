@@ -58,7 +58,7 @@ impl Gate {
         *self.writes.lock().unwrap() = Writes { held: Some((nth, at)), ..Writes::default() };
     }
 
-    /// Answers every write.
+    /// Answers every write that comes from here on.
     pub fn open(&self) {
         *self.writes.lock().unwrap() = Writes::default();
     }
