@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use super::{
     desired::Desired,
     intent::{Intent, IntentMark, Passed, Word},
-    observed::Key,
+    observed::{Key, State},
     step::Step,
 };
 use crate::api::{
@@ -117,6 +117,23 @@ impl Memory {
             }
         }
         Some(Intent { seq, generation: desired.generation, word })
+    }
+
+    /// Takes a key that bears the object's marks, and of which nothing is on record, for the key of a creation that was not recorded to its end: it is as
+    /// `CreateKey` made it, and nothing else was applied. Says whether it did, which then has to be written **before** the attempt is taken back: the attempt
+    /// alone tells such a key from one that was taken up.
+    pub fn recall_creation(&mut self, key: &Key, desired: &Desired) -> bool {
+        let status = &self.status;
+        // Whose status has an id, which the CRD lets nobody take away, had a record and lost it.
+        let untold = status.key_id.is_none() && status.intent_seq.is_none();
+        let as_made = matches!(key.intent(), IntentMark::Is(Intent { seq: 1, word: Word::Live, .. })) && key.state == State::Enabled;
+        let recalls = status.applied.is_none() && (self.attempt.is_some() || untold && as_made);
+        if recalls {
+            let seq = status.intent_seq;
+            self.close(&Step::Create, desired);
+            self.status.intent_seq = seq;
+        }
+        recalls
     }
 
     /// The KMS refused a step for certain, as when it throttles: nothing is on its way, so a call that stands open may be sent again from `now` on.

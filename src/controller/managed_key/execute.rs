@@ -13,9 +13,9 @@ use crate::{
     },
     domain::{
         failure::{Failure, FailureKind, Outcome},
-        intent::{Intent, IntentMark, Word},
+        intent::{Intent, Word},
         memory::Attempt,
-        observed::{Key, Observed, Rotation, State},
+        observed::{Key, Observed, Rotation},
         ownership::{Ownership, Tags},
         step::Step,
     },
@@ -266,16 +266,7 @@ impl Round<'_> {
             return Ok(());
         }
         if object.desired.adopt.is_none() {
-            // The key of a creation that was not recorded to its end: it is as `CreateKey` made it, and nothing else was applied. Whose status has an id,
-            // which the CRD lets nobody take away, had a record and lost it.
-            let status = &object.memory.status;
-            let made = matches!(key.intent(), IntentMark::Is(Intent { seq: 1, word: Word::Live, .. })) && key.state == State::Enabled;
-            let untold = made && status.key_id.is_none() && status.intent_seq.is_none();
-            if status.applied.is_none() && (object.memory.attempt.is_some() || untold) {
-                let seq = status.intent_seq;
-                object.memory.close(&Step::Create, &object.desired);
-                object.memory.status.intent_seq = seq;
-                // While the attempt stands: once it is gone nothing tells a key that was made from one that was taken up.
+            if object.memory.recall_creation(key, &object.desired) {
                 object.write_status().await?;
             }
             if object.memory.key.as_deref() != Some(&key.arn) {

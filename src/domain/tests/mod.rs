@@ -20,6 +20,7 @@ mod edge;
 mod fixtures;
 mod guard;
 mod liveness;
+mod memory;
 mod model;
 mod plan;
 mod protocol;

@@ -1,0 +1,65 @@
+//! What an object knows of a key that it finds, and of which nothing is on record.
+
+use super::fixtures::{ID, Scene, now};
+use crate::{
+    api::{ConditionType, Reason, condition, managed_key::Applied},
+    domain::{
+        intent::{Intent, Word},
+        memory::Attempt,
+        observed::State,
+        ownership::Tags,
+    },
+};
+
+/// A key as `CreateKey` made it, for an object with nothing on record.
+fn made() -> Scene {
+    Scene::finds(State::Enabled).with(|s| {
+        s.desired.tags = Tags::from([("team".into(), "shop".into())]);
+        s.intent(Intent { seq: 1, generation: 1, word: Word::Live });
+        s.memory.status.intent_seq = None;
+    })
+}
+
+fn attempted(mut scene: Scene) -> Scene {
+    scene.memory.attempt = Some(Attempt::Unreadable);
+    scene
+}
+
+#[test]
+fn a_creation_that_was_not_recorded_to_its_end_is_recalled() {
+    let told = |s: &mut Scene| {
+        condition::set(&mut s.memory.status.conditions, ConditionType::Ready, false, Reason::ProviderNotFound, "no provider", 1, now());
+    };
+    let bound_late = |s: &mut Scene| s.intent(Intent { seq: 1_795_773_646, generation: 1, word: Word::Live });
+    for (what, scene, expected) in [
+        ("made, and nothing told", made(), true),
+        ("made, and something told before", made().with(told), true),
+        ("made, and an attempt open", attempted(made()), true),
+        ("marked after it was made, an attempt open", attempted(made().with(bound_late)), true),
+        ("marked after it was made, no attempt", made().with(bound_late), false),
+        ("written to before: its status was wiped", made().with(|s| s.memory.status.key_id = Some(ID.into())), false),
+        ("it has another word by now", made().with(|s| s.intent(Intent { seq: 2, generation: 1, word: Word::Live })), false),
+        (
+            "held",
+            made().with(|s| {
+                s.intent(Intent { seq: 1, generation: 1, word: Word::Held });
+                s.memory.status.intent_seq = None;
+            }),
+            false,
+        ),
+        ("disabled since", made().with(|s| s.key().state = State::Disabled), false),
+        ("on record", attempted(made()).with(|s| s.memory.status.applied = Some(Applied::default())), false),
+    ] {
+        let mut scene = scene;
+        let (key, desired) = (scene.key().clone(), scene.desired.clone());
+        let before = scene.memory.clone();
+        assert_eq!(scene.memory.recall_creation(&key, &desired), expected, "{what}");
+        if expected {
+            let applied = scene.memory.status.applied.clone().unwrap();
+            assert_eq!((applied.generation, applied.enabled, applied.tag_keys), (0, Some(true), vec!["team".to_owned()]), "{what}");
+            assert_eq!(scene.memory.status.intent_seq, before.status.intent_seq, "{what}: no word was written");
+        } else {
+            assert_eq!(scene.memory, before, "{what}");
+        }
+    }
+}
