@@ -4,7 +4,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, MutexGuard},
 };
 
 use axum::{
@@ -14,7 +14,7 @@ use axum::{
     http::{Method, Request, Response, StatusCode, header},
 };
 use kube::Client;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::Notify};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Where in a request its sender dies.
@@ -30,11 +30,17 @@ pub enum At {
 pub struct Gate {
     /// Where it listens.
     pub address: SocketAddr,
-    writes: Arc<Mutex<Writes>>,
+    held: Arc<Held>,
     _serving: AbortOnDropHandle<()>,
 }
 
-/// The writes of `ManagedKey`s and their status that came, and the one that is never answered.
+#[derive(Default)]
+struct Held {
+    writes: Mutex<Writes>,
+    opened: Notify,
+}
+
+/// The writes of `ManagedKey`s and their status that came, and the one that is not answered.
 #[derive(Default)]
 struct Writes {
     seen: usize,
@@ -47,52 +53,65 @@ impl Gate {
     pub async fn start(client: Client) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let writes = Arc::<Mutex<Writes>>::default();
-        let router = Router::new().fallback(pass).with_state((client, Arc::clone(&writes)));
+        let held = Arc::<Held>::default();
+        let router = Router::new().fallback(pass).with_state((client, Arc::clone(&held)));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, writes, _serving: AbortOnDropHandle::new(serving) }
+        Self { address, held, _serving: AbortOnDropHandle::new(serving) }
     }
 
-    /// Counts anew, and never answers the `nth` write from here on.
+    fn writes(&self) -> MutexGuard<'_, Writes> {
+        self.held.writes.lock().unwrap()
+    }
+
+    /// Counts anew, and does not answer the `nth` write from here on.
     pub fn hold(&self, nth: usize, at: At) {
-        *self.writes.lock().unwrap() = Writes { held: Some((nth, at)), ..Writes::default() };
+        *self.writes() = Writes { held: Some((nth, at)), ..Writes::default() };
     }
 
-    /// Answers every write that comes from here on.
+    /// Answers every write. One that is held gets its answer if it took effect, and has none and is refused if not.
     pub fn open(&self) {
-        *self.writes.lock().unwrap() = Writes::default();
+        *self.writes() = Writes::default();
+        self.held.opened.notify_waiters();
     }
 
     /// Whether the write that is to be held has come.
     pub fn is_reached(&self) -> bool {
-        let writes = self.writes.lock().unwrap();
+        let writes = self.writes();
         writes.held.is_some_and(|(nth, _)| writes.seen >= nth)
     }
 
     /// Whether it is held, and its effect, if it is to have one, is there.
     pub fn has_struck(&self) -> bool {
-        self.writes.lock().unwrap().struck
+        self.writes().struck
     }
 }
 
-async fn pass(State((client, writes)): State<(Client, Arc<Mutex<Writes>>)>, request: Request<Body>) -> Response<Body> {
-    let held = if *request.method() != Method::GET && request.uri().path().contains("/managedkeys/") {
-        let mut writes = writes.lock().unwrap();
+async fn pass(State((client, shared)): State<(Client, Arc<Held>)>, request: Request<Body>) -> Response<Body> {
+    let at = if *request.method() != Method::GET && request.uri().path().contains("/managedkeys/") {
+        let mut writes = shared.writes.lock().unwrap();
         writes.seen += 1;
         writes.held.filter(|(nth, _)| *nth == writes.seen).map(|(_, at)| at)
     } else {
         None
     };
-    let never = async || {
-        writes.lock().unwrap().struck = true;
-        // Dropped with the connection, when the sender dies.
-        std::future::pending().await
+    let opening = async || {
+        let opened = shared.opened.notified();
+        shared.writes.lock().unwrap().struck = true;
+        opened.await;
     };
-    if let Some(At::Before) = held {
-        return never().await;
+    if let Some(At::Before) = at {
+        opening().await;
+        return refuse("the gate was opened");
     }
     let answer = forward(&client, request).await;
-    if let Some(At::After) = held { never().await } else { answer }
+    if let Some(At::After) = at {
+        opening().await;
+    }
+    answer
+}
+
+fn refuse(why: &str) -> Response<Body> {
+    Response::builder().status(StatusCode::BAD_GATEWAY).body(Body::from(why.to_owned())).unwrap()
 }
 
 async fn forward(client: &Client, request: Request<Body>) -> Response<Body> {
@@ -106,6 +125,6 @@ async fn forward(client: &Client, request: Request<Body>) -> Response<Body> {
     let body = to_bytes(body, usize::MAX).await.unwrap();
     match client.send(onward.body(body.to_vec().into()).unwrap()).await {
         Ok(answer) => answer.map(Body::new),
-        Err(error) => Response::builder().status(StatusCode::BAD_GATEWAY).body(Body::from(error.to_string())).unwrap(),
+        Err(error) => refuse(&error.to_string()),
     }
 }
