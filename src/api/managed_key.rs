@@ -74,8 +74,8 @@ pub struct ManagedKeySpec {
     #[x_kube(validation = Rule::new("self == oldSelf").message("keyId cannot be changed; make a new object for another key"))]
     pub key_id: Option<String>,
     /// `Enforce` (default) applies this spec and corrects what others change. `EnforceOnChange` applies changes of this spec and only reports
-    /// what others change; a key that differs when it is adopted or taken up again is only reported until it is as declared, or `Enforce` was
-    /// set for once. `Observe` changes nothing and fills the status.
+    /// what others change; a key that differs when it is adopted or taken up again is only reported until it is as declared, or `Enforce`
+    /// has been set once. `Observe` changes nothing and fills the status.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
     /// Whether the key can be used for cryptography. Absent means true; a disabled or pending key is adopted only when this or

@@ -15,9 +15,14 @@ use crate::{
 fn made() -> Scene {
     Scene::finds(State::Enabled).with(|s| {
         s.desired.tags = Tags::from([("team".into(), "shop".into())]);
-        s.intent(Intent { seq: 1, generation: 1, word: Word::Live });
-        s.memory.status.intent_seq = None;
+        marked(s, 1, Word::Live);
     })
+}
+
+/// That word stands on the key, and the object has none of its own.
+fn marked(scene: &mut Scene, seq: i64, word: Word) {
+    scene.intent(Intent { seq, generation: 1, word });
+    scene.memory.status.intent_seq = None;
 }
 
 fn attempted(mut scene: Scene) -> Scene {
@@ -30,7 +35,7 @@ fn a_creation_that_was_not_recorded_to_its_end_is_recalled() {
     let told = |s: &mut Scene| {
         condition::set(&mut s.memory.status.conditions, ConditionType::Ready, false, Reason::ProviderNotFound, "no provider", 1, now());
     };
-    let bound_late = |s: &mut Scene| s.intent(Intent { seq: 1_795_773_646, generation: 1, word: Word::Live });
+    let bound_late = |s: &mut Scene| marked(s, 1_795_773_646, Word::Live);
     for (what, scene, expected) in [
         ("made, and nothing told", made(), true),
         ("made, and something told before", made().with(told), true),
@@ -38,15 +43,9 @@ fn a_creation_that_was_not_recorded_to_its_end_is_recalled() {
         ("marked after it was made, an attempt open", attempted(made().with(bound_late)), true),
         ("marked after it was made, no attempt", made().with(bound_late), false),
         ("written to before: its status was wiped", made().with(|s| s.memory.status.key_id = Some(ID.into())), false),
-        ("it has another word by now", made().with(|s| s.intent(Intent { seq: 2, generation: 1, word: Word::Live })), false),
-        (
-            "held",
-            made().with(|s| {
-                s.intent(Intent { seq: 1, generation: 1, word: Word::Held });
-                s.memory.status.intent_seq = None;
-            }),
-            false,
-        ),
+        ("the object has a word on record", made().with(|s| s.memory.status.intent_seq = Some(1)), false),
+        ("the key has a later word", made().with(|s| marked(s, 2, Word::Live)), false),
+        ("the key has another word", made().with(|s| marked(s, 1, Word::Held)), false),
         ("disabled since", made().with(|s| s.key().state = State::Disabled), false),
         ("on record", attempted(made()).with(|s| s.memory.status.applied = Some(Applied::default())), false),
     ] {
