@@ -124,7 +124,8 @@ words! {
     StaleObject,
     /// The KMS answers from a copy that is older than the provider's `maxStalenessSeconds`, and its refresh does not end; nothing is changed on such a copy.
     StaleView,
-    /// Held: this object was never seen without `deletionScheduleDays` while its key was alive, so the field may be a copied or restored one.
+    /// Held: the key's mark does not say that this object was seen without `deletionScheduleDays` while its key was alive, so the field may be a copied or
+    /// restored one; or this object took the key up by its name less than a day ago.
     NotSeenLive,
     /// Held: the key's mark is newer than what this object last wrote, so the object may come from a backup.
     RollbackSuspected,

@@ -15,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::condition;
+use super::condition::{self, Reason};
 
 /// What is declared about one key.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -288,9 +288,19 @@ pub struct ManagedKeyStatus {
     /// When the KMS will delete the key, as the KMS says it; only while the deletion is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_date: Option<Time>,
-    /// The sequence number that this object last wrote into the key's intent mark. It can only forbid a deletion.
+    /// The sequence number of the word that this object last announced for the key's mark `keyward-intent`, at most 2^53. It can only forbid a deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 9_007_199_254_740_992_i64))]
     pub intent_seq: Option<i64>,
+    /// The word that this object last announced, before it was written on the key: `live`, `held-` and six letters, or the days of a deletion. A hold
+    /// that is on record here holds even if it could not be written on the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 16), regex(pattern = "^(live|held(-[a-z]{6})?|[0-9]{1,4})$"))]
+    pub intent_word: Option<String>,
+    /// Why the announced word is `held`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["NotSeenLive", "RollbackSuspected", "CancelledOutside", "ConfirmationRequired"]))]
+    pub intent_reason: Option<HoldReason>,
     /// The deletion that stands or is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
@@ -337,12 +347,14 @@ fn key_states() -> Value {
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
     /// The generation whose settings are on the key.
+    #[schemars(range(min = 0))]
     pub generation: i64,
     /// Whether the key was to be enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
     /// The schedule that was declared; absent: the key was to live.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1096))]
     pub deletion_schedule_days: Option<i32>,
     /// Keys of the tags that this object put on the key: only these are removed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -360,19 +372,44 @@ pub struct Applied {
 pub struct Deletion {
     /// The days that were asked for; absent when someone else scheduled the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1096))]
     pub schedule_days: Option<i32>,
     /// When the deletion was asked for, or first seen.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requested_time: Option<Time>,
     /// Who scheduled it.
     pub origin: DeletionOrigin,
-    /// Present while the call is on its way: its reply has not been seen.
+    /// Present while the call is on its way: its reply has not been seen, or the KMS refused it for now and it is sent again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = ["Open"]))]
+    #[schemars(extend("enum" = ["Open", "Refused"]))]
     pub call: Option<DeletionCall>,
     /// When the key was last used; only while that holds the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_time: Option<Time>,
+}
+
+/// Why a deletion is held for a person. The conditions have the same words as reasons.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum HoldReason {
+    /// The object was not seen without `deletionScheduleDays` while its key was alive.
+    NotSeenLive,
+    /// The key's mark is newer than what this object last announced.
+    RollbackSuspected,
+    /// Someone cancelled the deletion, or acted on the key, outside Keyward.
+    CancelledOutside,
+    /// The provider asks for a confirmation of every deletion.
+    ConfirmationRequired,
+}
+
+impl From<HoldReason> for Reason {
+    fn from(reason: HoldReason) -> Self {
+        match reason {
+            HoldReason::NotSeenLive => Self::NotSeenLive,
+            HoldReason::RollbackSuspected => Self::RollbackSuspected,
+            HoldReason::CancelledOutside => Self::CancelledOutside,
+            HoldReason::ConfirmationRequired => Self::ConfirmationRequired,
+        }
+    }
 }
 
 /// Who scheduled a deletion.
@@ -387,8 +424,10 @@ pub enum DeletionOrigin {
 /// Whether the call that schedules a deletion is under way.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeletionCall {
-    /// Recorded before the call is sent, and taken away when its outcome is known.
+    /// Recorded before the call is sent, and taken away when its outcome is known. It may have taken effect.
     Open,
+    /// The KMS refused it for certain, as when it throttles. It is sent again, and has not taken effect.
+    Refused,
 }
 
 /// Automatic rotation as the KMS has it.
@@ -451,7 +490,8 @@ pub struct ProviderFacts {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Missing {
-    /// How many in a row.
+    /// How many in a row; it stops at 3.
+    #[schemars(range(min = 0, max = 3))]
     pub count: i32,
     /// When the first came.
     pub first_time: Time,

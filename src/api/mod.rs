@@ -46,7 +46,7 @@ pub mod mark {
     pub const OWNER: &str = "keyward-owner";
     /// UID of the object that owns the key. An object is bound to a key only while this is its own.
     pub const UID: &str = "keyward-uid";
-    /// `<seq>.<generation>.<live|held|N>`: the last word about the key's life, which a deletion has to agree with.
+    /// `<seq>.<generation>.<live|held-nonce|N>`: the last word about the key's life, which a deletion has to agree with.
     pub const INTENT: &str = "keyward-intent";
     /// How many marks a key bears.
     pub const COUNT: usize = 4;

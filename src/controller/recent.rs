@@ -78,7 +78,7 @@ impl Recent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{intent::Word, step::How};
+    use crate::domain::{deletion::Saying, step::How};
 
     const TEN: Duration = Duration::from_secs(10);
 
@@ -125,7 +125,7 @@ mod tests {
         assert_eq!(recent.too_soon(2, &describe("orders"), TEN, now), None);
         assert_eq!((recent.unsettled(1, TEN, now), recent.unsettled(2, TEN, now)), (Some(TEN), None));
 
-        let bind = Step::Bind { how: How::Adopt, word: Word::Live };
+        let bind = Step::Bind { how: How::Adopt, say: Saying::Live };
         recent.stepped(1, &bind, TEN, now);
         assert_eq!(recent.unsettled(2, TEN, now), Some(TEN), "marks are read back first");
 

@@ -6,8 +6,8 @@
 use jiff::Timestamp;
 
 use super::{
+    deletion::{self, Edge, Passed, Saying},
     desired::Desired,
-    intent::{self, Edge, Passed},
     memory::Memory,
     observed::Key,
     ownership::Ownership,
@@ -114,14 +114,16 @@ fn asked_edge(evidence: &Evidence<'_>) -> Option<Edge> {
         return None;
     };
     let confirmation = evidence.desired.confirmation.as_deref();
-    Some(intent::edge(days, evidence.desired.generation, evidence.key, &evidence.memory.status, confirmation, evidence.now))
+    Some(deletion::edge(days, evidence.desired.generation, evidence.key, &evidence.memory.status, confirmation, evidence.now))
 }
 
 fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
     match asked_edge(evidence)? {
         Edge::Passes(_) => None,
         Edge::Holds(reason) => Some(reason),
-        Edge::WriteHeld => Some(Reason::CancelledOutside),
+        Edge::Say(Saying::Held(reason)) => Some(reason.into()),
+        Edge::Say(Saying::Live | Saying::Again) => Some(Reason::CancelledOutside),
+        Edge::CountEnded => Some(Reason::RollbackSuspected),
     }
 }
 

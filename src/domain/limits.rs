@@ -34,6 +34,17 @@ pub struct Limits {
     pub reserved_ending: Option<&'static str>,
     /// Why a key is unavailable, and what to do.
     pub unavailable: &'static str,
+    /// How a person cancels a deletion, and sets a tag, with the KMS's own tools.
+    pub calls: Calls,
+}
+
+/// The KMS's own names of the calls that messages tell a person to make.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Calls {
+    /// Cancels a deletion.
+    pub cancel: &'static str,
+    /// Sets tags.
+    pub tag: &'static str,
 }
 
 /// What a KMS takes as tags.
@@ -64,10 +75,11 @@ pub const AWS: Limits = Limits {
     description: 8192,
     reserved_ending: None,
     unavailable: "its key store is disconnected; connect it again",
+    calls: Calls { cancel: "CancelKeyDeletion", tag: "TagResource" },
 };
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds are those of AWS.
-pub const CIPHER_TRUST: Limits = Limits { name: "CipherTrust", ..AWS };
+pub const CIPHER_TRUST: Limits = Limits { name: "CipherTrust", calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
 
 /// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls;
 /// `key_description` of `update-key-description`.
@@ -85,6 +97,7 @@ pub const HUAWEI: Limits = Limits {
     description: 255,
     reserved_ending: Some("/default"),
     unavailable: "it is frozen; pay what is overdue at Huawei Cloud",
+    calls: Calls { cancel: "CancelKeyDeletion", tag: "BatchCreateKmsTags" },
 };
 
 impl Limits {

@@ -7,15 +7,14 @@ use std::{fmt, str::FromStr};
 use jiff::Timestamp;
 
 use super::{
+    deletion::{Intent, IntentMark, Word},
     desired::Desired,
-    intent::{Intent, IntentMark, Passed, Word},
     observed::{Key, State},
     step::Step,
 };
 use crate::api::{
     ManagedKey, ManagedKeyStatus, annotation,
-    condition::seconds,
-    managed_key::{Applied, Deletion, DeletionCall, DeletionOrigin, KeyState},
+    managed_key::{Applied, KeyState},
 };
 
 /// An object's memory.
@@ -62,63 +61,8 @@ impl Memory {
     }
 }
 
-/// What has to be remembered around a step.
+/// What is known of the steps that were taken.
 impl Memory {
-    /// What has to stand in the status **before** `step` is called, and the mark that then has to be written on the key, before the call too.
-    ///
-    /// The order is status, mark, call: whatever is lost on the way, the mark on the key is never ahead of an intention that was not recorded.
-    pub fn open(&mut self, step: &Step, desired: &Desired, key: &Key, now: Timestamp) -> Option<Intent> {
-        if *step == Step::Cancel {
-            // Whatever is pending after this is another's, or comes from a call that is opened anew.
-            let status = &mut self.status;
-            (status.key_state, status.deletion_date) = (Some(key.state.into()), key.deletion_date.map(seconds));
-            if let Some(deletion) = &mut status.deletion {
-                deletion.call = None;
-            }
-        }
-        let (word, schedule) = match step {
-            Step::Bind { word, .. } | Step::Mark { word } => (*word, None),
-            // A call that is taken up again keeps its word.
-            Step::Schedule { passed: Passed::OpenCall, .. } => return None,
-            Step::Schedule { days, .. } | Step::Reschedule { days, .. } => (Word::Days(*days), Some(*days)),
-            _ => return None,
-        };
-        let status = &mut self.status;
-        // A mark that was wiped took its number along. Counted from 1 again, an old token or an old status could fit by accident; the clock is
-        // ahead of all that was ever counted.
-        let floor = if let IntentMark::Is(_) = key.intent() { 0 } else { now.as_second() };
-        let seq = key.intent().next_seq(status.intent_seq).max(floor);
-        status.intent_seq = Some(seq);
-        match (schedule, word) {
-            (Some(days), _) => {
-                // From here on this was asked of the KMS, so that taking the field out is a change under every policy.
-                if let Some(applied) = &mut status.applied {
-                    applied.deletion_schedule_days = Some(days);
-                }
-                // What the call was opened over.
-                status.key_state = Some(key.state.into());
-                status.deletion_date = key.deletion_date.map(seconds);
-                status.deletion = Some(Deletion {
-                    schedule_days: Some(days),
-                    requested_time: Some(seconds(now)),
-                    origin: DeletionOrigin::Keyward,
-                    call: Some(DeletionCall::Open),
-                    last_used_time: None,
-                });
-            }
-            (None, Word::Live) => status.deletion = None,
-            // What was asked for stays known, so that the hold can say whether something was cancelled. That it was is said once.
-            (None, _) => {
-                status.key_state = Some(key.state.into());
-                status.deletion_date = key.deletion_date.map(seconds);
-                if let Some(deletion) = &mut status.deletion {
-                    deletion.call = None;
-                }
-            }
-        }
-        Some(Intent { seq, generation: desired.generation, word })
-    }
-
     /// Takes a key that bears the object's marks, and of which nothing is on record, for the key of a creation that was not recorded to its end: it is as
     /// `CreateKey` made it, and nothing else was applied. Says whether it did, which then has to be written **before** the attempt is taken back: the attempt
     /// alone tells such a key from one that was taken up.
@@ -129,18 +73,11 @@ impl Memory {
         let as_made = matches!(key.intent(), IntentMark::Is(Intent { seq: 1, word: Word::Live, .. })) && key.state == State::Enabled;
         let recalls = status.applied.is_none() && (self.attempt.is_some() || untold && as_made);
         if recalls {
-            let seq = status.intent_seq;
+            let said = (status.intent_seq, status.intent_word.clone());
             self.close(&Step::Create, desired);
-            self.status.intent_seq = seq;
+            (self.status.intent_seq, self.status.intent_word) = said;
         }
         recalls
-    }
-
-    /// The KMS refused a step for certain, as when it throttles: nothing is on its way, so a call that stands open may be sent again from `now` on.
-    pub fn refused(&mut self, now: Timestamp) {
-        if let Some(deletion) = self.status.deletion.as_mut().filter(|deletion| deletion.call == Some(DeletionCall::Open)) {
-            deletion.requested_time = Some(seconds(now));
-        }
     }
 
     /// What is known **after** a step took effect.
@@ -148,7 +85,7 @@ impl Memory {
         let applied = || Applied { generation: 0, ..Applied::default() };
         match step {
             Step::Create => {
-                self.status.intent_seq = Some(1);
+                (self.status.intent_seq, self.status.intent_word) = (Some(1), Some(Word::Live.to_string()));
                 // What `CreateKey` made: an enabled key with all declared tags, and nothing else yet.
                 self.status.applied = Some(Applied { enabled: Some(true), tag_keys: desired.tags.keys().cloned().collect(), ..applied() });
             }

@@ -13,11 +13,11 @@
 //! Everything here is a total function over plain data. There is no I/O, no clock, no client, no log and no `async`: time is a parameter, and a
 //! test can walk every state. What happens when the object itself is deleted is in [`release`].
 
+pub mod deletion;
 pub mod desired;
 pub mod event;
 pub mod failure;
 pub mod guard;
-pub mod intent;
 pub mod limits;
 pub mod memory;
 pub mod observed;

@@ -5,7 +5,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    intent::IntentMark,
+    deletion::IntentMark,
     limits::Limits,
     ownership::{self, Tags},
     step::Step,

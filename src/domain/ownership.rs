@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use sha2::{Digest, Sha256};
 
-use super::intent::{Intent, IntentMark};
+use super::deletion::{Intent, IntentMark};
 use crate::api::mark;
 
 /// How a KMS bears the owner mark.
@@ -146,13 +146,13 @@ impl Ownership {
 /// The intent mark among a key's tags.
 #[must_use]
 pub fn intent(tags: &Tags) -> IntentMark {
-    tags.get(mark::INTENT).map_or(IntentMark::Missing, |text| text.parse().map_or(IntentMark::Malformed, IntentMark::Is))
+    tags.get(mark::INTENT).map_or(IntentMark::Missing, |text| IntentMark::read(text))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::intent::Word;
+    use crate::domain::deletion::Word;
 
     fn owner() -> Owner {
         Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders.v2".into(), uid: "u1".into() }

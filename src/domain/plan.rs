@@ -32,7 +32,7 @@ mod bind;
 mod live;
 mod scheduled;
 
-pub use self::scheduled::{DAYS_FIELD, days_refused, hold, window_refused};
+pub use self::scheduled::{DAYS_FIELD, ask, count_ended, days_refused, hold, why, window_refused};
 
 /// All that a decision rests on, but for the look itself.
 #[derive(Clone, Debug)]

@@ -4,9 +4,8 @@
 //! way out.
 
 use super::{
+    deletion::{Edge, Passed},
     desired::Desired,
-    intent::{self, Edge, Passed, Word},
-    memory::Memory,
     observed::{Key, Observed, State},
     ownership::Ownership,
     plan::{self, Gone, Hold, Note, Plan, Situation},
@@ -123,25 +122,20 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
     if let Some(message) = plan::days_refused(field, days, s.rules) {
         return Release::Wait(way_out(Note { reason: Reason::InvalidSpec, message }));
     }
-    match edge(s.desired, s.memory, key, days, s) {
-        Edge::Passes(passed) => Release::Do(Step::Schedule { days, passed }),
-        Edge::WriteHeld => Release::Do(Step::Mark { word: Word::Held }),
-        Edge::Holds(reason) => {
-            let mut hold = plan::hold(s.desired, key, Some(days), reason);
-            hold.message.push_str("; to let the object go and leave the key, set deletionPolicy: Retain");
-            Release::Hold(hold)
-        }
-    }
+    let hold = match plan::ask(s, key, days) {
+        Edge::Passes(passed) => return Release::Do(Step::Schedule { days, passed }),
+        Edge::Say(say) => return Release::Do(Step::Mark { say }),
+        Edge::Holds(reason) => plan::hold(s.desired, key, Some(days), reason),
+        Edge::CountEnded => plan::count_ended(key, days),
+    };
+    let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain", hold.message);
+    Release::Hold(Hold { message, ..hold })
 }
 
 /// The days of a deletion that follows from the object's.
 #[must_use]
 pub fn days(desired: &Desired, s: &Situation<'_>) -> i32 {
     desired.days().unwrap_or(s.rules.guard.object_deletion_days)
-}
-
-fn edge(desired: &Desired, memory: &Memory, key: &Key, days: i32, s: &Situation<'_>) -> Edge {
-    intent::edge(days, desired.generation, key, &memory.status, desired.confirmation.as_deref(), s.now)
 }
 
 impl Release {

@@ -7,13 +7,13 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
+    deletion::{Intent, IntentMark, Word},
     desired::{Desired, Life},
     failure::Failure,
-    intent::{Intent, IntentMark, Word},
     memory::Memory,
     observed::{Key, Observed, Rotation, State},
     ownership::Ownership,
-    plan::{Gone, Hold, Note, Plan, Rest},
+    plan::{self, Gone, Hold, Note, Plan, Rest},
     rules::Rules,
 };
 use crate::api::{
@@ -89,7 +89,7 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
         rested(&mut status, rest, desired, round.observed);
     }
-    conditions(&mut status, round);
+    conditions(&mut status, memory, round);
     status
 }
 
@@ -147,7 +147,7 @@ fn rotation(before: Option<&RotationStatus>, found: Rotation) -> RotationStatus 
 
 /// The record of a deletion: whose it is, and whether our call is still on its way.
 ///
-/// It is evidence for [`super::intent::edge`], so a look must not make it say more than was known before: neither that a schedule is ours because
+/// It is evidence for [`super::deletion::edge`], so a look must not make it say more than was known before: neither that a schedule is ours because
 /// our mark still stands, nor that the key is still as it was when our call was opened.
 fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
     let before = status.key_state;
@@ -226,7 +226,7 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observe
 }
 
 /// The conditions, all of them, from the end of the round.
-fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
+fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
     if matches!(round.conclusion, Conclusion::Unfinished) {
         return;
     }
@@ -241,6 +241,9 @@ fn conditions(status: &mut ManagedKeyStatus, round: &Round<'_>) {
         Conclusion::Refused { note, stalled: false } => set.waiting(note),
         Conclusion::Failed(failure) => set.failed(failure),
         Conclusion::Planned(plan) => set.planned(plan, round),
+    }
+    if let Conclusion::Refused { note: Note { message, .. }, .. } | Conclusion::Failed(Failure { message, .. }) = &round.conclusion {
+        set.still_held(memory, round, message);
     }
     // A pause leaves everything as it was, but for the note that says so.
     if !matches!(round.conclusion, Conclusion::Paused) {
@@ -311,6 +314,25 @@ impl Setter {
         let verdict = failure.kind.verdict();
         let note = Note { reason: verdict.reason, message: failure.message.clone() };
         if verdict.stalled { self.stalled(&note) } else { self.waiting(&note) }
+    }
+
+    /// A hold that is on record stays, whatever else went wrong, and whether or not it could be written on the key.
+    fn still_held(&mut self, memory: &Memory, round: &Round<'_>, trouble: &str) {
+        let before = condition::find(&memory.status.conditions, ConditionType::DeletionHeld);
+        let days = round.desired.and_then(Desired::days);
+        if !memory.is_held() || (before.is_none() && days.is_none()) {
+            return;
+        }
+        if let Some(before) = before {
+            self.conditions.push(before.clone());
+            return;
+        }
+        let reason = memory.status.intent_reason.map_or(Reason::NotSeenLive, Reason::from);
+        let message = format!(
+            "the deletion is held: {}; the hold is on record and not on the key yet, so there is no token to confirm it with: {trouble}",
+            plan::why(reason)
+        );
+        self.set(ConditionType::DeletionHeld, true, reason, message);
     }
 
     /// A hold says who set the field, too: a manifest without it may not take it away.

@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, fmt};
 
 use super::{
-    intent::{Passed, Word},
+    deletion::{Passed, Saying},
     ownership::Tags,
 };
 
@@ -28,12 +28,12 @@ pub enum Step {
         /// Why.
         how: How,
         /// The word that goes along.
-        word: Word,
+        say: Saying,
     },
     /// Write the UID and the intent.
     Mark {
         /// The word.
-        word: Word,
+        say: Saying,
     },
     /// Cancel the deletion; the key is disabled afterwards.
     Cancel,
@@ -140,9 +140,9 @@ impl fmt::Display for Step {
             Self::Bind { how: How::Adopt, .. } => f.write_str("adopt the key"),
             Self::Bind { how: How::TakeUp, .. } => f.write_str("take the key up again"),
             Self::Bind { how: How::Create, .. } => f.write_str("mark the created key"),
-            Self::Mark { word: Word::Live } => f.write_str("mark the key live"),
-            Self::Mark { word: Word::Held } => f.write_str("mark the key held"),
-            Self::Mark { word: Word::Days(days) } => write!(f, "mark the key for deletion in {days} days"),
+            Self::Mark { say: Saying::Live } => f.write_str("mark the key live"),
+            Self::Mark { say: Saying::Held(_) } => f.write_str("mark the key held"),
+            Self::Mark { say: Saying::Again } => f.write_str("write the last word on the key again"),
             Self::Cancel => f.write_str("cancel the deletion"),
             Self::Enable => f.write_str("enable the key"),
             Self::Disable => f.write_str("disable the key"),

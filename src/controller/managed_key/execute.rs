@@ -12,8 +12,8 @@ use crate::{
         now,
     },
     domain::{
+        deletion::{Intent, Word},
         failure::{Failure, FailureKind, Outcome},
-        intent::{Intent, Word},
         memory::Attempt,
         observed::{Key, Observed, Rotation},
         ownership::{Ownership, Tags},
@@ -53,7 +53,7 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
         (Step::Reschedule { days, .. }, Some(key)) => reschedule(round, &step, key, *days).await?,
         (Step::Cancel, Some(key)) => {
             // It has no word, but what is pending from here on is another's, and that is written down first.
-            let _no_word = round.object.open(&step, &key);
+            round.object.open(&step, &key)?;
             round.object.write_status().await?;
             round.kms().cancel_deletion(&key.arn).await?;
             let mut key = key.after(&step);
@@ -171,7 +171,7 @@ async fn bind(round: &mut Round<'_>, step: &Step, key: &Key) -> Result<(), Halt>
         return Err(Halt::Contended(format!("the older object {namespace}/{name}")));
     }
     reserve(round, key)?;
-    let Some(intent) = round.object.open(step, key) else { return Ok(()) };
+    let Some(intent) = round.object.open(step, key)? else { return Ok(()) };
     round.object.write_status().await?;
     let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
     let tagged = round.kms().tag(&key.arn, &marks).await;
@@ -208,13 +208,15 @@ async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, Str
 
 /// Writes a word: first into the status, then, with the UID, on the key.
 async fn mark(round: &mut Round<'_>, step: &Step, mut key: Key) -> Result<Key, Halt> {
-    let Some(intent) = round.object.open(step, &key) else { return Ok(key) };
+    let Some(intent) = round.object.open(step, &key)? else { return Ok(key) };
     round.object.write_status().await?;
-    write_mark(round, &mut key, intent).await?;
-    Ok(key)
+    match write_mark(round, &mut key, intent).await {
+        Ok(()) => Ok(key),
+        Err(failure) => Err(refused(round, failure).await),
+    }
 }
 
-async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<(), Halt> {
+async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<(), Failure> {
     let marks = Tags::from([(mark::UID.into(), round.object.uid().into()), (mark::INTENT.into(), intent.to_string())]);
     round.kms().tag(&key.arn, &marks).await?;
     key.tags.get_or_insert_default().extend(marks);
@@ -234,26 +236,33 @@ async fn schedule(round: &mut Round<'_>, mut key: Key, days: i32) -> Result<(), 
             round.observed = Observed::Present(Box::new(key));
             Ok(())
         }
-        Err(failure) => {
-            if failure.outcome == Outcome::Refused {
-                round.object.memory.refused(now());
-                round.object.write_status().await?;
-            }
-            Err(failure.into())
-        }
+        Err(failure) => Err(refused(round, failure).await),
     }
 }
 
 /// Changes the days of a deletion: a KMS cannot, so it is cancelled and scheduled anew. The guard passed before the cancel and is not asked in between. Killed
 /// between the two, the key is left disabled and held.
 async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, days: i32) -> Result<(), Halt> {
-    let Some(intent) = round.object.open(step, &key) else { return Ok(()) };
+    let Some(intent) = round.object.open(step, &key)? else { return Ok(()) };
     round.object.write_status().await?;
     round.kms().cancel_deletion(&key.arn).await?;
     key = key.after(&Step::Cancel);
     round.observed = Observed::Present(Box::new(key.clone()));
-    write_mark(round, &mut key, intent).await?;
+    if let Err(failure) = write_mark(round, &mut key, intent).await {
+        return Err(refused(round, failure).await);
+    }
     schedule(round, key, days).await
+}
+
+/// The KMS failed a mark or a schedule. Where it refused for certain, that is on record: our call stands open for the key as it is, and is gone on with.
+async fn refused(round: &mut Round<'_>, failure: Failure) -> Halt {
+    if let (Outcome::Refused, Observed::Present(key)) = (failure.outcome, &round.observed) {
+        round.object.memory.refused(key, now());
+        if let Err(abort) = round.object.write_status().await {
+            return Halt::Abort(abort);
+        }
+    }
+    failure.into()
 }
 
 impl Round<'_> {

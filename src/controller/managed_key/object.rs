@@ -18,8 +18,8 @@ use crate::{
         watched::Watched,
     },
     domain::{
+        deletion::{CountEnded, Intent, Nonce},
         desired::{Desired, Invalid},
-        intent::Intent,
         memory::{Attempt, Memory},
         observed::Key,
         step::Step,
@@ -113,8 +113,11 @@ impl<'a> Object<'a> {
     }
 
     /// What has to be remembered before a step, and the mark that goes on the key with it.
-    pub(super) fn open(&mut self, step: &Step, key: &Key) -> Option<Intent> {
-        self.memory.open(step, &self.desired, key, now())
+    pub(super) fn open(&mut self, step: &Step, key: &Key) -> Result<Option<Intent>, Abort> {
+        let [one, two, three, four, five, six, ..] = *uuid::Uuid::new_v4().as_bytes();
+        let opened = self.memory.open(step, &self.desired, key, now(), Nonce::of([one, two, three, four, five, six]));
+        // No step of the kind is planned where the count is at its end.
+        opened.map_err(|CountEnded| Abort::Changed)
     }
 
     fn may_write(&self) -> Result<(), Abort> {

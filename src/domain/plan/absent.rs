@@ -74,9 +74,9 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
     }
     let before = s.memory.status.missing.as_ref();
     let first = before.map_or_else(|| seconds(s.now), |missing| missing.first_time.clone());
-    let sure = before.is_some_and(|missing| missing.count + 1 >= ANSWERS) && s.now.duration_since(first.0) >= s.missing_after;
+    let sure = before.is_some_and(|missing| missing.count.saturating_add(1) >= ANSWERS) && s.now.duration_since(first.0) >= s.missing_after;
     // The count stops once it has done its work, so that a settled status stays as it is.
-    let count = before.map_or(0, |missing| missing.count).saturating_add(1).min(ANSWERS);
+    let count = before.map_or(0, |missing| missing.count.max(0)).saturating_add(1).min(ANSWERS);
     let missing = Missing { count, first_time: first };
     let status = &s.memory.status;
     // Once that is settled it stays so: the date is shown only while a deletion is pending.

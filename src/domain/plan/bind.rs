@@ -9,12 +9,12 @@ use super::{
 use crate::{
     api::{
         Reason,
-        managed_key::{KeyState, KeyTemplate, ManagementPolicy},
+        managed_key::{HoldReason, KeyState, KeyTemplate, ManagementPolicy},
         mark,
     },
     domain::{
+        deletion::{Intent, Saying, Word},
         desired::Life,
-        intent::Word,
         observed::{Key, State},
         ownership::{Ownership, Tags},
         step::{How, Step},
@@ -29,14 +29,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     let was_bound = s.memory.status.key_arn.is_some();
     let admitted = s.rules.admits_adoption(&s.desired.owner.namespace, &key.arn, tags);
     let names_key = s.desired.adopt.is_some();
-    let owned = |by: String| {
-        let alert = if key.state.is_pending() && s.desired.life == Life::Live {
-            "; the key is PENDING DELETION while this object wants it alive: delete and re-create this object to cancel that"
-        } else {
-            "; remove one of the two objects"
-        };
-        stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{alert}", key.arn))
-    };
+    let owned = |by: String| stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{}", key.arn, way_out(s, key, tags)));
     let ownership = match Ownership::of(tags, &s.desired.owner) {
         // Nobody else's UID is on the key: its marks are gone in part.
         Ownership::Namesake if was_bound && !tags.contains_key(mark::UID) => Ownership::Unmarked,
@@ -70,9 +63,14 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         Ownership::Unmarked if was_bound => stall(
             Reason::AdoptionNotAllowed,
             format!(
-                "key {} no longer bears Keyward's marks, and KeyProvider {} does not let namespace {} adopt it; put the keyward-* tags back, \
-                 or admit it in the provider's spec.adoption",
-                key.arn, s.rules.name, s.desired.owner.namespace
+                "key {} no longer bears Keyward's marks, and KeyProvider {} does not let namespace {} adopt it; {}put these tags back with {}: {}; \
+                 or admit the key in the provider's spec.adoption",
+                key.arn,
+                s.rules.name,
+                s.desired.owner.namespace,
+                cancel_first(s, key),
+                s.rules.limits().calls.tag,
+                marks(s)
             ),
         ),
         Ownership::Unmarked if created(s, key) => take(s, key, How::Create),
@@ -88,6 +86,48 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     })
 }
 
+/// How a key whose marks name another becomes this object's again: which tag is in the way, its value and the right one, and the call that sets it.
+fn way_out(s: &Situation<'_>, key: &Key, tags: &Tags) -> String {
+    let owner = &s.desired.owner;
+    let right =
+        [(mark::CLUSTER, owner.cluster.clone()), (mark::OWNER, owner.mark_as(s.rules.limits().owner_mark)), (mark::UID, owner.uid.clone())];
+    let is_right = |name: &str, found: &str, right: &str| found == right || (name == mark::OWNER && owner.is_marked(found));
+    let wrong = right.iter().filter(|(name, right)| !tags.get(*name).is_some_and(|found| is_right(name, found, right)));
+    let (mut found, mut set) = (Vec::new(), Vec::new());
+    for (name, right) in wrong {
+        found.push(tags.get(*name).map_or_else(|| format!("the tag {name} is missing"), |found| format!("its tag {name} is {found}")));
+        set.push(format!("{name}={right}"));
+    }
+    let found = found.join(" and ");
+    // An object that is made again takes up the key of its name, whatever UID the key bears.
+    let only_uid = set.iter().all(|tag| tag.starts_with(mark::UID));
+    let calls = &s.rules.limits().calls;
+    let set = format!("set {} with {}", set.join(" and "), calls.tag);
+    if !key.state.is_pending() || s.desired.life != Life::Live {
+        return format!(": {found}; remove one of the two objects, or, if that tag is wrong, {}{set}", cancel_first(s, key));
+    }
+    let way = if only_uid {
+        "delete this object and make it again with enabled: true, which takes the key up and cancels the deletion".to_owned()
+    } else {
+        format!("if the key is this object's, {}{set}", cancel_first(s, key))
+    };
+    format!(": {found}; the key is PENDING DELETION while this object wants it alive: {way}")
+}
+
+/// A pending key takes no tags.
+fn cancel_first(s: &Situation<'_>, key: &Key) -> String {
+    if key.state.is_pending() { format!("cancel the deletion with {}, then ", s.rules.limits().calls.cancel) } else { String::new() }
+}
+
+/// The four marks of this object's key, as they are to be.
+fn marks(s: &Situation<'_>) -> String {
+    let (status, owner) = (&s.memory.status, &s.desired.owner);
+    let word = status.intent_word.as_deref().and_then(|word| word.parse().ok()).unwrap_or(Word::Live);
+    let intent = Intent { seq: status.intent_seq.unwrap_or(1), generation: s.desired.generation, word };
+    let marks = owner.marks(intent, s.rules.limits().owner_mark);
+    marks.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
+}
+
 /// Whether an unmarked key is one that this very object's creation made, at a KMS that makes keys without tags: its description says so from its first
 /// moment. The annotation of the attempt proves nothing, as whoever may edit the object can write it.
 fn created(s: &Situation<'_>, key: &Key) -> bool {
@@ -100,6 +140,13 @@ fn claimed_by_another(s: &Situation<'_>, key: &Key) -> bool {
     let claim = s.desired.owner.claim_alias();
     let another = |alias: &String| alias.starts_with(CLAIMS) && *alias != claim;
     !s.rules.limits().creates_with_tags && key.aliases.iter().flatten().any(another)
+}
+
+/// Whether the object says outright that its key is to be enabled, and there is no record yet by which `EnforceOnChange` could tell what changed: it was
+/// made again to cancel the deletion, as the event of that deletion says.
+fn asks_for_rescue(s: &Situation<'_>) -> bool {
+    let recorded = s.memory.status.applied.as_ref().and_then(|applied| applied.enabled);
+    s.desired.policy == ManagementPolicy::EnforceOnChange && s.desired.enabled == Some(true) && recorded.is_none()
 }
 
 fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
@@ -145,9 +192,20 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
     if let Some(message) = desired.days().filter(|&days| !stands(key, days)).and_then(|days| window_refused(days, s.rules)) {
         return stall(Reason::InvalidSpec, message);
     }
+    if s.memory.count_ended(key) && !key.state.is_pending() {
+        return stall(
+            Reason::MarksNotWritable,
+            format!(
+                "the sequence number in the mark {} of key {} is at its end (2^53) or outside its bounds, so no word can follow it and the key cannot be \
+                 bound; if somebody else wrote that tag, remove it",
+                mark::INTENT,
+                key.arn
+            ),
+        );
+    }
     match (key.state, desired.life) {
         (State::Creating | State::Updating, _) => transitional(key.state),
-        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) if !enforced(s).life => {
+        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) if !enforced(s).life && !asks_for_rescue(s) => {
             Plan::Rest(Rest { unbound: true, ..pending_undeclared() })
         }
         // A pending key takes no tags: wanted alive, it is cancelled first and marked then.
@@ -155,7 +213,7 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(_)) => {
             Plan::Rest(Rest { unbound: true, ..Rest::default() })
         }
-        (_, Life::Live) => Plan::Do(Step::Bind { how, word: Word::Live }),
-        (_, Life::Scheduled(_)) => Plan::Do(Step::Bind { how, word: Word::Held }),
+        (_, Life::Live) => Plan::Do(Step::Bind { how, say: Saying::Live }),
+        (_, Life::Scheduled(_)) => Plan::Do(Step::Bind { how, say: Saying::Held(HoldReason::NotSeenLive) }),
     }
 }

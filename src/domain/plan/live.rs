@@ -4,8 +4,8 @@ use super::{Plan, Rest, Situation, stall};
 use crate::{
     api::{Reason, managed_key::ManagementPolicy},
     domain::{
+        deletion::Saying,
         desired::Life,
-        intent::Word,
         observed::{Key, State},
         settings,
         step::Step,
@@ -51,20 +51,21 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     }
     let mut rest = Rest::default();
     let wants_enabled = s.desired.wants_enabled();
-    // A copy that is too old takes no marks, as they may be another's by now, and a key that was just saved is enabled all the same.
-    let saved = s.rules.stale(key) && key.state == State::Disabled && wants_enabled && enforced.enabled;
-    if key.tags.is_some() && !saved && !key.intent().is_live(s.desired.generation, s.memory.status.intent_seq) {
-        return Plan::Do(Step::Mark { word: Word::Live });
-    }
-    if let Some(message) = settings::refused(s.desired, s.rules, &key.kind, key.multi_region.as_ref()) {
-        return stall(Reason::InvalidSpec, message);
-    }
     if key.state == State::Disabled && wants_enabled {
+        // Before the mark: what brings a key back waits for nothing that may be denied.
         if enforced.enabled {
             return Plan::Do(Step::Enable);
         }
         rest.drift.push("the key is disabled".into());
         rest.life_drifted = true;
+    }
+    let said = key.intent().is_live(s.desired.generation, s.memory.status.intent_seq);
+    // Where no word can follow, the key is kept all the same, and only its deletion is held.
+    if key.tags.is_some() && !said && !s.memory.count_ended(key) {
+        return Plan::Do(Step::Mark { say: Saying::Live });
+    }
+    if let Some(message) = settings::refused(s.desired, s.rules, &key.kind, key.multi_region.as_ref()) {
+        return stall(Reason::InvalidSpec, message);
     }
     let settings = settings::compare(s.desired, s.memory, s.rules, key);
     if enforced.settings {

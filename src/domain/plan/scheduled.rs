@@ -2,10 +2,13 @@
 
 use super::{Hold, Plan, Read, Rest, Situation, stall};
 use crate::{
-    api::{Reason, annotation, managed_key::ManagementPolicy},
+    api::{
+        Reason, annotation,
+        managed_key::{HoldReason, ManagementPolicy},
+    },
     domain::{
+        deletion::{self, Edge, Intent, IntentMark, Passed, Saying, Word},
         desired::Desired,
-        intent::{self, Edge, Intent, IntentMark, Word},
         observed::Key,
         rules::Rules,
         step::Step,
@@ -59,21 +62,46 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         let drift = if pending { "the key is pending deletion with other days" } else { "the key is not pending deletion" };
         return Plan::Rest(Rest { drift: vec![drift.into()], life_drifted: true, ..Rest::default() });
     }
-    let confirmation = s.desired.confirmation.as_deref();
-    match intent::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
+    match ask(s, key, days) {
         Edge::Passes(passed) if pending => Plan::Do(Step::Reschedule { days, passed }),
         Edge::Passes(passed) => Plan::Do(Step::Schedule { days, passed }),
-        Edge::WriteHeld => Plan::Do(Step::Mark { word: Word::Held }),
+        Edge::Say(say) => Plan::Do(Step::Mark { say }),
         Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
+        Edge::CountEnded => Plan::Hold(count_ended(key, days)),
     }
 }
 
-/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, and the command that goes on.
+/// Asks the edge. Where the provider demands a confirmation of every deletion, the word `held` has to be written first, because its token needs the nonce.
 #[must_use]
-pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
-    let seen = match reason {
+pub fn ask(s: &Situation<'_>, key: &Key, days: i32) -> Edge {
+    let confirmation = s.desired.confirmation.as_deref();
+    match deletion::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
+        Edge::Passes(Passed::Edge) if s.rules.guard.require_confirmation => Edge::Say(Saying::Held(HoldReason::ConfirmationRequired)),
+        // A pending key takes no tags, so there can be no token for other days.
+        Edge::Passes(Passed::ChangedDays) if s.rules.guard.require_confirmation => Edge::Holds(Reason::ConfirmationRequired),
+        edge => edge,
+    }
+}
+
+/// The sentence of a deletion that is held for ever, because no word can be written any more.
+#[must_use]
+pub fn count_ended(key: &Key, days: i32) -> Hold {
+    let message = format!(
+        "deletion of key {} in {days} days is held for ever: the sequence number in its mark keyward-intent, or in this object's status.intentSeq, is at \
+         its end (2^53) or outside its bounds, so no word can follow it; somebody else wrote that number. To keep the key, remove \
+         spec.deletionScheduleDays; to delete it, use the KMS's own tools",
+        key.id
+    );
+    Hold { reason: Reason::RollbackSuspected, message, passes: false }
+}
+
+/// What was seen that holds a deletion.
+#[must_use]
+pub fn why(reason: Reason) -> &'static str {
+    match reason {
         Reason::NotSeenLive => {
-            "this object was never seen without deletionScheduleDays while its key was alive, so the field may be a copy"
+            "the key's mark does not say that this object was seen without deletionScheduleDays while its key was alive, or this object took \
+             the key up by its name less than a day ago, so the field may be a copy"
         }
         Reason::RollbackSuspected => "the key's mark is newer than this object's status, so the object may come from a backup",
         Reason::CancelledOutside => "the deletion was cancelled, or the key changed, outside Keyward",
@@ -85,12 +113,24 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
         Reason::BudgetExhausted => "the provider's deletionGuard.maxPerHour is 0, which stops all deletions",
         Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
         _ => "the guard holds it",
-    };
+    }
+}
+
+/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, and the command that goes on.
+#[must_use]
+pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
+    let seen = why(reason);
     let owner = &desired.owner;
     let confirmable =
         matches!(reason, Reason::NotSeenLive | Reason::RollbackSuspected | Reason::CancelledOutside | Reason::ConfirmationRequired);
     let keep = if desired.days().is_some() { "; to keep the key, remove spec.deletionScheduleDays" } else { "" };
-    let go_on = key.intent().token(&key.id).filter(|_| confirmable).map_or_else(String::new, |token| {
+    let go_on = key.intent().token(&key.id).filter(|_| confirmable).map_or_else(
+        || {
+            // A pending key takes no tags, so it cannot bear the word that makes a token.
+            let pending = confirmable && key.state.is_pending();
+            if pending { "; to have other days, remove spec.deletionScheduleDays, which cancels the deletion, and set it again".to_owned() } else { String::new() }
+        },
+        |token| {
         format!(
             "{keep}; if the key is to be deleted, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
             owner.namespace,

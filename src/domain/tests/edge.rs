@@ -1,21 +1,21 @@
-//! The edge: every word × pending or not × the object's number behind, equal or ahead × an open call × a token.
+//! The edge: every word × pending or not × the object's number behind, equal or ahead × the word it announced × an open call × a token.
 
-use super::fixtures::{GENERATION, ID, SEQ, Scene, days_on, external, minutes, now, ours, word};
+use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, days_on, external, minutes, now, ours, word};
 use crate::{
     api::{
         Reason,
         condition::seconds,
-        managed_key::{Deletion, DeletionCall},
+        managed_key::{Deletion, DeletionCall, HoldReason},
         mark,
     },
     domain::{
-        desired::Life,
-        intent::{
-            Edge::{self, Holds, Passes, WriteHeld},
-            Intent,
+        deletion::{
+            Edge::{self, CountEnded, Holds, Passes, Say},
+            Intent, MAX_SEQ,
             Passed::{ChangedDays, Confirmed, Edge as Seen, OpenCall},
-            Word, edge,
+            Saying, Word, edge,
         },
+        desired::Life,
         observed::State,
     },
 };
@@ -37,69 +37,155 @@ fn ask(scene: &mut Scene) -> Edge {
     edge(7, desired.generation, scene.key(), &memory.status, desired.confirmation.as_deref(), now)
 }
 
+/// How the object's number stands to the mark's.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Own {
+    None,
+    Behind,
+    Equal,
+    Ahead,
+}
+
+/// What the reference says, case by case: §3.1, in another order than the code asks it.
+fn expected(said: Word, pending: bool, own: Own, announced: Option<Word>, record: Option<&Deletion>, confirmed: bool) -> Edge {
+    use HoldReason::{CancelledOutside, NotSeenLive, RollbackSuspected};
+    let open = record.filter(|known| known.call == OPEN).and_then(|known| known.schedule_days);
+    let open = open.filter(|days| announced.is_none_or(|word| word == Word::Days(*days)));
+    let by_another = record == Some(&external());
+    let say = |reason| Say(Saying::Held(reason));
+    let why = if record.is_some() { CancelledOutside } else { NotSeenLive };
+    let resumed = |days| Passes(if days == 7 { OpenCall } else { Seen });
+    match (own, said) {
+        (Own::None | Own::Behind, HELD) if !pending && confirmed => Passes(Confirmed),
+        (Own::None | Own::Behind, _) if pending || said == HELD => Holds(RollbackSuspected.into()),
+        (Own::None | Own::Behind, _) => say(RollbackSuspected),
+        (_, Word::Days(written)) if pending => {
+            let scheduling = announced.is_none_or(|word| matches!(word, Word::Days(_)));
+            let ours = record.is_some_and(|known| known.schedule_days == Some(written) || known.call == OPEN);
+            if scheduling && ours { Passes(ChangedDays) } else { Holds(CancelledOutside.into()) }
+        }
+        _ if pending => Holds(CancelledOutside.into()),
+        (Own::Equal, HELD) => {
+            if confirmed {
+                Passes(Confirmed)
+            } else {
+                Holds(why.into())
+            }
+        }
+        (Own::Equal, Word::Days(written)) => open.filter(|days| *days == written).map_or(say(CancelledOutside), resumed),
+        (Own::Equal, _) => {
+            if by_another {
+                say(CancelledOutside)
+            } else {
+                Passes(Seen)
+            }
+        }
+        // From here on the object announced a word that is not on the key.
+        (Own::Ahead, HELD) if confirmed && open.is_some() => Passes(Confirmed),
+        (Own::Ahead, _) if said != HELD && open.is_some() => resumed(open.unwrap()),
+        (Own::Ahead, _) if announced == Some(HELD) => Say(Saying::Again),
+        (Own::Ahead, Word::Live) if announced == Some(Word::Live) && !by_another => Say(Saying::Again),
+        (Own::Ahead, Word::Live) if announced == Some(Word::Live) => say(CancelledOutside),
+        (Own::Ahead, _) => say(why),
+    }
+}
+
 #[test]
 fn every_word_state_number_record_and_token() {
-    use Reason::{CancelledOutside, NotSeenLive, RollbackSuspected};
-    #[derive(Clone, Copy, Debug, PartialEq)]
-    enum Own {
-        None,
-        Behind,
-        Equal,
-        Ahead,
-    }
     let mut rows = 0;
-    for said in [Word::Live, Word::Held, Word::Days(7), Word::Days(9)] {
+    for said in [Word::Live, HELD, Word::Days(7), Word::Days(9)] {
         for pending in [false, true] {
             for own in [Own::None, Own::Behind, Own::Equal, Own::Ahead] {
-                for record in [None, Some(external()), Some(ours(7, OPEN)), Some(ours(9, OPEN)), Some(ours(9, None))] {
-                    for confirmed in [false, true] {
-                        let mut scene = scene(said, if pending { State::PendingDeletion } else { State::Enabled });
-                        scene.memory.status.deletion = record.clone();
-                        scene.memory.status.intent_seq = match own {
-                            Own::None => None,
-                            Own::Behind => Some(SEQ - 1),
-                            Own::Equal => Some(SEQ),
-                            Own::Ahead => Some(SEQ + 1),
-                        };
-                        let token = scene.token();
-                        scene.desired.confirmation = confirmed.then_some(token);
-                        let behind = matches!(own, Own::None | Own::Behind);
-                        let call = record.as_ref().is_some_and(|known| known.call == OPEN);
-                        let held = |reason| if confirmed { Passes(Confirmed) } else { Holds(reason) };
-                        let by_another = record == Some(external());
-                        let expected = match said {
-                            // Whatever the word N is followed by, it is not N for a key that lives, unless our call is open with just that.
-                            Word::Days(7) if !pending && record == Some(ours(7, OPEN)) && !behind => Passes(OpenCall),
-                            Word::Days(_) if !pending => WriteHeld,
-                            _ if behind => held(RollbackSuspected),
-                            Word::Days(written) => match &record {
-                                Some(known) if known.schedule_days == Some(written) || call => Passes(ChangedDays),
-                                _ => held(CancelledOutside),
-                            },
-                            // A word was begun, and was not this one.
-                            Word::Held if own == Own::Ahead && !call => WriteHeld,
-                            Word::Live if own == Own::Ahead && !call && record.is_some() => WriteHeld,
-                            Word::Held => held(if record.is_some() { CancelledOutside } else { NotSeenLive }),
-                            Word::Live if by_another => held(CancelledOutside),
-                            Word::Live => Passes(Seen),
-                        };
-                        assert_eq!(
-                            ask(&mut scene),
-                            expected,
-                            "word {said:?}, pending {pending}, number {own:?}, record {record:?}, token {confirmed}"
-                        );
-                        rows += 1;
+                for announced in [None, Some(Word::Live), Some(HELD), Some(Word::Days(7)), Some(Word::Days(9))] {
+                    // What was announced with the mark's own number is what stands on the key, or was not kept.
+                    if own == Own::Equal && announced.is_some_and(|word| word != said) {
+                        continue;
+                    }
+                    for record in [None, Some(external()), Some(ours(7, OPEN)), Some(ours(9, OPEN)), Some(ours(9, None))] {
+                        for confirmed in [false, true] {
+                            let mut scene = scene(said, if pending { State::PendingDeletion } else { State::Enabled });
+                            let status = &mut scene.memory.status;
+                            status.deletion = record.clone();
+                            status.intent_word = announced.map(|word| word.to_string());
+                            status.intent_seq = match own {
+                                Own::None => None,
+                                Own::Behind => Some(SEQ - 1),
+                                Own::Equal => Some(SEQ),
+                                Own::Ahead => Some(SEQ + 1),
+                            };
+                            scene.desired.confirmation =
+                                if confirmed { Some(scene.token().unwrap_or_else(|| format!("{ID}@{SEQ}"))) } else { None };
+                            assert_eq!(
+                                ask(&mut scene),
+                                expected(said, pending, own, announced, record.as_ref(), confirmed),
+                                "word {said:?}, pending {pending}, number {own:?}, announced {announced:?}, record {record:?}, token {confirmed}"
+                            );
+                            rows += 1;
+                        }
                     }
                 }
             }
         }
     }
-    assert_eq!(rows, 4 * 2 * 4 * 5 * 2);
+    assert_eq!(rows, 4 * 2 * (3 * 5 + 2) * 5 * 2);
+}
+
+#[test]
+fn a_number_at_its_end_holds_for_ever() {
+    let with = |mark: &str, own: i64| {
+        let (mark, token) = (mark.to_owned(), format!("{ID}@{own}-aaaaaa"));
+        move |s: &mut Scene| {
+            s.tags().insert(mark::INTENT.into(), mark);
+            s.memory.status.intent_seq = Some(own);
+            s.desired.confirmation = Some(token);
+        }
+    };
+    let most = MAX_SEQ;
+    for (mark, own) in [
+        (format!("{most}.1.live"), most),
+        (format!("{most}.1.held-aaaaaa"), most),
+        (format!("{}.1.live", i64::MAX), 3),
+        (format!("{}.1.live", i64::MAX), i64::MAX),
+        ("99999999999999999999.1.live".into(), 3),
+        ("3.1.live".into(), most + 1),
+        ("3.1.live".into(), i64::MAX),
+        ("3.1.live".into(), i64::MIN),
+        ("3.1.held-aaaaaa".into(), -1),
+    ] {
+        for state in [State::Enabled, State::Disabled] {
+            assert_eq!(ask(&mut scene(Word::Live, state).with(with(&mark, own))), CountEnded, "{mark} {own}");
+        }
+    }
+    let last = format!("{}.1.live", most - 1);
+    assert_eq!(ask(&mut scene(Word::Live, State::Enabled).with(with(&last, most - 1))), Passes(Seen), "there is one word left");
+}
+
+#[test]
+fn a_key_that_was_taken_up_needs_a_confirmation_for_a_day() {
+    let at = |ago: i64| {
+        let seq = (now() - minutes(ago)).as_second();
+        scene(Word::Live, State::Enabled).with(|s| s.intent(Intent { seq, ..word(Word::Live) }))
+    };
+    for (ago, expected) in [
+        (0, Say(Saying::Held(HoldReason::NotSeenLive))),
+        (24 * 60 - 1, Say(Saying::Held(HoldReason::NotSeenLive))),
+        (24 * 60, Passes(Seen)),
+        // The clock was wrong when it was taken up.
+        (-60, Say(Saying::Held(HoldReason::NotSeenLive))),
+        (-48 * 60, Passes(Seen)),
+    ] {
+        assert_eq!(ask(&mut at(ago)), expected, "{ago} minutes ago");
+    }
+    // The words that follow count on, and tell it as well.
+    let mut held = at(60).with(|s| s.intent(Intent { seq: (now() - minutes(60)).as_second() + 5, ..word(HELD) }));
+    held.desired.confirmation = held.token();
+    assert_eq!(ask(&mut held), Passes(Confirmed));
 }
 
 #[test]
 fn the_edge_itself() {
-    use Reason::{CancelledOutside, NotSeenLive, RollbackSuspected};
+    use HoldReason::{CancelledOutside, NotSeenLive, RollbackSuspected};
+    let say = |reason| Say(Saying::Held(reason));
     let applied = |scene: Scene, enabled| scene.with(|s| s.memory.status.applied.get_or_insert_default().enabled = enabled);
     let without_mark = |text: Option<&str>| {
         let text = text.map(str::to_owned);
@@ -113,38 +199,58 @@ fn the_edge_itself() {
     let rows: Vec<(&str, Scene, Edge)> = vec![
         ("enabled, seen live", live(State::Enabled), Passes(Seen)),
         ("disabled by us", applied(live(State::Disabled), Some(false)), Passes(Seen)),
-        ("disabled by someone", applied(live(State::Disabled), Some(true)), WriteHeld),
+        ("disabled by someone", applied(live(State::Disabled), Some(true)), say(CancelledOutside)),
         (
             "disabled by us, enabled by someone, and disabled again",
             applied(live(State::Disabled), Some(false)).with(was(State::Enabled)),
-            WriteHeld,
+            say(NotSeenLive),
         ),
-        ("disabled when last seen, and enabled by someone", live(State::Enabled).with(was(State::Disabled)), WriteHeld),
-        ("held, and disabled by someone", applied(scene(Word::Held, State::Disabled), Some(true)), Holds(CancelledOutside)),
-        ("held, and disabled by us", applied(scene(Word::Held, State::Disabled), Some(false)), Holds(NotSeenLive)),
-        ("disabled, no record", applied(live(State::Disabled), None), WriteHeld),
-        ("disabled, no record at all", live(State::Disabled).with(|s| s.memory.status.applied = None), WriteHeld),
+        ("disabled when last seen, and enabled by someone", live(State::Enabled).with(was(State::Disabled)), say(CancelledOutside)),
+        ("held, and disabled by someone", applied(scene(HELD, State::Disabled), Some(true)), Holds(CancelledOutside.into())),
+        ("held, and disabled by us", applied(scene(HELD, State::Disabled), Some(false)), Holds(NotSeenLive.into())),
+        ("disabled, no record", applied(live(State::Disabled), None), say(NotSeenLive)),
+        ("disabled, no record at all", live(State::Disabled).with(|s| s.memory.status.applied = None), say(NotSeenLive)),
         ("no material yet", live(State::PendingImport), Passes(Seen)),
         ("its store is disconnected", live(State::Unavailable), Passes(Seen)),
         ("a generation that goes back proves nothing", live(State::Enabled).with(|s| s.desired.generation = 1), Passes(Seen)),
-        ("scheduled by someone since", live(State::Enabled).with(|s| s.memory.status.deletion = Some(external())), Holds(CancelledOutside)),
-        ("seen pending, and not pending any more", live(State::Enabled).with(was(State::PendingDeletion)), WriteHeld),
+        ("scheduled by someone since", live(State::Enabled).with(|s| s.memory.status.deletion = Some(external())), say(CancelledOutside)),
+        ("seen pending, and not pending any more", live(State::Enabled).with(was(State::PendingDeletion)), say(CancelledOutside)),
         (
             "the same after a restore",
             live(State::Enabled).with(was(State::PendingDeletion)).with(|s| s.memory.status.intent_seq = Some(1)),
-            { Holds(RollbackSuspected) },
+            { say(RollbackSuspected) },
         ),
-        ("held, seen pending, and not pending any more", scene(Word::Held, State::Disabled).with(was(State::PendingDeletion)), WriteHeld),
+        (
+            "held, seen pending, and not pending any more",
+            scene(HELD, State::Disabled).with(was(State::PendingDeletion)),
+            say(CancelledOutside),
+        ),
         (
             "held, waiting for replicas, and not any more",
-            scene(Word::Held, State::Disabled).with(was(State::PendingReplicaDeletion)),
-            WriteHeld,
+            scene(HELD, State::Disabled).with(was(State::PendingReplicaDeletion)),
+            say(CancelledOutside),
         ),
-        ("held", scene(Word::Held, State::Enabled), Holds(NotSeenLive)),
-        ("no mark", live(State::Enabled).with(without_mark(None)), WriteHeld),
-        ("no mark, pending", live(State::PendingDeletion).with(without_mark(None)), WriteHeld),
-        ("a mark that nobody wrote", live(State::Enabled).with(without_mark(Some("yes"))), WriteHeld),
-        ("tags that were not read", live(State::Enabled).with(|s| s.key().tags = None), WriteHeld),
+        ("held", scene(HELD, State::Enabled), Holds(NotSeenLive.into())),
+        ("held without a nonce, of which no token can be made", scene(Word::Held(None), State::Enabled), say(NotSeenLive)),
+        (
+            "held, as the object has it on record",
+            scene(HELD, State::Enabled).with(|s| s.memory.status.intent_reason = Some(HoldReason::ConfirmationRequired)),
+            Holds(Reason::ConfirmationRequired),
+        ),
+        (
+            "held on record, and live on the key with the same number",
+            live(State::Enabled).with(|s| s.memory.status.intent_word = Some(HELD.to_string())),
+            say(NotSeenLive),
+        ),
+        (
+            "live on record, and held on the key with the same number",
+            scene(HELD, State::Enabled).with(|s| s.memory.status.intent_word = Some("live".into())),
+            { Holds(NotSeenLive.into()) },
+        ),
+        ("no mark", live(State::Enabled).with(without_mark(None)), say(NotSeenLive)),
+        ("no mark, pending", live(State::PendingDeletion).with(without_mark(None)), say(NotSeenLive)),
+        ("a mark that nobody wrote", live(State::Enabled).with(without_mark(Some("yes"))), say(NotSeenLive)),
+        ("tags that were not read", live(State::Enabled).with(|s| s.key().tags = None), say(NotSeenLive)),
     ];
     for (name, mut scene, expected) in rows {
         assert_eq!(ask(&mut scene), expected, "{name}");
@@ -159,19 +265,51 @@ fn an_open_call_fits_in_every_respect_or_is_none() {
         }
     };
     let open = |ago| scene(Word::Days(7), State::Enabled).with(since(ago));
+    let days = |days| move |s: &mut Scene| s.memory.status.deletion.as_mut().unwrap().schedule_days = Some(days);
+    // Another word stands on the key, with an earlier number.
+    let say_before =
+        |word| move |s: &mut Scene| drop(s.tags().insert(mark::INTENT.into(), Intent { seq: SEQ - 1, generation: 1, word }.to_string()));
+    let cancelled = Say(Saying::Held(HoldReason::CancelledOutside));
     let rows: Vec<(&str, Scene, Edge)> = vec![
         ("just now", open(0), Passes(OpenCall)),
         ("15 minutes", open(15), Passes(OpenCall)),
-        ("16 minutes", open(16), WriteHeld),
-        ("a clock that went back an hour", open(-60), WriteHeld),
-        ("no time", open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().requested_time = None), WriteHeld),
-        ("closed", open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().call = None), WriteHeld),
-        ("other days in the record", open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().schedule_days = Some(9)), WriteHeld),
-        ("another state", open(0).with(|s| s.memory.status.key_state = Some(State::Disabled.into())), WriteHeld),
-        ("no state", open(0).with(|s| s.memory.status.key_state = None), WriteHeld),
-        ("behind the mark", open(0).with(|s| s.memory.status.intent_seq = Some(SEQ - 1)), WriteHeld),
-        ("refused since", open(16).with(|s| s.memory.refused(now())), Passes(OpenCall)),
-        ("a refusal opens nothing", scene(Word::Days(7), State::Enabled).with(|s| s.memory.refused(now())), WriteHeld),
+        ("16 minutes", open(16), cancelled),
+        ("a clock that went back an hour", open(-60), cancelled),
+        ("no time", open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().requested_time = None), cancelled),
+        ("closed", open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().call = None), cancelled),
+        (
+            "other days in the record than on the key",
+            open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().schedule_days = Some(9)),
+            cancelled,
+        ),
+        (
+            "other days are asked for, over a call that was refused",
+            scene(Word::Days(9), State::Enabled).with(since(0)).with(days(9)),
+            Passes(Seen),
+        ),
+        ("the word is not on the key yet", open(0).with(say_before(Word::Live)), Passes(OpenCall)),
+        ("the word is not on the key yet, after our own cancel", open(0).with(say_before(Word::Days(9))), Passes(OpenCall)),
+        ("the key is held, and no call of which a status tells ends that", open(0).with(say_before(HELD)), cancelled),
+        ("another word was announced since", open(0).with(|s| s.memory.status.intent_word = Some(HELD.to_string())), cancelled),
+        ("another state", open(0).with(|s| s.memory.status.key_state = Some(State::Disabled.into())), cancelled),
+        ("no state", open(0).with(|s| s.memory.status.key_state = None), cancelled),
+        ("behind the mark", open(0).with(|s| s.memory.status.intent_seq = Some(SEQ - 1)), Say(Saying::Held(HoldReason::RollbackSuspected))),
+        (
+            "refused since",
+            open(16).with(|s| {
+                let key = s.key().clone();
+                s.memory.refused(&key, now());
+            }),
+            Passes(OpenCall),
+        ),
+        (
+            "a refusal opens nothing",
+            scene(Word::Days(7), State::Enabled).with(|s| {
+                let key = s.key().clone();
+                s.memory.refused(&key, now());
+            }),
+            cancelled,
+        ),
     ];
     for (name, mut scene, expected) in rows {
         assert_eq!(ask(&mut scene), expected, "{name}");
@@ -219,39 +357,44 @@ fn changed_days_need_exactly_our_schedule() {
 }
 
 #[test]
-fn a_token_is_for_one_key_and_one_word() {
-    let held = |token: &str| scene(Word::Held, State::Enabled).with(|s| s.desired.confirmation = Some(token.into()));
+fn a_token_is_for_one_key_one_word_and_one_hold() {
+    let held = |token: &str| scene(HELD, State::Enabled).with(|s| s.desired.confirmation = Some(token.into()));
+    let not_seen = Holds(Reason::NotSeenLive);
     for (token, expected) in [
-        (format!("{ID}@{SEQ}"), Passes(Confirmed)),
-        (format!("{ID}@{}", SEQ - 1), Holds(Reason::NotSeenLive)),
-        (format!("{ID}@{}", SEQ + 1), Holds(Reason::NotSeenLive)),
-        (format!("{ID}@0{SEQ}"), Holds(Reason::NotSeenLive)),
-        (format!("other@{SEQ}"), Holds(Reason::NotSeenLive)),
-        (String::new(), Holds(Reason::NotSeenLive)),
+        (format!("{ID}@{SEQ}-{NONCE}"), Passes(Confirmed)),
+        (format!("{ID}@{}-{NONCE}", SEQ - 1), not_seen),
+        (format!("{ID}@{}-{NONCE}", SEQ + 1), not_seen),
+        (format!("{ID}@0{SEQ}-{NONCE}"), not_seen),
+        (format!("other@{SEQ}-{NONCE}"), not_seen),
+        // Whoever knows the key and counts the words cannot write it before the hold.
+        (format!("{ID}@{SEQ}"), not_seen),
+        (format!("{ID}@{SEQ}-"), not_seen),
+        (format!("{ID}@{SEQ}-bbbbbb"), not_seen),
+        (String::new(), not_seen),
     ] {
         assert_eq!(ask(&mut held(&token)), expected, "{token}");
     }
     // The mark moves, and the token is spent.
-    let mut moved = held(&format!("{ID}@{SEQ}"));
-    moved.tags().insert(mark::INTENT.into(), Intent { seq: SEQ + 1, generation: GENERATION, word: Word::Held }.to_string());
-    moved.memory.status.intent_seq = Some(SEQ + 1);
-    assert_eq!(ask(&mut moved), Holds(Reason::NotSeenLive));
+    let mut moved = held(&format!("{ID}@{SEQ}-{NONCE}"));
+    moved.intent(Intent { seq: SEQ + 1, ..word(HELD) });
+    assert_eq!(ask(&mut moved), not_seen);
 }
 
 #[test]
 fn a_token_does_not_outlive_a_cancel_that_was_seen() {
     // Confirmed; scheduled by someone before that took effect; cancelled by someone after that was seen.
-    for said in [Word::Held, Word::Live] {
+    let cancelled = Say(Saying::Held(HoldReason::CancelledOutside));
+    for said in [HELD, Word::Live] {
         let mut scene = scene(said, State::Disabled).with(|s| s.memory.status.deletion = Some(external()));
         scene.memory.status.key_state = Some(State::PendingDeletion.into());
-        let token = scene.token();
-        scene.desired.confirmation = Some(token);
-        assert_eq!(ask(&mut scene), WriteHeld);
+        scene.desired.confirmation = scene.token();
+        assert_eq!(ask(&mut scene), cancelled);
         let (desired, key, now) = (scene.desired.clone(), scene.key().clone(), scene.now);
-        let step = crate::domain::step::Step::Mark { word: Word::Held };
-        let intent = scene.memory.open(&step, &desired, &key, now).unwrap();
-        assert_eq!(ask(&mut scene), WriteHeld, "nor a crash before the mark");
-        scene.intent(intent);
+        let step = crate::domain::step::Step::Mark { say: Saying::Held(HoldReason::CancelledOutside) };
+        let nonce = crate::domain::deletion::Nonce::of([1; 6]);
+        let intent = scene.memory.open(&step, &desired, &key, now, nonce).unwrap().unwrap();
+        assert_eq!(ask(&mut scene), Say(Saying::Again), "nor a crash before the mark");
+        scene.tags().insert(mark::INTENT.into(), intent.to_string());
         assert_eq!(ask(&mut scene), Holds(Reason::CancelledOutside));
     }
 }

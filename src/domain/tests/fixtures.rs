@@ -11,8 +11,8 @@ use crate::{
         mark,
     },
     domain::{
+        deletion::{Intent, Nonce, Word},
         desired::{Desired, Life},
-        intent::{Intent, Word},
         memory::Memory,
         observed::{Key, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
@@ -48,6 +48,11 @@ pub fn days_on(days: i32) -> Timestamp {
 pub fn owner() -> Owner {
     Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders".into(), uid: "u1".into() }
 }
+
+/// The word of a hold, as every test has it.
+pub const HELD: Word = Word::Held(Some(NONCE));
+/// The letters of [`HELD`].
+pub const NONCE: Nonce = Nonce::of([0; Nonce::LENGTH]);
 
 pub fn word(word: Word) -> Intent {
     Intent { seq: SEQ, generation: GENERATION, word }
@@ -104,6 +109,7 @@ pub fn memory() -> Memory {
             key_arn: Some(arn()),
             key_state: Some(State::Enabled.into()),
             intent_seq: Some(SEQ),
+            intent_word: Some(Word::Live.to_string()),
             provider: Some(ProviderFacts { type_: "AWS".into(), account: ACCOUNT.into(), region: REGION.into() }),
             ..ManagedKeyStatus::default()
         },
@@ -204,10 +210,10 @@ impl Scene {
         self.key().tags.as_mut().unwrap()
     }
 
-    /// Puts an intent on the key, and its number into the object's status.
+    /// Puts an intent on the key, and its number and word into the object's status.
     pub fn intent(&mut self, intent: Intent) {
         self.tags().insert(mark::INTENT.into(), intent.to_string());
-        self.memory.status.intent_seq = Some(intent.seq);
+        (self.memory.status.intent_seq, self.memory.status.intent_word) = (Some(intent.seq), Some(intent.word.to_string()));
     }
 
     /// The key is pending with our own schedule of `days`, which the object declares and remembers.
@@ -223,10 +229,10 @@ impl Scene {
         })
     }
 
-    /// The token that lifts a hold on the key as it is.
-    pub fn token(&mut self) -> String {
+    /// The token that lifts the hold on the key, if it bears one.
+    pub fn token(&mut self) -> Option<String> {
         let key = self.key();
-        key.intent().token(&key.id).unwrap()
+        key.intent().token(&key.id)
     }
 
     pub fn situation(&self) -> Situation<'_> {

@@ -1,12 +1,12 @@
 //! The guard: each rule alone holds, and where none does, all pass.
 
-use super::fixtures::{GENERATION, ID, SEQ, Scene, minutes, now, ours, owner, word};
+use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, minutes, now, ours, owner, word};
 use crate::{
     api::{Reason, condition::seconds, managed_key::DeletionCall, mark},
     domain::{
+        deletion::Word,
         desired::Life,
         guard::{Ask, Evidence, RULES, check},
-        intent::Word,
         observed::State,
         ownership::{Owner, OwnerMark},
         plan::Hold,
@@ -55,7 +55,8 @@ fn nothing_speaks_against_a_clean_deletion() {
     assert_eq!(clean().check(), Ok(()));
     let mut strict = clean();
     strict.scene.rules.guard.require_confirmation = true;
-    strict.scene.desired.confirmation = Some(strict.scene.token());
+    strict.scene.intent(word(HELD));
+    strict.scene.desired.confirmation = strict.scene.token();
     assert_eq!(strict.check(), Ok(()));
     let mut disable = Case { ask: Ask::Disable, ..clean() };
     assert_eq!(disable.check(), Ok(()));
@@ -77,7 +78,7 @@ fn each_rule_alone_holds() {
         ),
         ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
         ("the window is one that the provider accepts", |c| c.ask = Ask::Schedule(31), Reason::InvalidSpec),
-        ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(Word::Held)), Reason::NotSeenLive),
+        ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(HELD)), Reason::NotSeenLive),
         ("the provider lets deletions through at all", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
         (
             "a person confirmed, where the provider demands it",
@@ -130,15 +131,15 @@ fn each_rule_case_by_case() {
         (
             "the token lifts the edge",
             |c| {
-                c.scene.intent(word(Word::Held));
-                c.scene.desired.confirmation = Some(c.scene.token());
+                c.scene.intent(word(HELD));
+                c.scene.desired.confirmation = c.scene.token();
             },
             None,
         ),
         (
             "the token does not lift NotOwned",
             |c| {
-                c.scene.desired.confirmation = Some(c.scene.token());
+                c.scene.desired.confirmation = c.scene.token();
                 c.scene.tags().insert(mark::UID.into(), "u2".into());
             },
             Some(Reason::NotOwned),
@@ -146,7 +147,7 @@ fn each_rule_case_by_case() {
         (
             "the token does not lift StaleObject",
             |c| {
-                c.scene.desired.confirmation = Some(c.scene.token());
+                c.scene.desired.confirmation = c.scene.token();
                 c.still_asked = false;
             },
             Some(Reason::StaleObject),
@@ -185,7 +186,7 @@ fn each_rule_case_by_case() {
             |c| {
                 c.ask = Ask::Disable;
                 c.scene.rules.guard.require_confirmation = true;
-                c.scene.intent(word(Word::Held));
+                c.scene.intent(word(HELD));
             },
             None,
         ),
@@ -209,8 +210,9 @@ fn a_hold_shows_the_token_only_where_it_helps() {
         (Reason::Terminating, false),
     ] {
         let mut case = clean();
+        case.scene.intent(word(HELD));
         let key = case.scene.key().clone();
         let hold = crate::domain::plan::hold(&case.scene.desired, &key, Some(7), reason);
-        assert_eq!(hold.message.contains(&format!("{ID}@{SEQ}")), helps, "{reason:?}");
+        assert_eq!(hold.message.contains(&format!("{ID}@{SEQ}-{NONCE}")), helps, "{reason:?}");
     }
 }

@@ -1,7 +1,7 @@
 //! From every small state the declared one is reached, in at most twelve steps, and stays: every key, every memory, every wish.
 
 use super::{
-    fixtures::{GENERATION, SEQ, Scene, admitting, brief, days_on, external, key, ours, owner},
+    fixtures::{GENERATION, HELD, SEQ, Scene, admitting, brief, days_on, external, key, ours, owner},
     model::World,
 };
 use crate::{
@@ -12,8 +12,8 @@ use crate::{
         mark,
     },
     domain::{
+        deletion::{Intent, Word},
         desired::{Life, WantedRotation},
-        intent::{Intent, Word},
         memory::Memory,
         observed::{Observed, Rotation, State},
         ownership::{Owner, OwnerMark},
@@ -93,7 +93,7 @@ fn scenes(state: State, marks: Marks, policy: ManagementPolicy) -> Vec<(String, 
     let words: &[Option<Word>] = match marks {
         Marks::None => &[None],
         Marks::Other => &[Some(Word::Live)],
-        _ => &[None, Some(Word::Live), Some(Word::Held), Some(Word::Days(7)), Some(Word::Days(9))],
+        _ => &[None, Some(Word::Live), Some(HELD), Some(Word::Days(7)), Some(Word::Days(9))],
     };
     let mut all = Vec::new();
     for word in words {

@@ -1,10 +1,10 @@
 //! What an object knows of a key that it finds, and of which nothing is on record.
 
-use super::fixtures::{ID, Scene, now};
+use super::fixtures::{HELD, ID, Scene, now};
 use crate::{
     api::{ConditionType, Reason, condition, managed_key::Applied},
     domain::{
-        intent::{Intent, Word},
+        deletion::{Intent, Word},
         memory::Attempt,
         observed::State,
         ownership::Tags,
@@ -45,7 +45,7 @@ fn a_creation_that_was_not_recorded_to_its_end_is_recalled() {
         ("written to before: its status was wiped", made().with(|s| s.memory.status.key_id = Some(ID.into())), false),
         ("the object has a word on record", made().with(|s| s.memory.status.intent_seq = Some(1)), false),
         ("the key has a later word", made().with(|s| marked(s, 2, Word::Live)), false),
-        ("the key has another word", made().with(|s| marked(s, 1, Word::Held)), false),
+        ("the key has another word", made().with(|s| marked(s, 1, HELD)), false),
         ("disabled since", made().with(|s| s.key().state = State::Disabled), false),
         ("on record", attempted(made()).with(|s| s.memory.status.applied = Some(Applied::default())), false),
     ] {

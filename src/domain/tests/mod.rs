@@ -18,6 +18,7 @@
 mod desired;
 mod edge;
 mod fixtures;
+mod fuzz;
 mod guard;
 mod liveness;
 mod memory;

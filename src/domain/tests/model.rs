@@ -7,15 +7,15 @@ use jiff::SignedDuration;
 use crate::{
     api::mark,
     domain::{
+        deletion::{Intent, Word},
         guard::{self, Ask, Evidence},
-        intent::{Intent, Word},
         memory::Attempt,
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::OwnerMark,
         plan::{Plan, Read},
         status::{self, Conclusion, Round},
         step::Step,
-        tests::fixtures::{ACCOUNT, REGION, Scene, arn, brief, days_on, key},
+        tests::fixtures::{ACCOUNT, NONCE, REGION, Scene, arn, brief, days_on, key},
     },
 };
 
@@ -96,6 +96,10 @@ pub enum Crash {
     AfterMark,
     /// The call took effect, and nobody noted it.
     BeforeClose,
+    /// It lives on: the mark was refused, as when tagging is denied or throttled.
+    MarkRefused,
+    /// It lives on: the call that schedules was refused.
+    CallRefused,
 }
 
 impl World {
@@ -195,7 +199,7 @@ impl World {
             };
             guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
         }
-        let opened = scene.memory.open(step, &desired, key, scene.now);
+        let opened = scene.memory.open(step, &desired, key, scene.now, NONCE).expect("planned, and no word can follow");
         let mark = |key: &mut Key, all: bool| {
             let Some(intent) = opened else { return };
             assert!(!key.state.is_pending(), "a pending key takes no tags: {step:?}");
@@ -215,8 +219,15 @@ impl World {
         } else {
             step.clone()
         };
-        mark(key, matches!(step, Step::Bind { .. }));
+        if crash != Crash::MarkRefused {
+            mark(key, matches!(step, Step::Bind { .. }));
+        }
         if crash == Crash::AfterMark {
+            return;
+        }
+        if matches!(crash, Crash::MarkRefused | Crash::CallRefused) {
+            scene.memory.refused(key, scene.now);
+            scene.observed = Observed::Present(Box::new(key.clone()));
             return;
         }
         call(key, &calls).unwrap_or_else(|refused| panic!("planned a call that the KMS refuses: {refused:?}"));

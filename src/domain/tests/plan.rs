@@ -2,9 +2,10 @@
 
 use super::{
     fixtures::{
-        ACCOUNT, GENERATION, ID, REGION, SEQ, Scene, admitting, arn, brief, days_on, external, minutes, note, now, ours, owner, rules, word,
+        ACCOUNT, GENERATION, ID, NONCE, REGION, SEQ, Scene, admitting, arn, brief, days_on, external, minutes, note, now, ours, owner,
+        rules, word,
     },
-    model::World,
+    model::{Crash, World},
 };
 use crate::{
     api::{
@@ -15,9 +16,9 @@ use crate::{
         mark,
     },
     domain::{
+        deletion::{Intent, Word},
         desired::{Life, WantedRotation},
         failure::{Failure, FailureKind, Outcome},
-        intent::{Intent, Word},
         memory::{Attempt, Memory},
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
@@ -107,7 +108,7 @@ fn every_cell_of_desired_against_observed() {
         ("absent, never bound × scheduled: find by marks", asked(Scene::unbound(Everywhere), 7), &["stall NothingToDelete"]),
         ("found by claim × live, enabled", Scene::finds(Enabled), &["mark the key live", "rest"]),
         ("found by claim × live, disabled", off(Scene::finds(Enabled)), &["mark the key live", "disable the key", "rest"]),
-        ("found by claim × scheduled", asked(Scene::finds(Enabled), 7), &["hold RollbackSuspected"]),
+        ("found by claim × scheduled", asked(Scene::finds(Enabled), 7), &["mark the key held", "hold RollbackSuspected"]),
         // absent, was bound
         ("absent, was bound × live, enabled", gone(Scene::of(Enabled)), &["missing 1 Unsure"]),
         ("absent, was bound × live, disabled", gone(off(Scene::of(Enabled))), &["missing 1 Unsure"]),
@@ -137,8 +138,8 @@ fn every_cell_of_desired_against_observed() {
             "Disabled × live, enabled: enable, then sync",
             declares(Scene::of(Disabled)),
             &[
-                "mark the key live",
                 "enable the key",
+                "mark the key live",
                 "rotate the key every 100 days",
                 "set the description",
                 "set the tags team",
@@ -159,7 +160,7 @@ fn every_cell_of_desired_against_observed() {
         (
             "PendingDeletion, ours × live, enabled: cancel, mark live, enable",
             Scene::scheduled(7).with(|s| s.desired.life = Life::Live).with(|s| s.desired.generation += 1),
-            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+            &["cancel the deletion", "enable the key", "mark the key live", "rest"],
         ),
         ("PendingDeletion, theirs × live, disabled", off(Scene::of(PendingDeletion)), &["cancel the deletion", "rest"]),
         (
@@ -393,9 +394,14 @@ fn changed_days_take_a_cancel_and_a_schedule_or_nothing_at_all() {
             &["rest"],
         ),
         (
-            "held, and confirmed",
-            changed().with(|s| s.memory.status.intent_seq = None).with(|s| s.desired.confirmation = Some(s.token())),
-            &["change the scheduled deletion to 9 days", "rest"],
+            "a pending key has no token, so a number instead of one confirms nothing",
+            changed().with(|s| s.memory.status.intent_seq = None).with(|s| s.desired.confirmation = Some(format!("{ID}@{SEQ}"))),
+            &["hold RollbackSuspected"],
+        ),
+        (
+            "a confirmation is demanded, and a pending key can have no token for it",
+            changed().with(|s| s.rules.guard.require_confirmation = true),
+            &["hold ConfirmationRequired"],
         ),
     ]);
 }
@@ -414,7 +420,7 @@ fn drift_is_never_corrected_towards_deletion() {
         ("cancelled and enabled outside", world(cancelled(State::Enabled)), HELD),
         (
             "a token for the word before is spent by the word held",
-            world(cancelled(State::Disabled)).with(|s| s.desired.confirmation = Some(s.token())),
+            world(cancelled(State::Disabled)).with(|s| s.desired.confirmation = s.token()),
             HELD,
         ),
         ("EnforceOnChange too", policy(world(cancelled(State::Disabled)), ManagementPolicy::EnforceOnChange), HELD),
@@ -460,7 +466,7 @@ fn the_policies() {
                 s.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)));
                 s.memory.status.applied.as_mut().unwrap().deletion_schedule_days = Some(7);
             }),
-            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+            &["cancel the deletion", "enable the key", "mark the key live", "rest"],
         ),
         ("Observe: a key without marks", observe(names(Scene::finds(Enabled)).with(unmarked)), &["rest unbound"]),
         ("Observe: such a key, disabled", observe(names(Scene::finds(Disabled)).with(unmarked)), &["rest unbound"]),
@@ -473,14 +479,14 @@ fn the_policies() {
             &["mark the key live", "set the tags team", "rest life drifted"],
         ),
         ("OnChange: enabled changed to false", on_change(new(off(Scene::of(Enabled)))), &["mark the key live", "disable the key", "rest"]),
-        ("OnChange: enabled changed to true", on_change(new(by_us(Scene::of(Disabled)))), &["mark the key live", "enable the key", "rest"]),
+        ("OnChange: enabled changed to true", on_change(new(by_us(Scene::of(Disabled)))), &["enable the key", "mark the key live", "rest"]),
         ("OnChange: enabled by someone", on_change(off(by_us(Scene::of(Enabled)))), &["rest life drifted"]),
         ("OnChange: scheduled by someone", on_change(Scene::of(PendingDeletion)), &["rest life drifted"]),
         ("OnChange: scheduled by someone, a tag edited", on_change(new(untagged(Scene::of(PendingDeletion)))), &["rest life drifted"]),
         (
             "OnChange: the field removed is cancelled, and enabled again",
             on_change(Scene::scheduled(7).with(|s| s.desired.life = Life::Live).with(|s| s.desired.generation += 1)),
-            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+            &["cancel the deletion", "enable the key", "mark the key live", "rest"],
         ),
         (
             "OnChange: cancelled by us, and a crash before it was enabled",
@@ -488,7 +494,7 @@ fn the_policies() {
                 let full = super::fixtures::key(Disabled);
                 (s.key().rotation, s.key().aliases, s.key().state, s.key().deletion_date) = (full.rotation, full.aliases, Disabled, None);
             }),
-            &["mark the key live", "enable the key", "rest"],
+            &["enable the key", "mark the key live", "rest"],
         ),
         ("OnChange: the field set", on_change(asked(Scene::of(Enabled), 7)), &["schedule the deletion in 7 days", "rest"]),
         ("OnChange, no record: disabled", on_change(forgot(Scene::of(Disabled))), &["rest life drifted"]),
@@ -865,11 +871,85 @@ fn taking_up_and_losing_a_key() {
             &["mark the key held", "hold NotSeenLive"],
         ),
     ]);
-    let alert = had(PendingDeletion).plan();
-    assert!(note(&alert).1.contains("delete and re-create this object"), "{}", note(&alert).1);
     let several = Scene::unbound(Searched::Everywhere).with(|s| s.observed = Observed::Several(vec!["k1".into(), "k2".into()])).plan();
     assert_eq!(brief(&several), "stall ClaimUnclear");
     assert!(note(&several).1.contains("k1, k2"));
+}
+
+#[test]
+fn whose_marks_are_wrong_is_told_the_way_out() {
+    let with = |name: &'static str, value: Option<&'static str>, pending: bool| {
+        Scene::of(if pending { State::PendingDeletion } else { State::Enabled }).with(new_generation).with(move |s| {
+            s.tags().remove(name);
+            s.tags().extend(value.map(|value| (name.to_owned(), value.to_owned())));
+        })
+    };
+    let huawei = |scene: Scene| scene.with(|s| s.rules.provider = ProviderType::Huawei);
+    let ciphertrust = |scene: Scene| scene.with(|s| s.rules.provider = ProviderType::CipherTrust);
+    let gone = |pending| with(mark::UID, None, pending).with(|s| s.tags().clear());
+    for (scene, expected) in [
+        (
+            with(mark::UID, Some("u9"), true),
+            "its tag keyward-uid is u9; the key is PENDING DELETION while this object wants it alive: delete this object and \
+          make it again with enabled: true, which takes the key up and cancels the deletion",
+        ),
+        (
+            with(mark::OWNER, Some("bank.pay"), true),
+            "its tag keyward-owner is bank.pay; the key is PENDING DELETION while this object wants it alive: if the \
+          key is this object's, cancel the deletion with CancelKeyDeletion, then set keyward-owner=shop.orders with TagResource",
+        ),
+        (
+            with(mark::OWNER, Some("bank.pay"), false),
+            "its tag keyward-owner is bank.pay; remove one of the two objects, or, if that tag is wrong, set \
+          keyward-owner=shop.orders with TagResource",
+        ),
+        (
+            with(mark::CLUSTER, Some("test"), true),
+            "if the key is this object's, cancel the deletion with CancelKeyDeletion, then set keyward-cluster=prod with \
+          TagResource",
+        ),
+        (
+            ciphertrust(with(mark::CLUSTER, Some("test"), true)),
+            "cancel the deletion with cancel-deletion, then set keyward-cluster=prod with add-tags",
+        ),
+        (
+            huawei(with(mark::OWNER, Some("bank.pay"), true)),
+            "cancel the deletion with CancelKeyDeletion, then set \
+          keyward-owner=dFj0TNvx1QmtUQI066rReGj3_ExXkoQSnQoInB2XKuc with BatchCreateKmsTags",
+        ),
+        (
+            gone(false),
+            "; put these tags back with TagResource: keyward-cluster=prod, keyward-intent=3.6.live, keyward-owner=shop.orders, keyward-uid=u1; or",
+        ),
+        (gone(true), "; cancel the deletion with CancelKeyDeletion, then put these tags back with TagResource: keyward-cluster=prod, "),
+    ] {
+        let plan = scene.plan();
+        assert!(note(&plan).1.contains(expected), "{}\n{expected}", note(&plan).1);
+    }
+}
+
+#[test]
+fn an_object_that_is_made_again_to_rescue_its_key_does_so_under_every_policy_that_changes_anything() {
+    use ManagementPolicy::{Enforce, EnforceOnChange};
+    let earlier = || Owner { uid: "u0".into(), ..owner() };
+    let found = |enabled, policy| {
+        Scene::finds(State::PendingDeletion).with(marked(earlier())).with(|s| (s.desired.enabled, s.desired.policy) = (enabled, policy))
+    };
+    let rescued: &[&str] = &["cancel the deletion", "take the key up again", "enable the key", "rest"];
+    check([
+        ("Enforce", found(Some(true), Enforce), rescued),
+        ("EnforceOnChange", found(Some(true), EnforceOnChange), rescued),
+        ("EnforceOnChange, which says nothing outright", found(None, EnforceOnChange), &["rest unbound life drifted"]),
+        ("EnforceOnChange, which wants it disabled", found(Some(false), EnforceOnChange), &["rest unbound life drifted"]),
+    ]);
+    // Killed between the record and the cancel, and again after it, it goes on.
+    for crash in [Crash::AfterStatus, Crash::BeforeClose] {
+        let mut world = World::new(found(Some(true), EnforceOnChange));
+        let Plan::Do(step) = world.decide() else { panic!() };
+        world.execute_until(&step, crash);
+        world.settle();
+        assert_eq!(world.key.as_ref().map(|key| key.state), Some(State::Enabled), "{crash:?}");
+    }
 }
 
 /// Everything is read when nothing says what was applied.
@@ -897,7 +977,11 @@ fn a_schedule_after_a_restart_goes_on_or_is_held() {
         ("taken up again", open(15, State::Enabled), &["schedule the deletion in 7 days", "rest"]),
         ("too late", open(16, State::Enabled), HELD),
         ("in another state", open(1, State::Disabled), HELD),
-        ("other days", open(1, State::Enabled).with(|s| s.desired.life = Life::Scheduled(9)), HELD),
+        (
+            "other days, while it cannot have taken effect",
+            open(1, State::Enabled).with(|s| s.desired.life = Life::Scheduled(9)),
+            &["schedule the deletion in 9 days", "rest"],
+        ),
         (
             "recorded and not marked",
             open(1, State::Enabled).with(|s| drop(s.tags().insert(mark::INTENT.into(), word(Word::Live).to_string()))),
@@ -907,7 +991,7 @@ fn a_schedule_after_a_restart_goes_on_or_is_held() {
         (
             "it took effect, and the wish was withdrawn",
             open(1, State::PendingDeletion).with(|s| s.desired.life = Life::Live),
-            &["cancel the deletion", "mark the key live", "enable the key", "rest"],
+            &["cancel the deletion", "enable the key", "mark the key live", "rest"],
         ),
     ]);
 }
@@ -976,11 +1060,16 @@ fn a_window_that_is_refused_names_the_range() {
 
 #[test]
 fn a_hold_shows_the_command_that_goes_on() {
-    let plan = asked(Scene::finds(State::Enabled), 7).plan();
+    let mut world = World::new(asked(Scene::finds(State::Enabled), 7));
+    let said = world.decide();
+    let Plan::Do(step) = said else { panic!("{said:?}: a token needs the nonce of a hold") };
+    world.execute(&step);
+    let plan = world.decide();
     let (reason, message) = note(&plan);
     assert_eq!(reason, Reason::RollbackSuspected);
     let command = format!(
-        "kubectl annotate --overwrite --field-manager=keyward-cli -n shop managedkey orders keyward.dev/confirm-deletion={ID}@{SEQ}"
+        "kubectl annotate --overwrite --field-manager=keyward-cli -n shop managedkey orders keyward.dev/confirm-deletion={ID}@{}-{NONCE}",
+        SEQ + 1
     );
     assert!(message.ends_with(&command), "{message}");
 }
@@ -990,7 +1079,7 @@ fn an_opened_schedule_counts_as_applied() {
     let mut scene = asked(Scene::of(State::Enabled), 7);
     let Plan::Do(step) = scene.plan() else { panic!() };
     let (desired, key) = (scene.desired.clone(), scene.key().clone());
-    let intent = scene.memory.open(&step, &desired, &key, now()).unwrap();
+    let intent = scene.memory.open(&step, &desired, &key, now(), NONCE).unwrap().unwrap();
     assert_eq!((intent.seq, intent.generation, intent.word), (SEQ + 1, GENERATION + 1, Word::Days(7)));
     let status = &scene.memory.status;
     assert_eq!(status.applied.as_ref().unwrap().deletion_schedule_days, Some(7));

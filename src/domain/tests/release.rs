@@ -1,6 +1,6 @@
 //! What becomes of the key when the object is deleted: the table, row by row.
 
-use super::fixtures::{ACCOUNT, ID, SEQ, Scene, minutes, now, owner, word};
+use super::fixtures::{ACCOUNT, HELD, SEQ, Scene, minutes, now, owner, word};
 use crate::{
     api::{
         Reason,
@@ -9,8 +9,8 @@ use crate::{
         mark,
     },
     domain::{
+        deletion::Word,
         desired::Life,
-        intent::Word,
         memory::{Attempt, Memory},
         observed::{Observed, Searched, State},
         ownership::{Owner, OwnerMark},
@@ -161,13 +161,13 @@ fn a_deletion_of_the_object_is_an_ask_like_any_other() {
         ("disabled by us", delete(State::Disabled).with(|s| s.memory.status.applied.as_mut().unwrap().enabled = Some(false)), {
             "schedule the deletion in 30 days"
         }),
-        ("held", delete(State::Enabled).with(|s| s.intent(word(Word::Held))), "hold NotSeenLive"),
+        ("held", delete(State::Enabled).with(|s| s.intent(word(HELD))), "hold NotSeenLive"),
         ("cancelled outside", delete(State::Enabled).with(|s| s.intent(word(Word::Days(7)))), "mark the key held"),
-        ("behind the mark", delete(State::Enabled).with(|s| s.memory.status.intent_seq = Some(SEQ - 1)), "hold RollbackSuspected"),
-        ("status lost", delete(State::Enabled).with(|s| s.memory.status.intent_seq = None), "hold RollbackSuspected"),
+        ("behind the mark", delete(State::Enabled).with(|s| s.memory.status.intent_seq = Some(SEQ - 1)), "mark the key held"),
+        ("status lost", delete(State::Enabled).with(|s| s.memory.status.intent_seq = None), "mark the key held"),
         (
             "confirmed",
-            delete(State::Enabled).with(|s| s.intent(word(Word::Held))).with(|s| s.desired.confirmation = Some(format!("{ID}@{SEQ}"))),
+            delete(State::Enabled).with(|s| s.intent(word(HELD))).with(|s| s.desired.confirmation = s.token()),
             "schedule the deletion in 30 days",
         ),
         ("days that AWS refuses", delete(State::Enabled).with(days(31)), "wait InvalidSpec"),

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    fixtures::{GENERATION, ID, SEQ, Scene, arn, days_on, external, minutes, note, now, ours, owner, word},
+    fixtures::{GENERATION, HELD, ID, SEQ, Scene, arn, days_on, external, minutes, note, now, ours, owner, word},
     model::World,
 };
 use crate::{
@@ -14,9 +14,9 @@ use crate::{
         mark,
     },
     domain::{
+        deletion::Word,
         desired::{Life, WantedRotation},
         failure::{Failure, FailureKind, Outcome},
-        intent::Word,
         memory::Memory,
         observed::{MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
@@ -112,7 +112,7 @@ fn check<const N: usize>(rows: [Row; N]) {
 
 /// The last word is `held`, as after a deletion that was asked for without an edge.
 fn held(scene: Scene) -> Scene {
-    scene.with(|s| s.intent(word(Word::Held)))
+    scene.with(|s| s.intent(word(HELD)))
 }
 
 fn asked(mut scene: Scene, days: i32) -> Scene {

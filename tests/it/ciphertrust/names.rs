@@ -3,8 +3,8 @@
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::{
+        deletion::{Intent, Word},
         failure::{FailureKind, Outcome},
-        intent::{Intent, Word},
         observed::State,
         ownership::{Owner, OwnerMark},
     },

@@ -2,8 +2,8 @@
 
 use keyward::{
     domain::{
+        deletion::{Intent, Word},
         failure::FailureKind,
-        intent::{Intent, Word},
         ownership::Owner,
     },
     kms::Kms,

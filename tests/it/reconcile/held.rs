@@ -54,7 +54,7 @@ async fn an_object_created_with_the_field_is_held_over_a_living_key_until_the_co
 }
 
 #[tokio::test]
-async fn an_object_created_with_the_field_goes_on_without_a_command_once_it_was_seen_without() {
+async fn an_object_that_took_its_key_up_lately_needs_the_command_though_it_was_seen_without_the_field() {
     let scene = Scene::new("seen").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
@@ -65,6 +65,9 @@ async fn an_object_created_with_the_field_goes_on_without_a_command_once_it_was_
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
     scene.until_ready("orders", "True", "Available").await;
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "False", "NotSeenLive").await;
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
+    scene.confirm(&object).await;
     scene.until_ready("orders", "True", "DeletionScheduled").await;
 }
 
@@ -143,7 +146,7 @@ async fn an_object_whose_status_went_back_is_held() {
     let paused = |value| json!({ "metadata": { "annotations": { "keyward.dev/paused": value } } });
     scene.patch("orders", paused(json!("true"))).await;
     scene.look("orders").await;
-    scene.patch_status("orders", json!({ "intentSeq": 1 })).await;
+    scene.patch_status("orders", json!({ "intentSeq": 1, "intentWord": "live" })).await;
     scene.patch("orders", json!({ "spec": { "deletionScheduleDays": 7 } })).await;
     scene.patch("orders", paused(json!(null))).await;
     let object = scene.until_ready("orders", "False", "RollbackSuspected").await;

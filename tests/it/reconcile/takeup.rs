@@ -125,11 +125,33 @@ async fn an_object_that_was_bound_never_writes_its_uid_over_another() {
     scene.person().schedule_key_deletion().key_id(&key).pending_window_in_days(7).send().await.unwrap();
     scene.look_at_all("orders").await;
     let object = scene.until_ready("orders", "False", "OwnedByAnother").await;
-    assert!(message(&object).contains("delete and re-create this object"), "{}", message(&object));
+    assert!(message(&object).contains("delete this object and make it again with enabled: true"), "{}", message(&object));
     delete(&scene).await;
-    scene.create("orders", json!({})).await;
+    scene.create("orders", json!({ "enabled": true })).await;
     scene.until_ready("orders", "True", "Available").await;
     assert_eq!(scene.key("orders").await.arn, key);
+}
+
+#[tokio::test]
+async fn the_alarm_over_a_forged_owner_names_a_way_out_that_works() {
+    let (scene, key) = left_behind("forged-owner").await;
+    scene.tag(&key, &[("keyward-owner", "bank.pay")]).await;
+    scene.person().schedule_key_deletion().key_id(&key).pending_window_in_days(7).send().await.unwrap();
+    scene.look_at_all("orders").await;
+    let object = scene.until_ready("orders", "False", "OwnedByAnother").await;
+    let right = format!("{}.orders", scene.namespace);
+    for part in [
+        "its tag keyward-owner is bank.pay",
+        "the key is PENDING DELETION while this object wants it alive",
+        &format!("cancel the deletion with CancelKeyDeletion, then set keyward-owner={right} with TagResource"),
+    ] {
+        assert!(message(&object).contains(part), "{part}: {}", message(&object));
+    }
+    scene.person().cancel_key_deletion().key_id(&key).send().await.unwrap();
+    scene.tag(&key, &[("keyward-owner", &right)]).await;
+    scene.look("orders").await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.state, kms_double::KeyState::Enabled);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod gone;
 mod guard;
+mod holds;
 mod input;
 mod ownership;
 mod rows;
@@ -56,6 +57,16 @@ stories! {
         a_key_scheduled_outside_is_cancelled,
         tags_that_others_change_come_back,
         the_object_s_end_does_what_its_policy_says;
+    holds:
+        a_hold_that_cannot_be_written_outlives_a_rescue,
+        a_hold_of_a_deleted_object_outlives_a_rescue,
+        a_mark_that_goes_back_is_no_edge,
+        other_days_come_about_though_the_schedule_is_throttled,
+        other_days_replace_those_that_were_refused,
+        a_withdrawn_deletion_brings_the_key_back_though_no_tag_can_be_written,
+        a_key_that_was_taken_up_lately_is_not_deleted_without_a_confirmation,
+        a_token_that_was_written_before_its_hold_confirms_nothing,
+        an_object_that_is_made_again_rescues_its_key_under_enforce_on_change;
     gone:
         a_key_whose_date_has_passed_is_deleted,
         a_key_gone_without_a_known_deletion_is_missing_and_never_replaced;

@@ -30,8 +30,7 @@ pub async fn a_new_object_of_the_name_takes_the_key_up(vendor: &'static Vendor) 
     assert_eq!(scene.calls(vendor.operations.create).len(), 1);
 
     // Pending, and wanted alive: it is cancelled first, and marked then.
-    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
-    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    scene.set_outside("orders", Actual::PendingDeletion).await;
     scene.delete("orders").await;
     scene.until_gone("orders").await;
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::PendingDeletion, "what becomes of an object says nothing about its key");

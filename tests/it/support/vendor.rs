@@ -21,6 +21,9 @@ pub struct Vendor {
     /// The period of rotation that stories use, other than what the KMS takes by itself.
     pub period: u32,
     pub operations: Operations,
+    /// Code and HTTP status of a denial, and of a call that came too soon after others.
+    pub denied: (&'static str, u16),
+    pub throttled: (&'static str, u16),
 }
 
 /// Its words for what Keyward does, as the ledger has them.
@@ -60,6 +63,8 @@ pub const AWS: Vendor = Vendor {
         schedule: "ScheduleKeyDeletion",
         cancel: "CancelKeyDeletion",
     },
+    denied: ("AccessDeniedException", 400),
+    throttled: ("ThrottlingException", 400),
 };
 
 pub const CIPHER_TRUST: Vendor = Vendor {
@@ -81,6 +86,8 @@ pub const CIPHER_TRUST: Vendor = Vendor {
         schedule: "schedule-deletion",
         cancel: "cancel-deletion",
     },
+    denied: ("NCERRForbidden", 403),
+    throttled: ("NCERRTooManyRequests", 429),
 };
 
 pub const HUAWEI: Vendor = Vendor {
@@ -102,6 +109,8 @@ pub const HUAWEI: Vendor = Vendor {
         schedule: "schedule-key-deletion",
         cancel: "cancel-key-deletion",
     },
+    denied: ("KMS.0307", 403),
+    throttled: ("APIGW.0308", 429),
 };
 
 impl Vendor {
