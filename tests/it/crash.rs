@@ -3,6 +3,7 @@
 //! The operator is stopped in the middle of a request, because the KMS does not answer it, and killed there as the kernel would. One control plane of its own:
 //! two operators on one would both act.
 
+mod holds;
 mod writes;
 
 use std::time::Duration;
