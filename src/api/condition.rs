@@ -183,6 +183,15 @@ pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition>
     conditions.iter().find(|known| known.type_ == kind.as_str())
 }
 
+/// Whether that is a type of Keyward's. Others may put conditions of their own into a status.
+#[must_use]
+pub fn is_ours(kind: &str) -> bool {
+    ConditionType::ALL.iter().any(|(known, _)| known.as_str() == kind)
+}
+
+/// How many conditions a status holds.
+pub const MOST: usize = 16;
+
 /// A point in time as the API server keeps it: to the second. A finer one would differ from what is stored, for ever.
 #[must_use]
 pub fn seconds(at: jiff::Timestamp) -> Time {

@@ -423,7 +423,7 @@ pub struct KeyProviderStatus {
     pub deletions: Option<DeletionBook>,
     /// `Ready`: the credentials were accepted and the account is the expected one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 16, "items" = condition::schema()))]
+    #[schemars(extend("maxItems" = condition::MOST, "items" = condition::schema()))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }

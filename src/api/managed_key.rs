@@ -322,7 +322,7 @@ pub struct ManagedKeyStatus {
     pub last_handled_reconcile_at: Option<String>,
     /// The state in the form that tools read. Types and reasons are a closed list, documented in `docs/reference/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 16, "items" = condition::schema()))]
+    #[schemars(extend("maxItems" = condition::MOST, "items" = condition::schema()))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }

@@ -8,6 +8,7 @@ pub mod key_provider;
 mod managed_key;
 mod recent;
 mod retry;
+mod room;
 mod watched;
 
 use std::{sync::Arc, time::Duration};

@@ -14,6 +14,7 @@ use super::{
 };
 use crate::api::{
     ManagedKey, ManagedKeyStatus, annotation,
+    condition,
     managed_key::{Applied, KeyState},
 };
 
@@ -33,8 +34,11 @@ impl Memory {
     #[must_use]
     pub fn of(object: &ManagedKey) -> Self {
         let get = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key));
+        let mut status = object.status.clone().unwrap_or_default();
+        // Those of others are not Keyward's to keep, and no reason to begin a round anew.
+        status.conditions.retain(|known| condition::is_ours(&known.type_));
         Self {
-            status: object.status.clone().unwrap_or_default(),
+            status,
             attempt: get(annotation::CREATE_ATTEMPT).map(|text| text.parse().unwrap_or(Attempt::Unreadable)),
             key: get(annotation::KEY).cloned(),
         }

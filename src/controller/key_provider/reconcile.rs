@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Connected, Unusable, connect, name};
 use crate::{
     api::{ConditionType, FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, condition, key_provider::IdentityStatus},
-    controller::{Context, error::Error, now, retry, watched::Watched},
+    controller::{Context, error::Error, now, retry, room, watched::Watched},
     domain::{failure::Retry, plan::Note},
     kms::Kms,
 };
@@ -98,7 +98,7 @@ fn status(
     identity: Option<&crate::kms::Identity>,
     now: Timestamp,
 ) -> KeyProviderStatus {
-    let mut status = provider.status.clone().unwrap_or_default();
+    let mut status = ours(provider).unwrap_or_default();
     let generation = provider.metadata.generation.unwrap_or_default();
     status.observed_generation = Some(generation);
     if let Some(crate::kms::Identity { account, region, principal }) = identity {
@@ -125,15 +125,26 @@ fn status(
     status
 }
 
+/// The status without the conditions of others.
+fn ours(provider: &KeyProvider) -> Option<KeyProviderStatus> {
+    let mut status = provider.status.clone()?;
+    status.conditions.retain(|known| condition::is_ours(&known.type_));
+    Some(status)
+}
+
 /// Writes the status if it changed.
 async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderStatus) -> Result<(), Error> {
-    if provider.status.as_ref() == Some(status) {
+    if ours(provider).as_ref() == Some(status) {
         return Ok(());
     }
     if !context.held.is_held() {
         return Err(Error::NotLeader);
     }
-    let metadata = provider.meta();
+    let mut metadata = provider.meta().clone();
+    let failed = |error| Error::Api("the provider's status", Box::new(error));
+    if room::others(provider.status.iter().flat_map(|status| &status.conditions)) > room::OTHERS {
+        metadata.resource_version = room::make::<KeyProvider>(context.client.clone(), &metadata).await.map_err(failed)?;
+    }
     let patch = json!({
         "apiVersion": KeyProvider::api_version(&()), "kind": KeyProvider::kind(&()),
         "metadata": { "name": metadata.name, "resourceVersion": metadata.resource_version },
@@ -141,10 +152,7 @@ async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderSt
     });
     let name = metadata.name.as_deref().unwrap_or_default();
     let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
-    api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch))
-        .await
-        .map(drop)
-        .map_err(|error| Error::Api("the provider's status", Box::new(error)))
+    api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch)).await.map(drop).map_err(failed)
 }
 
 fn is_conflict(error: &kube::Error) -> bool {

@@ -1,7 +1,9 @@
 //! Does one step. What has to be remembered is written first, so that a process that is killed after any `await` leaves a state from which the next one
 //! finishes the work without doing it twice.
 
-use super::{observe, provider, reconcile::Round};
+use jiff::SignedDuration;
+
+use super::{observe, provider, reconcile::Round, report};
 use crate::{
     api::{
         managed_key::{DeletionPolicy, ManagementPolicy, RotationStatus},
@@ -17,6 +19,8 @@ use crate::{
         memory::Attempt,
         observed::{Key, Observed, Rotation},
         ownership::{Ownership, Tags},
+        plan::{Plan, Rest},
+        status::Conclusion,
         step::Step,
     },
     kms::{AnyKms, Creation, Kms},
@@ -47,10 +51,14 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
             round.observed = Observed::Present(Box::new(marked));
         }
         (Step::Schedule { days, .. }, Some(key)) => {
+            rehearse(round, &step, &key, *days).await?;
             let marked = mark(round, &step, key).await?;
             schedule(round, marked, *days).await?;
         }
-        (Step::Reschedule { days, .. }, Some(key)) => reschedule(round, &step, key, *days).await?,
+        (Step::Reschedule { days, .. }, Some(key)) => {
+            rehearse(round, &step, &key, *days).await?;
+            reschedule(round, &step, key, *days).await?;
+        }
         (Step::Cancel, Some(key)) => {
             // It has no word, but what is pending from here on is another's, and that is written down first.
             round.object.open(&step, &key)?;
@@ -221,6 +229,20 @@ async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<
     round.kms().tag(&key.arn, &marks).await?;
     key.tags.get_or_insert_default().extend(marks);
     Ok(())
+}
+
+/// Tries to tell of a deletion before it is asked for: one that nobody could be told of is not scheduled.
+async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> Result<(), Halt> {
+    let (now, object) = (now(), &round.object);
+    let mut memory = object.memory.clone();
+    let _written_later = memory.open(step, &object.desired, key, now);
+    memory.close(step, &object.desired);
+    let deletion_date = now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok();
+    let observed = Observed::Present(Box::new(Key { deletion_date, ..key.clone().after(step) }));
+    let plan = Plan::Rest(Rest::default());
+    let rules = Some(&round.provider.rules);
+    let status = report::concluded(object, &memory, rules, Some(&observed), Conclusion::Planned(&plan));
+    Ok(round.object.rehearse_status(&status).await?)
 }
 
 /// Sends the one call that can make data unreadable. A refusal is on record with its time, so that the call can be taken up again; a lost reply is left as it

@@ -14,7 +14,7 @@ use crate::{
     controller::{
         Context,
         error::{Abort, Error, api},
-        now,
+        now, room,
         watched::Watched,
     },
     domain::{
@@ -26,6 +26,15 @@ use crate::{
     },
 };
 
+/// What becomes of a write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    /// It stands.
+    Kept,
+    /// It passes through all of admission and is forgotten.
+    Tried,
+}
+
 /// An object, as it stands for this round.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
@@ -36,8 +45,10 @@ pub(super) struct Object<'a> {
     pub(super) desired: Desired,
     /// What it remembers; ahead of the API server while a round is under way.
     pub(super) memory: Memory,
-    /// The status as the API server has it.
+    /// The status as the API server has it, without what others put there.
     stored: ManagedKeyStatus,
+    /// How many conditions of others stand in the status.
+    others: usize,
     /// Who set `deletionScheduleDays`.
     pub(super) set_by: Option<Box<str>>,
     /// Whether it was read or written in this round, rather than taken from the watch.
@@ -50,7 +61,8 @@ impl<'a> Object<'a> {
         let desired = Desired::of(object, &context.settings.cluster_id)?;
         let memory = Memory::of(object);
         let stored = memory.status.clone();
-        Ok(Self { context, metadata: object.metadata.clone(), desired, memory, stored, set_by, live: false })
+        let others = room::others(object.status.iter().flat_map(|status| &status.conditions));
+        Ok(Self { context, metadata: object.metadata.clone(), desired, memory, stored, others, set_by, live: false })
     }
 
     /// The status as the API server has it.
@@ -103,11 +115,10 @@ impl<'a> Object<'a> {
     pub(super) async fn rebase(&mut self) -> Result<(), Abort> {
         let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
         let object = read.into_decoded().map_err(|_| Abort::Changed)?;
-        let same = object.metadata.uid.as_deref() == Some(self.uid())
-            && object.status.as_ref().unwrap_or(&ManagedKeyStatus::default()) == &self.stored;
-        if !same {
+        if object.metadata.uid.as_deref() != Some(self.uid()) || Memory::of(&object).status != self.stored {
             return Err(Abort::Changed);
         }
+        self.others = room::others(object.status.iter().flat_map(|status| &status.conditions));
         self.metadata.resource_version = object.metadata.resource_version;
         Ok(())
     }
@@ -129,18 +140,34 @@ impl<'a> Object<'a> {
         if self.memory.status == self.stored {
             return Ok(());
         }
+        let written = self.apply_status(&self.memory.status.clone(), Effect::Kept).await?;
+        self.metadata.resource_version = written;
+        self.stored = self.memory.status.clone();
+        Ok(())
+    }
+
+    /// Has the API server try a status that will have to be written, without keeping it. Whatever would refuse it then refuses it now.
+    pub(super) async fn rehearse_status(&mut self, status: &ManagedKeyStatus) -> Result<(), Abort> {
+        self.apply_status(status, Effect::Tried).await.map(drop)
+    }
+
+    /// The version after it.
+    async fn apply_status(&mut self, status: &ManagedKeyStatus, effect: Effect) -> Result<Option<String>, Abort> {
         self.may_write()?;
+        if self.others > room::OTHERS {
+            let cleared = room::make::<ManagedKey>(self.context.client.clone(), &self.metadata).await;
+            self.metadata.resource_version = cleared.map_err(api("the removal of conditions that leave no room"))?;
+            self.others = room::OTHERS;
+        }
         let patch = json!({
             "apiVersion": ManagedKey::api_version(&()), "kind": ManagedKey::kind(&()),
             "metadata": { "name": self.desired.owner.name, "namespace": self.desired.owner.namespace, "resourceVersion": self.metadata.resource_version },
-            "status": self.memory.status,
+            "status": status,
         });
-        let parameters = PatchParams::apply(FIELD_MANAGER).force();
+        let parameters = PatchParams { dry_run: effect == Effect::Tried, ..PatchParams::apply(FIELD_MANAGER).force() };
         let written =
             self.api().patch_status(&self.desired.owner.name, &parameters, &Patch::Apply(&patch)).await.map_err(api("the status"))?;
-        self.metadata.resource_version.clone_from(&written.meta().resource_version);
-        self.stored = self.memory.status.clone();
-        Ok(())
+        Ok(written.meta().resource_version.clone())
     }
 
     /// Writes that a creation begins, and the finalizer where the policy needs one. Of two controllers that get here, one is refused.

@@ -19,7 +19,7 @@ use super::{
     reconcile::Round,
 };
 use crate::{
-    api::{ConditionType, FIELD_MANAGER, ManagedKey, Reason, condition},
+    api::{ConditionType, FIELD_MANAGER, ManagedKey, ManagedKeyStatus, Reason, condition},
     controller::{
         Context,
         error::{Abort, Error, Halt},
@@ -30,6 +30,7 @@ use crate::{
         desired::Invalid,
         event::{self, About, Event},
         failure::Failure,
+        memory::Memory,
         observed::Observed,
         plan::{Gone, Note, Plan},
         rules::Rules,
@@ -192,7 +193,38 @@ pub(super) async fn write(
     steps: &[Step],
 ) -> Result<(), Abort> {
     let before = object.stored().clone();
-    let requested = object::requested(&object.metadata).map(str::to_owned);
+    object.memory.status = concluded(object, &object.memory, rules, observed, conclusion);
+    let written = match object.write_status().await {
+        Err(Abort::Changed) if !steps.is_empty() => {
+            object.rebase().await?;
+            object.write_status().await
+        }
+        written => written,
+    };
+
+    let after = &object.memory.status;
+    let owner = &object.desired.owner;
+    // What the API server does not take is alerted on all the same.
+    if matches!(written, Ok(()) | Err(Abort::Error(Error::Api(..)))) {
+        let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+        context.gauge(owner, ready, after.deletion_date.as_ref().map(|date| date.0.as_second()));
+    }
+    written?;
+    let about = About { desired: &object.desired, set_by: object.set_by.as_deref() };
+    for event in event::events(&before, after, about, steps) {
+        publish(context, object, &event).await;
+    }
+    Ok(())
+}
+
+/// The status that an object with that memory has after a round.
+pub(super) fn concluded(
+    object: &Object<'_>,
+    memory: &Memory,
+    rules: Option<&Rules>,
+    observed: Option<&Observed>,
+    conclusion: Conclusion<'_>,
+) -> ManagedKeyStatus {
     let round = status::Round {
         generation: object.desired.generation,
         desired: Some(&object.desired),
@@ -200,27 +232,10 @@ pub(super) async fn write(
         observed,
         conclusion,
         set_by: object.set_by.as_deref(),
-        requested: requested.as_deref(),
+        requested: object::requested(&object.metadata),
         now: now(),
     };
-    object.memory.status = status::status(&object.memory, &round);
-    match object.write_status().await {
-        Err(Abort::Changed) if !steps.is_empty() => {
-            object.rebase().await?;
-            object.write_status().await?;
-        }
-        written => written?,
-    }
-
-    let after = &object.memory.status;
-    let owner = &object.desired.owner;
-    let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-    context.gauge(owner, ready, after.deletion_date.as_ref().map(|date| date.0.as_second()));
-    let about = About { desired: &object.desired, set_by: object.set_by.as_deref() };
-    for event in event::events(&before, after, about, steps) {
-        publish(context, object, &event).await;
-    }
-    Ok(())
+    status::status(memory, &round)
 }
 
 /// Puts an event on the object. In a namespace that is being deleted events are refused: it goes to `default` then.

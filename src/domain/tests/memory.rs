@@ -2,10 +2,10 @@
 
 use super::fixtures::{HELD, ID, Scene, now};
 use crate::{
-    api::{ConditionType, Reason, condition, managed_key::Applied},
+    api::{ConditionType, ManagedKey, ManagedKeySpec, ManagedKeyStatus, Reason, condition, managed_key::Applied},
     domain::{
         deletion::{Intent, Word},
-        memory::Attempt,
+        memory::{Attempt, Memory},
         observed::State,
         ownership::Tags,
     },
@@ -23,6 +23,19 @@ fn made() -> Scene {
 fn marked(scene: &mut Scene, seq: i64, word: Word) {
     scene.intent(Intent { seq, generation: 1, word });
     scene.memory.status.intent_seq = None;
+}
+
+#[test]
+fn conditions_of_others_are_not_remembered() {
+    let mut object = ManagedKey::new("orders", ManagedKeySpec::default());
+    let mut status = ManagedKeyStatus::default();
+    condition::set(&mut status.conditions, ConditionType::Ready, true, Reason::Available, "the key is enabled", 1, now());
+    let mut foreign = status.conditions.clone();
+    for known in &mut foreign {
+        known.type_ = "Foreign".into();
+    }
+    object.status = Some(ManagedKeyStatus { conditions: [foreign, status.conditions.clone()].concat(), ..status.clone() });
+    assert_eq!(Memory::of(&object).status, status);
 }
 
 fn attempted(mut scene: Scene) -> Scene {

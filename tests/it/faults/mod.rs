@@ -8,6 +8,7 @@ mod endpoint;
 mod input;
 mod lost;
 mod refused;
+mod told;
 mod unsure;
 
 use kms_double::{ACCESS_KEY, Fault, FaultAction};

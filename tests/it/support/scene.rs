@@ -354,6 +354,7 @@ impl Scene {
             text(entry, "/stage") == "ResponseComplete"
                 && entry.pointer("/responseStatus/code").and_then(Value::as_u64).is_some_and(|code| code < 300)
                 && ["patch", "update"].contains(&&*text(entry, "/verb"))
+                && !text(entry, "/requestURI").contains("dryRun=")
                 && text(entry, "/user/username").starts_with(&format!("system:serviceaccount:{}:", self.operator_namespace))
                 && text(entry, "/objectRef/namespace") == self.namespace
                 && text(entry, "/objectRef/name") == name
