@@ -106,7 +106,8 @@ pub trait Kms: Send + Sync + 'static {
     fn create(&self, creation: &Creation) -> impl Future<Output = Result<Key, Failure>> + Send;
     /// Gives the key an alias. If another key has it: [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken), naming that key.
     fn add_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Takes an alias of the key away; one that is not there is fine.
+    /// Takes an alias of the key away; one that is not there, or on another key, is fine and left alone. Where it points is read right before. A KMS that
+    /// takes an alias away from whichever key has it, and shows a move late, can still take it from the key that it was moved to within that time.
     fn remove_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Sets tags.
     fn tag(&self, key: &str, tags: &Tags) -> impl Future<Output = Result<(), Failure>> + Send;

@@ -248,7 +248,12 @@ impl Kms for AwsKms {
         }
     }
 
-    async fn remove_alias(&self, _: &str, alias: &str) -> Result<(), Failure> {
+    /// AWS takes an alias away from whichever key has it, so the alias itself is asked first where it points.
+    async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
+        match self.describe(alias).await? {
+            Some(holder) if holder.arn == key || holder.id == key => {}
+            _ => return Ok(()),
+        }
         match send!(self, DeleteAlias, alias, self.0.kms.delete_alias().alias_name(alias)).await {
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(()),
             done => done.map(drop),

@@ -192,7 +192,8 @@ async fn the_environment_gives_credentials_and_nothing_else() {
 #[tokio::test]
 async fn a_process_that_may_change_nothing_sends_no_change() {
     let bench = Bench::with(|settings| settings.may_change = MayChange::when(|| false)).await;
-    let key = bench.double.plant(&Plant::new(ACCOUNT, REGION)).unwrap().arn();
+    let plant = Plant { alias: Some("alias/orders".into()), ..Plant::new(ACCOUNT, REGION) };
+    let key = bench.double.plant(&plant).unwrap().arn();
     let before = bench.double.ledger().len();
     let kms = &bench.kms;
     let refused = [

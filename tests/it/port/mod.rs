@@ -52,6 +52,7 @@ suite! {
         the_description_is_set_and_replaced,
         an_alias_is_given_and_given_again,
         an_alias_is_taken_away_and_away_again,
+        an_alias_that_moved_is_left_where_it_is,
         an_alias_of_another_key_is_refused_and_stays,
         an_alias_finds_its_key_alone,
         a_new_key_is_not_rotated,

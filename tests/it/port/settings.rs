@@ -79,6 +79,23 @@ pub async fn an_alias_is_taken_away_and_away_again(bench: Bench) {
     assert_eq!(bench.kms.describe("alias/a").await.unwrap(), None);
 }
 
+/// Whoever moved it did not ask Keyward, which may know it from an older look and, of a KMS that keeps a copy, from the copy.
+pub async fn an_alias_that_moved_is_left_where_it_is(bench: Bench) {
+    let (key, other) = (bench.key("orders").await.arn, bench.key("invoices").await.arn);
+    for alias in ["alias/a", "alias/b"] {
+        bench.kms.add_alias(&key, alias).await.unwrap();
+    }
+    bench.double.point_alias("alias/a", &other).unwrap();
+    let before = bench.changes();
+    for _ in 0..2 {
+        bench.kms.remove_alias(&key, "alias/a").await.unwrap();
+    }
+    assert_eq!(bench.changes(), before, "nothing is sent");
+    let aliases = |key: &str| bench.double.key(key).unwrap().aliases;
+    assert!(aliases(&other).contains(&"alias/a".to_owned()), "{:?}", aliases(&other));
+    assert!(aliases(&key).contains(&"alias/b".to_owned()), "{:?}", aliases(&key));
+}
+
 pub async fn an_alias_of_another_key_is_refused_and_stays(bench: Bench) {
     let (key, other) = (bench.key("orders").await, bench.key("invoices").await);
     bench.kms.add_alias(&key.arn, "alias/a").await.unwrap();

@@ -154,6 +154,15 @@ pub(crate) fn set_tag(inner: &mut Inner, arn_or_id: &str, tag: &str, value: Opti
     Ok(())
 }
 
+/// Points an alias at a key, whatever it pointed at before.
+pub(crate) fn point_alias(inner: &mut Inner, alias: &str, arn_or_id: &str) -> anyhow::Result<()> {
+    let now = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    let pointed = Alias { name: alias.to_owned(), target: at.id.clone(), created: now, updated: now };
+    inner.world.put_alias(&at.account, &at.region, alias, Some(pointed));
+    Ok(())
+}
+
 /// Ends a key's passing state.
 pub(crate) fn resume(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<()> {
     let now = inner.pass_time();

@@ -233,6 +233,11 @@ impl Double {
         admin::set_tag(&mut self.shared.lock(), arn_or_id, tag, value)
     }
 
+    /// Points an alias, with its prefix, at a key as somebody else, whatever it pointed at before.
+    pub fn point_alias(&self, alias: &str, arn_or_id: &str) -> anyhow::Result<()> {
+        admin::point_alias(&mut self.shared.lock(), alias, arn_or_id)
+    }
+
     /// Ends a key's Unavailable, Creating or Updating: it goes to the state that is behind it.
     pub fn resume(&self, arn_or_id: &str) -> anyhow::Result<()> {
         admin::resume(&mut self.shared.lock(), arn_or_id)
