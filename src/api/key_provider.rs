@@ -67,7 +67,7 @@ pub struct KeyProviderSpec {
     /// Which existing keys may be adopted, by whom. Default: none.
     #[serde(default)]
     pub adoption: Adoption,
-    /// What ManagedKeys may set on keys: tags and aliases can grant access. Default: everything.
+    /// What ManagedKeys may set on keys, and remove again: tags and aliases can grant access. Default: everything.
     #[serde(default)]
     pub allow: Allow,
     /// What has to hold before a deletion is scheduled.
@@ -334,7 +334,7 @@ fn pattern_text(longest: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": longest })
 }
 
-/// What `ManagedKey`s may set on keys.
+/// What `ManagedKey`s may set on keys, and remove again.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allow {

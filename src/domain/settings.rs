@@ -108,8 +108,8 @@ pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> 
     if let Some(description) = desired.description.as_ref().filter(|&wanted| *wanted != key.description) {
         settings.steps.push(Step::Describe { description: description.clone() });
     }
-    tags(desired, memory, key, &mut settings);
-    aliases(desired, memory, key, &mut settings);
+    tags(desired, memory, rules, key, &mut settings);
+    aliases(desired, memory, rules, key, &mut settings);
     settings
 }
 
@@ -136,7 +136,7 @@ fn rotation(desired: &Desired, rules: &Rules, key: &Key, settings: &mut Settings
     }
 }
 
-fn tags(desired: &Desired, memory: &Memory, key: &Key, settings: &mut Settings) {
+fn tags(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: &mut Settings) {
     let Some(found) = &key.tags else {
         return;
     };
@@ -146,15 +146,15 @@ fn tags(desired: &Desired, memory: &Memory, key: &Key, settings: &mut Settings) 
         settings.steps.push(Step::Tag { tags: missing });
     }
     let applied = memory.status.applied.iter().flat_map(|applied| &applied.tag_keys);
-    // What status lists is no authority over the marks.
-    let applied = applied.filter(|key| !is_reserved_tag(key));
+    // What status lists is no authority: over the marks, or over what the object could not have set.
+    let applied = applied.filter(|key| !is_reserved_tag(key) && rules.allows_tag(key));
     let surplus: BTreeSet<String> = applied.filter(|key| !desired.tags.contains_key(*key) && found.contains_key(*key)).cloned().collect();
     if !surplus.is_empty() {
         settings.steps.push(Step::Untag { keys: surplus });
     }
 }
 
-fn aliases(desired: &Desired, memory: &Memory, key: &Key, settings: &mut Settings) {
+fn aliases(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: &mut Settings) {
     let Some(found) = &key.aliases else {
         return;
     };
@@ -162,7 +162,8 @@ fn aliases(desired: &Desired, memory: &Memory, key: &Key, settings: &mut Setting
     let claim = desired.adopt.is_none().then(|| desired.owner.claim_alias());
     let wanted = claim.iter().chain(&desired.aliases);
     settings.steps.extend(wanted.filter(|alias| !found.contains(alias)).map(|alias| Step::AddAlias { alias: alias.clone() }));
-    let applied = memory.status.applied.iter().flat_map(|applied| &applied.aliases).filter(|alias| !is_reserved_alias(alias));
+    let applied = memory.status.applied.iter().flat_map(|applied| &applied.aliases);
+    let applied = applied.filter(|alias| !is_reserved_alias(alias) && rules.allows_alias(alias));
     let applied = applied.map(|alias| format!("alias/{alias}"));
     settings
         .steps

@@ -276,6 +276,20 @@ fn what_is_synced_and_what_is_left_alone() {
             applied(fresh(), &["team"], &[]).with(|s| drop(s.tags().insert("team".into(), "shop".into()))),
             &["remove the tags team", "rest"],
         ),
+        (
+            "a tag that the object may not set is not its own to remove, whatever its status lists",
+            applied(fresh(), &["abac-tier", "team"], &[])
+                .with(|s| s.rules.allow.tag_keys = vec!["team".into()])
+                .with(|s| s.tags().extend(["abac-tier", "team"].map(|tag| (tag.into(), "1".into())))),
+            &["remove the tags team", "rest"],
+        ),
+        (
+            "an alias that the object may not set is not its own to remove, whatever its status lists",
+            applied(fresh(), &[], &["app-prod", "shop/orders"]).with(|s| s.rules.allow.aliases = vec!["shop/*".into()]).with(|s| {
+                s.key().aliases.get_or_insert_default().extend(["app-prod", "shop/orders"].map(|alias| format!("alias/{alias}")));
+            }),
+            &["remove alias/shop/orders", "rest"],
+        ),
         ("a tag that is gone already is not removed", applied(fresh(), &["team"], &[]), &["rest"]),
         (
             "a changed value is set again",
