@@ -1,13 +1,15 @@
-//! What a cluster needs before Keyward can run in it: CRDs, rights, one Deployment; and the reference pages made from the same types.
+//! What a cluster needs before Keyward can run in it: CRDs, rights, one policy, one Deployment; and the reference pages made from the same types.
 //!
 //! The binary prints them, so an image says what it expects, and a test compares the generated files of the repository with them.
 //! Nothing here reads a cluster, a file or the environment: every function gives the same text every time.
 
+pub mod admission;
 pub mod crd;
 pub mod rbac;
 pub mod reference;
 mod yaml;
 
+pub use admission::{Admission, admission};
 pub use crd::{crd_yaml, crds, crds_yaml};
 pub use rbac::{Rbac, rbac};
 

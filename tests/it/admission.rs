@@ -9,6 +9,7 @@ mod key_provider;
 mod kubectl;
 mod managed_key;
 mod rights;
+mod status;
 mod stored;
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
