@@ -32,7 +32,8 @@ pub mod annotation {
     pub const CONFIRM_DELETION: &str = "keyward.dev/confirm-deletion";
     /// Written by Keyward before `CreateKey` is sent: `<uuid>/<account>/<region>/<time>`. It only ever forbids a creation.
     pub const CREATE_ATTEMPT: &str = "keyward.dev/create-attempt";
-    /// Written by Keyward once a key is bound: its ARN. It only ever forbids a creation; it gives no authority over the key.
+    /// Written by Keyward once a key is bound: `<namespace>/<name>/<ARN>`, so that it is void on a copy of the object. It only ever forbids a creation; it
+    /// gives no authority over the key, and is no address: nothing is looked at because it stands there.
     pub const KEY: &str = "keyward.dev/key";
     /// Those that are kept in memory, which is all of these: one that is missing here is never seen.
     pub const READ: [&str; 6] = [PAUSED, RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, CONFIRM_DELETION, CREATE_ATTEMPT, KEY];

@@ -4,11 +4,12 @@ use jiff::Timestamp;
 
 use super::{
     desired::Desired,
+    memory::KeyRecord,
     ownership::Owner,
     status,
     step::{How, Step},
 };
-use crate::api::{ConditionType, ManagedKeyStatus, Reason, condition, managed_key::KeyState};
+use crate::api::{ConditionType, ManagedKeyStatus, Reason, annotation, condition, managed_key::KeyState};
 
 /// An event on the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +59,21 @@ pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, s
         "because its object is deleted; to cancel, create {namespace}/{name} again with enabled: true, or cancel it with the KMS's own tools"
     );
     steps.iter().filter_map(|step| done(step, key, deletion_date, &cancel)).collect()
+}
+
+/// The event of an annotation `keyward.dev/key` that said something else than the key that its object has: what it said is told before it is written anew.
+/// `None`: it only had the form of an earlier version.
+#[must_use]
+pub fn record_replaced(text: &str, owner: &Owner, key: &str) -> Option<Event> {
+    let said = match KeyRecord::read(text, &owner.namespace, &owner.name) {
+        KeyRecord::Own(named) if named == key => return None,
+        KeyRecord::Unreadable if text == key => return None,
+        KeyRecord::Own(named) => format!("named {named}"),
+        KeyRecord::Of(other) => format!("was copied from the object {other}, and is void on this one"),
+        KeyRecord::Unreadable => format!("said {text:?}"),
+    };
+    let note = format!("the annotation {} {said}; this object's key is {key}, and the annotation is written anew", annotation::KEY);
+    Some(Event { reason: "DriftDetected", action: "RepairRecord", warning: true, note })
 }
 
 /// How a scheduled deletion is cancelled: by the command that wins over every manifest.

@@ -25,7 +25,8 @@ pub struct Memory {
     pub status: ManagedKeyStatus,
     /// The creation that was begun and not yet recorded as done.
     pub attempt: Option<Attempt>,
-    /// The key that the object was bound to, by its annotation.
+    /// The key that the object was bound to, by its annotation; all of the annotation where it cannot be read. Anybody can write it, so it is never looked at:
+    /// that it is there forbids a creation, and nothing else follows from it.
     pub key: Option<String>,
 }
 
@@ -33,21 +34,29 @@ impl Memory {
     /// Reads an object.
     #[must_use]
     pub fn of(object: &ManagedKey) -> Self {
-        let get = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key));
+        let metadata = &object.metadata;
+        let get = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key));
+        let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let mut status = object.status.clone().unwrap_or_default();
         // Those of others are not Keyward's to keep, and no reason to begin a round anew.
         status.conditions.retain(|known| condition::is_ours(&known.type_));
         Self {
             status,
             attempt: get(annotation::CREATE_ATTEMPT).map(|text| text.parse().unwrap_or(Attempt::Unreadable)),
-            key: get(annotation::KEY).cloned(),
+            key: get(annotation::KEY).and_then(|text| KeyRecord::read(text, namespace, name).into_forbidding(text)),
         }
     }
 
-    /// The key that the object was ever bound to. Such an object never causes another creation.
+    /// The reference by which the object's key is looked at. Without one it is found by its claim, else by its marks.
+    #[must_use]
+    pub fn reference(&self) -> Option<&str> {
+        self.status.key_arn.as_deref().or(self.status.key_id.as_deref())
+    }
+
+    /// The key that the object was ever bound to, for people to read. Such an object never causes another creation.
     #[must_use]
     pub fn bound_to(&self) -> Option<&str> {
-        self.key.as_deref().or(self.status.key_arn.as_deref()).or(self.status.key_id.as_deref())
+        self.reference().or(self.key.as_deref())
     }
 }
 
@@ -123,6 +132,54 @@ impl Memory {
     }
 }
 
+/// The annotation `keyward.dev/key`: `<namespace>/<name>/<reference of the key>`. It names the object that it was written on, so that a copy of the object
+/// does not take it over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyRecord {
+    /// Written on this object, which had that key.
+    Own(String),
+    /// Written on that other object, `<namespace>/<name>`, and void on this one.
+    Of(String),
+    /// Somebody wrote something else there, or an earlier version of Keyward wrote the reference alone. It still forbids a creation.
+    Unreadable,
+}
+
+impl KeyRecord {
+    /// What the annotation says on the object of that namespace and name.
+    #[must_use]
+    pub fn read(text: &str, namespace: &str, name: &str) -> Self {
+        // Neither a namespace nor a name can have another character, and a reference has one.
+        let names =
+            |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.');
+        let mut parts = text.splitn(3, '/');
+        match (parts.next(), parts.next(), parts.next()) {
+            (Some(its_namespace), Some(its_name), Some(key)) if names(its_namespace) && names(its_name) && !key.is_empty() => {
+                if (its_namespace, its_name) == (namespace, name) {
+                    Self::Own(key.into())
+                } else {
+                    Self::Of(format!("{its_namespace}/{its_name}"))
+                }
+            }
+            _ => Self::Unreadable,
+        }
+    }
+
+    /// What it is to say on the object of that namespace and name.
+    #[must_use]
+    pub fn text(namespace: &str, name: &str, key: &str) -> String {
+        format!("{namespace}/{name}/{key}")
+    }
+
+    /// What of it forbids a creation.
+    fn into_forbidding(self, text: &str) -> Option<String> {
+        match self {
+            Self::Own(key) => Some(key),
+            Self::Of(_) => None,
+            Self::Unreadable => Some(text.into()),
+        }
+    }
+}
+
 /// The annotation `keyward.dev/create-attempt`: `<uuid>/<account>/<region>/<time>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
@@ -170,6 +227,25 @@ impl fmt::Display for Attempt {
 #[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_record_of_a_key_is_of_one_object() {
+        let arn = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd";
+        let of = |namespace: &str, name: &str, text: &str| {
+            let metadata = serde_json::json!({ "namespace": namespace, "name": name, "annotations": { (annotation::KEY): text } });
+            let object =
+                serde_json::json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} });
+            Memory::of(&serde_json::from_value(object).unwrap()).key
+        };
+        let text = KeyRecord::text("shop", "orders.v2", arn);
+        assert_eq!(of("shop", "orders.v2", &text).as_deref(), Some(arn));
+        for (namespace, name) in [("shop", "orders"), ("bank", "orders.v2")] {
+            assert_eq!(of(namespace, name, &text), None, "a copy of the object");
+        }
+        for unreadable in [arn, "", "/", "shop/orders.v2", "shop/orders.v2/", "//x", "shop//x", "Shop/orders.v2/x", "no"] {
+            assert_eq!(of("shop", "orders.v2", unreadable).as_deref(), Some(unreadable), "it still forbids");
+        }
+    }
 
     #[test]
     fn an_attempt_reads_back_as_it_was_written() {

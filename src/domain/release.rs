@@ -80,7 +80,7 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
 
 /// One answer that there is no key proves nothing, here as elsewhere; an object that never had one has nothing to wait for.
 fn absent(s: &Situation<'_>, observed: &Observed) -> Release {
-    if s.memory.bound_to().is_none() {
+    if s.memory.reference().is_none() {
         return Release::LetGo;
     }
     match plan::plan(s, observed) {

@@ -300,7 +300,7 @@ impl Round<'_> {
             if object.memory.recall_creation(key, &object.desired) {
                 object.write_status().await?;
             }
-            if object.memory.key.as_deref() != Some(&key.arn) {
+            if !object.records(&key.arn) {
                 object.record_key(&key.arn).await?;
             }
         }

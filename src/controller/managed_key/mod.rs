@@ -65,10 +65,13 @@ fn fingerprint(object: &ManagedKey, providers: &Providers) -> u64 {
     for key in [annotation::PAUSED, annotation::RECONCILE_REQUESTED_AT, annotation::FLUX_REQUESTED_AT, annotation::CONFIRM_DELETION] {
         object.annotations().get(key).hash(&mut hasher);
     }
-    // Where a person is asked to remove the record of a creation, that it goes is an answer.
+    // Where a person is asked to remove a record of a creation, that it goes is an answer.
     let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let asked = condition::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.reason == Reason::CreateUnresolved.as_str());
-    (asked && object.annotations().contains_key(annotation::CREATE_ATTEMPT)).hash(&mut hasher);
+    let asks = [Reason::CreateUnresolved.as_str(), Reason::KeyMissing.as_str()];
+    let asked = condition::find(conditions, ConditionType::Ready).is_some_and(|ready| asks.contains(&ready.reason.as_str()));
+    for key in [annotation::CREATE_ATTEMPT, annotation::KEY] {
+        (asked && object.annotations().contains_key(key)).hash(&mut hasher);
+    }
     providers.epoch(&object.spec.provider_ref.name).hash(&mut hasher);
     hasher.finish()
 }

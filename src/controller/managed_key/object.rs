@@ -9,6 +9,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
+use super::report;
 use crate::{
     api::{FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation},
     controller::{
@@ -20,7 +21,8 @@ use crate::{
     domain::{
         deletion::{CountEnded, Intent, Nonce},
         desired::{Desired, Invalid},
-        memory::{Attempt, Memory},
+        event,
+        memory::{Attempt, KeyRecord, Memory},
         observed::Key,
         step::Step,
     },
@@ -187,13 +189,30 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
-    /// Records the key that the object is bound to, in place of the attempt that made it.
+    /// Records the key that the object is bound to, in place of the attempt that made it. A record that said something else is told once.
     pub(super) async fn record_key(&mut self, key: &str) -> Result<(), Abort> {
-        let annotations = json!({ (annotation::CREATE_ATTEMPT): Value::Null, (annotation::KEY): key });
+        let difference = self.record(annotation::KEY).and_then(|text| event::record_replaced(text, &self.desired.owner, key));
+        let annotations = json!({ (annotation::CREATE_ATTEMPT): Value::Null, (annotation::KEY): self.record_of(key) });
         self.patch(json!({ "annotations": annotations }), "the key's annotation").await?;
         self.memory.attempt = None;
         self.memory.key = Some(key.into());
+        if let Some(event) = difference {
+            report::publish(self.context, self, &event).await;
+        }
         Ok(())
+    }
+
+    /// Whether the annotation says of this object that it has that key.
+    pub(super) fn records(&self, key: &str) -> bool {
+        self.record(annotation::KEY) == Some(&self.record_of(key))
+    }
+
+    fn record_of(&self, key: &str) -> String {
+        KeyRecord::text(&self.desired.owner.namespace, &self.desired.owner.name, key)
+    }
+
+    fn record(&self, annotation: &str) -> Option<&str> {
+        self.metadata.annotations.as_ref()?.get(annotation).map(String::as_str)
     }
 
     /// Puts the finalizer where the policy needs it, and takes it away where it does not.

@@ -21,7 +21,7 @@ use crate::{
 
 /// A first look: the key's state, and one more of rotation, tags and aliases in turn, or none if it is nobody's turn. Two reads at most.
 pub(super) async fn glance(kms: &AnyKms, object: &Object<'_>, limits: &Limits, turn: Option<usize>) -> Result<Observed, Failure> {
-    let named = object.memory.bound_to().or(object.desired.adopt.as_deref());
+    let named = object.memory.reference().or(object.desired.adopt.as_deref());
     let reference = named.map_or_else(|| object.desired.owner.claim_alias(), str::to_owned);
     let Some(mut key) = kms.describe(&reference).await? else {
         return Ok(Observed::Absent(Searched::Reference));

@@ -3,7 +3,7 @@
 use super::{Gone, Note, Plan, Read, Situation, scheduled::window_refused, stall, wait};
 use crate::{
     api::{
-        Reason,
+        Reason, annotation,
         condition::seconds,
         managed_key::{KeyState, ManagementPolicy, Missing},
     },
@@ -12,7 +12,7 @@ use crate::{
 
 /// No key answers.
 pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
-    if let Some(key) = s.memory.bound_to() {
+    if let Some(key) = s.memory.reference() {
         return missing(s, key);
     }
     if let Some(key) = &s.desired.adopt {
@@ -26,6 +26,10 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     }
     if let Some(plan) = s.memory.attempt.as_ref().and_then(|attempt| unresolved(s, attempt, searched)) {
         return plan;
+    }
+    if let Some(key) = &s.memory.key {
+        // The annotation alone: whoever may edit the object can write it, so that it is no address. What it is about is found by its marks, or not at all.
+        return if searched == Searched::Everywhere { missing(s, key) } else { Plan::Read(Read::Everywhere) };
     }
     if let Some(days) = s.desired.days() {
         if let Some(message) = window_refused(days, s.rules) {
@@ -94,13 +98,29 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
             Gone::Lost,
             Reason::KeyMissing,
             format!(
-                "key {key} is not found in account {} and Region {}, and {known}; find out what became of it; \
-                 to start over with a new key, make a new object",
-                s.rules.account, s.rules.region
+                "key {key} is not found in account {} and Region {}, and {known}; find out what became of it; {}",
+                s.rules.account,
+                s.rules.region,
+                start_over(s)
             ),
         ),
     };
     Plan::Missing(missing, Note { reason, message }, gone)
+}
+
+/// How a person lets another key be created.
+fn start_over(s: &Situation<'_>) -> String {
+    let owner = &s.desired.owner;
+    if s.memory.reference().is_some() {
+        return "to start over with a new key, make a new object".into();
+    }
+    format!(
+        "only the annotation {0} says that this object had it; to let a new key be created, run: \
+         kubectl annotate --field-manager=keyward-cli -n {1} managedkey {2} {0}-",
+        annotation::KEY,
+        owner.namespace,
+        owner.name
+    )
 }
 
 /// A `CreateKey` was begun and nothing says how it ended. `None`: it is taken to have made no key.

@@ -540,6 +540,9 @@ fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
             .with(|s| s.memory.status.missing = (count > 0).then(|| Missing { count, first_time: seconds(now() - minutes(since)) }))
             .with(|s| s.memory.status.deletion_date = date.map(|days| seconds(days_on(days))))
     };
+    let annotated = |searched| {
+        found(0, 0, None).with(|s| s.memory.status = ManagedKeyStatus::default()).with(|s| s.observed = Observed::Absent(searched))
+    };
     for (name, scene, expected) in [
         ("the first answer", found(0, 0, None), "missing 1 Unsure"),
         ("the second", found(1, 60, None), "missing 2 Unsure"),
@@ -551,7 +554,18 @@ fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
         ("past its date", found(2, 5, Some(-1)), "missing 3 Deleted"),
         ("before its date", found(2, 5, Some(1)), "missing 3 Lost"),
         ("past its date, the first answer", found(0, 0, Some(-1)), "missing 1 Unsure"),
-        ("bound by annotation alone", found(0, 0, None).with(|s| s.memory.status = ManagedKeyStatus::default()), "missing 1 Unsure"),
+        ("bound by annotation alone: its marks are searched", annotated(Searched::Reference), "read Everywhere"),
+        ("bound by annotation alone, and not found", annotated(Searched::Everywhere), "missing 1 Unsure"),
+        (
+            "bound by annotation alone, to be deleted",
+            annotated(Searched::Everywhere).with(|s| s.desired.life = Life::Scheduled(7)),
+            "missing 1 Unsure",
+        ),
+        (
+            "bound by annotation alone, and it names another to adopt",
+            annotated(Searched::Reference).with(|s| s.desired.adopt = Some(ID.into())),
+            "stall KeyMissing",
+        ),
         (
             "bound by its id in status alone",
             found(0, 0, None).with(|s| (s.memory.key, s.memory.status.key_arn) = (None, None)),
@@ -566,7 +580,7 @@ fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
         ),
         (
             "a reference that names no place",
-            found(2, 5, None).with(|s| (s.memory.status.provider, s.memory.key) = (None, Some("0d0466b0".into()))),
+            found(2, 5, None).with(|s| (s.memory.status.provider, s.memory.status.key_arn) = (None, Some("0d0466b0".into()))),
             "missing 3 Lost",
         ),
         ("Observe counts too", policy(found(2, 5, None), ManagementPolicy::Observe), "missing 3 Lost"),
@@ -577,6 +591,10 @@ fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
     let Plan::Missing(_, note, gone) = found(2, 5, None).plan() else { panic!() };
     assert_eq!((note.reason, gone), (Reason::KeyMissing, Gone::Lost));
     assert!(note.message.contains("make a new object"), "{}", note.message);
+    let lost = annotated(Searched::Everywhere).with(|s| s.memory.status.missing = found(2, 5, None).memory.status.missing).plan();
+    let Plan::Missing(_, lost, Gone::Lost) = lost else { panic!("{lost:?}") };
+    let command = "kubectl annotate --field-manager=keyward-cli -n shop managedkey orders keyward.dev/key-";
+    assert!(lost.message.contains(command), "{}", lost.message);
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod edits;
 mod endpoint;
 mod input;
 mod lost;
+mod records;
 mod refused;
 mod told;
 mod unsure;

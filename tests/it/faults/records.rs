@@ -1,0 +1,132 @@
+//! Annotations of Keyward's that are overwritten or copied. They forbid a second creation, and nothing is looked at because it stands in one.
+
+use keyward::api::annotation;
+use kms_double::{KeyState, Options};
+use serde_json::{Value, json};
+
+use crate::support::scene::{Scene, message};
+
+/// Every key may be adopted by everyone.
+fn admitting() -> Value {
+    json!({ "resyncSeconds": 600, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } })
+}
+
+async fn ready(name: &str, spec: Value) -> (Scene, String) {
+    let scene = Scene::with(name, Options::default(), spec).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    (scene, key)
+}
+
+async fn overwrite(scene: &Scene, name: &str, value: Value) {
+    scene.patch(name, json!({ "metadata": { "annotations": { (annotation::KEY): value } } })).await;
+}
+
+/// Waits until the annotation of an object says that it has that key.
+async fn until_recorded(scene: &Scene, name: &str, key: &str) {
+    let right = format!("{}/{name}/{key}", scene.namespace);
+    scene
+        .until(name, "the annotation is right", |object| {
+            object.metadata.annotations.as_ref().and_then(|all| all.get(annotation::KEY)) == Some(&right)
+        })
+        .await;
+}
+
+/// How often it was told that an annotation said something else.
+async fn told(scene: &Scene, name: &str) -> usize {
+    let events = scene.events_in(&scene.namespace, name).await;
+    events.iter().filter(|(reason, note)| reason == "DriftDetected" && note.contains(annotation::KEY)).count()
+}
+
+/// The operator's calls about a key.
+fn calls_about(scene: &Scene, key: &str) -> Vec<String> {
+    let id = key.rsplit('/').next().unwrap();
+    let about = |entry: &kms_double::Entry| entry.params.to_string().contains(id);
+    scene.operator_calls().into_iter().filter(about).map(|entry| entry.operation).collect()
+}
+
+#[tokio::test]
+async fn a_pending_key_is_rescued_though_the_annotation_names_another() {
+    let (scene, key) = ready("overwritten", json!({ "resyncSeconds": 600 })).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    let gone = "arn:aws:kms:eu-west-1:111122223333:key/00000000-0000-4000-8000-000000000000";
+    overwrite(&scene, "orders", gone.into()).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.double.key(&key).unwrap().state, KeyState::Enabled);
+    until_recorded(&scene, "orders", &key).await;
+    scene.until_event("orders", "DriftDetected").await;
+    scene.look_at_all("orders").await;
+    assert_eq!((told(&scene, "orders").await, calls_about(&scene, gone)), (1, vec![]));
+}
+
+#[tokio::test]
+async fn a_key_that_only_the_annotation_names_is_never_looked_at() {
+    let (scene, key) = ready("address", admitting()).await;
+    let other = scene.foreign_key().await;
+    overwrite(&scene, "orders", format!("{}/orders/{other}", scene.namespace).into()).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!(object.status.unwrap().key_arn.as_ref(), Some(&key));
+    until_recorded(&scene, "orders", &key).await;
+    assert_eq!(scene.double.key(&key).unwrap().state, KeyState::PendingDeletion);
+    assert_eq!(scene.double.key(&other).unwrap().state, KeyState::Enabled);
+    assert_eq!(calls_about(&scene, &other), [""; 0]);
+    scene.until_event("orders", "DriftDetected").await;
+    assert_eq!(told(&scene, "orders").await, 1);
+}
+
+#[tokio::test]
+async fn a_copy_of_an_object_gets_a_key_of_its_own() {
+    let (scene, key) = ready("copied", json!({})).await;
+    let mut copy = scene.keys().get("orders").await.unwrap();
+    copy.metadata.name = Some("invoices".into());
+    scene.restore(&copy).await;
+    scene.until_ready("invoices", "True", "Available").await;
+    let own = scene.key("invoices").await.arn;
+    assert_ne!(own, key);
+    until_recorded(&scene, "invoices", &own).await;
+    let note = scene.until_event("invoices", "DriftDetected").await;
+    assert!(note.contains(&format!("{}/orders", scene.namespace)) && note.contains("void"), "{note}");
+    assert_eq!(scene.calls("CreateKey").len(), 2);
+}
+
+#[tokio::test]
+async fn an_object_that_lost_its_status_is_found_by_its_marks_and_not_by_its_annotation() {
+    let (scene, key) = ready("restored", admitting()).await;
+    let mut backup = scene.keys().get("orders").await.unwrap();
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    scene.person().delete_alias().alias_name(scene.claim("orders")).send().await.unwrap();
+    let other = scene.foreign_key().await;
+    let text = format!("{}/orders/{other}", scene.namespace);
+    backup.metadata.annotations.get_or_insert_default().insert(annotation::KEY.into(), text);
+    scene.restore(&backup).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.arn, key);
+    // A search reads the tags of every key, and of this one nothing else.
+    assert!(calls_about(&scene, &other).iter().all(|call| call == "ListResourceTags"), "{:?}", calls_about(&scene, &other));
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+}
+
+#[tokio::test]
+async fn where_only_the_annotation_says_that_there_was_a_key_its_removal_lets_one_be_created() {
+    let scene = Scene::with("only-record", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
+        "metadata": { "name": "orders", "annotations": { (annotation::KEY): "nobody knows" } },
+        "spec": { "providerRef": { "name": scene.provider } } });
+    scene.restore(&serde_json::from_value(object).unwrap()).await;
+    let object = scene
+        .until("orders", "taken for gone", |object| {
+            keyward::api::condition::find(&object.status.clone().unwrap_or_default().conditions, keyward::api::ConditionType::Stalled)
+                .is_some()
+        })
+        .await;
+    let (_, command) = message(&object).split_once("run: kubectl ").unwrap_or_else(|| panic!("no command in: {}", message(&object)));
+    assert_eq!(scene.changes(0), [""; 0]);
+    scene.control_plane.kubectl(&command.split(' ').collect::<Vec<_>>()).await.expect("the command in the message");
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+}
