@@ -32,6 +32,7 @@ mod bind;
 mod live;
 mod scheduled;
 
+pub use self::absent::elsewhere;
 pub use self::scheduled::{DAYS_FIELD, ask, count_ended, days_refused, hold, why, window_refused};
 
 /// All that a decision rests on, but for the look itself.

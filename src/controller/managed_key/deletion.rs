@@ -16,7 +16,7 @@ use crate::{
         failure::Failure,
         guard::Ask,
         observed::Observed,
-        plan::{Gone, Hold, Note, Plan},
+        plan::{self, Gone, Hold, Note, Plan},
         release::{self, Circumstances, Release},
         status::Conclusion,
         step::Step,
@@ -60,6 +60,10 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
             return report::unusable(context, object, unusable).await;
         }
     };
+    if let Some(Note { reason, message }) = plan::elsewhere(&object.memory, &provider.rules) {
+        let note = Note { reason, message: format!("{message}{WAY_OUT}") };
+        return report::unusable(context, object, Unusable { note, stalled: true }).await;
+    }
     let connected = Arc::clone(&provider.connected);
     let _leave = match connected.reach.leave() {
         Ok(leave) => leave,

@@ -19,13 +19,14 @@ use crate::{
     controller::{
         Context,
         error::{Abort, Error, Halt},
+        key_provider::Unusable,
         now, retry,
         watched::Watched,
     },
     domain::{
         limits::Limits,
         observed::{Key, Observed},
-        plan::{Plan, Read, Situation, plan},
+        plan::{Plan, Read, Situation, elsewhere, plan},
         step::Step,
     },
     kms::AnyKms,
@@ -106,6 +107,10 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
         Resolved::Unusable(unusable) => return report::unusable(context, object, unusable).await,
         Resolved::Untried => return Ok(End::Again(report::SOON)),
     };
+    // A key that is of another place is not found in this one, and whose owner this provider's account is may not even be told its name.
+    if let Some(note) = elsewhere(&object.memory, &provider.rules) {
+        return report::unusable(context, object, Unusable { note, stalled: true }).await;
+    }
     let connected = Arc::clone(&provider.connected);
     let _leave = match connected.reach.leave() {
         Ok(leave) => leave,

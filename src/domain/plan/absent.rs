@@ -7,7 +7,13 @@ use crate::{
         condition::seconds,
         managed_key::{KeyState, ManagementPolicy, Missing},
     },
-    domain::{memory::Attempt, observed::Searched, settings, step::Step},
+    domain::{
+        memory::{Attempt, Memory},
+        observed::Searched,
+        rules::Rules,
+        settings,
+        step::Step,
+    },
 };
 
 /// No key answers.
@@ -63,18 +69,33 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     Plan::Do(Step::Create)
 }
 
+/// Why the key that an object is bound to is not asked for at all: by the object's status it is at another KMS, or of another account or Region, than the
+/// provider is for by now. A status may be forged, and all that follows from this is that nothing is called.
+#[must_use]
+pub fn elsewhere(memory: &Memory, rules: &Rules) -> Option<Note> {
+    not_here(memory.reference()?, memory, rules)
+}
+
+fn not_here(key: &str, memory: &Memory, rules: &Rules) -> Option<Note> {
+    let (account, region) = memory.place()?;
+    let here = rules.provider.as_str();
+    let kms = memory.status.provider.as_ref().map_or(here, |provider| provider.type_.as_str());
+    if (kms, account, region) == (here, &*rules.account, &*rules.region) {
+        return None;
+    }
+    let message = format!(
+        "key {key} is in {kms} account {account} and Region {region}, and KeyProvider {} is for {here} account {} and Region {} now, \
+         so nothing is known of it; mend the provider",
+        rules.name, rules.account, rules.region
+    );
+    Some(Note { reason: Reason::WrongAccount, message })
+}
+
 /// A key that was there is not found. One such answer proves nothing: a KMS is eventually consistent.
 fn missing(s: &Situation<'_>, key: &str) -> Plan {
     const ANSWERS: i32 = 3;
-    if let Some((account, region)) = s.memory.place().filter(|place| *place != (&*s.rules.account, &*s.rules.region)) {
-        return stall(
-            Reason::WrongAccount,
-            format!(
-                "key {key} is in account {account} and Region {region}, and KeyProvider {} is for account {} and Region {} now, \
-                 so nothing is known of it; mend the provider",
-                s.rules.name, s.rules.account, s.rules.region
-            ),
-        );
+    if let Some(note) = not_here(key, s.memory, s.rules) {
+        return Plan::Stall(note);
     }
     let before = s.memory.status.missing.as_ref();
     let first = before.map_or_else(|| seconds(s.now), |missing| missing.first_time.clone());

@@ -22,7 +22,7 @@ use crate::{
         memory::{Attempt, Memory},
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
-        plan::{Gone, Plan, window_refused},
+        plan::{self, Gone, Plan, window_refused},
         status::Conclusion,
     },
 };
@@ -639,6 +639,33 @@ fn a_creation_whose_outcome_is_not_known() {
     for way_out in [Attempt::Unreadable, attempt(60, "444455556666", REGION)] {
         let plan = begun(Everywhere, way_out).plan();
         assert!(note(&plan).1.contains("remove the annotation keyward.dev/create-attempt"), "{}", note(&plan).1);
+    }
+}
+
+#[test]
+fn a_bound_key_of_another_place_is_not_asked_for() {
+    let place = |s: &mut Scene, change: fn(&mut ProviderFacts)| change(s.memory.status.provider.as_mut().unwrap());
+    for (name, scene, expected) in [
+        ("here", Scene::of(State::Enabled), false),
+        ("another account", Scene::of(State::Enabled).with(|s| place(s, |it| it.account = "444455556666".into())), true),
+        ("another Region", Scene::of(State::Enabled).with(|s| place(s, |it| it.region = "eu-north-1".into())), true),
+        ("another KMS of the account", Scene::of(State::Enabled).with(|s| place(s, |it| it.type_ = "CipherTrust".into())), true),
+        ("of a place that nobody tells", Scene::of(State::Enabled).with(|s| s.memory.status.provider = None), false),
+        (
+            "by its reference alone",
+            Scene::of(State::Enabled).with(|s| s.memory.status.provider = None).with(|s| s.rules.account = "444455556666".into()),
+            true,
+        ),
+        (
+            "not bound",
+            Scene::of(State::Enabled).with(|s| s.rules.account = "444455556666".into()).with(|s| {
+                (s.memory.status.key_arn, s.memory.status.key_id) = (None, None);
+            }),
+            false,
+        ),
+    ] {
+        let note = plan::elsewhere(&scene.memory, &scene.rules);
+        assert_eq!(note.as_ref().map(|note| note.reason), expected.then_some(Reason::WrongAccount), "{name}: {note:?}");
     }
 }
 

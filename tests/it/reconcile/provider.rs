@@ -115,6 +115,39 @@ async fn credentials_of_another_account_than_declared_look_at_no_key() {
 }
 
 #[tokio::test]
+async fn a_provider_that_is_made_again_for_another_account_asks_for_no_key_of_the_first() {
+    let scene = Scene::new("made-again").await;
+    for (name, policy) in [("orders", "Retain"), ("leaving", "Delete")] {
+        scene.create(name, json!({ "deletionPolicy": policy })).await;
+        scene.until_ready(name, "True", "Available").await;
+        scene.look_at_all(name).await;
+    }
+    let again = async |access_key: &str, secret_key: &str| {
+        providers(&scene).delete(&scene.provider, &DeleteParams::default()).await.unwrap();
+        scene.until_ready("orders", "False", "ProviderNotFound").await;
+        scene.secret(&scene.provider, access_key, secret_key).await;
+        scene.provide(&scene.provider, json!({})).await;
+    };
+    let calls = key_calls(&scene).len();
+    again(SECOND_ACCESS_KEY, SECOND_SECRET_KEY).await;
+    let object = scene.until_ready("orders", "False", "WrongAccount").await;
+    assert!(find(&object, ConditionType::Stalled).is_some());
+    assert!(message(&object).contains(ACCOUNT) && message(&object).contains(SECOND_ACCOUNT), "{}", message(&object));
+    let object = scene.look_at_all("orders").await;
+    assert!(object.status.unwrap().missing.is_none());
+    scene.delete("leaving").await;
+    let object = scene
+        .until("leaving", "it waits", |object| object.metadata.deletion_timestamp.is_some() && message(object).contains("Retain"))
+        .await;
+    assert_eq!(find(&object, ConditionType::Ready).unwrap().reason, "WrongAccount");
+    assert_eq!(key_calls(&scene).len(), calls, "{:?}", key_calls(&scene));
+
+    again(ACCESS_KEY, SECRET_KEY).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.until_gone("leaving").await;
+}
+
+#[tokio::test]
 async fn credentials_that_change_to_another_account_do_not_make_keys_absent() {
     let scene = Scene::new("other-account").await;
     scene.create("orders", json!({})).await;
