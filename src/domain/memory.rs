@@ -53,6 +53,12 @@ impl Memory {
         self.status.key_arn.as_deref().or(self.status.key_id.as_deref())
     }
 
+    /// Whether the object's marks were seen on its key. Until then a reference in the status only says which key was about to be marked.
+    #[must_use]
+    pub fn is_bound(&self) -> bool {
+        self.status.key_id.is_some()
+    }
+
     /// The key that the object was ever bound to, for people to read. Such an object never causes another creation.
     #[must_use]
     pub fn bound_to(&self) -> Option<&str> {
@@ -76,6 +82,12 @@ impl Memory {
 
 /// What is known of the steps that were taken.
 impl Memory {
+    /// Names the key that is about to be marked, in the write that goes before its mark: from here on no other reference is looked at, whatever an alias that
+    /// led to the key points to by then.
+    pub fn name_key(&mut self, key: &Key) {
+        self.status.key_arn = Some(key.arn.clone());
+    }
+
     /// Takes a key that bears the object's marks, and of which nothing is on record, for the key of a creation that was not recorded to its end: it is as
     /// `CreateKey` made it, and nothing else was applied. Says whether it did, which then has to be written **before** the attempt is taken back: the attempt
     /// alone tells such a key from one that was taken up.

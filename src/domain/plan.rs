@@ -189,7 +189,7 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
     }
     match &key.tags {
         Some(tags) => bind::bind(s, key, tags).unwrap_or_else(|| bound(s, key)),
-        None if s.memory.status.key_arn.is_some() => bound(s, key),
+        None if s.memory.is_bound() => bound(s, key),
         None => Plan::Read(Read::Facets),
     }
 }

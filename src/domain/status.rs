@@ -103,7 +103,7 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
             desired.policy == ManagementPolicy::Observe && matches!(round.conclusion, Conclusion::Planned(Plan::Rest(_)))
         }
         Some(_) => false,
-        None => status.key_arn.is_some(),
+        None => status.key_id.is_some(),
     };
     let resting = matches!(&round.conclusion, Conclusion::Planned(Plan::Rest(rest)) if rest.unbound);
     if !ours && !resting {

@@ -180,6 +180,7 @@ async fn bind(round: &mut Round<'_>, step: &Step, key: &Key) -> Result<(), Halt>
     }
     reserve(round, key)?;
     let Some(intent) = round.object.open(step, key)? else { return Ok(()) };
+    round.object.memory.name_key(key);
     round.object.write_status().await?;
     let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
     let tagged = round.kms().tag(&key.arn, &marks).await;

@@ -26,7 +26,7 @@ const CLAIMS: &str = "alias/keyward/";
 
 /// What has to happen before the key is this object's; `None`: it is.
 pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
-    let was_bound = s.memory.status.key_arn.is_some();
+    let was_bound = s.memory.is_bound();
     let admitted = s.rules.admits_adoption(&s.desired.owner.namespace, &key.arn, tags);
     let names_key = s.desired.adopt.is_some();
     let owned = |by: String| stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{}", key.arn, way_out(s, key, tags)));
@@ -132,7 +132,8 @@ fn marks(s: &Situation<'_>) -> String {
 /// moment. The annotation of the attempt proves nothing, as whoever may edit the object can write it.
 fn created(s: &Situation<'_>, key: &Key) -> bool {
     let made = !s.rules.limits().creates_with_tags && key.description == s.desired.owner.birth();
-    made && s.desired.adopt.is_none() && s.memory.bound_to().is_none()
+    // An annotation that names a key forbids it, as it does a creation.
+    made && s.desired.adopt.is_none() && !s.memory.is_bound() && s.memory.key.is_none()
 }
 
 /// Whether an unmarked key has the claim of another object as an alias, at a KMS that makes keys without tags: it may be on its way to its marks.

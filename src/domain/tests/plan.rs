@@ -690,6 +690,7 @@ fn adoption() {
     let other = || Owner { name: "invoices".into(), uid: "u7".into(), ..owner() };
     let elsewhere = || Owner { cluster: "test".into(), uid: "u8".into(), ..owner() };
     let from_test = |s: &mut Scene| s.rules.adoption.from_clusters = vec!["test".into()];
+    let announced = |s: &mut Scene| s.memory.status.key_arn = Some(arn());
     let outright = |scene: Scene| scene.with(|s| s.desired.enabled = Some(true));
     use State::{Disabled, Enabled, PendingDeletion, PendingImport};
     check([
@@ -702,6 +703,14 @@ fn adoption() {
             "rules for another namespace",
             admits(names(Enabled)).with(|s| s.rules.adoption.rules[0].namespaces = vec!["bank".into()]),
             &["stall AdoptionNotAllowed"],
+        ),
+        ("announced, and not marked yet", admits(names(Enabled)).with(announced), &["adopt the key", "rest"]),
+        ("announced, and no longer admitted", names(Enabled).with(announced), &["stall AdoptionNotAllowed"]),
+        ("announced, and another's by now", admits(names(Enabled)).with(announced).with(marked(elsewhere())), &["stall OwnedByAnother"]),
+        (
+            "announced, and gone",
+            admits(names(Enabled)).with(announced).with(|s| s.observed = Observed::Absent(Searched::Reference)),
+            &["missing 1 Unsure"],
         ),
         ("a disabled key, nothing said", admits(names(Disabled)), &["stall AdoptionNotAllowed"]),
         ("a disabled key, enabled: true", admits(outright(names(Disabled))), &["adopt the key", "enable the key", "rest"]),
@@ -775,6 +784,11 @@ fn a_key_made_before_its_marks_is_this_objects_own() {
     };
     check([
         ("by its description", made(), &["mark the created key", "rest"]),
+        (
+            "by its description, its mark announced",
+            made().with(|s| s.memory.status.key_arn = Some(arn())),
+            &["mark the created key", "rest"],
+        ),
         ("by its description, the attempt open", made().with(attempt), &["mark the created key", "rest"]),
         ("to be deleted by now", asked(made(), 7), &["mark the created key", "hold NotSeenLive"]),
         (
@@ -880,6 +894,11 @@ fn taking_up_and_losing_a_key() {
         (
             "ours by the annotation alone is not bound: the marks decide",
             finds(Enabled).with(|s| s.memory.key = Some(arn())),
+            &["take the key up again", "rest"],
+        ),
+        (
+            "a re-created object that announced its mark and did not write it",
+            finds(Enabled).with(|s| s.memory.status.key_arn = Some(arn())),
             &["take the key up again", "rest"],
         ),
         ("found by its alias, without a mark", Scene::finds(Enabled).with(unmarked), &["stall ClaimUnclear"]),

@@ -180,7 +180,7 @@ impl Run {
         if *step == Step::Create && (self.witness.ever_bound || self.world.key.is_some()) {
             self.fail("a second key");
         }
-        let bound = self.world.scene.memory.status.key_arn.is_some();
+        let bound = self.world.scene.memory.is_bound();
         let takes = matches!(step, Step::Bind { .. } | Step::Cancel | Step::Create);
         if !self.is_ours() && (bound && self.uid().is_some() || !takes) {
             self.fail("another's key is changed");

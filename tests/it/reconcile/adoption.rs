@@ -4,7 +4,11 @@ use keyward::api::{ConditionType, ManagedKey};
 use kms_double::{ACCESS_KEY, ACCOUNT, Fault, FaultAction, KeyState as Actual, Manager, Options, Plant, SECOND_ACCOUNT};
 use serde_json::{Value, json};
 
-use crate::support::scene::{REGION, Scene, find, message};
+use crate::support::{
+    eventually,
+    operator::PATIENCE,
+    scene::{REGION, Scene, find, message},
+};
 
 /// Any key, for any namespace.
 fn any() -> Value {
@@ -61,6 +65,26 @@ async fn a_key_is_adopted_by_id_by_arn_and_by_alias() {
             assert!(scene.double.key(&other).unwrap().tags.is_empty());
         }
     }
+}
+
+#[tokio::test]
+async fn an_alias_that_moves_before_the_marks_are_read_back_moves_nothing() {
+    let scene = open("adopt-moved").await;
+    let (key, other) = (scene.foreign_key().await, scene.foreign_key().await);
+    scene.person().create_alias().alias_name("alias/legacy").target_key_id(&key).send().await.unwrap();
+    // The mark is on the key, and its reply on the way.
+    scene.double.inject(Fault::on("TagResource", FaultAction::LateReply { millis: 2000 }).for_caller(ACCESS_KEY).nth(1));
+    scene.create("orders", json!({ "keyId": "alias/legacy" })).await;
+    eventually("the mark", PATIENCE, async || {
+        let marked = scene.double.key(&key).unwrap().tags.contains_key("keyward-uid");
+        if marked { Ok(()) } else { Err("no mark") }
+    })
+    .await;
+    scene.person().update_alias().alias_name("alias/legacy").target_key_id(&other).send().await.unwrap();
+    scene.until_ready("orders", "True", "Available").await;
+    scene.look_at_all("orders").await;
+    assert_eq!(scene.key("orders").await.arn, key);
+    assert!(scene.double.key(&other).unwrap().tags.is_empty());
 }
 
 #[tokio::test]
