@@ -13,8 +13,7 @@ use super::{
     step::Step,
 };
 use crate::api::{
-    ManagedKey, ManagedKeyStatus, annotation,
-    condition,
+    ManagedKey, ManagedKeyStatus, annotation, condition,
     managed_key::{Applied, KeyState},
 };
 

@@ -14,7 +14,7 @@ use crate::{
         now,
     },
     domain::{
-        deletion::{Intent, Word},
+        deletion::{CountEnded, Intent, Nonce, Word},
         failure::{Failure, FailureKind, Outcome},
         memory::Attempt,
         observed::{Key, Observed, Rotation},
@@ -236,7 +236,9 @@ async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<
 async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> Result<(), Halt> {
     let (now, object) = (now(), &round.object);
     let mut memory = object.memory.clone();
-    let _written_later = memory.open(step, &object.desired, key, now);
+    // The letters do not matter here: what is written is as long with any.
+    let opened = memory.open(step, &object.desired, key, now, Nonce::of([0; Nonce::LENGTH]));
+    opened.map_err(|CountEnded| Abort::Changed)?;
     memory.close(step, &object.desired);
     let deletion_date = now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok();
     let observed = Observed::Present(Box::new(Key { deletion_date, ..key.clone().after(step) }));
