@@ -128,14 +128,24 @@ impl Context {
     }
 
     /// How long a look may still show what was before the last steps.
-    pub fn unsettled(&self, uid: &str, generation: i64) -> Option<Duration> {
-        self.objects().get(uid)?.steps.unsettled(generation, self.settings.consistency, Instant::now())
+    pub fn unsettled(&self, uid: &str) -> Option<Duration> {
+        self.objects().get(uid)?.steps.unsettled(self.settings.consistency, Instant::now())
+    }
+
+    /// The same for a step that brings the key back.
+    pub fn unsaved(&self, uid: &str, step: &Step) -> Option<Duration> {
+        self.objects().get(uid)?.steps.unsaved(step, self.settings.consistency, Instant::now())
     }
 
     /// Remembers that a step was done.
     pub fn stepped(&self, uid: &str, generation: i64, step: &Step) {
         let (consistency, now) = (self.settings.consistency, Instant::now());
         self.objects().entry(uid.into()).or_default().steps.stepped(generation, step, consistency, now);
+    }
+
+    /// Remembers that a step failed which may have taken effect.
+    pub fn unsure(&self, uid: &str) {
+        self.objects().entry(uid.into()).or_default().steps.unsure(Instant::now());
     }
 
     /// Older objects that want the same key by name, through the same provider: namespace and name. Whether they may have it is not asked here.

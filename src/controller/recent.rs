@@ -1,7 +1,7 @@
 //! The last step of each part of a key: how soon the same may be done again, and how soon a look shows what was done.
 //!
-//! A KMS may answer with the state from before a change. And where a KMS, or another program, never leaves a part of a key as declared, the same step is
-//! due for ever: it is done less and less often.
+//! A KMS may answer with the state from before a change, whatever the object says by now. And where a KMS, or another program, never leaves a part of a key
+//! as declared, the same step is due for ever: it is done less and less often.
 
 use std::{
     collections::HashMap,
@@ -15,7 +15,12 @@ const LONGEST: Duration = Duration::from_mins(10);
 
 /// The last steps on one key.
 #[derive(Debug, Default)]
-pub struct Recent(HashMap<Part, Done>);
+pub struct Recent {
+    /// The last step of each part that came to its end.
+    done: HashMap<Part, Done>,
+    /// When a step failed that may have taken effect all the same.
+    unsure: Option<Instant>,
+}
 
 #[derive(Debug)]
 struct Done {
@@ -48,37 +53,57 @@ impl Done {
 impl Recent {
     /// How long the same step for the same spec has to wait. A KMS shows a change within `consistency`.
     pub fn too_soon(&self, generation: i64, step: &Step, consistency: Duration, now: Instant) -> Option<Duration> {
-        let done = self.0.get(&step.part()).filter(|done| done.is(generation, step))?;
+        let done = self.done.get(&step.part()).filter(|done| done.is(generation, step))?;
         done.wait(consistency).checked_sub(now.saturating_duration_since(done.at))
     }
 
-    /// How long a look has to wait until the KMS shows all that was done for the same spec. One that came sooner may have seen the state from before, and
-    /// what follows from that is neither done nor reported. Marks that were set to bind a key are waited for whatever the spec: another cluster may have set
-    /// its own.
-    pub fn unsettled(&self, generation: i64, consistency: Duration, now: Instant) -> Option<Duration> {
-        let done = self.0.values().filter(|done| done.generation == generation || matches!(done.step, Step::Bind { .. }));
+    /// How long a look has to wait until the KMS shows all that was done. One that came sooner may have seen the state from before, and nothing follows from
+    /// that, not even that the key is as declared. Which spec a step was done for does not matter: it is the step that makes the reading wrong.
+    pub fn unsettled(&self, consistency: Duration, now: Instant) -> Option<Duration> {
+        let times = self.done.values().map(|done| done.at).chain(self.unsure);
+        times.filter_map(|at| consistency.checked_sub(now.saturating_duration_since(at))).max()
+    }
+
+    /// The same for a step that brings a key back, which waits only for what would make it a repeat: a key that is seen pending or disabled is brought back
+    /// at once, even if it was scheduled a moment ago. Marks that were set to bind a key are read back first, as another cluster may have set its own.
+    pub fn unsaved(&self, step: &Step, consistency: Duration, now: Instant) -> Option<Duration> {
+        let waits = |done: &&Done| match (&done.step, step) {
+            (Step::Bind { .. }, _) => true,
+            // Seen pending after it was enabled, it was cancelled in between.
+            (Step::Enable, Step::Cancel) => true,
+            (before, step) => before == step,
+        };
+        let done = self.done.values().filter(waits);
         done.filter_map(|done| consistency.checked_sub(now.saturating_duration_since(done.at))).max()
     }
 
     /// Remembers a step.
     pub fn stepped(&mut self, generation: i64, step: &Step, consistency: Duration, now: Instant) {
-        let before = self.0.get(&step.part()).filter(|done| done.is(generation, step));
+        let before = self.done.get(&step.part()).filter(|done| done.is(generation, step));
         let soon = before.filter(|done| done.is_recent(consistency, now));
         let repeats = soon.map_or(0, |done| done.repeats.saturating_add(1));
-        self.0.insert(step.part(), Done { generation, step: step.clone(), at: now, repeats });
+        self.done.insert(step.part(), Done { generation, step: step.clone(), at: now, repeats });
+    }
+
+    /// Remembers that a step failed which may have taken effect, or a part of it.
+    pub const fn unsure(&mut self, now: Instant) {
+        self.unsure = Some(now);
     }
 
     /// Forgets steps so long ago that the same would not count as repeated.
     pub fn forget(&mut self, consistency: Duration, now: Instant) {
-        self.0.retain(|_, done| done.is_recent(consistency, now));
-        self.0.shrink_to_fit();
+        self.done.retain(|_, done| done.is_recent(consistency, now));
+        self.done.shrink_to_fit();
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{deletion::Saying, step::How};
+    use crate::domain::{
+        deletion::{Passed, Saying},
+        step::How,
+    };
 
     const TEN: Duration = Duration::from_secs(10);
 
@@ -112,7 +137,7 @@ mod tests {
         recent.forget(TEN, now + Duration::from_secs(39));
         assert_eq!(recent.too_soon(1, &describe, TEN, now), Some(2 * TEN), "a repeat is remembered for twice its wait");
         recent.forget(TEN, now + 4 * TEN);
-        assert!(recent.0.is_empty());
+        assert!(recent.done.is_empty());
     }
 
     #[test]
@@ -123,14 +148,44 @@ mod tests {
         assert_eq!(recent.too_soon(1, &describe("orders"), TEN, now), Some(TEN));
         assert_eq!(recent.too_soon(1, &describe("invoices"), TEN, now), None);
         assert_eq!(recent.too_soon(2, &describe("orders"), TEN, now), None);
-        assert_eq!((recent.unsettled(1, TEN, now), recent.unsettled(2, TEN, now)), (Some(TEN), None));
-
-        let bind = Step::Bind { how: How::Adopt, say: Saying::Live };
-        recent.stepped(1, &bind, TEN, now);
-        assert_eq!(recent.unsettled(2, TEN, now), Some(TEN), "marks are read back first");
-
         let later = now + 2 * TEN;
         recent.stepped(1, &describe("orders"), TEN, later);
         assert_eq!(recent.too_soon(1, &describe("orders"), TEN, later), Some(TEN));
+    }
+    #[test]
+    fn nothing_is_concluded_until_the_kms_shows_what_was_done() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        assert_eq!(recent.unsettled(TEN, now), None);
+        recent.stepped(1, &Step::Enable, TEN, now);
+        recent.stepped(2, &Step::Describe { description: "orders".into() }, TEN, now + TEN / 2);
+        assert_eq!(recent.unsettled(TEN, now + TEN / 2), Some(TEN), "the last step counts");
+        assert_eq!(recent.unsettled(TEN, now + TEN), Some(TEN / 2));
+        assert_eq!(recent.unsettled(TEN, now + TEN * 3 / 2 + Duration::from_millis(1)), None);
+
+        let mut recent = Recent::default();
+        recent.unsure(now);
+        assert_eq!(recent.unsettled(TEN, now), Some(TEN), "a lost reply may have been to a change");
+    }
+
+    #[test]
+    fn a_key_is_brought_back_at_once_unless_that_was_just_done() {
+        let passed = Passed::Edge;
+        let bind = Step::Bind { how: How::Adopt, say: Saying::Live };
+        let rows = [
+            (Step::Schedule { days: 7, passed }, Step::Cancel, None),
+            (Step::Disable, Step::Enable, None),
+            (Step::Cancel, Step::Enable, None),
+            (Step::Mark { say: Saying::Live }, Step::Enable, None),
+            (Step::Cancel, Step::Cancel, Some(TEN)),
+            (Step::Enable, Step::Cancel, Some(TEN)),
+            (Step::Enable, Step::Enable, Some(TEN)),
+            (bind.clone(), Step::Enable, Some(TEN)),
+        ];
+        for (before, step, wait) in rows {
+            let (mut recent, now) = (Recent::default(), Instant::now());
+            recent.stepped(1, &before, TEN, now);
+            recent.unsure(now);
+            assert_eq!(recent.unsaved(&step, TEN, now), wait, "{step} after {before}");
+        }
     }
 }

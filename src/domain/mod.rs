@@ -24,6 +24,7 @@ pub mod observed;
 pub mod ownership;
 pub mod plan;
 pub mod release;
+pub mod rescue;
 pub mod rules;
 pub mod settings;
 pub mod status;

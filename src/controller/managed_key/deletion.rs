@@ -29,7 +29,7 @@ use super::{
     object::Object,
     observe,
     provider::{self, Provider, Resolved},
-    reconcile::Round,
+    reconcile::{self, Round},
     report::{self, End},
 };
 
@@ -70,6 +70,8 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         Err(Silent::Long(failure)) => return report::failed(context, object, provider, with_way_out(failure)).await,
         Err(lately) => return report::silent(context, object, provider, lately).await,
     };
+    // A key that is as the policy wants by what the KMS showed before our last step may not be so.
+    reconcile::settled(context, &object)?;
     object.refresh().await?;
     let observed = match look(&provider, &object).await {
         Ok(observed) => observed,

@@ -37,41 +37,61 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
         return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
     }
     tracing::info!(key = round.key().map(|key| key.arn.as_str()), step = %step, "a key is changed");
-    match (&step, round.key().cloned()) {
+    if let Err(halt) = act(round, &step).await {
+        if may_have_changed(&step, &halt) {
+            round.context.unsure(&uid);
+        }
+        return Err(halt);
+    }
+    round.context.stepped(&uid, generation, &step);
+    if matches!(step, Step::Bind { .. }) {
+        round.steps.push(step);
+        return Err(Halt::ReadBack);
+    }
+    let object = &mut round.object;
+    object.memory.close(&step, &object.desired);
+    round.steps.push(step);
+    Ok(())
+}
+
+/// Whether a step that failed may have changed something: its one call was not refused, or it has others before that.
+fn may_have_changed(step: &Step, halt: &Halt) -> bool {
+    let several = matches!(step, Step::Create | Step::Schedule { .. } | Step::Reschedule { .. });
+    several || matches!(halt, Halt::Failed(failure) | Halt::MarksNotWritable(failure) if failure.outcome != Outcome::Refused)
+}
+
+/// Makes the calls of a step.
+async fn act(round: &mut Round<'_>, step: &Step) -> Result<(), Halt> {
+    match (step, round.key().cloned()) {
         (Step::Create, _) => create(round).await?,
         (_, None) => return Err(Halt::Abort(Abort::Changed)),
-        (Step::Bind { .. }, Some(key)) => {
-            bind(round, &step, &key).await?;
-            round.context.stepped(&uid, generation, &step);
-            round.steps.push(step);
-            return Err(Halt::ReadBack);
-        }
+        (Step::Bind { .. }, Some(key)) => bind(round, step, &key).await?,
         (Step::Mark { .. }, Some(key)) => {
-            let marked = mark(round, &step, key).await?;
+            let marked = mark(round, step, key).await?;
             round.observed = Observed::Present(Box::new(marked));
         }
         (Step::Schedule { days, .. }, Some(key)) => {
-            rehearse(round, &step, &key, *days).await?;
-            let marked = mark(round, &step, key).await?;
+            rehearse(round, step, &key, *days).await?;
+            let marked = mark(round, step, key).await?;
             schedule(round, marked, *days).await?;
         }
         (Step::Reschedule { days, .. }, Some(key)) => {
-            rehearse(round, &step, &key, *days).await?;
-            reschedule(round, &step, key, *days).await?;
+            rehearse(round, step, &key, *days).await?;
+            reschedule(round, step, key, *days).await?;
         }
         (Step::Cancel, Some(key)) => {
             // It has no word, but what is pending from here on is another's, and that is written down first.
-            round.object.open(&step, &key)?;
+            round.object.open(step, &key)?;
             round.object.write_status().await?;
             round.kms().cancel_deletion(&key.arn).await?;
-            let mut key = key.after(&step);
+            let mut key = key.after(step);
             // A KMS that still shows the pending key would show its rotation as off, and lead to another period than the one that is back.
             key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
             round.observed = Observed::Present(Box::new(key));
         }
         (Step::StartRotation { period_days }, Some(key)) => {
             round.kms().start_rotation(&key.arn, *period_days).await?;
-            let mut after = key.clone().after(&step);
+            let mut after = key.clone().after(step);
             // When the next rotation is due only the KMS says. It may not show it yet; a later look does.
             match round.kms().rotation(&key.arn).await {
                 Ok(found) if found.enabled && found.period_days == Some(*period_days) => after.rotation = Some(found),
@@ -81,14 +101,10 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
             round.observed = Observed::Present(Box::new(after));
         }
         (_, Some(key)) => {
-            change(round.kms(), &key.arn, &step).await?;
-            round.observed = Observed::Present(Box::new(key.after(&step)));
+            change(round.kms(), &key.arn, step).await?;
+            round.observed = Observed::Present(Box::new(key.after(step)));
         }
     }
-    round.context.stepped(&uid, generation, &step);
-    let object = &mut round.object;
-    object.memory.close(&step, &object.desired);
-    round.steps.push(step);
     Ok(())
 }
 

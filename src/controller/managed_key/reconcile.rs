@@ -27,6 +27,7 @@ use crate::{
         limits::Limits,
         observed::{Key, Observed},
         plan::{Plan, Read, Situation, elsewhere, plan},
+        rescue,
         step::Step,
     },
     kms::AnyKms,
@@ -102,6 +103,10 @@ pub(super) struct Round<'a> {
 
 /// The five steps. `turn` says what a glance reads.
 async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey, turn: Option<usize>) -> Result<End, Abort> {
+    // What brings a key back need not wait: see `may_conclude`.
+    if !rescue::suspected(stored) {
+        settled(context, &object)?;
+    }
     let provider = match provider::resolve(context, stored).await? {
         Resolved::Usable(provider) => *provider,
         Resolved::Unusable(unusable) => return report::unusable(context, object, unusable).await,
@@ -141,12 +146,7 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
     for _ in 0..TURNS {
         round.keep_record().await?;
         let decided = plan(&round.situation(), &round.observed);
-        if round.steps.is_empty()
-            && matches!(decided, Plan::Do(_) | Plan::Hold(_) | Plan::Missing(..))
-            && let Some(left) = round.context.unsettled(round.object.uid(), round.object.desired.generation)
-        {
-            return Err(Halt::Abort(Abort::TooSoon(left)));
-        }
+        round.may_conclude(&decided)?;
         match decided {
             Plan::Read(read) => round.read(read).await?,
             // A step is only ever done when a live read of the object asks for it.
@@ -167,7 +167,27 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
     Ok(plan(&round.situation(), &round.observed))
 }
 
+/// Halts a round that would look at a key while the KMS may still show what was before our last steps.
+pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Abort> {
+    context.unsettled(object.uid()).map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
+}
+
 impl Round<'_> {
+    /// Nothing is concluded from a look that may show what was before the last steps: neither a change nor that none is needed. Only what brings a key back
+    /// follows from it at once, unless that was just done.
+    fn may_conclude(&self, decided: &Plan) -> Result<(), Abort> {
+        if !self.steps.is_empty() {
+            return Ok(());
+        }
+        let uid = self.object.uid();
+        let left = match decided {
+            Plan::Read(_) => None,
+            Plan::Do(step) if step.saves() => self.context.unsaved(uid, step),
+            _ => self.context.unsettled(uid),
+        };
+        left.map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
+    }
+
     pub(super) fn kms(&self) -> &AnyKms {
         &self.provider.connected.kms
     }

@@ -24,6 +24,7 @@ async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
     let post = Post::new(control_plane).await;
     let mut operator = post.start_with(&["--consistency", "3s"]);
     a_kms_that_shows_changes_late_is_not_told_twice(control_plane, &post).await;
+    nothing_is_concluded_from_what_a_kms_shows_late(control_plane, &post).await;
     drop(operator);
     operator = post.start();
     two_controllers_at_once_make_one_key_each(control_plane, &post).await;
@@ -91,6 +92,31 @@ async fn a_kms_that_shows_changes_late_is_not_told_twice(control_plane: &'static
     );
     scene.delete("orders").await;
     scene.until_gone("orders").await;
+}
+
+/// A deletion is withdrawn and asked for again at once. What the KMS shows then is from before the cancel, and no schedule that stands.
+async fn nothing_is_concluded_from_what_a_kms_shows_late(control_plane: &'static ControlPlane, post: &Post) {
+    let late = Options { read_lag: Duration::from_secs(2), ..Options::default() };
+    let scene = Scene::on(control_plane, post, "again", late, json!({})).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    scene.look_at_all("orders").await;
+    let before = scene.now();
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    eventually("the key is enabled again", PATIENCE, async || match scene.key("orders").await.state {
+        KeyState::Enabled => Ok(()),
+        state => Err(format!("{state:?}")),
+    })
+    .await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!(scene.key("orders").await.state, KeyState::PendingDeletion, "Ready says what the KMS showed before the cancel");
+    scene.look_at_all("orders").await;
+    let changes = ["CancelKeyDeletion", "TagResource", "EnableKey", "TagResource", "ScheduleKeyDeletion"];
+    assert_eq!(scene.changes(before), changes);
+    assert!(!scene.events("orders").await.contains(&"DeletionHeld".to_owned()));
 }
 
 /// The CRD, with `managementPolicy` open to every word.
