@@ -8,9 +8,13 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::{Client, Resource, ResourceExt, api::ObjectMeta, runtime::reflector::Store};
+use kube::{
+    Client, Resource, ResourceExt,
+    api::ObjectMeta,
+    runtime::reflector::{ObjectRef, Store},
+};
 
-use super::{Settings, key_provider::Providers, recent::Recent, watched::Watched};
+use super::{Settings, key_provider::Providers, late::Late, recent::Recent, watch::Anew, watched::Watched};
 use crate::{
     api::{ManagedKey, managed_key::ManagementPolicy},
     domain::{observed::Key, ownership::Owner, step::Step},
@@ -32,6 +36,10 @@ pub struct Context {
     pub providers: Providers,
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
+    /// Has the watches begun anew.
+    anew: Anew,
+    /// Objects of which a live read showed what the watch has not brought.
+    late: Mutex<Late>,
     /// What is remembered of objects, by UID.
     objects: Mutex<HashMap<String, Looked>>,
     /// Keys that are bound, or being bound, by this process: canonical reference to UID.
@@ -73,12 +81,47 @@ impl Context {
         metrics: Metrics,
         providers: Providers,
         keys: Store<Watched<ManagedKey>>,
+        anew: Anew,
     ) -> Self {
-        Self { client, settings, held, metrics, providers, keys, objects: Mutex::default(), bindings: Mutex::default() }
+        let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { client, settings, held, metrics, providers, keys, anew, late, objects, bindings }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Objects, as the watch has them.
+    pub fn keys(&self) -> &Store<Watched<ManagedKey>> {
+        &self.keys
+    }
+
+    /// How often everything was to be looked at again; part of what is known of an object.
+    pub fn era(&self) -> u64 {
+        self.anew.era()
+    }
+
+    fn late(&self) -> MutexGuard<'_, Late> {
+        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The version of an object that the watch brought.
+    fn stored(&self, namespace: &str, name: &str) -> Option<String> {
+        self.keys.get(&ObjectRef::new(name).within(namespace)).and_then(|object| object.resource_version())
+    }
+
+    /// Notes which version a live read showed; `None`: the object is gone.
+    pub fn read_live(&self, namespace: &str, name: &str, version: Option<&str>) {
+        let stored = self.stored(namespace, name);
+        self.late().read(namespace, name, stored.as_deref(), version, Instant::now());
+    }
+
+    /// Has everything listed anew if the watch does not bring what was read live.
+    pub fn end_silence(&self) {
+        if self.late().is_due(|namespace, name| self.stored(namespace, name), Instant::now()) {
+            tracing::warn!("the watch does not bring what the API server says when it is asked; everything is listed anew");
+            self.anew.list();
+        }
     }
 
     /// How long an object that looks like this may still be left alone: after a restart of the watch every object comes again at once, and a

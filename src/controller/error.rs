@@ -2,7 +2,11 @@
 
 use std::time::Duration;
 
-use crate::domain::{failure::Failure, plan::Hold};
+use super::watched::Watched;
+use crate::{
+    api::ManagedKey,
+    domain::{failure::Failure, plan::Hold},
+};
 
 /// Why a round could not be brought to its end.
 #[derive(Debug, thiserror::Error)]
@@ -13,6 +17,9 @@ pub enum Error {
     /// The round took too long.
     #[error("the round did not end within {} seconds", .0.as_secs())]
     Timeout(Duration),
+    /// Its task ended without a result.
+    #[error("the round was broken off")]
+    Ended(#[source] tokio::task::JoinError),
     /// This process is not, or not safely, the leader.
     #[error("the lease is not held; nothing more is changed")]
     NotLeader,
@@ -25,6 +32,7 @@ impl Error {
         match self {
             Self::Api(..) => "api",
             Self::Timeout(_) => "timeout",
+            Self::Ended(_) => "ended",
             Self::NotLeader => "not-leader",
         }
     }
@@ -35,6 +43,8 @@ impl Error {
 pub enum Abort {
     /// The object changed under the round, or was written by someone else: it is looked at anew.
     Changed,
+    /// A live read showed that the object is not as the round took it: it is looked at anew, as it was read.
+    Newer(Box<Watched<ManagedKey>>),
     /// The step was done a moment ago, and the KMS may not show it yet.
     TooSoon(Duration),
     /// The round cannot go on.

@@ -5,18 +5,25 @@
 mod context;
 mod error;
 pub mod key_provider;
+mod late;
 mod managed_key;
 mod recent;
 mod retry;
 mod room;
+mod watch;
 mod watched;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::StreamExt;
-use kube::{Client, runtime::controller::Config};
-use tokio_util::sync::CancellationToken;
+use futures::{FutureExt, StreamExt};
+use kube::{
+    Client,
+    runtime::controller::{Action, Config},
+};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tracing::Instrument;
 
+use self::watch::Anew;
 pub use self::{context::Context, error::Error};
 use crate::{lease::Held, metrics::Metrics, server::Readiness};
 
@@ -44,6 +51,9 @@ pub struct Settings {
 /// Between two sweeps of what is remembered of objects that are gone.
 const SWEEP: Duration = Duration::from_secs(15);
 
+/// Between two questions whether the watch brings what was read live.
+const SILENCE: Duration = Duration::from_secs(1);
+
 /// Runs the controllers of both kinds until `stop`, and ends once the rounds under way have.
 ///
 /// # Errors
@@ -58,10 +68,11 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let caches = readiness.gate("caches");
     let config = Config::default().concurrency(settings.concurrency);
-    let (provider_controller, providers) = key_provider::prepare(&client, &settings);
-    let (key_controller, keys) = managed_key::prepare(&client, &providers);
+    let anew = Anew::default();
+    let (provider_queue, providers) = key_provider::prepare(&client, &settings, &anew);
+    let (key_queue, keys) = managed_key::prepare(&client, &providers, &anew);
     let seen = providers.clone();
-    let context = Arc::new(Context::new(client, settings, held, metrics, providers, keys.clone()));
+    let context = Arc::new(Context::new(client, settings, held, metrics, providers, keys.clone(), anew));
 
     let sweep = {
         let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());
@@ -74,10 +85,18 @@ pub async fn run(
             }
         }
     };
-    let provider_rounds = key_provider::run(provider_controller, Arc::clone(&context), stop.clone()).for_each(std::future::ready);
+    let silence = {
+        let (context, stop) = (Arc::clone(&context), stop.clone());
+        async move {
+            while tokio::time::timeout(SILENCE, stop.cancelled()).await.is_err() {
+                context.end_silence();
+            }
+        }
+    };
+    let provider_rounds = key_provider::run(provider_queue, Arc::clone(&context), stop.clone()).for_each(std::future::ready);
     let key_rounds = async {
         tokio::select! {
-            () = seen.seen() => managed_key::run(key_controller, config, context, stop.clone()).for_each(std::future::ready).await,
+            () = seen.seen() => managed_key::run(key_queue, config, context, stop.clone()).for_each(std::future::ready).await,
             () = stop.cancelled() => {}
         }
     };
@@ -87,8 +106,16 @@ pub async fn run(
             () = stop.cancelled() => {}
         }
     };
-    tokio::join!(provider_rounds, key_rounds, sweep);
+    tokio::join!(provider_rounds, key_rounds, sweep, silence);
     Ok(())
+}
+
+/// Runs a round in a task of its own, which ends with whoever waits for it.
+fn spawned(
+    round: impl Future<Output = Result<Action, Error>> + Send + 'static,
+) -> impl Future<Output = Result<Action, Error>> + Send + Unpin + 'static {
+    let task = AbortOnDropHandle::new(tokio::spawn(round.in_current_span()));
+    task.map(|ended| ended.unwrap_or_else(|error| Err(Error::Ended(error))))
 }
 
 /// The time, for what is written down.

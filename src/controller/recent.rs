@@ -68,9 +68,8 @@ impl Recent {
     /// at once, even if it was scheduled a moment ago. Marks that were set to bind a key are read back first, as another cluster may have set its own.
     pub fn unsaved(&self, step: &Step, consistency: Duration, now: Instant) -> Option<Duration> {
         let waits = |done: &&Done| match (&done.step, step) {
-            (Step::Bind { .. }, _) => true,
             // Seen pending after it was enabled, it was cancelled in between.
-            (Step::Enable, Step::Cancel) => true,
+            (Step::Bind { .. }, _) | (Step::Enable, Step::Cancel) => true,
             (before, step) => before == step,
         };
         let done = self.done.values().filter(waits);

@@ -67,7 +67,7 @@ mod tests {
         };
         let deletion =
             Deletion { schedule_days: Some(7), requested_time: None, origin: DeletionOrigin::Keyward, call: None, last_used_time: None };
-        let rows = [
+        let rows = vec![
             ("never looked at", ManagedKey::default(), false),
             ("healthy", key(Enabled), false),
             ("pending", key(PendingDeletion), true),

@@ -9,17 +9,21 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use k8s_openapi::api::core::v1::Secret;
 use kube::{
     Api, Client, Resource, ResourceExt,
-    runtime::{Controller, controller, reflector::ObjectRef, reflector::Store, watcher},
+    runtime::{WatchStreamExt, controller, reflector::ObjectRef, reflector::Store, watcher},
 };
-use tokio::sync::watch;
+use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
 pub use self::reach::{Reach, Silent};
-use super::{Context, Settings, watched::Watched};
+use super::{
+    Context, Settings, spawned,
+    watch::{self, Anew},
+    watched::Watched,
+};
 use crate::{api::KeyProvider, domain::plan::Note, kms::AnyKms, kms::Identity};
 
 /// A client for a provider, and whose credentials it has.
@@ -67,7 +71,7 @@ pub struct Providers {
     clients: Arc<Mutex<HashMap<String, Entry>>>,
     /// Failures in a row, by name.
     failures: Arc<Mutex<HashMap<String, u32>>>,
-    changes: watch::Sender<()>,
+    changes: Sender<()>,
 }
 
 /// Which object and spec that is.
@@ -190,21 +194,19 @@ impl Providers {
     }
 }
 
-/// The controller of `KeyProvider`s, not yet running, and the providers as the rounds of keys use them.
-#[must_use]
-pub fn prepare(client: &Client, settings: &Settings) -> (Controller<Watched<KeyProvider>>, Providers) {
-    let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
-    let controller = Controller::new(Api::<Watched<KeyProvider>>::all(client.clone()), watcher::Config::default());
-    let store = controller.store();
-    let providers = Providers { store: store.clone(), clients: Arc::default(), failures: Arc::default(), changes: watch::Sender::new(()) };
+/// The providers that are to be looked at, and all providers as the rounds of keys use them.
+pub fn prepare(
+    client: &Client,
+    settings: &Settings,
+    anew: &Anew,
+) -> (impl Stream<Item = watcher::Result<ObjectRef<Watched<KeyProvider>>>> + Send + 'static, Providers) {
+    let (store, queue) = watch::objects(Api::<Watched<KeyProvider>>::all(client.clone()), anew);
+    let providers = Providers { store: store.clone(), clients: Arc::default(), failures: Arc::default(), changes: Sender::new(()) };
     // A secret is watched by its metadata alone: what it holds is read when a client is made, and not kept.
-    let controller = controller.watches_with(
-        secrets_metadata(secrets),
-        (),
-        watcher::Config::default(),
-        move |secret: kube::core::PartialObjectMeta<Secret>| users_of(&store, &secret.name_any()),
-    );
-    (controller, providers)
+    let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
+    let secrets = watch::events(secrets_metadata(secrets), anew).touched_objects();
+    let users = secrets.map_ok(move |secret| stream::iter(users_of(&store, &secret.name_any()).into_iter().map(Ok))).try_flatten();
+    (stream::select(queue, users), providers)
 }
 
 fn secrets_metadata(secrets: Api<Secret>) -> Api<kube::core::PartialObjectMeta<Secret>> {
@@ -219,18 +221,22 @@ fn users_of(store: &Store<Watched<KeyProvider>>, secret: &str) -> Vec<ObjectRef<
     store.state().iter().filter(|provider| uses(provider)).map(|provider| ObjectRef::from_obj(provider.as_ref())).collect()
 }
 
-/// Runs the controller until it is stopped.
-pub fn run(controller: Controller<Watched<KeyProvider>>, context: Arc<Context>, stop: CancellationToken) -> impl Stream<Item = ()> {
-    controller
-        // Unbounded: a round is one call, and a provider that does not answer must not hold up another.
-        .with_config(controller::Config::default().concurrency(0))
-        .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(reconcile::reconcile, reconcile::retry, context)
-        .map(|result| {
-            if let Err(error) = result {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a provider will be tried again");
-            }
-        })
+/// Runs rounds until it is stopped.
+pub fn run(
+    queue: impl Stream<Item = watcher::Result<ObjectRef<Watched<KeyProvider>>>> + Send + 'static,
+    context: Arc<Context>,
+    stop: CancellationToken,
+) -> impl Stream<Item = ()> {
+    let queue = queue.take_until(stop.cancelled_owned());
+    let round = |provider, context| spawned(reconcile::reconcile(provider, context));
+    let store = context.providers.store.clone();
+    // Unbounded: a round is one call, and a provider that does not answer must not hold up another.
+    let config = controller::Config::default().concurrency(0);
+    controller::applier(round, reconcile::retry, context, store, queue, config).map(|result| {
+        if let Err(error) = result {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a provider will be tried again");
+        }
+    })
 }
 
 /// Names the provider in logs and metrics.

@@ -16,52 +16,64 @@ use std::{
     sync::Arc,
 };
 
-use futures::{Stream, StreamExt};
+use futures::{Stream, StreamExt, stream};
 use kube::{
     Api, Client, ResourceExt,
-    runtime::{Controller, controller, reflector::Store, watcher},
+    runtime::{
+        controller,
+        reflector::{ObjectRef, Store},
+        watcher,
+    },
 };
 use tokio_util::sync::CancellationToken;
 
-use super::{Context, watched::Watched};
+use super::{
+    Context, spawned,
+    watch::{self, Anew},
+    watched::Watched,
+};
 use crate::{
     api::{ConditionType, ManagedKey, Reason, annotation, condition},
     controller::key_provider::Providers,
 };
 
-/// The controller of `ManagedKey`s, not yet running, and the objects as it sees them.
-pub fn prepare(client: &Client, providers: &Providers) -> (Controller<Watched<ManagedKey>>, Store<Watched<ManagedKey>>) {
-    let controller = Controller::new(Api::<Watched<ManagedKey>>::all(client.clone()), watcher::Config::default());
-    let store = controller.store();
+/// The objects that are to be looked at, and all objects as the watch has them.
+pub fn prepare(
+    client: &Client,
+    providers: &Providers,
+    anew: &Anew,
+) -> (impl Stream<Item = watcher::Result<ObjectRef<Watched<ManagedKey>>>> + Send + 'static, Store<Watched<ManagedKey>>) {
+    let (store, queue) = watch::objects(Api::<Watched<ManagedKey>>::all(client.clone()), anew);
+    let all = store.clone();
     // Whoever is settled under an unchanged provider is left alone again at once.
-    let controller = controller.reconcile_all_on(providers.changes());
-    (controller, store)
+    let woken = providers.changes().flat_map(move |()| stream::iter(all.state()).map(|object| Ok(ObjectRef::from_obj(&*object))));
+    (stream::select(queue, woken), store)
 }
 
-/// Runs the controller until it is stopped.
+/// Runs rounds until it is stopped.
 pub fn run(
-    controller: Controller<Watched<ManagedKey>>,
+    queue: impl Stream<Item = watcher::Result<ObjectRef<Watched<ManagedKey>>>> + Send + 'static,
     config: controller::Config,
     context: Arc<Context>,
     stop: CancellationToken,
 ) -> impl Stream<Item = ()> {
-    controller
-        .with_config(config)
-        .graceful_shutdown_on(async move { stop.cancelled().await })
-        .run(reconcile::reconcile, reconcile::retry, context)
-        .map(|result| {
-            if let Err(error) = result {
-                tracing::debug!(error = &error as &dyn std::error::Error, "a key will be looked at again");
-            }
-        })
+    let queue = queue.take_until(stop.cancelled_owned());
+    let round = |watched, context| spawned(reconcile::reconcile(watched, context));
+    let store = context.keys().clone();
+    controller::applier(round, reconcile::retry, context, store, queue, config).map(|result| {
+        if let Err(error) = result {
+            tracing::debug!(error = &error as &dyn std::error::Error, "a key will be looked at again");
+        }
+    })
 }
 
 /// What of an object matters to a round: its spec, the annotations that are read, whether it is being deleted, and its provider. Status and finalizers are
 /// not among it, so that a round's own writing does not call for another.
-fn fingerprint(object: &ManagedKey, providers: &Providers) -> u64 {
+fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     let mut hasher = DefaultHasher::new();
     let metadata = &object.metadata;
-    (metadata.generation, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
+    // A generation may have been there before, with another spec, where the storage was set back.
+    (context.era(), metadata.generation, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
     for key in [annotation::PAUSED, annotation::RECONCILE_REQUESTED_AT, annotation::FLUX_REQUESTED_AT, annotation::CONFIRM_DELETION] {
         object.annotations().get(key).hash(&mut hasher);
     }
@@ -72,6 +84,6 @@ fn fingerprint(object: &ManagedKey, providers: &Providers) -> u64 {
     for key in [annotation::CREATE_ATTEMPT, annotation::KEY] {
         (asked && object.annotations().contains_key(key)).hash(&mut hasher);
     }
-    providers.epoch(&object.spec.provider_ref.name).hash(&mut hasher);
+    context.providers.epoch(&object.spec.provider_ref.name).hash(&mut hasher);
     hasher.finish()
 }

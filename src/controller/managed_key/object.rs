@@ -83,27 +83,31 @@ impl<'a> Object<'a> {
 
     /// Reads the object live. Aborts if it is gone, or another one of its name stands there, or it is being deleted while the round did not know.
     pub(super) async fn refresh(&mut self) -> Result<(), Abort> {
-        let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
-        let set_by = read.set_by.clone();
-        let Ok(object) = read.into_decoded() else {
+        let Some(read) = read_live(self.context, &self.desired.owner.namespace, &self.desired.owner.name).await? else {
             return Err(Abort::Changed);
+        };
+        let Ok(object) = read.decoded() else {
+            return Err(Abort::Newer(Box::new(read)));
         };
         let same = object.metadata.uid.as_deref() == Some(self.uid());
         if !same || object.metadata.deletion_timestamp != self.metadata.deletion_timestamp {
-            return Err(Abort::Changed);
+            return Err(Abort::Newer(Box::new(read)));
         }
-        let fresh = Self::new(self.context, &object, set_by).map_err(|_| Abort::Changed)?;
-        // What was decided on an old view is not done. The watch will bring the new one.
-        let same = fresh.desired == self.desired
-            && fresh.stored == self.stored
-            && (&fresh.memory.attempt, &fresh.memory.key) == (&self.memory.attempt, &self.memory.key);
-        if !same {
-            return Err(Abort::Changed);
+        // What was decided on an old view is not done.
+        let same = |fresh: &Self| {
+            fresh.desired == self.desired
+                && fresh.stored == self.stored
+                && (&fresh.memory.attempt, &fresh.memory.key) == (&self.memory.attempt, &self.memory.key)
+        };
+        match Self::new(self.context, object, read.set_by.clone()) {
+            Ok(fresh) if same(&fresh) => {
+                // What this round learned already stays learned.
+                let memory = std::mem::take(&mut self.memory);
+                *self = Self { live: true, memory, ..fresh };
+                Ok(())
+            }
+            _ => Err(Abort::Newer(Box::new(read))),
         }
-        // What this round learned already stays learned.
-        let memory = std::mem::take(&mut self.memory);
-        *self = Self { live: true, memory, ..fresh };
-        Ok(())
     }
 
     /// Whether a live read shows that the object declares the same, and nobody wrote it since.
@@ -274,6 +278,14 @@ impl<'a> Object<'a> {
         Ok(kind.metadata.deletion_timestamp.is_some()
             || conditions.into_iter().any(|condition| condition.type_ == "Terminating" && condition.status == "True"))
     }
+}
+
+/// An object as the API server has it now, if it is there.
+pub(super) async fn read_live(context: &Context, namespace: &str, name: &str) -> Result<Option<Watched<ManagedKey>>, Abort> {
+    let objects = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace);
+    let read = objects.get_opt(name).await.map_err(api("a live read of the object"))?;
+    context.read_live(namespace, name, read.as_ref().and_then(|object| object.meta().resource_version.as_deref()));
+    Ok(read)
 }
 
 /// What a person asked this look with: where Flux asked as well, the later of the two, and Keyward's own where that cannot be told.

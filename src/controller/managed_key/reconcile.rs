@@ -37,6 +37,8 @@ use crate::{
 const ROUND: Duration = Duration::from_mins(2);
 /// How many steps and reads one round may take. A key is as declared after at most twelve steps.
 const TURNS: usize = 32;
+/// How many readings of an object one round may take in.
+const READINGS: usize = 3;
 
 /// Keeps one key as declared.
 pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>) -> Result<Action, Error> {
@@ -55,19 +57,39 @@ pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: A
     Action::requeue(retry::jittered(crate::domain::failure::Retry::Backoff.wait(failures, Duration::ZERO)))
 }
 
-/// A round, and the label of its end in metrics.
+/// A round, and the label of its end in metrics. An object that a live read shows to be another than the watch has is looked at as it was read: the watch may
+/// be late, or silent.
 async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<(Action, &'static str), Error> {
+    let mut newer: Option<Box<Watched<ManagedKey>>> = None;
+    for _ in 0..READINGS {
+        match Box::pin(once(newer.as_deref().unwrap_or(watched), context)).await? {
+            Ended::Newer(read) => newer = Some(read),
+            Ended::With(action, label) => return Ok((action, label)),
+        }
+    }
+    // It is edited all the time.
+    let uid = watched.meta().uid.as_deref().unwrap_or_default();
+    Ok((Action::requeue(retry::unseen(context.failed(uid))), "changed"))
+}
+
+/// What came of a round with one reading of the object.
+enum Ended {
+    With(Action, &'static str),
+    Newer(Box<Watched<ManagedKey>>),
+}
+
+async fn once(watched: &Watched<ManagedKey>, context: &Context) -> Result<Ended, Error> {
     let object = match watched.decoded() {
         Ok(object) => object,
         Err(undecodable) => {
             tracing::warn!(error = undecodable.error, "this version of Keyward does not understand the object and leaves it alone");
-            return Ok((Action::await_change(), "undecodable"));
+            return Ok(Ended::With(Action::await_change(), "undecodable"));
         }
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
-    let fingerprint = fingerprint(object, &context.providers);
+    let fingerprint = fingerprint(object, context);
     if let Some(left) = context.settled(uid, fingerprint) {
-        return Ok((Action::requeue(left), "settled"));
+        return Ok(Ended::With(Action::requeue(left), "settled"));
     }
     let end = match Object::new(context, object, watched.set_by.clone()) {
         Err(invalid) if object.metadata.deletion_timestamp.is_some() => deletion::release_unread(context, object, &invalid).await,
@@ -77,17 +99,18 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<(Acti
         Ok(kept) => Box::pin(keep(context, kept, object, context.turn(uid, fingerprint))).await,
     };
     let (wait, label) = match end {
-        Ok(End::Gone) => return Ok((Action::await_change(), "gone")),
+        Ok(End::Gone) => return Ok(Ended::With(Action::await_change(), "gone")),
         Ok(End::Again(wait)) => (wait, "ok"),
         Ok(End::Failed(wait)) => (wait, "failed"),
+        Err(Abort::Newer(read)) => return Ok(Ended::Newer(read)),
         // The watch will show what was changed; until then the object is left alone, and longer if the watch is silent.
-        Err(Abort::Changed) => return Ok((Action::requeue(retry::unseen(context.failed(uid))), "changed")),
-        Err(Abort::TooSoon(left)) => return Ok((Action::requeue(left), "too-soon")),
+        Err(Abort::Changed) => return Ok(Ended::With(Action::requeue(retry::unseen(context.failed(uid))), "changed")),
+        Err(Abort::TooSoon(left)) => return Ok(Ended::With(Action::requeue(left), "too-soon")),
         Err(Abort::Error(error)) => return Err(error),
     };
     let wait = retry::jittered(wait);
     context.looked(uid, fingerprint, wait);
-    Ok((Action::requeue(wait), label))
+    Ok(Ended::With(Action::requeue(wait), label))
 }
 
 /// What a round works with.
@@ -161,6 +184,10 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
                 observe::same_account(round.kms(), &round.provider.rules.account).await?;
                 round.object.refresh().await?;
             }
+            // Nor is a key left to its end because of what the watch says.
+            Plan::Hold(_) | Plan::Rest(_) | Plan::Wait(_) | Plan::Stall(_) if !round.object.live && round.is_at_risk(&decided) => {
+                round.object.refresh().await?;
+            }
             settled => return Ok(settled),
         }
     }
@@ -186,6 +213,11 @@ impl Round<'_> {
             _ => self.context.unsettled(uid),
         };
         left.map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
+    }
+
+    /// Whether the key is on its way to its end, or about to be.
+    fn is_at_risk(&self, decided: &Plan) -> bool {
+        matches!(decided, Plan::Hold(_)) || self.key().is_some_and(|key| key.state.is_pending())
     }
 
     pub(super) fn kms(&self) -> &AnyKms {

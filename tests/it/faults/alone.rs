@@ -26,6 +26,7 @@ async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
     a_kms_that_shows_changes_late_is_not_told_twice(control_plane, &post).await;
     nothing_is_concluded_from_what_a_kms_shows_late(control_plane, &post).await;
     drop(operator);
+    a_watch_that_is_silent_is_not_waited_for(control_plane, &post).await;
     operator = post.start();
     two_controllers_at_once_make_one_key_each(control_plane, &post).await;
     what_is_from_the_future_is_left_alone(control_plane, &post, &operator).await;
@@ -117,6 +118,27 @@ async fn nothing_is_concluded_from_what_a_kms_shows_late(control_plane: &'static
     let changes = ["CancelKeyDeletion", "TagResource", "EnableKey", "TagResource", "ScheduleKeyDeletion"];
     assert_eq!(scene.changes(before), changes);
     assert!(!scene.events("orders").await.contains(&"DeletionHeld".to_owned()));
+}
+
+/// Something between swallows what the watches bring, and answers all the rest. A pending key is not left to its end because of that.
+async fn a_watch_that_is_silent_is_not_waited_for(control_plane: &'static ControlPlane, post: &Post) {
+    let (post, gate) = post.behind_gate(control_plane).await;
+    let _operator = post.start();
+    let scene = Scene::on(control_plane, &post, "silent", Options::default(), json!({})).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    scene.look_at_all("orders").await;
+    let before = scene.now();
+    gate.silence();
+    scene.create("unseen", json!({})).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    // Within a resync of half a minute.
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.changes(before)[..3], ["CancelKeyDeletion", "TagResource", "EnableKey"]);
+    // And by then it is known that the watch is not to be waited for.
+    scene.until_ready("unseen", "True", "Available").await;
 }
 
 /// The CRD, with `managementPolicy` open to every word.

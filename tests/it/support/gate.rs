@@ -1,4 +1,4 @@
-//! A gate before the API server, where an operator can be stopped in the middle of a write.
+//! A gate before the API server, where an operator can be stopped in the middle of a write, and its watches silenced.
 //!
 //! It takes plain HTTP and passes everything on with the rights of the operator, whose kubeconfig it stands in for.
 
@@ -13,8 +13,12 @@ use axum::{
     extract::State,
     http::{Method, Request, Response, StatusCode, header},
 };
+use futures::StreamExt;
 use kube::Client;
-use tokio::{net::TcpListener, sync::Notify};
+use tokio::{
+    net::TcpListener,
+    sync::{Notify, watch},
+};
 use tokio_util::task::AbortOnDropHandle;
 
 /// Where in a request its sender dies.
@@ -38,6 +42,7 @@ pub struct Gate {
 struct Held {
     writes: Mutex<Writes>,
     opened: Notify,
+    silent: watch::Sender<bool>,
 }
 
 /// The writes of `ManagedKey`s and their status that came, and the one that is not answered.
@@ -74,6 +79,11 @@ impl Gate {
         self.held.opened.notify_waiters();
     }
 
+    /// Passes on nothing more of what watches bring, without ending them.
+    pub fn silence(&self) {
+        self.held.silent.send_replace(true);
+    }
+
     /// Whether the write that is to be held has come.
     pub fn is_reached(&self) -> bool {
         let writes = self.writes();
@@ -103,11 +113,24 @@ async fn pass(State((client, shared)): State<(Client, Arc<Held>)>, request: Requ
         opening().await;
         return refuse("the gate was opened");
     }
+    let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
     let answer = forward(&client, request).await;
     if let Some(At::After) = at {
         opening().await;
     }
-    answer
+    if watches { answer.map(|body| unless(shared.silent.subscribe(), body)) } else { answer }
+}
+
+/// The body, as long as there is no silence.
+fn unless(silent: watch::Receiver<bool>, body: Body) -> Body {
+    Body::from_stream(body.into_data_stream().then(move |piece| {
+        let mut silent = silent.clone();
+        async move {
+            // An error means that the gate is gone.
+            let _ = silent.wait_for(|silent| !silent).await;
+            piece
+        }
+    }))
 }
 
 fn refuse(why: &str) -> Response<Body> {

@@ -1,0 +1,86 @@
+//! Objects of which a live read showed another version than the watch: if the watch does not bring one soon, it is not to be waited for.
+
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
+
+/// How long the watch may take to bring what a live read showed.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// Between two lists because of that. A list that brings nothing new either is not repeated all the time.
+const PAUSE: Duration = Duration::from_mins(1);
+
+/// Which objects are awaited.
+#[derive(Debug, Default)]
+pub struct Late {
+    /// By namespace and name.
+    awaited: HashMap<(String, String), Awaited>,
+    listed: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Awaited {
+    /// The version that the watch had brought.
+    stored: String,
+    since: Instant,
+}
+
+impl Late {
+    /// Notes that a live read showed `live`, or that the object is gone, while the watch had brought `stored`.
+    pub fn read(&mut self, namespace: &str, name: &str, stored: Option<&str>, live: Option<&str>, now: Instant) {
+        let key = (namespace.to_owned(), name.to_owned());
+        match stored {
+            Some(stored) if live != Some(stored) => {
+                if self.awaited.get(&key).is_none_or(|awaited| awaited.stored != stored) {
+                    self.awaited.insert(key, Awaited { stored: stored.into(), since: now });
+                }
+            }
+            _ => drop(self.awaited.remove(&key)),
+        }
+    }
+
+    /// Whether to list anew: some object stands in the store, for too long, with the version from before. `stored` says which version it has there.
+    pub fn is_due(&mut self, stored: impl Fn(&str, &str) -> Option<String>, now: Instant) -> bool {
+        self.awaited.retain(|(namespace, name), awaited| stored(namespace, name).as_ref() == Some(&awaited.stored));
+        let paused = self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < PAUSE);
+        let late = |awaited: &Awaited| now.saturating_duration_since(awaited.since) >= PATIENCE;
+        if paused || !self.awaited.values().any(late) {
+            return false;
+        }
+        self.listed = Some(now);
+        self.awaited.clear();
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_does_not_come_to_what_was_read_is_listed_anew() {
+        let (mut late, now) = (Late::default(), Instant::now());
+        let has = |version: &str| {
+            let version = version.to_owned();
+            move |_: &str, name: &str| (name == "orders").then(|| version.clone())
+        };
+        late.read("shop", "orders", Some("7"), Some("7"), now);
+        assert!(!late.is_due(has("7"), now + PATIENCE), "as it was read");
+
+        late.read("shop", "orders", Some("7"), Some("9"), now);
+        assert!(!late.is_due(has("7"), now + PATIENCE / 2), "the watch has time");
+        late.read("shop", "orders", Some("7"), Some("10"), now + PATIENCE / 2);
+        assert!(late.is_due(has("7"), now + PATIENCE), "it is the same silence");
+        assert!(!late.is_due(has("7"), now + PATIENCE), "it was asked for");
+
+        let now = now + PAUSE;
+        late.read("shop", "orders", Some("7"), Some("9"), now);
+        assert!(!late.is_due(has("8"), now + PATIENCE), "the watch goes on");
+
+        late.read("shop", "orders", Some("8"), None, now);
+        assert!(late.is_due(has("8"), now + 2 * PATIENCE), "an object that is gone, too");
+        late.read("shop", "orders", Some("8"), None, now + 2 * PATIENCE);
+        assert!(!late.is_due(has("8"), now + 4 * PATIENCE), "a list that did not help is not repeated at once");
+        assert!(late.is_due(has("8"), now + 2 * PATIENCE + PAUSE));
+    }
+}

@@ -1,0 +1,179 @@
+//! Watches that can be begun anew from outside.
+//!
+//! A watch can be silent without being broken: a proxy swallows its events, or the API server's storage is set back and it waits for revisions that come
+//! much later. Whoever notices says so here, and everything is listed again. An object is queued only once the store has it as it was listed.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
+
+use futures::{
+    Stream, StreamExt, TryStreamExt,
+    stream::{self, BoxStream},
+};
+use kube::{
+    Api, Resource,
+    runtime::{
+        WatchStreamExt,
+        reflector::{self, ObjectRef, Store},
+        watcher::{self, Event},
+    },
+};
+use serde::de::DeserializeOwned;
+use tokio::sync::watch;
+
+/// Asks for watches to be begun anew. Clones share one answer.
+#[derive(Clone, Debug, Default)]
+pub struct Anew(Arc<Asked>);
+
+#[derive(Debug, Default)]
+struct Asked {
+    lists: watch::Sender<u64>,
+    era: AtomicU64,
+}
+
+impl Anew {
+    /// Has everything listed again.
+    pub fn list(&self) {
+        self.0.lists.send_modify(|count| *count = count.wrapping_add(1));
+    }
+
+    /// Has everything listed again, and looked at again whatever was known of it.
+    pub fn everything(&self) {
+        self.0.era.fetch_add(1, Ordering::Relaxed);
+        self.list();
+    }
+
+    /// How often everything was to be looked at again; part of what is known of an object.
+    #[must_use]
+    pub fn era(&self) -> u64 {
+        self.0.era.load(Ordering::Relaxed)
+    }
+}
+
+/// The events of a watch, which is begun anew whenever that is asked for.
+pub fn events<K>(api: Api<K>, anew: &Anew) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let begin = move || kube::runtime::watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
+    begun(begin, anew.0.lists.subscribe())
+}
+
+/// The objects of a kind, and those that are to be looked at, because they changed or because all were listed.
+pub fn objects<K>(api: Api<K>, anew: &Anew) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+{
+    stored(events(api, anew))
+}
+
+/// The events of what `begin` begins, until another is asked for.
+fn begun<E: Send + 'static>(
+    begin: impl Fn() -> BoxStream<'static, E> + Send + 'static,
+    lists: watch::Receiver<u64>,
+) -> impl Stream<Item = E> + Send + 'static {
+    let first = begin();
+    stream::unfold((begin, first, lists), async |(begin, mut events, mut lists)| {
+        loop {
+            tokio::select! {
+                biased;
+                Ok(()) = lists.changed() => events = begin(),
+                event = events.next() => return event.map(|event| (event, (begin, events, lists))),
+            }
+        }
+    })
+}
+
+fn stored<K>(
+    events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
+where
+    K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
+{
+    let (store, mut writer) = reflector::store();
+    let reader = store.clone();
+    let queue = events.map_ok(move |event| {
+        writer.apply_watcher_event(&event);
+        let (one, all) = match event {
+            Event::Apply(object) => (Some(ObjectRef::from_obj(&object)), Vec::new()),
+            // Before this the store has what was there before the list.
+            Event::InitDone => (None, reader.state()),
+            Event::Delete(_) | Event::Init | Event::InitApply(_) => (None, Vec::new()),
+        };
+        stream::iter(one.into_iter().chain(all.into_iter().map(|object| ObjectRef::from_obj(&*object))).map(Ok))
+    });
+    (store, queue.try_flatten())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use std::sync::Mutex;
+
+    use futures::channel::mpsc::{UnboundedReceiver, unbounded};
+    use k8s_openapi::api::core::v1::ConfigMap;
+
+    use super::*;
+
+    fn object(name: &str, version: &str) -> ConfigMap {
+        let mut object = ConfigMap::default();
+        (object.metadata.name, object.metadata.namespace) = (Some(name.into()), Some("shop".into()));
+        object.metadata.resource_version = Some(version.into());
+        object
+    }
+
+    fn listed(objects: &[(&str, &str)]) -> Vec<watcher::Result<Event<ConfigMap>>> {
+        let objects = objects.iter().map(|(name, version)| Ok(Event::InitApply(object(name, version))));
+        [Ok(Event::Init)].into_iter().chain(objects).chain([Ok(Event::InitDone)]).collect()
+    }
+
+    #[tokio::test]
+    async fn a_silent_watch_is_begun_anew_and_its_store_has_what_was_listed_then() {
+        let anew = Anew::default();
+        // Each beginning takes the next of these, and stays silent at its end.
+        let (first, silent) = unbounded();
+        let lists: Vec<UnboundedReceiver<_>> = vec![unbounded_of(listed(&[("b", "7"), ("c", "7")])), silent];
+        let lists = Mutex::new(lists);
+        let begin = move || lists.lock().unwrap().pop().unwrap().boxed();
+        let (store, queue) = stored(begun(begin, anew.0.lists.subscribe()));
+        let mut queue = Box::pin(queue);
+        for event in listed(&[("a", "9"), ("b", "9")]) {
+            first.unbounded_send(event).unwrap();
+        }
+        let names = |queue: Vec<ObjectRef<ConfigMap>>| {
+            let mut names: Vec<_> = queue.into_iter().map(|object| object.name).collect();
+            names.sort();
+            names
+        };
+        let two = [queue.next().await.unwrap().unwrap(), queue.next().await.unwrap().unwrap()];
+        assert_eq!(names(two.into()), ["a", "b"]);
+        assert!(futures::poll!(queue.next()).is_pending(), "silent");
+
+        anew.list();
+        let two = [queue.next().await.unwrap().unwrap(), queue.next().await.unwrap().unwrap()];
+        assert_eq!(names(two.into()), ["b", "c"]);
+        let versions =
+            |name: &str| store.get(&ObjectRef::new(name).within("shop")).and_then(|object| object.metadata.resource_version.clone());
+        assert_eq!((versions("a"), versions("b")), (None, Some("7".into())), "what is gone is gone, and what went back is back");
+        assert!(first.is_closed(), "the silent watch is not kept");
+    }
+
+    #[tokio::test]
+    async fn what_is_queued_is_in_the_store_by_then() {
+        let (store, queue) = stored(stream::iter(listed(&[("a", "1")]).into_iter().chain(listed(&[("a", "2")]))));
+        let versions = queue.map_ok(|object| store.get(&object).unwrap().metadata.resource_version.clone().unwrap());
+        assert_eq!(versions.try_collect::<Vec<_>>().await.unwrap(), ["1", "2"]);
+    }
+
+    fn unbounded_of<T>(items: Vec<T>) -> UnboundedReceiver<T> {
+        let (sender, receiver) = unbounded();
+        for item in items {
+            sender.unbounded_send(item).unwrap();
+        }
+        // Never closed: a watch that has nothing to say goes on.
+        std::mem::forget(sender);
+        receiver
+    }
+}
