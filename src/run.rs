@@ -141,7 +141,7 @@ async fn stop_on(mut signal: Signal, name: &'static str, stop: CancellationToken
     }
 }
 
-/// Makes a panic in any task end the process.
+/// Makes a panic in any task end the process, but for one in a round, which is [contained](crate::controller::contained) and only logged.
 ///
 /// tokio catches the panic of a task, and what that task did is then done by nobody, while the probes go on to say
 /// that all is well. A restart by the kubelet is the better end: everything is observed anew. A hook, rather than
@@ -150,6 +150,11 @@ pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        if controller::is_contained() {
+            let backtrace = std::backtrace::Backtrace::capture();
+            error!(message, place, %backtrace, "a panic in a round: its object is left alone for a while; please report it");
+            return;
+        }
         error!(message, place, backtrace = %std::backtrace::Backtrace::capture(), "a panic: the process ends");
         std::process::exit(PANICKED);
     }));

@@ -104,7 +104,7 @@ words! {
     Throttled,
     /// The KMS, or the way to it, does not answer; the call is repeated later.
     ProviderUnavailable,
-    /// The KMS answered with something that Keyward does not know; nothing is changed on such an answer.
+    /// The KMS answered with something that Keyward does not know, or Keyward met a fault of its own; nothing is changed on either.
     UnknownError,
     /// The key differs from what is declared and the policy says to leave it so.
     Drifted,

@@ -2,6 +2,7 @@
 //!
 //! `managed_key/reconcile.rs` is the place to start reading. All clocks of the program are read here.
 
+mod contained;
 mod context;
 mod error;
 pub mod key_provider;
@@ -24,7 +25,11 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
 use self::watch::Anew;
-pub use self::{context::Context, error::Error};
+pub use self::{
+    contained::{Panicked, contained, is_contained},
+    context::Context,
+    error::Error,
+};
 use crate::{lease::Held, metrics::Metrics, server::Readiness};
 
 /// What the flags of `keyward controller` say.

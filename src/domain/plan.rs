@@ -6,11 +6,11 @@
 //! | absent, was bound | count, then stall | count, then stall | count, then stall |
 //! | Enabled | settings | settings, disable last | guard, schedule |
 //! | Disabled | enable, settings | what a disabled key allows | guard, schedule |
-//! | pending deletion | cancel, mark live, enable | cancel, mark live | rest, or change the days |
+//! | pending deletion | cancel, enable, mark live | cancel, mark live | rest, or change the days |
 //! | `PendingImport`, `Unavailable` | say so | rest | guard, schedule |
 //! | Creating, Updating | wait | wait | wait |
 //!
-//! Steps come one at a time, in the order cancel → mark → enable → settings → disable, each from a fresh view.
+//! Steps come one at a time, in the order cancel → enable → mark → settings → disable, each from a fresh view.
 //! This module must never read a clock, a network or a condition.
 
 use jiff::{SignedDuration, Timestamp};

@@ -162,6 +162,28 @@ async fn panics_in_a_task() {
     std::future::pending::<()>().await;
 }
 
+#[tokio::test]
+async fn a_panic_in_a_round_does_not() {
+    let child = tied(&std::env::current_exe().unwrap())
+        .args(["program::panics_in_a_round", "--exact", "--ignored", "--nocapture"])
+        .stdin(Stdio::null())
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(child.status.success() && said.contains("the others went on"), "{child:?}");
+}
+
+/// The child of the test above: a program with a round that panics beside one that does not.
+#[tokio::test]
+#[ignore = "it is started by another test, as a process of its own"]
+async fn panics_in_a_round() {
+    keyward::run::end_on_panic();
+    let rounds = [true, false].map(|panics| keyward::controller::contained(async move { assert!(!panics, "for a test") }));
+    let ended = futures::future::join_all(rounds).await;
+    assert!(ended[0].is_err() && ended[1].is_ok(), "{ended:?}");
+    println!("the others went on");
+}
+
 fn write_kubeconfig(path: &Path, server: &str) {
     let kubeconfig = json!({
         "apiVersion": "v1",

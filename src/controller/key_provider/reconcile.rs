@@ -16,7 +16,7 @@ use serde_json::json;
 use super::{Connected, Unusable, connect, name};
 use crate::{
     api::{ConditionType, FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, condition, key_provider::IdentityStatus},
-    controller::{Context, error::Error, now, retry, room, watched::Watched},
+    controller::{Context, contained, error::Error, now, retry, room, watched::Watched},
     domain::{failure::Retry, plan::Note},
     kms::Kms,
 };
@@ -27,9 +27,44 @@ const ROUND: Duration = Duration::from_mins(1);
 /// Brings the client and the status of a provider up to date.
 pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = tokio::time::timeout(ROUND, round(&provider, &context)).await.unwrap_or(Err(Error::Timeout(ROUND)));
-    context.metrics.reconciled("keyprovider", result.as_ref().map_or_else(Error::as_str, |_| "ok"), started.elapsed());
+    let (result, label) = match tokio::time::timeout(ROUND, contained(round(&provider, &context))).await {
+        Ok(Ok(Ok(action))) => (Ok(action), "ok"),
+        Ok(Ok(Err(error))) => {
+            let label = error.as_str();
+            (Err(error), label)
+        }
+        Ok(Err(_logged)) => (Ok(Action::requeue(quarantine(&provider, &context).await)), "panic"),
+        Err(_) => (Err(Error::Timeout(ROUND)), Error::Timeout(ROUND).as_str()),
+    };
+    context.metrics.reconciled("keyprovider", label, started.elapsed());
     result
+}
+
+/// Leaves a provider alone whose round panicked, later and later, and says so on it. Its keys go on with the client that they have, if it is for this spec.
+/// How long.
+async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Duration {
+    let name = name(watched);
+    let wait = retry::jittered(Retry::Backoff.wait(context.providers.failed(&name), Duration::ZERO));
+    let message = "Keyward met a fault of its own at this provider and leaves it alone for a while; \
+                   the operator's log has it: report it, and look for a newer version";
+    let unusable = Unusable { note: Note { reason: Reason::UnknownError, message: message.into() }, stalled: false };
+    // Saying so is no safer than the round was.
+    let told = contained(async {
+        let Ok(provider) = watched.decoded() else { return };
+        if context.providers.client(provider).is_none_or(|client| client.is_err()) {
+            context.providers.put(provider, Err(unusable.clone()));
+        }
+        let status = status(provider, Err(&unusable), None, now());
+        match tokio::time::timeout(ROUND, write(context, provider, &status)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the status does not say that the round panicked"),
+            Err(_) => tracing::warn!("the status does not say that the round panicked: the API server does not answer"),
+        }
+    });
+    if let Err(panicked) = told.await {
+        tracing::error!(error = &panicked as &dyn std::error::Error, "the status does not say that the round panicked");
+    }
+    wait
 }
 
 async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Action, Error> {

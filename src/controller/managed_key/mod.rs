@@ -10,6 +10,8 @@ mod observe;
 mod provider;
 mod reconcile;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::{
     hash::{DefaultHasher, Hash, Hasher},

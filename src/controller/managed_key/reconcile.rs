@@ -17,7 +17,7 @@ use super::{
 use crate::{
     api::ManagedKey,
     controller::{
-        Context,
+        Context, contained,
         error::{Abort, Error, Halt},
         key_provider::Unusable,
         now, retry,
@@ -42,8 +42,24 @@ const READINGS: usize = 3;
 
 /// Keeps one key as declared.
 pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>) -> Result<Action, Error> {
+    ended(&watched, &context, Box::pin(round(&watched, &context))).await
+}
+
+/// What a round led to, and the label of its end in metrics.
+type Labelled = Result<(Action, &'static str), Error>;
+
+/// Runs a round to its end, to its deadline, or to its panic.
+pub(super) async fn ended(
+    watched: &Watched<ManagedKey>,
+    context: &Context,
+    round: impl Future<Output = Labelled>,
+) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = tokio::time::timeout(ROUND, Box::pin(round(&watched, &context))).await.unwrap_or(Err(Error::Timeout(ROUND)));
+    let result = match tokio::time::timeout(ROUND, contained(round)).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_logged)) => Ok((Action::requeue(quarantine(watched, context).await), "panic")),
+        Err(_) => Err(Error::Timeout(ROUND)),
+    };
     let label = result.as_ref().map_or_else(Error::as_str, |(_, label)| *label);
     context.metrics.reconciled("managedkey", label, started.elapsed());
     result.map(|(action, _)| action)
@@ -57,9 +73,29 @@ pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: A
     Action::requeue(retry::jittered(crate::domain::failure::Retry::Backoff.wait(failures, Duration::ZERO)))
 }
 
-/// A round, and the label of its end in metrics. An object that a live read shows to be another than the watch has is looked at as it was read: the watch may
+/// Leaves an object alone whose round panicked, later and later, until it changes or somebody asks for a look; and says so on the object. How long.
+async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Duration {
+    let uid = watched.meta().uid.as_deref().unwrap_or_default();
+    let wait = retry::jittered(crate::domain::failure::Retry::Backoff.wait(context.failed(uid), Duration::ZERO));
+    let Ok(object) = watched.decoded() else { return wait };
+    // Saying so is no safer than the round was.
+    match tokio::time::timeout(ROUND, contained(report::panicked(context, object))).await {
+        Ok(Ok(Ok(()))) => {}
+        Ok(Ok(Err(abort))) => tracing::warn!(?abort, "the status does not say that the round panicked"),
+        Ok(Err(panicked)) => {
+            tracing::error!(error = &panicked as &dyn std::error::Error, "the status does not say that the round panicked");
+        }
+        Err(_) => tracing::warn!("the status does not say that the round panicked: the API server does not answer"),
+    }
+    if let Ok(fingerprint) = contained(async { fingerprint(object, context) }).await {
+        context.looked(uid, fingerprint, wait);
+    }
+    wait
+}
+
+/// A round. An object that a live read shows to be another than the watch has is looked at as it was read: the watch may
 /// be late, or silent.
-async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Result<(Action, &'static str), Error> {
+async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Labelled {
     let mut newer: Option<Box<Watched<ManagedKey>>> = None;
     for _ in 0..READINGS {
         match Box::pin(once(newer.as_deref().unwrap_or(watched), context)).await? {

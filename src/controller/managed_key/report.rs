@@ -22,9 +22,10 @@ use crate::{
     api::{ConditionType, FIELD_MANAGER, ManagedKey, ManagedKeyStatus, Reason, condition},
     controller::{
         Context,
-        error::{Abort, Error, Halt},
+        error::{Abort, Error, Halt, api},
         key_provider::{Silent, Unusable},
         now,
+        watched::Watched,
     },
     domain::{
         desired::Invalid,
@@ -164,6 +165,27 @@ pub(super) async fn invalid(context: &Context, stored: &ManagedKey, invalid: &In
     let note = Note { reason: Reason::InvalidSpec, message: invalid.to_string() };
     write(context, &mut object, None, None, Conclusion::Refused { note, stalled: true }, &[]).await?;
     Ok(End::Again(RESYNC))
+}
+
+/// The round panicked. What it wrote before that is not known here, so the object is read anew.
+pub(super) async fn panicked(context: &Context, stored: &ManagedKey) -> Result<(), Abort> {
+    let (Some(name), Some(namespace)) = (&stored.metadata.name, &stored.metadata.namespace) else { return Ok(()) };
+    let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get(name).await;
+    let read = read.map_err(api("a live read of the object"))?.into_decoded().map_err(|_| Abort::Changed)?;
+    let Some(mut object) = readable(context, &read).filter(|object| Some(object.uid()) == stored.metadata.uid.as_deref()) else {
+        return Err(Abort::Changed);
+    };
+    let way_out = if object.metadata.deletion_timestamp.is_some() {
+        "; to let the object go and leave the key, set deletionPolicy: Retain"
+    } else {
+        ""
+    };
+    let message = format!(
+        "Keyward met a fault of its own at this object and leaves it alone for a while, its key as it is; \
+         the operator's log has it: report it, and look for a newer version{way_out}"
+    );
+    let note = Note { reason: Reason::UnknownError, message };
+    write(context, &mut object, None, None, Conclusion::Refused { note, stalled: false }, &[]).await
 }
 
 /// An object without the wishes that cannot be read: a status can be written for it, and it can be let go. Nothing else may follow from it.

@@ -71,10 +71,10 @@ async fn a_kms_that_shows_changes_late_is_not_told_twice(control_plane: &'static
     let mut before = scene.now();
     for (spec, reason, changes) in [
         (json!({ "description": "late", "enabled": false }), "Disabled", &["TagResource", "UpdateKeyDescription", "DisableKey"][..]),
-        (json!({ "enabled": true }), "Available", &["TagResource", "EnableKey"]),
+        (json!({ "enabled": true }), "Available", &["EnableKey", "TagResource"]),
         (json!({ "deletionScheduleDays": 7 }), "DeletionScheduled", &["TagResource", "ScheduleKeyDeletion"]),
         // A period that a person chose comes back with the key, though the KMS goes on showing rotation as off for a while.
-        (json!({ "deletionScheduleDays": null }), "Available", &["CancelKeyDeletion", "TagResource", "EnableKey"]),
+        (json!({ "deletionScheduleDays": null }), "Available", &["CancelKeyDeletion", "EnableKey", "TagResource"]),
     ] {
         scene.spec("orders", spec).await;
         scene.until_ready("orders", "True", reason).await;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::refusal;
 use crate::support::scene::{Scene, find, message};
 
-/// An edit that needs an operation, and what is changed up to and with it: the mark comes first, as the spec is new.
+/// An edit that needs an operation, and what is changed up to and with it: the mark comes first, as the spec is new, but for what brings a key back.
 struct Denied {
     operation: &'static str,
     edit: Value,
@@ -52,9 +52,9 @@ async fn each_change_that_is_denied_is_named_and_no_other_is_made() {
         ),
         row("CreateAlias", json!({ "aliases": ["orders", "more", "most"] }), &["TagResource", "CreateAlias"], "Available"),
         row("DeleteAlias", json!({ "aliases": ["orders"], "enabled": false }), &["TagResource", "DeleteAlias"], "Disabled"),
-        row("EnableKey", json!({ "enabled": true, "description": "fourth" }), &["TagResource", "EnableKey"], "Available"),
+        row("EnableKey", json!({ "enabled": true, "description": "fourth" }), &["EnableKey"], "Available"),
         row("DisableKey", json!({ "enabled": false }), &["TagResource", "DisableKey"], "Disabled"),
-        row("TagResource", json!({ "enabled": true, "tags": { "team": "bank" } }), &["TagResource"], "Available"),
+        row("TagResource", json!({ "enabled": true, "tags": { "team": "bank" } }), &["EnableKey", "TagResource"], "Available"),
         row("ScheduleKeyDeletion", json!({ "deletionScheduleDays": 7 }), &["TagResource", "ScheduleKeyDeletion"], "DeletionScheduled"),
         row("CancelKeyDeletion", json!({ "deletionScheduleDays": null, "description": "fifth" }), &["CancelKeyDeletion"], "Available"),
     ];

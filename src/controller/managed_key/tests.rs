@@ -1,0 +1,141 @@
+//! What becomes of a round that panics, before an API server of which only the parts are there that it asks.
+
+use std::sync::{Arc, Mutex};
+
+use kube::{Client, runtime::controller::Action};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
+    net::{TcpListener, TcpStream},
+};
+
+use super::{fingerprint, prepare, reconcile::ended};
+use crate::{
+    api::ManagedKey,
+    controller::{Context, Settings, key_provider, watch::Anew, watched::Watched},
+    lease::Held,
+    metrics::Metrics,
+};
+
+/// What was written: method, path without its query, and body.
+type Written = Arc<Mutex<Vec<(String, String, Value)>>>;
+
+/// Answers reads with that object, and writes with what they wrote.
+async fn api_server(object: Value) -> (Client, Written) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let written = Written::default();
+    let writes = Arc::clone(&written);
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            tokio::spawn(answer(stream, object.clone(), Arc::clone(&writes)));
+        }
+    });
+    let client = Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
+    (client, written)
+}
+
+/// One connection, to its end.
+async fn answer(stream: TcpStream, object: Value, written: Written) {
+    let mut stream = BufReader::new(stream);
+    loop {
+        let (mut head, mut length) = (Vec::new(), 0);
+        loop {
+            let mut line = String::new();
+            if stream.read_line(&mut line).await.unwrap_or_default() == 0 {
+                return;
+            }
+            if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length:") {
+                length = value.trim().parse().unwrap();
+            }
+            if line.trim().is_empty() {
+                break;
+            }
+            head.push(line);
+        }
+        let mut body = vec![0; length];
+        stream.read_exact(&mut body).await.unwrap();
+        let mut request = head[0].split([' ', '?']);
+        let (method, path) = (request.next().unwrap(), request.next().unwrap());
+        let reply = if method == "GET" {
+            object.clone()
+        } else {
+            let body: Value = serde_json::from_slice(&body).unwrap();
+            written.lock().unwrap().push((method.into(), path.into(), body.clone()));
+            if path.ends_with("/status") { object.clone() } else { body }
+        };
+        let reply = reply.to_string();
+        let head = format!("HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n", reply.len());
+        stream.write_all([head, reply].concat().as_bytes()).await.unwrap();
+    }
+}
+
+fn context(client: &Client) -> Context {
+    let seconds = std::time::Duration::from_secs;
+    let settings = Settings {
+        cluster_id: "test".into(),
+        namespace: "keyward-system".into(),
+        instance: "test".into(),
+        concurrency: 1,
+        consistency: seconds(1),
+        missing_after: seconds(1),
+        attempt_wait: seconds(1),
+        per_object_metrics: true,
+    };
+    let anew = Anew::default();
+    let (_, providers) = key_provider::prepare(client, &settings, &anew);
+    let (_, keys) = prepare(client, &providers, &anew);
+    Context::new(client.clone(), settings, Held::always(), Metrics::new(true), providers, keys, anew)
+}
+
+#[tokio::test]
+async fn a_round_that_panics_is_told_on_its_object_which_is_left_alone_for_a_while() {
+    let object = json!({
+        "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
+        "metadata": { "name": "orders", "namespace": "shop", "uid": "u1", "resourceVersion": "7", "generation": 2 },
+        "spec": {}, "status": { "observedGeneration": 1, "keyState": "PendingDeletion", "deletionDate": "2026-12-20T10:00:00Z" },
+    });
+    let (client, written) = api_server(object.clone()).await;
+    let context = context(&client);
+    let watched: Watched<ManagedKey> = serde_json::from_value(object).unwrap();
+
+    let action = ended(&watched, &context, async { panic!("{} is 0", "secret") }).await.unwrap();
+    let waits = |least: u64, most: u64| (least..=most).any(|second| format!("{action:?}").contains(&format!("{second}.")));
+    assert!(waits(5, 6), "{action:?}");
+
+    let told = std::mem::take(&mut *written.lock().unwrap());
+    let (_, _, status) =
+        told.iter().find(|(method, path, _)| method == "PATCH" && path.ends_with("/shop/managedkeys/orders/status")).unwrap();
+    assert_eq!(status.pointer("/metadata/resourceVersion"), Some(&json!("7")));
+    let condition = |kind: &str| {
+        let conditions = status.pointer("/status/conditions").and_then(Value::as_array).unwrap();
+        conditions.iter().find(|known| known["type"] == kind).unwrap_or_else(|| panic!("no {kind} in {status}"))
+    };
+    for (kind, is) in [("Ready", "False"), ("Synced", "False"), ("Reconciling", "True")] {
+        assert_eq!((&condition(kind)["status"], &condition(kind)["reason"]), (&json!(is), &json!("UnknownError")), "{kind}");
+        let message = condition(kind)["message"].as_str().unwrap();
+        assert!(message.contains("a fault of its own") && !message.contains("secret"), "{message}");
+    }
+    assert_eq!(condition("PendingDeletion")["status"], "True", "what was known stands");
+    let is_warning = |(method, path, body): &(String, String, Value)| {
+        method == "POST" && path.ends_with("/shop/events") && body["reason"] == "SyncFailed" && body["type"] == "Warning"
+    };
+    assert!(told.iter().any(is_warning), "{told:?}");
+    let metrics = context.metrics.encode();
+    for line in [
+        r#"keyward_reconciliations_total{controller="managedkey",result="panic"} 1"#,
+        r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders"}"#,
+    ] {
+        assert!(metrics.contains(line), "no {line} in {metrics}");
+    }
+
+    // It is left alone, later and later, unless it changes.
+    let print = |object: &ManagedKey| fingerprint(object, &context);
+    let mut changed = watched.decoded().unwrap().clone();
+    assert!(context.settled("u1", print(&changed)).is_some());
+    changed.metadata.generation = Some(3);
+    assert!(context.settled("u1", print(&changed)).is_none());
+    assert_eq!(context.failed("u1"), 2);
+    // And the others go on.
+    assert_eq!(ended(&watched, &context, async { Ok((Action::await_change(), "ok")) }).await.unwrap(), Action::await_change());
+}
