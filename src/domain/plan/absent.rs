@@ -163,6 +163,13 @@ fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Optio
     if searched != Searched::Everywhere {
         return Some(Plan::Read(Read::Everywhere));
     }
+    // Written by a clock that was wrong, or by somebody else: waiting for that time could be for ever.
+    if time.duration_since(s.now) > s.attempt_wait {
+        return Some(stall(
+            Reason::CreateUnresolved,
+            format!("the annotation keyward.dev/create-attempt says that CreateKey was sent at {time}, which is to come; {way_out}"),
+        ));
+    }
     (s.now.duration_since(*time) < s.attempt_wait).then(|| {
         wait(
             Reason::Creating,

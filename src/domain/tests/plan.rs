@@ -605,6 +605,7 @@ fn a_creation_whose_outcome_is_not_known() {
         region: region.into(),
         time: now() - minutes(minutes_ago),
     };
+    let at = |time| Attempt::At { id: "a".into(), account: ACCOUNT.into(), region: REGION.into(), time };
     let begun = |searched, attempt| Scene::unbound(searched).with(|s| s.memory.attempt = Some(attempt));
     use Searched::{Everywhere, Reference};
     for (name, scene, expected) in [
@@ -614,7 +615,11 @@ fn a_creation_whose_outcome_is_not_known() {
         ("another account", begun(Everywhere, attempt(60, "444455556666", REGION)), "stall CreateUnresolved"),
         ("another Region", begun(Everywhere, attempt(60, ACCOUNT, "eu-north-1")), "stall CreateUnresolved"),
         ("unreadable", begun(Everywhere, Attempt::Unreadable), "stall CreateUnresolved"),
-        ("from the future", begun(Everywhere, attempt(-60, ACCOUNT, REGION)), "wait Creating"),
+        ("of a clock that is a little ahead", begun(Everywhere, attempt(-15, ACCOUNT, REGION)), "wait Creating"),
+        ("from the future: the marks first", begun(Reference, attempt(-16, ACCOUNT, REGION)), "read Everywhere"),
+        ("from the future", begun(Everywhere, attempt(-16, ACCOUNT, REGION)), "stall CreateUnresolved"),
+        ("from the end of time", begun(Everywhere, at(jiff::Timestamp::MAX)), "stall CreateUnresolved"),
+        ("from its beginning", begun(Everywhere, at(jiff::Timestamp::MIN)), "create the key"),
         ("to be deleted: none is created", asked(begun(Everywhere, attempt(60, ACCOUNT, REGION)), 7), "stall NothingToDelete"),
         ("to be deleted, not yet sure", asked(begun(Everywhere, attempt(14, ACCOUNT, REGION)), 7), "wait Creating"),
         (
@@ -636,7 +641,7 @@ fn a_creation_whose_outcome_is_not_known() {
     ] {
         assert_eq!(brief(&scene.plan()), expected, "{name}");
     }
-    for way_out in [Attempt::Unreadable, attempt(60, "444455556666", REGION)] {
+    for way_out in [Attempt::Unreadable, attempt(60, "444455556666", REGION), attempt(-16, ACCOUNT, REGION)] {
         let plan = begun(Everywhere, way_out).plan();
         assert!(note(&plan).1.contains("remove the annotation keyward.dev/create-attempt"), "{}", note(&plan).1);
     }
