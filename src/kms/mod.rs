@@ -2,8 +2,8 @@
 //!
 //! # What every adapter guarantees
 //!
-//! - **Reading never writes.** [`Kms::identity`], [`Kms::describe`], [`Kms::tags`], [`Kms::rotation`], [`Kms::aliases`] and [`Kms::find_marked`]
-//!   change nothing, and may be repeated.
+//! - **Reading never writes.** [`Kms::identity`], [`Kms::describe`], [`Kms::tags`], [`Kms::rotation`], [`Kms::aliases`], [`Kms::find_marked`]
+//!   and [`Kms::owners`] change nothing, and may be repeated.
 //! - **Absent is a value.** A key, or an alias, that the KMS says is not there is `None`. Everything that is not that very answer, such as a refusal, an
 //!   expired credential or a time-out, is a [`Failure`]; it is never taken for absence.
 //! - **One change is one request.** A method that changes something sends one request, or several of which each may be repeated. [`Kms::create`] is sent
@@ -94,6 +94,9 @@ pub trait Kms: Send + Sync + 'static {
     fn aliases(&self, key: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
     /// Canonical references of all keys of this account and Region that bear the marks of that cluster, namespace and name. Reads the tags of every key.
     fn find_marked(&self, owner: &Owner) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
+    /// The owner marks that keys of this account and Region bear beside the mark of that cluster, in either form. Reads the tags of every key. A KMS that denies
+    /// those of some keys, and tells those of others, is not failed by it: what can be read of Keyward's own keys is told.
+    fn owners(&self, cluster: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
 
     /// A turn to create a key, without waiting long. Asked for before anything is written down for the creation, so that nothing has to be taken back if
     /// the turn does not come. A KMS whose quotas are not known always has one.
@@ -161,6 +164,7 @@ delegate! {
     fn rotation(&self, key: &str) -> Rotation;
     fn aliases(&self, key: &str) -> Vec<String>;
     fn find_marked(&self, owner: &Owner) -> Vec<String>;
+    fn owners(&self, cluster: &str) -> Vec<String>;
     fn creation_turn(&self) -> ();
     fn create(&self, creation: &Creation) -> Key;
     fn add_alias(&self, key: &str, alias: &str) -> ();

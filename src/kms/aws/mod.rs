@@ -108,16 +108,25 @@ impl AwsKms {
         self.pages(Operation::ListKeys, "", page).await
     }
 
-    /// The key's ARN, if it bears the marks of that owner. A key that vanished since it was listed bears none.
+    /// The key's ARN, if it bears the marks of that owner.
     async fn marked(&self, key: KeyListEntry, owner: &Owner) -> Result<Option<String>, Failure> {
+        let (arn, tags) = self.listed(key).await?;
+        let ours = tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found));
+        Ok(ours.then_some(arn))
+    }
+
+    /// The key's owner mark, if it bears the mark of that cluster.
+    async fn owner(&self, key: KeyListEntry, cluster: &str) -> Result<Option<String>, Failure> {
+        let (_, mut tags) = self.listed(key).await?;
+        Ok(tags.remove(mark::OWNER).filter(|_| tags.get(mark::CLUSTER).is_some_and(|found| found == cluster)))
+    }
+
+    /// ARN and tags of a key that was listed. One that vanished since bears none.
+    async fn listed(&self, key: KeyListEntry) -> Result<(String, Tags), Failure> {
         let arn = convert::text(key.key_arn(), "KeyArn").map_err(|why| self.unusable(Operation::ListKeys, "", why))?;
         match self.tags(&arn).await {
-            Ok(tags) => {
-                let ours =
-                    tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found));
-                Ok(ours.then_some(arn))
-            }
-            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Ok(tags) => Ok((arn, tags)),
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok((arn, Tags::new())),
             Err(mut failure) if failure.kind == FailureKind::Denied => {
                 failure.message += "; a search has to read the tags of every key of the account";
                 Err(failure)
@@ -202,6 +211,31 @@ impl Kms for AwsKms {
         let mut found: Vec<String> = marked.try_filter_map(async |arn| Ok(arn)).try_collect().await?;
         found.sort_unstable();
         Ok(found)
+    }
+
+    async fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
+        let keys = self.keys().await?;
+        let mut read = stream::iter(keys).map(|key| self.owner(key, cluster)).buffer_unordered(SEARCHES);
+        let (mut owners, mut told, mut denied) = (Vec::new(), false, None);
+        while let Some(owner) = read.next().await {
+            match owner {
+                Ok(owner) => {
+                    told = true;
+                    owners.extend(owner);
+                }
+                Err(failure) if failure.kind == FailureKind::Denied => denied = Some(failure),
+                Err(failure) => return Err(failure),
+            }
+        }
+        // Whoever may read no tags at all was not told anything.
+        match denied {
+            Some(failure) if !told => Err(failure),
+            Some(failure) => {
+                tracing::warn!("{}, and is left out", failure.message);
+                Ok(owners)
+            }
+            None => Ok(owners),
+        }
     }
 
     async fn creation_turn(&self) -> Result<(), Failure> {

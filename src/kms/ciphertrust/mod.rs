@@ -135,6 +135,14 @@ impl CipherTrustKms {
         self.look(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
     }
 
+    /// Has CCKM synchronise its keys with AWS, then reads every row: how CCKM matches its filter for tags is not documented, and a key that either left out
+    /// would be made a second time.
+    async fn rows(&self) -> Result<Vec<Row>, Failure> {
+        self.synchronised().await?;
+        let listed = self.list::<Row>(Operation::ListKeys, "", KEYS, &self.here().await?, Row::id_text).await?;
+        Ok(listed.items)
+    }
+
     /// The failure for an alias that another key has.
     async fn taken(&self, alias: &str, refused: Failure) -> Failure {
         let holder = match self.look(alias, Age::Allowed).await {
@@ -183,17 +191,12 @@ impl Kms for CipherTrustKms {
         Ok(self.needed(key).await?.aliases.unwrap_or_default())
     }
 
-    /// Has CCKM synchronise its keys with AWS, then reads every row: how CCKM matches its filter for tags is not documented, and a key that either left out
-    /// would be made a second time.
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
-        let operation = Operation::ListKeys;
-        self.synchronised().await?;
-        let listed = self.list::<Row>(operation, "", KEYS, &self.here().await?, Row::id_text).await?;
         let mut found = Vec::new();
-        for row in listed.items.iter().filter(|row| !row.is_gone()) {
+        for row in self.rows().await?.iter().filter(|row| !row.is_gone()) {
             let tags = row.tags();
             if tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found)) {
-                let arn = row.arn().map_err(|why| self.caller.unusable(operation, "", &why))?;
+                let arn = row.arn().map_err(|why| self.caller.unusable(Operation::ListKeys, "", &why))?;
                 self.learn(row);
                 found.push(arn.to_string());
             }
@@ -201,6 +204,15 @@ impl Kms for CipherTrustKms {
         found.sort_unstable();
         found.dedup();
         Ok(found)
+    }
+
+    async fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
+        let rows = self.rows().await?;
+        let owner = |row: &Row| {
+            let mut tags = row.tags();
+            tags.remove(mark::OWNER).filter(|_| tags.get(mark::CLUSTER).is_some_and(|found| found == cluster))
+        };
+        Ok(rows.iter().filter(|row| !row.is_gone()).filter_map(owner).collect())
     }
 
     async fn creation_turn(&self) -> Result<(), Failure> {

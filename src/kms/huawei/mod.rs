@@ -210,6 +210,10 @@ impl Kms for HuaweiKms {
         self.search(owner).await
     }
 
+    async fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
+        self.search_owners(cluster).await
+    }
+
     /// The claim is made together with the key, whose own name it is.
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
         let Creation { kind, description, tags: _, claim } = creation;

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use reqwest::Method;
 use serde::Deserialize;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{
     HuaweiKms,
@@ -174,15 +174,40 @@ impl HuaweiKms {
         Ok(found)
     }
 
+    /// The owner marks of the keys that bear the mark of that cluster.
+    pub(super) async fn search_owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
+        let mut owners = Vec::new();
+        for (id, tags) in self.filter(&json!([{ "key": mark::CLUSTER, "values": [cluster] }])).await? {
+            let tags = match tags {
+                Some(tags) => tags,
+                None => match self.tags(&id).await {
+                    Ok(tags) => tags,
+                    Err(failure) if failure.kind == FailureKind::NotFound => continue,
+                    Err(failure) => return Err(failure),
+                },
+            };
+            owners.extend(tags.get(mark::OWNER).cloned());
+        }
+        Ok(owners)
+    }
+
     /// Ids of the keys that the KMS finds by those marks.
     async fn marked(&self, owner: &Owner) -> Result<BTreeSet<String>, Failure> {
-        let operation = Operation::FilterResources;
-        let path = self.path("resource_instances/action");
         let marks = json!([
             { "key": mark::CLUSTER, "values": [owner.cluster] },
             { "key": mark::OWNER, "values": [owner.mark_as(limits::HUAWEI.owner_mark)] },
         ]);
-        let (mut ids, mut offset) = (BTreeSet::new(), 0);
+        // What says of itself that it is another's need not be looked at.
+        let is_other = |tags: &Tags| tags.get(mark::OWNER).is_some_and(|found| !owner.is_marked(found));
+        let found = self.filter(&marks).await?.into_iter();
+        Ok(found.filter(|(_, tags)| !tags.as_ref().is_some_and(is_other)).map(|(id, _)| id).collect())
+    }
+
+    /// The keys that have those tags: their ids, and their tags where the answer has them.
+    async fn filter(&self, marks: &Value) -> Result<Vec<(String, Option<Tags>)>, Failure> {
+        let operation = Operation::FilterResources;
+        let path = self.path("resource_instances/action");
+        let (mut found, mut offset) = (Vec::new(), 0);
         loop {
             let body = json!({ "action": "filter", "limit": INSTANCES.to_string(), "offset": offset.to_string(), "tags": marks });
             let page: Instances = self.json(&Ask::new(operation, "", Method::POST, path.clone()).with(body)).await?;
@@ -192,16 +217,12 @@ impl HuaweiKms {
             };
             let came = resources.len();
             for Instance { resource_id, tags } in resources {
-                // What says of itself that it is another's need not be looked at.
                 let tags = tags.map(|tags| convert::tags(Some(tags))).transpose().map_err(|why| self.unusable(operation, "", why))?;
-                let other = tags.as_ref().and_then(|tags| tags.get(mark::OWNER)).is_some_and(|found| !owner.is_marked(found));
-                if !other {
-                    ids.insert(resource_id);
-                }
+                found.push((resource_id, tags));
             }
             offset += came;
             if offset >= total {
-                return Ok(ids);
+                return Ok(found);
             }
             if came == 0 {
                 return Err(self.unusable(operation, "", NO_WAY_ON));

@@ -75,6 +75,21 @@ async fn a_key_that_vanishes_meanwhile_is_passed_over() {
 }
 
 #[tokio::test]
+async fn owners_are_told_though_some_key_cannot_be_read_and_not_if_none_can() {
+    let bench = Bench::new().await;
+    marked(&bench, &owner("orders")).await;
+    let foreign = bench.key().await.arn;
+    bench.double.inject(Fault::on("ListResourceTags", refusal("AccessDeniedException")).for_key(&foreign));
+    assert_eq!(bench.kms.owners("prod").await.unwrap(), [owner("orders").mark()]);
+    bench.double.inject(Fault::on("ListResourceTags", refusal("AccessDeniedException")));
+    let failure = bench.kms.owners("prod").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Denied);
+    bench.double.clear_faults();
+    bench.double.inject(Fault::on("ListResourceTags", refusal("NeverHeardOfException")).for_key(&foreign));
+    assert_eq!(bench.kms.owners("prod").await.unwrap_err().kind, FailureKind::Unknown);
+}
+
+#[tokio::test]
 async fn a_key_that_cannot_be_read_fails_the_search() {
     let bench = Bench::new().await;
     marked(&bench, &owner("orders")).await;

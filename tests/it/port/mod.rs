@@ -82,6 +82,9 @@ suite! {
         a_pending_key_is_found,
         a_key_without_all_marks_is_not_found,
         keys_on_every_page_are_found,
+        the_owners_of_all_keys_of_the_cluster_are_told,
+        the_owners_are_told_of_keys_on_every_page,
+        owners_that_are_refused_are_no_answer,
         a_search_that_is_refused_is_no_answer;
     faults:
         a_refusal_is_not_absence,

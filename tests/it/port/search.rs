@@ -49,6 +49,44 @@ pub async fn keys_of_other_names_namespaces_and_clusters_are_not(bench: Bench) {
     assert_eq!(search(&bench, "orders").await, [ours]);
 }
 
+pub async fn the_owners_of_all_keys_of_the_cluster_are_told(bench: Bench) {
+    let told = async |cluster: &str| {
+        let mut owners = bench.kms.owners(cluster).await.unwrap();
+        owners.sort_unstable();
+        owners
+    };
+    assert_eq!(told("prod").await, [""; 0]);
+    bench.key("nobody-s").await;
+    let names: Vec<String> = (0..3).map(|number| format!("orders-{number}")).collect();
+    for name in &names {
+        marked(&bench, name, &owner(name)).await;
+    }
+    marked(&bench, "a", &Owner { cluster: "test".into(), ..owner("invoices") }).await;
+    let half = marked(&bench, "b", &owner("half")).await;
+    bench.kms.untag(&half, &[keyward::api::mark::CLUSTER.to_owned()]).await.unwrap();
+    let pending = marked(&bench, "c", &owner("pending")).await;
+    bench.kms.schedule_deletion(&pending, 7).await.unwrap();
+    let form = bench.ways.limits().owner_mark;
+    let mut expected: Vec<String> = names.iter().map(String::as_str).chain(["pending"]).map(|name| owner(name).mark_as(form)).collect();
+    expected.sort_unstable();
+    assert_eq!(told("prod").await, expected);
+    assert_eq!(told("test").await, [owner("invoices").mark_as(form)]);
+}
+
+pub async fn the_owners_are_told_of_keys_on_every_page(bench: Bench) {
+    bench.plant(bench.ways.page);
+    marked(&bench, "a", &owner("orders")).await;
+    assert_eq!(bench.kms.owners("prod").await.unwrap(), [owner("orders").mark_as(bench.ways.limits().owner_mark)]);
+}
+
+pub async fn owners_that_are_refused_are_no_answer(bench: Bench) {
+    marked(&bench, "a", &owner("orders")).await;
+    bench.refuse(bench.ways.operations.search, bench.ways.errors.denied);
+    let failure = bench.kms.owners("prod").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Denied, "{failure}");
+    bench.assert_steady(&failure);
+}
+
 pub async fn a_pending_key_is_found(bench: Bench) {
     let key = marked(&bench, "a", &owner("orders")).await;
     bench.kms.schedule_deletion(&key, 7).await.unwrap();
