@@ -277,7 +277,7 @@ pub struct ManagedKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub key_id: Option<String>,
-    /// The provider's canonical reference of the key; at AWS its ARN.
+    /// The provider's canonical reference of the key; at AWS its ARN. It is written before the key is marked, `keyId` once the marks are on it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub key_arn: Option<String>,
@@ -313,6 +313,9 @@ pub struct ManagedKeyStatus {
     /// Where the key is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderFacts>,
+    /// A creation that was begun and whose end is not on record; only until it is. It only ever forbids another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub create_attempt: Option<CreateAttempt>,
     /// Answers that the key was not found; only while it is not found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,
@@ -484,6 +487,23 @@ pub struct ProviderFacts {
     /// Region of the key.
     #[schemars(length(max = 64))]
     pub region: String,
+}
+
+/// A creation that was begun. It is written before the request is sent.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct CreateAttempt {
+    /// Names the attempt.
+    #[schemars(length(max = 64))]
+    pub id: String,
+    /// Account in which the key would be.
+    #[schemars(length(max = 128))]
+    pub account: String,
+    /// Region in which the key would be.
+    #[schemars(length(max = 64))]
+    pub region: String,
+    /// When it was begun.
+    pub time: Time,
 }
 
 /// Answers that the key was not found.

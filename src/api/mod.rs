@@ -30,7 +30,8 @@ pub mod annotation {
     pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
     /// Set by a person to the token that `DeletionHeld` shows: goes on with a deletion that is held.
     pub const CONFIRM_DELETION: &str = "keyward.dev/confirm-deletion";
-    /// Written by Keyward before `CreateKey` is sent: `<uuid>/<account>/<region>/<time>`. It only ever forbids a creation.
+    /// `<uuid>/<account>/<region>/<time>`: an earlier version of Keyward wrote it before `CreateKey` was sent, where `status.createAttempt` stands now. It
+    /// only ever forbids a creation.
     pub const CREATE_ATTEMPT: &str = "keyward.dev/create-attempt";
     /// Written by Keyward once a key is bound: `<namespace>/<name>/<ARN>`, so that it is void on a copy of the object. It only ever forbids a creation; it
     /// gives no authority over the key, and is no address: nothing is looked at because it stands there.

@@ -14,7 +14,7 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
-use super::{Settings, key_provider::Providers, late::Late, recent::Recent, watch::Anew, watched::Watched};
+use super::{Settings, key_provider::Providers, late::Late, recent::Recent, survey::Surveys, watch::Anew, watched::Watched};
 use crate::{
     api::{ManagedKey, managed_key::ManagementPolicy},
     domain::{observed::Key, ownership::Owner, step::Step},
@@ -34,6 +34,8 @@ pub struct Context {
     pub metrics: Metrics,
     /// Providers, with their clients.
     pub providers: Providers,
+    /// The names that keys bear.
+    pub surveys: Surveys,
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
     /// Has the watches begun anew.
@@ -84,7 +86,7 @@ impl Context {
         anew: Anew,
     ) -> Self {
         let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { client, settings, held, metrics, providers, keys, anew, late, objects, bindings }
+        Self { client, settings, held, metrics, providers, surveys: Surveys::default(), keys, anew, late, objects, bindings }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
@@ -255,5 +257,6 @@ impl Context {
         drop(objects);
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, uid| there.contains(uid));
         self.providers.forget();
+        self.surveys.forget(|uid| self.providers.is_there(uid));
     }
 }

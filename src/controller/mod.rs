@@ -11,6 +11,7 @@ mod managed_key;
 mod recent;
 mod retry;
 mod room;
+mod survey;
 mod watch;
 mod watched;
 

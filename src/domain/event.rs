@@ -76,6 +76,16 @@ pub fn record_replaced(text: &str, owner: &Owner, key: &str) -> Option<Event> {
     Some(Event { reason: "DriftDetected", action: "RepairRecord", warning: true, note })
 }
 
+/// The event of an object whose own creation turned out to have made a key after its spec had come to name another.
+#[must_use]
+pub fn created_before_adopting(named: &str, key: &str) -> Event {
+    let note = format!(
+        "spec.keyId names {named}, but this object's own creation had made {key} before, which is its key; \
+         to adopt {named}, delete this object and make one of another name"
+    );
+    Event { reason: "DriftDetected", action: "ReportKeyId", warning: true, note }
+}
+
 /// How a scheduled deletion is cancelled: by the command that wins over every manifest.
 fn cancel(About { desired, set_by }: About<'_>) -> String {
     let Owner { namespace, name, .. } = &desired.owner;

@@ -10,11 +10,11 @@ use super::{
     deletion::{Intent, IntentMark, Word},
     desired::Desired,
     observed::{Key, State},
-    step::Step,
+    step::{How, Step},
 };
 use crate::api::{
     ManagedKey, ManagedKeyStatus, annotation, condition,
-    managed_key::{Applied, KeyState},
+    managed_key::{Applied, CreateAttempt, KeyState},
 };
 
 /// An object's memory.
@@ -22,7 +22,7 @@ use crate::api::{
 pub struct Memory {
     /// The status as it was last written.
     pub status: ManagedKeyStatus,
-    /// The creation that was begun and not yet recorded as done.
+    /// The creation that was begun, by the annotation that an earlier version wrote.
     pub attempt: Option<Attempt>,
     /// The key that the object was bound to, by its annotation; all of the annotation where it cannot be read. Anybody can write it, so it is never looked at:
     /// that it is there forbids a creation, and nothing else follows from it.
@@ -44,6 +44,21 @@ impl Memory {
             attempt: get(annotation::CREATE_ATTEMPT).map(|text| text.parse().unwrap_or(Attempt::Unreadable)),
             key: get(annotation::KEY).and_then(|text| KeyRecord::read(text, namespace, name).into_forbidding(text)),
         }
+    }
+
+    /// The creation that was begun and not yet recorded as done. The status has it, which no manifest can drop.
+    #[must_use]
+    pub fn open_attempt(&self) -> Option<Attempt> {
+        let CreateAttempt { id, account, region, time } = match &self.status.create_attempt {
+            Some(attempt) => attempt.clone(),
+            None => return self.attempt.clone(),
+        };
+        Some(Attempt::At { id, account, region, time: time.0 })
+    }
+
+    /// A creation is on record to its end, or surely made nothing.
+    pub fn close_attempt(&mut self) {
+        (self.status.create_attempt, self.attempt) = (None, None);
     }
 
     /// The reference by which the object's key is looked at. Without one it is found by its claim, else by its marks.
@@ -83,8 +98,13 @@ impl Memory {
 impl Memory {
     /// Names the key that is about to be marked, in the write that goes before its mark: from here on no other reference is looked at, whatever an alias that
     /// led to the key points to by then.
-    pub fn name_key(&mut self, key: &Key) {
+    ///
+    /// A key that another object's creation made, or a person, ends this object's own: what it may have left behind is not taken for this key.
+    pub fn name_key(&mut self, key: &Key, how: How) {
         self.status.key_arn = Some(key.arn.clone());
+        if how != How::Create {
+            self.close_attempt();
+        }
     }
 
     /// Takes a key that bears the object's marks, and of which nothing is on record, for the key of a creation that was not recorded to its end: it is as
@@ -95,7 +115,7 @@ impl Memory {
         // Whose status has an id, which the CRD lets nobody take away, had a record and lost it.
         let untold = status.key_id.is_none() && status.intent_seq.is_none();
         let as_made = matches!(key.intent(), IntentMark::Is(Intent { seq: 1, word: Word::Live, .. })) && key.state == State::Enabled;
-        let recalls = status.applied.is_none() && (self.attempt.is_some() || untold && as_made);
+        let recalls = status.applied.is_none() && (self.open_attempt().is_some() || untold && as_made);
         if recalls {
             let said = (status.intent_seq, status.intent_word.clone());
             self.close(&Step::Create, desired);
@@ -191,7 +211,7 @@ impl KeyRecord {
     }
 }
 
-/// The annotation `keyward.dev/create-attempt`: `<uuid>/<account>/<region>/<time>`.
+/// A creation that was begun: `status.createAttempt`, or the annotation `keyward.dev/create-attempt`, `<uuid>/<account>/<region>/<time>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
     /// Begun at a known time and place.

@@ -75,10 +75,62 @@ async fn killed_at_any_request(vendor: &'static Vendor) {
             die_at_the_end(control_plane, &post, vendor, operation, at).await;
         }
     }
+    for meanwhile in [Meanwhile::Replaced, Meanwhile::MadeAgain, Meanwhile::NamesAnother] {
+        die_while_the_object_changes(control_plane, &post, vendor, meanwhile).await;
+    }
     die_after_something_was_told(control_plane, &post, vendor).await;
     if !Limits::of(vendor.provider).creates_with_tags {
         look_before_the_marks_are_read_back(control_plane, &post, vendor).await;
     }
+}
+
+/// What somebody does to an object between two processes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Meanwhile {
+    /// A manifest takes its place, and what is in none is gone.
+    Replaced,
+    /// It is deleted and made again.
+    MadeAgain,
+    /// Another key is named.
+    NamesAnother,
+}
+
+/// The key is made when the operator dies, and nothing tells the next one but the key itself.
+async fn die_while_the_object_changes(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor, meanwhile: Meanwhile) {
+    let point = format!("killed after the creation; {meanwhile:?}");
+    let adoption = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
+    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), adoption).await;
+    let mut operator = post.start();
+    let other = scene.plant_outside(None);
+    hold(&scene, vendor.operations.create, At::After);
+    scene.create("orders", json!({})).await;
+    struck(&scene, &operator, vendor.operations.create, &point).await;
+    operator.kill();
+    scene.double.clear_faults();
+    match meanwhile {
+        Meanwhile::Replaced => scene.replace("orders", json!({})).await,
+        Meanwhile::MadeAgain => {
+            scene.delete("orders").await;
+            scene.until_gone("orders").await;
+            scene.create("orders", json!({})).await;
+        }
+        Meanwhile::NamesAnother => drop(scene.spec("orders", json!({ "keyId": other })).await),
+    }
+    let operator = post.start();
+    // A key that is made without marks is that of the object that made it, and of no other: a person says whose it is.
+    let unclear = meanwhile == Meanwhile::MadeAgain && !Limits::of(vendor.provider).creates_with_tags;
+    let (status, reason) = if unclear { ("False", "ClaimUnclear") } else { ("True", "Available") };
+    let object = scene.until_ready("orders", status, reason).await;
+    if !unclear {
+        assert_eq!(scene.key("orders").await.tags["keyward-uid"], object.metadata.uid.unwrap(), "{point}");
+    }
+    scene.look("orders").await;
+    let made = scene.calls(vendor.operations.create).iter().filter(|call| call.took_effect).count();
+    let marked = scene.double.keys().iter().filter(|key| key.tags.contains_key("keyward-uid")).count();
+    assert_eq!((made, scene.double.keys().len(), marked), (1, 2, usize::from(!unclear)), "{point}\n{}", operator.tail());
+    // The next scene's operator must not find this scene's objects.
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
 }
 
 /// Its key is recorded and nothing else was done when the operator dies, and the status speaks of what was before there was a key.
@@ -268,6 +320,7 @@ async fn two_hundred_objects_at_once_get_one_key_each() {
         scene.until_ready(name, "True", "Available").await;
     }
     assert_eq!(scene.calls("CreateKey").len(), OBJECTS);
+    assert_eq!(scene.calls("ListKeys").len(), 1, "one search for all of them");
     let keys = scene.double.keys();
     assert_eq!(keys.len(), OBJECTS);
     eventually("every key is described", Duration::from_mins(1), async || {

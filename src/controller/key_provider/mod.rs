@@ -48,6 +48,12 @@ pub struct MadeFor {
 }
 
 impl MadeFor {
+    /// UID and generation of the provider.
+    #[must_use]
+    pub fn spec(&self) -> (&str, i64) {
+        (&self.uid, self.generation)
+    }
+
     /// Whether it was made for this object and spec.
     #[must_use]
     pub fn is(&self, provider: &KeyProvider) -> bool {
@@ -131,6 +137,12 @@ impl Providers {
         let clients = self.clients();
         let entry = clients.get(&provider.name_any())?;
         (entry.tried == tried(provider)).then(|| entry.client.clone())
+    }
+
+    /// Whether there is a provider with that UID.
+    #[must_use]
+    pub fn is_there(&self, uid: &str) -> bool {
+        self.store.state().iter().any(|provider| provider.meta().uid.as_deref() == Some(uid))
     }
 
     /// Grows whenever the keys of that provider should be looked at because of it.

@@ -171,7 +171,7 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]
     let what = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut note =
         if what.is_empty() { format!("the object is gone; {key} is left as it is") } else { format!("the object is gone; {key}: {what}") };
-    if let Some(attempt) = &object.memory.attempt {
+    if let Some(attempt) = object.memory.open_attempt() {
         let claim = object.desired.owner.claim_alias();
         note = format!(
             "{note}; a creation was under way ({attempt}): look for a key with the alias {claim} or the tag keyward-uid={}",

@@ -6,7 +6,8 @@ use jiff::SignedDuration;
 use super::{observe, provider, reconcile::Round, report};
 use crate::{
     api::{
-        managed_key::{DeletionPolicy, ManagementPolicy, RotationStatus},
+        condition::seconds,
+        managed_key::{CreateAttempt, DeletionPolicy, ManagementPolicy, RotationStatus},
         mark,
     },
     controller::{
@@ -15,13 +16,13 @@ use crate::{
     },
     domain::{
         deletion::{CountEnded, Intent, Nonce, Word},
+        event,
         failure::{Failure, FailureKind, Outcome},
-        memory::Attempt,
         observed::{Key, Observed, Rotation},
         ownership::{Ownership, Tags},
         plan::{Plan, Rest},
         status::Conclusion,
-        step::Step,
+        step::{How, Step},
     },
     kms::{AnyKms, Creation, Kms},
 };
@@ -65,7 +66,7 @@ async fn act(round: &mut Round<'_>, step: &Step) -> Result<(), Halt> {
     match (step, round.key().cloned()) {
         (Step::Create, _) => create(round).await?,
         (_, None) => return Err(Halt::Abort(Abort::Changed)),
-        (Step::Bind { .. }, Some(key)) => bind(round, step, &key).await?,
+        (Step::Bind { how, .. }, Some(key)) => bind(round, step, *how, &key).await?,
         (Step::Mark { .. }, Some(key)) => {
             let marked = mark(round, step, key).await?;
             round.observed = Observed::Present(Box::new(marked));
@@ -141,9 +142,11 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
     // The claim was not found; in a wrong account none is.
     observe::same_account(round.kms(), &rules.account).await?;
     round.kms().creation_turn().await?;
-    let attempt =
-        Attempt::At { id: uuid::Uuid::new_v4().to_string(), account: rules.account.clone(), region: rules.region.clone(), time: now() };
-    round.object.begin_creation(attempt).await?;
+    let (account, region, time) = (rules.account.clone(), rules.region.clone(), seconds(now()));
+    let attempt = CreateAttempt { id: uuid::Uuid::new_v4().to_string(), account, region, time };
+    round.object.begin_creation(attempt.clone()).await?;
+    let name = round.object.desired.owner.mark();
+    let before = round.context.surveys.begin(name.clone(), Some(attempt));
 
     let desired = &round.object.desired;
     let intent = Intent { seq: 1, generation: desired.generation, word: Word::Live };
@@ -158,7 +161,8 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
         Ok(key) => key,
         Err(failure) => {
             if failure.outcome == Outcome::Refused {
-                round.object.withdraw_creation().await?;
+                round.object.withdraw_creation();
+                round.context.surveys.withdraw(&name, before);
             }
             return Err(failure.into());
         }
@@ -178,6 +182,7 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
         None => round.kms().add_alias(&key.arn, &claim).await,
     };
     round.object.record_key(&key.arn).await?;
+    round.context.surveys.end(&name);
     key.aliases.get_or_insert_with(|| claimed.is_ok().then_some(claim).into_iter().collect());
     round.observed = Observed::Present(Box::new(key));
     if claimed.is_err() {
@@ -190,13 +195,14 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
 }
 
 /// Makes the key this object's. One object at a time, and of two that want the same key the older one.
-async fn bind(round: &mut Round<'_>, step: &Step, key: &Key) -> Result<(), Halt> {
+async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result<(), Halt> {
     if let Some((namespace, name)) = older_rival(round, key).await? {
         return Err(Halt::Contended(format!("the older object {namespace}/{name}")));
     }
     reserve(round, key)?;
     let Some(intent) = round.object.open(step, key)? else { return Ok(()) };
-    round.object.memory.name_key(key);
+    round.object.memory.name_key(key, how);
+    let _known = round.context.surveys.begin(round.object.desired.owner.mark(), None);
     round.object.write_status().await?;
     let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
     let tagged = round.kms().tag(&key.arn, &marks).await;
@@ -315,12 +321,23 @@ impl Round<'_> {
         if !ours || object.desired.policy == ManagementPolicy::Observe {
             return Ok(());
         }
-        if object.desired.adopt.is_none() {
-            if object.memory.recall_creation(key, &object.desired) {
+        let attempted = object.memory.open_attempt().is_some();
+        if object.desired.adopt.is_none() || attempted {
+            let recalled = object.memory.recall_creation(key, &object.desired);
+            if attempted {
+                // What ends the attempt names the key.
+                object.memory.name_key(key, How::Create);
+                object.memory.status.create_attempt = None;
+                let _known = self.context.surveys.begin(object.desired.owner.mark(), None);
+            }
+            if recalled {
                 object.write_status().await?;
             }
             if !object.records(&key.arn) {
                 object.record_key(&key.arn).await?;
+            }
+            if let Some(named) = object.desired.adopt.as_deref().filter(|named| ![key.id.as_str(), key.arn.as_str()].contains(named)) {
+                report::publish(self.context, object, &event::created_before_adopting(named, &key.arn)).await;
             }
         }
         if object.desired.deletion_policy == DeletionPolicy::Retain && !object.has_finalizer() {

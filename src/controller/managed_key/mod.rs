@@ -13,6 +13,8 @@ mod report;
 #[cfg(test)]
 mod tests;
 
+pub(super) use observe::same_account;
+
 use std::{
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 
 use super::report;
 use crate::{
-    api::{FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation},
+    api::{FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation, managed_key::CreateAttempt},
     controller::{
         Context,
         error::{Abort, Error, api},
@@ -22,7 +22,7 @@ use crate::{
         deletion::{CountEnded, Intent, Nonce},
         desired::{Desired, Invalid},
         event,
-        memory::{Attempt, KeyRecord, Memory},
+        memory::{KeyRecord, Memory},
         observed::Key,
         step::Step,
     },
@@ -176,21 +176,24 @@ impl<'a> Object<'a> {
         Ok(written.meta().resource_version.clone())
     }
 
-    /// Writes that a creation begins, and the finalizer where the policy needs one. Of two controllers that get here, one is refused.
-    pub(super) async fn begin_creation(&mut self, attempt: Attempt) -> Result<(), Abort> {
-        let annotations = json!({ (annotation::CREATE_ATTEMPT): attempt.to_string() });
-        let finalizers = self.finalizers_with(self.needs_finalizer());
-        let metadata = json!({ "annotations": annotations, "finalizers": finalizers });
-        self.patch(metadata, "the create attempt").await?;
-        self.memory.attempt = Some(attempt);
-        Ok(())
+    /// Writes that a creation begins, after the finalizer where the policy needs one. Of two controllers that get here, one is refused. It stands in the
+    /// status, which whoever replaces the object by a manifest does not write.
+    pub(super) async fn begin_creation(&mut self, attempt: CreateAttempt) -> Result<(), Abort> {
+        if self.needs_finalizer() {
+            self.sync_finalizer().await?;
+        }
+        self.memory.status.create_attempt = Some(attempt);
+        self.write_status().await
     }
 
-    /// Takes an attempt back that surely created nothing.
-    pub(super) async fn withdraw_creation(&mut self) -> Result<(), Abort> {
-        self.patch(json!({ "annotations": { (annotation::CREATE_ATTEMPT): Value::Null } }), "the end of a create attempt").await?;
-        self.memory.attempt = None;
-        Ok(())
+    /// Takes an attempt back that surely created nothing; the report of the round writes it.
+    pub(super) fn withdraw_creation(&mut self) {
+        self.memory.status.create_attempt = None;
+    }
+
+    /// Whether an attempt was ended that the API server still has.
+    pub(super) const fn ends_attempt(&self) -> bool {
+        self.stored.create_attempt.is_some() && self.memory.status.create_attempt.is_none()
     }
 
     /// Records the key that the object is bound to, in place of the attempt that made it. A record that said something else is told once.
@@ -198,7 +201,7 @@ impl<'a> Object<'a> {
         let difference = self.record(annotation::KEY).and_then(|text| event::record_replaced(text, &self.desired.owner, key));
         let annotations = json!({ (annotation::CREATE_ATTEMPT): Value::Null, (annotation::KEY): self.record_of(key) });
         self.patch(json!({ "annotations": annotations }), "the key's annotation").await?;
-        self.memory.attempt = None;
+        self.memory.close_attempt();
         self.memory.key = Some(key.into());
         if let Some(event) = difference {
             report::publish(self.context, self, &event).await;

@@ -21,7 +21,9 @@ use crate::{
 
 /// A first look: the key's state, and one more of rotation, tags and aliases in turn, or none if it is nobody's turn. Two reads at most.
 pub(super) async fn glance(kms: &AnyKms, object: &Object<'_>, limits: &Limits, turn: Option<usize>) -> Result<Observed, Failure> {
-    let named = object.memory.reference().or(object.desired.adopt.as_deref());
+    // An object whose own creation may have made a key looks for that one first.
+    let adopts = object.desired.adopt.as_deref().filter(|_| object.memory.open_attempt().is_none());
+    let named = object.memory.reference().or(adopts);
     let reference = named.map_or_else(|| object.desired.owner.claim_alias(), str::to_owned);
     let Some(mut key) = kms.describe(&reference).await? else {
         return Ok(Observed::Absent(Searched::Reference));
@@ -71,7 +73,7 @@ pub(super) async fn everywhere(kms: &AnyKms, object: &Object<'_>) -> Result<Obse
 
 /// Whether the credentials still belong to the account that the round went out from. Asked before a key is called absent: in a wrong account every
 /// key is.
-pub(super) async fn same_account(kms: &AnyKms, account: &str) -> Result<(), Failure> {
+pub(in crate::controller) async fn same_account(kms: &AnyKms, account: &str) -> Result<(), Failure> {
     let found = kms.identity().await?;
     if found.account == account {
         return Ok(());

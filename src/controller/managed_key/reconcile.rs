@@ -15,18 +15,19 @@ use super::{
     report::{self, End},
 };
 use crate::{
-    api::ManagedKey,
+    api::{ManagedKey, Reason},
     controller::{
         Context, contained,
         error::{Abort, Error, Halt},
         key_provider::Unusable,
         now, retry,
+        survey::Known,
         watched::Watched,
     },
     domain::{
         limits::Limits,
-        observed::{Key, Observed},
-        plan::{Plan, Read, Situation, elsewhere, plan},
+        observed::{Key, Observed, Searched},
+        plan::{Note, Plan, Read, Situation, elsewhere, plan},
         rescue,
         step::Step,
     },
@@ -207,6 +208,11 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
         let decided = plan(&round.situation(), &round.observed);
         round.may_conclude(&decided)?;
         match decided {
+            Plan::Read(Read::Everywhere) => {
+                if let Some(wait) = round.search().await? {
+                    return Ok(wait);
+                }
+            }
             Plan::Read(read) => round.read(read).await?,
             // A step is only ever done when a live read of the object asks for it.
             Plan::Do(_) if !round.object.live => round.object.refresh().await?,
@@ -301,5 +307,28 @@ impl Round<'_> {
             (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
         }
         Ok(())
+    }
+
+    /// Looks for a key that bears the object's marks. What all keys bear is known for objects that began no creation of their own, unless a key of the
+    /// object's name may be among them.
+    async fn search(&mut self) -> Result<Option<Plan>, Halt> {
+        let context = self.context;
+        if self.object.memory.open_attempt().is_none() {
+            let owner = &self.object.desired.owner;
+            match context.surveys.ask(&self.provider.connected, owner, context.settings.consistency).await? {
+                Known::Nobody => {
+                    self.observed = Observed::Absent(Searched::Everywhere);
+                    return Ok(None);
+                }
+                // It may be that key's: it waits for it as the earlier object would have.
+                Known::Perhaps(attempt) => self.object.memory.status.create_attempt = attempt,
+                Known::NotYet(left) => return Err(Halt::Abort(Abort::TooSoon(left))),
+                Known::Underway => {
+                    let message = "the marks of all keys of the account are read once, before the first key is created".into();
+                    return Ok(Some(Plan::Wait(Note { reason: Reason::Creating, message })));
+                }
+            }
+        }
+        self.read(Read::Everywhere).await.map(|()| None)
     }
 }

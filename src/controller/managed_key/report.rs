@@ -68,7 +68,7 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
         Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
         Plan::Missing(_, _, Gone::Unsure) => (settings.missing_after / 2).max(Duration::from_millis(100)),
         // Looking for the key of an attempt reads the tags of every key.
-        Plan::Wait(_) if round.object.memory.attempt.is_some() => settings.attempt_wait / 10,
+        Plan::Wait(_) if round.object.memory.open_attempt().is_some() => settings.attempt_wait / 10,
         Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
     };
     let observed = Some(&round.observed);
@@ -217,7 +217,7 @@ pub(super) async fn write(
     let before = object.stored().clone();
     object.memory.status = concluded(object, &object.memory, rules, observed, conclusion);
     let written = match object.write_status().await {
-        Err(Abort::Changed) if !steps.is_empty() => {
+        Err(Abort::Changed) if !steps.is_empty() || object.ends_attempt() => {
             object.rebase().await?;
             object.write_status().await
         }

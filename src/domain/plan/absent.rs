@@ -21,7 +21,8 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     if let Some(key) = s.memory.reference() {
         return missing(s, key);
     }
-    if let Some(key) = &s.desired.adopt {
+    let attempt = s.memory.open_attempt();
+    if let Some(key) = s.desired.adopt.as_ref().filter(|_| attempt.is_none()) {
         return stall(
             Reason::KeyMissing,
             format!("no key {key} in account {} and Region {}; make an object with the right keyId", s.rules.account, s.rules.region),
@@ -30,8 +31,17 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     if s.desired.policy == ManagementPolicy::Observe {
         return stall(Reason::KeyMissing, "no key is found for this object, and managementPolicy Observe creates none; set keyId");
     }
-    if let Some(plan) = s.memory.attempt.as_ref().and_then(|attempt| unresolved(s, attempt, searched)) {
+    if let Some(plan) = attempt.as_ref().and_then(|attempt| unresolved(s, attempt, searched)) {
         return plan;
+    }
+    if let Some(key) = &s.desired.adopt {
+        return stall(
+            Reason::CreateUnresolved,
+            format!(
+                "CreateKey was sent for this object before spec.keyId named {key}, and no key of it is found; \
+                 to adopt {key}, delete this object and make it again"
+            ),
+        );
     }
     if let Some(key) = &s.memory.key {
         // The annotation alone: whoever may edit the object can write it, so that it is no address. What it is about is found by its marks, or not at all.
@@ -66,7 +76,8 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
             ),
         );
     }
-    Plan::Do(Step::Create)
+    // An earlier object of this name, or this one by a record that is lost, may have made a key that no alias leads to.
+    if searched == Searched::Everywhere { Plan::Do(Step::Create) } else { Plan::Read(Read::Everywhere) }
 }
 
 /// Why the key that an object is bound to is not asked for at all: by the object's status it is at another KMS, or of another account or Region, than the
@@ -147,9 +158,13 @@ fn start_over(s: &Situation<'_>) -> String {
 /// A `CreateKey` was begun and nothing says how it ended. `None`: it is taken to have made no key.
 fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Option<Plan> {
     let way_out = format!(
-        "look for a key with the alias {} or the tag keyward-uid of this object; \
-         if there is none, remove the annotation keyward.dev/create-attempt to let another key be created",
-        s.desired.owner.claim_alias()
+        "look for a key with the alias {} or the tag keyward-uid of this object; if there is none, {}",
+        s.desired.owner.claim_alias(),
+        if s.memory.status.create_attempt.is_some() {
+            "delete this object and make it again to let another key be created"
+        } else {
+            "remove the annotation keyward.dev/create-attempt to let another key be created"
+        }
     );
     let Attempt::At { account, region, time, .. } = attempt else {
         return Some(stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}")));
@@ -157,7 +172,10 @@ fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Optio
     if (account, region) != (&s.rules.account, &s.rules.region) {
         return Some(stall(
             Reason::CreateUnresolved,
-            format!("a key may have been created in account {account} and Region {region}, which this provider no longer is; {way_out}"),
+            format!(
+                "a key may have been created in account {account} and Region {region}, which this provider no longer is; \
+                 mend the provider, or {way_out}"
+            ),
         ));
     }
     if searched != Searched::Everywhere {

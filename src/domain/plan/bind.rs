@@ -28,7 +28,7 @@ const CLAIMS: &str = "alias/keyward/";
 pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     let was_bound = s.memory.is_bound();
     let admitted = s.rules.admits_adoption(&s.desired.owner.namespace, &key.arn, tags);
-    let names_key = s.desired.adopt.is_some();
+    let names_key = adopts(s);
     let owned = |by: String| stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{}", key.arn, way_out(s, key, tags)));
     let ownership = match Ownership::of(tags, &s.desired.owner) {
         // Nobody else's UID is on the key: its marks are gone in part.
@@ -128,12 +128,17 @@ fn marks(s: &Situation<'_>) -> String {
     marks.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
 }
 
+/// Whether the object is to have the key that its spec names. One whose own creation may have made a key is not, until that is known.
+fn adopts(s: &Situation<'_>) -> bool {
+    s.desired.adopt.is_some() && s.memory.open_attempt().is_none()
+}
+
 /// Whether an unmarked key is one that this very object's creation made, at a KMS that makes keys without tags: its description says so from its first
 /// moment. The annotation of the attempt proves nothing, as whoever may edit the object can write it.
 fn created(s: &Situation<'_>, key: &Key) -> bool {
     let made = !s.rules.limits().creates_with_tags && key.description == s.desired.owner.birth();
     // An annotation that names a key forbids it, as it does a creation.
-    made && s.desired.adopt.is_none() && !s.memory.is_bound() && s.memory.key.is_none()
+    made && !adopts(s) && !s.memory.is_bound() && s.memory.key.is_none()
 }
 
 /// Whether an unmarked key has the claim of another object as an alias, at a KMS that makes keys without tags: it may be on its way to its marks.

@@ -2,12 +2,17 @@
 
 use super::fixtures::{HELD, ID, Scene, now};
 use crate::{
-    api::{ConditionType, ManagedKey, ManagedKeySpec, ManagedKeyStatus, Reason, condition, managed_key::Applied},
+    api::{
+        ConditionType, ManagedKey, ManagedKeySpec, ManagedKeyStatus, Reason,
+        condition::{self, seconds},
+        managed_key::{Applied, CreateAttempt},
+    },
     domain::{
         deletion::{Intent, Word},
         memory::{Attempt, Memory},
         observed::State,
         ownership::Tags,
+        step::How,
     },
 };
 
@@ -43,6 +48,23 @@ fn attempted(mut scene: Scene) -> Scene {
     scene
 }
 
+fn open() -> CreateAttempt {
+    CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), time: seconds(now()) }
+}
+
+/// What another object's creation made, or a person, says nothing of this object's own.
+#[test]
+fn whoever_takes_another_key_is_done_with_its_own_creation() {
+    for (how, ends) in [(How::Create, false), (How::TakeUp, true), (How::Adopt, true)] {
+        let mut scene = made();
+        scene.memory.status.create_attempt = Some(open());
+        let key = scene.key().clone();
+        scene.memory.name_key(&key, how);
+        assert_eq!((scene.memory.open_attempt().is_none(), scene.memory.reference()), (ends, Some(&*key.arn)), "{how:?}");
+        assert!(!scene.memory.is_bound(), "its marks were not seen");
+    }
+}
+
 #[test]
 fn a_creation_that_was_not_recorded_to_its_end_is_recalled() {
     let told = |s: &mut Scene| {
@@ -53,6 +75,7 @@ fn a_creation_that_was_not_recorded_to_its_end_is_recalled() {
         ("made, and nothing told", made(), true),
         ("made, and something told before", made().with(told), true),
         ("made, and an attempt open", attempted(made()), true),
+        ("made, and an attempt open in the status", made().with(|s| s.memory.status.create_attempt = Some(open())), true),
         ("marked after it was made, an attempt open", attempted(made().with(bound_late)), true),
         ("marked after it was made, no attempt", made().with(bound_late), false),
         ("written to before: its status was wiped", made().with(|s| s.memory.status.key_id = Some(ID.into())), false),

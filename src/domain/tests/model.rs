@@ -200,8 +200,8 @@ impl World {
             guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
         }
         let opened = scene.memory.open(step, &desired, key, scene.now, NONCE).expect("planned, and no word can follow");
-        if matches!(step, Step::Bind { .. }) {
-            scene.memory.name_key(key);
+        if let Step::Bind { how, .. } = step {
+            scene.memory.name_key(key, *how);
         }
         let mark = |key: &mut Key, all: bool| {
             let Some(intent) = opened else { return };

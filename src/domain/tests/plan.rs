@@ -12,7 +12,7 @@ use crate::{
         ConditionType, ManagedKeyStatus, Reason,
         condition::{self, seconds},
         key_provider::{Adoption, AdoptionFrom, ProviderType},
-        managed_key::{Applied, DeletionCall, KeyTemplate, ManagementPolicy, Missing, ProviderFacts},
+        managed_key::{Applied, CreateAttempt, DeletionCall, KeyTemplate, ManagementPolicy, Missing, ProviderFacts},
         mark,
     },
     domain::{
@@ -607,6 +607,12 @@ fn a_creation_whose_outcome_is_not_known() {
     };
     let at = |time| Attempt::At { id: "a".into(), account: ACCOUNT.into(), region: REGION.into(), time };
     let begun = |searched, attempt| Scene::unbound(searched).with(|s| s.memory.attempt = Some(attempt));
+    let opened = |searched, minutes_ago: i64, account: &str| {
+        let (id, account, region) = ("a".into(), account.into(), REGION.into());
+        let attempt = CreateAttempt { id, account, region, time: seconds(now() - minutes(minutes_ago)) };
+        Scene::unbound(searched).with(|s| s.memory.status.create_attempt = Some(attempt))
+    };
+    let names = |scene: Scene| scene.with(|s| s.desired.adopt = Some("another".into())).with(|s| s.rules.adoption = admitting());
     use Searched::{Everywhere, Reference};
     for (name, scene, expected) in [
         ("the alias first, then the marks", begun(Reference, attempt(60, ACCOUNT, REGION)), "read Everywhere"),
@@ -632,6 +638,21 @@ fn a_creation_whose_outcome_is_not_known() {
             begun(Everywhere, attempt(60, ACCOUNT, REGION)).with(|s| s.memory.key = Some(arn())),
             "missing 1 Unsure",
         ),
+        ("an attempt in the status", opened(Reference, 60, ACCOUNT), "read Everywhere"),
+        ("an attempt in the status, not before 15 minutes", opened(Everywhere, 14, ACCOUNT), "wait Creating"),
+        ("an attempt in the status, after 15 minutes", opened(Everywhere, 15, ACCOUNT), "create the key"),
+        ("an attempt in the status, another account", opened(Everywhere, 60, "444455556666"), "stall CreateUnresolved"),
+        (
+            "the status counts, whatever the annotation says",
+            opened(Everywhere, 14, ACCOUNT).with(|s| s.memory.attempt = Some(attempt(60, ACCOUNT, REGION))),
+            "wait Creating",
+        ),
+        ("a key is named meanwhile", names(opened(Reference, 60, ACCOUNT)), "read Everywhere"),
+        ("a key is named meanwhile, not before 15 minutes", names(opened(Everywhere, 14, ACCOUNT)), "wait Creating"),
+        ("a key is named meanwhile, and none is found", names(opened(Everywhere, 15, ACCOUNT)), "stall CreateUnresolved"),
+        ("a key is named, an attempt that cannot be read", names(begun(Reference, Attempt::Unreadable)), "stall CreateUnresolved"),
+        ("no attempt: the marks are searched all the same", Scene::unbound(Reference), "read Everywhere"),
+        ("no attempt, and no key bears the marks", Scene::unbound(Everywhere), "create the key"),
         ("Observe creates nothing", policy(begun(Everywhere, attempt(60, ACCOUNT, REGION)), ManagementPolicy::Observe), "stall KeyMissing"),
         (
             "the key is found after all",
@@ -787,11 +808,20 @@ fn a_key_made_before_its_marks_is_this_objects_own() {
         let (account, region) = (ACCOUNT.into(), REGION.into());
         s.memory.attempt = Some(Attempt::At { id: "0198c5a2".into(), account, region, time: now() - minutes(1) });
     };
+    let open = |s: &mut Scene| {
+        let (id, account, region) = ("0198c5a2".into(), ACCOUNT.into(), REGION.into());
+        s.memory.status.create_attempt = Some(CreateAttempt { id, account, region, time: seconds(now() - minutes(1)) });
+    };
     check([
         ("by its description", made(), &["mark the created key", "rest"]),
         (
             "by its description, its mark announced",
             made().with(|s| s.memory.status.key_arn = Some(arn())),
+            &["mark the created key", "rest"],
+        ),
+        (
+            "by its description, the attempt open, and another named meanwhile",
+            made().with(open).with(|s| s.desired.adopt = Some("another".into())).with(|s| s.rules.adoption = admitting()),
             &["mark the created key", "rest"],
         ),
         ("by its description, the attempt open", made().with(attempt), &["mark the created key", "rest"]),
@@ -837,7 +867,7 @@ fn a_key_on_its_way_to_its_marks_is_adopted_by_nobody() {
 fn a_name_that_the_kms_keeps_to_itself_is_refused() {
     let create = |provider| {
         Scene::finds(State::Enabled).with(|s| {
-            s.observed = Observed::Absent(Searched::Reference);
+            s.observed = Observed::Absent(Searched::Everywhere);
             s.rules.provider = provider;
             s.desired.owner.name = "default".into();
         })
@@ -1101,7 +1131,7 @@ fn a_failed_look_does_not_lend_its_state_to_an_open_call() {
 #[test]
 fn what_the_kms_cannot_take_is_refused_before_anything_is_made() {
     let said = |provider, change: fn(&mut Scene)| {
-        let plan = Scene::unbound(Searched::Reference).with(|s| s.rules.provider = provider).with(change).plan();
+        let plan = Scene::unbound(Searched::Everywhere).with(|s| s.rules.provider = provider).with(change).plan();
         if let Plan::Stall(note) = plan { note.message } else { brief(&plan) }
     };
     let tag = |s: &mut Scene| s.desired.tags = Tags::from([("cost".into(), "a=b".into())]);

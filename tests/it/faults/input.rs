@@ -1,6 +1,6 @@
 //! What the API server takes and a KMS, or its provider, does not.
 
-use keyward::api::{ConditionType, annotation};
+use keyward::api::ConditionType;
 use kms_double::{ACCOUNT, Entry, KeyState, Options, Origin, Plant, SECOND_ACCOUNT};
 use serde_json::{Value, json};
 
@@ -95,8 +95,7 @@ async fn what_cannot_be_is_stalled_with_the_way_out_and_holds_nobody_up() {
         for word in &row.words {
             assert!(message(&object).contains(word), "{}: no {word:?} in: {}", row.name, message(&object));
         }
-        let attempt = object.metadata.annotations.iter().flatten().find(|(name, _)| *name == annotation::CREATE_ATTEMPT);
-        assert_eq!(attempt, None, "{}: nothing was created", row.name);
+        assert_eq!(object.status.unwrap().create_attempt, None, "{}: nothing was created", row.name);
     }
     let settled = scene.now();
 

@@ -22,15 +22,79 @@ async fn a_creation_whose_reply_is_lost_is_found_again() {
         scene.double.inject(Fault::on("CreateAlias", alias).nth(1));
         scene.create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" }, "deletionPolicy": "Disable" })).await;
         let object = scene.until_ready("orders", "False", "ProviderUnavailable").await;
-        let attempt = object.metadata.annotations.unwrap_or_default();
-        assert!(attempt.contains_key(annotation::CREATE_ATTEMPT), "the attempt stands: {attempt:?}");
+        assert!(object.status.unwrap().create_attempt.is_some(), "the attempt stands");
         let object = scene.until_ready("orders", "True", "Available").await;
-        assert!(!object.metadata.annotations.unwrap().contains_key(annotation::CREATE_ATTEMPT));
+        assert_eq!(object.status.unwrap().create_attempt, None);
         assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (1, 1));
         let key = scene.key("orders").await;
         assert!(key.rotation.enabled && key.aliases == [scene.claim("orders")], "{key:?}");
     });
     join_all(each).await;
+}
+
+/// What somebody does to an object whose creation is open.
+#[derive(Clone, Copy, Debug)]
+enum Act {
+    /// `kubectl replace`: what is in no manifest is gone.
+    Replace,
+    /// `kubectl replace --force`: another object of the name.
+    ReplaceByForce,
+    /// The same, twice.
+    ReplaceByForceTwice,
+    /// Another key is named.
+    NameAnother,
+}
+
+#[tokio::test]
+async fn whatever_becomes_of_its_object_a_creation_whose_reply_is_lost_makes_one_key() {
+    let each = [Act::Replace, Act::ReplaceByForce, Act::ReplaceByForceTwice, Act::NameAnother].map(async |act| {
+        let rules = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
+        let scene = Scene::with("lost-object", Options::default(), rules).await;
+        let other = scene.foreign_key().await;
+        scene.double.inject(Fault::on("CreateKey", FaultAction::LoseReply).nth(1));
+        let created = scene.create("orders", json!({})).await;
+        scene.until("orders", "the attempt is open", |object| object.status.as_ref().is_some_and(|it| it.create_attempt.is_some())).await;
+        match act {
+            Act::Replace => scene.replace("orders", json!({})).await,
+            Act::ReplaceByForce | Act::ReplaceByForceTwice => {
+                for _ in 0..if matches!(act, Act::ReplaceByForce) { 1 } else { 2 } {
+                    scene.delete("orders").await;
+                    scene.until_gone("orders").await;
+                    scene.create("orders", json!({})).await;
+                }
+            }
+            Act::NameAnother => drop(scene.spec("orders", json!({ "keyId": other })).await),
+        }
+        let object = scene.until_ready("orders", "True", "Available").await;
+        let key = scene.key("orders").await;
+        assert_eq!(key.tags["keyward-uid"], object.metadata.uid.clone().unwrap(), "{act:?}");
+        assert!(key.arn != other && scene.double.key(&other).unwrap().tags.is_empty(), "{act:?}");
+        scene.look_at_all("orders").await;
+        assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (1, 2), "{act:?}");
+        assert_eq!(object.status.unwrap().create_attempt, None, "{act:?}");
+        match act {
+            Act::Replace => assert_eq!(object.metadata.uid, created.metadata.uid),
+            Act::NameAnother => assert!(scene.until_event("orders", "DriftDetected").await.contains(&other)),
+            Act::ReplaceByForce | Act::ReplaceByForceTwice => {}
+        }
+    });
+    join_all(each).await;
+}
+
+#[tokio::test]
+async fn a_key_without_its_claim_is_every_later_objects_of_its_name() {
+    let scene = Scene::with("unclaimed", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    scene.double.inject(refusal("CreateAlias", "AccessDeniedException", 400));
+    let mut known = None;
+    for _ in 0..3 {
+        scene.create("orders", json!({})).await;
+        let object = scene.until_ready("orders", "False", "AccessDenied").await;
+        let key = object.status.unwrap().key_arn;
+        assert!(key.is_some() && *known.get_or_insert_with(|| key.clone()) == key, "{known:?} {key:?}");
+        scene.delete("orders").await;
+        scene.until_gone("orders").await;
+    }
+    assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (1, 1));
 }
 
 #[tokio::test]
@@ -69,18 +133,30 @@ async fn an_attempt_that_cannot_be_read_waits_for_a_person_who_takes_it_away() {
 #[tokio::test]
 async fn a_search_that_cannot_be_read_lets_no_second_creation_through() {
     let scene = Scene::with("unreadable-search", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let denied = async || {
+        let object = scene.until_ready("orders", "False", "AccessDenied").await;
+        assert!(message(&object).contains("kms:ListKeys") && find(&object, ConditionType::Stalled).is_some(), "{}", message(&object));
+        scene.look("orders").await;
+    };
+    // Nor a first: an earlier object of the name may have made a key.
+    scene.double.inject(refusal("ListKeys", "AccessDeniedException", 400));
+    scene.create("orders", json!({})).await;
+    denied().await;
+    assert_eq!(scene.calls("CreateKey").len(), 0);
+    scene.double.clear_faults();
+    scene.create("first", json!({})).await;
+    scene.until_ready("first", "True", "Available").await;
+
     scene.double.inject(Fault::on("CreateKey", FaultAction::LoseReply).nth(1));
     scene.double.inject(Fault::on("CreateAlias", FaultAction::Cut));
     scene.double.inject(refusal("ListKeys", "AccessDeniedException", 400));
-    scene.create("orders", json!({})).await;
-    let object = scene.until_ready("orders", "False", "AccessDenied").await;
-    assert!(message(&object).contains("kms:ListKeys") && find(&object, ConditionType::Stalled).is_some(), "{}", message(&object));
     scene.look("orders").await;
-    assert_eq!(scene.calls("CreateKey").len(), 1);
+    denied().await;
+    assert_eq!(scene.calls("CreateKey").len(), 2);
     scene.double.clear_faults();
     scene.look("orders").await;
     scene.until_ready("orders", "True", "Available").await;
-    assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (1, 1));
+    assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (2, 2));
 }
 
 #[tokio::test]

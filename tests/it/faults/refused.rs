@@ -1,6 +1,6 @@
 //! What AWS denies, and credentials that end: said once, by name, and nothing else is changed until it is mended.
 
-use keyward::api::{ConditionType, annotation};
+use keyward::api::ConditionType;
 use kms_double::{ACCOUNT, Credential, KeyState, Options, SECRET_KEY};
 use serde_json::{Value, json};
 
@@ -22,7 +22,7 @@ async fn each_change_that_is_denied_is_named_and_no_other_is_made() {
     scene.double.inject(refusal("CreateKey", "AccessDeniedException", 400));
     scene.create("orders", json!({ "tags": { "team": "shop" }, "aliases": ["orders"], "description": "first" })).await;
     let object = denied(&scene, "CreateKey").await;
-    assert!(!object.metadata.annotations.unwrap_or_default().contains_key(annotation::CREATE_ATTEMPT));
+    assert_eq!(object.status.unwrap().create_attempt, None);
     assert_eq!(scene.changes(0), ["CreateKey"]);
     scene.double.clear_faults();
     scene.look("orders").await;
@@ -113,7 +113,7 @@ async fn a_used_up_quota_is_named_and_asked_again_only_when_a_person_asks() {
     let object = scene.until_ready("orders", "False", "QuotaExceeded").await;
     assert!(find(&object, ConditionType::Stalled).is_some());
     assert!(message(&object).contains("the quota of keys in this account and Region"), "{}", message(&object));
-    assert!(!object.metadata.annotations.unwrap_or_default().contains_key(annotation::CREATE_ATTEMPT), "nothing is under way");
+    assert_eq!(object.status.unwrap().create_attempt, None, "nothing is under way");
     // Another object's whole creation passes meanwhile; it is refused once as well, and by itself nothing is asked again.
     scene.create("other", json!({ "deletionPolicy": "Disable" })).await;
     scene.until_ready("other", "False", "QuotaExceeded").await;

@@ -1,7 +1,7 @@
 //! The rows of the table of what is declared and what is observed.
 
 use keyward::api::{ConditionType, ManagedKey, managed_key::KeyState};
-use kms_double::{Entry, KeyState as Actual};
+use kms_double::{Entry, Fault, FaultAction, KeyState as Actual};
 use serde_json::json;
 
 use crate::support::{
@@ -36,21 +36,44 @@ async fn a_key_is_created_with_rotation_tags_and_its_claim() {
 #[tokio::test]
 async fn a_creation_costs_six_calls_and_three_writes() {
     let scene = Scene::new("cost").await;
+    // The first creation through a provider reads the marks of all its keys, and those after it do not.
+    scene.create("first", json!({})).await;
+    scene.until_ready("first", "True", "Available").await;
+    scene.look_at_all("first").await;
+    let first = scene.now();
+    assert_eq!(scene.calls("ListKeys").len(), 1);
     scene.create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
     let object = scene.until_ready("orders", "True", "Available").await;
     eventually("the look after the change", PATIENCE, async || {
-        let looks = scene.calls("DescribeKey").len();
+        let looks = scene.calls("DescribeKey").iter().filter(|call| call.seq > first).count();
         if looks >= 2 { Ok(()) } else { Err(format!("{looks} looks")) }
     })
     .await;
-    let kms = |calls: Vec<Entry>| calls.into_iter().filter(|call| call.service == "kms").map(|call| call.operation).collect::<Vec<_>>();
+    let kms = |calls: Vec<Entry>| {
+        calls.into_iter().filter(|call| call.service == "kms" && call.seq > first).map(|call| call.operation).collect::<Vec<_>>()
+    };
     let calls = ["DescribeKey", "CreateKey", "CreateAlias", "EnableKeyRotation", "GetKeyRotationStatus", "DescribeKey"];
     assert_eq!(kms(scene.operator_calls()), calls);
     // A person who asks for a look sees what it wrote by then: the attempt, the key, and one status each.
     scene.look("orders").await;
-    assert_eq!(scene.writes("orders").await, ["object", "object", "status", "status"]);
+    assert_eq!(scene.writes("orders").await, ["status", "object", "status", "status"]);
     let known = |object: ManagedKey| object.status.and_then(|status| status.rotation).and_then(|rotation| rotation.next_rotation_time);
     assert!(known(object).is_some(), "the first status has it all");
+}
+
+#[tokio::test]
+async fn while_the_marks_of_all_keys_are_read_an_object_says_so_and_holds_up_no_other() {
+    let scene = Scene::new("survey").await;
+    scene.double.inject(Fault::on("ListKeys", FaultAction::Delay { millis: 4000 }).nth(1));
+    scene.create("orders", json!({})).await;
+    let object = scene.until_ready("orders", "False", "Creating").await;
+    assert!(
+        message(&object).contains("the marks of all keys") && find(&object, ConditionType::Reconciling).is_some(),
+        "{}",
+        message(&object)
+    );
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!((scene.calls("ListKeys").len(), scene.calls("CreateKey").len()), (1, 1));
 }
 
 #[tokio::test]

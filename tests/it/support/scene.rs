@@ -207,6 +207,19 @@ impl Scene {
         self.keys().create(&PostParams::default(), &object).await.unwrap()
     }
 
+    /// Puts a manifest in an object's place, as `kubectl replace` does: what is not in it is gone, but for the status.
+    pub async fn replace(&self, name: &str, spec: Value) {
+        let mut spec = spec;
+        spec["providerRef"] = json!({ "name": self.provider });
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": name }, "spec": spec });
+        let mut object: ManagedKey = serde_json::from_value(object).unwrap();
+        eventually(&format!("{name} is replaced"), PATIENCE, async || {
+            object.metadata.resource_version = self.keys().get(name).await.unwrap().metadata.resource_version;
+            self.keys().replace(name, &PostParams::default(), &object).await.map(drop)
+        })
+        .await;
+    }
+
     /// Lays a patch over an object's status, which no user may do and a restored database does.
     pub async fn patch_status(&self, name: &str, status: Value) {
         let patch = Patch::Merge(json!({ "status": status }));

@@ -1,0 +1,264 @@
+//! Which names the keys of a provider bear, read once for all its objects that have no key: a search by marks takes the tags of every key.
+//!
+//! No key is created before it is known that none bears the object's name, since an earlier object of that name may have made one that its claim alias does not
+//! lead to. What a survey cannot show, which is what this process itself marked since, is remembered beside it. It must never be taken for an answer that some
+//! key bears a name: that is asked of the KMS, for that name.
+
+use std::{
+    collections::{HashMap, HashSet},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::sync::watch;
+
+use super::key_provider::Connected;
+use crate::{
+    api::managed_key::CreateAttempt,
+    domain::{
+        failure::Failure,
+        ownership::{Owner, OwnerMark},
+    },
+    kms::Kms,
+};
+
+/// How long a round waits for a survey that is under way. In a large account it takes longer, and the round comes again.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How many names are remembered beside the surveys before these are made anew, and for how long a name is in any case.
+const NAMES: usize = 100_000;
+const SHOWN: Duration = Duration::from_mins(15);
+
+/// What is known of a name without asking for it.
+#[derive(Debug, PartialEq)]
+pub enum Known {
+    /// No key bears its marks.
+    Nobody,
+    /// A key may. With the creation that this process began for an earlier object of the name, if its outcome is not known.
+    Perhaps(Option<CreateAttempt>),
+    /// A key that was marked a moment ago may not be shown yet, for so long.
+    NotYet(Duration),
+    /// The survey is being made.
+    Underway,
+}
+
+/// The surveys of all providers.
+#[derive(Debug)]
+pub struct Surveys {
+    /// What an earlier process marked last may not be shown at first.
+    started: Instant,
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By the UID of the provider.
+    surveys: HashMap<String, Survey>,
+    /// By `namespace.name`.
+    named: HashMap<String, Named>,
+}
+
+/// The names that the keys of one provider bear, by their hashes: two that have one cost a search.
+#[derive(Clone, Debug)]
+struct Survey {
+    of: Place,
+    names: Names,
+}
+
+/// What a survey tells once it is made.
+type Names = watch::Receiver<Option<Result<HashSet<u64>, Failure>>>;
+
+/// What a survey is of: generation of the provider, account and Region.
+type Place = (i64, String, String);
+
+/// A name whose marks this process put, or may have put, on a key.
+#[derive(Clone, Debug)]
+pub struct Named {
+    at: Instant,
+    open: Option<CreateAttempt>,
+}
+
+impl Inner {
+    /// Drops what a survey shows by now, and the surveys that do not, once there is too much.
+    fn shed(&mut self, most: usize, shown: Duration) {
+        if self.named.len() >= most {
+            self.surveys.clear();
+            self.named.retain(|_, named| named.at.elapsed() < shown);
+        }
+    }
+}
+
+impl Default for Surveys {
+    fn default() -> Self {
+        Self { started: Instant::now(), inner: Mutex::default() }
+    }
+}
+
+impl Surveys {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The marks of that name are about to be put on a key, by a creation if it is one. Gives what was known of the name before.
+    pub fn begin(&self, name: String, creation: Option<CreateAttempt>) -> Option<Named> {
+        let mut inner = self.inner();
+        inner.shed(NAMES, SHOWN);
+        inner.named.insert(name, Named { at: Instant::now(), open: creation })
+    }
+
+    /// It was refused for certain.
+    pub fn withdraw(&self, name: &str, before: Option<Named>) {
+        let mut inner = self.inner();
+        match before {
+            Some(before) => drop(inner.named.insert(name.to_owned(), before)),
+            None => drop(inner.named.remove(name)),
+        }
+    }
+
+    /// It is done, and the key on record.
+    pub fn end(&self, name: &str) {
+        if let Some(named) = self.inner().named.get_mut(name) {
+            *named = Named { at: Instant::now(), open: None };
+        }
+    }
+
+    /// What this process knows of a name by its own doing.
+    fn remembered(&self, name: &str, consistency: Duration) -> Option<Known> {
+        let Named { at, open } = self.inner().named.get(name).cloned()?;
+        Some(match left(at, consistency) {
+            Some(left) if open.is_none() => Known::NotYet(left),
+            _ => Known::Perhaps(open),
+        })
+    }
+
+    /// What is known of the name of an object that has no key and began no creation.
+    pub async fn ask(&self, connected: &Arc<Connected>, owner: &Owner, consistency: Duration) -> Result<Known, Failure> {
+        if let Some(known) = self.remembered(&owner.mark(), consistency) {
+            return Ok(known);
+        }
+        if let Some(left) = left(self.started, consistency) {
+            return Ok(Known::NotYet(left));
+        }
+        let mut names = self.survey(connected, &owner.cluster);
+        // An end without an answer, such as that of the process, is none.
+        let waited = tokio::time::timeout(PATIENCE, names.wait_for(Option::is_some)).await.map(|answer| answer.is_ok());
+        if waited == Ok(false) {
+            self.withdraw_survey(&names);
+        }
+        let answer = match &*names.borrow() {
+            None => return Ok(Known::Underway),
+            Some(Ok(names)) => {
+                let bears = [OwnerMark::Name, OwnerMark::Digest].iter().any(|form| names.contains(&hash(&owner.mark_as(*form))));
+                return Ok(if bears { Known::Perhaps(None) } else { Known::Nobody });
+            }
+            Some(Err(failure)) => again(failure),
+        };
+        // The next one to ask has it made anew.
+        self.withdraw_survey(&names);
+        Err(answer)
+    }
+
+    fn withdraw_survey(&self, names: &Names) {
+        self.inner().surveys.retain(|_, survey| !survey.names.same_channel(names));
+    }
+
+    /// The survey of a provider as it is now; one is begun if there is none.
+    fn survey(&self, connected: &Arc<Connected>, cluster: &str) -> Names {
+        let (uid, generation) = connected.made_for.spec();
+        let of = (generation, connected.identity.account.clone(), connected.identity.region.clone());
+        let mut inner = self.inner();
+        if let Some(survey) = inner.surveys.get(uid).filter(|survey| survey.of == of) {
+            return survey.names.clone();
+        }
+        let (done, names) = watch::channel(None);
+        inner.surveys.insert(uid.to_owned(), Survey { of, names: names.clone() });
+        drop(inner);
+        let (connected, cluster) = (Arc::clone(connected), cluster.to_owned());
+        tokio::spawn(async move {
+            let found = make(&connected, &cluster).await;
+            done.send_replace(Some(found));
+        });
+        names
+    }
+
+    /// Forgets the surveys of providers that are gone.
+    pub fn forget(&self, is_there: impl Fn(&str) -> bool) {
+        self.inner().surveys.retain(|uid, _| is_there(uid));
+    }
+}
+
+/// Reads the names. In a wrong account no key bears any, so whose the credentials are is asked before and after.
+async fn make(connected: &Connected, cluster: &str) -> Result<HashSet<u64>, Failure> {
+    let account = &connected.identity.account;
+    super::managed_key::same_account(&connected.kms, account).await?;
+    let owners = connected.kms.owners(cluster).await?;
+    super::managed_key::same_account(&connected.kms, account).await?;
+    tracing::info!(account, keys = owners.len(), "the marks of all keys were read, before the first is created");
+    Ok(owners.iter().map(|owner| hash(owner)).collect())
+}
+
+/// A failure is told to everyone who waited for it; its source is in the log of the first.
+fn again(failure: &Failure) -> Failure {
+    let Failure { kind, operation, message, outcome, source: _ } = failure;
+    Failure { kind: *kind, operation, message: message.clone(), outcome: *outcome, source: None }
+}
+
+fn left(since: Instant, wait: Duration) -> Option<Duration> {
+    wait.checked_sub(since.elapsed()).filter(|left| !left.is_zero())
+}
+
+fn hash(name: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    name.hash(&mut hasher);
+    hasher.finish()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attempt() -> CreateAttempt {
+        let time = crate::api::condition::seconds(jiff::Timestamp::UNIX_EPOCH);
+        CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), time }
+    }
+
+    #[test]
+    fn what_this_process_marked_is_searched_for_once_the_kms_shows_it() {
+        let surveys = Surveys::default();
+        let known = |name, consistency| surveys.remembered(name, consistency);
+        let (never, long) = (Duration::ZERO, Duration::from_hours(1));
+        assert_eq!(known("shop.orders", never), None);
+        // Refused for certain: as before.
+        let before = surveys.begin("shop.orders".into(), Some(attempt()));
+        surveys.withdraw("shop.orders", before);
+        assert_eq!(known("shop.orders", never), None);
+        // Open: at once, and with what it waits for.
+        surveys.begin("shop.orders".into(), Some(attempt()));
+        assert_eq!(known("shop.orders", long), Some(Known::Perhaps(Some(attempt()))));
+        let before = surveys.begin("shop.orders".into(), Some(attempt()));
+        surveys.withdraw("shop.orders", before);
+        assert_eq!(known("shop.orders", long), Some(Known::Perhaps(Some(attempt()))), "the first is still open");
+        surveys.end("shop.orders");
+        assert!(matches!(known("shop.orders", long), Some(Known::NotYet(left)) if left <= long), "the KMS may not show it yet");
+        assert_eq!(known("shop.orders", never), Some(Known::Perhaps(None)));
+        assert_eq!(known("shop.invoices", never), None);
+    }
+
+    #[test]
+    fn names_are_bounded_and_none_is_dropped_that_a_new_survey_may_not_show() {
+        let surveys = Surveys::default();
+        let survey = |inner: &mut Inner| {
+            let (_, names) = watch::channel(None);
+            inner.surveys.insert("u1".into(), Survey { of: (1, "111122223333".into(), "eu-west-1".into()), names });
+        };
+        surveys.begin("shop.orders".into(), None);
+        surveys.begin("shop.invoices".into(), None);
+        let mut inner = surveys.inner();
+        let hour = Duration::from_hours(1);
+        for (most, shown, names, kept) in [(3, Duration::ZERO, 2, true), (2, hour, 2, false), (2, Duration::ZERO, 0, false)] {
+            survey(&mut inner);
+            inner.shed(most, shown);
+            assert_eq!((inner.named.len(), !inner.surveys.is_empty()), (names, kept), "{most} {shown:?}");
+        }
+    }
+}
