@@ -69,6 +69,8 @@ struct Looked {
     series: Option<(String, String)>,
     /// Failures in a row.
     failures: u32,
+    /// The generation for which rotation could not be changed.
+    rotation_failed: Option<i64>,
     /// The last step of each part of the key.
     steps: Recent,
 }
@@ -148,6 +150,16 @@ impl Context {
         let looked = objects.entry(uid.into()).or_default();
         looked.fingerprint = fingerprint;
         looked.due = Instant::now().checked_add(wait);
+    }
+
+    /// Remembers that rotation could not be changed for that generation.
+    pub fn rotation_fails(&self, uid: &str, generation: i64) {
+        self.objects().entry(uid.into()).or_default().rotation_failed = Some(generation);
+    }
+
+    /// Whether rotation could not be changed for that generation. It has one try before the key is disabled.
+    pub fn rotation_failed(&self, uid: &str, generation: i64) -> bool {
+        self.objects().get(uid).is_some_and(|looked| looked.rotation_failed == Some(generation))
     }
 
     /// Counts a failure; gives how many there were in a row.

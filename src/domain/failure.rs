@@ -113,6 +113,12 @@ impl FailureKind {
         Self::Unknown,
     ];
 
+    /// Whether nothing more is done in a round in which it occurred: what it means is not known, or all calls would fail alike.
+    #[must_use]
+    pub const fn ends_round(self) -> bool {
+        matches!(self, Self::Unknown | Self::Credentials | Self::WrongAccount)
+    }
+
     /// The one verdict on this kind.
     #[must_use]
     pub const fn verdict(self) -> Verdict {

@@ -152,8 +152,11 @@ impl Memory {
                     deletion.call = None;
                 }
             }
-            // A KMS leaves a key disabled by this.
-            Step::Cancel => (self.status.key_state, self.status.deletion_date) = (Some(KeyState::Disabled), None),
+            // A KMS leaves a key disabled by this, so it is we who disabled it.
+            Step::Cancel => {
+                (self.status.key_state, self.status.deletion_date, self.status.deletion) = (Some(KeyState::Disabled), None, None);
+                self.status.applied.get_or_insert_with(applied).enabled = Some(false);
+            }
             Step::Enable | Step::Disable => {
                 self.status.applied.get_or_insert_with(applied).enabled = Some(*step == Step::Enable);
                 self.status.key_state = Some(if *step == Step::Enable { KeyState::Enabled } else { KeyState::Disabled });

@@ -2,6 +2,8 @@
 //!
 //! A look need not read everything: what was not read is `None`, and is neither compared nor changed. `Absent` is a value, not an error.
 
+use std::collections::BTreeSet;
+
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
@@ -108,6 +110,15 @@ pub struct Rotation {
     pub next: Option<Timestamp>,
 }
 
+/// A part of a key that takes a read of its own and that its life does not need.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Facet {
+    /// Automatic rotation.
+    Rotation,
+    /// Aliases.
+    Aliases,
+}
+
 /// A key, as far as it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
@@ -142,6 +153,8 @@ pub struct Key {
     pub tags: Option<Tags>,
     /// Aliases with the prefix `alias/`; `None`: not read.
     pub aliases: Option<Vec<String>>,
+    /// What could not be read in this round. It is not compared, and not asked for again.
+    pub unread: BTreeSet<Facet>,
     /// Whether the object named by another's mark exists; `None`: not asked.
     pub other_owner_exists: Option<bool>,
 }
@@ -157,8 +170,10 @@ impl Key {
     /// rotation nor aliases are read.
     #[must_use]
     pub fn is_complete(&self, limits: &Limits) -> bool {
-        let rotation = self.rotation.is_some() || !limits.rotates(&self.kind.spec, &self.kind.origin);
-        self.tags.is_some() && (self.state.is_pending() || (rotation && self.aliases.is_some()))
+        let unread = |facet| self.unread.contains(&facet);
+        let rotation = self.rotation.is_some() || unread(Facet::Rotation) || !limits.rotates(&self.kind.spec, &self.kind.origin);
+        let aliases = self.aliases.is_some() || unread(Facet::Aliases);
+        self.tags.is_some() && (self.state.is_pending() || (rotation && aliases))
     }
 
     /// The key after a step took effect, as far as that follows from the step alone.

@@ -31,9 +31,11 @@ mod absent;
 mod bind;
 mod live;
 mod scheduled;
+mod tried;
 
 pub use self::absent::elsewhere;
 pub use self::scheduled::{DAYS_FIELD, ask, count_ended, days_refused, hold, why, window_refused};
+pub use self::tried::Tried;
 
 /// All that a decision rests on, but for the look itself.
 #[derive(Clone, Debug)]
@@ -50,6 +52,8 @@ pub struct Situation<'a> {
     pub missing_after: SignedDuration,
     /// For how long a creation whose outcome is not known bars another.
     pub attempt_wait: SignedDuration,
+    /// What failed in this round.
+    pub tried: &'a Tried,
 }
 
 /// What to do next.
@@ -80,6 +84,8 @@ pub struct Rest {
     pub life_drifted: bool,
     /// What waits for another state of the key.
     pub waits: Option<String>,
+    /// What the spec asks for that the key or the provider cannot take. The rest is applied.
+    pub refused: Option<String>,
     /// That the KMS answered from a copy which is too old for a change to follow from it.
     pub stale: Option<String>,
     /// Whether the object does not own the key: it rests on a pending key that takes no marks, or only watches one that bears none of its own.

@@ -9,7 +9,7 @@ use super::{
     observed::{Key, MultiRegion, State},
     ownership::Tags,
     rules::Rules,
-    step::Step,
+    step::{Part, Step},
 };
 use crate::api::{managed_key::KeyTemplate, mark};
 
@@ -22,50 +22,90 @@ pub struct Settings {
     pub waits: Option<String>,
 }
 
-/// What the spec asks for that this key, or this provider, cannot take: the sentence for the person who wrote it.
+/// A part of the spec that this key, or this provider, cannot take. The other parts are applied.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// What is left out because of it.
+    part: Refused,
+    /// The sentence for the person who wrote it.
+    pub message: String,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Refused {
+    /// It cannot be had by a key that exists.
+    Kind,
+    Rotation,
+    Description,
+    Tags,
+    /// One alias, with `alias/`.
+    Alias(String),
+}
+
+impl Refusal {
+    /// Whether a step would do what is refused.
+    #[must_use]
+    pub fn bars(&self, step: &Step) -> bool {
+        match (&self.part, step) {
+            (Refused::Alias(refused), Step::AddAlias { alias }) => alias == refused,
+            (Refused::Tags, Step::Tag { .. }) => true,
+            (Refused::Rotation, step) => step.part() == Part::Rotation,
+            (Refused::Description, step) => step.part() == Part::Description,
+            (Refused::Kind | Refused::Alias(_) | Refused::Tags, _) => false,
+        }
+    }
+}
+
+/// What the spec asks for that this key, or this provider, cannot take.
 #[must_use]
-pub fn refused(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Option<String> {
+pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Vec<Refusal> {
     let limits = rules.limits();
+    let mut refusals = Vec::new();
+    let mut refuse = |part, message: Option<String>| refusals.extend(message.map(|message| Refusal { part, message }));
+    refuse(Refused::Rotation, rotation_refused(desired, limits, kind, multi_region));
+    let kind_refused = (kind.multi_region && !limits.multi_region)
+        .then(|| format!("spec.key.multiRegion is true, but {} has no such keys; set it to false", limits.name));
+    refuse(Refused::Kind, kind_refused);
+    let length = desired.description.as_ref().map(|text| text.chars().count()).filter(|length| *length > limits.description);
+    refuse(
+        Refused::Description,
+        length.map(|length| {
+            format!("spec.description has {length} characters, but {} accepts at most {}; shorten it", limits.name, limits.description)
+        }),
+    );
+    let forbidden = || {
+        let tag = desired.tags.keys().find(|tag| !rules.allows_tag(tag))?;
+        Some(format!("spec.tags has {tag}, which KeyProvider {} does not allow; see its spec.allow.tagKeys", rules.name))
+    };
+    refuse(Refused::Tags, tags_refused(desired, limits).or_else(forbidden));
+    for alias in &desired.aliases {
+        let name = alias.strip_prefix("alias/").unwrap_or(alias);
+        let message = (!rules.allows_alias(name))
+            .then(|| format!("spec.aliases has {name}, which KeyProvider {} does not allow; see its spec.allow.aliases", rules.name));
+        refuse(Refused::Alias(alias.clone()), message);
+    }
+    refusals
+}
+
+fn rotation_refused(desired: &Desired, limits: &Limits, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Option<String> {
     if let (Some(_), Some(MultiRegion::Replica(primary))) = (desired.rotation, multi_region) {
         return Some(format!(
             "spec.autoRotation is set, but this key is a replica and takes its rotation from {primary}; set it there and remove it here"
         ));
     }
-    if let Some(WantedRotation::On(period)) = desired.rotation {
-        if !limits.rotates(&kind.spec, &kind.origin) {
-            return Some(format!(
-                "spec.autoRotation is true, but {} rotates only {} keys of origin {}, and this one is {} of origin {}; remove spec.autoRotation",
-                limits.name,
-                limits.rotatable.0.join(" and "),
-                limits.rotatable.1,
-                kind.spec,
-                kind.origin
-            ));
-        }
-        if let Some(period) = period.filter(|period| !(limits.rotation.0..=limits.rotation.1).contains(period)) {
-            return Some(format!(
-                "spec.rotationPeriodDays is {period}, but {} accepts {} to {} days",
-                limits.name, limits.rotation.0, limits.rotation.1
-            ));
-        }
-    }
-    if kind.multi_region && !limits.multi_region {
-        return Some(format!("spec.key.multiRegion is true, but {} has no such keys; set it to false", limits.name));
-    }
-    if let Some(length) = desired.description.as_ref().map(|text| text.chars().count()).filter(|length| *length > limits.description) {
+    let Some(WantedRotation::On(period)) = desired.rotation else { return None };
+    if !limits.rotates(&kind.spec, &kind.origin) {
         return Some(format!(
-            "spec.description has {length} characters, but {} accepts at most {}; shorten it",
-            limits.name, limits.description
+            "spec.autoRotation is true, but {} rotates only {} keys of origin {}, and this one is {} of origin {}; remove spec.autoRotation",
+            limits.name,
+            limits.rotatable.0.join(" and "),
+            limits.rotatable.1,
+            kind.spec,
+            kind.origin
         ));
     }
-    if let Some(message) = tags_refused(desired, limits) {
-        return Some(message);
-    }
-    if let Some(tag) = desired.tags.keys().find(|tag| !rules.allows_tag(tag)) {
-        return Some(format!("spec.tags has {tag}, which KeyProvider {} does not allow; see its spec.allow.tagKeys", rules.name));
-    }
-    let alias = desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).find(|alias| !rules.allows_alias(alias));
-    alias.map(|alias| format!("spec.aliases has {alias}, which KeyProvider {} does not allow; see its spec.allow.aliases", rules.name))
+    let period = period.filter(|period| !(limits.rotation.0..=limits.rotation.1).contains(period))?;
+    Some(format!("spec.rotationPeriodDays is {period}, but {} accepts {} to {} days", limits.name, limits.rotation.0, limits.rotation.1))
 }
 
 /// Tags that the KMS cannot take.

@@ -11,7 +11,7 @@ use super::{
     desired::{Desired, Life},
     failure::Failure,
     memory::Memory,
-    observed::{Key, Observed, Rotation, State},
+    observed::{Facet, Key, Observed, Rotation, State},
     ownership::Ownership,
     plan::{self, Gone, Hold, Note, Plan, Rest},
     rules::Rules,
@@ -55,6 +55,10 @@ pub struct Round<'a> {
     pub observed: Option<&'a Observed>,
     /// How it ended.
     pub conclusion: Conclusion<'a>,
+    /// Changes that failed, and without which the round went on.
+    pub failed: &'a [Failure],
+    /// Reads that failed, and without which the round went on.
+    pub unread: &'a [Failure],
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a str>,
     /// The value of the annotation that asked for this look.
@@ -87,7 +91,7 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
         }
     }
     if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
-        rested(&mut status, rest, desired, round.observed);
+        rested(&mut status, rest, desired, round);
     }
     conditions(&mut status, memory, round);
     status
@@ -158,6 +162,7 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
         return;
     }
     let asked = round.desired.and_then(Desired::days);
+    let withdrew = status.intent_word.as_deref().and_then(|word| word.parse().ok()).is_some_and(|word| !matches!(word, Word::Days(_)));
     let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
     // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
     let replaced = before == Some(KeyState::PendingDeletion)
@@ -179,7 +184,8 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
                 Some(known) if open => (!was_pending || replaced) && known.schedule_days != marked,
                 // What is known is of a schedule that no longer stood, and no call of ours was on its way.
                 Some(_) => true,
-                None => was_pending,
+                // Where the object announced another word since, the days on the key are from before it.
+                None => was_pending || withdrew,
             };
             let ours = marked.filter(|_| !doubtful);
             let since = known.filter(|_| !replaced).and_then(|known| known.requested_time);
@@ -195,7 +201,7 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
 }
 
 /// What was applied, once nothing is left to do.
-fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observed: Option<&Observed>) {
+fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: &Round<'_>) {
     if rest.unbound || desired.policy == ManagementPolicy::Observe {
         return;
     }
@@ -203,13 +209,21 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, observe
     if without_record && !rest.drift.is_empty() {
         return;
     }
-    let pending = matches!(observed, Some(Observed::Present(key)) if key.state.is_pending());
-    if desired.life == Life::Live && pending {
+    let Some(Observed::Present(key)) = round.observed else { return };
+    if desired.life == Life::Live && key.state.is_pending() {
         // A schedule that is left as it is: nothing was compared, let alone applied.
         return;
     }
     let before = status.applied.take().unwrap_or_default();
+    let unread = (desired.rotation.is_some() && key.unread.contains(&Facet::Rotation)) || key.unread.contains(&Facet::Aliases);
+    let whole = rest.refused.is_none() && round.failed.is_empty() && !unread;
     status.applied = Some(match desired.life {
+        // Its settings are not all on the key, and are gone on with.
+        Life::Live if !whole => {
+            let as_wanted = key.state == if desired.wants_enabled() { State::Enabled } else { State::Disabled };
+            let enabled = if as_wanted { Some(desired.wants_enabled()) } else { before.enabled };
+            Applied { enabled, deletion_schedule_days: None, ..before }
+        }
         Life::Live => Applied {
             generation: desired.generation,
             enabled: Some(desired.wants_enabled()),
@@ -240,7 +254,10 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>)
         Conclusion::Refused { note, stalled: true } => set.stalled(note),
         Conclusion::Refused { note, stalled: false } => set.waiting(note),
         Conclusion::Failed(failure) => set.failed(failure),
-        Conclusion::Planned(plan) => set.planned(plan, round),
+        Conclusion::Planned(plan) => {
+            set.planned(plan, round);
+            set.troubles(plan, round);
+        }
     }
     if let Conclusion::Refused { note: Note { message, .. }, .. } | Conclusion::Failed(Failure { message, .. }) = &round.conclusion {
         set.still_held(memory, round, message);
@@ -350,6 +367,49 @@ impl Setter {
             Plan::Hold(hold) => self.held(hold, round),
             Plan::Do(step) => self.waiting(&Note { reason: Reason::Creating, message: format!("about to {step}") }),
             Plan::Read(_) => self.waiting(&Note { reason: Reason::Creating, message: "the key is being looked at".into() }),
+        }
+    }
+
+    /// What failed, could not be read, or is refused, and without which the round went on: all of it is said, the gravest as the reason.
+    fn troubles(&mut self, plan: &Plan, round: &Round<'_>) {
+        let of = |failure: &Failure| (failure.kind.verdict().stalled, failure.kind.verdict().reason, failure.message.clone());
+        let refused = if let Plan::Rest(rest) = plan { rest.refused.clone() } else { None };
+        let mut failed: Vec<_> = refused.map(|message| (true, Reason::InvalidSpec, message)).into_iter().collect();
+        failed.extend(round.failed.iter().map(of));
+        let unread = round.unread.iter().map(of);
+        let all: Vec<_> =
+            failed.iter().cloned().chain(unread.map(|(stalled, reason, text)| (stalled, reason, format!("not read: {text}")))).collect();
+        let Some((_, reason, _)) = all.iter().find(|(stalled, ..)| *stalled).or(all.first()) else { return };
+        let mut texts: Vec<&str> = Vec::new();
+        for (_, _, text) in &all {
+            if !texts.contains(&text.as_str()) {
+                texts.push(text);
+            }
+        }
+        let (reason, message) = (*reason, texts.join("; "));
+        let synced = condition::find(&self.conditions, ConditionType::Synced).filter(|synced| synced.status == "False");
+        let before = synced.map(|synced| format!("{}; ", synced.message)).unwrap_or_default();
+        let is_ready = condition::find(&self.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+        match before.is_empty() {
+            true => self.set(ConditionType::Synced, false, reason, &message),
+            // The plan's own reason stands: it is about the life of the key.
+            false if !is_ready => self.append(ConditionType::Synced, &message),
+            false => self.set(ConditionType::Synced, false, reason, format!("{before}{message}")),
+        }
+        // What could not be read says nothing against the key.
+        if failed.is_empty() || !is_ready {
+            return;
+        }
+        let stalled = failed.iter().any(|(stalled, ..)| *stalled);
+        self.set(ConditionType::Ready, false, reason, &message);
+        self.remove(&[if stalled { ConditionType::Reconciling } else { ConditionType::Stalled }]);
+        self.set(if stalled { ConditionType::Stalled } else { ConditionType::Reconciling }, true, reason, message);
+    }
+
+    /// Adds to what a condition says.
+    fn append(&mut self, kind: ConditionType, text: &str) {
+        if let Some(known) = self.conditions.iter_mut().find(|known| known.type_ == kind.as_str()) {
+            known.message = format!("{}; {text}", known.message).chars().take(32768).collect();
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
         failure::Failure,
         guard::Ask,
         observed::Observed,
-        plan::{self, Gone, Hold, Note, Plan},
+        plan::{self, Gone, Hold, Note, Plan, Tried},
         release::{self, Circumstances, Release},
         status::Conclusion,
         step::Step,
@@ -30,7 +30,7 @@ use super::{
     observe,
     provider::{self, Provider, Resolved},
     reconcile::{self, Round},
-    report::{self, End},
+    report::{self, End, Seen},
 };
 
 /// The way out of every wait.
@@ -81,7 +81,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         }
     };
     provider.answered(context);
-    let mut round = Round { context, object, provider, observed, steps: Vec::new() };
+    let mut round = Round::new(context, object, provider, observed, Tried::default());
     match work(&mut round).await {
         Ok(Release::Wait(note)) => wait(round, note).await,
         Ok(Release::Missing(missing, note)) => report::planned(round, &Plan::Missing(missing, note, Gone::Unsure)).await,
@@ -127,7 +127,7 @@ fn with_way_out(failure: Failure) -> Failure {
 /// The key with its marks.
 async fn look(provider: &Provider, object: &Object<'_>) -> Result<Observed, Failure> {
     let kms = &provider.connected.kms;
-    let mut observed = observe::glance(kms, object, provider.rules.limits(), None).await?;
+    let (mut observed, _nothing_else_was_read) = observe::glance(kms, object, provider.rules.limits(), None).await?;
     match &mut observed {
         Observed::Present(key) if key.tags.is_none() => key.tags = Some(kms.tags(&key.arn).await?),
         Observed::Absent(_) => observe::same_account(kms, &provider.rules.account).await?,
@@ -160,7 +160,7 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
 /// The finalizer waits, and says for what.
 async fn wait(mut round: Round<'_>, note: Note) -> Result<End, Abort> {
     if note.reason == Reason::Paused {
-        report::write(round.context, &mut round.object, None, None, Conclusion::Paused, &[]).await?;
+        report::write(round.context, &mut round.object, None, Seen::default(), Conclusion::Paused, &[]).await?;
         return Ok(End::Again(round.provider.resync));
     }
     report::planned(round, &Plan::Wait(note)).await

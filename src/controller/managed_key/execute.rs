@@ -3,7 +3,11 @@
 
 use jiff::SignedDuration;
 
-use super::{observe, provider, reconcile::Round, report};
+use super::{
+    observe, provider,
+    reconcile::Round,
+    report::{self, Seen},
+};
 use crate::{
     api::{
         condition::seconds,
@@ -266,7 +270,8 @@ async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> R
     let observed = Observed::Present(Box::new(Key { deletion_date, ..key.clone().after(step) }));
     let plan = Plan::Rest(Rest::default());
     let rules = Some(&round.provider.rules);
-    let status = report::concluded(object, &memory, rules, Some(&observed), Conclusion::Planned(&plan));
+    let status =
+        report::concluded(object, &memory, rules, Seen { observed: Some(&observed), ..Seen::default() }, Conclusion::Planned(&plan));
     Ok(round.object.rehearse_status(&status).await?)
 }
 

@@ -13,47 +13,95 @@ use crate::{
     domain::{
         failure::{Failure, FailureKind, Outcome},
         limits::Limits,
-        observed::{Key, Observed, Searched},
+        observed::{Facet, Key, Observed, Searched},
         ownership,
     },
     kms::{AnyKms, Kms},
 };
 
-/// A first look: the key's state, and one more of rotation, tags and aliases in turn, or none if it is nobody's turn. Two reads at most.
-pub(super) async fn glance(kms: &AnyKms, object: &Object<'_>, limits: &Limits, turn: Option<usize>) -> Result<Observed, Failure> {
+/// A first look: the key's state, and one more of rotation, tags and aliases in turn, or none if it is nobody's turn. Two reads at most. What the second failed
+/// with stands beside what the first saw.
+pub(super) async fn glance(
+    kms: &AnyKms,
+    object: &Object<'_>,
+    limits: &Limits,
+    turn: Option<usize>,
+) -> Result<(Observed, Option<Failure>), Failure> {
     // An object whose own creation may have made a key looks for that one first.
     let adopts = object.desired.adopt.as_deref().filter(|_| object.memory.open_attempt().is_none());
     let named = object.memory.reference().or(adopts);
     let reference = named.map_or_else(|| object.desired.owner.claim_alias(), str::to_owned);
     let Some(mut key) = kms.describe(&reference).await? else {
-        return Ok(Observed::Absent(Searched::Reference));
+        return Ok((Observed::Absent(Searched::Reference), None));
     };
     let rotates = limits.rotates(&key.kind.spec, &key.kind.origin) && !key.state.is_pending();
-    match turn.map(|turn| turn % 3) {
-        None => {}
-        _ if key.tags.is_some() && key.aliases.is_some() && (key.rotation.is_some() || !rotates) => {}
-        Some(1) if rotates => key.rotation = Some(kms.rotation(&key.arn).await?),
-        Some(2) if !key.state.is_pending() => key.aliases = Some(kms.aliases(&key.arn).await?),
-        _ => key.tags = Some(kms.tags(&key.arn).await?),
-    }
-    Ok(Observed::Present(Box::new(key)))
+    let failure = match turn.map(|turn| turn % 3) {
+        None => None,
+        _ if key.tags.is_some() && key.aliases.is_some() && (key.rotation.is_some() || !rotates) => None,
+        Some(1) if rotates => rotation(kms, &mut key).await,
+        Some(2) if !key.state.is_pending() => aliases(kms, &mut key).await,
+        _ => match kms.tags(&key.arn).await {
+            Ok(tags) => {
+                key.tags = Some(tags);
+                None
+            }
+            Err(failure) => Some(failure),
+        },
+    };
+    Ok((Observed::Present(Box::new(key)), failure))
 }
 
-/// Reads what a look has not read yet.
-pub(super) async fn complete(kms: &AnyKms, key: &mut Key, limits: &Limits) -> Result<(), Failure> {
+/// Reads rotation, which the life of a key does not need.
+async fn rotation(kms: &AnyKms, key: &mut Key) -> Option<Failure> {
+    match kms.rotation(&key.arn).await {
+        Ok(rotation) => {
+            key.rotation = Some(rotation);
+            None
+        }
+        Err(failure) => {
+            key.unread.insert(Facet::Rotation);
+            Some(failure)
+        }
+    }
+}
+
+/// Reads aliases, which the life of a key does not need.
+async fn aliases(kms: &AnyKms, key: &mut Key) -> Option<Failure> {
+    match kms.aliases(&key.arn).await {
+        Ok(aliases) => {
+            key.aliases = Some(aliases);
+            None
+        }
+        Err(failure) => {
+            key.unread.insert(Facet::Aliases);
+            Some(failure)
+        }
+    }
+}
+
+/// Reads what a look has not read yet; gives what could not be read and is not needed.
+///
+/// # Errors
+/// The marks could not be read, or what went wrong is not known: nothing may follow then.
+pub(super) async fn complete(kms: &AnyKms, key: &mut Key, limits: &Limits) -> Result<Vec<Failure>, Failure> {
     if key.tags.is_none() {
         key.tags = Some(kms.tags(&key.arn).await?);
     }
+    let mut unread = Vec::new();
     if key.state.is_pending() {
-        return Ok(());
+        return Ok(unread);
     }
-    if key.rotation.is_none() && limits.rotates(&key.kind.spec, &key.kind.origin) {
-        key.rotation = Some(kms.rotation(&key.arn).await?);
+    let wanted = |known: bool, facet, key: &Key| !known && !key.unread.contains(&facet);
+    if wanted(key.rotation.is_some(), Facet::Rotation, key) && limits.rotates(&key.kind.spec, &key.kind.origin) {
+        unread.extend(rotation(kms, key).await);
     }
-    if key.aliases.is_none() {
-        key.aliases = Some(kms.aliases(&key.arn).await?);
+    if wanted(key.aliases.is_some(), Facet::Aliases, key) {
+        unread.extend(aliases(kms, key).await);
     }
-    Ok(())
+    match unread.iter().position(|failure| failure.kind.ends_round()) {
+        Some(at) => Err(unread.swap_remove(at)),
+        None => Ok(unread),
+    }
 }
 
 /// Looks for a key by the marks of every key of the account and Region.

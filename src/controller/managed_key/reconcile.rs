@@ -25,11 +25,12 @@ use crate::{
         watched::Watched,
     },
     domain::{
+        failure::Failure,
         limits::Limits,
         observed::{Key, Observed, Searched},
-        plan::{Note, Plan, Read, Situation, elsewhere, plan},
+        plan::{Note, Plan, Read, Situation, Tried, elsewhere, plan},
         rescue,
-        step::Step,
+        step::{Part, Step},
     },
     kms::AnyKms,
 };
@@ -159,6 +160,12 @@ pub(super) struct Round<'a> {
     pub(super) observed: Observed,
     /// What was done.
     pub(super) steps: Vec<Step>,
+    /// What failed, and is not tried again in this round.
+    pub(super) tried: Tried,
+    /// Changes that failed, and without which the round goes on.
+    pub(super) failed: Vec<Failure>,
+    /// Reads that failed, and without which the round goes on.
+    pub(super) unread: Vec<Failure>,
 }
 
 /// The five steps. `turn` says what a glance reads.
@@ -181,7 +188,7 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
         Ok(leave) => leave,
         Err(silent) => return report::silent(context, object, provider, silent).await,
     };
-    let observed = match observe::glance(&connected.kms, &object, provider.rules.limits(), turn).await {
+    let (observed, unread) = match observe::glance(&connected.kms, &object, provider.rules.limits(), turn).await {
         Ok(observed) => observed,
         Err(failure) => {
             provider.failed(context, &failure);
@@ -189,7 +196,15 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
         }
     };
     provider.answered(context);
-    let mut round = Round { context, object, provider, observed, steps: Vec::new() };
+    let rotation_had_its_try = context.rotation_failed(object.uid(), object.desired.generation);
+    let mut round = Round::new(context, object, provider, observed, Tried::new(rotation_had_its_try));
+    if let Some(failure) = unread {
+        if failure.kind.ends_round() {
+            round.provider.failed(context, &failure);
+            return report::halted(round, Halt::Failed(failure)).await;
+        }
+        round.leave_unread(failure);
+    }
     match work(&mut round).await {
         Ok(plan) => report::planned(round, &plan).await,
         Err(halt) => {
@@ -220,7 +235,9 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
             Plan::Do(_) if !round.steps.is_empty() && !round.object.is_unchanged().await? => return Err(Halt::Abort(Abort::Changed)),
             Plan::Do(step) => {
                 guard::pass(round, &step).await?;
-                execute::execute(round, step).await?;
+                if let Err(halt) = execute::execute(round, step.clone()).await {
+                    round.go_on_without(&step, halt)?;
+                }
             }
             Plan::Missing(..) if !round.object.live => {
                 observe::same_account(round.kms(), &round.provider.rules.account).await?;
@@ -241,7 +258,34 @@ pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Abor
     context.unsettled(object.uid()).map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
 }
 
+impl<'a> Round<'a> {
+    /// A round in which nothing was done yet.
+    pub(super) const fn new(context: &'a Context, object: Object<'a>, provider: Provider, observed: Observed, tried: Tried) -> Self {
+        Self { context, object, provider, observed, steps: Vec::new(), tried, failed: Vec::new(), unread: Vec::new() }
+    }
+}
+
 impl Round<'_> {
+    /// Goes on after a change that failed, if nothing else rests on it.
+    fn go_on_without(&mut self, step: &Step, halt: Halt) -> Result<(), Halt> {
+        let Halt::Failed(failure) = halt else { return Err(halt) };
+        if step.part() == Part::Rotation {
+            self.context.rotation_fails(self.object.uid(), self.object.desired.generation);
+        }
+        if !self.tried.goes_on_without(step, &failure) {
+            return Err(Halt::Failed(failure));
+        }
+        self.provider.failed(self.context, &failure);
+        self.failed.push(failure);
+        Ok(())
+    }
+
+    /// Goes on after a read that failed, of what the life of the key does not need.
+    fn leave_unread(&mut self, failure: Failure) {
+        self.provider.failed(self.context, &failure);
+        self.unread.push(failure);
+    }
+
     /// Nothing is concluded from a look that may show what was before the last steps: neither a change nor that none is needed. Only what brings a key back
     /// follows from it at once, unless that was just done.
     fn may_conclude(&self, decided: &Plan) -> Result<(), Abort> {
@@ -295,6 +339,7 @@ impl Round<'_> {
             now: now(),
             missing_after: settings.missing_after.try_into().unwrap_or(jiff::SignedDuration::MAX),
             attempt_wait: settings.attempt_wait.try_into().unwrap_or(jiff::SignedDuration::MAX),
+            tried: &self.tried,
         }
     }
 
@@ -302,7 +347,11 @@ impl Round<'_> {
     pub(super) async fn read(&mut self, read: Read) -> Result<(), Halt> {
         let kms = &self.provider.connected.kms;
         match (read, &mut self.observed) {
-            (Read::Facets, Observed::Present(key)) => observe::complete(kms, key, self.provider.rules.limits()).await?,
+            (Read::Facets, Observed::Present(key)) => {
+                for failure in observe::complete(kms, key, self.provider.rules.limits()).await? {
+                    self.leave_unread(failure);
+                }
+            }
             (Read::OtherOwner(mark), Observed::Present(key)) => key.other_owner_exists = Some(observe::exists(self.context, &mark).await?),
             (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
         }

@@ -19,6 +19,7 @@ use crate::{
         desired::Desired,
         memory::Memory,
         observed::{Key, State},
+        ownership::Ownership,
         step::{How, Step},
     },
 };
@@ -136,8 +137,8 @@ impl<'a> Record<'a> {
         let recorded = self.status.deletion_date.as_ref().map(|date| date.0.as_second());
         let stands = self.was_pending() && (recorded.is_none() || recorded == self.key.deletion_date.map(Timestamp::as_second));
         let open = self.open_call().is_some();
-        let scheduling = self.word().is_none_or(|word| matches!(word, Word::Days(_)));
-        self.deletion().filter(|known| scheduling && known.origin == DeletionOrigin::Keyward).is_some_and(|known| {
+        let is_held = matches!(self.word(), Some(Word::Held(_)));
+        self.deletion().filter(|known| !is_held && known.origin == DeletionOrigin::Keyward).is_some_and(|known| {
             match known.schedule_days {
                 // Our call took effect, and this is the first look since.
                 Some(opened) if opened == written && open => true,
@@ -185,6 +186,11 @@ impl Memory {
             Step::Cancel => {
                 // Whatever is pending after this is another's, or comes from a call that is opened anew.
                 self.saw(key);
+                // The key is wanted alive. A pending one takes no tags, so the word follows later; that the cancel is ours is on record now.
+                let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &desired.owner) == Ownership::Ours);
+                if let (true, Ok(seq)) = (ours, self.next_seq(step, key, now)) {
+                    self.said(seq, Word::Live, None, desired);
+                }
                 // From here on there is a record, which does not say that the key was enabled: being alive again includes that.
                 if desired.policy == ManagementPolicy::EnforceOnChange {
                     self.status.applied.get_or_insert_with(|| Applied { generation: desired.generation, ..Applied::default() });

@@ -53,37 +53,46 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let wants_enabled = s.desired.wants_enabled();
     if key.state == State::Disabled && wants_enabled {
         // Before the mark: what brings a key back waits for nothing that may be denied.
-        if enforced.enabled {
-            return Plan::Do(Step::Enable);
+        match enforced.enabled {
+            true if !s.tried.leaves_out(&Step::Enable) => return Plan::Do(Step::Enable),
+            true => {}
+            false => {
+                rest.drift.push("the key is disabled".into());
+                rest.life_drifted = true;
+            }
         }
-        rest.drift.push("the key is disabled".into());
-        rest.life_drifted = true;
     }
     let said = key.intent().is_live(s.desired.generation, s.memory.status.intent_seq);
     // Where no word can follow, the key is kept all the same, and only its deletion is held.
-    if key.tags.is_some() && !said && !s.memory.count_ended(key) {
-        return Plan::Do(Step::Mark { say: Saying::Live });
+    let mark = Step::Mark { say: Saying::Live };
+    if key.tags.is_some() && !said && !s.memory.count_ended(key) && !s.tried.leaves_out(&mark) {
+        return Plan::Do(mark);
     }
-    if let Some(message) = settings::refused(s.desired, s.rules, &key.kind, key.multi_region.as_ref()) {
-        return stall(Reason::InvalidSpec, message);
-    }
-    let settings = settings::compare(s.desired, s.memory, s.rules, key);
+    let refusals = settings::refusals(s.desired, s.rules, &key.kind, key.multi_region.as_ref());
+    let mut settings = settings::compare(s.desired, s.memory, s.rules, key);
+    settings.steps.retain(|step| !refusals.iter().any(|refusal| refusal.bars(step)));
     if enforced.settings {
-        if let Some(step) = settings.steps.into_iter().next() {
-            return Plan::Do(step);
-        }
+        settings.steps.retain(|step| !s.tried.leaves_out(step));
     } else {
-        rest.drift.extend(settings.steps.iter().map(|step| format!("to be as declared, Keyward would {step}")));
+        rest.drift.extend(settings.steps.drain(..).map(|step| format!("to be as declared, Keyward would {step}")));
     }
-    rest.waits = settings.waits;
     match key.state {
-        State::Enabled if !wants_enabled && enforced.enabled => return Plan::Do(Step::Disable),
-        State::Enabled if !wants_enabled => {
+        State::Enabled if !wants_enabled && enforced.enabled && !s.tried.leaves_out(&Step::Disable) => {
+            // Only rotation needs an enabled key. It has one try; all else comes after.
+            let first = settings.steps.into_iter().find(|step| s.tried.may_come_first(step));
+            return Plan::Do(first.unwrap_or(Step::Disable));
+        }
+        State::Enabled if !wants_enabled && !enforced.enabled => {
             rest.drift.push("the key is enabled".into());
             rest.life_drifted = true;
         }
         _ => {}
     }
+    if let Some(step) = settings.steps.into_iter().next() {
+        return Plan::Do(step);
+    }
+    rest.waits = settings.waits;
+    rest.refused = (!refusals.is_empty()).then(|| refusals.into_iter().map(|refusal| refusal.message).collect::<Vec<_>>().join("; "));
     unusable(s, key).unwrap_or(Plan::Rest(rest))
 }
 

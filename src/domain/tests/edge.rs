@@ -60,9 +60,8 @@ fn expected(said: Word, pending: bool, own: Own, announced: Option<Word>, record
         (Own::None | Own::Behind, _) if pending || said == HELD => Holds(RollbackSuspected.into()),
         (Own::None | Own::Behind, _) => say(RollbackSuspected),
         (_, Word::Days(written)) if pending => {
-            let scheduling = announced.is_none_or(|word| matches!(word, Word::Days(_)));
             let ours = record.is_some_and(|known| known.schedule_days == Some(written) || known.call == OPEN);
-            if scheduling && ours { Passes(ChangedDays) } else { Holds(CancelledOutside.into()) }
+            if ours && announced != Some(HELD) { Passes(ChangedDays) } else { Holds(CancelledOutside.into()) }
         }
         _ if pending => Holds(CancelledOutside.into()),
         (Own::Equal, HELD) => {
@@ -84,8 +83,13 @@ fn expected(said: Word, pending: bool, own: Own, announced: Option<Word>, record
         (Own::Ahead, HELD) if confirmed && open.is_some() => Passes(Confirmed),
         (Own::Ahead, _) if said != HELD && open.is_some() => resumed(open.unwrap()),
         (Own::Ahead, _) if announced == Some(HELD) => Say(Saying::Again),
-        (Own::Ahead, Word::Live) if announced == Some(Word::Live) && !by_another => Say(Saying::Again),
-        (Own::Ahead, Word::Live) if announced == Some(Word::Live) => say(CancelledOutside),
+        (Own::Ahead, _) if announced == Some(Word::Live) && said != HELD => {
+            if by_another {
+                say(CancelledOutside)
+            } else {
+                Say(Saying::Again)
+            }
+        }
         (Own::Ahead, _) => say(why),
     }
 }

@@ -16,7 +16,7 @@ use crate::{
         memory::Memory,
         observed::{Key, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
-        plan::{self, Plan, Situation},
+        plan::{self, Plan, Situation, Tried},
         rules::Rules,
     },
 };
@@ -141,6 +141,7 @@ pub fn key(state: State) -> Key {
         rotation: (origin == "AWS_KMS").then(Rotation::default),
         tags: Some(owner().marks(word(Word::Live), OwnerMark::Name)),
         aliases: Some(vec![owner().claim_alias()]),
+        unread: std::collections::BTreeSet::new(),
         other_owner_exists: None,
     };
     if state.is_pending() {
@@ -173,13 +174,20 @@ pub struct Scene {
     pub rules: Rules,
     pub observed: Observed,
     pub now: Timestamp,
+    pub tried: Tried,
 }
 
 impl Scene {
     /// The object's own key in that state, declared live and enabled.
     pub fn of(state: State) -> Self {
-        let mut scene =
-            Self { desired: desired(), memory: memory(), rules: rules(), observed: Observed::Present(Box::new(key(state))), now: now() };
+        let mut scene = Self {
+            desired: desired(),
+            memory: memory(),
+            rules: rules(),
+            observed: Observed::Present(Box::new(key(state))),
+            now: now(),
+            tried: Tried::default(),
+        };
         scene.memory.status.key_state = Some(state.into());
         scene
     }
@@ -243,6 +251,7 @@ impl Scene {
             now: self.now,
             missing_after: minutes(5),
             attempt_wait: minutes(15),
+            tried: &self.tried,
         }
     }
 
@@ -265,6 +274,7 @@ pub fn brief(plan: &Plan) -> String {
             add(rest.life_drifted, " life drifted");
             add(!rest.life_drifted && !rest.drift.is_empty(), " drift");
             add(rest.waits.is_some(), " waits");
+            add(rest.refused.is_some(), " refused");
             text
         }
         Plan::Read(read) => format!("read {read:?}"),

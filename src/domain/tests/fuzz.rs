@@ -188,6 +188,8 @@ fn nothing_that_others_write_ends_a_round() {
                             rules: Some(&scene.rules),
                             observed: Some(&scene.observed),
                             conclusion: Conclusion::Planned(plan),
+                            failed: &[],
+                            unread: &[],
                             set_by: None,
                             requested: None,
                             now: scene.now,

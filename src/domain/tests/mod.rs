@@ -20,6 +20,7 @@ mod edge;
 mod fixtures;
 mod fuzz;
 mod guard;
+mod life;
 mod liveness;
 mod memory;
 mod model;

@@ -254,6 +254,8 @@ impl World {
                 rules: Some(&scene.rules),
                 observed: Some(&scene.observed),
                 conclusion,
+                failed: &[],
+                unread: &[],
                 set_by: None,
                 requested: None,
                 now: scene.now,

@@ -334,7 +334,7 @@ impl Run {
             // Whoever may write the status wants to end a hold.
             (Act::ForgeRecord, Some(key)) => {
                 let IntentMark::Is(intent) = key.intent() else { return false };
-                if intent.word == Word::Live || key.state.is_pending() {
+                if !matches!(intent.word, Word::Held(_)) || key.state.is_pending() {
                     return false;
                 }
                 let status = &mut scene.memory.status;

@@ -63,6 +63,7 @@ pub(super) fn key(metadata: &KeyMetadata) -> Result<Key, Unusable> {
         rotation: None,
         tags: None,
         aliases: None,
+        unread: std::collections::BTreeSet::new(),
         other_owner_exists: None,
     })
 }
@@ -169,6 +170,7 @@ mod tests {
                 rotation: None,
                 tags: None,
                 aliases: None,
+                unread: std::collections::BTreeSet::new(),
                 other_owner_exists: None,
             }
         );

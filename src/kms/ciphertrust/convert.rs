@@ -217,6 +217,7 @@ impl Row {
             rotation: if state.is_pending() { None } else { self.rotation()? },
             tags: Some(self.tags()),
             aliases: Some(self.aliases()),
+            unread: std::collections::BTreeSet::new(),
             other_owner_exists: None,
         })
     }

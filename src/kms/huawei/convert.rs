@@ -125,6 +125,7 @@ impl Details {
             rotation: None,
             tags: None,
             aliases: None,
+            unread: std::collections::BTreeSet::new(),
             other_owner_exists: None,
         })
     }
@@ -273,6 +274,7 @@ mod tests {
                 rotation: None,
                 tags: None,
                 aliases: None,
+                unread: std::collections::BTreeSet::new(),
                 other_owner_exists: None,
             }
         );

@@ -115,7 +115,7 @@ async fn nothing_is_concluded_from_what_a_kms_shows_late(control_plane: &'static
     scene.until_ready("orders", "True", "DeletionScheduled").await;
     assert_eq!(scene.key("orders").await.state, KeyState::PendingDeletion, "Ready says what the KMS showed before the cancel");
     scene.look_at_all("orders").await;
-    let changes = ["CancelKeyDeletion", "TagResource", "EnableKey", "TagResource", "ScheduleKeyDeletion"];
+    let changes = ["CancelKeyDeletion", "EnableKey", "TagResource", "TagResource", "ScheduleKeyDeletion"];
     assert_eq!(scene.changes(before), changes);
     assert!(!scene.events("orders").await.contains(&"DeletionHeld".to_owned()));
 }

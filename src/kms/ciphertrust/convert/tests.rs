@@ -111,6 +111,7 @@ fn every_member_finds_its_place() {
         rotation: Some(Rotation::default()),
         tags: Some(Tags::from([("key".to_owned(), "value".to_owned())])),
         aliases: Some(vec!["alias/aws-test-key".into()]),
+        unread: std::collections::BTreeSet::new(),
         other_owner_exists: None,
     };
     assert_eq!(read(&cancelled()).unwrap(), expected);

@@ -1,0 +1,50 @@
+//! What failed in a round, so that the rest of it goes on without: the life of a key never waits for its settings, nor one setting for another.
+
+use crate::domain::{
+    deletion::Saying,
+    failure::{Failure, FailureKind},
+    step::{Part, Step},
+};
+
+/// What failed in this round, and is not tried again in it.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tried {
+    steps: Vec<Step>,
+    /// The KMS did not answer to a setting: the others would only wait for it as well.
+    settings_over: bool,
+    /// Rotation has to come before the key is disabled, and failed so in the round before. It had its one try.
+    rotation_had_its_try: bool,
+}
+
+impl Tried {
+    /// Nothing failed yet; whether rotation failed in the round before, for the same spec.
+    #[must_use]
+    pub const fn new(rotation_had_its_try: bool) -> Self {
+        Self { steps: Vec::new(), settings_over: false, rotation_had_its_try }
+    }
+
+    /// Notes that a step failed. `false`: nothing more may be done in this round.
+    pub fn goes_on_without(&mut self, step: &Step, failure: &Failure) -> bool {
+        let passable = is_setting(step) || matches!(step, Step::Enable | Step::Disable | Step::Mark { say: Saying::Live });
+        if !passable || failure.kind.ends_round() {
+            return false;
+        }
+        self.settings_over |= failure.kind == FailureKind::Unavailable;
+        self.steps.push(step.clone());
+        true
+    }
+
+    /// Whether a step is left out of the rest of the round.
+    pub(super) fn leaves_out(&self, step: &Step) -> bool {
+        self.steps.contains(step) || (self.settings_over && is_setting(step))
+    }
+
+    /// Whether a step may still come before the key is disabled.
+    pub(super) fn may_come_first(&self, step: &Step) -> bool {
+        step.part() == Part::Rotation && !self.rotation_had_its_try
+    }
+}
+
+fn is_setting(step: &Step) -> bool {
+    matches!(step.part(), Part::Rotation | Part::Description | Part::Tags | Part::Aliases)
+}

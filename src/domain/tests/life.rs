@@ -1,0 +1,220 @@
+//! The life of a key never waits for its settings, nor one setting for another: whatever is refused, fails or cannot be read.
+
+use super::{
+    fixtures::{Scene, brief},
+    model::call,
+};
+use crate::{
+    api::{ConditionType, Reason, condition, managed_key::ManagementPolicy},
+    domain::{
+        deletion::Saying,
+        desired::{Life, WantedRotation},
+        failure::{Failure, FailureKind, Outcome},
+        observed::{Facet, Observed, Rotation, State},
+        plan::{Plan, Read, Tried},
+        status::{self, Conclusion, Round},
+        step::{Part, Step},
+    },
+};
+
+fn failure(kind: FailureKind) -> Failure {
+    Failure { kind, operation: "Any", message: format!("{kind:?}, for a test"), outcome: Outcome::Refused, source: None }
+}
+
+/// Everything is declared and nothing of it is on the key yet.
+fn declared(state: State) -> Scene {
+    Scene::of(state).with(|s| {
+        s.desired.generation += 1;
+        s.desired.rotation = Some(WantedRotation::On(Some(100)));
+        s.desired.description = Some("order signing".into());
+        s.desired.tags.insert("team".into(), "shop".into());
+        s.desired.aliases.insert("alias/orders".into());
+    })
+}
+
+/// What goes wrong with the settings.
+#[derive(Clone, Copy, Debug)]
+enum Trouble {
+    PeriodRefused,
+    AliasRefused,
+    TagsRefused,
+    /// The step that changes this part, or the mark, fails.
+    Fails(Part, FailureKind),
+    RotationUnread,
+    AliasesUnread,
+}
+
+const TROUBLES: [Trouble; 12] = [
+    Trouble::PeriodRefused,
+    Trouble::AliasRefused,
+    Trouble::TagsRefused,
+    Trouble::Fails(Part::Rotation, FailureKind::Denied),
+    Trouble::Fails(Part::Rotation, FailureKind::Throttled),
+    Trouble::Fails(Part::Rotation, FailureKind::Unavailable),
+    Trouble::Fails(Part::Description, FailureKind::Denied),
+    Trouble::Fails(Part::Tags, FailureKind::Quota),
+    Trouble::Fails(Part::Aliases, FailureKind::AliasTaken),
+    Trouble::Fails(Part::Binding, FailureKind::Denied),
+    Trouble::RotationUnread,
+    Trouble::AliasesUnread,
+];
+
+/// How a round with that trouble goes: what was done, what was tried in vain, and the scene at its end.
+fn round(mut scene: Scene, trouble: Trouble) -> (Vec<Step>, Vec<Step>, Scene, Plan) {
+    match trouble {
+        Trouble::PeriodRefused => scene.desired.rotation = Some(WantedRotation::On(Some(45))),
+        Trouble::AliasRefused => scene.rules.allow.aliases = vec!["other".into()],
+        Trouble::TagsRefused => scene.desired.tags.extend((0..60).map(|number| (format!("tag-{number}"), String::new()))),
+        Trouble::RotationUnread => scene.key().rotation = None,
+        Trouble::AliasesUnread => scene.key().aliases = None,
+        Trouble::Fails(..) => {}
+    }
+    let (mut done, mut failed) = (Vec::new(), Vec::new());
+    for _ in 0..24 {
+        match scene.plan() {
+            Plan::Read(Read::Facets) => {
+                let key = scene.key();
+                match trouble {
+                    Trouble::RotationUnread => drop(key.unread.insert(Facet::Rotation)),
+                    _ => key.rotation = Some(Rotation::default()),
+                }
+                match trouble {
+                    Trouble::AliasesUnread => drop(key.unread.insert(Facet::Aliases)),
+                    _ => key.aliases = Some(vec!["alias/keyward/prod/shop/orders".into()]),
+                }
+            }
+            Plan::Do(step) => {
+                if let Trouble::Fails(part, kind) = trouble
+                    && step.part() == part
+                {
+                    assert!(!failed.contains(&step), "{step} is tried twice");
+                    assert!(scene.tried.goes_on_without(&step, &failure(kind)), "{step}");
+                    failed.push(step);
+                    continue;
+                }
+                let mut key = scene.key().clone();
+                call(&mut key, &step).unwrap();
+                let desired = scene.desired.clone();
+                if let Step::Mark { say: Saying::Live } = step {
+                    scene.intent(crate::domain::deletion::Intent {
+                        seq: 9,
+                        generation: desired.generation,
+                        word: crate::domain::deletion::Word::Live,
+                    });
+                    done.push(step);
+                    continue;
+                }
+                if key.state.is_pending() {
+                    (key.rotation, key.aliases) = (None, None);
+                }
+                *scene.key() = key.after(&step);
+                scene.memory.close(&step, &desired);
+                done.push(step);
+            }
+            plan => return (done, failed, scene, plan),
+        }
+    }
+    panic!("it does not end: {done:?} {failed:?}");
+}
+
+#[test]
+fn no_setting_holds_up_the_life_of_a_key() {
+    for trouble in TROUBLES {
+        for (was, enabled, days, is) in [
+            (State::Enabled, Some(false), None, State::Disabled),
+            (State::Disabled, Some(true), None, State::Enabled),
+            (State::PendingDeletion, None, None, State::Enabled),
+            (State::PendingDeletion, Some(false), None, State::Disabled),
+            (State::Enabled, None, Some(7), State::PendingDeletion),
+        ] {
+            let mut scene = declared(was);
+            scene.desired.enabled = enabled;
+            scene.desired.life = days.map_or(Life::Live, Life::Scheduled);
+            let (done, failed, mut scene, plan) = round(scene, trouble);
+            let what = format!("{trouble:?}, {was:?} to {is:?}: {done:?}, in vain {failed:?}, {}", brief(&plan));
+            assert_eq!(scene.key().state, is, "{what}");
+            // Disabling comes at once, but for rotation, which needs an enabled key and has one try.
+            if let Some(at) = done.iter().position(|step| *step == Step::Disable) {
+                assert!(done[..at].iter().all(|step| matches!(step.part(), Part::Rotation | Part::Binding | Part::Life)), "{what}");
+            }
+            if days.is_some() {
+                continue;
+            }
+            // And nothing that can be had is left out.
+            let has = |part| done.iter().any(|step| step.part() == part);
+            if !matches!(trouble, Trouble::Fails(_, FailureKind::Unavailable)) {
+                for part in [Part::Description, Part::Tags, Part::Aliases] {
+                    let barred = match trouble {
+                        Trouble::AliasRefused | Trouble::AliasesUnread => part == Part::Aliases,
+                        Trouble::TagsRefused => part == Part::Tags,
+                        Trouble::Fails(failing, _) => part == failing,
+                        _ => false,
+                    };
+                    assert_eq!(has(part), !barred, "{part:?}: {what}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn rotation_that_failed_before_does_not_come_first_again() {
+    let mut scene = declared(State::Enabled).with(|s| s.desired.enabled = Some(false));
+    scene.intent(crate::domain::deletion::Intent {
+        seq: 3,
+        generation: scene.desired.generation,
+        word: crate::domain::deletion::Word::Live,
+    });
+    assert_eq!(scene.plan(), Plan::Do(Step::StartRotation { period_days: 100 }));
+    scene.tried = Tried::new(true);
+    assert_eq!(scene.plan(), Plan::Do(Step::Disable));
+}
+
+#[test]
+fn what_is_not_known_ends_the_round() {
+    for (step, kind, goes_on) in [
+        (Step::StopRotation, FailureKind::Denied, true),
+        (Step::StopRotation, FailureKind::Unknown, false),
+        (Step::StopRotation, FailureKind::Credentials, false),
+        (Step::StopRotation, FailureKind::WrongAccount, false),
+        (Step::Disable, FailureKind::Denied, true),
+        (Step::Cancel, FailureKind::Denied, false),
+        (Step::Mark { say: Saying::Live }, FailureKind::Denied, true),
+        (Step::Mark { say: Saying::Again }, FailureKind::Denied, false),
+    ] {
+        assert_eq!(Tried::default().goes_on_without(&step, &failure(kind)), goes_on, "{step} {kind:?}");
+    }
+}
+
+#[test]
+fn all_that_failed_is_said_together_and_the_gravest_is_the_reason() {
+    let (_, _, scene, plan) = round(declared(State::Enabled), Trouble::AliasRefused);
+    let failed = [failure(FailureKind::Throttled), failure(FailureKind::Denied)];
+    let unread = [failure(FailureKind::Unavailable)];
+    let conditions = |plan: &Plan, failed: &[Failure], unread: &[Failure]| {
+        let (conclusion, observed) = (Conclusion::Planned(plan), Some(&scene.observed));
+        let (desired, rules) = (Some(&scene.desired), Some(&scene.rules));
+        let round =
+            Round { generation: 6, desired, rules, observed, conclusion, failed, unread, set_by: None, requested: None, now: scene.now };
+        status::status(&scene.memory, &round)
+    };
+    let said = conditions(&plan, &failed, &unread);
+    let ready = condition::find(&said.conditions, ConditionType::Ready).unwrap();
+    assert_eq!((&*ready.status, &*ready.reason), ("False", Reason::InvalidSpec.as_str()));
+    for part in ["spec.aliases has orders", "Throttled, for a test", "Denied, for a test", "not read: Unavailable, for a test"] {
+        assert!(ready.message.contains(part), "{part}: {}", ready.message);
+    }
+    assert!(condition::find(&said.conditions, ConditionType::Stalled).is_some());
+    assert!(condition::find(&said.conditions, ConditionType::Reconciling).is_none());
+    assert_eq!(said.applied.as_ref().map(|applied| applied.generation), Some(5), "its settings are gone on with");
+
+    // What could not be read says nothing against the key.
+    let whole = declared(State::Enabled).with(|s| s.desired.policy = ManagementPolicy::Enforce);
+    let (.., plan) = round(whole, Trouble::RotationUnread);
+    let said = conditions(&plan, &[], &unread);
+    let status = |kind| condition::find(&said.conditions, kind).map(|known| (known.status.clone(), known.reason.clone()));
+    assert_eq!(status(ConditionType::Ready), Some(("True".into(), "Available".into())));
+    assert_eq!(status(ConditionType::Synced), Some(("False".into(), "ProviderUnavailable".into())));
+    assert_eq!(status(ConditionType::Stalled), None);
+    assert!(matches!(scene.observed, Observed::Present(_)));
+}
