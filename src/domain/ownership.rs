@@ -121,6 +121,8 @@ pub enum Ownership {
     Other(String),
     /// The key belongs to another cluster.
     OtherCluster(String),
+    /// The key belongs to that object of some cluster, which no mark names: that none of ours is called so proves nothing.
+    Stranger(String),
     /// Another UID is on the key, and the marks that say whose it is are gone.
     Nameless,
 }
@@ -136,7 +138,7 @@ impl Ownership {
             (Some(_), Some(_), Some(uid)) if uid == owner.uid => Self::Ours,
             (Some(_), Some(_), _) => Self::Namesake,
             // Marks that someone took away in part are no marks, unless what is left names somebody else.
-            (_, Some(name), _) if !owner.is_marked(name) => Self::Other(name.into()),
+            (None, Some(name), uid) if uid.is_none() || !owner.is_marked(name) => Self::Stranger(name.into()),
             (_, _, Some(uid)) if uid != owner.uid => Self::Nameless,
             _ => Self::Unmarked,
         }
@@ -179,6 +181,13 @@ mod tests {
         assert_eq!(with(mark::OWNER, Some("shop.other")), Ownership::Other("shop.other".into()));
         assert_eq!(with(mark::CLUSTER, Some("test")), Ownership::OtherCluster("test".into()));
         assert_eq!(with(mark::CLUSTER, None), Ownership::Unmarked);
+        for (name, uid) in
+            [("bank.pay".into(), Some("u2")), ("bank.pay".into(), Some("u1")), ("bank.pay".into(), None), (ours[mark::OWNER].clone(), None)]
+        {
+            let mut tags = Tags::from([(mark::OWNER.into(), String::clone(&name))]);
+            tags.extend(uid.map(|uid| (mark::UID.to_owned(), uid.to_owned())));
+            assert_eq!(Ownership::of(&tags, &owner()), Ownership::Stranger(name), "of a cluster that nothing names, {uid:?}");
+        }
         assert_eq!(with(mark::OWNER, None), Ownership::Unmarked);
         for gone in [mark::CLUSTER, mark::OWNER] {
             let mut tags = ours.clone();

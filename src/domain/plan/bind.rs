@@ -33,6 +33,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     let ownership = match Ownership::of(tags, &s.desired.owner) {
         // Nobody else's UID is on the key: its marks are gone in part.
         Ownership::Namesake if was_bound && !tags.contains_key(mark::UID) => Ownership::Unmarked,
+        Ownership::Stranger(name) if was_bound && s.desired.owner.is_marked(&name) => Ownership::Unmarked,
         ownership => ownership,
     };
     Some(match ownership {
@@ -40,6 +41,16 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         Ownership::Nameless => owned("an object that its marks do not name; put the tags keyward-cluster and keyward-owner back".into()),
         Ownership::Namesake if was_bound => owned("another object of this name, with another UID".into()),
         Ownership::Namesake => take(s, key, How::TakeUp),
+        Ownership::Stranger(name) => stall(
+            Reason::OwnedByAnother,
+            format!(
+                "key {} bears {}={name} and no {}, so it belongs to an object of a cluster that cannot be told; \
+                 have its owner put that tag back, or take the tags keyward-* off if it has none",
+                key.arn,
+                mark::OWNER,
+                mark::CLUSTER
+            ),
+        ),
         Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
         Ownership::Other(name) => match key.other_owner_exists {
             None => Plan::Read(Read::OtherOwner(name)),

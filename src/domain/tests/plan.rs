@@ -707,6 +707,12 @@ fn adoption() {
     };
     let other = || Owner { name: "invoices".into(), uid: "u7".into(), ..owner() };
     let elsewhere = || Owner { cluster: "test".into(), uid: "u8".into(), ..owner() };
+    let strange = |by: Owner| {
+        move |s: &mut Scene| {
+            marked(by)(s);
+            s.tags().remove(mark::CLUSTER);
+        }
+    };
     let from_test = |s: &mut Scene| s.rules.adoption.from_clusters = vec!["test".into()];
     let announced = |s: &mut Scene| s.memory.status.key_arn = Some(arn());
     let outright = |scene: Scene| scene.with(|s| s.desired.enabled = Some(true));
@@ -768,6 +774,22 @@ fn adoption() {
             "another cluster's, admitted, by no rule",
             names(Enabled).with(marked(elsewhere())).with(from_test),
             &["stall AdoptionNotAllowed"],
+        ),
+        ("a stranger's: no mark says of which cluster", admits(names(Enabled)).with(strange(other())), &["stall OwnedByAnother"]),
+        (
+            "a stranger's, without its UID",
+            admits(names(Enabled)).with(strange(other())).with(|s| drop(s.tags().remove(mark::UID))),
+            &["stall OwnedByAnother"],
+        ),
+        (
+            "a stranger's of this very name",
+            admits(names(Enabled)).with(strange(owner())).with(|s| drop(s.tags().remove(mark::UID))),
+            &["stall OwnedByAnother"],
+        ),
+        (
+            "a stranger's, from clusters that are admitted",
+            admits(names(Enabled)).with(strange(other())).with(from_test),
+            &["stall OwnedByAnother"],
         ),
         ("another object's that is gone", admits(names(Enabled)).with(marked(other())), &["adopt the key", "rest"]),
         ("another object's that is gone, by no rule", names(Enabled).with(marked(other())), &["stall AdoptionNotAllowed"]),

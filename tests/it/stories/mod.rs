@@ -47,6 +47,7 @@ stories! {
         a_new_object_of_the_name_takes_the_key_up,
         a_key_is_adopted_where_the_rules_admit_it,
         a_key_of_another_object_is_left_alone,
+        a_key_of_a_stranger_is_not_adopted,
         a_key_whose_marks_are_gone_is_left_alone,
         an_object_that_lost_its_status_keeps_its_key;
     guard:

@@ -1,6 +1,9 @@
 //! Whose a key is.
 
-use keyward::api::ConditionType;
+use keyward::{
+    api::ConditionType,
+    domain::{limits::Limits, ownership::Owner},
+};
 use kms_double::{KeyState as Actual, Options};
 use serde_json::{Value, json};
 
@@ -98,6 +101,31 @@ pub async fn a_key_of_another_object_is_left_alone(vendor: &'static Vendor) {
         assert_eq!(find(&object, ConditionType::Ready).unwrap().reason, "OwnedByAnother");
     }
     assert_eq!(scene.changes(before), [""; 0]);
+}
+
+/// That no object of this cluster is called so proves something only of a key that bears the mark of this cluster.
+pub async fn a_key_of_a_stranger_is_not_adopted(vendor: &'static Vendor) {
+    let scene = Scene::of(vendor, "stranger", Options::default(), any()).await;
+    scene.plant_outside(Some("alias/pay"));
+    let owner = Owner { cluster: "elsewhere".into(), namespace: "bank".into(), name: "pay".into(), uid: "u7".into() };
+    let mut marks = owner.marks("1.1.live".parse().unwrap(), Limits::of(vendor.provider).owner_mark);
+    marks.remove("keyward-cluster");
+    for (mark, value) in &marks {
+        scene.tag_key_outside("alias/pay", mark, Some(value));
+    }
+    scene.create("orders", json!({ "keyId": "alias/pay" })).await;
+    let object = scene.until_ready("orders", "False", "OwnedByAnother").await;
+    assert!(find(&object, ConditionType::Stalled).is_some());
+    assert!(message(&object).contains(&format!("keyward-owner={}", marks["keyward-owner"])), "{}", message(&object));
+    scene.look_at_all("orders").await;
+    assert_eq!(scene.changes(0), [""; 0]);
+
+    // The message's way out.
+    for mark in marks.keys() {
+        scene.tag_key_outside("alias/pay", mark, None);
+    }
+    scene.look("orders").await;
+    scene.until_ready("orders", "True", "Available").await;
 }
 
 pub async fn a_key_whose_marks_are_gone_is_left_alone(vendor: &'static Vendor) {

@@ -295,6 +295,14 @@ impl Scene {
         self.show_outside();
     }
 
+    /// The same of any key, by one of its aliases.
+    pub fn tag_key_outside(&self, alias: &str, tag: &str, value: Option<&str>) {
+        let keys = self.double.keys();
+        let key = keys.iter().find(|key| key.aliases.iter().any(|known| known == alias)).unwrap_or_else(|| panic!("no key has {alias}"));
+        self.double.set_tag(&key.arn, tag, value).unwrap();
+        self.show_outside();
+    }
+
     /// Somebody else makes a key, and the KMS shows it. Gives its id there.
     pub fn plant_outside(&self, alias: Option<&str>) -> String {
         let plant = Plant { alias: alias.map(str::to_owned), ..Plant::new(self.vendor.account, self.vendor.region) };
