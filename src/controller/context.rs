@@ -44,9 +44,29 @@ pub struct Context {
     late: Mutex<Late>,
     /// What is remembered of objects, by UID.
     objects: Mutex<HashMap<String, Looked>>,
-    /// Keys that are bound, or being bound, by this process: canonical reference to UID.
-    bindings: Mutex<HashMap<String, String>>,
+    /// Keys that are bound, or being bound, by this process, by canonical reference.
+    bindings: Mutex<HashMap<String, Binding>>,
 }
+
+/// Whose a key is, or is about to be.
+#[derive(Debug)]
+struct Binding {
+    uid: String,
+    /// From when on a read that does not show that object's mark means that it does not have it. `None`: never, as the clock does not go that far.
+    shows: Option<Instant>,
+}
+
+/// What a round saw of a key's marks before it asks for the key.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// Before anything was read.
+    pub since: Instant,
+    /// The UID on the key; `None`: its marks were read, and none is there.
+    pub marked: Option<&'a str>,
+}
+
+/// Longer than a round takes, and so than a bind is under way of which nothing more was heard.
+const UNDER_WAY: Duration = Duration::from_mins(3);
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -226,23 +246,42 @@ impl Context {
     /// Gives a key back that was not bound after all.
     pub fn give_back(&self, key: &str, uid: &str) {
         let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        if bindings.get(key).is_some_and(|holder| holder == uid) {
+        if bindings.get(key).is_some_and(|holder| holder.uid == uid) {
             bindings.remove(key);
         }
     }
 
     /// Reserves a key for an object; otherwise the UID of the object that has it.
-    pub fn reserve(&self, key: &str, uid: &str) -> Result<(), String> {
+    ///
+    /// A reservation ends when the key's marks name another or nobody, in a read that would show them if they were there: what is on its way is not seen yet.
+    pub fn reserve(&self, key: &str, uid: &str, seen: Option<Seen<'_>>) -> Result<(), String> {
         let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
         // An object that is gone by now holds nothing: its successor of the same name comes at once.
         let is_there = |uid: &str| self.keys.state().iter().any(|object| object.meta().uid.as_deref() == Some(uid));
+        let has_lost = |holder: &Binding| {
+            let shown = seen.filter(|seen| holder.shows.is_some_and(|shows| shows <= seen.since));
+            shown.is_some_and(|seen| seen.marked != Some(&*holder.uid))
+        };
         match bindings.get(key) {
-            Some(other) if other != uid && is_there(other) => Err(other.clone()),
+            Some(other) if other.uid != uid && is_there(&other.uid) && !has_lost(other) => Err(other.uid.clone()),
             _ => {
-                bindings.insert(key.into(), uid.into());
+                bindings.insert(key.into(), Binding { uid: uid.into(), shows: self.shows_after(UNDER_WAY) });
                 Ok(())
             }
         }
+    }
+
+    /// The bind of a reserved key is under way no more: its marks are there, or are not.
+    pub fn bound(&self, key: &str, uid: &str) {
+        let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(binding) = bindings.get_mut(key).filter(|holder| holder.uid == uid) {
+            binding.shows = self.shows_after(Duration::ZERO);
+        }
+    }
+
+    /// When every read shows what was written until `wait` from now.
+    fn shows_after(&self, wait: Duration) -> Option<Instant> {
+        Instant::now().checked_add(wait.checked_add(self.settings.consistency)?)
     }
 
     /// Gives an object its own series of metrics.
@@ -267,8 +306,76 @@ impl Context {
             looked.steps.forget(self.settings.consistency, now);
         }
         drop(objects);
-        self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, uid| there.contains(uid));
+        self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, binding| there.contains(&binding.uid));
         self.providers.forget();
         self.surveys.forget(|uid| self.providers.is_there(uid));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::runtime::{reflector, watcher};
+    use serde_json::json;
+
+    use super::*;
+    use crate::controller::key_provider;
+
+    /// A context in which these objects are there.
+    fn with_objects(uids: &[&str], consistency: Duration) -> Context {
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let settings = Settings {
+            cluster_id: "test".into(),
+            namespace: "keyward-system".into(),
+            instance: "test".into(),
+            concurrency: 1,
+            consistency,
+            missing_after: Duration::ZERO,
+            attempt_wait: Duration::ZERO,
+            per_object_metrics: false,
+        };
+        let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
+        let (_, providers) = key_provider::prepare(&client, &settings);
+        let (keys, mut writer) = reflector::store();
+        for uid in uids {
+            let metadata = json!({ "name": format!("of-{uid}"), "namespace": "shop", "uid": uid });
+            let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} });
+            writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
+        }
+        Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys)
+    }
+
+    #[tokio::test]
+    async fn a_reservation_ends_when_the_marks_name_another_or_nobody() {
+        let unmarked = |since| Some(Seen { since, marked: None });
+        let marked = |since, uid| Some(Seen { since, marked: Some(uid) });
+        let before = Instant::now();
+        let context = with_objects(&["x", "y"], Duration::ZERO);
+        assert_eq!(context.reserve("k", "x", unmarked(before)), Ok(()));
+        assert_eq!(context.reserve("k", "y", unmarked(Instant::now())), Err("x".into()), "its bind is under way");
+        context.bound("k", "y");
+        assert_eq!(context.reserve("k", "y", unmarked(Instant::now())), Err("x".into()), "that was not y's to say");
+        context.bound("k", "x");
+        for (what, seen) in [
+            ("a read from before the marks", unmarked(before)),
+            ("marks that are there", marked(Instant::now(), "x")),
+            ("marks that were not read", None),
+        ] {
+            assert_eq!(context.reserve("k", "y", seen), Err("x".into()), "{what}");
+        }
+        assert_eq!(context.reserve("k", "y", unmarked(Instant::now())), Ok(()), "handed over");
+        context.bound("k", "y");
+        assert_eq!(context.reserve("k", "x", marked(Instant::now(), "z")), Ok(()), "another's");
+
+        let slow = with_objects(&["x", "y"], Duration::from_hours(1));
+        assert_eq!(slow.reserve("k", "x", None), Ok(()));
+        slow.bound("k", "x");
+        assert_eq!(slow.reserve("k", "y", unmarked(Instant::now())), Err("x".into()), "its marks may not show yet");
+        let endless = with_objects(&["x", "y"], Duration::MAX);
+        assert_eq!(endless.reserve("k", "x", None), Ok(()));
+        endless.bound("k", "x");
+        assert_eq!(endless.reserve("k", "y", unmarked(Instant::now())), Err("x".into()));
+        let gone = with_objects(&["y"], Duration::from_hours(1));
+        assert_eq!(gone.reserve("k", "x", None), Ok(()));
+        assert_eq!(gone.reserve("k", "y", None), Ok(()), "x is gone");
     }
 }

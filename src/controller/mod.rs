@@ -28,7 +28,7 @@ use tracing::Instrument;
 use self::watch::Anew;
 pub use self::{
     contained::{Panicked, contained, is_contained},
-    context::Context,
+    context::{Context, Seen},
     error::Error,
 };
 use crate::{lease::Held, metrics::Metrics, server::Readiness};

@@ -1,6 +1,6 @@
 //! The object is being deleted, and its policy asks for a last act. The table is in [`crate::domain::release`].
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use crate::{
     api::{ManagedKey, Reason},
@@ -73,6 +73,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     // A key that is as the policy wants by what the KMS showed before our last step may not be so.
     reconcile::settled(context, &object)?;
     object.refresh().await?;
+    let started = Instant::now();
     let observed = match look(&provider, &object).await {
         Ok(observed) => observed,
         Err(failure) => {
@@ -81,7 +82,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         }
     };
     provider.answered(context);
-    let mut round = Round::new(context, object, provider, observed, Tried::default());
+    let mut round = Round::new(context, started, object, provider, observed, Tried::default());
     match work(&mut round).await {
         Ok(Release::Wait(note)) => wait(round, note).await,
         Ok(Release::Missing(missing, note)) => report::planned(round, &Plan::Missing(missing, note, Gone::Unsure)).await,

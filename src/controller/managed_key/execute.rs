@@ -15,6 +15,7 @@ use crate::{
         mark,
     },
     controller::{
+        Seen,
         error::{Abort, Error, Halt},
         now,
     },
@@ -178,7 +179,9 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
         reserve(round, &key)?;
         // The marks alone: what is declared may be refused, and follows as a step of its own.
         let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
-        round.kms().tag(&key.arn, &marks).await?;
+        let tagged = round.kms().tag(&key.arn, &marks).await;
+        round.context.bound(&key.arn, round.object.uid());
+        tagged?;
         key.tags = Some(marks);
     }
     let claimed = match &key.aliases {
@@ -210,6 +213,7 @@ async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result
     round.object.write_status().await?;
     let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
     let tagged = round.kms().tag(&key.arn, &marks).await;
+    round.context.bound(&key.arn, round.object.uid());
     tagged
         .inspect_err(|failure| {
             if failure.outcome == Outcome::Refused {
@@ -224,7 +228,8 @@ async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result
 
 /// Keeps other objects of this process from binding the key meanwhile.
 fn reserve(round: &Round<'_>, key: &Key) -> Result<(), Halt> {
-    round.context.reserve(&key.arn, round.object.uid()).map_err(|other| Halt::Contended(format!("the object with UID {other}")))
+    let seen = key.tags.as_ref().map(|tags| Seen { since: round.started, marked: tags.get(mark::UID).map(String::as_str) });
+    round.context.reserve(&key.arn, round.object.uid(), seen).map_err(|other| Halt::Contended(format!("the object with UID {other}")))
 }
 
 /// An older object that wants the key and may have it.

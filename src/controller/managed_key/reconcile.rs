@@ -155,6 +155,8 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context) -> Result<Ended,
 #[derive(Debug)]
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
+    /// Before anything was read of the key.
+    pub(super) started: Instant,
     pub(super) object: Object<'a>,
     pub(super) provider: Provider,
     pub(super) observed: Observed,
@@ -183,6 +185,7 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
     if let Some(note) = elsewhere(&object.memory, &provider.rules) {
         return report::unusable(context, object, Unusable { note, stalled: true }).await;
     }
+    let started = Instant::now();
     let connected = Arc::clone(&provider.connected);
     let _leave = match connected.reach.leave() {
         Ok(leave) => leave,
@@ -197,7 +200,7 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
     };
     provider.answered(context);
     let rotation_had_its_try = context.rotation_failed(object.uid(), object.desired.generation);
-    let mut round = Round::new(context, object, provider, observed, Tried::new(rotation_had_its_try));
+    let mut round = Round::new(context, started, object, provider, observed, Tried::new(rotation_had_its_try));
     if let Some(failure) = unread {
         if failure.kind.ends_round() {
             round.provider.failed(context, &failure);
@@ -260,8 +263,15 @@ pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Abor
 
 impl<'a> Round<'a> {
     /// A round in which nothing was done yet.
-    pub(super) const fn new(context: &'a Context, object: Object<'a>, provider: Provider, observed: Observed, tried: Tried) -> Self {
-        Self { context, object, provider, observed, steps: Vec::new(), tried, failed: Vec::new(), unread: Vec::new() }
+    pub(super) const fn new(
+        context: &'a Context,
+        started: Instant,
+        object: Object<'a>,
+        provider: Provider,
+        observed: Observed,
+        tried: Tried,
+    ) -> Self {
+        Self { context, started, object, provider, observed, steps: Vec::new(), tried, failed: Vec::new(), unread: Vec::new() }
     }
 }
 

@@ -197,6 +197,34 @@ async fn a_key_that_is_being_bound_is_not_marked_for_another_object() {
 }
 
 #[tokio::test]
+async fn a_key_that_is_handed_over_is_free_for_the_next() {
+    let admits = |namespace: &str| json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": [namespace], "keys": ["*"] }] } });
+    let mut scene = open("hand-over").await;
+    let first = scene.namespace.clone();
+    let key = scene.foreign_key().await;
+    scene.create("orders", json!({ "keyId": key })).await;
+    scene.until_ready("orders", "True", "Available").await;
+
+    // A person takes the marks off, and the administrator admits another namespace, while the first object is still there.
+    let second = scene.control_plane.namespace("handed").await;
+    scene.provide(&scene.provider, admits(&second)).await;
+    let marks = ["keyward-cluster", "keyward-owner", "keyward-uid", "keyward-intent"].map(str::to_owned);
+    scene.person().untag_resource().key_id(&key).set_tag_keys(Some(marks.to_vec())).send().await.unwrap();
+    scene.look("orders").await;
+    scene.until_ready("orders", "False", "AdoptionNotAllowed").await;
+    scene.namespace = second.clone();
+    scene.create("orders", json!({ "keyId": key })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.double.key(&key).unwrap().tags["keyward-owner"], format!("{second}.orders"));
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+
+    scene.namespace = first;
+    scene.look("orders").await;
+    scene.until_ready("orders", "False", "OwnedByAnother").await;
+}
+
+#[tokio::test]
 async fn a_key_of_another_kind_is_not_adopted() {
     let scene = open("adopt-kind").await;
     let key = scene.foreign_key().await;
