@@ -345,6 +345,11 @@ fn key_states() -> Value {
     ])
 }
 
+/// How many tags, and how many aliases, are remembered as applied: those of two specs, as the first is not forgotten before the second is applied in full.
+pub const MOST_APPLIED: usize = 128;
+/// The longest of a KMS's words for a kind of key that is shown.
+pub const LONGEST_WORD: usize = 64;
+
 /// What was last applied in full.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -361,11 +366,11 @@ pub struct Applied {
     pub deletion_schedule_days: Option<i32>,
     /// Keys of the tags that this object put on the key: only these are removed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 64), inner(length(max = 128)))]
+    #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 128)))]
     pub tag_keys: Vec<String>,
     /// Aliases that this object gave the key: only these are removed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 64), inner(length(max = 256)))]
+    #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 256)))]
     pub aliases: Vec<String>,
 }
 
@@ -455,16 +460,16 @@ pub struct RotationStatus {
 #[serde(rename_all = "camelCase")]
 pub struct KeyFacts {
     /// Key spec.
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = LONGEST_WORD))]
     pub spec: String,
     /// Key usage.
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = LONGEST_WORD))]
     pub usage: String,
     /// Origin of the key material.
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = LONGEST_WORD))]
     pub origin: String,
     /// Who manages the key: `CUSTOMER`, or the provider's own service.
-    #[schemars(length(max = 64))]
+    #[schemars(length(max = LONGEST_WORD))]
     pub manager: String,
     /// Whether it is a multi-Region key.
     pub multi_region: bool,

@@ -334,14 +334,15 @@ mod tests {
             per_object_metrics: false,
         };
         let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();
-        let (_, providers) = key_provider::prepare(&client, &settings);
+        let anew = Anew::default();
+        let (_, providers) = key_provider::prepare(&client, &settings, &anew);
         let (keys, mut writer) = reflector::store();
         for uid in uids {
             let metadata = json!({ "name": format!("of-{uid}"), "namespace": "shop", "uid": uid });
             let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} });
             writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
         }
-        Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys)
+        Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys, anew)
     }
 
     #[tokio::test]

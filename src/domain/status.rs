@@ -19,7 +19,10 @@ use super::{
 use crate::api::{
     ConditionType, ManagedKeyStatus, Reason,
     condition::{self, seconds},
-    managed_key::{Applied, Deletion, DeletionCall, DeletionOrigin, KeyFacts, KeyState, ManagementPolicy, ProviderFacts, RotationStatus},
+    managed_key::{
+        Applied, Deletion, DeletionCall, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts,
+        RotationStatus,
+    },
 };
 
 /// What came of a round.
@@ -95,6 +98,22 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     }
     conditions(&mut status, memory, round);
     status
+}
+
+/// Makes what comes from elsewhere fit the schema, so that no status is refused because of it. Identifiers are not touched: a shorter one is another key's.
+pub fn fit(status: &mut ManagedKeyStatus) {
+    if let Some(applied) = &mut status.applied {
+        // What is not remembered stays on the key. So many cannot be there by this object: no KMS takes as many tags.
+        applied.tag_keys.truncate(MOST_APPLIED);
+        applied.aliases.truncate(MOST_APPLIED);
+    }
+    if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, creation_time: _ }) = &mut status.key {
+        for word in [spec, usage, origin, manager] {
+            if let Some((end, _)) = word.char_indices().nth(LONGEST_WORD) {
+                word.truncate(end);
+            }
+        }
+    }
 }
 
 /// What a look at the key says of it.

@@ -30,7 +30,7 @@ use super::{
     observe,
     provider::{self, Provider, Resolved},
     reconcile::{self, Round},
-    report::{self, End, Seen},
+    report::{self, End, View},
 };
 
 /// The way out of every wait.
@@ -161,7 +161,7 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
 /// The finalizer waits, and says for what.
 async fn wait(mut round: Round<'_>, note: Note) -> Result<End, Abort> {
     if note.reason == Reason::Paused {
-        report::write(round.context, &mut round.object, None, Seen::default(), Conclusion::Paused, &[]).await?;
+        report::write(round.context, &mut round.object, None, View::default(), Conclusion::Paused, &[]).await?;
         return Ok(End::Again(round.provider.resync));
     }
     report::planned(round, &Plan::Wait(note)).await

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 use super::{
     observe, provider,
     reconcile::Round,
-    report::{self, Seen},
+    report::{self, View},
 };
 use crate::{
     api::{
@@ -275,9 +275,9 @@ async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> R
     let observed = Observed::Present(Box::new(Key { deletion_date, ..key.clone().after(step) }));
     let plan = Plan::Rest(Rest::default());
     let rules = Some(&round.provider.rules);
-    let status =
-        report::concluded(object, &memory, rules, Seen { observed: Some(&observed), ..Seen::default() }, Conclusion::Planned(&plan));
-    Ok(round.object.rehearse_status(&status).await?)
+    let view = View { observed: Some(&observed), ..View::default() };
+    let status = report::concluded(object, &memory, rules, view, Conclusion::Planned(&plan));
+    Ok(round.object.rehearse_status(status).await?)
 }
 
 /// Sends the one call that can make data unreadable. A refusal is on record with its time, so that the call can be taken up again; a lost reply is left as it

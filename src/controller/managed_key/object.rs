@@ -24,6 +24,7 @@ use crate::{
         event,
         memory::{KeyRecord, Memory},
         observed::Key,
+        status,
         step::Step,
     },
 };
@@ -143,6 +144,7 @@ impl<'a> Object<'a> {
 
     /// Writes the memory's status, if it differs from what the API server has.
     pub(super) async fn write_status(&mut self) -> Result<(), Abort> {
+        status::fit(&mut self.memory.status);
         if self.memory.status == self.stored {
             return Ok(());
         }
@@ -153,8 +155,9 @@ impl<'a> Object<'a> {
     }
 
     /// Has the API server try a status that will have to be written, without keeping it. Whatever would refuse it then refuses it now.
-    pub(super) async fn rehearse_status(&mut self, status: &ManagedKeyStatus) -> Result<(), Abort> {
-        self.apply_status(status, Effect::Tried).await.map(drop)
+    pub(super) async fn rehearse_status(&mut self, mut status: ManagedKeyStatus) -> Result<(), Abort> {
+        status::fit(&mut status);
+        self.apply_status(&status, Effect::Tried).await.map(drop)
     }
 
     /// The version after it.

@@ -53,7 +53,7 @@ pub(super) enum End {
 
 /// What a round saw, and what it did without.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Seen<'a> {
+pub(super) struct View<'a> {
     /// The last look; `None` when there was none.
     pub(super) observed: Option<&'a Observed>,
     /// Changes that failed, and without which the round went on.
@@ -82,8 +82,8 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
         Plan::Wait(_) if round.object.memory.open_attempt().is_some() => settings.attempt_wait / 10,
         Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
     };
-    let seen = Seen { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread };
-    write(context, &mut round.object, Some(&round.provider.rules), seen, Conclusion::Planned(plan), &round.steps).await?;
+    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread };
+    write(context, &mut round.object, Some(&round.provider.rules), view, Conclusion::Planned(plan), &round.steps).await?;
     let troubles = round.failed.iter().chain(&round.unread);
     if round.failed.is_empty() && round.unread.is_empty() {
         // Only now: what cannot be written is tried again later and later.
@@ -106,9 +106,9 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
     let (conclusion, wait) = match halt {
         Halt::Abort(abort) => {
             if !round.steps.is_empty() && !matches!(abort, Abort::Error(Error::NotLeader)) {
-                let seen = Seen { observed: Some(&round.observed), ..Seen::default() };
+                let view = View { observed: Some(&round.observed), ..View::default() };
                 let rules = Some(&round.provider.rules);
-                write(context, &mut round.object, rules, seen, Conclusion::Unfinished, &round.steps).await?;
+                write(context, &mut round.object, rules, view, Conclusion::Unfinished, &round.steps).await?;
             }
             return Err(abort);
         }
@@ -135,8 +135,8 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
             (Conclusion::Refused { note: Note { reason: Reason::Creating, message }, stalled: false }, consistency)
         }
     };
-    let seen = Seen { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread };
-    write(context, &mut round.object, Some(&round.provider.rules), seen, conclusion, &round.steps).await?;
+    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread };
+    write(context, &mut round.object, Some(&round.provider.rules), view, conclusion, &round.steps).await?;
     if failed {
         return Ok(End::Failed(wait));
     }
@@ -149,7 +149,7 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
     log(&failure);
     let failures = context.failed(object.uid());
     let wait = failure.kind.verdict().retry.wait(failures, provider.resync);
-    write(context, &mut object, Some(&provider.rules), Seen::default(), Conclusion::Failed(&failure), &[]).await?;
+    write(context, &mut object, Some(&provider.rules), View::default(), Conclusion::Failed(&failure), &[]).await?;
     Ok(End::Failed(wait))
 }
 
@@ -164,13 +164,13 @@ pub(super) async fn silent<'a>(context: &'a Context, object: Object<'a>, provide
 /// The provider cannot be used. The object is looked at again when that changes.
 pub(super) async fn unusable<'a>(context: &'a Context, mut object: Object<'a>, unusable: Unusable) -> Result<End, Abort> {
     let Unusable { note, stalled } = unusable;
-    write(context, &mut object, None, Seen::default(), Conclusion::Refused { note, stalled }, &[]).await?;
+    write(context, &mut object, None, View::default(), Conclusion::Refused { note, stalled }, &[]).await?;
     Ok(End::Again(RESYNC))
 }
 
 /// The object is paused.
 pub(super) async fn paused<'a>(context: &'a Context, mut object: Object<'a>) -> Result<End, Abort> {
-    write(context, &mut object, None, Seen::default(), Conclusion::Paused, &[]).await?;
+    write(context, &mut object, None, View::default(), Conclusion::Paused, &[]).await?;
     Ok(End::Again(RESYNC))
 }
 
@@ -181,7 +181,7 @@ pub(super) async fn invalid(context: &Context, stored: &ManagedKey, invalid: &In
         return Ok(End::Gone);
     };
     let note = Note { reason: Reason::InvalidSpec, message: invalid.to_string() };
-    write(context, &mut object, None, Seen::default(), Conclusion::Refused { note, stalled: true }, &[]).await?;
+    write(context, &mut object, None, View::default(), Conclusion::Refused { note, stalled: true }, &[]).await?;
     Ok(End::Again(RESYNC))
 }
 
@@ -203,7 +203,7 @@ pub(super) async fn panicked(context: &Context, stored: &ManagedKey) -> Result<(
          the operator's log has it: report it, and look for a newer version{way_out}"
     );
     let note = Note { reason: Reason::UnknownError, message };
-    write(context, &mut object, None, Seen::default(), Conclusion::Refused { note, stalled: false }, &[]).await
+    write(context, &mut object, None, View::default(), Conclusion::Refused { note, stalled: false }, &[]).await
 }
 
 /// An object without the wishes that cannot be read: a status can be written for it, and it can be let go. Nothing else may follow from it.
@@ -228,12 +228,12 @@ pub(super) async fn write(
     context: &Context,
     object: &mut Object<'_>,
     rules: Option<&Rules>,
-    seen: Seen<'_>,
+    view: View<'_>,
     conclusion: Conclusion<'_>,
     steps: &[Step],
 ) -> Result<(), Abort> {
     let before = object.stored().clone();
-    object.memory.status = concluded(object, &object.memory, rules, seen, conclusion);
+    object.memory.status = concluded(object, &object.memory, rules, view, conclusion);
     let written = match object.write_status().await {
         Err(Abort::Changed) if !steps.is_empty() || object.ends_attempt() => {
             object.rebase().await?;
@@ -262,17 +262,17 @@ pub(super) fn concluded(
     object: &Object<'_>,
     memory: &Memory,
     rules: Option<&Rules>,
-    seen: Seen<'_>,
+    view: View<'_>,
     conclusion: Conclusion<'_>,
 ) -> ManagedKeyStatus {
     let round = status::Round {
         generation: object.desired.generation,
         desired: Some(&object.desired),
         rules,
-        observed: seen.observed,
+        observed: view.observed,
         conclusion,
-        failed: seen.failed,
-        unread: seen.unread,
+        failed: view.failed,
+        unread: view.unread,
         set_by: object.set_by.as_deref(),
         requested: object::requested(&object.metadata),
         now: now(),

@@ -21,7 +21,7 @@ use crate::{
         observed::{MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Hold, Note, Plan},
-        status::{Conclusion, Round, status},
+        status::{Conclusion, Round, fit, status},
     },
 };
 
@@ -88,6 +88,29 @@ fn is_well_formed(name: &str, status: &ManagedKeyStatus) {
     let pending = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
     assert!(pending || status.deletion_date.is_none(), "{name}: a deletion date without a pending deletion");
     assert_eq!(find(ConditionType::PendingDeletion).is_some(), pending, "{name}: PendingDeletion");
+}
+
+/// Nothing that a KMS or a long history brings makes a status that the API server refuses. The bounds are those of the schema.
+#[test]
+fn a_status_fits_its_schema() {
+    let mut scene = Scene::of(State::Enabled);
+    let long = "Ä".repeat(100);
+    scene.key().kind.spec = long.clone();
+    scene.key().kind.origin = long;
+    let many = |count: usize| (0..count).map(|number| format!("tag-{number:03}")).collect::<Vec<_>>();
+    let known = scene.memory.status.applied.get_or_insert_default();
+    (known.tag_keys, known.aliases) = (many(128), many(200));
+    let plan = Plan::Wait(Note { reason: Reason::Creating, message: "x".repeat(40_000) });
+    let mut fitted = after(&scene, Conclusion::Planned(&plan), now());
+    fit(&mut fitted);
+    let key = fitted.key.as_ref().unwrap();
+    assert_eq!((key.spec.chars().count(), key.origin.chars().count(), key.usage.as_str()), (64, 64, "ENCRYPT_DECRYPT"));
+    let applied = fitted.applied.as_ref().unwrap();
+    assert_eq!((applied.tag_keys.len(), applied.aliases.len()), (128, 128));
+    assert!(fitted.conditions.iter().all(|known| known.message.chars().count() <= 32768));
+    let once = fitted.clone();
+    fit(&mut fitted);
+    assert_eq!(fitted, once);
 }
 
 /// A row: its name, the scene, how its round ended, and the conditions then.

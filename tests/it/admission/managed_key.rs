@@ -1,6 +1,6 @@
 //! Each rule and each bound of `ManagedKey`: a value that passes and one that is refused.
 
-use keyward::api::{ManagedKey, ManagedKeySpec};
+use keyward::api::{ManagedKey, ManagedKeySpec, managed_key::MOST_APPLIED};
 use keyward::manifests::crds;
 use kube::api::{ApiResource, DynamicObject, PostParams};
 use kube::{Api, ResourceExt};
@@ -31,6 +31,12 @@ fn change(before: Value, patch: Value) -> Write {
 /// A change of the spec of an object that is bound to key `k-1`.
 fn change_bound(before: Value, patch: Value) -> Write {
     Write::Patch { object: object(before), status: bound(), patch: json!({ "spec": patch }) }
+}
+
+/// That many tags and aliases, each as long as it can be.
+fn applied(tags: usize, aliases: usize) -> Value {
+    let names = |count: usize, length: usize| (0..count).map(|number| format!("{number:0length$}")).collect::<Vec<_>>();
+    json!({ "generation": 1, "tagKeys": names(tags, 128), "aliases": names(aliases, 250) })
 }
 
 fn status(patch: Value) -> Write {
@@ -303,6 +309,11 @@ fn changes() -> Vec<Row> {
         ),
         // status
         passes("another state of the same key", status(json!({ "keyState": "PendingDeletion", "deletionDate": "2026-12-01T00:00:00Z" }))),
+        // Those of two specs, of which the first is not forgotten before the second is applied in full.
+        passes("what was applied, of two specs", status(json!({ "applied": applied(46 + 46, 49 + 49) }))),
+        passes("what was applied, at most", status(json!({ "applied": applied(MOST_APPLIED, MOST_APPLIED) }))),
+        refused("more tags", status(json!({ "applied": applied(MOST_APPLIED + 1, 0) })), "status.applied.tagKeys: Too many"),
+        refused("more aliases", status(json!({ "applied": applied(0, MOST_APPLIED + 1) })), "status.applied.aliases: Too many"),
         refused("another key in status", status(json!({ "keyId": "k-2" })), "status.keyId cannot be changed or removed once it is set"),
         refused("no key in status any more", status(json!({ "keyId": null })), "status.keyId cannot be changed or removed once it is set"),
         refused("a state that no key has", status(json!({ "keyState": "Zombie" })), "status.keyState: Unsupported value: \"Zombie\""),
