@@ -10,6 +10,7 @@ use super::{
     deletion::{Intent, IntentMark, Word},
     desired::Desired,
     observed::{Key, State},
+    rules::Rules,
     step::{How, Step},
 };
 use crate::api::{
@@ -54,6 +55,12 @@ impl Memory {
             None => return self.attempt.clone(),
         };
         Some(Attempt::At { id, account, region, time: time.0 })
+    }
+
+    /// Takes over the creation that was begun for an earlier object of the name, so that it is waited for as that one would have. One begun elsewhere made no key
+    /// that could be found here.
+    pub fn inherit(&mut self, attempt: Option<CreateAttempt>, rules: &Rules) {
+        self.status.create_attempt = attempt.filter(|begun| (&begun.account, &begun.region) == (&rules.account, &rules.region));
     }
 
     /// A creation is on record to its end, or surely made nothing.

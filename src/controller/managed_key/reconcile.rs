@@ -380,7 +380,7 @@ impl Round<'_> {
                     return Ok(None);
                 }
                 // It may be that key's: it waits for it as the earlier object would have.
-                Known::Perhaps(attempt) => self.object.memory.status.create_attempt = attempt,
+                Known::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
                 Known::NotYet(left) => return Err(Halt::Abort(Abort::TooSoon(left))),
                 Known::Underway => {
                     let message = "the marks of all keys of the account are read once, before the first key is created".into();

@@ -66,6 +66,17 @@ fn whoever_takes_another_key_is_done_with_its_own_creation() {
 }
 
 #[test]
+fn an_open_creation_is_inherited_where_it_was_begun() {
+    let elsewhere = CreateAttempt { account: "444455556666".into(), ..open() };
+    let nowhere = CreateAttempt { region: "eu-north-1".into(), ..open() };
+    for (attempt, inherits) in [(Some(open()), true), (Some(elsewhere), false), (Some(nowhere), false), (None, false)] {
+        let mut scene = made();
+        scene.memory.inherit(attempt.clone(), &scene.rules);
+        assert_eq!(scene.memory.open_attempt().is_some(), inherits, "{attempt:?}");
+    }
+}
+
+#[test]
 fn a_creation_that_was_not_recorded_to_its_end_is_recalled() {
     let told = |s: &mut Scene| {
         condition::set(&mut s.memory.status.conditions, ConditionType::Ready, false, Reason::ProviderNotFound, "no provider", 1, now());
