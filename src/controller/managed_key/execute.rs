@@ -331,7 +331,8 @@ impl Round<'_> {
         if !ours || object.desired.policy == ManagementPolicy::Observe {
             return Ok(());
         }
-        let attempted = object.memory.open_attempt().is_some();
+        // An object that adopted its key began no creation since, whatever an annotation says.
+        let attempted = object.memory.open_attempt().is_some() && (object.desired.adopt.is_none() || !object.memory.is_bound());
         if object.desired.adopt.is_none() || attempted {
             let recalled = object.memory.recall_creation(key, &object.desired);
             if attempted {
@@ -343,7 +344,7 @@ impl Round<'_> {
             if recalled {
                 object.write_status().await?;
             }
-            if !object.records(&key.arn) {
+            if !object.records(&key.arn) || object.memory.attempt.is_some() {
                 object.record_key(&key.arn).await?;
             }
             if let Some(named) = object.desired.adopt.as_deref().filter(|named| ![key.id.as_str(), key.arn.as_str()].contains(named)) {

@@ -79,6 +79,27 @@ async fn a_key_that_only_the_annotation_names_is_never_looked_at() {
 }
 
 #[tokio::test]
+async fn an_attempt_that_somebody_writes_on_a_bound_object_changes_nothing() {
+    let (scene, key) = ready("attempt-forged", admitting()).await;
+    let other = scene.foreign_key().await;
+    scene.create("adopts", json!({ "keyId": other })).await;
+    scene.until_ready("adopts", "True", "Available").await;
+    let before = scene.now();
+    for name in ["orders", "adopts"] {
+        scene.patch(name, json!({ "metadata": { "annotations": { (annotation::CREATE_ATTEMPT): "x" } } })).await;
+        scene.look_at_all(name).await;
+        scene.until_ready(name, "True", "Available").await;
+        let told = scene.events(name).await;
+        assert!(!told.contains(&"DriftDetected".to_owned()), "{name}: {told:?}");
+    }
+    scene
+        .until("orders", "the annotation is gone", |it| !it.metadata.annotations.as_ref().unwrap().contains_key(annotation::CREATE_ATTEMPT))
+        .await;
+    assert_eq!((scene.key("orders").await.arn, scene.key("adopts").await.arn), (key, other));
+    assert_eq!(scene.changes(before), [""; 0]);
+}
+
+#[tokio::test]
 async fn a_copy_of_an_object_gets_a_key_of_its_own() {
     let (scene, key) = ready("copied", json!({})).await;
     let mut copy = scene.keys().get("orders").await.unwrap();
