@@ -14,7 +14,7 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
-use super::{Settings, key_provider::Providers, late::Late, recent::Recent, survey::Surveys, watch::Anew, watched::Watched};
+use super::{Settings, key_provider::Providers, lane::Lanes, late::Late, recent::Recent, survey::Surveys, watch::Anew, watched::Watched};
 use crate::{
     api::{ManagedKey, managed_key::ManagementPolicy},
     domain::{observed::Key, ownership::Owner, step::Step},
@@ -38,6 +38,8 @@ pub struct Context {
     pub surveys: Surveys,
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
+    /// Queues of what is to be looked at, and what is being looked at.
+    pub lanes: Lanes,
     /// Has the watches begun anew.
     anew: Anew,
     /// Objects of which a live read showed what the watch has not brought.
@@ -98,6 +100,7 @@ struct Looked {
 impl Context {
     /// An empty memory.
     #[must_use]
+    #[allow(clippy::too_many_arguments, reason = "each is a part of the program, named once")]
     pub fn new(
         client: Client,
         settings: Settings,
@@ -106,9 +109,10 @@ impl Context {
         providers: Providers,
         keys: Store<Watched<ManagedKey>>,
         anew: Anew,
+        lanes: Lanes,
     ) -> Self {
         let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { client, settings, held, metrics, providers, surveys: Surveys::default(), keys, anew, late, objects, bindings }
+        Self { client, settings, held, metrics, providers, surveys: Surveys::default(), keys, lanes, anew, late, objects, bindings }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
@@ -342,7 +346,7 @@ mod tests {
             let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} });
             writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
         }
-        Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys, anew)
+        Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys, anew, Lanes::new().0)
     }
 
     #[tokio::test]

@@ -6,6 +6,7 @@ mod contained;
 mod context;
 mod error;
 pub mod key_provider;
+mod lane;
 mod late;
 mod managed_key;
 mod recent;
@@ -18,19 +19,16 @@ mod watched;
 use std::{sync::Arc, time::Duration};
 
 use futures::{FutureExt, StreamExt};
-use kube::{
-    Client,
-    runtime::controller::{Action, Config},
-};
+use kube::{Client, runtime::controller::Action};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
-use self::watch::Anew;
 pub use self::{
     contained::{Panicked, contained, is_contained},
     context::{Context, Seen},
     error::Error,
 };
+use self::{lane::Lanes, watch::Anew};
 use crate::{lease::Held, metrics::Metrics, server::Readiness};
 
 /// What the flags of `keyward controller` say.
@@ -42,7 +40,7 @@ pub struct Settings {
     pub namespace: String,
     /// Names this process in events.
     pub instance: String,
-    /// Rounds at the same time.
+    /// Rounds at the same time, but for those that bring a key back.
     pub concurrency: u16,
     /// How long a KMS may answer with the state from before a change.
     pub consistency: Duration,
@@ -73,12 +71,12 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let caches = readiness.gate("caches");
-    let config = Config::default().concurrency(settings.concurrency);
     let anew = Anew::default();
     let (provider_queue, providers) = key_provider::prepare(&client, &settings, &anew);
     let (key_queue, keys) = managed_key::prepare(&client, &providers, &anew);
     let seen = providers.clone();
-    let context = Arc::new(Context::new(client, settings, held, metrics, providers, keys.clone(), anew));
+    let (lanes, queues) = Lanes::new();
+    let context = Arc::new(Context::new(client, settings, held, metrics, providers, keys.clone(), anew, lanes));
 
     let sweep = {
         let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());
@@ -102,7 +100,7 @@ pub async fn run(
     let provider_rounds = key_provider::run(provider_queue, Arc::clone(&context), stop.clone()).for_each(std::future::ready);
     let key_rounds = async {
         tokio::select! {
-            () = seen.seen() => managed_key::run(key_queue, config, context, stop.clone()).for_each(std::future::ready).await,
+            () = seen.seen() => managed_key::run(key_queue, queues, context, stop.clone()).await,
             () = stop.cancelled() => {}
         }
     };

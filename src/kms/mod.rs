@@ -44,6 +44,7 @@ use crate::{
 };
 
 pub use may_change::MayChange;
+pub use quota::{is_rescuing, rescuing};
 
 /// Whose credentials they are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,15 +1,50 @@
 //! Keeps within a share of a KMS's request quotas, which all programs of an account divide among themselves.
 //!
 //! Each operation has its own quota and its own limiter, one per client. Waiting is in turn, and it soon ends: what would wait longer fails as
-//! throttled, without a request. A creation takes its turn before it is written down. It must never slow down what brings a key back.
+//! throttled, without a request. A creation takes its turn before it is written down. It must never slow down what brings a key back: whatever such work
+//! calls may use the whole of a quota, and its turn comes before those of all others.
 
-use std::{collections::HashMap, hash::Hash, num::NonZeroU32, time::Duration};
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    num::NonZeroU32,
+    sync::atomic::{AtomicUsize, Ordering},
+    time::Duration,
+};
 
-use governor::{DefaultDirectRateLimiter, Jitter, Quota, RateLimiter};
-use tokio::{sync::Mutex, time::timeout};
+use governor::{
+    DefaultDirectRateLimiter, Jitter, Quota, RateLimiter,
+    clock::{Clock, DefaultClock},
+};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
 
 /// The longest wait for a turn. Whoever waits holds up other keys, of other providers too, so it is short: what does not come up in it is tried again later.
 pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+/// The longest wait of what brings a key back. It holds up nobody but others of its kind, and a key that is left to wait for another try waits longer.
+const LONGEST_RESCUE: Duration = Duration::from_secs(10);
+
+/// How long those that give way wait before they look again.
+const GIVE_WAY: Duration = Duration::from_millis(20);
+
+tokio::task_local! {
+    /// There while work is done that brings a key back.
+    static RESCUE: ();
+}
+
+/// Does work that brings a key back: its calls have turns of their own. It goes with the task, as a span does, so that no call can forget to say so.
+pub async fn rescuing<T>(work: impl Future<Output = T>) -> T {
+    RESCUE.scope((), work).await
+}
+
+/// Whether this is work that brings a key back.
+#[must_use]
+pub fn is_rescuing() -> bool {
+    RESCUE.try_with(|()| ()).is_ok()
+}
 
 /// Spreads those that wait, so that several replicas or providers of one account do not move in step.
 const JITTER: Duration = Duration::from_millis(50);
@@ -37,11 +72,69 @@ impl Grant {
 #[derive(Debug)]
 pub(super) struct Quotas<O>(HashMap<O, Limiter>);
 
-/// The queue makes the limiter fair: who waits at its front is served next.
+/// The queues make the limiter fair: who waits at the front of one is served next.
 #[derive(Debug)]
 struct Limiter {
     queue: Mutex<()>,
-    rate: DefaultDirectRateLimiter,
+    /// Of what brings a key back, and how many there are in it.
+    rescues: Mutex<()>,
+    waiting: AtomicUsize,
+    /// What may be used of the quota.
+    share: DefaultDirectRateLimiter,
+    /// The quota itself, or the share where that is more. What brings a key back uses this alone, and is served first.
+    whole: DefaultDirectRateLimiter,
+}
+
+/// Counts one that waits until it is dropped.
+struct Waits<'a>(&'a AtomicUsize);
+
+impl<'a> Waits<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl Limiter {
+    fn new(grant: Grant, share_percent: u32) -> Option<Self> {
+        let limiter =
+            |rate: f64| Some(RateLimiter::direct(Quota::with_period(Duration::from_secs_f64(1.0 / rate))?.allow_burst(burst(rate))));
+        Some(Self {
+            queue: Mutex::default(),
+            rescues: Mutex::default(),
+            waiting: AtomicUsize::default(),
+            share: limiter(grant.rate(share_percent))?,
+            whole: limiter(grant.rate(share_percent.max(100)))?,
+        })
+    }
+
+    async fn turn(&self) {
+        let _front = self.queue.lock().await;
+        self.share.until_ready_with_jitter(Jitter::up_to(JITTER)).await;
+        loop {
+            let wait = if self.waiting.load(Ordering::Relaxed) > 0 {
+                GIVE_WAY
+            } else {
+                match self.whole.check() {
+                    Ok(()) => return,
+                    Err(early) => early.wait_time_from(DefaultClock::default().now()),
+                }
+            };
+            sleep(wait).await;
+        }
+    }
+
+    async fn rescue_turn(&self) {
+        let _waits = Waits::new(&self.waiting);
+        let _front = self.rescues.lock().await;
+        self.whole.until_ready_with_jitter(Jitter::up_to(JITTER)).await;
+    }
 }
 
 /// No turn came in time.
@@ -51,17 +144,13 @@ pub(super) struct Crowded;
 impl<O: Copy + Eq + Hash> Quotas<O> {
     /// Limiters for that share of what is granted. An operation without a grant is not limited.
     pub(super) fn new(grants: impl IntoIterator<Item = (O, Grant)>, share_percent: u32) -> Self {
-        let limiter = |(operation, grant): (O, Grant)| {
-            let rate = grant.rate(share_percent);
-            let quota = Quota::with_period(Duration::from_secs_f64(1.0 / rate))?.allow_burst(burst(rate));
-            Some((operation, Limiter { queue: Mutex::new(()), rate: RateLimiter::direct(quota) }))
-        };
+        let limiter = |(operation, grant): (O, Grant)| Some((operation, Limiter::new(grant, share_percent)?));
         Self(grants.into_iter().filter_map(limiter).collect())
     }
 
-    /// Waits for a turn, at most [`LONGEST_WAIT`].
+    /// Waits for a turn, at most [`LONGEST_WAIT`], or longer for work that brings a key back.
     pub(super) async fn admit(&self, operation: O) -> Result<(), Crowded> {
-        self.admit_within(operation, LONGEST_WAIT).await
+        self.admit_within(operation, if is_rescuing() { LONGEST_RESCUE } else { LONGEST_WAIT }).await
     }
 
     async fn admit_within(&self, operation: O, longest: Duration) -> Result<(), Crowded> {
@@ -69,8 +158,11 @@ impl<O: Copy + Eq + Hash> Quotas<O> {
             return Ok(());
         };
         let turn = async {
-            let _front = limiter.queue.lock().await;
-            limiter.rate.until_ready_with_jitter(Jitter::up_to(JITTER)).await;
+            if is_rescuing() {
+                limiter.rescue_turn().await;
+            } else {
+                limiter.turn().await;
+            }
         };
         timeout(longest, turn).await.map_err(|_| Crowded)
     }
@@ -126,5 +218,36 @@ mod tests {
         assert_eq!(quotas.admit_within("create", soon).await, Err(Crowded));
         assert_eq!(quotas.admit_within("alias", soon).await, Ok(()), "each operation has its own quota");
         assert_eq!(quotas.admit_within("other", soon).await, Ok(()), "what nothing is granted for is not limited");
+    }
+
+    #[tokio::test]
+    async fn what_brings_a_key_back_may_use_the_whole_quota_whatever_others_have_used() {
+        // One in twenty seconds, of five in one.
+        let quotas = Quotas::new([("describe", FIVE)], 1);
+        let soon = Duration::from_millis(20);
+        assert_eq!(quotas.admit_within("describe", soon).await, Ok(()));
+        assert_eq!(quotas.admit_within("describe", soon).await, Err(Crowded));
+        for _ in 0..4 {
+            assert_eq!(rescuing(quotas.admit_within("describe", soon)).await, Ok(()), "the rest of a second's worth");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_brings_a_key_back_is_served_first_and_all_stay_within_the_quota() {
+        let quotas = Quotas::new([("cancel", Grant { per_second: 5, urgent: true })], 100);
+        for _ in 0..5 {
+            quotas.admit("cancel").await.unwrap();
+        }
+        let started = std::time::Instant::now();
+        let others = futures::future::join_all((0..10).map(|_| quotas.admit("cancel")));
+        let rescues = futures::future::join_all((0..3).map(|_| async {
+            rescuing(quotas.admit("cancel")).await.unwrap();
+            started.elapsed()
+        }));
+        let (others, rescues) = tokio::join!(others, rescues);
+        let last = rescues.into_iter().max().unwrap();
+        assert!((550..1300).contains(&last.as_millis()), "three turns of 200 ms each: {last:?}");
+        // The last of those that had to give way have no turn within their two seconds.
+        assert!(others.first().unwrap().is_ok() && others.last().unwrap().is_err(), "{others:?}");
     }
 }

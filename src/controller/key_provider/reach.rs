@@ -1,14 +1,22 @@
 //! Whether a KMS answers. While it does not, few rounds ask it, so that it holds up no keys of others; the rest say what those heard.
+//!
+//! What brings a key back is not kept from asking: calls about one key may hang while those about another are answered.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use crate::domain::failure::{Failure, FailureKind, Outcome};
+use crate::{
+    controller::lane::Lane,
+    domain::failure::{Failure, FailureKind, Outcome},
+};
 
 /// How many rounds go to a KMS that does not answer, at the same time. Each of them holds a worker until its deadline, and the workers are everyone's.
 const PROBES: usize = 2;
+/// How many rounds that bring a key back are at one KMS at the same time, whether it answers or not. They have workers of their own, of which one KMS that
+/// does not answer, or has few requests to grant, must not hold all.
+const RESCUES: usize = 32;
 /// For how long a KMS has to be silent before that is said of keys that were not asked for themselves: one lost reply is none of their business.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -20,6 +28,16 @@ pub struct Reach(Mutex<State>);
 struct State {
     silence: Option<Silence>,
     probes: usize,
+    rescues: usize,
+}
+
+impl State {
+    const fn rounds(&mut self, lane: Lane) -> &mut usize {
+        match lane {
+            Lane::Ordinary => &mut self.probes,
+            Lane::Rescue => &mut self.rescues,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -31,11 +49,13 @@ struct Silence {
 
 /// Leave to ask the KMS; given back when dropped.
 #[derive(Debug)]
-pub struct Leave<'a>(&'a Reach);
+pub struct Leave<'a>(&'a Reach, Lane);
 
 /// The KMS does not answer, and others are asking it.
 #[derive(Debug)]
 pub enum Silent {
+    /// That is not known: as many keys as may be at once are being brought back there.
+    Busy,
     /// Only just.
     Lately,
     /// For long: what the last one heard.
@@ -48,29 +68,31 @@ impl Reach {
     }
 
     /// Leave to ask.
-    pub fn leave(&self) -> Result<Leave<'_>, Silent> {
-        self.leave_at(Instant::now())
+    pub fn leave(&self, lane: Lane) -> Result<Leave<'_>, Silent> {
+        self.leave_at(lane, Instant::now())
     }
 
-    fn leave_at(&self, now: Instant) -> Result<Leave<'_>, Silent> {
+    fn leave_at(&self, lane: Lane, now: Instant) -> Result<Leave<'_>, Silent> {
         let mut state = self.state();
-        match &state.silence {
-            Some(silence) if state.probes >= PROBES => Err(if now.saturating_duration_since(silence.since) < PATIENCE {
-                Silent::Lately
-            } else {
-                Silent::Long(Failure {
-                    kind: FailureKind::Unavailable,
-                    operation: silence.operation,
-                    message: silence.message.clone(),
-                    outcome: Outcome::Refused,
-                    source: None,
-                })
-            }),
-            _ => {
-                state.probes += 1;
-                Ok(Leave(self))
+        match (lane, &state.silence) {
+            (Lane::Rescue, _) if state.rescues >= RESCUES => return Err(Silent::Busy),
+            (Lane::Ordinary, Some(silence)) if state.probes >= PROBES => {
+                return Err(if now.saturating_duration_since(silence.since) < PATIENCE {
+                    Silent::Lately
+                } else {
+                    Silent::Long(Failure {
+                        kind: FailureKind::Unavailable,
+                        operation: silence.operation,
+                        message: silence.message.clone(),
+                        outcome: Outcome::Refused,
+                        source: None,
+                    })
+                });
             }
+            _ => {}
         }
+        *state.rounds(lane) += 1;
+        Ok(Leave(self, lane))
     }
 
     /// Notes that it answered, and says whether keys may wait that were told of a silence.
@@ -103,7 +125,8 @@ impl Reach {
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
-        state.probes = state.probes.saturating_sub(1);
+        let rounds = state.rounds(self.1);
+        *rounds = rounds.saturating_sub(1);
     }
 }
 
@@ -119,18 +142,18 @@ mod tests {
     #[test]
     fn a_silent_kms_is_asked_by_few_and_the_rest_say_what_those_heard() {
         let (reach, began) = (Reach::default(), Instant::now());
-        let answering: Vec<_> = (0..10).map(|_| reach.leave().unwrap()).collect();
+        let answering: Vec<_> = (0..10).map(|_| reach.leave(Lane::Ordinary).unwrap()).collect();
         assert!(!reach.failed_at(&failure(FailureKind::Unavailable), began));
-        assert!(matches!(reach.leave_at(began), Err(Silent::Lately)));
+        assert!(matches!(reach.leave_at(Lane::Ordinary, began), Err(Silent::Lately)));
         drop(answering);
 
-        let probes: Vec<_> = (0..PROBES).map(|_| reach.leave_at(began).unwrap()).collect();
+        let probes: Vec<_> = (0..PROBES).map(|_| reach.leave_at(Lane::Ordinary, began).unwrap()).collect();
         // It goes on: the first failure counts.
         assert!(!reach.failed_at(&failure(FailureKind::Unavailable), began + PATIENCE / 2));
-        let Err(Silent::Long(said)) = reach.leave_at(began + PATIENCE) else { panic!("leave") };
+        let Err(Silent::Long(said)) = reach.leave_at(Lane::Ordinary, began + PATIENCE) else { panic!("leave") };
         assert_eq!((said.kind, said.message.as_str()), (FailureKind::Unavailable, "kms.test did not answer"));
         drop(probes);
-        assert!(reach.leave_at(began + PATIENCE).is_ok(), "somebody has to find out");
+        assert!(reach.leave_at(Lane::Ordinary, began + PATIENCE).is_ok(), "somebody has to find out");
         assert!(reach.answered_at(began + PATIENCE) && !reach.answered_at(began + PATIENCE), "it is news once");
     }
 
@@ -141,8 +164,22 @@ mod tests {
         for heard in [Reach::answered, refused] {
             assert!(!reach.failed(&failure(FailureKind::Unavailable)));
             assert!(!heard(&reach), "a moment of silence was told to nobody");
-            let all: Vec<_> = (0..10).map(|_| reach.leave()).collect();
+            let all: Vec<_> = (0..10).map(|_| reach.leave(Lane::Ordinary)).collect();
             assert!(all.iter().all(Result::is_ok));
         }
+    }
+
+    #[test]
+    fn what_brings_a_key_back_is_not_kept_from_asking_nor_does_it_hold_all_workers() {
+        let reach = Reach::default();
+        assert!(!reach.failed(&failure(FailureKind::Unavailable)));
+        let probes: Vec<_> = (0..PROBES).map(|_| reach.leave(Lane::Ordinary).unwrap()).collect();
+        assert!(matches!(reach.leave(Lane::Ordinary), Err(Silent::Lately)));
+        let mut rescues: Vec<_> = (0..RESCUES).map(|_| reach.leave(Lane::Rescue).unwrap()).collect();
+        assert!(matches!(reach.leave(Lane::Rescue), Err(Silent::Busy)));
+        rescues.pop();
+        assert!(reach.leave(Lane::Rescue).is_ok());
+        drop(probes);
+        assert!(reach.leave(Lane::Ordinary).is_ok(), "each lane for itself");
     }
 }

@@ -8,6 +8,7 @@ use crate::{
         Context,
         error::{Abort, Halt},
         key_provider::{Silent, Unusable},
+        lane::Lane,
         watched::Watched,
     },
     domain::{
@@ -65,7 +66,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         return report::unusable(context, object, Unusable { note, stalled: true }).await;
     }
     let connected = Arc::clone(&provider.connected);
-    let _leave = match connected.reach.leave() {
+    let _leave = match connected.reach.leave(Lane::Ordinary) {
         Ok(leave) => leave,
         Err(Silent::Long(failure)) => return report::failed(context, object, provider, with_way_out(failure)).await,
         Err(lately) => return report::silent(context, object, provider, lately).await,

@@ -16,6 +16,7 @@ mod tests;
 pub(super) use observe::same_account;
 
 use std::{
+    convert::Infallible,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
@@ -32,7 +33,9 @@ use kube::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    Context, spawned,
+    Context,
+    lane::{Lane, Queues, RESCUERS},
+    spawned,
     watch::{self, Anew},
     watched::Watched,
 };
@@ -54,21 +57,49 @@ pub fn prepare(
     (stream::select(queue, woken), store)
 }
 
-/// Runs rounds until it is stopped.
-pub fn run(
+/// Runs rounds, in both lanes, until it is stopped.
+pub async fn run(
     queue: impl Stream<Item = watcher::Result<ObjectRef<Watched<ManagedKey>>>> + Send + 'static,
-    config: controller::Config,
+    queues: Queues,
     context: Arc<Context>,
     stop: CancellationToken,
-) -> impl Stream<Item = ()> {
-    let queue = queue.take_until(stop.cancelled_owned());
-    let round = |watched, context| spawned(reconcile::reconcile(watched, context));
-    let store = context.keys().clone();
-    controller::applier(round, reconcile::retry, context, store, queue, config).map(|result| {
-        if let Err(error) = result {
-            tracing::debug!(error = &error as &dyn std::error::Error, "a key will be looked at again");
+) {
+    let told = queue.take_until(stop.clone().cancelled_owned()).for_each(|told| {
+        match told {
+            Ok(object) => {
+                let lane = context.keys().get(&object).map_or(Lane::Ordinary, |object| Lane::of(&object));
+                context.lanes.queue(lane, object);
+            }
+            Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the watch of keys is begun again"),
         }
-    })
+        std::future::ready(())
+    });
+    let Queues { ordinary, rescue } = queues;
+    let ordinary = rounds(Lane::Ordinary, ordinary, context.settings.concurrency, &context, &stop);
+    let rescue = rounds(Lane::Rescue, rescue, RESCUERS, &context, &stop);
+    tokio::join!(told, ordinary, rescue);
+}
+
+async fn rounds(
+    lane: Lane,
+    queue: impl Stream<Item = ObjectRef<Watched<ManagedKey>>> + Send + 'static,
+    workers: u16,
+    context: &Arc<Context>,
+    stop: &CancellationToken,
+) {
+    let queue = queue.take_until(stop.clone().cancelled_owned()).map(Ok::<_, Infallible>);
+    let round = move |watched, context| spawned(reconcile::reconcile(watched, context, lane));
+    let config = controller::Config::default().concurrency(workers);
+    let store = context.keys().clone();
+    let ended = controller::applier(round, reconcile::retry, Arc::clone(context), store, queue, config);
+    ended
+        .for_each(|result| {
+            if let Err(error) = result {
+                tracing::debug!(error = &error as &dyn std::error::Error, "a key will be looked at again");
+            }
+            std::future::ready(())
+        })
+        .await;
 }
 
 /// What of an object matters to a round: its spec, the annotations that are read, whether it is being deleted, and its provider. Status and finalizers are

@@ -5,7 +5,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::{Resource, runtime::controller::Action};
+use kube::{
+    Resource,
+    runtime::{controller::Action, reflector::ObjectRef},
+};
 
 use super::{
     deletion, execute, fingerprint, guard,
@@ -19,7 +22,8 @@ use crate::{
     controller::{
         Context, contained,
         error::{Abort, Error, Halt},
-        key_provider::Unusable,
+        key_provider::{Silent, Unusable},
+        lane::Lane,
         now, retry,
         survey::Known,
         watched::Watched,
@@ -32,19 +36,33 @@ use crate::{
         rescue,
         step::{Part, Step},
     },
-    kms::AnyKms,
+    kms::{self, AnyKms},
 };
 
 /// How long one round may take: longer than every call in it, shorter than anyone's patience.
 const ROUND: Duration = Duration::from_mins(2);
+/// How soon it is seen whether the round in the other lane is over.
+const BUSY: Duration = Duration::from_millis(200);
 /// How many steps and reads one round may take. A key is as declared after at most twelve steps.
 const TURNS: usize = 32;
 /// How many readings of an object one round may take in.
 const READINGS: usize = 3;
 
 /// Keeps one key as declared.
-pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>) -> Result<Action, Error> {
-    ended(&watched, &context, Box::pin(round(&watched, &context))).await
+pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>, lane: Lane) -> Result<Action, Error> {
+    let object = ObjectRef::from_obj(&*watched);
+    // It may have changed since it was queued, or since the round that asked for this one.
+    let belongs = Lane::of(&watched);
+    if belongs != lane {
+        context.lanes.queue(belongs, object);
+        return Ok(Action::await_change());
+    }
+    let Some(_busy) = context.lanes.begin(object) else { return Ok(Action::requeue(retry::jittered(BUSY))) };
+    let round = Box::pin(round(&watched, &context, lane));
+    match lane {
+        Lane::Ordinary => ended(&watched, &context, round).await,
+        Lane::Rescue => kms::rescuing(ended(&watched, &context, round)).await,
+    }
 }
 
 /// What a round led to, and the label of its end in metrics.
@@ -97,10 +115,10 @@ async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Duratio
 
 /// A round. An object that a live read shows to be another than the watch has is looked at as it was read: the watch may
 /// be late, or silent.
-async fn round(watched: &Watched<ManagedKey>, context: &Context) -> Labelled {
+async fn round(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> Labelled {
     let mut newer: Option<Box<Watched<ManagedKey>>> = None;
     for _ in 0..READINGS {
-        match Box::pin(once(newer.as_deref().unwrap_or(watched), context)).await? {
+        match Box::pin(once(newer.as_deref().unwrap_or(watched), context, lane)).await? {
             Ended::Newer(read) => newer = Some(read),
             Ended::With(action, label) => return Ok((action, label)),
         }
@@ -116,7 +134,7 @@ enum Ended {
     Newer(Box<Watched<ManagedKey>>),
 }
 
-async fn once(watched: &Watched<ManagedKey>, context: &Context) -> Result<Ended, Error> {
+async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> Result<Ended, Error> {
     let object = match watched.decoded() {
         Ok(object) => object,
         Err(undecodable) => {
@@ -134,7 +152,7 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context) -> Result<Ended,
         Err(invalid) => report::invalid(context, object, &invalid).await,
         Ok(object) if object.metadata.deletion_timestamp.is_some() => Box::pin(deletion::release(context, object, watched)).await,
         Ok(paused) if paused.desired.paused => report::paused(context, paused).await,
-        Ok(kept) => Box::pin(keep(context, kept, object, context.turn(uid, fingerprint))).await,
+        Ok(kept) => Box::pin(keep(context, kept, object, context.turn(uid, fingerprint), lane)).await,
     };
     let (wait, label) = match end {
         Ok(End::Gone) => return Ok(Ended::With(Action::await_change(), "gone")),
@@ -171,7 +189,7 @@ pub(super) struct Round<'a> {
 }
 
 /// The five steps. `turn` says what a glance reads.
-async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey, turn: Option<usize>) -> Result<End, Abort> {
+async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey, turn: Option<usize>, lane: Lane) -> Result<End, Abort> {
     // What brings a key back need not wait: see `may_conclude`.
     if !rescue::suspected(stored) {
         settled(context, &object)?;
@@ -187,8 +205,9 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
     }
     let started = Instant::now();
     let connected = Arc::clone(&provider.connected);
-    let _leave = match connected.reach.leave() {
+    let _leave = match connected.reach.leave(lane) {
         Ok(leave) => leave,
+        Err(Silent::Busy) => return Err(Abort::TooSoon(retry::jittered(BUSY))),
         Err(silent) => return report::silent(context, object, provider, silent).await,
     };
     let (observed, unread) = match observe::glance(&connected.kms, &object, provider.rules.limits(), turn).await {
@@ -232,6 +251,8 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
                 }
             }
             Plan::Read(read) => round.read(read).await?,
+            // Now it is known: from here on the calls have turns of their own, in whichever lane the round began.
+            Plan::Do(step) if step.saves() && !kms::is_rescuing() => return kms::rescuing(Box::pin(work(round))).await,
             // A step is only ever done when a live read of the object asks for it.
             Plan::Do(_) if !round.object.live => round.object.refresh().await?,
             // Each further step, too: what is not wanted any more is not done.

@@ -12,7 +12,7 @@ use tokio::{
 use super::{fingerprint, prepare, reconcile::ended};
 use crate::{
     api::ManagedKey,
-    controller::{Context, Settings, key_provider, watch::Anew, watched::Watched},
+    controller::{Context, Settings, key_provider, lane::Lanes, watch::Anew, watched::Watched},
     lease::Held,
     metrics::Metrics,
 };
@@ -85,7 +85,7 @@ fn context(client: &Client) -> Context {
     let anew = Anew::default();
     let (_, providers) = key_provider::prepare(client, &settings, &anew);
     let (_, keys) = prepare(client, &providers, &anew);
-    Context::new(client.clone(), settings, Held::always(), Metrics::new(true), providers, keys, anew)
+    Context::new(client.clone(), settings, Held::always(), Metrics::new(true), providers, keys, anew, Lanes::new().0)
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ mod input;
 mod lost;
 mod records;
 mod refused;
+mod rescue;
 mod told;
 mod unsure;
 

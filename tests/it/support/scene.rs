@@ -272,6 +272,20 @@ impl Scene {
         .await
     }
 
+    /// Waits until `Ready` of one of these has that status and reason.
+    pub async fn until_any_ready(&self, names: &[String], status: &str, reason: &str) {
+        eventually(&format!("one is Ready={status} {reason}"), PATIENCE, async || {
+            for object in self.keys().list(&kube::api::ListParams::default()).await.unwrap().items {
+                let ready = find(&object, ConditionType::Ready).filter(|_| names.contains(&object.name_any()));
+                if ready.is_some_and(|ready| ready.status == status && ready.reason == reason) {
+                    return Ok(());
+                }
+            }
+            Err("none is")
+        })
+        .await;
+    }
+
     /// The key of an object, as the KMS has it.
     pub async fn key(&self, name: &str) -> KeyView {
         let object = self.keys().get(name).await.unwrap();

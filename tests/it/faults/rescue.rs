@@ -1,0 +1,85 @@
+//! What brings a key back waits for nobody else: neither for calls about other keys that hang, nor for objects that wait for a turn within a quota.
+//!
+//! A control plane and an operator of their own, as the workers of the shared one are everyone's.
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use kms_double::{ACCESS_KEY, Fault, FaultAction, KeyState, Options};
+use serde_json::json;
+
+use crate::support::{
+    control_plane::ControlPlane,
+    eventually,
+    operator::{PATIENCE, Post},
+    scene::Scene,
+};
+
+/// How soon a key is back, on a machine that has much else to do; on a quiet one it takes well under a second.
+const BOUND: Duration = Duration::from_secs(10);
+/// Many more than there are workers.
+const OTHERS: usize = 30;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_brings_a_key_back_waits_for_nobody_else() {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    // Fewer workers than usual, so that fewer others hold all of them.
+    let _operator = post.start_with(&["--concurrency", "4"]);
+    not_for_a_quota_of_another_provider(control_plane, &post).await;
+    not_for_calls_that_hang(control_plane, &post).await;
+}
+
+/// Makes a key that is pending as declared, and settled.
+async fn scheduled(scene: &Scene, name: &str) {
+    scene.create(name, json!({})).await;
+    scene.until_ready(name, "True", "Available").await;
+    scene.spec(name, json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready(name, "True", "DeletionScheduled").await;
+    scene.look_at_all(name).await;
+}
+
+/// Withdraws the deletion, and waits for the key no longer than the bound.
+async fn withdraw(scene: &Scene, name: &str) {
+    scene.spec(name, json!({ "deletionScheduleDays": null })).await;
+    eventually(&format!("{name} is enabled again"), BOUND, async || match scene.key(name).await.state {
+        KeyState::Enabled => Ok(()),
+        state => Err(format!("{state:?}")),
+    })
+    .await;
+}
+
+async fn not_for_calls_that_hang(control_plane: &'static ControlPlane, post: &Post) {
+    let scene = Scene::on(control_plane, post, "hang", Options::default(), json!({})).await;
+    let others: Vec<_> = (0..OTHERS).map(|number| format!("other-{number}")).collect();
+    join_all(others.iter().map(async |name| scene.create(name, json!({})).await)).await;
+    scheduled(&scene, "orders").await;
+    scheduled(&scene, "invoices").await;
+    for name in &others {
+        scene.until_ready(name, "True", "Available").await;
+        let hang = Fault::on("*", FaultAction::Hang).for_key(&scene.key(name).await.arn).for_caller(ACCESS_KEY);
+        scene.double.inject(hang);
+    }
+    join_all(others.iter().map(async |name| scene.spec(name, json!({ "description": "hangs" })).await)).await;
+    eventually("calls hang", PATIENCE, async || {
+        let hanging = scene.operator_calls().iter().filter(|call| !call.replied).count();
+        if hanging >= 4 { Ok(()) } else { Err(format!("{hanging} calls")) }
+    })
+    .await;
+    withdraw(&scene, "orders").await;
+
+    // By now it is known that the KMS does not answer, and few go on asking.
+    scene.until_any_ready(&others, "False", "ProviderUnavailable").await;
+    withdraw(&scene, "invoices").await;
+}
+
+async fn not_for_a_quota_of_another_provider(control_plane: &'static ControlPlane, post: &Post) {
+    let scene = Scene::on(control_plane, post, "lively", Options::default(), json!({})).await;
+    scheduled(&scene, "orders").await;
+    // One creation in twenty seconds.
+    let crowded = Scene::on(control_plane, post, "crowded", Options::default(), json!({ "quotaSharePercent": 1 })).await;
+    let names: Vec<_> = (0..200).map(|number| format!("key-{number}")).collect();
+    join_all(names.iter().map(async |name| crowded.create(name, json!({})).await)).await;
+    withdraw(&scene, "orders").await;
+    assert!(crowded.double.keys().len() < names.len(), "nobody waited");
+}
