@@ -60,8 +60,8 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
     let Some(_busy) = context.lanes.begin(object) else { return Ok(Action::requeue(retry::jittered(BUSY))) };
     let round = Box::pin(round(&watched, &context, lane));
     match lane {
-        Lane::Ordinary => ended(&watched, &context, round).await,
-        Lane::Rescue => kms::rescuing(ended(&watched, &context, round)).await,
+        Lane::Ordinary => Box::pin(ended(&watched, &context, round)).await,
+        Lane::Rescue => kms::rescuing(Box::pin(ended(&watched, &context, round))).await,
     }
 }
 
