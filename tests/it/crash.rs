@@ -35,7 +35,7 @@ fn story() -> [(Value, &'static str); 3] {
 
 /// The requests of the story that change something: in which chapter, and the operation.
 fn requests(vendor: &Vendor) -> Vec<(usize, &'static str)> {
-    let Operations { create, claim, alias, tag, rotate, enable, schedule, cancel, first: _, look: _ } = vendor.operations;
+    let Operations { create, claim, alias, tag, rotate, enable, schedule, cancel, .. } = vendor.operations;
     let mut requests = vec![(0, create)];
     // A key that is made without tags gets its marks next.
     requests.extend((!Limits::of(vendor.provider).creates_with_tags).then_some((0, tag)));

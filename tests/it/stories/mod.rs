@@ -7,6 +7,7 @@ mod gone;
 mod guard;
 mod holds;
 mod input;
+mod life;
 mod ownership;
 mod rows;
 mod stale;
@@ -68,6 +69,8 @@ stories! {
         a_key_that_was_taken_up_lately_is_not_deleted_without_a_confirmation,
         a_token_that_was_written_before_its_hold_confirms_nothing,
         an_object_that_is_made_again_rescues_its_key_under_enforce_on_change;
+    life:
+        no_setting_holds_up_the_life_of_a_key;
     gone:
         a_key_whose_date_has_passed_is_deleted,
         a_key_gone_without_a_known_deletion_is_missing_and_never_replaced;

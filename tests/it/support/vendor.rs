@@ -42,6 +42,9 @@ pub struct Operations {
     pub enable: &'static str,
     pub schedule: &'static str,
     pub cancel: &'static str,
+    pub describe: &'static str,
+    /// The reads of rotation and aliases, where they are requests of their own.
+    pub facets: &'static [&'static str],
 }
 
 pub const AWS: Vendor = Vendor {
@@ -62,6 +65,8 @@ pub const AWS: Vendor = Vendor {
         enable: "EnableKey",
         schedule: "ScheduleKeyDeletion",
         cancel: "CancelKeyDeletion",
+        describe: "UpdateKeyDescription",
+        facets: &["GetKeyRotationStatus", "ListAliases"],
     },
     denied: ("AccessDeniedException", 400),
     throttled: ("ThrottlingException", 400),
@@ -85,6 +90,9 @@ pub const CIPHER_TRUST: Vendor = Vendor {
         enable: "enable",
         schedule: "schedule-deletion",
         cancel: "cancel-deletion",
+        describe: "update-description",
+        // One answer has all of a key.
+        facets: &[],
     },
     denied: ("NCERRForbidden", 403),
     throttled: ("NCERRTooManyRequests", 429),
@@ -108,6 +116,8 @@ pub const HUAWEI: Vendor = Vendor {
         enable: "enable-key",
         schedule: "schedule-key-deletion",
         cancel: "cancel-key-deletion",
+        describe: "update-key-description",
+        facets: &["get-key-rotation-status", "list-aliases"],
     },
     denied: ("KMS.0307", 403),
     throttled: ("APIGW.0308", 429),
