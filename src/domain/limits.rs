@@ -28,6 +28,8 @@ pub struct Limits {
     pub multi_region: bool,
     /// What it takes as tags.
     pub tags: TagLimits,
+    /// How many aliases a key may have, the claim included; `None`: no number is documented.
+    pub aliases: Option<usize>,
     /// The longest description, in characters.
     pub description: usize,
     /// What no name of a customer's key may end in.
@@ -72,6 +74,7 @@ pub const AWS: Limits = Limits {
     words: &[],
     multi_region: true,
     tags: TagLimits { key: 128, value: 256, count: 50, forbidden: "" },
+    aliases: Some(50),
     description: 8192,
     reserved_ending: None,
     unavailable: "its key store is disconnected; connect it again",
@@ -94,6 +97,7 @@ pub const HUAWEI: Limits = Limits {
     words: &[("SYMMETRIC_DEFAULT", "AES_256"), ("AWS_KMS", "kms"), ("EXTERNAL", "external")],
     multi_region: false,
     tags: TagLimits { key: 36, value: 43, count: 20, forbidden: "*<>\\=" },
+    aliases: None,
     description: 255,
     reserved_ending: Some("/default"),
     unavailable: "it is frozen; pay what is overdue at Huawei Cloud",

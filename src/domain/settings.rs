@@ -182,16 +182,16 @@ fn tags(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: 
     };
     let missing: Tags =
         desired.tags.iter().filter(|(key, value)| found.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
-    if !missing.is_empty() {
-        settings.steps.push(Step::Tag { tags: missing });
-    }
     let applied = memory.status.applied.iter().flat_map(|applied| &applied.tag_keys);
     // What status lists is no authority: over the marks, or over what the object could not have set.
     let applied = applied.filter(|key| !is_reserved_tag(key) && rules.allows_tag(key));
     let surplus: BTreeSet<String> = applied.filter(|key| !desired.tags.contains_key(*key) && found.contains_key(*key)).cloned().collect();
-    if !surplus.is_empty() {
-        settings.steps.push(Step::Untag { keys: surplus });
-    }
+    let new = missing.keys().filter(|key| !found.contains_key(*key)).count();
+    let fits = found.len() + new <= rules.limits().tags.count;
+    let set = (!missing.is_empty()).then_some(Step::Tag { tags: missing });
+    let remove = (!surplus.is_empty()).then_some(Step::Untag { keys: surplus });
+    // Access may hang on a tag, so what comes is set before what goes is removed, unless there is no room for both.
+    settings.steps.extend(if fits { [set, remove] } else { [remove, set] }.into_iter().flatten());
 }
 
 fn aliases(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: &mut Settings) {
@@ -201,11 +201,13 @@ fn aliases(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, setting
     // A key that Keyward created keeps its claim, so that a later object of the same name finds it.
     let claim = desired.adopt.is_none().then(|| desired.owner.claim_alias());
     let wanted = claim.iter().chain(&desired.aliases);
-    settings.steps.extend(wanted.filter(|alias| !found.contains(alias)).map(|alias| Step::AddAlias { alias: alias.clone() }));
+    let add: Vec<Step> = wanted.filter(|alias| !found.contains(alias)).map(|alias| Step::AddAlias { alias: alias.clone() }).collect();
     let applied = memory.status.applied.iter().flat_map(|applied| &applied.aliases);
     let applied = applied.filter(|alias| !is_reserved_alias(alias) && rules.allows_alias(alias));
     let applied = applied.map(|alias| format!("alias/{alias}"));
-    settings
-        .steps
-        .extend(applied.filter(|alias| !desired.aliases.contains(alias) && found.contains(alias)).map(|alias| Step::RemoveAlias { alias }));
+    let surplus = applied.filter(|alias| !desired.aliases.contains(alias) && found.contains(alias));
+    let remove: Vec<Step> = surplus.map(|alias| Step::RemoveAlias { alias }).collect();
+    // One step is taken at a time, and the next is planned on what it leaves: where a key has no room, one goes for each that comes.
+    let full = rules.limits().aliases.is_some_and(|most| found.len() >= most);
+    settings.steps.extend(if full { [remove, add] } else { [add, remove] }.into_iter().flatten());
 }

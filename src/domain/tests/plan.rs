@@ -5,7 +5,7 @@ use super::{
         ACCOUNT, GENERATION, ID, NONCE, REGION, SEQ, Scene, admitting, arn, brief, days_on, external, minutes, note, now, ours, owner,
         rules, word,
     },
-    model::{Crash, World},
+    model::{Crash, World, call},
 };
 use crate::{
     api::{
@@ -24,6 +24,7 @@ use crate::{
         ownership::{Owner, OwnerMark, Tags},
         plan::{self, Gone, Plan, window_refused},
         status::Conclusion,
+        step::Step,
     },
 };
 
@@ -1001,6 +1002,65 @@ fn taking_up_and_losing_a_key() {
     let several = Scene::unbound(Searched::Everywhere).with(|s| s.observed = Observed::Several(vec!["k1".into(), "k2".into()])).plan();
     assert_eq!(brief(&several), "stall ClaimUnclear");
     assert!(note(&several).1.contains("k1, k2"));
+}
+
+#[test]
+fn where_there_is_no_room_for_both_what_goes_is_removed_first() {
+    let tags = |from: i32, count: i32| (from..from + count).map(|number| (format!("tag-{number}"), "1".to_owned()));
+    let renamed = |old: i32, new: i32, provider: ProviderType| {
+        Scene::of(State::Enabled).with(new_generation).with(|s| {
+            s.rules.provider = provider;
+            s.tags().extend(tags(0, old));
+            s.memory.status.applied.as_mut().unwrap().tag_keys = tags(0, old).map(|(key, _)| key).collect();
+            s.desired.tags = tags(100, new).collect();
+        })
+    };
+    let order = |mut scene: Scene| {
+        let mut order = Vec::new();
+        let mut most = scene.tags().len();
+        while let Plan::Do(step) = scene.plan() {
+            let mut key = scene.key().clone();
+            call(&mut key, &step).unwrap();
+            most = most.max(key.tags.as_ref().unwrap().len());
+            let is_mark = matches!(step, Step::Mark { .. });
+            order.extend((!is_mark).then_some(if matches!(step, Step::Untag { .. }) { "remove" } else { "set" }));
+            if is_mark {
+                scene.intent(Intent { generation: GENERATION + 1, ..word(Word::Live) });
+                continue;
+            }
+            *scene.key() = key;
+            let desired = scene.desired.clone();
+            scene.memory.close(&step, &desired);
+        }
+        (order, most)
+    };
+    for (old, new, provider, first_removed, most) in [
+        (2, 2, ProviderType::Aws, false, 8),
+        (23, 23, ProviderType::Aws, false, 50),
+        (24, 23, ProviderType::Aws, true, 28),
+        (46, 46, ProviderType::CipherTrust, true, 50),
+        (16, 16, ProviderType::Huawei, true, 20),
+    ] {
+        let (order, reached) = order(renamed(old, new, provider));
+        assert_eq!(order, if first_removed { ["remove", "set"] } else { ["set", "remove"] }, "{old} to {new} at {provider:?}");
+        assert_eq!(reached, most, "{old} to {new} at {provider:?}");
+    }
+
+    // 49 aliases and the claim fill a key: one goes for each that comes.
+    let aliases = |from: usize| (from..from + 49).map(|number| format!("alias/{number}"));
+    let mut scene = Scene::of(State::Enabled).with(|s| {
+        s.key().aliases.get_or_insert_default().extend(aliases(0));
+        s.memory.status.applied.as_mut().unwrap().aliases = (0..49).map(|number| number.to_string()).collect();
+        s.desired.aliases = aliases(30).collect();
+    });
+    let mut steps = 0;
+    while let Plan::Do(step) = scene.plan() {
+        let key = scene.key().clone().after(&step);
+        assert!(key.aliases.as_ref().unwrap().len() >= 49 && key.aliases.as_ref().unwrap().len() <= 50, "{step}");
+        *scene.key() = key;
+        steps += 1;
+    }
+    assert_eq!(steps, 60);
 }
 
 #[test]
