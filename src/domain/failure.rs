@@ -76,14 +76,16 @@ pub struct Verdict {
 pub enum Retry {
     /// At the next regular look, or when the spec changes.
     Resync,
-    /// Every ten minutes.
+    /// What a person has to mend at the KMS: from 30 seconds, doubling, to the resync and at most ten minutes.
     Slow,
     /// From 5 seconds, doubling, to ten minutes.
     Backoff,
 }
 
-/// The first and the longest wait of [`Retry::Backoff`]; the longest is also [`Retry::Slow`].
+/// The first and the longest wait of [`Retry::Backoff`].
 pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
+/// The first wait of [`Retry::Slow`].
+const SLOW: Duration = Duration::from_secs(30);
 
 impl Retry {
     /// How long to wait after `failures` failures in a row, before jitter; `resync` is the wait between regular looks.
@@ -91,10 +93,17 @@ impl Retry {
     pub fn wait(self, failures: u32, resync: Duration) -> Duration {
         match self {
             Self::Resync => resync,
-            Self::Slow => BACKOFF.1,
-            Self::Backoff => BACKOFF.0.saturating_mul(1 << failures.saturating_sub(1).min(10)).min(BACKOFF.1),
+            // A schedule that was denied is sent again for 15 minutes after the denial, so the wait is shorter than that.
+            Self::Slow => doubled(SLOW, failures).min(resync).min(BACKOFF.1),
+            Self::Backoff => doubled(BACKOFF.0, failures).min(BACKOFF.1),
         }
     }
+}
+
+/// A wait that doubles with each failure.
+const fn doubled(first: Duration, failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1);
+    first.saturating_mul(1 << if doublings < 10 { doublings } else { 10 })
 }
 
 impl FailureKind {
@@ -158,9 +167,17 @@ mod tests {
     }
 
     #[test]
-    fn nothing_that_stalls_is_retried_within_the_first_minute() {
+    fn nothing_that_stalls_is_retried_within_half_a_minute() {
         for kind in FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled) {
             assert_ne!(kind.verdict().retry, Retry::Backoff, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn what_was_denied_is_tried_again_within_the_resync() {
+        let waits = |resync: u64| (1..=7).map(|n| Retry::Slow.wait(n, Duration::from_secs(resync)).as_secs()).collect::<Vec<_>>();
+        assert_eq!(waits(600), [30, 60, 120, 240, 480, 600, 600]);
+        assert_eq!(waits(30), [30; 7]);
+        assert_eq!(waits(86_400), [30, 60, 120, 240, 480, 600, 600], "a denied schedule is sent again before it is held");
     }
 }

@@ -91,12 +91,13 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     };
     let identity = client.as_ref().ok().map(|client| client.identity.clone());
     let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity.as_ref(), now());
+    let resync = Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600));
     let wait = if let Err((unusable, _)) = &client {
         let retry = if unusable.stalled { Retry::Slow } else { Retry::Backoff };
-        retry.wait(context.providers.failed(&name), Duration::ZERO)
+        retry.wait(context.providers.failed(&name), resync)
     } else {
         context.providers.failures().remove(&name);
-        Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600))
+        resync
     };
     // An account is on record before a key is looked at in it.
     if let Err(error) = write(context, provider, &status).await {
