@@ -10,6 +10,8 @@
 //! - Another's lease is taken only after we have seen it unchanged for its whole duration, on our own clock.
 //! - On the way out it says "not held" first, and writes the release after that.
 //!
+//! As it reads the Lease all the time, it also tells when that goes back to an earlier version ([`revision`]).
+//!
 //! A lease fences nothing: a call that left while it was held may arrive later. Hence the calls to a KMS are guarded
 //! as well. One case is left open on purpose: a replica that starts in the very second in which a person deletes the
 //! Lease of a living leader creates it and acts until that leader's next turn. Closing it would cost every first
@@ -17,6 +19,7 @@
 //!
 //! Rights: `get`, `create` and `update` on leases, in the operator's namespace.
 mod held;
+mod revision;
 mod step;
 
 use std::time::{Duration, Instant};
@@ -30,6 +33,7 @@ use tracing::{debug, info, warn};
 
 pub use self::held::{Held, Lost};
 use self::held::{Moment, Standing};
+pub use self::revision::{Revision, is_before};
 use self::step::{Me, Record, Rival, Step, step};
 
 /// The pace of an election. All candidates for one lease use the same.
@@ -81,6 +85,7 @@ pub struct Candidate {
 #[derive(Debug)]
 pub struct Election {
     standing: watch::Sender<Standing>,
+    set_back: watch::Sender<u64>,
     turns: AbortOnDropHandle<()>,
     api: Api<Lease>,
     candidate: Candidate,
@@ -91,15 +96,23 @@ impl Election {
     #[must_use]
     pub fn stand(client: kube::Client, candidate: Candidate) -> Self {
         let standing = watch::Sender::new(Standing::Joining);
+        let set_back = watch::Sender::new(0);
         let api = Api::namespaced(client, &candidate.namespace);
-        let elector = Elector { api: api.clone(), candidate: candidate.clone(), standing: standing.clone(), rival: None };
-        Self { standing, turns: AbortOnDropHandle::new(tokio::spawn(elector.campaign())), api, candidate }
+        let elector = Elector {
+            api: api.clone(),
+            candidate: candidate.clone(),
+            standing: standing.clone(),
+            set_back: set_back.clone(),
+            revision: Revision::default(),
+            rival: None,
+        };
+        Self { standing, set_back, turns: AbortOnDropHandle::new(tokio::spawn(elector.campaign())), api, candidate }
     }
 
     /// The answer to "may I act?", for everyone who acts.
     #[must_use]
     pub fn held(&self) -> Held {
-        Held::of(self.standing.subscribe())
+        Held::of(self.standing.subscribe(), self.set_back.subscribe())
     }
 
     /// Says "not held", stops the renewals, and then writes the release, so that another replica may follow at once.
@@ -107,7 +120,7 @@ impl Election {
     /// Call it only when nothing that was begun under the lease is still under way. It takes at most the timeout of a
     /// turn; a release that fails is logged, and the lease runs out by itself.
     pub async fn withdraw(self) {
-        let Self { standing, turns, api, candidate } = self;
+        let Self { standing, set_back: _, turns, api, candidate } = self;
         let before = standing.send_replace(Standing::Over(Lost::Withdrawn));
         turns.abort();
         // A task that was ended ends with an error that says so; nothing else can be in it, as a panic ends the process.
@@ -150,6 +163,9 @@ struct Elector {
     api: Api<Lease>,
     candidate: Candidate,
     standing: watch::Sender<Standing>,
+    /// Counts how often the storage of the API server was set back.
+    set_back: watch::Sender<u64>,
+    revision: Revision,
     rival: Option<Rival>,
 }
 
@@ -189,6 +205,7 @@ impl Elector {
     /// Reads the Lease, and writes it if it is ours to write.
     async fn turn(&mut self) -> kube::Result<Standing> {
         let found = self.api.get_opt(&self.candidate.lease).await?;
+        self.note(found.as_ref());
         let now = Instant::now();
         let record = found.as_ref().map(Record::from);
         let me = Me {
@@ -204,12 +221,14 @@ impl Elector {
         let lease = found.unwrap_or_else(|| self.blank());
         match step {
             Step::Create => {
-                self.api.create(&PostParams::default(), &self.signed(lease, true)).await?;
+                let written = self.api.create(&PostParams::default(), &self.signed(lease, true)).await?;
+                self.note(Some(&written));
                 Ok(Standing::Holding(until))
             }
             Step::Take | Step::Renew => {
                 let lease = self.signed(lease, step == Step::Take);
-                self.api.replace(&self.candidate.lease, &PostParams::default(), &lease).await?;
+                let written = self.api.replace(&self.candidate.lease, &PostParams::default(), &lease).await?;
+                self.note(Some(&written));
                 Ok(Standing::Holding(until))
             }
             Step::Wait(holder) => {
@@ -218,6 +237,14 @@ impl Elector {
             }
             Step::Yield(Some(by)) => Ok(Standing::Over(Lost::Taken { lease: self.title(), by })),
             Step::Yield(None) => Ok(Standing::Over(Lost::Cleared { lease: self.title() })),
+        }
+    }
+
+    /// Tells if the Lease is older than it was before: then all that was read may be of a history that is no more.
+    fn note(&mut self, lease: Option<&Lease>) {
+        let version = lease.and_then(|lease| lease.metadata.resource_version.as_deref());
+        if self.revision.went_back(version) {
+            self.set_back.send_modify(|count| *count = count.wrapping_add(1));
         }
     }
 

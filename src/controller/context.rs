@@ -3,6 +3,7 @@
 //! Nothing here is needed for safety: a process that starts with an empty memory does the same, only a little later.
 
 use std::{
+    cmp::Reverse,
     collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -142,6 +143,23 @@ impl Context {
     pub fn read_live(&self, namespace: &str, name: &str, version: Option<&str>) {
         let stored = self.stored(namespace, name);
         self.late().read(namespace, name, stored.as_deref(), version, Instant::now());
+    }
+
+    /// The storage of the API server was set back to an earlier revision. Watches are silent until it passes the one from which they watch, and what is known
+    /// may be of a history that is no more: all of it is read anew, and from here on each look reads its object live.
+    pub fn set_back(&self) {
+        tracing::warn!("the API server's storage was set back to an earlier revision; everything is read anew");
+        self.providers.disconnect();
+        self.anew.everything();
+    }
+
+    /// The objects that were written last, as the watch has them, the newest first: namespace, name and version.
+    pub fn newest(&self, count: usize) -> Vec<(String, String, String)> {
+        let version = |object: &Watched<ManagedKey>| object.resource_version().and_then(|version| version.parse::<u64>().ok());
+        let mut all: Vec<_> = self.keys.state().into_iter().filter_map(|object| Some((version(&object)?, object))).collect();
+        all.sort_unstable_by_key(|(version, _)| Reverse(*version));
+        all.truncate(count);
+        all.into_iter().map(|(version, object)| (object.namespace().unwrap_or_default(), object.name_any(), version.to_string())).collect()
     }
 
     /// Has everything listed anew if the watch does not bring what was read live.

@@ -12,6 +12,7 @@ mod managed_key;
 mod recent;
 mod retry;
 mod room;
+mod setback;
 mod survey;
 mod watch;
 mod watched;
@@ -76,7 +77,7 @@ pub async fn run(
     let (key_queue, keys) = managed_key::prepare(&client, &providers, &anew);
     let seen = providers.clone();
     let (lanes, queues) = Lanes::new();
-    let context = Arc::new(Context::new(client, settings, held, metrics, providers, keys.clone(), anew, lanes));
+    let context = Arc::new(Context::new(client.clone(), settings, held, metrics, providers, keys.clone(), anew, lanes));
 
     let sweep = {
         let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());
@@ -97,6 +98,15 @@ pub async fn run(
             }
         }
     };
+    let setbacks = {
+        let (context, stop) = (Arc::clone(&context), stop.clone());
+        async move {
+            tokio::select! {
+                () = setback::watch(client, &context) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    };
     let provider_rounds = key_provider::run(provider_queue, Arc::clone(&context), stop.clone()).for_each(std::future::ready);
     let key_rounds = async {
         tokio::select! {
@@ -110,7 +120,7 @@ pub async fn run(
             () = stop.cancelled() => {}
         }
     };
-    tokio::join!(provider_rounds, key_rounds, sweep, silence);
+    tokio::join!(provider_rounds, key_rounds, sweep, silence, setbacks);
     Ok(())
 }
 

@@ -81,7 +81,14 @@ pub enum Lost {
 
 /// Says whether this process may act. Clones share one answer.
 #[derive(Clone, Debug)]
-pub struct Held(Option<watch::Receiver<Standing>>);
+pub struct Held(Option<Told>);
+
+/// What the elector tells.
+#[derive(Clone, Debug)]
+struct Told {
+    standing: watch::Receiver<Standing>,
+    set_back: watch::Receiver<u64>,
+}
 
 impl Held {
     /// For a process that runs without leader election: it always may.
@@ -90,8 +97,14 @@ impl Held {
         Self(None)
     }
 
-    pub(super) fn of(standing: watch::Receiver<Standing>) -> Self {
-        Self(Some(standing))
+    pub(super) fn of(standing: watch::Receiver<Standing>, set_back: watch::Receiver<u64>) -> Self {
+        Self(Some(Told { standing, set_back }))
+    }
+
+    /// Changes whenever the Lease shows that the storage of the API server was set back; none without leader election, where nobody reads a Lease.
+    #[must_use]
+    pub fn set_back(&self) -> Option<watch::Receiver<u64>> {
+        self.0.as_ref().map(|told| told.set_back.clone())
     }
 
     /// Whether this process is the leader at this moment.
@@ -100,8 +113,8 @@ impl Held {
     /// Once it has been true and is false, it stays false.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        let Some(standing) = &self.0 else { return true };
-        matches!(*standing.borrow(), Standing::Holding(until) if !until.passed(Moment::now()))
+        let Some(told) = &self.0 else { return true };
+        matches!(*told.standing.borrow(), Standing::Holding(until) if !until.passed(Moment::now()))
     }
 
     /// Returns once the Lease was read, whoever holds it; thus it can be reached, and the rights on it suffice.
@@ -124,7 +137,7 @@ impl Held {
 
     /// Waits for a standing; none without leader election. Stays pending when the elector ended without one.
     async fn reach(&self, wanted: impl FnMut(&Standing) -> bool) -> Option<Standing> {
-        let mut standing = self.0.clone()?;
+        let mut standing = self.0.clone()?.standing;
         let reached = standing.wait_for(wanted).await.map(|standing| standing.clone());
         match reached {
             Ok(standing) => Some(standing),
@@ -163,7 +176,7 @@ mod tests {
     #[test]
     fn held_only_while_holding_and_in_time() {
         let (sender, receiver) = watch::channel(Standing::Joining);
-        let held = Held::of(receiver);
+        let held = Held::of(receiver, watch::channel(0).1);
         let now = Moment::now();
         let past = Moment { monotonic: now.monotonic, wall: now.wall + 60 * SECOND };
         for (standing, expected) in [
@@ -182,7 +195,7 @@ mod tests {
     #[tokio::test]
     async fn waiting_ends_with_the_standing_waited_for() {
         let (sender, receiver) = watch::channel(Standing::Joining);
-        let held = Held::of(receiver);
+        let held = Held::of(receiver, watch::channel(0).1);
         let (first, second) = tokio::join!(held.lost(), async {
             sender.send_replace(Standing::Waiting);
             held.joined().await;

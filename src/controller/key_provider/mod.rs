@@ -192,6 +192,11 @@ impl Providers {
         self.changes.send_replace(());
     }
 
+    /// Drops all clients: the spec or the secret that one was made for may be another by now, under the same generation or version.
+    pub fn disconnect(&self) {
+        self.clients().clear();
+    }
+
     /// Drops the clients of providers that are gone. A controller is not told of objects that go, so this is how their keys come to know.
     pub fn forget(&self) {
         let mut clients = self.clients();

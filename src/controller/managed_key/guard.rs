@@ -1,5 +1,7 @@
 //! Collects the guard's evidence, over reads made for one call, and asks it.
 
+use std::sync::Arc;
+
 use kube::Api;
 
 use super::{observe, reconcile::Round};
@@ -60,7 +62,12 @@ async fn live_rules(round: &Round<'_>) -> Result<Rules, Halt> {
     let provider = read.into_decoded().map_err(|_| Halt::Abort(Abort::Changed))?;
     let namespace = &round.object.desired.owner.namespace;
     // Another provider of that name, or one that was edited, has another client; and one that no longer admits the namespace has none for it.
-    if !round.provider.connected.made_for.is(&provider) || !super::provider::admits(round.context, &provider, namespace).await? {
+    let known = round.context.providers.client(&provider);
+    let is_known = matches!(known, Some(Ok(known)) if Arc::ptr_eq(&known, &round.provider.connected));
+    if !is_known
+        || !round.provider.connected.made_for.is(&provider)
+        || !super::provider::admits(round.context, &provider, namespace).await?
+    {
         return Err(Halt::Abort(Abort::Changed));
     }
     Ok(Rules::new(name, &provider.spec, account, region))

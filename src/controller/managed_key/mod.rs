@@ -32,6 +32,7 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
+pub use self::object::read_live;
 use super::{
     Context,
     lane::{Lane, Queues, RESCUERS},

@@ -27,6 +27,7 @@ use crate::{
         status,
         step::Step,
     },
+    lease::is_before,
 };
 
 /// What becomes of a write.
@@ -84,13 +85,19 @@ impl<'a> Object<'a> {
 
     /// Reads the object live. Aborts if it is gone, or another one of its name stands there, or it is being deleted while the round did not know.
     pub(super) async fn refresh(&mut self) -> Result<(), Abort> {
-        let Some(read) = read_live(self.context, &self.desired.owner.namespace, &self.desired.owner.name).await? else {
+        let Some(read) = read_live(self.context, &self.desired.owner.namespace, &self.desired.owner.name).await.map_err(Abort::Error)?
+        else {
             return Err(Abort::Changed);
         };
         let Ok(object) = read.decoded() else {
             return Err(Abort::Newer(Box::new(read)));
         };
         let same = object.metadata.uid.as_deref() == Some(self.uid());
+        // What was read later is never older, unless the storage was set back. That is told once: until it is past, every object shows it.
+        let (version, known) = (object.metadata.resource_version.as_deref(), self.metadata.resource_version.as_deref());
+        if same && self.context.era() == 0 && is_before(version, known) {
+            self.context.set_back();
+        }
         if !same || object.metadata.deletion_timestamp != self.metadata.deletion_timestamp {
             return Err(Abort::Newer(Box::new(read)));
         }
@@ -287,9 +294,9 @@ impl<'a> Object<'a> {
 }
 
 /// An object as the API server has it now, if it is there.
-pub(super) async fn read_live(context: &Context, namespace: &str, name: &str) -> Result<Option<Watched<ManagedKey>>, Abort> {
+pub async fn read_live(context: &Context, namespace: &str, name: &str) -> Result<Option<Watched<ManagedKey>>, Error> {
     let objects = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace);
-    let read = objects.get_opt(name).await.map_err(api("a live read of the object"))?;
+    let read = objects.get_opt(name).await.map_err(|error| Error::Api("a live read of the object", Box::new(error)))?;
     context.read_live(namespace, name, read.as_ref().and_then(|object| object.meta().resource_version.as_deref()));
     Ok(read)
 }

@@ -6,13 +6,13 @@ use std::{
 };
 
 use kube::{
-    Resource,
+    Resource, ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
 
 use super::{
     deletion, execute, fingerprint, guard,
-    object::Object,
+    object::{self, Object},
     observe,
     provider::{self, Provider, Resolved},
     report::{self, End},
@@ -117,6 +117,14 @@ async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Duratio
 /// be late, or silent.
 async fn round(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> Labelled {
     let mut newer: Option<Box<Watched<ManagedKey>>> = None;
+    if context.era() > 0 && !is_settled(watched, context) {
+        let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
+        match object::read_live(context, &namespace, &name).await {
+            Ok(Some(read)) => newer = Some(Box::new(read)),
+            Ok(None) => return Ok((Action::await_change(), "gone")),
+            Err(error) => return Err(error),
+        }
+    }
     for _ in 0..READINGS {
         match Box::pin(once(newer.as_deref().unwrap_or(watched), context, lane)).await? {
             Ended::Newer(read) => newer = Some(read),
@@ -126,6 +134,12 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> 
     // It is edited all the time.
     let uid = watched.meta().uid.as_deref().unwrap_or_default();
     Ok((Action::requeue(retry::unseen(context.failed(uid))), "changed"))
+}
+
+/// Whether an object may be left alone, as the watch has it.
+fn is_settled(watched: &Watched<ManagedKey>, context: &Context) -> bool {
+    let left = |object: &ManagedKey| context.settled(object.metadata.uid.as_deref().unwrap_or_default(), fingerprint(object, context));
+    watched.decoded().is_ok_and(|object| left(object).is_some())
 }
 
 /// What came of a round with one reading of the object.

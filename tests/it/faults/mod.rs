@@ -10,6 +10,7 @@ mod lost;
 mod records;
 mod refused;
 mod rescue;
+mod restored;
 mod told;
 mod unsure;
 

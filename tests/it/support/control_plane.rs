@@ -129,6 +129,33 @@ impl ControlPlane {
         Ok(self)
     }
 
+    /// Keeps what etcd has now.
+    pub async fn snapshot(&self) {
+        self.tell("snapshot").await;
+    }
+
+    /// Puts back what etcd had then, under the API server as it runs.
+    pub async fn restore(&self) {
+        self.tell("restore").await;
+    }
+
+    /// Ends the API server and starts another.
+    pub async fn restart(&self) {
+        self.tell("restart").await;
+    }
+
+    /// Tells the script a word, and waits until that is done and the API server answers.
+    async fn tell(&self, word: &str) {
+        let done = self.dir.join(word);
+        // A file of the last time, if there was one.
+        let _ = std::fs::remove_file(&done);
+        let mut stdin = self.stdin.as_ref().unwrap();
+        stdin.write_all(format!("{word}\n").as_bytes()).unwrap();
+        eventually(word, PATIENCE, async || if done.exists() { Ok(()) } else { Err("not yet") }).await;
+        let namespaces = Api::<Namespace>::all(self.client().await);
+        eventually("the API server answers", PATIENCE, async || namespaces.get("default").await.map(drop)).await;
+    }
+
     /// A client of the administrator, for the runtime that calls.
     pub async fn client(&self) -> Client {
         self.client_of(&self.kubeconfig).await
