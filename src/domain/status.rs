@@ -75,7 +75,7 @@ pub struct Round<'a> {
 pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     let mut status = memory.status.clone();
     if let Some(requested) = round.requested {
-        status.last_handled_reconcile_at = Some(requested.chars().take(1024).collect());
+        status.last_handled_reconcile_at = Some(handled(requested));
     }
     if !matches!(round.conclusion, Conclusion::Paused | Conclusion::Unfinished) {
         status.observed_generation = Some(round.generation);
@@ -114,6 +114,12 @@ pub fn fit(status: &mut ManagedKeyStatus) {
             }
         }
     }
+}
+
+/// What asked for a look, as the status says that it was answered: the API server refuses longer texts.
+#[must_use]
+pub fn handled(requested: &str) -> String {
+    requested.chars().take(1024).collect()
 }
 
 /// What a look at the key says of it.

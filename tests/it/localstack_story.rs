@@ -66,7 +66,10 @@ async fn the_main_story_on_localstack() {
     assert_eq!(object.status.and_then(|status| status.key_arn).as_ref(), Some(&key), "the same key, taken up again");
     assert_eq!(kms.list_keys().send().await.unwrap().keys().len(), 1, "and no other");
 
+    // A key that was taken up lately is not scheduled without a person's word.
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "False", "NotSeenLive").await;
+    scene.confirm(&object).await;
     scene.until_ready("orders", "True", "DeletionScheduled").await;
     // Only the server's clock moves, so that the key goes before its date by the operator's.
     localstack.pass_days(8).await.unwrap();

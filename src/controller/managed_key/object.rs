@@ -79,6 +79,12 @@ impl<'a> Object<'a> {
         &self.desired.owner.uid
     }
 
+    /// Whether a person asked for this look, and was not answered yet.
+    pub(super) fn is_asked_for(&self) -> bool {
+        let handled = self.stored.last_handled_reconcile_at.as_deref();
+        requested(&self.metadata).is_some_and(|asked| handled != Some(&*status::handled(asked)))
+    }
+
     fn api(&self) -> Api<Watched<ManagedKey>> {
         Api::namespaced(self.context.client.clone(), &self.desired.owner.namespace)
     }

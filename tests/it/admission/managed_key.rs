@@ -316,6 +316,20 @@ fn changes() -> Vec<Row> {
         refused("more aliases", status(json!({ "applied": applied(0, MOST_APPLIED + 1) })), "status.applied.aliases: Too many"),
         refused("another key in status", status(json!({ "keyId": "k-2" })), "status.keyId cannot be changed or removed once it is set"),
         refused("no key in status any more", status(json!({ "keyId": null })), "status.keyId cannot be changed or removed once it is set"),
+        passes(
+            "the largest number of a word",
+            status(json!({ "intentSeq": 9_007_199_254_740_992_i64, "intentWord": "held-abcdef", "intentReason": "CancelledOutside" })),
+        ),
+        refused("a number beyond it", status(json!({ "intentSeq": 9_007_199_254_740_993_i64 })), "status.intentSeq"),
+        refused("the largest number there is", status(json!({ "intentSeq": i64::MAX })), "status.intentSeq"),
+        refused("a number below none", status(json!({ "intentSeq": -1 })), "status.intentSeq"),
+        refused("a word that Keyward does not write", status(json!({ "intentWord": "held-ABC" })), "status.intentWord"),
+        refused("a reason that holds nothing", status(json!({ "intentReason": "Available" })), "status.intentReason"),
+        refused(
+            "more answers than are counted",
+            status(json!({ "missing": { "count": i32::MAX, "firstTime": "2026-11-29T00:00:00Z" } })),
+            "status.missing.count",
+        ),
         refused("a state that no key has", status(json!({ "keyState": "Zombie" })), "status.keyState: Unsupported value: \"Zombie\""),
     ]
 }

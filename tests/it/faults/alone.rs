@@ -70,7 +70,7 @@ async fn a_kms_that_shows_changes_late_is_not_told_twice(control_plane: &'static
     scene.person().enable_key_rotation().key_id(&key).rotation_period_in_days(180).send().await.unwrap();
     let mut before = scene.now();
     for (spec, reason, changes) in [
-        (json!({ "description": "late", "enabled": false }), "Disabled", &["TagResource", "UpdateKeyDescription", "DisableKey"][..]),
+        (json!({ "description": "late", "enabled": false }), "Disabled", &["TagResource", "DisableKey", "UpdateKeyDescription"][..]),
         (json!({ "enabled": true }), "Available", &["EnableKey", "TagResource"]),
         (json!({ "deletionScheduleDays": 7 }), "DeletionScheduled", &["TagResource", "ScheduleKeyDeletion"]),
         // A period that a person chose comes back with the key, though the KMS goes on showing rotation as off for a while.

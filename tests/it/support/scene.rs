@@ -187,6 +187,28 @@ impl Scene {
         .await
     }
 
+    /// Has a look made that nobody asked for, and waits until it has been; gives the requests that it took.
+    pub async fn look_by_itself(&self, name: &str) -> usize {
+        let all = self.operator_calls().len();
+        // It changes what a round goes by, and asks for nothing.
+        let token = uuid::Uuid::new_v4().to_string();
+        self.patch(name, json!({ "metadata": { "annotations": { (keyward::api::annotation::CONFIRM_DELETION): token } } })).await;
+        eventually(
+            &format!("{name}: a look"),
+            PATIENCE,
+            async || {
+                if self.operator_calls().len() > all { Ok(()) } else { Err("no request") }
+            },
+        )
+        .await;
+        // Looks at one object come one after the other, so the next that is asked for begins when this one has ended.
+        self.look(name).await;
+        let both = self.operator_calls().len();
+        self.look(name).await;
+        let asked = self.operator_calls().len() - both;
+        both - all - asked
+    }
+
     /// Looks so often that everything was read at least once: the state each time, the rest in turn.
     pub async fn look_at_all(&self, name: &str) -> ManagedKey {
         self.look(name).await;
