@@ -10,7 +10,7 @@
 //! - Another's lease is taken only after we have seen it unchanged for its whole duration, on our own clock.
 //! - On the way out it says "not held" first, and writes the release after that.
 //!
-//! As it reads the Lease all the time, it also tells when that goes back to an earlier version ([`revision`]).
+//! As it reads the Lease all the time, it also tells when that goes back to an earlier version ([`Revision`]).
 //!
 //! A lease fences nothing: a call that left while it was held may arrive later. Hence the calls to a KMS are guarded
 //! as well. One case is left open on purpose: a replica that starts in the very second in which a person deletes the
