@@ -1,4 +1,4 @@
-//! What an object remembers of its key: its status, and the two annotations that Keyward writes.
+//! What an object remembers of its key: its status, the annotation that Keyward writes, and one that an earlier version wrote.
 //!
 //! Memory gives no authority over a key; the key's own marks do. It only ever forbids: a second creation, or a deletion.
 

@@ -143,9 +143,11 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         status.key_id.get_or_insert_with(|| key.id.clone());
         status.key_arn.get_or_insert_with(|| key.arn.clone());
     }
-    deletion(status, key, round);
-    status.key_state = Some(key.state.into());
-    status.deletion_date = key.deletion_date.filter(|_| key.state.is_pending()).map(seconds);
+    if !keeps_evidence(status, key, desired, &round.conclusion) {
+        deletion(status, key, round);
+        status.key_state = Some(key.state.into());
+        status.deletion_date = key.deletion_date.filter(|_| key.state.is_pending()).map(seconds);
+    }
     status.key = Some(KeyFacts {
         spec: key.kind.spec.clone(),
         usage: key.kind.usage.clone(),
@@ -160,6 +162,18 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
         status.rotation = Some(rotation(status.rotation.as_ref(), found));
     }
+}
+
+/// Whether the state on record is kept, though another was seen: a deletion is asked for, the mark was not asked about it in this round, and the record
+/// still shows that somebody disabled the key, or that it was pending. Written over, what was done to the key outside would be forgotten.
+fn keeps_evidence(status: &ManagedKeyStatus, key: &Key, desired: &Desired, conclusion: &Conclusion<'_>) -> bool {
+    let judged = matches!(conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
+    let tells = match status.key_state {
+        Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => true,
+        Some(KeyState::Disabled) => key.state == State::Enabled,
+        _ => false,
+    };
+    desired.days().is_some() && !judged && !key.state.is_pending() && tells
 }
 
 fn rotation(before: Option<&RotationStatus>, found: Rotation) -> RotationStatus {
@@ -247,7 +261,9 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
         Life::Live if !whole => {
             let as_wanted = key.state == if desired.wants_enabled() { State::Enabled } else { State::Disabled };
             let enabled = if as_wanted { Some(desired.wants_enabled()) } else { before.enabled };
-            Applied { enabled, deletion_schedule_days: None, ..before }
+            // Being alive again includes being enabled: until it is, the deletion that was withdrawn stays on record.
+            let deletion_schedule_days = before.deletion_schedule_days.filter(|_| !as_wanted);
+            Applied { enabled, deletion_schedule_days, ..before }
         }
         Life::Live => Applied {
             generation: desired.generation,

@@ -53,7 +53,7 @@ pub fn cluster_rights() -> Vec<Right> {
             GROUP,
             &["managedkeys"],
             &["get", "list", "watch", "patch"],
-            "Reads what is declared; writes the finalizer and the two annotations that forbid a second creation.",
+            "Reads what is declared; writes the finalizer and the annotation that forbids a second creation.",
         ),
         right(GROUP, &["managedkeys/status"], &["patch"], "Says what was seen and done, by server-side apply."),
         right(

@@ -17,6 +17,8 @@ const PROBES: usize = 2;
 /// How many rounds that bring a key back are at one KMS at the same time, whether it answers or not. They have workers of their own, of which one KMS that
 /// does not answer, or has few requests to grant, must not hold all.
 const RESCUES: usize = 32;
+/// The shortest and the longest wait of a rescue that was turned away.
+const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// For how long a KMS has to be silent before that is said of keys that were not asked for themselves: one lost reply is none of their business.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -29,6 +31,30 @@ struct State {
     silence: Option<Silence>,
     probes: usize,
     rescues: usize,
+    away: Option<Away>,
+}
+
+/// Rescues that were turned away and come again: the more they are, the longer each is away, so that all together ask about as often.
+#[derive(Debug)]
+struct Away {
+    pause: Duration,
+    since: Instant,
+    count: u32,
+}
+
+impl Away {
+    fn next(before: Option<&Self>, now: Instant) -> Self {
+        let Some(&Self { pause, since, count }) = before else { return Self { pause: PAUSE.0, since: now, count: 1 } };
+        if now.saturating_duration_since(since) < Duration::from_secs(1) {
+            return Self { pause, since, count: count.saturating_add(1) };
+        }
+        let pause = match count {
+            0..=15 => pause / 2,
+            16..=64 => pause,
+            _ => pause.saturating_mul(2),
+        };
+        Self { pause: pause.clamp(PAUSE.0, PAUSE.1), since: now, count: 1 }
+    }
 }
 
 impl State {
@@ -54,8 +80,8 @@ pub struct Leave<'a>(&'a Reach, Lane);
 /// The KMS does not answer, and others are asking it.
 #[derive(Debug)]
 pub enum Silent {
-    /// That is not known: as many keys as may be at once are being brought back there.
-    Busy,
+    /// That is not known: as many keys as may be at once are being brought back there. It is worth trying again after this long.
+    Busy(Duration),
     /// Only just.
     Lately,
     /// For long: what the last one heard.
@@ -67,6 +93,14 @@ impl Reach {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How long what is to bring a key back should wait without asking for anything, if as much as may be is under way.
+    pub fn turns_away(&self) -> Option<Duration> {
+        if self.state().rescues < RESCUES {
+            return None;
+        }
+        if let Err(Silent::Busy(pause)) = self.leave(Lane::Rescue) { Some(pause) } else { None }
+    }
+
     /// Leave to ask.
     pub fn leave(&self, lane: Lane) -> Result<Leave<'_>, Silent> {
         self.leave_at(lane, Instant::now())
@@ -75,7 +109,12 @@ impl Reach {
     fn leave_at(&self, lane: Lane, now: Instant) -> Result<Leave<'_>, Silent> {
         let mut state = self.state();
         match (lane, &state.silence) {
-            (Lane::Rescue, _) if state.rescues >= RESCUES => return Err(Silent::Busy),
+            (Lane::Rescue, _) if state.rescues >= RESCUES => {
+                let away = Away::next(state.away.as_ref(), now);
+                let pause = away.pause;
+                state.away = Some(away);
+                return Err(Silent::Busy(pause));
+            }
             (Lane::Ordinary, Some(silence)) if state.probes >= PROBES => {
                 return Err(if now.saturating_duration_since(silence.since) < PATIENCE {
                     Silent::Lately
@@ -158,6 +197,31 @@ mod tests {
     }
 
     #[test]
+    fn the_more_are_turned_away_the_longer_each_waits() {
+        let (reach, began) = (Reach::default(), Instant::now());
+        let under_way: Vec<_> = (0..RESCUES).map(|_| reach.leave(Lane::Rescue).unwrap()).collect();
+        let turned_away = |waiting: u32, second: u64| {
+            let at = began + Duration::from_secs(second);
+            let pauses: Vec<_> = (0..waiting)
+                .map(|_| if let Err(Silent::Busy(pause)) = reach.leave_at(Lane::Rescue, at) { pause } else { panic!("leave") })
+                .collect();
+            pauses.last().copied().unwrap()
+        };
+        assert_eq!(turned_away(10, 0), PAUSE.0);
+        for second in 1..12 {
+            turned_away(1000, second);
+        }
+        assert_eq!(turned_away(1000, 12), PAUSE.1);
+        for second in 13..24 {
+            turned_away(3, second);
+        }
+        assert_eq!(turned_away(3, 24), PAUSE.0, "and again less when they are few");
+        assert!(reach.turns_away().is_some());
+        drop(under_way);
+        assert!(reach.turns_away().is_none());
+    }
+
+    #[test]
     fn a_refusal_is_an_answer() {
         let reach = Reach::default();
         let refused = |reach: &Reach| reach.failed(&failure(FailureKind::Denied));
@@ -176,7 +240,7 @@ mod tests {
         let probes: Vec<_> = (0..PROBES).map(|_| reach.leave(Lane::Ordinary).unwrap()).collect();
         assert!(matches!(reach.leave(Lane::Ordinary), Err(Silent::Lately)));
         let mut rescues: Vec<_> = (0..RESCUES).map(|_| reach.leave(Lane::Rescue).unwrap()).collect();
-        assert!(matches!(reach.leave(Lane::Rescue), Err(Silent::Busy)));
+        assert!(matches!(reach.leave(Lane::Rescue), Err(Silent::Busy(_))));
         rescues.pop();
         assert!(reach.leave(Lane::Rescue).is_ok());
         drop(probes);

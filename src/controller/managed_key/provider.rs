@@ -64,6 +64,12 @@ fn stalled(reason: Reason, message: String) -> Unusable {
     Unusable { note: Note { reason, message }, stalled: true }
 }
 
+/// The client of the provider that the object names, if there is one. It may not be used before the provider is [resolved](resolve).
+pub(super) fn connected(context: &Context, object: &ManagedKey) -> Option<Arc<Connected>> {
+    let watched = context.providers.get(&object.spec.provider_ref.name)?;
+    context.providers.client(watched.decoded().ok()?)?.ok()
+}
+
 /// The provider that the object names.
 pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Abort> {
     let name = &object.spec.provider_ref.name;

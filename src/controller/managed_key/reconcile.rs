@@ -208,6 +208,10 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
     if !rescue::suspected(stored) {
         settled(context, &object)?;
     }
+    // Before anything is asked of the API server: thousands may be waiting.
+    if let Some(pause) = provider::connected(context, stored).filter(|_| lane == Lane::Rescue).and_then(|known| known.reach.turns_away()) {
+        return Err(Abort::TooSoon(retry::jittered(pause)));
+    }
     let provider = match provider::resolve(context, stored).await? {
         Resolved::Usable(provider) => *provider,
         Resolved::Unusable(unusable) => return report::unusable(context, object, unusable).await,
@@ -221,7 +225,7 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
     let connected = Arc::clone(&provider.connected);
     let _leave = match connected.reach.leave(lane) {
         Ok(leave) => leave,
-        Err(Silent::Busy) => return Err(Abort::TooSoon(retry::jittered(BUSY))),
+        Err(Silent::Busy(pause)) => return Err(Abort::TooSoon(retry::jittered(pause))),
         Err(silent) => return report::silent(context, object, provider, silent).await,
     };
     let (observed, unread) = match observe::glance(&connected.kms, &object, provider.rules.limits(), turn).await {
@@ -411,9 +415,11 @@ impl Round<'_> {
     /// object's name may be among them.
     async fn search(&mut self) -> Result<Option<Plan>, Halt> {
         let context = self.context;
-        if self.object.memory.open_attempt().is_none() {
+        // An annotation only forbids: whoever wrote it, it stands in for nothing that the process knows.
+        if self.object.memory.status.create_attempt.is_none() {
             let owner = &self.object.desired.owner;
             match context.surveys.ask(&self.provider.connected, owner, context.settings.consistency).await? {
+                Known::Nobody if self.object.memory.attempt.is_some() => {}
                 Known::Nobody => {
                     self.observed = Observed::Absent(Searched::Everywhere);
                     return Ok(None);

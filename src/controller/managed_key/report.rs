@@ -156,7 +156,7 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
 /// The KMS does not answer, and others are asking it.
 pub(super) async fn silent<'a>(context: &'a Context, object: Object<'a>, provider: Provider, silent: Silent) -> Result<End, Abort> {
     match silent {
-        Silent::Busy | Silent::Lately => Ok(End::Again(SOON)),
+        Silent::Busy(_) | Silent::Lately => Ok(End::Again(SOON)),
         Silent::Long(failure) => failed(context, object, provider, failure).await,
     }
 }

@@ -88,8 +88,10 @@ pub fn edge(days: i32, generation: i64, key: &Key, status: &ManagedKeyStatus, co
         return match (record.word(), intent.word) {
             // Somebody put an older mark back, or the hold could not be written yet.
             (Some(Word::Held(Some(_))), _) => Edge::Say(Saying::Again),
-            // Over `held` it is not, because a status is no authority that could end a hold. Days are ours, and so was their cancel.
-            (Some(Word::Live), Word::Live | Word::Days(_)) => seen_live(record, intent.seq, now).unwrap_or(Edge::Say(Saying::Again)),
+            // Over `held` it is not, because a status is no authority that could end a hold. Over days it is if our own cancel came to its end.
+            (Some(Word::Live), said) if said == Word::Live || (matches!(said, Word::Days(_)) && record.deletion().is_none()) => {
+                seen_live(record, intent.seq, now).unwrap_or(Edge::Say(Saying::Again))
+            }
             _ => held(reason()),
         };
     }

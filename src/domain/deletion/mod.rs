@@ -21,7 +21,7 @@
 //!                                         └──── a person confirms with <key id>@<seq>-<nonce> ───►  N
 //! ```
 //!
-//! A hold ends in two ways only: the field is seen gone and `live` is written on the key, or a person confirms with the token that the mark makes.
+//! A hold that stands on the key ends in two ways only: the field is seen gone and `live` is written over it, or a person confirms with the token that the mark makes.
 //! What cannot be written is held all the same, because the record is written first.
 
 mod edge;

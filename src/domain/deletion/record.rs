@@ -158,7 +158,8 @@ impl<'a> Record<'a> {
 /// Whether a mark with that number was begun by a take-up within the last day. A take-up counts on from the clock's seconds, and nothing else does
 /// but a count that was lost on both sides.
 pub(super) fn taken_up_lately(seq: i64, now: Timestamp) -> bool {
-    now.as_second().checked_sub(seq).is_some_and(|age| age.unsigned_abs() < TAKEN_UP_LATELY.as_secs().unsigned_abs())
+    // A number that is ahead of the clock was written by a clock that was wrong, or by somebody who may tag: it tells no age.
+    seq > now.as_second().saturating_sub(TAKEN_UP_LATELY.as_secs())
 }
 
 /// What has to be remembered around a word.
@@ -188,7 +189,7 @@ impl Memory {
                 self.saw(key);
                 // The key is wanted alive. A pending one takes no tags, so the word follows later; that the cancel is ours is on record now.
                 let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &desired.owner) == Ownership::Ours);
-                if let (true, Ok(seq)) = (ours, self.next_seq(step, key, now)) {
+                if let (true, Ok(seq)) = (ours, self.next_live(step, key, now)) {
                     self.said(seq, Word::Live, None, desired);
                 }
                 // From here on there is a record, which does not say that the key was enabled: being alive again includes that.
@@ -245,7 +246,7 @@ impl Memory {
             Saying::Held(reason) => (Word::Held(Some(nonce)), Some(reason)),
             Saying::Again => return self.last_word(desired, key),
         };
-        let seq = self.next_seq(step, key, now)?;
+        let seq = if word == Word::Live { self.next_live(step, key, now)? } else { self.next_seq(step, key, now)? };
         match word {
             Word::Live => self.status.deletion = None,
             // What was asked for stays known, so that the hold can say whether something was cancelled. That it was is said once.
@@ -285,6 +286,14 @@ impl Memory {
             _ => 0,
         };
         key.intent().next_seq(own, floor).ok_or(CountEnded)
+    }
+
+    /// The number of `live`. One that was announced and is not on the key yet is said with its own number, so that a try that is refused writes nothing anew.
+    fn next_live(&self, step: &Step, key: &Key, now: Timestamp) -> Result<i64, CountEnded> {
+        let next = self.next_seq(step, key, now)?;
+        let waits = matches!(key.intent(), IntentMark::Is(on_key) if self.status.intent_seq > Some(on_key.seq));
+        let again = self.status.intent_seq.filter(|_| waits && self.status.intent_word.as_deref() == Some("live"));
+        Ok(again.unwrap_or(next))
     }
 
     fn said(&mut self, seq: i64, word: Word, reason: Option<HoldReason>, desired: &Desired) -> Intent {

@@ -186,7 +186,7 @@ fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Optio
     if time.duration_since(s.now) > s.attempt_wait {
         return Some(stall(
             Reason::CreateUnresolved,
-            format!("the annotation keyward.dev/create-attempt says that CreateKey was sent at {time}, which is to come; {way_out}"),
+            format!("the record of a creation (status.createAttempt) says that CreateKey was sent at {time}, which is to come; {way_out}"),
         ));
     }
     (s.now.duration_since(*time) < s.attempt_wait).then(|| {

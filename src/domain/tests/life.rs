@@ -170,6 +170,39 @@ fn rotation_that_failed_before_does_not_come_first_again() {
     assert_eq!(scene.plan(), Plan::Do(Step::Disable));
 }
 
+/// A deletion was withdrawn under `EnforceOnChange`, and enabling fails: the withdrawal stays on record until the key is enabled.
+#[test]
+fn a_rescue_is_gone_on_with_after_enabling_failed() {
+    let mut scene = Scene::of(State::Disabled).with(|s| {
+        s.desired.policy = ManagementPolicy::EnforceOnChange;
+        s.desired.generation += 1;
+        s.memory.status.applied.as_mut().unwrap().deletion_schedule_days = Some(7);
+    });
+    assert_eq!(scene.plan(), Plan::Do(Step::Enable));
+    let failed = [failure(FailureKind::Throttled)];
+    assert!(scene.tried.goes_on_without(&Step::Enable, &failed[0]));
+    scene.intent(crate::domain::deletion::Intent { seq: 4, generation: 6, word: crate::domain::deletion::Word::Live });
+    let plan = scene.plan();
+    assert_eq!(brief(&plan), "rest");
+    scene.memory.status = status::status(
+        &scene.memory,
+        &Round {
+            generation: 6,
+            desired: Some(&scene.desired),
+            rules: Some(&scene.rules),
+            observed: Some(&scene.observed),
+            conclusion: Conclusion::Planned(&plan),
+            failed: &failed,
+            unread: &[],
+            set_by: None,
+            requested: None,
+            now: scene.now,
+        },
+    );
+    scene.tried = Tried::default();
+    assert_eq!(scene.plan(), Plan::Do(Step::Enable));
+}
+
 #[test]
 fn what_is_not_known_ends_the_round() {
     for (step, kind, goes_on) in [

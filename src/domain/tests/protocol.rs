@@ -604,3 +604,56 @@ fn no_long_story_does_either() {
     }
     assert!(scheduled > stories / 50, "only {scheduled} stories of {stories} end with a schedule of ours");
 }
+
+/// The operator alone, to its end.
+fn operate_to_the_end(run: &mut Run) -> Plan {
+    loop {
+        let plan = run.operate(Crash::Never);
+        if !matches!(plan, Plan::Do(_)) {
+            return plan;
+        }
+    }
+}
+
+/// Stories that an adversary found, too long to be walked.
+#[test]
+fn what_others_did_is_not_washed_away_by_looks_without_marks() {
+    // A cancel of ours is recorded and refused; asked again; cancelled and enabled by a responder.
+    for policy in [ManagementPolicy::Enforce, ManagementPolicy::EnforceOnChange] {
+        let mut run = settled(policy, None);
+        for act in [Act::Ask(7), Act::Withdraw, Act::Crash(Crash::AfterStatus), Act::Ask(7), Act::OutsideCancel, Act::OutsideEnable] {
+            assert!(run.act(act), "{act:?}");
+            if matches!(act, Act::Ask(_)) {
+                operate_to_the_end(&mut run);
+            }
+        }
+        assert!(run.act(Act::FailedLook));
+        assert_eq!(brief(&operate_to_the_end(&mut run)), "hold CancelledOutside", "{policy:?}");
+    }
+    // A responder disables, and somebody enables to save the key, while the marks cannot be read.
+    for looks in [[true, false], [false, true], [true, true]] {
+        let mut run = settled(ManagementPolicy::Enforce, None);
+        assert!(run.act(Act::OutsideDisable) && run.act(Act::Ask(7)));
+        for (look, act) in looks.into_iter().zip([Some(Act::OutsideEnable), None]) {
+            assert!(!look || run.act(Act::FailedLook));
+            assert!(act.is_none_or(|act| run.act(act)));
+        }
+        let end = operate_to_the_end(&mut run);
+        // What nobody looked at in between is not known.
+        assert_eq!(brief(&end), if looks[0] { "hold CancelledOutside" } else { "rest" }, "{looks:?}");
+    }
+}
+
+#[test]
+fn a_live_that_is_refused_again_and_again_writes_nothing_anew() {
+    let mut run = settled(ManagementPolicy::Enforce, None);
+    run.world.scene.desired.generation += 1;
+    assert!(run.act(Act::Crash(Crash::MarkRefused)));
+    let status = run.world.scene.memory.status.clone();
+    assert_eq!(status.intent_seq, Some(2));
+    for _ in 0..3 {
+        assert!(run.act(Act::Crash(Crash::MarkRefused)));
+        assert_eq!(run.world.scene.memory.status, status);
+    }
+    assert_eq!(brief(&operate_to_the_end(&mut run)), "rest");
+}

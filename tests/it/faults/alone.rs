@@ -25,6 +25,7 @@ async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
     let mut operator = post.start_with(&["--consistency", "3s"]);
     a_kms_that_shows_changes_late_is_not_told_twice(control_plane, &post).await;
     nothing_is_concluded_from_what_a_kms_shows_late(control_plane, &post).await;
+    an_annotation_permits_no_second_key(control_plane, &post).await;
     drop(operator);
     a_watch_that_is_silent_is_not_waited_for(control_plane, &post).await;
     operator = post.start();
@@ -118,6 +119,31 @@ async fn nothing_is_concluded_from_what_a_kms_shows_late(control_plane: &'static
     let changes = ["CancelKeyDeletion", "EnableKey", "TagResource", "TagResource", "ScheduleKeyDeletion"];
     assert_eq!(scene.changes(before), changes);
     assert!(!scene.events("orders").await.contains(&"DeletionHeld".to_owned()));
+}
+
+/// The reply to `CreateKey` is lost, and the object made again at once, with the record of a creation of long ago in an annotation. It only forbids: the key
+/// that the KMS does not show yet is waited for all the same.
+async fn an_annotation_permits_no_second_key(control_plane: &'static ControlPlane, post: &Post) {
+    let late = Options { read_lag: Duration::from_secs(2), ..Options::default() };
+    let scene = Scene::on(control_plane, post, "second", late, json!({})).await;
+    // By then the marks of all keys were read.
+    scene.create("first", json!({})).await;
+    scene.until_ready("first", "True", "Available").await;
+    scene.double.inject(Fault::on("CreateKey", FaultAction::LoseReply).times(3));
+    let object = scene.create("orders", json!({})).await;
+    scene
+        .until("orders", "its creation is under way", |object| object.status.as_ref().is_some_and(|status| status.create_attempt.is_some()))
+        .await;
+    eventually("a key was made", PATIENCE, async || if scene.double.keys().len() == 2 { Ok(()) } else { Err("one key") }).await;
+    scene.double.clear_faults();
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    let mut again = object;
+    let long_ago = "x/111122223333/eu-west-1/2020-01-01T00:00:00Z".to_owned();
+    again.metadata.annotations = Some([(keyward::api::annotation::CREATE_ATTEMPT.to_owned(), long_ago)].into());
+    scene.restore(&again).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.double.keys().len(), 2, "one for each object");
 }
 
 /// Something between swallows what the watches bring, and answers all the rest. A pending key is not left to its end because of that.

@@ -1,7 +1,7 @@
 //! Deletions that are held, because the key was not seen alive before they were asked for, and the command that goes on.
 
 use keyward::api::{ConditionType, ManagedKey};
-use kms_double::KeyState as Actual;
+use kms_double::{Fault, FaultAction, KeyState as Actual};
 use serde_json::json;
 
 use crate::support::scene::{Scene, find, message};
@@ -131,6 +131,28 @@ async fn a_key_disabled_outside_is_not_scheduled_when_the_field_comes() {
     assert!(scene.calls("ScheduleKeyDeletion").is_empty());
     scene.confirm(&object).await;
     scene.until_ready("orders", "True", "DeletionScheduled").await;
+}
+
+/// A responder disables the key, and somebody enables it to save it, while its tags cannot be read.
+#[tokio::test]
+async fn a_disable_that_was_seen_is_not_forgotten_while_tags_cannot_be_read() {
+    let scene = Scene::with("unread-tags", kms_double::Options::default(), json!({ "resyncSeconds": 600 })).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let paused = |value| json!({ "metadata": { "annotations": { "keyward.dev/paused": value } } });
+    scene.patch("orders", paused(json!("true"))).await;
+    scene.set_outside("orders", Actual::Disabled).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let denied = FaultAction::Error { code: "AccessDeniedException".into(), status: 400, message: String::new() };
+    scene.double.inject(Fault::on("ListResourceTags", denied));
+    scene.patch("orders", paused(json!(null))).await;
+    scene.until_ready("orders", "False", "AccessDenied").await;
+    scene.set_outside("orders", Actual::Enabled).await;
+    scene.look("orders").await;
+    scene.double.clear_faults();
+    scene.look("orders").await;
+    scene.until_ready("orders", "False", "CancelledOutside").await;
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
 }
 
 #[tokio::test]

@@ -198,6 +198,23 @@ pub async fn a_token_that_was_written_before_its_hold_confirms_nothing(vendor: &
     never_scheduled(&scene);
 }
 
+/// Under `EnforceOnChange` a withdrawal is not forgotten because enabling failed once.
+pub async fn a_withdrawal_is_finished_though_enabling_was_throttled(vendor: &'static Vendor) {
+    let scene = alive(vendor, "throttled-enable", json!({ "managementPolicy": "EnforceOnChange" })).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    scene.set_outside("orders", Actual::Disabled).await;
+    scene.look("orders").await;
+    scene.until_ready("orders", "False", "CancelledOutside").await;
+    throttle(&scene, vendor.operations.enable, 30);
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("orders", "False", "Throttled").await;
+    scene.double.clear_faults();
+    scene.look("orders").await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.state, Actual::Enabled);
+}
+
 /// The way back that the event of the deletion names.
 pub async fn an_object_that_is_made_again_rescues_its_key_under_enforce_on_change(vendor: &'static Vendor) {
     let spec = json!({ "managementPolicy": "EnforceOnChange", "deletionPolicy": "Delete" });

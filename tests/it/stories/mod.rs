@@ -68,6 +68,7 @@ stories! {
         a_withdrawn_deletion_brings_the_key_back_though_no_tag_can_be_written,
         a_key_that_was_taken_up_lately_is_not_deleted_without_a_confirmation,
         a_token_that_was_written_before_its_hold_confirms_nothing,
+        a_withdrawal_is_finished_though_enabling_was_throttled,
         an_object_that_is_made_again_rescues_its_key_under_enforce_on_change;
     life:
         no_setting_holds_up_the_life_of_a_key;
