@@ -2,7 +2,8 @@
 //!
 //! Not a test: numbers depend on the machine. `make bench` prints a table and writes `target/bench/scale.json`, a list of name, value and unit.
 //! One API server and the KMS double run beside the operator, on loopback. `KEYWARD_BENCH_OBJECTS` names the sizes, by default `1000,10000`, and
-//! `KEYWARD_BENCH_PROVIDERS` the KMS, by default `aws,ciphertrust,huawei`; of sizes above 1,000 AWS alone is measured.
+//! `KEYWARD_BENCH_PROVIDERS` the KMS, by default `aws,ciphertrust,huawei`; of sizes above 1,000 AWS alone is measured. At the end it measures how soon a key is
+//! back whose deletion is withdrawn while others are waited for, at default settings; with `KEYWARD_BENCH_OBJECTS=` that alone.
 
 // The servers are those of the tests, and not all that they can do is used here.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_precision_loss, missing_docs)]
@@ -12,9 +13,9 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use futures::{StreamExt, stream};
+use futures::{StreamExt, future::join_all, stream};
 use keyward::api::{ConditionType, ManagedKey, condition};
-use kms_double::{Entry, Options};
+use kms_double::{ACCESS_KEY, Entry, Fault, FaultAction, KeyState, Options};
 use kube::{Api, api::ListParams};
 use serde_json::{Value, json};
 
@@ -38,6 +39,8 @@ const BUDGETS: &[(&str, f64)] = &[
     ("api writes per object, create to steady", 3.0),
     ("kms reads per look at rest", 2.0),
     ("api writes per look at rest", 0.0),
+    ("calls about 30 others hang: p99", 2.0),
+    ("200 others wait for a quota: p99", 2.0),
 ];
 /// The same for peak memory, by number of objects, in MiB.
 const MEMORY_BUDGETS: &[(usize, f64)] = &[(1000, 26.0), (10_000, 75.0)];
@@ -47,7 +50,7 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let providers = std::env::var("KEYWARD_BENCH_PROVIDERS").unwrap_or_else(|_| "aws,ciphertrust,huawei".into());
     let mut figures = Vec::new();
-    for size in sizes.split(',') {
+    for size in sizes.split(',').filter(|size| !size.trim().is_empty()) {
         let objects = size.trim().parse().unwrap_or_else(|_| panic!("KEYWARD_BENCH_OBJECTS has {size:?}, which is no number"));
         let mut columns = Vec::new();
         for name in providers.split(',').map(str::trim) {
@@ -66,6 +69,9 @@ fn main() {
             figures.extend(column.into_iter().map(|(figure, value, unit)| (format!("{name}, {objects} objects: {figure}"), value, unit)));
         }
     }
+    let rescues = runtime.block_on(rescues());
+    print(RESCUES, &[("aws", rescues.clone())]);
+    figures.extend(rescues.into_iter().map(|(figure, value, unit)| (format!("aws, {RESCUES} rescues: {figure}"), value, unit)));
     let target = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/bench");
     std::fs::create_dir_all(&target).unwrap();
     let list: Vec<Value> = figures.iter().map(|(name, value, unit)| json!({ "name": name, "value": value, "unit": unit })).collect();
@@ -76,7 +82,7 @@ type Figure = (&'static str, f64, &'static str);
 
 /// A table with a column for each KMS.
 fn print(objects: usize, columns: &[(&str, Vec<Figure>)]) {
-    print!("\n{:<44}", format!("{objects} objects"));
+    print!("\n{:<44}", if objects == RESCUES { format!("{objects} rescues") } else { format!("{objects} objects") });
     for (name, _) in columns {
         print!("{name:>12}");
     }
@@ -165,6 +171,71 @@ fn looks<'a>(scene: &Scene, calls: impl Iterator<Item = &'a Entry>) -> usize {
     let named = |call: &Entry, name: &str| call.params.get(name).map_or(0, |ids| ids.as_array().map_or(1, Vec::len));
     let listed = |call: &Entry| named(call, "id") + named(call, "arn");
     calls.map(|call| if call.operation == scene.vendor.operations.look { 1 } else { listed(call) }).sum()
+}
+
+/// How many keys are brought back in each situation.
+const RESCUES: usize = 50;
+
+/// How soon a key is enabled again whose deletion is withdrawn, one after the other, while calls about others hang or wait.
+async fn rescues() -> Vec<Figure> {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    let operator = post.start_with(&["--log-level", "warn"]);
+    let waiting = async |scene: &Scene, what: &str, count: usize| {
+        let names: Vec<_> = (0..count).map(|number| format!("{what}-{number}")).collect();
+        join_all(names.iter().map(async |name| scene.create(name, json!({})).await)).await;
+        names
+    };
+    let pending = async |scene: &Scene| {
+        let names = waiting(scene, "pending", RESCUES).await;
+        for (spec, reason) in [(json!({}), "Available"), (json!({ "deletionScheduleDays": 7 }), "DeletionScheduled")] {
+            join_all(names.iter().map(async |name| scene.spec(name, spec.clone()).await)).await;
+            for name in &names {
+                scene.until_ready(name, "True", reason).await;
+            }
+        }
+        names
+    };
+    let times = async |scene: &Scene, names: &[String]| {
+        let mut times = Vec::new();
+        for name in names {
+            let key = scene.key(name).await.arn;
+            let asked = Instant::now();
+            scene.spec(name, json!({ "deletionScheduleDays": null })).await;
+            while scene.double.key(&key).unwrap().state != KeyState::Enabled {
+                assert!(asked.elapsed() < PATIENCE, "{name} is not back\n{}", operator.tail());
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            times.push(asked.elapsed().as_secs_f64());
+        }
+        times.sort_by(f64::total_cmp);
+        (times[times.len() / 2], times[times.len() * 99 / 100])
+    };
+
+    eprintln!("bringing {RESCUES} keys back while calls about 30 others hang");
+    let hanging = Scene::on(control_plane, &post, "hang", Options::default(), json!({})).await;
+    let names = pending(&hanging).await;
+    let others = waiting(&hanging, "other", 30).await;
+    for name in &others {
+        hanging.until_ready(name, "True", "Available").await;
+        let key = hanging.key(name).await.arn;
+        hanging.double.inject(Fault::on("*", FaultAction::Hang).for_key(&key).for_caller(ACCESS_KEY));
+    }
+    join_all(others.iter().map(async |name| hanging.spec(name, json!({ "description": "hangs" })).await)).await;
+    let (hang_median, hang_most) = times(&hanging, &names).await;
+
+    eprintln!("bringing {RESCUES} keys back while 200 objects wait for the quota of another provider");
+    let lively = Scene::on(control_plane, &post, "lively", Options::default(), json!({})).await;
+    let names = pending(&lively).await;
+    let crowded = Scene::on(control_plane, &post, "crowded", Options::default(), json!({ "quotaSharePercent": 1 })).await;
+    waiting(&crowded, "key", 200).await;
+    let (wait_median, wait_most) = times(&lively, &names).await;
+    vec![
+        ("calls about 30 others hang: median", hang_median, "s"),
+        ("calls about 30 others hang: p99", hang_most, "s"),
+        ("200 others wait for a quota: median", wait_median, "s"),
+        ("200 others wait for a quota: p99", wait_most, "s"),
+    ]
 }
 
 /// The operator's calls of the KMS.
