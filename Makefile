@@ -44,6 +44,18 @@ check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, lice
 	@# Without advisories: deny.toml says why.
 	$(cargo_deny) --locked check bans licenses sources
 
+.PHONY: fmt
+fmt: ## Format the code
+	cargo fmt --all
+
+.PHONY: hooks
+hooks: ## Check format before each commit of this clone (git config --unset core.hooksPath ends it)
+	git config core.hooksPath .githooks
+
+.PHONY: clean
+clean: ## Remove target/; what is built once for all clones stays below $XDG_CACHE_HOME/keyward
+	cargo clean
+
 .PHONY: generate
 generate: ## Write the generated files anew (CRDs, RBAC, reference)
 	UPDATE=1 cargo test --locked --test it -- generated
