@@ -61,6 +61,9 @@ pub struct Desired {
     pub paused: bool,
     /// The token that a person set to let a held deletion go on.
     pub confirmation: Option<String>,
+    /// What the spec asks for and no key can have, a sentence each. It is left out above, and the rest is read as it stands: the life of a key waits for none
+    /// of it.
+    pub left_out: Vec<String>,
 }
 
 /// A spec that admission should have refused. The message names the field and what is allowed.
@@ -72,7 +75,8 @@ impl Desired {
     /// Reads an object of the cluster `cluster`.
     ///
     /// # Errors
-    /// The CRD's rules are checked again where a wrong value could do harm: an object may have been stored before a rule was there.
+    /// The days are checked again, because an object may have been stored before a rule of the CRD was there. What is wrong with a setting is left out and
+    /// told instead.
     pub fn of(object: &ManagedKey, cluster: &str) -> Result<Self, Invalid> {
         let (Some(name), Some(namespace), Some(uid)) =
             (object.metadata.name.clone(), object.metadata.namespace.clone(), object.metadata.uid.clone())
@@ -100,15 +104,29 @@ impl Desired {
             Some(days) if *days >= 7 => Life::Scheduled(*days),
             Some(days) => return Err(Invalid(format!("spec.deletionScheduleDays is {days}; set it to 0, or to at least 7 days"))),
         };
-        if let Some(tag) = tags.iter().flat_map(|tags| tags.keys()).find(|tag| settings::is_reserved_tag(tag)) {
-            return Err(Invalid(format!("spec.tags has {tag}; keys that begin with keyward- or aws: are reserved")));
-        }
-        if let Some(alias) = aliases.iter().flatten().find(|alias| settings::is_reserved_alias(alias)) {
-            return Err(Invalid(format!("spec.aliases has {alias}; aliases that begin with keyward/ or aws/ are reserved")));
+        let mut left_out = Vec::new();
+        let mut tags = tags.clone().unwrap_or_default();
+        tags.retain(|tag, _| {
+            let reserved = settings::is_reserved_tag(tag);
+            if reserved {
+                left_out.push(format!("spec.tags has {tag}, but keys that begin with keyward- or aws: are reserved; remove it"));
+            }
+            !reserved
+        });
+        let mut named = BTreeSet::new();
+        for alias in aliases.iter().flatten() {
+            if settings::is_reserved_alias(alias) {
+                left_out.push(format!("spec.aliases has {alias}, but aliases that begin with keyward/ or aws/ are reserved; remove it"));
+            } else {
+                named.insert(format!("alias/{alias}"));
+            }
         }
         let rotation = match (auto_rotation, rotation_period_days) {
             (Some(true), period) => Some(WantedRotation::On(*period)),
-            (_, Some(_)) => return Err(Invalid("spec.rotationPeriodDays needs spec.autoRotation: true".into())),
+            (_, Some(_)) => {
+                left_out.push("spec.rotationPeriodDays needs spec.autoRotation: true; set that, or remove the period".into());
+                None
+            }
             (Some(false), None) => Some(WantedRotation::Off),
             (None, None) => None,
         };
@@ -121,13 +139,14 @@ impl Desired {
             enabled: *enabled,
             rotation,
             description: description.clone(),
-            tags: tags.clone().unwrap_or_default(),
-            aliases: aliases.iter().flatten().map(|alias| format!("alias/{alias}")).collect(),
+            tags,
+            aliases: named,
             kind: key.clone(),
             adopt: key_id.clone(),
             deletion_policy: *deletion_policy,
             paused: annotation(annotation::PAUSED).as_deref() == Some("true"),
             confirmation: annotation(annotation::CONFIRM_DELETION),
+            left_out,
         })
     }
 

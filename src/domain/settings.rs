@@ -35,6 +35,8 @@ pub struct Refusal {
 enum Refused {
     /// It cannot be had by a key that exists.
     Kind,
+    /// It was left out of what is declared, so that no step does it.
+    LeftOut,
     Rotation,
     Description,
     Tags,
@@ -51,7 +53,7 @@ impl Refusal {
             (Refused::Tags, Step::Tag { .. }) => true,
             (Refused::Rotation, step) => step.part() == Part::Rotation,
             (Refused::Description, step) => step.part() == Part::Description,
-            (Refused::Kind | Refused::Alias(_) | Refused::Tags, _) => false,
+            (Refused::Kind | Refused::LeftOut | Refused::Alias(_) | Refused::Tags, _) => false,
         }
     }
 }
@@ -62,6 +64,9 @@ pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regi
     let limits = rules.limits();
     let mut refusals = Vec::new();
     let mut refuse = |part, message: Option<String>| refusals.extend(message.map(|message| Refusal { part, message }));
+    for sentence in &desired.left_out {
+        refuse(Refused::LeftOut, Some(sentence.clone()));
+    }
     refuse(Refused::Rotation, rotation_refused(desired, limits, kind, multi_region));
     let kind_refused = (kind.multi_region && !limits.multi_region)
         .then(|| format!("spec.key.multiRegion is true, but {} has no such keys; set it to false", limits.name));

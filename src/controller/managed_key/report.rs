@@ -208,11 +208,9 @@ pub(super) async fn panicked(context: &Context, stored: &ManagedKey) -> Result<(
 
 /// An object without the wishes that cannot be read: a status can be written for it, and it can be let go. Nothing else may follow from it.
 pub(super) fn readable<'a>(context: &'a Context, stored: &ManagedKey) -> Option<Object<'a>> {
-    let mut harmless = stored.clone();
-    let spec = &mut harmless.spec;
-    (spec.rotation_period_days, spec.tags, spec.aliases) = (None, None, None);
     // The days stay if they can, so that a deletion that stands is not told as someone else's.
-    Object::new(context, &harmless, None).ok().or_else(|| {
+    Object::new(context, stored, None).ok().or_else(|| {
+        let mut harmless = stored.clone();
         harmless.spec.deletion_schedule_days = None;
         Object::new(context, &harmless, None).ok()
     })

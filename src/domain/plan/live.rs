@@ -133,5 +133,6 @@ pub(super) fn observe(s: &Situation<'_>, key: &Key) -> Rest {
     let settings = settings::compare(&unclaimed, s.memory, s.rules, key);
     rest.drift.extend(settings.steps.iter().map(|step| format!("to be as declared, Keyward would {step}")));
     rest.waits = settings.waits;
+    rest.refused = (!s.desired.left_out.is_empty()).then(|| s.desired.left_out.join("; "));
     rest
 }

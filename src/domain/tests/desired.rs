@@ -39,12 +39,6 @@ fn what_could_do_harm_is_refused_again() {
     for (spec, says) in [
         (json!({ "deletionScheduleDays": 6 }), "spec.deletionScheduleDays is 6"),
         (json!({ "deletionScheduleDays": -1 }), "spec.deletionScheduleDays is -1"),
-        (json!({ "rotationPeriodDays": 90 }), "needs spec.autoRotation: true"),
-        (json!({ "rotationPeriodDays": 90, "autoRotation": false }), "needs spec.autoRotation: true"),
-        (json!({ "tags": { "keyward-uid": "u9" } }), "spec.tags has keyward-uid"),
-        (json!({ "tags": { "aws:x": "y" } }), "spec.tags has aws:x"),
-        (json!({ "aliases": ["keyward/prod/shop/other"] }), "spec.aliases has keyward/prod/shop/other"),
-        (json!({ "aliases": ["aws/s3"] }), "spec.aliases has aws/s3"),
     ] {
         let message = read(&spec).unwrap_err();
         assert!(message.contains(says), "{spec}: {message}");
@@ -52,6 +46,34 @@ fn what_could_do_harm_is_refused_again() {
     let mut nameless = object(&json!({}), &json!({}));
     nameless.metadata.uid = None;
     assert!(Desired::of(&nameless, "prod").is_err());
+}
+
+/// Stored before a rule of the CRD was there, none of it reaches a key, and none of it is a reason not to read the days.
+#[test]
+fn a_setting_that_no_key_can_have_is_left_out_and_told() {
+    for (spec, says) in [
+        (json!({ "rotationPeriodDays": 90 }), "spec.rotationPeriodDays needs spec.autoRotation: true"),
+        (json!({ "rotationPeriodDays": 90, "autoRotation": false }), "spec.rotationPeriodDays needs spec.autoRotation: true"),
+        (json!({ "tags": { "keyward-uid": "u9" } }), "spec.tags has keyward-uid"),
+        (json!({ "tags": { "aws:x": "y" } }), "spec.tags has aws:x"),
+        (json!({ "aliases": ["keyward/prod/shop/other"] }), "spec.aliases has keyward/prod/shop/other"),
+        (json!({ "aliases": ["aws/s3"] }), "spec.aliases has aws/s3"),
+    ] {
+        let mut all = json!({ "deletionScheduleDays": 7, "tags": { "team": "shop" }, "aliases": ["orders"] });
+        for (field, value) in spec.as_object().unwrap() {
+            match (&mut all[field], value) {
+                (Value::Object(known), Value::Object(more)) => known.extend(more.clone()),
+                (Value::Array(known), Value::Array(more)) => known.extend(more.clone()),
+                (known, value) => *known = value.clone(),
+            }
+        }
+        let desired = read(&all).unwrap();
+        assert!(matches!(&*desired.left_out, [sentence] if sentence.contains(says)), "{spec}: {:?}", desired.left_out);
+        assert_eq!((desired.days(), desired.rotation), (Some(7), None), "{spec}");
+        assert_eq!(desired.tags.keys().collect::<Vec<_>>(), ["team"], "{spec}");
+        assert_eq!(desired.aliases.iter().collect::<Vec<_>>(), ["alias/orders"], "{spec}");
+    }
+    assert!(read(&json!({ "autoRotation": true, "rotationPeriodDays": 90, "tags": { "team": "shop" } })).unwrap().left_out.is_empty());
 }
 
 #[test]

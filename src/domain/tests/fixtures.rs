@@ -74,6 +74,7 @@ pub fn desired() -> Desired {
         deletion_policy: DeletionPolicy::Retain,
         paused: false,
         confirmation: None,
+        left_out: Vec::new(),
     }
 }
 

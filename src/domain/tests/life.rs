@@ -35,6 +35,7 @@ fn declared(state: State) -> Scene {
 /// What goes wrong with the settings.
 #[derive(Clone, Copy, Debug)]
 enum Trouble {
+    LeftOut,
     PeriodRefused,
     AliasRefused,
     TagsRefused,
@@ -44,7 +45,8 @@ enum Trouble {
     AliasesUnread,
 }
 
-const TROUBLES: [Trouble; 12] = [
+const TROUBLES: [Trouble; 13] = [
+    Trouble::LeftOut,
     Trouble::PeriodRefused,
     Trouble::AliasRefused,
     Trouble::TagsRefused,
@@ -62,6 +64,7 @@ const TROUBLES: [Trouble; 12] = [
 /// How a round with that trouble goes: what was done, what was tried in vain, and the scene at its end.
 fn round(mut scene: Scene, trouble: Trouble) -> (Vec<Step>, Vec<Step>, Scene, Plan) {
     match trouble {
+        Trouble::LeftOut => scene.desired.left_out.push("spec.tags has aws:x, for a test".into()),
         Trouble::PeriodRefused => scene.desired.rotation = Some(WantedRotation::On(Some(45))),
         Trouble::AliasRefused => scene.rules.allow.aliases = vec!["other".into()],
         Trouble::TagsRefused => scene.desired.tags.extend((0..60).map(|number| (format!("tag-{number}"), String::new()))),
