@@ -374,12 +374,12 @@ pub struct DeletionGuard {
     #[serde(default = "default_minimum")]
     #[schemars(range(min = 0, max = 365))]
     pub minimum_idle_days: i32,
-    /// How many deletions may be scheduled through this provider in an hour; the first one over it stops all until a person resumes. 0 stops all.
-    /// This version enforces 0, and does not count yet.
+    /// How many deletions may be scheduled through this provider in an hour; the first one over it stops all until a person resumes. 0 stops all,
+    /// and keeps `deletionPolicy: Disable` from disabling keys. This version enforces 0, and does not count yet.
     #[serde(default = "default_per_hour")]
     #[schemars(range(min = 0, max = 10000))]
     pub max_per_hour: i32,
-    /// Whether every deletion needs a person's confirmation.
+    /// Whether every deletion needs a person's confirmation, and every key that `deletionPolicy: Disable` disables.
     #[serde(default)]
     pub require_confirmation: bool,
 }

@@ -57,7 +57,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("the live object still asks for exactly this", still_asked),
     ("the window is one that the provider accepts", window),
     ("the marks saw the key alive before the object asked", edge),
-    ("the provider lets deletions through at all", stopped),
+    ("the provider is not stopped", stopped),
     ("a person confirmed, where the provider demands it", confirmed),
 ];
 
@@ -128,13 +128,10 @@ fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn stopped(evidence: &Evidence<'_>) -> Option<Reason> {
-    (evidence.ask != Ask::Disable && evidence.rules.guard.max_per_hour == 0).then_some(Reason::BudgetExhausted)
+    (evidence.rules.guard.max_per_hour == 0).then_some(Reason::BudgetExhausted)
 }
 
 fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {
-    if evidence.ask == Ask::Disable {
-        return None;
-    }
     // A call that was confirmed and opened is not asked again: its token is spent by its own mark.
     let open = asked_edge(evidence) == Some(Edge::Passes(Passed::OpenCall));
     (evidence.rules.guard.require_confirmation && !open && !evidence.has_token()).then_some(Reason::ConfirmationRequired)

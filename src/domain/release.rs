@@ -4,7 +4,7 @@
 //! way out.
 
 use super::{
-    deletion::{Edge, Passed},
+    deletion::{Edge, Passed, Saying},
     desired::Desired,
     observed::{Key, Observed, State},
     ownership::Ownership,
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::api::{
     Reason,
-    managed_key::{DeletionPolicy, ManagementPolicy, Missing},
+    managed_key::{DeletionPolicy, HoldReason, ManagementPolicy, Missing},
 };
 
 /// What to do about the object.
@@ -111,9 +111,28 @@ fn present(s: &Situation<'_>, key: &Key) -> Release {
             reason: Reason::Creating,
             message: "the KMS is not done with the key; set deletionPolicy: Retain to let the object go at once".into(),
         }),
-        (DeletionPolicy::Disable, _) => Release::Do(Step::Disable),
+        (DeletionPolicy::Disable, _) => disable(s, key),
         (DeletionPolicy::Delete, _) => delete(s, key),
     }
+}
+
+/// Where the provider demands a confirmation, the word `held` is written first, because the token needs its letters.
+fn disable(s: &Situation<'_>, key: &Key) -> Release {
+    if !s.rules.guard.require_confirmation {
+        return Release::Do(Step::Disable);
+    }
+    let hold = match key.intent().token(&key.id) {
+        Some(token) if s.desired.confirmation.as_deref() == Some(&*token) => return Release::Do(Step::Disable),
+        None if s.memory.count_ended(key) => plan::count_ended(key, None),
+        None => return Release::Do(Step::Mark { say: Saying::Held(HoldReason::ConfirmationRequired) }),
+        Some(_) => plan::hold(s.desired, key, None, Reason::ConfirmationRequired),
+    };
+    held(&hold)
+}
+
+fn held(hold: &Hold) -> Release {
+    let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain", hold.message);
+    Release::Hold(Hold { message, ..hold.clone() })
 }
 
 fn delete(s: &Situation<'_>, key: &Key) -> Release {
@@ -126,10 +145,9 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
         Edge::Passes(passed) => return Release::Do(Step::Schedule { days, passed }),
         Edge::Say(say) => return Release::Do(Step::Mark { say }),
         Edge::Holds(reason) => plan::hold(s.desired, key, Some(days), reason),
-        Edge::CountEnded => plan::count_ended(key, days),
+        Edge::CountEnded => plan::count_ended(key, Some(days)),
     };
-    let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain", hold.message);
-    Release::Hold(Hold { message, ..hold })
+    held(&hold)
 }
 
 /// The days of a deletion that follows from the object's.

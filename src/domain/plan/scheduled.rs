@@ -67,7 +67,7 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         Edge::Passes(passed) => Plan::Do(Step::Schedule { days, passed }),
         Edge::Say(say) => Plan::Do(Step::Mark { say }),
         Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
-        Edge::CountEnded => Plan::Hold(count_ended(key, days)),
+        Edge::CountEnded => Plan::Hold(count_ended(key, Some(days))),
     }
 }
 
@@ -83,14 +83,22 @@ pub fn ask(s: &Situation<'_>, key: &Key, days: i32) -> Edge {
     }
 }
 
-/// The sentence of a deletion that is held for ever, because no word can be written any more.
+/// What is held: a deletion, or, without days, a `Disable`.
+fn act(key: &Key, days: Option<i32>) -> String {
+    days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id))
+}
+
+/// The sentence of what is held for ever, because no word can be written any more.
 #[must_use]
-pub fn count_ended(key: &Key, days: i32) -> Hold {
+pub fn count_ended(key: &Key, days: Option<i32>) -> Hold {
+    let way_out = days.map_or(
+        "do it with the KMS's own tools",
+        |_| "to keep the key, remove spec.deletionScheduleDays; to delete it, use the KMS's own tools",
+    );
     let message = format!(
-        "deletion of key {} in {days} days is held for ever: the sequence number in its mark keyward-intent, or in this object's status.intentSeq, is at \
-         its end (2^53) or outside its bounds, so no word can follow it; somebody else wrote that number. To keep the key, remove \
-         spec.deletionScheduleDays; to delete it, use the KMS's own tools",
-        key.id
+        "{} is held for ever: the sequence number in its mark keyward-intent, or in this object's status.intentSeq, is at \
+         its end (2^53) or outside its bounds, so no word can follow it; somebody else wrote that number; {way_out}",
+        act(key, days)
     );
     Hold { reason: Reason::RollbackSuspected, message, passes: false }
 }
@@ -105,12 +113,16 @@ pub fn why(reason: Reason) -> &'static str {
         }
         Reason::RollbackSuspected => "the key's mark is newer than this object's status, so the object may come from a backup",
         Reason::CancelledOutside => "the deletion was cancelled, or the key changed, outside Keyward",
-        Reason::ConfirmationRequired => "the provider asks for a confirmation of every deletion",
+        Reason::ConfirmationRequired => {
+            "the provider asks for a confirmation of every deletion, and before a key is disabled with its object"
+        }
         Reason::NotOwned => "the key does not bear this object's marks",
         Reason::StaleObject => "the object changed while the deletion was decided; it is decided anew",
         Reason::StaleView => "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not end",
         Reason::InvalidSpec => "the days are outside of what the provider accepts",
-        Reason::BudgetExhausted => "the provider's deletionGuard.maxPerHour is 0, which stops all deletions",
+        Reason::BudgetExhausted => {
+            "the provider's deletionGuard.maxPerHour is 0, which stops every deletion, and keeps keys from being disabled with their objects, until an administrator raises it"
+        }
         Reason::Terminating => "the namespace, or the CRD, is being deleted, and keys are left as they are then",
         _ => "the guard holds it",
     }
@@ -132,13 +144,14 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
         },
         |token| {
         format!(
-            "{keep}; if the key is to be deleted, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            "{keep}; if the key is to be {}, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            if days.is_some() { "deleted" } else { "disabled" },
             owner.namespace,
             owner.name,
             annotation::CONFIRM_DELETION
         )
     });
     let passes = matches!(reason, Reason::StaleObject | Reason::StaleView);
-    let act = days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id));
+    let act = act(key, days);
     Hold { reason, message: format!("{act} is held: {seen}{go_on}"), passes }
 }

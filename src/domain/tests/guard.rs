@@ -79,7 +79,7 @@ fn each_rule_alone_holds() {
         ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
         ("the window is one that the provider accepts", |c| c.ask = Ask::Schedule(31), Reason::InvalidSpec),
         ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(HELD)), Reason::NotSeenLive),
-        ("the provider lets deletions through at all", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
+        ("the provider is not stopped", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
         (
             "a person confirmed, where the provider demands it",
             |c| c.scene.rules.guard.require_confirmation = true,
@@ -182,13 +182,36 @@ fn each_rule_case_by_case() {
         ("to disable, the object has to be gone", |c| (c.ask, c.still_asked) = (Ask::Disable, false), Some(Reason::StaleObject)),
         ("to disable in a namespace that goes", |c| (c.ask, c.terminating) = (Ask::Disable, true), Some(Reason::Terminating)),
         (
-            "to disable, no edge and no token",
+            "to disable, no edge",
+            |c| {
+                c.ask = Ask::Disable;
+                c.scene.intent(word(HELD));
+            },
+            None,
+        ),
+        (
+            "to disable, the token where one is demanded",
             |c| {
                 c.ask = Ask::Disable;
                 c.scene.rules.guard.require_confirmation = true;
                 c.scene.intent(word(HELD));
             },
+            Some(Reason::ConfirmationRequired),
+        ),
+        (
+            "to disable, with the token that is demanded",
+            |c| {
+                c.ask = Ask::Disable;
+                c.scene.rules.guard.require_confirmation = true;
+                c.scene.intent(word(HELD));
+                c.scene.desired.confirmation = c.scene.token();
+            },
             None,
+        ),
+        (
+            "to disable, through a provider that is stopped",
+            |c| (c.ask, c.scene.rules.guard.max_per_hour) = (Ask::Disable, 0),
+            Some(Reason::BudgetExhausted),
         ),
     ];
     for (name, change, expected) in rows {

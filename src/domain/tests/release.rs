@@ -186,6 +186,30 @@ fn a_deletion_of_the_object_is_an_ask_like_any_other() {
     );
 }
 
+/// Where the provider demands a person's word, disabling a key with its object needs it as well: first the word `held`, then its token.
+#[test]
+fn a_disable_is_confirmed_where_the_provider_demands_it() {
+    let strict = || {
+        goes(DeletionPolicy::Disable, State::Enabled).with(|s| {
+            s.rules.guard.require_confirmation = true;
+            s.rules.guard.max_per_hour = 10;
+        })
+    };
+    let held = || strict().with(|s| s.intent(word(HELD)));
+    check([
+        ("the word first", strict(), "mark the key held"),
+        ("held", held(), "hold ConfirmationRequired"),
+        ("with a token of another hold", held().with(|s| s.desired.confirmation = Some(format!("{ACCOUNT}@1-aaaaaa"))), {
+            "hold ConfirmationRequired"
+        }),
+        ("with its token", held().with(|s| s.desired.confirmation = s.token()), "disable the key"),
+        ("a key that is disabled already", strict().with(|s| s.key().state = State::Disabled), "let go"),
+        ("no word can be written", strict().with(|s| s.memory.status.intent_seq = Some(i64::MAX)), "hold RollbackSuspected"),
+    ]);
+    let Release::Hold(told) = ask(&held(), CALM) else { panic!() };
+    assert!(told.message.starts_with("disabling key ") && told.message.contains("if the key is to be disabled, run: "), "{}", told.message);
+}
+
 #[test]
 fn nothing_follows_from_an_old_copy() {
     let old = |policy, state| {
