@@ -13,7 +13,7 @@ let_keyward_in() {
 provider_spec() {
     cat <<YAML
   type: AWS
-  aws: { region: $AWS_REGION, endpoint: "$AWS_ENDPOINT_URL", credentialsSecretRef: { name: kms } }
+  aws: { region: $AWS_REGION, endpoint: "$AWS_ENDPOINT_URL", stsEndpoint: "$AWS_ENDPOINT_URL", credentialsSecretRef: { name: kms } }
 YAML
 }
 

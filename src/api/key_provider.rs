@@ -119,9 +119,15 @@ impl ProviderType {
 /// An account and Region of AWS KMS.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    // It leaves a provider editable that was stored without it.
+    validation = Rule::new("!(has(self.endpoint) && has(self.stsEndpoint) && (self.fips || self.dualStack)) || (oldSelf.hasValue() && has(oldSelf.value().endpoint) && has(oldSelf.value().stsEndpoint) && (oldSelf.value().fips || oldSelf.value().dualStack))")
+        .message("fips and dualStack choose among the Region's endpoints, and both endpoints are named here; leave out fips and dualStack, or one of the endpoints")
+        .optional_old_self(true)
+)]
 pub struct AwsProvider {
     /// The Region, such as `eu-west-1`. Immutable.
-    #[schemars(length(min = 1, max = 64), regex(pattern = "^[a-z]{2}(-[a-z0-9]+)+-[0-9]+$"))]
+    #[schemars(length(min = 1, max = 64), regex(pattern = "^[a-z]{2,4}(-[a-z0-9]+)+-[0-9]+$"))]
     pub region: String,
     /// The twelve digits of the account that the credentials must belong to. Absent: the first account seen is the expected one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -135,11 +141,25 @@ pub struct AwsProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224))]
     pub external_id: Option<String>,
-    /// Another endpoint for KMS and STS, such as a VPC endpoint. `http` is for tests.
+    /// Another endpoint for KMS alone, such as a VPC endpoint. `http` is for tests. Absent: that of the Region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com"))]
     pub endpoint: Option<String>,
+    /// Another endpoint for STS, which is asked whose credentials they are and for the role; it must be one of the same Region. `http` is for tests. Absent: that of the Region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 2048))]
+    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("stsEndpoint must be an https URL, such as https://vpce-….sts.eu-west-1.vpce.amazonaws.com"))]
+    pub sts_endpoint: Option<String>,
+    /// Whether the Region's FIPS endpoints are used. An endpoint that is named here is used as it is.
+    #[serde(default)]
+    pub fips: bool,
+    /// Whether the Region's dual-stack endpoints are used, which have IPv6 addresses too. An endpoint that is named here is used as it is.
+    #[serde(default)]
+    pub dual_stack: bool,
+    /// The secret whose `ca.crt` signs the certificates of the endpoints, or of a proxy that opens TLS. It is trusted beside the system's authorities and the file that `AWS_CA_BUNDLE` names.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_secret_ref: Option<SecretRef>,
     /// The secret with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary credentials, `AWS_SESSION_TOKEN`. Absent: the default chain (IRSA, Pod Identity, environment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<SecretRef>,

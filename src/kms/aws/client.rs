@@ -17,11 +17,11 @@ use aws_sdk_kms::config::{SharedHttpClient, retry::RetryPartition};
 use aws_smithy_http_client::{
     Builder, ConnectorBuilder,
     proxy::ProxyConfig,
-    tls::{Provider, rustls_provider::CryptoMode},
+    tls::{Provider, TlsContext, rustls_provider::CryptoMode},
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{call::Caller, operation::Operation, quota};
+use super::{call::Caller, endpoint::AwsEndpoints, operation::Operation, quota, trust};
 use crate::{
     domain::failure::{Failure, FailureKind},
     kms::MayChange,
@@ -44,8 +44,10 @@ const SESSION: &str = "keyward";
 pub struct AwsSettings {
     /// The Region.
     pub region: String,
-    /// Another endpoint for KMS and STS; `None`: those of the Region.
-    pub endpoint: Option<String>,
+    /// Where KMS and STS are.
+    pub endpoints: AwsEndpoints,
+    /// Authorities to trust beside the system's, in PEM.
+    pub ca_pem: Option<Vec<u8>>,
     /// A role to assume for every call.
     pub role_arn: Option<String>,
     /// The external id that the role's trust policy asks for.
@@ -87,16 +89,15 @@ pub(super) struct Clients {
 impl Clients {
     /// Makes the clients. Nothing is sent.
     pub(super) async fn new(settings: AwsSettings) -> Result<Self, Failure> {
-        let AwsSettings { region, endpoint, role_arn, external_id, credentials, quota_share_percent, metrics, may_change } = settings;
+        let AwsSettings { region, endpoints, ca_pem, role_arn, external_id, credentials, quota_share_percent, metrics, may_change } =
+            settings;
         let share = u32::try_from(quota_share_percent).unwrap_or_default();
         let caller = Caller { region: region.as_str().into(), quotas: Arc::new(quota::quotas(share)), metrics, may_change };
-        if let Some(endpoint) = endpoint.as_deref().filter(|endpoint| !is_url(endpoint)) {
-            let message = format!("the endpoint {endpoint} is no URL; write it as https://host or https://host:port");
-            return Err(caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message));
-        }
+        let refuse = |message| caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message);
+        endpoints.check().map_err(refuse)?;
         // Retries are paid from a budget that the SDK keeps per partition: a provider that fails must not use up that of another.
-        let partition = format!("{region} {}", endpoint.as_deref().unwrap_or_default());
-        let http = http_client();
+        let partition = format!("{region} {endpoints}");
+        let http = http_client(trust::store(ca_pem.as_deref()).map_err(refuse)?);
         let base = match credentials {
             AwsCredentials::Keys { access_key_id, secret_access_key, session_token } => SharedCredentialsProvider::new(Credentials::new(
                 access_key_id,
@@ -107,16 +108,15 @@ impl Clients {
             )),
             AwsCredentials::DefaultChain => default_chain(&region, &http).await,
         };
-        let mut config = SdkConfig::builder()
+        let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region))
             .http_client(http)
             .timeout_config(timeouts())
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        config.set_endpoint_url(endpoint);
         let config = config.build();
         let sts = |credentials: SharedCredentialsProvider| {
-            let config = config.to_builder().credentials_provider(credentials).build();
+            let config = endpoints.sts(&config).to_builder().credentials_provider(credentials).build();
             let config = aws_sdk_sts::config::Builder::from(&config).retry_partition(RetryPartition::new(format!("sts {partition}")));
             aws_sdk_sts::Client::from_conf(config.build())
         };
@@ -124,16 +124,16 @@ impl Clients {
             Some(arn) => SharedCredentialsProvider::new(Role { sts: sts(base), caller: caller.clone(), arn, external_id }),
             None => base,
         };
-        let kms = config.to_builder().credentials_provider(credentials.clone()).build();
+        let kms = endpoints.kms(&config).to_builder().credentials_provider(credentials.clone()).build();
         let kms = aws_sdk_kms::config::Builder::from(&kms).retry_partition(RetryPartition::new(format!("kms {partition}")));
         Ok(Self { kms: aws_sdk_kms::Client::from_conf(kms.build()), sts: sts(credentials), caller })
     }
 }
 
-/// The SDK's own client, made once so that its connections and the system's certificates are shared.
-fn http_client() -> SharedHttpClient {
-    Builder::new().build_with_connector_fn(|settings, components| {
-        let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc));
+/// The SDK's own client, made once so that its connections and the certificates that it trusts are shared.
+fn http_client(trusted: TlsContext) -> SharedHttpClient {
+    Builder::new().build_with_connector_fn(move |settings, components| {
+        let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(trusted.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(aws_sdk_kms::config::RuntimeComponents::sleep_impl));
         connector.set_proxy_config(Some(ProxyConfig::from_env()));
@@ -152,12 +152,6 @@ async fn default_chain(region: &str, http: &SharedHttpClient) -> SharedCredentia
 
 fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build()
-}
-
-/// Whether it has a scheme that is spoken, and a host.
-fn is_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.and_then(|rest| rest.split('/').next()).is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
 }
 
 /// Assumes a role. The SDK has such a provider, but its calls would be neither counted nor classified.
@@ -212,7 +206,8 @@ mod tests {
         };
         let settings = AwsSettings {
             region: "eu-west-1".into(),
-            endpoint: None,
+            endpoints: AwsEndpoints::default(),
+            ca_pem: None,
             role_arn: None,
             external_id: None,
             credentials,
@@ -222,15 +217,5 @@ mod tests {
         };
         let shown = format!("{settings:?}");
         assert!(shown.contains("AKIAIOSFODNN7EXAMPLE") && !shown.contains("hush"), "{shown}");
-    }
-
-    #[test]
-    fn an_endpoint_is_a_url() {
-        for url in ["https://kms.example.com", "http://127.0.0.1:4599", "https://kms.example.com/path"] {
-            assert!(is_url(url), "{url}");
-        }
-        for other in ["", "kms.example.com", "https://", "ftp://kms.example.com", "https:///path", "https://a b"] {
-            assert!(!is_url(other), "{other}");
-        }
     }
 }

@@ -8,9 +8,11 @@ mod arn;
 mod call;
 mod client;
 mod convert;
+mod endpoint;
 mod failure;
 mod operation;
 mod quota;
+mod trust;
 
 use std::fmt::Display;
 
@@ -34,6 +36,7 @@ use crate::{
 
 pub use self::{
     client::{AwsCredentials, AwsSettings},
+    endpoint::AwsEndpoints,
     operation::OPERATIONS,
 };
 

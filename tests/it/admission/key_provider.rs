@@ -90,7 +90,8 @@ fn aws_rows() -> Vec<Row> {
             create(json!({
                 "aws": {
                     "accountId": "111122223333", "roleArn": "arn:aws:iam::111122223333:role/keyward", "externalId": "shop",
-                    "endpoint": "https://vpce-1.kms.eu-west-1.vpce.amazonaws.com", "credentialsSecretRef": { "name": "aws" },
+                    "endpoint": "https://vpce-1.kms.eu-west-1.vpce.amazonaws.com", "fips": true, "dualStack": true,
+                    "caSecretRef": { "name": "ca" }, "credentialsSecretRef": { "name": "aws" },
                 },
                 "namespaces": { "from": "Selector", "selector": { "matchLabels": { "keys": "yes" } } },
                 "adoption": { "from": "Rules", "rules": [{ "namespaces": ["shop-*"], "keys": ["arn:aws:kms:*:111122223333:key/*"] }], "fromClusters": ["old"] },
@@ -111,6 +112,8 @@ fn aws_rows() -> Vec<Row> {
         refused("AWS with a CipherTrust member as well", create(json!({ "cipherTrust": cipher_trust()["cipherTrust"] })), member),
         // region
         passes("a region with four parts", create_aws(json!({ "region": "us-gov-west-1" }))),
+        passes("a region of the European Sovereign Cloud", create_aws(json!({ "region": "eusc-de-east-1" }))),
+        passes("a region of an isolated partition", create_aws(json!({ "region": "us-isob-east-1" }))),
         refused("no region", create_aws(json!({ "region": null })), "spec.aws.region: Required value"),
         refused(
             "an availability zone",
@@ -156,6 +159,34 @@ fn aws_rows() -> Vec<Row> {
         ),
         refused("an empty endpoint", create_aws(json!({ "endpoint": "" })), too_short!("spec.aws.endpoint")),
         refused("an endpoint of 2049", create_aws(json!({ "endpoint": format!("https://{}", text(2041)) })), "spec.aws.endpoint: Too long"),
+        passes("two endpoints", create_aws(json!({ "endpoint": "https://kms.example.com", "stsEndpoint": "http://127.0.0.1:4599" }))),
+        refused(
+            "an endpoint of STS without a scheme",
+            create_aws(json!({ "stsEndpoint": "sts.example.com" })),
+            "stsEndpoint must be an https URL, such as https://vpce-….sts.eu-west-1.vpce.amazonaws.com",
+        ),
+        refused("an empty endpoint of STS", create_aws(json!({ "stsEndpoint": "" })), too_short!("spec.aws.stsEndpoint")),
+        refused(
+            "an endpoint of STS of 2049",
+            create_aws(json!({ "stsEndpoint": format!("https://{}", text(2041)) })),
+            "spec.aws.stsEndpoint: Too long",
+        ),
+        refused(
+            "a choice among endpoints where both are named",
+            create_aws(json!({ "endpoint": "https://kms.example.com", "stsEndpoint": "https://sts.example.com", "fips": true })),
+            "fips and dualStack choose among the Region's endpoints, and both endpoints are named here; leave out fips and dualStack, or one of the endpoints",
+        ),
+        refused(
+            "an authority's name of 254",
+            create_aws(json!({ "caSecretRef": { "name": text(254) } })),
+            "spec.aws.caSecretRef.name: Too long",
+        ),
+        refused("an authority without a name", create_aws(json!({ "caSecretRef": {} })), "spec.aws.caSecretRef.name: Required value"),
+        refused(
+            "an authority with an empty name",
+            create_aws(json!({ "caSecretRef": { "name": "" } })),
+            too_short!("spec.aws.caSecretRef.name"),
+        ),
         refused(
             "a secret without a name",
             create_aws(json!({ "credentialsSecretRef": {} })),
@@ -477,7 +508,8 @@ async fn null_means_absent() {
     let smallest = create(aws()).await.spec;
     let nulls = json!({
         "type": "AWS",
-        "aws": { "region": "eu-west-1", "accountId": null, "roleArn": null, "externalId": null, "endpoint": null, "credentialsSecretRef": null },
+        "aws": { "region": "eu-west-1", "accountId": null, "roleArn": null, "externalId": null, "endpoint": null, "stsEndpoint": null, "fips": null, "dualStack": null,
+                 "caSecretRef": null, "credentialsSecretRef": null },
         "cipherTrust": null, "huawei": null,
         "namespaces": { "from": "All", "names": null, "selector": null },
         "adoption": null, "allow": null, "deletionGuard": null, "resyncSeconds": null, "quotaSharePercent": null,

@@ -132,7 +132,7 @@ async fn an_endpoint_that_is_no_url_is_refused() {
 }
 
 /// Runs the test of that name alone, in a process with this environment and no other. True in that process.
-fn alone(test: &str, environment: &[(&str, &str)]) -> bool {
+pub(super) fn alone(test: &str, environment: &[(&str, &str)]) -> bool {
     const MARK: &str = "KEYWARD_TEST_ALONE";
     if std::env::var_os(MARK).is_some() {
         return true;
@@ -181,7 +181,7 @@ async fn the_environment_gives_credentials_and_nothing_else() {
     let mut own = settings(&bench.double.endpoint());
     own.credentials = keys(kms_double::SECOND_ACCESS_KEY, kms_double::SECOND_SECRET_KEY, None);
     assert_eq!(AwsKms::new(own.clone()).await.unwrap().identity().await.unwrap().account, SECOND_ACCOUNT);
-    own.endpoint = None;
+    own.endpoints.kms = None;
     // A Region that is no Region has no host, so nothing leaves this machine.
     own.region = "xx-nowhere-1".into();
     let failure = AwsKms::new(own).await.unwrap().describe("alias/a").await.unwrap_err();

@@ -6,6 +6,7 @@
 mod access;
 mod canned;
 mod documented;
+mod endpoints;
 mod faults;
 mod life;
 mod search;
@@ -19,7 +20,7 @@ use keyward::{
     },
     kms::{
         Creation, Kms, MayChange,
-        aws::{AwsCredentials, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
     },
     metrics::Metrics,
 };
@@ -31,7 +32,8 @@ const REGION: &str = "eu-west-1";
 fn settings(endpoint: &str) -> AwsSettings {
     AwsSettings {
         region: REGION.into(),
-        endpoint: Some(endpoint.into()),
+        endpoints: AwsEndpoints::at(endpoint),
+        ca_pem: None,
         role_arn: None,
         external_id: None,
         credentials: keys(ACCESS_KEY, SECRET_KEY, None),

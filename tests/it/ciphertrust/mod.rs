@@ -14,7 +14,7 @@ use keyward::{
     domain::{observed::Key, ownership::Tags},
     kms::{
         Creation, Kms, MayChange,
-        aws::{AwsCredentials, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
         ciphertrust::{CipherTrustKms, CipherTrustSettings},
     },
     metrics::Metrics,
@@ -39,7 +39,8 @@ impl Scene {
         let double = Double::start(Options { ciphertrust: true, ..Options::default() }).await.unwrap();
         let aws = AwsSettings {
             region: REGION.into(),
-            endpoint: Some(double.endpoint()),
+            endpoints: AwsEndpoints::at(&double.endpoint()),
+            ca_pem: None,
             role_arn: None,
             external_id: None,
             credentials: AwsCredentials::Keys {

@@ -14,7 +14,7 @@ use crate::support::{
 /// A provider `-other` beside the scene's own, for a KMS at `endpoint`, and an object of it. Gives the provider's name.
 async fn other(scene: &Scene, endpoint: &str) -> String {
     let provider = format!("{}-other", scene.provider);
-    scene.provide(&provider, json!({ "aws": { "endpoint": endpoint } })).await;
+    scene.provide(&provider, json!({ "aws": { "endpoint": endpoint, "stsEndpoint": endpoint } })).await;
     scene.create("orders", json!({ "providerRef": { "name": provider } })).await;
     provider
 }

@@ -17,7 +17,7 @@ use keyward::{
     },
     kms::{
         AnyKms, Creation, Kms, MayChange,
-        aws::{AwsCredentials, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
         ciphertrust::{CipherTrustKms, CipherTrustSettings},
         huawei::{HuaweiCredentials, HuaweiKms, HuaweiSettings},
     },
@@ -183,7 +183,8 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
         ProviderType::Aws => {
             let settings = AwsSettings {
                 region: REGION.into(),
-                endpoint: Some(endpoint.into()),
+                endpoints: AwsEndpoints::at(endpoint),
+                ca_pem: None,
                 role_arn: None,
                 external_id: None,
                 credentials: AwsCredentials::Keys {

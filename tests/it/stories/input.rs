@@ -34,7 +34,7 @@ fn wrong(name: &'static str, spec: Value, secret: Value, reason: &'static str, w
 fn elsewhere(vendor: &Vendor, address: SocketAddr) -> Value {
     match vendor.provider {
         ProviderType::CipherTrust => json!({ "cipherTrust": { "url": format!("https://{address}") } }),
-        ProviderType::Aws => json!({ "aws": { "endpoint": format!("http://{address}") } }),
+        ProviderType::Aws => json!({ "aws": { "endpoint": format!("http://{address}"), "stsEndpoint": format!("http://{address}") } }),
         ProviderType::Huawei => json!({ "huawei": { "endpoint": format!("http://{address}") } }),
     }
 }

@@ -145,7 +145,10 @@ impl Vendor {
         match self.provider {
             ProviderType::Aws => json!({
                 "type": "AWS",
-                "aws": { "region": self.region, "endpoint": double.endpoint(), "credentialsSecretRef": { "name": secret } },
+                "aws": {
+                    "region": self.region, "endpoint": double.endpoint(), "stsEndpoint": double.endpoint(),
+                    "credentialsSecretRef": { "name": secret },
+                },
             }),
             ProviderType::CipherTrust => json!({
                 "type": "CipherTrust",

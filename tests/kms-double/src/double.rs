@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::Router;
-use axum::routing::get;
+use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -119,7 +119,8 @@ impl Double {
     async fn serve_ciphertrust(&mut self, port: u16) -> anyhow::Result<()> {
         let (listener, address) = bind(port, "--ciphertrust-port").await?;
         let authority = Authority::new()?;
-        let router = Router::new().fallback(ciphertrust::serve).with_state(Arc::clone(&self.shared));
+        // AWS is there as well, for clients that have to trust an authority.
+        let router = Router::new().route("/", post(aws::serve)).fallback(ciphertrust::serve).with_state(Arc::clone(&self.shared));
         let service = router.into_make_service_with_connect_info::<Cut>();
         let until = Arc::clone(&self.shared);
         let listener = TlsListener::new(listener, &authority);

@@ -3,21 +3,29 @@
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
-use super::{Unusable, hidden, may_change, needed, value};
+use super::{Unusable, hidden, may_change, named, needed, value};
 use crate::{
     api::{KeyProviderSpec, key_provider::AwsProvider},
     controller::Context,
-    kms::aws::{AwsCredentials, AwsSettings},
+    kms::aws::{AwsCredentials, AwsEndpoints, AwsSettings},
 };
 
-/// Settings from the spec and the secret with the credentials, if there is one.
-pub(super) fn settings(
-    context: &Context,
-    spec: &KeyProviderSpec,
-    aws: &AwsProvider,
-    secret: Option<&Secret>,
-) -> Result<AwsSettings, Unusable> {
-    let credentials = match secret {
+/// Settings from the spec and its secrets: that with the credentials, and that with the authority, if it has them.
+pub(super) fn settings(context: &Context, spec: &KeyProviderSpec, aws: &AwsProvider, secrets: &[Secret]) -> Result<AwsSettings, Unusable> {
+    // Named in full, so that a new field cannot go unused.
+    let AwsProvider {
+        region,
+        account_id: _,
+        role_arn,
+        external_id,
+        endpoint,
+        sts_endpoint,
+        fips,
+        dual_stack,
+        ca_secret_ref,
+        credentials_secret_ref,
+    } = aws;
+    let credentials = match credentials_secret_ref.as_ref().map(|reference| named(secrets, reference)).transpose()? {
         None => AwsCredentials::DefaultChain,
         Some(secret) => AwsCredentials::Keys {
             access_key_id: needed(secret, "AWS_ACCESS_KEY_ID")?,
@@ -25,11 +33,14 @@ pub(super) fn settings(
             session_token: value(secret, "AWS_SESSION_TOKEN")?.map(SecretString::from),
         },
     };
-    // Named in full, so that a new field cannot go unused.
-    let AwsProvider { region, account_id: _, role_arn, external_id, endpoint, credentials_secret_ref: _ } = aws;
+    let ca_pem = match ca_secret_ref {
+        None => None,
+        Some(reference) => Some(needed(named(secrets, reference)?, "ca.crt")?.into_bytes()),
+    };
     Ok(AwsSettings {
         region: region.clone(),
-        endpoint: endpoint.clone(),
+        endpoints: AwsEndpoints { kms: endpoint.clone(), sts: sts_endpoint.clone(), fips: *fips, dual_stack: *dual_stack },
+        ca_pem,
         role_arn: role_arn.clone(),
         external_id: external_id.clone(),
         credentials,

@@ -10,7 +10,10 @@ use secrecy::SecretString;
 
 use super::{Connected, MadeFor, Unusable};
 use crate::{
-    api::{KeyProvider, KeyProviderSpec, Reason, key_provider::ProviderType},
+    api::{
+        KeyProvider, KeyProviderSpec, Reason,
+        key_provider::{ProviderType, SecretRef},
+    },
     controller::Context,
     domain::{failure::Failure, plan::Note},
     kms::{AnyKms, Kms, MayChange, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
@@ -19,7 +22,7 @@ use crate::{
 /// The names of a provider's secrets: that with its credentials, then others.
 pub(super) fn secrets_of(spec: &KeyProviderSpec) -> Vec<&str> {
     let references = match spec.type_ {
-        ProviderType::Aws => spec.aws.as_ref().map(|aws| vec![aws.credentials_secret_ref.as_ref()]),
+        ProviderType::Aws => spec.aws.as_ref().map(|aws| vec![aws.credentials_secret_ref.as_ref(), aws.ca_secret_ref.as_ref()]),
         ProviderType::CipherTrust => spec
             .cipher_trust
             .as_ref()
@@ -53,7 +56,7 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
     let kms = match spec.type_ {
         ProviderType::Aws => {
             let aws = spec.aws.as_ref().ok_or_else(|| missing("aws"))?;
-            AnyKms::Aws(AwsKms::new(aws::settings(context, spec, aws, secrets.first())?).await?)
+            AnyKms::Aws(AwsKms::new(aws::settings(context, spec, aws, &secrets)?).await?)
         }
         ProviderType::CipherTrust => {
             let cipher_trust = spec.cipher_trust.as_ref().ok_or_else(|| missing("cipherTrust"))?;
@@ -148,6 +151,12 @@ fn missing(secret: &Secret, key: &str) -> Unusable {
 /// The secret at that place among those of the provider, which has been read.
 fn secret(secrets: &[Secret], at: usize) -> Result<&Secret, Unusable> {
     secrets.get(at).ok_or_else(|| unusable(Reason::CredentialsInvalid, "spec names no secret with credentials; set credentialsSecretRef"))
+}
+
+/// The secret of that name among those of the provider, which has been read.
+fn named<'a>(secrets: &'a [Secret], reference: &SecretRef) -> Result<&'a Secret, Unusable> {
+    let found = secrets.iter().find(|secret| secret.metadata.name.as_ref() == Some(&reference.name));
+    found.ok_or_else(|| unusable(Reason::CredentialsInvalid, format!("secret {} was not read; it is tried again", reference.name)))
 }
 
 /// A value of a secret, without the line end that `--from-file` leaves.

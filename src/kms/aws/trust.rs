@@ -1,0 +1,61 @@
+//! Whose signature makes the certificate of an endpoint valid: the system's authorities, those of `caSecretRef`, and those of `AWS_CA_BUNDLE`.
+//!
+//! Authorities are added, and none takes the place of verification. It must never give the SDK a certificate that it cannot read: the SDK panics.
+
+use aws_smithy_http_client::tls::{TlsContext, TrustStore};
+use rustls::{
+    RootCertStore,
+    pki_types::{CertificateDer, pem::PemObject},
+};
+
+/// The variable by which every SDK of AWS is told of a file with authorities.
+const BUNDLE: &str = "AWS_CA_BUNDLE";
+
+/// Trusts the system's authorities, those in `own`, and those in the file that `AWS_CA_BUNDLE` names. The error is for whoever set them.
+pub(super) fn store(own: Option<&[u8]>) -> Result<TlsContext, String> {
+    let mut store = TrustStore::default();
+    if let Some(pem) = own {
+        readable(pem)
+            .map_err(|why| format!("ca.crt of the secret that spec.aws.caSecretRef names {why}; put the certificate in PEM there"))?;
+        store.add_pem_certificate(pem);
+    }
+    if let Some(path) = std::env::var_os(BUNDLE).filter(|path| !path.is_empty()) {
+        let file = path.display();
+        let pem = std::fs::read(&path).map_err(|error| {
+            format!("{BUNDLE} names {file}, which cannot be read ({error}); mount the file into the operator's pod, or unset {BUNDLE}")
+        })?;
+        readable(&pem).map_err(|why| format!("{file}, which {BUNDLE} names, {why}; put certificates in PEM there, or unset {BUNDLE}"))?;
+        store.add_pem_certificate(pem);
+    }
+    TlsContext::builder().with_trust_store(store).build().map_err(|error| format!("certificates cannot be used: {error}"))
+}
+
+/// Whether it has certificates, and each can be used.
+fn readable(pem: &[u8]) -> Result<(), String> {
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_slice_iter(pem) {
+        let certificate = certificate.map_err(|_| "is no certificate in PEM".to_owned())?;
+        roots.add(certificate).map_err(|_| "has a certificate that cannot be used".to_owned())?;
+    }
+    if roots.is_empty() { Err("has no certificate in PEM".to_owned()) } else { Ok(()) }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_certificate_is_said() {
+        for (pem, expected) in [
+            ("", "has no certificate in PEM"),
+            ("hello", "has no certificate in PEM"),
+            ("-----BEGIN CERTIFICATE-----\n%\n-----END CERTIFICATE-----\n", "is no certificate in PEM"),
+            ("-----BEGIN CERTIFICATE-----\naGVsbG8=\n-----END CERTIFICATE-----\n", "has a certificate that cannot be used"),
+        ] {
+            assert_eq!(readable(pem.as_bytes()).unwrap_err(), expected, "{pem}");
+            let why = store(Some(pem.as_bytes())).unwrap_err();
+            assert!(why.contains("spec.aws.caSecretRef") && why.contains(expected), "{why}");
+        }
+    }
+}
