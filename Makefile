@@ -27,6 +27,7 @@ demo: ## Show the life of a key on a real API server, in about a minute (PROVIDE
 test: control-plane ## Run all tests, on a real control plane, our KMS double and LocalStack
 	tests/localstack/venv
 	tests/huawei-sdk/venv
+	tests/huawei-go-sdk/build
 	@# Most of a test is waiting: for a watch, a look, a clock of the double. More of them at once than there are cores.
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked
 

@@ -14,6 +14,7 @@ use tokio::task::JoinHandle;
 
 use crate::ciphertrust::{Authority, CiphertrustUser, TlsListener};
 use crate::fault::Fault;
+use crate::form::Form;
 use crate::huawei::{HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser};
 use crate::identity::{self, Credential, Role};
 use crate::ledger::Entry;
@@ -37,6 +38,8 @@ pub struct Options {
     pub deletion_delay: SignedDuration,
     /// How far the double's clock starts behind the real time, so that what is a week ahead there can be past for a client. Zero by default.
     pub clock_behind: SignedDuration,
+    /// Forms of answers that the documents leave open, other than its own. None by default.
+    pub forms: Vec<Form>,
     /// The access keys. By default one each of accounts 111122223333 and 444455556666.
     pub credentials: Vec<Credential>,
     /// The roles that can be assumed. By default the role `keyward` of each account.
@@ -60,6 +63,7 @@ impl Default for Options {
             settling: SignedDuration::from_secs(5),
             deletion_delay: SignedDuration::ZERO,
             clock_behind: SignedDuration::ZERO,
+            forms: Vec::new(),
             credentials: vec![
                 Credential::new(identity::ACCESS_KEY, identity::SECRET_KEY, identity::ACCOUNT),
                 Credential::new(identity::SECOND_ACCESS_KEY, identity::SECOND_SECRET_KEY, identity::SECOND_ACCOUNT),

@@ -17,6 +17,7 @@ mod ciphertrust;
 mod clock;
 mod double;
 mod fault;
+mod form;
 mod huawei;
 mod identity;
 mod ledger;
@@ -32,6 +33,7 @@ pub use ciphertrust::{
 };
 pub use double::{Double, Options};
 pub use fault::{Fault, FaultAction};
+pub use form::Form;
 pub use huawei::{
     HUAWEI_ACCESS_KEY, HUAWEI_DOMAIN, HUAWEI_DOMAIN_NAME, HUAWEI_PASSWORD, HUAWEI_PROJECT, HUAWEI_REGION, HUAWEI_SECOND_ACCESS_KEY,
     HUAWEI_SECOND_DOMAIN, HUAWEI_SECOND_DOMAIN_NAME, HUAWEI_SECOND_PROJECT, HUAWEI_SECOND_SECRET_KEY, HUAWEI_SECRET_KEY, HUAWEI_USER,

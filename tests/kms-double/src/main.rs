@@ -11,7 +11,7 @@ use anyhow::Context;
 use clap::Parser;
 use jiff::SignedDuration;
 use kms_double::{
-    ACCESS_KEY, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, HUAWEI_ACCESS_KEY, HUAWEI_PROJECT, HUAWEI_REGION,
+    ACCESS_KEY, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Form, HUAWEI_ACCESS_KEY, HUAWEI_PROJECT, HUAWEI_REGION,
     HUAWEI_SECRET_KEY, Options, SECRET_KEY,
 };
 use tokio::signal::unix::{SignalKind, signal};
@@ -52,6 +52,10 @@ struct Cli {
     #[arg(long, env = "KMS_DOUBLE_CLOCK_BEHIND", value_name = "SECONDS", default_value_t = 0)]
     clock_behind: u32,
 
+    /// Forms of answers that the documents leave open, other than the double's own; several with commas between
+    #[arg(long, env = "KMS_DOUBLE_FORMS", value_name = "FORM", value_delimiter = ',')]
+    forms: Vec<Form>,
+
     /// End when stdin is closed, so that the double does not outlive the process that started it
     #[arg(long, env = "KMS_DOUBLE_EXIT_ON_STDIN_EOF")]
     exit_on_stdin_eof: bool,
@@ -86,6 +90,7 @@ async fn main() -> anyhow::Result<()> {
         settling: SignedDuration::from_secs(i64::from(cli.settling)),
         deletion_delay: SignedDuration::from_secs(i64::from(cli.deletion_delay)),
         clock_behind: SignedDuration::from_secs(i64::from(cli.clock_behind)),
+        forms: cli.forms,
         ciphertrust: true,
         ciphertrust_port: cli.ciphertrust_port,
         refresh_delay: Duration::from_millis(cli.refresh_delay),

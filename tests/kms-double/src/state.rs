@@ -13,6 +13,7 @@ use crate::ciphertrust::Appliance;
 use crate::clock::Clock;
 use crate::double::Options;
 use crate::fault::{FaultAction, Faults};
+use crate::form::Form;
 use crate::huawei;
 use crate::identity::Identities;
 use crate::ledger::{Entry, Ledger, OK};
@@ -28,6 +29,8 @@ pub(crate) struct Shared {
     pub(crate) throttles: bool,
     /// How long passing states and on-demand rotations last, on the double's clock.
     pub(crate) settling: SignedDuration,
+    /// Forms of answers other than its own.
+    pub(crate) forms: Vec<Form>,
     /// True, or closed, once the double stops.
     stopped: watch::Receiver<bool>,
 }
@@ -62,7 +65,8 @@ impl Shared {
             appliance,
             huawei: huawei::Known::new(options.huawei.clone()),
         };
-        Ok(Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, stopped })
+        let forms = options.forms.clone();
+        Ok(Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, forms, stopped })
     }
 
     /// The state. A panic under the lock has failed its test already; the ledger is still worth reading.

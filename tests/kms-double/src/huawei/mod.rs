@@ -11,6 +11,7 @@ mod admin;
 mod call;
 mod calls;
 mod failure;
+mod form;
 mod iam;
 mod identity;
 mod members;

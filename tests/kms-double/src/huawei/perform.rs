@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::call::{Answer, Call, Caller, Request};
 use super::calls;
 use super::failure::{Code, Failure};
+use super::form::in_form;
 use super::iam::{self, Login};
 use super::operation::{Kind, Operation};
 use super::reply::Reply;
@@ -91,7 +92,7 @@ pub(super) fn perform(
         Ok(Answer { status, body }) => {
             let took_effect = operation.kind() == Kind::Mutation;
             let changed = took_effect && inner.world.revision() != revision;
-            let body = body.map(|body| body.to_string()).unwrap_or_default();
+            let body = body.map(|body| in_form(operation, body, &shared.forms).to_string()).unwrap_or_default();
             Outcome { key, took_effect, changed, ..Outcome::succeeded(Reply { status, body, token: None }) }
         }
         Err(failure) => Outcome { key, ..Outcome::refused(request, &failure, request_id) },

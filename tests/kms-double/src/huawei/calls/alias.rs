@@ -49,7 +49,7 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result {
     Ok(Answer::no_content())
 }
 
-/// In the shape of the documents, one object with `page_info`; the SDK's type is a list of such objects, and takes one for the other.
+/// In the shape of the documents, one object with `page_info`. The SDKs' type is a list of such objects: see [`crate::Form::HuaweiSdkTypes`].
 pub(super) fn list(call: &mut Call<'_>) -> Result {
     let paging = Paging { default: 50, max: 1000, limit: call.request.parameter("limit"), marker: call.request.parameter("marker") };
     let of_key = if call.request.parameter("key_id").is_some() { Some(call.read()?) } else { None };

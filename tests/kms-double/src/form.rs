@@ -1,0 +1,16 @@
+//! Forms of answers that the vendors' documents leave open. The double has one of them by default, and takes another when it is asked to, so that
+//! clients can be shown to stand both.
+
+use clap::ValueEnum;
+
+/// A form of answers other than the double's own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Form {
+    /// Huawei Cloud answers with the types of its SDKs where its documents show others: `list-aliases` is a list, and the details of
+    /// `filter-resources` are text.
+    HuaweiSdkTypes,
+    /// Huawei Cloud sends numbers and booleans where its documents show them as text.
+    HuaweiNumbers,
+    /// Huawei Cloud sends text where its documents show numbers and booleans.
+    HuaweiTexts,
+}

@@ -1,0 +1,94 @@
+//! Huawei Cloud's answers in the forms that its documents leave open: see [`Form`].
+
+use serde_json::{Value, json};
+
+use super::operation::Operation;
+use crate::form::Form;
+
+/// Members that are text in most answers though they hold a number or a boolean.
+const TEXTS: [&str; 11] = [
+    "create_time",
+    "creation_date",
+    "default_key_flag",
+    "expiration_time",
+    "key_rotation_enabled",
+    "key_state",
+    "key_type",
+    "last_rotation_time",
+    "scheduled_deletion_date",
+    "truncated",
+    "update_time",
+];
+
+/// Members that are numbers in every answer.
+const NUMBERS: [&str; 10] = [
+    "current_count",
+    "existTagsNum",
+    "instance_num",
+    "number_of_rotations",
+    "quota",
+    "rotation_interval",
+    "state",
+    "total",
+    "total_count",
+    "used",
+];
+
+/// What `operation` answers, in those forms.
+pub(super) fn in_form(operation: Operation, mut answer: Value, forms: &[Form]) -> Value {
+    for form in forms {
+        match (form, operation) {
+            (Form::HuaweiSdkTypes, Operation::ListAliases) => answer = json!([answer]),
+            (Form::HuaweiSdkTypes, Operation::FilterResources) | (Form::HuaweiTexts, _) => {
+                // The count is a number to the SDK as well.
+                each_member(&mut answer, &|name, value| {
+                    let text = TEXTS.contains(&name) || (*form == Form::HuaweiTexts && NUMBERS.contains(&name));
+                    if text && (value.is_number() || value.is_boolean()) {
+                        *value = json!(value.to_string());
+                    }
+                });
+            }
+            (Form::HuaweiNumbers, _) => each_member(&mut answer, &|name, value| {
+                if TEXTS.contains(&name)
+                    && let Some(number) = value.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok())
+                {
+                    *value = number;
+                }
+            }),
+            (Form::HuaweiSdkTypes, _) => {}
+        }
+    }
+    answer
+}
+
+fn each_member(value: &mut Value, change: &impl Fn(&str, &mut Value)) {
+    match value {
+        Value::Object(members) => members.iter_mut().for_each(|(name, value)| {
+            each_member(value, change);
+            change(name, value);
+        }),
+        Value::Array(values) => values.iter_mut().for_each(|value| each_member(value, change)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_form_is_another_answer_of_the_same_sense() {
+        let listed = json!({ "keys": ["1"], "key_details": [{ "key_state": "4", "key_description": "4", "creation_date": "", "truncated": "true" }], "total": 1 });
+        let numbers = in_form(Operation::ListKeys, listed.clone(), &[Form::HuaweiNumbers]);
+        let expected = json!({ "keys": ["1"], "key_details": [{ "key_state": 4, "key_description": "4", "creation_date": "", "truncated": true }], "total": 1 });
+        assert_eq!(numbers, expected);
+        let texts = in_form(Operation::ListKeys, numbers, &[Form::HuaweiTexts]);
+        assert_eq!(texts["total"], "1");
+        assert_eq!(texts["key_details"], listed["key_details"]);
+        let found = json!({ "resources": [{ "resource_detail": { "key_state": 2 } }], "total_count": 1 });
+        let typed = json!({ "resources": [{ "resource_detail": { "key_state": "2" } }], "total_count": 1 });
+        assert_eq!(in_form(Operation::FilterResources, found.clone(), &[Form::HuaweiSdkTypes]), typed);
+        assert_eq!(in_form(Operation::ListAliases, json!({}), &[Form::HuaweiSdkTypes]), json!([{}]));
+        assert_eq!(in_form(Operation::FilterResources, found.clone(), &[]), found);
+    }
+}
