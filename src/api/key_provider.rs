@@ -36,13 +36,16 @@ use super::condition;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    // Both rules leave a provider editable that was stored without them: `maxPerHour: 0` must be possible at any time.
+    // The rules leave a provider editable that was stored without them: `maxPerHour: 0` must be possible at any time.
     validation = Rule::new("(self.type == 'AWS') == has(self.aws) && (self.type == 'CipherTrust') == has(self.cipherTrust) && (self.type == 'Huawei') == has(self.huawei) || (oldSelf.hasValue() && has(self.aws) == has(oldSelf.value().aws) && has(self.cipherTrust) == has(oldSelf.value().cipherTrust) && has(self.huawei) == has(oldSelf.value().huawei))")
         .message("exactly the member named by type must be set: aws, cipherTrust or huawei")
         .optional_old_self(true),
     validation = Rule::new("self.type == oldSelf.type").message("type is immutable; make another KeyProvider"),
     validation = Rule::new("self.type == 'Huawei' || !has(self.deletionGuard) || self.deletionGuard.minimumScheduleDays <= 30 || (oldSelf.hasValue() && has(oldSelf.value().deletionGuard) && oldSelf.value().deletionGuard.minimumScheduleDays > 30)")
         .message("deletionGuard.minimumScheduleDays can be at most 30, the longest window that AWS and CipherTrust accept")
+        .optional_old_self(true),
+    validation = Rule::new("self.type == 'Huawei' || !has(self.deletionGuard) || self.deletionGuard.objectDeletionDays <= 30 || (oldSelf.hasValue() && has(oldSelf.value().deletionGuard) && oldSelf.value().deletionGuard.objectDeletionDays > 30)")
+        .message("deletionGuard.objectDeletionDays can be at most 30, the longest window that AWS and CipherTrust accept")
         .optional_old_self(true)
 )]
 pub struct KeyProviderSpec {
@@ -386,7 +389,7 @@ pub struct DeletionGuard {
     #[serde(default = "default_minimum")]
     #[schemars(range(min = 7, max = 1096))]
     pub minimum_schedule_days: i32,
-    /// The window in days when an object with `deletionPolicy: Delete` is deleted and has no `deletionScheduleDays`.
+    /// The window in days when an object with `deletionPolicy: Delete` is deleted and has no `deletionScheduleDays`: 7 to 30, at Huawei 7 to 1096.
     #[serde(default = "default_object_deletion")]
     #[schemars(range(min = 7, max = 1096))]
     pub object_deletion_days: i32,

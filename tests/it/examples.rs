@@ -22,11 +22,17 @@ fn folder(vendor: &Vendor) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("examples").join(name)
 }
 
-/// The spec of the object in a file.
-fn spec(vendor: &Vendor, file: &str) -> Value {
+/// The object in a file.
+fn object(vendor: &Vendor, file: &str) -> Value {
     let text = std::fs::read_to_string(folder(vendor).join(file)).unwrap();
-    let mut object: Value = serde_saphyr::from_str(&text).unwrap();
-    object["spec"].take()
+    serde_saphyr::from_str(&text).unwrap()
+}
+
+/// The spec of the object in a file, without the provider that it names: a test has its own.
+fn spec(vendor: &Vendor, file: &str) -> Value {
+    let mut spec = object(vendor, file)["spec"].take();
+    spec.as_object_mut().unwrap().remove("providerRef");
+    spec
 }
 
 async fn lives_as_the_examples_say(vendor: &'static Vendor) {
@@ -71,6 +77,20 @@ async fn a_key_of_ciphertrust_lives_as_the_examples_say() {
 #[tokio::test]
 async fn a_key_of_huawei_lives_as_the_examples_say() {
     lives_as_the_examples_say(&vendor::HUAWEI).await;
+}
+
+#[test]
+fn each_provider_has_a_name_of_its_own_which_its_keys_name() {
+    let vendors = [&vendor::AWS, &vendor::CIPHER_TRUST, &vendor::HUAWEI];
+    let names: std::collections::BTreeSet<_> =
+        vendors.map(|vendor| object(vendor, "provider.yaml")["metadata"]["name"].as_str().unwrap().to_owned()).into();
+    assert_eq!(names.len(), vendors.len(), "{names:?}: one applied after the other would change the first");
+    for vendor in vendors {
+        let provider = &object(vendor, "provider.yaml")["metadata"]["name"];
+        for file in ["key.yaml", "scheduled-key.yaml"] {
+            assert_eq!(&object(vendor, file)["spec"]["providerRef"]["name"], provider, "{file}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -421,6 +421,7 @@ fn rules_of_use() -> Vec<Row> {
 fn guard_rows() -> Vec<Row> {
     let guard = |value: Value| create(json!({ "deletionGuard": value }));
     let at_most_30 = "deletionGuard.minimumScheduleDays can be at most 30, the longest window that AWS and CipherTrust accept";
+    let last_at_most_30 = "deletionGuard.objectDeletionDays can be at most 30, the longest window that AWS and CipherTrust accept";
     vec![
         passes("a minimum of 30", guard(json!({ "minimumScheduleDays": 30 }))),
         refused("a minimum that AWS cannot take", guard(json!({ "minimumScheduleDays": 31 })), at_most_30),
@@ -436,6 +437,10 @@ fn guard_rows() -> Vec<Row> {
             guard(json!({ "objectDeletionDays": 6 })),
             at_least!("spec.deletionGuard.objectDeletionDays", 6, 7),
         ),
+        passes("objectDeletionDays of 30", guard(json!({ "objectDeletionDays": 30 }))),
+        refused("objectDeletionDays of 31", guard(json!({ "objectDeletionDays": 31 })), last_at_most_30),
+        refused("objectDeletionDays of 40", guard(json!({ "objectDeletionDays": 40 })), last_at_most_30),
+        passes("the same at Huawei", Write::Create(object(with(huawei(), json!({ "deletionGuard": { "objectDeletionDays": 1096 } }))))),
         refused(
             "objectDeletionDays of 1097",
             guard(json!({ "objectDeletionDays": 1097 })),
@@ -467,6 +472,11 @@ fn guard_rows() -> Vec<Row> {
         ),
         refused("a second member", change(aws(), json!({ "huawei": huawei()["huawei"] })), "exactly the member named by type must be set"),
         refused("a minimum raised too far", change(aws(), json!({ "deletionGuard": { "minimumScheduleDays": 31 } })), at_most_30),
+        refused(
+            "objectDeletionDays raised too far",
+            change(aws(), json!({ "deletionGuard": { "objectDeletionDays": 40 } })),
+            last_at_most_30,
+        ),
         passes(
             "another role, account and endpoint",
             change(
