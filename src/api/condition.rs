@@ -29,9 +29,12 @@ words! {
     /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling` and `Stalled`.
     ConditionType, "type";
     /// Always present. True: the key's lifecycle is as declared. A declared schedule that stands is Ready too, and so is a declared
-    /// `enabled: false`: otherwise every health check would hang for weeks.
+    /// `enabled: false`: otherwise every health check would hang for weeks. While the KMS cannot be asked (throttling, an outage, an expired token) it
+    /// stays as it was, until the last good look is older than twice the provider's `resyncSeconds`; then it is Unknown.
     Ready,
-    /// Always present. True: the last round read the key and all of it is as declared.
+    /// Always present. True: the last look read the state of the key and nothing that was read differs from the spec. Each look reads the state; rotation,
+    /// tags with the marks, and aliases are read in turn, each at least every third look, and all in a look that was asked for
+    /// (`keyward.dev/reconcile-requested-at`), after a change of the spec, before a change of the key, and while this is not True.
     Synced,
     /// Present only while True: Keyward is working, or will try again by itself. Never together with `Stalled`.
     Reconciling,
@@ -60,7 +63,7 @@ words! {
     PendingDeletion,
     /// The key waits for its key material; import it, with the KMS's own tools.
     PendingImport,
-    /// The KMS cannot reach the key: its custom key store is disconnected.
+    /// The KMS cannot reach the key, as when its custom key store is disconnected; or it refuses a call because of the state that the key is in.
     KeyUnavailable,
     /// The key is gone: its deletion date has passed. Remove the object.
     KeyDeleted,
@@ -88,7 +91,7 @@ words! {
     NamespaceNotAllowed,
     /// There is no `KeyProvider` of that name.
     ProviderNotFound,
-    /// The `KeyProvider` cannot be used yet; its own `Ready` condition says why.
+    /// The `KeyProvider` cannot be used yet, as when its Secret is not there; its own `Ready` condition says why.
     ProviderNotReady,
     /// This version of Keyward has no adapter for that type of provider.
     ProviderNotSupported,
@@ -110,7 +113,7 @@ words! {
     Drifted,
     /// The annotation `keyward.dev/paused` stops all work on this object.
     Paused,
-    /// Everything that was read is as declared.
+    /// The last look read the state of the key, and nothing that was read differs from the spec.
     Synced,
     /// The provider's `Ready` is True: its credentials were accepted and its account is the expected one.
     Ready,
@@ -141,19 +144,48 @@ words! {
     Terminating,
 }
 
+/// What a condition says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Status {
+    /// It is so.
+    True,
+    /// It is not so.
+    False,
+    /// It is not known: what was known is too old.
+    Unknown,
+}
+
+impl From<bool> for Status {
+    fn from(is: bool) -> Self {
+        if is { Self::True } else { Self::False }
+    }
+}
+
+impl Status {
+    /// The text in `status.conditions[].status`.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::True => "True",
+            Self::False => "False",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
 /// Puts a condition into the list, in place of the one of its type.
 ///
 /// `lastTransitionTime` moves only when `status` flips, so that an unchanged state is an unchanged status.
 pub fn set(
     conditions: &mut Vec<Condition>,
     kind: ConditionType,
-    status: bool,
+    status: impl Into<Status>,
     reason: Reason,
     message: impl Into<String>,
     generation: i64,
     now: jiff::Timestamp,
 ) {
-    let status = if status { "True" } else { "False" };
+    let status = status.into().as_str();
     let last_transition_time = conditions
         .iter()
         .find(|known| known.type_ == kind.as_str() && known.status == status)

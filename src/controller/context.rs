@@ -90,6 +90,8 @@ struct Looked {
     complete: bool,
     /// Namespace and name of its series of metrics.
     series: Option<(String, String)>,
+    /// When the key was last seen, and how long before that it had been: a process that has just been started only knows of the latter.
+    heard: Option<(Instant, Duration)>,
     /// Failures in a row.
     failures: u32,
     /// The generation for which rotation could not be changed.
@@ -192,6 +194,18 @@ impl Context {
         let looked = objects.entry(uid.into()).or_default();
         looked.fingerprint = fingerprint;
         looked.due = Instant::now().checked_add(wait);
+    }
+
+    /// Remembers that the key was seen.
+    pub fn heard(&self, uid: &str) {
+        self.objects().entry(uid.into()).or_default().heard = Some((Instant::now(), Duration::ZERO));
+    }
+
+    /// For how long the key was not seen. What was not seen by this process counts from now, and `before` on top.
+    pub fn unheard(&self, uid: &str, before: Duration) -> Duration {
+        let mut objects = self.objects();
+        let (at, before) = *objects.entry(uid.into()).or_default().heard.get_or_insert((Instant::now(), before));
+        at.elapsed().saturating_add(before)
     }
 
     /// Remembers that rotation could not be changed for that generation.
@@ -365,6 +379,18 @@ mod tests {
             writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
         }
         Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys, anew, Lanes::new().0)
+    }
+
+    #[tokio::test]
+    async fn a_process_that_has_just_been_started_knows_of_a_silence_only_what_the_status_says() {
+        let context = with_objects(&["x"], Duration::ZERO);
+        let hour = Duration::from_hours(1);
+        assert!(context.unheard("x", hour) >= hour);
+        assert!(context.unheard("x", Duration::ZERO) >= hour, "that was known from the beginning");
+        context.heard("x");
+        assert!(context.unheard("x", hour) < hour, "by now it was seen");
+        assert!(context.unheard("y", Duration::ZERO) < hour, "it counts from now");
+        assert!(context.unheard("z", Duration::MAX) == Duration::MAX);
     }
 
     #[tokio::test]

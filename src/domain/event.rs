@@ -164,7 +164,10 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Vec<E
             note: format!("{key} was rotated about {}", at.0),
         });
     }
-    if let Some(synced) = turned(ConditionType::Synced).filter(|synced| synced.status == "False" && failed(&synced.reason)) {
+    // That a key is not found any more after its date is no failure; `KeyDeleted` tells of it once it is sure.
+    let awaited = after.missing.as_ref().zip(after.deletion_date.as_ref()).is_some_and(|(missing, due)| due.0 <= missing.first_time.0);
+    let told_elsewhere = |reason: &str| !failed(reason) || (awaited && reason == Reason::KeyMissing.as_str());
+    if let Some(synced) = turned(ConditionType::Synced).filter(|synced| synced.status == "False" && !told_elsewhere(&synced.reason)) {
         events.push(warn("SyncFailed", "Reconcile", synced.message.clone()));
     }
     events

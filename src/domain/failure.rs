@@ -48,6 +48,8 @@ pub enum FailureKind {
     Denied,
     /// The KMS does not accept the credentials.
     Credentials,
+    /// The credentials were good and have expired; whoever renews them may be about to.
+    Expired,
     /// The credentials belong to another account.
     WrongAccount,
     /// A quota of the account is used up.
@@ -98,6 +100,35 @@ impl Retry {
             Self::Backoff => doubled(BACKOFF.0, failures).min(BACKOFF.1),
         }
     }
+
+    /// How often that is, for a person who mends what is wrong and waits for it; `None`: it passes by itself, or nothing is tried until something changes.
+    #[must_use]
+    pub fn told(self, resync: Duration) -> Option<String> {
+        if self != Self::Slow {
+            return None;
+        }
+        let (first, last) = (self.wait(1, resync).as_secs(), self.wait(u32::MAX, resync).as_secs());
+        Some(if first == last {
+            format!("it is tried again every {last} seconds")
+        } else {
+            format!("it is tried again after {first} seconds, then less often, and at least every {last} seconds")
+        })
+    }
+}
+
+impl Verdict {
+    /// Whether it is about the way to the KMS alone.
+    #[must_use]
+    pub fn is_no_news(self) -> bool {
+        is_no_news(self.reason, self.stalled)
+    }
+}
+
+/// Whether that is about the way to the KMS alone: throttling, an outage, an expired token, an answer that is not known. It tells nothing of the key, so
+/// that what was known of the key stands for a while.
+#[must_use]
+pub fn is_no_news(reason: Reason, stalled: bool) -> bool {
+    !stalled && matches!(reason, Reason::Throttled | Reason::ProviderUnavailable | Reason::CredentialsInvalid | Reason::UnknownError)
 }
 
 /// A wait that doubles with each failure.
@@ -108,13 +139,14 @@ const fn doubled(first: Duration, failures: u32) -> Duration {
 
 impl FailureKind {
     /// Every kind, for tests.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 12] = [
         Self::NotFound,
         Self::Invalid,
         Self::Conflict,
         Self::AliasTaken,
         Self::Denied,
         Self::Credentials,
+        Self::Expired,
         Self::WrongAccount,
         Self::Quota,
         Self::Throttled,
@@ -125,7 +157,7 @@ impl FailureKind {
     /// Whether nothing more is done in a round in which it occurred: what it means is not known, or all calls would fail alike.
     #[must_use]
     pub const fn ends_round(self) -> bool {
-        matches!(self, Self::Unknown | Self::Credentials | Self::WrongAccount)
+        matches!(self, Self::Unknown | Self::Credentials | Self::Expired | Self::WrongAccount)
     }
 
     /// The one verdict on this kind.
@@ -138,10 +170,12 @@ impl FailureKind {
             Self::AliasTaken => (Retry::Resync, true, Reason::AliasTaken),
             Self::Denied => (Retry::Slow, true, Reason::AccessDenied),
             Self::Credentials => (Retry::Slow, true, Reason::CredentialsInvalid),
+            Self::Expired => (Retry::Slow, false, Reason::CredentialsInvalid),
             Self::WrongAccount => (Retry::Slow, true, Reason::WrongAccount),
             Self::Quota => (Retry::Slow, true, Reason::QuotaExceeded),
             Self::Throttled => (Retry::Backoff, false, Reason::Throttled),
-            Self::Conflict | Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
+            Self::Conflict => (Retry::Backoff, false, Reason::KeyUnavailable),
+            Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
             Self::Unknown => (Retry::Backoff, false, Reason::UnknownError),
         };
         Verdict { retry, stalled, reason }
@@ -171,6 +205,24 @@ mod tests {
         for kind in FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled) {
             assert_ne!(kind.verdict().retry, Retry::Backoff, "{kind:?}");
         }
+    }
+
+    #[test]
+    fn only_what_is_about_the_way_to_the_kms_is_no_news_of_the_key() {
+        use FailureKind::{Expired, Throttled, Unavailable, Unknown};
+        let no_news: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().is_no_news()).collect();
+        assert_eq!(no_news, [Expired, Throttled, Unavailable, Unknown]);
+    }
+
+    #[test]
+    fn it_is_said_how_often_what_was_denied_is_tried_again() {
+        let told = |retry: Retry, resync| retry.told(Duration::from_secs(resync));
+        assert_eq!(
+            told(Retry::Slow, 3600).as_deref(),
+            Some("it is tried again after 30 seconds, then less often, and at least every 600 seconds")
+        );
+        assert_eq!(told(Retry::Slow, 30).as_deref(), Some("it is tried again every 30 seconds"));
+        assert_eq!((told(Retry::Backoff, 30), told(Retry::Resync, 30)), (None, None));
     }
 
     #[test]

@@ -3,21 +3,23 @@
 //! The same outcome twice gives the same status, so that an idle operator writes nothing. Messages are sentences with a way out, and have no
 //! request ids, no moving times and no secrets in them.
 
+use std::time::Duration;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     deletion::{Intent, IntentMark, Word},
     desired::{Desired, Life},
-    failure::Failure,
+    failure::{self, Failure, Retry},
     memory::Memory,
     observed::{Facet, Key, Observed, Rotation, State},
-    ownership::Ownership,
+    ownership::{Owner, Ownership},
     plan::{self, Gone, Hold, Note, Plan, Rest},
     rules::Rules,
 };
 use crate::api::{
-    ConditionType, ManagedKeyStatus, Reason,
+    ConditionType, ManagedKeyStatus, Reason, annotation,
     condition::{self, seconds},
     managed_key::{
         Applied, Deletion, DeletionCall, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts,
@@ -66,8 +68,22 @@ pub struct Round<'a> {
     pub set_by: Option<&'a str>,
     /// The value of the annotation that asked for this look.
     pub requested: Option<&'a str>,
+    /// Whether the last look that saw the key is young enough for what it saw to stand.
+    pub word_stands: bool,
+    /// The wait between regular looks.
+    pub resync: Duration,
     /// The time of the round.
     pub now: Timestamp,
+}
+
+/// For how long the KMS could not be asked, by the status alone: `None`: it could, or that is not known. A process that has just been started knows no more.
+#[must_use]
+pub fn silent_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Duration> {
+    let stalled = condition::find(&status.conditions, ConditionType::Stalled).is_some();
+    let synced = condition::find(&status.conditions, ConditionType::Synced).filter(|synced| synced.status == "False")?;
+    let (reason, _) = Reason::ALL.iter().find(|(reason, _)| reason.as_str() == synced.reason)?;
+    let silent = !stalled && failure::is_no_news(*reason, false);
+    silent.then(|| now.duration_since(synced.last_transition_time.0).try_into().unwrap_or_default())
 }
 
 /// The status after a round.
@@ -91,6 +107,12 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
         if *gone == Gone::Deleted {
             status.key_state = Some(KeyState::Deleted);
             (status.deletion, status.deletion_date) = (None, None);
+        }
+        // Nothing is known of it, but for what a deletion that is asked for has to go by, and a date that is still to come.
+        let evidence = round.desired.is_some_and(|desired| desired.days().is_some()) && status.key_state == Some(KeyState::Disabled);
+        let pending = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
+        if *gone == Gone::Lost && !evidence && !pending {
+            status.key_state = None;
         }
     }
     if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
@@ -293,11 +315,12 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>)
         Conclusion::Unfinished => {}
         Conclusion::Paused => set.paused(),
         Conclusion::Refused { note, stalled: true } => set.stalled(note),
+        Conclusion::Refused { note, stalled: false } if failure::is_no_news(note.reason, false) => set.unheard(note, memory, round),
         Conclusion::Refused { note, stalled: false } => set.waiting(note),
-        Conclusion::Failed(failure) => set.failed(failure),
+        Conclusion::Failed(failure) => set.failed(failure, memory, round),
         Conclusion::Planned(plan) => {
             set.planned(plan, round);
-            set.troubles(plan, round);
+            set.troubles(plan, memory, round);
         }
     }
     if let Conclusion::Refused { note: Note { message, .. }, .. } | Conclusion::Failed(Failure { message, .. }) = &round.conclusion {
@@ -319,7 +342,7 @@ struct Setter {
 }
 
 impl Setter {
-    fn set(&mut self, kind: ConditionType, status: bool, reason: Reason, message: impl Into<String>) {
+    fn set(&mut self, kind: ConditionType, status: impl Into<condition::Status>, reason: Reason, message: impl Into<String>) {
         let message: String = message.into();
         // The API server refuses longer ones.
         let message = message.chars().take(32768).collect::<String>();
@@ -368,17 +391,52 @@ impl Setter {
         self.not_ready(note, &[ConditionType::Reconciling]);
     }
 
-    fn failed(&mut self, failure: &Failure) {
+    fn failed(&mut self, failure: &Failure, memory: &Memory, round: &Round<'_>) {
         let verdict = failure.kind.verdict();
-        let note = Note { reason: verdict.reason, message: failure.message.clone() };
-        if verdict.stalled { self.stalled(&note) } else { self.waiting(&note) }
+        let note = Note { reason: verdict.reason, message: format!("{}{}", failure.message, again(verdict.retry, round)) };
+        match verdict {
+            _ if verdict.stalled => self.stalled(&note),
+            _ if verdict.is_no_news() => self.unheard(&note, memory, round),
+            _ => self.waiting(&note),
+        }
+    }
+
+    /// The KMS could not be asked, which tells nothing of the key. `Synced` says so at once; what was known of the key stands as long as it is young enough
+    /// and of this spec, and nothing that was seen speaks against it.
+    fn unheard(&mut self, note: &Note, memory: &Memory, round: &Round<'_>) {
+        if !self.knows(memory, round) {
+            return self.waiting(note);
+        }
+        self.set(ConditionType::Synced, false, note.reason, &note.message);
+        if !round.word_stands {
+            self.only(&[ConditionType::Reconciling]);
+            self.set(ConditionType::Reconciling, true, note.reason, &note.message);
+            let message = format!("the key was not seen for longer than twice the provider's resyncSeconds: {}", note.message);
+            self.set(ConditionType::Ready, condition::Status::Unknown, note.reason, message);
+        }
+    }
+
+    /// Whether something was known of the key under this spec that was not seen to be otherwise by now.
+    fn knows(&self, memory: &Memory, round: &Round<'_>) -> bool {
+        let find = |kind| condition::find(&self.conditions, kind);
+        let Some(ready) = find(ConditionType::Ready).filter(|ready| ready.observed_generation == Some(round.generation)) else {
+            return false;
+        };
+        match round.observed {
+            None => ready.status != "False" || find(ConditionType::Stalled).is_some(),
+            Some(Observed::Present(key)) => {
+                ready.status != "False" && round.desired.is_some_and(|desired| is_as_before(key, desired, memory))
+            }
+            Some(_) => false,
+        }
     }
 
     /// A hold that is on record stays, whatever else went wrong, and whether or not it could be written on the key.
     fn still_held(&mut self, memory: &Memory, round: &Round<'_>, trouble: &str) {
         let before = condition::find(&memory.status.conditions, ConditionType::DeletionHeld);
         let days = round.desired.and_then(Desired::days);
-        if !memory.is_held() || (before.is_none() && days.is_none()) {
+        let stands = condition::find(&self.conditions, ConditionType::DeletionHeld).is_some();
+        if stands || !memory.is_held() || (before.is_none() && days.is_none()) {
             return;
         }
         if let Some(before) = before {
@@ -412,7 +470,7 @@ impl Setter {
     }
 
     /// What failed, could not be read, or is refused, and without which the round went on: all of it is said, the gravest as the reason.
-    fn troubles(&mut self, plan: &Plan, round: &Round<'_>) {
+    fn troubles(&mut self, plan: &Plan, memory: &Memory, round: &Round<'_>) {
         let of = |failure: &Failure| (failure.kind.verdict().stalled, failure.kind.verdict().reason, failure.message.clone());
         let refused = if let Plan::Rest(rest) = plan { rest.refused.clone() } else { None };
         let mut failed: Vec<_> = refused.map(|message| (true, Reason::InvalidSpec, message)).into_iter().collect();
@@ -427,7 +485,10 @@ impl Setter {
                 texts.push(text);
             }
         }
-        let (reason, message) = (*reason, texts.join("; "));
+        let troubles = || round.failed.iter().chain(round.unread);
+        let slow = troubles().map(|failure| failure.kind.verdict().retry).find(|retry| *retry == Retry::Slow);
+        let again = slow.map(|retry| again(retry, round)).unwrap_or_default();
+        let (reason, message) = (*reason, format!("{}{again}", texts.join("; ")));
         let synced = condition::find(&self.conditions, ConditionType::Synced).filter(|synced| synced.status == "False");
         let before = synced.map(|synced| format!("{}; ", synced.message)).unwrap_or_default();
         let is_ready = condition::find(&self.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
@@ -437,8 +498,11 @@ impl Setter {
             false if !is_ready => self.append(ConditionType::Synced, &message),
             false => self.set(ConditionType::Synced, false, reason, format!("{before}{message}")),
         }
-        // What could not be read says nothing against the key.
-        if failed.is_empty() || !is_ready {
+        // What could not be read says nothing against the key, nor does a KMS that could not be told: its life is as declared.
+        let was_ready = condition::find(&memory.status.conditions, ConditionType::Ready)
+            .is_some_and(|ready| ready.status == "True" && ready.observed_generation == Some(round.generation));
+        let unheard = failed.iter().all(|(stalled, reason, _)| failure::is_no_news(*reason, *stalled));
+        if failed.is_empty() || !is_ready || (was_ready && unheard) {
             return;
         }
         let stalled = failed.iter().any(|(stalled, ..)| *stalled);
@@ -515,6 +579,33 @@ impl Setter {
             Life::Live => (Reason::External, format!("the key will be deleted {when}, which this object does not declare")),
         };
         self.set(ConditionType::PendingDeletion, true, reason, message);
+    }
+}
+
+/// How often something is tried again, and how a person has it tried at once.
+#[must_use]
+pub fn tried_again(retry: Retry, resync: Duration, owner: &Owner) -> String {
+    let Some(told) = retry.told(resync) else { return String::new() };
+    let Owner { namespace, name, .. } = owner;
+    format!(
+        "; {told}; to have it tried at once: kubectl annotate --overwrite --field-manager=keyward-cli -n {namespace} managedkey {name} \
+         {}=\"$(date +%s)\"",
+        annotation::RECONCILE_REQUESTED_AT
+    )
+}
+
+fn again(retry: Retry, round: &Round<'_>) -> String {
+    round.desired.map_or_else(String::new, |desired| tried_again(retry, round.resync, &desired.owner))
+}
+
+/// Whether a key that was as declared still is, as far as its state tells.
+fn is_as_before(key: &Key, desired: &Desired, memory: &Memory) -> bool {
+    match (desired.life, key.state) {
+        (Life::Live, State::Enabled) if desired.wants_enabled() => true,
+        (Life::Live, State::Disabled | State::PendingImport | State::Unavailable) if !desired.wants_enabled() => true,
+        (Life::Scheduled(_), state) => state.is_pending(),
+        // What is not declared outright is only watched.
+        _ => desired.policy == ManagementPolicy::Observe && memory.status.key_state == Some(key.state.into()),
     }
 }
 

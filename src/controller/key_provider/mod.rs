@@ -66,8 +66,27 @@ impl MadeFor {
 pub struct Unusable {
     /// For conditions, of the provider and of its keys.
     pub note: Note,
+    /// What it waits for.
+    pub awaits: Awaits,
+}
+
+/// What has to happen before a provider can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    /// A person has to mend something; retrying alone will not help.
+    Person,
+    /// Something that is named is not there yet, and that it comes is noticed. What was made with it is not used any more.
+    Arrival,
+    /// It passes by itself, and says nothing against a client that worked.
+    Passing,
+}
+
+impl Unusable {
     /// Whether a person must act.
-    pub stalled: bool,
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.awaits == Awaits::Person
+    }
 }
 
 /// The providers that are known, and their clients.

@@ -13,9 +13,9 @@ use kube::{
 };
 use serde_json::json;
 
-use super::{Connected, Unusable, connect, name};
+use super::{Awaits, Connected, Unusable, connect, name};
 use crate::{
-    api::{ConditionType, FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, condition, key_provider::IdentityStatus},
+    api::{ConditionType, FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, annotation, condition, key_provider::IdentityStatus},
     controller::{Context, contained, error::Error, now, retry, room, watched::Watched},
     domain::{failure::Retry, plan::Note},
     kms::Kms,
@@ -47,7 +47,7 @@ async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Durati
     let wait = retry::jittered(Retry::Backoff.wait(context.providers.failed(&name), Duration::ZERO));
     let message = "Keyward met a fault of its own at this provider and leaves it alone for a while; \
                    the operator's log has it: report it, and look for a newer version";
-    let unusable = Unusable { note: Note { reason: Reason::UnknownError, message: message.into() }, stalled: false };
+    let unusable = Unusable { note: Note { reason: Reason::UnknownError, message: message.into() }, awaits: Awaits::Passing };
     // Saying so is no safer than the round was.
     let told = contained(async {
         let Ok(provider) = watched.decoded() else { return };
@@ -80,9 +80,10 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
             return Ok(Action::await_change());
         }
     };
-    let client = match client(context, &name, provider).await {
+    let resync = Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600));
+    let client = match client(context, &name, provider).await.map_err(|unusable| tried_again(unusable, &name, resync)) {
         // What passes by itself takes no client away that worked.
-        Err(unusable) if !unusable.stalled => match context.providers.known(&name) {
+        Err(unusable) if unusable.awaits == Awaits::Passing => match context.providers.known(&name) {
             Some(Ok(known)) if known.made_for.is(provider) => Err((unusable, Some(known))),
             _ => Err((unusable, None)),
         },
@@ -91,9 +92,8 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     };
     let identity = client.as_ref().ok().map(|client| client.identity.clone());
     let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity.as_ref(), now());
-    let resync = Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600));
     let wait = if let Err((unusable, _)) = &client {
-        let retry = if unusable.stalled { Retry::Slow } else { Retry::Backoff };
+        let retry = retried(unusable);
         retry.wait(context.providers.failed(&name), resync)
     } else {
         context.providers.failures().remove(&name);
@@ -103,12 +103,31 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     if let Err(error) = write(context, provider, &status).await {
         if !matches!(&error, Error::Api(_, source) if is_conflict(source)) {
             let message = "its status could not be written; the operator's log says why".into();
-            context.providers.put(provider, Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, stalled: false }));
+            context
+                .providers
+                .put(provider, Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Passing }));
         }
         return Err(error);
     }
     context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     Ok(Action::requeue(retry::jittered(wait)))
+}
+
+/// When a provider that cannot be used is tried again.
+fn retried(unusable: &Unusable) -> Retry {
+    if unusable.is_stalled() { Retry::Slow } else { Retry::Backoff }
+}
+
+/// Adds how often it is tried again, and how a person who mended it has it tried at once.
+fn tried_again(unusable: Unusable, name: &str, resync: Duration) -> Unusable {
+    let Some(told) = retried(&unusable).told(resync) else { return unusable };
+    let message = format!(
+        "{}; {told}, and at once when the provider or its secret changes; to have it tried at once: \
+         kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}=\"$(date +%s)\"",
+        unusable.note.message,
+        annotation::RECONCILE_REQUESTED_AT
+    );
+    Unusable { note: Note { message, ..unusable.note }, ..unusable }
 }
 
 /// The client for the present spec and secret; an old one that still fits is kept, and asked again whose it is.
@@ -147,8 +166,9 @@ fn status(
             condition::remove(conditions, ConditionType::Reconciling);
             condition::remove(conditions, ConditionType::Stalled);
         }
-        Err(Unusable { note, stalled }) => {
-            let (is, is_not) = if *stalled {
+        Err(unusable) => {
+            let Unusable { note, awaits: _ } = unusable;
+            let (is, is_not) = if unusable.is_stalled() {
                 (ConditionType::Stalled, ConditionType::Reconciling)
             } else {
                 (ConditionType::Reconciling, ConditionType::Stalled)

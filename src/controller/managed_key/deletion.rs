@@ -7,7 +7,7 @@ use crate::{
     controller::{
         Context,
         error::{Abort, Halt},
-        key_provider::{Silent, Unusable},
+        key_provider::{Awaits, Silent, Unusable},
         lane::Lane,
         watched::Watched,
     },
@@ -63,7 +63,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     };
     if let Some(Note { reason, message }) = plan::elsewhere(&object.memory, &provider.rules) {
         let note = Note { reason, message: format!("{message}{WAY_OUT}") };
-        return report::unusable(context, object, Unusable { note, stalled: true }).await;
+        return report::unusable(context, object, Unusable { note, awaits: Awaits::Person }).await;
     }
     let connected = Arc::clone(&provider.connected);
     let _leave = match connected.reach.leave(Lane::Ordinary) {

@@ -2,6 +2,8 @@
 //!
 //! Of two writers one is refused and looks again; and a round that began on an old view of the object ends there.
 
+use std::time::Duration;
+
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Resource,
@@ -9,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::report;
+use super::{provider, report};
 use crate::{
     api::{FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation, managed_key::CreateAttempt},
     controller::{
@@ -45,6 +47,8 @@ pub(super) struct Object<'a> {
     context: &'a Context,
     /// Metadata, as last read or written.
     pub(super) metadata: ObjectMeta,
+    /// Name of its provider.
+    provider: String,
     /// What it declares.
     pub(super) desired: Desired,
     /// What it remembers; ahead of the API server while a round is under way.
@@ -66,7 +70,8 @@ impl<'a> Object<'a> {
         let memory = Memory::of(object);
         let stored = memory.status.clone();
         let others = room::others(object.status.iter().flat_map(|status| &status.conditions));
-        Ok(Self { context, metadata: object.metadata.clone(), desired, memory, stored, others, set_by, live: false })
+        let provider = object.spec.provider_ref.name.clone();
+        Ok(Self { context, metadata: object.metadata.clone(), provider, desired, memory, stored, others, set_by, live: false })
     }
 
     /// The status as the API server has it.
@@ -77,6 +82,17 @@ impl<'a> Object<'a> {
     /// The object's UID.
     pub(super) fn uid(&self) -> &str {
         &self.desired.owner.uid
+    }
+
+    /// The wait between two regular looks at it.
+    pub(super) fn resync(&self) -> Duration {
+        provider::resync(self.context, &self.provider)
+    }
+
+    /// Whether the last look that saw the key is young enough for what it saw to stand.
+    pub(super) fn was_seen_lately(&self) -> bool {
+        let silent = status::silent_for(&self.stored, now());
+        self.context.unheard(self.uid(), silent.unwrap_or_default()) <= self.resync().saturating_mul(2)
     }
 
     /// Whether a person asked for this look, and was not answered yet.

@@ -1,6 +1,6 @@
 //! The provider of a round: there, admitting the namespace, and with credentials of the right account. Otherwise nothing at all is called.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
@@ -10,7 +10,7 @@ use crate::{
     controller::{
         Context,
         error::{Abort, Error},
-        key_provider::{Connected, Unusable},
+        key_provider::{Awaits, Connected, Unusable},
     },
     domain::{
         failure::Failure,
@@ -18,6 +18,9 @@ use crate::{
         rules::{self, Rules},
     },
 };
+
+/// Between two looks at an object whose provider does not say how long.
+const RESYNC: Duration = Duration::from_mins(10);
 
 /// A provider that can be used.
 #[derive(Debug)]
@@ -27,7 +30,7 @@ pub(super) struct Provider {
     /// Its client.
     pub(super) connected: Arc<Connected>,
     /// Seconds between two looks.
-    pub(super) resync: std::time::Duration,
+    pub(super) resync: Duration,
 }
 
 impl Provider {
@@ -60,8 +63,8 @@ pub(super) enum Resolved {
     Untried,
 }
 
-fn stalled(reason: Reason, message: String) -> Unusable {
-    Unusable { note: Note { reason, message }, stalled: true }
+fn unusable(awaits: Awaits, reason: Reason, message: String) -> Resolved {
+    Resolved::Unusable(Unusable { note: Note { reason, message }, awaits })
 }
 
 /// The client of the provider that the object names, if there is one. It may not be used before the provider is [resolved](resolve).
@@ -70,34 +73,51 @@ pub(super) fn connected(context: &Context, object: &ManagedKey) -> Option<Arc<Co
     context.providers.client(watched.decoded().ok()?)?.ok()
 }
 
+/// The wait between two regular looks at the keys of that provider; the default for one that is not there.
+pub(super) fn resync(context: &Context, name: &str) -> Duration {
+    let watched = context.providers.get(name);
+    let seconds = watched.and_then(|provider| provider.decoded().ok().map(|provider| provider.spec.resync_seconds));
+    seconds.and_then(|seconds| u64::try_from(seconds).ok()).map_or(RESYNC, Duration::from_secs)
+}
+
 /// The provider that the object names.
 pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Abort> {
     let name = &object.spec.provider_ref.name;
     let Some(watched) = context.providers.get(name) else {
-        return Ok(Resolved::Unusable(stalled(
-            Reason::ProviderNotFound,
-            format!("there is no KeyProvider {name}; create it, or correct spec.providerRef"),
-        )));
+        let message =
+            format!("there is no KeyProvider {name}; it is waited for: create it, or make this object anew with another spec.providerRef");
+        return Ok(unusable(Awaits::Arrival, Reason::ProviderNotFound, message));
     };
     let Ok(provider) = watched.decoded() else {
         let message = format!("this version of Keyward does not understand KeyProvider {name}; upgrade Keyward or correct the provider");
-        return Ok(Resolved::Unusable(stalled(Reason::ProviderNotReady, message)));
+        return Ok(unusable(Awaits::Person, Reason::ProviderNotReady, message));
     };
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     if !admits(context, provider, namespace).await? {
-        let message = format!("KeyProvider {name} does not admit namespace {namespace}; ask its administrator (spec.namespaces)");
-        return Ok(Resolved::Unusable(stalled(Reason::NamespaceNotAllowed, message)));
+        let (awaits, message) = match provider.spec.namespaces.from {
+            NamespacesFrom::Selector => (
+                Awaits::Arrival,
+                format!(
+                    "KeyProvider {name} admits namespaces by their labels, and namespace {namespace} does not have them; they are waited for: \
+                     ask the administrator of the provider (spec.namespaces.selector)"
+                ),
+            ),
+            NamespacesFrom::All | NamespacesFrom::Names => (
+                Awaits::Person,
+                format!("KeyProvider {name} does not admit namespace {namespace}; ask its administrator (spec.namespaces)"),
+            ),
+        };
+        return Ok(unusable(awaits, Reason::NamespaceNotAllowed, message));
     }
     Ok(match context.providers.client(provider) {
         None => Resolved::Untried,
-        Some(Err(Unusable { note, stalled })) => {
-            let message = format!("KeyProvider {name} cannot be used: {}", note.message);
-            Resolved::Unusable(Unusable { note: Note { message, ..note }, stalled })
+        Some(Err(Unusable { note, awaits })) => {
+            unusable(awaits, note.reason, format!("KeyProvider {name} cannot be used: {}", note.message))
         }
         Some(Ok(connected)) => Resolved::Usable(Box::new(Provider {
             rules: Rules::new(name, &provider.spec, &connected.identity.account, &connected.identity.region),
             connected,
-            resync: std::time::Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600)),
+            resync: resync(context, name),
         })),
     })
 }

@@ -22,7 +22,7 @@ use crate::{
     controller::{
         Context, contained,
         error::{Abort, Error, Halt},
-        key_provider::{Silent, Unusable},
+        key_provider::{Awaits, Silent, Unusable},
         lane::Lane,
         now, retry,
         survey::Known,
@@ -219,7 +219,7 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
     };
     // A key that is of another place is not found in this one, and whose owner this provider's account is may not even be told its name.
     if let Some(note) = elsewhere(&object.memory, &provider.rules) {
-        return report::unusable(context, object, Unusable { note, stalled: true }).await;
+        return report::unusable(context, object, Unusable { note, awaits: Awaits::Person }).await;
     }
     let started = Instant::now();
     let connected = Arc::clone(&provider.connected);

@@ -62,8 +62,6 @@ pub(super) struct View<'a> {
     pub(super) unread: &'a [Failure],
 }
 
-/// Between two looks at an object that waits for a person, when no provider says otherwise.
-const RESYNC: Duration = Duration::from_mins(10);
 /// Between two looks at a key whose KMS is not done with it.
 pub(super) const SOON: Duration = Duration::from_secs(10);
 
@@ -124,8 +122,10 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
         }
         Halt::MarksNotWritable(failure) => {
             log(&failure);
-            let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}", failure.message);
-            (stalled(Reason::MarksNotWritable, message), round.provider.resync)
+            let (retry, resync) = (failure.kind.verdict().retry, round.provider.resync);
+            let again = status::tried_again(retry, resync, &round.object.desired.owner);
+            let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}{again}", failure.message);
+            (stalled(Reason::MarksNotWritable, message), retry.wait(context.failed(round.object.uid()), resync))
         }
         Halt::Contended(other) => {
             (stalled(Reason::OwnedByAnother, format!("the key belongs to {other}; remove one of the two objects")), round.provider.resync)
@@ -163,15 +163,15 @@ pub(super) async fn silent<'a>(context: &'a Context, object: Object<'a>, provide
 
 /// The provider cannot be used. The object is looked at again when that changes.
 pub(super) async fn unusable<'a>(context: &'a Context, mut object: Object<'a>, unusable: Unusable) -> Result<End, Abort> {
-    let Unusable { note, stalled } = unusable;
-    write(context, &mut object, None, View::default(), Conclusion::Refused { note, stalled }, &[]).await?;
-    Ok(End::Again(RESYNC))
+    let stalled = unusable.is_stalled();
+    write(context, &mut object, None, View::default(), Conclusion::Refused { note: unusable.note, stalled }, &[]).await?;
+    Ok(End::Again(object.resync()))
 }
 
 /// The object is paused.
 pub(super) async fn paused<'a>(context: &'a Context, mut object: Object<'a>) -> Result<End, Abort> {
     write(context, &mut object, None, View::default(), Conclusion::Paused, &[]).await?;
-    Ok(End::Again(RESYNC))
+    Ok(End::Again(object.resync()))
 }
 
 /// The object cannot be understood, though the API server took it.
@@ -182,7 +182,7 @@ pub(super) async fn invalid(context: &Context, stored: &ManagedKey, invalid: &In
     };
     let note = Note { reason: Reason::InvalidSpec, message: invalid.to_string() };
     write(context, &mut object, None, View::default(), Conclusion::Refused { note, stalled: true }, &[]).await?;
-    Ok(End::Again(RESYNC))
+    Ok(End::Again(object.resync()))
 }
 
 /// The round panicked. What it wrote before that is not known here, so the object is read anew.
@@ -231,6 +231,9 @@ pub(super) async fn write(
     steps: &[Step],
 ) -> Result<(), Abort> {
     let before = object.stored().clone();
+    if matches!(view.observed, Some(Observed::Present(_))) {
+        context.heard(object.uid());
+    }
     object.memory.status = concluded(object, &object.memory, rules, view, conclusion);
     let written = match object.write_status().await {
         Err(Abort::Changed) if !steps.is_empty() || object.ends_attempt() => {
@@ -273,6 +276,8 @@ pub(super) fn concluded(
         unread: view.unread,
         set_by: object.set_by.as_deref(),
         requested: object::requested(&object.metadata),
+        word_stands: object.was_seen_lately(),
+        resync: object.resync(),
         now: now(),
     };
     status::status(memory, &round)

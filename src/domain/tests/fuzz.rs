@@ -192,6 +192,8 @@ fn nothing_that_others_write_ends_a_round() {
                             unread: &[],
                             set_by: None,
                             requested: None,
+                            word_stands: true,
+                            resync: std::time::Duration::from_mins(10),
                             now: scene.now,
                         },
                     );

@@ -199,6 +199,8 @@ fn a_rescue_is_gone_on_with_after_enabling_failed() {
             unread: &[],
             set_by: None,
             requested: None,
+            word_stands: true,
+            resync: std::time::Duration::from_mins(10),
             now: scene.now,
         },
     );
@@ -230,8 +232,20 @@ fn all_that_failed_is_said_together_and_the_gravest_is_the_reason() {
     let conditions = |plan: &Plan, failed: &[Failure], unread: &[Failure]| {
         let (conclusion, observed) = (Conclusion::Planned(plan), Some(&scene.observed));
         let (desired, rules) = (Some(&scene.desired), Some(&scene.rules));
-        let round =
-            Round { generation: 6, desired, rules, observed, conclusion, failed, unread, set_by: None, requested: None, now: scene.now };
+        let round = Round {
+            generation: 6,
+            desired,
+            rules,
+            observed,
+            conclusion,
+            failed,
+            unread,
+            set_by: None,
+            requested: None,
+            word_stands: true,
+            resync: std::time::Duration::from_mins(10),
+            now: scene.now,
+        };
         status::status(&scene.memory, &round)
     };
     let said = conditions(&plan, &failed, &unread);

@@ -258,6 +258,8 @@ impl World {
                 unread: &[],
                 set_by: None,
                 requested: None,
+                word_stands: true,
+                resync: std::time::Duration::from_mins(10),
                 now: scene.now,
             },
         );

@@ -16,44 +16,59 @@ use crate::{
     domain::{
         deletion::Word,
         desired::{Life, WantedRotation},
+        event::{About, events},
         failure::{Failure, FailureKind, Outcome},
         memory::Memory,
         observed::{MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Hold, Note, Plan},
-        status::{Conclusion, Round, fit, status},
+        status::{Conclusion, Round, fit, silent_for, status},
     },
 };
 
 /// The status after one round of the scene, at that time.
 fn after(scene: &Scene, conclusion: Conclusion<'_>, at: Timestamp) -> ManagedKeyStatus {
+    ended(scene, Some(&scene.observed), conclusion, true, at)
+}
+
+/// The same, for a round that saw only that, and a last good look that is young or old.
+fn ended(scene: &Scene, observed: Option<&Observed>, conclusion: Conclusion<'_>, word_stands: bool, at: Timestamp) -> ManagedKeyStatus {
     status(
         &scene.memory,
         &Round {
             generation: scene.desired.generation,
             desired: Some(&scene.desired),
             rules: Some(&scene.rules),
-            observed: Some(&scene.observed),
+            observed,
             conclusion,
             failed: &[],
             unread: &[],
             set_by: None,
             requested: None,
+            word_stands,
+            resync: std::time::Duration::from_mins(10),
             now: at,
         },
     )
 }
 
-/// The conditions in a few words: `Ready=Available Synced …`; a `!` stands for False.
+/// The conditions in a few words: `Ready=Available Synced …`; a `!` stands for False, a `?` for Unknown.
 fn said(status: &ManagedKeyStatus) -> String {
     let mut words: Vec<_> = status
         .conditions
         .iter()
-        .map(|known| format!("{}{}={}", if known.status == "True" { "" } else { "!" }, known.type_, known.reason))
+        .map(|known| {
+            let sign = match known.status.as_str() {
+                "True" => "",
+                "False" => "!",
+                _ => "?",
+            };
+            format!("{sign}{}={}", known.type_, known.reason)
+        })
         .collect();
     words.sort_by_key(|word| {
         let order = ["Ready", "Synced", "Reconciling", "Stalled", "PendingDeletion", "Drifted", "DeletionHeld"];
-        order.iter().position(|name| word.trim_start_matches('!').starts_with(&format!("{name}=")))
+        order.iter().position(|name| word.trim_start_matches(['!', '?']).starts_with(&format!("{name}=")))
     });
     words.join(" ")
 }
@@ -296,6 +311,127 @@ fn the_conditions_of_rounds_that_could_not_plan() {
     }
 }
 
+/// What the KMS does to us is no news about the key.
+#[test]
+fn what_was_known_of_a_key_stands_for_a_while_when_the_kms_cannot_be_asked() {
+    let failure = |kind| Failure { kind, operation: "DescribeKey", message: "no".into(), outcome: Outcome::Refused, source: None };
+    let no_news = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().is_no_news());
+    for (kind, refused) in no_news.flat_map(|kind| [(kind, false), (kind, true)]) {
+        let (failure, reason) = (failure(kind), kind.verdict().reason);
+        // The first look failed, or there was none, as the provider has no client yet.
+        let refusal = || Conclusion::Refused { note: named(reason), stalled: false };
+        let conclusion = || if refused { refusal() } else { Conclusion::Failed(&failure) };
+        let unheard = |scene: &Scene, stands| {
+            let status = ended(scene, None, conclusion(), stands, now() + minutes(1));
+            is_well_formed(failure.operation, &status);
+            status
+        };
+        let reason = reason.as_str();
+        let known = |mut scene: Scene| {
+            scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+            scene
+        };
+        let pending = "PendingDeletion=Declared";
+        for (scene, word, also) in [
+            (Scene::of(State::Enabled), "Ready=Available", String::new()),
+            (Scene::scheduled(7), "Ready=DeletionScheduled", format!(" {pending}")),
+            (held(asked(Scene::of(State::Disabled), 7)), "!Ready=CancelledOutside", String::new()),
+        ] {
+            let mut scene = known(scene);
+            let before = scene.memory.status.clone();
+            let status = unheard(&scene, true);
+            let rest = if word.starts_with('!') { " Stalled=CancelledOutside DeletionHeld=CancelledOutside" } else { &also };
+            assert_eq!(said(&status), format!("{word} !Synced={reason}{rest}"));
+            let ready = |status: &ManagedKeyStatus| condition::find(&status.conditions, ConditionType::Ready).cloned();
+            assert_eq!(ready(&status), ready(&before), "word for word");
+            scene.memory.status = status.clone();
+            assert_eq!(unheard(&scene, true), status, "and nothing is written while nothing changes");
+            let status = unheard(&scene, false);
+            let rest = if word.starts_with('!') { " DeletionHeld=CancelledOutside" } else { &also };
+            assert_eq!(said(&status), format!("?Ready={reason} !Synced={reason} Reconciling={reason}{rest}"));
+            scene.memory.status = status.clone();
+            assert_eq!(unheard(&scene, false), status);
+        }
+        // A spec that was not applied yet, and a key that was never seen, are not as declared.
+        for scene in [known(Scene::of(State::Enabled)).with(|s| s.desired.generation += 1), Scene::of(State::Enabled)] {
+            for stands in [true, false] {
+                assert_eq!(said(&unheard(&scene, stands)), format!("!Ready={reason} !Synced={reason} Reconciling={reason}"));
+            }
+        }
+    }
+}
+
+#[test]
+fn what_was_seen_before_a_call_failed_counts() {
+    let throttled =
+        Failure { kind: FailureKind::Throttled, operation: "EnableKey", message: "no".into(), outcome: Outcome::Refused, source: None };
+    let mut scene = Scene::of(State::Enabled);
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let said_of = |scene: &Scene, observed: &Observed| said(&ended(scene, Some(observed), Conclusion::Failed(&throttled), true, now()));
+    assert_eq!(said_of(&scene, &scene.observed), "Ready=Available !Synced=Throttled");
+    let disabled = Scene::of(State::Disabled).observed;
+    assert_eq!(said_of(&scene, &disabled), "!Ready=Throttled !Synced=Throttled Reconciling=Throttled", "it is not enabled any more");
+    let pending = Scene::of(State::PendingDeletion).observed;
+    assert!(said_of(&scene, &pending).starts_with("!Ready=Throttled !Synced=Throttled Reconciling=Throttled"));
+    assert!(said_of(&scene, &Observed::Absent(Searched::Reference)).starts_with("!Ready=Throttled"));
+    // Cancelled in this very round, and not enabled yet: the record says Disabled by then.
+    let mut cancelled = scene.clone();
+    cancelled.memory.status.key_state = Some(KeyState::Disabled);
+    assert!(said_of(&cancelled, &disabled).starts_with("!Ready=Throttled"));
+}
+
+/// The memory of a process ends with it; the status has what bounds the word of the next.
+#[test]
+fn the_status_tells_for_how_long_a_kms_could_not_be_asked() {
+    let throttled =
+        Failure { kind: FailureKind::Throttled, operation: "DescribeKey", message: "no".into(), outcome: Outcome::Refused, source: None };
+    let mut scene = Scene::of(State::Enabled);
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let silent = |scene: &Scene, at| silent_for(&scene.memory.status, at).map(|silent| silent.as_secs());
+    assert_eq!(silent(&scene, now() + minutes(5)), None, "it could be asked");
+    scene.memory.status = ended(&scene, None, Conclusion::Failed(&throttled), true, now());
+    assert_eq!(silent(&scene, now() + minutes(5)), Some(300));
+    assert_eq!(silent(&scene, now() - minutes(5)), Some(0), "by a clock that was ahead");
+    scene.memory.status = ended(&scene, None, Conclusion::Failed(&throttled), true, now() + minutes(9));
+    assert_eq!(silent(&scene, now() + minutes(10)), Some(600), "it is one silence");
+    let denied = Failure { kind: FailureKind::Denied, ..throttled };
+    scene.memory.status = ended(&scene, None, Conclusion::Failed(&denied), true, now());
+    assert_eq!(silent(&scene, now() + minutes(5)), None, "a denial is an answer");
+}
+
+#[test]
+fn what_was_denied_says_how_often_it_is_tried_and_how_to_try_at_once() {
+    let denied =
+        Failure { kind: FailureKind::Denied, operation: "DescribeKey", message: "no".into(), outcome: Outcome::Refused, source: None };
+    let scene = Scene::of(State::Enabled);
+    let status = ended(&scene, None, Conclusion::Failed(&denied), true, now());
+    let Owner { namespace, name, .. } = owner();
+    let expected = format!(
+        "no; it is tried again after 30 seconds, then less often, and at least every 600 seconds; to have it tried at once: \
+         kubectl annotate --overwrite --field-manager=keyward-cli -n {namespace} managedkey {name} \
+         keyward.dev/reconcile-requested-at=\"$(date +%s)\""
+    );
+    for kind in [ConditionType::Ready, ConditionType::Synced, ConditionType::Stalled] {
+        assert_eq!(condition::find(&status.conditions, kind).unwrap().message, expected);
+    }
+}
+
+/// A state that nobody sees any more is not shown, but for what speaks against a deletion.
+#[test]
+fn a_key_that_is_lost_has_no_state() {
+    let lost = |scene: Scene| {
+        let plan = Plan::Missing(Missing { count: 3, first_time: seconds(now()) }, named(Reason::KeyMissing), Gone::Lost);
+        let absent = Observed::Absent(Searched::Reference);
+        ended(&scene, Some(&absent), Conclusion::Planned(&plan), true, now()).key_state
+    };
+    let seen = |state, scene: Scene| scene.with(|s| s.memory.status.key_state = Some(state));
+    assert_eq!(lost(seen(KeyState::Enabled, Scene::of(State::Enabled))), None);
+    assert_eq!(lost(seen(KeyState::Disabled, Scene::of(State::Disabled))), None);
+    assert_eq!(lost(Scene::scheduled(7)), Some(KeyState::PendingDeletion), "its date is still to come");
+    let asked_for = asked(seen(KeyState::Disabled, Scene::of(State::Disabled)), 7);
+    assert_eq!(lost(asked_for), Some(KeyState::Disabled), "somebody disabled it, which holds the deletion");
+}
+
 #[test]
 fn a_deleted_key_stays_deleted() {
     let mut world = World::new(Scene::scheduled(7));
@@ -317,6 +453,23 @@ fn a_deleted_key_stays_deleted() {
     world.scene.desired.life = Life::Live;
     world.settle();
     assert_eq!((world.scene.memory.status.key_state, &world.scene.memory.status.missing), (Some(KeyState::Enabled), &None));
+}
+
+#[test]
+fn the_death_of_a_key_at_its_date_is_no_failure() {
+    let reasons = |since: Timestamp| {
+        let scene = Scene::scheduled(7).with(|s| s.observed = Observed::Absent(Searched::Reference));
+        let missing = |count, gone, reason| Plan::Missing(Missing { count, first_time: seconds(since) }, named(reason), gone);
+        let first = after(&scene, Conclusion::Planned(&missing(1, Gone::Unsure, Reason::KeyMissing)), since);
+        let mut later = scene.clone();
+        later.memory.status = first.clone();
+        let second = after(&later, Conclusion::Planned(&missing(3, Gone::Deleted, Reason::KeyDeleted)), since + minutes(10));
+        let about = || About { desired: &scene.desired, set_by: None };
+        let told = [events(&scene.memory.status, &first, about(), &[]), events(&first, &second, about(), &[])];
+        told.map(|events| events.into_iter().map(|event| event.reason).collect::<Vec<_>>())
+    };
+    assert_eq!(reasons(days_on(8)), [vec![], vec!["KeyDeleted"]]);
+    assert_eq!(reasons(days_on(2)), [vec!["SyncFailed"], vec!["KeyDeleted"]], "before its date it is one");
 }
 
 #[test]
@@ -403,6 +556,8 @@ fn a_hold_and_a_schedule_name_who_set_the_field() {
                 unread: &[],
                 set_by: Some(set_by),
                 requested: Some("now"),
+                word_stands: true,
+                resync: std::time::Duration::from_mins(10),
                 now: now(),
             },
         );

@@ -15,7 +15,7 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use super::operation::Operation;
 use crate::domain::failure::{
     Failure,
-    FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown},
+    FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown},
     Outcome,
 };
 use crate::kms::steady::steady;
@@ -47,8 +47,8 @@ const CODES: &[(&str, FailureKind)] = &[
     ("OptInRequired", Denied),
     ("RegionDisabledException", Denied),
     ("AuthFailure", Credentials),
-    ("ExpiredToken", Credentials),
-    ("ExpiredTokenException", Credentials),
+    ("ExpiredToken", Expired),
+    ("ExpiredTokenException", Expired),
     ("IDPRejectedClaim", Credentials),
     ("IncompleteSignature", Credentials),
     ("IncompleteSignatureException", Credentials),
@@ -94,7 +94,7 @@ pub(super) fn kind(code: &str) -> Option<FailureKind> {
 /// Whether sending the same request again at once can help. The SDK takes `LimitExceededException` for throttling and would repeat it. About
 /// credentials the SDK decides: it corrects a clock that is off and sends again.
 pub(super) fn repeatable(code: &str) -> bool {
-    kind(code).is_none_or(|kind| kind == Credentials || !kind.verdict().stalled)
+    kind(code).is_none_or(|kind| matches!(kind, Credentials | Expired) || !kind.verdict().stalled)
 }
 
 /// What a request was about, and what is known of its way.
@@ -182,7 +182,7 @@ impl Context<'_> {
             Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
             AliasTaken => format!("AWS does not allow {request}: the name is taken"),
             Denied => format!("AWS denies {} on {}; {}", operation.action(), self.subject(), self.permission()),
-            Credentials => format!("AWS does not accept the credentials of {request}: {}", credentials_advice(code)),
+            Credentials | Expired => format!("AWS does not accept the credentials of {request}: {}", credentials_advice(code)),
             Quota => format!("AWS refuses {request}: {} is used up; remove what is not needed, or ask AWS for more", quota_name(operation)),
             Throttled => format!("AWS throttles {} in {region}; it is tried again, more slowly", operation.as_str()),
             Unavailable if code.is_empty() => format!("{} answers {request} with HTTP {status}; it is tried again", self.host()),
@@ -311,10 +311,11 @@ mod tests {
             (Denied, "AccessDeniedException AccessDenied NotAuthorized OptInRequired RegionDisabledException"),
             (
                 Credentials,
-                "ExpiredTokenException ExpiredToken UnrecognizedClientException InvalidClientTokenId InvalidSignatureException SignatureDoesNotMatch \
+                "UnrecognizedClientException InvalidClientTokenId InvalidSignatureException SignatureDoesNotMatch \
                  IncompleteSignature IncompleteSignatureException MissingAuthenticationToken MissingAuthenticationTokenException InvalidAccessKeyId \
                  AuthFailure RequestExpired RequestTimeTooSkewed InvalidToken InvalidIdentityToken IDPRejectedClaim",
             ),
+            (Expired, "ExpiredTokenException ExpiredToken"),
             (Quota, "LimitExceededException"),
             (
                 Throttled,

@@ -9,7 +9,8 @@ use crate::{
     domain::failure::{
         Failure,
         FailureKind::{
-            self, AliasTaken, Conflict, Credentials, Denied, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown, WrongAccount,
+            self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown,
+            WrongAccount,
         },
     },
     kms::rest::{Answer, Refusal},
@@ -89,7 +90,7 @@ const CODES: &[(&str, FailureKind)] = &[
     ("APIGW.0303", Credentials),
     ("KMS.0301", Credentials),
     ("KMS.0302", Credentials),
-    ("KMS.0303", Credentials),
+    ("KMS.0303", Expired),
     ("KMS.0321", WrongAccount),
     ("KMS.0409", Quota),
     ("KMS.1105", Quota),
@@ -246,7 +247,8 @@ mod tests {
             (Conflict, "KMS.0209 KMS.0210 KMS.0313 KMS.0416 KMS.1201 KMS.1301 KMS.1402 KMS.1501 KMS.2901"),
             (AliasTaken, "KMS.1104"),
             (Denied, "403 KMS.0304 KMS.0305 KMS.0306 KMS.0307 KMS.0310 KMS.0314 KMS.0320 KMS.0326 KMS.0328 KMS.0330"),
-            (Credentials, "401 APIGW.0301 APIGW.0303 APIG.0301 APIG.0303 KMS.0301 KMS.0302 KMS.0303"),
+            (Credentials, "401 APIGW.0301 APIGW.0303 APIG.0301 APIG.0303 KMS.0301 KMS.0302"),
+            (Expired, "KMS.0303"),
             (WrongAccount, "KMS.0321"),
             (Quota, "KMS.0409 KMS.1105 KMS.1110"),
             (Throttled, "APIGW.0308 APIG.0308"),

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::failure::{
         Failure,
-        FailureKind::{self, Credentials, Throttled, Unavailable, Unknown},
+        FailureKind::{self, Credentials, Expired, Throttled, Unavailable, Unknown},
         Outcome,
     },
     kms::{MayChange, quota::Quotas},
@@ -129,7 +129,7 @@ impl<D: Dialect> Caller<D> {
                     self.settle(&refusal, answer.status, attempts);
                     // Only the KMS's own word says that a creation was not carried out.
                     let undone = ask.operation.repeats() || refusal.code.is_some();
-                    if refusal.kind == Credentials && !renewed && self.dialect.renew(&request) && undone {
+                    if matches!(refusal.kind, Credentials | Expired) && !renewed && self.dialect.renew(&request) && undone {
                         renewed = true;
                         continue;
                     }

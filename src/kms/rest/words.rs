@@ -7,7 +7,9 @@ use super::{Dialect, Operation, Refusal};
 use crate::{
     domain::failure::{
         Failure,
-        FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Invalid, NotFound, Quota, Throttled, Unavailable, WrongAccount},
+        FailureKind::{
+            self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NotFound, Quota, Throttled, Unavailable, WrongAccount,
+        },
         Outcome,
     },
     kms::steady::steady,
@@ -61,7 +63,7 @@ impl<'a, D: Dialect> About<'a, D> {
             Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
             AliasTaken => format!("{name} does not allow {request}: the name is taken"),
             Denied => format!("{name} denies {request} ({code}); {}", dialect.permission(self.operation)),
-            Credentials => format!("{name} does not accept the credentials of {request}: {}", dialect.credentials(refusal)),
+            Credentials | Expired => format!("{name} does not accept the credentials of {request}: {}", dialect.credentials(refusal)),
             WrongAccount => {
                 format!("{name} says that the credentials of {request} belong to another account ({code}); correct either of them")
             }

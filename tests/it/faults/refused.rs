@@ -166,9 +166,14 @@ async fn credentials_that_end_are_said_and_new_ones_are_taken_up() {
     // As AWS answers once a temporary key has ended.
     let ended = kms_double::FaultAction::Error { code: "ExpiredTokenException".into(), status: 400, message: "for a test".into() };
     scene.double.inject(kms_double::Fault::on("*", ended).for_caller(&first.access_key));
+    // The key is as it was, and whoever renews the credentials may be about to.
+    scene.look("orders").await;
+    let object = scene.until_synced("orders", "False", "CredentialsInvalid").await;
+    let ready = find(&object, ConditionType::Ready).unwrap();
+    assert_eq!((&*ready.status, &*ready.reason), ("True", "Available"));
     scene.spec("orders", json!({ "description": "second" })).await;
     let object = scene.until_ready("orders", "False", "CredentialsInvalid").await;
-    assert!(find(&object, ConditionType::Stalled).is_some());
+    assert!(find(&object, ConditionType::Reconciling).is_some() && find(&object, ConditionType::Stalled).is_none());
     assert!(message(&object).contains("expired") && message(&object).contains("secret"), "{}", message(&object));
     assert_eq!(scene.changes(before), [""; 0]);
     scene.secret(&scene.provider, kms_double::ACCESS_KEY, SECRET_KEY).await;

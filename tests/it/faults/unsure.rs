@@ -80,6 +80,29 @@ async fn an_answer_that_is_not_known_is_followed_by_no_change() {
     assert_eq!((found.state, found.description.as_str()), (Actual::Enabled, "4"));
 }
 
+/// What the KMS does to us is no news about the key.
+#[tokio::test]
+async fn a_kms_that_is_away_says_nothing_of_the_keys() {
+    let scene = Scene::new("away").await;
+    scene.create("orders", json!({})).await;
+    let before = scene.until_ready("orders", "True", "Available").await;
+    for (fault, reason) in
+        [(refusal("*", "KMSInternalException", 500), "ProviderUnavailable"), (refusal("*", "ThrottlingException", 400), "Throttled")]
+    {
+        scene.double.inject(fault);
+        scene.look("orders").await;
+        let object = scene.until_synced("orders", "False", reason).await;
+        let ready = |object| find(object, ConditionType::Ready).cloned();
+        assert_eq!(ready(&object), ready(&before), "word for word");
+        for kind in [ConditionType::Reconciling, ConditionType::Stalled] {
+            assert!(find(&object, kind).is_none(), "{kind:?}");
+        }
+        scene.double.clear_faults();
+        scene.look("orders").await;
+        scene.until_synced("orders", "True", "Synced").await;
+    }
+}
+
 #[tokio::test]
 async fn a_kms_that_is_ill_is_asked_again_and_gets_no_change_meanwhile() {
     let scene = Scene::new("ill").await;

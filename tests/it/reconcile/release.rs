@@ -273,7 +273,7 @@ async fn an_object_without_its_provider_waits_and_names_the_way_out() {
     scene.until_ready("orders", "False", "ProviderNotFound").await;
     scene.delete("orders").await;
     let object = waits(&scene, "ProviderNotFound").await;
-    assert!(find(&object, ConditionType::Stalled).is_some());
+    assert!(find(&object, ConditionType::Reconciling).is_some());
     retain(&scene).await;
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
 }
@@ -283,9 +283,9 @@ async fn an_object_whose_secret_is_gone_waits_and_names_the_way_out() {
     let (scene, key) = ready("end-secret", json!({ "deletionPolicy": "Disable" }), json!({})).await;
     let secrets = Api::<k8s_openapi::api::core::v1::Secret>::namespaced(scene.client.clone(), &scene.operator_namespace);
     secrets.delete(&scene.provider, &DeleteParams::default()).await.unwrap();
-    scene.until_ready("orders", "False", "CredentialsInvalid").await;
+    scene.until_ready("orders", "False", "ProviderNotReady").await;
     scene.delete("orders").await;
-    waits(&scene, "CredentialsInvalid").await;
+    waits(&scene, "ProviderNotReady").await;
     scene.secret(&scene.provider, kms_double::ACCESS_KEY, kms_double::SECRET_KEY).await;
     scene.until_gone("orders").await;
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::Disabled);

@@ -294,6 +294,14 @@ impl Scene {
         .await
     }
 
+    /// Waits until `Synced` has that status and reason.
+    pub async fn until_synced(&self, name: &str, status: &str, reason: &str) -> ManagedKey {
+        self.until(name, &format!("Synced={status} {reason}"), |object| {
+            find(object, ConditionType::Synced).is_some_and(|synced| synced.status == status && synced.reason == reason)
+        })
+        .await
+    }
+
     /// Waits until `Ready` of one of these has that status and reason.
     pub async fn until_any_ready(&self, names: &[String], status: &str, reason: &str) {
         eventually(&format!("one is Ready={status} {reason}"), PATIENCE, async || {

@@ -8,7 +8,7 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::SecretString;
 
-use super::{Connected, MadeFor, Unusable};
+use super::{Awaits, Connected, MadeFor, Unusable};
 use crate::{
     api::{
         KeyProvider, KeyProviderSpec, Reason,
@@ -33,13 +33,14 @@ pub(super) fn secrets_of(spec: &KeyProviderSpec) -> Vec<&str> {
 }
 
 fn unusable(reason: Reason, message: impl Into<String>) -> Unusable {
-    Unusable { note: Note { reason, message: message.into() }, stalled: true }
+    Unusable { note: Note { reason, message: message.into() }, awaits: Awaits::Person }
 }
 
 impl From<Failure> for Unusable {
     fn from(failure: Failure) -> Self {
         let verdict = failure.kind.verdict();
-        Self { note: Note { reason: verdict.reason, message: failure.message }, stalled: verdict.stalled }
+        let awaits = if verdict.stalled { Awaits::Person } else { Awaits::Passing };
+        Self { note: Note { reason: verdict.reason, message: failure.message }, awaits }
     }
 }
 
@@ -115,14 +116,15 @@ async fn read(context: &Context, name: &str) -> Result<Secret, Unusable> {
     let namespace = &context.settings.namespace;
     match Api::<Secret>::namespaced(context.client.clone(), namespace).get_opt(name).await {
         Ok(Some(secret)) => Ok(secret),
-        Ok(None) => Err(unusable(
-            Reason::CredentialsInvalid,
-            format!("there is no secret {name} in namespace {namespace}, the operator's own; create it there"),
-        )),
+        Ok(None) => {
+            let message =
+                format!("there is no secret {name} in namespace {namespace}, the operator's own; it is waited for: create it there");
+            Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Arrival })
+        }
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, secret = name, "a secret could not be read");
             let message = format!("secret {name} in namespace {namespace} could not be read; it is tried again");
-            Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, stalled: false })
+            Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Passing })
         }
     }
 }
