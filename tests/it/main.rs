@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
 mod admission;
+mod answers;
 mod aws;
 mod ciphertrust;
 mod contract;

@@ -18,6 +18,7 @@ use crate::form::Form;
 use crate::huawei::{HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser};
 use crate::identity::{self, Credential, Role};
 use crate::ledger::Entry;
+use crate::model::Models;
 use crate::state::Shared;
 use crate::wire::{Cut, CuttableListener};
 use crate::world::{KeyRef, KeyState, KeyView};
@@ -40,6 +41,8 @@ pub struct Options {
     pub clock_behind: SignedDuration,
     /// Forms of answers that the documents leave open, other than its own. None by default.
     pub forms: Vec<Form>,
+    /// Whether each answer is checked against the vendors' models, if the environment names them: see [`crate::Models`]. On by default.
+    pub checked: bool,
     /// The access keys. By default one each of accounts 111122223333 and 444455556666.
     pub credentials: Vec<Credential>,
     /// The roles that can be assumed. By default the role `keyward` of each account.
@@ -64,6 +67,7 @@ impl Default for Options {
             deletion_delay: SignedDuration::ZERO,
             clock_behind: SignedDuration::ZERO,
             forms: Vec::new(),
+            checked: true,
             credentials: vec![
                 Credential::new(identity::ACCESS_KEY, identity::SECRET_KEY, identity::ACCOUNT),
                 Credential::new(identity::SECOND_ACCESS_KEY, identity::SECOND_SECRET_KEY, identity::SECOND_ACCOUNT),
@@ -201,6 +205,18 @@ impl Double {
         let mut inner = self.shared.lock();
         inner.pass_time();
         inner.ledger.after(seq).to_vec()
+    }
+
+    /// The models that answers are checked against, if they are.
+    #[must_use]
+    pub fn models(&self) -> Option<&'static Models> {
+        self.shared.lock().models
+    }
+
+    /// What was answered so far that is not as modelled, as sentences. A double that is dropped with any panics, unless they were taken.
+    #[must_use]
+    pub fn take_violations(&self) -> Vec<String> {
+        std::mem::take(&mut self.shared.lock().violations)
     }
 
     /// Adds a rule for faults, behind those in force.
@@ -345,5 +361,9 @@ async fn bind(port: u16, option: &str) -> anyhow::Result<(TcpListener, SocketAdd
 impl Drop for Double {
     fn drop(&mut self) {
         self.stop.send_replace(true);
+        let violations = self.take_violations();
+        // A test that failed already says so; a second panic would end the process.
+        let fine = violations.is_empty() || std::thread::panicking();
+        assert!(fine, "the KMS double gave {} wrong answers: {}", violations.len(), violations.join("; "));
     }
 }

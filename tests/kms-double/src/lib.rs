@@ -21,6 +21,7 @@ mod form;
 mod huawei;
 mod identity;
 mod ledger;
+mod model;
 mod quota;
 mod state;
 mod wire;
@@ -41,4 +42,5 @@ pub use huawei::{
 };
 pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY};
 pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
+pub use model::Models;
 pub use world::{KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};

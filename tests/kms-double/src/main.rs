@@ -91,6 +91,7 @@ async fn main() -> anyhow::Result<()> {
         deletion_delay: SignedDuration::from_secs(i64::from(cli.deletion_delay)),
         clock_behind: SignedDuration::from_secs(i64::from(cli.clock_behind)),
         forms: cli.forms,
+        checked: false,
         ciphertrust: true,
         ciphertrust_port: cli.ciphertrust_port,
         refresh_delay: Duration::from_millis(cli.refresh_delay),

@@ -17,6 +17,7 @@ use crate::form::Form;
 use crate::huawei;
 use crate::identity::Identities;
 use crate::ledger::{Entry, Ledger, OK};
+use crate::model::Models;
 use crate::quota::Quotas;
 use crate::wire::Cut;
 use crate::world::{Due, World};
@@ -46,6 +47,12 @@ pub(crate) struct Inner {
     pub(crate) identities: Identities,
     pub(crate) appliance: Appliance,
     pub(crate) huawei: huawei::Known,
+    /// What answers are checked against, if they are.
+    pub(crate) models: Option<&'static Models>,
+    /// Whether a form of answers has numbers, booleans and text stand for each other.
+    pub(crate) any_scalars: bool,
+    /// What was answered that no model knows, as sentences.
+    pub(crate) violations: Vec<String>,
 }
 
 impl Shared {
@@ -64,6 +71,9 @@ impl Shared {
             identities,
             appliance,
             huawei: huawei::Known::new(options.huawei.clone()),
+            models: if options.checked { Models::of_environment()? } else { None },
+            any_scalars: options.forms.iter().any(|form| matches!(form, Form::HuaweiNumbers | Form::HuaweiTexts)),
+            violations: Vec::new(),
         };
         let forms = options.forms.clone();
         Ok(Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, forms, stopped })
@@ -115,6 +125,15 @@ impl Shared {
 }
 
 impl Inner {
+    /// Holds an answer against the models, unless a fault made it. What is not as modelled is kept until the double is dropped.
+    pub(crate) fn check(&mut self, fault: Option<&FaultAction>, check: impl FnOnce(&Models) -> Result<(), String>) {
+        let own = !matches!(fault, Some(FaultAction::Error { .. } | FaultAction::Cut | FaultAction::Hang));
+        if let Some(Err(violation)) = self.models.filter(|_| own).map(check) {
+            tracing::error!("{violation}");
+            self.violations.push(violation);
+        }
+    }
+
     /// Lets everything happen that fell due, and says what time it is on the double's clock.
     pub(crate) fn pass_time(&mut self) -> Timestamp {
         let now = self.clock.now();

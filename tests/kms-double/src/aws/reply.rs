@@ -38,6 +38,8 @@ pub(super) fn refuse(request: &Request, failure: &Failure, request_id: &str) -> 
     let Failure { code, status, message } = failure;
     let service = request.service();
     let body = match service {
+        // A message that AWS does not send is absent, not empty.
+        Service::Kms if message.is_empty() => serde_json::json!({ "__type": code }).to_string(),
         Service::Kms => serde_json::json!({ "__type": code, "message": message }).to_string(),
         Service::Sts => sts::error_document(code, message, request_id),
     };

@@ -129,5 +129,10 @@ fn record(
         replied: !matches!(fault, Some(FaultAction::LoseReply | FaultAction::Cut | FaultAction::Hang)),
         request_id: request_id.to_owned(),
     });
+    let Reply { status, ref body, .. } = outcome.reply;
+    inner.check(fault, |models| match request.service() {
+        Service::Kms => models.check_kms(request.name(), status, body),
+        Service::Sts => models.check_sts(request.name(), status, body),
+    });
     outcome.reply
 }

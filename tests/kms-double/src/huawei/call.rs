@@ -28,6 +28,8 @@ pub(crate) struct Request {
     pub(crate) route: Route,
     /// The operation's name, or method and path where there is none.
     pub(crate) name: String,
+    /// Method and path.
+    pub(crate) line: String,
     /// What `X-Project-Id` says; the path names the project as well.
     pub(crate) project_header: Option<String>,
     pub(crate) query: Vec<(String, String)>,

@@ -10,7 +10,7 @@ use axum::response::Response;
 use jiff::Timestamp;
 
 use super::call::{self, Caller, Request};
-use super::failure::{Code, Failure};
+use super::failure::{Code, Failure, Service};
 use super::iam::Login;
 use super::members::Members;
 use super::operation::{Operation, Route};
@@ -66,15 +66,15 @@ pub(crate) async fn serve(
 fn understand(method: &Method, uri: &Uri, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> (Request, Result<Bytes, Failure>) {
     let query = percent::pairs(uri.query().unwrap_or_default());
     let project_header = headers.get("x-project-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let name = format!("{method} {}", uri.path());
+    let line = format!("{method} {}", uri.path());
     let Some(route) = Route::find(method.as_str(), uri.path()) else {
-        let request = Request { route: Route::unknown(), name, project_header, query, members: Ok(Members::default()) };
+        let request = Request { route: Route::unknown(), name: line.clone(), line, project_header, query, members: Ok(Members::default()) };
         return (request, Err(Failure::of(Code::NoSuchApi)));
     };
-    let name = route.operation.map_or(name, |operation| operation.name().to_owned());
+    let name = route.operation.map_or_else(|| line.clone(), |operation| operation.name().to_owned());
     let body = body.map_err(|error| Failure::because(Code::TooLarge, error));
     let members = body.as_ref().map_or_else(|_| Ok(Members::default()), |body| Members::parse(body));
-    (Request { route, name, project_header, query, members }, body)
+    (Request { route, name, line, project_header, query, members }, body)
 }
 
 /// Who calls. The list of versions is for anybody; who asks for a token is whoever the request says, until the password is looked at.
@@ -160,5 +160,10 @@ fn record(
         replied: !matches!(fault, Some(FaultAction::LoseReply | FaultAction::Cut | FaultAction::Hang)),
         request_id: request_id.to_owned(),
     });
+    let Reply { status, ref body, .. } = outcome.reply;
+    if request.route.service == Service::Kms {
+        let any_scalars = inner.any_scalars;
+        inner.check(fault, |models| models.check_huawei(&request.line, status, body, any_scalars));
+    }
     outcome.reply
 }
