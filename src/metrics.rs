@@ -30,6 +30,77 @@ struct Reconciliation {
     result: &'static str,
 }
 
+/// How a reconcile ended: a closed set, which the README explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoundResult {
+    /// It came to its end.
+    Ok,
+    /// There was nothing to do: nothing changed and no look is due, or the object is gone.
+    Idle,
+    /// It waits for its turn, or for what the KMS does not show yet.
+    Waiting,
+    /// The object changed meanwhile, and is looked at anew.
+    Changed,
+    /// A call to the KMS failed. The object says so, and it is tried again.
+    Failed,
+    /// The lease is not held, so nothing was changed.
+    NotLeader,
+    /// This version does not understand the object.
+    Undecodable,
+    /// The API server did not take what was written, or did not answer.
+    Api,
+    /// It did not end in time.
+    Timeout,
+    /// It was broken off.
+    Ended,
+    /// It panicked.
+    Panic,
+}
+
+impl RoundResult {
+    /// Every result.
+    pub const ALL: [Self; 11] = [
+        Self::Ok,
+        Self::Idle,
+        Self::Waiting,
+        Self::Changed,
+        Self::Failed,
+        Self::NotLeader,
+        Self::Undecodable,
+        Self::Api,
+        Self::Timeout,
+        Self::Ended,
+        Self::Panic,
+    ];
+
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Idle => "idle",
+            Self::Waiting => "waiting",
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+            Self::NotLeader => "not-leader",
+            Self::Undecodable => "undecodable",
+            Self::Api => "api",
+            Self::Timeout => "timeout",
+            Self::Ended => "ended",
+            Self::Panic => "panic",
+        }
+    }
+
+    /// Whether a person should look when it keeps coming.
+    #[must_use]
+    pub const fn alerts(self) -> bool {
+        match self {
+            Self::Ok | Self::Idle | Self::Waiting | Self::Changed | Self::Failed | Self::NotLeader => false,
+            Self::Undecodable | Self::Api | Self::Timeout | Self::Ended | Self::Panic => true,
+        }
+    }
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Controller {
     controller: &'static str,
@@ -38,17 +109,22 @@ struct Controller {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Provider {
     provider: String,
+    r#type: &'static str,
 }
 
+// The field is the label.
+#[allow(clippy::struct_field_names)]
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Operation {
     provider: String,
+    r#type: &'static str,
     operation: &'static str,
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Answer {
     provider: String,
+    r#type: &'static str,
     operation: &'static str,
     code: String,
 }
@@ -59,6 +135,19 @@ struct Object {
     name: String,
 }
 
+/// A key that is going to be deleted, as its series names it.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct PendingKey {
+    /// Namespace of its object, or of the last that it had.
+    pub namespace: String,
+    /// Name of that object.
+    pub name: String,
+    /// Canonical reference of the key.
+    pub key: String,
+    /// `PendingDeletion`, or `PendingReplicaDeletion` for a primary that waits for its replicas.
+    pub state: &'static str,
+}
+
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
@@ -67,7 +156,11 @@ fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
 
 /// The metrics of one process. Clones count together.
 #[derive(Clone, Debug)]
-pub struct Metrics(Arc<Inner>);
+pub struct Metrics {
+    inner: Arc<Inner>,
+    /// The `KeyProvider` whose calls these are.
+    provider: Arc<str>,
+}
 
 #[derive(Debug)]
 struct Inner {
@@ -86,7 +179,7 @@ struct Inner {
 #[derive(Clone, Debug, Default)]
 struct Objects {
     ready: Family<Object, Gauge>,
-    deletion: Family<Object, Gauge<f64, AtomicU64>>,
+    deletion: Family<PendingKey, Gauge<f64, AtomicU64>>,
 }
 
 impl Metrics {
@@ -119,59 +212,71 @@ impl Metrics {
                 deletion: in_seconds(
                     &mut registry,
                     "managedkey_deletion_timestamp",
-                    "When the KMS will delete the key, as UNIX time; absent unless a deletion is pending",
+                    "When the KMS will delete the key, as UNIX time, or 0 while that is not known; absent unless a deletion is pending",
                     Family::default(),
                 ),
             }),
             registry,
         };
-        Self(Arc::new(inner))
+        Self { inner: Arc::new(inner), provider: Arc::default() }
     }
 
-    /// One reconcile ended. Both texts come from small fixed sets.
-    pub fn reconciled(&self, controller: &'static str, result: &'static str, took: Duration) {
-        self.0.reconciliations.get_or_create(&Reconciliation { controller, result }).inc();
-        self.0.reconcile_duration.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
+    /// The same metrics, for the calls of one `KeyProvider`.
+    #[must_use]
+    pub fn of_provider(&self, name: &str) -> Self {
+        Self { inner: Arc::clone(&self.inner), provider: name.into() }
     }
 
-    /// One call to a KMS was answered, or failed. `provider` is the type of the KMS, such as `AWS`; `operation` as the KMS
-    /// names it, `code` is `OK`, or the code of the error.
-    pub fn provider_request(&self, provider: &str, operation: &'static str, code: &str, took: Duration) {
-        let code = self.0.codes.label(code).to_owned();
-        self.0.provider_requests.get_or_create(&Answer { provider: provider.to_owned(), operation, code }).inc();
-        let operation = Operation { provider: provider.to_owned(), operation };
-        self.0.provider_request_duration.get_or_create(&operation).observe(took.as_secs_f64());
+    /// One reconcile ended. The name of the controller comes from a small fixed set.
+    pub fn reconciled(&self, controller: &'static str, result: RoundResult, took: Duration) {
+        self.inner.reconciliations.get_or_create(&Reconciliation { controller, result: result.as_str() }).inc();
+        self.inner.reconcile_duration.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
     }
 
-    /// A KMS refused a call because there were too many.
-    pub fn provider_throttled(&self, provider: &str) {
-        self.0.provider_throttled.get_or_create(&Provider { provider: provider.to_owned() }).inc();
+    /// One call to a KMS was answered, or failed. `kms` is its type, such as `AWS`; `operation` as the KMS names it, `code` is `OK`, or the code of the
+    /// error.
+    pub fn provider_request(&self, kms: &'static str, operation: &'static str, code: &str, took: Duration) {
+        let (provider, code) = (self.provider.to_string(), self.inner.codes.label(code).to_owned());
+        self.inner.provider_requests.get_or_create(&Answer { provider: provider.clone(), r#type: kms, operation, code }).inc();
+        let operation = Operation { provider, r#type: kms, operation };
+        self.inner.provider_request_duration.get_or_create(&operation).observe(took.as_secs_f64());
     }
 
-    /// What is known of one `ManagedKey`. `deletion` is the UNIX time in seconds at which the KMS deletes its key.
-    pub fn observe_object(&self, namespace: &str, name: &str, ready: bool, deletion: Option<i64>) {
-        let Some(objects) = &self.0.objects else { return };
+    /// A KMS of that type refused a call because there were too many.
+    pub fn provider_throttled(&self, kms: &'static str) {
+        self.inner.provider_throttled.get_or_create(&Provider { provider: self.provider.to_string(), r#type: kms }).inc();
+    }
+
+    /// Whether the key of one `ManagedKey` is as declared.
+    pub fn observe_object(&self, namespace: &str, name: &str, ready: bool) {
+        let Some(objects) = &self.inner.objects else { return };
         let object = Object { namespace: namespace.to_owned(), name: name.to_owned() };
         objects.ready.get_or_create(&object).set(i64::from(ready));
-        match deletion {
-            // UNIX times stay exact in a double for longer than there will be keys.
-            #[allow(clippy::cast_precision_loss)]
-            Some(at) => _ = objects.deletion.get_or_create(&object).set(at as f64),
-            None => _ = objects.deletion.remove(&object),
-        }
     }
 
-    /// One `ManagedKey` is gone: its series end.
+    /// One `ManagedKey` is gone.
     pub fn forget_object(&self, namespace: &str, name: &str) {
-        let Some(objects) = &self.0.objects else { return };
-        let object = Object { namespace: namespace.to_owned(), name: name.to_owned() };
-        objects.ready.remove(&object);
-        objects.deletion.remove(&object);
+        let Some(objects) = &self.inner.objects else { return };
+        objects.ready.remove(&Object { namespace: namespace.to_owned(), name: name.to_owned() });
+    }
+
+    /// A key will be deleted at that UNIX time in seconds; 0: the KMS has told none.
+    pub fn deletion_pends(&self, key: &PendingKey, at: i64) {
+        let Some(objects) = &self.inner.objects else { return };
+        // UNIX times stay exact in a double for longer than there will be keys.
+        #[allow(clippy::cast_precision_loss)]
+        objects.deletion.get_or_create(key).set(at as f64);
+    }
+
+    /// It will not.
+    pub fn deletion_ended(&self, key: &PendingKey) {
+        let Some(objects) = &self.inner.objects else { return };
+        objects.deletion.remove(key);
     }
 
     /// Whether this replica acts.
     pub fn set_leader(&self, leader: bool) {
-        self.0.leader.set(i64::from(leader));
+        self.inner.leader.set(i64::from(leader));
     }
 
     /// All metrics as `OpenMetrics` text, version 1.0.0.
@@ -182,7 +287,7 @@ impl Metrics {
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
-        encode(&mut text, &self.0.registry).expect("a String takes every text");
+        encode(&mut text, &self.inner.registry).expect("a String takes every text");
         text
     }
 }
@@ -234,14 +339,21 @@ mod tests {
         metrics.encode().lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()
     }
 
+    fn orders() -> PendingKey {
+        PendingKey { namespace: "shop".into(), name: "orders".into(), key: "k1".into(), state: "PendingDeletion" }
+    }
+
     #[test]
     fn names_units_and_labels_are_as_documented() {
         let metrics = Metrics::new(true);
         metrics.set_leader(true);
-        metrics.reconciled("managedkey", "ok", Duration::from_millis(30));
-        metrics.provider_request("aws", "DescribeKey", "OK", Duration::from_millis(7));
-        metrics.provider_throttled("aws");
-        metrics.observe_object("shop", "orders", true, Some(1_796_000_000));
+        metrics.reconciled("managedkey", RoundResult::Ok, Duration::from_millis(30));
+        let (one, other) = (metrics.of_provider("production"), metrics.of_provider("staging"));
+        one.provider_request("AWS", "DescribeKey", "OK", Duration::from_millis(7));
+        other.provider_request("AWS", "DescribeKey", "OK", Duration::from_millis(7));
+        one.provider_throttled("AWS");
+        metrics.observe_object("shop", "orders", true);
+        metrics.deletion_pends(&orders(), 1_796_000_000);
         let text = metrics.encode();
         for line in [
             concat!("keyward_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -252,11 +364,12 @@ mod tests {
             r#"keyward_reconcile_duration_seconds_bucket{le="0.025",controller="managedkey"} 0"#,
             r#"keyward_reconcile_duration_seconds_bucket{le="0.05",controller="managedkey"} 1"#,
             r#"keyward_reconcile_duration_seconds_sum{controller="managedkey"} 0.03"#,
-            r#"keyward_provider_requests_total{provider="aws",operation="DescribeKey",code="OK"} 1"#,
-            r#"keyward_provider_request_duration_seconds_count{provider="aws",operation="DescribeKey"} 1"#,
-            r#"keyward_provider_throttled_total{provider="aws"} 1"#,
+            r#"keyward_provider_requests_total{provider="production",type="AWS",operation="DescribeKey",code="OK"} 1"#,
+            r#"keyward_provider_requests_total{provider="staging",type="AWS",operation="DescribeKey",code="OK"} 1"#,
+            r#"keyward_provider_request_duration_seconds_count{provider="production",type="AWS",operation="DescribeKey"} 1"#,
+            r#"keyward_provider_throttled_total{provider="production",type="AWS"} 1"#,
             r#"keyward_managedkey_ready{namespace="shop",name="orders"} 1"#,
-            r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders"} 1796000000.0"#,
+            r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="k1",state="PendingDeletion"} 1796000000.0"#,
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
@@ -264,19 +377,25 @@ mod tests {
     }
 
     #[test]
-    fn the_deletion_time_ends_with_the_pending_deletion_and_everything_with_the_object() {
-        let metrics = Metrics::new(true);
-        metrics.observe_object("shop", "orders", true, Some(1_796_000_000));
-        metrics.observe_object("shop", "orders", false, None);
-        assert_eq!(lines(&metrics, "keyward_managedkey_"), [r#"keyward_managedkey_ready{namespace="shop",name="orders"} 0"#]);
-        metrics.forget_object("shop", "orders");
-        assert!(lines(&metrics, "keyward_managedkey_").is_empty());
+    fn every_result_of_a_reconcile_is_documented_and_those_to_alert_on_are_named() {
+        let readme = include_str!("../README.md");
+        for result in RoundResult::ALL {
+            let alerted = readme.contains(&format!("`result` is {}", alerting().join(", ")));
+            assert!(alerted, "README does not name {:?} as those to alert on", alerting());
+            assert!(readme.contains(&format!("`{}`", result.as_str())), "README does not have `{}`", result.as_str());
+        }
+    }
+
+    fn alerting() -> Vec<String> {
+        RoundResult::ALL.iter().filter(|result| result.alerts()).map(|result| format!("`{}`", result.as_str())).collect()
     }
 
     #[test]
     fn without_the_switch_there_is_nothing_per_object() {
         let metrics = Metrics::new(false);
-        metrics.observe_object("shop", "orders", true, Some(1));
+        metrics.observe_object("shop", "orders", true);
+        metrics.deletion_pends(&orders(), 1);
+        metrics.deletion_ended(&orders());
         metrics.forget_object("shop", "orders");
         assert!(!metrics.encode().contains("managedkey"));
     }
@@ -285,15 +404,16 @@ mod tests {
     fn codes_are_bounded_in_number_and_form() {
         let metrics = Metrics::new(false);
         for number in 0..10 * CODES {
-            metrics.provider_request("aws", "ListKeys", &format!("Code{number}"), Duration::ZERO);
+            metrics.provider_request("AWS", "ListKeys", &format!("Code{number}"), Duration::ZERO);
         }
         let long = "x".repeat(65);
         for odd in ["", "a code\nof two lines", "<html>", &long] {
-            metrics.provider_request("aws", "ListKeys", odd, Duration::ZERO);
+            metrics.provider_request("AWS", "ListKeys", odd, Duration::ZERO);
         }
         let series = lines(&metrics, "keyward_provider_requests_total");
         assert_eq!(series.len(), CODES + 1);
-        let other = format!(r#"keyward_provider_requests_total{{provider="aws",operation="ListKeys",code="other"}} {}"#, 9 * CODES + 4);
+        let other =
+            format!(r#"keyward_provider_requests_total{{provider="",type="AWS",operation="ListKeys",code="other"}} {}"#, 9 * CODES + 4);
         assert!(series.contains(&other), "{series:?}");
     }
 }

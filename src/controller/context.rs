@@ -15,7 +15,17 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
-use super::{Settings, key_provider::Providers, lane::Lanes, late::Late, recent::Recent, survey::Surveys, watch::Anew, watched::Watched};
+use super::{
+    Settings,
+    alarms::{Alarm, Alarms, Source},
+    key_provider::Providers,
+    lane::Lanes,
+    late::Late,
+    recent::Recent,
+    survey::Surveys,
+    watch::Anew,
+    watched::Watched,
+};
 use crate::{
     api::{ManagedKey, managed_key::ManagementPolicy},
     domain::{observed::Key, ownership::Owner, step::Step},
@@ -37,6 +47,8 @@ pub struct Context {
     pub providers: Providers,
     /// The names that keys bear.
     pub surveys: Surveys,
+    /// Keys that are going to be deleted.
+    pub alarms: Alarms,
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
     /// Queues of what is to be looked at, and what is being looked at.
@@ -115,7 +127,8 @@ impl Context {
         lanes: Lanes,
     ) -> Self {
         let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { client, settings, held, metrics, providers, surveys: Surveys::default(), keys, lanes, anew, late, objects, bindings }
+        let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
+        Self { client, settings, held, metrics, providers, surveys, alarms, keys, lanes, anew, late, objects, bindings }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
@@ -320,10 +333,11 @@ impl Context {
         Instant::now().checked_add(wait.checked_add(self.settings.consistency)?)
     }
 
-    /// Gives an object its own series of metrics.
-    pub fn gauge(&self, owner: &Owner, ready: bool, deletion: Option<i64>) {
+    /// Gives an object its own series of metrics: whether it is ready, and, if its key is going to be deleted, that one.
+    pub fn gauge(&self, owner: &Owner, ready: bool, pending: Option<Alarm>) {
+        self.alarms.say(&Source::Object(owner.uid.clone()), pending.into_iter().collect());
         if self.settings.per_object_metrics {
-            self.metrics.observe_object(&owner.namespace, &owner.name, ready, deletion);
+            self.metrics.observe_object(&owner.namespace, &owner.name, ready);
             self.objects().entry(owner.uid.clone()).or_default().series = Some((owner.namespace.clone(), owner.name.clone()));
         }
     }
@@ -342,6 +356,10 @@ impl Context {
             looked.steps.forget(self.settings.consistency, now);
         }
         drop(objects);
+        self.alarms.forget(|source| match source {
+            Source::Object(uid) => there.contains(uid),
+            Source::Provider(name) => self.providers.get(name).is_some(),
+        });
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, binding| there.contains(&binding.uid));
         self.providers.forget();
         self.surveys.forget(|uid| self.providers.is_there(uid));

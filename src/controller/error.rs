@@ -6,6 +6,7 @@ use super::watched::Watched;
 use crate::{
     api::ManagedKey,
     domain::{failure::Failure, plan::Hold},
+    metrics::RoundResult,
 };
 
 /// Why a round could not be brought to its end.
@@ -26,14 +27,14 @@ pub enum Error {
 }
 
 impl Error {
-    /// The label of the metric.
+    /// What the metric counts it as.
     #[must_use]
-    pub const fn as_str(&self) -> &'static str {
+    pub const fn result(&self) -> RoundResult {
         match self {
-            Self::Api(..) => "api",
-            Self::Timeout(_) => "timeout",
-            Self::Ended(_) => "ended",
-            Self::NotLeader => "not-leader",
+            Self::Api(..) => RoundResult::Api,
+            Self::Timeout(_) => RoundResult::Timeout,
+            Self::Ended(_) => RoundResult::Ended,
+            Self::NotLeader => RoundResult::NotLeader,
         }
     }
 }

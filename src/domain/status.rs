@@ -158,6 +158,10 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     };
     let resting = matches!(&round.conclusion, Conclusion::Planned(Plan::Rest(rest)) if rest.unbound);
     if !ours && !resting {
+        // Only the date: nothing about a key that is another's may be evidence of what this object did.
+        if !is_pending(status) {
+            status.deletion_date = key.deletion_date.filter(|_| pends_at_another(round)).map(seconds);
+        }
         return;
     }
     if ours {
@@ -184,6 +188,33 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
         status.rotation = Some(rotation(status.rotation.as_ref(), found));
     }
+}
+
+fn is_pending(status: &ManagedKeyStatus) -> bool {
+    matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
+}
+
+/// The object's key, where it was found to be another's.
+fn of_another<'a>(round: &Round<'a>) -> Option<&'a Key> {
+    match (&round.conclusion, round.observed) {
+        (Conclusion::Planned(Plan::Stall(note)), Some(Observed::Present(key))) if note.reason == Reason::OwnedByAnother => Some(key),
+        _ => None,
+    }
+}
+
+/// Whether that key is pending. It may be a mistake that takes the data of this object along.
+fn pends_at_another(round: &Round<'_>) -> bool {
+    of_another(round).is_some_and(|key| key.state.is_pending())
+}
+
+/// How the key that a status speaks of is pending, if it is. The condition says so, whosever the key is.
+#[must_use]
+pub fn pending(status: &ManagedKeyStatus) -> Option<KeyState> {
+    condition::find(&status.conditions, ConditionType::PendingDeletion)?;
+    if is_pending(status) {
+        return status.key_state;
+    }
+    Some(if status.deletion_date.is_some() { KeyState::PendingDeletion } else { KeyState::PendingReplicaDeletion })
 }
 
 /// Whether the state on record is kept, though another was seen: a deletion is asked for, the mark was not asked about it in this round, and the record
@@ -304,9 +335,6 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
 
 /// The conditions, all of them, from the end of the round.
 fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
-    if matches!(round.conclusion, Conclusion::Unfinished) {
-        return;
-    }
     // The schema's default for an object that was never looked at is -1.
     let generation = status.observed_generation.unwrap_or(round.generation).max(0);
     let mut set =
@@ -561,8 +589,23 @@ impl Setter {
 
     /// `PendingDeletion` follows the key alone, whatever else went wrong.
     fn deletion(&mut self, status: &ManagedKeyStatus, round: &Round<'_>) {
-        if !matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) {
-            self.remove(&[ConditionType::PendingDeletion]);
+        if let Some(key) = of_another(round) {
+            if key.state.is_pending() {
+                let when = when(key.deletion_date);
+                let message = format!(
+                    "the key will be deleted {when}, and it belongs to another object; the condition Ready says what to do if it is this object's"
+                );
+                self.set(ConditionType::PendingDeletion, true, Reason::External, message);
+            } else {
+                self.remove(&[ConditionType::PendingDeletion]);
+            }
+            return;
+        }
+        if !is_pending(status) {
+            // Of a key that is another's, what was known stands as long as it is not looked at.
+            if round.observed.is_some() {
+                self.remove(&[ConditionType::PendingDeletion]);
+            }
             return;
         }
         // Without a look, what was known stands.

@@ -19,6 +19,7 @@ use crate::{
     controller::{Context, contained, error::Error, now, retry, room, watched::Watched},
     domain::{failure::Retry, plan::Note},
     kms::Kms,
+    metrics::RoundResult,
 };
 
 /// How long one round may take.
@@ -28,13 +29,13 @@ const ROUND: Duration = Duration::from_mins(1);
 pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let (result, label) = match tokio::time::timeout(ROUND, contained(round(&provider, &context))).await {
-        Ok(Ok(Ok(action))) => (Ok(action), "ok"),
+        Ok(Ok(Ok(action))) => (Ok(action), RoundResult::Ok),
         Ok(Ok(Err(error))) => {
-            let label = error.as_str();
+            let label = error.result();
             (Err(error), label)
         }
-        Ok(Err(_logged)) => (Ok(Action::requeue(quarantine(&provider, &context).await)), "panic"),
-        Err(_) => (Err(Error::Timeout(ROUND)), Error::Timeout(ROUND).as_str()),
+        Ok(Err(_logged)) => (Ok(Action::requeue(quarantine(&provider, &context).await)), RoundResult::Panic),
+        Err(_) => (Err(Error::Timeout(ROUND)), RoundResult::Timeout),
     };
     context.metrics.reconciled("keyprovider", label, started.elapsed());
     result

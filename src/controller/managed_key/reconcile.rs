@@ -37,6 +37,7 @@ use crate::{
         step::{Part, Step},
     },
     kms::{self, AnyKms},
+    metrics::RoundResult,
 };
 
 /// How long one round may take: longer than every call in it, shorter than anyone's patience.
@@ -66,7 +67,7 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
 }
 
 /// What a round led to, and the label of its end in metrics.
-type Labelled = Result<(Action, &'static str), Error>;
+type Labelled = Result<(Action, RoundResult), Error>;
 
 /// Runs a round to its end, to its deadline, or to its panic.
 pub(super) async fn ended(
@@ -77,10 +78,10 @@ pub(super) async fn ended(
     let started = Instant::now();
     let result = match tokio::time::timeout(ROUND, contained(round)).await {
         Ok(Ok(ended)) => ended,
-        Ok(Err(_logged)) => Ok((Action::requeue(quarantine(watched, context).await), "panic")),
+        Ok(Err(_logged)) => Ok((Action::requeue(quarantine(watched, context).await), RoundResult::Panic)),
         Err(_) => Err(Error::Timeout(ROUND)),
     };
-    let label = result.as_ref().map_or_else(Error::as_str, |(_, label)| *label);
+    let label = result.as_ref().map_or_else(Error::result, |(_, label)| *label);
     context.metrics.reconciled("managedkey", label, started.elapsed());
     result.map(|(action, _)| action)
 }
@@ -121,7 +122,7 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> 
         let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
         match object::read_live(context, &namespace, &name).await {
             Ok(Some(read)) => newer = Some(Box::new(read)),
-            Ok(None) => return Ok((Action::await_change(), "gone")),
+            Ok(None) => return Ok((Action::await_change(), RoundResult::Idle)),
             Err(error) => return Err(error),
         }
     }
@@ -133,7 +134,7 @@ async fn round(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> 
     }
     // It is edited all the time.
     let uid = watched.meta().uid.as_deref().unwrap_or_default();
-    Ok((Action::requeue(retry::unseen(context.failed(uid))), "changed"))
+    Ok((Action::requeue(retry::unseen(context.failed(uid))), RoundResult::Changed))
 }
 
 /// Whether an object may be left alone, as the watch has it.
@@ -144,7 +145,7 @@ fn is_settled(watched: &Watched<ManagedKey>, context: &Context) -> bool {
 
 /// What came of a round with one reading of the object.
 enum Ended {
-    With(Action, &'static str),
+    With(Action, RoundResult),
     Newer(Box<Watched<ManagedKey>>),
 }
 
@@ -153,13 +154,13 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> R
         Ok(object) => object,
         Err(undecodable) => {
             tracing::warn!(error = undecodable.error, "this version of Keyward does not understand the object and leaves it alone");
-            return Ok(Ended::With(Action::await_change(), "undecodable"));
+            return Ok(Ended::With(Action::await_change(), RoundResult::Undecodable));
         }
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let fingerprint = fingerprint(object, context);
     if let Some(left) = context.settled(uid, fingerprint) {
-        return Ok(Ended::With(Action::requeue(left), "settled"));
+        return Ok(Ended::With(Action::requeue(left), RoundResult::Idle));
     }
     let end = match Object::new(context, object, watched.set_by.clone()) {
         Err(invalid) if object.metadata.deletion_timestamp.is_some() => deletion::release_unread(context, object, &invalid).await,
@@ -169,13 +170,13 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> R
         Ok(kept) => Box::pin(keep(context, kept, object, context.turn(uid, fingerprint), lane)).await,
     };
     let (wait, label) = match end {
-        Ok(End::Gone) => return Ok(Ended::With(Action::await_change(), "gone")),
-        Ok(End::Again(wait)) => (wait, "ok"),
-        Ok(End::Failed(wait)) => (wait, "failed"),
+        Ok(End::Gone) => return Ok(Ended::With(Action::await_change(), RoundResult::Idle)),
+        Ok(End::Again(wait)) => (wait, RoundResult::Ok),
+        Ok(End::Failed(wait)) => (wait, RoundResult::Failed),
         Err(Abort::Newer(read)) => return Ok(Ended::Newer(read)),
         // The watch will show what was changed; until then the object is left alone, and longer if the watch is silent.
-        Err(Abort::Changed) => return Ok(Ended::With(Action::requeue(retry::unseen(context.failed(uid))), "changed")),
-        Err(Abort::TooSoon(left)) => return Ok(Ended::With(Action::requeue(left), "too-soon")),
+        Err(Abort::Changed) => return Ok(Ended::With(Action::requeue(retry::unseen(context.failed(uid))), RoundResult::Changed)),
+        Err(Abort::TooSoon(left)) => return Ok(Ended::With(Action::requeue(left), RoundResult::Waiting)),
         Err(Abort::Error(error)) => return Err(error),
     };
     let wait = retry::jittered(wait);

@@ -19,9 +19,10 @@ use super::{
     reconcile::Round,
 };
 use crate::{
-    api::{ConditionType, FIELD_MANAGER, ManagedKey, ManagedKeyStatus, Reason, condition},
+    api::{ConditionType, FIELD_MANAGER, ManagedKey, ManagedKeyStatus, Reason, condition, managed_key::KeyState},
     controller::{
         Context,
+        alarms::Alarm,
         error::{Abort, Error, Halt, api},
         key_provider::{Silent, Unusable},
         now,
@@ -33,11 +34,13 @@ use crate::{
         failure::Failure,
         memory::Memory,
         observed::Observed,
+        ownership::Owner,
         plan::{Gone, Note, Plan},
         rules::Rules,
         status::{self, Conclusion},
         step::Step,
     },
+    metrics::PendingKey,
 };
 
 /// How a round ended.
@@ -248,7 +251,7 @@ pub(super) async fn write(
     // What the API server does not take is alerted on all the same.
     if matches!(written, Ok(()) | Err(Abort::Error(Error::Api(..)))) {
         let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-        context.gauge(owner, ready, after.deletion_date.as_ref().map(|date| date.0.as_second()));
+        context.gauge(owner, ready, alarm(context, owner, after, view));
     }
     written?;
     let about = About { desired: &object.desired, set_by: object.set_by.as_deref() };
@@ -256,6 +259,19 @@ pub(super) async fn write(
         publish(context, object, &event).await;
     }
     Ok(())
+}
+
+/// The alarm about the object's key, as its status tells of it.
+fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus, view: View<'_>) -> Option<Alarm> {
+    let state = status::pending(status)?;
+    let seen = if let Some(Observed::Present(key)) = view.observed { Some(key) } else { None };
+    // Without a look it is the key that it was.
+    let known = || status.key_arn.clone().or_else(|| context.alarms.key_of(&owner.uid)).unwrap_or_default();
+    let key = seen.map_or_else(known, |key| key.arn.clone());
+    let (namespace, name) = (owner.namespace.clone(), owner.name.clone());
+    let date = seen.and_then(|key| key.deletion_date).or_else(|| status.deletion_date.as_ref().map(|date| date.0));
+    let at = date.filter(|_| state == KeyState::PendingDeletion).map_or(0, jiff::Timestamp::as_second);
+    Some((PendingKey { namespace, name, key, state: state.as_str() }, at))
 }
 
 /// The status that an object with that memory has after a round.
@@ -285,7 +301,11 @@ pub(super) fn concluded(
 
 /// Puts an event on the object. In a namespace that is being deleted events are refused: it goes to `default` then.
 pub(super) async fn publish(context: &Context, object: &Object<'_>, event: &Event) {
-    tracing::info!(reason = event.reason, "{}", event.note);
+    if event.warning {
+        tracing::warn!(reason = event.reason, "{}", event.note);
+    } else {
+        tracing::info!(reason = event.reason, "{}", event.note);
+    }
     let owner = &object.desired.owner;
     let at = |namespace: &str| {
         let time = now();

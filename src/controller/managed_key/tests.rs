@@ -14,7 +14,7 @@ use crate::{
     api::ManagedKey,
     controller::{Context, Settings, key_provider, lane::Lanes, watch::Anew, watched::Watched},
     lease::Held,
-    metrics::Metrics,
+    metrics::{Metrics, RoundResult},
 };
 
 /// What was written: method, path without its query, and body.
@@ -124,7 +124,7 @@ async fn a_round_that_panics_is_told_on_its_object_which_is_left_alone_for_a_whi
     let metrics = context.metrics.encode();
     for line in [
         r#"keyward_reconciliations_total{controller="managedkey",result="panic"} 1"#,
-        r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders"}"#,
+        r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="",state="PendingDeletion"}"#,
     ] {
         assert!(metrics.contains(line), "no {line} in {metrics}");
     }
@@ -137,5 +137,5 @@ async fn a_round_that_panics_is_told_on_its_object_which_is_left_alone_for_a_whi
     assert!(context.settled("u1", print(&changed)).is_none());
     assert_eq!(context.failed("u1"), 2);
     // And the others go on.
-    assert_eq!(ended(&watched, &context, async { Ok((Action::await_change(), "ok")) }).await.unwrap(), Action::await_change());
+    assert_eq!(ended(&watched, &context, async { Ok((Action::await_change(), RoundResult::Ok)) }).await.unwrap(), Action::await_change());
 }

@@ -22,7 +22,7 @@ use crate::{
         observed::{MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Hold, Note, Plan},
-        status::{Conclusion, Round, fit, silent_for, status},
+        status::{Conclusion, Round, fit, pending, silent_for, status},
     },
 };
 
@@ -603,6 +603,43 @@ fn status_shows_a_key_only_to_the_object_that_has_it() {
     assert_eq!(shown(&Scene::finds(State::Enabled).with(by(Owner { name: "x".into(), ..owner() }))), (false, false), "another's");
     let bound = Scene::of(State::Enabled).with(|s| s.memory.status.key_id = Some("first".into()));
     assert_eq!(after(&bound, Conclusion::Planned(&bound.plan()), now()).key_id.as_deref(), Some("first"), "an id never changes");
+}
+
+#[test]
+fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_from_it() {
+    let by = Owner { uid: "u2".into(), ..owner() };
+    let mut scene = Scene::of(State::PendingDeletion).with(|s| {
+        s.tags().extend(by.marks(word(Word::Days(7)), OwnerMark::Name));
+        s.key().deletion_date = Some(days_on(7));
+        (s.memory.status.key_state, s.memory.status.deletion) = (Some(KeyState::Enabled), None);
+    });
+    let bound = scene.memory.status.clone();
+    let date = scene.key().deletion_date.map(seconds);
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let status = &scene.memory.status;
+    assert_eq!(said(status), "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother PendingDeletion=External");
+    assert!(date.is_some() && status.deletion_date == date, "{:?}", status.deletion_date);
+    assert_eq!((status.key_state, &status.deletion), (bound.key_state, &bound.deletion), "that is no evidence of what this object did");
+    assert_eq!(pending(status), Some(KeyState::PendingDeletion));
+    let told = events(&bound, status, About { desired: &scene.desired, set_by: None }, &[]);
+    assert!(told.iter().any(|event| event.warning && event.note.contains(&days_on(7).to_string())), "{told:?}");
+
+    let failure =
+        Failure { kind: FailureKind::Throttled, operation: "DescribeKey", message: "x".into(), outcome: Outcome::Refused, source: None };
+    let without = ended(&scene, None, Conclusion::Failed(&failure), true, now());
+    assert_eq!((without.deletion_date.clone(), pending(&without)), (date, Some(KeyState::PendingDeletion)), "no look, no news");
+
+    let replica = scene.clone().with(|s| (s.key().state, s.key().deletion_date) = (State::PendingReplicaDeletion, None));
+    let status = after(&replica, Conclusion::Planned(&replica.plan()), now());
+    assert_eq!((status.deletion_date.clone(), pending(&status)), (None, Some(KeyState::PendingReplicaDeletion)));
+
+    let rescued = scene.clone().with(|s| {
+        (s.key().state, s.key().deletion_date) = (State::Disabled, None);
+        (s.key().rotation, s.key().aliases) = (Some(Rotation::default()), Some(Vec::new()));
+    });
+    let status = after(&rescued, Conclusion::Planned(&rescued.plan()), now());
+    assert_eq!((status.deletion_date.clone(), pending(&status)), (None, None));
+    assert_eq!(said(&status), "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother");
 }
 
 #[test]

@@ -176,7 +176,7 @@ async fn a_host_that_does_not_listen_is_named() {
 
 /// Codes and counts of an operation among the metrics.
 fn samples(bench: &Bench, operation: &str) -> Vec<(String, u32)> {
-    let start = format!(r#"keyward_provider_requests_total{{provider="AWS",operation="{operation}",code=""#);
+    let start = format!(r#"keyward_provider_requests_total{{provider="",type="AWS",operation="{operation}",code=""#);
     let text = bench.metrics.encode();
     let lines = text.lines().filter_map(|line| line.strip_prefix(&start)?.split_once("\"} "));
     lines.map(|(code, count)| (code.to_owned(), count.parse().unwrap())).collect()
@@ -195,5 +195,5 @@ async fn every_request_is_counted_by_its_answer() {
     assert_eq!(counted, [("NoAnswer".into(), 1), ("OK".into(), 1), ("ThrottlingException".into(), 1)]);
     assert_eq!(samples(&bench, "CreateKey"), [("OK".into(), 1)]);
     assert_eq!(samples(&bench, "GetCallerIdentity"), [("OK".into(), 1)]);
-    assert!(bench.metrics.encode().contains("keyward_provider_throttled_total{provider=\"AWS\"} 1\n"));
+    assert!(bench.metrics.encode().contains("keyward_provider_throttled_total{provider=\"\",type=\"AWS\"} 1\n"));
 }

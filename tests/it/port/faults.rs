@@ -190,8 +190,10 @@ pub async fn every_call_is_counted(bench: Bench) {
     bench.kms.disable(&key).await.unwrap_err();
     let text = bench.metrics.encode();
     let counted = |operation: &str| {
-        let start =
-            format!("keyward_provider_requests_total{{provider=\"{}\",operation=\"{operation}\",code=\"", bench.ways.provider.as_str());
+        let start = format!(
+            "keyward_provider_requests_total{{provider=\"\",type=\"{}\",operation=\"{operation}\",code=\"",
+            bench.ways.provider.as_str()
+        );
         text.lines().filter(|line| line.starts_with(&start)).count()
     };
     assert_eq!((counted(bench.ways.operations.create), counted(bench.ways.operations.disable)), (1, 2), "{text}");

@@ -11,7 +11,13 @@ use crate::{
 };
 
 /// Settings from the spec and its secrets: that with the credentials, and that with the authority, if it has them.
-pub(super) fn settings(context: &Context, spec: &KeyProviderSpec, aws: &AwsProvider, secrets: &[Secret]) -> Result<AwsSettings, Unusable> {
+pub(super) fn settings(
+    context: &Context,
+    name: &str,
+    spec: &KeyProviderSpec,
+    aws: &AwsProvider,
+    secrets: &[Secret],
+) -> Result<AwsSettings, Unusable> {
     // Named in full, so that a new field cannot go unused.
     let AwsProvider {
         region,
@@ -45,7 +51,7 @@ pub(super) fn settings(context: &Context, spec: &KeyProviderSpec, aws: &AwsProvi
         external_id: external_id.clone(),
         credentials,
         quota_share_percent: spec.quota_share_percent,
-        metrics: context.metrics.clone(),
+        metrics: context.metrics.of_provider(name),
         may_change: may_change(context),
     })
 }

@@ -14,6 +14,7 @@ use crate::{
 /// Settings from the spec and its secrets: that with the credentials, and that with the authority, if it has one.
 pub(super) fn settings(
     context: &Context,
+    name: &str,
     spec: &KeyProviderSpec,
     cipher_trust: &CipherTrustProvider,
     secrets: &[Secret],
@@ -37,7 +38,7 @@ pub(super) fn settings(
         password: hidden(credentials, "password")?,
         max_staleness: Duration::from_secs(u64::try_from(*max_staleness_seconds).unwrap_or_default()),
         quota_share_percent: spec.quota_share_percent,
-        metrics: context.metrics.clone(),
+        metrics: context.metrics.of_provider(name),
         may_change: may_change(context),
     })
 }

@@ -16,6 +16,7 @@ use crate::{
 /// Settings from the spec and the secret with the credentials.
 pub(super) fn settings(
     context: &Context,
+    name: &str,
     spec: &KeyProviderSpec,
     huawei: &HuaweiProvider,
     secrets: &[Secret],
@@ -43,7 +44,7 @@ pub(super) fn settings(
         iam_endpoint: iam_endpoint.clone(),
         credentials,
         quota_share_percent: spec.quota_share_percent,
-        metrics: context.metrics.clone(),
+        metrics: context.metrics.of_provider(name),
         may_change: may_change(context),
     })
 }

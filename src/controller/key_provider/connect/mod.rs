@@ -57,15 +57,15 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
     let kms = match spec.type_ {
         ProviderType::Aws => {
             let aws = spec.aws.as_ref().ok_or_else(|| missing("aws"))?;
-            AnyKms::Aws(AwsKms::new(aws::settings(context, spec, aws, &secrets)?).await?)
+            AnyKms::Aws(AwsKms::new(aws::settings(context, name, spec, aws, &secrets)?).await?)
         }
         ProviderType::CipherTrust => {
             let cipher_trust = spec.cipher_trust.as_ref().ok_or_else(|| missing("cipherTrust"))?;
-            AnyKms::CipherTrust(CipherTrustKms::new(ciphertrust::settings(context, spec, cipher_trust, &secrets)?).await?)
+            AnyKms::CipherTrust(CipherTrustKms::new(ciphertrust::settings(context, name, spec, cipher_trust, &secrets)?).await?)
         }
         ProviderType::Huawei => {
             let huawei = spec.huawei.as_ref().ok_or_else(|| missing("huawei"))?;
-            AnyKms::Huawei(HuaweiKms::new(huawei::settings(context, spec, huawei, &secrets)?).await?)
+            AnyKms::Huawei(HuaweiKms::new(huawei::settings(context, name, spec, huawei, &secrets)?).await?)
         }
     };
     let identity = kms.identity().await?;
