@@ -3,7 +3,7 @@
 //! The check is made in the double, of every answer in every test that cargo runs; here stands that it is made, and that it finds what is wrong.
 
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
-use kms_double::{ACCOUNT, Credential, Models, SECRET_KEY};
+use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Models, NOT_SERVED, SECRET_KEY};
 
 use crate::support::double;
 
@@ -73,4 +73,21 @@ async fn a_wrong_answer_fails_the_test_that_saw_it() {
         .credentials_provider(Credentials::new("AKIAWITHOUTARN000000", SECRET_KEY, None, None, "tests"))
         .build();
     aws_sdk_sts::Client::from_conf(config).get_caller_identity().send().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_operation_of_aws_is_served_or_denied() {
+    let double = double::start().await;
+    let models = models().await;
+    let served = |name: &&str| !NOT_SERVED.contains(name);
+    let config = aws_sdk_kms::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new("eu-west-1"))
+        .endpoint_url(double.endpoint())
+        .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "tests"))
+        .build();
+    let denied = aws_sdk_kms::Client::from_conf(config).generate_random().send().await.unwrap_err();
+    assert!(format!("{denied:?}").contains("is not authorized to perform: kms:GenerateRandom"), "{denied:?}");
+    let served: Vec<&str> = models.kms_operations().filter(served).collect();
+    assert_eq!(served, kms_double::served());
 }

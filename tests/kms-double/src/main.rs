@@ -101,7 +101,7 @@ async fn main() -> anyhow::Result<()> {
     let _ca_file = export_ciphertrust(&double)?;
     print_huawei_exports(&double.endpoint());
     print_exports(&double.endpoint(), &cli.region);
-    tracing::info!(endpoint = %double.endpoint(), "ready");
+    tracing::info!(endpoint = %double.endpoint(), "ready; what AWS KMS has and this does not, it denies to everybody: {}", kms_double::NOT_SERVED.join(", "));
     tokio::select! {
         _ = terminate.recv() => tracing::info!("ending on SIGTERM"),
         _ = interrupt.recv() => tracing::info!("ending on SIGINT"),

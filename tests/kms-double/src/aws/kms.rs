@@ -9,7 +9,7 @@ use super::call::{Call, Caller};
 use super::calls;
 use super::failure::Failure;
 use super::members::Members;
-use super::operation::{Kind, Operation};
+use super::operation::{Kind, NOT_SERVED, Operation};
 use super::reply::{Outcome, refuse, succeed};
 use super::request::{Request, Service};
 use crate::state::{Inner, Shared};
@@ -28,6 +28,10 @@ pub(super) fn perform(
     let Request::Kms { operation: Some(operation), members: Ok(members), .. } = request else {
         let failure = match request {
             Request::Kms { operation: Some(_), members: Err(failure), .. } => failure.clone(),
+            Request::Kms { name, .. } if NOT_SERVED.contains(&name.as_str()) => {
+                let resource = located.as_ref().map_or_else(|| "*".to_owned(), KeyRef::arn);
+                Failure::access_denied(&caller.principal, &format!("kms:{name}"), &resource, "identity")
+            }
             _ => Failure::unknown_operation(),
         };
         return Outcome { key: located, ..refuse(request, &failure, request_id) };

@@ -9,7 +9,6 @@ macro_rules! operations {
 
         impl Operation {
             /// Every operation.
-            #[cfg(test)]
             pub(crate) const ALL: &[Self] = &[$(Self::$name,)*];
 
             /// The name on the wire.
@@ -74,6 +73,46 @@ operations! {
     UpdateAlias Mutation 5,
     UpdateKeyDescription Mutation 5,
     UpdatePrimaryRegion Mutation 5,
+}
+
+/// The operations of AWS KMS that the double does not have. To every caller they are denied, as they are on AWS to one whose policies do not name them; a
+/// name that is in neither list is misspelt.
+pub const NOT_SERVED: [&str; 29] = [
+    "ConnectCustomKeyStore",
+    "CreateCustomKeyStore",
+    "CreateGrant",
+    "Decapsulate",
+    "DeleteCustomKeyStore",
+    "DeleteImportedKeyMaterial",
+    "DeriveSharedSecret",
+    "DescribeCustomKeyStores",
+    "DisconnectCustomKeyStore",
+    "Encapsulate",
+    "GenerateDataKey",
+    "GenerateDataKeyPair",
+    "GenerateDataKeyPairWithoutPlaintext",
+    "GenerateDataKeyWithoutPlaintext",
+    "GenerateMac",
+    "GenerateRandom",
+    "GetParametersForImport",
+    "GetPublicKey",
+    "ImportKeyMaterial",
+    "ListGrants",
+    "ListKeyPolicies",
+    "ListRetirableGrants",
+    "ReEncrypt",
+    "RetireGrant",
+    "RevokeGrant",
+    "Sign",
+    "UpdateCustomKeyStore",
+    "Verify",
+    "VerifyMac",
+];
+
+/// The names of the operations of AWS KMS that the double has.
+#[must_use]
+pub fn served() -> Vec<&'static str> {
+    Operation::ALL.iter().map(|operation| operation.name()).collect()
 }
 
 impl Operation {

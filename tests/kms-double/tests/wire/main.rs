@@ -22,5 +22,6 @@ mod identity;
 mod ledger;
 mod lifecycle;
 mod multi_region;
+mod recorded;
 mod requests;
 mod states;

@@ -32,7 +32,7 @@ async fn what_a_request_says_is_checked_as_documented() {
         ("UntagResource", json!({ "KeyId": key, "TagKeys": ["aws:x"] }), "TagException"),
         ("UpdateKeyDescription", json!({ "KeyId": key, "Description": "x".repeat(8193) }), "ValidationException"),
         ("CreateAlias", alias("alias/aws/x"), "InvalidAliasNameException"),
-        ("CreateAlias", alias("x"), "InvalidAliasNameException"),
+        ("CreateAlias", alias("x"), "ValidationException"),
         ("CreateAlias", alias("alias/"), "InvalidAliasNameException"),
         ("CreateAlias", alias("alias/a b"), "ValidationException"),
         ("CreateAlias", alias(&format!("alias/{}", "x".repeat(251))), "ValidationException"),
@@ -54,7 +54,8 @@ async fn what_a_request_says_is_checked_as_documented() {
         ("ListKeys", json!({ "Limit": 1001 }), "ValidationException"),
         ("ListKeys", json!({ "Marker": "nonsense" }), "InvalidMarkerException"),
         ("GetKeyPolicy", json!({ "KeyId": key, "PolicyName": "other" }), "NotFoundException"),
-        ("GenerateRandom", json!({}), "UnknownOperationException"),
+        ("GenerateRandom", json!({}), "AccessDeniedException"),
+        ("GenerateRandomly", json!({}), "UnknownOperationException"),
     ];
     for (operation, members, code) in cases {
         assert_eq!(client.refused(operation, members.clone()).await, code, "{operation} {members}");

@@ -81,7 +81,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 }
 
 /// The rules for names: `alias/` and at least one of the characters of the model, no colon, not `alias/aws/`. Only `CreateAlias` has
-/// `InvalidAliasNameException` among its errors; the others answer `ValidationException`.
+/// `InvalidAliasNameException` among its errors; the others answer `ValidationException`, and so do all for a name without the prefix.
 fn read_name(call: &Call<'_>) -> Result<String, Failure> {
     let name = call.members.required("AliasName", 1, 256)?;
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte)) {
@@ -94,7 +94,9 @@ fn read_name(call: &Call<'_>) -> Result<String, Failure> {
     };
     let invalid = |why: &str| Err(Failure::new(code, format!("{name} {why}")));
     match name.strip_prefix("alias/") {
-        None => invalid("does not begin with alias/"),
+        None => Err(Failure::validation(
+            "Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+        )),
         Some("") => invalid("has nothing after alias/"),
         Some(rest) if rest.starts_with("aws/") => invalid("begins with alias/aws/, which is reserved for AWS managed keys"),
         Some(rest) if rest.contains(':') => invalid("contains a colon"),

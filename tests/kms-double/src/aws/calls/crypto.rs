@@ -8,7 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
-use super::describe::seconds;
+use super::describe::{lead, seconds};
 use crate::aws::call::{Answer, Call};
 use crate::aws::failure::Failure;
 use crate::aws::members::missing;
@@ -27,6 +27,7 @@ pub(super) fn encrypt(call: &mut Call<'_>) -> Answer {
     let context = context(call)?;
     let key = call.read(Aliases::Taken)?;
     let algorithm = algorithm(call, &key)?;
+    check_dry_run(call)?;
     let body = json!({ "key": key.at.id, "context": context, "plaintext": STANDARD.encode(plaintext) }).to_string();
     let mut ciphertext = MAGIC.to_vec();
     ciphertext.extend(seal(&key, body.as_bytes()));
@@ -62,8 +63,13 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Answer {
     if seal(&key, body) != tag || opened.get("context") != Some(&context) {
         return Err(invalid());
     }
+    check_dry_run(call)?;
     note_use(call, &key);
-    Ok(json!({ "KeyId": key.at.arn(), "Plaintext": opened.get("plaintext"), "EncryptionAlgorithm": algorithm }))
+    let mut answer = json!({ "KeyId": key.at.arn(), "Plaintext": opened.get("plaintext"), "EncryptionAlgorithm": algorithm });
+    if let (spec::SYMMETRIC, Some(members)) = (key.spec.as_str(), answer.as_object_mut()) {
+        members.insert("KeyMaterialId".to_owned(), json!(lead(call, &key).material()));
+    }
+    Ok(answer)
 }
 
 pub(super) fn last_usage(call: &mut Call<'_>) -> Answer {
@@ -80,6 +86,14 @@ pub(super) fn last_usage(call: &mut Call<'_>) -> Answer {
     }))
 }
 
+/// A caller may ask whether a call would succeed; the answer is an error all the same.
+fn check_dry_run(call: &Call<'_>) -> Result<(), Failure> {
+    if call.members.flag("DryRun")? {
+        return Err(Failure::new("DryRunOperationException", "The request would have succeeded, but the DryRun option is set."));
+    }
+    Ok(())
+}
+
 /// KMS does not tell a caller whether such a key exists.
 fn unreachable_key() -> Failure {
     Failure::new(
@@ -91,7 +105,11 @@ fn unreachable_key() -> Failure {
 fn algorithm(call: &Call<'_>, key: &Key) -> Result<String, Failure> {
     let known = spec::find(&key.spec).map_or(&[][..], |spec| spec.encryption);
     let asked = call.members.string("EncryptionAlgorithm")?.unwrap_or(spec::SYMMETRIC);
-    if key.usage == "ENCRYPT_DECRYPT" && known.contains(&asked) {
+    if key.usage != "ENCRYPT_DECRYPT" {
+        let (arn, usage, name) = (key.at.arn(), &key.usage, call.operation.name());
+        return Err(Failure::new("InvalidKeyUsageException", format!("{arn} key usage is {usage} which is not valid for {name}.")));
+    }
+    if known.contains(&asked) {
         return Ok(asked.to_owned());
     }
     Err(Failure::new("InvalidKeyUsageException", format!("{} cannot be used for {asked}.", key.at.arn())))

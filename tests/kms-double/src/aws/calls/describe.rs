@@ -57,7 +57,8 @@ pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
     if let Some(family) = family(call, key) {
         put("MultiRegionConfiguration", family);
     }
-    if key.spec == spec::SYMMETRIC && key.origin == Origin::AwsKms {
+    // A replica has none to tell of before it is made.
+    if key.spec == spec::SYMMETRIC && key.origin == Origin::AwsKms && key.state != KeyState::Creating {
         put("CurrentKeyMaterialId", json!(lead(call, key).material()));
     }
     Value::Object(members)

@@ -38,8 +38,13 @@ pub(super) fn replicate(call: &mut Call<'_>) -> Answer {
         key.multi_region = Some(MultiRegion::Primary { replicas: with(&replicas, &region, None) });
     });
     call.world.add(replica.clone());
-    let shown: Vec<Value> = replica.tags.iter().map(|(name, value)| json!({ "TagKey": name, "TagValue": value })).collect();
-    Ok(json!({ "ReplicaKeyMetadata": metadata(call, &replica), "ReplicaPolicy": replica.policy, "ReplicaTags": shown }))
+    let mut answer = json!({ "ReplicaKeyMetadata": metadata(call, &replica), "ReplicaPolicy": replica.policy });
+    // AWS does not tell of no tags.
+    if let (false, Some(members)) = (replica.tags.is_empty(), answer.as_object_mut()) {
+        let shown = replica.tags.iter().map(|(name, value)| json!({ "TagKey": name, "TagValue": value }));
+        members.insert("ReplicaTags".to_owned(), shown.collect::<Vec<Value>>().into());
+    }
+    Ok(answer)
 }
 
 pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
@@ -80,10 +85,9 @@ pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
 fn replicas(key: &Key) -> Result<BTreeSet<String>, Failure> {
     match &key.multi_region {
         Some(MultiRegion::Primary { replicas }) => Ok(replicas.clone()),
-        Some(MultiRegion::Replica { primary }) => {
-            Err(Failure::unsupported(format!("{} is a replica; call its primary key in {primary}", key.at.arn())))
+        Some(MultiRegion::Replica { .. }) | None => {
+            Err(Failure::unsupported(format!("{} is not a multi-region primary key.", key.at.arn())))
         }
-        None => Err(Failure::unsupported(format!("{} is not a multi-Region key", key.at.arn()))),
     }
 }
 

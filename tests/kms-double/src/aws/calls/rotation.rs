@@ -1,7 +1,8 @@
 //! Automatic rotation and rotation on demand.
 //!
 //! Rotation is for symmetric encryption keys whose material KMS made. It is shared by a multi-Region family and changed at its
-//! primary. Whether a key can rotate at all is asked before its state, because it never changes.
+//! primary. Whether a key can rotate at all is asked before its state, because it never changes; but for a rotation on demand, as AWS's answers show,
+//! after it.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -66,13 +67,14 @@ pub(super) fn status(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn on_demand(call: &mut Call<'_>) -> Answer {
     let key = call.find("KeyId")?;
-    check_kind(&key, Imported::Taken)?;
     call.permit(&key)?;
+    // AWS says no more of it.
+    check_kind(&key, Imported::Taken).map_err(|failure| Failure { message: String::new(), ..failure })?;
     check_primary(&key)?;
     if key.origin == Origin::External {
         return Err(Failure::new(
             "KMSInvalidStateException",
-            format!("{} has no imported material that waits for rotation.", key.at.arn()),
+            format!("No available key material pending rotation for the key: {}.", key.at.arn()),
         ));
     }
     let near = call.now.checked_add(AUTOMATIC_NEAR).unwrap_or(call.now);
@@ -82,7 +84,10 @@ pub(super) fn on_demand(call: &mut Call<'_>) -> Answer {
     if key.rotated.iter().filter(|rotated| rotated.kind == RotationKind::OnDemand).count() >= ON_DEMAND_MAX {
         return Err(Failure::new(
             "LimitExceededException",
-            format!("{} was rotated on demand {ON_DEMAND_MAX} times already", key.at.arn()),
+            format!(
+                "The on-demand rotations limit has been reached for the given keyId. No more on-demand rotations can be performed for this key: {}",
+                key.at.arn()
+            ),
         ));
     }
     let started = call.now;

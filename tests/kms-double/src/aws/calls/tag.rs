@@ -24,7 +24,7 @@ pub(super) fn tag(call: &mut Call<'_>) -> Answer {
     let mut all = key.tags.clone();
     all.extend(tags);
     if all.len() > TAGS_MAX {
-        return Err(Failure::tag(format!("Too many tags: {} has at most {TAGS_MAX}", key.at.arn())));
+        return Err(Failure::tag("Too many tags"));
     }
     call.world.change(&key.at, |key| key.tags = all);
     Ok(nothing())
@@ -33,7 +33,7 @@ pub(super) fn tag(call: &mut Call<'_>) -> Answer {
 pub(super) fn untag(call: &mut Call<'_>) -> Answer {
     let names = call.members.list("TagKeys")?.ok_or_else(|| missing("TagKeys"))?;
     let names: Vec<&str> = names.iter().map(|name| name.as_str().ok_or_else(|| wrong_type(name, "a String"))).collect::<Result<_, _>>()?;
-    names.iter().try_for_each(|name| check_key(name, "tagKeys"))?;
+    names.iter().zip(1..).try_for_each(|(name, number)| check_key(name, &format!("tagKeys.{number}.member")))?;
     let key = call.open()?;
     call.world.change(&key.at, |key| {
         key.tags.retain(|name, _| !names.contains(&name.as_str()));
@@ -51,7 +51,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 /// The `Tags` of a request. Lengths are constraints of the model (`ValidationException`), the other rules are `TagException`.
 pub(super) fn read_tags(members: &Members) -> Result<Vec<(String, String)>, Failure> {
     let list = members.list("Tags")?.unwrap_or_default();
-    let tags: Vec<(String, String)> = list.iter().map(read_tag).collect::<Result<_, _>>()?;
+    let tags: Vec<(String, String)> = list.iter().zip(1..).map(|(tag, number)| read_tag(tag, number)).collect::<Result<_, _>>()?;
     let names: BTreeSet<&str> = tags.iter().map(|(name, _)| name.as_str()).collect();
     if names.len() < tags.len() {
         return Err(Failure::tag("Duplicate tag keys"));
@@ -62,12 +62,14 @@ pub(super) fn read_tags(members: &Members) -> Result<Vec<(String, String)>, Fail
     Ok(tags)
 }
 
-fn read_tag(tag: &Value) -> Result<(String, String), Failure> {
+/// The tag of that number; the first is 1.
+fn read_tag(tag: &Value, number: usize) -> Result<(String, String), Failure> {
+    let (key_at, value_at) = (format!("tags.{number}.member.tagKey"), format!("tags.{number}.member.tagValue"));
     let members = Members(tag.as_object().ok_or_else(|| wrong_type(tag, "a Tag"))?.clone());
-    let name = members.string("TagKey")?.ok_or_else(|| missing("tags.member.tagKey"))?;
-    let value = members.string("TagValue")?.ok_or_else(|| missing("tags.member.tagValue"))?;
-    check_key(name, "tags.member.tagKey")?;
-    check_length(value, "tags.member.tagValue", 0, VALUE_MAX)?;
+    let name = members.string("TagKey")?.ok_or_else(|| missing(&key_at))?;
+    let value = members.string("TagValue")?.ok_or_else(|| missing(&value_at))?;
+    check_key(name, &key_at)?;
+    check_length(value, &value_at, 0, VALUE_MAX)?;
     if !value.chars().all(is_allowed) {
         return Err(Failure::tag(format!("The value of tag '{name}' contains characters that tags cannot have")));
     }
