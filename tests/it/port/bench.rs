@@ -8,6 +8,7 @@ use std::{
     time::Duration,
 };
 
+use jiff::SignedDuration;
 use keyward::{
     api::{key_provider::ProviderType, managed_key::KeyTemplate},
     domain::{
@@ -24,8 +25,8 @@ use keyward::{
     metrics::Metrics,
 };
 use kms_double::{
-    ACCESS_KEY, ACCOUNT, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Entry, Fault, FaultAction, HUAWEI_ACCESS_KEY,
-    HUAWEI_PROJECT, HUAWEI_REGION, HUAWEI_SECRET_KEY, Options, Plant, SECRET_KEY,
+    ACCESS_KEY, ACCOUNT, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Entry, Fault, FaultAction, Form,
+    HUAWEI_ACCESS_KEY, HUAWEI_PROJECT, HUAWEI_REGION, HUAWEI_SECRET_KEY, Options, Plant, SECRET_KEY,
 };
 
 use super::ways::{Ways, Wire};
@@ -38,18 +39,22 @@ pub struct Bench {
     pub kms: AnyKms,
     pub double: Double,
     pub metrics: Metrics,
+    /// How far a deletion date may be from the one that was asked for.
+    pub dates_within: SignedDuration,
     may_change: Arc<AtomicBool>,
 }
 
 impl Bench {
-    pub async fn new(ways: &'static Ways) -> Self {
+    pub async fn new(ways: &'static Ways, forms: &[Form]) -> Self {
         // As `main` does first.
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let options = Options { ciphertrust: ways.provider == ProviderType::CipherTrust, ..Options::default() };
+        let options = Options { ciphertrust: ways.provider == ProviderType::CipherTrust, forms: forms.to_vec(), ..Options::default() };
         let double = Double::start(options).await.unwrap();
         let (metrics, may_change) = (Metrics::new(false), Arc::new(AtomicBool::new(true)));
         let kms = connect(ways, &endpoint(ways, &double), double.ca_pem(), secret(ways), &metrics, &may_change).await;
-        Self { ways, kms, double, metrics, may_change }
+        // A date at the midnight before is nearer by up to a day.
+        let dates_within = if forms.contains(&Form::MidnightDates) { SignedDuration::from_hours(24) } else { SignedDuration::from_mins(5) };
+        Self { ways, kms, double, metrics, dates_within, may_change }
     }
 
     /// Another client of the same KMS, which remembers nothing.

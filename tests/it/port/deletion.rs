@@ -23,7 +23,7 @@ async fn scheduled(bench: &Bench, window: i32) -> String {
     let found = bench.found(&key).await;
     assert_eq!((found.state, found.deletion_date), (scheduled.state, scheduled.deletion_date));
     let distance = scheduled.deletion_date.unwrap().duration_since(bench.double.now());
-    assert!((distance - days(window)).abs() < SignedDuration::from_mins(5), "{distance:?}");
+    assert!((distance - days(window)).abs() < bench.dates_within, "{distance:?}");
     key
 }
 

@@ -6,6 +6,12 @@ use clap::ValueEnum;
 /// A form of answers other than the double's own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Form {
+    /// AWS tells deletion dates at the midnight (UTC) before, as its older examples do; the key dies when its days are over all the same.
+    MidnightDates,
+    /// AWS lists aliases of its own that point to no key yet, as it does for services that an account has not used.
+    IdleAliases,
+    /// `CipherTrust` tells `key_state` and `deletion_date` of a key beside `aws_param` and not in it, where Thales's own clients read them.
+    CckmTopLevel,
     /// Huawei Cloud answers with the types of its SDKs where its documents show others: `list-aliases` is a list, and the details of
     /// `filter-resources` are text.
     HuaweiSdkTypes,

@@ -10,6 +10,7 @@ use super::members::Members;
 use super::operation::Operation;
 use super::states;
 use super::target::{self, Aliases, Astray, Target};
+use crate::form::Form;
 use crate::world::{Key, KeyRef, Manager, World};
 
 /// Who calls, and where.
@@ -36,6 +37,8 @@ pub(crate) struct Call<'a> {
     pub(crate) caller: &'a Caller,
     pub(crate) members: &'a Members,
     pub(crate) request_id: &'a str,
+    /// Forms of answers other than the double's own.
+    pub(crate) forms: &'a [Form],
     /// The key that the call made or turned out to concern.
     pub(crate) touched: Option<KeyRef>,
 }

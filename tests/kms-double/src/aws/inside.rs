@@ -67,6 +67,7 @@ pub(crate) fn call(
         caller: &caller,
         members: &members,
         request_id,
+        forms: &shared.forms,
         touched: None,
     };
     let answer = calls::carry_out(&mut call)?;

@@ -56,6 +56,7 @@ pub(super) fn perform(
         caller,
         members,
         request_id,
+        forms: &shared.forms,
         touched: located,
     };
     let answer = calls::carry_out(&mut call);

@@ -26,7 +26,7 @@ pub(crate) use calls::default_policy;
 pub(crate) use failure::Failure;
 pub(crate) use form::pairs as query_pairs;
 pub(crate) use inside::{Inside, call as call_inside};
-pub use operation::{NOT_SERVED, served};
 pub(crate) use operation::Operation;
+pub use operation::{NOT_SERVED, served};
 pub(crate) use serve::serve;
 pub(crate) use spec::{USAGES, find as find_spec};

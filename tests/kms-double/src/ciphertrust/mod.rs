@@ -15,6 +15,7 @@ mod body;
 mod calls;
 mod cloud;
 mod failure;
+mod form;
 mod operation;
 mod query;
 mod request;

@@ -11,6 +11,7 @@ use serde_json::Value;
 
 use super::calls::{self, Call, Reply};
 use super::failure::Failure;
+use super::form::in_form;
 use super::operation::{Effect, Operation};
 use super::request::Request;
 use super::session::Session;
@@ -178,5 +179,5 @@ fn send(shared: &Shared, reply: &Reply) -> Response {
         return (status, [(header::DATE, date)]).into_response();
     }
     let headers = [(header::DATE, date), (header::CONTENT_TYPE, "application/json".to_owned())];
-    (status, headers, reply.body.to_string()).into_response()
+    (status, headers, in_form(reply.body.clone(), &shared.forms).to_string()).into_response()
 }

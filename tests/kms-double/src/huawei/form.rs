@@ -55,7 +55,7 @@ pub(super) fn in_form(operation: Operation, mut answer: Value, forms: &[Form]) -
                     *value = number;
                 }
             }),
-            (Form::HuaweiSdkTypes, _) => {}
+            (Form::HuaweiSdkTypes | Form::MidnightDates | Form::IdleAliases | Form::CckmTopLevel, _) => {}
         }
     }
     answer

@@ -12,6 +12,7 @@ mod ciphertrust_rows;
 mod ciphertrust_tokens;
 mod client;
 mod faults;
+mod forms;
 mod huawei_client;
 mod huawei_faults;
 mod huawei_identity;

@@ -35,7 +35,9 @@ async fn refusals_are_in_the_words_of_aws() {
     let tags = |key: &str, value: &str| json!([{ "TagKey": "a", "TagValue": "b" }, { "TagKey": key, "TagValue": value }]);
     let (long_key, long_value) = ("k".repeat(129), "v".repeat(257));
     let too_long = |value: &str, at: &str, most: usize| {
-        format!("1 validation error detected: Value '{value}' at '{at}' failed to satisfy constraint: Member must have length less than or equal to {most}")
+        format!(
+            "1 validation error detected: Value '{value}' at '{at}' failed to satisfy constraint: Member must have length less than or equal to {most}"
+        )
     };
     let many: Value = (0..51).map(|index| json!({ "TagKey": format!("k{index}"), "TagValue": "v" })).collect();
     let of = |id: &str| json!({ "KeyId": id });
@@ -45,11 +47,23 @@ async fn refusals_are_in_the_words_of_aws() {
             "CreateAlias",
             json!({ "AliasName": "no-prefix", "TargetKeyId": key }),
             "ValidationException",
-            text("Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html"),
+            text(
+                "Alias must start with the prefix \"alias/\". Please see https://docs.aws.amazon.com/kms/latest/developerguide/kms-alias.html",
+            ),
         ),
         ("CreateKey", json!({ "Tags": tags("AWS:x", "y") }), "TagException", text("Tags beginning with aws: are reserved")),
-        ("CreateKey", json!({ "Tags": tags(&long_key, "y") }), "ValidationException", Some(too_long(&long_key, "tags.2.member.tagKey", 128))),
-        ("CreateKey", json!({ "Tags": tags("k", &long_value) }), "ValidationException", Some(too_long(&long_value, "tags.2.member.tagValue", 256))),
+        (
+            "CreateKey",
+            json!({ "Tags": tags(&long_key, "y") }),
+            "ValidationException",
+            Some(too_long(&long_key, "tags.2.member.tagKey", 128)),
+        ),
+        (
+            "CreateKey",
+            json!({ "Tags": tags("k", &long_value) }),
+            "ValidationException",
+            Some(too_long(&long_value, "tags.2.member.tagValue", 256)),
+        ),
         ("CreateKey", json!({ "Tags": many }), "TagException", text("Too many tags")),
         ("TagResource", json!({ "KeyId": key, "Tags": tags("a", "c") }), "TagException", text("Duplicate tag keys")),
         ("DescribeKey", of("mrk-fake-key-id"), "NotFoundException", text("Invalid keyId 'mrk-fake-key-id'")),
@@ -84,7 +98,13 @@ async fn refusals_are_in_the_words_of_aws() {
     assert!(message.unwrap().starts_with("The on-demand rotations limit has been reached for the given keyId. No more"));
     let replica = client.in_region("us-east-1");
     let (code, message) = refusal(&replica, "ReplicateKey", json!({ "KeyId": primary, "ReplicaRegion": "us-west-2" })).await;
-    assert_eq!((code.as_str(), message), ("UnsupportedOperationException", Some(format!("arn:aws:kms:us-east-1:{ACCOUNT}:key/{primary} is not a multi-region primary key."))));
+    assert_eq!(
+        (code.as_str(), message),
+        (
+            "UnsupportedOperationException",
+            Some(format!("arn:aws:kms:us-east-1:{ACCOUNT}:key/{primary} is not a multi-region primary key."))
+        )
+    );
 }
 
 #[tokio::test]

@@ -1,6 +1,8 @@
 //! `CreateAlias`, `UpdateAlias`, `DeleteAlias`, `ListAliases`.
 
-use serde_json::json;
+use std::collections::BTreeMap;
+
+use serde_json::{Value, json};
 
 use super::describe::seconds;
 use super::page::{Paging, page};
@@ -9,7 +11,11 @@ use crate::aws::failure::Failure;
 use crate::aws::operation::Operation;
 use crate::aws::spec;
 use crate::aws::target::Aliases;
+use crate::form::Form;
 use crate::world::{Alias, Key, KeyRef};
+
+/// Aliases that AWS keeps for services that an account has not used; they point to no key.
+const IDLE: [&str; 5] = ["alias/aws/dynamodb", "alias/aws/ebs", "alias/aws/rds", "alias/aws/redshift", "alias/aws/s3"];
 
 /// Most aliases of one key.
 const ALIASES_MAX: usize = 50;
@@ -77,7 +83,13 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
         return page(call.members, call.operation, paging, aliases, name, show);
     }
     let aliases = call.world.seen_aliases(&call.caller.account, &call.caller.region, call.seen);
-    page(call.members, call.operation, paging, aliases, name, show)
+    if !call.forms.contains(&Form::IdleAliases) {
+        return page(call.members, call.operation, paging, aliases, name, show);
+    }
+    let idle = |name: &str| json!({ "AliasName": name, "AliasArn": call.alias_arn(name) });
+    let mut shown: BTreeMap<String, Value> = IDLE.iter().map(|name| ((*name).to_owned(), idle(name))).collect();
+    shown.extend(aliases.map(|alias| (alias.name.clone(), show(alias))));
+    page(call.members, call.operation, paging, shown.into_iter(), |(name, _)| name.clone(), |(_, alias)| alias)
 }
 
 /// The rules for names: `alias/` and at least one of the characters of the model, no colon, not `alias/aws/`. Only `CreateAlias` has

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::describe::seconds;
+use super::describe::deletion_date;
 use crate::aws::call::{Answer, Call};
 use crate::aws::failure::Failure;
 use crate::world::Key;
@@ -10,7 +10,7 @@ use crate::world::Key;
 /// The window if the caller names none.
 const DEFAULT_WINDOW_DAYS: u32 = 30;
 
-/// The date is now plus the window to the millisecond; whether AWS rounds it is not documented.
+/// The date is now plus the window to the millisecond; whether AWS rounds it is not documented: see [`crate::Form::MidnightDates`].
 pub(super) fn schedule(call: &mut Call<'_>) -> Answer {
     let window = call.members.int("PendingWindowInDays", 7, 30)?.unwrap_or(DEFAULT_WINDOW_DAYS);
     let key = call.open()?;
@@ -20,7 +20,8 @@ pub(super) fn schedule(call: &mut Call<'_>) -> Answer {
     let date = scheduled.deletion.as_ref().and_then(|deletion| deletion.date);
     let mut answer = json!({ "KeyId": key.at.arn(), "KeyState": scheduled.state.name(), "PendingWindowInDays": window });
     if let (Some(date), Some(members)) = (date, answer.as_object_mut()) {
-        members.insert("DeletionDate".to_owned(), seconds(date));
+        let date = deletion_date(call, date);
+        members.insert("DeletionDate".to_owned(), date);
     }
     Ok(answer)
 }

@@ -7,6 +7,7 @@ use super::page::{Paging, page};
 use crate::aws::call::{Answer, Call};
 use crate::aws::spec::{self, Spec};
 use crate::aws::target::Aliases;
+use crate::form::Form;
 use crate::world::{Key, KeyRef, KeyState, MultiRegion, Origin, World};
 
 pub(super) fn describe(call: &mut Call<'_>) -> Answer {
@@ -25,6 +26,16 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
 #[expect(clippy::cast_precision_loss, reason = "milliseconds up to the year 9999 fit into the 53 bits of a JSON number")]
 pub(super) fn seconds(time: Timestamp) -> Value {
     json!(time.as_millisecond() as f64 / 1000.0)
+}
+
+/// When a key dies, as it is told: to the millisecond, or at the midnight before.
+pub(super) fn deletion_date(call: &Call<'_>, date: Timestamp) -> Value {
+    const DAY: i64 = 24 * 60 * 60;
+    if call.forms.contains(&Form::MidnightDates) {
+        let second = date.as_second();
+        return json!(second - second.rem_euclid(DAY));
+    }
+    seconds(date)
 }
 
 /// `KeyMetadata` of a key.
@@ -50,7 +61,7 @@ pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
     // A deletion date only while it is known, the window only while it is not.
     if let Some(deletion) = &key.deletion {
         match deletion.date {
-            Some(date) => put("DeletionDate", seconds(date)),
+            Some(date) => put("DeletionDate", deletion_date(call, date)),
             None => put("PendingDeletionWindowInDays", json!(deletion.window_days)),
         };
     }

@@ -1,0 +1,43 @@
+//! `CipherTrust`'s answers in the form that its documents leave open: see [`Form::CckmTopLevel`].
+
+use serde_json::Value;
+
+use crate::form::Form;
+
+/// An answer, in those forms.
+pub(super) fn in_form(mut answer: Value, forms: &[Form]) -> Value {
+    if forms.contains(&Form::CckmTopLevel) {
+        lift(&mut answer);
+    }
+    answer
+}
+
+/// Takes the state and the deletion date of every key out of its `aws_param`.
+fn lift(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.values_mut().for_each(lift);
+            for (inner, outer) in [("KeyState", "key_state"), ("DeletionDate", "deletion_date")] {
+                let taken = members.get_mut("aws_param").and_then(Value::as_object_mut).and_then(|param| param.remove(inner));
+                members.extend(taken.map(|value| (outer.to_owned(), value)));
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(lift),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn state_and_date_stand_beside_what_aws_says() {
+        let page = json!({ "resources": [{ "aws_param": { "KeyState": "PendingDeletion", "DeletionDate": "d", "Arn": "a" } }] });
+        let lifted = json!({ "resources": [{ "aws_param": { "Arn": "a" }, "key_state": "PendingDeletion", "deletion_date": "d" }] });
+        assert_eq!(in_form(page.clone(), &[Form::CckmTopLevel]), lifted);
+        assert_eq!(in_form(page.clone(), &[]), page);
+    }
+}
