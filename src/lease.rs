@@ -35,6 +35,7 @@ pub use self::held::{Held, Lost};
 use self::held::{Moment, Standing};
 pub use self::revision::{Revision, is_before};
 use self::step::{Me, Record, Rival, Step, step};
+use crate::telemetry::causes;
 
 /// The pace of an election. All candidates for one lease use the same.
 #[derive(Clone, Copy, Debug)]
@@ -183,7 +184,7 @@ impl Elector {
                     self.tell(standing);
                     None
                 }
-                Ok(Err(error)) => Some(error.to_string()),
+                Ok(Err(error)) => Some(causes(&error)),
                 Err(_) => Some("no answer in time".to_owned()),
             };
             match (&problem, failing) {

@@ -9,4 +9,5 @@ pub mod manifests;
 pub mod metrics;
 pub mod run;
 pub mod server;
+pub mod startup;
 pub mod telemetry;

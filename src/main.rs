@@ -29,7 +29,7 @@ fn controller(options: Options) -> anyhow::Result<ExitCode> {
     Ok(match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = format!("{error:#}"), "keyward ends with a failure");
+            tracing::error!(error = keyward::telemetry::causes(&*error), "keyward ends with a failure");
             ExitCode::FAILURE
         }
     })
@@ -42,6 +42,6 @@ fn print(yaml: &str) -> anyhow::Result<ExitCode> {
 
 /// For what goes wrong before there is a log.
 fn failed(error: &anyhow::Error) -> ExitCode {
-    eprintln!("keyward: {error:#}");
+    eprintln!("keyward: {}", keyward::telemetry::causes(&**error));
     ExitCode::FAILURE
 }

@@ -5,9 +5,10 @@
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::http::{HeaderValue, header};
+use axum::http::{self, HeaderValue, header};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use crate::cli::Options;
@@ -15,6 +16,7 @@ use crate::controller;
 use crate::lease::{Candidate, Election, Held, Timing};
 use crate::metrics::Metrics;
 use crate::server::{Readiness, Server};
+use crate::startup;
 
 /// How long the controller may take to end by itself after a stop. kube's controller does not end at all while it has
 /// never reached the API server, so that it has to be bounded from outside.
@@ -31,7 +33,7 @@ pub async fn controller(options: Options) -> anyhow::Result<()> {
     tokio::spawn(stop_on(term, "SIGTERM", stop.clone()));
     tokio::spawn(stop_on(int, "SIGINT", stop.clone()));
 
-    let client = client().await?;
+    let (client, api_server) = client().await?;
     let metrics = Metrics::new(options.per_object_metrics);
     let readiness = Readiness::default();
     let server =
@@ -41,7 +43,7 @@ pub async fn controller(options: Options) -> anyhow::Result<()> {
     let closing = CancellationToken::new();
     let serving = server.run(readiness.clone(), metrics.clone(), closing.clone());
     let work = async {
-        let ended = lead(&options, client, metrics, readiness, stop).await;
+        let ended = lead(&options, client, api_server, metrics, readiness, stop).await;
         closing.cancel();
         ended
     };
@@ -61,10 +63,20 @@ pub async fn controller(options: Options) -> anyhow::Result<()> {
 async fn lead(
     options: &Options,
     client: kube::Client,
+    api_server: startup::Server,
     metrics: Metrics,
     readiness: Readiness,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
+    let begun = CancellationToken::new();
+    let _looking = {
+        let (begun, gate) = (begun.clone(), readiness.gate("cluster"));
+        let look = startup::look(client.clone(), api_server, options.namespace.clone(), move || {
+            gate.open();
+            begun.cancel();
+        });
+        AbortOnDropHandle::new(tokio::spawn(look))
+    };
     let election = options.leader_election.then(|| {
         let candidate = Candidate {
             namespace: options.namespace.clone(),
@@ -80,7 +92,7 @@ async fn lead(
     let may_release = tokio::select! {
         biased;
         lost = held.lost() => return Err(lost.into()),
-        worked = work(options, client, &held, metrics, readiness, &stop) => worked?,
+        worked = work(options, client, &held, &begun, metrics, readiness, &stop) => worked?,
     };
     match election {
         Some(election) if may_release => election.withdraw().await,
@@ -92,11 +104,12 @@ async fn lead(
     Ok(())
 }
 
-/// Waits for the lease, then runs the controller until `stop`. Returns whether everything that it began has ended.
+/// Waits for the lease and for what keys need of the cluster, then runs the controller until `stop`. Returns whether everything that it began has ended.
 async fn work(
     options: &Options,
     client: kube::Client,
     held: &Held,
+    begun: &CancellationToken,
     metrics: Metrics,
     readiness: Readiness,
     stop: &CancellationToken,
@@ -109,6 +122,11 @@ async fn work(
         () = async { held.joined().await; joined.open(); held.acquired().await } => {}
     }
     metrics.set_leader(true);
+    // kube's controller does not end while its first list never came, and then the lease could not be given back.
+    tokio::select! {
+        () = stop.cancelled() => return Ok(true),
+        () = begun.cancelled() => {}
+    }
     let running = controller::run(client, options.settings(), held.clone(), metrics, readiness, stop.clone());
     tokio::pin!(running);
     tokio::select! {
@@ -124,14 +142,26 @@ async fn work(
     }
 }
 
-/// The client of the API server: by KUBECONFIG or `~/.kube/config`, or else the pod's `ServiceAccount`.
-async fn client() -> anyhow::Result<kube::Client> {
-    let mut config =
-        kube::Config::infer().await.context("found no way to an API server; set KUBECONFIG, or run in a pod with a ServiceAccount")?;
+/// The client of the API server, and where that is: by KUBECONFIG or `~/.kube/config`, or else the pod's `ServiceAccount`.
+async fn client() -> anyhow::Result<(kube::Client, startup::Server)> {
+    let mut config = kube::Config::infer().await.with_context(|| {
+        let asked = std::env::var("KUBECONFIG").map(|files| format!(" (it is {files})")).unwrap_or_default();
+        format!("found no way to an API server; set KUBECONFIG{asked}, or run in a pod with a ServiceAccount")
+    })?;
     // The API server takes the part before the slash for the field manager of writes that do not name one.
     let agent = HeaderValue::from_static(concat!("keyward/", env!("CARGO_PKG_VERSION")));
     config.headers.push((header::USER_AGENT, agent));
-    kube::Client::try_from(config).context("cannot make a client of the API server from that configuration")
+    let server = startup::Server { url: config.cluster_url.to_string(), proxy: config.proxy_url.as_ref().map(shown) };
+    let client = kube::Client::try_from(config).with_context(|| {
+        format!("cannot make a client of {server}; check the kubeconfig, and HTTPS_PROXY: it may be http://, https:// or socks5://")
+    })?;
+    Ok((client, server))
+}
+
+/// A proxy without the password that its URL may have.
+fn shown(proxy: &http::Uri) -> String {
+    let host = proxy.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default()).unwrap_or_default();
+    format!("{}://{host}", proxy.scheme_str().unwrap_or("http"))
 }
 
 async fn stop_on(mut signal: Signal, name: &'static str, stop: CancellationToken) {

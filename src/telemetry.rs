@@ -1,12 +1,16 @@
 //! Logs: JSON for machines, text for people, always on stderr, as stdout is for what a command prints.
 //!
 //! It must never let a Secret into the log. kube's client logs the whole body of an answer that it cannot decode, at
-//! level WARN; such a body can be a Secret. That one source is held at ERROR, whatever level is asked for.
+//! level WARN; such a body can be a Secret. That one source is silent, whatever level is asked for: what went wrong there is said, with its cause,
+//! by whoever asked.
+mod lines;
+
 use std::io::IsTerminal;
 use std::str::FromStr;
 
 use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::JsonFields;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
@@ -27,10 +31,26 @@ pub enum LogFormat {
 pub struct LogLevel(String);
 
 impl FromStr for LogLevel {
-    type Err = ParseError;
+    type Err = String;
 
-    fn from_str(text: &str) -> Result<Self, ParseError> {
-        filter(text).map(|_| Self(text.to_owned()))
+    fn from_str(text: &str) -> Result<Self, String> {
+        let known = text.split(',').map(directive).collect::<Result<Vec<_>, _>>()?.join(",");
+        filter(&known).map_err(|error| format!("{error}; {LEVELS}"))?;
+        Ok(Self(known))
+    }
+}
+
+const LEVELS: &str = "use error, warn, info, debug or trace, or directives such as info,keyward=debug";
+
+/// One directive, with a level that is spelt as others spell it put right. A word that is no level would be taken for the name of a module, and all others be silent.
+fn directive(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    match text.to_ascii_lowercase().as_str() {
+        "" | "error" | "warn" | "info" | "debug" | "trace" | "off" => Ok(text.to_owned()),
+        "warning" => Ok("warn".to_owned()),
+        "err" | "fatal" | "critical" => Ok("error".to_owned()),
+        _ if text.contains(['=', '[']) => Ok(text.to_owned()),
+        _ => Err(format!("{text} is no level; {LEVELS}")),
     }
 }
 
@@ -55,14 +75,37 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     // A filter of its own and not one more directive: a directive of the user could be more exact and win.
-    let safe = filter_fn(|metadata| !metadata.target().starts_with("kube_client::client") || *metadata.level() <= tracing::Level::ERROR);
-    let chosen = filter(directives)?.and(safe);
+    let safe = filter_fn(|metadata| !metadata.target().starts_with("kube_client::client"));
+    // What ends the process, or keeps it from working, is said whatever level is asked for.
+    let grave = filter_fn(|metadata| metadata.target().starts_with("keyward") && *metadata.level() == tracing::Level::ERROR);
+    let chosen = filter(directives)?.and(safe).or(grave);
     let layer = tracing_subscriber::fmt::layer().with_writer(to);
     Ok(if text {
-        layer.with_ansi(colour).with_filter(chosen).boxed()
+        layer.with_ansi(colour).fmt_fields(lines::Plain).with_filter(chosen).boxed()
     } else {
-        layer.json().flatten_event(true).with_span_list(false).with_filter(chosen).boxed()
+        layer.fmt_fields(JsonFields::new()).event_format(lines::Flat).with_filter(chosen).boxed()
     })
+}
+
+/// An error and its causes, each once: a client's own words say no more than that it failed.
+#[must_use]
+pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = words(error);
+    for cause in std::iter::successors(error.source(), |cause| cause.source()).map(words) {
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
+}
+
+/// What an error itself says. kube's has the whole answer of the API server in it, as Rust prints it.
+fn words(error: &(dyn std::error::Error + 'static)) -> String {
+    let kube = error.downcast_ref::<kube::Error>().or_else(|| error.downcast_ref::<Box<kube::Error>>().map(|error| &**error));
+    match kube {
+        Some(kube::Error::Api(status)) => format!("{} ({})", status.message, status.code),
+        _ => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -106,20 +149,60 @@ mod tests {
             });
             assert!(!lines.contains("c2VjcmV0"), "{directives}: {lines}");
         }
-        assert!(logged(false, "info", || tracing::error!(target: "kube_client::client", "down")).contains("down"));
     }
 
     #[test]
-    fn json_lines_are_flat_and_name_their_span() {
+    fn json_lines_are_flat_and_say_what_their_spans_say() {
         let line = logged(false, "info", || {
-            let span = tracing::info_span!("reconcile", object = "orders");
-            let _entered = span.enter();
-            tracing::info!(key = "1234", "created");
+            let outer = tracing::info_span!(target: "reconciling", "kube's", object.ref = "ManagedKey/orders");
+            let _outer = outer.enter();
+            let round = tracing::info_span!("round", kind = "ManagedKey", name = "orders", key = "none yet");
+            let _round = round.enter();
+            let call = tracing::info_span!("kms", operation = "CreateKey", failure = tracing::field::Empty);
+            let _call = call.enter();
+            call.record("failure", "Throttled");
+            tracing::info!(key = "1234", duration = 0.25, "created");
         });
         let line: serde_json::Value = serde_json::from_str(&line).unwrap();
-        for (pointer, expected) in [("/message", "created"), ("/key", "1234"), ("/span/object", "orders")] {
-            assert_eq!(line.pointer(pointer).and_then(|value| value.as_str()), Some(expected), "{line}");
+        for (field, expected) in [
+            ("message", "created"),
+            ("key", "1234"),
+            ("kind", "ManagedKey"),
+            ("name", "orders"),
+            ("operation", "CreateKey"),
+            ("failure", "Throttled"),
+            ("level", "INFO"),
+        ] {
+            assert_eq!(line[field], expected, "{line}");
         }
+        assert_eq!(line["duration"], 0.25);
+        assert!(line["timestamp"].as_str().is_some_and(|time| time.ends_with('Z')) && line.get("object.ref").is_none(), "{line}");
+    }
+
+    #[test]
+    fn an_error_is_told_with_its_causes_and_without_structures() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("the API server did not take the status")]
+        struct Outer(#[source] Box<kube::Error>);
+        let status = kube::core::Status::failure("managedkeys is forbidden", "Forbidden").with_code(403);
+        let error = Outer(Box::new(kube::Error::Api(status.boxed())));
+        for text in [true, false] {
+            let line = logged(text, "info", || tracing::warn!(error = &error as &dyn std::error::Error, "a round did not end"));
+            assert!(
+                line.contains("a round did not end") && line.contains("managedkeys is forbidden") && !line.contains("Status"),
+                "{line}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_cause_is_told_once() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("{0}")]
+        struct Layer(&'static str, #[source] Option<Box<Layer>>);
+        let over = |text, layer| Layer(text, Some(Box::new(layer)));
+        let error = over("client error (Connect)", over("tcp connect error", over("tcp connect error", Layer("refused", None))));
+        assert_eq!(causes(&error), "client error (Connect): tcp connect error: refused");
     }
 
     #[test]
@@ -128,5 +211,20 @@ mod tests {
         assert_eq!(logged(true, "info", || tracing::debug!("detail")), "");
         assert!(logged(true, "", || tracing::info!("usual")).contains("usual"));
         "info,keyward=loud".parse::<LogLevel>().unwrap_err();
+    }
+
+    #[test]
+    fn a_word_that_is_no_level_is_understood_or_refused_and_nothing_silences_an_error() {
+        for (word, level) in [("warning", "warn"), ("WARNING", "warn"), ("fatal", "error"), ("info,keyward=debug", "info,keyward=debug")] {
+            assert_eq!(word.parse::<LogLevel>().unwrap().0, level);
+        }
+        for word in ["verbose", "keyward", "info,loud", "3.5"] {
+            let error = word.parse::<LogLevel>().unwrap_err();
+            assert!(error.contains("use error, warn, info"), "{word}: {error}");
+        }
+        for directives in ["off", "other=trace", "keyward=off", "error"] {
+            assert!(logged(true, directives, || tracing::error!("the end")).contains("the end"), "{directives}");
+            assert_eq!(logged(true, directives, || tracing::warn!("by the way")), "", "{directives}");
+        }
     }
 }

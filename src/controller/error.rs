@@ -1,12 +1,13 @@
 //! What ends a round early, apart from what a KMS answers.
 
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 use super::watched::Watched;
 use crate::{
     api::ManagedKey,
     domain::{failure::Failure, plan::Hold},
     metrics::RoundResult,
+    telemetry::causes,
 };
 
 /// Why a round could not be brought to its end.
@@ -50,6 +51,44 @@ pub enum Abort {
     TooSoon(Duration),
     /// The round cannot go on.
     Error(Error),
+}
+
+impl fmt::Display for Abort {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Changed => f.write_str("the object was changed by someone else"),
+            Self::Newer(_) => f.write_str("the object is not as the watch had it"),
+            Self::TooSoon(left) => write!(f, "the step was done a moment ago; {} ms are left", left.as_millis()),
+            Self::Error(error) => f.write_str(&causes(error)),
+        }
+    }
+}
+
+impl Halt {
+    /// One word for logs.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Failed(failure) => failure.kind.as_str(),
+            Self::Held(_) => "Held",
+            Self::ReadBack => "ReadBack",
+            Self::MarksNotWritable(_) => "MarksNotWritable",
+            Self::Contended(_) => "Contended",
+            Self::Abort(_) => "Aborted",
+        }
+    }
+}
+
+impl fmt::Display for Halt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Failed(failure) | Self::MarksNotWritable(failure) => f.write_str(&failure.message),
+            Self::Held(hold) => f.write_str(&hold.message),
+            Self::ReadBack => f.write_str("the marks are read back first"),
+            Self::Contended(by) => write!(f, "another object is being bound to the same key: {by}"),
+            Self::Abort(abort) => abort.fmt(f),
+        }
+    }
 }
 
 /// What keeps a step from being done.

@@ -62,6 +62,27 @@ pub enum FailureKind {
     Unknown,
 }
 
+impl FailureKind {
+    /// One word for logs.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::NotFound => "NotFound",
+            Self::Invalid => "Invalid",
+            Self::Conflict => "Conflict",
+            Self::AliasTaken => "AliasTaken",
+            Self::Denied => "Denied",
+            Self::Credentials => "Credentials",
+            Self::Expired => "Expired",
+            Self::WrongAccount => "WrongAccount",
+            Self::Quota => "Quota",
+            Self::Throttled => "Throttled",
+            Self::Unavailable => "Unavailable",
+            Self::Unknown => "Unknown",
+        }
+    }
+}
+
 /// What to do about a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Verdict {

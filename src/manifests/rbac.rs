@@ -7,7 +7,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use kube::{CustomResourceExt, api::ObjectMeta};
 
 use super::{NAME, labels, yaml};
-use crate::api::{GROUP, ManagedKey};
+use crate::api::{GROUP, KeyProvider, ManagedKey};
 
 /// A right, and why the operator needs it.
 #[derive(Clone, Debug)]
@@ -40,8 +40,8 @@ fn right(group: &str, resources: &[&str], verbs: &[&str], reason: &'static str) 
     Right { rule, reason }
 }
 
-fn named(mut right: Right, name: &str) -> Right {
-    right.rule.resource_names = Some(vec![name.to_owned()]);
+fn named(mut right: Right, names: &[&str]) -> Right {
+    right.rule.resource_names = Some(names.iter().map(|name| (*name).to_owned()).collect());
     right
 }
 
@@ -75,9 +75,10 @@ pub fn cluster_rights() -> Vec<Right> {
                 "apiextensions.k8s.io",
                 &["customresourcedefinitions"],
                 &["get"],
-                "Keys are left alone while their own CRD is being deleted: that is an uninstall, not a wish about keys.",
+                "Keys are left alone while their own CRD is being deleted: that is an uninstall, not a wish about keys. And a CRD that is older than this \
+                 version is told at the start.",
             ),
-            ManagedKey::crd_name(),
+            &[ManagedKey::crd_name(), KeyProvider::crd_name()],
         ),
         right("events.k8s.io", &["events"], &["create"], "Tells once per transition, in the object's namespace, what was done to its key."),
     ]

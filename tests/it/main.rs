@@ -11,6 +11,7 @@ mod contract;
 mod crash;
 mod examples;
 mod faults;
+mod first_runs;
 mod huawei;
 mod huawei_sdk;
 mod iam;

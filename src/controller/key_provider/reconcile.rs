@@ -12,6 +12,7 @@ use kube::{
     runtime::controller::Action,
 };
 use serde_json::json;
+use tracing::Instrument;
 
 use super::{Awaits, Connected, Unusable, connect, name};
 use crate::{
@@ -27,6 +28,12 @@ const ROUND: Duration = Duration::from_mins(1);
 
 /// Brings the client and the status of a provider up to date.
 pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
+    let span = tracing::info_span!("round", kind = "KeyProvider", name = name(&provider));
+    ended(provider, context).instrument(span).await
+}
+
+/// Runs a round to its end, to its deadline, or to its panic.
+async fn ended(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let (result, label) = match tokio::time::timeout(ROUND, contained(round(&provider, &context))).await {
         Ok(Ok(Ok(action))) => (Ok(action), RoundResult::Ok),
@@ -37,7 +44,9 @@ pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<
         Ok(Err(_logged)) => (Ok(Action::requeue(quarantine(&provider, &context).await)), RoundResult::Panic),
         Err(_) => (Err(Error::Timeout(ROUND)), RoundResult::Timeout),
     };
-    context.metrics.reconciled("keyprovider", label, started.elapsed());
+    let took = started.elapsed();
+    context.metrics.reconciled("keyprovider", label, took);
+    tracing::debug!(outcome = label.as_str(), duration = took.as_secs_f64(), "a round ended");
     result
 }
 
@@ -219,6 +228,6 @@ fn is_conflict(error: &kube::Error) -> bool {
 /// What the API server refused is tried again soon: most often the object changed in between.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(provider: Arc<Watched<KeyProvider>>, error: &Error, context: Arc<Context>) -> Action {
-    tracing::warn!(error = error as &dyn std::error::Error, "a round of a provider did not end");
+    tracing::warn!(kind = "KeyProvider", name = name(&provider), error = error as &dyn std::error::Error, "a round did not end");
     Action::requeue(retry::unseen(context.providers.failed(&name(&provider))))
 }

@@ -1,6 +1,8 @@
 //! Does one step. What has to be remembered is written first, so that a process that is killed after any `await` leaves a state from which the next one
 //! finishes the work without doing it twice.
 
+use std::time::{Duration, Instant};
+
 use jiff::SignedDuration;
 
 use super::{
@@ -42,8 +44,10 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
     if !round.context.held.is_held() {
         return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
     }
-    tracing::info!(key = round.key().map(|key| key.arn.as_str()), step = %step, "a key is changed");
-    if let Err(halt) = act(round, &step).await {
+    let (known, began) = (round.key().map(|key| key.arn.clone()), Instant::now());
+    let acted = act(round, &step).await;
+    tell(round.key().map(|key| key.arn.clone()).or(known).as_deref(), &step, &acted, began.elapsed());
+    if let Err(halt) = acted {
         if may_have_changed(&step, &halt) {
             round.context.unsure(&uid);
         }
@@ -58,6 +62,16 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
     object.memory.close(&step, &object.desired);
     round.steps.push(step);
     Ok(())
+}
+
+/// Logs a step once its answer is there, with it.
+fn tell(key: Option<&str>, step: &Step, acted: &Result<(), Halt>, took: Duration) {
+    let (step, duration) = (step.to_string(), took.as_secs_f64());
+    match acted {
+        Ok(()) => tracing::info!(key, step, outcome = "Done", duration, "a key was changed"),
+        Err(Halt::Abort(abort)) => tracing::debug!(key, step, outcome = "Aborted", duration, "a step was not taken: {abort}"),
+        Err(halt) => tracing::info!(key, step, outcome = halt.as_str(), duration, "a step did not succeed: {halt}"),
+    }
 }
 
 /// Whether a step that failed may have changed something: its one call was not refused, or it has others before that.

@@ -9,6 +9,7 @@ use kube::{
     Resource, ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
+use tracing::Instrument;
 
 use super::{
     deletion, execute, fingerprint, guard,
@@ -59,10 +60,12 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
         return Ok(Action::await_change());
     }
     let Some(_busy) = context.lanes.begin(object) else { return Ok(Action::requeue(retry::jittered(BUSY))) };
+    let span = tracing::info_span!("round", kind = "ManagedKey", namespace = watched.namespace(), name = watched.name_any());
     let round = Box::pin(round(&watched, &context, lane));
+    let ended = Box::pin(ended(&watched, &context, round).instrument(span));
     match lane {
-        Lane::Ordinary => Box::pin(ended(&watched, &context, round)).await,
-        Lane::Rescue => kms::rescuing(Box::pin(ended(&watched, &context, round))).await,
+        Lane::Ordinary => ended.await,
+        Lane::Rescue => kms::rescuing(ended).await,
     }
 }
 
@@ -82,14 +85,17 @@ pub(super) async fn ended(
         Err(_) => Err(Error::Timeout(ROUND)),
     };
     let label = result.as_ref().map_or_else(Error::result, |(_, label)| *label);
-    context.metrics.reconciled("managedkey", label, started.elapsed());
+    let took = started.elapsed();
+    context.metrics.reconciled("managedkey", label, took);
+    tracing::debug!(outcome = label.as_str(), duration = took.as_secs_f64(), "a round ended");
     result.map(|(action, _)| action)
 }
 
 /// What failed at the API server is tried again, later and later.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: Arc<Context>) -> Action {
-    tracing::warn!(error = error as &dyn std::error::Error, "a round did not end");
+    let (namespace, name) = (watched.namespace(), watched.name_any());
+    tracing::warn!(kind = "ManagedKey", namespace, name, error = error as &dyn std::error::Error, "a round did not end");
     let failures = context.failed(watched.meta().uid.as_deref().unwrap_or_default());
     Action::requeue(retry::jittered(crate::domain::failure::Retry::Backoff.wait(failures, Duration::ZERO)))
 }
@@ -102,7 +108,7 @@ async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Duratio
     // Saying so is no safer than the round was.
     match tokio::time::timeout(ROUND, contained(report::panicked(context, object))).await {
         Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(abort))) => tracing::warn!(?abort, "the status does not say that the round panicked"),
+        Ok(Ok(Err(abort))) => tracing::warn!(%abort, "the status does not say that the round panicked"),
         Ok(Err(panicked)) => {
             tracing::error!(error = &panicked as &dyn std::error::Error, "the status does not say that the round panicked");
         }

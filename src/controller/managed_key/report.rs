@@ -221,7 +221,7 @@ pub(super) fn readable<'a>(context: &'a Context, stored: &ManagedKey) -> Option<
 
 fn log(failure: &Failure) {
     let source = failure.source.as_deref().map(|source| source as &dyn std::error::Error);
-    tracing::warn!(operation = failure.operation, kind = ?failure.kind, source, "{}", failure.message);
+    tracing::warn!(operation = failure.operation, outcome = failure.kind.as_str(), source, "{}", failure.message);
 }
 
 /// Writes the status if it changed, then tells what is worth telling.

@@ -80,7 +80,7 @@ impl Caller {
         .instrument(span.clone())
         .await;
         if let Err(failure) = &result {
-            span.record("failure", field::debug(failure.kind));
+            span.record("failure", failure.kind.as_str());
         }
         result
     }

@@ -158,7 +158,12 @@ impl Context<'_> {
             }
             _ => (Unknown, format!("cannot make the request {}; see the log", self.request())),
         };
-        Failure { source: Some(Box::new(error)), ..self.failure(kind, message) }
+        // The SDK shows an answer of AWS as a structure of Rust.
+        let source: Box<dyn Error + Send + Sync> = match &error {
+            SdkError::ServiceError(refused) => Box::new(Answered::new(refused.err().meta(), refused.raw().status().as_u16())),
+            _ => Box::new(error),
+        };
+        Failure { source: Some(source), ..self.failure(kind, message) }
     }
 
     fn refused(&self, answer: &aws_sdk_kms::error::ErrorMetadata, status: u16) -> (FailureKind, String) {
@@ -264,6 +269,23 @@ fn credentials_advice(code: &str) -> &'static str {
         }
         "RequestExpired" | "RequestTimeTooSkewed" => "the clock of this machine is wrong",
         _ => "correct the secret, or give the pod a role",
+    }
+}
+
+/// What AWS answered, for the log.
+#[derive(Debug, thiserror::Error)]
+#[error("AWS answered {status} {code}: {text} (request {id})")]
+struct Answered {
+    status: u16,
+    code: String,
+    text: String,
+    id: String,
+}
+
+impl Answered {
+    fn new(answer: &aws_sdk_kms::error::ErrorMetadata, status: u16) -> Self {
+        let told = |text: Option<&str>| text.unwrap_or("none").to_owned();
+        Self { status, code: told(answer.code()), text: told(answer.message()), id: told(answer.extra("aws_request_id")) }
     }
 }
 

@@ -78,7 +78,7 @@ impl<D: Dialect> Caller<D> {
         .instrument(span.clone())
         .await;
         if let Err(failure) = &result {
-            span.record("failure", field::debug(failure.kind));
+            span.record("failure", failure.kind.as_str());
         }
         result
     }

@@ -6,6 +6,7 @@ mod alone;
 mod edits;
 mod endpoint;
 mod input;
+mod logged;
 mod lost;
 mod records;
 mod refused;

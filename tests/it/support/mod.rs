@@ -9,6 +9,7 @@ pub mod program;
 pub mod proxy;
 pub mod recorder;
 pub mod scene;
+pub mod tunnel;
 pub mod vendor;
 
 use std::{

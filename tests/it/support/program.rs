@@ -27,11 +27,20 @@ impl Program {
 
     /// The same, on a certain address.
     pub fn listening(kubeconfig: &Path, address: &str, flags: &[&str]) -> Self {
+        Self::within(kubeconfig, address, flags, &[])
+    }
+
+    /// The same, with further variables of the environment.
+    pub fn within(kubeconfig: &Path, address: &str, flags: &[&str], environment: &[(&str, &str)]) -> Self {
         let mut command = tied(Path::new(env!("CARGO_BIN_EXE_keyward")));
         command.args(["controller", "--listen", address, "--log-format", "json"]);
         for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("KEYWARD_")) {
             command.env_remove(name);
         }
+        for proxy in ["HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"] {
+            command.env_remove(proxy);
+        }
+        command.envs(environment.iter().copied());
         command.args(flags).env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         let mut child = Killed(command.spawn().expect("setpriv, of util-linux, is there"));
         let log = Arc::new(Mutex::new(Vec::new()));

@@ -1,0 +1,272 @@
+//! A first run in which something is missing: within ten seconds one line says what, where, and which command helps, and SIGTERM gives the lease back.
+
+use std::{
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use k8s_openapi::{
+    api::{coordination::v1::Lease, rbac::v1::ClusterRoleBinding},
+    apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
+};
+use keyward::manifests;
+use kms_double::{Double, Options};
+use kube::{Api, api::DeleteParams, config::Kubeconfig};
+use serde_json::{Value, json};
+
+use crate::support::{
+    control_plane::{ControlPlane, apply},
+    eventually, nowhere,
+    program::Program,
+    tunnel::Tunnel,
+};
+
+/// What a person waits for a line.
+const SOON: Duration = Duration::from_secs(10);
+/// What a busy machine may take for it in a test.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// After SIGTERM, as in `program`.
+const BOUND: Duration = Duration::from_secs(20);
+
+/// The lines at ERROR or WARN.
+fn complaints(program: &Program) -> Vec<String> {
+    let lines = program.log();
+    let read = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let grave = read.filter(|line| line["level"] == "ERROR" || line["level"] == "WARN");
+    grave.filter_map(|line| line["message"].as_str().map(str::to_owned)).collect()
+}
+
+/// Waits for one line that has all of these words, and says how long it took.
+async fn told(program: &Program, words: &[&str]) -> Duration {
+    let began = Instant::now();
+    eventually("a line that helps", PATIENCE, async || {
+        let found = complaints(program).into_iter().any(|line| words.iter().all(|word| line.contains(word)));
+        if found { Ok(()) } else { Err(program.log()) }
+    })
+    .await;
+    assert!(!program.log().contains("panic"), "{}", program.log());
+    began.elapsed()
+}
+
+/// Ends it with SIGTERM, in order.
+async fn stopped(program: &mut Program) {
+    program.signal("TERM");
+    assert_eq!(program.ended(BOUND).await.code(), Some(0), "{}", program.log());
+}
+
+/// A cluster, and the operator's namespace in it.
+struct Site {
+    control_plane: ControlPlane,
+    namespace: String,
+    kubeconfig: PathBuf,
+}
+
+impl Site {
+    async fn new() -> Self {
+        let control_plane = ControlPlane::start().unwrap();
+        let namespace = control_plane.namespace("first").await;
+        let kubeconfig = control_plane.service_account_kubeconfig(&namespace).await;
+        Self { control_plane, namespace, kubeconfig }
+    }
+
+    fn start(&self, environment: &[(&str, &str)]) -> Program {
+        Program::within(&self.kubeconfig, "127.0.0.1:0", &["--cluster-id", "first", "--namespace", &self.namespace], environment)
+    }
+
+    /// Whoever holds the lease; it is there once a program led.
+    async fn holder(&self) -> Option<String> {
+        let leases: Api<Lease> = Api::namespaced(self.control_plane.client().await, &self.namespace);
+        leases.get_opt("keyward").await.unwrap().and_then(|lease| lease.spec?.holder_identity)
+    }
+
+    async fn led(&self) {
+        eventually("the lease is held", PATIENCE, async || self.holder().await.ok_or("nobody's")).await;
+    }
+
+    /// Starts one, waits for the line, and sees that the lease is taken and given back.
+    async fn leads_and_tells(&self, words: &[&str]) -> Program {
+        let mut program = self.start(&[]);
+        let within = told(&program, words).await;
+        self.led().await;
+        assert_eq!(program.get("/readyz").await.0, 503, "not ready while something is missing");
+        stopped(&mut program).await;
+        assert_eq!(self.holder().await, None, "the lease is given back");
+        eprintln!("told after {within:?}");
+        program
+    }
+}
+
+#[tokio::test]
+async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
+    let site = Site::new().await;
+    let server = site.control_plane.server.clone();
+    let client = site.control_plane.client().await;
+
+    // No CRDs.
+    let program = site
+        .leads_and_tells(&[
+            "there is no CustomResourceDefinition managedkeys.keyward.dev",
+            &server,
+            "keyward crds | kubectl apply --server-side",
+        ])
+        .await;
+    assert_eq!(complaints(&program).iter().filter(|line| line.contains("managedkeys.keyward.dev")).count(), 1, "it is told once");
+
+    // CRDs of an older version, from which a field is missing that holds a deletion.
+    for crd in manifests::crds() {
+        let mut crd = serde_json::to_value(crd).unwrap();
+        let status = crd.pointer_mut("/spec/versions/0/schema/openAPIV3Schema/properties/status/properties").unwrap();
+        status.as_object_mut().unwrap().remove("intentWord");
+        apply::<CustomResourceDefinition>(&Api::all(client.clone()), &serde_json::from_value(crd).unwrap()).await;
+    }
+    site.leads_and_tells(&[
+        "managedkeys.keyward.dev",
+        "older than this version",
+        "lacks status.intentWord",
+        "keyward crds | kubectl apply",
+    ])
+    .await;
+
+    // They are renewed under a running program, which then begins.
+    let mut program = site.start(&[]);
+    told(&program, &["lacks status.intentWord"]).await;
+    for crd in manifests::crds() {
+        apply::<CustomResourceDefinition>(&Api::all(client.clone()), &crd).await;
+    }
+    eventually("ready", PATIENCE, async || match program.get("/readyz?verbose").await {
+        (200, text) if text.contains("[+] caches ok") => Ok(()),
+        (_, text) => Err(text),
+    })
+    .await;
+    program.logged("what was missing is there now").await;
+    stopped(&mut program).await;
+    assert_eq!(site.holder().await, None);
+
+    // No rights in the cluster, only in the namespace.
+    let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
+    let binding = format!("{}-{}", manifests::NAME, site.namespace);
+    let kept = bindings.get(&binding).await.unwrap();
+    bindings.delete(&binding, &DeleteParams::default()).await.unwrap();
+    site.leads_and_tells(&["does not let this process", "managedkeys.keyward.dev", &server, "keyward rbac --namespace", &site.namespace])
+        .await;
+    let mut kept = serde_json::to_value(kept).unwrap();
+    kept["metadata"] = json!({ "name": binding });
+    apply::<ClusterRoleBinding>(&bindings, &serde_json::from_value(kept).unwrap()).await;
+
+    // A proxy: it is used, and one that is not there is named.
+    let tunnel = Tunnel::start();
+    let proxy = format!("http://{}", tunnel.address);
+    let mut program = site.start(&[("HTTPS_PROXY", &proxy)]);
+    eventually("ready", PATIENCE, async || match program.get("/readyz").await {
+        (200, _) => Ok(()),
+        (_, text) => Err(text),
+    })
+    .await;
+    stopped(&mut program).await;
+    assert!(tunnel.asked().iter().all(|host| server.ends_with(host)) && !tunnel.asked().is_empty(), "{:?}", tunnel.asked());
+    let (_closed, address) = nowhere();
+    let mut program = site.start(&[("HTTPS_PROXY", &format!("http://user:hush@{address}"))]);
+    told(&program, &["cannot be reached", &server, &format!("through the proxy http://{address}"), "HTTPS_PROXY"]).await;
+    assert!(!program.log().contains("hush"), "{}", program.log());
+    stopped(&mut program).await;
+    // What NO_PROXY names is reached without it.
+    let mut program = site.start(&[("HTTPS_PROXY", &format!("http://{address}")), ("NO_PROXY", "127.0.0.1")]);
+    eventually("ready", PATIENCE, async || match program.get("/readyz").await {
+        (200, _) => Ok(()),
+        (_, text) => Err(text),
+    })
+    .await;
+    stopped(&mut program).await;
+
+    // Another authority, and credentials that nobody knows.
+    let double = Double::start(Options { ciphertrust: true, ..Options::default() }).await.unwrap();
+    let other = site.changed("authority", |config| {
+        config["clusters"][0]["cluster"]["certificate-authority-data"] = json!(base64(double.ca_pem()));
+        config["clusters"][0]["cluster"].as_object_mut().unwrap().remove("certificate-authority");
+    });
+    let mut program = Program::controller(&other, &["--cluster-id", "first", "--namespace", &site.namespace]);
+    told(&program, &["cannot be reached", &server, "invalid peer certificate", "certificate-authority"]).await;
+    stopped(&mut program).await;
+    let stranger = site.changed("stranger", |config| config["users"][0]["user"] = json!({ "token": "nobody" }));
+    let mut program = Program::controller(&stranger, &["--cluster-id", "first", "--namespace", &site.namespace]);
+    told(&program, &["does not accept the credentials (401)", &server]).await;
+    stopped(&mut program).await;
+
+    // No namespace: as the administrator, whom nothing else stops.
+    let mut program = Program::controller(&site.control_plane.kubeconfig, &["--cluster-id", "first", "--namespace", "nowhere"]);
+    told(&program, &["there is no namespace nowhere", &server, "kubectl create namespace nowhere"]).await;
+    stopped(&mut program).await;
+}
+
+impl Site {
+    /// The kubeconfig with something else in it.
+    fn changed(&self, name: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
+        let mut config = serde_json::to_value(Kubeconfig::read_from(&self.kubeconfig).unwrap()).unwrap();
+        // What stands for a secret is not written out.
+        let token: Value = serde_json::from_str(&std::fs::read_to_string(&self.kubeconfig).unwrap()).unwrap();
+        config["users"] = token["users"].clone();
+        change(&mut config);
+        let path = self.kubeconfig.with_file_name(format!("{name}.kubeconfig"));
+        std::fs::write(&path, config.to_string()).unwrap();
+        path
+    }
+}
+
+fn base64(text: &str) -> String {
+    use base64::{Engine, prelude::BASE64_STANDARD};
+    BASE64_STANDARD.encode(text)
+}
+
+fn kubeconfig(path: &Path, server: &str) {
+    let kubeconfig = json!({
+        "apiVersion": "v1", "kind": "Config", "current-context": "first",
+        "contexts": [{ "name": "first", "context": { "cluster": "first", "user": "nobody" } }],
+        "clusters": [{ "name": "first", "cluster": { "server": server } }],
+        "users": [{ "name": "nobody", "user": {} }],
+    });
+    std::fs::write(path, kubeconfig.to_string()).unwrap();
+}
+
+/// The table of what needs no cluster: what is wrong, and the words of the line.
+#[tokio::test]
+async fn what_keeps_it_from_a_cluster_is_told_in_one_line() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("kubeconfig");
+    let (_closed, address) = nowhere();
+    let server = format!("http://{address}");
+    kubeconfig(&path, &server);
+    for level in ["info", "warning", "error", "off"] {
+        let mut program = Program::controller(&path, &["--cluster-id", "first", "--namespace", "x", "--log-level", level]);
+        let within = told(&program, &["cannot be reached", &server, "Connection refused", "KUBECONFIG", "kubectl cluster-info"]).await;
+        assert!(within < SOON, "{within:?}");
+        if level == "info" {
+            stopped(&mut program).await;
+        }
+    }
+
+    // A kubeconfig that is not there, or is none.
+    let broken = dir.path().join("broken");
+    std::fs::write(&broken, "clusters: 3").unwrap();
+    for (file, words) in [(dir.path().join("none"), "none"), (broken, "broken")] {
+        for level in ["info", "off"] {
+            let mut program = Program::controller(&file, &["--cluster-id", "first", "--log-level", level]);
+            assert_eq!(program.ended(PATIENCE).await.code(), Some(1));
+            let lines = complaints(&program);
+            assert!(lines == ["keyward ends with a failure"], "{lines:?}");
+            assert!(program.log().contains("set KUBECONFIG") && program.log().contains(words), "{}", program.log());
+        }
+    }
+
+    // A proxy of a kind that is not spoken.
+    kubeconfig(&path, "https://127.0.0.1:6443");
+    let mut program = Program::within(&path, "127.0.0.1:0", &["--cluster-id", "first"], &[("HTTPS_PROXY", "ftp://proxy.example.com")]);
+    assert_eq!(program.ended(PATIENCE).await.code(), Some(1));
+    assert!(program.log().contains("https://127.0.0.1:6443") && program.log().contains("HTTPS_PROXY"), "{}", program.log());
+
+    // A level that is none, and a flag that is none.
+    for (flags, words) in [(["--log-level", "verbose"], "use error, warn, info, debug or trace"), (["--resync", "30"], "--resync")] {
+        let mut program = Program::controller(&path, &[&["--cluster-id", "first"], flags.as_slice()].concat());
+        assert_eq!(program.ended(PATIENCE).await.code(), Some(2));
+        eventually("the reason", PATIENCE, async || if program.log().contains(words) { Ok(()) } else { Err(program.log()) }).await;
+    }
+}
