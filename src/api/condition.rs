@@ -59,6 +59,8 @@ words! {
     DeletionScheduled,
     /// The key is being created, or the KMS is not done creating it.
     Creating,
+    /// The key is being made this object's: its marks were written, and are read back before anything else is done.
+    Adopting,
     /// The key is pending deletion though the object does not declare it.
     PendingDeletion,
     /// The key waits for its key material; import it, with the KMS's own tools.
@@ -71,7 +73,7 @@ words! {
     KeyMissing,
     /// The object asks for a deletion and has no key.
     NothingToDelete,
-    /// A field has a value that this key or this KMS cannot take; the message names the field and what is allowed.
+    /// A field, or an annotation that a person sets, has a value that cannot be taken; the message names it and what is allowed.
     InvalidSpec,
     /// The key to adopt is not the one that `spec.key` describes.
     AdoptionMismatch,
@@ -134,6 +136,9 @@ words! {
     RollbackSuspected,
     /// Held: someone cancelled the deletion, or acted on the key, outside Keyward.
     CancelledOutside,
+    /// Held: Keyward was interrupted between its own calls for a deletion, or for other days of one, so that what came of them cannot be told from what
+    /// others did.
+    Interrupted,
     /// Held: the key was used lately.
     KeyInUse,
     /// Held: too many deletions through this provider; a person has to resume them.
@@ -172,6 +177,26 @@ impl Status {
         }
     }
 }
+
+/// The reasons of events on a `ManagedKey`, each with its meaning. An event is told once, when something was done or turned.
+pub const EVENTS: &[(&str, &str)] = &[
+    ("KeyCreated", "The key was created."),
+    ("KeyAdopted", "The key that `spec.keyId` names is this object's now."),
+    ("KeyTakenUp", "The key of an earlier object of this name is this object's now."),
+    ("KeyEnabled", "The key was enabled."),
+    ("KeyDisabled", "The key was disabled."),
+    ("RotationEnabled", "Rotation was switched on, or has another period."),
+    ("RotationDisabled", "Rotation was switched off."),
+    ("KeyRotated", "The KMS rotated the key."),
+    ("KeyDeletionScheduled", "Warning. The deletion was scheduled; the note has the date and the command that cancels it."),
+    ("KeyDeletionCancelled", "The deletion was cancelled."),
+    ("KeyDeleted", "Warning. The key is gone."),
+    ("DeletionHeld", "Warning. The guard holds a deletion; the note has the command that goes on."),
+    ("DriftDetected", "Warning. Somebody changed the key, or a record of Keyward's; the note says from what to what."),
+    ("KeyReleased", "The object goes; the note says what became of its key."),
+    ("Paused", "The object is paused."),
+    ("SyncFailed", "Warning. The key could not be brought, or was not found, as declared."),
+];
 
 /// Puts a condition into the list, in place of the one of its type.
 ///

@@ -36,6 +36,7 @@ use super::condition::{self, Reason};
     selectable = ".status.keyId",
     selectable = ".status.keyState",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Synced", type_ = "string", json_path = ".status.conditions[?(@.type==\"Synced\")].status"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.keyState"),
     // A column of type `date` prints `<invalid>` for a time to come.
     printcolumn(name = "Deletes-At", type_ = "string", json_path = ".status.deletionDate"),
@@ -405,6 +406,8 @@ pub enum HoldReason {
     RollbackSuspected,
     /// Someone cancelled the deletion, or acted on the key, outside Keyward.
     CancelledOutside,
+    /// Keyward was interrupted between its own calls, so that what came of them cannot be told from what others did.
+    Interrupted,
     /// The provider asks for a confirmation of every deletion.
     ConfirmationRequired,
 }
@@ -415,6 +418,7 @@ impl From<HoldReason> for Reason {
             HoldReason::NotSeenLive => Self::NotSeenLive,
             HoldReason::RollbackSuspected => Self::RollbackSuspected,
             HoldReason::CancelledOutside => Self::CancelledOutside,
+            HoldReason::Interrupted => Self::Interrupted,
             HoldReason::ConfirmationRequired => Self::ConfirmationRequired,
         }
     }

@@ -59,6 +59,8 @@ pub struct Desired {
     pub deletion_policy: DeletionPolicy,
     /// Whether a person stopped all work on the object.
     pub paused: bool,
+    /// What stands in the annotation that pauses an object, where it is neither `true` nor `false`: nothing is paused by it.
+    pub misspelt_pause: Option<String>,
     /// The token that a person set to let a held deletion go on.
     pub confirmation: Option<String>,
     /// What the spec asks for and no key can have, a sentence each. It is left out above, and the rest is read as it stands: the life of a key waits for none
@@ -131,6 +133,7 @@ impl Desired {
             (None, None) => None,
         };
         let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
+        let pause = annotation(annotation::PAUSED);
         Ok(Self {
             owner: Owner { cluster: cluster.into(), namespace, name, uid },
             generation: object.metadata.generation.unwrap_or_default(),
@@ -144,7 +147,8 @@ impl Desired {
             kind: key.clone(),
             adopt: key_id.clone(),
             deletion_policy: *deletion_policy,
-            paused: annotation(annotation::PAUSED).as_deref() == Some("true"),
+            paused: pause.as_deref() == Some("true"),
+            misspelt_pause: pause.filter(|text| !["true", "false"].contains(&&**text)).map(|text| text.chars().take(40).collect()),
             confirmation: annotation(annotation::CONFIRM_DELETION),
             left_out,
         })

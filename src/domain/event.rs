@@ -7,7 +7,7 @@ use super::{
     memory::KeyRecord,
     ownership::Owner,
     status,
-    step::{How, Step},
+    step::{Difference, How, Part, Step},
 };
 use crate::api::{ConditionType, ManagedKeyStatus, Reason, annotation, condition, managed_key::KeyState};
 
@@ -31,6 +31,8 @@ pub struct About<'a> {
     pub desired: &'a Desired,
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a str>,
+    /// What each step found that was not as declared.
+    pub found: &'a [(Step, Vec<Difference>)],
 }
 
 /// The events of a round that did `steps` and turned the status from `before` into `after`.
@@ -41,9 +43,12 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
     let cancel = cancel(about);
     let mut events = Vec::new();
     let settled = before.applied.as_ref().is_some_and(|applied| applied.generation == about.desired.generation);
-    let corrected: Vec<String> = steps.iter().filter(|step| settled && corrects(step)).map(ToString::to_string).collect();
+    let mut drifted: Vec<_> = steps.iter().filter(|step| settled && corrects(step)).collect();
+    // The life of the key first.
+    drifted.sort_by_key(|step| step.part() != Part::Life);
+    let corrected: Vec<String> = drifted.into_iter().flat_map(|step| about.corrected(step)).collect();
     if !corrected.is_empty() {
-        let note = format!("{key} was changed outside Keyward; corrected: {}", corrected.join(", "));
+        let note = format!("{key} was changed outside Keyward; corrected: {}", corrected.join("; "));
         events.push(Event { reason: "DriftDetected", action: "CorrectDrift", warning: true, note });
     }
     events.extend(steps.iter().filter_map(|step| done(step, key, date, &cancel)));
@@ -87,13 +92,23 @@ pub fn created_before_adopting(named: &str, key: &str) -> Event {
 }
 
 /// How a scheduled deletion is cancelled: by the command that wins over every manifest.
-fn cancel(About { desired, set_by }: About<'_>) -> String {
+fn cancel(About { desired, set_by, found: _ }: About<'_>) -> String {
     let Owner { namespace, name, .. } = &desired.owner;
     format!(
         "as declared{}; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
          -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'",
         status::set_by(set_by)
     )
+}
+
+impl About<'_> {
+    /// From what to what a step brought the key.
+    fn corrected(&self, step: &Step) -> Vec<String> {
+        self.found
+            .iter()
+            .find(|(done, _)| done == step)
+            .map_or_else(|| vec![step.to_string()], |(_, differences)| differences.iter().map(Difference::corrected).collect())
+    }
 }
 
 /// Whether a step undoes what someone else did, when the spec is as it was.
@@ -164,6 +179,9 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Vec<E
             note: format!("{key} was rotated about {}", at.0),
         });
     }
+    if let Some(paused) = turned(ConditionType::Synced).filter(|synced| synced.reason == Reason::Paused.as_str()) {
+        events.push(Event { reason: "Paused", action: "Pause", warning: false, note: paused.message.clone() });
+    }
     // That a key is not found any more after its date is no failure; `KeyDeleted` tells of it once it is sure.
     let awaited = after.missing.as_ref().zip(after.deletion_date.as_ref()).is_some_and(|(missing, due)| due.0 <= missing.first_time.0);
     let told_elsewhere = |reason: &str| !failed(reason) || (awaited && reason == Reason::KeyMissing.as_str());
@@ -180,12 +198,14 @@ fn failed(reason: &str) -> bool {
         Reason::Drifted,
         Reason::Disabled,
         Reason::Creating,
+        Reason::Adopting,
         Reason::KeyDeleted,
         Reason::NotOwned,
         Reason::StaleObject,
         Reason::NotSeenLive,
         Reason::RollbackSuspected,
         Reason::CancelledOutside,
+        Reason::Interrupted,
         Reason::KeyInUse,
         Reason::BudgetExhausted,
         Reason::ConfirmationRequired,

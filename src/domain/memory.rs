@@ -92,13 +92,17 @@ impl Memory {
     #[must_use]
     pub fn place(&self) -> Option<(&str, &str)> {
         let status = self.status.provider.as_ref().map(|provider| (&*provider.account, &*provider.region));
-        status.or_else(|| {
-            // `arn:<partition>:kms:<region>:<account>:…`. Huawei's reference has the account, and not the project that stands for it here.
-            let mut parts = self.bound_to()?.strip_prefix("arn:")?.split(':').skip(2);
-            let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
-            Some((account, region))
-        })
+        status.or_else(|| place(self.bound_to()?))
     }
+}
+
+/// The account and Region that an ARN names: `arn:<partition>:kms:<region>:<account>:…`. Huawei's reference has the account, and not the project that
+/// stands for it here.
+#[must_use]
+pub fn place(reference: &str) -> Option<(&str, &str)> {
+    let mut parts = reference.strip_prefix("arn:")?.split(':').skip(2);
+    let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
+    Some((account, region))
 }
 
 /// What is known of the steps that were taken.

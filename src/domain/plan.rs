@@ -33,7 +33,7 @@ mod live;
 mod scheduled;
 mod tried;
 
-pub use self::absent::elsewhere;
+pub use self::absent::{elsewhere, named_elsewhere};
 pub use self::scheduled::{DAYS_FIELD, ask, count_ended, days_refused, hold, why, window_refused};
 pub use self::tried::Tried;
 
@@ -203,13 +203,7 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
 /// A key that no object may have through this provider, whatever its marks say; they are not even read.
 fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     if (&key.account, &key.region) != (&s.rules.account, &s.rules.region) {
-        return Some(stall(
-            Reason::AdoptionNotAllowed,
-            format!(
-                "key {} is in account {} and Region {}, and KeyProvider {} is for account {} and Region {}; use the provider of that place",
-                key.arn, key.account, key.region, s.rules.name, s.rules.account, s.rules.region
-            ),
-        ));
+        return Some(stall(Reason::AdoptionNotAllowed, of_another_place(&key.arn, &key.account, &key.region, s.rules)));
     }
     (!key.customer_managed).then(|| {
         stall(
@@ -217,6 +211,14 @@ fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
             format!("key {} is managed by a service of the provider; only customer keys can be kept", key.arn),
         )
     })
+}
+
+fn of_another_place(key: &str, account: &str, region: &str, rules: &Rules) -> String {
+    format!(
+        "key {key} is in account {account} and Region {region}, and KeyProvider {} is for account {} and Region {}; \
+         make an object that names the provider of that place",
+        rules.name, rules.account, rules.region
+    )
 }
 
 /// Whether the last report said that something differs, or is another's. It would come and go from look to look if it were not read each time.

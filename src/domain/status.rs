@@ -41,6 +41,8 @@ pub enum Conclusion<'a> {
         /// Whether a person must act.
         stalled: bool,
     },
+    /// The marks of the key were written, and are read back before anything else is done.
+    ReadingBack(Note),
     /// The round was broken off after a step, and is begun anew: what was done is known, and nothing new is said of it.
     Unfinished,
     /// The object is paused.
@@ -337,26 +339,45 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
 fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
     // The schema's default for an object that was never looked at is -1.
     let generation = status.observed_generation.unwrap_or(round.generation).max(0);
-    let mut set =
-        Setter { conditions: std::mem::take(&mut status.conditions), generation, recorded: status.applied.is_some(), now: round.now };
+    let mut set = Setter {
+        conditions: std::mem::take(&mut status.conditions),
+        generation,
+        recorded: status.applied.is_some(),
+        schedule: status.deletion.clone(),
+        now: round.now,
+    };
     match &round.conclusion {
         Conclusion::Unfinished => {}
         Conclusion::Paused => set.paused(),
         Conclusion::Refused { note, stalled: true } => set.stalled(note),
         Conclusion::Refused { note, stalled: false } if failure::is_no_news(note.reason, false) => set.unheard(note, memory, round),
         Conclusion::Refused { note, stalled: false } => set.waiting(note),
+        Conclusion::ReadingBack(note) => set.reading_back(note),
         Conclusion::Failed(failure) => set.failed(failure, memory, round),
         Conclusion::Planned(plan) => {
             set.planned(plan, round);
             set.troubles(plan, memory, round);
         }
     }
-    if let Conclusion::Refused { note: Note { message, .. }, .. } | Conclusion::Failed(Failure { message, .. }) = &round.conclusion {
+    if let Conclusion::Refused { note: Note { message, .. }, .. }
+    | Conclusion::ReadingBack(Note { message, .. })
+    | Conclusion::Failed(Failure { message, .. }) = &round.conclusion
+    {
         set.still_held(memory, round, message);
+    }
+    if let Some(text) = round.desired.and_then(|desired| desired.misspelt_pause.as_deref()) {
+        set.misspelt_pause(text);
     }
     // A pause leaves everything as it was, but for the note that says so.
     if !matches!(round.conclusion, Conclusion::Paused) {
         set.deletion(status, round);
+    }
+    // What was said on the way to the end flipped nothing.
+    for known in &mut set.conditions {
+        let before = memory.status.conditions.iter().find(|before| before.type_ == known.type_ && before.status == known.status);
+        if let Some(before) = before {
+            known.last_transition_time = before.last_transition_time.clone();
+        }
     }
     status.conditions = set.conditions;
 }
@@ -366,6 +387,8 @@ struct Setter {
     generation: i64,
     /// Whether it is known what was applied.
     recorded: bool,
+    /// The deletion that is on record.
+    schedule: Option<Deletion>,
     now: Timestamp,
 }
 
@@ -417,6 +440,26 @@ impl Setter {
 
     fn waiting(&mut self, note: &Note) {
         self.not_ready(note, &[ConditionType::Reconciling]);
+    }
+
+    /// A key that was Ready is so still.
+    fn reading_back(&mut self, note: &Note) {
+        let is_ready = condition::find(&self.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+        if !is_ready {
+            return self.waiting(note);
+        }
+        self.only(&[]);
+        self.set(ConditionType::Synced, false, note.reason, &note.message);
+    }
+
+    /// Somebody meant to pause the object, and it is not paused.
+    fn misspelt_pause(&mut self, text: &str) {
+        let message =
+            format!("the annotation {} is {text:?}, which pauses nothing; write \"true\" to pause, or remove it", annotation::PAUSED);
+        match condition::find(&self.conditions, ConditionType::Synced) {
+            Some(synced) if synced.status == "False" => self.append(ConditionType::Synced, &message),
+            _ => self.set(ConditionType::Synced, false, Reason::InvalidSpec, message),
+        }
     }
 
     fn failed(&mut self, failure: &Failure, memory: &Memory, round: &Round<'_>) {
@@ -573,7 +616,7 @@ impl Setter {
             self.set(ConditionType::Ready, false, reason, &message);
             self.set(ConditionType::Stalled, true, reason, message);
         } else {
-            let (reason, message) = ready(key, desired, round);
+            let (reason, message) = self.ready(key, desired, round);
             self.set(ConditionType::Ready, true, reason, message);
         }
         if !rest.drift.is_empty() {
@@ -583,7 +626,15 @@ impl Setter {
             _ if let Some(stale) = &rest.stale => self.set(ConditionType::Synced, false, Reason::StaleView, stale),
             (Some(waits), _) => self.set(ConditionType::Synced, false, Reason::Disabled, waits),
             (None, false) => self.set(ConditionType::Synced, false, Reason::Drifted, drift),
-            (None, true) => self.set(ConditionType::Synced, true, Reason::Synced, "the key is as declared"),
+            (None, true) => {
+                let others = key.state.is_pending() && desired.days().is_some_and(|days| !self.is_declared(days));
+                let message = if others {
+                    "the key is pending deletion, and the schedule that stands is left as it is"
+                } else {
+                    "the key is as declared"
+                };
+                self.set(ConditionType::Synced, true, Reason::Synced, message);
+            }
         }
     }
 
@@ -610,16 +661,19 @@ impl Setter {
         }
         // Without a look, what was known stands.
         let Some(desired) = round.desired else { return };
-        let when = when(status.deletion_date.as_ref().map(|date| date.0));
+        let date = status.deletion_date.as_ref().map(|date| date.0);
+        let goes = match (date.is_some_and(|date| date <= round.now), round.observed) {
+            (true, Some(Observed::Absent(_))) => format!("the key was to be deleted {}, and is not found any more", when(date)),
+            (true, _) => format!("the key was to be deleted {}, and can be gone at any moment", when(date)),
+            (false, _) => format!("the key will be deleted {}", when(date)),
+        };
+        let absent = matches!(round.observed, Some(Observed::Absent(_)));
         let (reason, message) = match desired.life {
-            Life::Scheduled(_) => (
-                Reason::Declared,
-                format!(
-                    "the key will be deleted {when}; to cancel, remove spec.deletionScheduleDays or set it to 0{}",
-                    set_by(round.set_by)
-                ),
-            ),
-            Life::Live => (Reason::External, format!("the key will be deleted {when}, which this object does not declare")),
+            Life::Scheduled(_) if absent => (Reason::Declared, goes),
+            Life::Scheduled(_) => {
+                (Reason::Declared, format!("{goes}; to cancel, remove spec.deletionScheduleDays or set it to 0{}", set_by(round.set_by)))
+            }
+            Life::Live => (Reason::External, format!("{goes}, which this object does not declare")),
         };
         self.set(ConditionType::PendingDeletion, true, reason, message);
     }
@@ -672,19 +726,46 @@ pub(super) fn set_by(manager: Option<&str>) -> String {
     })
 }
 
-fn ready(key: &Key, desired: &Desired, round: &Round<'_>) -> (Reason, String) {
-    match (key.state, desired.life) {
-        (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(_)) => {
-            let replicas = match &key.multi_region {
-                Some(super::observed::MultiRegion::Primary(replicas)) if key.state == State::PendingReplicaDeletion => {
-                    format!("; it waits for its replicas {}", replicas.join(", "))
-                }
-                _ => String::new(),
-            };
-            (Reason::DeletionScheduled, format!("the key is pending deletion, as declared{replicas}{}", set_by(round.set_by)))
+impl Setter {
+    fn ready(&self, key: &Key, desired: &Desired, round: &Round<'_>) -> (Reason, String) {
+        match (key.state, desired.life) {
+            (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(days)) => {
+                let replicas = match &key.multi_region {
+                    Some(super::observed::MultiRegion::Primary(replicas)) if key.state == State::PendingReplicaDeletion => {
+                        format!("; it waits for its replicas {}", replicas.join(", "))
+                    }
+                    _ => String::new(),
+                };
+                (Reason::DeletionScheduled, format!("{}{replicas}{}", self.stands(key, desired, days), set_by(round.set_by)))
+            }
+            (State::Disabled, _) => (Reason::Disabled, "the key is disabled".into()),
+            (State::PendingImport | State::Unavailable, _) => (Reason::Disabled, "the key is not to be enabled, and cannot be used".into()),
+            _ => (Reason::Available, "the key is enabled".into()),
         }
-        (State::Disabled, _) => (Reason::Disabled, "the key is disabled".into()),
-        (State::PendingImport | State::Unavailable, _) => (Reason::Disabled, "the key is not to be enabled, and cannot be used".into()),
-        _ => (Reason::Available, "the key is enabled".into()),
+    }
+
+    /// Whether the deletion on record is our own, with the declared days.
+    fn is_declared(&self, days: i32) -> bool {
+        self.schedule.as_ref().is_some_and(|known| known.origin == DeletionOrigin::Keyward && known.schedule_days == Some(days))
+    }
+
+    /// Which deletion stands. Another's is left as it is: what is declared is that the key goes.
+    fn stands(&self, key: &Key, desired: &Desired, declared: i32) -> String {
+        if self.is_declared(declared) {
+            return "the key is pending deletion, as declared".into();
+        }
+        let found = match self.schedule.as_ref().map(|known| (known.origin, known.schedule_days)) {
+            Some((DeletionOrigin::Keyward, Some(days))) => format!("the key is pending deletion, scheduled with {days} days"),
+            _ => format!(
+                "the key is pending deletion by a schedule that is not this object's: it will be deleted {}",
+                when(key.deletion_date)
+            ),
+        };
+        let way = if desired.policy == ManagementPolicy::Observe {
+            ""
+        } else {
+            "; to have these days, remove the field, which cancels the deletion, and set it again"
+        };
+        format!("{found}, and it is left so; spec.deletionScheduleDays is {declared}{way}")
     }
 }

@@ -4,8 +4,10 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{
     deletion::{Passed, Saying},
+    observed::{Key, Rotation},
     ownership::Tags,
 };
+use crate::api::managed_key::KeyState;
 
 /// Why a key without this object's marks is bound to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -130,6 +132,72 @@ impl Step {
     #[must_use]
     pub const fn saves(&self) -> bool {
         matches!(self, Self::Cancel | Self::Enable)
+    }
+}
+
+/// What of a key is not as declared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    what: String,
+    found: String,
+    declared: String,
+}
+
+impl Difference {
+    fn new(what: impl Into<String>, found: impl Into<String>, declared: impl Into<String>) -> Self {
+        Self { what: what.into(), found: found.into(), declared: declared.into() }
+    }
+
+    /// That it is left so.
+    #[must_use]
+    pub fn left(&self) -> String {
+        format!("{} is {}, declared {}", self.what, self.found, self.declared)
+    }
+
+    /// That it was corrected.
+    #[must_use]
+    pub fn corrected(&self) -> String {
+        format!("{} from {} to {}", self.what, self.found, self.declared)
+    }
+}
+
+impl Step {
+    /// What of the key, as it was read, this step makes as declared.
+    #[must_use]
+    pub fn differences(&self, key: &Key) -> Vec<Difference> {
+        let state = || KeyState::from(key.state).as_str();
+        let every = |days: i32| format!("every {days} days");
+        let rotation = || match key.rotation {
+            Some(Rotation { enabled: true, period_days: Some(days), .. }) => every(days),
+            Some(Rotation { enabled: true, .. }) => "on".into(),
+            _ => "off".into(),
+        };
+        let tag = |tag: &str| key.tags.as_ref().and_then(|tags| tags.get(tag)).map_or_else(|| "absent".to_owned(), |value| quoted(value));
+        let one = |what: &str, found: String, declared: String| vec![Difference::new(what, found, declared)];
+        match self {
+            Self::Cancel => one("the state", state().into(), "alive".into()),
+            Self::Enable => one("the state", state().into(), KeyState::Enabled.as_str().into()),
+            Self::Disable => one("the state", state().into(), KeyState::Disabled.as_str().into()),
+            Self::StartRotation { period_days } => one("rotation", rotation(), every(*period_days)),
+            Self::StopRotation => one("rotation", rotation(), "off".into()),
+            Self::Describe { description } => one("the description", quoted(&key.description), quoted(description)),
+            Self::Tag { tags } => {
+                tags.iter().map(|(name, value)| Difference::new(format!("tag {name}"), tag(name), quoted(value))).collect()
+            }
+            Self::Untag { keys } => keys.iter().map(|name| Difference::new(format!("tag {name}"), tag(name), "absent")).collect(),
+            Self::AddAlias { alias } => one(alias, "absent".into(), "present".into()),
+            Self::RemoveAlias { alias } => one(alias, "present".into(), "absent".into()),
+            Self::Create | Self::Bind { .. } | Self::Mark { .. } | Self::Schedule { .. } | Self::Reschedule { .. } => Vec::new(),
+        }
+    }
+}
+
+/// A text as it stands on a key, or in a spec, short enough for a sentence.
+fn quoted(text: &str) -> String {
+    const LONGEST: usize = 60;
+    match text.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{:?}…", text.get(..end).unwrap_or_default()),
+        None => format!("{text:?}"),
     }
 }
 

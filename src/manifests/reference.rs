@@ -6,7 +6,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
 };
 
-use crate::api::{ConditionType, Reason};
+use crate::api::{ConditionType, Reason, condition::EVENTS};
 
 /// The page of one kind.
 #[must_use]
@@ -44,10 +44,12 @@ pub fn conditions_page() -> String {
     for (kind, meaning) in ConditionType::ALL {
         page.push(format!("| `{}` | {} |\n", kind.as_str(), cell(meaning)));
     }
-    page.push("\nA `KeyProvider` has `Ready` alone.\n\n## Reasons\n\n| reason | meaning |\n|---|---|\n".to_owned());
+    page.push("\nA `KeyProvider` has `Ready`, `Reconciling` and `Stalled`.\n\n## Reasons\n\n| reason | meaning |\n|---|---|\n".to_owned());
     for (reason, meaning) in Reason::ALL {
         page.push(format!("| `{}` | {} |\n", reason.as_str(), cell(meaning)));
     }
+    page.push("\n## Events\n\n| reason | meaning |\n|---|---|\n".to_owned());
+    page.extend(EVENTS.iter().map(|(reason, meaning)| format!("| `{reason}` | {} |\n", cell(meaning))));
     page.concat()
 }
 

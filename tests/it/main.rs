@@ -19,6 +19,7 @@ mod layering;
 mod lease;
 mod localstack_story;
 mod manifests;
+mod messages;
 mod port;
 mod program;
 mod reconcile;

@@ -2,9 +2,15 @@
 //!
 //! `UPDATE=1 cargo test --test it manifests` rewrites them.
 
-use std::path::{Path, PathBuf};
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
 
-use keyward::manifests::{self, rbac, reference};
+use keyward::{
+    api::{Reason, condition::EVENTS},
+    manifests::{self, rbac, reference},
+};
 
 use crate::support::control_plane::shared;
 
@@ -23,6 +29,7 @@ fn generated() -> Vec<(String, String)> {
         ("charts/keyward/files/rules/cluster.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::cluster_rights()).unwrap())),
         ("charts/keyward/files/rules/own-namespace.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::own_rights()).unwrap())),
         ("docs/reference/conditions.md".to_owned(), page(reference::conditions_page())),
+        ("docs/messages.md".to_owned(), page(crate::messages::page())),
     ];
     for crd in manifests::crds() {
         let names = &crd.spec.names;
@@ -55,6 +62,55 @@ fn generated_files_are_up_to_date() {
             assert!(kept == text, "{name} is not what the source says; run `make generate`. First difference: {difference:?}");
         }
     }
+}
+
+/// Part of the API, and given by nothing in this version.
+const RESERVED: [&str; 1] = ["ProviderNotSupported"];
+
+/// What the program is made of, without its tests and the list of words itself.
+fn program(folder: &Path, into: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        match (path.is_dir(), name.as_str()) {
+            (_, "tests" | "tests.rs" | "condition.rs") => {}
+            (true, _) => program(&path, into),
+            (false, _) => into.push_str(std::fs::read_to_string(&path).unwrap().split("#[cfg(test)]").next().unwrap()),
+        }
+    }
+}
+
+/// The words of a text that stand after `mark`, each to its end.
+fn after<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
+    let word = |rest: &'a str| rest.split(|c: char| !c.is_ascii_alphanumeric()).next().unwrap_or_default();
+    text.match_indices(mark)
+        .filter(|(at, _)| !text[..*at].ends_with(|c: char| c.is_ascii_alphanumeric() || c == '_'))
+        .map(move |(at, _)| word(&text[at + mark.len()..]))
+}
+
+/// The list, the page and the program have the same words, and none is written as a text of its own.
+#[test]
+fn generated_page_has_each_reason_that_is_given_and_no_other() {
+    let page = read("docs/reference/conditions.md");
+    let mut source = String::new();
+    program(&path("src"), &mut source);
+    let given: BTreeSet<&str> = after(&source, "Reason::").filter(|word| *word != "ALL" && *word != "from").collect();
+    let listed: BTreeSet<&str> = Reason::ALL.iter().map(|(reason, _)| reason.as_str()).collect();
+    let expected: BTreeSet<&str> = listed.iter().copied().filter(|word| !RESERVED.contains(word)).collect();
+    assert_eq!(given, expected);
+    assert_eq!(after(&source, "Condition {").count(), 0, "a condition is set by `condition::set` alone, which takes a reason of the list");
+
+    let events: BTreeSet<&str> =
+        ["reason: \"", "event(\"", "warn(\""].iter().flat_map(|mark| after(&source, mark)).filter(|word| !word.is_empty()).collect();
+    let listed_events: BTreeSet<&str> = EVENTS.iter().map(|(reason, _)| *reason).collect();
+    assert_eq!(events, listed_events);
+
+    let rows = |heading: &str| -> BTreeSet<String> {
+        let table = page.split_once(&format!("\n## {heading}\n")).unwrap().1.split("\n## ").next().unwrap().to_owned();
+        table.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next().map(str::to_owned)).collect()
+    };
+    assert!(rows("Reasons").iter().map(String::as_str).eq(listed));
+    assert!(rows("Events").iter().map(String::as_str).eq(listed_events));
 }
 
 /// What is written by hand names the version, and there are two places for it.

@@ -44,6 +44,7 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
     if !round.context.held.is_held() {
         return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
     }
+    let found = round.key().map(|key| step.differences(key)).unwrap_or_default();
     let (known, began) = (round.key().map(|key| key.arn.clone()), Instant::now());
     let acted = act(round, &step).await;
     tell(round.key().map(|key| key.arn.clone()).or(known).as_deref(), &step, &acted, began.elapsed());
@@ -60,6 +61,7 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
     }
     let object = &mut round.object;
     object.memory.close(&step, &object.desired);
+    round.found.push((step.clone(), found));
     round.steps.push(step);
     Ok(())
 }

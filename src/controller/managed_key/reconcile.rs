@@ -33,9 +33,9 @@ use crate::{
         failure::Failure,
         limits::Limits,
         observed::{Key, Observed, Searched},
-        plan::{Note, Plan, Read, Situation, Tried, elsewhere, plan},
+        plan::{Note, Plan, Read, Situation, Tried, elsewhere, named_elsewhere, plan},
         rescue,
-        step::{Part, Step},
+        step::{Difference, Part, Step},
     },
     kms::{self, AnyKms},
     metrics::RoundResult,
@@ -201,6 +201,8 @@ pub(super) struct Round<'a> {
     pub(super) observed: Observed,
     /// What was done.
     pub(super) steps: Vec<Step>,
+    /// What each of them found that was not as declared.
+    pub(super) found: Vec<(Step, Vec<Difference>)>,
     /// What failed, and is not tried again in this round.
     pub(super) tried: Tried,
     /// Changes that failed, and without which the round goes on.
@@ -225,7 +227,8 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
         Resolved::Untried => return Ok(End::Again(report::SOON)),
     };
     // A key that is of another place is not found in this one, and whose owner this provider's account is may not even be told its name.
-    if let Some(note) = elsewhere(&object.memory, &provider.rules) {
+    let place = elsewhere(&object.memory, &provider.rules);
+    if let Some(note) = place.or_else(|| named_elsewhere(&object.desired, &object.memory, &provider.rules)) {
         return report::unusable(context, object, Unusable { note, awaits: Awaits::Person }).await;
     }
     let started = Instant::now();
@@ -321,7 +324,18 @@ impl<'a> Round<'a> {
         observed: Observed,
         tried: Tried,
     ) -> Self {
-        Self { context, started, object, provider, observed, steps: Vec::new(), tried, failed: Vec::new(), unread: Vec::new() }
+        Self {
+            context,
+            started,
+            object,
+            provider,
+            observed,
+            steps: Vec::new(),
+            found: Vec::new(),
+            tried,
+            failed: Vec::new(),
+            unread: Vec::new(),
+        }
     }
 }
 

@@ -38,7 +38,7 @@ use crate::{
         plan::{Gone, Note, Plan},
         rules::Rules,
         status::{self, Conclusion},
-        step::Step,
+        step::{Difference, How, Step},
     },
     metrics::PendingKey,
 };
@@ -63,6 +63,8 @@ pub(super) struct View<'a> {
     pub(super) failed: &'a [Failure],
     /// Reads that failed, and without which the round went on.
     pub(super) unread: &'a [Failure],
+    /// What each step found that was not as declared.
+    pub(super) found: &'a [(Step, Vec<Difference>)],
 }
 
 /// Between two looks at a key whose KMS is not done with it.
@@ -83,7 +85,7 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
         Plan::Wait(_) if round.object.memory.open_attempt().is_some() => settings.attempt_wait / 10,
         Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
     };
-    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread };
+    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found };
     write(context, &mut round.object, Some(&round.provider.rules), view, Conclusion::Planned(plan), &round.steps).await?;
     let troubles = round.failed.iter().chain(&round.unread);
     if round.failed.is_empty() && round.unread.is_empty() {
@@ -107,7 +109,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
     let (conclusion, wait) = match halt {
         Halt::Abort(abort) => {
             if !round.steps.is_empty() && !matches!(abort, Abort::Error(Error::NotLeader)) {
-                let view = View { observed: Some(&round.observed), ..View::default() };
+                let view = View { observed: Some(&round.observed), found: &round.found, ..View::default() };
                 let rules = Some(&round.provider.rules);
                 write(context, &mut round.object, rules, view, Conclusion::Unfinished, &round.steps).await?;
             }
@@ -134,11 +136,13 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
             (stalled(Reason::OwnedByAnother, format!("the key belongs to {other}; remove one of the two objects")), round.provider.resync)
         }
         Halt::ReadBack => {
+            let created = matches!(round.steps.last(), Some(Step::Bind { how: How::Create, .. }));
+            let reason = if created { Reason::Creating } else { Reason::Adopting };
             let message = "the key was marked as this object's; the marks are read back before anything else is done".into();
-            (Conclusion::Refused { note: Note { reason: Reason::Creating, message }, stalled: false }, consistency)
+            (Conclusion::ReadingBack(Note { reason, message }), consistency)
         }
     };
-    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread };
+    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found };
     write(context, &mut round.object, Some(&round.provider.rules), view, conclusion, &round.steps).await?;
     if failed {
         return Ok(End::Failed(wait));
@@ -254,7 +258,7 @@ pub(super) async fn write(
         context.gauge(owner, ready, alarm(context, owner, after, view));
     }
     written?;
-    let about = About { desired: &object.desired, set_by: object.set_by.as_deref() };
+    let about = About { desired: &object.desired, set_by: object.set_by.as_deref(), found: view.found };
     for event in event::events(&before, after, about, steps) {
         publish(context, object, &event).await;
     }

@@ -81,7 +81,7 @@ pub fn edge(days: i32, generation: i64, key: &Key, status: &ManagedKeyStatus, co
         return Edge::Passes(if opened == days { Passed::OpenCall } else { Passed::Edge });
     }
     if record.cancelled_outside() {
-        return held(HoldReason::CancelledOutside);
+        return held(record.why_not_pending());
     }
     let reason = || record.hold_reason().unwrap_or_else(|| record.why_unseen());
     if ahead {
@@ -99,7 +99,7 @@ pub fn edge(days: i32, generation: i64, key: &Key, status: &ManagedKeyStatus, co
         // The hold that stands on the key counts, whatever the record says.
         (_, Word::Held(Some(_))) => Edge::Holds(reason().into()),
         (_, Word::Held(None)) | (Word::Held(_), _) => held(reason()),
-        (_, Word::Days(_)) | (Word::Days(_), _) => held(HoldReason::CancelledOutside),
+        (_, Word::Days(_)) | (Word::Days(_), _) => held(record.why_not_pending()),
         (Word::Live, Word::Live) => seen_live(record, intent.seq, now).unwrap_or(Edge::Passes(Passed::Edge)),
     }
 }

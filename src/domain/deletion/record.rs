@@ -106,6 +106,16 @@ impl<'a> Record<'a> {
         !self.key.state.is_pending() && self.open_call().is_none() && self.was_pending()
     }
 
+    /// Why a deletion is held whose key is not on its way to its end, or not any more. Where a call of ours is on record of which no end is known, and the key is
+    /// as it was before that call, or as our own cancel leaves it, nobody else need have done anything.
+    pub(super) fn why_not_pending(self) -> HoldReason {
+        let is_ahead = matches!(self.key.intent(), IntentMark::Is(on_key) if self.seq() > Some(on_key.seq));
+        let withdrawn = is_ahead && self.word() == Some(Word::Live);
+        let under_way = withdrawn || self.deletion().is_some_and(|known| known.call.is_some());
+        let as_left = self.state_is_as_known() || (self.was_pending() && self.key.state == State::Disabled);
+        if under_way && as_left { HoldReason::Interrupted } else { HoldReason::CancelledOutside }
+    }
+
     /// Whether the key is disabled and it is not we who disabled it, or cannot be known to be.
     pub(super) fn disabled_by_another(self) -> bool {
         self.key.state == State::Disabled && !(self.applied_enabled() == Some(false) && self.status.key_state == Some(KeyState::Disabled))

@@ -8,7 +8,8 @@ use crate::{
         managed_key::{KeyState, ManagementPolicy, Missing},
     },
     domain::{
-        memory::{Attempt, Memory},
+        desired::Desired,
+        memory::{Attempt, Memory, place},
         observed::Searched,
         rules::Rules,
         settings,
@@ -88,6 +89,16 @@ pub fn elsewhere(memory: &Memory, rules: &Rules) -> Option<Note> {
     not_here(memory.reference()?, memory, rules)
 }
 
+/// Why the key that `spec.keyId` names is not asked for at all: its ARN is of another account or Region than the provider. What the KMS would answer tells
+/// neither: a key of another account is denied, and one of another Region looks absent.
+#[must_use]
+pub fn named_elsewhere(desired: &Desired, memory: &Memory, rules: &Rules) -> Option<Note> {
+    let named = desired.adopt.as_deref().filter(|_| memory.reference().is_none() && memory.open_attempt().is_none())?;
+    let (account, region) = place(named)?;
+    let is_here = (account, region) == (&*rules.account, &*rules.region);
+    (!is_here).then(|| Note { reason: Reason::AdoptionNotAllowed, message: super::of_another_place(named, account, region, rules) })
+}
+
 fn not_here(key: &str, memory: &Memory, rules: &Rules) -> Option<Note> {
     let (account, region) = memory.place()?;
     let here = rules.provider.as_str();
@@ -118,14 +129,18 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
     let status = &s.memory.status;
     // Once that is settled it stays so: the date is shown only while a deletion is pending.
     let due = status.key_state == Some(KeyState::Deleted) || status.deletion_date.as_ref().is_some_and(|date| date.0 <= s.now);
-    let known = status
-        .deletion_date
-        .as_ref()
-        .map_or_else(|| "no deletion of it was known".to_owned(), |date| format!("its deletion was due later, at {}", date.0));
+    let date = status.deletion_date.as_ref();
+    let known = date.map_or_else(|| "no deletion of it was known".to_owned(), |date| format!("its deletion was due later, at {}", date.0));
     let (gone, reason, message) = match due {
-        _ if !sure => {
-            (Gone::Unsure, Reason::KeyMissing, format!("key {key} was not found; it is looked for again before it is taken for gone"))
+        true if !sure => {
+            let when = date.map_or_else(String::new, |date| format!(", which was due at {}", date.0));
+            (Gone::Unsure, Reason::KeyMissing, format!("key {key} is not found any more; its deletion{when}, is being confirmed"))
         }
+        false if !sure => (
+            Gone::Unsure,
+            Reason::KeyMissing,
+            format!("key {key} was not found, and {known}; it is looked for again before it is taken for gone"),
+        ),
         true => (Gone::Deleted, Reason::KeyDeleted, format!("key {key} is deleted: its deletion date has passed; remove this object")),
         false => (
             Gone::Lost,

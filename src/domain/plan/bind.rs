@@ -58,8 +58,10 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
             Some(false) if admitted => take(s, key, How::Adopt),
             Some(false) => not_admitted(s, key),
         },
+        // The very object, whose operator had another cluster id: the UID is nobody else's.
+        Ownership::OtherCluster(cluster) if was_bound && is_own(s, tags) && s.rules.admits_cluster(&cluster) => take(s, key, How::Adopt),
         Ownership::OtherCluster(cluster) if was_bound || !names_key || !s.rules.admits_cluster(&cluster) => {
-            owned(format!("the cluster {cluster}"))
+            stall(Reason::OwnedByAnother, of_cluster(s, key, tags, &cluster))
         }
         Ownership::Unmarked if claimed_by_another(s, key) => stall(
             Reason::AdoptionNotAllowed,
@@ -88,11 +90,18 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         Ownership::Unmarked if names_key => not_admitted(s, key),
         Ownership::Unmarked => stall(
             Reason::ClaimUnclear,
-            format!(
-                "alias {} points to key {}, which does not bear Keyward's marks; remove the alias, or name the key in spec.keyId of a new object",
-                s.desired.owner.claim_alias(),
-                key.arn
-            ),
+            match s.memory.reference() {
+                Some(_) => format!(
+                    "status.keyArn names key {}, which does not bear Keyward's marks and which this object never marked; make this object again, \
+                     or name the key in spec.keyId of a new one",
+                    key.arn
+                ),
+                None => format!(
+                    "alias {} points to key {}, which does not bear Keyward's marks; remove the alias, or name the key in spec.keyId of a new object",
+                    s.desired.owner.claim_alias(),
+                    key.arn
+                ),
+            },
         ),
     })
 }
@@ -112,17 +121,48 @@ fn way_out(s: &Situation<'_>, key: &Key, tags: &Tags) -> String {
     let found = found.join(" and ");
     // An object that is made again takes up the key of its name, whatever UID the key bears.
     let only_uid = set.iter().all(|tag| tag.starts_with(mark::UID));
-    let calls = &s.rules.limits().calls;
-    let set = format!("set {} with {}", set.join(" and "), calls.tag);
-    if !key.state.is_pending() || s.desired.life != Life::Live {
+    let set = format!("set {} with {}", set.join(" and "), s.rules.limits().calls.tag);
+    let Some(rescue) = rescue(s, key, only_uid, &set) else {
         return format!(": {found}; remove one of the two objects, or, if that tag is wrong, {}{set}", cancel_first(s, key));
-    }
+    };
+    format!(": {found}; {rescue}")
+}
+
+/// How a key on its way to its end is saved for an object that wants it alive and does not own it.
+fn rescue(s: &Situation<'_>, key: &Key, only_uid: bool, set: &str) -> Option<String> {
     let way = if only_uid {
         "delete this object and make it again with enabled: true, which takes the key up and cancels the deletion".to_owned()
     } else {
         format!("if the key is this object's, {}{set}", cancel_first(s, key))
     };
-    format!(": {found}; the key is PENDING DELETION while this object wants it alive: {way}")
+    let at_risk = key.state.is_pending() && s.desired.life == Life::Live;
+    at_risk.then(|| format!("the key is PENDING DELETION while this object wants it alive: {way}"))
+}
+
+/// Whether all marks but the cluster's are this very object's.
+fn is_own(s: &Situation<'_>, tags: &Tags) -> bool {
+    let owner = &s.desired.owner;
+    tags.get(mark::UID) == Some(&owner.uid) && tags.get(mark::OWNER).is_some_and(|name| owner.is_marked(name))
+}
+
+/// Another cluster's mark is on the key. The operator's own id may be the one that is wrong.
+fn of_cluster(s: &Situation<'_>, key: &Key, tags: &Tags, cluster: &str) -> String {
+    let admit = format!("add {cluster} to spec.adoption.fromClusters of KeyProvider {}", s.rules.name);
+    let take_over = match s.memory.is_bound() {
+        true if is_own(s, tags) => admit,
+        // Whoever was bound and finds another's UID never writes its own back.
+        true => format!("make an object with spec.keyId, and {admit}"),
+        false if adopts(s) => format!("{admit}, whose rules have to admit the key as well"),
+        false => format!("name it in spec.keyId of a new object, and {admit}"),
+    };
+    let calls = &s.rules.limits().calls;
+    let set = format!("set {}={} with {}", mark::CLUSTER, s.desired.owner.cluster, calls.tag);
+    let rescue = rescue(s, key, false, &set).map_or_else(String::new, |rescue| format!("; {rescue}"));
+    format!(
+        "key {} is managed by cluster id {cluster}, and this operator runs as {}; if both are the same cluster, set --cluster-id \
+         (KEYWARD_CLUSTER_ID) back to {cluster}; to take the key over, {take_over}{rescue}",
+        key.arn, s.desired.owner.cluster
+    )
 }
 
 /// A pending key takes no tags.

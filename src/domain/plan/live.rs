@@ -8,7 +8,7 @@ use crate::{
         desired::Life,
         observed::{Key, State},
         settings,
-        step::Step,
+        step::{Difference, Step},
     },
 };
 
@@ -41,6 +41,11 @@ pub(super) fn pending_undeclared() -> Rest {
     Rest { drift: vec!["the key is pending deletion, which is not declared".into()], life_drifted: true, ..Rest::default() }
 }
 
+/// What a step would correct, and the policy leaves.
+fn left(step: &Step, key: &Key) -> Vec<String> {
+    step.differences(key).iter().map(Difference::left).collect()
+}
+
 pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let enforced = enforced(s);
     if key.state.is_pending() {
@@ -57,7 +62,7 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
             true if !s.tried.leaves_out(&Step::Enable) => return Plan::Do(Step::Enable),
             true => {}
             false => {
-                rest.drift.push("the key is disabled".into());
+                rest.drift.extend(left(&Step::Enable, key));
                 rest.life_drifted = true;
             }
         }
@@ -74,7 +79,7 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     if enforced.settings {
         settings.steps.retain(|step| !s.tried.leaves_out(step));
     } else {
-        rest.drift.extend(settings.steps.drain(..).map(|step| format!("to be as declared, Keyward would {step}")));
+        rest.drift.extend(settings.steps.drain(..).flat_map(|step| left(&step, key)));
     }
     match key.state {
         State::Enabled if !wants_enabled && enforced.enabled && !s.tried.leaves_out(&Step::Disable) => {
@@ -83,7 +88,8 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
             return Plan::Do(first.unwrap_or(Step::Disable));
         }
         State::Enabled if !wants_enabled && !enforced.enabled => {
-            rest.drift.push("the key is enabled".into());
+            // What matters most comes first.
+            rest.drift.splice(..0, left(&Step::Disable, key));
             rest.life_drifted = true;
         }
         _ => {}
@@ -119,19 +125,19 @@ pub(super) fn observe(s: &Situation<'_>, key: &Key) -> Rest {
     };
     match (key.state.is_pending(), s.desired.life) {
         (true, Life::Live) => life("the key is pending deletion, which is not declared"),
-        (false, Life::Scheduled(_)) => life("the key is not pending deletion"),
+        (false, Life::Scheduled(days)) => life(&super::scheduled::not_pending(key, days)),
         _ => {}
     }
     match (key.state, s.desired.enabled) {
-        (State::Disabled, Some(true)) => life("the key is disabled"),
-        (State::Enabled, Some(false)) => life("the key is enabled"),
+        (State::Disabled, Some(true)) => left(&Step::Enable, key).iter().for_each(|text| life(text)),
+        (State::Enabled, Some(false)) => left(&Step::Disable, key).iter().for_each(|text| life(text)),
         _ => {}
     }
     let mut unclaimed = s.desired.clone();
     // The claim alias is ours to keep, not the user's to miss.
     unclaimed.adopt.get_or_insert_default();
     let settings = settings::compare(&unclaimed, s.memory, s.rules, key);
-    rest.drift.extend(settings.steps.iter().map(|step| format!("to be as declared, Keyward would {step}")));
+    rest.drift.extend(settings.steps.iter().flat_map(|step| left(step, key)));
     rest.waits = settings.waits;
     rest.refused = (!s.desired.left_out.is_empty()).then(|| s.desired.left_out.join("; "));
     rest

@@ -4,12 +4,12 @@ use super::{Hold, Plan, Read, Rest, Situation, stall};
 use crate::{
     api::{
         Reason, annotation,
-        managed_key::{HoldReason, ManagementPolicy},
+        managed_key::{HoldReason, KeyState, ManagementPolicy},
     },
     domain::{
         deletion::{self, Edge, Intent, IntentMark, Passed, Saying, Word},
         desired::Desired,
-        observed::Key,
+        observed::{Key, State},
         rules::Rules,
         step::Step,
     },
@@ -59,8 +59,13 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         _ => {}
     }
     if s.desired.policy == ManagementPolicy::EnforceOnChange && s.memory.status.applied.is_none() {
-        let drift = if pending { "the key is pending deletion with other days" } else { "the key is not pending deletion" };
-        return Plan::Rest(Rest { drift: vec![drift.into()], life_drifted: true, ..Rest::default() });
+        let drift = match key.intent() {
+            IntentMark::Is(Intent { word: Word::Days(written), .. }) if pending => {
+                format!("the key is pending deletion with {written} days, and {days} are declared")
+            }
+            _ => not_pending(key, days),
+        };
+        return Plan::Rest(Rest { drift: vec![drift], life_drifted: true, ..Rest::default() });
     }
     match ask(s, key, days) {
         Edge::Passes(passed) if pending => Plan::Do(Step::Reschedule { days, passed }),
@@ -69,6 +74,11 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
         Edge::CountEnded => Plan::Hold(count_ended(key, Some(days))),
     }
+}
+
+/// That a key which is declared to go is not on its way.
+pub(super) fn not_pending(key: &Key, days: i32) -> String {
+    format!("the key is {}, and its deletion in {days} days is declared", KeyState::from(key.state).as_str())
 }
 
 /// Asks the edge. Where the provider demands a confirmation of every deletion, the word `held` has to be written first, because its token needs the nonce.
@@ -113,6 +123,9 @@ pub fn why(reason: Reason) -> &'static str {
         }
         Reason::RollbackSuspected => "the key's mark is newer than this object's status, so the object may come from a backup",
         Reason::CancelledOutside => "the deletion was cancelled, or the key changed, outside Keyward",
+        Reason::Interrupted => {
+            "Keyward was interrupted between its own calls for this deletion, so what came of them cannot be told from what others did"
+        }
         Reason::ConfirmationRequired => {
             "the provider asks for a confirmation of every deletion, and before a key is disabled with its object"
         }
@@ -128,23 +141,38 @@ pub fn why(reason: Reason) -> &'static str {
     }
 }
 
-/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, and the command that goes on.
+/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, how the key is now, and the command that goes on.
 #[must_use]
 pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
-    let seen = why(reason);
     let owner = &desired.owner;
-    let confirmable =
-        matches!(reason, Reason::NotSeenLive | Reason::RollbackSuspected | Reason::CancelledOutside | Reason::ConfirmationRequired);
-    let keep = if desired.days().is_some() { "; to keep the key, remove spec.deletionScheduleDays" } else { "" };
-    let go_on = key.intent().token(&key.id).filter(|_| confirmable).map_or_else(
-        || {
-            // A pending key takes no tags, so it cannot bear the word that makes a token.
-            let pending = confirmable && key.state.is_pending();
-            if pending { "; to have other days, remove spec.deletionScheduleDays, which cancels the deletion, and set it again".to_owned() } else { String::new() }
-        },
-        |token| {
+    let confirmable = matches!(
+        reason,
+        Reason::NotSeenLive | Reason::RollbackSuspected | Reason::CancelledOutside | Reason::Interrupted | Reason::ConfirmationRequired
+    );
+    let now = match key.intent() {
+        _ if key.state == State::Disabled => "; the key is disabled now".to_owned(),
+        IntentMark::Is(Intent { word: Word::Days(written), .. }) if key.state.is_pending() => {
+            format!("; the deletion that was scheduled with {written} days stands")
+        }
+        _ if key.state.is_pending() => "; the deletion that was scheduled stands".to_owned(),
+        _ => String::new(),
+    };
+    let keep = match desired.days() {
+        Some(_) if confirmable && key.state.is_pending() => {
+            "; to have other days, remove spec.deletionScheduleDays, which cancels the deletion, and set it again"
+        }
+        Some(_) if (confirmable || reason == Reason::BudgetExhausted) && key.state == State::Disabled && desired.wants_enabled() => {
+            "; to keep the key and have it enabled, remove spec.deletionScheduleDays"
+        }
+        Some(_) if confirmable || reason == Reason::BudgetExhausted => "; to keep the key, remove spec.deletionScheduleDays",
+        _ => "",
+    };
+    // A pending key takes no tags, so it cannot bear the word that makes a token.
+    let token = key.intent().token(&key.id).filter(|_| confirmable);
+    let go_on = token.map_or_else(String::new, |token| {
         format!(
-            "{keep}; if the key is to be {}, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            "{}; if the key is to be {}, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            not_the_token(desired, &token),
             if days.is_some() { "deleted" } else { "disabled" },
             owner.namespace,
             owner.name,
@@ -152,6 +180,14 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
         )
     });
     let passes = matches!(reason, Reason::StaleObject | Reason::StaleView);
-    let act = act(key, days);
-    Hold { reason, message: format!("{act} is held: {seen}{go_on}"), passes }
+    Hold { reason, message: format!("{} is held: {}{now}{keep}{go_on}", act(key, days), why(reason)), passes }
+}
+
+/// What is said of a confirmation that confirms nothing.
+fn not_the_token(desired: &Desired, token: &str) -> String {
+    const LONGEST: usize = 80;
+    desired.confirmation.as_deref().filter(|found| *found != token).map_or_else(String::new, |found| {
+        let found: String = found.chars().take(LONGEST).collect();
+        format!("; the annotation {} is {found:?}, which is not the token of this hold", annotation::CONFIRM_DELETION)
+    })
 }

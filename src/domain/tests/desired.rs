@@ -87,5 +87,6 @@ fn the_rest_is_read_as_it_stands() {
         let object = object(&json!({}), &json!({ "keyward.dev/paused": value, "keyward.dev/confirm-deletion": "k@3" }));
         let desired = Desired::of(&object, "prod").unwrap();
         assert_eq!((desired.paused, desired.confirmation.as_deref()), (paused, Some("k@3")), "{value}");
+        assert_eq!(desired.misspelt_pause.as_deref(), Some(value).filter(|value| !["true", "false"].contains(value)));
     }
 }

@@ -48,7 +48,7 @@ enum Own {
 
 /// What the reference says, case by case: §3.1, in another order than the code asks it.
 fn expected(said: Word, pending: bool, own: Own, announced: Option<Word>, record: Option<&Deletion>, confirmed: bool) -> Edge {
-    use HoldReason::{CancelledOutside, NotSeenLive, RollbackSuspected};
+    use HoldReason::{CancelledOutside, Interrupted, NotSeenLive, RollbackSuspected};
     let open = record.filter(|known| known.call == OPEN).and_then(|known| known.schedule_days);
     let open = open.filter(|days| announced.is_none_or(|word| word == Word::Days(*days)));
     let by_another = record == Some(&external());
@@ -71,7 +71,11 @@ fn expected(said: Word, pending: bool, own: Own, announced: Option<Word>, record
                 Holds(why.into())
             }
         }
-        (Own::Equal, Word::Days(written)) => open.filter(|days| *days == written).map_or(say(CancelledOutside), resumed),
+        (Own::Equal, Word::Days(written)) => {
+            let interrupted = record.is_some_and(|known| known.call == OPEN);
+            let over = say(if interrupted { Interrupted } else { CancelledOutside });
+            open.filter(|days| *days == written).map_or(over, resumed)
+        }
         (Own::Equal, _) => {
             if by_another {
                 say(CancelledOutside)
@@ -276,17 +280,18 @@ fn an_open_call_fits_in_every_respect_or_is_none() {
     let say_before =
         |word| move |s: &mut Scene| drop(s.tags().insert(mark::INTENT.into(), Intent { seq: SEQ - 1, generation: 1, word }.to_string()));
     let cancelled = Say(Saying::Held(HoldReason::CancelledOutside));
+    let interrupted = Say(Saying::Held(HoldReason::Interrupted));
     let rows: Vec<(&str, Scene, Edge)> = vec![
         ("just now", open(0), Passes(OpenCall)),
         ("15 minutes", open(15), Passes(OpenCall)),
-        ("16 minutes", open(16), cancelled),
-        ("a clock that went back an hour", open(-60), cancelled),
-        ("no time", open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().requested_time = None), cancelled),
+        ("16 minutes", open(16), interrupted),
+        ("a clock that went back an hour", open(-60), interrupted),
+        ("no time", open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().requested_time = None), interrupted),
         ("closed", open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().call = None), cancelled),
         (
             "other days in the record than on the key",
             open(0).with(|s| s.memory.status.deletion.as_mut().unwrap().schedule_days = Some(9)),
-            cancelled,
+            interrupted,
         ),
         (
             "other days are asked for, over a call that was refused",
@@ -315,6 +320,45 @@ fn an_open_call_fits_in_every_respect_or_is_none() {
                 s.memory.refused(&key, now());
             }),
             cancelled,
+        ),
+    ];
+    for (name, mut scene, expected) in rows {
+        assert_eq!(ask(&mut scene), expected, "{name}");
+    }
+}
+
+/// Whether it was Keyward or somebody else who cancelled cannot be known where Keyward itself was about to; otherwise it was somebody else.
+#[test]
+fn a_cancel_of_our_own_is_not_told_as_anothers() {
+    // On the way from 7 days to 14, ended between the cancel and the schedule.
+    let rescheduling = |state| {
+        scene(Word::Days(7), state).with(|s| {
+            s.memory.status.deletion = Some(ours(14, OPEN));
+            s.memory.status.key_state = Some(State::PendingDeletion.into());
+            (s.memory.status.intent_seq, s.memory.status.intent_word) = (Some(SEQ + 1), Some("14".into()));
+        })
+    };
+    // Withdrawn, ended after the cancel, and asked for again.
+    let withdrawn = |state| {
+        rescheduling(state).with(|s| {
+            s.memory.status.deletion = Some(ours(7, None));
+            s.memory.status.intent_word = Some("live".into());
+        })
+    };
+    let say = |reason| Say(Saying::Held(reason));
+    use HoldReason::{CancelledOutside, Interrupted};
+    let rows: Vec<(&str, Scene, Edge)> = vec![
+        ("between our cancel and our schedule", rescheduling(State::Disabled), say(Interrupted)),
+        ("and enabled by somebody since", rescheduling(State::Enabled), say(CancelledOutside)),
+        ("after our cancel", withdrawn(State::Disabled), say(Interrupted)),
+        ("after our cancel, and enabled by somebody since", withdrawn(State::Enabled), say(CancelledOutside)),
+        (
+            "with no call of ours under way",
+            scene(Word::Days(7), State::Disabled).with(|s| {
+                s.memory.status.deletion = Some(ours(7, None));
+                s.memory.status.key_state = Some(State::PendingDeletion.into());
+            }),
+            say(CancelledOutside),
         ),
     ];
     for (name, mut scene, expected) in rows {

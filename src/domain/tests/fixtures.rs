@@ -73,6 +73,7 @@ pub fn desired() -> Desired {
         adopt: None,
         deletion_policy: DeletionPolicy::Retain,
         paused: false,
+        misspelt_pause: None,
         confirmation: None,
         left_out: Vec::new(),
     }

@@ -697,6 +697,48 @@ fn unmarked(scene: &mut Scene) {
     scene.tags().retain(|key, _| !key.starts_with(mark::RESERVED_PREFIX));
 }
 
+/// After a change of the flag every object says which two ids there are, and each way out is one that works.
+#[test]
+fn a_wrong_cluster_id_is_told_with_both() {
+    let of_test = |scene: Scene| scene.with(marked(Owner { cluster: "test".into(), ..owner() }));
+    let bound = of_test(Scene::of(State::Enabled));
+    let (reason, message) = (note(&bound.plan()).0, note(&bound.plan()).1.to_owned());
+    assert_eq!(reason, Reason::OwnedByAnother);
+    for words in [
+        "is managed by cluster id test, and this operator runs as prod",
+        "set --cluster-id (KEYWARD_CLUSTER_ID) back to test",
+        "add test to spec.adoption.fromClusters of KeyProvider aws",
+    ] {
+        assert!(message.contains(words), "{words}: {message}");
+    }
+    let pending = of_test(Scene::of(State::PendingDeletion));
+    assert!(note(&pending.plan()).1.contains("PENDING DELETION"), "{}", note(&pending.plan()).1);
+}
+
+/// An ARN says where its key is, so nothing is asked of a KMS that would deny it, or call it absent.
+#[test]
+fn a_key_that_is_named_of_another_place_is_not_asked_for() {
+    let named = |arn: &str| {
+        let scene = Scene::unbound(Searched::Reference).with(|s| s.desired.adopt = Some(arn.into()));
+        crate::domain::plan::named_elsewhere(&scene.desired, &scene.memory, &scene.rules)
+    };
+    for elsewhere in [
+        "arn:aws:kms:eu-west-1:999999999999:key/1234abcd",
+        "arn:aws:kms:us-east-1:111122223333:key/1234abcd",
+        "arn:aws:kms:eu-west-1:999999999999:alias/orders",
+    ] {
+        let note = named(elsewhere).unwrap();
+        assert_eq!(note.reason, Reason::AdoptionNotAllowed);
+        assert!(note.message.contains(elsewhere) && note.message.contains("111122223333"), "{}", note.message);
+    }
+    for here in ["arn:aws:kms:eu-west-1:111122223333:key/1234abcd", "alias/orders", ID] {
+        assert_eq!(named(here), None, "{here}");
+    }
+    // What an object has is looked at by its own record.
+    let bound = Scene::of(State::Enabled).with(|s| s.desired.adopt = Some("arn:aws:kms:eu-west-1:999999999999:key/x".into()));
+    assert_eq!(crate::domain::plan::named_elsewhere(&bound.desired, &bound.memory, &bound.rules), None);
+}
+
 #[test]
 fn adoption() {
     let names = |state| Scene::finds(state).with(|s| s.desired.adopt = Some(ID.into())).with(unmarked);
@@ -775,6 +817,29 @@ fn adoption() {
             "another cluster's, admitted, by no rule",
             names(Enabled).with(marked(elsewhere())).with(from_test),
             &["stall AdoptionNotAllowed"],
+        ),
+        (
+            "the object's own, from before the operator had another cluster id",
+            Scene::of(Enabled).with(new_generation).with(marked(Owner { cluster: "test".into(), ..owner() })),
+            &["stall OwnedByAnother"],
+        ),
+        (
+            "the object's own under another cluster id, which is admitted",
+            Scene::of(Enabled).with(new_generation).with(marked(Owner { cluster: "test".into(), ..owner() })).with(from_test),
+            &["adopt the key", "rest"],
+        ),
+        (
+            "another UID under another cluster id, which is admitted",
+            Scene::of(Enabled).with(new_generation).with(marked(elsewhere())).with(from_test),
+            &["stall OwnedByAnother"],
+        ),
+        (
+            "another object's name under another cluster id, which is admitted",
+            Scene::of(Enabled)
+                .with(new_generation)
+                .with(marked(Owner { cluster: "test".into(), name: "invoices".into(), ..owner() }))
+                .with(from_test),
+            &["stall OwnedByAnother"],
         ),
         ("a stranger's: no mark says of which cluster", admits(names(Enabled)).with(strange(other())), &["stall OwnedByAnother"]),
         (
@@ -1162,7 +1227,7 @@ fn a_schedule_after_a_restart_goes_on_or_is_held() {
     };
     check([
         ("taken up again", open(15, State::Enabled), &["schedule the deletion in 7 days", "rest"]),
-        ("too late", open(16, State::Enabled), HELD),
+        ("too late", open(16, State::Enabled), &["mark the key held", "hold Interrupted"]),
         ("in another state", open(1, State::Disabled), HELD),
         (
             "other days, while it cannot have taken effect",

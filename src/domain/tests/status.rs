@@ -23,6 +23,7 @@ use crate::{
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Hold, Note, Plan},
         status::{Conclusion, Round, fit, pending, silent_for, status},
+        step::Step,
     },
 };
 
@@ -287,6 +288,12 @@ fn the_conditions_of_every_outcome() {
             None,
             "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother",
         ),
+        (
+            "a period that is refused",
+            Scene::of(State::Enabled).with(|s| s.desired.rotation = Some(WantedRotation::On(Some(45)))),
+            None,
+            "!Ready=InvalidSpec !Synced=InvalidSpec Stalled=InvalidSpec",
+        ),
         ("refused days", asked(Scene::of(State::Enabled), 31), None, "!Ready=InvalidSpec !Synced=InvalidSpec Stalled=InvalidSpec"),
     ]);
 }
@@ -432,6 +439,158 @@ fn a_key_that_is_lost_has_no_state() {
     assert_eq!(lost(asked_for), Some(KeyState::Disabled), "somebody disabled it, which holds the deletion");
 }
 
+fn message(status: &ManagedKeyStatus, kind: ConditionType) -> String {
+    condition::find(&status.conditions, kind).unwrap_or_else(|| panic!("no {kind:?}: {}", said(status))).message.clone()
+}
+
+#[test]
+fn a_key_that_is_ready_stays_so_while_its_marks_are_read_back() {
+    let reading = || Conclusion::ReadingBack(Note { reason: Reason::Adopting, message: "the marks are read back".into() });
+    let mut scene = Scene::of(State::Enabled);
+    let new = after(&scene, reading(), now());
+    is_well_formed("new", &new);
+    assert_eq!(said(&new), "!Ready=Adopting !Synced=Adopting Reconciling=Adopting");
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let known = after(&scene, reading(), now());
+    is_well_formed("known", &known);
+    assert_eq!(said(&known), "Ready=Available !Synced=Adopting");
+}
+
+/// Somebody meant to stop all work, and nothing is stopped.
+#[test]
+fn a_pause_that_is_none_is_told() {
+    let spelt = |scene: Scene| scene.with(|s| s.desired.misspelt_pause = Some("yes".into()));
+    let mut well = spelt(Scene::of(State::Enabled));
+    let status = after(&well, Conclusion::Planned(&well.plan()), now());
+    is_well_formed("well", &status);
+    assert_eq!(said(&status), "Ready=Available !Synced=InvalidSpec");
+    assert!(message(&status, ConditionType::Synced).contains("keyward.dev/paused is \"yes\", which pauses nothing"));
+    well.memory.status = status.clone();
+    assert_eq!(after(&well, Conclusion::Planned(&well.plan()), now() + minutes(60)), status);
+    let held = spelt(held(asked(Scene::of(State::Disabled), 7)));
+    let status = after(&held, Conclusion::Planned(&held.plan()), now());
+    let synced = message(&status, ConditionType::Synced);
+    assert!(synced.contains("is held") && synced.contains("which pauses nothing"), "{synced}");
+}
+
+/// The declared number is not claimed for a schedule of another.
+#[test]
+fn a_schedule_of_other_days_says_both() {
+    let ready = |scene: &Scene| message(&after(scene, Conclusion::Planned(&scene.plan()), now()), ConditionType::Ready);
+    assert_eq!(ready(&Scene::scheduled(7)), "the key is pending deletion, as declared");
+    let by_another = ready(&asked(Scene::of(State::PendingDeletion), 9));
+    assert!(by_another.contains(&days_on(7).to_string()) && by_another.contains("spec.deletionScheduleDays is 9"), "{by_another}");
+    // Made again over the pending key of an earlier object of its name, with another number.
+    let earlier = asked(Scene::finds(State::PendingDeletion), 9).with(|s| {
+        s.tags().extend(Owner { uid: "u0".into(), ..owner() }.marks(word(Word::Days(30)), OwnerMark::Name));
+    });
+    let found = ready(&earlier);
+    assert!(found.contains("scheduled with 30 days") && found.contains("spec.deletionScheduleDays is 9"), "{found}");
+    let synced = message(&after(&earlier, Conclusion::Planned(&earlier.plan()), now()), ConditionType::Synced);
+    assert!(!synced.contains("as declared"), "{synced}");
+    let watched = ready(&policy(asked(Scene::of(State::PendingDeletion), 9), ManagementPolicy::Observe));
+    assert!(!watched.contains("remove the field"), "it would cancel nothing: {watched}");
+}
+
+/// A person who reads that a deletion is held reads what became of the key, and whether their own token was for it.
+#[test]
+fn a_hold_says_how_the_key_is_and_what_is_wrong_with_a_token() {
+    let held = |change: fn(&mut Scene)| {
+        let scene = held(asked(Scene::of(State::Disabled), 7)).with(change);
+        note(&scene.plan()).1.to_owned()
+    };
+    let plain = held(|_| {});
+    assert!(plain.contains("; the key is disabled now; to keep the key and have it enabled, remove spec.deletionScheduleDays"), "{plain}");
+    assert!(!plain.contains("not the token"), "{plain}");
+    let wrong = held(|s| s.desired.confirmation = Some(format!("{ID}@2-aaaaaa")));
+    let says = format!("the annotation keyward.dev/confirm-deletion is \"{ID}@2-aaaaaa\", which is not the token of this hold");
+    assert!(wrong.contains(&says), "{wrong}");
+    let long = held(|s| s.desired.confirmation = Some("x".repeat(100_000)));
+    assert!(long.len() < 1000, "{}", long.len());
+    let off = held(|s| s.desired.enabled = Some(false));
+    assert!(off.contains("; to keep the key, remove spec.deletionScheduleDays"), "{off}");
+    let pending = asked(Scene::scheduled(7), 9).with(|s| s.memory.status.intent_seq = None);
+    let pending = note(&pending.plan()).1.to_owned();
+    assert!(pending.contains("the deletion that was scheduled with 7 days stands"), "{pending}");
+}
+
+#[test]
+fn the_death_of_a_key_is_awaited_by_its_date() {
+    let absent = |scene: Scene, at: Timestamp| {
+        let scene = scene.with(|s| (s.observed, s.now) = (Observed::Absent(Searched::Reference), at));
+        note(&scene.plan()).1.to_owned()
+    };
+    let due = absent(Scene::scheduled(7), days_on(8));
+    assert!(due.contains(&format!("its deletion, which was due at {}, is being confirmed", days_on(7))), "{due}");
+    let past = Scene::scheduled(7).with(|s| (s.observed, s.now) = (Observed::Absent(Searched::Reference), days_on(8)));
+    let pending = message(&after(&past, Conclusion::Planned(&past.plan()), past.now), ConditionType::PendingDeletion);
+    assert!(pending.contains("was to be deleted") && pending.contains("is not found any more"), "{pending}");
+    let early = absent(Scene::scheduled(7), days_on(1));
+    assert!(early.contains("its deletion was due later") && !early.contains("confirmed"), "{early}");
+    assert!(absent(Scene::of(State::Enabled), now()).contains("no deletion of it was known"));
+}
+
+/// From what to what, and the life of the key first.
+#[test]
+fn drift_says_from_what_to_what() {
+    let drifted = policy(Scene::of(State::Enabled), ManagementPolicy::EnforceOnChange).with(|s| {
+        s.desired.enabled = Some(false);
+        s.desired.rotation = Some(WantedRotation::On(Some(90)));
+        s.desired.description = Some("orders".into());
+        s.desired.tags = Tags::from([("team".into(), "shop".into()), ("tier".into(), "1".into())]);
+        s.desired.aliases = ["alias/orders".into()].into();
+        s.tags().insert("team".into(), "thieves".into());
+        let applied = s.memory.status.applied.as_mut().unwrap();
+        applied.enabled = Some(false);
+    });
+    let status = after(&drifted, Conclusion::Planned(&drifted.plan()), now());
+    let said = message(&status, ConditionType::Drifted);
+    assert!(
+        said.starts_with(
+            "the state is Enabled, declared Disabled; rotation is off, declared every 90 days; the description is \"\", declared \"orders\"; \
+             tag team is \"thieves\", declared \"shop\"; tag tier is absent, declared \"1\"; alias/orders is absent, declared present; "
+        ),
+        "{said}"
+    );
+    let mut key = super::fixtures::key(State::Enabled);
+    key.description = "ä".repeat(1000);
+    let step = Step::Describe { description: String::new() };
+    assert!(step.differences(&key)[0].left().len() < 200);
+}
+
+#[test]
+fn what_is_corrected_is_told_from_what_to_what() {
+    let scene = Scene::of(State::Enabled);
+    let steps = [Step::AddAlias { alias: "alias/orders".into() }, Step::Enable];
+    let mut key = super::fixtures::key(State::Disabled);
+    let found: Vec<_> = steps
+        .iter()
+        .map(|step| {
+            let found = step.differences(&key);
+            key = key.clone().after(step);
+            (step.clone(), found)
+        })
+        .collect();
+    let about = About { desired: &scene.desired, set_by: None, found: &found };
+    let told = events(&scene.memory.status, &scene.memory.status, about, &steps);
+    let drift = told.iter().find(|event| event.reason == "DriftDetected").unwrap();
+    assert!(drift.note.ends_with("corrected: the state from Disabled to Enabled; alias/orders from absent to present"), "{}", drift.note);
+}
+
+#[test]
+fn a_pause_is_an_event_once() {
+    let mut scene = Scene::of(State::Enabled);
+    let about = |scene: &Scene, before: &ManagedKeyStatus, after: &ManagedKeyStatus| {
+        let about = About { desired: &scene.desired, set_by: None, found: &[] };
+        events(before, after, about, &[]).into_iter().map(|event| (event.reason, event.warning)).collect::<Vec<_>>()
+    };
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let paused = after(&scene, Conclusion::Paused, now());
+    assert_eq!(about(&scene, &scene.memory.status, &paused), [("Paused", false)]);
+    scene.memory.status = paused.clone();
+    assert_eq!(about(&scene, &paused, &after(&scene, Conclusion::Paused, now())), []);
+}
+
 #[test]
 fn a_deleted_key_stays_deleted() {
     let mut world = World::new(Scene::scheduled(7));
@@ -464,7 +623,7 @@ fn the_death_of_a_key_at_its_date_is_no_failure() {
         let mut later = scene.clone();
         later.memory.status = first.clone();
         let second = after(&later, Conclusion::Planned(&missing(3, Gone::Deleted, Reason::KeyDeleted)), since + minutes(10));
-        let about = || About { desired: &scene.desired, set_by: None };
+        let about = || About { desired: &scene.desired, set_by: None, found: &[] };
         let told = [events(&scene.memory.status, &first, about(), &[]), events(&first, &second, about(), &[])];
         told.map(|events| events.into_iter().map(|event| event.reason).collect::<Vec<_>>())
     };
@@ -621,7 +780,7 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
     assert!(date.is_some() && status.deletion_date == date, "{:?}", status.deletion_date);
     assert_eq!((status.key_state, &status.deletion), (bound.key_state, &bound.deletion), "that is no evidence of what this object did");
     assert_eq!(pending(status), Some(KeyState::PendingDeletion));
-    let told = events(&bound, status, About { desired: &scene.desired, set_by: None }, &[]);
+    let told = events(&bound, status, About { desired: &scene.desired, set_by: None, found: &[] }, &[]);
     assert!(told.iter().any(|event| event.warning && event.note.contains(&days_on(7).to_string())), "{told:?}");
 
     let failure =

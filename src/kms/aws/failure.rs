@@ -186,7 +186,7 @@ impl Context<'_> {
             },
             Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
             AliasTaken => format!("AWS does not allow {request}: the name is taken"),
-            Denied => format!("AWS denies {} on {}; {}", operation.action(), self.subject(), self.permission()),
+            Denied => self.denied(text),
             Credentials | Expired => format!("AWS does not accept the credentials of {request}: {}", credentials_advice(code)),
             Quota => format!("AWS refuses {request}: {} is used up; remove what is not needed, or ask AWS for more", quota_name(operation)),
             Throttled => format!("AWS throttles {} in {region}; it is tried again, more slowly", operation.as_str()),
@@ -197,6 +197,20 @@ impl Context<'_> {
             }
             _ => format!("AWS answers {request} with {code}, which is not known here; nothing is changed on the strength of it"),
         }
+    }
+
+    /// AWS's own words say which kind of policy it is, and whether it denies outright: then no allow helps.
+    fn denied(&self, text: &str) -> String {
+        let (action, subject) = (self.operation.action(), self.subject());
+        let Some(why) = because(text) else { return format!("AWS denies {action} on {subject}; {}", self.permission()) };
+        let way_out = match self.operation {
+            _ if why.starts_with("with an explicit deny") => "no allow outweighs that, so have that policy changed",
+            Operation::AssumeRole => self.permission(),
+            _ if why.contains("resource-based") => "allow it in the key's policy",
+            _ if why.contains("identity-based") => "allow it in the policy of Keyward's role",
+            _ => "have it allowed there",
+        };
+        format!("AWS denies {action} on {subject}, {why}; {way_out}")
     }
 
     fn permission(&self) -> &'static str {
@@ -256,6 +270,14 @@ impl Context<'_> {
     fn host(&self) -> &str {
         if self.host.is_empty() { "AWS" } else { self.host }
     }
+}
+
+/// The part of a denial that says which kind of policy it is, such as `because no identity-based policy allows the kms:TagResource action`. What stands before
+/// it names the session of the caller, which is another one after every restart.
+fn because(text: &str) -> Option<String> {
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let at = [" because ", " with an explicit deny "].iter().filter_map(|words| text.find(words)).min()?;
+    Some(steady(text.get(at..)?).trim_end_matches('.').to_owned())
 }
 
 fn credentials_advice(code: &str) -> &'static str {
@@ -416,6 +438,46 @@ mod tests {
         ];
         for (code, sentence) in cases {
             assert_eq!(refused(code, 400, "text of AWS").1, sentence);
+        }
+    }
+
+    /// Which policy it is stands in AWS's answer alone; who called is another session after every restart.
+    #[test]
+    fn a_denial_says_which_policy_it_is_and_not_which_session() {
+        let denied = |session: &str, why: &str| {
+            let text = format!(
+                "User: arn:aws:sts::111122223333:assumed-role/keyward/{session} is not authorized to perform: kms:DescribeKey on resource: \
+                 arn:aws:kms:eu-west-1:111122223333:key/key-1 {why}"
+            );
+            refused("AccessDeniedException", 400, &text).1
+        };
+        for (why, told) in [
+            (
+                "because no identity-based policy allows the kms:DescribeKey action",
+                "because no identity-based policy allows the kms:DescribeKey action; allow it in the policy of Keyward's role",
+            ),
+            (
+                "because no resource-based policy allows the kms:DescribeKey action.",
+                "because no resource-based policy allows the kms:DescribeKey action; allow it in the key's policy",
+            ),
+            (
+                "because no VPC endpoint policy allows the kms:DescribeKey action",
+                "because no VPC endpoint policy allows the kms:DescribeKey action; have it allowed there",
+            ),
+            (
+                "with an explicit deny in a service control policy",
+                "with an explicit deny in a service control policy; no allow outweighs that, so have that policy changed",
+            ),
+            (
+                "with an explicit deny in a resource-based policy (Service: Kms, Request ID: 1111)",
+                "with an explicit deny in a resource-based policy; no allow outweighs that, so have that policy changed",
+            ),
+        ] {
+            let first = denied("1764000000", why);
+            assert!(first.starts_with("AWS denies kms:DescribeKey on key-1, "), "{first}");
+            let said = first.replace(" (Service: Kms", "");
+            assert!(said.ends_with(told), "{said}");
+            assert_eq!(first, denied("1764999999", why), "another session");
         }
     }
 

@@ -78,14 +78,14 @@ async fn tables_and_selectors() {
     let get = async |args: &[&str]| cluster.kubectl(&[&["get", "-n", &namespace], args].concat()).await.expect("get");
     let table = get(&["managedkeys"]).await;
     let lines: Vec<_> = table.lines().map(words).collect();
-    assert_eq!(lines[0], ["NAME", "READY", "STATE", "DELETES-AT", "ROTATION", "AGE"], "{table}");
+    assert_eq!(lines[0], ["NAME", "READY", "SYNCED", "STATE", "DELETES-AT", "ROTATION", "AGE"], "{table}");
     assert_eq!((lines[1][0], lines[1].len()), ("fresh", 2), "a fresh object has a name and an age: {table}");
-    assert_eq!(lines[2][..5], ["orders", "True", "PendingDeletion", "2096-12-01T00:00:00Z", "true"], "{table}");
+    assert_eq!(lines[2][..6], ["orders", "True", "True", "PendingDeletion", "2096-12-01T00:00:00Z", "true"], "{table}");
 
     let table = get(&["mkey", "-o", "wide"]).await;
     let lines: Vec<_> = table.lines().map(words).collect();
-    assert_eq!(lines[0][6..], ["PROVIDER", "KEY-ID", "REASON"], "{table}");
-    assert_eq!(lines[2][6..], ["aws-eu-west-1", "1234abcd", "DeletionScheduled"], "{table}");
+    assert_eq!(lines[0][7..], ["PROVIDER", "KEY-ID", "REASON"], "{table}");
+    assert_eq!(lines[2][7..], ["aws-eu-west-1", "1234abcd", "DeletionScheduled"], "{table}");
 
     for (selector, found) in [
         ("spec.providerRef.name=aws-eu-west-1", "orders"),

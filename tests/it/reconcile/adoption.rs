@@ -177,6 +177,38 @@ async fn a_key_of_another_cluster_is_adopted_only_if_the_provider_names_that_clu
     assert!(seq > 5, "{}", tags["keyward-intent"]);
 }
 
+/// The operator came back with another cluster id: each object says which two there are, and what the message names helps.
+#[tokio::test]
+async fn a_key_from_before_another_cluster_id_is_told_with_both_and_can_be_taken_over() {
+    let scene = Scene::new("renamed-cluster").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    scene.tag(&key, &[("keyward-cluster", "old")]).await;
+    scene.look("orders").await;
+    let object = scene.until_ready("orders", "False", "OwnedByAnother").await;
+    for words in ["is managed by cluster id old, and this operator runs as it", "--cluster-id", "spec.adoption.fromClusters"] {
+        assert!(message(&object).contains(words), "{words}: {}", message(&object));
+    }
+    scene.provide(&scene.provider, json!({ "adoption": { "fromClusters": ["old"] } })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.double.key(&key).unwrap().tags["keyward-cluster"], "it");
+    assert!(scene.calls("CreateKey").len() == 1, "it is the same key");
+}
+
+#[tokio::test]
+async fn a_key_of_another_account_is_told_as_such_and_not_asked_for() {
+    let scene = open("adopt-abroad").await;
+    let abroad = "arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    scene.create("orders", json!({ "keyId": abroad })).await;
+    let object = refused(&scene, "AdoptionNotAllowed").await;
+    for words in [abroad, "is in account 444455556666", "is for account 111122223333"] {
+        assert!(message(&object).contains(words), "{words}: {}", message(&object));
+    }
+    let calls = scene.operator_calls().into_iter().filter(|entry| entry.service == "kms").count();
+    assert_eq!(calls, 0);
+}
+
 #[tokio::test]
 async fn a_key_that_is_being_bound_is_not_marked_for_another_object() {
     let scene = open("adopt-race").await;

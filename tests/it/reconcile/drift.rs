@@ -17,7 +17,7 @@ async fn a_key_disabled_outside_is_enabled_again() {
     assert_eq!(scene.key("orders").await.state, Actual::Enabled);
     scene.until_ready("orders", "True", "Available").await;
     let note = scene.until_event("orders", "DriftDetected").await;
-    assert!(note.contains("enable the key"), "{note}");
+    assert!(note.contains("corrected: the state from Disabled to Enabled"), "{note}");
     assert_eq!(scene.events("orders").await.iter().filter(|reason| *reason == "DriftDetected").count(), 1);
 }
 

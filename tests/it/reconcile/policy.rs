@@ -65,7 +65,7 @@ async fn enforce_on_change_applies_new_settings_and_leaves_old_ones() {
     assert!(!scene.key("orders").await.rotation.enabled);
     assert_eq!(find(&object, ConditionType::Ready).unwrap().status, "True", "the key's life is as declared");
     assert_eq!(reason(&object, ConditionType::Synced), Some("Drifted"));
-    assert!(find(&object, ConditionType::Drifted).unwrap().message.contains("rotate"));
+    assert!(find(&object, ConditionType::Drifted).unwrap().message.contains("rotation is off, declared every 90 days"));
     // It stays said from look to look.
     for _ in 0..3 {
         assert!(find(&scene.look("orders").await, ConditionType::Drifted).is_some());

@@ -62,6 +62,29 @@ async fn retain_needs_no_finalizer_and_leaves_the_key_as_it_is_a_schedule_includ
 }
 
 #[tokio::test]
+async fn a_disable_waits_for_a_person_where_the_provider_demands_it() {
+    let strict = json!({ "deletionGuard": { "requireConfirmation": true } });
+    let (scene, key) = ready("confirmed-off", json!({ "deletionPolicy": "Disable" }), strict).await;
+    scene.delete("orders").await;
+    let object = waits(&scene, "ConfirmationRequired").await;
+    assert!(message(&object).starts_with("disabling key "), "{}", message(&object));
+    scene.look_at_all("orders").await;
+    assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
+    scene.confirm(&object).await;
+    scene.until_gone("orders").await;
+    assert_eq!(scene.double.key(&key).unwrap().state, Actual::Disabled);
+}
+
+#[tokio::test]
+async fn a_disable_waits_while_the_provider_is_stopped() {
+    let (scene, key) = ready("braked-off", json!({ "deletionPolicy": "Disable" }), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
+    scene.delete("orders").await;
+    waits(&scene, "BudgetExhausted").await;
+    assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
+    retain(&scene).await;
+}
+
+#[tokio::test]
 async fn the_finalizer_follows_the_policy() {
     let (scene, _) = ready("finalizer", json!({}), json!({})).await;
     for (policy, wanted) in [("Disable", true), ("Delete", true), ("Retain", false)] {

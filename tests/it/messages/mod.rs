@@ -1,0 +1,605 @@
+//! `docs/messages.md`: what `kubectl describe` shows of a key, situation by situation. The texts are printed by the planner, the status and the events
+//! themselves, over a key that does as it is told; what AWS says comes from the adapter. On a control plane some of them are compared with what the real
+//! `kubectl` prints of the real operator's objects.
+//!
+//! `UPDATE=1 cargo test --test it generated` writes the page anew.
+
+mod kubectl;
+
+use std::{fmt::Write as _, time::Duration};
+
+use jiff::{SignedDuration, Timestamp};
+use keyward::{
+    api::{
+        ConditionType, ManagedKey, ManagedKeyStatus, Reason,
+        condition::{self, seconds},
+        key_provider::{Adoption, Allow, DeletionGuard, ProviderType},
+        managed_key::{KeyTemplate, Missing},
+        mark,
+    },
+    domain::{
+        deletion::{Intent, Nonce, Word},
+        desired::Desired,
+        event::{self, About, Event},
+        failure::Failure,
+        memory::Memory,
+        observed::{Key, Observed, Rotation, Searched, State},
+        ownership::{Owner, OwnerMark, Tags},
+        plan::{Note, Plan, Read, Situation, Tried, named_elsewhere, plan},
+        release::{Release, release},
+        rules::Rules,
+        status::{self, Conclusion, Round},
+        step::Step,
+    },
+    kms::{
+        Kms, MayChange,
+        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
+    },
+    metrics::Metrics,
+};
+use kms_double::{ACCESS_KEY, Double, Fault, FaultAction, Options, SECRET_KEY};
+use serde_json::{Value, json};
+
+const ACCOUNT: &str = "111122223333";
+const REGION: &str = "eu-west-1";
+const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
+const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+
+/// The page.
+pub fn page() -> String {
+    let mut page = format!("{INTRODUCTION}\n");
+    let situations = situations();
+    for situation in &situations {
+        writeln!(page, "- [{}](#{})", situation.title, anchor(situation.title)).unwrap();
+    }
+    for Told { title, about, status, events } in &situations {
+        write!(page, "\n## {title}\n\n{about}\n\n```text\n{}```\n", describe(status, events)).unwrap();
+    }
+    page
+}
+
+const INTRODUCTION: &str = "# What `kubectl describe` says
+
+The texts of twenty-odd situations, for whoever has to act on one of them.
+They are printed by the code that writes the status, so they say what your cluster says; only the names differ.
+The object is `orders` in namespace `shop`, its provider is `aws`, and the operator's cluster id is `prod`.
+Of each condition there are type, status, reason and message; `kubectl` prints `Last Transition Time` and `Observed Generation` as well.
+Of each event there are type, reason and message.
+What each reason means stands in [conditions.md](reference/conditions.md).
+";
+
+fn anchor(title: &str) -> String {
+    title.chars().filter(|c| c.is_alphanumeric() || *c == ' ' || *c == '-').collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+/// Conditions and events as `kubectl describe` prints them.
+fn describe(status: &ManagedKeyStatus, events: &[Event]) -> String {
+    let mut text = "Status:\n  Conditions:\n".to_owned();
+    for known in &status.conditions {
+        for (label, value) in [("Message", &known.message), ("Reason", &known.reason), ("Status", &known.status), ("Type", &known.type_)] {
+            writeln!(text, "    {:<23}{value}", format!("{label}:")).unwrap();
+        }
+    }
+    text.push_str(if events.is_empty() { "Events:  <none>\n" } else { "Events:\n" });
+    for Event { reason, warning, note, .. } in events {
+        writeln!(text, "  {:<8} {reason}  {note}", if *warning { "Warning" } else { "Normal" }).unwrap();
+    }
+    text
+}
+
+/// What is told of a situation.
+struct Told {
+    title: &'static str,
+    about: &'static str,
+    status: ManagedKeyStatus,
+    events: Vec<Event>,
+}
+
+/// An object and its key.
+struct Story {
+    object: ManagedKey,
+    memory: Memory,
+    rules: Rules,
+    cluster: &'static str,
+    key: Option<Key>,
+    now: Timestamp,
+    set_by: Option<&'static str>,
+    /// What steps of these parts fail with.
+    fails: Vec<(Step, Failure)>,
+    events: Vec<Event>,
+    /// Whether the last good look is younger than twice the resync.
+    word_stands: bool,
+    /// Holds are made with one letter after the other.
+    holds: u8,
+}
+
+impl Story {
+    /// A key that was created for its object and is as declared.
+    fn new() -> Self {
+        let mut story = Self::unbound(json!({}));
+        let owner = story.desired().owner;
+        let mut key = key(State::Enabled);
+        key.tags = Some(owner.marks(Intent { seq: 1, generation: 1, word: Word::Live }, OwnerMark::Name));
+        key.aliases = Some(vec![owner.claim_alias()]);
+        story.memory.recall_creation(&key, &story.desired());
+        story.key = Some(key);
+        story.look();
+        story
+    }
+
+    /// An object that has no key yet.
+    fn unbound(spec: Value) -> Self {
+        let mut spec = spec;
+        spec["providerRef"] = json!({ "name": "aws" });
+        let metadata = json!({ "name": "orders", "namespace": "shop", "uid": "0c6c1b9e-2f4b-4d0a-9a54-6a1d2b3c4d5e", "generation": 1 });
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec });
+        Self {
+            object: serde_json::from_value(object).unwrap(),
+            memory: Memory::default(),
+            rules: rules(),
+            cluster: "prod",
+            key: None,
+            now: "2026-11-22T12:00:00Z".parse().unwrap(),
+            set_by: None,
+            fails: Vec::new(),
+            events: Vec::new(),
+            word_stands: true,
+            holds: 0,
+        }
+    }
+
+    fn desired(&self) -> Desired {
+        Desired::of(&self.object, self.cluster).unwrap()
+    }
+
+    /// Changes the spec, as `kubectl patch` does.
+    #[allow(clippy::needless_pass_by_value, reason = "it reads as the patch it is")]
+    fn spec(mut self, change: Value) -> Self {
+        self.edit(&change);
+        self
+    }
+
+    fn edit(&mut self, change: &Value) {
+        let mut spec = serde_json::to_value(&self.object.spec).unwrap();
+        for (field, value) in change.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        self.object.spec = serde_json::from_value(spec).unwrap();
+        self.object.metadata.generation = self.object.metadata.generation.map(|generation| generation + 1);
+    }
+
+    fn annotated(mut self, name: &str, value: &str) -> Self {
+        self.object.metadata.annotations.get_or_insert_default().insert(name.into(), value.into());
+        self
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// Somebody changes the key at the KMS.
+    fn outside(mut self, change: impl FnOnce(&mut Key)) -> Self {
+        change(self.key.as_mut().unwrap());
+        self
+    }
+
+    fn later(mut self, days: i64) -> Self {
+        self.now += SignedDuration::from_hours(24 * days);
+        self
+    }
+
+    fn observed(&self) -> Observed {
+        self.key.clone().map_or(Observed::Absent(Searched::Everywhere), |key| Observed::Present(Box::new(key)))
+    }
+
+    /// A round, and then, as the controller does it, one more when something was changed.
+    fn looked(mut self) -> Self {
+        self.look();
+        self
+    }
+
+    fn look(&mut self) {
+        let desired = self.desired();
+        let (mut tried, mut failed, mut steps, mut found) = (Tried::default(), Vec::new(), Vec::new(), Vec::new());
+        let decided = loop {
+            let observed = self.observed();
+            let decided = plan(&situation(self, &desired, &tried), &observed);
+            let step = match decided {
+                Plan::Do(step) => step,
+                Plan::Read(Read::OtherOwner(_)) => {
+                    self.key.as_mut().unwrap().other_owner_exists = Some(true);
+                    continue;
+                }
+                Plan::Read(_) => {
+                    let key = self.key.as_mut().unwrap();
+                    key.rotation.get_or_insert_default();
+                    key.aliases.get_or_insert_with(|| vec![desired.owner.claim_alias()]);
+                    continue;
+                }
+                other => break other,
+            };
+            if let Some(at) = self.fails.iter().position(|(failing, _)| *failing == step) {
+                let (_, failure) = self.fails.swap_remove(at);
+                assert!(tried.goes_on_without(&step, &failure), "{step}");
+                failed.push(failure);
+                continue;
+            }
+            let differences = self.key.as_ref().map(|key| step.differences(key)).unwrap_or_default();
+            self.act(&step, &desired);
+            found.push((step.clone(), differences));
+            steps.push(step);
+        };
+        let conclusion = Conclusion::Planned(&decided);
+        let observed = self.observed();
+        self.report(conclusion, Some(&observed), &failed, &steps, &found);
+    }
+
+    /// What the executor does: the record, the mark, the call.
+    fn act(&mut self, step: &Step, desired: &Desired) {
+        let mut key = self.key.clone().unwrap();
+        self.holds += 1;
+        let nonce = Nonce::of([self.holds; Nonce::LENGTH]);
+        if let Some(intent) = self.memory.open(step, desired, &key, self.now, nonce).unwrap() {
+            key.tags.get_or_insert_default().extend(desired.owner.marks(intent, OwnerMark::Name));
+        }
+        key = key.after(step);
+        if let Step::Schedule { days, .. } | Step::Reschedule { days, .. } = step {
+            key.deletion_date = Some(self.now + SignedDuration::from_hours(24 * i64::from(*days)));
+            (key.rotation, key.aliases) = (None, None);
+        }
+        self.key = Some(key);
+        self.memory.close(step, desired);
+    }
+
+    fn report(
+        &mut self,
+        conclusion: Conclusion<'_>,
+        observed: Option<&Observed>,
+        failed: &[Failure],
+        steps: &[Step],
+        found: &[(Step, Vec<keyward::domain::step::Difference>)],
+    ) {
+        let desired = self.desired();
+        let round = Round {
+            generation: desired.generation,
+            desired: Some(&desired),
+            rules: Some(&self.rules),
+            observed,
+            conclusion,
+            failed,
+            unread: &[],
+            set_by: self.set_by,
+            requested: None,
+            word_stands: self.word_stands,
+            resync: Duration::from_mins(10),
+            now: self.now,
+        };
+        let before = std::mem::take(&mut self.memory.status);
+        self.memory.status = before.clone();
+        let after = status::status(&self.memory, &round);
+        self.events = event::events(&before, &after, About { desired: &desired, set_by: self.set_by, found }, steps);
+        self.memory.status = after;
+    }
+
+    /// The object is paused.
+    fn paused(mut self) -> Self {
+        assert!(self.desired().paused);
+        self.report(Conclusion::Paused, None, &[], &[], &[]);
+        self
+    }
+
+    /// A round that ended in that way.
+    fn ended(mut self, conclusion: Conclusion<'_>) -> Self {
+        let observed = self.observed();
+        self.report(conclusion, self.key.is_some().then_some(&observed), &[], &[], &[]);
+        self
+    }
+
+    /// The object is deleted, and its finalizer waits.
+    fn released(mut self) -> Self {
+        self.object.metadata.generation = self.object.metadata.generation.map(|generation| generation + 1);
+        loop {
+            let (desired, tried) = (self.desired(), Tried::default());
+            match release(&situation(&self, &desired, &tried), &self.observed()) {
+                Release::Do(step) => self.act(&step, &desired),
+                Release::Hold(hold) => return self.ended(Conclusion::Planned(&Plan::Hold(hold))),
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    fn told(&self, title: &'static str, about: &'static str) -> Told {
+        let ready = condition::find(&self.memory.status.conditions, ConditionType::Ready);
+        assert!(ready.is_some(), "{title}");
+        Told { title, about, status: self.memory.status.clone(), events: self.events.clone() }
+    }
+}
+
+fn situation<'a>(story: &'a Story, desired: &'a Desired, tried: &'a Tried) -> Situation<'a> {
+    Situation {
+        desired,
+        memory: &story.memory,
+        rules: &story.rules,
+        now: story.now,
+        missing_after: SignedDuration::from_mins(5),
+        attempt_wait: SignedDuration::from_mins(15),
+        tried,
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        name: "aws".into(),
+        provider: ProviderType::Aws,
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        adoption: Adoption::default(),
+        allow: Allow::default(),
+        guard: DeletionGuard::default(),
+        max_staleness: None,
+    }
+}
+
+fn key(state: State) -> Key {
+    Key {
+        id: ID.into(),
+        arn: ARN.into(),
+        account: ACCOUNT.into(),
+        region: REGION.into(),
+        state,
+        deletion_date: None,
+        kind: KeyTemplate::default(),
+        customer_managed: true,
+        multi_region: None,
+        description: String::new(),
+        creation_time: None,
+        age: None,
+        rotation: Some(Rotation::default()),
+        tags: Some(Tags::new()),
+        aliases: Some(Vec::new()),
+        unread: std::collections::BTreeSet::new(),
+        other_owner_exists: None,
+    }
+}
+
+/// What the adapter makes of AWS's answer to a call that changes tags.
+fn answered(code: &'static str, status: u16, text: &'static str) -> Failure {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let double = Double::start(Options::default()).await.unwrap();
+        let settings = AwsSettings {
+            region: REGION.into(),
+            endpoints: AwsEndpoints::at(&double.endpoint()),
+            ca_pem: None,
+            role_arn: None,
+            external_id: None,
+            credentials: AwsCredentials::Keys {
+                access_key_id: ACCESS_KEY.into(),
+                secret_access_key: SECRET_KEY.into(),
+                session_token: None,
+            },
+            quota_share_percent: 100,
+            metrics: Metrics::new(false),
+            may_change: MayChange::when(|| true),
+        };
+        let kms = AwsKms::new(settings).await.unwrap();
+        double.inject(Fault::on("TagResource", FaultAction::Error { code: code.into(), status, message: text.into() }));
+        kms.tag(ARN, &Tags::from([("team".into(), "shop".into())])).await.unwrap_err()
+    })
+}
+
+fn scheduled(days: i32) -> Story {
+    Story::new().with(|story| story.set_by = Some("kubectl-patch")).spec(json!({ "deletionScheduleDays": days })).looked()
+}
+
+/// The object was deleted and made again with the field in it.
+fn made_again() -> Story {
+    let mut story = Story::new();
+    story.memory = Memory::default();
+    story.object.metadata.uid = Some("7f1d6a52-90f3-4f7e-8d0e-5b6c7d8e9f01".into());
+    story.spec(json!({ "deletionScheduleDays": 7 })).looked()
+}
+
+fn token(story: &Story) -> String {
+    story.key.as_ref().unwrap().intent().token(ID).unwrap()
+}
+
+#[allow(clippy::too_many_lines, reason = "a table is as long as its rows")]
+fn situations() -> Vec<Told> {
+    let tag = |value: &str| Step::Tag { tags: Tags::from([("team".into(), value.into())]) };
+    let denied = "User: arn:aws:sts::111122223333:assumed-role/keyward/1764000000 is not authorized to perform: kms:TagResource on resource: \
+                  arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab with an explicit deny in a service control policy";
+    let absent = |story: Story| {
+        story.with(|story| {
+            story.key = None;
+            story.memory.status.missing = Some(Missing { count: 2, first_time: seconds(story.now - SignedDuration::from_mins(10)) });
+        })
+    };
+    let foreign = |cluster: &'static str, name: &'static str, uid: &'static str| {
+        move |key: &mut Key| {
+            let owner = Owner { cluster: cluster.into(), namespace: "shop".into(), name: name.into(), uid: uid.into() };
+            let marks = owner.marks(Intent { seq: 4, generation: 2, word: Word::Live }, OwnerMark::Name);
+            key.tags.get_or_insert_default().extend(marks);
+        }
+    };
+    let adopting = || {
+        let mut story = Story::unbound(json!({ "keyId": ID }));
+        story.key = Some(key(State::Enabled));
+        story.rules.adoption =
+            serde_json::from_value(json!({ "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] })).unwrap();
+        story
+    };
+    let silent = |word_stands| {
+        let failure = answered("ThrottlingException", 400, "");
+        let mut story = Story::new().with(|story| story.word_stands = word_stands);
+        story.report(Conclusion::Failed(&failure), None, &[], &[], &[]);
+        story
+    };
+    let elsewhere = {
+        let story = Story::unbound(json!({ "keyId": "arn:aws:kms:eu-west-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab" }));
+        let note = named_elsewhere(&story.desired(), &story.memory, &story.rules).unwrap();
+        story.ended(Conclusion::Refused { note, stalled: true })
+    };
+    let pending_until = |key: &mut Key, date: &str| {
+        key.state = State::PendingDeletion;
+        key.deletion_date = Some(date.parse().unwrap());
+        (key.rotation, key.aliases) = (None, None);
+    };
+    vec![
+        Story::new().told("The key is as declared", "Nothing is to be done."),
+        Story::new().spec(json!({ "enabled": false })).looked().told("The key is disabled, as declared", "`enabled: false` is in the spec."),
+        Story::new().outside(|key| key.state = State::Disabled).looked().told(
+            "Somebody disabled the key, and it is enabled again",
+            "Keyward corrects what others change, and says from what to what. If the key was disabled on purpose, set `enabled: false`.",
+        ),
+        Story::new()
+            .spec(json!({ "managementPolicy": "EnforceOnChange", "tags": { "team": "shop" } }))
+            .looked()
+            .outside(|key| {
+                key.state = State::Disabled;
+                key.tags.get_or_insert_default().insert("team".into(), "bank".into());
+            })
+            .looked()
+            .told("Somebody changed the key, and the policy leaves it so", "`managementPolicy: EnforceOnChange` reports what others change, and leaves it."),
+        Story::new().annotated("keyward.dev/paused", "true").paused().told("The object is paused", "Nothing is called until the annotation is removed."),
+        Story::new().annotated("keyward.dev/paused", "yes").looked().told(
+            "The pause is misspelt",
+            "Only `true` pauses. The object is **not** paused, and Keyward goes on.",
+        ),
+        scheduled(7).told("The deletion is scheduled, as declared", "The date is the KMS's own. The event names the command that cancels it."),
+        scheduled(7).looked().outside(|key| pending_until(key, "2026-12-22T09:00:00Z")).looked().told(
+            "The deletion that stands is another's",
+            "Somebody cancelled ours and scheduled another. The key goes, as declared, but on another day.",
+        ),
+        Story::new().spec(json!({ "managementPolicy": "Observe" })).looked().outside(|key| pending_until(key, "2026-12-22T09:00:00Z")).looked().told(
+            "Somebody scheduled a deletion that is not declared",
+            "`managementPolicy: Observe` calls nothing. With `Enforce` the deletion is cancelled.",
+        ),
+        made_again().told(
+            "A deletion is held: the object was made with the field in it",
+            "A copied manifest, or a restored backup, looks like this. Run the command only if the key is really to go.",
+        ),
+        {
+            let story = made_again();
+            let old = token(&story).replace('@', "@1");
+            story.annotated("keyward.dev/confirm-deletion", &old).looked()
+        }
+        .told("A deletion is held: the token is another hold's", "The token in the annotation is from another hold, or of another key."),
+        scheduled(7)
+            .outside(|key| {
+                *key = key.clone().after(&Step::Cancel);
+            })
+            .looked()
+            .told("A deletion is held: somebody cancelled it at the KMS", "The key stays as they left it: disabled, which is what a KMS makes of a cancelled deletion."),
+        scheduled(7)
+            .with(|story| {
+                let reschedule = Step::Reschedule { days: 14, passed: keyward::domain::deletion::Passed::ChangedDays };
+                story.edit(&json!({ "deletionScheduleDays": 14 }));
+                let (desired, key) = (story.desired(), story.key.clone().unwrap());
+                story.memory.open(&reschedule, &desired, &key, story.now, Nonce::of([0; Nonce::LENGTH])).unwrap();
+                story.key = Some(key.after(&Step::Cancel));
+            })
+            .looked()
+            .told(
+                "A deletion is held: Keyward was interrupted",
+                "The process ended between its cancel and its schedule, which is how days are changed. Whether somebody else cancelled too cannot be known.",
+            ),
+        Story::new()
+            .with(|story| story.rules.guard.require_confirmation = true)
+            .spec(json!({ "deletionScheduleDays": 7 }))
+            .looked()
+            .told("A deletion is held: the provider wants a confirmation", "`deletionGuard.requireConfirmation` is true."),
+        Story::new()
+            .with(|story| story.rules.guard.require_confirmation = true)
+            .spec(json!({ "deletionPolicy": "Disable" }))
+            .looked()
+            .released()
+            .told("The object is deleted, and disabling its key is held", "`deletionPolicy: Disable`, and `deletionGuard.requireConfirmation` is true."),
+        {
+            let mut story = Story::unbound(json!({ "deletionScheduleDays": 7 }));
+            story.look();
+            story
+        }
+        .told("There is nothing to delete", "The object has had `deletionScheduleDays` from the start, and no key is found for it. None is created."),
+        Story::new()
+            .with(|story| story.rules.allow.aliases = vec!["shop-*".into()])
+            .spec(json!({ "autoRotation": true, "rotationPeriodDays": 45, "aliases": ["live"] }))
+            .looked()
+            .told("The spec asks for what cannot be had", "All of it is said together. What can be had is applied, and the life of the key waits for none of it."),
+        Story::new()
+            .with(|story| story.fails.push((tag("shop"), answered("AccessDeniedException", 400, denied))))
+            .spec(json!({ "tags": { "team": "shop" } }))
+            .looked()
+            .told("AWS denies a call", "Which kind of policy it is, and whether it denies outright, is said in AWS's own words."),
+        Story::new()
+            .with(|story| story.fails.push((tag("shop"), answered("LimitExceededException", 400, ""))))
+            .spec(json!({ "tags": { "team": "shop" } }))
+            .looked()
+            .told("A quota is used up", "Nothing but room at the KMS helps."),
+        silent(true).told(
+            "The KMS throttles",
+            "That is no news about the key: `Ready` keeps its word, and `Synced` says what is the matter.",
+        ),
+        silent(false).told(
+            "The KMS could not be asked for longer than twice the resync",
+            "What was known is too old to be repeated.",
+        ),
+        absent(scheduled(7)).later(8).with(|story| story.memory.status.missing = None).looked().told(
+            "The key's day has come",
+            "The key is not found any more. Three answers over five minutes confirm it.",
+        ),
+        absent(scheduled(7)).later(8).looked().told("The key is deleted", "Remove the object."),
+        absent(Story::new()).looked().told("The key is gone, and nobody knows why", "No deletion was known. No other key is made in its place."),
+        Story::new().outside(foreign("prod", "invoices", "5b0e7c1a-0000-4000-8000-000000000001")).looked().told(
+            "The key is another object's",
+            "Each tag that is in the way is named, with its value and the right one.",
+        ),
+        Story::new().with(|story| story.cluster = "staging").looked().told(
+            "The operator runs with another cluster id",
+            "Usually the flag is wrong: every key of the cluster says this at once.",
+        ),
+        {
+            let story = adopting();
+            let message = "the key was marked as this object's; the marks are read back before anything else is done".into();
+            story.ended(Conclusion::ReadingBack(Note { reason: Reason::Adopting, message }))
+        }
+        .told("A key is being adopted", "It takes as long as the KMS needs to show what was written."),
+        adopting().with(|story| story.rules.adoption = Adoption::default()).looked().told(
+            "The provider does not admit an adoption",
+            "`spec.adoption` of the KeyProvider says which keys may be adopted from where.",
+        ),
+        elsewhere.told("The key to adopt is of another account", "Nothing is asked of the KMS, which would only deny it."),
+        adopting().outside(|key| key.state = State::Disabled).looked().told(
+            "The key to adopt is disabled",
+            "A key that was disabled in an incident does not come alive because somebody adopts it.",
+        ),
+    ]
+}
+
+#[test]
+fn the_page_has_its_twenty_situations_and_each_says_what_to_do() {
+    let all = situations();
+    assert!(all.len() >= 20, "{}", all.len());
+    let titles: std::collections::BTreeSet<_> = all.iter().map(|told| told.title).collect();
+    assert_eq!(titles.len(), all.len());
+    for Told { title, status, .. } in &all {
+        for known in &status.conditions {
+            assert!(Reason::ALL.iter().any(|(reason, _)| reason.as_str() == known.reason), "{title}: {}", known.reason);
+            assert!(!known.message.contains("1764000000"), "{title} names a session: {}", known.message);
+        }
+        // Whoever has to act is told how.
+        if let Some(stalled) = condition::find(&status.conditions, ConditionType::Stalled) {
+            let ways = ["set ", "remove ", "run: ", "make ", "have ", "ask ", "say ", "find out", "see its ", "leaves it so"];
+            assert!(ways.iter().any(|way| stalled.message.contains(way)), "{title}: {}", stalled.message);
+        }
+    }
+}
+
+/// The marks of the object itself are what most situations rest on.
+#[test]
+fn the_first_situation_is_a_key_of_its_own() {
+    let story = Story::new();
+    let tags = story.key.as_ref().unwrap().tags.clone().unwrap();
+    assert_eq!(tags[mark::UID], story.object.metadata.uid.unwrap());
+}
