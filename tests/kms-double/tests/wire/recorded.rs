@@ -1,4 +1,4 @@
-//! Answers of the real AWS KMS that LocalStack's authors recorded and keep as snapshots beside their tests. Where a page of AWS says something else, these win.
+//! Answers of the real AWS KMS that `LocalStack`'s authors recorded and keep as snapshots beside their tests. Where a page of AWS says something else, these win.
 
 use jiff::SignedDuration;
 use kms_double::{ACCOUNT, KeyState};
