@@ -12,7 +12,7 @@ use clap::Parser;
 use jiff::SignedDuration;
 use kms_double::{
     ACCESS_KEY, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, Double, Form, HUAWEI_ACCESS_KEY, HUAWEI_PROJECT, HUAWEI_REGION,
-    HUAWEI_SECRET_KEY, Options, SECRET_KEY,
+    HUAWEI_SECRET_KEY, NOT_SERVED, Options, SECRET_KEY, STS_NOT_SERVED,
 };
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -101,7 +101,8 @@ async fn main() -> anyhow::Result<()> {
     let _ca_file = export_ciphertrust(&double)?;
     print_huawei_exports(&double.endpoint());
     print_exports(&double.endpoint(), &cli.region);
-    tracing::info!(endpoint = %double.endpoint(), "ready; what AWS KMS has and this does not, it denies to everybody: {}", kms_double::NOT_SERVED.join(", "));
+    tracing::info!("not served, and denied to everybody, of KMS: {}; of STS: {}", NOT_SERVED.join(", "), STS_NOT_SERVED.join(", "));
+    tracing::info!(endpoint = %double.endpoint(), "ready");
     tokio::select! {
         _ = terminate.recv() => tracing::info!("ending on SIGTERM"),
         _ = interrupt.recv() => tracing::info!("ending on SIGINT"),

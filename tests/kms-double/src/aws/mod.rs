@@ -30,3 +30,4 @@ pub(crate) use operation::Operation;
 pub use operation::{NOT_SERVED, served};
 pub(crate) use serve::serve;
 pub(crate) use spec::{USAGES, find as find_spec};
+pub use sts::STS_NOT_SERVED;

@@ -17,6 +17,20 @@ pub(crate) struct StsFailure {
 const SESSION: std::ops::RangeInclusive<i64> = 900..=43_200;
 const SESSION_DEFAULT: i64 = 3600;
 
+/// The actions of STS that the double does not have, and denies to every caller. Those that it has are asked for first.
+pub const STS_NOT_SERVED: [&str; 10] = [
+    "AssumeRoleWithSAML",
+    "AssumeRoleWithWebIdentity",
+    "AssumeRoot",
+    "DecodeAuthorizationMessage",
+    "GetAccessKeyInfo",
+    "GetDelegatedAccessToken",
+    "GetFederationToken",
+    "GetScopedCredentials",
+    "GetSessionToken",
+    "GetWebIdentityToken",
+];
+
 /// Carries out an action and answers its result element.
 pub(crate) fn carry_out(
     action: &str,
@@ -33,6 +47,14 @@ pub(crate) fn carry_out(
             escape(&caller.account)
         )),
         "AssumeRole" => assume_role(form, caller, identities, now),
+        _ if STS_NOT_SERVED.contains(&action) => Err(StsFailure {
+            code: "AccessDenied",
+            status: 403,
+            message: format!(
+                "User: {} is not authorized to perform: sts:{action} because no identity-based policy allows the sts:{action} action",
+                caller.principal
+            ),
+        }),
         _ => Err(StsFailure {
             code: "InvalidAction",
             status: 400,
@@ -155,6 +177,13 @@ mod tests {
         identities.put_role(Role::new("arn:aws:iam::444455556666:role/keyward").with_external_id("x-1"));
         let form: Vec<_> = fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         carry_out("AssumeRole", &form, &caller(), &mut identities, Timestamp::now())
+    }
+
+    #[test]
+    fn what_it_lacks_is_denied_and_what_nobody_has_is_no_action() {
+        let code = |action: &str| carry_out(action, &[], &caller(), &mut Identities::default(), Timestamp::now()).unwrap_err().code;
+        assert_eq!(code("GetSessionToken"), "AccessDenied");
+        assert_eq!(code("GetSessionTokens"), "InvalidAction");
     }
 
     #[test]

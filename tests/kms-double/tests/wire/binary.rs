@@ -87,3 +87,15 @@ async fn the_certificate_of_ciphertrust_goes_with_it() {
     assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
     assert!(!file.exists());
 }
+
+#[tokio::test]
+async fn at_its_start_it_says_what_it_does_not_serve() {
+    let options = ["--exit-on-stdin-eof", "--forms", "midnight-dates,huawei-texts", "--log", "info"];
+    let ended = Command::new(env!("CARGO_BIN_EXE_kms-double")).args(options).env_clear().stdin(Stdio::null()).output();
+    let ended = timeout(PATIENCE, ended).await.unwrap().unwrap();
+    let told = String::from_utf8(ended.stderr).unwrap();
+    assert!(ended.status.success(), "{told}");
+    for name in kms_double::NOT_SERVED.iter().chain(&kms_double::STS_NOT_SERVED) {
+        assert!(told.contains(name), "{name} is not in {told}");
+    }
+}
