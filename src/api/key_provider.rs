@@ -80,8 +80,8 @@ pub struct KeyProviderSpec {
     #[serde(default = "default_resync")]
     #[schemars(range(min = 30, max = 86400))]
     pub resync_seconds: i32,
-    /// How much of the provider's documented default request quotas Keyward may use, in percent, 1 to 10000; above 100 where the provider raised them.
-    /// Cancelling a deletion, and enabling a key after it, may use all.
+    /// The most of the provider's documented default request quotas that Keyward uses, in percent, 1 to 10000; above 100 where the provider raised them. Within
+    /// it Keyward uses what is free, and backs off when the KMS throttles. Cancelling a deletion, and enabling a key after it, may use all.
     #[serde(default = "default_quota_share")]
     #[schemars(range(min = 1, max = 10000))]
     pub quota_share_percent: i32,
@@ -92,7 +92,7 @@ fn default_resync() -> i32 {
 }
 
 fn default_quota_share() -> i32 {
-    25
+    100
 }
 
 /// Which KMS it is.

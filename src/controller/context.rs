@@ -14,6 +14,7 @@ use kube::{
     api::ObjectMeta,
     runtime::reflector::{ObjectRef, Store},
 };
+use tokio::sync::Semaphore;
 
 use super::{
     Settings,
@@ -29,6 +30,7 @@ use super::{
 use crate::{
     api::{ManagedKey, managed_key::ManagementPolicy},
     domain::{observed::Key, ownership::Owner, step::Step},
+    kms::Books,
     lease::Held,
     metrics::Metrics,
 };
@@ -43,6 +45,8 @@ pub struct Context {
     pub held: Held,
     /// Counters and gauges.
     pub metrics: Metrics,
+    /// The limiters of all providers' clients.
+    pub books: Books,
     /// Providers, with their clients.
     pub providers: Providers,
     /// The names that keys bear.
@@ -52,7 +56,9 @@ pub struct Context {
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
     /// Queues of what is to be looked at, and what is being looked at.
-    pub lanes: Lanes,
+    pub lanes: Arc<Lanes>,
+    /// Places for rounds that work, but for those that bring a key back.
+    pub places: Arc<Semaphore>,
     /// Has the watches begun anew.
     anew: Anew,
     /// Objects of which a live read showed what the watch has not brought.
@@ -128,7 +134,9 @@ impl Context {
     ) -> Self {
         let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
-        Self { client, settings, held, metrics, providers, surveys, alarms, keys, lanes, anew, late, objects, bindings }
+        let (books, lanes) = (Books::default(), Arc::new(lanes));
+        let places = Arc::new(Semaphore::new(settings.concurrency.into()));
+        Self { client, settings, held, metrics, books, providers, surveys, alarms, keys, lanes, places, anew, late, objects, bindings }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {

@@ -1,16 +1,16 @@
 //! Two lanes for rounds, so that what brings a key back waits for nobody else's calls.
 //!
-//! Rounds wait for a KMS that does not answer, or for a turn within its quotas, and while they wait they hold workers. A key that is on its way to its end
-//! does not stand in that line: its rounds have workers of their own, enough of them that no one KMS can hold them all. Which lane a round is in never
-//! decides what is done.
+//! Rounds wait for a KMS that does not answer, and while they wait they hold workers. A key that is on its way to its end does not stand in that line: its
+//! rounds have workers of their own, enough of them that no one KMS can hold them all. Which lane a round is in never decides what is done.
 
 use std::{
-    collections::HashSet,
-    sync::{Mutex, MutexGuard, PoisonError},
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use futures::channel::mpsc::{UnboundedReceiver, UnboundedSender, unbounded};
 use kube::runtime::reflector::ObjectRef;
+use tokio_util::sync::CancellationToken;
 
 use super::watched::Watched;
 use crate::{api::ManagedKey, domain::rescue};
@@ -43,7 +43,7 @@ type Named = ObjectRef<Watched<ManagedKey>>;
 pub struct Lanes {
     ordinary: UnboundedSender<Named>,
     rescue: UnboundedSender<Named>,
-    busy: Mutex<HashSet<Named>>,
+    busy: Mutex<HashMap<Named, UnderWay>>,
 }
 
 /// What waits in each lane.
@@ -55,11 +55,22 @@ pub struct Queues {
     pub rescue: UnboundedReceiver<Named>,
 }
 
+/// A round that is under way.
+#[derive(Debug)]
+struct UnderWay {
+    /// What its object looked like.
+    of: u64,
+    /// Ends its waiting for a turn.
+    unwanted: CancellationToken,
+}
+
 /// A round of an object is under way until this is dropped.
 #[derive(Debug)]
-pub struct Busy<'a> {
-    lanes: &'a Lanes,
+pub struct Busy {
+    lanes: Arc<Lanes>,
     object: Named,
+    /// Its object is another by now: it need not wait for its turn any more.
+    pub unwanted: CancellationToken,
 }
 
 impl Lanes {
@@ -80,19 +91,34 @@ impl Lanes {
         let _ended = queue.unbounded_send(object);
     }
 
-    /// Begins a round of an object, unless one is under way in either lane.
-    pub fn begin(&self, object: Named) -> Option<Busy<'_>> {
-        let is_free = self.busy().insert(object.clone());
-        // Made only if it is free: dropping one ends the round that is under way.
-        is_free.then(|| Busy { lanes: self, object })
+    /// Begins a round of an object that looks like `of`, unless one is under way in either lane.
+    pub fn begin(self: &Arc<Self>, object: Named, of: u64) -> Option<Busy> {
+        let unwanted = CancellationToken::new();
+        {
+            let mut busy = self.busy();
+            if busy.contains_key(&object) {
+                return None;
+            }
+            busy.insert(object.clone(), UnderWay { of, unwanted: unwanted.clone() });
+        }
+        Some(Busy { lanes: Arc::clone(self), object, unwanted })
     }
 
-    fn busy(&self) -> MutexGuard<'_, HashSet<Named>> {
+    /// The object may be another by now: a round of what it was waits for no turn any more.
+    pub fn changed(&self, object: &Named, of: impl FnOnce() -> u64) {
+        if let Some(round) = self.busy().get(object)
+            && round.of != of()
+        {
+            round.unwanted.cancel();
+        }
+    }
+
+    fn busy(&self) -> MutexGuard<'_, HashMap<Named, UnderWay>> {
         self.busy.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Drop for Busy<'_> {
+impl Drop for Busy {
     fn drop(&mut self) {
         self.lanes.busy().remove(&self.object);
     }
@@ -106,12 +132,18 @@ mod tests {
     #[test]
     fn one_round_of_an_object_at_a_time_whatever_its_lane() {
         let (lanes, mut queues) = Lanes::new();
+        let lanes = Arc::new(lanes);
         let object = |name: &str| ObjectRef::new(name).within("shop");
-        let round = lanes.begin(object("orders")).unwrap();
-        assert!(lanes.begin(object("orders")).is_none());
-        assert!(lanes.begin(object("invoices")).is_some());
+        let round = lanes.begin(object("orders"), 1).unwrap();
+        assert!(lanes.begin(object("orders"), 1).is_none());
+        assert!(lanes.begin(object("invoices"), 1).is_some());
+        lanes.changed(&object("orders"), || 1);
+        lanes.changed(&object("invoices"), || 2);
+        assert!(!round.unwanted.is_cancelled(), "its own writing is no change");
+        lanes.changed(&object("orders"), || 2);
+        assert!(round.unwanted.is_cancelled());
         drop(round);
-        assert!(lanes.begin(object("orders")).is_some());
+        assert!(lanes.begin(object("orders"), 2).is_some_and(|round| !round.unwanted.is_cancelled()));
 
         lanes.queue(Lane::Rescue, object("orders"));
         assert_eq!(queues.rescue.try_recv().unwrap(), object("orders"));

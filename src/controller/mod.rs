@@ -5,6 +5,7 @@
 mod alarms;
 mod contained;
 mod context;
+mod crowd;
 mod error;
 pub mod key_provider;
 mod lane;

@@ -56,6 +56,8 @@ pub enum FailureKind {
     Quota,
     /// Too many requests.
     Throttled,
+    /// Its turn within a quota has not come, and it was not sent: no failure, and told to nobody.
+    Waiting,
     /// The KMS, or the way to it, does not answer.
     Unavailable,
     /// Anything else.
@@ -77,6 +79,7 @@ impl FailureKind {
             Self::WrongAccount => "WrongAccount",
             Self::Quota => "Quota",
             Self::Throttled => "Throttled",
+            Self::Waiting => "Waiting",
             Self::Unavailable => "Unavailable",
             Self::Unknown => "Unknown",
         }
@@ -160,7 +163,7 @@ const fn doubled(first: Duration, failures: u32) -> Duration {
 
 impl FailureKind {
     /// Every kind, for tests.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::NotFound,
         Self::Invalid,
         Self::Conflict,
@@ -171,14 +174,15 @@ impl FailureKind {
         Self::WrongAccount,
         Self::Quota,
         Self::Throttled,
+        Self::Waiting,
         Self::Unavailable,
         Self::Unknown,
     ];
 
-    /// Whether nothing more is done in a round in which it occurred: what it means is not known, or all calls would fail alike.
+    /// Whether nothing more is done in a round in which it occurred: what it means is not known, all calls would fail alike, or the round is to begin anew.
     #[must_use]
     pub const fn ends_round(self) -> bool {
-        matches!(self, Self::Unknown | Self::Credentials | Self::Expired | Self::WrongAccount)
+        matches!(self, Self::Unknown | Self::Credentials | Self::Expired | Self::WrongAccount | Self::Waiting)
     }
 
     /// The one verdict on this kind.
@@ -194,7 +198,7 @@ impl FailureKind {
             Self::Expired => (Retry::Slow, false, Reason::CredentialsInvalid),
             Self::WrongAccount => (Retry::Slow, true, Reason::WrongAccount),
             Self::Quota => (Retry::Slow, true, Reason::QuotaExceeded),
-            Self::Throttled => (Retry::Backoff, false, Reason::Throttled),
+            Self::Throttled | Self::Waiting => (Retry::Backoff, false, Reason::Throttled),
             Self::Conflict => (Retry::Backoff, false, Reason::KeyUnavailable),
             Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
             Self::Unknown => (Retry::Backoff, false, Reason::UnknownError),
@@ -230,9 +234,9 @@ mod tests {
 
     #[test]
     fn only_what_is_about_the_way_to_the_kms_is_no_news_of_the_key() {
-        use FailureKind::{Expired, Throttled, Unavailable, Unknown};
+        use FailureKind::{Expired, Throttled, Unavailable, Unknown, Waiting};
         let no_news: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().is_no_news()).collect();
-        assert_eq!(no_news, [Expired, Throttled, Unavailable, Unknown]);
+        assert_eq!(no_news, [Expired, Throttled, Waiting, Unavailable, Unknown]);
     }
 
     #[test]

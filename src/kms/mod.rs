@@ -44,7 +44,7 @@ use crate::{
 };
 
 pub use may_change::MayChange;
-pub use quota::{is_rescuing, rescuing};
+pub use quota::{Books, Patience, Turn, in_turn, is_rescuing, patiently, rescuing};
 
 /// Whose credentials they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,12 +99,12 @@ pub trait Kms: Send + Sync + 'static {
     /// those of some keys, and tells those of others, is not failed by it: what can be read of Keyward's own keys is told.
     fn owners(&self, cluster: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
 
-    /// A turn to create a key, without waiting long. Asked for before anything is written down for the creation, so that nothing has to be taken back if
-    /// the turn does not come. A KMS whose quotas are not known always has one.
-    fn creation_turn(&self) -> impl Future<Output = Result<(), Failure>> + Send {
-        async { Ok(()) }
+    /// The turns of a creation and of its claim, waited for before anything is written down for the creation, so that nothing has to be taken back if they do
+    /// not come. They are used by what is done [in turn](in_turn). `again`: the last creation was throttled. A KMS whose quotas are not known has none to wait for.
+    fn creation_turn(&self, _again: bool) -> impl Future<Output = Result<Vec<Turn>, Failure>> + Send {
+        async { Ok(Vec::new()) }
     }
-    /// Creates a key, in the turn that [`creation_turn`](Kms::creation_turn) gave. Sent once. The answer says what was made along with it: `tags` are those that it bears from its first moment, `aliases` those
+    /// Creates a key. Sent once. The answer says what was made along with it: `tags` are those that it bears from its first moment, `aliases` those
     /// that it has; what is `None` is for the caller to set. A KMS that makes the claim together with the key refuses one that is taken:
     /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken).
     fn create(&self, creation: &Creation) -> impl Future<Output = Result<Key, Failure>> + Send;
@@ -166,7 +166,7 @@ delegate! {
     fn aliases(&self, key: &str) -> Vec<String>;
     fn find_marked(&self, owner: &Owner) -> Vec<String>;
     fn owners(&self, cluster: &str) -> Vec<String>;
-    fn creation_turn(&self) -> ();
+    fn creation_turn(&self, again: bool) -> Vec<Turn>;
     fn create(&self, creation: &Creation) -> Key;
     fn add_alias(&self, key: &str, alias: &str) -> ();
     fn remove_alias(&self, key: &str, alias: &str) -> ();

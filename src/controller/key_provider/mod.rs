@@ -20,7 +20,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::reach::{Reach, Silent};
 use super::{
-    Context, Settings, spawned,
+    Context, Settings,
+    crowd::Crowd,
+    spawned,
     watch::{self, Anew},
     watched::Watched,
 };
@@ -37,6 +39,8 @@ pub struct Connected {
     pub identity: Identity,
     /// Whether the KMS answers.
     pub reach: Reach,
+    /// The rounds that are under way.
+    pub crowd: Crowd,
 }
 
 /// What a client was made for. When any of it changes, the client is made anew.

@@ -151,6 +151,10 @@ impl Reach {
     }
 
     fn failed_at(&self, failure: &Failure, now: Instant) -> bool {
+        // It was not asked.
+        if failure.kind == FailureKind::Waiting {
+            return false;
+        }
         if failure.kind != FailureKind::Unavailable {
             return self.answered_at(now);
         }

@@ -31,8 +31,11 @@ use crate::{
         status::Conclusion,
         step::{How, Step},
     },
-    kms::{AnyKms, Creation, Kms},
+    kms::{self, AnyKms, Creation, Kms},
 };
+
+/// How often a creation is begun anew in one round that the KMS throttled.
+const THROTTLED: usize = 2;
 
 /// Does a step, and brings the view and the memory up to date with it.
 pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Halt> {
@@ -162,7 +165,27 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
     let rules = &round.provider.rules;
     // The claim was not found; in a wrong account none is.
     observe::same_account(round.kms(), &rules.account).await?;
-    round.kms().creation_turn().await?;
+    let mut throttled = 0;
+    loop {
+        let turns = round.kms().creation_turn(throttled > 0).await?;
+        match kms::in_turn(turns, Box::pin(create_once(round))).await? {
+            Created::Done => return Ok(()),
+            Created::Throttled(failure) if throttled == THROTTLED => return Err(failure.into()),
+            Created::Throttled(_) => throttled += 1,
+        }
+    }
+}
+
+/// What came of a creation that was sent.
+enum Created {
+    /// The key is there, and on record.
+    Done,
+    /// The KMS throttled it, so nothing was made. It is begun anew in another turn, on record with its own time.
+    Throttled(Failure),
+}
+
+async fn create_once(round: &mut Round<'_>) -> Result<Created, Halt> {
+    let rules = &round.provider.rules;
     let (account, region, time) = (rules.account.clone(), rules.region.clone(), seconds(now()));
     let attempt = CreateAttempt { id: uuid::Uuid::new_v4().to_string(), account, region, time };
     round.object.begin_creation(attempt.clone()).await?;
@@ -184,6 +207,9 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
             if failure.outcome == Outcome::Refused {
                 round.object.withdraw_creation();
                 round.context.surveys.withdraw(&name, before);
+                if failure.kind == FailureKind::Throttled {
+                    return Ok(Created::Throttled(failure));
+                }
             }
             return Err(failure.into());
         }
@@ -214,7 +240,8 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
         object.memory.close(&Step::Create, &object.desired);
         round.steps.push(Step::Create);
     }
-    Ok(claimed?)
+    claimed?;
+    Ok(Created::Done)
 }
 
 /// Makes the key this object's. One object at a time, and of two that want the same key the older one.

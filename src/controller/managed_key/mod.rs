@@ -36,7 +36,6 @@ pub use self::object::read_live;
 use super::{
     Context,
     lane::{Lane, Queues, RESCUERS},
-    spawned,
     watch::{self, Anew},
     watched::Watched,
 };
@@ -68,7 +67,9 @@ pub async fn run(
     let told = queue.take_until(stop.clone().cancelled_owned()).for_each(|told| {
         match told {
             Ok(object) => {
-                let lane = context.keys().get(&object).map_or(Lane::Ordinary, |object| Lane::of(&object));
+                let watched = context.keys().get(&object);
+                let lane = watched.as_deref().map_or(Lane::Ordinary, Lane::of);
+                context.lanes.changed(&object, || watched.as_deref().map_or(0, |watched| looks(watched, &context)));
                 context.lanes.queue(lane, object);
             }
             Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the watch of keys is begun again"),
@@ -76,7 +77,8 @@ pub async fn run(
         std::future::ready(())
     });
     let Queues { ordinary, rescue } = queues;
-    let ordinary = rounds(Lane::Ordinary, ordinary, context.settings.concurrency, &context, &stop);
+    // All are begun at once, and wait for a place: one that waits for its turn within a quota has none.
+    let ordinary = rounds(Lane::Ordinary, ordinary, 0, &context, &stop);
     let rescue = rounds(Lane::Rescue, rescue, RESCUERS, &context, &stop);
     tokio::join!(told, ordinary, rescue);
 }
@@ -89,7 +91,7 @@ async fn rounds(
     stop: &CancellationToken,
 ) {
     let queue = queue.take_until(stop.clone().cancelled_owned()).map(Ok::<_, Infallible>);
-    let round = move |watched, context| spawned(reconcile::reconcile(watched, context, lane));
+    let round = move |watched, context| Box::pin(reconcile::reconcile(watched, context, lane));
     let config = controller::Config::default().concurrency(workers);
     let store = context.keys().clone();
     let ended = controller::applier(round, reconcile::retry, Arc::clone(context), store, queue, config);
@@ -101,6 +103,11 @@ async fn rounds(
             std::future::ready(())
         })
         .await;
+}
+
+/// What an object looks like to a round.
+fn looks(watched: &Watched<ManagedKey>, context: &Context) -> u64 {
+    watched.decoded().map_or(0, |object| fingerprint(object, context))
 }
 
 /// What of an object matters to a round: its spec, the annotations that are read, whether it is being deleted, and its provider. Status and finalizers are

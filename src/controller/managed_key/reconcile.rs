@@ -1,6 +1,7 @@
 //! One round: **observe → plan → guard → execute → report**.
 
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -9,10 +10,11 @@ use kube::{
     Resource, ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
-    deletion, execute, fingerprint, guard,
+    deletion, execute, fingerprint, guard, looks,
     object::{self, Object},
     observe,
     provider::{self, Provider, Resolved},
@@ -22,22 +24,23 @@ use crate::{
     api::{ManagedKey, Reason},
     controller::{
         Context, contained,
+        crowd::Kind,
         error::{Abort, Error, Halt},
         key_provider::{Awaits, Silent, Unusable},
-        lane::Lane,
-        now, retry,
+        lane::{Busy, Lane},
+        now, retry, spawned,
         survey::Known,
         watched::Watched,
     },
     domain::{
-        failure::Failure,
+        failure::{Failure, FailureKind},
         limits::Limits,
         observed::{Key, Observed, Searched},
         plan::{Note, Plan, Read, Situation, Tried, elsewhere, named_elsewhere, plan},
         rescue,
         step::{Difference, Part, Step},
     },
-    kms::{self, AnyKms},
+    kms::{self, AnyKms, Patience},
     metrics::RoundResult,
 };
 
@@ -59,13 +62,51 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
         context.lanes.queue(belongs, object);
         return Ok(Action::await_change());
     }
-    let Some(_busy) = context.lanes.begin(object) else { return Ok(Action::requeue(retry::jittered(BUSY))) };
+    let Some(busy) = context.lanes.begin(object, looks(&watched, &context)) else { return Ok(Action::requeue(retry::jittered(BUSY))) };
     let span = tracing::info_span!("round", kind = "ManagedKey", namespace = watched.namespace(), name = watched.name_any());
-    let round = Box::pin(round(&watched, &context, lane));
-    let ended = Box::pin(ended(&watched, &context, round).instrument(span));
     match lane {
-        Lane::Ordinary => ended.await,
-        Lane::Rescue => kms::rescuing(ended).await,
+        Lane::Rescue => {
+            let rescue = async move {
+                let _busy = busy;
+                let round = Box::pin(round(&watched, &context, lane));
+                kms::rescuing(ended(&watched, &context, None, round)).instrument(span).await
+            };
+            spawned(Box::pin(rescue)).await
+        }
+        Lane::Ordinary => {
+            let Some((begun, place)) = place(&watched, &context, &busy).await else { return Ok(Action::requeue(Duration::ZERO)) };
+            let ordinary = async move {
+                let patience = Arc::new(Patience::new(Box::new(place), busy.unwanted.clone()));
+                let _held = (busy, begun);
+                let round = Box::pin(round(&watched, &context, lane));
+                kms::patiently(Arc::clone(&patience), ended(&watched, &context, Some(&patience), round)).instrument(span).await
+            };
+            spawned(Box::pin(ordinary)).await
+        }
+    }
+}
+
+/// What a round of an object needs to be begun, and a place among those that work.
+type Places = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
+
+/// Waits for both; `None`: the object changed meanwhile.
+async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) -> Option<Places> {
+    let connected = watched.decoded().ok().filter(|_| !is_settled(watched, context)).and_then(|object| {
+        let connected = provider::connected(context, object)?;
+        Some((connected, Kind::of(object)))
+    });
+    let wait = async {
+        let begun = match &connected {
+            Some((connected, kind)) => connected.crowd.enter(*kind).await,
+            None => None,
+        };
+        // Never closed.
+        (begun, Arc::clone(&context.places).acquire_owned().await.ok())
+    };
+    tokio::select! {
+        biased;
+        () = busy.unwanted.cancelled() => None,
+        places = wait => Some(places),
     }
 }
 
@@ -76,13 +117,25 @@ type Labelled = Result<(Action, RoundResult), Error>;
 pub(super) async fn ended(
     watched: &Watched<ManagedKey>,
     context: &Context,
+    patience: Option<&Patience>,
     round: impl Future<Output = Labelled>,
 ) -> Result<Action, Error> {
     let started = Instant::now();
-    let result = match tokio::time::timeout(ROUND, contained(round)).await {
-        Ok(Ok(ended)) => ended,
-        Ok(Err(_logged)) => Ok((Action::requeue(quarantine(watched, context).await), RoundResult::Panic)),
-        Err(_) => Err(Error::Timeout(ROUND)),
+    let mut round = pin!(contained(round));
+    let mut limit = ROUND;
+    let result = loop {
+        match tokio::time::timeout(limit.saturating_sub(started.elapsed()), &mut round).await {
+            Ok(Ok(ended)) => break ended,
+            Ok(Err(_logged)) => break Ok((Action::requeue(Box::pin(quarantine(watched, context)).await), RoundResult::Panic)),
+            Err(_) => {
+                // What was waited for turns does not count.
+                let longer = ROUND.saturating_add(patience.map(Patience::waited).unwrap_or_default());
+                if longer <= started.elapsed() {
+                    break Err(Error::Timeout(ROUND));
+                }
+                limit = longer;
+            }
+        }
     };
     let label = result.as_ref().map_or_else(Error::result, |(_, label)| *label);
     let took = started.elapsed();
@@ -343,7 +396,7 @@ impl Round<'_> {
     /// Goes on after a change that failed, if nothing else rests on it.
     fn go_on_without(&mut self, step: &Step, halt: Halt) -> Result<(), Halt> {
         let Halt::Failed(failure) = halt else { return Err(halt) };
-        if step.part() == Part::Rotation {
+        if step.part() == Part::Rotation && failure.kind != FailureKind::Waiting {
             self.context.rotation_fails(self.object.uid(), self.object.desired.generation);
         }
         if !self.tried.goes_on_without(step, &failure) {

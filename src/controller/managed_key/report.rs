@@ -31,7 +31,7 @@ use crate::{
     domain::{
         desired::Invalid,
         event::{self, About, Event},
-        failure::Failure,
+        failure::{Failure, FailureKind},
         memory::Memory,
         observed::Observed,
         ownership::Owner,
@@ -67,6 +67,8 @@ pub(super) struct View<'a> {
     pub(super) found: &'a [(Step, Vec<Difference>)],
 }
 
+/// How soon a round begins again that gave up its place in a line. Its object changed, or it waited so long that what it saw is too old.
+const AGAIN: Duration = Duration::from_secs(1);
 /// Between two looks at a key whose KMS is not done with it.
 pub(super) const SOON: Duration = Duration::from_secs(10);
 
@@ -105,10 +107,15 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
     let stalled = |reason, message| Conclusion::Refused { note: Note { reason, message }, stalled: true };
     let consistency = context.settings.consistency.max(Duration::from_millis(100));
     let failed = !matches!(halt, Halt::ReadBack);
+    let halt = match halt {
+        Halt::Failed(failure) if failure.kind == FailureKind::Waiting => Halt::Abort(Abort::TooSoon(AGAIN)),
+        halt => halt,
+    };
     let failure;
     let (conclusion, wait) = match halt {
         Halt::Abort(abort) => {
-            if !round.steps.is_empty() && !matches!(abort, Abort::Error(Error::NotLeader)) {
+            let tells = !round.steps.is_empty() || round.object.ends_attempt();
+            if tells && !matches!(abort, Abort::Error(Error::NotLeader)) {
                 let view = View { observed: Some(&round.observed), found: &round.found, ..View::default() };
                 let rules = Some(&round.provider.rules);
                 write(context, &mut round.object, rules, view, Conclusion::Unfinished, &round.steps).await?;
@@ -153,6 +160,9 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
 
 /// The first look failed.
 pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, provider: Provider, failure: Failure) -> Result<End, Abort> {
+    if failure.kind == FailureKind::Waiting {
+        return Err(Abort::TooSoon(AGAIN));
+    }
     log(&failure);
     let failures = context.failed(object.uid());
     let wait = failure.kind.verdict().retry.wait(failures, provider.resync);

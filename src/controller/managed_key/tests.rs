@@ -99,7 +99,7 @@ async fn a_round_that_panics_is_told_on_its_object_which_is_left_alone_for_a_whi
     let context = context(&client);
     let watched: Watched<ManagedKey> = serde_json::from_value(object).unwrap();
 
-    let action = ended(&watched, &context, async { panic!("{} is 0", "secret") }).await.unwrap();
+    let action = ended(&watched, &context, None, async { panic!("{} is 0", "secret") }).await.unwrap();
     let waits = |least: u64, most: u64| (least..=most).any(|second| format!("{action:?}").contains(&format!("{second}.")));
     assert!(waits(5, 6), "{action:?}");
 
@@ -137,5 +137,6 @@ async fn a_round_that_panics_is_told_on_its_object_which_is_left_alone_for_a_whi
     assert!(context.settled("u1", print(&changed)).is_none());
     assert_eq!(context.failed("u1"), 2);
     // And the others go on.
-    assert_eq!(ended(&watched, &context, async { Ok((Action::await_change(), RoundResult::Ok)) }).await.unwrap(), Action::await_change());
+    let goes_on = ended(&watched, &context, None, async { Ok((Action::await_change(), RoundResult::Ok)) });
+    assert_eq!(goes_on.await.unwrap(), Action::await_change());
 }

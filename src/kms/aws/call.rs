@@ -27,13 +27,19 @@ use tracing::{Instrument, field};
 use super::{
     failure::{self, Context},
     operation::Operation,
+    quota::{self, Account},
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::{MayChange, quota::Quotas},
+    kms::{
+        MayChange,
+        quota::{NotYet, Turn},
+    },
     metrics::Metrics,
 };
 
+/// How often a request is sent at most that the KMS throttles, each time in a turn of its own.
+const THROTTLED: u32 = 3;
 /// The provider as metrics and spans name it.
 const PROVIDER: &str = "AWS";
 
@@ -41,7 +47,7 @@ const PROVIDER: &str = "AWS";
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) region: Arc<str>,
-    pub(super) quotas: Arc<Quotas<Operation>>,
+    pub(super) account: Arc<Account>,
     pub(super) metrics: Metrics,
     pub(super) may_change: MayChange,
 }
@@ -52,7 +58,7 @@ impl Caller {
         &self,
         operation: Operation,
         subject: &str,
-        request: impl FnOnce(&Call) -> F + Send,
+        mut request: impl FnMut(&Call) -> F + Send,
     ) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>> + Send,
@@ -70,12 +76,24 @@ impl Caller {
             }),
         };
         let result = async {
-            // A creation had its turn before it was written down.
-            if operation != Operation::CreateKey {
-                self.turn(operation, subject).await?;
+            let mut sent = 0;
+            loop {
+                let turn = self.turn(operation, subject, sent > 0).await?;
+                turn.iter().for_each(Turn::sent);
+                sent += 1;
+                let failure = match request(&call).await {
+                    Ok(answer) => return Ok(answer),
+                    Err(error) => self.context(operation, subject, &call.attempts.seen()).classify(error),
+                };
+                // Assuming a role can be throttled as well, and says nothing of this quota.
+                let Some(turn) = turn.filter(|_| failure.kind == FailureKind::Throttled && failure.operation == operation.as_str()) else {
+                    return Err(failure);
+                };
+                turn.throttled();
+                if !operation.repeats() || sent >= THROTTLED {
+                    return Err(failure);
+                }
             }
-            let sent = request(&call).await;
-            sent.map_err(|error| self.context(operation, subject, &call.attempts.seen()).classify(error))
         }
         .instrument(span.clone())
         .await;
@@ -85,13 +103,10 @@ impl Caller {
         result
     }
 
-    /// A turn within the share of the operation's quota.
-    pub(super) async fn turn(&self, operation: Operation, subject: &str) -> Result<(), Failure> {
-        let crowded = |_| {
-            let message = format!("{} has to wait, as its share of AWS's request quota is used up; it is tried again", operation.as_str());
-            self.refuse(operation, subject, FailureKind::Throttled, message)
-        };
-        self.quotas.admit(operation).await.map_err(crowded)
+    /// A turn within the operation's quota, if it has one. `again`: after the KMS throttled it.
+    pub(super) async fn turn(&self, operation: Operation, subject: &str, again: bool) -> Result<Option<Turn>, Failure> {
+        let not_yet = |NotYet| self.refuse(operation, subject, FailureKind::Waiting, format!("{} waits for its turn", operation.as_str()));
+        self.account.quotas().turn(operation, again).await.map_err(not_yet)
     }
 
     /// A failure about an answer that came, but does not say what it has to: whether anything changed is open.
@@ -278,6 +293,10 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> ClassifyRetry for 
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         match code::<E>(context) {
             Some(code) if !failure::repeatable(code) => RetryAction::RetryForbidden,
+            // It waits for another turn.
+            Some(code) if failure::kind(code) == Some(FailureKind::Throttled) && quota::is_limited(self.attempts.operation) => {
+                RetryAction::RetryForbidden
+            }
             _ => RetryAction::NoActionIndicated,
         }
     }

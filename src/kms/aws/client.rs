@@ -21,10 +21,10 @@ use aws_smithy_http_client::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{call::Caller, endpoint::AwsEndpoints, operation::Operation, quota, trust};
+use super::{call::Caller, endpoint::AwsEndpoints, operation::Operation, quota::Account, trust};
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::MayChange,
+    kms::{Books, MayChange},
     metrics::Metrics,
 };
 
@@ -56,6 +56,8 @@ pub struct AwsSettings {
     pub credentials: AwsCredentials,
     /// How much of AWS's default request quotas may be used, 1 to 10,000 percent.
     pub quota_share_percent: i32,
+    /// The limiters of all clients.
+    pub books: Books,
     /// Where calls are counted.
     pub metrics: Metrics,
     /// Asked right before each request that changes something.
@@ -89,10 +91,11 @@ pub(super) struct Clients {
 impl Clients {
     /// Makes the clients. Nothing is sent.
     pub(super) async fn new(settings: AwsSettings) -> Result<Self, Failure> {
-        let AwsSettings { region, endpoints, ca_pem, role_arn, external_id, credentials, quota_share_percent, metrics, may_change } =
+        let AwsSettings { region, endpoints, ca_pem, role_arn, external_id, credentials, quota_share_percent, books, metrics, may_change } =
             settings;
         let share = u32::try_from(quota_share_percent).unwrap_or_default();
-        let caller = Caller { region: region.as_str().into(), quotas: Arc::new(quota::quotas(share)), metrics, may_change };
+        let account = Arc::new(Account::new(books, &region, endpoints.kms.as_deref(), share));
+        let caller = Caller { region: region.as_str().into(), account, metrics, may_change };
         let refuse = |message| caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message);
         endpoints.check().map_err(refuse)?;
         // Retries are paid from a budget that the SDK keeps per partition: a provider that fails must not use up that of another.
@@ -166,7 +169,7 @@ struct Role {
 impl Role {
     async fn assume(&self) -> provider::Result {
         let request = self.sts.assume_role().role_arn(&self.arn).set_external_id(self.external_id.clone()).role_session_name(SESSION);
-        let assumed = self.caller.call(Operation::AssumeRole, &self.arn, |call| call.sts(request.customize()).send()).await;
+        let assumed = self.caller.call(Operation::AssumeRole, &self.arn, |call| call.sts(request.clone().customize()).send()).await;
         let assumed = assumed.map_err(CredentialsError::provider_error)?;
         let credentials = assumed.credentials.ok_or_else(|| self.unusable("it has no credentials"))?;
         let expires = credentials.expiration.try_into().map_err(|_| self.unusable("it has no expiration"))?;
@@ -211,7 +214,8 @@ mod tests {
             role_arn: None,
             external_id: None,
             credentials,
-            quota_share_percent: 25,
+            quota_share_percent: 100,
+            books: Books::default(),
             metrics: Metrics::new(false),
             may_change: MayChange::when(|| true),
         };

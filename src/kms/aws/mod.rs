@@ -24,7 +24,7 @@ use aws_sdk_kms::{
 use futures::{StreamExt, TryStreamExt, stream};
 
 use self::{arn::Arn, client::Clients, operation::Operation};
-use super::{Creation, Identity, Kms, Scheduled};
+use super::{Creation, Identity, Kms, Scheduled, Turn};
 use crate::{
     api::mark,
     domain::{
@@ -52,7 +52,10 @@ pub struct AwsKms(Clients);
 /// Sends a request to KMS. A macro, because the SDK keeps the trait private by which a function could take any request.
 macro_rules! send {
     ($self:ident, $operation:ident, $subject:expr, $request:expr) => {
-        $self.0.caller.call(Operation::$operation, $subject, |call| call.kms($request.customize()).send())
+        async {
+            let request = $request;
+            $self.0.caller.call(Operation::$operation, $subject, |call| call.kms(request.clone().customize()).send()).await
+        }
     };
 }
 
@@ -156,11 +159,9 @@ impl Kms for AwsKms {
         let operation = Operation::GetCallerIdentity;
         let caller = self.0.caller.call(operation, "", |call| call.sts(self.0.sts.get_caller_identity().customize()).send()).await?;
         let text = |text: Option<&str>, member| convert::text(text, member).map_err(|why| self.unusable(operation, "", why));
-        Ok(Identity {
-            account: text(caller.account(), "Account")?,
-            region: self.0.caller.region.to_string(),
-            principal: text(caller.arn(), "Arn")?,
-        })
+        let account = text(caller.account(), "Account")?;
+        self.0.caller.account.is(&account);
+        Ok(Identity { account, region: self.0.caller.region.to_string(), principal: text(caller.arn(), "Arn")? })
     }
 
     async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
@@ -241,8 +242,11 @@ impl Kms for AwsKms {
         }
     }
 
-    async fn creation_turn(&self) -> Result<(), Failure> {
-        self.0.caller.turn(Operation::CreateKey, "").await
+    /// The claim has its turn as well, so that it need not be waited for once the key is there.
+    async fn creation_turn(&self, again: bool) -> Result<Vec<Turn>, Failure> {
+        let key = self.0.caller.turn(Operation::CreateKey, "", again).await?;
+        let claim = self.0.caller.turn(Operation::CreateAlias, "", again).await?;
+        Ok(key.into_iter().chain(claim).collect())
     }
 
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {

@@ -1,7 +1,9 @@
 //! AWS's request quotas, by operation.
 
+use std::sync::OnceLock;
+
 use super::operation::Operation;
-use crate::kms::quota::{Grant, Quotas};
+use crate::kms::quota::{Books, Grant, Quotas};
 
 /// Requests per second that AWS grants to an account and Region by default (AWS KMS Developer Guide, "Request quotas"). STS is called once per
 /// hour and look at a provider, far below any quota.
@@ -30,10 +32,41 @@ fn grant(operation: Operation) -> Option<Grant> {
     per_second(operation).map(|per_second| Grant { per_second, urgent })
 }
 
-/// Limiters for that share of the quotas.
-pub(super) fn quotas(share_percent: u32) -> Quotas<Operation> {
-    let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, grant(*operation)?)));
-    Quotas::new(grants, share_percent)
+/// The quotas of a client, which are those of its account and Region. Whose the credentials are is known once that has been asked.
+#[derive(Debug)]
+pub(super) struct Account {
+    books: Books,
+    /// Another endpoint is another KMS.
+    place: String,
+    share_percent: u32,
+    quotas: OnceLock<Quotas<Operation>>,
+}
+
+impl Account {
+    pub(super) fn new(books: Books, region: &str, endpoint: Option<&str>, share_percent: u32) -> Self {
+        let place = format!("AWS {region} {}", endpoint.unwrap_or_default());
+        Self { books, place, share_percent, quotas: OnceLock::new() }
+    }
+
+    /// The account is known.
+    pub(super) fn is(&self, account: &str) {
+        self.quotas.get_or_init(|| self.open(account));
+    }
+
+    /// Its quotas. Nothing that has one is called before the account is known, but by tests, which have one client each.
+    pub(super) fn quotas(&self) -> &Quotas<Operation> {
+        self.quotas.get_or_init(|| self.open("unknown"))
+    }
+
+    fn open(&self, account: &str) -> Quotas<Operation> {
+        let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, operation.as_str(), grant(*operation)?)));
+        Quotas::new(grants, self.share_percent, &self.books, &format!("{} {account}", self.place))
+    }
+}
+
+/// Whether an operation has a quota, and what is throttled waits in its line for another turn.
+pub(super) fn is_limited(operation: Operation) -> bool {
+    grant(operation).is_some()
 }
 
 #[cfg(test)]

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
-        MayChange,
+        Books, MayChange,
         rest::{Answer, Ask, Authorities, Caller, Dialect, Refusal, base_url, client},
     },
     metrics::Metrics,
@@ -48,6 +48,8 @@ pub struct CipherTrustSettings {
     pub max_staleness: Duration,
     /// How much of AWS's default request quotas may be used, 1 to 10,000 percent.
     pub quota_share_percent: i32,
+    /// The limiters of all clients.
+    pub books: Books,
     /// Where calls are counted.
     pub metrics: Metrics,
     /// Whether this process may change anything.
@@ -159,8 +161,8 @@ impl Dialect for Cckm {
 
 /// Makes the client. Nothing is sent.
 pub(super) fn caller(settings: &CipherTrustSettings) -> Result<Caller<Cckm>, Failure> {
-    let CipherTrustSettings { url, domain, auth_domain, ca_pem, username, password, quota_share_percent, metrics, may_change, .. } =
-        settings;
+    let CipherTrustSettings { url, kms, region, domain, auth_domain, ca_pem, username, password, .. } = settings;
+    let CipherTrustSettings { quota_share_percent, books, metrics, may_change, .. } = settings;
     let refuse = |message| Failure {
         kind: FailureKind::Invalid,
         operation: Operation::Login.name(),
@@ -174,7 +176,7 @@ pub(super) fn caller(settings: &CipherTrustSettings) -> Result<Caller<Cckm>, Fai
     let authorities = ca_pem.clone().map_or(Authorities::System, Authorities::And);
     let http = client(&authorities).map_err(|why| refuse(format!("{AUTHORITY} {why}; put the certificate in PEM there")))?;
     let share = u32::try_from(*quota_share_percent).unwrap_or_default();
-    let quotas = Arc::new(quota::quotas(share));
+    let quotas = Arc::new(quota::quotas(share, books, &format!("CipherTrust {url} {kms} {region}")));
     let door = Caller {
         dialect: Door(root.clone()),
         http: http.clone(),
@@ -252,7 +254,8 @@ mod tests {
             username: "keyward".into(),
             password: "hush".into(),
             max_staleness: Duration::from_mins(10),
-            quota_share_percent: 25,
+            quota_share_percent: 100,
+            books: Books::default(),
             metrics: Metrics::new(false),
             may_change: MayChange::when(|| true),
         };

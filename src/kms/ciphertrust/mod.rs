@@ -39,7 +39,7 @@ use self::{
     sync::Synchronisation,
 };
 use super::{
-    Creation, Identity, Kms, Scheduled,
+    Creation, Identity, Kms, Scheduled, Turn,
     rest::{Answer, Ask, Caller},
 };
 use crate::{
@@ -215,8 +215,8 @@ impl Kms for CipherTrustKms {
         Ok(rows.iter().filter(|row| !row.is_gone()).filter_map(owner).collect())
     }
 
-    async fn creation_turn(&self) -> Result<(), Failure> {
-        self.caller.turn(Operation::CreateKey, "").await
+    async fn creation_turn(&self, again: bool) -> Result<Vec<Turn>, Failure> {
+        Ok(self.caller.turn(Operation::CreateKey, "", again).await?.into_iter().collect())
     }
 
     /// CCKM makes the key in AWS, with its tags, and gives it the claim then; so most refusals leave open whether there is a key.

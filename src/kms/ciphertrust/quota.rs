@@ -1,7 +1,7 @@
 //! AWS's request quotas beneath CCKM's operations. CCKM documents none of its own.
 
 use super::operation::Operation;
-use crate::kms::quota::{Grant, Quotas};
+use crate::kms::quota::{Books, Grant, Quotas};
 
 /// Requests per second that AWS grants to an account and Region by default for what CCKM calls there (AWS KMS Developer Guide, "Request quotas"). What CCKM
 /// answers from its own copy reaches no quota. A refresh reads the key, its tags, its policy and its aliases; the last have the lowest quota.
@@ -35,10 +35,10 @@ fn grant(operation: Operation) -> Option<Grant> {
     per_second(operation).map(|per_second| Grant { per_second, urgent })
 }
 
-/// Limiters for that share of the quotas.
-pub(super) fn quotas(share_percent: u32) -> Quotas<Operation> {
-    let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, grant(*operation)?)));
-    Quotas::new(grants, share_percent)
+/// Limits within that share of the quotas of an account.
+pub(super) fn quotas(share_percent: u32, books: &Books, place: &str) -> Quotas<Operation> {
+    let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, operation.name(), grant(*operation)?)));
+    Quotas::new(grants, share_percent, books, place)
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
-        MayChange,
+        Books, MayChange,
         rest::{Authorities, Caller, base_url, client},
     },
     metrics::Metrics,
@@ -37,6 +37,8 @@ pub struct HuaweiSettings {
     pub credentials: HuaweiCredentials,
     /// How much of Huawei's default request quotas may be used, 1 to 10,000 percent.
     pub quota_share_percent: i32,
+    /// The limiters of all clients.
+    pub books: Books,
     /// Where calls are counted.
     pub metrics: Metrics,
     /// Asked right before each request that changes something.
@@ -80,7 +82,8 @@ impl HuaweiKms {
     /// Makes the client; nothing is sent yet.
     #[allow(clippy::unused_async, reason = "adapters are made alike, and some have to read something first")]
     pub async fn new(settings: HuaweiSettings) -> Result<Self, Failure> {
-        let HuaweiSettings { region, project_id, endpoint, iam_endpoint, credentials, quota_share_percent, metrics, may_change } = settings;
+        let HuaweiSettings { region, project_id, endpoint, iam_endpoint, credentials, quota_share_percent, books, metrics, may_change } =
+            settings;
         let word = |name: &str, text: &str| {
             let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
             if fits { Ok(()) } else { Err(invalid(format!("the {name} {text:?} is not one of Huawei; correct it"))) }
@@ -92,9 +95,10 @@ impl HuaweiKms {
             base_url(&text).ok_or_else(|| invalid(format!("the endpoint {text} is no URL; write it as https://host or https://host:port")))
         };
         let http = client(&Authorities::System).map_err(|why| invalid(format!("the certificates of this machine: {why}")))?;
-        let quotas = Arc::new(quota::quotas(u32::try_from(quota_share_percent).unwrap_or_default()));
         let principal = credentials.principal();
         let base = root("kms", endpoint)?;
+        let share = u32::try_from(quota_share_percent).unwrap_or_default();
+        let quotas = Arc::new(quota::quotas(share, &books, &format!("Huawei {base} {project_id}")));
         let signer = match credentials {
             HuaweiCredentials::Keys { access_key, secret_key, security_token } => Signer::Keys { access_key, secret_key, security_token },
             HuaweiCredentials::Password { domain, user, password } => {
@@ -138,7 +142,8 @@ mod tests {
             endpoint: None,
             iam_endpoint: None,
             credentials,
-            quota_share_percent: 25,
+            quota_share_percent: 100,
+            books: Books::default(),
             metrics: Metrics::new(false),
             may_change: MayChange::when(|| true),
         }

@@ -1,7 +1,7 @@
 //! Huawei's request quotas, by operation.
 
 use super::operation::Operation;
-use crate::kms::quota::{Grant, Quotas};
+use crate::kms::quota::{Books, Grant, Quotas};
 
 /// What is granted for an operation: only that of `describe-key` is documented (1000 per second and customer). What is not known is not limited here,
 /// and what brings a key back never is; the gateway throttles, and that is waited for.
@@ -9,9 +9,10 @@ fn grant(operation: Operation) -> Option<Grant> {
     (operation == Operation::DescribeKey).then_some(Grant { per_second: 1000, urgent: false })
 }
 
-/// Limiters for that share of the quotas.
-pub(super) fn quotas(share_percent: u32) -> Quotas<Operation> {
-    Quotas::new(Operation::ALL.iter().filter_map(|operation| Some((*operation, grant(*operation)?))), share_percent)
+/// Limits within that share of the quotas of a project.
+pub(super) fn quotas(share_percent: u32, books: &Books, place: &str) -> Quotas<Operation> {
+    let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, operation.as_str(), grant(*operation)?)));
+    Quotas::new(grants, share_percent, books, place)
 }
 
 #[cfg(test)]

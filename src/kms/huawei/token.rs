@@ -235,7 +235,7 @@ mod tests {
         let tokens = Tokens::new(Caller {
             dialect,
             http: client(&Authorities::System).unwrap(),
-            quotas: Arc::new(quota::quotas(100)),
+            quotas: Arc::new(quota::quotas(100, &crate::kms::Books::default(), "")),
             metrics: Metrics::new(false),
             may_change: MayChange::when(|| false),
         });

@@ -16,10 +16,13 @@ use super::{
 use crate::{
     domain::failure::{
         Failure,
-        FailureKind::{self, Credentials, Expired, Throttled, Unavailable, Unknown},
+        FailureKind::{self, Credentials, Expired, Throttled, Unavailable, Unknown, Waiting},
         Outcome,
     },
-    kms::{MayChange, quota::Quotas},
+    kms::{
+        MayChange,
+        quota::{NotYet, Quotas, Turn},
+    },
     metrics::Metrics,
 };
 
@@ -66,13 +69,25 @@ impl<D: Dialect> Caller<D> {
         let operation = ask.operation;
         let span = tracing::info_span!("kms", provider = D::NAME, operation = operation.as_str(), failure = field::Empty);
         let result = async {
-            if operation.repeats() {
-                self.turn(operation, ask.subject).await?;
-            }
             let mut attempts = Attempts::new(D::NAME, operation.as_str(), operation.changes(), &self.metrics);
-            match timeout(CALL, self.attempts(ask, &mut attempts)).await {
-                Ok(result) => result,
-                Err(_) => Err(self.missed(ask, attempts.outcome(), Missed::Unanswered(None))),
+            let mut throttled = 0;
+            loop {
+                let turn = self.turn(operation, ask.subject, throttled > 0).await?;
+                turn.iter().for_each(Turn::sent);
+                let failure = match timeout(CALL, self.attempts(ask, &mut attempts, turn.is_some())).await {
+                    Ok(Ok(answer)) => return Ok(answer),
+                    Ok(Err(failure)) => failure,
+                    Err(_) => self.missed(ask, attempts.outcome(), Missed::Unanswered(None)),
+                };
+                // What the request needed first can be throttled as well, and says nothing of this quota.
+                let Some(turn) = turn.filter(|_| failure.kind == Throttled && failure.operation == operation.as_str()) else {
+                    return Err(failure);
+                };
+                turn.throttled();
+                throttled += 1;
+                if !operation.repeats() || throttled > REPEATS {
+                    return Err(failure);
+                }
             }
         }
         .instrument(span.clone())
@@ -89,14 +104,10 @@ impl<D: Dialect> Caller<D> {
         serde_json::from_slice(&answer.body).map_err(|error| self.unusable(ask.operation, ask.subject, &error))
     }
 
-    /// A turn within the share of the operation's quota.
-    pub(in crate::kms) async fn turn(&self, operation: D::Operation, subject: &str) -> Result<(), Failure> {
-        let crowded = |_| {
-            let message =
-                format!("{} has to wait, as its share of {}'s request quota is used up; it is tried again", operation.as_str(), D::NAME);
-            self.refuse(operation, subject, Throttled, message)
-        };
-        self.quotas.admit(operation).await.map_err(crowded)
+    /// A turn within the operation's quota, if it has one that is known. `again`: after the KMS throttled it.
+    pub(in crate::kms) async fn turn(&self, operation: D::Operation, subject: &str, again: bool) -> Result<Option<Turn>, Failure> {
+        let not_yet = |NotYet| self.refuse(operation, subject, Waiting, format!("{} waits for its turn", operation.as_str()));
+        self.quotas.turn(operation, again).await.map_err(not_yet)
     }
 
     /// A failure about an answer that came, but does not say what it has to: whether anything changed is open.
@@ -114,7 +125,7 @@ impl<D: Dialect> Caller<D> {
         About::<D>::new(operation, subject).failure(kind, Outcome::Refused, message)
     }
 
-    async fn attempts(&self, ask: &Ask<'_, D::Operation>, attempts: &mut Attempts<'_>) -> Result<Answer, Failure> {
+    async fn attempts(&self, ask: &Ask<'_, D::Operation>, attempts: &mut Attempts<'_>, limited: bool) -> Result<Answer, Failure> {
         let mut waits = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_WAIT).with_max_times(REPEATS).build();
         let mut renewed = false;
         loop {
@@ -138,8 +149,10 @@ impl<D: Dialect> Caller<D> {
                 Err(missed @ Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), missed)),
                 Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
             };
-            // Who asks for more time than this call has is left alone, and told as throttling.
-            let worthwhile = least_wait <= ATTEMPT && ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable);
+            // Who asks for more time than this call has is left alone, and told as throttling. What has a line waits in it for another turn.
+            let in_line = limited && failure.kind == Throttled && least_wait.is_zero();
+            let worthwhile =
+                least_wait <= ATTEMPT && ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable) && !in_line;
             match waits.next().filter(|_| worthwhile) {
                 Some(wait) => sleep(wait.max(least_wait)).await,
                 None => return Err(failure),

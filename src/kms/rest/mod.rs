@@ -30,7 +30,7 @@ pub(super) trait Operation: Copy + Debug + Eq + Hash + Send + Sync + 'static {
     fn as_str(self) -> &'static str;
     /// Whether it changes something at the KMS.
     fn changes(self) -> bool;
-    /// Whether a request may be repeated when its answer was lost. What is not repeated has had its turn before it was written down.
+    /// Whether a request may be repeated when its answer was lost.
     fn repeats(self) -> bool;
 }
 

@@ -99,7 +99,7 @@ async fn answered(call: Call, head: &'static str, body: &'static str) -> (Failur
     let caller = Caller {
         dialect: Plain(root),
         http: client(&Authorities::System).unwrap(),
-        quotas: Arc::new(Quotas::new([], 100)),
+        quotas: Arc::new(Quotas::new([], 100, &crate::kms::Books::default(), "")),
         metrics: Metrics::new(false),
         may_change: MayChange::when(|| true),
     };

@@ -8,7 +8,8 @@ use crate::{
     domain::failure::{
         Failure,
         FailureKind::{
-            self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NotFound, Quota, Throttled, Unavailable, WrongAccount,
+            self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NotFound, Quota, Throttled, Unavailable, Waiting,
+            WrongAccount,
         },
         Outcome,
     },
@@ -68,7 +69,7 @@ impl<'a, D: Dialect> About<'a, D> {
                 format!("{name} says that the credentials of {request} belong to another account ({code}); correct either of them")
             }
             Quota => format!("{name} refuses {request}: a quota is used up ({code}); remove what is not needed, or ask for more"),
-            Throttled => format!("{name} throttles {}; it is tried again, more slowly", self.operation.as_str()),
+            Throttled | Waiting => format!("{name} throttles {}; it is tried again, more slowly", self.operation.as_str()),
             Unavailable => format!("{name} answers with {code}; it is tried again"),
             FailureKind::Unknown => {
                 format!("{name} answers {request} with {code}, which is not known here; nothing is changed on the strength of it")

@@ -534,7 +534,7 @@ async fn null_means_absent() {
         serde_json::to_value(&smallest.deletion_guard).unwrap(),
         json!({ "minimumScheduleDays": 7, "objectDeletionDays": 30, "minimumIdleDays": 7, "maxPerHour": 10, "requireConfirmation": false })
     );
-    assert_eq!((smallest.resync_seconds, smallest.quota_share_percent), (600, 25));
+    assert_eq!((smallest.resync_seconds, smallest.quota_share_percent), (600, 100));
 
     let nulls = json!({ "domain": null, "authDomain": null, "caSecretRef": null, "maxStalenessSeconds": null });
     let mut spec = cipher_trust();

@@ -38,6 +38,7 @@ fn settings(endpoint: &str) -> AwsSettings {
         external_id: None,
         credentials: keys(ACCESS_KEY, SECRET_KEY, None),
         quota_share_percent: 100,
+        books: keyward::kms::Books::default(),
         metrics: Metrics::new(false),
         may_change: MayChange::when(|| true),
     }

@@ -49,6 +49,7 @@ impl Scene {
                 session_token: None,
             },
             quota_share_percent: 10_000,
+            books: keyward::kms::Books::default(),
             metrics: Metrics::new(false),
             may_change: MayChange::when(|| true),
         };
@@ -101,6 +102,7 @@ fn settings(double: &Double) -> CipherTrustSettings {
         password: CIPHERTRUST_PASSWORD.into(),
         max_staleness: STALENESS,
         quota_share_percent: 10_000,
+        books: keyward::kms::Books::default(),
         metrics: Metrics::new(false),
         may_change: MayChange::when(|| true),
     }

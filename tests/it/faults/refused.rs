@@ -5,7 +5,11 @@ use kms_double::{ACCOUNT, Credential, KeyState, Options, SECRET_KEY};
 use serde_json::{Value, json};
 
 use super::refusal;
-use crate::support::scene::{Scene, find, message};
+use crate::support::{
+    eventually,
+    operator::PATIENCE,
+    scene::{Scene, find, message},
+};
 
 /// An edit that needs an operation, and what is changed up to and with it: the mark comes first, as the spec is new, but for what brings a key back.
 struct Denied {
@@ -136,22 +140,24 @@ async fn a_used_up_quota_is_named_and_asked_again_only_when_a_person_asks() {
 }
 
 #[tokio::test]
-async fn a_creation_that_has_no_turn_writes_nothing_down_and_says_so() {
+async fn a_creation_that_has_no_turn_waits_and_writes_nothing_down() {
     // One creation in twenty seconds.
     let scene = Scene::with("turn", Options::default(), json!({ "quotaSharePercent": 1 })).await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     scene.create("invoices", json!({})).await;
-    let object = scene.until_ready("invoices", "False", "Throttled").await;
-    assert!(message(&object).contains("CreateKey has to wait"), "{}", message(&object));
-    let written = scene.writes("invoices").await;
-    assert!(written.iter().all(|part| part == "status"), "{written:?}");
+    let looked = async || scene.calls("DescribeKey").iter().filter(|call| call.params["KeyId"] == scene.claim("invoices")).count();
+    eventually("it was looked for", PATIENCE, async || if looked().await == 1 { Ok(()) } else { Err("not yet") }).await;
+    // Others do what they like meanwhile.
+    scene.spec("orders", json!({ "enabled": false })).await;
+    scene.until_ready("orders", "True", "Disabled").await;
+    assert_eq!((scene.writes("invoices").await, looked().await), (Vec::new(), 1), "it waits for its turn, and says nothing");
 
+    // Whoever waits and changes, or has another provider, is looked at at once.
     scene.provide(&scene.provider, json!({})).await;
     scene.until_ready("invoices", "True", "Available").await;
-    assert_eq!(scene.calls("CreateKey").len(), 2);
-    let written = scene.writes("invoices").await;
-    assert!(written.contains(&"object".to_owned()), "{written:?}");
+    assert_eq!((scene.calls("CreateKey").len(), looked().await), (2, 2));
+    assert_eq!(scene.writes("invoices").await, ["status", "object", "status"]);
 }
 
 #[tokio::test]

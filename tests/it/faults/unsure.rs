@@ -1,7 +1,5 @@
 //! A KMS that is overloaded, ill, or answers what is not known: it is asked again later, and nothing is changed on the strength of it.
 
-use std::collections::BTreeMap;
-
 use futures::future::join_all;
 use keyward::api::{ConditionType, managed_key::KeyState};
 use kms_double::KeyState as Actual;
@@ -11,28 +9,33 @@ use super::refusal;
 use crate::support::scene::{Scene, find, message};
 
 #[tokio::test]
-async fn throttled_creations_come_back_later_each_at_its_own_time() {
+async fn throttled_creations_have_another_turn_and_nothing_is_said() {
     const OBJECTS: usize = 12;
     let scene = Scene::new("throttled").await;
     scene.double.inject(refusal("CreateKey", "ThrottlingException", 400).times(OBJECTS as u64));
     // At once, or the first would be tried again before the last was tried.
     join_all((0..OBJECTS).map(async |number| scene.create(&format!("key-{number}"), json!({})).await)).await;
-    let object = scene.until_ready("key-0", "False", "Throttled").await;
-    assert!(find(&object, ConditionType::Reconciling).is_some() && find(&object, ConditionType::Stalled).is_none());
-    assert!(message(&object).contains("throttles CreateKey"), "{}", message(&object));
     for number in 0..OBJECTS {
-        scene.until_ready(&format!("key-{number}"), "True", "Available").await;
+        let name = format!("key-{number}");
+        scene.until_ready(&name, "True", "Available").await;
+        scene.until_event(&name, "KeyCreated").await;
+        assert_eq!(scene.events(&name).await, ["KeyCreated"], "{name}");
+        let looks = scene.calls("DescribeKey").iter().filter(|call| call.params["KeyId"] == scene.claim(&name)).count();
+        assert_eq!(looks, 1, "{name}: it was not looked for again");
     }
-    let mut times: BTreeMap<String, Vec<_>> = BTreeMap::new();
-    for call in scene.calls("CreateKey") {
-        times.entry(call.params["Tags"].to_string()).or_default().push(call.time);
-    }
-    let waits: Vec<_> = times.values().map(|times| times[times.len() - 1].duration_since(times[0]).as_millis()).collect();
-    assert_eq!(waits.len(), OBJECTS, "the tags tell the objects apart");
-    // Five seconds, up to a fifth more, and no two at once.
-    assert!(times.values().all(|times| times.len() == 2) && waits.iter().all(|&wait| wait >= 5000), "{waits:?}");
-    assert!(waits.iter().max().unwrap() - waits.iter().min().unwrap() > 100, "a herd: {waits:?}");
-    assert_eq!(scene.double.keys().len(), OBJECTS);
+    assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (2 * OBJECTS, OBJECTS));
+}
+
+#[tokio::test]
+async fn creations_that_are_throttled_for_long_come_back_later() {
+    let scene = Scene::new("throttled-long").await;
+    scene.double.inject(refusal("CreateKey", "ThrottlingException", 400).times(5));
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let times: Vec<_> = scene.calls("CreateKey").iter().map(|call| call.time).collect();
+    assert_eq!((times.len(), scene.double.keys().len()), (6, 1));
+    // Three turns, then five seconds and up to a fifth more.
+    assert!(times[3].duration_since(times[2]).as_millis() >= 5000, "{times:?}");
 }
 
 #[tokio::test]

@@ -36,6 +36,7 @@ fn settings(endpoint: &str) -> HuaweiSettings {
         iam_endpoint: Some(endpoint.into()),
         credentials: keys(HUAWEI_ACCESS_KEY, HUAWEI_SECRET_KEY, None),
         quota_share_percent: 10_000,
+        books: keyward::kms::Books::default(),
         metrics: Metrics::new(false),
         may_change: MayChange::when(|| true),
     }

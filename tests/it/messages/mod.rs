@@ -380,6 +380,7 @@ fn answered(code: &'static str, status: u16, text: &'static str) -> Failure {
                 session_token: None,
             },
             quota_share_percent: 100,
+            books: keyward::kms::Books::default(),
             metrics: Metrics::new(false),
             may_change: MayChange::when(|| true),
         };

@@ -198,6 +198,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                     session_token: None,
                 },
                 quota_share_percent: 10_000,
+                books: keyward::kms::Books::default(),
                 metrics: metrics.clone(),
                 may_change,
             };
@@ -215,6 +216,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                 password: secret.into(),
                 max_staleness: Duration::from_mins(10),
                 quota_share_percent: 10_000,
+                books: keyward::kms::Books::default(),
                 metrics: metrics.clone(),
                 may_change,
             };
@@ -232,6 +234,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                     security_token: None,
                 },
                 quota_share_percent: 10_000,
+                books: keyward::kms::Books::default(),
                 metrics: metrics.clone(),
                 may_change,
             };

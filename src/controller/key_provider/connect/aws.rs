@@ -51,6 +51,7 @@ pub(super) fn settings(
         external_id: external_id.clone(),
         credentials,
         quota_share_percent: spec.quota_share_percent,
+        books: context.books.clone(),
         metrics: context.metrics.of_provider(name),
         may_change: may_change(context),
     })

@@ -38,6 +38,7 @@ pub(super) fn settings(
         password: hidden(credentials, "password")?,
         max_staleness: Duration::from_secs(u64::try_from(*max_staleness_seconds).unwrap_or_default()),
         quota_share_percent: spec.quota_share_percent,
+        books: context.books.clone(),
         metrics: context.metrics.of_provider(name),
         may_change: may_change(context),
     })

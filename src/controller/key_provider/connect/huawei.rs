@@ -44,6 +44,7 @@ pub(super) fn settings(
         iam_endpoint: iam_endpoint.clone(),
         credentials,
         quota_share_percent: spec.quota_share_percent,
+        books: context.books.clone(),
         metrics: context.metrics.of_provider(name),
         may_change: may_change(context),
     })

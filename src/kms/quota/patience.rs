@@ -1,0 +1,142 @@
+//! How a round waits for a turn: without a place among those that work, without its clock, and only as long as its object is as it was.
+
+use std::{
+    fmt,
+    pin::pin,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+/// A wait that is no reason to begin something else.
+const SHORT: Duration = Duration::from_millis(50);
+/// The longest wait for a turn. What was looked at before it would be too old to go by after more.
+const LONGEST: Duration = Duration::from_mins(2);
+/// The longest wait of what brings a key back. Its turns come before all others, so this much means that something else is wrong.
+const LONGEST_RESCUE: Duration = Duration::from_secs(10);
+
+tokio::task_local! {
+    static PATIENCE: Arc<Patience>;
+}
+
+/// What a round gives up while it waits for a turn, and what ends its waiting.
+pub struct Patience {
+    /// Its place among those that work, which others take while it waits. It does not come back: turns come one by one.
+    place: Mutex<Option<Box<dyn Send>>>,
+    /// Its object is another by now, or the lane for what brings keys back has it.
+    unwanted: CancellationToken,
+    clock: Mutex<Clock>,
+}
+
+#[derive(Default)]
+struct Clock {
+    waited: Duration,
+    since: Option<Instant>,
+}
+
+impl fmt::Debug for Patience {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Patience").field("unwanted", &self.unwanted).finish_non_exhaustive()
+    }
+}
+
+/// Stops the clock until it is dropped.
+struct Waits<'a>(&'a Patience);
+
+impl Drop for Waits<'_> {
+    fn drop(&mut self) {
+        let mut clock = self.0.clock();
+        let waited = clock.since.take().map(|since| since.elapsed()).unwrap_or_default();
+        clock.waited += waited;
+    }
+}
+
+impl Patience {
+    /// For a round that has that place, and waits for nothing any more once `unwanted` says so.
+    #[must_use]
+    pub fn new(place: Box<dyn Send>, unwanted: CancellationToken) -> Self {
+        Self { place: Mutex::new(Some(place)), unwanted, clock: Mutex::default() }
+    }
+
+    fn clock(&self) -> MutexGuard<'_, Clock> {
+        self.clock.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How long turns have been waited for so far.
+    #[must_use]
+    pub fn waited(&self) -> Duration {
+        let clock = self.clock();
+        clock.waited + clock.since.map(|since| since.elapsed()).unwrap_or_default()
+    }
+
+    fn wait(&self) -> Waits<'_> {
+        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.clock().since = Some(Instant::now());
+        Waits(self)
+    }
+}
+
+/// Does the work of a round. Its patience goes with the task, as a span does, so that no call can forget it.
+pub async fn patiently<T>(patience: Arc<Patience>, round: impl Future<Output = T>) -> T {
+    PATIENCE.scope(patience, round).await
+}
+
+/// The turn was not waited for to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::kms) struct NotYet;
+
+/// Waits for a turn, as far as the round can. What is no round, such as a survey, waits as long as it takes.
+pub(super) async fn wait<T>(rescues: bool, turn: impl Future<Output = T>) -> Result<T, NotYet> {
+    let round = PATIENCE.try_with(Arc::clone).ok();
+    let mut turn = pin!(turn);
+    if rescues {
+        return timeout(LONGEST_RESCUE, turn).await.map_err(|_| NotYet);
+    }
+    let Some(round) = round else { return Ok(turn.await) };
+    if let Ok(turn) = timeout(SHORT, &mut turn).await {
+        return Ok(turn);
+    }
+    let _waits = round.wait();
+    tokio::select! {
+        biased;
+        () = round.unwanted.cancelled() => Err(NotYet),
+        turn = turn => Ok(turn),
+        () = sleep(LONGEST) => Err(NotYet),
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_round_that_waits_gives_its_place_away_and_its_clock_stands_still() {
+        let (place, mut gone) = oneshot::channel::<()>();
+        let unwanted = CancellationToken::new();
+        let patience = Arc::new(Patience::new(Box::new(place), unwanted.clone()));
+        let (give, turn) = oneshot::channel();
+        let (taken, was_taken) = oneshot::channel();
+        let works = async {
+            assert_eq!(wait(false, async { 1 }).await, Ok(1), "nothing to wait for");
+            assert_eq!(wait(false, async { turn.await.unwrap() }).await, Ok(2));
+            taken.send(()).unwrap();
+            assert_eq!(wait(false, std::future::pending::<()>()).await, Err(NotYet));
+        };
+        let round = patiently(Arc::clone(&patience), works);
+        let others = async {
+            assert!(gone.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty), "it works");
+            assert!((&mut gone).await.is_err());
+            assert!(patience.clock().since.is_some());
+            give.send(2).unwrap();
+            was_taken.await.unwrap();
+            unwanted.cancel();
+        };
+        tokio::join!(round, others);
+        assert!(patience.clock().since.is_none());
+    }
+}
