@@ -5,6 +5,7 @@ use crate::{
     api::{
         Reason, annotation,
         condition::seconds,
+        key_provider::ProviderType,
         managed_key::{KeyState, ManagementPolicy, Missing},
     },
     domain::{
@@ -94,7 +95,8 @@ pub fn elsewhere(memory: &Memory, rules: &Rules) -> Option<Note> {
 #[must_use]
 pub fn named_elsewhere(desired: &Desired, memory: &Memory, rules: &Rules) -> Option<Note> {
     let named = desired.adopt.as_deref().filter(|_| memory.reference().is_none() && memory.open_attempt().is_none())?;
-    let (account, region) = place(named)?;
+    // To a cloud that has no ARNs it is no reference at all, which its adapter says.
+    let (account, region) = place(named).filter(|_| rules.provider != ProviderType::Huawei)?;
     let is_here = (account, region) == (&*rules.account, &*rules.region);
     (!is_here).then(|| Note { reason: Reason::AdoptionNotAllowed, message: super::of_another_place(named, account, region, rules) })
 }

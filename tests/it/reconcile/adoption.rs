@@ -375,8 +375,8 @@ async fn keys_of_another_account_or_region_and_names_of_no_key_are_refused() {
     for (name, case) in cases {
         let scene = open(name).await;
         let (key, reason) = match case {
-            "another account" => (scene.double.plant(&Plant::new(SECOND_ACCOUNT, REGION)).unwrap().arn(), "AccessDenied"),
-            "another Region" => (scene.double.plant(&Plant::new(ACCOUNT, "us-east-1")).unwrap().arn(), "InvalidSpec"),
+            "another account" => (scene.double.plant(&Plant::new(SECOND_ACCOUNT, REGION)).unwrap().arn(), "AdoptionNotAllowed"),
+            "another Region" => (scene.double.plant(&Plant::new(ACCOUNT, "us-east-1")).unwrap().arn(), "AdoptionNotAllowed"),
             "malformed" => ("not a key!".to_owned(), "KeyMissing"),
             _ => ("alias/nobody".to_owned(), "KeyMissing"),
         };

@@ -183,8 +183,8 @@ async fn a_key_id_of_a_foreign_cloud_or_place_is_refused_with_the_way_out() {
             &vendor::CIPHER_TRUST,
             vec![
                 ("urn", urn("eu-west-101"), "InvalidSpec"),
-                ("account", arn(SECOND_ACCOUNT, "eu-west-1"), "InvalidSpec"),
-                ("region", arn(vendor::CIPHER_TRUST.account, "us-east-1"), "InvalidSpec"),
+                ("account", arn(SECOND_ACCOUNT, "eu-west-1"), "AdoptionNotAllowed"),
+                ("region", arn(vendor::CIPHER_TRUST.account, "us-east-1"), "AdoptionNotAllowed"),
                 ("nobodys", id.into(), "KeyMissing"),
             ],
         ),
