@@ -79,8 +79,10 @@ words! {
     AdoptionMismatch,
     /// The provider's adoption rules, or the state of the key, do not admit this adoption.
     AdoptionNotAllowed,
-    /// An alias belongs to another key, which the message names. Keyward never moves an alias.
+    /// An alias belongs to another key, which the message names. It is moved only from a key of the same namespace and provider whose object no longer declares it.
     AliasTaken,
+    /// An alias that is no longer declared stays on the key until the object that declares it now has taken it, so that it is at no moment on no key.
+    AliasMoving,
     /// The key bears the marks of another object or cluster.
     OwnedByAnother,
     /// What was found for this object does not say clearly which key is its own; nothing is created.

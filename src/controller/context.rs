@@ -19,6 +19,7 @@ use tokio::sync::Semaphore;
 use super::{
     Settings,
     alarms::{Alarm, Alarms, Source},
+    aliases::Aliases,
     key_provider::Providers,
     lane::Lanes,
     late::Late,
@@ -53,6 +54,8 @@ pub struct Context {
     pub surveys: Surveys,
     /// Keys that are going to be deleted.
     pub alarms: Alarms,
+    /// Who waits for an alias of another object.
+    pub aliases: Aliases,
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
     /// Queues of what is to be looked at, and what is being looked at.
@@ -114,6 +117,10 @@ struct Looked {
     failures: u32,
     /// The generation for which rotation could not be changed.
     rotation_failed: Option<i64>,
+    /// Since when an alias that is no longer declared is about to go, and for which generation.
+    leaving: Option<(i64, Instant)>,
+    /// How often it was to be looked at because of another object.
+    woken: u64,
     /// The last step of each part of the key.
     steps: Recent,
 }
@@ -134,9 +141,9 @@ impl Context {
     ) -> Self {
         let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
-        let (books, lanes) = (Books::default(), Arc::new(lanes));
+        let (books, lanes, aliases) = (Books::default(), Arc::new(lanes), Aliases::default());
         let places = Arc::new(Semaphore::new(settings.concurrency.into()));
-        Self { client, settings, held, metrics, books, providers, surveys, alarms, keys, lanes, places, anew, late, objects, bindings }
+        Self { client, settings, held, metrics, books, providers, surveys, alarms, aliases, keys, lanes, places, anew, late, objects, bindings }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
@@ -237,6 +244,28 @@ impl Context {
     /// Whether rotation could not be changed for that generation. It has one try before the key is disabled.
     pub fn rotation_failed(&self, uid: &str, generation: i64) -> bool {
         self.objects().get(uid).is_some_and(|looked| looked.rotation_failed == Some(generation))
+    }
+
+    /// How long an alias has been about to go that this generation no longer declares.
+    pub fn leaving(&self, uid: &str, generation: i64) -> Duration {
+        let now = Instant::now();
+        let mut objects = self.objects();
+        let leaving = &mut objects.entry(uid.into()).or_default().leaving;
+        let since = leaving.filter(|(of, _)| *of == generation).map_or(now, |(_, since)| since);
+        *leaving = Some((generation, since));
+        now.saturating_duration_since(since)
+    }
+
+    /// Has an object looked at whatever is known of it, because another changed.
+    pub fn wake(&self, uid: &str) {
+        let mut objects = self.objects();
+        let woken = &mut objects.entry(uid.into()).or_default().woken;
+        *woken = woken.wrapping_add(1);
+    }
+
+    /// How often an object was to be looked at because of another; part of what is known of it.
+    pub fn woken(&self, uid: &str) -> u64 {
+        self.objects().get(uid).map_or(0, |looked| looked.woken)
     }
 
     /// Counts a failure; gives how many there were in a row.
@@ -369,6 +398,7 @@ impl Context {
             Source::Provider(name) => self.providers.get(name).is_some(),
         });
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, binding| there.contains(&binding.uid));
+        self.aliases.sweep(&there);
         self.providers.forget();
         self.surveys.forget(|uid| self.providers.is_there(uid));
     }

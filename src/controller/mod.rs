@@ -3,6 +3,7 @@
 //! `managed_key/reconcile.rs` is the place to start reading. All clocks of the program are read here.
 
 mod alarms;
+mod aliases;
 mod contained;
 mod context;
 mod crowd;

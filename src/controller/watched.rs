@@ -40,6 +40,13 @@ impl<K> Watched<K> {
     }
 }
 
+impl<K: Resource> Watched<K> {
+    /// Its name.
+    pub fn meta_name(&self) -> Option<String> {
+        self.meta().name.clone()
+    }
+}
+
 impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut value = Value::deserialize(deserializer)?;

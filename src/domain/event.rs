@@ -113,7 +113,10 @@ impl About<'_> {
 
 /// Whether a step undoes what someone else did, when the spec is as it was.
 const fn corrects(step: &Step) -> bool {
-    !matches!(step, Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Schedule { .. } | Step::Reschedule { .. })
+    !matches!(
+        step,
+        Step::MoveAlias { .. } | Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Schedule { .. } | Step::Reschedule { .. }
+    )
 }
 
 fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) -> Option<Event> {
@@ -147,6 +150,7 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
         | Step::Untag { .. }
         | Step::AddAlias { .. }
         | Step::RemoveAlias { .. } => None,
+        Step::MoveAlias { alias, from } => event("AliasMoved", "MoveAlias", format!("moved {alias} from {from} to {key}")),
     }
 }
 
@@ -199,6 +203,7 @@ fn failed(reason: &str) -> bool {
         Reason::Disabled,
         Reason::Creating,
         Reason::Adopting,
+        Reason::AliasMoving,
         Reason::KeyDeleted,
         Reason::NotOwned,
         Reason::StaleObject,

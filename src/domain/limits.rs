@@ -30,6 +30,8 @@ pub struct Limits {
     pub tags: TagLimits,
     /// How many aliases a key may have, the claim included; `None`: no number is documented.
     pub aliases: Option<usize>,
+    /// Whether one request moves an alias from key to key.
+    pub moves_aliases: bool,
     /// The longest description, in characters.
     pub description: usize,
     /// What no name of a customer's key may end in.
@@ -75,6 +77,7 @@ pub const AWS: Limits = Limits {
     multi_region: true,
     tags: TagLimits { key: 128, value: 256, count: 50, forbidden: "" },
     aliases: Some(50),
+    moves_aliases: true,
     description: 8192,
     reserved_ending: None,
     unavailable: "its key store is disconnected; connect it again",
@@ -82,7 +85,8 @@ pub const AWS: Limits = Limits {
 };
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds are those of AWS.
-pub const CIPHER_TRUST: Limits = Limits { name: "CipherTrust", calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
+pub const CIPHER_TRUST: Limits =
+    Limits { name: "CipherTrust", moves_aliases: false, calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
 
 /// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls;
 /// `key_description` of `update-key-description`.
@@ -98,6 +102,7 @@ pub const HUAWEI: Limits = Limits {
     multi_region: false,
     tags: TagLimits { key: 36, value: 43, count: 20, forbidden: "*<>\\=" },
     aliases: None,
+    moves_aliases: true,
     description: 255,
     reserved_ending: Some("/default"),
     unavailable: "it is frozen; pay what is overdue at Huawei Cloud",

@@ -150,11 +150,17 @@ impl Memory {
                 known.sort();
                 known.dedup();
             }
-            Step::AddAlias { alias } if desired.aliases.contains(alias) => {
+            Step::AddAlias { alias } | Step::MoveAlias { alias, .. } if desired.aliases.contains(alias) => {
                 let known = &mut self.status.applied.get_or_insert_with(applied).aliases;
                 known.extend(alias.strip_prefix("alias/").map(str::to_owned));
                 known.sort();
                 known.dedup();
+            }
+            // Whoever waits for the alias sees that it is free.
+            Step::RemoveAlias { alias } => {
+                if let Some(applied) = &mut self.status.applied {
+                    applied.aliases.retain(|known| alias.strip_prefix("alias/") != Some(known));
+                }
             }
             // The reply was seen, so nothing is on its way. The date is left for the next look.
             Step::Schedule { .. } | Step::Reschedule { .. } => {

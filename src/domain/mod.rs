@@ -18,6 +18,7 @@ pub mod desired;
 pub mod event;
 pub mod failure;
 pub mod guard;
+pub mod handover;
 pub mod limits;
 pub mod memory;
 pub mod observed;

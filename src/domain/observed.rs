@@ -201,7 +201,7 @@ impl Key {
             Step::Describe { description } => self.description.clone_from(description),
             Step::Tag { tags } => self.tags.get_or_insert_default().extend(tags.clone()),
             Step::Untag { keys } => self.tags.get_or_insert_default().retain(|key, _| !keys.contains(key)),
-            Step::AddAlias { alias } => self.aliases.get_or_insert_default().push(alias.clone()),
+            Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => self.aliases.get_or_insert_default().push(alias.clone()),
             Step::RemoveAlias { alias } => self.aliases.get_or_insert_default().retain(|known| known != alias),
             Step::Schedule { .. } | Step::Reschedule { .. } => self.state = State::PendingDeletion,
         }

@@ -86,6 +86,8 @@ pub struct Rest {
     pub waits: Option<String>,
     /// What the spec asks for that the key or the provider cannot take. The rest is applied.
     pub refused: Option<String>,
+    /// Which aliases stay on the key for the time being though they are not declared, and why.
+    pub stays: Option<String>,
     /// That the KMS answered from a copy which is too old for a change to follow from it.
     pub stale: Option<String>,
     /// Whether the object does not own the key: it rests on a pending key that takes no marks, or only watches one that bears none of its own.

@@ -49,7 +49,7 @@ impl Refusal {
     #[must_use]
     pub fn bars(&self, step: &Step) -> bool {
         match (&self.part, step) {
-            (Refused::Alias(refused), Step::AddAlias { alias }) => alias == refused,
+            (Refused::Alias(refused), Step::AddAlias { alias } | Step::MoveAlias { alias, .. }) => alias == refused,
             (Refused::Tags, Step::Tag { .. }) => true,
             (Refused::Rotation, step) => step.part() == Part::Rotation,
             (Refused::Description, step) => step.part() == Part::Description,
@@ -199,6 +199,12 @@ fn tags(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: 
     settings.steps.extend(if fits { [set, remove] } else { [remove, set] }.into_iter().flatten());
 }
 
+/// Whether the key has no room for another alias.
+#[must_use]
+pub fn is_full(rules: &Rules, key: &Key) -> bool {
+    rules.limits().aliases.is_some_and(|most| key.aliases.as_ref().is_some_and(|found| found.len() >= most))
+}
+
 fn aliases(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: &mut Settings) {
     let Some(found) = &key.aliases else {
         return;
@@ -213,6 +219,5 @@ fn aliases(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, setting
     let surplus = applied.filter(|alias| !desired.aliases.contains(alias) && found.contains(alias));
     let remove: Vec<Step> = surplus.map(|alias| Step::RemoveAlias { alias }).collect();
     // One step is taken at a time, and the next is planned on what it leaves: where a key has no room, one goes for each that comes.
-    let full = rules.limits().aliases.is_some_and(|most| found.len() >= most);
-    settings.steps.extend(if full { [remove, add] } else { [add, remove] }.into_iter().flatten());
+    settings.steps.extend(if is_full(rules, key) { [remove, add] } else { [add, remove] }.into_iter().flatten());
 }

@@ -310,7 +310,7 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
     }
     let before = status.applied.take().unwrap_or_default();
     let unread = (desired.rotation.is_some() && key.unread.contains(&Facet::Rotation)) || key.unread.contains(&Facet::Aliases);
-    let whole = rest.refused.is_none() && round.failed.is_empty() && !unread;
+    let whole = rest.refused.is_none() && rest.stays.is_none() && round.failed.is_empty() && !unread;
     status.applied = Some(match desired.life {
         // Its settings are not all on the key, and are gone on with.
         Life::Live if !whole => {
@@ -600,6 +600,8 @@ impl Setter {
         }
         if rest.life_drifted {
             left.push(ConditionType::Stalled);
+        } else if rest.stays.is_some() {
+            left.push(ConditionType::Reconciling);
         }
         self.only(&left);
         let way_out = match desired.policy {
@@ -618,6 +620,9 @@ impl Setter {
         } else {
             let (reason, message) = self.ready(key, desired, round);
             self.set(ConditionType::Ready, true, reason, message);
+            if let Some(stays) = &rest.stays {
+                self.set(ConditionType::Reconciling, true, Reason::AliasMoving, stays);
+            }
         }
         if !rest.drift.is_empty() {
             self.set(ConditionType::Drifted, true, Reason::Drifted, format!("{drift}; {way_out}"));
@@ -626,6 +631,7 @@ impl Setter {
             _ if let Some(stale) = &rest.stale => self.set(ConditionType::Synced, false, Reason::StaleView, stale),
             (Some(waits), _) => self.set(ConditionType::Synced, false, Reason::Disabled, waits),
             (None, false) => self.set(ConditionType::Synced, false, Reason::Drifted, drift),
+            (None, true) if let Some(stays) = &rest.stays => self.set(ConditionType::Synced, false, Reason::AliasMoving, stays),
             (None, true) => {
                 let others = key.state.is_pending() && desired.days().is_some_and(|days| !self.is_declared(days));
                 let message = if others {

@@ -70,6 +70,13 @@ pub enum Step {
         /// With the prefix `alias/`.
         alias: String,
     },
+    /// Give the key an alias that another key has, without a moment in which no key has it.
+    MoveAlias {
+        /// With the prefix `alias/`.
+        alias: String,
+        /// The other key, by its canonical reference.
+        from: String,
+    },
     /// Take an alias away.
     RemoveAlias {
         /// With the prefix `alias/`.
@@ -118,7 +125,7 @@ impl Step {
             Self::StartRotation { .. } | Self::StopRotation => Part::Rotation,
             Self::Describe { .. } => Part::Description,
             Self::Tag { .. } | Self::Untag { .. } => Part::Tags,
-            Self::AddAlias { .. } | Self::RemoveAlias { .. } => Part::Aliases,
+            Self::AddAlias { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. } => Part::Aliases,
         }
     }
 
@@ -186,6 +193,7 @@ impl Step {
             }
             Self::Untag { keys } => keys.iter().map(|name| Difference::new(format!("tag {name}"), tag(name), "absent")).collect(),
             Self::AddAlias { alias } => one(alias, "absent".into(), "present".into()),
+            Self::MoveAlias { alias, from } => one(alias, format!("on key {from}"), "present".into()),
             Self::RemoveAlias { alias } => one(alias, "present".into(), "absent".into()),
             Self::Create | Self::Bind { .. } | Self::Mark { .. } | Self::Schedule { .. } | Self::Reschedule { .. } => Vec::new(),
         }
@@ -220,6 +228,7 @@ impl fmt::Display for Step {
             Self::Tag { tags } => write!(f, "set the tags {}", tags.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Untag { keys } => write!(f, "remove the tags {}", keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::AddAlias { alias } => write!(f, "add {alias}"),
+            Self::MoveAlias { alias, from } => write!(f, "move {alias} here from key {from}"),
             Self::RemoveAlias { alias } => write!(f, "remove {alias}"),
             Self::Schedule { days, .. } => write!(f, "schedule the deletion in {days} days"),
             Self::Reschedule { days, .. } => write!(f, "change the scheduled deletion to {days} days"),

@@ -113,6 +113,10 @@ pub trait Kms: Send + Sync + 'static {
     /// Takes an alias of the key away; one that is not there, or on another key, is fine and left alone. Where it points is read right before. A KMS that
     /// takes an alias away from whichever key has it, and shows a move late, can still take it from the key that it was moved to within that time.
     fn remove_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Gives the key an alias that the key `from` has, in one request, so that it is at no moment on no key. Where it points is read right before: one that the
+    /// key has already is fine, and one that is on any other key stays there: [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken).
+    /// A KMS that has no such request, by [`Limits::moves_aliases`](crate::domain::limits::Limits::moves_aliases), refuses it and sends nothing.
+    fn move_alias(&self, key: &str, alias: &str, from: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Sets tags.
     fn tag(&self, key: &str, tags: &Tags) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Removes tags.
@@ -170,6 +174,7 @@ delegate! {
     fn create(&self, creation: &Creation) -> Key;
     fn add_alias(&self, key: &str, alias: &str) -> ();
     fn remove_alias(&self, key: &str, alias: &str) -> ();
+    fn move_alias(&self, key: &str, alias: &str, from: &str) -> ();
     fn tag(&self, key: &str, tags: &Tags) -> ();
     fn untag(&self, key: &str, keys: &[String]) -> ();
     fn set_description(&self, key: &str, description: &str) -> ();

@@ -55,6 +55,12 @@ async fn everything_works_with_the_documented_actions_and_needs_each_of_them() {
         scene.look_at_all("orders").await;
     }
     let key = scene.key("orders").await.arn;
+    // An alias goes to another object.
+    scene.create("invoices", json!({ "aliases": ["iam-two"] })).await;
+    scene.until_ready("invoices", "False", "AliasTaken").await;
+    scene.spec("orders", json!({ "aliases": [] })).await;
+    scene.until_ready("invoices", "True", "Available").await;
+    scene.until_ready("orders", "True", "Available").await;
 
     // Without its alias a key is found by the marks of all keys.
     scene.delete("orders").await;

@@ -58,6 +58,9 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
         return Err(halt);
     }
     round.context.stepped(&uid, generation, &step);
+    if let Step::MoveAlias { alias, .. } = &step {
+        round.context.aliases.end_move(&round.provider.rules.name, alias, &uid, round.context.settings.consistency);
+    }
     if matches!(step, Step::Bind { .. }) {
         round.steps.push(step);
         return Err(Halt::ReadBack);
@@ -148,6 +151,7 @@ async fn change(kms: &AnyKms, key: &str, step: &Step) -> Result<(), Failure> {
         Step::Tag { tags } => kms.tag(key, tags).await,
         Step::Untag { keys } => kms.untag(key, &keys.iter().cloned().collect::<Vec<_>>()).await,
         Step::AddAlias { alias } => kms.add_alias(key, alias).await,
+        Step::MoveAlias { alias, from } => kms.move_alias(key, alias, from).await,
         Step::RemoveAlias { alias } => kms.remove_alias(key, alias).await,
         Step::Create
         | Step::Bind { .. }

@@ -5,6 +5,7 @@
 mod deletion;
 mod execute;
 mod guard;
+mod handover;
 mod object;
 mod observe;
 mod provider;
@@ -68,6 +69,12 @@ pub async fn run(
         match told {
             Ok(object) => {
                 let watched = context.keys().get(&object);
+                for (uid, waiting) in
+                    watched.iter().filter_map(|object| object.decoded().ok()).flat_map(|object| context.aliases.told(object))
+                {
+                    context.wake(&uid);
+                    context.lanes.queue(Lane::Ordinary, waiting);
+                }
                 let lane = watched.as_deref().map_or(Lane::Ordinary, Lane::of);
                 context.lanes.changed(&object, || watched.as_deref().map_or(0, |watched| looks(watched, &context)));
                 context.lanes.queue(lane, object);
@@ -116,7 +123,8 @@ fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     let mut hasher = DefaultHasher::new();
     let metadata = &object.metadata;
     // A generation may have been there before, with another spec, where the storage was set back.
-    (context.era(), metadata.generation, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
+    (context.era(), context.woken(metadata.uid.as_deref().unwrap_or_default()), metadata.generation, metadata.deletion_timestamp.is_some())
+        .hash(&mut hasher);
     for key in [annotation::PAUSED, annotation::RECONCILE_REQUESTED_AT, annotation::FLUX_REQUESTED_AT, annotation::CONFIRM_DELETION] {
         object.annotations().get(key).hash(&mut hasher);
     }

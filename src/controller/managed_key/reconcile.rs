@@ -262,6 +262,12 @@ pub(super) struct Round<'a> {
     pub(super) failed: Vec<Failure>,
     /// Reads that failed, and without which the round goes on.
     pub(super) unread: Vec<Failure>,
+    /// It waits for an alias of another object.
+    pub(super) awaiting: bool,
+    /// An alias stays on the key for another object that declares it.
+    pub(super) hands_over: bool,
+    /// How soon it is looked at again, because an alias stays on the key for now.
+    pub(super) again: Option<Duration>,
 }
 
 /// The five steps. `turn` says what a glance reads.
@@ -342,9 +348,12 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
             Plan::Do(_) if !round.object.live => round.object.refresh().await?,
             // Each further step, too: what is not wanted any more is not done.
             Plan::Do(_) if !round.steps.is_empty() && !round.object.is_unchanged().await? => return Err(Halt::Abort(Abort::Changed)),
+            Plan::Do(step) if round.stays(&step) => {}
             Plan::Do(step) => {
                 guard::pass(round, &step).await?;
-                if let Err(halt) = execute::execute(round, step.clone()).await {
+                if let Err(halt) = execute::execute(round, step.clone()).await
+                    && let Some(halt) = round.after_taken(&step, halt).await?
+                {
                     round.go_on_without(&step, halt)?;
                 }
             }
@@ -355,6 +364,12 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
             // Nor is a key left to its end because of what the watch says.
             Plan::Hold(_) | Plan::Rest(_) | Plan::Wait(_) | Plan::Stall(_) if !round.object.live && round.is_at_risk(&decided) => {
                 round.object.refresh().await?;
+            }
+            // Nothing is said of what is over in a moment.
+            Plan::Rest(_)
+                if let Some(left) = round.again.filter(|_| !round.hands_over && round.failed.is_empty() && round.unread.is_empty()) =>
+            {
+                return Err(Halt::Abort(Abort::TooSoon(left)));
             }
             settled => return Ok(settled),
         }
@@ -369,7 +384,7 @@ pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Abor
 
 impl<'a> Round<'a> {
     /// A round in which nothing was done yet.
-    pub(super) const fn new(
+    pub(super) fn new(
         context: &'a Context,
         started: Instant,
         object: Object<'a>,
@@ -388,6 +403,9 @@ impl<'a> Round<'a> {
             tried,
             failed: Vec::new(),
             unread: Vec::new(),
+            awaiting: false,
+            hands_over: false,
+            again: None,
         }
     }
 }

@@ -87,6 +87,10 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
         Plan::Wait(_) if round.object.memory.open_attempt().is_some() => settings.attempt_wait / 10,
         Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
     };
+    let wait = round.again.map_or(wait, |again| wait.min(again.max(Duration::from_millis(100))));
+    if !round.awaiting {
+        context.aliases.forget(round.object.uid());
+    }
     let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found };
     write(context, &mut round.object, Some(&round.provider.rules), view, Conclusion::Planned(plan), &round.steps).await?;
     let troubles = round.failed.iter().chain(&round.unread);
@@ -98,7 +102,8 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
     let failures = context.failed(round.object.uid());
     let retried =
         troubles.inspect(|failure| log(failure)).map(|failure| failure.kind.verdict().retry.wait(failures, round.provider.resync));
-    Ok(End::Failed(retried.min().unwrap_or(wait)))
+    let retried = retried.min().unwrap_or(wait);
+    Ok(End::Failed(round.again.map_or(retried, |_| retried.min(wait))))
 }
 
 /// A round that was halted.

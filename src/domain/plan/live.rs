@@ -77,6 +77,8 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let mut settings = settings::compare(s.desired, s.memory, s.rules, key);
     settings.steps.retain(|step| !refusals.iter().any(|refusal| refusal.bars(step)));
     if enforced.settings {
+        settings.steps = s.tried.among_others(settings.steps, settings::is_full(s.rules, key));
+        rest.stays = s.tried.staying();
         settings.steps.retain(|step| !s.tried.leaves_out(step));
     } else {
         rest.drift.extend(settings.steps.drain(..).flat_map(|step| left(&step, key)));

@@ -1,4 +1,6 @@
-//! What failed in a round, so that the rest of it goes on without: the life of a key never waits for its settings, nor one setting for another.
+//! What failed in a round, or has to wait for another object, so that the rest of it goes on without: the life of a key never waits for its settings, nor one setting for another.
+
+use std::collections::BTreeMap;
 
 use crate::domain::{
     deletion::Saying,
@@ -14,13 +16,17 @@ pub struct Tried {
     settings_over: bool,
     /// Rotation has to come before the key is disabled, and failed so in the round before. It had its one try.
     rotation_had_its_try: bool,
+    /// Aliases of other keys that may come to this one, and the keys that have them.
+    comes: BTreeMap<String, String>,
+    /// Aliases that stay on the key though they are not declared, and why.
+    stays: BTreeMap<String, String>,
 }
 
 impl Tried {
     /// Nothing failed yet; whether rotation failed in the round before, for the same spec.
     #[must_use]
     pub const fn new(rotation_had_its_try: bool) -> Self {
-        Self { steps: Vec::new(), settings_over: false, rotation_had_its_try }
+        Self { steps: Vec::new(), settings_over: false, rotation_had_its_try, comes: BTreeMap::new(), stays: BTreeMap::new() }
     }
 
     /// Notes that a step failed. `false`: nothing more may be done in this round.
@@ -32,6 +38,35 @@ impl Tried {
         self.settings_over |= failure.kind == FailureKind::Unavailable;
         self.steps.push(step.clone());
         true
+    }
+
+    /// Notes that an alias may come from that key.
+    pub fn comes(&mut self, alias: &str, from: &str) {
+        self.comes.insert(alias.into(), from.into());
+    }
+
+    /// Notes that an alias is not taken away in this round, and why.
+    pub fn stays(&mut self, alias: &str, why: String) {
+        self.stays.insert(alias.into(), why);
+    }
+
+    /// Why aliases stay on the key that are not declared.
+    pub(super) fn staying(&self) -> Option<String> {
+        (!self.stays.is_empty()).then(|| self.stays.values().cloned().collect::<Vec<_>>().join("; "))
+    }
+
+    /// The steps as what is known of other objects lets them be done. A key that has no room takes no alias while one stays on it.
+    pub(super) fn among_others(&self, steps: Vec<Step>, full: bool) -> Vec<Step> {
+        let one = |step| match step {
+            Step::RemoveAlias { alias } if self.stays.contains_key(&alias) => None,
+            Step::AddAlias { .. } if full && !self.stays.is_empty() => None,
+            Step::AddAlias { alias } => Some(match self.comes.get(&alias) {
+                Some(from) => Step::MoveAlias { alias, from: from.clone() },
+                None => Step::AddAlias { alias },
+            }),
+            step => Some(step),
+        };
+        steps.into_iter().filter_map(one).collect()
     }
 
     /// Whether a step is left out of the rest of the round.

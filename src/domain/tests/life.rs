@@ -121,6 +121,76 @@ fn round(mut scene: Scene, trouble: Trouble) -> (Vec<Step>, Vec<Step>, Scene, Pl
 }
 
 #[test]
+fn an_alias_of_another_key_comes_and_one_that_another_takes_stays_for_now() {
+    let mut scene = Scene::of(State::Enabled).with(|s| {
+        s.desired.generation += 1;
+        s.desired.aliases.insert("alias/live".into());
+        s.memory.status.applied.as_mut().unwrap().aliases = vec!["next".into()];
+        s.key().aliases.as_mut().unwrap().push("alias/next".into());
+        s.intent(crate::domain::deletion::Intent { seq: 4, generation: s.desired.generation, word: crate::domain::deletion::Word::Live });
+    });
+    assert_eq!(brief(&scene.plan()), "add alias/live");
+    scene.tried.comes("alias/live", "arn:other");
+    assert_eq!(brief(&scene.plan()), "move alias/live here from key arn:other");
+    // What fails is not tried again in the round, and what is refused is not moved either.
+    let step = Step::MoveAlias { alias: "alias/live".into(), from: "arn:other".into() };
+    let refused = scene.clone().with(|s| s.rules.allow.aliases = vec!["next".into()]);
+    assert_eq!(brief(&refused.plan()), "remove alias/next");
+    let mut failed = scene.clone();
+    assert!(failed.tried.goes_on_without(&step, &failure(FailureKind::Denied)));
+    assert_eq!(brief(&failed.plan()), "remove alias/next");
+
+    let (key, desired) = (scene.key().clone().after(&step), scene.desired.clone());
+    *scene.key() = key;
+    scene.memory.close(&step, &desired);
+    assert_eq!(scene.memory.status.applied.as_ref().unwrap().aliases, ["live", "next"]);
+    assert_eq!(brief(&scene.plan()), "remove alias/next");
+    scene.tried.stays("alias/next", "alias/next stays".into());
+    let Plan::Rest(rest) = scene.plan() else { panic!("{:?}", scene.plan()) };
+    assert_eq!(rest.stays.as_deref(), Some("alias/next stays"));
+    // It is ready all the same, and remembers what it put there.
+    let plan = Plan::Rest(rest);
+    let round = Round {
+        generation: desired.generation,
+        desired: Some(&desired),
+        rules: Some(&scene.rules),
+        observed: Some(&scene.observed),
+        conclusion: Conclusion::Planned(&plan),
+        failed: &[],
+        unread: &[],
+        set_by: None,
+        requested: None,
+        word_stands: true,
+        resync: std::time::Duration::from_mins(10),
+        now: scene.now,
+    };
+    let status = status::status(&scene.memory, &round);
+    let says = |kind| condition::find(&status.conditions, kind).map(|found| (found.status.clone(), found.reason.clone()));
+    let text = |status: &str, reason: Reason| Some((status.to_owned(), reason.as_str().to_owned()));
+    assert_eq!(says(ConditionType::Ready), text("True", Reason::Available));
+    assert_eq!(says(ConditionType::Synced), text("False", Reason::AliasMoving));
+    assert_eq!(says(ConditionType::Reconciling), text("True", Reason::AliasMoving));
+    assert_eq!(status.applied.unwrap().aliases, ["live", "next"]);
+
+    // Once it is gone from the key, whoever waits for it can see that.
+    let step = Step::RemoveAlias { alias: "alias/next".into() };
+    scene.memory.close(&step, &desired);
+    assert_eq!(scene.memory.status.applied.as_ref().unwrap().aliases, ["live"]);
+}
+
+#[test]
+fn a_full_key_takes_no_alias_while_one_stays_on_it() {
+    let mut scene = Scene::of(State::Enabled).with(|s| {
+        s.desired.aliases = (0..49).map(|number| format!("alias/{number}")).collect();
+        s.memory.status.applied.as_mut().unwrap().aliases = (1..50).map(|number| number.to_string()).collect();
+        s.key().aliases.as_mut().unwrap().extend((1..50).map(|number| format!("alias/{number}")));
+    });
+    assert_eq!(brief(&scene.plan()), "remove alias/49");
+    scene.tried.stays("alias/49", "alias/49 stays".into());
+    assert_eq!(brief(&scene.plan()), "rest", "the KMS would refuse another one");
+}
+
+#[test]
 fn no_setting_holds_up_the_life_of_a_key() {
     for trouble in TROUBLES {
         for (was, enabled, days, is) in [

@@ -20,6 +20,7 @@ mod edge;
 mod fixtures;
 mod fuzz;
 mod guard;
+mod handover;
 mod life;
 mod liveness;
 mod memory;

@@ -58,11 +58,13 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
             key.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next: None });
         }
         Step::StopRotation => key.rotation = Some(Rotation::default()),
-        Step::Describe { .. } | Step::Tag { .. } | Step::Untag { .. } | Step::AddAlias { .. } if pending => return refuse("TagResource"),
+        Step::Describe { .. } | Step::Tag { .. } | Step::Untag { .. } | Step::AddAlias { .. } | Step::MoveAlias { .. } if pending => {
+            return refuse("TagResource");
+        }
         Step::Describe { description } => key.description.clone_from(description),
         Step::Tag { tags } => key.tags.as_mut().unwrap().extend(tags.clone()),
         Step::Untag { keys } => key.tags.as_mut().unwrap().retain(|key, _| !keys.contains(key)),
-        Step::AddAlias { alias } => key.aliases.as_mut().unwrap().push(alias.clone()),
+        Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => key.aliases.as_mut().unwrap().push(alias.clone()),
         Step::RemoveAlias { alias } => key.aliases.as_mut().unwrap().retain(|known| known != alias),
     }
     assert!(!matches!(state, Creating) || !step.is_destructive(), "a key that is being created is left alone");

@@ -315,7 +315,7 @@ impl Answered {
 const fn quota_name(operation: Operation) -> &'static str {
     match operation {
         Operation::CreateKey => "the quota of keys in this account and Region",
-        Operation::CreateAlias => "the quota of aliases of a key (50), or of an account",
+        Operation::CreateAlias | Operation::UpdateAlias => "the quota of aliases of a key (50), or of an account",
         Operation::TagResource => "the quota of tags of a key (50)",
         _ => "a quota of the account",
     }

@@ -147,6 +147,11 @@ impl AwsKms {
     }
 }
 
+/// Which other key has an alias, in words.
+fn taken(alias: &str, holder: &Key) -> String {
+    format!("{alias} belongs to the key {}, and is not moved; choose another alias, or remove it there", holder.arn)
+}
+
 /// A page of a list.
 struct Page<T> {
     entries: Vec<T>,
@@ -277,11 +282,7 @@ impl Kms for AwsKms {
         };
         match self.after_refusal(alias, &refused).await? {
             Some(holder) if holder.arn == key || holder.id == key => Ok(()),
-            Some(holder) => {
-                let message =
-                    format!("{alias} belongs to the key {}, and is not moved; choose another alias, or remove it there", holder.arn);
-                Err(Failure { message, ..refused })
-            }
+            Some(holder) => Err(Failure { message: taken(alias, &holder), ..refused }),
             None => {
                 let message = format!("AWS says that {alias} exists and that it does not; it is tried again");
                 Err(Failure { kind: FailureKind::Conflict, message, ..refused })
@@ -299,6 +300,22 @@ impl Kms for AwsKms {
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(()),
             done => done.map(drop),
         }
+    }
+
+    /// AWS moves an alias from whichever key has it, so the alias itself is asked first where it points.
+    async fn move_alias(&self, key: &str, alias: &str, from: &str) -> Result<(), Failure> {
+        let is = |holder: &Key, key: &str| holder.arn == key || holder.id == key;
+        let operation = Operation::UpdateAlias;
+        match self.describe(alias).await? {
+            Some(holder) if is(&holder, key) => return Ok(()),
+            Some(holder) if is(&holder, from) => {}
+            Some(holder) => return Err(self.0.caller.refuse(operation, alias, FailureKind::AliasTaken, taken(alias, &holder))),
+            None => {
+                let message = format!("{alias} is on no key any more; it is looked at again");
+                return Err(self.0.caller.refuse(operation, alias, FailureKind::Conflict, message));
+            }
+        }
+        send!(self, UpdateAlias, alias, self.0.kms.update_alias().alias_name(alias).target_key_id(key)).await.map(drop)
     }
 
     async fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure> {

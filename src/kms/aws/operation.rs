@@ -48,6 +48,7 @@ operations! {
         ScheduleKeyDeletion
         TagResource
         UntagResource
+        UpdateAlias
         UpdateKeyDescription;
     sts:
         AssumeRole
@@ -69,6 +70,7 @@ impl Operation {
             | Self::ScheduleKeyDeletion
             | Self::TagResource
             | Self::UntagResource
+            | Self::UpdateAlias
             | Self::UpdateKeyDescription => true,
             Self::DescribeKey
             | Self::GetKeyRotationStatus

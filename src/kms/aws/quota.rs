@@ -16,6 +16,7 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::DisableKeyRotation
         | Operation::EnableKey
         | Operation::UntagResource
+        | Operation::UpdateAlias
         | Operation::UpdateKeyDescription => Some(5),
         Operation::TagResource => Some(10),
         Operation::DeleteAlias | Operation::EnableKeyRotation | Operation::ScheduleKeyDeletion => Some(15),

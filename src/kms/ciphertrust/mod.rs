@@ -272,6 +272,12 @@ impl Kms for CipherTrustKms {
         }
     }
 
+    /// CCKM's API has no such request: an alias is taken away and given.
+    async fn move_alias(&self, _: &str, alias: &str, from: &str) -> Result<(), Failure> {
+        let message = format!("{alias} belongs to the key {from}, and CCKM cannot move it; remove it there first");
+        Err(self.caller.refuse(Operation::AddAlias, alias, FailureKind::AliasTaken, message))
+    }
+
     async fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure> {
         let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({ "tag_key": key, "tag_value": value })).collect();
         self.act(Operation::AddTags, key, Some(json!({ "tags": tags }))).await.map(drop)

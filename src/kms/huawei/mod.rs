@@ -299,6 +299,25 @@ impl Kms for HuaweiKms {
         }
     }
 
+    /// Huawei moves an alias from whichever key has it, so the alias itself is asked first where it points.
+    async fn move_alias(&self, key: &str, alias: &str, from: &str) -> Result<(), Failure> {
+        let operation = Operation::AssociateAlias;
+        let (id, from) = (self.id(operation, key)?, self.id(operation, from)?);
+        match self.describe(alias).await? {
+            Some(holder) if holder.id == id => return Ok(()),
+            Some(holder) if holder.id == from => {}
+            Some(holder) => return Err(self.caller.refuse(operation, alias, FailureKind::AliasTaken, Self::taken(alias, &holder))),
+            None => {
+                let message = format!("{alias} is on no key any more; it is looked at again");
+                return Err(self.caller.refuse(operation, alias, FailureKind::Conflict, message));
+            }
+        }
+        let ask =
+            Ask::new(operation, alias, Method::POST, self.path("alias/associate")).with(json!({ "alias": alias, "target_key_id": id }));
+        let moved: Changed = self.json(&ask).await?;
+        moved.id().and_then(|found| convert::same(&found, id)).map_err(|why| self.unusable(operation, alias, why))
+    }
+
     async fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure> {
         self.change_tags("create", key, tags).await
     }

@@ -45,6 +45,7 @@ macro_rules! operations {
 }
 
 operations! {
+    AssociateAlias "associate-alias" Changes "kms:alias:associate"
     BatchTags "batch-tags" Changes "kms:cmkTag:batch"
     CancelKeyDeletion "cancel-key-deletion" Changes "kms:cmk:update"
     CreateAlias "create-alias" Changes "kms:alias:create"

@@ -61,6 +61,7 @@ suite! {{
         an_alias_is_taken_away_and_away_again,
         an_alias_that_moved_is_left_where_it_is,
         an_alias_of_another_key_is_refused_and_stays,
+        an_alias_is_moved_from_the_key_that_is_named_or_not_at_all,
         an_alias_finds_its_key_alone,
         a_new_key_is_not_rotated,
         rotation_has_the_shortest_period,

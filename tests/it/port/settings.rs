@@ -106,6 +106,45 @@ pub async fn an_alias_of_another_key_is_refused_and_stays(bench: Bench) {
     assert_eq!(bench.found("alias/a").await.id, key.id);
 }
 
+pub async fn an_alias_is_moved_from_the_key_that_is_named_or_not_at_all(bench: Bench) {
+    let (blue, green, other) = (bench.key("blue").await.arn, bench.key("green").await.arn, bench.key("other").await.arn);
+    for alias in ["alias/live", "alias/next"] {
+        bench.kms.add_alias(&blue, alias).await.unwrap();
+    }
+    let before = bench.changes().len();
+    let Some(moves) = bench.ways.operations.move_alias else {
+        assert!(!bench.ways.limits().moves_aliases);
+        let refused = bench.kms.move_alias(&green, "alias/live", &blue).await.unwrap_err();
+        assert_eq!((refused.kind, refused.outcome), (FailureKind::AliasTaken, Outcome::Refused), "{refused}");
+        assert_eq!(bench.changes().len(), before, "nothing is sent");
+        return;
+    };
+    assert!(bench.ways.limits().moves_aliases);
+    for _ in 0..2 {
+        bench.kms.move_alias(&green, "alias/live", &blue).await.unwrap();
+        assert_eq!(
+            (given(&bench, &blue).await, given(&bench, &green).await),
+            (vec!["alias/next".to_owned()], vec!["alias/live".to_owned()])
+        );
+    }
+    assert_eq!(bench.changes()[before..], [moves], "one request, and none where it is there already");
+    // It is not where the caller believes.
+    bench.double.point_alias("alias/next", &other).unwrap();
+    let taken = bench.kms.move_alias(&green, "alias/next", &blue).await.unwrap_err();
+    assert_eq!((taken.kind, taken.outcome), (FailureKind::AliasTaken, Outcome::Refused), "{taken}");
+    assert!(taken.message.contains("alias/next") && taken.message.contains(&other), "{taken}");
+    bench.assert_steady(&taken);
+    // It is nowhere.
+    let gone = bench.kms.move_alias(&green, "alias/none", &blue).await.unwrap_err();
+    assert_eq!((gone.kind, gone.outcome), (FailureKind::Conflict, Outcome::Refused), "{gone}");
+    // A pending key gives one away and takes none.
+    bench.kms.schedule_deletion(&green, 7).await.unwrap();
+    bench.kms.move_alias(&blue, "alias/live", &green).await.unwrap();
+    let refused = bench.kms.move_alias(&green, "alias/live", &blue).await.unwrap_err();
+    assert_eq!((refused.kind, refused.outcome), (FailureKind::Conflict, Outcome::Refused), "{refused}");
+    assert_eq!(bench.changes().iter().filter(|change| *change == moves).count(), 2);
+}
+
 pub async fn an_alias_finds_its_key_alone(bench: Bench) {
     let (key, other) = (bench.key("orders").await, bench.key("invoices").await);
     bench.kms.add_alias(&key.arn, "alias/shop").await.unwrap();

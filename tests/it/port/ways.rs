@@ -29,6 +29,8 @@ pub struct Operations {
     pub cancel: &'static str,
     /// The first of a search for marks.
     pub search: &'static str,
+    /// The one that moves an alias, if there is one.
+    pub move_alias: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,7 @@ pub const AWS: Ways = Ways {
         schedule: "ScheduleKeyDeletion",
         cancel: "CancelKeyDeletion",
         search: "ListKeys",
+        move_alias: Some("UpdateAlias"),
     },
     errors: Errors {
         denied: ("AccessDeniedException", 400),
@@ -76,6 +79,7 @@ pub const CIPHER_TRUST: Ways = Ways {
         schedule: "schedule-deletion",
         cancel: "cancel-deletion",
         search: "list-keys",
+        move_alias: None,
     },
     errors: Errors {
         denied: ("NCERRForbidden", 403),
@@ -96,6 +100,7 @@ pub const HUAWEI: Ways = Ways {
         schedule: "schedule-key-deletion",
         cancel: "cancel-key-deletion",
         search: "filter-resources",
+        move_alias: Some("associate-alias"),
     },
     errors: Errors { denied: ("KMS.0307", 403), throttled: ("APIGW.0308", 429), server: ("KMS.0100", 500), unheard: ("KMS.9999", 400) },
     page: 1000,

@@ -5,6 +5,7 @@
 
 mod gone;
 mod guard;
+mod handover;
 mod holds;
 mod input;
 mod life;
@@ -72,6 +73,10 @@ stories! {
         an_object_that_is_made_again_rescues_its_key_under_enforce_on_change;
     life:
         no_setting_holds_up_the_life_of_a_key;
+    handover:
+        two_objects_swap_their_aliases_and_three_pass_them_on,
+        an_alias_is_handed_over_whichever_object_is_changed_first,
+        an_alias_that_nobody_takes_goes_and_one_that_was_not_let_go_stays;
     gone:
         a_key_whose_date_has_passed_is_deleted,
         a_key_gone_without_a_known_deletion_is_missing_and_never_replaced;

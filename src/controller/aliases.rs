@@ -1,0 +1,188 @@
+//! What the process remembers of aliases that go from one object to another: who waits for which, and what was moved a moment ago.
+//!
+//! Nothing here is needed for safety but that two objects of one process do not take the same alias at once, nor one of them take away what was just moved:
+//! a KMS shows a move late. Whoever waits is looked at again with the next regular look in any case.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use kube::{api::ObjectMeta, runtime::reflector::ObjectRef};
+
+use super::watched::Watched;
+use crate::{api::ManagedKey, domain::handover};
+
+/// Longer than a move is under way.
+const UNDER_WAY: Duration = Duration::from_mins(1);
+
+/// A namespace, and the name of a provider: aliases go from object to object within these alone.
+type Among = (String, String);
+
+/// An object that waits for aliases of others.
+#[derive(Debug)]
+struct Waiter {
+    object: ObjectRef<Watched<ManagedKey>>,
+    aliases: BTreeSet<String>,
+    /// What others had to do with these aliases when they were last seen, by UID; those that had nothing are not here.
+    stakes: HashMap<String, Stake>,
+}
+
+/// Whether an object declares one of the aliases, and whether it put one on its key; for each alias.
+type Stake = Vec<(bool, bool)>;
+
+/// The memory.
+#[derive(Debug, Default)]
+pub struct Aliases {
+    waiters: Mutex<HashMap<Among, HashMap<String, Waiter>>>,
+    /// By provider and alias: who moved it, and until when it may be shown where it was.
+    moved: Mutex<HashMap<(String, String), (String, Instant)>>,
+}
+
+fn among(object: &ManagedKey) -> Among {
+    (object.metadata.namespace.clone().unwrap_or_default(), object.spec.provider_ref.name.clone())
+}
+
+fn stake(object: &ManagedKey, aliases: &BTreeSet<String>) -> Option<Stake> {
+    let stake: Stake = aliases.iter().map(|alias| handover::stake(object, alias)).collect();
+    stake.iter().any(|(declared, applied)| *declared || *applied).then_some(stake)
+}
+
+impl Aliases {
+    fn waiters(&self) -> MutexGuard<'_, HashMap<Among, HashMap<String, Waiter>>> {
+        self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn moved(&self) -> MutexGuard<'_, HashMap<(String, String), (String, Instant)>> {
+        self.moved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Remembers that an object waits for an alias. Asked before anything is concluded from the others, so that no change of theirs is missed.
+    pub fn wait<'a>(&self, waiting: &ObjectMeta, provider: &str, alias: &str, others: impl Iterator<Item = &'a ManagedKey>) {
+        let uid = waiting.uid.clone().unwrap_or_default();
+        let namespace = waiting.namespace.clone().unwrap_or_default();
+        let name = waiting.name.as_deref().unwrap_or_default();
+        let among_these = (namespace, provider.to_owned());
+        let mut waiters = self.waiters();
+        let object = ObjectRef::new(name).within(&among_these.0);
+        let waiters = waiters.entry(among_these.clone()).or_default();
+        let waiter = waiters.entry(uid.clone()).or_insert_with(|| Waiter { object, aliases: BTreeSet::new(), stakes: HashMap::new() });
+        waiter.aliases.insert(alias.into());
+        let others = others.filter(|other| among(other) == among_these && other.metadata.uid.as_deref() != Some(&uid));
+        let staked = others.filter_map(|other| Some((other.metadata.uid.clone()?, stake(other, &waiter.aliases)?)));
+        waiter.stakes = staked.collect();
+    }
+
+    /// An object waits for nothing any more, or is about to be asked anew.
+    pub fn forget(&self, uid: &str) {
+        self.waiters().retain(|_, waiters| {
+            waiters.remove(uid);
+            !waiters.is_empty()
+        });
+    }
+
+    /// Who waits for an alias that this object lets go, takes, or begins to declare: UID and name.
+    pub fn told(&self, object: &ManagedKey) -> Vec<(String, ObjectRef<Watched<ManagedKey>>)> {
+        let (Some(uid), mut waiters) = (object.metadata.uid.as_deref(), self.waiters()) else { return Vec::new() };
+        let Some(waiters) = waiters.get_mut(&among(object)) else { return Vec::new() };
+        let mut woken = Vec::new();
+        for (waiting, waiter) in waiters.iter_mut().filter(|(waiting, _)| *waiting != uid) {
+            let now = stake(object, &waiter.aliases);
+            if waiter.stakes.get(uid) != now.as_ref() {
+                woken.push((waiting.clone(), waiter.object.clone()));
+                match now {
+                    Some(now) => waiter.stakes.insert(uid.into(), now),
+                    None => waiter.stakes.remove(uid),
+                };
+            }
+        }
+        woken
+    }
+
+    /// Reserves an alias for the object that is about to move it. `false`: another moved it a moment ago, and the KMS may not show that yet.
+    pub fn begin_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) -> bool {
+        let now = Instant::now();
+        let mut moved = self.moved();
+        moved.retain(|_, (_, until)| *until > now);
+        let place = (provider.to_owned(), alias.to_owned());
+        if moved.get(&place).is_some_and(|(by, _)| by != uid) {
+            return false;
+        }
+        moved.insert(place, (uid.into(), later(now, UNDER_WAY.saturating_add(consistency))));
+        true
+    }
+
+    /// A move came to its end.
+    pub fn end_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) {
+        self.moved().insert((provider.into(), alias.into()), (uid.into(), later(Instant::now(), consistency)));
+    }
+
+    /// Whether another object than this moved the alias a moment ago, so that what is seen of it may be from before.
+    pub fn was_moved(&self, provider: &str, alias: &str, uid: &str) -> bool {
+        let moved = self.moved();
+        moved.get(&(provider.to_owned(), alias.to_owned())).is_some_and(|(by, until)| by != uid && *until > Instant::now())
+    }
+
+    /// Forgets objects that are gone.
+    pub fn sweep(&self, there: &HashSet<String>) {
+        self.waiters().retain(|_, waiters| {
+            waiters.retain(|uid, _| there.contains(uid));
+            !waiters.is_empty()
+        });
+    }
+}
+
+/// A time so far ahead that the clock does not go there is as good as a day.
+fn later(now: Instant, wait: Duration) -> Instant {
+    now.checked_add(wait.min(Duration::from_hours(24))).unwrap_or(now)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn object(name: &str, declared: &[&str], applied: &[&str]) -> ManagedKey {
+        serde_json::from_value(json!({
+            "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": name, "namespace": "shop", "uid": format!("u-{name}") },
+            "spec": { "aliases": declared }, "status": { "applied": { "generation": 1, "aliases": applied } },
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn who_waits_for_an_alias_is_woken_by_whoever_has_to_do_with_it_and_once() {
+        let aliases = Aliases::default();
+        let (green, blue) = (object("green", &["live"], &[]), object("blue", &["live"], &["live"]));
+        let names = |object: &ManagedKey| aliases.told(object).into_iter().map(|(_, object)| object.name).collect::<Vec<_>>();
+        assert_eq!(names(&blue), [""; 0], "nobody waits");
+        aliases.wait(&green.metadata, "default", "alias/live", [&green, &blue].into_iter());
+        assert_eq!(names(&blue), [""; 0], "it is as it was");
+        assert_eq!(names(&object("other", &["else"], &["else"])), [""; 0]);
+        let lets_go = object("blue", &[], &["live"]);
+        assert_eq!(names(&lets_go), ["green"], "it declares it no more");
+        assert_eq!(names(&lets_go), [""; 0], "once");
+        assert_eq!(names(&object("blue", &[], &[])), ["green"], "it took it off its key");
+        assert_eq!(names(&object("red", &["live"], &[])), ["green"]);
+        let mut elsewhere = object("red", &[], &["live"]);
+        elsewhere.metadata.namespace = Some("bank".into());
+        assert_eq!(names(&elsewhere), [""; 0]);
+        aliases.forget("u-green");
+        assert_eq!(names(&blue), [""; 0]);
+    }
+
+    #[test]
+    fn one_object_moves_an_alias_at_a_time() {
+        let (aliases, long) = (Aliases::default(), Duration::MAX);
+        assert!(aliases.begin_move("aws", "alias/live", "u1", long));
+        assert!(aliases.begin_move("aws", "alias/live", "u1", long), "again");
+        assert!(!aliases.begin_move("aws", "alias/live", "u2", long));
+        assert!(aliases.begin_move("other", "alias/live", "u2", long) && aliases.begin_move("aws", "alias/next", "u2", long));
+        assert!(aliases.was_moved("aws", "alias/live", "u2") && !aliases.was_moved("aws", "alias/live", "u1"));
+        aliases.end_move("aws", "alias/live", "u1", Duration::ZERO);
+        assert!(!aliases.was_moved("aws", "alias/live", "u2") && aliases.begin_move("aws", "alias/live", "u2", long));
+    }
+}

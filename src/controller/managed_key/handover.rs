@@ -1,0 +1,162 @@
+//! Aliases that go from one object to another: whether one may come, and whether one is still to stay.
+//!
+//! The rule is in [`crate::domain::handover`]; what it rests on is read here, for the one move. The object that has the alias leaves it on its key for a
+//! while, so that there is something to move; what nobody takes by then goes.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{object, observe, reconcile::Round, report};
+use crate::{
+    api::{ManagedKey, mark},
+    controller::{
+        error::{Abort, Halt},
+        watched::Watched,
+    },
+    domain::{
+        failure::{Failure, FailureKind},
+        handover::{self, Taker},
+        ownership, settings,
+        step::Step,
+    },
+    kms::Kms,
+};
+
+/// How long an alias waits on its key for the object that declares it now.
+const PATIENCE: Duration = Duration::from_mins(2);
+
+impl Round<'_> {
+    /// Other objects of the namespace that have the provider of this one, as the watch has them.
+    fn neighbours(&self) -> Vec<Arc<Watched<ManagedKey>>> {
+        let (owner, provider) = (&self.object.desired.owner, &self.provider.rules.name);
+        let is_near = |object: &ManagedKey| {
+            object.metadata.namespace.as_ref() == Some(&owner.namespace)
+                && object.metadata.uid.as_ref() != Some(&owner.uid)
+                && object.spec.provider_ref.name == *provider
+        };
+        self.context.keys().state().into_iter().filter(|object| object.decoded().is_ok_and(is_near)).collect()
+    }
+
+    /// Has this object looked at as soon as another that has to do with the alias changes.
+    fn awaits(&mut self, alias: &str) {
+        let neighbours = self.neighbours();
+        let others = neighbours.iter().filter_map(|object| object.decoded().ok());
+        self.context.aliases.wait(&self.object.metadata, &self.provider.rules.name, alias, others);
+        self.awaiting = true;
+    }
+
+    /// Whether an alias stays on the key for now, though it is not declared any more: somebody else may be about to take it.
+    pub(super) fn stays(&mut self, step: &Step) -> bool {
+        let Step::RemoveAlias { alias } = step else { return false };
+        if !self.limits().moves_aliases {
+            return false;
+        }
+        let context = self.context;
+        let consistency = context.settings.consistency;
+        let (uid, provider) = (self.object.uid().to_owned(), self.provider.rules.name.clone());
+        if context.aliases.was_moved(&provider, alias, &uid) {
+            self.tried.stays(alias, format!("{alias} was moved to another key, which the KMS does not show yet"));
+            self.linger(consistency);
+            return true;
+        }
+        let waited = context.leaving(&uid, self.object.desired.generation);
+        self.awaits(alias);
+        let neighbours = self.neighbours();
+        let declares = |object: &&Arc<Watched<ManagedKey>>| object.decoded().is_ok_and(|object| handover::stake(object, alias).0);
+        let left = match neighbours.iter().find(declares).and_then(|object| object.meta_name()) {
+            Some(taker) => {
+                self.hands_over = true;
+                let why = format!("{alias} stays on this key until ManagedKey {taker}, which declares it now, has taken it");
+                PATIENCE.checked_sub(waited).map(|left| (left, why))
+            }
+            // Where there is no room, it makes room.
+            None if self.key().is_some_and(|key| settings::is_full(&self.provider.rules, key)) => None,
+            None => consistency.checked_sub(waited).map(|left| (left, format!("{alias} is about to be taken away"))),
+        };
+        let Some((left, why)) = left.filter(|(left, _)| !left.is_zero()) else { return false };
+        self.tried.stays(alias, why);
+        self.linger(left.min(report::SOON));
+        true
+    }
+
+    fn linger(&mut self, wait: Duration) {
+        self.again = Some(self.again.map_or(wait, |before| before.min(wait)));
+    }
+
+    /// An alias was refused because another key has it: whether it may come from there. `None`: it may, and the plan says so from here on.
+    pub(super) async fn after_taken(&mut self, step: &Step, halt: Halt) -> Result<Option<Halt>, Halt> {
+        let Step::AddAlias { alias } = step else { return Ok(Some(halt)) };
+        let failure = match halt {
+            Halt::Failed(failure) => failure,
+            halt => return Ok(Some(halt)),
+        };
+        if failure.kind != FailureKind::AliasTaken || !self.object.desired.aliases.contains(alias) {
+            return Ok(Some(Halt::Failed(failure)));
+        }
+        self.awaits(alias);
+        if !self.limits().moves_aliases {
+            return Ok(Some(Halt::Failed(failure)));
+        }
+        match self.from(alias).await {
+            Ok(Verdict::Comes(from)) => {
+                self.tried.comes(alias, &from);
+                Ok(None)
+            }
+            Ok(Verdict::Stays(message)) => Ok(Some(Halt::Failed(Failure { message, ..failure }))),
+            Ok(Verdict::Unclear) => Ok(Some(Halt::Failed(failure))),
+            Err(Halt::Failed(why)) if !why.kind.ends_round() => {
+                tracing::warn!(alias, error = &why as &dyn std::error::Error, "whether the alias may be moved is not known, so it is not");
+                Ok(Some(Halt::Failed(failure)))
+            }
+            Err(halt) => Err(halt),
+        }
+    }
+
+    /// Who has an alias, by the KMS, the key's own marks, and a live read of the object that these name.
+    async fn from(&self, alias: &str) -> Result<Verdict, Halt> {
+        let Some(mut holder) = self.kms().describe(alias).await? else { return Ok(Verdict::Unclear) };
+        if self.key().is_none_or(|key| key.arn == holder.arn) || !holder.customer_managed {
+            return Ok(Verdict::Unclear);
+        }
+        let tags = self.kms().tags(&holder.arn).await?;
+        let owner = &self.object.desired.owner;
+        let Some(name) = tags.get(mark::OWNER).and_then(|found| self.named(found)) else { return Ok(Verdict::Unclear) };
+        holder.tags = Some(tags);
+        let read = object::read_live(self.context, &owner.namespace, &name).await.map_err(Abort::Error)?;
+        let Some(Ok(other)) = read.as_ref().map(Watched::decoded) else { return Ok(Verdict::Unclear) };
+        let taker = Taker { owner, rules: &self.provider.rules };
+        if let Some(why) = handover::barred(alias, taker, &holder, other) {
+            return Ok(Verdict::Stays(why));
+        }
+        let consistency = self.context.settings.consistency;
+        if !self.context.aliases.begin_move(&self.provider.rules.name, alias, &owner.uid, consistency) {
+            return Ok(Verdict::Unclear);
+        }
+        // It may have been withdrawn meanwhile; and an answer from a wrong account proves nothing.
+        observe::same_account(self.kms(), &self.provider.rules.account).await?;
+        if !self.object.is_unchanged().await? {
+            return Err(Halt::Abort(Abort::Changed));
+        }
+        Ok(Verdict::Comes(holder.arn))
+    }
+
+    /// The name of the object of this namespace that an owner mark names.
+    fn named(&self, found: &str) -> Option<String> {
+        let namespace = &self.object.desired.owner.namespace;
+        if let Some((its_namespace, name)) = found.split_once('.') {
+            return (its_namespace == namespace).then(|| name.to_owned());
+        }
+        let neighbours = self.neighbours();
+        let mut names = neighbours.iter().filter_map(|object| object.meta_name());
+        names.find(|name| ownership::names(found, namespace, name))
+    }
+}
+
+/// What becomes of an alias that another key has.
+enum Verdict {
+    /// It may be moved from this key.
+    Comes(String),
+    /// It stays there, and why.
+    Stays(String),
+    /// Nothing more is known than the KMS said.
+    Unclear,
+}
