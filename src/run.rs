@@ -43,7 +43,7 @@ pub async fn controller(options: Options) -> anyhow::Result<()> {
     let closing = CancellationToken::new();
     let serving = server.run(readiness.clone(), metrics.clone(), closing.clone());
     let work = async {
-        let ended = lead(&options, client, api_server, metrics, readiness, stop).await;
+        let ended = Box::pin(lead(&options, client, api_server, metrics, readiness, stop)).await;
         closing.cancel();
         ended
     };

@@ -444,6 +444,18 @@ pub struct KeyProviderStatus {
     /// The guard's book of deletions.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletions: Option<DeletionBook>,
+    /// Keys that were an object's and whose object is gone while they are pending deletion, the earliest first. They are looked at with each resync, and go
+    /// from here once they are not pending any more, or an object has them again. Alerts go on as long.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_PENDING))]
+    pub pending_deletions: Vec<PendingDeletion>,
+    /// Present when there were more of them than the list takes: those that are due last are counted here, and not looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pending_deletions_beyond: Option<PendingBeyond>,
+    /// Keys that are pending deletion while their object is there. An object that goes while no operator runs is found by these.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_PENDING))]
+    pub watched_deletions: Vec<WatchedDeletion>,
     /// `Ready`: the credentials were accepted and the account is the expected one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = condition::MOST, "items" = condition::schema()))]
@@ -463,6 +475,59 @@ pub struct IdentityStatus {
     /// The principal: at AWS the ARN of the user or the assumed role.
     #[schemars(length(max = 2048))]
     pub principal: String,
+}
+
+/// How many keys a list of pending keys holds. With the longest texts in each, both lists fit into an object.
+pub const MOST_PENDING: usize = 500;
+/// The longest reference of a key in them.
+pub const LONGEST_KEY: usize = 512;
+/// The longest sentence on how to rescue one.
+pub const LONGEST_RESCUE: usize = 512;
+
+/// A pending key without an object.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingDeletion {
+    /// The key, by its canonical reference.
+    #[schemars(length(max = LONGEST_KEY))]
+    pub key: String,
+    /// When the KMS deletes it; absent while it has told no date, as for a primary that waits for its replicas.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Time>,
+    /// Namespace and name of the last object that had it, as `namespace/name`.
+    #[schemars(length(max = 320))]
+    pub owner: String,
+    /// How to rescue it.
+    #[serde(default)]
+    #[schemars(length(max = LONGEST_RESCUE))]
+    pub rescue: String,
+}
+
+/// A pending key whose object is there.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct WatchedDeletion {
+    /// The key, by its canonical reference.
+    #[schemars(length(max = LONGEST_KEY))]
+    pub key: String,
+    /// When the KMS deletes it; absent while it has told no date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub date: Option<Time>,
+    /// Namespace and name of its object, as `namespace/name`.
+    #[schemars(length(max = 320))]
+    pub owner: String,
+    /// UID of that object.
+    #[schemars(length(max = 64))]
+    pub uid: String,
+}
+
+/// Pending keys without an object that the list has no room for.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PendingBeyond {
+    /// How many there were.
+    #[schemars(range(min = 0))]
+    pub count: i32,
+    /// The latest of their dates, after which this is removed; absent if one of them had none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latest: Option<Time>,
 }
 
 /// The guard's book of deletions.

@@ -56,6 +56,8 @@ pub struct Context {
     pub alarms: Alarms,
     /// Who waits for an alias of another object.
     pub aliases: Aliases,
+    /// When this process began: what an earlier one did last may not be shown at first.
+    pub started: Instant,
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
     /// Queues of what is to be looked at, and what is being looked at.
@@ -141,9 +143,9 @@ impl Context {
     ) -> Self {
         let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
-        let (books, lanes, aliases) = (Books::default(), Arc::new(lanes), Aliases::default());
+        let (books, lanes, aliases, started) = (Books::default(), Arc::new(lanes), Aliases::default(), Instant::now());
         let places = Arc::new(Semaphore::new(settings.concurrency.into()));
-        Self { client, settings, held, metrics, books, providers, surveys, alarms, aliases, keys, lanes, places, anew, late, objects, bindings }
+        Self { client, settings, held, metrics, books, providers, surveys, alarms, aliases, started, keys, lanes, places, anew, late, objects, bindings }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
@@ -153,6 +155,11 @@ impl Context {
     /// Objects, as the watch has them.
     pub fn keys(&self) -> &Store<Watched<ManagedKey>> {
         &self.keys
+    }
+
+    /// Ends once an object may be gone.
+    pub async fn gone(&self) {
+        self.anew.gone().await;
     }
 
     /// How often everything was to be looked at again; part of what is known of an object.

@@ -28,6 +28,31 @@ pub enum Error {
 }
 
 impl Error {
+    fn status(&self) -> Option<&kube::core::Status> {
+        match self {
+            Self::Api(_, source) => {
+                if let kube::Error::Api(status) = &**source {
+                    Some(status)
+                } else {
+                    None
+                }
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the object changed since it was read.
+    #[must_use]
+    pub fn is_conflict(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_conflict)
+    }
+
+    /// Whether the object is gone.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.status().is_some_and(kube::core::Status::is_not_found)
+    }
+
     /// What the metric counts it as.
     #[must_use]
     pub const fn result(&self) -> RoundResult {

@@ -59,6 +59,9 @@ pub struct Settings {
 /// Between two sweeps of what is remembered of objects that are gone.
 const SWEEP: Duration = Duration::from_secs(15);
 
+/// How long objects that go together are waited for, to be told of together.
+const GATHERED: Duration = Duration::from_millis(100);
+
 /// Between two questions whether the watch brings what was read live.
 const SILENCE: Duration = Duration::from_secs(1);
 
@@ -85,10 +88,18 @@ pub async fn run(
     let sweep = {
         let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());
         async move {
-            if keys.wait_until_ready().await.is_ok() {
-                caches.open();
+            // An error means that the store is gone, and with it the controllers.
+            if keys.wait_until_ready().await.is_err() {
+                return;
             }
-            while tokio::time::timeout(SWEEP, stop.cancelled()).await.is_err() {
+            caches.open();
+            loop {
+                tokio::select! {
+                    () = stop.cancelled() => return,
+                    () = context.gone() => tokio::time::sleep(GATHERED).await,
+                    () = tokio::time::sleep(SWEEP) => {}
+                }
+                managed_key::told_of_the_vanished(&context).await;
                 context.sweep();
             }
         }

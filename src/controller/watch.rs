@@ -21,7 +21,7 @@ use kube::{
     },
 };
 use serde::de::DeserializeOwned;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 
 /// Asks for watches to be begun anew. Clones share one answer.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,7 @@ pub struct Anew(Arc<Asked>);
 struct Asked {
     lists: watch::Sender<u64>,
     era: AtomicU64,
+    gone: Arc<Notify>,
 }
 
 impl Anew {
@@ -43,6 +44,11 @@ impl Anew {
     pub fn everything(&self) {
         self.0.era.fetch_add(1, Ordering::Relaxed);
         self.list();
+    }
+
+    /// Ends once an object may be gone.
+    pub async fn gone(&self) {
+        self.0.gone.notified().await;
     }
 
     /// How often everything was to be looked at again; part of what is known of an object.
@@ -66,7 +72,7 @@ pub fn objects<K>(api: Api<K>, anew: &Anew) -> (Store<K>, impl Stream<Item = wat
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
-    stored(events(api, anew))
+    stored(events(api, anew), Arc::clone(&anew.0.gone))
 }
 
 /// The events of what `begin` begins, until another is asked for.
@@ -88,6 +94,7 @@ fn begun<E: Send + 'static>(
 
 fn stored<K>(
     events: impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static,
+    gone: Arc<Notify>,
 ) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
 where
     K: Resource<DynamicType = ()> + Clone + Send + Sync + 'static,
@@ -96,6 +103,9 @@ where
     let reader = store.clone();
     let queue = events.map_ok(move |event| {
         writer.apply_watcher_event(&event);
+        if matches!(event, Event::Delete(_) | Event::InitDone) {
+            gone.notify_one();
+        }
         let (one, all) = match event {
             Event::Apply(object) => (Some(ObjectRef::from_obj(&object)), Vec::new()),
             // Before this the store has what was there before the list.
@@ -137,7 +147,7 @@ mod tests {
         let lists: Vec<UnboundedReceiver<_>> = vec![unbounded_of(listed(&[("b", "7"), ("c", "7")])), silent];
         let lists = Mutex::new(lists);
         let begin = move || lists.lock().unwrap().pop().unwrap().boxed();
-        let (store, queue) = stored(begun(begin, anew.0.lists.subscribe()));
+        let (store, queue) = stored(begun(begin, anew.0.lists.subscribe()), Arc::default());
         let mut queue = Box::pin(queue);
         for event in listed(&[("a", "9"), ("b", "9")]) {
             first.unbounded_send(event).unwrap();
@@ -162,7 +172,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_queued_is_in_the_store_by_then() {
-        let (store, queue) = stored(stream::iter(listed(&[("a", "1")]).into_iter().chain(listed(&[("a", "2")]))));
+        let (store, queue) = stored(stream::iter(listed(&[("a", "1")]).into_iter().chain(listed(&[("a", "2")]))), Arc::default());
         let versions = queue.map_ok(|object| store.get(&object).unwrap().metadata.resource_version.clone().unwrap());
         assert_eq!(versions.try_collect::<Vec<_>>().await.unwrap(), ["1", "2"]);
     }

@@ -23,6 +23,7 @@ pub mod limits;
 pub mod memory;
 pub mod observed;
 pub mod ownership;
+pub mod pending;
 pub mod plan;
 pub mod release;
 pub mod rescue;

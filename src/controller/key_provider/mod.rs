@@ -1,6 +1,7 @@
 //! `KeyProvider`s: their credentials are tried, their account is pinned, and one client each is kept for the rounds of keys.
 
 mod connect;
+mod listed;
 mod reach;
 mod reconcile;
 
@@ -18,7 +19,10 @@ use kube::{
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
-pub use self::reach::{Reach, Silent};
+pub use self::{
+    listed::{Lists, alarm, commit, vanished},
+    reach::{Reach, Silent},
+};
 use super::{
     Context, Settings,
     crowd::Crowd,
@@ -100,6 +104,8 @@ pub struct Providers {
     clients: Arc<Mutex<HashMap<String, Entry>>>,
     /// Failures in a row, by name.
     failures: Arc<Mutex<HashMap<String, u32>>>,
+    /// Lists of pending keys that are being written.
+    lists: Arc<Lists>,
     changes: Sender<()>,
 }
 
@@ -228,6 +234,7 @@ impl Providers {
         let gone = clients.len() < before;
         drop(clients);
         self.failures().retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
+        self.lists.forget(|name| self.store.get(&ObjectRef::new(name)).is_some());
         if gone {
             self.changes.send_replace(());
         }
@@ -241,7 +248,13 @@ pub fn prepare(
     anew: &Anew,
 ) -> (impl Stream<Item = watcher::Result<ObjectRef<Watched<KeyProvider>>>> + Send + 'static, Providers) {
     let (store, queue) = watch::objects(Api::<Watched<KeyProvider>>::all(client.clone()), anew);
-    let providers = Providers { store: store.clone(), clients: Arc::default(), failures: Arc::default(), changes: Sender::new(()) };
+    let providers = Providers {
+        store: store.clone(),
+        clients: Arc::default(),
+        failures: Arc::default(),
+        lists: Arc::default(),
+        changes: Sender::new(()),
+    };
     // A secret is watched by its metadata alone: what it holds is read when a client is made, and not kept.
     let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
     let secrets = watch::events(secrets_metadata(secrets), anew).touched_objects();

@@ -14,11 +14,11 @@ use kube::{
 use serde_json::json;
 use tracing::Instrument;
 
-use super::{Awaits, Connected, Unusable, connect, name};
+use super::{Awaits, Connected, Unusable, connect, listed, name};
 use crate::{
     api::{ConditionType, FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, annotation, condition, key_provider::IdentityStatus},
     controller::{Context, contained, error::Error, now, retry, room, watched::Watched},
-    domain::{failure::Retry, plan::Note},
+    domain::{failure::Retry, pending, plan::Note},
     kms::Kms,
     metrics::RoundResult,
 };
@@ -66,7 +66,7 @@ async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Durati
         }
         let status = status(provider, Err(&unusable), None, now());
         match tokio::time::timeout(ROUND, write(context, provider, &status)).await {
-            Ok(Ok(())) => {}
+            Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the status does not say that the round panicked"),
             Err(_) => tracing::warn!("the status does not say that the round panicked: the API server does not answer"),
         }
@@ -90,6 +90,10 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
             return Ok(Action::await_change());
         }
     };
+    // Whether or not the KMS can be reached.
+    if let Some(status) = &provider.status {
+        listed::say(context, &name, provider.metadata.resource_version.as_deref(), status);
+    }
     let resync = Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600));
     let client = match client(context, &name, provider).await.map_err(|unusable| tried_again(unusable, &name, resync)) {
         // What passes by itself takes no client away that worked.
@@ -111,7 +115,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     };
     // An account is on record before a key is looked at in it.
     if let Err(error) = write(context, provider, &status).await {
-        if !matches!(&error, Error::Api(_, source) if is_conflict(source)) {
+        if !error.is_conflict() {
             let message = "its status could not be written; the operator's log says why".into();
             context
                 .providers
@@ -119,7 +123,11 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         }
         return Err(error);
     }
+    let connected = client.as_ref().ok().cloned();
     context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
+    if let Some(connected) = connected {
+        listed::look(context, &name, provider, &connected).await;
+    }
     Ok(Action::requeue(retry::jittered(wait)))
 }
 
@@ -166,6 +174,7 @@ fn status(
     let mut status = ours(provider).unwrap_or_default();
     let generation = provider.metadata.generation.unwrap_or_default();
     status.observed_generation = Some(generation);
+    status.pending_deletions_beyond = pending::beyond(&status, now);
     if let Some(crate::kms::Identity { account, region, principal }) = identity {
         status.identity = Some(IdentityStatus { account: account.clone(), region: region.clone(), principal: principal.clone() });
     }
@@ -192,16 +201,16 @@ fn status(
 }
 
 /// The status without the conditions of others.
-fn ours(provider: &KeyProvider) -> Option<KeyProviderStatus> {
+pub(super) fn ours(provider: &KeyProvider) -> Option<KeyProviderStatus> {
     let mut status = provider.status.clone()?;
     status.conditions.retain(|known| condition::is_ours(&known.type_));
     Some(status)
 }
 
-/// Writes the status if it changed.
-async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderStatus) -> Result<(), Error> {
+/// Writes the status if it changed; gives the version after it.
+pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderStatus) -> Result<Option<String>, Error> {
     if ours(provider).as_ref() == Some(status) {
-        return Ok(());
+        return Ok(provider.metadata.resource_version.clone());
     }
     if !context.held.is_held() {
         return Err(Error::NotLeader);
@@ -218,11 +227,8 @@ async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderSt
     });
     let name = metadata.name.as_deref().unwrap_or_default();
     let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
-    api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch)).await.map(drop).map_err(failed)
-}
-
-fn is_conflict(error: &kube::Error) -> bool {
-    matches!(error, kube::Error::Api(status) if status.is_conflict())
+    let written = api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch)).await.map_err(failed)?;
+    Ok(written.meta().resource_version.clone())
 }
 
 /// What the API server refused is tried again soon: most often the object changed in between.

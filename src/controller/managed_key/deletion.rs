@@ -16,7 +16,7 @@ use crate::{
         event::{self, Event},
         failure::Failure,
         guard::Ask,
-        observed::Observed,
+        observed::{Key, Observed},
         plan::{self, Gone, Hold, Note, Plan, Tried},
         release::{self, Circumstances, Release},
         status::Conclusion,
@@ -28,7 +28,7 @@ use crate::{
 use super::{
     execute, guard,
     object::Object,
-    observe,
+    observe, pending,
     provider::{self, Provider, Resolved},
     reconcile::{self, Round},
     report::{self, End, View},
@@ -49,7 +49,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     let admitted = !matches!(&provider, Resolved::Unusable(unusable) if unusable.note.reason == Reason::NamespaceNotAllowed);
     let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted };
     match release::first(&object.desired, circumstances) {
-        Release::LetGo => return let_go(context, object, &[]).await,
+        Release::LetGo => return Box::pin(let_go(context, object, None, &[])).await,
         Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Do(_) | Release::Hold(_) => {}
     }
     let provider = match provider {
@@ -91,13 +91,9 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         // Whatever did not come to its end is begun anew; the finalizer goes only when nothing is left to do.
         Ok(Release::Look | Release::Do(_)) => Err(Abort::Changed),
         Ok(Release::LetGo) => {
-            if let Some(key) = round.key() {
-                for event in event::last_events(&key.arn, key.deletion_date, &round.object.desired.owner, &round.steps) {
-                    report::publish(context, &round.object, &event).await;
-                }
-            }
             let steps = std::mem::take(&mut round.steps);
-            let_go(context, round.object, &steps).await
+            let key = round.key().cloned();
+            Box::pin(let_go(context, round.object, key.as_ref(), &steps)).await
         }
         Err(Halt::Failed(failure)) => {
             round.provider.failed(context, &failure);
@@ -116,7 +112,7 @@ pub(super) async fn release_unread(context: &Context, stored: &ManagedKey, inval
     let Some(object) = report::readable(context, stored).filter(Object::has_finalizer) else { return Ok(End::Gone) };
     let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted: true };
     if release::first(&object.desired, circumstances) == Release::LetGo {
-        return let_go(context, object, &[]).await;
+        return Box::pin(let_go(context, object, None, &[])).await;
     }
     report::invalid(context, stored, &Invalid(format!("{invalid}{WAY_OUT}"))).await
 }
@@ -168,7 +164,17 @@ async fn wait(mut round: Round<'_>, note: Note) -> Result<End, Abort> {
     report::planned(round, &Plan::Wait(note)).await
 }
 
-async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]) -> Result<End, Abort> {
+/// Takes the finalizer away. A key that is pending is on its provider's list before that: as a look `saw` it, or else as the status tells of it.
+async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, saw: Option<&Key>, steps: &[Step]) -> Result<End, Abort> {
+    let listed = pending::entry(context, &object, saw);
+    if let Some(entry) = &listed {
+        pending::list(context, &object, entry).await?;
+    }
+    if let Some(key) = saw {
+        for event in event::last_events(&key.arn, key.deletion_date, &object.desired.owner, steps) {
+            report::publish(context, &object, &event).await;
+        }
+    }
     let key = object.memory.bound_to().unwrap_or("no key").to_owned();
     let what = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let mut note =
@@ -181,6 +187,9 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, steps: &[Step]
         );
     }
     object.remove_finalizer().await?;
-    report::publish(context, &object, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await;
+    match &listed {
+        Some(entry) => pending::told(context, &object.desired.owner, entry, &object.provider).await,
+        None => report::publish(context, &object, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await,
+    }
     Ok(End::Gone)
 }

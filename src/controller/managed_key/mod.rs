@@ -8,6 +8,7 @@ mod guard;
 mod handover;
 mod object;
 mod observe;
+mod pending;
 mod provider;
 mod reconcile;
 mod report;
@@ -15,6 +16,7 @@ mod report;
 mod tests;
 
 pub(super) use observe::same_account;
+pub(super) use pending::told_of_the_vanished;
 
 use std::{
     convert::Infallible,

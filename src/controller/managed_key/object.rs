@@ -47,8 +47,8 @@ pub(super) struct Object<'a> {
     context: &'a Context,
     /// Metadata, as last read or written.
     pub(super) metadata: ObjectMeta,
-    /// Name of its provider.
-    provider: String,
+    /// The name of its provider.
+    pub(super) provider: String,
     /// What it declares.
     pub(super) desired: Desired,
     /// What it remembers; ahead of the API server while a round is under way.

@@ -25,6 +25,7 @@ mod life;
 mod liveness;
 mod memory;
 mod model;
+mod pending;
 mod plan;
 mod protocol;
 mod release;

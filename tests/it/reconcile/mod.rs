@@ -1,6 +1,7 @@
 //! The real program on a real API server, with a KMS on the wire. The KMS's ledger and the objects' status say what happened.
 
 mod adoption;
+mod alarm;
 mod drift;
 mod enabled;
 mod held;

@@ -64,10 +64,11 @@ impl Post {
     pub fn start_with(&self, flags: &[&str]) -> Operator {
         let log = self.dir.join(format!("{}-{}.log", self.namespace, uuid::Uuid::new_v4()));
         let process = Command::new(env!("CARGO_BIN_EXE_keyward"))
-            .args(["controller", "--cluster-id", CLUSTER, "--namespace", &self.namespace, "--listen", "127.0.0.1:0"])
+            .args(["controller", "--cluster-id", CLUSTER, "--namespace", &self.namespace])
             .args(flags)
             .env_clear()
             // By environment, so that a flag can say otherwise.
+            .env("KEYWARD_LISTEN", "127.0.0.1:0")
             .envs([("KEYWARD_CONSISTENCY", "300ms"), ("KEYWARD_MISSING_AFTER", "2s"), ("KEYWARD_ATTEMPT_WAIT", "4s")])
             .envs([("KEYWARD_LOG_FORMAT", "json"), ("KEYWARD_LOG_LEVEL", "info,keyward=debug"), ("KEYWARD_LEADER_ELECTION", "false")])
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())

@@ -1,0 +1,327 @@
+//! The list of pending keys in a provider's status: written before the object that told of a key goes, looked at with the provider, and ended with the deletion.
+//!
+//! Keys' rounds and the provider's own write the same status. Every write has the version that was read as its precondition, and is begun anew where another
+//! came between, so that no entry is lost. Of many at once one writes for all.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+use futures::{FutureExt, future::join_all};
+use kube::Api;
+
+use super::{Connected, reconcile::write};
+use crate::{
+    api::{
+        KeyProvider, KeyProviderStatus,
+        key_provider::{PendingDeletion, WatchedDeletion},
+    },
+    controller::{
+        Context,
+        alarms::{Alarm, Source},
+        error::Error,
+        managed_key, now,
+        watched::Watched,
+    },
+    domain::{
+        observed::{Observed, Searched},
+        pending::{self, Change, Unfound, Verdict},
+    },
+    kms::Kms,
+    lease::is_before,
+    metrics::PendingKey,
+};
+
+/// How often a write is begun anew because another came between.
+const TRIES: usize = 8;
+/// How many keys are looked at at the same time.
+const LOOKS: usize = 4;
+/// After how long no further keys are looked at in a round of the provider. Those that are due first are the first.
+const LONGEST_LOOK: Duration = Duration::from_secs(20);
+
+/// What waits to be written, and what was.
+#[derive(Debug, Default)]
+pub struct Lists {
+    inner: Mutex<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By the provider's name.
+    queues: HashMap<String, Queue>,
+    /// When an entry was written by this process, by key: answers from before may show the key alive.
+    noted: HashMap<String, Instant>,
+    /// Keys that were not found.
+    unfound: HashMap<String, Unfound>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    waiting: BTreeMap<u64, Vec<Change>>,
+    /// The keys that came to be without an object by those that were written for others.
+    done: HashMap<u64, Vec<String>>,
+    /// The version of the provider that was written last.
+    version: Option<String>,
+    turn: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Lists {
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what is known of providers that are gone.
+    pub fn forget(&self, is_there: impl Fn(&str) -> bool) {
+        self.inner().queues.retain(|name, queue| is_there(name) || !queue.waiting.is_empty());
+    }
+}
+
+/// Takes part in a write, however that ends.
+struct Ticket<'a> {
+    lists: &'a Lists,
+    provider: &'a str,
+    number: u64,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if let Some(queue) = self.lists.inner().queues.get_mut(self.provider) {
+            queue.waiting.remove(&self.number);
+            queue.done.remove(&self.number);
+        }
+    }
+}
+
+/// Writes these changes into the lists of a provider; gives the keys that came to be without an object by them. A provider that is gone has no list.
+pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> Result<Vec<String>, Error> {
+    let lists = &context.providers.lists;
+    let (ticket, turn) = {
+        let mut inner = lists.inner();
+        let shown = Instant::now();
+        let noted =
+            changes.iter().filter_map(|change| if let Change::Gone(entry) = change { Some((entry.key.clone(), shown)) } else { None });
+        inner.noted.extend(noted);
+        let queue = inner.queues.entry(provider.to_owned()).or_default();
+        let number = queue.next;
+        queue.next += 1;
+        queue.waiting.insert(number, changes);
+        (Ticket { lists, provider, number }, Arc::clone(&queue.turn))
+    };
+    let _turn = turn.lock().await;
+    let number = ticket.number;
+    let all = {
+        let mut inner = lists.inner();
+        let queue = inner.queues.entry(provider.to_owned()).or_default();
+        if let Some(gone) = queue.done.remove(&number) {
+            return Ok(gone);
+        }
+        queue.waiting.clone()
+    };
+    let gone = write_all(context, provider, &all).await?;
+    let mut inner = lists.inner();
+    let queue = inner.queues.entry(provider.to_owned()).or_default();
+    // Whoever waited is told of its own.
+    for (&other, changes) in all.iter().filter(|(other, _)| **other != number) {
+        if queue.waiting.remove(&other).is_some() {
+            let own = gone.iter().filter(|key| changes.iter().any(|change| names(change, key)));
+            queue.done.insert(other, own.cloned().collect());
+        }
+    }
+    let own = all.get(&number).map(Vec::as_slice).unwrap_or_default();
+    Ok(gone.into_iter().filter(|key| own.iter().any(|change| names(change, key))).collect())
+}
+
+fn names(change: &Change, key: &str) -> bool {
+    matches!(change, Change::Gone(PendingDeletion { key: named, .. }) | Change::Vanished { key: named, .. } if named == key)
+}
+
+async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Change>>) -> Result<Vec<String>, Error> {
+    let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let read = api.get_opt(provider).await.map_err(|error| Error::Api("a live read of the provider", Box::new(error)))?;
+        let Some(read) = read else { return Ok(Vec::new()) };
+        // A provider of another version is left alone, and an object does not wait for it.
+        let Ok(read) = read.into_decoded() else { return Ok(Vec::new()) };
+        let before = super::reconcile::ours(&read).unwrap_or_default();
+        let (status, gone) = pending::changed(&before, all.values().flatten());
+        let version = match write(context, &read, &status).await {
+            Ok(version) => version,
+            Err(error) if error.is_conflict() && tries < TRIES => continue,
+            // It went meanwhile.
+            Err(error) if error.is_not_found() => return Ok(Vec::new()),
+            Err(error) => return Err(error),
+        };
+        let more = |status: &KeyProviderStatus| status.pending_deletions_beyond.as_ref().map_or(0, |beyond| beyond.count);
+        if more(&status) > more(&before) {
+            tracing::warn!(
+                provider,
+                beyond = more(&status),
+                "status.pendingDeletions of the provider is full; those that are due last are counted in pendingDeletionsBeyond, and not looked at"
+            );
+        }
+        say(context, provider, version.as_deref(), &status);
+        return Ok(gone);
+    }
+}
+
+/// Has the series of a provider's keys say what its status says, unless a later one was written.
+pub(super) fn say(context: &Context, provider: &str, version: Option<&str>, status: &KeyProviderStatus) {
+    let mut inner = context.providers.lists.inner();
+    let queue = inner.queues.entry(provider.to_owned()).or_default();
+    if is_before(version, queue.version.as_deref()) {
+        return;
+    }
+    queue.version = version.map(str::to_owned);
+    drop(inner);
+    let alarms = status.pending_deletions.iter().map(alarm).collect();
+    context.alarms.say(&Source::Provider(provider.to_owned()), alarms);
+}
+
+/// The alarm about a key without an object; the same series as its object had.
+#[must_use]
+pub fn alarm(entry: &PendingDeletion) -> Alarm {
+    let (namespace, name) = pending::owner(&entry.owner).unwrap_or_default();
+    let (at, state) = entry.date.as_ref().map_or((0, "PendingReplicaDeletion"), |date| (date.0.as_second(), "PendingDeletion"));
+    (PendingKey { namespace: namespace.to_owned(), name: name.to_owned(), key: entry.key.clone(), state }, at)
+}
+
+/// Looks at the listed keys, with credentials of the right account.
+pub(super) async fn look(context: &Context, name: &str, provider: &KeyProvider, connected: &Connected) {
+    let Some(status) = &provider.status else { return };
+    if status.pending_deletions.is_empty() {
+        return;
+    }
+    let begun = (now(), Instant::now());
+    let mut seen = Vec::new();
+    for some in status.pending_deletions.chunks(LOOKS) {
+        // One that is slow to answer does not hold up the provider.
+        if begun.1.elapsed() >= LONGEST_LOOK {
+            break;
+        }
+        let looks = some.iter().map(|entry| connected.kms.describe(&entry.key).boxed());
+        seen.extend(some.iter().zip(join_all(looks).await));
+    }
+    let absent = seen.iter().any(|(_, seen)| matches!(seen, Ok(None)));
+    // In a wrong account no key is there.
+    if absent && managed_key::same_account(&connected.kms, &connected.identity.account).await.is_err() {
+        return;
+    }
+    let mut changes = Vec::new();
+    for (entry, seen) in seen {
+        let seen = match seen {
+            Ok(key) => key.map_or(Observed::Absent(Searched::Reference), |key| Observed::Present(Box::new(key))),
+            Err(failure) => {
+                tracing::warn!(
+                    key = entry.key,
+                    error = &failure as &dyn std::error::Error,
+                    "a pending key without an object could not be looked at"
+                );
+                continue;
+            }
+        };
+        match judged(context, entry, &seen, begun) {
+            Verdict::Changes(change) => {
+                if let Change::Over(key) = &change {
+                    tracing::info!(provider = name, key, owner = entry.owner, "a key without an object is not pending deletion any more");
+                }
+                changes.push(change);
+            }
+            Verdict::Stays | Verdict::Unsure(_) => {}
+        }
+    }
+    if changes.is_empty() {
+        return;
+    }
+    if let Err(error) = commit(context, name, changes).await {
+        tracing::warn!(
+            provider = name,
+            error = &error as &dyn std::error::Error,
+            "the list of pending keys is brought up to date by a later look"
+        );
+    }
+}
+
+fn judged(context: &Context, entry: &PendingDeletion, seen: &Observed, (time, began): (jiff::Timestamp, Instant)) -> Verdict {
+    let settings = &context.settings;
+    let mut inner = context.providers.lists.inner();
+    // What an earlier process did last may not be shown at first.
+    let noted = inner.noted.get(&entry.key).copied().unwrap_or(context.started);
+    let waits = noted.checked_add(settings.consistency).map_or(Duration::MAX, |shows| shows.saturating_duration_since(began));
+    let since = began.saturating_duration_since(noted.checked_add(settings.consistency).unwrap_or(began));
+    let shows = if waits.is_zero() {
+        jiff::SignedDuration::try_from(since).ok().and_then(|since| time.checked_sub(since).ok())
+    } else {
+        jiff::SignedDuration::try_from(waits).ok().and_then(|waits| time.checked_add(waits).ok())
+    };
+    let shows = shows.unwrap_or(jiff::Timestamp::MAX);
+    let missing_after = settings.missing_after.try_into().unwrap_or(jiff::SignedDuration::MAX);
+    let verdict = pending::judge(entry, seen, inner.unfound.get(&entry.key).copied(), time, shows, missing_after);
+    match &verdict {
+        Verdict::Unsure(unfound) => _ = inner.unfound.insert(entry.key.clone(), *unfound),
+        Verdict::Stays => _ = inner.unfound.remove(&entry.key),
+        Verdict::Changes(_) => {
+            inner.unfound.remove(&entry.key);
+            inner.noted.remove(&entry.key);
+        }
+    }
+    verdict
+}
+
+/// A key whose object went without asking.
+#[derive(Debug)]
+pub struct Left {
+    /// The provider's name.
+    pub provider: String,
+    /// What its list says of it now.
+    pub entry: PendingDeletion,
+    /// UID of the object.
+    pub uid: String,
+}
+
+/// Moves the watched keys whose objects are gone to those without an object. Nobody asked: with `Retain` an object has no finalizer, or it went while no
+/// operator ran. `is_there` knows objects by namespace, name and UID.
+pub async fn vanished(context: &Context, is_there: impl Fn(&str, &str, &str) -> bool) -> Vec<Left> {
+    let mut left = Vec::new();
+    for provider in context.providers.store.state() {
+        let Ok(provider) = provider.decoded() else { continue };
+        let name = provider.metadata.name.clone().unwrap_or_default();
+        let cancel = crate::domain::limits::Limits::of(provider.spec.type_).calls.cancel;
+        let lost: Vec<(PendingDeletion, String)> = provider
+            .status
+            .iter()
+            .flat_map(|status| &status.watched_deletions)
+            .filter(|entry| pending::owner(&entry.owner).is_some_and(|(namespace, name)| !is_there(namespace, name, &entry.uid)))
+            .map(|WatchedDeletion { key, date, owner, uid }| {
+                let rescue = pending::rescue(key, owner, cancel);
+                (PendingDeletion { key: key.clone(), date: date.clone(), owner: owner.clone(), rescue }, uid.clone())
+            })
+            .collect();
+        if lost.is_empty() {
+            continue;
+        }
+        let change = |(entry, uid): &(PendingDeletion, String)| Change::Vanished {
+            key: entry.key.clone(),
+            uid: uid.clone(),
+            rescue: entry.rescue.clone(),
+        };
+        match commit(context, &name, lost.iter().map(change).collect()).await {
+            Ok(gone) => {
+                let told = lost.into_iter().filter(|(entry, _)| gone.contains(&entry.key));
+                left.extend(told.map(|(entry, uid)| Left { provider: name.clone(), entry, uid }));
+            }
+            Err(error) => {
+                tracing::warn!(
+                    provider = name,
+                    error = &error as &dyn std::error::Error,
+                    "a pending key without an object is not listed yet; it is tried again"
+                );
+            }
+        }
+    }
+    left
+}

@@ -1,0 +1,115 @@
+//! A key that is pending deletion outlives its object, and so does the alert about it: the provider's list says what the object cannot any more.
+
+use kube::{Resource, runtime::reflector::ObjectRef};
+
+use super::{
+    object::Object,
+    report::{self, View},
+};
+use crate::{
+    api::{
+        key_provider::PendingDeletion,
+        managed_key::{KeyState, ManagementPolicy},
+    },
+    controller::{Context, error::Abort, key_provider},
+    domain::{
+        event::Event,
+        observed::{Key, Observed},
+        ownership::{Owner, Ownership},
+        pending::{self, Change},
+        status,
+        step::Step,
+    },
+};
+
+/// The entry of the object's key, if that is pending while the object goes. `seen`: the key as a look showed it; without one the status tells what it was.
+pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) -> Option<PendingDeletion> {
+    let desired = &object.desired;
+    if desired.policy == ManagementPolicy::Observe {
+        return None;
+    }
+    let provider = context.providers.get(&object.provider)?;
+    let cancel = crate::domain::limits::Limits::of(provider.decoded().ok()?.spec.type_).calls.cancel;
+    let status = &object.memory.status;
+    match seen {
+        Some(key) if key.state.is_pending() && was_ours(object, key) => pending::gone(&key.arn, key.deletion_date, &desired.owner, cancel),
+        Some(_) => None,
+        None => {
+            let pends = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
+            let key = status.key_arn.as_deref().filter(|_| pends)?;
+            pending::gone(key, status.deletion_date.as_ref().map(|date| date.0), &desired.owner, cancel)
+        }
+    }
+}
+
+/// Whether the key is the object's by its marks, or was and has none any more.
+fn was_ours(object: &Object<'_>, key: &Key) -> bool {
+    match key.tags.as_ref().map(|tags| Ownership::of(tags, &object.desired.owner)) {
+        Some(Ownership::Ours) => true,
+        Some(Ownership::Unmarked) | None => object.memory.is_bound(),
+        Some(_) => false,
+    }
+}
+
+/// Lists the key before its object goes. The series is there from now on, whatever becomes of the write.
+pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion) -> Result<(), Abort> {
+    context.alarms.say(&crate::controller::alarms::Source::Object(object.uid().to_owned()), vec![key_provider::alarm(entry)]);
+    key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Abort::Error)
+}
+
+/// Keeps the provider's lists true to what a round saw of the object's key: pending, it is watched, so that an object that goes while no operator runs is
+/// missed; alive, it is listed no more. A list that cannot be written is brought up to date by the next look.
+pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step]) {
+    let Some(Observed::Present(key)) = view.observed else { return };
+    let desired = &object.desired;
+    let Some(provider) = context.providers.get(&object.provider) else { return };
+    let Ok(provider) = provider.decoded() else { return };
+    if desired.policy == ManagementPolicy::Observe || object.metadata.deletion_timestamp.is_some() {
+        return;
+    }
+    let Some(listed) = &provider.status else { return };
+    let known = |arn: &str| listed.pending_deletions.iter().any(|entry| entry.key == arn);
+    let watches = listed.watched_deletions.iter().find(|entry| entry.key == key.arn);
+    let told = status::pending(&object.memory.status);
+    let own = matches!(object.memory.status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
+        && (was_ours(object, key) || !object.memory.is_bound());
+    let change = if key.state.is_pending() && told.is_some() && own {
+        match pending::watched(key, &desired.owner) {
+            Some(entry) if known(&key.arn) || watches != Some(&entry) => Change::Watched(entry),
+            _ => return,
+        }
+    } else {
+        // A look that may show what was before our last steps says nothing, but for a cancel of our own.
+        let sure = steps.contains(&Step::Cancel) || context.unsettled(object.uid()).is_none();
+        let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &desired.owner) == Ownership::Ours);
+        if key.state.is_pending() || !sure || !ours || (watches.is_none() && !known(&key.arn)) {
+            return;
+        }
+        Change::Over(key.arn.clone())
+    };
+    if let Err(error) = key_provider::commit(context, &object.provider, vec![change]).await {
+        tracing::warn!(
+            key = key.arn,
+            error = &error as &dyn std::error::Error,
+            "the provider's list of pending keys is brought up to date by a later look"
+        );
+    }
+}
+
+/// Tells of the keys that are pending and whose objects went without asking.
+pub(in crate::controller) async fn told_of_the_vanished(context: &Context) {
+    let is_there = |namespace: &str, name: &str, uid: &str| {
+        context.keys().get(&ObjectRef::new(name).within(namespace)).is_some_and(|object| object.meta().uid.as_deref() == Some(uid))
+    };
+    for left in key_provider::vanished(context, is_there).await {
+        let Some((namespace, name)) = pending::owner(&left.entry.owner) else { continue };
+        let owner = Owner { cluster: context.settings.cluster_id.clone(), namespace: namespace.into(), name: name.into(), uid: left.uid };
+        told(context, &owner, &left.entry, &left.provider).await;
+    }
+}
+
+/// Tells of a key that is pending and whose object goes: beside the object, and in the namespace `default`, which nobody deletes.
+pub(super) async fn told(context: &Context, owner: &Owner, entry: &PendingDeletion, provider: &str) {
+    let event = Event { reason: "KeyReleased", action: "Release", warning: true, note: pending::note(entry, provider) };
+    report::publish_widely(context, owner, &event).await;
+}

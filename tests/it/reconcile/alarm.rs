@@ -1,0 +1,150 @@
+//! The alert about a key that is going to be deleted outlives its object.
+
+use keyward::api::{KeyProvider, key_provider::PendingDeletion};
+use kms_double::{KeyState as Actual, Options};
+use kube::Api;
+use serde_json::json;
+
+use crate::support::{
+    control_plane::ControlPlane,
+    eventually,
+    operator::{PATIENCE, Post},
+    scene::Scene,
+};
+
+/// What the provider lists of pending keys without an object.
+async fn listed(scene: &Scene) -> Vec<PendingDeletion> {
+    let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
+    provider.status.unwrap_or_default().pending_deletions
+}
+
+async fn until_listed(scene: &Scene, key: Option<&str>) {
+    eventually(&format!("the list has {key:?}"), PATIENCE, async || {
+        let listed = listed(scene).await;
+        let keys: Vec<_> = listed.iter().map(|entry| entry.key.as_str()).collect();
+        if keys.iter().copied().eq(key) { Ok(()) } else { Err(format!("{listed:?}")) }
+    })
+    .await;
+}
+
+/// Whether the key is watched while its object is there.
+async fn until_watched(scene: &Scene, key: &str) {
+    eventually("the key is watched", PATIENCE, async || {
+        let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
+        let watched = provider.status.unwrap_or_default().watched_deletions;
+        if watched.iter().any(|entry| entry.key == key) { Ok(()) } else { Err(format!("{watched:?}")) }
+    })
+    .await;
+}
+
+/// A warning with the date of the key's deletion, in a namespace.
+async fn until_told(scene: &Scene, namespace: &str, key: &str) {
+    let date = format!("{:.10}", scene.double.key(key).unwrap().deletion_date.unwrap().to_string());
+    eventually(&format!("{namespace} is told"), PATIENCE, async || {
+        let events = scene.events_in(namespace, "orders").await;
+        let told = |(reason, note): &(String, String)| reason == "KeyReleased" && note.contains(key) && note.contains(&date);
+        if events.iter().any(told) { Ok(()) } else { Err(format!("{events:?}")) }
+    })
+    .await;
+}
+
+/// A control plane and an operator of the test's own, whose metrics can be asked for.
+async fn alone(name: &str) -> (Scene, Post, String) {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    let scene = Scene::on(control_plane, &post, name, Options::default(), json!({})).await;
+    let (_socket, address) = crate::support::nowhere();
+    (scene, post, address.to_string())
+}
+
+/// Whether the key has its series. `None`: nobody answers.
+async fn series(address: &str, scene: &Scene, key: &str) -> Option<bool> {
+    let text = reqwest::get(format!("http://{address}/metrics")).await.ok()?.text().await.ok()?;
+    let start = format!(
+        "keyward_managedkey_deletion_timestamp_seconds{{namespace=\"{}\",name=\"orders\",key=\"{key}\",state=\"PendingDeletion\"}}",
+        scene.namespace
+    );
+    Some(text.lines().any(|line| line.starts_with(&start)))
+}
+
+async fn until_series(address: &str, scene: &Scene, key: &str, is: bool) {
+    eventually(&format!("the series is there: {is}"), PATIENCE, async || match series(address, scene, key).await {
+        Some(found) if found == is => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_pending_key_is_alerted_on_until_it_is_cancelled_whatever_becomes_of_its_object_and_the_operator() {
+    let (scene, post, address) = alone("alarm").await;
+    let mut operator = post.start_with(&["--listen", &address]);
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    scene.spec("orders", json!({ "deletionScheduleDays": 9 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    until_series(&address, &scene, &key, true).await;
+    until_watched(&scene, &key).await;
+    assert!(listed(&scene).await.is_empty(), "its object is there");
+
+    // Its object goes, and no operator sees it go.
+    operator.kill();
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    let mut operator = post.start_with(&["--listen", &address]);
+    until_listed(&scene, Some(&key)).await;
+    let entry = listed(&scene).await.remove(0);
+    assert_eq!(entry.owner, format!("{}/orders", scene.namespace));
+    assert_eq!(entry.date.unwrap().0.as_second(), scene.double.key(&key).unwrap().deletion_date.unwrap().as_second());
+    assert!(entry.rescue.contains("enabled: true") && entry.rescue.contains("CancelKeyDeletion"), "{}", entry.rescue);
+    until_series(&address, &scene, &key, true).await;
+    until_told(&scene, &scene.namespace, &key).await;
+    until_told(&scene, "default", &key).await;
+
+    // The list alone keeps the series over a restart.
+    operator.kill();
+    let _operator = post.start_with(&["--listen", &address]);
+    until_series(&address, &scene, &key, true).await;
+
+    scene.person().cancel_key_deletion().key_id(&key).send().await.unwrap();
+    until_listed(&scene, None).await;
+    until_series(&address, &scene, &key, false).await;
+}
+
+#[tokio::test]
+async fn a_key_that_is_scheduled_with_its_object_is_listed_before_the_object_goes_and_until_another_takes_it_up() {
+    let scene = Scene::new("alarm-end").await;
+    scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    assert_eq!(listed(&scene).await.first().map(|entry| entry.key.clone()), Some(key.clone()), "before the finalizer goes");
+    until_told(&scene, "default", &key).await;
+
+    scene.create("orders", json!({ "enabled": true })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
+    until_listed(&scene, None).await;
+}
+
+#[tokio::test]
+async fn an_object_that_is_there_no_more_is_missed_and_one_that_rests_on_the_key_is_not() {
+    let scene = Scene::new("alarm-rest").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    scene.spec("orders", json!({ "deletionScheduleDays": 9 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    until_watched(&scene, &key).await;
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    until_listed(&scene, Some(&key)).await;
+    until_told(&scene, "default", &key).await;
+
+    scene.create("orders", json!({ "deletionScheduleDays": 9 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    until_listed(&scene, None).await;
+    until_watched(&scene, &key).await;
+}
