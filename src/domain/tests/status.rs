@@ -802,19 +802,29 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
 }
 
 #[test]
-fn a_rotation_is_noticed_when_the_next_one_moves() {
+fn a_rotation_is_noticed_once_its_date_has_passed_and_not_when_the_date_only_moves() {
     let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next) });
+    let off = Some(Rotation::default());
     let mut scene = Scene::of(State::Enabled).with(|s| s.key().rotation = rotating(90, days_on(1)));
-    let mut look = |rotation| {
+    let mut look = |rotation, at| {
         scene.key().rotation = rotation;
-        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), at);
         scene.memory.status.rotation.clone().unwrap().last_rotation_time
     };
-    assert_eq!(look(rotating(90, days_on(1))), None);
-    assert_eq!(look(rotating(90, days_on(91))), Some(seconds(days_on(1))), "it rotated when it was to");
-    assert_eq!(look(rotating(90, days_on(91))), Some(seconds(days_on(1))), "and only once");
-    assert_eq!(look(None), Some(seconds(days_on(1))), "not read");
-    assert_eq!(look(rotating(365, days_on(366))), Some(seconds(days_on(1))), "another period is no rotation");
+    let first = Some(seconds(days_on(1)));
+    assert_eq!(look(rotating(90, days_on(1)), now()), None);
+    assert_eq!(look(off, now()), None);
+    assert_eq!(look(rotating(90, days_on(90)), now()), None, "switched off outside and on again: a new period, and no rotation");
+    assert_eq!(look(rotating(90, days_on(1)), now()), None);
+    assert_eq!(look(rotating(90, days_on(91)), now()), None, "the date moved, and had not come");
+    assert_eq!(look(rotating(90, days_on(1)), now()), None);
+    assert_eq!(look(rotating(90, days_on(91)), days_on(2)), first, "it rotated when it was to");
+    assert_eq!(look(rotating(90, days_on(91)), days_on(2)), first, "and only once");
+    assert_eq!(look(None, days_on(2)), first, "not read");
+    assert_eq!(look(rotating(365, days_on(366)), days_on(92)), first, "another period is no rotation");
+    scene.memory.status.rotation.as_mut().unwrap().last_rotation_time = Some(seconds(days_on(400)));
+    let told = after(&scene, Conclusion::Planned(&scene.plan()), days_on(92)).rotation.unwrap().last_rotation_time;
+    assert_eq!(told, None, "a time of the past is never in the future");
     let pending = Scene::scheduled(7).with(|s| s.memory.status.rotation = Some(Default::default()));
     let mut pending = pending;
     pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), next: None });
