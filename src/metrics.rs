@@ -107,6 +107,11 @@ struct Controller {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Watch {
+    resource: &'static str,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Provider {
     provider: String,
     r#type: &'static str,
@@ -169,6 +174,7 @@ struct Inner {
     leader: Gauge,
     reconciliations: Family<Reconciliation, Counter>,
     reconcile_duration: Durations<Controller>,
+    watch_age: Family<Watch, Gauge<f64, AtomicU64>>,
     provider_requests: Family<Answer, Counter>,
     provider_request_duration: Durations<Operation>,
     provider_throttled: Family<Provider, Counter>,
@@ -194,6 +200,12 @@ impl Metrics {
             leader: added(&mut registry, "leader", "Whether this replica acts on keys: 1, or 0 while it stands by", Gauge::default()),
             reconciliations: added(&mut registry, "reconciliations", "Reconciles that ended, by their result", Family::default()),
             reconcile_duration: in_seconds(&mut registry, "reconcile_duration", "How long a reconcile took", durations()),
+            watch_age: in_seconds(
+                &mut registry,
+                "watch_age",
+                "How long ago the API server last sent something on a watch, events and bookmarks alike",
+                Family::default(),
+            ),
             provider_requests: added(
                 &mut registry,
                 "provider_requests",
@@ -225,6 +237,14 @@ impl Metrics {
     #[must_use]
     pub fn of_provider(&self, name: &str) -> Self {
         Self { inner: Arc::clone(&self.inner), provider: name.into() }
+    }
+
+    /// How long ago something came on the watch of a resource; `None`: it is not watched.
+    pub fn watch_age(&self, resource: &'static str, age: Option<Duration>) {
+        match age {
+            Some(age) => _ = self.inner.watch_age.get_or_create(&Watch { resource }).set(age.as_secs_f64()),
+            None => _ = self.inner.watch_age.remove(&Watch { resource }),
+        }
     }
 
     /// One reconcile ended. The name of the controller comes from a small fixed set.
@@ -354,6 +374,9 @@ mod tests {
         one.provider_throttled("AWS");
         metrics.observe_object("shop", "orders", true);
         metrics.deletion_pends(&orders(), 1_796_000_000);
+        metrics.watch_age("managedkeys", Some(Duration::from_millis(2500)));
+        metrics.watch_age("namespaces", Some(Duration::ZERO));
+        metrics.watch_age("namespaces", None);
         let text = metrics.encode();
         for line in [
             concat!("keyward_build_info{version=\"", env!("CARGO_PKG_VERSION"), "\"} 1"),
@@ -370,10 +393,12 @@ mod tests {
             r#"keyward_provider_throttled_total{provider="production",type="AWS"} 1"#,
             r#"keyward_managedkey_ready{namespace="shop",name="orders"} 1"#,
             r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="k1",state="PendingDeletion"} 1796000000.0"#,
+            r#"keyward_watch_age_seconds{resource="managedkeys"} 2.5"#,
             "# EOF",
         ] {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
+        assert!(!text.contains("resource=\"namespaces\""), "it is not watched any more: {text}");
     }
 
     #[test]

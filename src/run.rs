@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use anyhow::Context;
 use axum::http::{self, HeaderValue, header};
+use kube::client::ClientBuilder;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
 use crate::cli::Options;
-use crate::controller;
+use crate::controller::{self, Signs};
 use crate::lease::{Candidate, Election, Held, Timing};
 use crate::metrics::Metrics;
 use crate::server::{Readiness, Server};
@@ -33,7 +34,8 @@ pub async fn controller(options: Options) -> anyhow::Result<()> {
     tokio::spawn(stop_on(term, "SIGTERM", stop.clone()));
     tokio::spawn(stop_on(int, "SIGINT", stop.clone()));
 
-    let (client, api_server) = client().await?;
+    let signs = Signs::default();
+    let (client, api_server) = client(&signs).await?;
     let metrics = Metrics::new(options.per_object_metrics);
     let readiness = Readiness::default();
     let server =
@@ -43,7 +45,7 @@ pub async fn controller(options: Options) -> anyhow::Result<()> {
     let closing = CancellationToken::new();
     let serving = server.run(readiness.clone(), metrics.clone(), closing.clone());
     let work = async {
-        let ended = Box::pin(lead(&options, client, api_server, metrics, readiness, stop)).await;
+        let ended = Box::pin(lead(&options, client, api_server, metrics, readiness, signs, stop)).await;
         closing.cancel();
         ended
     };
@@ -66,6 +68,7 @@ async fn lead(
     api_server: startup::Server,
     metrics: Metrics,
     readiness: Readiness,
+    signs: Signs,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let begun = CancellationToken::new();
@@ -92,7 +95,7 @@ async fn lead(
     let may_release = tokio::select! {
         biased;
         lost = held.lost() => return Err(lost.into()),
-        worked = work(options, client, &held, &begun, metrics, readiness, &stop) => worked?,
+        worked = work(options, client, &held, &begun, metrics, readiness, signs, &stop) => worked?,
     };
     match election {
         Some(election) if may_release => election.withdraw().await,
@@ -105,6 +108,7 @@ async fn lead(
 }
 
 /// Waits for the lease and for what keys need of the cluster, then runs the controller until `stop`. Returns whether everything that it began has ended.
+#[allow(clippy::too_many_arguments, reason = "each is a part of the program, named once")]
 async fn work(
     options: &Options,
     client: kube::Client,
@@ -112,6 +116,7 @@ async fn work(
     begun: &CancellationToken,
     metrics: Metrics,
     readiness: Readiness,
+    signs: Signs,
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
     // A replica that stands by is ready as soon as it could read the Lease: a rollout goes on only to a replica that
@@ -127,7 +132,7 @@ async fn work(
         () = stop.cancelled() => return Ok(true),
         () = begun.cancelled() => {}
     }
-    let running = controller::run(client, options.settings(), held.clone(), metrics, readiness, stop.clone());
+    let running = controller::run(client, options.settings(), held.clone(), metrics, readiness, signs, stop.clone());
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => {
@@ -143,7 +148,7 @@ async fn work(
 }
 
 /// The client of the API server, and where that is: by KUBECONFIG or `~/.kube/config`, or else the pod's `ServiceAccount`.
-async fn client() -> anyhow::Result<(kube::Client, startup::Server)> {
+async fn client(signs: &Signs) -> anyhow::Result<(kube::Client, startup::Server)> {
     let mut config = kube::Config::infer().await.with_context(|| {
         let asked = std::env::var("KUBECONFIG").map(|files| format!(" (it is {files})")).unwrap_or_default();
         format!("found no way to an API server; set KUBECONFIG{asked}, or run in a pod with a ServiceAccount")
@@ -152,10 +157,10 @@ async fn client() -> anyhow::Result<(kube::Client, startup::Server)> {
     let agent = HeaderValue::from_static(concat!("keyward/", env!("CARGO_PKG_VERSION")));
     config.headers.push((header::USER_AGENT, agent));
     let server = startup::Server { url: config.cluster_url.to_string(), proxy: config.proxy_url.as_ref().map(shown) };
-    let client = kube::Client::try_from(config).with_context(|| {
+    let builder = ClientBuilder::try_from(config).with_context(|| {
         format!("cannot make a client of {server}; check the kubeconfig, and HTTPS_PROXY: it may be http://, https:// or socks5://")
     })?;
-    Ok((client, server))
+    Ok((builder.with_layer(signs).build(), server))
 }
 
 /// A proxy without the password that its URL may have.

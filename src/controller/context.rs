@@ -4,7 +4,7 @@
 
 use std::{
     cmp::Reverse,
-    collections::{HashMap, HashSet},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -25,11 +25,11 @@ use super::{
     late::Late,
     recent::Recent,
     survey::Surveys,
-    watch::Anew,
+    watch::{Anew, Labelled},
     watched::Watched,
 };
 use crate::{
-    api::{ManagedKey, managed_key::ManagementPolicy},
+    api::{ManagedKey, key_provider::NamespacesFrom, managed_key::ManagementPolicy},
     domain::{observed::Key, ownership::Owner, step::Step},
     kms::Books,
     lease::Held,
@@ -60,6 +60,8 @@ pub struct Context {
     pub started: Instant,
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
+    /// Labels of namespaces, while a provider selects by them.
+    namespaces: Store<Labelled>,
     /// Queues of what is to be looked at, and what is being looked at.
     pub lanes: Arc<Lanes>,
     /// Places for rounds that work, but for those that bring a key back.
@@ -138,6 +140,7 @@ impl Context {
         metrics: Metrics,
         providers: Providers,
         keys: Store<Watched<ManagedKey>>,
+        namespaces: Store<Labelled>,
         anew: Anew,
         lanes: Lanes,
     ) -> Self {
@@ -145,7 +148,7 @@ impl Context {
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
         let (books, lanes, aliases, started) = (Books::default(), Arc::new(lanes), Aliases::default(), Instant::now());
         let places = Arc::new(Semaphore::new(settings.concurrency.into()));
-        Self { client, settings, held, metrics, books, providers, surveys, alarms, aliases, started, keys, lanes, places, anew, late, objects, bindings }
+        Self { client, settings, held, metrics, books, providers, surveys, alarms, aliases, started, keys, namespaces, lanes, places, anew, late, objects, bindings }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
@@ -160,6 +163,14 @@ impl Context {
     /// Ends once an object may be gone.
     pub async fn gone(&self) {
         self.anew.gone().await;
+    }
+
+    /// The labels of a namespace, if the provider selects by them: part of what is known of an object.
+    pub fn labels(&self, provider: &str, namespace: &str) -> Option<BTreeMap<String, String>> {
+        let provider = self.providers.get(provider)?;
+        let selects = provider.decoded().is_ok_and(|provider| provider.spec.namespaces.from == NamespacesFrom::Selector);
+        let namespace = self.namespaces.get(&ObjectRef::new(namespace)).filter(|_| selects)?;
+        namespace.metadata.labels.clone()
     }
 
     /// How often everything was to be looked at again; part of what is known of an object.
@@ -441,7 +452,7 @@ mod tests {
             let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} });
             writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
         }
-        Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys, anew, Lanes::new().0)
+        Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys, reflector::store().0, anew, Lanes::new().0)
     }
 
     #[tokio::test]

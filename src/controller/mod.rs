@@ -16,6 +16,7 @@ mod recent;
 mod retry;
 mod room;
 mod setback;
+mod signs;
 mod survey;
 mod watch;
 mod watched;
@@ -27,6 +28,7 @@ use kube::{Client, runtime::controller::Action};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
+pub use self::signs::Signs;
 pub use self::{
     contained::{Panicked, contained, is_contained},
     context::{Context, Seen},
@@ -75,15 +77,17 @@ pub async fn run(
     held: Held,
     metrics: Metrics,
     readiness: Readiness,
+    signs: Signs,
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let caches = readiness.gate("caches");
-    let anew = Anew::default();
+    let watches = signs::Kind::ALL.map(|kind| (kind, readiness.gate(kind.gate())));
+    let anew = Anew::new(signs.clone());
     let (provider_queue, providers) = key_provider::prepare(&client, &settings, &anew);
-    let (key_queue, keys) = managed_key::prepare(&client, &providers, &anew);
+    let (key_queue, keys, namespaces) = managed_key::prepare(&client, &providers, &anew);
     let seen = providers.clone();
     let (lanes, queues) = Lanes::new();
-    let context = Arc::new(Context::new(client.clone(), settings, held, metrics, providers, keys.clone(), anew, lanes));
+    let context = Arc::new(Context::new(client.clone(), settings, held, metrics, providers, keys.clone(), namespaces, anew, lanes));
 
     let sweep = {
         let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());
@@ -109,6 +113,12 @@ pub async fn run(
         async move {
             while tokio::time::timeout(SILENCE, stop.cancelled()).await.is_err() {
                 context.end_silence();
+                for (kind, gate) in &watches {
+                    let age = signs.ages().remove(kind);
+                    context.metrics.watch_age(kind.resource(), age);
+                    // What is not watched is not missed.
+                    if age.is_none_or(|age| age < signs::OLD) { gate.open() } else { gate.close() }
+                }
             }
         }
     };

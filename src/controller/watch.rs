@@ -1,7 +1,7 @@
 //! Watches that can be begun anew from outside.
 //!
 //! A watch can be silent without being broken: a proxy swallows its events, or the API server's storage is set back and it waits for revisions that come
-//! much later. Whoever notices says so here, and everything is listed again. An object is queued only once the store has it as it was listed.
+//! much later. The first shows by [signs of life](super::signs) that are missing; whoever notices the other says so here, and everything is listed again. An object is queued only once the store has it as it was listed.
 
 use std::sync::{
     Arc,
@@ -12,8 +12,10 @@ use futures::{
     Stream, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
+use k8s_openapi::api::core::v1::Namespace;
 use kube::{
     Api, Resource,
+    core::PartialObjectMeta,
     runtime::{
         WatchStreamExt,
         reflector::{self, ObjectRef, Store},
@@ -23,9 +25,17 @@ use kube::{
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 
+use super::signs::{Kind, RENEWED, Signs};
+
+/// A namespace, as it is watched: its metadata is all that is transferred.
+pub type Labelled = PartialObjectMeta<Namespace>;
+
 /// Asks for watches to be begun anew. Clones share one answer.
 #[derive(Clone, Debug, Default)]
-pub struct Anew(Arc<Asked>);
+pub struct Anew {
+    asked: Arc<Asked>,
+    signs: Signs,
+}
 
 #[derive(Debug, Default)]
 struct Asked {
@@ -35,58 +45,118 @@ struct Asked {
 }
 
 impl Anew {
+    /// For watches of which signs of life are noted there.
+    #[must_use]
+    pub fn new(signs: Signs) -> Self {
+        Self { asked: Arc::default(), signs }
+    }
+
+    /// Something whenever that is asked for from now on.
+    fn asks(&self) -> BoxStream<'static, ()> {
+        stream::unfold(self.asked.lists.subscribe(), async |mut lists| Some((lists.changed().await.ok()?, lists))).boxed()
+    }
+
     /// Has everything listed again.
     pub fn list(&self) {
-        self.0.lists.send_modify(|count| *count = count.wrapping_add(1));
+        self.asked.lists.send_modify(|count| *count = count.wrapping_add(1));
     }
 
     /// Has everything listed again, and looked at again whatever was known of it.
     pub fn everything(&self) {
-        self.0.era.fetch_add(1, Ordering::Relaxed);
+        self.asked.era.fetch_add(1, Ordering::Relaxed);
         self.list();
     }
 
     /// Ends once an object may be gone.
     pub async fn gone(&self) {
-        self.0.gone.notified().await;
+        self.asked.gone.notified().await;
     }
 
     /// How often everything was to be looked at again; part of what is known of an object.
     #[must_use]
     pub fn era(&self) -> u64 {
-        self.0.era.load(Ordering::Relaxed)
+        self.asked.era.load(Ordering::Relaxed)
     }
 }
 
-/// The events of a watch, which is begun anew whenever that is asked for.
-pub fn events<K>(api: Api<K>, anew: &Anew) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
+/// The events of a watch, which is begun anew whenever that is asked for, and when nothing comes on it.
+pub fn events<K>(api: Api<K>, kind: Kind, anew: &Anew) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
-    let begin = move || kube::runtime::watcher(api.clone(), watcher::Config::default()).default_backoff().boxed();
-    begun(begin, anew.0.lists.subscribe())
+    events_while(api, kind, anew, || true, stream::pending())
+}
+
+/// The same while it is `wanted`, which may be otherwise after each of the `changes`.
+fn events_while<K>(
+    api: Api<K>,
+    kind: Kind,
+    anew: &Anew,
+    wanted: impl Fn() -> bool + Send + Sync + 'static,
+    changes: impl Stream<Item = ()> + Send + 'static,
+) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
+where
+    K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
+{
+    let is_wanted = Arc::new(wanted);
+    let (signs, wanted) = (anew.signs.clone(), Arc::clone(&is_wanted));
+    let begin = move || {
+        if !wanted() {
+            signs.ended(kind);
+            return stream::pending().boxed();
+        }
+        signs.begun(kind);
+        kube::runtime::watcher(api.clone(), watcher::Config::default().timeout(RENEWED)).default_backoff().boxed()
+    };
+    let mut was = is_wanted();
+    let turns = changes.filter_map(move |()| std::future::ready((std::mem::replace(&mut was, is_wanted()) != was).then_some(())));
+    let restarts = stream::select_all([anew.asks(), silences(anew.signs.clone(), kind).boxed(), turns.boxed()]);
+    let signs = anew.signs.clone();
+    begun(begin, restarts.boxed()).inspect_ok(move |_| signs.heard(kind))
+}
+
+/// Something whenever nothing came on a watch for too long.
+fn silences(signs: Signs, kind: Kind) -> impl Stream<Item = ()> + Send + 'static {
+    stream::unfold(signs, move |signs| async move {
+        signs.silence(kind).await;
+        Some(((), signs))
+    })
 }
 
 /// The objects of a kind, and those that are to be looked at, because they changed or because all were listed.
-pub fn objects<K>(api: Api<K>, anew: &Anew) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
+pub fn objects<K>(api: Api<K>, kind: Kind, anew: &Anew) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
-    stored(events(api, anew), Arc::clone(&anew.0.gone))
+    stored(events(api, kind, anew), Arc::clone(&anew.asked.gone))
+}
+
+/// The same while they are `wanted`, which may be otherwise after each of the `changes`.
+pub fn objects_while<K>(
+    api: Api<K>,
+    kind: Kind,
+    anew: &Anew,
+    wanted: impl Fn() -> bool + Send + Sync + 'static,
+    changes: impl Stream<Item = ()> + Send + 'static,
+) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
+{
+    stored(events_while(api, kind, anew, wanted, changes), Arc::default())
 }
 
 /// The events of what `begin` begins, until another is asked for.
 fn begun<E: Send + 'static>(
     begin: impl Fn() -> BoxStream<'static, E> + Send + 'static,
-    lists: watch::Receiver<u64>,
+    restarts: BoxStream<'static, ()>,
 ) -> impl Stream<Item = E> + Send + 'static {
     let first = begin();
-    stream::unfold((begin, first, lists), async |(begin, mut events, mut lists)| {
+    stream::unfold((begin, first, restarts), async |(begin, mut events, mut restarts)| {
         loop {
             tokio::select! {
                 biased;
-                Ok(()) = lists.changed() => events = begin(),
-                event = events.next() => return event.map(|event| (event, (begin, events, lists))),
+                Some(()) = restarts.next() => events = begin(),
+                event = events.next() => return event.map(|event| (event, (begin, events, restarts))),
             }
         }
     })
@@ -147,7 +217,7 @@ mod tests {
         let lists: Vec<UnboundedReceiver<_>> = vec![unbounded_of(listed(&[("b", "7"), ("c", "7")])), silent];
         let lists = Mutex::new(lists);
         let begin = move || lists.lock().unwrap().pop().unwrap().boxed();
-        let (store, queue) = stored(begun(begin, anew.0.lists.subscribe()), Arc::default());
+        let (store, queue) = stored(begun(begin, anew.asks()), Arc::default());
         let mut queue = Box::pin(queue);
         for event in listed(&[("a", "9"), ("b", "9")]) {
             first.unbounded_send(event).unwrap();

@@ -67,8 +67,8 @@ pub fn cluster_rights() -> Vec<Right> {
         right(
             "",
             &["namespaces"],
-            &["get"],
-            "A provider admits namespaces by name or label, and keys are left alone while their namespace is being deleted.",
+            &["get", "list", "watch"],
+            "A provider admits namespaces by name or label: labels are watched, by metadata alone, while one selects by them. And keys are left alone while their namespace is being deleted.",
         ),
         named(
             right(

@@ -26,11 +26,12 @@ pub use self::{
 use super::{
     Context, Settings,
     crowd::Crowd,
+    signs::Kind,
     spawned,
     watch::{self, Anew},
     watched::Watched,
 };
-use crate::{api::KeyProvider, domain::plan::Note, kms::AnyKms, kms::Identity};
+use crate::{api::KeyProvider, api::key_provider::NamespacesFrom, domain::plan::Note, kms::AnyKms, kms::Identity};
 
 /// A client for a provider, and whose credentials it has.
 #[derive(Debug)]
@@ -168,6 +169,13 @@ impl Providers {
         (entry.tried == tried(provider)).then(|| entry.client.clone())
     }
 
+    /// Whether a provider admits namespaces by their labels.
+    #[must_use]
+    pub fn select_by_labels(&self) -> bool {
+        let selects = |provider: &KeyProvider| provider.spec.namespaces.from == NamespacesFrom::Selector;
+        self.store.state().iter().any(|provider| provider.decoded().is_ok_and(selects))
+    }
+
     /// Whether there is a provider with that UID.
     #[must_use]
     pub fn is_there(&self, uid: &str) -> bool {
@@ -247,7 +255,7 @@ pub fn prepare(
     settings: &Settings,
     anew: &Anew,
 ) -> (impl Stream<Item = watcher::Result<ObjectRef<Watched<KeyProvider>>>> + Send + 'static, Providers) {
-    let (store, queue) = watch::objects(Api::<Watched<KeyProvider>>::all(client.clone()), anew);
+    let (store, queue) = watch::objects(Api::<Watched<KeyProvider>>::all(client.clone()), Kind::KeyProviders, anew);
     let providers = Providers {
         store: store.clone(),
         clients: Arc::default(),
@@ -257,7 +265,7 @@ pub fn prepare(
     };
     // A secret is watched by its metadata alone: what it holds is read when a client is made, and not kept.
     let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
-    let secrets = watch::events(secrets_metadata(secrets), anew).touched_objects();
+    let secrets = watch::events(secrets_metadata(secrets), Kind::Secrets, anew).touched_objects();
     let users = secrets.map_ok(move |secret| stream::iter(users_of(&store, &secret.name_any()).into_iter().map(Ok))).try_flatten();
     (stream::select(queue, users), providers)
 }

@@ -24,9 +24,9 @@ use std::{
     sync::Arc,
 };
 
-use futures::{Stream, StreamExt, stream};
+use futures::{Stream, StreamExt, TryStreamExt, stream};
 use kube::{
-    Api, Client, ResourceExt,
+    Api, Client, Resource, ResourceExt,
     runtime::{
         controller,
         reflector::{ObjectRef, Store},
@@ -39,7 +39,8 @@ pub use self::object::read_live;
 use super::{
     Context,
     lane::{Lane, Queues, RESCUERS},
-    watch::{self, Anew},
+    signs::Kind,
+    watch::{self, Anew, Labelled},
     watched::Watched,
 };
 use crate::{
@@ -47,26 +48,37 @@ use crate::{
     controller::key_provider::Providers,
 };
 
-/// The objects that are to be looked at, and all objects as the watch has them.
+/// An object that is to be looked at, as a watch tells.
+type Told = watcher::Result<ObjectRef<Watched<ManagedKey>>>;
+
+/// The objects that are to be looked at, all objects as the watch has them, and the namespaces whose labels count.
 pub fn prepare(
     client: &Client,
     providers: &Providers,
     anew: &Anew,
-) -> (impl Stream<Item = watcher::Result<ObjectRef<Watched<ManagedKey>>>> + Send + 'static, Store<Watched<ManagedKey>>) {
-    let (store, queue) = watch::objects(Api::<Watched<ManagedKey>>::all(client.clone()), anew);
+) -> (impl Stream<Item = Told> + Send + 'static, Store<Watched<ManagedKey>>, Store<Labelled>) {
+    let (store, queue) = watch::objects(Api::<Watched<ManagedKey>>::all(client.clone()), Kind::ManagedKeys, anew);
+    // Labels of namespaces are nobody's business but of a provider that selects by them.
+    let selects = {
+        let providers = providers.clone();
+        move || providers.select_by_labels()
+    };
+    let namespaces = Api::<Labelled>::all(client.clone());
+    let (namespaces, labelled) = watch::objects_while(namespaces, Kind::Namespaces, anew, selects, providers.changes());
+    let inside = store.clone();
+    let labelled = labelled.map_ok(move |namespace| {
+        let is_inside = |object: &Arc<Watched<ManagedKey>>| object.meta().namespace.as_ref() == Some(&namespace.name);
+        stream::iter(inside.state().into_iter().filter(is_inside).map(|object| Ok(ObjectRef::from_obj(&*object))).collect::<Vec<_>>())
+    });
+    let labelled = labelled.try_flatten();
     let all = store.clone();
     // Whoever is settled under an unchanged provider is left alone again at once.
     let woken = providers.changes().flat_map(move |()| stream::iter(all.state()).map(|object| Ok(ObjectRef::from_obj(&*object))));
-    (stream::select(queue, woken), store)
+    (stream::select(stream::select(queue, woken), labelled), store, namespaces)
 }
 
 /// Runs rounds, in both lanes, until it is stopped.
-pub async fn run(
-    queue: impl Stream<Item = watcher::Result<ObjectRef<Watched<ManagedKey>>>> + Send + 'static,
-    queues: Queues,
-    context: Arc<Context>,
-    stop: CancellationToken,
-) {
+pub async fn run(queue: impl Stream<Item = Told> + Send + 'static, queues: Queues, context: Arc<Context>, stop: CancellationToken) {
     let told = queue.take_until(stop.clone().cancelled_owned()).for_each(|told| {
         match told {
             Ok(object) => {
@@ -137,6 +149,8 @@ fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     for key in [annotation::CREATE_ATTEMPT, annotation::KEY] {
         (asked && object.annotations().contains_key(key)).hash(&mut hasher);
     }
-    context.providers.epoch(&object.spec.provider_ref.name).hash(&mut hasher);
+    let provider = &object.spec.provider_ref.name;
+    context.providers.epoch(provider).hash(&mut hasher);
+    context.labels(provider, metadata.namespace.as_deref().unwrap_or_default()).hash(&mut hasher);
     hasher.finish()
 }

@@ -84,8 +84,8 @@ fn context(client: &Client) -> Context {
     };
     let anew = Anew::default();
     let (_, providers) = key_provider::prepare(client, &settings, &anew);
-    let (_, keys) = prepare(client, &providers, &anew);
-    Context::new(client.clone(), settings, Held::always(), Metrics::new(true), providers, keys, anew, Lanes::new().0)
+    let (_, keys, namespaces) = prepare(client, &providers, &anew);
+    Context::new(client.clone(), settings, Held::always(), Metrics::new(true), providers, keys, namespaces, anew, Lanes::new().0)
 }
 
 #[tokio::test]

@@ -156,9 +156,25 @@ async fn a_watch_that_is_silent_is_not_waited_for(control_plane: &'static Contro
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
     scene.until_ready("orders", "True", "DeletionScheduled").await;
     scene.look_at_all("orders").await;
+    // What the other watches would bring: a provider, what it admits, and the credentials of one.
+    let named = |name: &str| format!("{}-{name}", scene.provider);
+    let selector = json!({ "from": "Selector", "selector": { "matchLabels": { "keys": "yes" } } });
+    scene.provide(&named("labels"), json!({ "namespaces": selector, "resyncSeconds": 3600 })).await;
+    scene.provide(&named("names"), json!({ "namespaces": { "from": "Names", "names": ["elsewhere"] }, "resyncSeconds": 3600 })).await;
+    let secret = json!({ "credentialsSecretRef": { "name": named("secret") } });
+    scene.provide(&named("secret"), json!({ "aws": secret, "resyncSeconds": 3600 })).await;
+    let others = ["labels", "names", "secret", "provider"];
+    for (name, reason) in others.iter().zip(["NamespaceNotAllowed", "NamespaceNotAllowed", "ProviderNotReady", "ProviderNotFound"]) {
+        scene.create(name, json!({ "providerRef": { "name": named(name) } })).await;
+        scene.until_ready(name, "False", reason).await;
+    }
     let before = scene.now();
     gate.silence();
     scene.create("unseen", json!({})).await;
+    control_plane.kubectl(&["label", "namespace", &scene.namespace, "keys=yes"]).await.expect("kubectl label");
+    scene.provide(&named("names"), json!({ "namespaces": { "from": "All", "names": null } })).await;
+    scene.secret(&named("secret"), kms_double::ACCESS_KEY, kms_double::SECRET_KEY).await;
+    scene.provide(&named("provider"), json!({})).await;
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
     // Within a resync of half a minute.
     scene.until_ready("orders", "True", "Available").await;
@@ -166,8 +182,10 @@ async fn a_watch_that_is_silent_is_not_waited_for(control_plane: &'static Contro
     let changes = scene.operator_calls().into_iter().filter(|call| call.seq > before && call.changed && call.key.as_ref() == Some(&key));
     let changes: Vec<_> = changes.map(|call| call.operation).collect();
     assert!(changes.starts_with(&["CancelKeyDeletion", "EnableKey", "TagResource"].map(str::to_owned)), "{changes:?}");
-    // It is known by then, or soon, that the watch is not to be waited for.
-    scene.until_ready("unseen", "True", "Available").await;
+    // It is known by then, or soon, that no watch is to be waited for.
+    for name in others.into_iter().chain(["unseen"]) {
+        scene.until_ready(name, "True", "Available").await;
+    }
 }
 
 /// The CRD, with `managementPolicy` open to every word.

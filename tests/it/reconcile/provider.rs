@@ -64,13 +64,21 @@ async fn a_namespace_that_is_not_admitted_causes_no_call() {
 
 #[tokio::test]
 async fn a_namespace_is_admitted_by_its_labels() {
-    let selector = json!({ "namespaces": { "from": "Selector", "selector": { "matchLabels": { "keys": "yes" } } } });
+    // Long before the next look: what wakes the object is the label alone.
+    let selector = json!({ "resyncSeconds": 3600, "namespaces": { "from": "Selector", "selector": { "matchLabels": { "keys": "yes" } } } });
     let scene = Scene::with("by-label", Options::default(), selector).await;
     scene.create("orders", json!({})).await;
     assert!(is_awaited(&scene.until_ready("orders", "False", "NamespaceNotAllowed").await));
     assert_eq!(key_calls(&scene), [""; 0]);
     scene.control_plane.kubectl(&["label", "namespace", &scene.namespace, "keys=yes"]).await.expect("kubectl label");
-    scene.look("orders").await;
+    scene.until_ready("orders", "True", "Available").await;
+    let calls = key_calls(&scene).len();
+    scene.control_plane.kubectl(&["label", "namespace", &scene.namespace, "keys-"]).await.expect("kubectl label");
+    scene.until_ready("orders", "False", "NamespaceNotAllowed").await;
+    assert_eq!(key_calls(&scene).len(), calls);
+
+    // A provider that comes to select by labels while it is in use.
+    scene.provide(&scene.provider, json!({ "namespaces": { "from": "All", "selector": null } })).await;
     scene.until_ready("orders", "True", "Available").await;
 }
 
