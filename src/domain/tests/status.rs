@@ -369,6 +369,36 @@ fn what_was_known_of_a_key_stands_for_a_while_when_the_kms_cannot_be_asked() {
 }
 
 #[test]
+fn a_setting_that_fails_each_time_changes_nothing_after_the_first() {
+    let denied =
+        Failure { kind: FailureKind::Denied, operation: "TagResource", message: "no".into(), outcome: Outcome::Refused, source: None };
+    let mut scene = Scene::of(State::Enabled);
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let look = |scene: &Scene, at| {
+        let plan = scene.plan();
+        let round = Round {
+            generation: scene.desired.generation,
+            desired: Some(&scene.desired),
+            rules: Some(&scene.rules),
+            observed: Some(&scene.observed),
+            conclusion: Conclusion::Planned(&plan),
+            failed: std::slice::from_ref(&denied),
+            unread: &[],
+            set_by: None,
+            requested: None,
+            word_stands: true,
+            resync: std::time::Duration::from_mins(10),
+            now: at,
+        };
+        status(&scene.memory, &round)
+    };
+    let first = look(&scene, now() + minutes(1));
+    assert_eq!(said(&first), "!Ready=AccessDenied !Synced=AccessDenied Stalled=AccessDenied");
+    scene.memory.status = first.clone();
+    assert_eq!(look(&scene, now() + minutes(10)), first, "not even the time of a transition");
+}
+
+#[test]
 fn what_was_seen_before_a_call_failed_counts() {
     let throttled =
         Failure { kind: FailureKind::Throttled, operation: "EnableKey", message: "no".into(), outcome: Outcome::Refused, source: None };
