@@ -30,7 +30,11 @@ use super::{
 };
 use crate::{
     api::{ManagedKey, key_provider::NamespacesFrom, managed_key::ManagementPolicy},
-    domain::{observed::Key, ownership::Owner, step::Step},
+    domain::{
+        observed::Key,
+        ownership::Owner,
+        step::{Part, Step},
+    },
     kms::Books,
     lease::Held,
     metrics::Metrics,
@@ -318,10 +322,17 @@ impl Context {
         self.objects().get(uid)?.steps.unsaved(step, self.settings.consistency, Instant::now())
     }
 
-    /// Remembers that a step was done.
-    pub fn stepped(&self, uid: &str, generation: i64, step: &Step) {
+    /// Remembers that a step was done; gives how often it was done before and did not stick.
+    pub fn stepped(&self, uid: &str, generation: i64, step: &Step) -> u32 {
         let (consistency, now) = (self.settings.consistency, Instant::now());
-        self.objects().entry(uid.into()).or_default().steps.stepped(generation, step, consistency, now);
+        self.objects().entry(uid.into()).or_default().steps.stepped(generation, step, consistency, now)
+    }
+
+    /// A look shows that what was done to that part of the key stuck.
+    pub fn stuck(&self, uid: &str, part: Part) {
+        if let Some(looked) = self.objects().get_mut(uid) {
+            looked.steps.stuck(part);
+        }
     }
 
     /// Remembers that a step failed which may have taken effect.

@@ -99,6 +99,7 @@ impl Halt {
             Self::ReadBack => "ReadBack",
             Self::MarksNotWritable(_) => "MarksNotWritable",
             Self::Contended(_) => "Contended",
+            Self::Unkept(_) => "Unkept",
             Self::Abort(_) => "Aborted",
         }
     }
@@ -111,6 +112,7 @@ impl fmt::Display for Halt {
             Self::Held(hold) => f.write_str(&hold.message),
             Self::ReadBack => f.write_str("the marks are read back first"),
             Self::Contended(by) => write!(f, "another object is being bound to the same key: {by}"),
+            Self::Unkept(left) => write!(f, "it was done before and did not stick; {} ms are left", left.as_millis()),
             Self::Abort(abort) => abort.fmt(f),
         }
     }
@@ -129,6 +131,8 @@ pub enum Halt {
     MarksNotWritable(Failure),
     /// Another object is being bound to the same key.
     Contended(String),
+    /// The setting was set before and did not stick: it waits that long, and the rest goes on without it.
+    Unkept(Duration),
     /// Nothing is known that the status does not say already.
     Abort(Abort),
 }

@@ -1,23 +1,22 @@
 //! The last step of each part of a key: how soon the same may be done again, and how soon a look shows what was done.
 //!
 //! A KMS may answer with the state from before a change, whatever the object says by now. And where a KMS, or another program, never leaves a part of a key
-//! as declared, the same step is due for ever: it is done less and less often.
+//! as declared, the same step is due for ever: it is done less and less often, however rarely the key is looked at, until a look shows that it stuck.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use crate::domain::step::{Part, Step};
 
 /// The longest wait between two equal steps.
-const LONGEST: Duration = Duration::from_mins(10);
+pub const LONGEST: Duration = Duration::from_mins(10);
+/// How many steps on settings are remembered that no look has shown yet. A key has more of them only while it is set up.
+const MOST: usize = 128;
 
 /// The last steps on one key.
 #[derive(Debug, Default)]
 pub struct Recent {
-    /// The last step of each part that came to its end.
-    done: HashMap<Part, Done>,
+    /// The last step of each part that came to its end; of settings, which stand beside each other, all that no look has shown yet.
+    done: Vec<Done>,
     /// When a step failed that may have taken effect all the same.
     unsure: Option<Instant>,
 }
@@ -27,7 +26,7 @@ struct Done {
     generation: i64,
     step: Step,
     at: Instant,
-    /// How often it was done before, each time soon after the last.
+    /// How often it was done before, and was due again.
     repeats: u32,
 }
 
@@ -44,23 +43,23 @@ impl Done {
         consistency.saturating_mul(1 << self.repeats.min(10)).min(LONGEST.max(consistency))
     }
 
-    /// Whether the same step, done now, would be a repeat.
+    /// Whether the same step, done now, would be a repeat. One on a setting would until a look shows that the last one stuck.
     fn is_recent(&self, consistency: Duration, now: Instant) -> bool {
-        now.saturating_duration_since(self.at) < self.wait(consistency).saturating_mul(2)
+        self.step.is_setting() || now.saturating_duration_since(self.at) < self.wait(consistency).saturating_mul(2)
     }
 }
 
 impl Recent {
     /// How long the same step for the same spec has to wait. A KMS shows a change within `consistency`.
     pub fn too_soon(&self, generation: i64, step: &Step, consistency: Duration, now: Instant) -> Option<Duration> {
-        let done = self.done.get(&step.part()).filter(|done| done.is(generation, step))?;
+        let done = self.done.iter().find(|done| done.is(generation, step))?;
         done.wait(consistency).checked_sub(now.saturating_duration_since(done.at))
     }
 
     /// How long a look has to wait until the KMS shows all that was done. One that came sooner may have seen the state from before, and nothing follows from
     /// that, not even that the key is as declared. Which spec a step was done for does not matter: it is the step that makes the reading wrong.
     pub fn unsettled(&self, consistency: Duration, now: Instant) -> Option<Duration> {
-        let times = self.done.values().map(|done| done.at).chain(self.unsure);
+        let times = self.done.iter().map(|done| done.at).chain(self.unsure);
         times.filter_map(|at| consistency.checked_sub(now.saturating_duration_since(at))).max()
     }
 
@@ -72,16 +71,29 @@ impl Recent {
             (Step::Bind { .. }, _) | (Step::Enable, Step::Cancel) => true,
             (before, step) => before == step,
         };
-        let done = self.done.values().filter(waits);
+        let done = self.done.iter().filter(waits);
         done.filter_map(|done| consistency.checked_sub(now.saturating_duration_since(done.at))).max()
     }
 
-    /// Remembers a step.
-    pub fn stepped(&mut self, generation: i64, step: &Step, consistency: Duration, now: Instant) {
-        let before = self.done.get(&step.part()).filter(|done| done.is(generation, step));
+    /// Remembers a step; gives how often it was done before and did not stick.
+    pub fn stepped(&mut self, generation: i64, step: &Step, consistency: Duration, now: Instant) -> u32 {
+        let before = self.done.iter().find(|done| done.is(generation, step));
         let soon = before.filter(|done| done.is_recent(consistency, now));
         let repeats = soon.map_or(0, |done| done.repeats.saturating_add(1));
-        self.done.insert(step.part(), Done { generation, step: step.clone(), at: now, repeats });
+        let stands =
+            |done: &Done| done.step.part() != step.part() || (step.is_setting() && done.generation == generation && done.step != *step);
+        self.done.retain(stands);
+        if self.done.len() >= MOST {
+            self.done.remove(0);
+        }
+        self.done.push(Done { generation, step: step.clone(), at: now, repeats });
+        repeats
+    }
+
+    /// A look shows that what was done to that part of the key stuck, or is not wanted any more.
+    pub fn stuck(&mut self, part: Part) {
+        self.done.retain(|done| done.step.part() != part);
+        self.done.shrink_to_fit();
     }
 
     /// Remembers that a step failed which may have taken effect, or a part of it.
@@ -91,7 +103,7 @@ impl Recent {
 
     /// Forgets steps so long ago that the same would not count as repeated.
     pub fn forget(&mut self, consistency: Duration, now: Instant) {
-        self.done.retain(|_, done| done.is_recent(consistency, now));
+        self.done.retain(|done| done.is_recent(consistency, now));
         self.done.shrink_to_fit();
     }
 }
@@ -128,19 +140,52 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_changes_no_wait() {
-        let describe = Step::Describe { description: "orders".into() };
         let (mut recent, mut now) = (Recent::default(), Instant::now());
-        recent.stepped(1, &describe, TEN, now);
+        recent.stepped(1, &Step::Disable, TEN, now);
         now += TEN;
-        recent.stepped(1, &describe, TEN, now);
+        recent.stepped(1, &Step::Disable, TEN, now);
         recent.forget(TEN, now + Duration::from_secs(39));
-        assert_eq!(recent.too_soon(1, &describe, TEN, now), Some(2 * TEN), "a repeat is remembered for twice its wait");
+        assert_eq!(recent.too_soon(1, &Step::Disable, TEN, now), Some(2 * TEN), "a repeat is remembered for twice its wait");
         recent.forget(TEN, now + 4 * TEN);
         assert!(recent.done.is_empty());
     }
 
     #[test]
-    fn another_step_or_spec_does_not_wait_and_after_a_quiet_time_none_does() {
+    fn a_setting_that_never_sticks_is_put_right_less_often_however_rarely_it_is_seen() {
+        let day = Duration::from_hours(24);
+        let aliases = ["alias/one", "alias/two"].map(|alias| Step::AddAlias { alias: alias.into() });
+        let (mut recent, mut now) = (Recent::default(), Instant::now());
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            for alias in &aliases {
+                recent.stepped(1, alias, TEN, now);
+            }
+            recent.forget(TEN, now + day);
+            waits.push(aliases.each_ref().map(|alias| recent.too_soon(1, alias, TEN, now).unwrap_or_default().as_secs()));
+            now += day;
+        }
+        assert_eq!(waits, [10, 20, 40, 80, 160, 320, 600, 600].map(|wait| [wait; 2]));
+
+        recent.stuck(Part::Tags);
+        assert_eq!(recent.stepped(1, &aliases[0], TEN, now), 8, "that was another part");
+        recent.stuck(Part::Aliases);
+        assert_eq!((recent.stepped(1, &aliases[0], TEN, now), recent.stepped(2, &aliases[1], TEN, now)), (0, 0));
+        recent.stepped(2, &aliases[0], TEN, now);
+        assert_eq!(recent.stepped(3, &aliases[0], TEN, now), 0, "another spec");
+        assert_eq!(recent.done.len(), 1, "what was for an earlier spec is forgotten");
+    }
+
+    #[test]
+    fn what_is_remembered_is_bounded() {
+        let (mut recent, now) = (Recent::default(), Instant::now());
+        for number in 0..10 * MOST {
+            recent.stepped(1, &Step::AddAlias { alias: format!("alias/{number}") }, TEN, now);
+        }
+        assert_eq!(recent.done.len(), MOST);
+    }
+
+    #[test]
+    fn another_step_or_spec_does_not_wait_and_after_it_stuck_none_does() {
         let (mut recent, now) = (Recent::default(), Instant::now());
         let describe = |text: &str| Step::Describe { description: text.into() };
         recent.stepped(1, &describe("orders"), TEN, now);
@@ -148,6 +193,7 @@ mod tests {
         assert_eq!(recent.too_soon(1, &describe("invoices"), TEN, now), None);
         assert_eq!(recent.too_soon(2, &describe("orders"), TEN, now), None);
         let later = now + 2 * TEN;
+        recent.stuck(Part::Description);
         recent.stepped(1, &describe("orders"), TEN, later);
         assert_eq!(recent.too_soon(1, &describe("orders"), TEN, later), Some(TEN));
     }

@@ -168,6 +168,10 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Vec<E
     if let Some(drifted) = turned(ConditionType::Drifted) {
         events.push(warn("DriftDetected", "ReportDrift", drifted.message.clone()));
     }
+    let unkept = condition::find(&after.conditions, ConditionType::Drifted).is_none();
+    if let Some(synced) = turned(ConditionType::Synced).filter(|synced| unkept && synced.reason == Reason::Drifted.as_str()) {
+        events.push(warn("DriftDetected", "ReportDrift", synced.message.clone()));
+    }
     if let Some(pending) = turned(ConditionType::PendingDeletion).filter(|pending| pending.reason == Reason::External.as_str()) {
         events.push(warn("DriftDetected", "ReportDeletion", pending.message.clone()));
     }

@@ -66,6 +66,8 @@ pub struct Round<'a> {
     pub failed: &'a [Failure],
     /// Reads that failed, and without which the round went on.
     pub unread: &'a [Failure],
+    /// Changes that were made before and did not stick.
+    pub unkept: &'a [String],
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a str>,
     /// The value of the annotation that asked for this look.
@@ -358,6 +360,7 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>)
         Conclusion::Failed(failure) => set.failed(failure, memory, round),
         Conclusion::Planned(plan) => {
             set.planned(plan, round);
+            set.unkept(round);
             set.troubles(plan, memory, round);
         }
     }
@@ -547,6 +550,20 @@ impl Setter {
             Plan::Do(step) => self.waiting(&Note { reason: Reason::Creating, message: format!("about to {step}") }),
             Plan::Read(_) => self.waiting(&Note { reason: Reason::Creating, message: "the key is being looked at".into() }),
         }
+    }
+
+    /// What was set and does not stay so. It is said as long as that lasts, in the same words.
+    fn unkept(&mut self, round: &Round<'_>) {
+        let is_synced = condition::find(&self.conditions, ConditionType::Synced).is_some_and(|synced| synced.status == "True");
+        if round.unkept.is_empty() || !is_synced {
+            return;
+        }
+        let steps = round.unkept.join(", ");
+        let message = format!(
+            "this was done and the key does not show it: {steps}; it is done again less and less often, at least every 10 minutes: \
+             look for another program that changes the key, or for a KMS that does not keep what it is told"
+        );
+        self.set(ConditionType::Synced, false, Reason::Drifted, message);
     }
 
     /// What failed, could not be read, or is refused, and without which the round went on: all of it is said, the gravest as the reason.

@@ -129,6 +129,12 @@ impl Step {
         }
     }
 
+    /// Whether it changes what the life of the key does not need.
+    #[must_use]
+    pub const fn is_setting(&self) -> bool {
+        matches!(self.part(), Part::Rotation | Part::Description | Part::Tags | Part::Aliases)
+    }
+
     /// Whether data can become unreadable by it, so that it passes the guard first.
     #[must_use]
     pub const fn is_destructive(&self) -> bool {

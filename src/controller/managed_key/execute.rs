@@ -42,7 +42,7 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
     let uid = round.object.uid().to_owned();
     let generation = round.object.desired.generation;
     if let Some(left) = round.context.too_soon(&uid, generation, &step) {
-        return Err(Halt::Abort(Abort::TooSoon(left)));
+        return Err(if step.is_setting() { Halt::Unkept(left) } else { Halt::Abort(Abort::TooSoon(left)) });
     }
     if !round.context.held.is_held() {
         return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
@@ -57,7 +57,11 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
         }
         return Err(halt);
     }
-    round.context.stepped(&uid, generation, &step);
+    let repeated = round.context.stepped(&uid, generation, &step);
+    if repeated > 0 && step.is_setting() {
+        let left = round.context.too_soon(&uid, generation, &step).unwrap_or_default();
+        round.unkept.push((step.clone(), left));
+    }
     if let Step::MoveAlias { alias, .. } = &step {
         round.context.aliases.end_move(&round.provider.rules.name, alias, &uid, round.context.settings.consistency);
     }

@@ -256,6 +256,8 @@ pub(super) struct Round<'a> {
     pub(super) steps: Vec<Step>,
     /// What each of them found that was not as declared.
     pub(super) found: Vec<(Step, Vec<Difference>)>,
+    /// Settings that were set before and did not stick, and how long the next try waits.
+    pub(super) unkept: Vec<(Step, Duration)>,
     /// What failed, and is not tried again in this round.
     pub(super) tried: Tried,
     /// Changes that failed, and without which the round goes on.
@@ -400,6 +402,7 @@ impl<'a> Round<'a> {
             observed,
             steps: Vec::new(),
             found: Vec::new(),
+            unkept: Vec::new(),
             tried,
             failed: Vec::new(),
             unread: Vec::new(),
@@ -413,7 +416,15 @@ impl<'a> Round<'a> {
 impl Round<'_> {
     /// Goes on after a change that failed, if nothing else rests on it.
     fn go_on_without(&mut self, step: &Step, halt: Halt) -> Result<(), Halt> {
-        let Halt::Failed(failure) = halt else { return Err(halt) };
+        let failure = match halt {
+            Halt::Failed(failure) => failure,
+            Halt::Unkept(left) => {
+                self.tried.leave_out(step);
+                self.unkept.push((step.clone(), left));
+                return Ok(());
+            }
+            other => return Err(other),
+        };
         if step.part() == Part::Rotation && failure.kind != FailureKind::Waiting {
             self.context.rotation_fails(self.object.uid(), self.object.desired.generation);
         }
@@ -423,6 +434,20 @@ impl Round<'_> {
         self.provider.failed(self.context, &failure);
         self.failed.push(failure);
         Ok(())
+    }
+
+    /// Forgets what was done to the parts of the key that this look shows as declared.
+    pub(super) fn note_what_stuck(&self) {
+        let Some(key) = self.key() else { return };
+        let seen = [
+            (Part::Description, true),
+            (Part::Tags, key.tags.is_some()),
+            (Part::Rotation, key.rotation.is_some()),
+            (Part::Aliases, key.aliases.is_some()),
+        ];
+        for (part, _) in seen.into_iter().filter(|(part, seen)| *seen && !self.tried.left_out(*part)) {
+            self.context.stuck(self.object.uid(), part);
+        }
     }
 
     /// Goes on after a read that failed, of what the life of the key does not need.

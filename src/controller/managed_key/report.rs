@@ -69,6 +69,8 @@ pub(super) struct View<'a> {
     pub(super) unread: &'a [Failure],
     /// What each step found that was not as declared.
     pub(super) found: &'a [(Step, Vec<Difference>)],
+    /// Changes that were made before and did not stick.
+    pub(super) unkept: &'a [String],
 }
 
 /// How soon a round begins again that gave up its place in a line. Its object changed, or it waited so long that what it saw is too old.
@@ -91,12 +93,21 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
         Plan::Wait(_) if round.object.memory.open_attempt().is_some() => settings.attempt_wait / 10,
         Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
     };
-    let wait = round.again.map_or(wait, |again| wait.min(again.max(Duration::from_millis(100))));
     if !round.awaiting {
         context.aliases.forget(round.object.uid());
     }
-    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found };
-    write(context, &mut round.object, Some(&round.provider.rules), view, Conclusion::Planned(plan), &round.steps).await?;
+    let unkept: BTreeSet<String> = round.unkept.iter().map(|(step, _)| step.to_string()).collect();
+    let unkept: Vec<String> = unkept.into_iter().collect();
+    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found, unkept: &unkept };
+    // What is done again and again was told when it was done first.
+    let is_repeat = |step: &Step| round.unkept.iter().any(|(repeat, _)| repeat == step);
+    let told: Vec<Step> = round.steps.iter().filter(|step| !is_repeat(step)).cloned().collect();
+    write(context, &mut round.object, Some(&round.provider.rules), view, Conclusion::Planned(plan), &told).await?;
+    if !changed && matches!(plan, Plan::Rest(_)) {
+        round.note_what_stuck();
+    }
+    let wait = round.unkept.iter().map(|(_, left)| *left).min().map_or(wait, |left| round.provider.resync.min(left));
+    let wait = round.again.map_or(wait, |again| wait.min(again.max(Duration::from_millis(100))));
     let troubles = round.failed.iter().chain(&round.unread);
     if round.failed.is_empty() && round.unread.is_empty() {
         // Only now: what cannot be written is tried again later and later.
@@ -151,6 +162,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
         Halt::Contended(other) => {
             (stalled(Reason::OwnedByAnother, format!("the key belongs to {other}; remove one of the two objects")), round.provider.resync)
         }
+        Halt::Unkept(left) => return Err(Abort::TooSoon(left)),
         Halt::ReadBack => {
             let created = matches!(round.steps.last(), Some(Step::Bind { how: How::Create, .. }));
             let reason = if created { Reason::Creating } else { Reason::Adopting };
@@ -158,7 +170,8 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
             (Conclusion::ReadingBack(Note { reason, message }), consistency)
         }
     };
-    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found };
+    let view =
+        View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found, ..View::default() };
     write(context, &mut round.object, Some(&round.provider.rules), view, conclusion, &round.steps).await?;
     if failed {
         return Ok(End::Failed(wait));
@@ -315,6 +328,7 @@ pub(super) fn concluded(
         conclusion,
         failed: view.failed,
         unread: view.unread,
+        unkept: view.unkept,
         set_by: object.set_by.as_deref(),
         requested: object::requested(&object.metadata),
         word_stands: object.was_seen_lately(),

@@ -31,7 +31,7 @@ impl Tried {
 
     /// Notes that a step failed. `false`: nothing more may be done in this round.
     pub fn goes_on_without(&mut self, step: &Step, failure: &Failure) -> bool {
-        let passable = is_setting(step) || matches!(step, Step::Enable | Step::Disable | Step::Mark { say: Saying::Live });
+        let passable = step.is_setting() || matches!(step, Step::Enable | Step::Disable | Step::Mark { say: Saying::Live });
         if !passable || failure.kind.ends_round() {
             return false;
         }
@@ -69,17 +69,24 @@ impl Tried {
         steps.into_iter().filter_map(one).collect()
     }
 
+    /// Leaves a setting out of this round that was set a moment ago and did not stick.
+    pub fn leave_out(&mut self, step: &Step) {
+        self.steps.push(step.clone());
+    }
+
+    /// Whether something that changes that part of the key was left out.
+    #[must_use]
+    pub fn left_out(&self, part: Part) -> bool {
+        self.settings_over || self.steps.iter().any(|step| step.part() == part)
+    }
+
     /// Whether a step is left out of the rest of the round.
     pub(super) fn leaves_out(&self, step: &Step) -> bool {
-        self.steps.contains(step) || (self.settings_over && is_setting(step))
+        self.steps.contains(step) || (self.settings_over && step.is_setting())
     }
 
     /// Whether a step may still come before the key is disabled.
     pub(super) fn may_come_first(&self, step: &Step) -> bool {
         step.part() == Part::Rotation && !self.rotation_had_its_try
     }
-}
-
-fn is_setting(step: &Step) -> bool {
-    matches!(step.part(), Part::Rotation | Part::Description | Part::Tags | Part::Aliases)
 }

@@ -190,6 +190,7 @@ fn nothing_that_others_write_ends_a_round() {
                             conclusion: Conclusion::Planned(plan),
                             failed: &[],
                             unread: &[],
+                            unkept: &[],
                             set_by: None,
                             requested: None,
                             word_stands: true,

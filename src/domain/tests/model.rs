@@ -258,6 +258,7 @@ impl World {
                 conclusion,
                 failed: &[],
                 unread: &[],
+                unkept: &[],
                 set_by: None,
                 requested: None,
                 word_stands: true,

@@ -1,10 +1,16 @@
 //! What others change at the KMS comes back, but never towards deletion.
 
+use std::time::Duration;
+
 use keyward::api::ConditionType;
 use kms_double::{ACCESS_KEY, Fault, FaultAction, KeyState as Actual, Options};
 use serde_json::json;
 
-use crate::support::scene::{Scene, find};
+use crate::support::{
+    eventually,
+    operator::PATIENCE,
+    scene::{Scene, find},
+};
 
 #[tokio::test]
 async fn a_key_disabled_outside_is_enabled_again() {
@@ -51,6 +57,53 @@ async fn a_deletion_scheduled_outside_is_cancelled_and_the_key_enabled() {
     assert_eq!(object.status.unwrap().deletion, None);
     scene.until_event("orders", "DriftDetected").await;
     scene.until_event("orders", "KeyDeletionCancelled").await;
+}
+
+/// Another program, or a KMS that hides what it was told, undoes a tag each time. Keyward does not fight with it.
+#[tokio::test]
+async fn what_never_sticks_is_told_once_and_set_less_and_less_often() {
+    let scene = Scene::new("unkept").await;
+    scene.create("orders", json!({ "tags": { "team": "shop" } })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.look("orders").await;
+    let key = scene.key("orders").await.arn;
+    let undo = async || {
+        loop {
+            if scene.double.key(&key).unwrap().tags.contains_key("team") {
+                scene.double.set_tag(&key, "team", None).unwrap();
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    };
+    let set = || scene.calls("TagResource").iter().filter(|call| call.params.to_string().contains("team")).count();
+    let drifts = async || scene.events("orders").await.iter().filter(|reason| *reason == "DriftDetected").count();
+    let check = async {
+        let object = eventually("it is told that the tag does not stick", PATIENCE, async || {
+            let object = scene.look("orders").await;
+            if find(&object, ConditionType::Synced).unwrap().reason == "Drifted" { Ok(object) } else { Err(format!("set {} times", set())) }
+        })
+        .await;
+        let synced = find(&object, ConditionType::Synced).unwrap();
+        assert!(synced.message.contains("set the tags team"), "{}", synced.message);
+        assert_eq!(find(&object, ConditionType::Ready).unwrap().status, "True", "its life is as declared");
+        let told = drifts().await;
+        for _ in 0..30 {
+            let object = scene.look("orders").await;
+            assert_eq!(find(&object, ConditionType::Synced), Some(synced), "nothing changes");
+        }
+        // Thirty looks take a second or more; the waits double from 0.3 seconds.
+        assert!(set() <= 10, "set {} times", set());
+        assert_eq!(drifts().await, told);
+    };
+    tokio::select! {
+        () = check => {}
+        () = undo() => unreachable!(),
+    }
+
+    // And it is over once the tag stays.
+    let object = scene.until_synced("orders", "True", "Synced").await;
+    assert_eq!(find(&object, ConditionType::Ready).unwrap().status, "True");
+    assert_eq!(scene.key("orders").await.tags["team"], "shop");
 }
 
 #[tokio::test]
