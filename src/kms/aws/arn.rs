@@ -5,6 +5,8 @@
 pub(super) struct Arn<'a> {
     /// The Region.
     pub(super) region: &'a str,
+    /// The account.
+    pub(super) account: &'a str,
     /// `key/…` or `alias/…`.
     pub(super) resource: &'a str,
 }
@@ -14,8 +16,8 @@ impl<'a> Arn<'a> {
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
         let (arn, _partition, service) = (parts.next()?, parts.next()?, parts.next()?);
-        let (region, _account, resource) = (parts.next()?, parts.next()?, parts.next()?);
-        (arn == "arn" && service == "kms" && !region.is_empty() && !resource.is_empty()).then_some(Self { region, resource })
+        let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
+        (arn == "arn" && service == "kms" && !region.is_empty() && !resource.is_empty()).then_some(Self { region, account, resource })
     }
 }
 

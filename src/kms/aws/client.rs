@@ -5,10 +5,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_config::{
-    BehaviorVersion, Region, SdkConfig, default_provider::credentials::DefaultCredentialsChain, provider_config::ProviderConfig,
-    retry::RetryConfig, timeout::TimeoutConfig,
-};
+use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::{
     Credentials,
     provider::{self, ProvideCredentials, SharedCredentialsProvider, error::CredentialsError, future},
@@ -21,7 +18,14 @@ use aws_smithy_http_client::{
 };
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{call::Caller, endpoint::AwsEndpoints, operation::Operation, quota::Account, trust};
+use super::{
+    call::Caller,
+    credentials::{self, WebIdentity},
+    endpoint::AwsEndpoints,
+    operation::Operation,
+    quota::Account,
+    trust,
+};
 use crate::{
     domain::failure::{Failure, FailureKind},
     kms::{Books, MayChange},
@@ -37,7 +41,7 @@ const CALL: Duration = Duration::from_secs(10);
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 3;
 /// The name of the sessions of an assumed role, as `CloudTrail` shows it. Always the same, so that the principal is.
-const SESSION: &str = "keyward";
+pub(super) const SESSION: &str = "keyward";
 
 /// How AWS KMS is reached, and as whom.
 #[derive(Clone, Debug)]
@@ -90,7 +94,7 @@ pub(super) struct Clients {
 
 impl Clients {
     /// Makes the clients. Nothing is sent.
-    pub(super) async fn new(settings: AwsSettings) -> Result<Self, Failure> {
+    pub(super) fn new(settings: AwsSettings) -> Result<Self, Failure> {
         let AwsSettings { region, endpoints, ca_pem, role_arn, external_id, credentials, quota_share_percent, books, metrics, may_change } =
             settings;
         let share = u32::try_from(quota_share_percent).unwrap_or_default();
@@ -100,7 +104,22 @@ impl Clients {
         endpoints.check().map_err(refuse)?;
         // Retries are paid from a budget that the SDK keeps per partition: a provider that fails must not use up that of another.
         let partition = format!("{region} {endpoints}");
-        let http = http_client(trust::store(ca_pem.as_deref()).map_err(refuse)?);
+        let trusted = trust::store(ca_pem.as_deref()).map_err(refuse)?;
+        let http = http_client(trusted.clone(), ProxyConfig::from_env());
+        let config = SdkConfig::builder()
+            .behavior_version(BehaviorVersion::latest())
+            .region(Region::new(region.clone()))
+            .http_client(http.clone())
+            .timeout_config(timeouts())
+            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
+            .build();
+        let sts = |credentials: Option<SharedCredentialsProvider>| {
+            let mut config = endpoints.sts(&config).to_builder();
+            config.set_credentials_provider(credentials);
+            let config =
+                aws_sdk_sts::config::Builder::from(&config.build()).retry_partition(RetryPartition::new(format!("sts {partition}")));
+            aws_sdk_sts::Client::from_conf(config.build())
+        };
         let base = match credentials {
             AwsCredentials::Keys { access_key_id, secret_access_key, session_token } => SharedCredentialsProvider::new(Credentials::new(
                 access_key_id,
@@ -109,48 +128,31 @@ impl Clients {
                 None,
                 "keyward",
             )),
-            AwsCredentials::DefaultChain => default_chain(&region, &http).await,
-        };
-        let config = SdkConfig::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(region))
-            .http_client(http)
-            .timeout_config(timeouts())
-            .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
-        let config = config.build();
-        let sts = |credentials: SharedCredentialsProvider| {
-            let config = endpoints.sts(&config).to_builder().credentials_provider(credentials).build();
-            let config = aws_sdk_sts::config::Builder::from(&config).retry_partition(RetryPartition::new(format!("sts {partition}")));
-            aws_sdk_sts::Client::from_conf(config.build())
+            AwsCredentials::DefaultChain => {
+                let direct = http_client(trusted, ProxyConfig::disabled());
+                let web_identity = WebIdentity { sts: sts(None), caller: caller.clone() };
+                credentials::chain(&region, &timeouts(), &http, &direct, web_identity)
+            }
         };
         let credentials = match role_arn {
-            Some(arn) => SharedCredentialsProvider::new(Role { sts: sts(base), caller: caller.clone(), arn, external_id }),
+            Some(arn) => SharedCredentialsProvider::new(Role { sts: sts(Some(base)), caller: caller.clone(), arn, external_id }),
             None => base,
         };
         let kms = endpoints.kms(&config).to_builder().credentials_provider(credentials.clone()).build();
         let kms = aws_sdk_kms::config::Builder::from(&kms).retry_partition(RetryPartition::new(format!("kms {partition}")));
-        Ok(Self { kms: aws_sdk_kms::Client::from_conf(kms.build()), sts: sts(credentials), caller })
+        Ok(Self { kms: aws_sdk_kms::Client::from_conf(kms.build()), sts: sts(Some(credentials)), caller })
     }
 }
 
 /// The SDK's own client, made once so that its connections and the certificates that it trusts are shared.
-fn http_client(trusted: TlsContext) -> SharedHttpClient {
+fn http_client(trusted: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(trusted.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(aws_sdk_kms::config::RuntimeComponents::sleep_impl));
-        connector.set_proxy_config(Some(ProxyConfig::from_env()));
+        connector.set_proxy_config(Some(proxy.clone()));
         connector.build()
     })
-}
-
-async fn default_chain(region: &str, http: &SharedHttpClient) -> SharedCredentialsProvider {
-    let config = ProviderConfig::without_region()
-        .with_region(Some(Region::new(region.to_owned())))
-        .with_http_client(http.clone())
-        .with_timeout_config(timeouts());
-    let chain = DefaultCredentialsChain::builder().configure(config).region(Region::new(region.to_owned()));
-    SharedCredentialsProvider::new(chain.build().await)
 }
 
 fn timeouts() -> TimeoutConfig {

@@ -31,11 +31,16 @@ fn missing(member: &str) -> Unusable {
 /// A key, without rotation, tags and aliases.
 pub(super) fn key(metadata: &KeyMetadata) -> Result<Key, Unusable> {
     let arn = text(metadata.arn(), "Arn")?;
-    let region = Arn::parse(&arn).ok_or_else(|| Unusable(format!("its Arn is {arn}")))?.region.to_owned();
-    let state = state(metadata.key_state())?;
+    let parts = Arn::parse(&arn).ok_or_else(|| Unusable(format!("its Arn is {arn}")))?;
+    let (region, account) = (parts.region.to_owned(), parts.account.to_owned());
+    let state = match metadata.key_state() {
+        Some(known) => state(Some(known))?,
+        None => by_the_rest(metadata)?,
+    };
     Ok(Key {
         id: text(Some(metadata.key_id()), "KeyId")?,
-        account: text(metadata.aws_account_id(), "AWSAccountId")?,
+        // The ARN has it as well, and is not optional to us.
+        account: metadata.aws_account_id().map_or(account, str::to_owned),
         region,
         state,
         deletion_date: time(metadata.deletion_date())?.filter(|_| state == State::PendingDeletion),
@@ -82,6 +87,19 @@ fn multi_region(configuration: &MultiRegionConfiguration) -> Result<MultiRegion,
     }
 }
 
+/// The state of a key of which AWS does not say `KeyState`, which it calls optional: what the other members leave, and nothing if they leave more than one.
+fn by_the_rest(metadata: &KeyMetadata) -> Result<State, Unusable> {
+    let ordinary = metadata.origin() == Some(&OriginType::AwsKms) && metadata.multi_region() != Some(true);
+    match (metadata.deletion_date(), metadata.pending_deletion_window_in_days(), metadata.enabled()) {
+        (Some(_), _, _) => Ok(State::PendingDeletion),
+        (None, Some(_), _) => Ok(State::PendingReplicaDeletion),
+        (None, None, true) => Ok(State::Enabled),
+        // Only a key of another origin, or with replicas, can be neither enabled, disabled nor pending.
+        (None, None, false) if ordinary => Ok(State::Disabled),
+        (None, None, false) => Err(missing("KeyState")),
+    }
+}
+
 fn state(state: Option<&KeyState>) -> Result<State, Unusable> {
     match state {
         Some(KeyState::Creating) => Ok(State::Creating),
@@ -99,7 +117,14 @@ fn state(state: Option<&KeyState>) -> Result<State, Unusable> {
 
 /// What `ScheduleKeyDeletion` answered.
 pub(super) fn scheduled(output: &ScheduleKeyDeletionOutput) -> Result<Scheduled, Unusable> {
-    Ok(Scheduled { state: state(output.key_state())?, deletion_date: time(output.deletion_date())? })
+    let state = match (output.key_state(), output.deletion_date()) {
+        (Some(known), _) => state(Some(known))?,
+        // A date says that the key is pending; without one, its replicas hold it up.
+        (None, Some(_)) => State::PendingDeletion,
+        (None, None) if output.pending_window_in_days().is_some() => State::PendingReplicaDeletion,
+        (None, None) => return Err(missing("KeyState")),
+    };
+    Ok(Scheduled { state, deletion_date: time(output.deletion_date())? })
 }
 
 /// What `GetKeyRotationStatus` answered.
@@ -197,6 +222,26 @@ mod tests {
     }
 
     #[test]
+    fn a_state_that_is_not_said_is_what_the_rest_leaves() {
+        let unsaid = || metadata().set_key_state(None).enabled(false);
+        let date = DateTime::from_secs(1_800_000_000);
+        for (metadata, state) in [
+            (unsaid().enabled(true), Some(State::Enabled)),
+            (unsaid(), Some(State::Disabled)),
+            (unsaid().deletion_date(date), Some(State::PendingDeletion)),
+            (unsaid().pending_deletion_window_in_days(7), Some(State::PendingReplicaDeletion)),
+            (unsaid().origin(OriginType::External), None),
+            (unsaid().origin(OriginType::AwsCloudhsm), None),
+        ] {
+            assert_eq!(read(metadata).ok().map(|key| key.state), state);
+        }
+        let output = ScheduleKeyDeletionOutput::builder().key_id(ARN);
+        let pending = scheduled(&output.clone().deletion_date(date).build()).unwrap();
+        assert_eq!((pending.state, pending.deletion_date.is_some()), (State::PendingDeletion, true));
+        assert_eq!(scheduled(&output.pending_window_in_days(7).build()).unwrap().state, State::PendingReplicaDeletion);
+    }
+
+    #[test]
     fn a_deletion_date_is_told_only_while_pending() {
         let dated = |state: KeyState| read(metadata().key_state(state).deletion_date(DateTime::from_secs(1_800_000_000))).unwrap();
         assert_eq!(dated(KeyState::PendingDeletion).deletion_date, Some(Timestamp::from_second(1_800_000_000).unwrap()));
@@ -206,12 +251,11 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let cases: [(KeyMetadataBuilder, &str); 9] = [
-            (metadata().set_aws_account_id(None), "AWSAccountId"),
+        let cases: [(KeyMetadataBuilder, &str); 8] = [
             (metadata().key_id(""), "KeyId"),
             (metadata().set_arn(None), "Arn"),
             (metadata().arn(""), "Arn"),
-            (metadata().set_key_state(None), "KeyState"),
+            (metadata().set_key_state(None).enabled(false).origin(OriginType::External), "KeyState"),
             (metadata().set_key_manager(None), "KeyManager"),
             (metadata().set_key_spec(None), "KeySpec"),
             (metadata().set_key_usage(None), "KeyUsage"),

@@ -8,6 +8,7 @@ mod arn;
 mod call;
 mod client;
 mod convert;
+mod credentials;
 mod endpoint;
 mod failure;
 mod operation;
@@ -61,8 +62,9 @@ macro_rules! send {
 
 impl AwsKms {
     /// Makes the clients; nothing is sent yet.
+    #[allow(clippy::unused_async, reason = "the adapters are made alike")]
     pub async fn new(settings: AwsSettings) -> Result<Self, Failure> {
-        Clients::new(settings).await.map(Self)
+        Clients::new(settings).map(Self)
     }
 
     fn unusable(&self, operation: Operation, subject: &str, why: impl Display) -> Failure {

@@ -9,6 +9,8 @@ mod documented;
 mod endpoints;
 mod faults;
 mod life;
+mod partitions;
+mod pod;
 mod search;
 
 use keyward::{

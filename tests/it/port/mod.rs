@@ -17,6 +17,7 @@ macro_rules! suite {
         suite!(@for ciphertrust, ways::CIPHER_TRUST, [], $($subject: $($case),+;)+ $($other: $($faulty),+;)+);
         suite!(@for huawei, ways::HUAWEI, [], $($subject: $($case),+;)+ $($other: $($faulty),+;)+);
         suite!(@for aws_in_other_forms, ways::AWS, [Form::MidnightDates, Form::IdleAliases], $($subject: $($case),+;)+);
+        suite!(@for aws_without_optional_members, ways::AWS, [Form::AwsSparse], $($subject: $($case),+;)+);
         suite!(@for ciphertrust_in_other_forms, ways::CIPHER_TRUST, [Form::MidnightDates, Form::CckmTopLevel], $($subject: $($case),+;)+);
         suite!(@for huawei_in_sdk_types_and_numbers, ways::HUAWEI, [Form::HuaweiSdkTypes, Form::HuaweiNumbers], $($subject: $($case),+;)+);
         suite!(@for huawei_in_texts, ways::HUAWEI, [Form::HuaweiTexts], $($subject: $($case),+;)+);

@@ -117,7 +117,7 @@ pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> 
     let at = KeyRef { account: plant.account.clone(), region: plant.region.clone(), id };
     let mut key = Key::new(at.clone(), now, spec.name, usage, plant.origin);
     key.manager = plant.manager;
-    key.policy = aws::default_policy(&plant.account);
+    key.policy = aws::default_policy(&plant.account, &plant.region);
     key.multi_region = plant.multi_region.then(|| MultiRegion::Primary { replicas: std::collections::BTreeSet::new() });
     if key.manager == Manager::Aws {
         // "The key rotation status for AWS managed KMS keys is always true", and the period is a year.

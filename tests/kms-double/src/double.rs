@@ -16,7 +16,7 @@ use crate::ciphertrust::{Authority, CiphertrustUser, TlsListener};
 use crate::fault::Fault;
 use crate::form::Form;
 use crate::huawei::{HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser};
-use crate::identity::{self, Credential, Role};
+use crate::identity::{self, Credential, Role, WebIdentity};
 use crate::ledger::Entry;
 use crate::model::Models;
 use crate::state::Shared;
@@ -278,6 +278,11 @@ impl Double {
     #[must_use]
     pub fn remove_credential(&self, access_key: &str) -> bool {
         self.shared.lock().identities.remove_credential(access_key)
+    }
+
+    /// Makes a token of a cluster's issuer known, or replaces it.
+    pub fn add_web_identity(&self, identity: WebIdentity) {
+        self.shared.lock().identities.put_web_identity(identity);
     }
 
     /// Makes a role known, or replaces it.

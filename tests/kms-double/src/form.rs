@@ -10,6 +10,8 @@ pub enum Form {
     MidnightDates,
     /// AWS lists aliases of its own that point to no key yet, as it does for services that an account has not used.
     IdleAliases,
+    /// AWS leaves out of its answers what its pages call optional and what can be done without, `KeyState` among it.
+    AwsSparse,
     /// `CipherTrust` tells `key_state` and `deletion_date` of a key beside `aws_param` and not in it, where Thales's own clients read them.
     CckmTopLevel,
     /// Huawei Cloud answers with the types of its SDKs where its documents show others: `list-aliases` is a list, and the details of

@@ -34,7 +34,7 @@ pub struct Credential {
     pub session_token: Option<String>,
     /// Twelve digits.
     pub account: String,
-    /// ARN of the principal; by default `arn:aws:iam::ACCOUNT:user/keyward`.
+    /// ARN of the principal; by default `arn:aws:iam::ACCOUNT:user/keyward`, in the partition that is called.
     #[serde(default)]
     pub arn: Option<String>,
     /// When it ends, in real time.
@@ -60,15 +60,14 @@ impl Credential {
         }
     }
 
-    /// The principal that calls with it.
-    pub(crate) fn principal(&self) -> String {
-        self.arn.clone().unwrap_or_else(|| format!("arn:aws:iam::{}:user/keyward", self.account))
+    /// The principal that calls with it in a Region of that partition.
+    pub(crate) fn principal(&self, partition: &str) -> String {
+        self.arn.clone().unwrap_or_else(|| format!("arn:{partition}:iam::{}:user/keyward", self.account))
     }
 
     /// The id of the principal, as `GetCallerIdentity` tells it: of a role session `ROLE:SESSION`.
     pub(crate) fn user_id(&self) -> String {
-        let arn = self.principal();
-        match arn.split_once(":assumed-role/").and_then(|(_, rest)| rest.split_once('/')) {
+        match self.arn.as_deref().unwrap_or_default().split_once(":assumed-role/").and_then(|(_, rest)| rest.split_once('/')) {
             Some((_, session)) => format!("AROA0000000000EXAMPLE:{session}"),
             None => "AIDA0000000000EXAMPLE".to_owned(),
         }
@@ -84,7 +83,7 @@ impl Credential {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Role {
-    /// `arn:aws:iam::ACCOUNT:role/NAME`.
+    /// `arn:aws:iam::ACCOUNT:role/NAME`, or of another partition.
     pub arn: String,
     /// The external id that its trust policy demands.
     #[serde(default)]
@@ -109,9 +108,23 @@ impl Role {
     }
 }
 
+/// A token of a cluster's issuer, which stands for a `ServiceAccount` (IRSA).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WebIdentity {
+    /// The token, as it stands in the file.
+    pub token: String,
+    /// The role that trusts it.
+    pub role: String,
+    /// Whom it stands for, as `system:serviceaccount:keyward-system:keyward`.
+    pub subject: String,
+    /// When it ends, in real time.
+    pub expires: Option<Timestamp>,
+}
+
 /// The credentials and roles that are known.
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
+    tokens: HashMap<String, WebIdentity>,
     credentials: HashMap<String, Credential>,
     roles: HashMap<String, Role>,
 }
@@ -131,6 +144,14 @@ impl Identities {
 
     pub(crate) fn credential(&self, access_key: &str) -> Option<&Credential> {
         self.credentials.get(access_key)
+    }
+
+    pub(crate) fn put_web_identity(&mut self, identity: WebIdentity) {
+        self.tokens.insert(identity.token.clone(), identity);
+    }
+
+    pub(crate) fn web_identity(&self, token: &str) -> Option<&WebIdentity> {
+        self.tokens.get(token)
     }
 
     pub(crate) fn role(&self, arn: &str) -> Option<&Role> {

@@ -41,7 +41,7 @@ pub use huawei::{
     HUAWEI_SECOND_DOMAIN, HUAWEI_SECOND_DOMAIN_NAME, HUAWEI_SECOND_PROJECT, HUAWEI_SECOND_SECRET_KEY, HUAWEI_SECRET_KEY, HUAWEI_USER,
     HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser,
 };
-pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY};
+pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY, WebIdentity};
 pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
 pub use model::Models;
 pub use world::{KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};

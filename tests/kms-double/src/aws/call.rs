@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::failure::Failure;
 use super::members::Members;
 use super::operation::Operation;
+use super::partition;
 use super::states;
 use super::target::{self, Aliases, Astray, Target};
 use crate::form::Form;
@@ -107,7 +108,7 @@ impl Call<'_> {
 
     /// The ARN of an alias of the caller's account and Region.
     pub(crate) fn alias_arn(&self, name: &str) -> String {
-        format!("arn:aws:kms:{}:{}:{name}", self.caller.region, self.caller.account)
+        format!("arn:{}:kms:{}:{}:{name}", partition::of(&self.caller.region), self.caller.region, self.caller.account)
     }
 
     /// No key policy lets the caller do this.

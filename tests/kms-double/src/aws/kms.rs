@@ -12,6 +12,8 @@ use super::members::Members;
 use super::operation::{Kind, NOT_SERVED, Operation};
 use super::reply::{Outcome, refuse, succeed};
 use super::request::{Request, Service};
+use super::sparse::thin;
+use crate::Form;
 use crate::state::{Inner, Shared};
 use crate::world::KeyRef;
 
@@ -62,7 +64,10 @@ pub(super) fn perform(
     let answer = calls::carry_out(&mut call);
     let touched = call.touched;
     match answer {
-        Ok(answer) => {
+        Ok(mut answer) => {
+            if shared.forms.contains(&Form::AwsSparse) {
+                thin(&mut answer);
+            }
             let mutated = operation.kind() == Kind::Mutation;
             let changed = mutated && inner.world.revision() != revision;
             Outcome { key: touched, took_effect: mutated, changed, ..succeed(Service::Kms, body_of(operation, &answer)) }

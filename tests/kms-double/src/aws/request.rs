@@ -9,6 +9,7 @@ use super::failure::Failure;
 use super::form;
 use super::members::Members;
 use super::operation::Operation;
+use super::partition;
 use super::sigv4::{self, Claim, Mistrust, Signed};
 use crate::identity::Identities;
 
@@ -143,7 +144,7 @@ fn check(identities: &Identities, service: Service, claim: &Claim, signed: Signe
     Ok(Caller {
         access_key: claim.access_key.clone(),
         account: credential.account.clone(),
-        principal: credential.principal(),
+        principal: credential.principal(partition::of(&claim.region)),
         user_id: credential.user_id(),
         region: claim.region.clone(),
     })

@@ -20,6 +20,9 @@ use crate::state::{Inner, Shared};
 use crate::wire::Cut;
 use crate::world::{KeyRef, KeyState};
 
+/// The one action that bears no signature.
+const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
+
 /// Serves one request.
 pub(crate) async fn serve(
     State(shared): State<Arc<Shared>>,
@@ -32,6 +35,21 @@ pub(crate) async fn serve(
     let request = Request::parse(&headers, &body);
     let signed = Signed { method: method.as_str(), uri: &uri, headers: &headers, body: &body };
     let request_id = uuid::Uuid::new_v4().to_string();
+
+    if let Request::Sts { action, form } = &request
+        && action == WEB_IDENTITY
+    {
+        let mut inner = shared.lock();
+        let outcome = match sts::assume_role_with_web_identity(form, &mut inner.identities, Timestamp::now()) {
+            Ok(result) => succeed(Service::Sts, sts::answer_document(action, &result, &request_id)),
+            Err(failure) => {
+                let failure = Failure { code: failure.code.to_owned(), status: failure.status, message: failure.message };
+                refuse(&request, &failure, &request_id)
+            }
+        };
+        let nobody = Who { access_key: None, account: None, region: None };
+        return send(record(&mut inner, &request, nobody, None, outcome, None, &request_id), &request_id);
+    }
 
     // Not in the match itself: the lock would be held in its arms.
     let recognised = request::authenticate(&shared.lock().identities, &request, signed, Timestamp::now());

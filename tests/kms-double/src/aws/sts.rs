@@ -63,6 +63,66 @@ pub(crate) fn carry_out(
     }
 }
 
+/// Carries out the one action that bears no signature: a token of the cluster's own issuer stands for it.
+pub(crate) fn assume_role_with_web_identity(
+    form: &[(String, String)],
+    identities: &mut Identities,
+    now: Timestamp,
+) -> Result<String, StsFailure> {
+    let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let arn = field("RoleArn").ok_or_else(|| invalid("Value null at 'roleArn' failed to satisfy constraint: Member must not be null"))?;
+    let session = field("RoleSessionName").filter(|name| is_session_name(name));
+    let session = session.ok_or_else(|| invalid("Value at 'roleSessionName' failed to satisfy constraint: Member must not be null"))?;
+    let token = field("WebIdentityToken").unwrap_or_default();
+    let (partition, account, name) = split_role(arn).ok_or_else(|| invalid(&format!("{arn} is invalid")))?;
+    let failure = |code, status, message: &str| StsFailure { code, status, message: message.to_owned() };
+    let known = identities.web_identity(token);
+    let known = known.ok_or_else(|| failure("InvalidIdentityToken", 400, "The ID Token provided is not a valid JWT."))?;
+    if known.expires.is_some_and(|expires| expires <= now) {
+        return Err(failure("ExpiredTokenException", 400, "Token expired: the current date/time must be before the expiration date/time"));
+    }
+    let role = identities.role(arn).filter(|_| known.role == arn).cloned();
+    let role = role.ok_or_else(|| failure("AccessDenied", 403, "Not authorized to perform sts:AssumeRoleWithWebIdentity"))?;
+    let subject = known.subject.clone();
+    let expires = now.checked_add(SignedDuration::from_secs(SESSION_DEFAULT)).map_err(|_| invalid("the session would end out of range"))?;
+    let credential = session_of(partition, account, name, session, expires, role.allow);
+    let answer = format!(
+        "<SubjectFromWebIdentityToken>{}</SubjectFromWebIdentityToken>{}",
+        escape(&subject),
+        credentials_of(&credential, partition, expires)
+    );
+    identities.put_credential(credential);
+    Ok(answer)
+}
+
+/// The temporary credential of a role's session.
+fn session_of(partition: &str, account: &str, role: &str, session: &str, expires: Timestamp, allow: Option<Vec<String>>) -> Credential {
+    Credential {
+        access_key: format!("ASIA{}", random(16).to_uppercase()),
+        secret_key: random(40),
+        session_token: Some(random(128)),
+        account: account.to_owned(),
+        arn: Some(format!("arn:{partition}:sts::{account}:assumed-role/{role}/{session}")),
+        expires: Some(expires),
+        allow,
+    }
+}
+
+/// The members that tell of a session.
+fn credentials_of(credential: &Credential, partition: &str, expires: Timestamp) -> String {
+    format!(
+        "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
+         <Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
+         <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials>",
+        escape(&credential.user_id()),
+        escape(&credential.principal(partition)),
+        credential.access_key,
+        credential.secret_key,
+        credential.session_token.as_deref().unwrap_or_default(),
+        expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
+    )
+}
+
 fn assume_role(form: &[(String, String)], caller: &Caller, identities: &mut Identities, now: Timestamp) -> Result<String, StsFailure> {
     let field = |name: &str| form.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let arn = field("RoleArn").ok_or_else(|| invalid("Value null at 'roleArn' failed to satisfy constraint: Member must not be null"))?;
@@ -76,7 +136,7 @@ fn assume_role(form: &[(String, String)], caller: &Caller, identities: &mut Iden
     let seconds = seconds.ok().filter(|seconds| SESSION.contains(seconds));
     let seconds =
         seconds.ok_or_else(|| invalid("Value at 'durationSeconds' failed to satisfy constraint: Member must be between 900 and 43200"))?;
-    let (account, name) = split_role(arn).ok_or_else(|| invalid(&format!("{arn} is invalid")))?;
+    let (partition, account, name) = split_role(arn).ok_or_else(|| invalid(&format!("{arn} is invalid")))?;
     // A role that does not exist and one that does not trust the caller look the same.
     let role = identities.role(arn).filter(|role| role.external_id.is_none() || role.external_id.as_deref() == field("ExternalId"));
     let Some(role) = role.cloned() else {
@@ -87,26 +147,8 @@ fn assume_role(form: &[(String, String)], caller: &Caller, identities: &mut Iden
         });
     };
     let expires = now.checked_add(SignedDuration::from_secs(seconds)).map_err(|_| invalid("the session would end out of range"))?;
-    let credential = Credential {
-        access_key: format!("ASIA{}", random(16).to_uppercase()),
-        secret_key: random(40),
-        session_token: Some(random(128)),
-        account: account.to_owned(),
-        arn: Some(format!("arn:aws:sts::{account}:assumed-role/{name}/{session}")),
-        expires: Some(expires),
-        allow: role.allow,
-    };
-    let answer = format!(
-        "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
-         <Credentials><AccessKeyId>{}</AccessKeyId><SecretAccessKey>{}</SecretAccessKey>\
-         <SessionToken>{}</SessionToken><Expiration>{}</Expiration></Credentials>",
-        escape(&credential.user_id()),
-        escape(&credential.principal()),
-        credential.access_key,
-        credential.secret_key,
-        credential.session_token.as_deref().unwrap_or_default(),
-        expires.strftime("%Y-%m-%dT%H:%M:%SZ"),
-    );
+    let credential = session_of(partition, account, name, session, expires, role.allow);
+    let answer = credentials_of(&credential, partition, expires);
     identities.put_credential(credential);
     Ok(answer)
 }
@@ -133,11 +175,12 @@ fn invalid(message: &str) -> StsFailure {
     StsFailure { code: "ValidationError", status: 400, message: message.to_owned() }
 }
 
-/// Account and name of `arn:aws:iam::ACCOUNT:role/PATH/NAME`.
-fn split_role(arn: &str) -> Option<(&str, &str)> {
-    let (account, role) = arn.strip_prefix("arn:aws:iam::")?.split_once(":role/")?;
+/// Partition, account and name of `arn:PARTITION:iam::ACCOUNT:role/PATH/NAME`.
+fn split_role(arn: &str) -> Option<(&str, &str, &str)> {
+    let (partition, rest) = arn.strip_prefix("arn:")?.split_once(":iam::")?;
+    let (account, role) = rest.split_once(":role/")?;
     let name = role.rsplit('/').next().filter(|name| !name.is_empty())?;
-    (account.len() == 12).then_some((account, name))
+    (account.len() == 12).then_some((partition, account, name))
 }
 
 fn is_session_name(name: &str) -> bool {

@@ -8,6 +8,7 @@
 //!   they fail across accounts; a bare id of another account's key is `NotFoundException`, as on AWS.
 
 use super::failure::Failure;
+use super::partition;
 use crate::world::KeyRef;
 
 /// What the text names.
@@ -40,9 +41,12 @@ pub(crate) fn parse(text: &str, account: &str, region: &str, aliases: Aliases) -
     let astray = |failure| Err(Astray::Failure(failure));
     let local = if text.starts_with("arn:") {
         let parts: Vec<&str> = text.splitn(6, ':').collect();
-        let ["arn", "aws", "kms", arn_region, arn_account, resource] = parts.as_slice() else {
+        let ["arn", arn_partition, "kms", arn_region, arn_account, resource] = parts.as_slice() else {
             return astray(Failure::invalid_arn(format!("{text} is not a valid KMS ARN")));
         };
+        if *arn_partition != partition::of(arn_region) {
+            return astray(Failure::invalid_arn(format!("Invalid arn {text}")));
+        }
         let digits = arn_account.len() == 12 && arn_account.bytes().all(|byte| byte.is_ascii_digit());
         let key = resource.strip_prefix("key/").filter(|id| is_key_id(id));
         let alias = resource.strip_prefix("alias/").filter(|name| !name.is_empty()).map(|_| *resource);
@@ -114,6 +118,8 @@ mod tests {
             ("arn:aws:kms:eu-west-1:111122223333:key/garbage", "InvalidArnException"),
             ("arn:aws:kms:eu-west-1:1111:key/1234abcd-12ab-34cd-56ef-1234567890ab", "InvalidArnException"),
             ("arn:aws:kms:us-east-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "NotFoundException"),
+            ("arn:aws-cn:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "InvalidArnException"),
+            ("arn:aws-cn:kms:cn-north-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab", "NotFoundException"),
             ("arn:aws:kms:eu-west-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab", "other account"),
         ];
         for (text, code) in cases {

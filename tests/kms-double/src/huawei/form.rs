@@ -55,7 +55,7 @@ pub(super) fn in_form(operation: Operation, mut answer: Value, forms: &[Form]) -
                     *value = number;
                 }
             }),
-            (Form::HuaweiSdkTypes | Form::MidnightDates | Form::IdleAliases | Form::CckmTopLevel, _) => {}
+            (Form::HuaweiSdkTypes | Form::MidnightDates | Form::IdleAliases | Form::AwsSparse | Form::CckmTopLevel, _) => {}
         }
     }
     answer

@@ -5,6 +5,8 @@ use std::collections::BTreeSet;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::aws::partition;
+
 /// Where a key lives. Ids of multi-Region keys are equal in every Region, so an id alone does not name a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyRef {
@@ -20,7 +22,7 @@ impl KeyRef {
     /// The key's ARN.
     #[must_use]
     pub fn arn(&self) -> String {
-        format!("arn:aws:kms:{}:{}:key/{}", self.region, self.account, self.id)
+        format!("arn:{}:kms:{}:{}:key/{}", partition::of(&self.region), self.region, self.account, self.id)
     }
 
     /// Whether `text` names this key: its id, its ARN, or another vendor's reference, which ends in the id after a slash or colon.

@@ -29,7 +29,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let mut key = Key::new(at.clone(), call.now, spec.name, &usage, origin);
     description.clone_into(&mut key.description);
     key.tags = tags.into_iter().collect();
-    key.policy = policy.unwrap_or_else(|| policy::default(&at.account));
+    key.policy = policy.unwrap_or_else(|| policy::default(&at.account, &at.region));
     key.multi_region = multi_region.then(|| MultiRegion::Primary { replicas: std::collections::BTreeSet::new() });
     call.world.add(key.clone());
     call.touched = Some(at);

@@ -28,7 +28,7 @@ pub(super) fn replicate(call: &mut Call<'_>) -> Answer {
     let mut replica = Key::new(at.clone(), call.now, &key.spec, &key.usage, key.origin);
     description.clone_into(&mut replica.description);
     replica.tags = tags.into_iter().collect();
-    replica.policy = policy.unwrap_or_else(|| policy::default(&at.account));
+    replica.policy = policy.unwrap_or_else(|| policy::default(&at.account, &at.region));
     replica.first_material.clone_from(&key.first_material);
     replica.multi_region = Some(MultiRegion::Replica { primary: key.at.region.clone() });
     let then = if key.origin == Origin::External { KeyState::PendingImport } else { KeyState::Enabled };

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use crate::aws::call::{Answer, Call, nothing};
 use crate::aws::failure::Failure;
 use crate::aws::members::missing;
+use crate::aws::partition;
 use crate::aws::target::Aliases;
 
 /// Longest policy.
@@ -25,14 +26,14 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
 }
 
 /// The policy of a key that is made without one.
-pub(crate) fn default(account: &str) -> String {
+pub(crate) fn default(account: &str, region: &str) -> String {
     json!({
         "Version": "2012-10-17",
         "Id": "key-default-1",
         "Statement": [{
             "Sid": "Enable IAM User Permissions",
             "Effect": "Allow",
-            "Principal": { "AWS": format!("arn:aws:iam::{account}:root") },
+            "Principal": { "AWS": format!("arn:{}:iam::{account}:root", partition::of(region)) },
             "Action": "kms:*",
             "Resource": "*",
         }],
@@ -70,7 +71,7 @@ fn lets_in(statement: &Value, call: &Call<'_>) -> bool {
     let principal = statement.get("Principal");
     let principals = texts(principal.and_then(|principal| principal.get("AWS")).or(principal));
     let account = &call.caller.account;
-    let root = format!("arn:aws:iam::{account}:root");
+    let root = format!("arn:{}:iam::{account}:root", partition::of(&call.caller.region));
     let named = principals.iter().any(|name| name == "*" || name == account || *name == root || *name == call.caller.principal);
     let acts =
         texts(statement.get("Action")).iter().any(|action| matches!(action.as_str(), "*" | "kms:*" | "kms:Put*" | "kms:PutKeyPolicy"));

@@ -56,7 +56,7 @@ fn made_of(account: &str, lists: &Lists) -> Value {
     let users: Vec<String> = named("key_users", "key_users_roles").into_iter().chain(outside).collect();
     let admins = named("key_admins", "key_admins_roles");
     let groups = [("Allow access for Key Administrators", admins, ADMINISTER), ("Allow use of the key", users, USE)];
-    let mut policy: Value = serde_json::from_str(&aws::default_policy(account)).unwrap_or_default();
+    let mut policy: Value = serde_json::from_str(&aws::default_policy(account, "")).unwrap_or_default();
     if let Some(statements) = policy.get_mut("Statement").and_then(Value::as_array_mut) {
         for (sid, who, actions) in groups.into_iter().filter(|(_, who, _)| !who.is_empty()) {
             statements.push(json!({ "Sid": sid, "Effect": "Allow", "Principal": { "AWS": who }, "Action": actions, "Resource": "*" }));
