@@ -152,7 +152,26 @@ impl Context {
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
         let (books, lanes, aliases, started) = (Books::default(), Arc::new(lanes), Aliases::default(), Instant::now());
         let places = Arc::new(Semaphore::new(settings.concurrency.into()));
-        Self { client, settings, held, metrics, books, providers, surveys, alarms, aliases, started, keys, namespaces, lanes, places, anew, late, objects, bindings }
+        Self {
+            client,
+            settings,
+            held,
+            metrics,
+            books,
+            providers,
+            surveys,
+            alarms,
+            aliases,
+            started,
+            keys,
+            namespaces,
+            lanes,
+            places,
+            anew,
+            late,
+            objects,
+            bindings,
+        }
     }
 
     fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {

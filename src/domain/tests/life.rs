@@ -158,6 +158,7 @@ fn an_alias_of_another_key_comes_and_one_that_another_takes_stays_for_now() {
         conclusion: Conclusion::Planned(&plan),
         failed: &[],
         unread: &[],
+        unkept: &[],
         set_by: None,
         requested: None,
         word_stands: true,

@@ -269,6 +269,7 @@ impl Story {
             conclusion,
             failed,
             unread: &[],
+            unkept: &[],
             set_by: self.set_by,
             requested: None,
             word_stands: self.word_stands,
