@@ -3,7 +3,8 @@
 //! Not a test: numbers depend on the machine. `make bench` prints a table and writes `target/bench/scale.json`, a list of name, value and unit.
 //! One API server and the KMS double run beside the operator, on loopback. `KEYWARD_BENCH_OBJECTS` names the sizes, by default `1000,10000`, and
 //! `KEYWARD_BENCH_PROVIDERS` the KMS, by default `aws,ciphertrust,huawei`; of sizes above 1,000 AWS alone is measured. At the end it measures how soon a key is
-//! back whose deletion is withdrawn while others are waited for, at default settings; with `KEYWARD_BENCH_OBJECTS=` that alone.
+//! back whose deletion is withdrawn while others are waited for, at default settings. First of all it makes keys under AWS's default request quotas, at default
+//! settings, alone and beside another program that takes half of each; with `KEYWARD_BENCH_OBJECTS=` these two alone, and with `KEYWARD_BENCH_QUOTAS=` not the first.
 
 // The servers are those of the tests, and not all that they can do is used here.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_precision_loss, missing_docs)]
@@ -41,6 +42,13 @@ const BUDGETS: &[(&str, f64)] = &[
     ("api writes per look at rest", 0.0),
     ("calls about 30 others hang: p99", 2.0),
     ("200 others wait for a quota: p99", 2.0),
+    ("60 keys: until all are ready", 14.0),
+    ("60 keys: kms calls per key", 6.0),
+    ("60 keys: throttled", 0.0),
+    ("200 keys: until all are ready", 42.0),
+    ("200 keys: kms calls per key", 6.0),
+    ("200 keys: throttled", 0.0),
+    ("60 keys, half taken: until all are ready", 26.4),
 ];
 /// The same for peak memory, by number of objects, in MiB.
 const MEMORY_BUDGETS: &[(usize, f64)] = &[(1000, 26.0), (10_000, 75.0)];
@@ -50,6 +58,11 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     let providers = std::env::var("KEYWARD_BENCH_PROVIDERS").unwrap_or_else(|_| "aws,ciphertrust,huawei".into());
     let mut figures = Vec::new();
+    if std::env::var("KEYWARD_BENCH_QUOTAS").as_deref() != Ok("") {
+        let quotas = runtime.block_on(quotas());
+        print(QUOTAS, &[("aws", quotas.clone())]);
+        figures.extend(quotas.into_iter().map(|(figure, value, unit)| (format!("aws, default quotas, {figure}"), value, unit)));
+    }
     for size in sizes.split(',').filter(|size| !size.trim().is_empty()) {
         let objects = size.trim().parse().unwrap_or_else(|_| panic!("KEYWARD_BENCH_OBJECTS has {size:?}, which is no number"));
         let mut columns = Vec::new();
@@ -82,7 +95,12 @@ type Figure = (&'static str, f64, &'static str);
 
 /// A table with a column for each KMS.
 fn print(objects: usize, columns: &[(&str, Vec<Figure>)]) {
-    print!("\n{:<44}", if objects == RESCUES { format!("{objects} rescues") } else { format!("{objects} objects") });
+    let title = match objects {
+        QUOTAS => "under AWS's default quotas, default settings".into(),
+        RESCUES => format!("{objects} rescues"),
+        objects => format!("{objects} objects"),
+    };
+    print!("\n{title:<44}");
     for (name, _) in columns {
         print!("{name:>12}");
     }
@@ -171,6 +189,83 @@ fn looks<'a>(scene: &Scene, calls: impl Iterator<Item = &'a Entry>) -> usize {
     let named = |call: &Entry, name: &str| call.params.get(name).map_or(0, |ids| ids.as_array().map_or(1, Vec::len));
     let listed = |call: &Entry| named(call, "id") + named(call, "arn");
     calls.map(|call| if call.operation == scene.vendor.operations.look { 1 } else { listed(call) }).sum()
+}
+
+/// Stands for the figures under AWS's own quotas in place of a number of objects.
+const QUOTAS: usize = 0;
+
+/// How long it takes to make keys within AWS's default request quotas at default settings, what it costs, and what of it is throttled.
+async fn quotas() -> Vec<Figure> {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    // As the flags are by default; the tests' own are shorter.
+    let flags = ["--log-level", "warn", "--consistency", "10s", "--missing-after", "5m", "--attempt-wait", "15m"];
+    let operator = post.start_with(&flags);
+    let run = async |name: &str, keys: usize, half_taken: bool| {
+        let options = Options { quotas: true, ..Options::default() };
+        let scene = Scene::on(control_plane, &post, name, options, json!({ "quotaSharePercent": null, "resyncSeconds": null })).await;
+        // Nothing is made in the first seconds of a process, nor before the marks of all keys were read: neither has to do with quotas.
+        scene.create("first", json!({})).await;
+        scene.until_ready("first", "True", "Available").await;
+        let calls = || scene.operator_calls().into_iter().filter(|call| *call.service != *"sts").collect::<Vec<_>>();
+        let (before, throttled_before) = (calls().len(), throttled(&scene));
+        eprintln!("making {keys} keys within AWS's quotas{}", if half_taken { ", half of which another program takes" } else { "" });
+        let other = half_taken.then(|| {
+            let person = scene.person();
+            tokio::spawn(async move {
+                let mut pace = tokio::time::interval(Duration::from_millis(400));
+                loop {
+                    pace.tick().await;
+                    // Sent at its pace whatever becomes of it; the SDK sends again what is throttled.
+                    let (key, alias) = (person.create_key(), person.create_alias().alias_name("alias/other").target_key_id("alias/other"));
+                    tokio::spawn(async move { drop(tokio::join!(key.send(), alias.send())) });
+                }
+            })
+        });
+        let started = Instant::now();
+        let parameters = json!({ "autoRotation": true, "tags": { "team": "shop" } });
+        let create = async |number| {
+            scene.create(&format!("key-{number}"), parameters.clone()).await;
+        };
+        stream::iter(0..keys).for_each_concurrent(16, create).await;
+        eventually("all objects are ready", PATIENCE, async || {
+            let ready = ready(&scene).await;
+            if ready > keys { Ok(()) } else { Err(format!("{ready} ready\n{}", operator.tail())) }
+        })
+        .await;
+        let took = started.elapsed().as_secs_f64();
+        if let Some(other) = other {
+            other.abort();
+        }
+        // The look that follows the change.
+        let looked = async || {
+            let calls = calls();
+            let looks = calls.iter().filter(|call| call.operation == "DescribeKey").count();
+            if looks >= 2 * (keys + 1) { Ok(calls.len()) } else { Err(format!("{looks} looks")) }
+        };
+        let after = eventually("the look after the change", PATIENCE, looked).await;
+        let first_s_own_look = 1;
+        (took, (after - before - first_s_own_look) as f64 / keys as f64, (throttled(&scene) - throttled_before) as f64)
+    };
+    let (few, few_calls, few_throttled) = run("few", 60, false).await;
+    let (many, many_calls, many_throttled) = run("many", 200, false).await;
+    let (shared, shared_calls, shared_throttled) = run("shared", 60, true).await;
+    vec![
+        ("60 keys: until all are ready", few, "s"),
+        ("60 keys: kms calls per key", few_calls, "calls"),
+        ("60 keys: throttled", few_throttled, "calls"),
+        ("200 keys: until all are ready", many, "s"),
+        ("200 keys: kms calls per key", many_calls, "calls"),
+        ("200 keys: throttled", many_throttled, "calls"),
+        ("60 keys, half taken: until all are ready", shared, "s"),
+        ("60 keys, half taken: kms calls per key", shared_calls, "calls"),
+        ("60 keys, half taken: throttled", shared_throttled, "calls"),
+    ]
+}
+
+/// The operator's calls that the KMS throttled.
+fn throttled(scene: &Scene) -> usize {
+    scene.operator_calls().iter().filter(|call| call.result == "ThrottlingException").count()
 }
 
 /// How many keys are brought back in each situation.
