@@ -384,13 +384,6 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>)
             known.last_transition_time = before.last_transition_time.clone();
         }
     }
-    // What was set twice on the way to what it says, or taken away and put back, did not flip.
-    for known in &mut set.conditions {
-        let before = memory.status.conditions.iter().find(|before| (&before.type_, &before.status) == (&known.type_, &known.status));
-        if let Some(before) = before {
-            known.last_transition_time = before.last_transition_time.clone();
-        }
-    }
     status.conditions = set.conditions;
 }
 
