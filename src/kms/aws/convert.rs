@@ -223,7 +223,7 @@ mod tests {
 
     #[test]
     fn a_state_that_is_not_said_is_what_the_rest_leaves() {
-        let unsaid = || metadata().set_key_state(None).enabled(false);
+        let unsaid = || metadata().set_key_state(None).enabled(false).origin(OriginType::AwsKms);
         let date = DateTime::from_secs(1_800_000_000);
         for (metadata, state) in [
             (unsaid().enabled(true), Some(State::Enabled)),
