@@ -185,6 +185,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("KeyCreated", "The key was created."),
     ("KeyAdopted", "The key that `spec.keyId` names is this object's now."),
     ("KeyTakenUp", "The key of an earlier object of this name is this object's now."),
+    ("AliasMoved", "An alias that another object let go was moved to the key."),
     ("KeyEnabled", "The key was enabled."),
     ("KeyDisabled", "The key was disabled."),
     ("RotationEnabled", "Rotation was switched on, or has another period."),

@@ -101,7 +101,7 @@ pub struct ManagedKeySpec {
     /// What becomes of the key when this object is deleted. `Retain` (default): nothing. `Disable`: it is disabled. `Delete`: its deletion is scheduled.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// The key's description at the KMS, at most 8192 characters. Absent: left as it is.
+    /// The key's description at the KMS, at most 8192 characters. Absent: left as it is; once the field is removed, a description that this object set is cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]
     pub description: Option<String>,
@@ -113,8 +113,8 @@ pub struct ManagedKeySpec {
         validation = Rule::new("self.all(k, !k.startsWith('aws:') && !k.startsWith('keyward-'))").message("tag keys that begin with aws: or keyward- are reserved")
     )]
     pub tags: Option<BTreeMap<String, String>>,
-    /// Aliases that are kept on the key, without the prefix `alias/`; other aliases are left alone. They cannot begin with `aws/` or `keyward/`, and
-    /// one that belongs to another key is never moved.
+    /// Aliases that are kept on the key, without the prefix `alias/`; other aliases are left alone. They cannot begin with `aws/` or `keyward/`.
+    /// One that belongs to another key is moved only if that key's object is of the same namespace and provider and no longer declares it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxItems" = 49, "items" = alias_name(), "x-kubernetes-list-type" = "set"))]
     pub aliases: Option<Vec<String>>,
@@ -365,6 +365,9 @@ pub struct Applied {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1096))]
     pub deletion_schedule_days: Option<i32>,
+    /// Whether it was this object that set the description: only then it is cleared once the field is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<bool>,
     /// Keys of the tags that this object put on the key: only these are removed again.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 128)))]

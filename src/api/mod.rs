@@ -20,6 +20,9 @@ pub const FINALIZER: &str = "keyward.dev/key";
 /// The field manager of everything that the operator writes.
 pub const FIELD_MANAGER: &str = "keyward";
 
+/// The field manager of everything that a person writes with a command that Keyward names.
+pub const CLI_FIELD_MANAGER: &str = "keyward-cli";
+
 /// Annotations on a `ManagedKey`.
 pub mod annotation {
     /// Set by a person to `"true"`: nothing is called and nothing is written but the note that says so.

@@ -97,6 +97,42 @@ pub struct Seen<'a> {
     pub marked: Option<&'a str>,
 }
 
+/// The requests for a look at an object that were answered: they are asked for in two annotations, and one field tells the answer.
+#[derive(Clone, Debug, Default)]
+pub struct Requests {
+    /// Whether this process answered any.
+    known: bool,
+    own: Option<String>,
+    flux: Option<String>,
+}
+
+impl Requests {
+    /// Whether Keyward's own annotation says something that was not there when the last request was answered.
+    #[must_use]
+    pub fn is_own_new(&self, own: &str) -> bool {
+        self.known && self.own.as_deref() != Some(own)
+    }
+
+    /// Whether it is known that Flux's annotation was answered.
+    #[must_use]
+    pub fn is_flux_answered(&self, flux: &str) -> bool {
+        self.known && self.flux.as_deref() == Some(flux)
+    }
+
+    /// One of the two was answered. The other one stays new, if it is; but what stands beside the first answer of a process is older than that.
+    pub fn answer(&mut self, own: Option<&str>, flux: Option<&str>, was_flux: bool) {
+        if was_flux {
+            self.flux = flux.map(str::to_owned);
+            if !self.known {
+                self.own = own.map(str::to_owned);
+            }
+        } else {
+            self.own = own.map(str::to_owned);
+        }
+        self.known = true;
+    }
+}
+
 /// Longer than a round takes, and so than a bind is under way of which nothing more was heard.
 const UNDER_WAY: Duration = Duration::from_mins(3);
 
@@ -121,6 +157,8 @@ struct Looked {
     series: Option<(String, String)>,
     /// When the key was last seen, and how long before that it had been: a process that has just been started only knows of the latter.
     heard: Option<(Instant, Duration)>,
+    /// What it was asked for with.
+    requests: Requests,
     /// Failures in a row.
     failures: u32,
     /// The generation for which rotation could not be changed.
@@ -287,6 +325,16 @@ impl Context {
         self.objects().get(uid).is_some_and(|looked| looked.rotation_failed == Some(generation))
     }
 
+    /// The requests for a look at an object that were answered.
+    pub fn requests(&self, uid: &str) -> Requests {
+        self.objects().get(uid).map(|looked| looked.requests.clone()).unwrap_or_default()
+    }
+
+    /// Remembers which of two requests was answered.
+    pub fn answered(&self, uid: &str, own: Option<&str>, flux: Option<&str>, was_flux: bool) {
+        self.objects().entry(uid.into()).or_default().requests.answer(own, flux, was_flux);
+    }
+
     /// How long an alias has been about to go that this generation no longer declares.
     pub fn leaving(&self, uid: &str, generation: i64) -> Duration {
         let now = Instant::now();
@@ -359,22 +407,20 @@ impl Context {
         self.objects().entry(uid.into()).or_default().steps.unsure(Instant::now());
     }
 
-    /// Older objects that want the same key by name, through the same provider: namespace and name. Whether they may have it is not asked here.
-    pub fn older_rivals(&self, metadata: &ObjectMeta, key: &Key, provider: &str) -> Vec<(String, String)> {
+    /// Older objects that want the same key by name, through the same provider. Whether they may have it is not asked here.
+    pub fn older_rivals(&self, metadata: &ObjectMeta, key: &Key, provider: &str) -> Vec<Arc<Watched<ManagedKey>>> {
         let names =
             |reference: &str| reference == key.id || reference == key.arn || key.aliases.iter().flatten().any(|alias| alias == reference);
         let age = |metadata: &ObjectMeta| (metadata.creation_timestamp.clone().map(|time| time.0), metadata.uid.clone());
-        let rival = |other: &Arc<Watched<ManagedKey>>| {
-            let object = other.decoded().ok()?;
-            let rival = object.spec.key_id.as_deref().is_some_and(names)
+        let is_rival = |object: &ManagedKey| {
+            object.spec.key_id.as_deref().is_some_and(names)
                 && object.spec.provider_ref.name == provider
                 && object.spec.management_policy != ManagementPolicy::Observe
                 && object.metadata.deletion_timestamp.is_none()
                 && object.metadata.uid != metadata.uid
-                && age(&object.metadata) < age(metadata);
-            rival.then(|| (object.namespace().unwrap_or_default(), object.name_any()))
+                && age(&object.metadata) < age(metadata)
         };
-        self.keys.state().iter().filter_map(rival).collect()
+        self.keys.state().into_iter().filter(|other| other.decoded().is_ok_and(is_rival)).collect()
     }
 
     /// Gives a key back that was not bound after all.

@@ -31,7 +31,7 @@ use tracing::Instrument;
 pub use self::signs::Signs;
 pub use self::{
     contained::{Panicked, contained, is_contained},
-    context::{Context, Seen},
+    context::{Context, Requests, Seen},
     error::Error,
 };
 use self::{lane::Lanes, watch::Anew};

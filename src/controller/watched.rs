@@ -10,14 +10,17 @@ use kube::{Resource, api::ObjectMeta};
 use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
 
-use crate::api::annotation;
+use crate::{
+    api::{CLI_FIELD_MANAGER, annotation},
+    domain::status::SetBy,
+};
 
 /// An object as it was read.
 #[derive(Clone, Debug)]
 pub struct Watched<K> {
     object: Result<K, Box<Undecodable>>,
     /// Who set `spec.deletionScheduleDays`, as the API server recorded it.
-    pub set_by: Option<Box<str>>,
+    pub set_by: Option<Box<SetBy>>,
 }
 
 /// An object that this version of Keyward does not understand.
@@ -52,7 +55,7 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
         let mut value = Value::deserialize(deserializer)?;
         let mut set_by = None;
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
-            set_by = metadata.remove("managedFields").as_ref().and_then(setter).map(String::into_boxed_str);
+            set_by = metadata.remove("managedFields").as_ref().and_then(setter).map(Box::new);
             metadata.remove("labels");
             if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
                 annotations.retain(|key, _| annotation::READ.contains(&&**key));
@@ -70,11 +73,23 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
     }
 }
 
-/// The managers that own `spec.deletionScheduleDays`, joined.
-fn setter(managed: &Value) -> Option<String> {
+/// Clients that apply manifests without server-side apply, by the names that they give themselves.
+const APPLIERS: [&str; 5] = ["kubectl-client-side-apply", "argocd-controller", "helm", "helm-controller", "kustomize-controller"];
+
+/// The managers that own `spec.deletionScheduleDays`, joined, and whether the field stays when the manifest is applied without it: that takes it away only if
+/// whoever applies the manifest set it, and nobody else.
+fn setter(managed: &Value) -> Option<SetBy> {
+    let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let entries: Vec<&Value> = managed.as_array()?.iter().filter(|entry| entry.pointer("/fieldsV1/f:spec").is_some()).collect();
+    let applies = |entry: &Value| {
+        let name = text(entry, "manager");
+        (text(entry, "operation") == "Apply" && name != CLI_FIELD_MANAGER) || APPLIERS.contains(&&*name)
+    };
     let owns = |entry: &&Value| entry.pointer("/fieldsV1/f:spec/f:deletionScheduleDays").is_some();
-    let names: Vec<_> = managed.as_array()?.iter().filter(owns).filter_map(|entry| entry.get("manager")?.as_str()).collect();
-    (!names.is_empty()).then(|| names.join(", "))
+    let (owners, others): (Vec<&Value>, Vec<&Value>) = entries.into_iter().partition(owns);
+    let [first, rest @ ..] = &*owners else { return None };
+    let stays = !rest.is_empty() || !applies(first) || others.into_iter().any(applies);
+    Some(SetBy { managers: owners.iter().map(|entry| text(entry, "manager")).collect::<Vec<_>>().join(", "), stays })
 }
 
 impl<K: Resource> Resource for Watched<K> {
@@ -149,11 +164,37 @@ mod tests {
 
     #[test]
     fn of_the_managers_only_the_setter_is_kept() {
-        let object =
-            read(json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "a", "managedFields": [
-            { "manager": "kubectl-patch", "fieldsV1": { "f:spec": { "f:deletionScheduleDays": {} } } },
-            { "manager": "helm", "fieldsV1": { "f:spec": { "f:enabled": {} } } } ] }, "spec": {} }));
-        assert_eq!(object.set_by.as_deref(), Some("kubectl-patch"));
-        assert!(object.decoded().unwrap().metadata.managed_fields.is_none());
+        let object = |managers: &[(&str, &str, bool)]| {
+            let entry = |(manager, operation, owns): &(&str, &str, bool)| {
+                let field = if *owns { "f:deletionScheduleDays" } else { "f:enabled" };
+                json!({ "manager": manager, "operation": operation, "fieldsV1": { "f:spec": { (field): {} } } })
+            };
+            let managed: Vec<_> = managers.iter().map(entry).collect();
+            read(
+                json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "a", "namespace": "n", "managedFields": managed },
+                "spec": {} }),
+            )
+        };
+        let two = object(&[("kubectl-patch", "Update", true), ("helm", "Update", false)]);
+        assert!(two.decoded().unwrap().metadata.managed_fields.is_none());
+        for (managers, set_by) in [
+            (&[("helm", "Update", false)][..], None),
+            (&[("kubectl-patch", "Update", true), ("helm", "Update", false)], Some(("kubectl-patch", true))),
+            (&[("kubectl-edit", "Update", true)], Some(("kubectl-edit", true))),
+            (&[("kubectl-create", "Update", true)], Some(("kubectl-create", true))),
+            (&[("keyward-cli", "Update", true), ("argocd-controller", "Apply", false)], Some(("keyward-cli", true))),
+            (&[("node-fetch", "Update", true), ("kustomize-controller", "Apply", false)], Some(("node-fetch", true))),
+            // Whoever applies the manifest.
+            (&[("helm", "Update", true)], Some(("helm", false))),
+            (&[("kubectl-client-side-apply", "Update", true)], Some(("kubectl-client-side-apply", false))),
+            (&[("argocd-controller", "Apply", true), ("kubectl-edit", "Update", false)], Some(("argocd-controller", false))),
+            (&[("terraform", "Apply", true)], Some(("terraform", false))),
+            // One applied it, and another applies now.
+            (&[("argocd-controller", "Update", true), ("kustomize-controller", "Apply", false)], Some(("argocd-controller", true))),
+            (&[("helm", "Update", true), ("kubectl-patch", "Update", true)], Some(("helm, kubectl-patch", true))),
+        ] {
+            let found = object(managers).set_by;
+            assert_eq!(found.as_deref().map(|by| (&*by.managers, by.stays)), set_by, "{managers:?}");
+        }
     }
 }

@@ -6,7 +6,7 @@ use super::{
     desired::Desired,
     memory::KeyRecord,
     ownership::Owner,
-    status,
+    status::{self, SetBy},
     step::{Difference, How, Part, Step},
 };
 use crate::api::{ConditionType, ManagedKeyStatus, Reason, annotation, condition, managed_key::KeyState};
@@ -30,7 +30,7 @@ pub struct About<'a> {
     /// The object.
     pub desired: &'a Desired,
     /// Who set `deletionScheduleDays`, as the API server recorded it.
-    pub set_by: Option<&'a str>,
+    pub set_by: Option<&'a SetBy>,
     /// What each step found that was not as declared.
     pub found: &'a [(Step, Vec<Difference>)],
 }
@@ -96,8 +96,9 @@ fn cancel(About { desired, set_by, found: _ }: About<'_>) -> String {
     let Owner { namespace, name, .. } = &desired.owner;
     format!(
         "as declared{}; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
-         -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'",
-        status::set_by(set_by)
+         -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'; {}",
+        status::set_by(set_by),
+        status::AT_THE_END
     )
 }
 

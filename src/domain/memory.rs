@@ -150,6 +150,9 @@ impl Memory {
                 known.sort();
                 known.dedup();
             }
+            Step::Describe { .. } => {
+                self.status.applied.get_or_insert_with(applied).description = desired.description.is_some().then_some(true);
+            }
             Step::AddAlias { alias } | Step::MoveAlias { alias, .. } if desired.aliases.contains(alias) => {
                 let known = &mut self.status.applied.get_or_insert_with(applied).aliases;
                 known.extend(alias.strip_prefix("alias/").map(str::to_owned));

@@ -167,6 +167,13 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
     }
 }
 
+/// Whether an object is bound to that key, or would take it now. Whoever has another key, or is refused, does neither.
+#[must_use]
+pub fn takes(situation: &Situation<'_>, key: &Key) -> bool {
+    let has_another = situation.memory.reference().is_some_and(|known| known != key.arn && known != key.id);
+    !has_another && matches!(plan(situation, &Observed::Present(Box::new(key.clone()))), Plan::Do(Step::Bind { .. } | Step::Cancel))
+}
+
 fn stall(reason: Reason, message: impl Into<String>) -> Plan {
     Plan::Stall(Note { reason, message: message.into() })
 }

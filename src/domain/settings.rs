@@ -150,8 +150,11 @@ pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> 
         return settings;
     }
     rotation(desired, rules, key, &mut settings);
-    if let Some(description) = desired.description.as_ref().filter(|&wanted| *wanted != key.description) {
-        settings.steps.push(Step::Describe { description: description.clone() });
+    // One that this object set goes with the field.
+    let is_ours = memory.status.applied.as_ref().is_some_and(|applied| applied.description == Some(true));
+    let wanted = desired.description.clone().or_else(|| is_ours.then(String::new));
+    if let Some(description) = wanted.filter(|wanted| *wanted != key.description) {
+        settings.steps.push(Step::Describe { description });
     }
     tags(desired, memory, rules, key, &mut settings);
     aliases(desired, memory, rules, key, &mut settings);

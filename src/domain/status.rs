@@ -49,6 +49,15 @@ pub enum Conclusion<'a> {
     Paused,
 }
 
+/// Who set `deletionScheduleDays`, as the API server recorded it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetBy {
+    /// The managers of the field, joined.
+    pub managers: String,
+    /// Whether the field stays though the manifest is applied without it: it is not, or not only, whoever applies the manifest that set it.
+    pub stays: bool,
+}
+
 /// A round, as far as it went.
 #[derive(Debug)]
 pub struct Round<'a> {
@@ -69,7 +78,7 @@ pub struct Round<'a> {
     /// Changes that were made before and did not stick.
     pub unkept: &'a [String],
     /// Who set `deletionScheduleDays`, as the API server recorded it.
-    pub set_by: Option<&'a str>,
+    pub set_by: Option<&'a SetBy>,
     /// The value of the annotation that asked for this look.
     pub requested: Option<&'a str>,
     /// Whether the last look that saw the key is young enough for what it saw to stand.
@@ -94,7 +103,8 @@ pub fn silent_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Duration>
 #[must_use]
 pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     let mut status = memory.status.clone();
-    if let Some(requested) = round.requested {
+    // While it is paused nothing is looked at: the request stands until the pause is over.
+    if let Some(requested) = round.requested.filter(|_| !matches!(round.conclusion, Conclusion::Paused)) {
         status.last_handled_reconcile_at = Some(handled(requested));
     }
     if !matches!(round.conclusion, Conclusion::Paused | Conclusion::Unfinished) {
@@ -328,6 +338,7 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
             generation: desired.generation,
             enabled: Some(desired.wants_enabled()),
             deletion_schedule_days: None,
+            description: desired.description.is_some().then_some(true),
             tag_keys: desired.tags.keys().cloned().collect(),
             aliases: desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).map(str::to_owned).collect(),
         },
@@ -696,7 +707,9 @@ impl Setter {
         let (reason, message) = match desired.life {
             Life::Scheduled(_) if absent => (Reason::Declared, goes),
             Life::Scheduled(_) => {
-                (Reason::Declared, format!("{goes}; to cancel, remove spec.deletionScheduleDays or set it to 0{}", set_by(round.set_by)))
+                let text =
+                    format!("{goes}; to cancel, remove spec.deletionScheduleDays or set it to 0; {AT_THE_END}{}", set_by(round.set_by));
+                (Reason::Declared, text)
             }
             Life::Live => (Reason::External, format!("{goes}, which this object does not declare")),
         };
@@ -739,15 +752,14 @@ pub(super) fn when(date: Option<Timestamp>) -> String {
     )
 }
 
+/// What the field is not for.
+pub(super) const AT_THE_END: &str = "what becomes of the key when this object is deleted is spec.deletionPolicy";
+
 /// Who set the field: a value that another client set is not taken away by the manifest in Git.
-pub(super) fn set_by(manager: Option<&str>) -> String {
-    manager.map_or_else(String::new, |manager| {
-        let tool = if manager.starts_with("kubectl-patch") || manager.starts_with("kubectl-edit") {
-            ", and a manifest without the field will not remove it; a manifest with 0 will"
-        } else {
-            ""
-        };
-        format!(" (spec.deletionScheduleDays was set by {manager}{tool})")
+pub(super) fn set_by(by: Option<&SetBy>) -> String {
+    by.map_or_else(String::new, |SetBy { managers, stays }| {
+        let tool = if *stays { ", and a manifest without the field will not remove it; a manifest with 0 will" } else { "" };
+        format!(" (spec.deletionScheduleDays was set by {managers}{tool})")
     })
 }
 

@@ -23,11 +23,13 @@ use crate::{
     },
     domain::{
         deletion::{CountEnded, Intent, Nonce, Word},
+        desired::Desired,
         event,
         failure::{Failure, FailureKind, Outcome},
+        memory::Memory,
         observed::{Key, Observed, Rotation},
-        ownership::{Ownership, Tags},
-        plan::{Plan, Rest},
+        ownership::{Owner, Ownership, Tags},
+        plan::{Plan, Rest, Situation, takes},
         status::Conclusion,
         step::{How, Step},
     },
@@ -283,15 +285,18 @@ fn reserve(round: &Round<'_>, key: &Key) -> Result<(), Halt> {
     round.context.reserve(&key.arn, round.object.uid(), seen).map_err(|other| Halt::Contended(format!("the object with UID {other}")))
 }
 
-/// An older object that wants the key and may have it.
+/// An older object that wants the key, and that is bound to it or could take it now. One that has another key, or is itself refused, is none.
 async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, String)>, Halt> {
     let rules = &round.provider.rules;
     let Some(watched) = round.context.providers.get(&rules.name) else { return Err(Halt::Abort(Abort::Changed)) };
     let Ok(provider) = watched.decoded() else { return Err(Halt::Abort(Abort::Changed)) };
-    let tags = key.tags.clone().unwrap_or_default();
-    for (namespace, name) in round.context.older_rivals(&round.object.metadata, key, &rules.name) {
-        if rules.admits_adoption(&namespace, &key.arn, &tags) && provider::admits(round.context, provider, &namespace).await? {
-            return Ok(Some((namespace, name)));
+    for other in round.context.older_rivals(&round.object.metadata, key, &rules.name) {
+        let Ok(object) = other.decoded() else { continue };
+        let Ok(desired) = Desired::of(object, &round.object.desired.owner.cluster) else { continue };
+        let (memory, Owner { namespace, name, .. }) = (Memory::of(object), &desired.owner);
+        let its_own = Situation { desired: &desired, memory: &memory, ..round.situation() };
+        if !desired.paused && takes(&its_own, key) && provider::admits(round.context, provider, namespace).await? {
+            return Ok(Some((namespace.clone(), name.clone())));
         }
     }
     Ok(None)

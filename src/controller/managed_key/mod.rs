@@ -44,8 +44,9 @@ use super::{
     watched::Watched,
 };
 use crate::{
-    api::{ConditionType, ManagedKey, Reason, annotation, condition},
+    api::{ManagedKey, annotation},
     controller::key_provider::Providers,
+    domain::memory::KeyRecord,
 };
 
 /// An object that is to be looked at, as a watch tells.
@@ -139,18 +140,20 @@ fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     // A generation may have been there before, with another spec, where the storage was set back.
     (context.era(), context.woken(metadata.uid.as_deref().unwrap_or_default()), metadata.generation, metadata.deletion_timestamp.is_some())
         .hash(&mut hasher);
-    for key in [annotation::PAUSED, annotation::RECONCILE_REQUESTED_AT, annotation::FLUX_REQUESTED_AT, annotation::CONFIRM_DELETION] {
-        object.annotations().get(key).hash(&mut hasher);
+    for key in annotation::READ.iter().filter(|key| **key != annotation::KEY) {
+        object.annotations().get(*key).hash(&mut hasher);
     }
-    // Where a person is asked to remove a record of a creation, that it goes is an answer.
-    let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-    let asks = [Reason::CreateUnresolved.as_str(), Reason::KeyMissing.as_str()];
-    let asked = condition::find(conditions, ConditionType::Ready).is_some_and(|ready| asks.contains(&ready.reason.as_str()));
-    for key in [annotation::CREATE_ATTEMPT, annotation::KEY] {
-        (asked && object.annotations().contains_key(key)).hash(&mut hasher);
-    }
+    misrecorded(object).hash(&mut hasher);
     let provider = &object.spec.provider_ref.name;
     context.providers.epoch(provider).hash(&mut hasher);
     context.labels(provider, metadata.namespace.as_deref().unwrap_or_default()).hash(&mut hasher);
     hasher.finish()
+}
+
+/// What the record of its key says on an object, if that is not what it is to say. Keyward writes it itself, which calls for no look.
+fn misrecorded(object: &ManagedKey) -> Option<&str> {
+    let key = object.status.as_ref().and_then(|status| status.key_arn.as_deref()).filter(|_| object.spec.key_id.is_none());
+    let right = key.map(|key| KeyRecord::text(&object.namespace().unwrap_or_default(), &object.name_any(), key));
+    let written = object.annotations().get(annotation::KEY).map(String::as_str);
+    (written != right.as_deref()).then(|| written.unwrap_or_default())
 }

@@ -13,9 +13,12 @@ use serde_json::{Value, json};
 
 use super::{provider, report};
 use crate::{
-    api::{FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation, managed_key::CreateAttempt},
+    api::{
+        FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation,
+        managed_key::{CreateAttempt, ManagementPolicy},
+    },
     controller::{
-        Context,
+        Context, Requests,
         error::{Abort, Error, api},
         now, room,
         watched::Watched,
@@ -26,7 +29,7 @@ use crate::{
         event,
         memory::{KeyRecord, Memory},
         observed::Key,
-        status,
+        status::{self, SetBy},
         step::Step,
     },
     lease::is_before,
@@ -58,14 +61,14 @@ pub(super) struct Object<'a> {
     /// How many conditions of others stand in the status.
     others: usize,
     /// Who set `deletionScheduleDays`.
-    pub(super) set_by: Option<Box<str>>,
+    pub(super) set_by: Option<Box<SetBy>>,
     /// Whether it was read or written in this round, rather than taken from the watch.
     pub(super) live: bool,
 }
 
 impl<'a> Object<'a> {
     /// Takes an object as the watch has it.
-    pub(super) fn new(context: &'a Context, object: &ManagedKey, set_by: Option<Box<str>>) -> Result<Self, Invalid> {
+    pub(super) fn new(context: &'a Context, object: &ManagedKey, set_by: Option<Box<SetBy>>) -> Result<Self, Invalid> {
         let desired = Desired::of(object, &context.settings.cluster_id)?;
         let memory = Memory::of(object);
         let stored = memory.status.clone();
@@ -98,7 +101,29 @@ impl<'a> Object<'a> {
     /// Whether a person asked for this look, and was not answered yet.
     pub(super) fn is_asked_for(&self) -> bool {
         let handled = self.stored.last_handled_reconcile_at.as_deref();
-        requested(&self.metadata).is_some_and(|asked| handled != Some(&*status::handled(asked)))
+        self.requested().is_some_and(|asked| handled != Some(&*status::handled(asked)))
+    }
+
+    /// What a person asked this look with, or the last one.
+    pub(super) fn requested(&self) -> Option<&str> {
+        let known = self.context.requests(self.uid());
+        requested(&self.metadata, self.stored.last_handled_reconcile_at.as_deref(), &known)
+    }
+
+    /// Remembers which request was answered.
+    pub(super) fn answered(&self) {
+        let (own, flux) = requests(&self.metadata);
+        let answered = self.memory.status.last_handled_reconcile_at.as_deref();
+        let is = |text: Option<&str>| text.is_some_and(|text| answered == Some(&*status::handled(text)));
+        if is(own) || is(flux) {
+            self.context.answered(self.uid(), own, flux, is(flux));
+        }
+    }
+
+    /// Whether the annotation of a key that is on record says something else than it is to say.
+    pub(super) fn is_misrecorded(&self) -> bool {
+        let records = self.desired.adopt.is_none() && self.desired.policy != ManagementPolicy::Observe && self.memory.is_bound();
+        records && self.stored.key_arn.as_deref().is_some_and(|key| !self.records(key))
     }
 
     fn api(&self) -> Api<Watched<ManagedKey>> {
@@ -323,14 +348,27 @@ pub async fn read_live(context: &Context, namespace: &str, name: &str) -> Result
     Ok(read)
 }
 
-/// What a person asked this look with: where Flux asked as well, the later of the two, and Keyward's own where that cannot be told.
-pub(super) fn requested(object: &ObjectMeta) -> Option<&str> {
+/// What asks for a look: Keyward's own annotation, and Flux's.
+fn requests(object: &ObjectMeta) -> (Option<&str>, Option<&str>) {
     let value = |key| object.annotations.as_ref().and_then(|annotations| annotations.get(key)).map(String::as_str);
-    let time = |value: &str| value.parse::<jiff::Timestamp>().ok();
-    match (value(annotation::RECONCILE_REQUESTED_AT), value(annotation::FLUX_REQUESTED_AT)) {
-        (Some(own), Some(flux)) if time(own).zip(time(flux)).is_some_and(|(own, flux)| flux > own) => Some(flux),
-        (own, flux) => own.or(flux),
-    }
+    (value(annotation::RECONCILE_REQUESTED_AT), value(annotation::FLUX_REQUESTED_AT))
+}
+
+/// What a person asked this look with, or the last one: where Flux asked as well, the later of the two. Where a text is no time, what is new counts: it is
+/// neither the one that `handled` says was answered last, nor known from an answer before.
+fn requested<'a>(object: &'a ObjectMeta, handled: Option<&str>, known: &Requests) -> Option<&'a str> {
+    let (Some(own), Some(flux)) = requests(object) else {
+        let (own, flux) = requests(object);
+        return own.or(flux);
+    };
+    let time = |text: &str| text.parse().ok().or_else(|| jiff::Timestamp::from_second(text.parse().ok()?).ok());
+    let is_handled = |text: &str| handled == Some(&*status::handled(text));
+    Some(match time(own).zip(time(flux)) {
+        Some((at, flux_at)) if flux_at > at => flux,
+        None if is_handled(own) && !known.is_flux_answered(flux) => flux,
+        None if is_handled(flux) && !known.is_own_new(own) => flux,
+        Some(_) | None => own,
+    })
 }
 
 #[cfg(test)]
@@ -340,11 +378,10 @@ mod tests {
     #[test]
     fn the_later_request_counts() {
         let (early, late) = ("2026-11-20T10:00:00.123456789Z", "2026-11-20T11:00:00+00:00");
-        let requested_with = |own: Option<&str>, flux: Option<&str>| {
+        let object = |own: Option<&str>, flux: Option<&str>| {
             let annotation = |key: &str, value: Option<&str>| value.map(|value| (key.to_owned(), value.to_owned()));
             let annotations = [annotation(annotation::RECONCILE_REQUESTED_AT, own), annotation(annotation::FLUX_REQUESTED_AT, flux)];
-            let object = ObjectMeta { annotations: Some(annotations.into_iter().flatten().collect()), ..ObjectMeta::default() };
-            requested(&object).map(str::to_owned)
+            ObjectMeta { annotations: Some(annotations.into_iter().flatten().collect()), ..ObjectMeta::default() }
         };
         for (own, flux, expected) in [
             (None, None, None),
@@ -352,9 +389,38 @@ mod tests {
             (None, Some("now"), Some("now")),
             (Some(early), Some(late), Some(late)),
             (Some(late), Some(early), Some(late)),
+            (Some("1795168800"), Some(late), Some(late)),
+            (Some("1795176000"), Some(late), Some("1795176000")),
             (Some("now"), Some(late), Some("now")),
         ] {
-            assert_eq!(requested_with(own, flux).as_deref(), expected, "{own:?} {flux:?}");
+            assert_eq!(requested(&object(own, flux), None, &Requests::default()), expected, "{own:?} {flux:?}");
         }
+        // Each is answered, and none twice.
+        let (mut known, mut handled) = (Requests::default(), None);
+        for (own, flux, expected) in [
+            (Some("x"), None, "x"),
+            (Some("x"), Some(early), early),
+            (Some("x"), Some(early), early),
+            (Some("y"), Some(early), "y"),
+            (Some("y"), Some(early), "y"),
+            (Some("y"), Some(late), late),
+            (Some("y"), Some(late), late),
+            (None, Some(late), late),
+            (Some("z"), Some(late), "z"),
+            (Some("z"), Some(late), "z"),
+        ] {
+            let object = object(own, flux);
+            let asked = requested(&object, handled, &known).unwrap();
+            assert_eq!(asked, expected, "{own:?} {flux:?}");
+            handled = Some(expected);
+            known.answer(own, flux, Some(asked) == flux);
+        }
+        // Both at once, one after the other; and after a restart nothing is asked for that was not.
+        let both = object(Some("x"), Some(late));
+        let mut known = Requests::default();
+        assert_eq!(requested(&both, Some("before"), &known), Some("x"));
+        known.answer(Some("x"), Some(late), false);
+        assert_eq!(requested(&both, Some("x"), &known), Some(late));
+        assert_eq!(requested(&both, Some(late), &Requests::default()), Some(late));
     }
 }

@@ -329,8 +329,8 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
 
 /// Plans and does one step after the other, until nothing is left to do or something halts it.
 async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
-    // A person who asks for a look is told of everything that there is to see.
-    if round.object.is_asked_for() && round.object.memory.is_bound() && round.key().is_some() {
+    // A person who asks for a look is told of everything that there is to see, and a record that is wrong is written anew by what the marks say.
+    if (round.object.is_asked_for() || round.object.is_misrecorded()) && round.object.memory.is_bound() && round.key().is_some() {
         round.read(Read::Facets).await?;
     }
     for _ in 0..TURNS {

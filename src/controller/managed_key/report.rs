@@ -13,12 +13,7 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{
-    object::{self, Object},
-    pending,
-    provider::Provider,
-    reconcile::Round,
-};
+use super::{object::Object, pending, provider::Provider, reconcile::Round};
 use crate::{
     api::{ConditionType, FIELD_MANAGER, ManagedKey, ManagedKeyStatus, Reason, condition, managed_key::KeyState},
     controller::{
@@ -290,6 +285,7 @@ pub(super) async fn write(
         context.gauge(owner, ready, alarm(context, owner, after, view));
     }
     written?;
+    object.answered();
     Box::pin(pending::watch(context, object, view, steps)).await;
     let after = &object.memory.status;
     let about = About { desired: &object.desired, set_by: object.set_by.as_deref(), found: view.found };
@@ -330,7 +326,7 @@ pub(super) fn concluded(
         unread: view.unread,
         unkept: view.unkept,
         set_by: object.set_by.as_deref(),
-        requested: object::requested(&object.metadata),
+        requested: object.requested(),
         word_stands: object.was_seen_lately(),
         resync: object.resync(),
         now: now(),

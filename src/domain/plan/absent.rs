@@ -12,6 +12,7 @@ use crate::{
         desired::Desired,
         memory::{Attempt, Memory, place},
         observed::Searched,
+        ownership::Owner,
         rules::Rules,
         settings,
         step::Step,
@@ -165,12 +166,16 @@ fn start_over(s: &Situation<'_>) -> String {
         return "to start over with a new key, make a new object".into();
     }
     format!(
-        "only the annotation {0} says that this object had it; to let a new key be created, run: \
-         kubectl annotate --field-manager=keyward-cli -n {1} managedkey {2} {0}-",
+        "only the annotation {} says that this object had it; to let a new key be created, run: {}",
         annotation::KEY,
-        owner.namespace,
-        owner.name
+        without(owner, annotation::KEY)
     )
+}
+
+/// The command that takes an annotation off an object.
+fn without(owner: &Owner, annotation: &str) -> String {
+    let Owner { namespace, name, .. } = owner;
+    format!("kubectl annotate --field-manager=keyward-cli -n {namespace} managedkey {name} {annotation}-")
 }
 
 /// A `CreateKey` was begun and nothing says how it ended. `None`: it is taken to have made no key.
@@ -179,9 +184,13 @@ fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Optio
         "look for a key with the alias {} or the tag keyward-uid of this object; if there is none, {}",
         s.desired.owner.claim_alias(),
         if s.memory.status.create_attempt.is_some() {
-            "delete this object and make it again to let another key be created"
+            "delete this object and make it again to let another key be created".to_owned()
         } else {
-            "remove the annotation keyward.dev/create-attempt to let another key be created"
+            format!(
+                "remove the annotation {0}, which lets another key be created; run: {1}",
+                annotation::CREATE_ATTEMPT,
+                without(&s.desired.owner, annotation::CREATE_ATTEMPT)
+            )
         }
     );
     let Attempt::At { account, region, time, .. } = attempt else {

@@ -88,6 +88,15 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         ),
         Ownership::Unmarked if created(s, key) => take(s, key, How::Create),
         Ownership::Unmarked if names_key => not_admitted(s, key),
+        // It was on record before its marks were written, and they were not.
+        Ownership::Unmarked if s.memory.reference().is_some() => stall(
+            Reason::ClaimUnclear,
+            format!(
+                "this object's status names key {}, which does not bear Keyward's marks; \
+                 delete this object and make it again, with spec.keyId to adopt that key, or without to have the key of its name",
+                key.arn
+            ),
+        ),
         Ownership::Unmarked => stall(
             Reason::ClaimUnclear,
             match s.memory.reference() {

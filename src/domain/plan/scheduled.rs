@@ -11,6 +11,7 @@ use crate::{
         desired::Desired,
         observed::{Key, State},
         rules::Rules,
+        status::AT_THE_END,
         step::Step,
     },
 };
@@ -167,6 +168,7 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
         Some(_) if confirmable || reason == Reason::BudgetExhausted => "; to keep the key, remove spec.deletionScheduleDays",
         _ => "",
     };
+    let policy = if keep.is_empty() { String::new() } else { format!("; {AT_THE_END}") };
     // A pending key takes no tags, so it cannot bear the word that makes a token.
     let token = key.intent().token(&key.id).filter(|_| confirmable);
     let go_on = token.map_or_else(String::new, |token| {
@@ -180,7 +182,7 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
         )
     });
     let passes = matches!(reason, Reason::StaleObject | Reason::StaleView);
-    Hold { reason, message: format!("{} is held: {}{now}{keep}{go_on}", act(key, days), why(reason)), passes }
+    Hold { reason, message: format!("{} is held: {}{now}{keep}{policy}{go_on}", act(key, days), why(reason)), passes }
 }
 
 /// What is said of a confirmation that confirms nothing.

@@ -657,7 +657,9 @@ fn a_creation_whose_outcome_is_not_known() {
     }
     for way_out in [Attempt::Unreadable, attempt(60, "444455556666", REGION), attempt(-16, ACCOUNT, REGION)] {
         let plan = begun(Everywhere, way_out).plan();
-        assert!(note(&plan).1.contains("remove the annotation keyward.dev/create-attempt"), "{}", note(&plan).1);
+        let way_out = "remove the annotation keyward.dev/create-attempt, which lets another key be created; \
+                       run: kubectl annotate --field-manager=keyward-cli -n shop managedkey orders keyward.dev/create-attempt-";
+        assert!(note(&plan).1.contains(way_out), "{}", note(&plan).1);
     }
 }
 
@@ -1350,6 +1352,7 @@ fn the_record_follows_what_was_applied() {
             generation: GENERATION + 1,
             enabled: Some(true),
             deletion_schedule_days: None,
+            description: Some(true),
             tag_keys: vec!["team".into()],
             aliases: vec!["orders".into()],
         })
@@ -1357,4 +1360,64 @@ fn the_record_follows_what_was_applied() {
     assert_eq!(status.intent_seq, Some(1));
     assert_eq!(status.provider, Some(ProviderFacts { type_: "AWS".into(), account: ACCOUNT.into(), region: REGION.into() }));
     assert_eq!(Memory { status: status.clone(), ..Memory::default() }.bound_to(), Some(&*arn()));
+}
+
+/// Of two objects that name one key the older one has it, if it would have it at all.
+#[test]
+fn a_rival_is_bound_to_the_key_or_would_take_it_now() {
+    let names = |state| {
+        Scene::finds(state).with(|s| {
+            *s.tags() = Tags::new();
+            s.desired.adopt = Some(arn());
+            s.rules.adoption = admitting();
+        })
+    };
+    let takes = |mut scene: Scene| {
+        let key = scene.key().clone();
+        plan::takes(&scene.situation(), &key)
+    };
+    assert!(takes(names(State::Enabled)));
+    assert!(takes(names(State::PendingDeletion).with(|s| s.desired.enabled = Some(true))), "it is cancelled first");
+    assert!(takes(names(State::Enabled).with(|s| s.memory = super::fixtures::memory())), "bound to it, and its marks are gone");
+    for (why, scene) in [
+        ("it has another key", names(State::Enabled).with(|s| s.memory.status.key_arn = Some("arn:other".into()))),
+        (
+            "the key is of another kind",
+            names(State::Enabled).with(|s| s.desired.kind = Some(KeyTemplate { spec: "RSA_2048".into(), ..KeyTemplate::default() })),
+        ),
+        ("it does not say that a disabled key is to be enabled", names(State::Disabled)),
+        ("the provider does not admit it", names(State::Enabled).with(|s| s.rules.adoption = Adoption::default())),
+        ("it only watches", policy(names(State::Enabled), ManagementPolicy::Observe)),
+        ("its own creation may have made a key", names(State::Enabled).with(|s| s.memory.attempt = Some(Attempt::Unreadable))),
+    ] {
+        assert!(!takes(scene), "{why}");
+    }
+}
+
+#[test]
+fn a_description_goes_with_its_field_if_this_object_set_it() {
+    let story = |was: &str, applied: Option<bool>| {
+        let scene = Scene::of(State::Enabled).with(|s| {
+            s.key().description = was.into();
+            s.memory.status.applied.as_mut().unwrap().description = applied;
+        });
+        World::new(scene).settle()
+    };
+    assert_eq!(story("order signing", Some(true)), ["set the description", "rest"]);
+    assert_eq!(story("somebody else's", None), ["rest"]);
+    assert_eq!(story("", Some(true)), ["rest"]);
+}
+
+#[test]
+fn a_key_that_the_status_names_is_not_told_as_one_that_an_alias_led_to() {
+    let scene = |arn: Option<String>| {
+        Scene::finds(State::Enabled).with(|s| {
+            *s.tags() = Tags::new();
+            s.memory.status.key_arn = arn;
+        })
+    };
+    let (by_status, by_alias) = (scene(Some(arn())).plan(), scene(None).plan());
+    assert_eq!((note(&by_status).0, note(&by_alias).0), (Reason::ClaimUnclear, Reason::ClaimUnclear));
+    assert!(note(&by_status).1.contains("this object's status names key") && !note(&by_status).1.contains("alias"), "{by_status:?}");
+    assert!(note(&by_alias).1.starts_with("alias alias/keyward/") || note(&by_alias).1.contains("points to key"), "{by_alias:?}");
 }

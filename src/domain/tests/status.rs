@@ -22,7 +22,7 @@ use crate::{
         observed::{MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Hold, Note, Plan},
-        status::{Conclusion, Round, fit, pending, silent_for, status},
+        status::{Conclusion, Round, SetBy, fit, pending, silent_for, status},
         step::Step,
     },
 };
@@ -732,8 +732,33 @@ fn a_schedule_that_is_left_as_it_is_applies_nothing() {
 }
 
 #[test]
+fn a_request_is_not_answered_while_it_is_paused() {
+    let scene = Scene::of(State::Enabled);
+    let handled = |conclusion: Conclusion<'_>| {
+        let round = Round {
+            generation: scene.desired.generation,
+            desired: Some(&scene.desired),
+            rules: Some(&scene.rules),
+            observed: Some(&scene.observed),
+            conclusion,
+            failed: &[],
+            unread: &[],
+            unkept: &[],
+            set_by: None,
+            requested: Some("now"),
+            word_stands: true,
+            resync: std::time::Duration::from_mins(10),
+            now: now(),
+        };
+        status(&scene.memory, &round).last_handled_reconcile_at
+    };
+    assert_eq!(handled(Conclusion::Paused), None);
+    assert_eq!(handled(Conclusion::Planned(&scene.plan())).as_deref(), Some("now"));
+}
+
+#[test]
 fn a_hold_and_a_schedule_name_who_set_the_field() {
-    let text = |scene: &Scene, set_by: &str, kind| {
+    let text = |scene: &Scene, managers: &str, stays: bool, kind| {
         let plan = scene.plan();
         let status = status(
             &scene.memory,
@@ -746,7 +771,7 @@ fn a_hold_and_a_schedule_name_who_set_the_field() {
                 failed: &[],
                 unread: &[],
                 unkept: &[],
-                set_by: Some(set_by),
+                set_by: Some(&SetBy { managers: managers.into(), stays }),
                 requested: Some("now"),
                 word_stands: true,
                 resync: std::time::Duration::from_mins(10),
@@ -761,16 +786,18 @@ fn a_hold_and_a_schedule_name_who_set_the_field() {
         (held(asked(Scene::of(State::Disabled), 7)), [ConditionType::DeletionHeld, ConditionType::Stalled]),
     ] {
         for kind in kinds {
-            let by_hand = text(&scene, "kubectl-patch", kind);
+            let by_hand = text(&scene, "kubectl-patch", true, kind);
             assert!(by_hand.contains("set by kubectl-patch, and a manifest without the field will not remove it"), "{by_hand}");
-            assert!(!text(&scene, "argocd-controller", kind).contains("will not remove it"));
+            let by_tool = text(&scene, "argocd-controller", false, kind);
+            assert!(!by_tool.contains("will not remove it"), "{by_tool}");
+            assert!(kind == ConditionType::Ready || by_tool.contains("spec.deletionPolicy"), "{by_tool}");
         }
     }
     let replicas = Scene::scheduled(7).with(|s| {
         (s.key().state, s.key().deletion_date) = (State::PendingReplicaDeletion, None);
         s.key().multi_region = Some(MultiRegion::Primary(vec!["arn:replica".into()]));
     });
-    assert!(text(&replicas, "helm", ConditionType::Ready).contains("waits for its replicas arn:replica"));
+    assert!(text(&replicas, "helm", false, ConditionType::Ready).contains("waits for its replicas arn:replica"));
 }
 
 #[test]

@@ -111,7 +111,7 @@ async fn a_key_is_retained_if_that_is_asked_for_while_the_last_act_is_decided() 
 /// Pauses the object, and takes away all of its status that can be.
 async fn pause_and_wipe(scene: &Scene) {
     scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::PAUSED): "true" } } })).await;
-    let status = serde_json::to_value(scene.look("orders").await.status).unwrap();
+    let status = serde_json::to_value(scene.until_paused("orders").await.status).unwrap();
     let names = status.as_object().unwrap().keys().filter(|name| *name != "keyId");
     scene.patch_status("orders", names.map(|name| (name.clone(), Value::Null)).collect::<serde_json::Map<_, _>>().into()).await;
 }

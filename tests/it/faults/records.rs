@@ -62,6 +62,22 @@ async fn a_pending_key_is_rescued_though_the_annotation_names_another() {
     assert_eq!((told(&scene, "orders").await, calls_about(&scene, gone)), (1, vec![]));
 }
 
+/// Whoever changes an annotation that is read is answered at once.
+#[tokio::test]
+async fn an_annotation_that_is_changed_is_looked_at_without_being_asked() {
+    let (scene, key) = ready("wakes", json!({ "resyncSeconds": 600 })).await;
+    scene.look("orders").await;
+    overwrite(&scene, "orders", "nobody knows".into()).await;
+    until_recorded(&scene, "orders", &key).await;
+    overwrite(&scene, "orders", Value::Null).await;
+    until_recorded(&scene, "orders", &key).await;
+    scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::CREATE_ATTEMPT): "x" } } })).await;
+    scene
+        .until("orders", "the annotation is gone", |it| !it.metadata.annotations.as_ref().unwrap().contains_key(annotation::CREATE_ATTEMPT))
+        .await;
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+}
+
 #[tokio::test]
 async fn a_key_that_only_the_annotation_names_is_never_looked_at() {
     let (scene, key) = ready("address", admitting()).await;

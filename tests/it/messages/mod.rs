@@ -28,7 +28,7 @@ use keyward::{
         plan::{Note, Plan, Read, Situation, Tried, named_elsewhere, plan},
         release::{Release, release},
         rules::Rules,
-        status::{self, Conclusion, Round},
+        status::{self, Conclusion, Round, SetBy},
         step::Step,
     },
     kms::{
@@ -103,7 +103,7 @@ struct Story {
     cluster: &'static str,
     key: Option<Key>,
     now: Timestamp,
-    set_by: Option<&'static str>,
+    set_by: Option<SetBy>,
     /// What steps of these parts fail with.
     fails: Vec<(Step, Failure)>,
     events: Vec<Event>,
@@ -270,7 +270,7 @@ impl Story {
             failed,
             unread: &[],
             unkept: &[],
-            set_by: self.set_by,
+            set_by: self.set_by.as_ref(),
             requested: None,
             word_stands: self.word_stands,
             resync: Duration::from_mins(10),
@@ -279,7 +279,7 @@ impl Story {
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
         let after = status::status(&self.memory, &round);
-        self.events = event::events(&before, &after, About { desired: &desired, set_by: self.set_by, found }, steps);
+        self.events = event::events(&before, &after, About { desired: &desired, set_by: self.set_by.as_ref(), found }, steps);
         self.memory.status = after;
     }
 
@@ -392,7 +392,10 @@ fn answered(code: &'static str, status: u16, text: &'static str) -> Failure {
 }
 
 fn scheduled(days: i32) -> Story {
-    Story::new().with(|story| story.set_by = Some("kubectl-patch")).spec(json!({ "deletionScheduleDays": days })).looked()
+    Story::new()
+        .with(|story| story.set_by = Some(SetBy { managers: "kubectl-patch".into(), stays: true }))
+        .spec(json!({ "deletionScheduleDays": days }))
+        .looked()
 }
 
 /// The object was deleted and made again with the field in it.

@@ -57,7 +57,7 @@ suite! {{
         tags_are_set_and_replaced,
         tags_are_removed_and_removed_again,
         all_tags_are_read,
-        the_description_is_set_and_replaced,
+        the_description_is_set_and_replaced_and_cleared,
         an_alias_is_given_and_given_again,
         an_alias_is_taken_away_and_away_again,
         an_alias_that_moved_is_left_where_it_is,

@@ -41,9 +41,9 @@ pub async fn all_tags_are_read(bench: Bench) {
     assert_eq!(bench.kms.tags(&key).await.unwrap(), all);
 }
 
-pub async fn the_description_is_set_and_replaced(bench: Bench) {
+pub async fn the_description_is_set_and_replaced_and_cleared(bench: Bench) {
     let key = bench.key("orders").await.arn;
-    for description in ["signing of orders", "signing of all orders"] {
+    for description in ["signing of orders", "signing of all orders", ""] {
         bench.kms.set_description(&key, description).await.unwrap();
         assert_eq!(bench.found(&key).await.description, description);
     }

@@ -389,3 +389,26 @@ async fn keys_of_another_account_or_region_and_names_of_no_key_are_refused() {
         assert_eq!(scene.changes(0), [""; 0], "{case}");
     }
 }
+
+/// Of two objects that name a key the older one has it, unless it has another or is itself refused.
+#[tokio::test]
+async fn an_older_object_that_does_not_take_the_key_bars_nobody() {
+    let scene = open("no-rival").await;
+    let (first, second) = (scene.foreign_key().await, scene.foreign_key().await);
+    scene.person().create_alias().alias_name("alias/moving").target_key_id(&first).send().await.unwrap();
+    scene.create("older", json!({ "keyId": "alias/moving" })).await;
+    scene.until_ready("older", "True", "Available").await;
+    scene.person().update_alias().alias_name("alias/moving").target_key_id(&second).send().await.unwrap();
+    scene.create("younger", json!({ "keyId": second })).await;
+    scene.until_ready("younger", "True", "Available").await;
+    assert_eq!((scene.key("older").await.arn, scene.key("younger").await.arn), (first, second));
+
+    // Refused, because the key is disabled and it does not say what is to become of that.
+    let third = scene.foreign_key().await;
+    scene.person().disable_key().key_id(&third).send().await.unwrap();
+    scene.create("wordless", json!({ "keyId": third })).await;
+    scene.until_ready("wordless", "False", "AdoptionNotAllowed").await;
+    scene.create("outright", json!({ "keyId": third, "enabled": true })).await;
+    scene.until_ready("outright", "True", "Available").await;
+    assert_eq!(scene.key("outright").await.arn, third);
+}

@@ -167,7 +167,7 @@ async fn an_object_whose_status_went_back_is_held() {
     // A restored database brings status and spec back together; the pause stands for the moment in which no operator runs.
     let paused = |value| json!({ "metadata": { "annotations": { "keyward.dev/paused": value } } });
     scene.patch("orders", paused(json!("true"))).await;
-    scene.look("orders").await;
+    scene.until_paused("orders").await;
     scene.patch_status("orders", json!({ "intentSeq": 1, "intentWord": "live" })).await;
     scene.patch("orders", json!({ "spec": { "deletionScheduleDays": 7 } })).await;
     scene.patch("orders", paused(json!(null))).await;

@@ -17,11 +17,17 @@ async fn a_paused_object_is_left_until_the_pause_ends() {
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;
     scene.patch("orders", paused(&json!("true"))).await;
-    scene.look("orders").await;
+    scene.until_paused("orders").await;
     let before = scene.double.ledger().len();
     scene.person().disable_key().key_id(&key).send().await.unwrap();
     scene.spec("orders", json!({ "autoRotation": true, "deletionScheduleDays": 7 })).await;
-    let object = scene.look("orders").await;
+    // Nobody looks at it, so nobody says that it was looked at.
+    let request = "during the pause";
+    scene.patch("orders", json!({ "metadata": { "annotations": { "keyward.dev/reconcile-requested-at": request } } })).await;
+    scene.create("later", json!({})).await;
+    scene.until_ready("later", "True", "Available").await;
+    let object = scene.keys().get("orders").await.unwrap();
+    assert_eq!(object.status.as_ref().unwrap().last_handled_reconcile_at, None);
     let ready = find(&object, ConditionType::Ready).unwrap();
     assert_eq!((ready.status.as_str(), ready.reason.as_str()), ("True", "Available"), "it is as it was");
     let synced = find(&object, ConditionType::Synced).unwrap();
@@ -29,13 +35,17 @@ async fn a_paused_object_is_left_until_the_pause_ends() {
     assert_eq!(object.status.as_ref().unwrap().observed_generation, Some(1));
     assert_eq!(object.metadata.generation, Some(2));
     // Not even a read: the one call is the person's.
-    let calls: Vec<_> = scene.double.ledger().split_off(before).into_iter().filter(|entry| entry.service == "kms").collect();
+    let id = key.rsplit('/').next().unwrap();
+    let mut calls = scene.double.ledger().split_off(before);
+    calls.retain(|entry| entry.service == "kms" && entry.params.to_string().contains(id));
     assert_eq!(calls.len(), 1, "{calls:?}");
 
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
     scene.patch("orders", paused(&json!(null))).await;
     let object = scene.until_ready("orders", "True", "Available").await;
-    assert_eq!(object.status.unwrap().observed_generation, object.metadata.generation);
+    let status = object.status.unwrap();
+    assert_eq!(status.observed_generation, object.metadata.generation);
+    assert_eq!(status.last_handled_reconcile_at.as_deref(), Some(request));
     let key = scene.key("orders").await;
     assert_eq!((key.state, key.rotation.enabled), (Actual::Enabled, true));
     assert!(scene.calls("ScheduleKeyDeletion").is_empty(), "what was asked for and withdrawn during the pause was never seen");
@@ -48,7 +58,7 @@ async fn an_object_created_paused_creates_nothing() {
         "metadata": { "name": "orders", "namespace": scene.namespace, "annotations": { "keyward.dev/paused": "true" } },
         "spec": { "providerRef": { "name": scene.provider } } });
     scene.control_plane.kubectl_with(&["apply", "-f", "-"], &manifest.to_string()).await.expect("kubectl apply");
-    let object = scene.look("orders").await;
+    let object = scene.until_paused("orders").await;
     assert_eq!(find(&object, ConditionType::Ready).unwrap().reason, "Paused");
     assert_eq!(scene.changes(0), [""; 0]);
     scene.patch("orders", paused(&json!(null))).await;
@@ -71,7 +81,12 @@ async fn a_look_can_be_asked_for_in_fluxs_words_too() {
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;
-    for (annotation, value) in [("reconcile.fluxcd.io/requestedAt", "flux-1"), ("keyward.dev/reconcile-requested-at", "by hand")] {
+    for (annotation, value) in [
+        ("reconcile.fluxcd.io/requestedAt", "flux-1"),
+        ("keyward.dev/reconcile-requested-at", "by hand"),
+        ("reconcile.fluxcd.io/requestedAt", "2026-11-20T11:00:00Z"),
+        ("keyward.dev/reconcile-requested-at", "by hand again"),
+    ] {
         scene.person().disable_key().key_id(&key).send().await.unwrap();
         scene.patch("orders", json!({ "metadata": { "annotations": { (annotation): value } } })).await;
         scene

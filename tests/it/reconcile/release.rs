@@ -269,7 +269,12 @@ async fn a_paused_object_waits_and_goes_once_its_key_is_to_be_retained() {
     let (scene, key) = ready("end-paused", json!({ "deletionPolicy": "Delete" }), json!({})).await;
     scene.patch("orders", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
     scene.delete("orders").await;
-    let object = scene.look("orders").await;
+    let object = scene
+        .until("orders", "it waits", |object| {
+            object.metadata.deletion_timestamp.is_some()
+                && find(object, ConditionType::Synced).is_some_and(|synced| synced.reason == "Paused")
+        })
+        .await;
     assert!(object.metadata.deletion_timestamp.is_some() && has_finalizer(&object));
     assert_eq!(find(&object, ConditionType::Synced).unwrap().reason, "Paused");
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
@@ -283,7 +288,7 @@ async fn a_paused_object_does_what_its_policy_says_once_it_goes_on() {
     let (scene, key) = ready("end-resumed", json!({ "deletionPolicy": "Disable" }), json!({})).await;
     scene.patch("orders", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
     scene.delete("orders").await;
-    scene.look("orders").await;
+    scene.until_paused("orders").await;
     scene.patch("orders", json!({ "metadata": { "annotations": { "keyward.dev/paused": null } } })).await;
     scene.until_gone("orders").await;
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::Disabled);

@@ -76,6 +76,13 @@ async fn a_description_is_kept_if_declared_and_left_if_not() {
     scene.look("orders").await;
     assert_eq!(scene.key("orders").await.description, "ours");
     assert_eq!(scene.calls("UpdateKeyDescription").len(), 2);
+    // It goes with its field, and another's does not.
+    scene.spec("orders", json!({ "description": null })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.description, "");
+    scene.person().update_key_description().key_id(&key).description("theirs").send().await.unwrap();
+    scene.look("orders").await;
+    assert_eq!(scene.key("orders").await.description, "theirs");
 }
 
 #[tokio::test]

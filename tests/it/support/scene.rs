@@ -187,6 +187,11 @@ impl Scene {
         .await
     }
 
+    /// Waits until an object says that it is paused, in which no look is made.
+    pub async fn until_paused(&self, name: &str) -> ManagedKey {
+        self.until(name, "paused", |object| find(object, ConditionType::Synced).is_some_and(|synced| synced.reason == "Paused")).await
+    }
+
     /// Has a look made that nobody asked for, and waits until it has been; gives the requests that it took.
     pub async fn look_by_itself(&self, name: &str) -> usize {
         let all = self.operator_calls().len();
