@@ -74,11 +74,11 @@ async fn credentials_that_aws_does_not_take_are_told_apart() {
         ..Credential::new("ASIAEXPIRED", "secret", ACCOUNT)
     };
     let cases = [
-        (keys("ASIAEXPIRED", "secret", Some("token")), "expired"),
-        (keys(ACCESS_KEY, "wrong", None), "AWS_SECRET_ACCESS_KEY"),
-        (keys("AKIAUNKNOWN", SECRET_KEY, None), "AWS_ACCESS_KEY_ID"),
+        (keys("ASIAEXPIRED", "secret", Some("token")), FailureKind::Expired, "expired"),
+        (keys(ACCESS_KEY, "wrong", None), FailureKind::Credentials, "AWS_SECRET_ACCESS_KEY"),
+        (keys("AKIAUNKNOWN", SECRET_KEY, None), FailureKind::Credentials, "AWS_ACCESS_KEY_ID"),
     ];
-    for (credentials, hint) in cases {
+    for (credentials, kind, hint) in cases {
         let bench = Bench::with(|settings| settings.credentials = credentials).await;
         bench.double.add_credential(expired.clone());
         let failures: [Failure; 3] = [
@@ -87,7 +87,7 @@ async fn credentials_that_aws_does_not_take_are_told_apart() {
             bench.kms.enable("key").await.unwrap_err(),
         ];
         for failure in failures {
-            assert_eq!((failure.kind, failure.outcome), (FailureKind::Credentials, Outcome::Refused), "{failure}");
+            assert_eq!((failure.kind, failure.outcome), (kind, Outcome::Refused), "{failure}");
             assert!(failure.message.contains(hint), "{failure}");
             assert_steady(&bench, &failure);
         }

@@ -124,7 +124,7 @@ async fn a_token_that_stays_refused_is_told_and_ends() {
     let refusal = FaultAction::Error { code: "KMS.0303".into(), status: 403, message: "expired".into() };
     bench.double.inject(Fault::on("user-quotas", refusal));
     let failure = bench.kms.identity().await.unwrap_err();
-    assert_eq!(failure.kind, FailureKind::Credentials, "{failure}");
+    assert_eq!(failure.kind, FailureKind::Expired, "{failure}");
     assert_eq!((bench.calls("user-quotas").len(), bench.calls("create-token").len()), (2, 2));
     for _ in 0..3 {
         assert_eq!(bench.kms.identity().await.unwrap_err().message, failure.message);
