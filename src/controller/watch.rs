@@ -177,10 +177,11 @@ where
             gone.notify_one();
         }
         let (one, all) = match event {
-            Event::Apply(object) => (Some(ObjectRef::from_obj(&object)), Vec::new()),
+            // A round about an object that is gone is not to go on.
+            Event::Apply(object) | Event::Delete(object) => (Some(ObjectRef::from_obj(&object)), Vec::new()),
             // Before this the store has what was there before the list.
             Event::InitDone => (None, reader.state()),
-            Event::Delete(_) | Event::Init | Event::InitApply(_) => (None, Vec::new()),
+            Event::Init | Event::InitApply(_) => (None, Vec::new()),
         };
         stream::iter(one.into_iter().chain(all.into_iter().map(|object| ObjectRef::from_obj(&*object))).map(Ok))
     });

@@ -167,11 +167,19 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
     }
 }
 
-/// Whether an object is bound to that key, or would take it now. Whoever has another key, or is refused, does neither.
+/// Whether an object is bound to that key and may take it again, or would take it now. Whoever has another key, or is refused, does neither.
 #[must_use]
 pub fn takes(situation: &Situation<'_>, key: &Key) -> bool {
-    let has_another = situation.memory.reference().is_some_and(|known| known != key.arn && known != key.id);
-    !has_another && matches!(plan(situation, &Observed::Present(Box::new(key.clone()))), Plan::Do(Step::Bind { .. } | Step::Cancel))
+    let Situation { desired, memory, rules, .. } = situation;
+    if memory.reference().is_some_and(|known| known != key.arn && known != key.id) {
+        return false;
+    }
+    // What keeps it from its key for now, such as a pause, gives the key to nobody else.
+    let tags = key.tags.clone().unwrap_or_default();
+    let keeps = memory.is_bound() && rules.admits_adoption(&desired.owner.namespace, &key.arn, &tags);
+    keeps
+        || !desired.paused
+            && matches!(plan(situation, &Observed::Present(Box::new(key.clone()))), Plan::Do(Step::Bind { .. } | Step::Cancel))
 }
 
 fn stall(reason: Reason, message: impl Into<String>) -> Plan {

@@ -122,8 +122,8 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
             status.key_state = Some(KeyState::Deleted);
             (status.deletion, status.deletion_date) = (None, None);
         }
-        // Nothing is known of it, but for what a deletion that is asked for has to go by, and a date that is still to come.
-        let evidence = round.desired.is_some_and(|desired| desired.days().is_some()) && status.key_state == Some(KeyState::Disabled);
+        // Nothing is known of it, but for what a deletion has to go by that is asked for now or later, and a date that is still to come.
+        let evidence = status.key_state == Some(KeyState::Disabled);
         let pending = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
         if *gone == Gone::Lost && !evidence && !pending {
             status.key_state = None;

@@ -141,6 +141,12 @@ impl Step {
         matches!(self, Self::Schedule { .. } | Self::Reschedule { .. })
     }
 
+    /// Whether it could harm another's key, or destroy, if what it rests on were not so any more. It is done at once or not at all.
+    #[must_use]
+    pub const fn needs_fresh_reads(&self) -> bool {
+        self.is_destructive() || matches!(self, Self::Bind { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. })
+    }
+
     /// Whether it brings a key back. What cannot be read afresh may still be saved.
     #[must_use]
     pub const fn saves(&self) -> bool {

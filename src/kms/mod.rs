@@ -44,7 +44,7 @@ use crate::{
 };
 
 pub use may_change::MayChange;
-pub use quota::{Books, Patience, Turn, in_turn, is_rescuing, patiently, rescuing};
+pub use quota::{Books, Patience, Turn, hastily, in_turn, is_rescuing, patiently, rescuing};
 
 /// Whose credentials they are.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -22,7 +22,7 @@ use crate::{
         status::Conclusion,
         step::Step,
     },
-    kms::Kms,
+    kms::{self, Kms},
 };
 
 use super::{
@@ -147,7 +147,7 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
                     guard::ask(round, ask, |situation, observed| release::release(situation, observed) == Release::Do(step.clone()))
                         .await?;
                 }
-                execute::execute(round, step).await?;
+                Box::pin(kms::hastily(execute::execute(round, step))).await?;
             }
             other => return Ok(other),
         }

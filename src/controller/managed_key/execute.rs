@@ -295,7 +295,7 @@ async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, Str
         let Ok(desired) = Desired::of(object, &round.object.desired.owner.cluster) else { continue };
         let (memory, Owner { namespace, name, .. }) = (Memory::of(object), &desired.owner);
         let its_own = Situation { desired: &desired, memory: &memory, ..round.situation() };
-        if !desired.paused && takes(&its_own, key) && provider::admits(round.context, provider, namespace).await? {
+        if takes(&its_own, key) && provider::admits(round.context, provider, namespace).await? {
             return Ok(Some((namespace.clone(), name.clone())));
         }
     }

@@ -88,10 +88,11 @@ pub async fn run(queue: impl Stream<Item = Told> + Send + 'static, queues: Queue
                     watched.iter().filter_map(|object| object.decoded().ok()).flat_map(|object| context.aliases.told(object))
                 {
                     context.wake(&uid);
+                    looked_at_anew(&context, &waiting);
                     context.lanes.queue(Lane::Ordinary, waiting);
                 }
                 let lane = watched.as_deref().map_or(Lane::Ordinary, Lane::of);
-                context.lanes.changed(&object, || watched.as_deref().map_or(0, |watched| looks(watched, &context)));
+                looked_at_anew(&context, &object);
                 context.lanes.queue(lane, object);
             }
             Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the watch of keys is begun again"),
@@ -103,6 +104,11 @@ pub async fn run(queue: impl Stream<Item = Told> + Send + 'static, queues: Queue
     let ordinary = rounds(Lane::Ordinary, ordinary, 0, &context, &stop);
     let rescue = rounds(Lane::Rescue, rescue, RESCUERS, &context, &stop);
     tokio::join!(told, ordinary, rescue);
+}
+
+/// A round about the object that waits for a turn is not to go on if the object, or what is known of it, is another by now.
+fn looked_at_anew(context: &Context, object: &ObjectRef<Watched<ManagedKey>>) {
+    context.lanes.changed(object, || context.keys().get(object).as_deref().map_or(0, |watched| looks(watched, context)));
 }
 
 async fn rounds(

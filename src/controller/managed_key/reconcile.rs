@@ -353,7 +353,9 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
             Plan::Do(step) if round.stays(&step) => {}
             Plan::Do(step) => {
                 guard::pass(round, &step).await?;
-                if let Err(halt) = execute::execute(round, step.clone()).await
+                let execution = execute::execute(round, step.clone());
+                let executed = if step.needs_fresh_reads() { Box::pin(kms::hastily(execution)).await } else { execution.await };
+                if let Err(halt) = executed
                     && let Some(halt) = round.after_taken(&step, halt).await?
                 {
                     round.go_on_without(&step, halt)?;

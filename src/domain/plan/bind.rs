@@ -244,7 +244,9 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
             plan => plan,
         };
     }
-    let outright = desired.enabled.is_some() || desired.days().is_some();
+    // The very object, whose key it was all along, need not say so again.
+    let own = s.memory.is_bound() && key.tags.as_ref().is_some_and(|tags| is_own(s, tags));
+    let outright = own || desired.enabled.is_some() || desired.days().is_some();
     if how == How::Adopt && !outright && (key.state == State::Disabled || key.state.is_pending()) {
         return stall(
             Reason::AdoptionNotAllowed,

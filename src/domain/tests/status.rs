@@ -465,7 +465,8 @@ fn a_key_that_is_lost_has_no_state() {
     };
     let seen = |state, scene: Scene| scene.with(|s| s.memory.status.key_state = Some(state));
     assert_eq!(lost(seen(KeyState::Enabled, Scene::of(State::Enabled))), None);
-    assert_eq!(lost(seen(KeyState::Disabled, Scene::of(State::Disabled))), None);
+    let disabled = lost(seen(KeyState::Disabled, Scene::of(State::Disabled)));
+    assert_eq!(disabled, Some(KeyState::Disabled), "a deletion that is asked for later has to know");
     assert_eq!(lost(Scene::scheduled(7)), Some(KeyState::PendingDeletion), "its date is still to come");
     let asked_for = asked(seen(KeyState::Disabled, Scene::of(State::Disabled)), 7);
     assert_eq!(lost(asked_for), Some(KeyState::Disabled), "somebody disabled it, which holds the deletion");

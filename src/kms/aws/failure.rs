@@ -297,7 +297,7 @@ fn credentials_advice(code: &str) -> &'static str {
 /// What AWS answered, for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("AWS answered {status} {code}: {text} (request {id})")]
-struct Answered {
+pub(super) struct Answered {
     status: u16,
     code: String,
     text: String,
@@ -305,6 +305,11 @@ struct Answered {
 }
 
 impl Answered {
+    /// Whether it is the error of that code.
+    pub(super) fn is(&self, code: &str) -> bool {
+        self.code == code
+    }
+
     fn new(answer: &aws_sdk_kms::error::ErrorMetadata, status: u16) -> Self {
         let told = |text: Option<&str>| text.unwrap_or("none").to_owned();
         Self { status, code: told(answer.code()), text: told(answer.message()), id: told(answer.extra("aws_request_id")) }

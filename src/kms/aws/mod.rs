@@ -17,14 +17,10 @@ mod trust;
 
 use std::fmt::Display;
 
-use aws_sdk_kms::{
-    error::SdkError,
-    operation::get_key_rotation_status::GetKeyRotationStatusError,
-    types::{KeyListEntry, KeySpec, KeyUsageType, OriginType, Tag},
-};
+use aws_sdk_kms::types::{KeyListEntry, KeySpec, KeyUsageType, OriginType, Tag};
 use futures::{StreamExt, TryStreamExt, stream};
 
-use self::{arn::Arn, client::Clients, operation::Operation};
+use self::{arn::Arn, client::Clients, failure::Answered, operation::Operation};
 use super::{Creation, Identity, Kms, Scheduled, Turn};
 use crate::{
     api::mark,
@@ -388,8 +384,8 @@ impl AwsKms {
 
 /// Whether AWS says that it rotates no keys of this kind.
 fn cannot_rotate(failure: &Failure) -> bool {
-    let error = failure.source.as_ref().and_then(|error| error.downcast_ref::<SdkError<GetKeyRotationStatusError>>());
-    error.and_then(SdkError::as_service_error).is_some_and(GetKeyRotationStatusError::is_unsupported_operation_exception)
+    let answered = failure.source.as_ref().and_then(|error| error.downcast_ref::<Answered>());
+    answered.is_some_and(|answered| answered.is("UnsupportedOperationException"))
 }
 
 #[cfg(test)]

@@ -14,11 +14,20 @@ use tokio_util::sync::CancellationToken;
 const SHORT: Duration = Duration::from_millis(50);
 /// The longest wait for a turn. What was looked at before it would be too old to go by after more.
 const LONGEST: Duration = Duration::from_mins(2);
+/// The longest wait of what can destroy, or harm another's key. What speaks for it was read right before, and must still be so when the request is sent.
+const LONGEST_HASTE: Duration = Duration::from_secs(2);
 /// The longest wait of what brings a key back. Its turns come before all others, so this much means that something else is wrong.
 const LONGEST_RESCUE: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
     static PATIENCE: Arc<Patience>;
+    /// There while something is done that must not rest on old reads.
+    static HASTE: ();
+}
+
+/// Does what must not rest on old reads, such as what the guard let pass: a call that has no turn soon is not sent at all.
+pub async fn hastily<T>(work: impl Future<Output = T>) -> T {
+    HASTE.scope((), work).await
 }
 
 /// What a round gives up while it waits for a turn, and what ends its waiting.
@@ -94,6 +103,9 @@ pub(super) async fn wait<T>(rescues: bool, turn: impl Future<Output = T>) -> Res
     if rescues {
         return timeout(LONGEST_RESCUE, turn).await.map_err(|_| NotYet);
     }
+    if HASTE.try_with(|()| ()).is_ok() {
+        return timeout(LONGEST_HASTE, turn).await.map_err(|_| NotYet);
+    }
     let Some(round) = round else { return Ok(turn.await) };
     if let Ok(turn) = timeout(SHORT, &mut turn).await {
         return Ok(turn);
@@ -113,6 +125,17 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
+
+    #[tokio::test]
+    async fn what_must_not_rest_on_old_reads_waits_for_seconds_alone() {
+        let (place, mut gone) = oneshot::channel::<()>();
+        let patience = Arc::new(Patience::new(Box::new(place), CancellationToken::new()));
+        let began = Instant::now();
+        let destroys = hastily(wait(false, std::future::pending::<()>()));
+        assert_eq!(patiently(Arc::clone(&patience), destroys).await, Err(NotYet));
+        assert!(began.elapsed() < LONGEST / 2, "{:?}", began.elapsed());
+        assert!(gone.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty), "it keeps its place");
+    }
 
     #[tokio::test]
     async fn a_round_that_waits_gives_its_place_away_and_its_clock_stands_still() {

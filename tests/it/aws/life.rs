@@ -279,7 +279,9 @@ async fn the_port_calls_what_is_listed_and_no_more() {
     kms.aliases(&key).await.unwrap();
     kms.find_marked(&owner("orders")).await.unwrap();
     kms.add_alias(&key, "alias/a").await.unwrap();
-    kms.remove_alias(&key, "alias/a").await.unwrap();
+    let other = bench.key().await.arn;
+    kms.move_alias(&other, "alias/a", &key).await.unwrap();
+    kms.remove_alias(&other, "alias/a").await.unwrap();
     kms.tag(&key, &tags(&[("a", "b")])).await.unwrap();
     kms.untag(&key, &["a".into()]).await.unwrap();
     kms.set_description(&key, "new").await.unwrap();
