@@ -58,8 +58,9 @@ impl Aliases {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers that an object waits for an alias. Asked before anything is concluded from the others, so that no change of theirs is missed.
-    pub fn wait<'a>(&self, waiting: &ObjectMeta, provider: &str, alias: &str, others: impl Iterator<Item = &'a ManagedKey>) {
+    /// Remembers that an object waits for an alias, before anything is concluded from the others, so that no change of theirs is missed. Whether it did not yet:
+    /// what it was told before that may be from before such a change.
+    pub fn wait<'a>(&self, waiting: &ObjectMeta, provider: &str, alias: &str, others: impl Iterator<Item = &'a ManagedKey>) -> bool {
         let uid = waiting.uid.clone().unwrap_or_default();
         let namespace = waiting.namespace.clone().unwrap_or_default();
         let name = waiting.name.as_deref().unwrap_or_default();
@@ -68,10 +69,11 @@ impl Aliases {
         let object = ObjectRef::new(name).within(&among_these.0);
         let waiters = waiters.entry(among_these.clone()).or_default();
         let waiter = waiters.entry(uid.clone()).or_insert_with(|| Waiter { object, aliases: BTreeSet::new(), stakes: HashMap::new() });
-        waiter.aliases.insert(alias.into());
+        let is_new = waiter.aliases.insert(alias.into());
         let others = others.filter(|other| among(other) == among_these && other.metadata.uid.as_deref() != Some(&uid));
         let staked = others.filter_map(|other| Some((other.metadata.uid.clone()?, stake(other, &waiter.aliases)?)));
         waiter.stakes = staked.collect();
+        is_new
     }
 
     /// An object waits for nothing any more, or is about to be asked anew.
@@ -100,17 +102,18 @@ impl Aliases {
         woken
     }
 
-    /// Reserves an alias for the object that is about to move it. `false`: another moved it a moment ago, and the KMS may not show that yet.
-    pub fn begin_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) -> bool {
+    /// Reserves an alias for the object that is about to move it; otherwise how long that has to wait, because another moved it a moment ago and the KMS may not
+    /// show that yet.
+    pub fn begin_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) -> Result<(), Duration> {
         let now = Instant::now();
         let mut moved = self.moved();
         moved.retain(|_, (_, until)| *until > now);
         let place = (provider.to_owned(), alias.to_owned());
-        if moved.get(&place).is_some_and(|(by, _)| by != uid) {
-            return false;
+        if let Some((_, until)) = moved.get(&place).filter(|(by, _)| by != uid) {
+            return Err(until.saturating_duration_since(now));
         }
         moved.insert(place, (uid.into(), later(now, UNDER_WAY.saturating_add(consistency))));
-        true
+        Ok(())
     }
 
     /// A move came to its end.
@@ -159,7 +162,8 @@ mod tests {
         let (green, blue) = (object("green", &["live"], &[]), object("blue", &["live"], &["live"]));
         let names = |object: &ManagedKey| aliases.told(object).into_iter().map(|(_, object)| object.name).collect::<Vec<_>>();
         assert_eq!(names(&blue), [""; 0], "nobody waits");
-        aliases.wait(&green.metadata, "default", "alias/live", [&green, &blue].into_iter());
+        let waits = || aliases.wait(&green.metadata, "default", "alias/live", [&green, &blue].into_iter());
+        assert!(waits() && !waits(), "it waits once");
         assert_eq!(names(&blue), [""; 0], "it is as it was");
         assert_eq!(names(&object("other", &["else"], &["else"])), [""; 0]);
         let lets_go = object("blue", &[], &["live"]);
@@ -177,12 +181,14 @@ mod tests {
     #[test]
     fn one_object_moves_an_alias_at_a_time() {
         let (aliases, long) = (Aliases::default(), Duration::MAX);
-        assert!(aliases.begin_move("aws", "alias/live", "u1", long));
-        assert!(aliases.begin_move("aws", "alias/live", "u1", long), "again");
-        assert!(!aliases.begin_move("aws", "alias/live", "u2", long));
-        assert!(aliases.begin_move("other", "alias/live", "u2", long) && aliases.begin_move("aws", "alias/next", "u2", long));
+        let begin = |provider, alias, uid| aliases.begin_move(provider, alias, uid, long);
+        assert_eq!(begin("aws", "alias/live", "u1"), Ok(()));
+        assert_eq!(begin("aws", "alias/live", "u1"), Ok(()), "again");
+        assert!(begin("aws", "alias/live", "u2").is_err_and(|left| !left.is_zero()));
+        assert_eq!((begin("other", "alias/live", "u2"), begin("aws", "alias/next", "u2")), (Ok(()), Ok(())));
         assert!(aliases.was_moved("aws", "alias/live", "u2") && !aliases.was_moved("aws", "alias/live", "u1"));
         aliases.end_move("aws", "alias/live", "u1", Duration::ZERO);
-        assert!(!aliases.was_moved("aws", "alias/live", "u2") && aliases.begin_move("aws", "alias/live", "u2", long));
+        assert!(!aliases.was_moved("aws", "alias/live", "u2"));
+        assert_eq!(begin("aws", "alias/live", "u2"), Ok(()));
     }
 }

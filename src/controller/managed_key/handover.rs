@@ -36,12 +36,12 @@ impl Round<'_> {
         self.context.keys().state().into_iter().filter(|object| object.decoded().is_ok_and(is_near)).collect()
     }
 
-    /// Has this object looked at as soon as another that has to do with the alias changes.
-    fn awaits(&mut self, alias: &str) {
+    /// Has this object looked at as soon as another that has to do with the alias changes. Whether that is new.
+    fn awaits(&mut self, alias: &str) -> bool {
         let neighbours = self.neighbours();
         let others = neighbours.iter().filter_map(|object| object.decoded().ok());
-        self.context.aliases.wait(&self.object.metadata, &self.provider.rules.name, alias, others);
         self.awaiting = true;
+        self.context.aliases.wait(&self.object.metadata, &self.provider.rules.name, alias, others)
     }
 
     /// Whether an alias stays on the key for now, though it is not declared any more: somebody else may be about to take it.
@@ -59,7 +59,7 @@ impl Round<'_> {
             return true;
         }
         let waited = context.leaving(&uid, self.object.desired.generation);
-        self.awaits(alias);
+        let _known = self.awaits(alias);
         let neighbours = self.neighbours();
         let declares = |object: &&Arc<Watched<ManagedKey>>| object.decoded().is_ok_and(|object| handover::stake(object, alias).0);
         let left = match neighbours.iter().find(declares).and_then(|object| object.meta_name()) {
@@ -92,9 +92,10 @@ impl Round<'_> {
         if failure.kind != FailureKind::AliasTaken || !self.object.desired.aliases.contains(alias) {
             return Ok(Some(Halt::Failed(failure)));
         }
-        self.awaits(alias);
+        let is_new = self.awaits(alias);
         if !self.limits().moves_aliases {
-            return Ok(Some(Halt::Failed(failure)));
+            // The other object may have let it go since it was refused, and before this one was known to wait: it is asked for once more.
+            return Ok((!is_new).then_some(Halt::Failed(failure)));
         }
         match self.from(alias).await {
             Ok(Verdict::Comes(from)) => {
@@ -102,7 +103,8 @@ impl Round<'_> {
                 Ok(None)
             }
             Ok(Verdict::Stays(message)) => Ok(Some(Halt::Failed(Failure { message, ..failure }))),
-            Ok(Verdict::Unclear) => Ok(Some(Halt::Failed(failure))),
+            Ok(Verdict::Gone) if is_new => Ok(None),
+            Ok(Verdict::Gone | Verdict::Unclear) => Ok(Some(Halt::Failed(failure))),
             Err(Halt::Failed(why)) if !why.kind.ends_round() => {
                 tracing::warn!(alias, error = &why as &dyn std::error::Error, "whether the alias may be moved is not known, so it is not");
                 Ok(Some(Halt::Failed(failure)))
@@ -113,7 +115,7 @@ impl Round<'_> {
 
     /// Who has an alias, by the KMS, the key's own marks, and a live read of the object that these name.
     async fn from(&self, alias: &str) -> Result<Verdict, Halt> {
-        let Some(mut holder) = self.kms().describe(alias).await? else { return Ok(Verdict::Unclear) };
+        let Some(mut holder) = self.kms().describe(alias).await? else { return Ok(Verdict::Gone) };
         if self.key().is_none_or(|key| key.arn == holder.arn) || !holder.customer_managed {
             return Ok(Verdict::Unclear);
         }
@@ -128,8 +130,8 @@ impl Round<'_> {
             return Ok(Verdict::Stays(why));
         }
         let consistency = self.context.settings.consistency;
-        if !self.context.aliases.begin_move(&self.provider.rules.name, alias, &owner.uid, consistency) {
-            return Ok(Verdict::Unclear);
+        if let Err(left) = self.context.aliases.begin_move(&self.provider.rules.name, alias, &owner.uid, consistency) {
+            return Err(Halt::Abort(Abort::TooSoon(left)));
         }
         // It may have been withdrawn meanwhile; and an answer from a wrong account proves nothing.
         observe::same_account(self.kms(), &self.provider.rules.account).await?;
@@ -157,6 +159,8 @@ enum Verdict {
     Comes(String),
     /// It stays there, and why.
     Stays(String),
+    /// No key has it any more.
+    Gone,
     /// Nothing more is known than the KMS said.
     Unclear,
 }
