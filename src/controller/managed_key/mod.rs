@@ -93,7 +93,9 @@ pub async fn run(queue: impl Stream<Item = Told> + Send + 'static, queues: Queue
                 }
                 let lane = watched.as_deref().map_or(Lane::Ordinary, Lane::of);
                 looked_at_anew(&context, &object);
-                context.lanes.queue(lane, object);
+                if watched.is_some() {
+                    context.lanes.queue(lane, object);
+                }
             }
             Err(error) => tracing::debug!(error = &error as &dyn std::error::Error, "the watch of keys is begun again"),
         }
