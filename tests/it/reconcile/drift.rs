@@ -86,6 +86,8 @@ async fn what_never_sticks_is_told_once_and_set_less_and_less_often() {
         let synced = find(&object, ConditionType::Synced).unwrap();
         assert!(synced.message.contains("set the tags team"), "{}", synced.message);
         assert_eq!(find(&object, ConditionType::Ready).unwrap().status, "True", "its life is as declared");
+        // An event comes after the status of its round, and before the next round.
+        scene.look("orders").await;
         let told = drifts().await;
         for _ in 0..30 {
             let object = scene.look("orders").await;
