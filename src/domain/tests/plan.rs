@@ -715,6 +715,9 @@ fn a_wrong_cluster_id_is_told_with_both() {
     }
     let pending = of_test(Scene::of(State::PendingDeletion));
     assert!(note(&pending.plan()).1.contains("PENDING DELETION"), "{}", note(&pending.plan()).1);
+    // Once that is admitted, the very object saves its key, and need not say so outright.
+    let admitted = pending.with(|s| s.rules.adoption.from_clusters = vec!["test".into()]);
+    assert_eq!(brief(&admitted.plan()), "cancel the deletion");
 }
 
 /// An ARN says where its key is, so nothing is asked of a KMS that would deny it, or call it absent.
@@ -1378,7 +1381,11 @@ fn a_rival_is_bound_to_the_key_or_would_take_it_now() {
     };
     assert!(takes(names(State::Enabled)));
     assert!(takes(names(State::PendingDeletion).with(|s| s.desired.enabled = Some(true))), "it is cancelled first");
-    assert!(takes(names(State::Enabled).with(|s| s.memory = super::fixtures::memory())), "bound to it, and its marks are gone");
+    let bound = |state| names(state).with(|s| s.memory = super::fixtures::memory());
+    assert!(takes(bound(State::Enabled)), "bound to it, and its marks are gone");
+    // What keeps it from its key for now gives the key to nobody else.
+    assert!(takes(bound(State::Enabled).with(|s| s.desired.paused = true)), "paused");
+    assert!(takes(bound(State::Disabled)), "it does not say that a disabled key is to be enabled");
     for (why, scene) in [
         ("it has another key", names(State::Enabled).with(|s| s.memory.status.key_arn = Some("arn:other".into()))),
         (
@@ -1386,6 +1393,8 @@ fn a_rival_is_bound_to_the_key_or_would_take_it_now() {
             names(State::Enabled).with(|s| s.desired.kind = Some(KeyTemplate { spec: "RSA_2048".into(), ..KeyTemplate::default() })),
         ),
         ("it does not say that a disabled key is to be enabled", names(State::Disabled)),
+        ("it is paused", names(State::Enabled).with(|s| s.desired.paused = true)),
+        ("bound to it, and the provider does not admit it", bound(State::Enabled).with(|s| s.rules.adoption = Adoption::default())),
         ("the provider does not admit it", names(State::Enabled).with(|s| s.rules.adoption = Adoption::default())),
         ("it only watches", policy(names(State::Enabled), ManagementPolicy::Observe)),
         ("its own creation may have made a key", names(State::Enabled).with(|s| s.memory.attempt = Some(Attempt::Unreadable))),
