@@ -116,15 +116,24 @@ impl ControlPlane {
         let crds = manifests::crds_yaml().map_err(|error| error.to_string())?;
         run(&["apply", "--server-side", "-f", "-"], &crds)?;
         run(&["wait", "--for=condition=Established", "--timeout=60s", "-f", "-"], &crds)?;
-        // "Established" comes a moment before the endpoint of each kind does.
-        for kind in ["managedkeys", "keyproviders"] {
-            let started = std::time::Instant::now();
-            while let Err(complaint) = run(&["get", "--raw", &format!("/apis/keyward.dev/v1alpha1/{kind}")], "") {
-                if started.elapsed() > PATIENCE {
-                    return Err(complaint);
+        // "Established" comes a moment before the endpoint of each kind does, and the schema that `kubectl explain` reads
+        // is published by a queue of its own, some seconds later on a busy machine.
+        let served = || {
+            let openapi = run(&["get", "--raw", "/openapi/v3/apis/keyward.dev/v1alpha1"], "")?;
+            for kind in ["managedkeys", "keyproviders"] {
+                run(&["get", "--raw", &format!("/apis/keyward.dev/v1alpha1/{kind}")], "")?;
+                if !openapi.contains(&format!("/{kind}/{{name}}\"")) {
+                    return Err(format!("no {kind} in the OpenAPI schema"));
                 }
-                std::thread::sleep(Duration::from_millis(50));
             }
+            Ok(())
+        };
+        let started = std::time::Instant::now();
+        while let Err(complaint) = served() {
+            if started.elapsed() > PATIENCE {
+                return Err(complaint);
+            }
+            std::thread::sleep(Duration::from_millis(50));
         }
         Ok(self)
     }
