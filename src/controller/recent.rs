@@ -113,7 +113,7 @@ mod tests {
     use super::*;
     use crate::domain::{
         deletion::{Passed, Saying},
-        step::How,
+        step::{Destruction, How},
     };
 
     const TEN: Duration = Duration::from_secs(10);
@@ -217,7 +217,7 @@ mod tests {
         let passed = Passed::Edge;
         let bind = Step::Bind { how: How::Adopt, say: Saying::Live };
         let rows = [
-            (Step::Schedule { days: 7, passed }, Step::Cancel, None),
+            (Step::Destroy(Destruction::Schedule { days: 7, passed }), Step::Cancel, None),
             (Step::Disable, Step::Enable, None),
             (Step::Cancel, Step::Enable, None),
             (Step::Mark { say: Saying::Live }, Step::Enable, None),

@@ -7,7 +7,7 @@ use super::{
     memory::KeyRecord,
     ownership::Owner,
     status::{self, SetBy},
-    step::{Difference, How, Part, Step},
+    step::{Destruction, Difference, How, Part, Step},
 };
 use crate::api::{ConditionType, ManagedKeyStatus, Reason, annotation, condition, managed_key::KeyState};
 
@@ -114,10 +114,7 @@ impl About<'_> {
 
 /// Whether a step undoes what someone else did, when the spec is as it was.
 const fn corrects(step: &Step) -> bool {
-    !matches!(
-        step,
-        Step::MoveAlias { .. } | Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Schedule { .. } | Step::Reschedule { .. }
-    )
+    !matches!(step, Step::MoveAlias { .. } | Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Destroy(_))
 }
 
 fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) -> Option<Event> {
@@ -130,13 +127,13 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
             event("KeyTakenUp", "TakeUp", format!("took up {key}, the key of an earlier object of this name"))
         }
         Step::Enable => event("KeyEnabled", "Enable", format!("enabled {key}")),
-        Step::Disable => event("KeyDisabled", "Disable", format!("disabled {key}")),
+        Step::Disable | Step::Destroy(Destruction::Disable) => event("KeyDisabled", "Disable", format!("disabled {key}")),
         Step::StartRotation { period_days } => {
             event("RotationEnabled", "StartRotation", format!("{key} is rotated every {period_days} days"))
         }
         Step::StopRotation => event("RotationDisabled", "StopRotation", format!("{key} is no longer rotated")),
         Step::Cancel => event("KeyDeletionCancelled", "CancelDeletion", format!("cancelled the deletion of {key}")),
-        Step::Schedule { .. } | Step::Reschedule { .. } => {
+        Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }) => {
             let when = status::when(deletion_date);
             Some(Event {
                 reason: "KeyDeletionScheduled",

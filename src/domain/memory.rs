@@ -11,7 +11,7 @@ use super::{
     desired::Desired,
     observed::{Key, State},
     rules::Rules,
-    step::{How, Step},
+    step::{Destruction, How, Step},
 };
 use crate::api::{
     ManagedKey, ManagedKeyStatus, annotation, condition,
@@ -166,7 +166,7 @@ impl Memory {
                 }
             }
             // The reply was seen, so nothing is on its way. The date is left for the next look.
-            Step::Schedule { .. } | Step::Reschedule { .. } => {
+            Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }) => {
                 (self.status.key_state, self.status.deletion_date) = (Some(KeyState::PendingDeletion), None);
                 if let Some(deletion) = &mut self.status.deletion {
                     deletion.call = None;
@@ -177,7 +177,7 @@ impl Memory {
                 (self.status.key_state, self.status.deletion_date, self.status.deletion) = (Some(KeyState::Disabled), None, None);
                 self.status.applied.get_or_insert_with(applied).enabled = Some(false);
             }
-            Step::Enable | Step::Disable => {
+            Step::Enable | Step::Disable | Step::Destroy(Destruction::Disable) => {
                 self.status.applied.get_or_insert_with(applied).enabled = Some(*step == Step::Enable);
                 self.status.key_state = Some(if *step == Step::Enable { KeyState::Enabled } else { KeyState::Disabled });
             }

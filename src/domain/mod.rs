@@ -6,7 +6,7 @@
 //! |---|---|---|---|
 //! | observe | [`crate::kms`] | the KMS | [`observed::Observed`] |
 //! | **plan** | [`plan`] | [`desired::Desired`], [`memory::Memory`], `Observed` | [`plan::Plan`]: rest, wait, stall, hold, or one [`step::Step`] |
-//! | **guard** | [`guard`] | evidence read live for this one call | pass, or the reason that holds |
+//! | **guard** | [`deletion::guard`] | evidence read live for this one call | [`Cleared`](deletion::guard::Cleared), or the reason that holds |
 //! | execute | `controller` | | calls the KMS |
 //! | **report** | [`status`] | what came of it | the status that people see |
 //!
@@ -17,7 +17,6 @@ pub mod deletion;
 pub mod desired;
 pub mod event;
 pub mod failure;
-pub mod guard;
 pub mod handover;
 pub mod limits;
 pub mod memory;

@@ -10,7 +10,7 @@ use super::{
     deletion::IntentMark,
     limits::Limits,
     ownership::{self, Tags},
-    step::Step,
+    step::{Destruction, Step},
 };
 use crate::api::managed_key::{KeyState, KeyTemplate};
 
@@ -192,7 +192,7 @@ impl Key {
                 self.aliases = None;
             }
             Step::Enable => self.state = State::Enabled,
-            Step::Disable => self.state = State::Disabled,
+            Step::Disable | Step::Destroy(Destruction::Disable) => self.state = State::Disabled,
             Step::StartRotation { period_days } => {
                 let next = self.rotation.and_then(|rotation| rotation.next);
                 self.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next });
@@ -203,7 +203,7 @@ impl Key {
             Step::Untag { keys } => self.tags.get_or_insert_default().retain(|key, _| !keys.contains(key)),
             Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => self.aliases.get_or_insert_default().push(alias.clone()),
             Step::RemoveAlias { alias } => self.aliases.get_or_insert_default().retain(|known| known != alias),
-            Step::Schedule { .. } | Step::Reschedule { .. } => self.state = State::PendingDeletion,
+            Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }) => self.state = State::PendingDeletion,
         }
         self
     }

@@ -4,12 +4,12 @@
 //! way out.
 
 use super::{
-    deletion::{Edge, Passed, Saying},
+    deletion::{Edge, Saying},
     desired::Desired,
     observed::{Key, Observed, State},
     ownership::Ownership,
     plan::{self, Gone, Hold, Note, Plan, Situation},
-    step::Step,
+    step::Destruction,
 };
 use crate::api::{
     Reason,
@@ -23,8 +23,10 @@ pub enum Release {
     LetGo,
     /// The key has to be looked at first.
     Look,
-    /// One step; then it is asked again.
-    Do(Step),
+    /// A word has to stand on the key first; then it is asked again.
+    Say(Saying),
+    /// The last act, which the guard has to let pass; then it is asked again.
+    Destroy(Destruction),
     /// The finalizer waits.
     Wait(Note),
     /// The finalizer waits: the key was not found, and is not yet taken for gone. The count has to be kept in the status, as
@@ -61,14 +63,14 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
         Observed::Present(key) => present(s, key),
     };
     let asked = match (asked, observed) {
-        (Release::Do(step), Observed::Present(key)) if !step.saves() => {
-            plan::stale(s, key).map_or(Release::Do(step), |note| Release::Wait(way_out(note)))
+        (asked @ (Release::Say(_) | Release::Destroy(_)), Observed::Present(key)) => {
+            plan::stale(s, key).map_or(asked, |note| Release::Wait(way_out(note)))
         }
         (asked, _) => asked,
     };
     match asked {
         // A pause keeps the key as it is, and nobody waits for a key of which nothing is asked.
-        Release::Do(_) | Release::Hold(_) | Release::Wait(_) if s.desired.paused => Release::Wait(Note {
+        Release::Say(_) | Release::Destroy(_) | Release::Hold(_) | Release::Wait(_) if s.desired.paused => Release::Wait(Note {
             reason: Reason::Paused,
             message: "the object is paused, so its key is left and its deletion waits; remove the annotation keyward.dev/paused, \
                       or set deletionPolicy: Retain"
@@ -119,12 +121,12 @@ fn present(s: &Situation<'_>, key: &Key) -> Release {
 /// Where the provider demands a confirmation, the word `held` is written first, because the token needs its letters.
 fn disable(s: &Situation<'_>, key: &Key) -> Release {
     if !s.rules.guard.require_confirmation {
-        return Release::Do(Step::Disable);
+        return Release::Destroy(Destruction::Disable);
     }
     let hold = match key.intent().token(&key.id) {
-        Some(token) if s.desired.confirmation.as_deref() == Some(&*token) => return Release::Do(Step::Disable),
+        Some(token) if s.desired.confirmation.as_deref() == Some(&*token) => return Release::Destroy(Destruction::Disable),
         None if s.memory.count_ended(key) => plan::count_ended(key, None),
-        None => return Release::Do(Step::Mark { say: Saying::Held(HoldReason::ConfirmationRequired) }),
+        None => return Release::Say(Saying::Held(HoldReason::ConfirmationRequired)),
         Some(_) => plan::hold(s.desired, key, None, Reason::ConfirmationRequired),
     };
     held(&hold)
@@ -142,8 +144,8 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
         return Release::Wait(way_out(Note { reason: Reason::InvalidSpec, message }));
     }
     let hold = match plan::ask(s, key, days) {
-        Edge::Passes(passed) => return Release::Do(Step::Schedule { days, passed }),
-        Edge::Say(say) => return Release::Do(Step::Mark { say }),
+        Edge::Passes(passed) => return Release::Destroy(Destruction::Schedule { days, passed }),
+        Edge::Say(say) => return Release::Say(say),
         Edge::Holds(reason) => plan::hold(s.desired, key, Some(days), reason),
         Edge::CountEnded => plan::count_ended(key, Some(days)),
     };
@@ -154,12 +156,4 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
 #[must_use]
 pub fn days(desired: &Desired, s: &Situation<'_>) -> i32 {
     desired.days().unwrap_or(s.rules.guard.object_deletion_days)
-}
-
-impl Release {
-    /// Whether an open call of ours is being taken up again.
-    #[must_use]
-    pub const fn resumes(&self) -> bool {
-        matches!(self, Self::Do(Step::Schedule { passed: Passed::OpenCall, .. }))
-    }
 }

@@ -21,8 +21,11 @@ pub enum How {
 }
 
 /// One change.
+///
+/// It is planned as `Step`, and done as `Step<`[`Cleared`](super::deletion::guard::Cleared)`>`: what can make data unreadable then is not the wish for it any more, but the
+/// proof that the guard let it pass.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Step {
+pub enum Step<D = Destruction> {
     /// Create a key, once, with the marks inside the call, then give it the claim alias.
     Create,
     /// Write all four marks: the key is this object's from here on.
@@ -82,6 +85,13 @@ pub enum Step {
         /// With the prefix `alias/`.
         alias: String,
     },
+    /// What can make data unreadable.
+    Destroy(D),
+}
+
+/// A change that can make data unreadable. It is done only with the proof that [`guard::check`](super::deletion::guard::check) gives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Destruction {
     /// Schedule the deletion.
     Schedule {
         /// Days until the KMS deletes the key.
@@ -96,6 +106,19 @@ pub enum Step {
         /// What lets it pass.
         passed: Passed,
     },
+    /// Disable the key because its object is deleted.
+    Disable,
+}
+
+impl Destruction {
+    /// The days of a deletion.
+    #[must_use]
+    pub const fn days(self) -> Option<i32> {
+        match self {
+            Self::Schedule { days, .. } | Self::Reschedule { days, .. } => Some(days),
+            Self::Disable => None,
+        }
+    }
 }
 
 /// The part of a key that a step changes: a later step of the same part supersedes an earlier one.
@@ -121,7 +144,7 @@ impl Step {
     pub const fn part(&self) -> Part {
         match self {
             Self::Create | Self::Bind { .. } | Self::Mark { .. } => Part::Binding,
-            Self::Cancel | Self::Enable | Self::Disable | Self::Schedule { .. } | Self::Reschedule { .. } => Part::Life,
+            Self::Cancel | Self::Enable | Self::Disable | Self::Destroy(_) => Part::Life,
             Self::StartRotation { .. } | Self::StopRotation => Part::Rotation,
             Self::Describe { .. } => Part::Description,
             Self::Tag { .. } | Self::Untag { .. } => Part::Tags,
@@ -135,22 +158,42 @@ impl Step {
         matches!(self.part(), Part::Rotation | Part::Description | Part::Tags | Part::Aliases)
     }
 
-    /// Whether data can become unreadable by it, so that it passes the guard first.
-    #[must_use]
-    pub const fn is_destructive(&self) -> bool {
-        matches!(self, Self::Schedule { .. } | Self::Reschedule { .. })
-    }
-
     /// Whether it could harm another's key, or destroy, if what it rests on were not so any more. It is done at once or not at all.
     #[must_use]
     pub const fn needs_fresh_reads(&self) -> bool {
-        self.is_destructive() || matches!(self, Self::Bind { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. })
+        matches!(self, Self::Destroy(_) | Self::Bind { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. })
     }
 
     /// Whether it brings a key back. What cannot be read afresh may still be saved.
     #[must_use]
     pub const fn saves(&self) -> bool {
         matches!(self, Self::Cancel | Self::Enable)
+    }
+}
+
+impl<D> Step<D> {
+    /// The same step, with another value for what can make data unreadable.
+    ///
+    /// # Errors
+    /// That of `destroy`.
+    pub fn try_map<C, E>(&self, destroy: impl FnOnce(&D) -> Result<C, E>) -> Result<Step<C>, E> {
+        Ok(match self {
+            Self::Create => Step::Create,
+            Self::Bind { how, say } => Step::Bind { how: *how, say: *say },
+            Self::Mark { say } => Step::Mark { say: *say },
+            Self::Cancel => Step::Cancel,
+            Self::Enable => Step::Enable,
+            Self::Disable => Step::Disable,
+            Self::StartRotation { period_days } => Step::StartRotation { period_days: *period_days },
+            Self::StopRotation => Step::StopRotation,
+            Self::Describe { description } => Step::Describe { description: description.clone() },
+            Self::Tag { tags } => Step::Tag { tags: tags.clone() },
+            Self::Untag { keys } => Step::Untag { keys: keys.clone() },
+            Self::AddAlias { alias } => Step::AddAlias { alias: alias.clone() },
+            Self::MoveAlias { alias, from } => Step::MoveAlias { alias: alias.clone(), from: from.clone() },
+            Self::RemoveAlias { alias } => Step::RemoveAlias { alias: alias.clone() },
+            Self::Destroy(destruction) => Step::Destroy(destroy(destruction)?),
+        })
     }
 }
 
@@ -207,7 +250,7 @@ impl Step {
             Self::AddAlias { alias } => one(alias, "absent".into(), "present".into()),
             Self::MoveAlias { alias, from } => one(alias, format!("on key {from}"), "present".into()),
             Self::RemoveAlias { alias } => one(alias, "present".into(), "absent".into()),
-            Self::Create | Self::Bind { .. } | Self::Mark { .. } | Self::Schedule { .. } | Self::Reschedule { .. } => Vec::new(),
+            Self::Create | Self::Bind { .. } | Self::Mark { .. } | Self::Destroy(_) => Vec::new(),
         }
     }
 }
@@ -233,7 +276,7 @@ impl fmt::Display for Step {
             Self::Mark { say: Saying::Again } => f.write_str("write the last word on the key again"),
             Self::Cancel => f.write_str("cancel the deletion"),
             Self::Enable => f.write_str("enable the key"),
-            Self::Disable => f.write_str("disable the key"),
+            Self::Disable | Self::Destroy(Destruction::Disable) => f.write_str("disable the key"),
             Self::StartRotation { period_days } => write!(f, "rotate the key every {period_days} days"),
             Self::StopRotation => f.write_str("stop rotating the key"),
             Self::Describe { .. } => f.write_str("set the description"),
@@ -242,8 +285,8 @@ impl fmt::Display for Step {
             Self::AddAlias { alias } => write!(f, "add {alias}"),
             Self::MoveAlias { alias, from } => write!(f, "move {alias} here from key {from}"),
             Self::RemoveAlias { alias } => write!(f, "remove {alias}"),
-            Self::Schedule { days, .. } => write!(f, "schedule the deletion in {days} days"),
-            Self::Reschedule { days, .. } => write!(f, "change the scheduled deletion to {days} days"),
+            Self::Destroy(Destruction::Schedule { days, .. }) => write!(f, "schedule the deletion in {days} days"),
+            Self::Destroy(Destruction::Reschedule { days, .. }) => write!(f, "change the scheduled deletion to {days} days"),
         }
     }
 }

@@ -12,6 +12,8 @@
 //! - **Nothing is added.** No default takes the place of a value that was given; the days of a deletion are sent as they are.
 //! - **The leader alone changes.** Whether this process may change anything is asked right before each request that does, retries included.
 //! - **Every call ends.** Each attempt has a deadline, shorter than the grace of the lease, and each call has one.
+//! - **Nothing is destroyed without proof.** What can make data unreadable takes by value what only the guard gives:
+//!   [`ClearedDeletion`] and [`ClearedDisabling`].
 //! - **Every error is classified**, by the provider's code and never by its text; one that is not known is [`FailureKind::Unknown`]. Messages are stable
 //!   from one try to the next: no request ids, no times, no secrets.
 //! - **Every call is counted and timed** by its operation, in a metric and a tracing span.
@@ -37,6 +39,7 @@ use jiff::Timestamp;
 use crate::{
     api::managed_key::KeyTemplate,
     domain::{
+        deletion::guard::{ClearedDeletion, ClearedDisabling},
         failure::Failure,
         observed::{Key, Rotation, State},
         ownership::{Owner, Tags},
@@ -125,14 +128,18 @@ pub trait Kms: Send + Sync + 'static {
     fn set_description(&self, key: &str, description: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Enables the key.
     fn enable(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Disables the key.
+    /// Disables the key, which its object enables again when that is asked of it.
     fn disable(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Disables the key because its object is deleted: no object enables it again.
+    fn disable_for_good(&self, cleared: ClearedDisabling) -> impl Future<Output = Result<(), Failure>> + Send {
+        async move { self.disable(cleared.key()).await }
+    }
     /// Switches rotation on with that period in days, or changes the period.
     fn start_rotation(&self, key: &str, period_days: i32) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Switches rotation off.
     fn stop_rotation(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Schedules the deletion, in exactly that many days.
-    fn schedule_deletion(&self, key: &str, days: i32) -> impl Future<Output = Result<Scheduled, Failure>> + Send;
+    /// Schedules the deletion that the guard let pass, in exactly that many days.
+    fn schedule_deletion(&self, cleared: ClearedDeletion) -> impl Future<Output = Result<Scheduled, Failure>> + Send;
     /// Cancels the deletion; the key is disabled afterwards.
     fn cancel_deletion(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
 }
@@ -182,6 +189,6 @@ delegate! {
     fn disable(&self, key: &str) -> ();
     fn start_rotation(&self, key: &str, period_days: i32) -> ();
     fn stop_rotation(&self, key: &str) -> ();
-    fn schedule_deletion(&self, key: &str, days: i32) -> Scheduled;
+    fn schedule_deletion(&self, cleared: ClearedDeletion) -> Scheduled;
     fn cancel_deletion(&self, key: &str) -> ();
 }

@@ -15,9 +15,8 @@ use crate::{
         desired::Invalid,
         event::{self, Event},
         failure::Failure,
-        guard::Ask,
         observed::{Key, Observed},
-        plan::{self, Gone, Hold, Note, Plan, Tried},
+        plan::{self, Gone, Hold, Note, Plan, Situation, Tried},
         release::{self, Circumstances, Release},
         status::Conclusion,
         step::Step,
@@ -50,7 +49,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted };
     match release::first(&object.desired, circumstances) {
         Release::LetGo => return Box::pin(let_go(context, object, None, &[])).await,
-        Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Do(_) | Release::Hold(_) => {}
+        Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Say(_) | Release::Destroy(_) | Release::Hold(_) => {}
     }
     let provider = match provider {
         Resolved::Usable(provider) => *provider,
@@ -89,7 +88,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         Ok(Release::Missing(missing, note)) => report::planned(round, &Plan::Missing(missing, note, Gone::Unsure)).await,
         Ok(Release::Hold(hold)) => report::planned(round, &Plan::Hold(hold)).await,
         // Whatever did not come to its end is begun anew; the finalizer goes only when nothing is left to do.
-        Ok(Release::Look | Release::Do(_)) => Err(Abort::Changed),
+        Ok(Release::Look | Release::Say(_) | Release::Destroy(_)) => Err(Abort::Changed),
         Ok(Release::LetGo) => {
             let steps = std::mem::take(&mut round.steps);
             let key = round.key().cloned();
@@ -136,21 +135,16 @@ async fn look(provider: &Provider, object: &Object<'_>) -> Result<Observed, Fail
 
 async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
     for _ in 0..TURNS {
-        match release::release(&round.situation(), &round.observed) {
-            Release::Do(step) => {
-                let ask = match &step {
-                    Step::Schedule { days, .. } => Some(Ask::Schedule(*days)),
-                    Step::Disable => Some(Ask::Disable),
-                    _ => None,
-                };
-                if let Some(ask) = ask {
-                    guard::ask(round, ask, |situation, observed| release::release(situation, observed) == Release::Do(step.clone()))
-                        .await?;
-                }
-                Box::pin(kms::hastily(execute::execute(round, step))).await?;
+        let step = match release::release(&round.situation(), &round.observed) {
+            Release::Say(say) => Step::Mark { say },
+            Release::Destroy(destruction) => {
+                let still =
+                    |situation: &Situation<'_>, observed: &Observed| release::release(situation, observed) == Release::Destroy(destruction);
+                Step::Destroy(guard::ask(round, destruction, still).await?)
             }
             other => return Ok(other),
-        }
+        };
+        Box::pin(kms::hastily(execute::execute(round, step))).await?;
     }
     Ok(Release::Look)
 }

@@ -22,7 +22,10 @@ use crate::{
         now,
     },
     domain::{
-        deletion::{CountEnded, Intent, Nonce, Word},
+        deletion::{
+            CountEnded, Intent, Nonce, Word,
+            guard::{Cleared, ClearedDeletion},
+        },
         desired::Desired,
         event,
         failure::{Failure, FailureKind, Outcome},
@@ -31,16 +34,17 @@ use crate::{
         ownership::{Owner, Ownership, Tags},
         plan::{Plan, Rest, Situation, takes},
         status::Conclusion,
-        step::{How, Step},
+        step::{Destruction, How, Step},
     },
-    kms::{self, AnyKms, Creation, Kms},
+    kms::{self, Creation, Kms},
 };
 
 /// How often a creation is begun anew in one round that the KMS throttled.
 const THROTTLED: usize = 2;
 
 /// Does a step, and brings the view and the memory up to date with it.
-pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Halt> {
+pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Result<(), Halt> {
+    let step = cleared.asked();
     let uid = round.object.uid().to_owned();
     let generation = round.object.desired.generation;
     if let Some(left) = round.context.too_soon(&uid, generation, &step) {
@@ -51,7 +55,7 @@ pub(super) async fn execute(round: &mut Round<'_>, step: Step) -> Result<(), Hal
     }
     let found = round.key().map(|key| step.differences(key)).unwrap_or_default();
     let (known, began) = (round.key().map(|key| key.arn.clone()), Instant::now());
-    let acted = act(round, &step).await;
+    let acted = act(round, &step, cleared).await;
     tell(round.key().map(|key| key.arn.clone()).or(known).as_deref(), &step, &acted, began.elapsed());
     if let Err(halt) = acted {
         if may_have_changed(&step, &halt) {
@@ -90,83 +94,78 @@ fn tell(key: Option<&str>, step: &Step, acted: &Result<(), Halt>, took: Duration
 
 /// Whether a step that failed may have changed something: its one call was not refused, or it has others before that.
 fn may_have_changed(step: &Step, halt: &Halt) -> bool {
-    let several = matches!(step, Step::Create | Step::Schedule { .. } | Step::Reschedule { .. });
+    let several = matches!(step, Step::Create | Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }));
     several || matches!(halt, Halt::Failed(failure) | Halt::MarksNotWritable(failure) if failure.outcome != Outcome::Refused)
 }
 
 /// Makes the calls of a step.
-async fn act(round: &mut Round<'_>, step: &Step) -> Result<(), Halt> {
-    match (step, round.key().cloned()) {
-        (Step::Create, _) => create(round).await?,
-        (_, None) => return Err(Halt::Abort(Abort::Changed)),
-        (Step::Bind { how, .. }, Some(key)) => bind(round, step, *how, &key).await?,
-        (Step::Mark { .. }, Some(key)) => {
+async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Result<(), Halt> {
+    let Some(key) = round.key().cloned() else {
+        return if matches!(cleared, Step::Create) { create(round).await } else { Err(Halt::Abort(Abort::Changed)) };
+    };
+    match cleared {
+        // There is a key by now.
+        Step::Create => return Err(Halt::Abort(Abort::Changed)),
+        Step::Bind { how, .. } => return bind(round, step, how, &key).await,
+        Step::Mark { .. } => {
             let marked = mark(round, step, key).await?;
             round.observed = Observed::Present(Box::new(marked));
+            return Ok(());
         }
-        (Step::Schedule { days, .. }, Some(key)) => {
-            rehearse(round, step, &key, *days).await?;
+        Step::Destroy(Cleared::Schedule(deletion)) => {
+            rehearse(round, step, &key, deletion.days()).await?;
             let marked = mark(round, step, key).await?;
-            schedule(round, marked, *days).await?;
+            return schedule(round, marked, deletion).await;
         }
-        (Step::Reschedule { days, .. }, Some(key)) => {
-            rehearse(round, step, &key, *days).await?;
-            reschedule(round, step, key, *days).await?;
+        Step::Destroy(Cleared::Reschedule(deletion)) => {
+            rehearse(round, step, &key, deletion.days()).await?;
+            return reschedule(round, step, key, deletion).await;
         }
-        (Step::Cancel, Some(key)) => {
-            // It has no word, but what is pending from here on is another's, and that is written down first.
-            round.object.open(step, &key)?;
-            round.object.write_status().await?;
-            round.kms().cancel_deletion(&key.arn).await?;
-            let mut key = key.after(step);
-            // A KMS that still shows the pending key would show its rotation as off, and lead to another period than the one that is back.
-            key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
-            round.observed = Observed::Present(Box::new(key));
-        }
-        (Step::StartRotation { period_days }, Some(key)) => {
-            round.kms().start_rotation(&key.arn, *period_days).await?;
-            let mut after = key.clone().after(step);
-            // When the next rotation is due only the KMS says. It may not show it yet; a later look does.
-            match round.kms().rotation(&key.arn).await {
-                Ok(found) if found.enabled && found.period_days == Some(*period_days) => after.rotation = Some(found),
-                Ok(_) => {}
-                Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "the rotation is read later"),
-            }
-            round.observed = Observed::Present(Box::new(after));
-        }
-        (_, Some(key)) => {
-            change(round.kms(), &key.arn, step).await?;
-            round.observed = Observed::Present(Box::new(key.after(step)));
-        }
+        Step::Destroy(Cleared::Disable(disabling)) => round.kms().disable_for_good(disabling).await?,
+        Step::Cancel => return cancel(round, step, key).await,
+        Step::StartRotation { period_days } => return start_rotation(round, step, key, period_days).await,
+        Step::StopRotation => round.kms().stop_rotation(&key.arn).await?,
+        Step::Enable => round.kms().enable(&key.arn).await?,
+        Step::Disable => round.kms().disable(&key.arn).await?,
+        Step::Describe { description } => round.kms().set_description(&key.arn, &description).await?,
+        Step::Tag { tags } => round.kms().tag(&key.arn, &tags).await?,
+        Step::Untag { keys } => round.kms().untag(&key.arn, &keys.into_iter().collect::<Vec<_>>()).await?,
+        Step::AddAlias { alias } => round.kms().add_alias(&key.arn, &alias).await?,
+        Step::MoveAlias { alias, from } => round.kms().move_alias(&key.arn, &alias, &from).await?,
+        Step::RemoveAlias { alias } => round.kms().remove_alias(&key.arn, &alias).await?,
     }
+    round.observed = Observed::Present(Box::new(key.after(step)));
+    Ok(())
+}
+
+/// Cancels the deletion. It has no word, but what is pending from here on is another's, and that is written down first.
+async fn cancel(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Halt> {
+    round.object.open(step, &key)?;
+    round.object.write_status().await?;
+    round.kms().cancel_deletion(&key.arn).await?;
+    let mut key = key.after(step);
+    // A KMS that still shows the pending key would show its rotation as off, and lead to another period than the one that is back.
+    key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
+    round.observed = Observed::Present(Box::new(key));
+    Ok(())
+}
+
+/// Switches rotation on. When the next rotation is due only the KMS says. It may not show it yet; a later look does.
+async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_days: i32) -> Result<(), Halt> {
+    round.kms().start_rotation(&key.arn, period_days).await?;
+    let mut after = key.after(step);
+    match round.kms().rotation(&after.arn).await {
+        Ok(found) if found.enabled && found.period_days == Some(period_days) => after.rotation = Some(found),
+        Ok(_) => {}
+        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "the rotation is read later"),
+    }
+    round.observed = Observed::Present(Box::new(after));
     Ok(())
 }
 
 /// Rotation as it was when it was last read, which a deletion does not change.
 fn known_rotation(status: &RotationStatus) -> Rotation {
     Rotation { enabled: status.enabled, period_days: status.period_days, next: status.next_rotation_time.as_ref().map(|time| time.0) }
-}
-
-/// The steps that are one call and leave nothing to remember.
-async fn change(kms: &AnyKms, key: &str, step: &Step) -> Result<(), Failure> {
-    match step {
-        Step::Enable => kms.enable(key).await,
-        Step::Disable => kms.disable(key).await,
-        Step::StopRotation => kms.stop_rotation(key).await,
-        Step::Describe { description } => kms.set_description(key, description).await,
-        Step::Tag { tags } => kms.tag(key, tags).await,
-        Step::Untag { keys } => kms.untag(key, &keys.iter().cloned().collect::<Vec<_>>()).await,
-        Step::AddAlias { alias } => kms.add_alias(key, alias).await,
-        Step::MoveAlias { alias, from } => kms.move_alias(key, alias, from).await,
-        Step::RemoveAlias { alias } => kms.remove_alias(key, alias).await,
-        Step::Create
-        | Step::Bind { .. }
-        | Step::Mark { .. }
-        | Step::StartRotation { .. }
-        | Step::Cancel
-        | Step::Schedule { .. }
-        | Step::Reschedule { .. } => Ok(()),
-    }
 }
 
 /// Creates a key. No KMS knows a token that would make a second `CreateKey` harmless, so the attempt is on record before the first, and the key bears its
@@ -338,11 +337,11 @@ async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> R
 
 /// Sends the one call that can make data unreadable. A refusal is on record with its time, so that the call can be taken up again; a lost reply is left as it
 /// is, because the key itself will show what came of it.
-async fn schedule(round: &mut Round<'_>, mut key: Key, days: i32) -> Result<(), Halt> {
+async fn schedule(round: &mut Round<'_>, mut key: Key, deletion: ClearedDeletion) -> Result<(), Halt> {
     if !round.context.held.is_held() {
         return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
     }
-    match round.kms().schedule_deletion(&key.arn, days).await {
+    match round.kms().schedule_deletion(deletion).await {
         Ok(scheduled) => {
             key.state = scheduled.state;
             key.deletion_date = scheduled.deletion_date;
@@ -355,7 +354,7 @@ async fn schedule(round: &mut Round<'_>, mut key: Key, days: i32) -> Result<(), 
 
 /// Changes the days of a deletion: a KMS cannot, so it is cancelled and scheduled anew. The guard passed before the cancel and is not asked in between. Killed
 /// between the two, the key is left disabled and held.
-async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, days: i32) -> Result<(), Halt> {
+async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, deletion: ClearedDeletion) -> Result<(), Halt> {
     let Some(intent) = round.object.open(step, &key)? else { return Ok(()) };
     round.object.write_status().await?;
     round.kms().cancel_deletion(&key.arn).await?;
@@ -364,7 +363,7 @@ async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, days: i32)
     if let Err(failure) = write_mark(round, &mut key, intent).await {
         return Err(refused(round, failure).await);
     }
-    schedule(round, key, days).await
+    schedule(round, key, deletion).await
 }
 
 /// The KMS failed a mark or a schedule. Where it refused for certain, that is on record: our call stands open for the key as it is, and is gone on with.

@@ -13,25 +13,31 @@ use crate::{
         watched::Watched,
     },
     domain::{
-        guard::{self, Ask, Evidence},
+        deletion::guard::{self, Cleared, Evidence},
         observed::{Key, Observed},
         plan::{Plan, Situation, plan},
         rules::Rules,
-        step::Step,
+        step::{Destruction, Step},
     },
     kms::Kms,
 };
 
-/// Lets a step through. Only destructive ones are asked about.
-pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<(), Halt> {
-    let (Step::Schedule { days, .. } | Step::Reschedule { days, .. }) = step else {
-        return Ok(());
+/// The step as it may be done. For what can make data unreadable the guard is asked.
+pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<Step<Cleared>, Halt> {
+    let destruction = match step.harmless() {
+        Ok(step) => return Ok(step),
+        Err(destruction) => destruction,
     };
-    ask(round, Ask::Schedule(*days), |situation, observed| plan(situation, observed) == Plan::Do(step.clone())).await
+    let still = |situation: &Situation<'_>, observed: &Observed| plan(situation, observed) == Plan::Do(step.clone());
+    ask(round, destruction, still).await.map(Step::Destroy)
 }
 
-/// Asks the guard. `still` says whether the step is still the one that follows from what was read live.
-pub(super) async fn ask(round: &mut Round<'_>, ask: Ask, still: impl Fn(&Situation<'_>, &Observed) -> bool) -> Result<(), Halt> {
+/// Asks the guard. `still` says whether the same still follows from what was read live.
+pub(super) async fn ask(
+    round: &mut Round<'_>,
+    ask: Destruction,
+    still: impl Fn(&Situation<'_>, &Observed) -> bool,
+) -> Result<Cleared, Halt> {
     // What people write is read last: a wish that is withdrawn while the KMS answers slowly is seen to be.
     let key = live_key(round).await?;
     let rules = live_rules(round).await?;

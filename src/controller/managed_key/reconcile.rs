@@ -352,8 +352,8 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
             Plan::Do(_) if !round.steps.is_empty() && !round.object.is_unchanged().await? => return Err(Halt::Abort(Abort::Changed)),
             Plan::Do(step) if round.stays(&step) => {}
             Plan::Do(step) => {
-                guard::pass(round, &step).await?;
-                let execution = execute::execute(round, step.clone());
+                let cleared = guard::pass(round, &step).await?;
+                let execution = execute::execute(round, cleared);
                 let executed = if step.needs_fresh_reads() { Box::pin(kms::hastily(execution)).await } else { execution.await };
                 if let Err(halt) = executed
                     && let Some(halt) = round.after_taken(&step, halt).await?

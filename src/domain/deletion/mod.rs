@@ -25,6 +25,7 @@
 //! What cannot be written is held all the same, because the record is written first.
 
 mod edge;
+pub mod guard;
 mod mark;
 mod record;
 

@@ -20,7 +20,7 @@ use crate::{
         memory::Memory,
         observed::{Key, State},
         ownership::Ownership,
-        step::{How, Step},
+        step::{Destruction, How, Step},
     },
 };
 
@@ -210,7 +210,7 @@ impl Memory {
             }
             Step::Bind { say, .. } | Step::Mark { say } => self.announce(step, *say, desired, key, now, nonce).map(Some),
             // A call that is taken up again keeps its word, which may not be on the key yet.
-            Step::Schedule { passed: Passed::OpenCall, .. } => {
+            Step::Destroy(Destruction::Schedule { passed: Passed::OpenCall, .. }) => {
                 if let Some(deletion) = &mut self.status.deletion {
                     deletion.call = Some(DeletionCall::Open);
                 }
@@ -218,7 +218,9 @@ impl Memory {
                 let stands = matches!(key.intent(), IntentMark::Is(on_key) if (on_key.seq, on_key.word) == (last.seq, last.word));
                 Ok((!stands).then_some(last))
             }
-            Step::Schedule { days, .. } | Step::Reschedule { days, .. } => self.call(step, *days, desired, key, now).map(Some),
+            Step::Destroy(Destruction::Schedule { days, .. } | Destruction::Reschedule { days, .. }) => {
+                self.call(step, *days, desired, key, now).map(Some)
+            }
             _ => Ok(None),
         }
     }

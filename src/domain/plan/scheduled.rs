@@ -12,7 +12,7 @@ use crate::{
         observed::{Key, State},
         rules::Rules,
         status::AT_THE_END,
-        step::Step,
+        step::{Destruction, Step},
     },
 };
 
@@ -69,8 +69,8 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         return Plan::Rest(Rest { drift: vec![drift], life_drifted: true, ..Rest::default() });
     }
     match ask(s, key, days) {
-        Edge::Passes(passed) if pending => Plan::Do(Step::Reschedule { days, passed }),
-        Edge::Passes(passed) => Plan::Do(Step::Schedule { days, passed }),
+        Edge::Passes(passed) if pending => Plan::Do(Step::Destroy(Destruction::Reschedule { days, passed })),
+        Edge::Passes(passed) => Plan::Do(Step::Destroy(Destruction::Schedule { days, passed })),
         Edge::Say(say) => Plan::Do(Step::Mark { say }),
         Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
         Edge::CountEnded => Plan::Hold(count_ended(key, Some(days))),

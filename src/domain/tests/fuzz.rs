@@ -18,7 +18,7 @@ use crate::{
         plan::Plan,
         release::{self, Release},
         status::{self, Conclusion, Round},
-        step::Step,
+        step::{Destruction, Step},
     },
 };
 
@@ -151,7 +151,8 @@ fn nothing_that_others_write_ends_a_round() {
     for _ in 0..20_000 {
         let mut scene = dice.scene();
         let _released = match release::release(&scene.situation(), &scene.observed) {
-            Release::Do(step) => step.to_string(),
+            Release::Say(say) => Step::<Destruction>::Mark { say }.to_string(),
+            Release::Destroy(destruction) => Step::Destroy(destruction).to_string(),
             other => format!("{other:?}"),
         };
         for _ in 0..12 {
@@ -168,9 +169,9 @@ fn nothing_that_others_write_ends_a_round() {
                         key.tags.get_or_insert_default().extend(desired.owner.marks(intent, crate::domain::ownership::OwnerMark::Name));
                     }
                     let sent = match step {
-                        Step::Reschedule { days, passed } => {
+                        Step::Destroy(Destruction::Reschedule { days, passed }) => {
                             call(&mut key, &Step::Cancel).unwrap();
-                            Step::Schedule { days: *days, passed: *passed }
+                            Step::Destroy(Destruction::Schedule { days: *days, passed: *passed })
                         }
                         step => step.clone(),
                     };

@@ -4,19 +4,26 @@ use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, minutes, now, our
 use crate::{
     api::{Reason, condition::seconds, managed_key::DeletionCall, mark},
     domain::{
-        deletion::Word,
+        deletion::{
+            Passed, Word,
+            guard::{Cleared, Evidence, RULES, check},
+        },
         desired::Life,
-        guard::{Ask, Evidence, RULES, check},
         observed::State,
         ownership::{Owner, OwnerMark},
         plan::Hold,
+        step::Destruction,
     },
 };
+
+fn schedule(days: i32) -> Destruction {
+    Destruction::Schedule { days, passed: Passed::Edge }
+}
 
 /// A case: the scene, and what else was read.
 struct Case {
     scene: Scene,
-    ask: Ask,
+    ask: Destruction,
     still_asked: bool,
     terminating: bool,
 }
@@ -36,7 +43,7 @@ impl Case {
         })
     }
 
-    fn check(&mut self) -> Result<(), Hold> {
+    fn check(&mut self) -> Result<Cleared, Hold> {
         self.evidence(check)
     }
 }
@@ -47,19 +54,19 @@ fn clean() -> Case {
         s.desired.generation = GENERATION + 1;
         s.desired.life = Life::Scheduled(7);
     });
-    Case { scene, ask: Ask::Schedule(7), still_asked: true, terminating: false }
+    Case { scene, ask: schedule(7), still_asked: true, terminating: false }
 }
 
 #[test]
 fn nothing_speaks_against_a_clean_deletion() {
-    assert_eq!(clean().check(), Ok(()));
+    assert_eq!(clean().check().map(drop), Ok(()));
     let mut strict = clean();
     strict.scene.rules.guard.require_confirmation = true;
     strict.scene.intent(word(HELD));
     strict.scene.desired.confirmation = strict.scene.token();
-    assert_eq!(strict.check(), Ok(()));
-    let mut disable = Case { ask: Ask::Disable, ..clean() };
-    assert_eq!(disable.check(), Ok(()));
+    assert_eq!(strict.check().map(drop), Ok(()));
+    let mut disable = Case { ask: Destruction::Disable, ..clean() };
+    assert_eq!(disable.check().map(drop), Ok(()));
 }
 
 #[test]
@@ -77,7 +84,7 @@ fn each_rule_alone_holds() {
             Reason::StaleView,
         ),
         ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
-        ("the window is one that the provider accepts", |c| c.ask = Ask::Schedule(31), Reason::InvalidSpec),
+        ("the window is one that the provider accepts", |c| c.ask = schedule(31), Reason::InvalidSpec),
         ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(HELD)), Reason::NotSeenLive),
         ("the provider is not stopped", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
         (
@@ -121,9 +128,9 @@ fn each_rule_case_by_case() {
             },
             Some(Reason::NotOwned),
         ),
-        ("6 days", |c| c.ask = Ask::Schedule(6), Some(Reason::InvalidSpec)),
-        ("0 days", |c| c.ask = Ask::Schedule(0), Some(Reason::InvalidSpec)),
-        ("30 days", |c| c.ask = Ask::Schedule(30), None),
+        ("6 days", |c| c.ask = schedule(6), Some(Reason::InvalidSpec)),
+        ("0 days", |c| c.ask = schedule(0), Some(Reason::InvalidSpec)),
+        ("30 days", |c| c.ask = schedule(30), None),
         ("below the provider's minimum", |c| c.scene.rules.guard.minimum_schedule_days = 8, Some(Reason::InvalidSpec)),
         ("this object is behind", |c| c.scene.memory.status.intent_seq = Some(SEQ - 1), Some(Reason::RollbackSuspected)),
         ("disabled by someone", |c| c.scene.key().state = State::Disabled, Some(Reason::CancelledOutside)),
@@ -178,13 +185,13 @@ fn each_rule_case_by_case() {
             },
             Some(Reason::ConfirmationRequired),
         ),
-        ("to disable, marks are needed", |c| (c.ask, c.scene.key().tags) = (Ask::Disable, None), Some(Reason::NotOwned)),
-        ("to disable, the object has to be gone", |c| (c.ask, c.still_asked) = (Ask::Disable, false), Some(Reason::StaleObject)),
-        ("to disable in a namespace that goes", |c| (c.ask, c.terminating) = (Ask::Disable, true), Some(Reason::Terminating)),
+        ("to disable, marks are needed", |c| (c.ask, c.scene.key().tags) = (Destruction::Disable, None), Some(Reason::NotOwned)),
+        ("to disable, the object has to be gone", |c| (c.ask, c.still_asked) = (Destruction::Disable, false), Some(Reason::StaleObject)),
+        ("to disable in a namespace that goes", |c| (c.ask, c.terminating) = (Destruction::Disable, true), Some(Reason::Terminating)),
         (
             "to disable, no edge",
             |c| {
-                c.ask = Ask::Disable;
+                c.ask = Destruction::Disable;
                 c.scene.intent(word(HELD));
             },
             None,
@@ -192,7 +199,7 @@ fn each_rule_case_by_case() {
         (
             "to disable, the token where one is demanded",
             |c| {
-                c.ask = Ask::Disable;
+                c.ask = Destruction::Disable;
                 c.scene.rules.guard.require_confirmation = true;
                 c.scene.intent(word(HELD));
             },
@@ -201,7 +208,7 @@ fn each_rule_case_by_case() {
         (
             "to disable, with the token that is demanded",
             |c| {
-                c.ask = Ask::Disable;
+                c.ask = Destruction::Disable;
                 c.scene.rules.guard.require_confirmation = true;
                 c.scene.intent(word(HELD));
                 c.scene.desired.confirmation = c.scene.token();
@@ -210,7 +217,7 @@ fn each_rule_case_by_case() {
         ),
         (
             "to disable, through a provider that is stopped",
-            |c| (c.ask, c.scene.rules.guard.max_per_hour) = (Ask::Disable, 0),
+            |c| (c.ask, c.scene.rules.guard.max_per_hour) = (Destruction::Disable, 0),
             Some(Reason::BudgetExhausted),
         ),
     ];

@@ -7,17 +7,22 @@ use jiff::SignedDuration;
 use crate::{
     api::mark,
     domain::{
+        deletion::guard::{self, Evidence},
         deletion::{Intent, Word},
-        guard::{self, Ask, Evidence},
         memory::Attempt,
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::OwnerMark,
         plan::{Plan, Read},
         status::{self, Conclusion, Round},
-        step::Step,
+        step::{Destruction, Step},
         tests::fixtures::{ACCOUNT, NONCE, REGION, Scene, arn, brief, days_on, key},
     },
 };
+
+/// Whether it can make data unreadable.
+pub const fn destroys(step: &Step) -> bool {
+    matches!(step, Step::Destroy(_))
+}
 
 /// What a KMS says to an operation that the key's state does not allow.
 #[derive(Debug, PartialEq, Eq)]
@@ -32,6 +37,7 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
     match step {
         Step::Create => panic!("a second CreateKey"),
         Step::Bind { .. } | Step::Mark { .. } => {}
+        Step::Destroy(Destruction::Disable) => return call(key, &Step::Disable),
         Step::Enable | Step::Disable if matches!(state, Enabled | Disabled) => {
             key.state = if *step == Step::Enable { Enabled } else { Disabled };
         }
@@ -44,15 +50,15 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
             key.deletion_date = None;
         }
         Step::Cancel => return refuse("CancelKeyDeletion"),
-        Step::Schedule { .. } if pending || state == Updating => return refuse("ScheduleKeyDeletion"),
-        Step::Schedule { days, .. } => match &key.multi_region {
+        Step::Destroy(Destruction::Schedule { .. }) if pending || state == Updating => return refuse("ScheduleKeyDeletion"),
+        Step::Destroy(Destruction::Schedule { days, .. }) => match &key.multi_region {
             Some(MultiRegion::Primary(replicas)) if !replicas.is_empty() => key.state = State::PendingReplicaDeletion,
             _ => {
                 key.state = State::PendingDeletion;
                 key.deletion_date = Some(days_on(*days));
             }
         },
-        Step::Reschedule { .. } => panic!("no KMS has such an operation"),
+        Step::Destroy(Destruction::Reschedule { .. }) => panic!("no KMS has such an operation"),
         Step::StartRotation { .. } | Step::StopRotation if !matches!(state, Enabled | Updating) => return refuse("EnableKeyRotation"),
         Step::StartRotation { period_days } => {
             key.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next: None });
@@ -67,7 +73,7 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
         Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => key.aliases.as_mut().unwrap().push(alias.clone()),
         Step::RemoveAlias { alias } => key.aliases.as_mut().unwrap().retain(|known| known != alias),
     }
-    assert!(!matches!(state, Creating) || !step.is_destructive(), "a key that is being created is left alone");
+    assert!(!matches!(state, Creating) || !destroys(step), "a key that is being created is left alone");
     assert!(state != PendingImport || *step != Step::Enable);
     Ok(())
 }
@@ -188,9 +194,9 @@ impl World {
             return;
         }
         let key = self.key.as_mut().unwrap();
-        if let Step::Schedule { days, .. } | Step::Reschedule { days, .. } = step {
+        if let Step::Destroy(destruction) = step {
             let evidence = Evidence {
-                ask: Ask::Schedule(*days),
+                ask: *destruction,
                 desired: &desired,
                 memory: &scene.memory,
                 still_asked: true,
@@ -199,7 +205,8 @@ impl World {
                 terminating: false,
                 now: scene.now,
             };
-            guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
+            let cleared = guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
+            assert_eq!(cleared.destruction(), *destruction);
         }
         let opened = scene.memory.open(step, &desired, key, scene.now, NONCE).expect("planned, and no word can follow");
         if let Step::Bind { how, .. } = step {
@@ -215,12 +222,12 @@ impl World {
         if crash == Crash::AfterStatus {
             return;
         }
-        let calls = if let Step::Reschedule { days, passed } = step {
+        let calls = if let Step::Destroy(Destruction::Reschedule { days, passed }) = step {
             call(key, &Step::Cancel).unwrap();
             if crash == Crash::AfterCancel {
                 return;
             }
-            Step::Schedule { days: *days, passed: *passed }
+            Step::Destroy(Destruction::Schedule { days: *days, passed: *passed })
         } else {
             step.clone()
         };
@@ -236,7 +243,7 @@ impl World {
             return;
         }
         call(key, &calls).unwrap_or_else(|refused| panic!("planned a call that the KMS refuses: {refused:?}"));
-        if step.is_destructive() {
+        if destroys(step) {
             self.schedules += 1;
             key.deletion_date = key.deletion_date.map(|date| date + SignedDuration::from_secs(self.schedules));
         }

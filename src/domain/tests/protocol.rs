@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     fixtures::{Scene, brief, minutes},
-    model::{Crash, World, call},
+    model::{Crash, World, call, destroys},
 };
 use crate::{
     api::{condition::seconds, managed_key::ManagementPolicy, mark},
@@ -23,7 +23,7 @@ use crate::{
         ownership::Tags,
         plan::Plan,
         status::Conclusion,
-        step::Step,
+        step::{Destruction, Step},
     },
 };
 
@@ -187,11 +187,11 @@ impl Run {
         }
         match *step {
             Step::Cancel if self.life() != Life::Live => self.fail("a deletion that is declared is cancelled"),
-            Step::Schedule { days, passed } | Step::Reschedule { days, passed } => {
+            Step::Destroy(Destruction::Schedule { days, passed } | Destruction::Reschedule { days, passed }) => {
                 if self.life() != Life::Scheduled(days) {
                     self.fail("other days than declared");
                 }
-                let changes_ours = matches!(step, Step::Reschedule { .. }) && self.witness.scheduled_by_us;
+                let changes_ours = matches!(step, Step::Destroy(Destruction::Reschedule { .. })) && self.witness.scheduled_by_us;
                 if !self.witness.alive && !self.witness.confirmed && !self.witness.granted && !changes_ours {
                     self.fail("a deletion that nobody asked for of a key seen alive");
                 }
@@ -224,7 +224,7 @@ impl Run {
         let granted = self.witness.alive || self.witness.confirmed || self.witness.granted || self.witness.scheduled_by_us;
         self.world.execute_until(step, crash);
         let refused = matches!(crash, Crash::MarkRefused | Crash::CallRefused);
-        self.witness.granted = step.is_destructive() && refused && granted;
+        self.witness.granted = destroys(step) && refused && granted;
         if self.world.scene.memory.status.intent_seq != said || *step == Step::Create {
             self.words += 1;
             self.witness.announced = self.words;
@@ -232,12 +232,12 @@ impl Run {
         let key = self.world.key.as_ref();
         if key.and_then(|key| key.tags.as_ref()) != before.as_ref().and_then(|key| key.tags.as_ref()) {
             self.witness.on_key = self.witness.announced;
-            self.witness.confirmed &= step.is_destructive();
+            self.witness.confirmed &= destroys(step);
         }
         self.witness.ever_bound |= self.is_ours();
-        self.witness.unseen = step.is_destructive() && crash == Crash::AfterMark;
+        self.witness.unseen = destroys(step) && crash == Crash::AfterMark;
         // A schedule whose reply was not seen leaves what was known before it.
-        if refused || crash == Crash::Never && !step.is_destructive() {
+        if refused || crash == Crash::Never && !destroys(step) {
             self.witness.known = self.state();
         } else if crash != Crash::AfterStatus {
             self.witness.known = before.as_ref().map(|key| key.state);
@@ -248,7 +248,7 @@ impl Run {
             self.world.report(Conclusion::Failed(&throttled()));
             self.witness.scheduled_by_us &= self.is_pending();
             self.witness.pending_reported &= self.is_pending();
-        } else if step.is_destructive() && self.is_pending() && crash != Crash::AfterStatus {
+        } else if destroys(step) && self.is_pending() && crash != Crash::AfterStatus {
             (self.witness.scheduled_by_us, self.witness.pending_reported, self.witness.confirmed) = (true, false, false);
         }
         self.forget_what_the_protocol_does_not_read();
@@ -291,7 +291,7 @@ impl Run {
                 (self.witness.confirmed, self.witness.cancelled) = (true, false);
             }
             (Act::OutsideSchedule, Some(key)) => {
-                if call(key, &Step::Schedule { days: 8, passed: Passed::Edge }).is_err() {
+                if call(key, &Step::Destroy(Destruction::Schedule { days: 8, passed: Passed::Edge })).is_err() {
                     return false;
                 }
                 self.world.schedules += 1;
@@ -402,11 +402,11 @@ impl Run {
             (Act::Crash(crash), _) => {
                 let plan = self.world.decide();
                 let Plan::Do(step) = &plan else { return false };
-                let rescheduled = matches!(step, Step::Reschedule { .. });
+                let rescheduled = matches!(step, Step::Destroy(Destruction::Reschedule { .. }));
                 let possible = match crash {
                     Crash::AfterCancel => rescheduled,
-                    Crash::MarkRefused => matches!(step, Step::Mark { .. } | Step::Bind { .. }) || step.is_destructive(),
-                    Crash::CallRefused => step.is_destructive(),
+                    Crash::MarkRefused => matches!(step, Step::Mark { .. } | Step::Bind { .. }) || destroys(step),
+                    Crash::CallRefused => destroys(step),
                     _ => true,
                 };
                 if !possible {

@@ -15,6 +15,7 @@ use crate::{
         observed::{Observed, Searched, State},
         ownership::{Owner, OwnerMark},
         release::{Circumstances, Release, first, release},
+        step::{Destruction, Step},
     },
 };
 
@@ -22,7 +23,8 @@ fn brief(release: &Release) -> String {
     match release {
         Release::LetGo => "let go".into(),
         Release::Look => "look".into(),
-        Release::Do(step) => step.to_string(),
+        Release::Say(say) => Step::<Destruction>::Mark { say: *say }.to_string(),
+        Release::Destroy(destruction) => Step::Destroy(*destruction).to_string(),
         Release::Wait(note) => format!("wait {}", note.reason.as_str()),
         Release::Missing(missing, _) => format!("missing {}", missing.count),
         Release::Hold(hold) => format!("hold {}", hold.reason.as_str()),

@@ -25,6 +25,7 @@ use super::{Creation, Identity, Kms, Scheduled, Turn};
 use crate::{
     api::mark,
     domain::{
+        deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind},
         observed::{Key, Rotation},
         ownership::{Owner, Tags},
@@ -347,7 +348,8 @@ impl Kms for AwsKms {
     }
 
     /// AWS refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it.
-    async fn schedule_deletion(&self, key: &str, days: i32) -> Result<Scheduled, Failure> {
+    async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
+        let (key, days) = (cleared.key(), cleared.days());
         let request = self.0.kms.schedule_key_deletion().key_id(key).pending_window_in_days(days);
         let refused = match send!(self, ScheduleKeyDeletion, key, request).await {
             Ok(output) => return convert::scheduled(&output).map_err(|why| self.unusable(Operation::ScheduleKeyDeletion, key, why)),

@@ -45,6 +45,7 @@ use super::{
 use crate::{
     api::mark,
     domain::{
+        deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind, Outcome},
         observed::{Key, Rotation},
         ownership::{Owner, Tags},
@@ -313,7 +314,8 @@ impl Kms for CipherTrustKms {
     }
 
     /// AWS refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it.
-    async fn schedule_deletion(&self, key: &str, days: i32) -> Result<Scheduled, Failure> {
+    async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
+        let (key, days) = (cleared.key(), cleared.days());
         let operation = Operation::ScheduleDeletion;
         let refused = match self.act(operation, key, Some(json!({ "days": days }))).await {
             Ok(answer) => {

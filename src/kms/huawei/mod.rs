@@ -43,6 +43,7 @@ use super::{
 use crate::{
     api::managed_key::KeyState,
     domain::{
+        deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind, Outcome},
         limits,
         observed::{Key, Rotation, State},
@@ -397,7 +398,8 @@ impl Kms for HuaweiKms {
 
     /// Huawei refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it. The date is read after
     /// the schedule, which stands whether it can be read or not.
-    async fn schedule_deletion(&self, key: &str, days: i32) -> Result<Scheduled, Failure> {
+    async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
+        let (key, days) = (cleared.key(), cleared.days());
         let operation = Operation::ScheduleKeyDeletion;
         let id = self.id(operation, key)?;
         let ask = self.post(operation, key, json!({ "key_id": id, "pending_days": days.to_string() }));

@@ -17,6 +17,7 @@ use keyward::{
 use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Plant, Role, SECOND_ACCOUNT, SECRET_KEY};
 
 use super::{Bench, REGION, assert_steady, creation, keys, settings, tags};
+use crate::support::fixtures::Destroy as _;
 
 const ROLE: &str = "arn:aws:iam::444455556666:role/shared";
 
@@ -101,11 +102,11 @@ async fn what_is_denied_is_named_with_its_action() {
     bench.double.add_credential(Credential { allow, ..Credential::new("AKIAREADER", "secret", ACCOUNT) });
     let key = bench.double.plant(&Plant::new(ACCOUNT, REGION)).unwrap().arn();
     bench.found(&key).await;
-    let failure = bench.kms.schedule_deletion(&key, 7).await.unwrap_err();
+    let failure = bench.kms.schedule(&key, 7).await.unwrap_err();
     assert_eq!((failure.kind, failure.outcome), (FailureKind::Denied, Outcome::Refused));
     let denied = format!("AWS denies kms:ScheduleKeyDeletion on {key}, because no identity-based policy allows");
     assert!(failure.message.starts_with(&denied), "{failure}");
-    let again = bench.kms.schedule_deletion(&key, 7).await.unwrap_err();
+    let again = bench.kms.schedule(&key, 7).await.unwrap_err();
     assert_eq!(failure.message, again.message);
     assert_steady(&bench, &failure);
 }
@@ -208,7 +209,7 @@ async fn a_process_that_may_change_nothing_sends_no_change() {
         kms.disable(&key).await,
         kms.start_rotation(&key, 365).await,
         kms.stop_rotation(&key).await,
-        kms.schedule_deletion(&key, 7).await.map(|_| ()),
+        kms.schedule(&key, 7).await.map(|_| ()),
         kms.cancel_deletion(&key).await,
     ];
     for failure in refused.into_iter().map(Result::unwrap_err) {

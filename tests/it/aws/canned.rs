@@ -15,6 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{creation, settings, tags};
+use crate::support::fixtures::Destroy as _;
 
 /// An adapter whose nth request gets the nth answer, and every one after the last the last. The counter tells how many came.
 async fn answered(answers: Vec<(u16, String)>) -> (AwsKms, Arc<AtomicUsize>) {
@@ -65,7 +66,7 @@ async fn an_answer_that_cannot_be_used_is_no_key() {
         let created = kms.create(&creation(KeyTemplate::default())).await.unwrap_err();
         assert_eq!((created.kind, created.outcome), (FailureKind::Unknown, Outcome::Unknown), "{body}: {created}");
     }
-    let scheduled = told(&json!({ "KeyId": "1234", "KeyState": "Dreaming" })).await.schedule_deletion("1234", 7).await.unwrap_err();
+    let scheduled = told(&json!({ "KeyId": "1234", "KeyState": "Dreaming" })).await.schedule("1234", 7).await.unwrap_err();
     assert_eq!((scheduled.kind, scheduled.outcome), (FailureKind::Unknown, Outcome::Unknown), "{scheduled}");
 }
 
@@ -129,7 +130,7 @@ async fn every_page_is_read_short_and_empty_ones_too() {
 #[tokio::test]
 async fn a_primary_that_waits_for_its_replicas_has_no_date() {
     let kms = told(&json!({ "KeyId": "1234", "KeyState": "PendingReplicaDeletion", "PendingWindowInDays": 7 })).await;
-    let scheduled = kms.schedule_deletion("1234", 7).await.unwrap();
+    let scheduled = kms.schedule("1234", 7).await.unwrap();
     assert_eq!(scheduled.deletion_date, None);
     assert_eq!(scheduled.state, keyward::domain::observed::State::PendingReplicaDeletion);
 }

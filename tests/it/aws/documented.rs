@@ -6,11 +6,12 @@ use keyward::{
         failure::{FailureKind, Outcome},
         observed::State,
     },
-    kms::{Kms, Scheduled, aws::AwsKms},
+    kms::{Scheduled, aws::AwsKms},
 };
 use serde_json::{Value, json};
 
 use super::settings;
+use crate::support::fixtures::Destroy as _;
 use crate::support::recorder::{Recorded, Recorder};
 
 const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
@@ -38,7 +39,7 @@ async fn answered(answer: impl Fn(&Recorded, usize) -> (u16, Value) + Clone + Se
 async fn the_request_is_the_printed_one() {
     let (kms, recorder) = answered(|_, _| (200, answer())).await;
     for reference in [ID, ARN] {
-        kms.schedule_deletion(reference, 7).await.unwrap();
+        kms.schedule(reference, 7).await.unwrap();
         let sent = recorder.requests().pop().unwrap();
         assert_eq!(sent.body, format!(r#"{{"KeyId":"{reference}","PendingWindowInDays":7}}"#));
         assert_eq!((sent.method.as_str(), sent.target.as_str()), ("POST", "/"));
@@ -62,7 +63,7 @@ async fn the_answer_is_read() {
     let (kms, _recorder) = answered(|_, _| (200, answer())).await;
     let date = "2016-12-18T00:00:00Z".parse().unwrap();
     let expected = Scheduled { state: State::PendingDeletion, deletion_date: Some(date) };
-    assert_eq!(kms.schedule_deletion(ID, 7).await.unwrap(), expected);
+    assert_eq!(kms.schedule(ID, 7).await.unwrap(), expected);
 }
 
 /// The example is older than the member. A state is never guessed, so it is open whether the key is scheduled, and the next look says.
@@ -76,7 +77,7 @@ async fn an_answer_without_a_state_leaves_open_what_became_of_it() {
         (200, printed)
     })
     .await;
-    let failure = kms.schedule_deletion(ID, 7).await.unwrap_err();
+    let failure = kms.schedule(ID, 7).await.unwrap_err();
     assert_eq!((failure.kind, failure.outcome), (FailureKind::Unknown, Outcome::Unknown), "{failure}");
     assert!(failure.message.contains("KeyState"), "{failure}");
     assert_eq!(recorder.requests().len(), 1);
@@ -96,7 +97,7 @@ async fn every_listed_error_is_told_apart() {
         ("NotFoundException", 400, FailureKind::NotFound, Outcome::Refused, 1),
     ] {
         let (kms, recorder) = answered(move |_, _| (status, error(code))).await;
-        let failure = kms.schedule_deletion(ID, 7).await.unwrap_err();
+        let failure = kms.schedule(ID, 7).await.unwrap_err();
         assert_eq!((failure.kind, failure.outcome), (kind, outcome), "{code}: {failure}");
         // After a refusal for its state the key is looked at.
         let sent = recorder.requests().iter().filter(|request| request.header("x-amz-target") == TARGET).count();
@@ -108,7 +109,7 @@ async fn every_listed_error_is_told_apart() {
 async fn what_may_be_tried_again_is_tried_again() {
     for code in ["DependencyTimeoutException", "KMSInternalException"] {
         let (kms, recorder) = answered(move |_, before| if before == 0 { (500, error(code)) } else { (200, answer()) }).await;
-        assert_eq!(kms.schedule_deletion(ID, 7).await.unwrap().state, State::PendingDeletion);
+        assert_eq!(kms.schedule(ID, 7).await.unwrap().state, State::PendingDeletion);
         let bodies: Vec<_> = recorder.requests().into_iter().map(|request| request.body).collect();
         assert!(bodies.len() == 2 && bodies[0] == bodies[1], "{code}: {bodies:?}");
     }

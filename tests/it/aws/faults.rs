@@ -13,6 +13,7 @@ use keyward::{
 use kms_double::{Fault, FaultAction};
 
 use super::{Bench, assert_steady, creation, settings, tags};
+use crate::support::fixtures::Destroy as _;
 use crate::support::nowhere;
 
 fn refusal(code: &str, status: u16) -> FaultAction {
@@ -109,7 +110,7 @@ async fn a_schedule_whose_reply_was_lost_is_told_as_it_stands() {
     let bench = Bench::new().await;
     let key = bench.key().await.arn;
     bench.double.inject(Fault::on("ScheduleKeyDeletion", FaultAction::LoseReply).times(1));
-    let scheduled = bench.kms.schedule_deletion(&key, 9).await.unwrap();
+    let scheduled = bench.kms.schedule(&key, 9).await.unwrap();
     assert_eq!(scheduled.state, State::PendingDeletion);
     assert_eq!(scheduled.deletion_date, bench.found(&key).await.deletion_date);
     let results: Vec<_> = bench.calls("ScheduleKeyDeletion").into_iter().map(|entry| entry.result).collect();
@@ -120,7 +121,7 @@ async fn a_schedule_whose_reply_was_lost_is_told_as_it_stands() {
 async fn a_cancel_and_an_alias_whose_replies_were_lost_are_done() {
     let bench = Bench::new().await;
     let key = bench.key().await.arn;
-    bench.kms.schedule_deletion(&key, 7).await.unwrap();
+    bench.kms.schedule(&key, 7).await.unwrap();
     for operation in ["CancelKeyDeletion", "CreateAlias", "DeleteAlias"] {
         bench.double.inject(Fault::on(operation, FaultAction::LoseReply).times(1));
     }
@@ -138,7 +139,7 @@ async fn what_cannot_be_looked_up_after_a_refusal_keeps_its_outcome() {
     let key = bench.key().await.arn;
     bench.double.inject(Fault::on("ScheduleKeyDeletion", FaultAction::LoseReply).times(1));
     bench.double.inject(Fault::on("DescribeKey", refusal("AccessDeniedException", 400)));
-    let failure = bench.kms.schedule_deletion(&key, 7).await.unwrap_err();
+    let failure = bench.kms.schedule(&key, 7).await.unwrap_err();
     assert_eq!((failure.kind, failure.operation), (FailureKind::Denied, "DescribeKey"), "{failure}");
     assert_eq!(failure.outcome, Outcome::Unknown, "the key is scheduled, and this call did not see it");
 }

@@ -2,6 +2,7 @@
 
 use super::{creation, keys, settings, tags};
 
+use crate::support::fixtures::Destroy as _;
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::failure::FailureKind,
@@ -41,7 +42,7 @@ async fn a_key_lives_in_every_partition() {
         {
             assert_eq!(kms.describe(&reference).await.unwrap().unwrap().arn, key.arn, "{reference}");
         }
-        kms.schedule_deletion(&key.arn, 7).await.unwrap();
+        kms.schedule(&key.arn, 7).await.unwrap();
         kms.cancel_deletion(&key.arn).await.unwrap();
         // An ARN of another partition is never taken for a key that is absent.
         let elsewhere = if partition == "aws" { "aws-cn" } else { "aws" };

@@ -11,6 +11,7 @@ use keyward::{
 use kms_double::{Fault, FaultAction, Plant};
 
 use super::{Bench, owner, tags};
+use crate::support::fixtures::Destroy as _;
 
 const LIVE: Intent = Intent { seq: 1, generation: 1, word: Word::Live };
 
@@ -45,7 +46,7 @@ async fn finds_every_key_of_that_name_and_no_other() {
 async fn finds_a_key_that_is_pending_deletion() {
     let bench = Bench::new().await;
     let key = marked(&bench, &owner("orders")).await;
-    bench.kms.schedule_deletion(&key, 7).await.unwrap();
+    bench.kms.schedule(&key, 7).await.unwrap();
     assert_eq!(bench.kms.find_marked(&owner("orders")).await.unwrap(), [key]);
 }
 

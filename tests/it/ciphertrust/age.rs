@@ -14,6 +14,7 @@ use keyward::{
 use kms_double::{Fault, FaultAction};
 
 use super::{STALENESS, Scene};
+use crate::support::fixtures::Destroy as _;
 
 /// Longer than a copy may be old.
 const LONG: SignedDuration = SignedDuration::from_mins(11);
@@ -87,7 +88,7 @@ async fn a_refresh_that_is_refused_leaves_the_old_copy() {
 async fn a_key_whose_date_has_passed_is_gone_only_when_aws_was_asked() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    scene.kms.schedule_deletion(&key, 7).await.unwrap();
+    scene.kms.schedule(&key, 7).await.unwrap();
     scene.double.advance(SignedDuration::from_hours(7 * 24 - 1)).unwrap();
     assert!(scene.found(&key).await.state.is_pending());
     let refreshes = scene.calls("refresh").len();
@@ -106,16 +107,16 @@ async fn a_key_whose_date_has_passed_is_gone_only_when_aws_was_asked() {
 async fn a_schedule_made_in_aws_is_told_as_it_stands() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    let theirs = scene.aws.schedule_deletion(&key, 9).await.unwrap();
+    let theirs = scene.aws.schedule(&key, 9).await.unwrap();
     assert_eq!(scene.found(&key).await.state, State::Enabled, "the copy does not show it");
-    assert_eq!(scene.kms.schedule_deletion(&key, 30).await.unwrap(), theirs);
+    assert_eq!(scene.kms.schedule(&key, 30).await.unwrap(), theirs);
 }
 
 #[tokio::test]
 async fn a_cancel_made_in_aws_is_as_good_as_ours() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    scene.kms.schedule_deletion(&key, 9).await.unwrap();
+    scene.kms.schedule(&key, 9).await.unwrap();
     scene.aws.cancel_deletion(&key).await.unwrap();
     assert!(scene.found(&key).await.state.is_pending(), "the copy does not show it");
     scene.kms.cancel_deletion(&key).await.unwrap();

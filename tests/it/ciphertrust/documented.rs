@@ -13,12 +13,13 @@ use kms_double::{ACCESS_KEY, Fault, FaultAction, SECRET_KEY};
 use serde_json::json;
 
 use super::{REGION, Scene, creation};
+use crate::support::fixtures::Destroy as _;
 
 #[tokio::test]
 async fn a_schedule_sends_its_days_and_reads_state_and_date() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    let scheduled = scene.kms.schedule_deletion(&key, 7).await.unwrap();
+    let scheduled = scene.kms.schedule(&key, 7).await.unwrap();
     let sent = scene.calls("schedule-deletion").pop().unwrap();
     assert_eq!((&sent.params, sent.key.as_deref(), sent.status), (&json!({ "days": 7 }), Some(key.as_str()), 200));
     assert_eq!(scheduled.state, State::PendingDeletion);
@@ -30,7 +31,7 @@ async fn a_schedule_sends_its_days_and_reads_state_and_date() {
 async fn a_cancel_sends_nothing_and_leaves_the_key_disabled() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    scene.kms.schedule_deletion(&key, 7).await.unwrap();
+    scene.kms.schedule(&key, 7).await.unwrap();
     scene.kms.cancel_deletion(&key).await.unwrap();
     let sent = scene.calls("cancel-deletion").pop().unwrap();
     assert_eq!((&sent.params, sent.key.as_deref(), sent.status), (&json!({}), Some(key.as_str()), 200));
@@ -73,7 +74,7 @@ async fn a_primary_waits_for_its_replicas_without_a_date() {
     assert_eq!(scene.found(&key).await.multi_region, Some(MultiRegion::Primary(replicas)));
 
     let waiting = Scheduled { state: State::PendingReplicaDeletion, deletion_date: None };
-    assert_eq!(scene.kms.schedule_deletion(&key, 7).await.unwrap(), waiting);
+    assert_eq!(scene.kms.schedule(&key, 7).await.unwrap(), waiting);
     scene.double.advance(SignedDuration::from_hours(8 * 24)).unwrap();
     let found = scene.found(&key).await;
     assert_eq!((found.state, found.deletion_date), (waiting.state, None), "it does not go before its replica");
@@ -108,7 +109,7 @@ async fn client_errors_and_server_errors_are_told_apart() {
             scene.double.clear_faults();
             scene.double.inject(Fault::on(operation, FaultAction::Error { code: code.into(), status, message: "for a test".into() }));
             let failure = match operation {
-                "schedule-deletion" => scene.kms.schedule_deletion(&key, 7).await.map(drop),
+                "schedule-deletion" => scene.kms.schedule(&key, 7).await.map(drop),
                 "cancel-deletion" => scene.kms.cancel_deletion(&key).await,
                 _ => scene.kms.start_rotation(&key, 365).await,
             }

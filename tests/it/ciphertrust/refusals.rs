@@ -7,17 +7,31 @@ use keyward::{
 use kms_double::{ACCOUNT, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, CiphertrustUser, Fault, FaultAction};
 
 use super::{Scene, creation, settings};
+use crate::support::fixtures::Destroy as _;
 
 #[tokio::test]
 async fn aws_s_refusal_is_read_wherever_it_stands() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    scene.kms.schedule_deletion(&key, 7).await.unwrap();
+    scene.kms.schedule(&key, 7).await.unwrap();
     for in_message in [false, true] {
         scene.double.set_ciphertrust_text_in_message(in_message);
         let refused = scene.kms.enable(&key).await.unwrap_err();
         assert_eq!((refused.kind, refused.outcome), (FailureKind::Conflict, Outcome::Refused), "{refused}");
     }
+}
+
+/// Days that no KMS has do not pass the guard; Huawei's longest do, and are more than AWS's.
+#[tokio::test]
+async fn windows_are_sent_as_they_are() {
+    let scene = Scene::new().await;
+    let key = scene.key("orders").await.arn;
+    for days in [31, 1096] {
+        let refused = scene.kms.schedule(&key, days).await.unwrap_err();
+        assert_eq!((refused.kind, refused.outcome), (FailureKind::Invalid, Outcome::Refused), "{days}: {refused}");
+    }
+    let sent: Vec<_> = scene.calls("schedule-deletion").iter().map(|entry| entry.params["days"].as_i64()).collect();
+    assert_eq!(sent, [Some(31), Some(1096)]);
 }
 
 #[tokio::test]
@@ -98,7 +112,7 @@ async fn what_the_user_may_not_do_is_denied_and_not_absent() {
     for refused in [
         scene.kms.describe(&key).await.map(drop),
         scene.kms.describe("alias/a").await.map(drop),
-        scene.kms.schedule_deletion(&key, 7).await.map(drop),
+        scene.kms.schedule(&key, 7).await.map(drop),
         scene.kms.create(&creation("invoices")).await.map(drop),
     ]
     .map(Result::unwrap_err)

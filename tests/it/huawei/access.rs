@@ -12,6 +12,7 @@ use kms_double::{
 };
 
 use super::{Bench, keys, password};
+use crate::support::fixtures::Destroy as _;
 
 #[tokio::test]
 async fn a_temporary_key_signs_its_token_too() {
@@ -49,7 +50,7 @@ async fn what_is_denied_says_which_action_is_missing() {
     bench
         .double
         .add_huawei_credential(HuaweiCredential { allow, ..HuaweiCredential::new(HUAWEI_ACCESS_KEY, HUAWEI_SECRET_KEY, HUAWEI_PROJECT) });
-    let denied = bench.kms.schedule_deletion(&key, 7).await.unwrap_err();
+    let denied = bench.kms.schedule(&key, 7).await.unwrap_err();
     assert_eq!((denied.kind, denied.outcome), (FailureKind::Denied, Outcome::Refused), "{denied}");
     assert!(denied.message.contains("kms:cmk:update") && denied.message.contains("KMS CMKFullAccess"), "{denied}");
 }

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{creation, owner, settings};
+use crate::support::fixtures::Destroy as _;
 
 const ID: &str = "0d0466b0-e727-4d9c-b35d-f84bb474a37f";
 const OTHER: &str = "bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e";
@@ -109,7 +110,7 @@ async fn what_stands_between_here_and_huawei_is_not_taken_for_huawei() {
         let read = kms.describe(ID).await.unwrap_err();
         assert_eq!(read.kind, FailureKind::Unknown, "{status}: {read}");
         assert!(read.message.contains(&format!("HTTP {status} and no code of Huawei")), "{read}");
-        assert_eq!(kms.schedule_deletion(ID, 7).await.unwrap_err().outcome, Outcome::Unknown, "nothing says that it was not carried out");
+        assert_eq!(kms.schedule(ID, 7).await.unwrap_err().outcome, Outcome::Unknown, "nothing says that it was not carried out");
     }
     let (kms, _) = answered(vec![(200, "<html>welcome</html>".into())]).await;
     assert_eq!(kms.stop_rotation(ID).await.unwrap_err().outcome, Outcome::Unknown);
@@ -149,10 +150,10 @@ async fn a_schedule_stands_even_if_its_date_cannot_be_read() {
     for answer in [refused(403, "KMS.0307"), refused(404, "KMS.0207"), ok(&json!({})), ok(&described(|_| {}))] {
         let (kms, _) = answered(vec![scheduled.clone(), answer]).await;
         let expected = Scheduled { state: State::PendingDeletion, deletion_date: None };
-        assert_eq!(kms.schedule_deletion(ID, 7).await.unwrap(), expected);
+        assert_eq!(kms.schedule(ID, 7).await.unwrap(), expected);
     }
     for body in [json!({ "key_id": ID, "key_state": "3" }), json!({ "key_id": OTHER, "key_state": "4" }), json!({ "key_id": ID })] {
-        let failure = told(&[body]).await.schedule_deletion(ID, 7).await.unwrap_err();
+        let failure = told(&[body]).await.schedule(ID, 7).await.unwrap_err();
         assert_eq!((failure.kind, failure.outcome), (FailureKind::Unknown, Outcome::Unknown), "{failure}");
     }
 }
@@ -186,8 +187,8 @@ async fn a_repeated_change_is_believed_only_when_it_is_seen() {
     assert_eq!(kind(conflict("KMS.1301", state("4")).await.0.disable(ID).await), Some(FailureKind::Conflict));
     assert_eq!(kind(conflict("KMS.1501", state("3")).await.0.cancel_deletion(ID).await), None);
     assert_eq!(kind(conflict("KMS.1501", state("4")).await.0.cancel_deletion(ID).await), Some(FailureKind::Conflict));
-    assert_eq!(conflict("KMS.1402", state("4")).await.0.schedule_deletion(ID, 7).await.unwrap().state, State::PendingDeletion);
-    let living = conflict("KMS.1402", state("2")).await.0.schedule_deletion(ID, 7).await.unwrap_err();
+    assert_eq!(conflict("KMS.1402", state("4")).await.0.schedule(ID, 7).await.unwrap().state, State::PendingDeletion);
+    let living = conflict("KMS.1402", state("2")).await.0.schedule(ID, 7).await.unwrap_err();
     assert_eq!((living.kind, living.outcome), (FailureKind::Conflict, Outcome::Refused));
 }
 

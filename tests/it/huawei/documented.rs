@@ -6,12 +6,13 @@ use keyward::{
         failure::{FailureKind, Outcome},
         observed::State,
     },
-    kms::{Kms, huawei::HuaweiKms},
+    kms::huawei::HuaweiKms,
 };
 use kms_double::HUAWEI_PROJECT;
 use serde_json::{Value, json};
 
 use super::{password, settings};
+use crate::support::fixtures::Destroy as _;
 use crate::support::recorder::{Recorded, Recorder};
 
 const ID: &str = "0d0466b0-e727-4d9c-b35d-f84bb474a37f";
@@ -52,7 +53,7 @@ fn schedules(recorder: &Recorder) -> Vec<Recorded> {
 async fn the_request_is_the_printed_one() {
     for with_password in [false, true] {
         let (kms, recorder) = answered(200, answer(), with_password).await;
-        assert_eq!(kms.schedule_deletion(ID, 7).await.unwrap().state, State::PendingDeletion);
+        assert_eq!(kms.schedule(ID, 7).await.unwrap().state, State::PendingDeletion);
         let sent = schedules(&recorder);
         assert_eq!(sent.len(), 1);
         assert_eq!(sent[0].method, "POST");
@@ -66,14 +67,14 @@ async fn the_request_is_the_printed_one() {
 #[tokio::test]
 async fn a_user_s_request_bears_the_token_of_iam() {
     let (kms, recorder) = answered(200, answer(), true).await;
-    kms.schedule_deletion(ID, 7).await.unwrap();
+    kms.schedule(ID, 7).await.unwrap();
     assert_eq!(recorder.requests()[0].target, "/v3/auth/tokens?nocatalog=true");
     let sent = &schedules(&recorder)[0];
     assert_eq!((sent.header("x-auth-token"), sent.header("authorization")), (TOKEN, ""));
 
     // Whoever has an access key needs no token: each request is signed.
     let (kms, recorder) = answered(200, answer(), false).await;
-    kms.schedule_deletion(ID, 7).await.unwrap();
+    kms.schedule(ID, 7).await.unwrap();
     let sent = &schedules(&recorder)[0];
     assert_eq!(sent.header("x-auth-token"), "");
     assert!(sent.header("authorization").starts_with("SDK-HMAC-SHA256 Access="), "{:?}", sent.headers);
@@ -94,7 +95,7 @@ async fn every_listed_error_is_told_apart() {
     ] {
         let outcome = if kind == FailureKind::Unknown { Outcome::Unknown } else { Outcome::Refused };
         let (kms, recorder) = answered(status, error(code), false).await;
-        let failure = kms.schedule_deletion(ID, 7).await.unwrap_err();
+        let failure = kms.schedule(ID, 7).await.unwrap_err();
         assert_eq!((failure.kind, failure.outcome), (kind, outcome), "{status} {code}: {failure}");
         assert_eq!(schedules(&recorder).len(), 1, "{status} {code}");
     }
@@ -103,6 +104,6 @@ async fn every_listed_error_is_told_apart() {
 #[tokio::test]
 async fn what_huawei_says_of_an_error_is_passed_on() {
     let (kms, _recorder) = answered(400, error("KMS.1401"), false).await;
-    let failure = kms.schedule_deletion(ID, 7).await.unwrap_err();
+    let failure = kms.schedule(ID, 7).await.unwrap_err();
     assert!(failure.message.contains("XXX"), "{failure}");
 }

@@ -10,6 +10,7 @@ use keyward::{
 use kms_double::{HUAWEI_PROJECT, HUAWEI_REGION, KeyState, Manager, Plant};
 
 use super::{Bench, creation, tags};
+use crate::support::fixtures::Destroy as _;
 
 #[tokio::test]
 async fn a_key_bears_its_claim_as_its_own_name_from_its_first_moment() {
@@ -26,7 +27,7 @@ async fn a_claim_that_is_taken_names_the_key_that_has_it() {
     let key = bench.key("orders").await;
     for pending in [false, true] {
         if pending {
-            bench.kms.schedule_deletion(&key.arn, 7).await.unwrap();
+            bench.kms.schedule(&key.arn, 7).await.unwrap();
         }
         let taken = bench.kms.create(&creation("orders")).await.unwrap_err();
         assert_eq!((taken.kind, taken.outcome), (FailureKind::AliasTaken, Outcome::Refused), "{taken}");
@@ -56,7 +57,7 @@ async fn an_imported_key_waits_for_its_material() {
     let key = bench.kms.create(&asked).await.unwrap();
     assert_eq!(key.state, State::PendingImport);
     assert_eq!(bench.kms.enable(&key.arn).await.unwrap_err().kind, FailureKind::Conflict);
-    bench.kms.schedule_deletion(&key.arn, 7).await.unwrap();
+    bench.kms.schedule(&key.arn, 7).await.unwrap();
     bench.kms.cancel_deletion(&key.arn).await.unwrap();
     assert_eq!(bench.found(&key.arn).await.state, State::PendingImport);
     assert_eq!(bench.kms.rotation(&key.arn).await.unwrap(), Rotation::default());
@@ -70,7 +71,7 @@ async fn a_default_key_is_huawei_s_own() {
     plant.alias = Some("evs/default".into());
     let id = bench.double.plant(&plant).unwrap().id;
     assert!(!bench.found("alias/evs/default").await.customer_managed);
-    let refused = bench.kms.schedule_deletion(&id, 7).await.unwrap_err();
+    let refused = bench.kms.schedule(&id, 7).await.unwrap_err();
     assert_eq!((refused.kind, refused.outcome), (FailureKind::Invalid, Outcome::Refused));
     assert!(refused.message.contains("default key"), "{refused}");
 }
@@ -81,7 +82,7 @@ async fn a_frozen_key_is_read_and_says_what_thaws_it() {
     let key = bench.key("orders").await;
     bench.double.set_state(&key.id, KeyState::Unavailable).unwrap();
     assert_eq!(bench.found(&key.arn).await.state, State::Unavailable);
-    let refused = bench.kms.schedule_deletion(&key.arn, 7).await.unwrap_err();
+    let refused = bench.kms.schedule(&key.arn, 7).await.unwrap_err();
     assert_eq!((refused.kind, refused.outcome), (FailureKind::Denied, Outcome::Refused));
     assert!(refused.message.contains("pay"), "{refused}");
 }
@@ -90,7 +91,7 @@ async fn a_frozen_key_is_read_and_says_what_thaws_it() {
 async fn the_days_are_sent_as_a_text() {
     let bench = Bench::new().await;
     let key = bench.key("orders").await;
-    bench.kms.schedule_deletion(&key.arn, 1096).await.unwrap();
+    bench.kms.schedule(&key.arn, 1096).await.unwrap();
     let sent = &bench.calls("schedule-key-deletion")[0].params;
     assert_eq!(sent["pending_days"], "1096", "{sent}");
 }
@@ -172,7 +173,7 @@ async fn what_names_nothing_here_is_refused_without_a_request() {
         ("arn:aws:kms:eu-west-1:111122223333:key/1234", "write the id"),
         ("alias/a b", "letters"),
     ] {
-        for failure in [bench.kms.describe(reference).await.unwrap_err(), bench.kms.schedule_deletion(reference, 7).await.unwrap_err()] {
+        for failure in [bench.kms.describe(reference).await.unwrap_err(), bench.kms.schedule(reference, 7).await.unwrap_err()] {
             assert_eq!((failure.kind, failure.outcome), (FailureKind::Invalid, Outcome::Refused), "{failure}");
             assert!(failure.message.contains(said), "{failure}");
         }

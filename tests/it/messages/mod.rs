@@ -13,23 +13,23 @@ use keyward::{
     api::{
         ConditionType, ManagedKey, ManagedKeyStatus, Reason,
         condition::{self, seconds},
-        key_provider::{Adoption, Allow, DeletionGuard, ProviderType},
-        managed_key::{KeyTemplate, Missing},
+        key_provider::Adoption,
+        managed_key::Missing,
         mark,
     },
     domain::{
-        deletion::{Intent, Nonce, Word},
+        deletion::{Intent, Nonce, Passed, Word},
         desired::Desired,
         event::{self, About, Event},
         failure::Failure,
         memory::Memory,
-        observed::{Key, Observed, Rotation, Searched, State},
+        observed::{Key, Observed, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Note, Plan, Read, Situation, Tried, named_elsewhere, plan},
         release::{Release, release},
         rules::Rules,
         status::{self, Conclusion, Round, SetBy},
-        step::Step,
+        step::{Destruction, Step},
     },
     kms::{
         Kms, MayChange,
@@ -40,10 +40,7 @@ use keyward::{
 use kms_double::{ACCESS_KEY, Double, Fault, FaultAction, Options, SECRET_KEY};
 use serde_json::{Value, json};
 
-const ACCOUNT: &str = "111122223333";
-const REGION: &str = "eu-west-1";
-const ID: &str = "1234abcd-12ab-34cd-56ef-1234567890ab";
-const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+use crate::support::fixtures::{ACCOUNT, ARN, ID, REGION, key, object, rules};
 
 /// The page.
 pub fn page() -> String {
@@ -129,12 +126,8 @@ impl Story {
 
     /// An object that has no key yet.
     fn unbound(spec: Value) -> Self {
-        let mut spec = spec;
-        spec["providerRef"] = json!({ "name": "aws" });
-        let metadata = json!({ "name": "orders", "namespace": "shop", "uid": "0c6c1b9e-2f4b-4d0a-9a54-6a1d2b3c4d5e", "generation": 1 });
-        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec });
         Self {
-            object: serde_json::from_value(object).unwrap(),
+            object: object(spec),
             memory: Memory::default(),
             rules: rules(),
             cluster: "prod",
@@ -244,7 +237,7 @@ impl Story {
             key.tags.get_or_insert_default().extend(desired.owner.marks(intent, OwnerMark::Name));
         }
         key = key.after(step);
-        if let Step::Schedule { days, .. } | Step::Reschedule { days, .. } = step {
+        if let Step::Destroy(Destruction::Schedule { days, .. } | Destruction::Reschedule { days, .. }) = step {
             key.deletion_date = Some(self.now + SignedDuration::from_hours(24 * i64::from(*days)));
             (key.rotation, key.aliases) = (None, None);
         }
@@ -303,7 +296,7 @@ impl Story {
         loop {
             let (desired, tried) = (self.desired(), Tried::default());
             match release(&situation(&self, &desired, &tried), &self.observed()) {
-                Release::Do(step) => self.act(&step, &desired),
+                Release::Say(say) => self.act(&Step::Mark { say }, &desired),
                 Release::Hold(hold) => return self.ended(Conclusion::Planned(&Plan::Hold(hold))),
                 other => panic!("{other:?}"),
             }
@@ -326,41 +319,6 @@ fn situation<'a>(story: &'a Story, desired: &'a Desired, tried: &'a Tried) -> Si
         missing_after: SignedDuration::from_mins(5),
         attempt_wait: SignedDuration::from_mins(15),
         tried,
-    }
-}
-
-fn rules() -> Rules {
-    Rules {
-        name: "aws".into(),
-        provider: ProviderType::Aws,
-        account: ACCOUNT.into(),
-        region: REGION.into(),
-        adoption: Adoption::default(),
-        allow: Allow::default(),
-        guard: DeletionGuard::default(),
-        max_staleness: None,
-    }
-}
-
-fn key(state: State) -> Key {
-    Key {
-        id: ID.into(),
-        arn: ARN.into(),
-        account: ACCOUNT.into(),
-        region: REGION.into(),
-        state,
-        deletion_date: None,
-        kind: KeyTemplate::default(),
-        customer_managed: true,
-        multi_region: None,
-        description: String::new(),
-        creation_time: None,
-        age: None,
-        rotation: Some(Rotation::default()),
-        tags: Some(Tags::new()),
-        aliases: Some(Vec::new()),
-        unread: std::collections::BTreeSet::new(),
-        other_owner_exists: None,
     }
 }
 
@@ -499,7 +457,7 @@ fn situations() -> Vec<Told> {
             .told("A deletion is held: somebody cancelled it at the KMS", "The key stays as they left it: disabled, which is what a KMS makes of a cancelled deletion."),
         scheduled(7)
             .with(|story| {
-                let reschedule = Step::Reschedule { days: 14, passed: keyward::domain::deletion::Passed::ChangedDays };
+                let reschedule = Step::Destroy(Destruction::Reschedule { days: 14, passed: Passed::ChangedDays });
                 story.edit(&json!({ "deletionScheduleDays": 14 }));
                 let (desired, key) = (story.desired(), story.key.clone().unwrap());
                 story.memory.open(&reschedule, &desired, &key, story.now, Nonce::of([0; Nonce::LENGTH])).unwrap();

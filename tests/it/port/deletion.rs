@@ -10,6 +10,7 @@ use keyward::{
 };
 
 use super::bench::Bench;
+use crate::support::fixtures::Destroy as _;
 
 const fn days(days: i32) -> SignedDuration {
     SignedDuration::from_hours(24 * days as i64)
@@ -18,7 +19,7 @@ const fn days(days: i32) -> SignedDuration {
 /// Schedules a key and sees that it says the same when it is looked at.
 async fn scheduled(bench: &Bench, window: i32) -> String {
     let key = bench.key("orders").await.arn;
-    let scheduled = bench.kms.schedule_deletion(&key, window).await.unwrap();
+    let scheduled = bench.kms.schedule(&key, window).await.unwrap();
     assert_eq!(scheduled.state, State::PendingDeletion);
     let found = bench.found(&key).await;
     assert_eq!((found.state, found.deletion_date), (scheduled.state, scheduled.deletion_date));
@@ -35,24 +36,11 @@ pub async fn the_longest_window_is_kept(bench: Bench) {
     scheduled(&bench, bench.ways.limits().window.1).await;
 }
 
-pub async fn a_window_outside_is_refused_and_sent_as_it_is(bench: Bench) {
-    let key = bench.key("orders").await.arn;
-    let (shortest, longest) = bench.ways.limits().window;
-    for days in [0, shortest - 1, longest + 1] {
-        let refused = bench.kms.schedule_deletion(&key, days).await.unwrap_err();
-        assert_eq!((refused.kind, refused.outcome), (FailureKind::Invalid, Outcome::Refused), "{days}: {refused}");
-        let sent = bench.calls(bench.ways.operations.schedule).pop().unwrap().params.to_string();
-        assert!(sent.contains(&days.to_string()), "{days}: {sent}");
-    }
-    assert_eq!(bench.effects(bench.ways.operations.schedule), 0);
-    assert_eq!(bench.found(&key).await.state, State::Enabled);
-}
-
 pub async fn a_schedule_that_stands_is_told_as_it_is(bench: Bench) {
     let (shortest, longest) = bench.ways.limits().window;
     let key = scheduled(&bench, shortest).await;
     let date = bench.found(&key).await.deletion_date;
-    let again = bench.kms.schedule_deletion(&key, longest).await.unwrap();
+    let again = bench.kms.schedule(&key, longest).await.unwrap();
     assert_eq!((again.state, again.deletion_date), (State::PendingDeletion, date), "the window of a schedule that stands does not change");
     assert_eq!(bench.effects(bench.ways.operations.schedule), 1);
 }
@@ -77,13 +65,13 @@ pub async fn a_cancelled_key_is_enabled_and_scheduled_again(bench: Bench) {
     bench.kms.cancel_deletion(&key).await.unwrap();
     bench.kms.enable(&key).await.unwrap();
     assert_eq!(bench.found(&key).await.state, State::Enabled);
-    assert_eq!(bench.kms.schedule_deletion(&key, 9).await.unwrap().state, State::PendingDeletion);
+    assert_eq!(bench.kms.schedule(&key, 9).await.unwrap().state, State::PendingDeletion);
 }
 
 pub async fn a_disabled_key_is_scheduled(bench: Bench) {
     let key = bench.key("orders").await.arn;
     bench.kms.disable(&key).await.unwrap();
-    assert_eq!(bench.kms.schedule_deletion(&key, 7).await.unwrap().state, State::PendingDeletion);
+    assert_eq!(bench.kms.schedule(&key, 7).await.unwrap().state, State::PendingDeletion);
 }
 
 pub async fn a_pending_key_is_not_enabled(bench: Bench) {

@@ -12,6 +12,7 @@ use keyward::{
 use kms_double::FaultAction;
 
 use super::bench::{Bench, refusal};
+use crate::support::fixtures::Destroy as _;
 use crate::support::nowhere;
 
 /// How a look at a key fails when it is answered so.
@@ -111,11 +112,11 @@ pub async fn a_creation_that_fails_at_the_server_is_open(bench: Bench) {
 pub async fn a_schedule_whose_reply_is_lost_takes_effect_once(bench: Bench) {
     let key = bench.key("orders").await.arn;
     bench.fault(bench.ways.operations.schedule, FaultAction::LoseReply, Some(1));
-    let scheduled = match bench.kms.schedule_deletion(&key, 9).await {
+    let scheduled = match bench.kms.schedule(&key, 9).await {
         Ok(scheduled) => scheduled,
         Err(failure) => {
             assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Unknown), "{failure}");
-            bench.kms.schedule_deletion(&key, 9).await.unwrap()
+            bench.kms.schedule(&key, 9).await.unwrap()
         }
     };
     assert_eq!((scheduled.state, scheduled.deletion_date), (State::PendingDeletion, bench.found(&key).await.deletion_date));
@@ -124,7 +125,7 @@ pub async fn a_schedule_whose_reply_is_lost_takes_effect_once(bench: Bench) {
 
 pub async fn a_cancel_whose_reply_is_lost_takes_effect_once(bench: Bench) {
     let key = bench.key("orders").await.arn;
-    bench.kms.schedule_deletion(&key, 9).await.unwrap();
+    bench.kms.schedule(&key, 9).await.unwrap();
     bench.fault(bench.ways.operations.cancel, FaultAction::LoseReply, Some(1));
     if let Err(failure) = bench.kms.cancel_deletion(&key).await {
         assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Unknown), "{failure}");

@@ -9,6 +9,7 @@ use keyward::{
 };
 
 use super::bench::{Bench, tags};
+use crate::support::fixtures::Destroy as _;
 
 pub async fn the_identity_names_account_and_region(bench: Bench) {
     let Identity { account, region, principal } = bench.kms.identity().await.unwrap();
@@ -69,7 +70,7 @@ pub async fn a_call_to_a_key_that_is_not_there_fails(bench: Bench) {
         bench.kms.enable(key).await.unwrap_err(),
         bench.kms.disable(key).await.unwrap_err(),
         bench.kms.tag(key, &tags(&[("a", "b")])).await.unwrap_err(),
-        bench.kms.schedule_deletion(key, 7).await.unwrap_err(),
+        bench.kms.schedule(key, 7).await.unwrap_err(),
         bench.kms.cancel_deletion(key).await.unwrap_err(),
     ];
     for failure in failures {
@@ -133,7 +134,7 @@ pub async fn a_process_that_may_change_nothing_changes_nothing(bench: Bench) {
         kms.set_description(&key, "orders").await,
         kms.disable(&key).await,
         kms.start_rotation(&key, bench.ways.limits().rotation.1).await,
-        kms.schedule_deletion(&key, 7).await.map(|_| ()),
+        kms.schedule(&key, 7).await.map(|_| ()),
     ];
     for failure in refused.into_iter().map(Result::unwrap_err) {
         assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Refused), "{failure}");

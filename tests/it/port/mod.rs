@@ -74,7 +74,6 @@ suite! {{
     deletion:
         the_shortest_window_is_kept,
         the_longest_window_is_kept,
-        a_window_outside_is_refused_and_sent_as_it_is,
         a_schedule_that_stands_is_told_as_it_is,
         a_cancelled_key_is_disabled,
         a_cancel_of_nothing_changes_nothing,

@@ -10,6 +10,7 @@ use keyward::{
 };
 
 use super::bench::{Bench, owner, tags};
+use crate::support::fixtures::Destroy as _;
 
 const LIVE: Intent = Intent { seq: 1, generation: 1, word: Word::Live };
 
@@ -65,7 +66,7 @@ pub async fn the_owners_of_all_keys_of_the_cluster_are_told(bench: Bench) {
     let half = marked(&bench, "b", &owner("half")).await;
     bench.kms.untag(&half, &[keyward::api::mark::CLUSTER.to_owned()]).await.unwrap();
     let pending = marked(&bench, "c", &owner("pending")).await;
-    bench.kms.schedule_deletion(&pending, 7).await.unwrap();
+    bench.kms.schedule(&pending, 7).await.unwrap();
     let form = bench.ways.limits().owner_mark;
     let mut expected: Vec<String> = names.iter().map(String::as_str).chain(["pending"]).map(|name| owner(name).mark_as(form)).collect();
     expected.sort_unstable();
@@ -89,7 +90,7 @@ pub async fn owners_that_are_refused_are_no_answer(bench: Bench) {
 
 pub async fn a_pending_key_is_found(bench: Bench) {
     let key = marked(&bench, "a", &owner("orders")).await;
-    bench.kms.schedule_deletion(&key, 7).await.unwrap();
+    bench.kms.schedule(&key, 7).await.unwrap();
     assert_eq!(search(&bench, "orders").await, [key]);
 }
 

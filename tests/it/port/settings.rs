@@ -10,6 +10,7 @@ use keyward::{
 };
 
 use super::bench::{Bench, tags};
+use crate::support::fixtures::Destroy as _;
 
 /// A key without tags.
 async fn bare(bench: &Bench) -> String {
@@ -138,7 +139,7 @@ pub async fn an_alias_is_moved_from_the_key_that_is_named_or_not_at_all(bench: B
     let gone = bench.kms.move_alias(&green, "alias/none", &blue).await.unwrap_err();
     assert_eq!((gone.kind, gone.outcome), (FailureKind::Conflict, Outcome::Refused), "{gone}");
     // A pending key gives one away and takes none.
-    bench.kms.schedule_deletion(&green, 7).await.unwrap();
+    bench.kms.schedule(&green, 7).await.unwrap();
     bench.kms.move_alias(&blue, "alias/live", &green).await.unwrap();
     let refused = bench.kms.move_alias(&green, "alias/live", &blue).await.unwrap_err();
     assert_eq!((refused.kind, refused.outcome), (FailureKind::Conflict, Outcome::Refused), "{refused}");

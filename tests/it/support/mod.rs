@@ -2,6 +2,7 @@
 
 pub mod control_plane;
 pub mod double;
+pub mod fixtures;
 pub mod gate;
 pub mod localstack;
 pub mod operator;
