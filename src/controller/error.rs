@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use super::watched::Watched;
 use crate::{
     api::ManagedKey,
-    domain::{failure::Failure, plan::Hold},
+    domain::{deletion::hold::Hold, failure::Failure},
     metrics::RoundResult,
     telemetry::causes,
 };

@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
+    deletion::hold::AT_THE_END,
     desired::Desired,
     memory::KeyRecord,
     ownership::Owner,
@@ -98,7 +99,7 @@ fn cancel(About { desired, set_by, found: _ }: About<'_>) -> String {
         "as declared{}; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
          -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'; {}",
         status::set_by(set_by),
-        status::AT_THE_END
+        AT_THE_END
     )
 }
 

@@ -16,6 +16,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
+    deletion::hold::Hold,
     desired::{Desired, Life},
     memory::Memory,
     observed::{Key, Observed, State},
@@ -34,7 +35,7 @@ mod scheduled;
 mod tried;
 
 pub use self::absent::{elsewhere, named_elsewhere};
-pub use self::scheduled::{DAYS_FIELD, ask, count_ended, days_refused, hold, why, window_refused};
+pub use self::scheduled::ask;
 pub use self::tried::Tried;
 
 /// All that a decision rests on, but for the look itself.
@@ -112,17 +113,6 @@ pub struct Note {
     pub reason: Reason,
     /// For people: what was seen, and what to do.
     pub message: String,
-}
-
-/// Why a deletion is held.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Hold {
-    /// For conditions.
-    pub reason: Reason,
-    /// For people: what was seen, and the command that goes on.
-    pub message: String,
-    /// Whether it passes by itself.
-    pub passes: bool,
 }
 
 /// Whether a key that is not found is taken for gone.

@@ -4,11 +4,14 @@
 //! way out.
 
 use super::{
-    deletion::{Edge, Saying},
+    deletion::{
+        Edge, Saying,
+        hold::{DAYS_FIELD, Hold, count_ended, days_refused, hold},
+    },
     desired::Desired,
     observed::{Key, Observed, State},
     ownership::Ownership,
-    plan::{self, Gone, Hold, Note, Plan, Situation},
+    plan::{self, Gone, Note, Plan, Situation},
     step::Destruction,
 };
 use crate::api::{
@@ -123,13 +126,13 @@ fn disable(s: &Situation<'_>, key: &Key) -> Release {
     if !s.rules.guard.require_confirmation {
         return Release::Destroy(Destruction::Disable);
     }
-    let hold = match key.intent().token(&key.id) {
+    let refused = match key.intent().token_to_disable(&key.id) {
         Some(token) if s.desired.confirmation.as_deref() == Some(&*token) => return Release::Destroy(Destruction::Disable),
-        None if s.memory.count_ended(key) => plan::count_ended(key, None),
+        None if s.memory.count_ended(key) => count_ended(key, None),
         None => return Release::Say(Saying::Held(HoldReason::ConfirmationRequired)),
-        Some(_) => plan::hold(s.desired, key, None, Reason::ConfirmationRequired),
+        Some(_) => hold(s.desired, key, None, Reason::ConfirmationRequired),
     };
-    held(&hold)
+    held(&refused)
 }
 
 fn held(hold: &Hold) -> Release {
@@ -139,17 +142,17 @@ fn held(hold: &Hold) -> Release {
 
 fn delete(s: &Situation<'_>, key: &Key) -> Release {
     let days = days(s.desired, s);
-    let field = if s.desired.days().is_some() { plan::DAYS_FIELD } else { "deletionGuard.objectDeletionDays of the provider" };
-    if let Some(message) = plan::days_refused(field, days, s.rules) {
+    let field = if s.desired.days().is_some() { DAYS_FIELD } else { "deletionGuard.objectDeletionDays of the provider" };
+    if let Some(message) = days_refused(field, days, s.rules) {
         return Release::Wait(way_out(Note { reason: Reason::InvalidSpec, message }));
     }
-    let hold = match plan::ask(s, key, days) {
+    let refused = match plan::ask(s, key, days) {
         Edge::Passes(passed) => return Release::Destroy(Destruction::Schedule { days, passed }),
         Edge::Say(say) => return Release::Say(say),
-        Edge::Holds(reason) => plan::hold(s.desired, key, Some(days), reason),
-        Edge::CountEnded => plan::count_ended(key, Some(days)),
+        Edge::Holds(reason) => hold(s.desired, key, Some(days), reason),
+        Edge::CountEnded => count_ended(key, Some(days)),
     };
-    held(&hold)
+    held(&refused)
 }
 
 /// The days of a deletion that follows from the object's.

@@ -9,13 +9,16 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
-    deletion::{Intent, IntentMark, Word},
+    deletion::{
+        Intent, IntentMark, Word,
+        hold::{AT_THE_END, Hold, why},
+    },
     desired::{Desired, Life},
     failure::{self, Failure, Retry},
     memory::Memory,
     observed::{Facet, Key, Observed, Rotation, State},
     ownership::{Owner, Ownership},
-    plan::{self, Gone, Hold, Note, Plan, Rest},
+    plan::{Gone, Note, Plan, Rest},
     rules::Rules,
 };
 use crate::api::{
@@ -533,7 +536,7 @@ impl Setter {
         let reason = memory.status.intent_reason.map_or(Reason::NotSeenLive, Reason::from);
         let message = format!(
             "the deletion is held: {}; the hold is on record and not on the key yet, so there is no token to confirm it with: {trouble}",
-            plan::why(reason)
+            why(reason)
         );
         self.set(ConditionType::DeletionHeld, true, reason, message);
     }
@@ -751,9 +754,6 @@ pub(super) fn when(date: Option<Timestamp>) -> String {
         |date| format!("at {date}"),
     )
 }
-
-/// What the field is not for.
-pub(super) const AT_THE_END: &str = "what becomes of the key when this object is deleted is spec.deletionPolicy";
 
 /// Who set the field: a value that another client set is not taken away by the manifest in Git.
 pub(super) fn set_by(by: Option<&SetBy>) -> String {

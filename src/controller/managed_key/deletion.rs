@@ -12,11 +12,12 @@ use crate::{
         watched::Watched,
     },
     domain::{
+        deletion::hold::Hold,
         desired::Invalid,
         event::{self, Event},
         failure::Failure,
         observed::{Key, Observed},
-        plan::{self, Gone, Hold, Note, Plan, Situation, Tried},
+        plan::{self, Gone, Note, Plan, Situation, Tried},
         release::{self, Circumstances, Release},
         status::Conclusion,
         step::Step,

@@ -54,7 +54,10 @@ use std::convert::Infallible;
 
 use jiff::Timestamp;
 
-use super::{Edge, Passed, Saying, edge as ask_marks};
+use super::{
+    Edge, Passed, Saying, edge as ask_marks,
+    hold::{Hold, hold, window_refused},
+};
 use crate::{
     api::Reason,
     domain::{
@@ -62,7 +65,6 @@ use crate::{
         memory::Memory,
         observed::Key,
         ownership::Ownership,
-        plan::{self, Hold},
         rules::Rules,
         step::{Destruction, Step},
     },
@@ -198,14 +200,18 @@ pub const RULES: &[(&str, Rule)] = &[
 pub fn check(evidence: &Evidence<'_>) -> Result<Cleared, Hold> {
     match RULES.iter().find_map(|(_, rule)| rule(evidence)) {
         None => Ok(Cleared::new(evidence.key.arn.clone(), evidence.ask)),
-        Some(reason) => Err(plan::hold(evidence.desired, evidence.key, evidence.ask.days(), reason)),
+        Some(reason) => Err(hold(evidence.desired, evidence.key, evidence.ask.days(), reason)),
     }
 }
 
 impl Evidence<'_> {
-    /// Whether the object bears the token for the key's present mark.
+    /// Whether the object bears the token for this act and the key's present mark.
     fn has_token(&self) -> bool {
-        let token = self.key.intent().token(&self.key.id);
+        let mark = self.key.intent();
+        let token = match self.ask {
+            Destruction::Schedule { .. } | Destruction::Reschedule { .. } => mark.token(&self.key.id),
+            Destruction::Disable => mark.token_to_disable(&self.key.id),
+        };
         token.is_some() && token == self.desired.confirmation
     }
 }
@@ -228,7 +234,7 @@ fn still_asked(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn window(evidence: &Evidence<'_>) -> Option<Reason> {
-    plan::window_refused(evidence.ask.days()?, evidence.rules).map(|_| Reason::InvalidSpec)
+    window_refused(evidence.ask.days()?, evidence.rules).map(|_| Reason::InvalidSpec)
 }
 
 /// What the marks say; `None`: they are not asked.

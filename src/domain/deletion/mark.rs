@@ -168,7 +168,14 @@ impl IntentMark {
         matches!(self, Self::Is(Intent { seq, generation: written, word: Word::Live }) if written == generation && own == Some(seq))
     }
 
-    /// The token that lifts the hold which the mark says: `<key id>@<seq>-<nonce>`. It is spent when the mark moves.
+    /// The token for disabling the key with its object, `<key id>@<seq>-<nonce>-disable`. It confirms no deletion, because a person who saw that the key
+    /// will be disabled did not agree to more.
+    #[must_use]
+    pub fn token_to_disable(self, key_id: &str) -> Option<String> {
+        self.token(key_id).map(|token| format!("{token}-disable"))
+    }
+
+    /// The token that lifts the hold of a deletion which the mark says: `<key id>@<seq>-<nonce>`. It is spent when the mark moves.
     #[must_use]
     pub fn token(self, key_id: &str) -> Option<String> {
         match self {

@@ -26,6 +26,7 @@
 
 mod edge;
 pub mod guard;
+pub mod hold;
 mod mark;
 mod record;
 

@@ -1,6 +1,6 @@
 //! No key answers: it is created, waited for, or told as missing.
 
-use super::{Gone, Note, Plan, Read, Situation, scheduled::window_refused, stall, wait};
+use super::{Gone, Note, Plan, Read, Situation, stall, wait};
 use crate::{
     api::{
         Reason, annotation,
@@ -9,6 +9,7 @@ use crate::{
         managed_key::{KeyState, ManagementPolicy, Missing},
     },
     domain::{
+        deletion::hold::window_refused,
         desired::Desired,
         memory::{Attempt, Memory, place},
         observed::Searched,

@@ -3,7 +3,7 @@
 use super::{
     Plan, Read, Rest, Situation, bound,
     live::{enforced, pending_undeclared},
-    scheduled::{stands, window_refused},
+    scheduled::stands,
     stall, transitional,
 };
 use crate::{
@@ -13,7 +13,7 @@ use crate::{
         mark,
     },
     domain::{
-        deletion::{Intent, Saying, Word},
+        deletion::{Intent, Saying, Word, hold::window_refused},
         desired::Life,
         observed::{Key, State},
         ownership::{Ownership, Tags},

@@ -245,6 +245,12 @@ impl Scene {
         key.intent().token(&key.id)
     }
 
+    /// The token for disabling the key with its object.
+    pub fn token_to_disable(&mut self) -> Option<String> {
+        let key = self.key();
+        key.intent().token_to_disable(&key.id)
+    }
+
     pub fn situation(&self) -> Situation<'_> {
         Situation {
             desired: &self.desired,

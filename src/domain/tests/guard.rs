@@ -7,11 +7,11 @@ use crate::{
         deletion::{
             Passed, Word,
             guard::{Cleared, Evidence, RULES, check},
+            hold::{Hold, hold},
         },
         desired::Life,
         observed::State,
         ownership::{Owner, OwnerMark},
-        plan::Hold,
         step::Destruction,
     },
 };
@@ -211,9 +211,28 @@ fn each_rule_case_by_case() {
                 c.ask = Destruction::Disable;
                 c.scene.rules.guard.require_confirmation = true;
                 c.scene.intent(word(HELD));
-                c.scene.desired.confirmation = c.scene.token();
+                c.scene.desired.confirmation = c.scene.token_to_disable();
             },
             None,
+        ),
+        (
+            "to disable, with the token for a deletion",
+            |c| {
+                c.ask = Destruction::Disable;
+                c.scene.rules.guard.require_confirmation = true;
+                c.scene.intent(word(HELD));
+                c.scene.desired.confirmation = c.scene.token();
+            },
+            Some(Reason::ConfirmationRequired),
+        ),
+        (
+            "to delete, with the token for a disabling",
+            |c| {
+                c.scene.rules.guard.require_confirmation = true;
+                c.scene.intent(word(HELD));
+                c.scene.desired.confirmation = c.scene.token_to_disable();
+            },
+            Some(Reason::NotSeenLive),
         ),
         (
             "to disable, through a provider that is stopped",
@@ -242,7 +261,7 @@ fn a_hold_shows_the_token_only_where_it_helps() {
         let mut case = clean();
         case.scene.intent(word(HELD));
         let key = case.scene.key().clone();
-        let hold = crate::domain::plan::hold(&case.scene.desired, &key, Some(7), reason);
+        let hold = hold(&case.scene.desired, &key, Some(7), reason);
         assert_eq!(hold.message.contains(&format!("{ID}@{SEQ}-{NONCE}")), helps, "{reason:?}");
     }
 }

@@ -204,7 +204,13 @@ fn a_disable_is_confirmed_where_the_provider_demands_it() {
         ("with a token of another hold", held().with(|s| s.desired.confirmation = Some(format!("{ACCOUNT}@1-aaaaaa"))), {
             "hold ConfirmationRequired"
         }),
-        ("with its token", held().with(|s| s.desired.confirmation = s.token()), "disable the key"),
+        ("with the token for a deletion", held().with(|s| s.desired.confirmation = s.token()), "hold ConfirmationRequired"),
+        ("with its token", held().with(|s| s.desired.confirmation = s.token_to_disable()), "disable the key"),
+        (
+            "with its token, and now it is to be deleted",
+            held().with(|s| s.desired.confirmation = s.token_to_disable()).with(|s| s.desired.deletion_policy = DeletionPolicy::Delete),
+            "hold NotSeenLive",
+        ),
         ("a key that is disabled already", strict().with(|s| s.key().state = State::Disabled), "let go"),
         ("no word can be written", strict().with(|s| s.memory.status.intent_seq = Some(i64::MAX)), "hold RollbackSuspected"),
     ]);

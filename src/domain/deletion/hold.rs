@@ -1,0 +1,192 @@
+//! All that is said of a held deletion: the reason, what was seen, and the command that goes on.
+//!
+//! A new reason is a row of the table here and a rule in [`RULES`](super::guard::RULES).
+
+use super::{Intent, IntentMark, Word};
+use crate::{
+    api::{Reason, annotation},
+    domain::{
+        desired::Desired,
+        observed::{Key, State},
+        rules::Rules,
+    },
+};
+
+/// What becomes of the key when its object is deleted, which is another question.
+pub const AT_THE_END: &str = "what becomes of the key when this object is deleted is spec.deletionPolicy";
+
+/// Why a deletion is held.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    /// For conditions.
+    pub reason: Reason,
+    /// For people: what was seen, and the command that goes on.
+    pub message: String,
+    /// Whether it passes by itself.
+    pub passes: bool,
+}
+
+/// What messages call the declared days.
+pub const DAYS_FIELD: &str = "spec.deletionScheduleDays";
+
+/// The sentence that refuses the declared window, if it is to be refused. Nothing is rounded, and nothing is used in its place.
+#[must_use]
+pub fn window_refused(days: i32, rules: &Rules) -> Option<String> {
+    days_refused(DAYS_FIELD, days, rules)
+}
+
+/// The sentence that refuses the days which stand in `field`.
+#[must_use]
+pub fn days_refused(field: &str, days: i32, rules: &Rules) -> Option<String> {
+    let limits = rules.limits();
+    let (least, most) = limits.window;
+    if !(least..=most).contains(&days) {
+        return Some(format!("{field} is {days}, but {} accepts {least} to {most} days", limits.name));
+    }
+    let minimum = rules.guard.minimum_schedule_days;
+    (days < minimum).then(|| {
+        format!("{field} is {days}, but KeyProvider {} demands at least {minimum} days (deletionGuard.minimumScheduleDays)", rules.name)
+    })
+}
+
+/// What is held: a deletion, or, without days, a `Disable`.
+fn act(key: &Key, days: Option<i32>) -> String {
+    days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id))
+}
+
+/// The sentence of what is held for ever, because no word can be written any more.
+#[must_use]
+pub fn count_ended(key: &Key, days: Option<i32>) -> Hold {
+    let way_out = days.map_or(
+        "do it with the KMS's own tools",
+        |_| "to keep the key, remove spec.deletionScheduleDays; to delete it, use the KMS's own tools",
+    );
+    let message = format!(
+        "{} is held for ever: the sequence number in its mark keyward-intent, or in this object's status.intentSeq, is at \
+         its end (2^53) or outside its bounds, so no word can follow it; somebody else wrote that number; {way_out}",
+        act(key, days)
+    );
+    Hold { reason: Reason::RollbackSuspected, message, passes: false }
+}
+
+/// What is told of one reason.
+struct Told {
+    reason: Reason,
+    /// What was seen.
+    seen: &'static str,
+    /// Whether a person can confirm, so that it goes on all the same.
+    confirmable: bool,
+    /// Whether it passes by itself.
+    passes: bool,
+}
+
+impl Told {
+    const fn new(reason: Reason, seen: &'static str) -> Self {
+        Self { reason, seen, confirmable: false, passes: false }
+    }
+
+    const fn confirmable(self) -> Self {
+        Self { confirmable: true, ..self }
+    }
+
+    const fn passing(self) -> Self {
+        Self { passes: true, ..self }
+    }
+}
+
+/// What is told of each reason for which [`RULES`](super::guard::RULES) and the edge hold.
+const TOLD: &[Told] = &[
+    Told::new(
+        Reason::NotSeenLive,
+        "the key's mark does not say that this object was seen without deletionScheduleDays while its key was alive, or this object took \
+         the key up by its name less than a day ago, so the field may be a copy",
+    )
+    .confirmable(),
+    Told::new(Reason::RollbackSuspected, "the key's mark is newer than this object's status, so the object may come from a backup")
+        .confirmable(),
+    Told::new(Reason::CancelledOutside, "the deletion was cancelled, or the key changed, outside Keyward").confirmable(),
+    Told::new(
+        Reason::Interrupted,
+        "Keyward was interrupted between its own calls for this deletion, so what came of them cannot be told from what others did",
+    )
+    .confirmable(),
+    Told::new(
+        Reason::ConfirmationRequired,
+        "the provider asks for a confirmation of every deletion, and before a key is disabled with its object",
+    )
+    .confirmable(),
+    Told::new(Reason::NotOwned, "the key does not bear this object's marks"),
+    Told::new(Reason::StaleObject, "the object changed while the deletion was decided; it is decided anew").passing(),
+    Told::new(Reason::StaleView, "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not end")
+        .passing(),
+    Told::new(Reason::InvalidSpec, "the days are outside of what the provider accepts"),
+    Told::new(
+        Reason::BudgetExhausted,
+        "the provider's deletionGuard.maxPerHour is 0, which stops every deletion, and keeps keys from being disabled with their objects, \
+         until an administrator raises it",
+    ),
+    Told::new(Reason::Terminating, "the namespace, or the CRD, is being deleted, and keys are left as they are then"),
+];
+
+/// What is told of a reason that no rule has.
+const OTHER: Told = Told::new(Reason::StaleObject, "the guard holds it");
+
+fn told(reason: Reason) -> &'static Told {
+    TOLD.iter().find(|told| told.reason == reason).unwrap_or(&OTHER)
+}
+
+/// What was seen that holds a deletion.
+#[must_use]
+pub fn why(reason: Reason) -> &'static str {
+    told(reason).seen
+}
+
+/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, how the key is now, and the command that goes on.
+#[must_use]
+pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
+    let owner = &desired.owner;
+    let &Told { seen, confirmable, passes, .. } = told(reason);
+    let now = match key.intent() {
+        _ if key.state == State::Disabled => "; the key is disabled now".to_owned(),
+        IntentMark::Is(Intent { word: Word::Days(written), .. }) if key.state.is_pending() => {
+            format!("; the deletion that was scheduled with {written} days stands")
+        }
+        _ if key.state.is_pending() => "; the deletion that was scheduled stands".to_owned(),
+        _ => String::new(),
+    };
+    let keep = match desired.days() {
+        Some(_) if confirmable && key.state.is_pending() => {
+            "; to have other days, remove spec.deletionScheduleDays, which cancels the deletion, and set it again"
+        }
+        Some(_) if (confirmable || reason == Reason::BudgetExhausted) && key.state == State::Disabled && desired.wants_enabled() => {
+            "; to keep the key and have it enabled, remove spec.deletionScheduleDays"
+        }
+        Some(_) if confirmable || reason == Reason::BudgetExhausted => "; to keep the key, remove spec.deletionScheduleDays",
+        _ => "",
+    };
+    let policy = if keep.is_empty() { String::new() } else { format!("; {AT_THE_END}") };
+    // A pending key takes no tags, so it cannot bear the word that makes a token.
+    let mark = key.intent();
+    let token = if days.is_some() { mark.token(&key.id) } else { mark.token_to_disable(&key.id) };
+    let token = token.filter(|_| confirmable);
+    let go_on = token.map_or_else(String::new, |token| {
+        format!(
+            "{}; if the key is to be {}, run: kubectl annotate --overwrite --field-manager=keyward-cli -n {} managedkey {} {}={token}",
+            not_the_token(desired, &token),
+            if days.is_some() { "deleted" } else { "disabled" },
+            owner.namespace,
+            owner.name,
+            annotation::CONFIRM_DELETION
+        )
+    });
+    Hold { reason, message: format!("{} is held: {seen}{now}{keep}{policy}{go_on}", act(key, days)), passes }
+}
+
+/// What is said of a confirmation that confirms nothing.
+fn not_the_token(desired: &Desired, token: &str) -> String {
+    const LONGEST: usize = 80;
+    desired.confirmation.as_deref().filter(|found| *found != token).map_or_else(String::new, |found| {
+        let found: String = found.chars().take(LONGEST).collect();
+        format!("; the annotation {} is {found:?}, which is not the token of this hold", annotation::CONFIRM_DELETION)
+    })
+}
