@@ -30,7 +30,7 @@ struct Reconciliation {
     result: &'static str,
 }
 
-/// How a reconcile ended: a closed set, which the README explains.
+/// How a reconcile ended: a closed set, which `docs/operating.md` explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoundResult {
     /// It came to its end.
@@ -403,11 +403,11 @@ mod tests {
 
     #[test]
     fn every_result_of_a_reconcile_is_documented_and_those_to_alert_on_are_named() {
-        let readme = include_str!("../README.md");
+        let readme = include_str!("../docs/operating.md");
         for result in RoundResult::ALL {
             let alerted = readme.contains(&format!("`result` is {}", alerting().join(", ")));
-            assert!(alerted, "README does not name {:?} as those to alert on", alerting());
-            assert!(readme.contains(&format!("`{}`", result.as_str())), "README does not have `{}`", result.as_str());
+            assert!(alerted, "docs/operating.md does not name {:?} as those to alert on", alerting());
+            assert!(readme.contains(&format!("`{}`", result.as_str())), "docs/operating.md does not have `{}`", result.as_str());
         }
     }
 

@@ -9,6 +9,10 @@ use std::{
 
 use keyward::{
     api::{Reason, condition::EVENTS},
+    domain::deletion::{
+        guard::RULES,
+        hold::{TOLD, Told},
+    },
     manifests::{self, rbac, reference},
 };
 
@@ -29,6 +33,7 @@ fn generated() -> Vec<(String, String)> {
         ("charts/keyward/files/rules/cluster.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::cluster_rights()).unwrap())),
         ("charts/keyward/files/rules/own-namespace.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::own_rights()).unwrap())),
         ("docs/reference/conditions.md".to_owned(), page(reference::conditions_page())),
+        ("docs/reference/guard.md".to_owned(), page(guard_page())),
         ("docs/messages.md".to_owned(), page(crate::messages::page())),
     ];
     for crd in manifests::crds() {
@@ -39,6 +44,22 @@ fn generated() -> Vec<(String, String)> {
         files.push((format!("docs/reference/{}.md", names.singular.clone().unwrap()), page(reference::kind_page(&crd))));
     }
     files
+}
+
+/// The rules of the guard and what is said when one holds, from the lists that the guard itself works with.
+fn guard_page() -> String {
+    let rules = RULES.iter().map(|(rule, _)| format!("1. {rule}\n")).collect::<String>();
+    let yes = |yes: bool| if yes { "yes" } else { "" };
+    let row = |told: &Told| format!("| `{}` | {} | {} | {} |\n", told.reason.as_str(), told.seen, yes(told.confirmable), yes(told.passes));
+    let rows = TOLD.iter().map(row).collect::<String>();
+    format!(
+        "# The guard\n\n\
+         Before every call that can make data unreadable, each of these must be so. They are asked in this order; the first that is not so is reported.\n\n\
+         {rules}\n\
+         What is not let pass is held: nothing is called, and the condition `DeletionHeld` has one of these reasons.\n\
+         Where a person can confirm, the condition has the command with the token.\n\n\
+         | reason | what was seen | a person can confirm | passes by itself |\n|---|---|---|---|\n{rows}"
+    )
 }
 
 fn path(name: &str) -> PathBuf {

@@ -1,6 +1,8 @@
-//! `docs/seeds.md` names tests as evidence, so each has to be there and has to be run: a page that names what is gone proves nothing.
+//! Pages name tests as evidence, so each has to be there and has to be run: a page that names what is gone proves nothing.
+//!
+//! `docs/seeds.md` names them by file, `tests/it/a.rs::b`; other pages by module, `a::b`, and the list of invariants also as "`a`: `b`, `c`".
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// A test that the page names.
 struct Named<'a> {
@@ -74,4 +76,118 @@ fn what_is_not_there_is_noticed() {
         assert_eq!(missing.is_some(), said.is_some(), "{missing:?}");
         assert!(missing.unwrap_or_default().contains(said.unwrap_or_default()));
     }
+}
+
+/// A source file, and the module that it is.
+struct Source {
+    module: Vec<String>,
+    text: String,
+}
+
+/// Every file with that ending below a folder.
+fn files(folder: &Path, ending: &str, into: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, ending, into);
+        } else if path.extension().is_some_and(|found| found == ending) {
+            into.push(path);
+        }
+    }
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Our modules, those of the library and those of the integration tests.
+fn sources() -> Vec<Source> {
+    let mut all = Vec::new();
+    for folder in ["src", "tests/it"] {
+        let mut found = Vec::new();
+        files(&root().join(folder), "rs", &mut found);
+        all.extend(found.into_iter().map(|path| {
+            let within = path.strip_prefix(root().join(folder)).unwrap().with_extension("");
+            let mut module: Vec<String> = within.iter().map(|part| part.to_str().unwrap().to_owned()).collect();
+            if module.last().is_some_and(|last| ["mod", "lib", "main"].contains(&last.as_str())) {
+                module.pop();
+            }
+            Source { module, text: std::fs::read_to_string(path).unwrap() }
+        }));
+    }
+    all
+}
+
+/// Whether a path such as `reconcile::held::a_deletion` is a module of ours, or a function in one.
+fn is_there(path: &str, sources: &[Source]) -> bool {
+    let path: Vec<&str> = path.split("::").collect();
+    sources.iter().any(|Source { module, text }| {
+        let Some(rest) = path.strip_prefix(module.iter().map(String::as_str).collect::<Vec<_>>().as_slice()) else { return false };
+        match rest.strip_prefix(&["tests"]).unwrap_or(rest) {
+            [] => true,
+            [function] => text.contains(&format!("fn {function}(")) || text.contains(&format!("        {function},\n")),
+            _ => false,
+        }
+    })
+}
+
+/// Every path of a test that a page names.
+fn paths(page: &str, sources: &[Source]) -> Vec<String> {
+    let is_name = |text: &str| !text.is_empty() && text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_');
+    let begins = |first: &str| sources.iter().any(|source| source.module.first().is_some_and(|module| module == first));
+    let mut found = Vec::new();
+    for line in page.lines() {
+        // "`a`: `b`, `c`" is `a::b` and `a::c`, until the next semicolon.
+        for part in line.split(';') {
+            let mut spans = part.split('`');
+            let mut within: Option<&str> = None;
+            while let (Some(before), Some(span)) = (spans.next(), spans.next()) {
+                if !matches!(before, ", " | ": ") {
+                    within = None;
+                }
+                let listed = within.filter(|_| before == ", " || before == ": ");
+                let full = listed.map_or_else(|| span.to_owned(), |within| format!("{within}::{span}"));
+                let segments: Vec<&str> = full.split("::").collect();
+                let is_path = segments.len() > 1 && segments.iter().all(|segment| is_name(segment)) && begins(segments[0]);
+                if is_path {
+                    found.push(full.clone());
+                }
+                if part[..].contains(&format!("`{span}`: `")) && span.split("::").all(is_name) && begins(span.split("::").next().unwrap()) {
+                    within = Some(span);
+                }
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_test_that_any_page_names_is_there() {
+    let sources = sources();
+    let mut pages = Vec::new();
+    files(&root().join("docs"), "md", &mut pages);
+    pages.extend(["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "SECURITY.md"].map(|page| root().join(page)));
+    let mut missing = Vec::new();
+    let mut seen = 0;
+    for page in pages {
+        let text = std::fs::read_to_string(&page).unwrap();
+        for path in paths(&text, &sources) {
+            seen += 1;
+            if !is_there(&path, &sources) {
+                missing.push(format!("{}: {path}", page.strip_prefix(root()).unwrap().display()));
+            }
+        }
+    }
+    assert!(seen > 80, "only {seen} were found");
+    assert!(missing.is_empty(), "{missing:#?}");
+}
+
+#[test]
+fn a_path_that_a_page_names_is_read_in_each_form() {
+    let sources = sources();
+    let page = "| `seeds::is_there`; `domain::tests`: `plan`, `nothing` and more | `crash`: `a_b`, `c_d`; `Memory::open`, `kubectl get` |";
+    let paths = paths(page, &sources);
+    assert_eq!(paths, ["seeds::is_there", "domain::tests", "domain::tests::plan", "domain::tests::nothing", "crash::a_b", "crash::c_d"]);
+    let there: Vec<bool> = paths.iter().map(|path| is_there(path, &sources)).collect();
+    assert_eq!(there, [true, true, true, false, false, false]);
 }

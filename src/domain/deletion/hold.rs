@@ -70,14 +70,16 @@ pub fn count_ended(key: &Key, days: Option<i32>) -> Hold {
 }
 
 /// What is told of one reason.
-struct Told {
-    reason: Reason,
+#[derive(Debug)]
+pub struct Told {
+    /// The reason, for conditions.
+    pub reason: Reason,
     /// What was seen.
-    seen: &'static str,
+    pub seen: &'static str,
     /// Whether a person can confirm, so that it goes on all the same.
-    confirmable: bool,
+    pub confirmable: bool,
     /// Whether it passes by itself.
-    passes: bool,
+    pub passes: bool,
 }
 
 impl Told {
@@ -95,7 +97,7 @@ impl Told {
 }
 
 /// What is told of each reason for which [`RULES`](super::guard::RULES) and the edge hold.
-const TOLD: &[Told] = &[
+pub const TOLD: &[Told] = &[
     Told::new(
         Reason::NotSeenLive,
         "the key's mark does not say that this object was seen without deletionScheduleDays while its key was alive, or this object took \
