@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::{
     limits::Limits,
     ownership::{Owner, Tags},
-    settings,
+    reserved::{is_reserved_alias, is_reserved_tag},
 };
 use crate::api::{
     ManagedKey, annotation,
@@ -109,7 +109,7 @@ impl Desired {
         let mut left_out = Vec::new();
         let mut tags = tags.clone().unwrap_or_default();
         tags.retain(|tag, _| {
-            let reserved = settings::is_reserved_tag(tag);
+            let reserved = is_reserved_tag(tag);
             if reserved {
                 left_out.push(format!("spec.tags has {tag}, but keys that begin with keyward- or aws: are reserved; remove it"));
             }
@@ -117,7 +117,7 @@ impl Desired {
         });
         let mut named = BTreeSet::new();
         for alias in aliases.iter().flatten() {
-            if settings::is_reserved_alias(alias) {
+            if is_reserved_alias(alias) {
                 left_out.push(format!("spec.aliases has {alias}, but aliases that begin with keyward/ or aws/ are reserved; remove it"));
             } else {
                 named.insert(format!("alias/{alias}"));

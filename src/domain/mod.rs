@@ -26,6 +26,7 @@ pub mod pending;
 pub mod plan;
 pub mod release;
 pub mod rescue;
+pub mod reserved;
 pub mod rules;
 pub mod settings;
 pub mod status;

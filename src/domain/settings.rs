@@ -8,6 +8,7 @@ use super::{
     memory::Memory,
     observed::{Key, MultiRegion, State},
     ownership::Tags,
+    reserved::{is_reserved_alias, is_reserved_tag},
     rules::Rules,
     step::{Part, Step},
 };
@@ -128,18 +129,6 @@ fn tags_refused(desired: &Desired, limits: &Limits) -> Option<String> {
     (desired.tags.len() > most).then(|| {
         format!("spec.tags has {} tags, but {name} accepts {count} on a key, of which {} are Keyward's", desired.tags.len(), mark::COUNT)
     })
-}
-
-/// Whether no object may set or remove a tag of that key: marks are Keyward's own, and `aws:` is the KMS's.
-#[must_use]
-pub fn is_reserved_tag(key: &str) -> bool {
-    key.starts_with(mark::RESERVED_PREFIX) || key.starts_with("aws:")
-}
-
-/// Whether no object may set or remove that alias, written without `alias/`: claims are Keyward's own, and `aws/` is the KMS's.
-#[must_use]
-pub fn is_reserved_alias(alias: &str) -> bool {
-    alias.starts_with("keyward/") || alias.starts_with("aws/")
 }
 
 /// What differs between the declared settings and those that were read. What was not read is not compared.

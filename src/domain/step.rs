@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{
     deletion::{Passed, Saying},
-    observed::{Key, Rotation},
+    observed::{Key, Rotation, State},
     ownership::Tags,
 };
 use crate::api::managed_key::KeyState;
@@ -194,6 +194,40 @@ impl<D> Step<D> {
             Self::RemoveAlias { alias } => Step::RemoveAlias { alias: alias.clone() },
             Self::Destroy(destruction) => Step::Destroy(destroy(destruction)?),
         })
+    }
+}
+
+impl Key {
+    /// The key after a step took effect, as far as that follows from the step alone.
+    ///
+    /// The controller uses it to go on after a setting without reading it back, and the tests as their model of a KMS. What a KMS decides
+    /// itself, such as the date of a deletion, is left for the next look.
+    #[must_use]
+    pub fn after(mut self, step: &Step) -> Self {
+        match step {
+            Step::Create | Step::Bind { .. } | Step::Mark { .. } => {}
+            Step::Cancel => {
+                self.state = State::Disabled;
+                self.deletion_date = None;
+                // Both were not read while the key was pending.
+                self.rotation = None;
+                self.aliases = None;
+            }
+            Step::Enable => self.state = State::Enabled,
+            Step::Disable | Step::Destroy(Destruction::Disable) => self.state = State::Disabled,
+            Step::StartRotation { period_days } => {
+                let next = self.rotation.and_then(|rotation| rotation.next);
+                self.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next });
+            }
+            Step::StopRotation => self.rotation = Some(Rotation::default()),
+            Step::Describe { description } => self.description.clone_from(description),
+            Step::Tag { tags } => self.tags.get_or_insert_default().extend(tags.clone()),
+            Step::Untag { keys } => self.tags.get_or_insert_default().retain(|key, _| !keys.contains(key)),
+            Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => self.aliases.get_or_insert_default().push(alias.clone()),
+            Step::RemoveAlias { alias } => self.aliases.get_or_insert_default().retain(|known| known != alias),
+            Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }) => self.state = State::PendingDeletion,
+        }
+        self
     }
 }
 

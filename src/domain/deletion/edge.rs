@@ -2,32 +2,16 @@
 //!
 //! [`edge`] is the table of the reference, §3.1, as one function. It is asked while planning, and again by the guard on reads made for the call.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
-    mark::{IntentMark, Word},
-    record::{Record, Saying, taken_up_lately},
+    mark::{IntentMark, Passed, Saying, Word},
+    record::{Record, taken_up_lately},
 };
 use crate::{
     api::{ManagedKeyStatus, Reason, managed_key::HoldReason},
     domain::observed::Key,
 };
-
-/// How long an open call of ours may be taken up again.
-pub const OPEN_CALL: SignedDuration = SignedDuration::from_mins(15);
-
-/// Why a deletion may go on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Passed {
-    /// The key was seen alive by this object, and then the object asked.
-    Edge,
-    /// A call of ours was under way; it is sent again, without another word.
-    OpenCall,
-    /// The declared days changed while the key was pending with exactly ours.
-    ChangedDays,
-    /// A person confirmed.
-    Confirmed,
-}
 
 /// What the mark and the record say to a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

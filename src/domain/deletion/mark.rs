@@ -4,9 +4,35 @@
 
 use std::{fmt, str::FromStr};
 
+use crate::api::managed_key::HoldReason;
+
 /// The largest sequence number, and the largest generation, of a mark: 2^53. Every reader of JSON can hold it exactly. A count never begins anew, so
 /// beyond it no word can be written.
 pub const MAX_SEQ: i64 = 1 << 53;
+
+/// What is to be said by the next word on the key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Saying {
+    /// `live`: the object was seen without `deletionScheduleDays`.
+    Live,
+    /// `held`, with a new nonce, and why.
+    Held(HoldReason),
+    /// The word that the object announced last and that is not on the key.
+    Again,
+}
+
+/// Why a deletion may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// The key was seen alive by this object, and then the object asked.
+    Edge,
+    /// A call of ours was under way; it is sent again, without another word.
+    OpenCall,
+    /// The declared days changed while the key was pending with exactly ours.
+    ChangedDays,
+    /// A person confirmed.
+    Confirmed,
+}
 
 /// Six letters that are made with the word `held`, so that no token can be written before its hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -31,7 +31,7 @@ mod mark;
 mod record;
 
 pub use self::{
-    edge::{Edge, OPEN_CALL, Passed, edge},
-    mark::{Intent, IntentMark, MAX_SEQ, Nonce, Word},
-    record::{CountEnded, Saying},
+    edge::{Edge, edge},
+    mark::{Intent, IntentMark, MAX_SEQ, Nonce, Passed, Saying, Word},
+    record::{CountEnded, OPEN_CALL},
 };

@@ -5,10 +5,7 @@
 
 use jiff::{SignedDuration, Timestamp};
 
-use super::{
-    edge::{OPEN_CALL, Passed},
-    mark::{Intent, IntentMark, MAX_SEQ, Nonce, Word},
-};
+use super::mark::{Intent, IntentMark, MAX_SEQ, Nonce, Passed, Saying, Word};
 use crate::{
     api::{
         ManagedKeyStatus,
@@ -24,19 +21,10 @@ use crate::{
     },
 };
 
+/// How long an open call of ours may be taken up again.
+pub const OPEN_CALL: SignedDuration = SignedDuration::from_mins(15);
 /// For how long after a take-up an edge is not enough: the name alone is weak evidence that the object has a right to the key.
 const TAKEN_UP_LATELY: SignedDuration = SignedDuration::from_hours(24);
-
-/// What is to be said by the next word on the key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Saying {
-    /// `live`: the object was seen without `deletionScheduleDays`.
-    Live,
-    /// `held`, with a new nonce, and why.
-    Held(HoldReason),
-    /// The word that the object announced last and that is not on the key.
-    Again,
-}
 
 /// The sequence number of the mark, or of the record, is at its end. No word can be written any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

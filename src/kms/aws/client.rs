@@ -20,7 +20,7 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     call::Caller,
-    credentials::{self, WebIdentity},
+    credentials::{self, SESSION, WebIdentity},
     endpoint::AwsEndpoints,
     operation::Operation,
     quota::Account,
@@ -40,8 +40,6 @@ const ATTEMPT: Duration = Duration::from_secs(3);
 const CALL: Duration = Duration::from_secs(10);
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 3;
-/// The name of the sessions of an assumed role, as `CloudTrail` shows it. Always the same, so that the principal is.
-pub(super) const SESSION: &str = "keyward";
 
 /// How AWS KMS is reached, and as whom.
 #[derive(Clone, Debug)]

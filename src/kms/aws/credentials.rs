@@ -14,9 +14,11 @@ use aws_credential_types::{
 };
 use aws_sdk_kms::config::SharedHttpClient;
 
-use super::{call::Caller, client::SESSION, operation::Operation};
+use super::{call::Caller, operation::Operation};
 use crate::domain::failure::FailureKind;
 
+/// The name of the sessions of an assumed role, as `CloudTrail` shows it. Always the same, so that the principal is.
+pub(super) const SESSION: &str = "keyward";
 /// The variables of IRSA, which the webhook of EKS sets in a pod.
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
 const ROLE: &str = "AWS_ROLE_ARN";

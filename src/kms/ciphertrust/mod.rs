@@ -16,6 +16,7 @@ mod home;
 mod id;
 mod known;
 mod list;
+mod login;
 mod look;
 mod operation;
 mod quota;

@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{client::Door, operation::Operation};
+use super::{login::LoginDialect, operation::Operation};
 use crate::{
     domain::failure::{Failure, FailureKind},
     kms::rest::{Ask, Caller},
@@ -57,7 +57,7 @@ struct Token {
 
 /// Makes tokens, one at a time, and keeps the last.
 pub(super) struct Tokens {
-    door: Caller<Door>,
+    caller: Caller<LoginDialect>,
     login: Login,
     current: Mutex<Option<Arc<Token>>>,
     renewal: tokio::sync::Mutex<Renewal>,
@@ -85,8 +85,8 @@ impl fmt::Debug for Tokens {
 }
 
 impl Tokens {
-    pub(super) fn new(door: Caller<Door>, login: Login) -> Self {
-        Self { door, login, current: Mutex::default(), renewal: tokio::sync::Mutex::default() }
+    pub(super) fn new(caller: Caller<LoginDialect>, login: Login) -> Self {
+        Self { caller, login, current: Mutex::default(), renewal: tokio::sync::Mutex::default() }
     }
 
     /// The value of `Authorization`. Whoever comes while a token is renewed ahead takes the one that still lives; the others wait for the new one.
@@ -152,7 +152,7 @@ impl Tokens {
             }
         }
         if let Some((_, kind, message)) = renewal.refused.as_ref().filter(|(at, ..)| at.elapsed() < REFUSED) {
-            return Err(self.door.refuse(Operation::Login, "", *kind, message.clone()));
+            return Err(self.caller.refuse(Operation::Login, "", *kind, message.clone()));
         }
         renewal.refused = None;
         match self.ask(self.login.body()).await {
@@ -171,9 +171,9 @@ impl Tokens {
 
     async fn ask(&self, body: Value) -> Result<(Arc<Token>, Option<SecretString>), Failure> {
         let asked = Instant::now();
-        let answer = self.door.call(&Ask::new(Operation::Login, "", Method::POST, "/auth/tokens".to_owned()).with(body)).await?;
+        let answer = self.caller.call(&Ask::new(Operation::Login, "", Method::POST, "/auth/tokens".to_owned()).with(body)).await?;
         // What serde says of a text that it cannot read may quote it.
-        let unusable = || self.door.unusable(Operation::Login, "", &"it has no jwt that fits a header");
+        let unusable = || self.caller.unusable(Operation::Login, "", &"it has no jwt that fits a header");
         let Granted { jwt, duration, refresh_token } = serde_json::from_slice(&answer.body).map_err(|_| unusable())?;
         if jwt.is_empty() {
             return Err(unusable());

@@ -12,6 +12,7 @@ use secrecy::{ExposeSecret, SecretString};
 use super::{
     failure,
     operation::Operation,
+    request::request,
     sign::{self, Signable},
     token::Tokens,
 };
@@ -97,18 +98,6 @@ impl Dialect for Huawei {
     fn credentials(&self, refusal: &Refusal) -> &'static str {
         failure::credentials(refusal, matches!(self.signer, Signer::Tokens(_)))
     }
-}
-
-/// A request with its path, query and body in the form in which they are sent, without headers.
-pub(super) fn request(base: &Url, ask: &Ask<'_, Operation>) -> Request {
-    let mut url = base.clone();
-    url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), ask.path));
-    if !ask.query.is_empty() {
-        url.set_query(Some(&sign::query(&ask.query)));
-    }
-    let mut request = Request::new(ask.method.clone(), url);
-    *request.body_mut() = ask.body.as_ref().map(|body| body.to_string().into());
-    request
 }
 
 /// What of a request is signed: all headers that are set, and the host that the HTTP library will set.

@@ -13,6 +13,7 @@ mod look;
 mod names;
 mod operation;
 mod quota;
+mod request;
 mod search;
 mod sign;
 mod token;

@@ -18,7 +18,7 @@ use reqwest::{
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::{dialect, failure, operation::Operation};
+use super::{failure, operation::Operation, request::request};
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::rest::{Answer, Ask, Caller, Dialect, Refusal},
@@ -188,7 +188,7 @@ impl Dialect for Iam {
     const NAME: &'static str = "Huawei";
 
     async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
-        let mut request = dialect::request(&self.base, ask);
+        let mut request = request(&self.base, ask);
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=utf8"));
         Ok(request)
     }

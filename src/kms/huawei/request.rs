@@ -1,0 +1,18 @@
+//! What every request to Huawei has in common, whoever makes it.
+
+use reqwest::{Request, Url};
+
+use super::{operation::Operation, sign};
+use crate::kms::rest::Ask;
+
+/// A request with its path, query and body in the form in which they are sent, without headers.
+pub(super) fn request(base: &Url, ask: &Ask<'_, Operation>) -> Request {
+    let mut url = base.clone();
+    url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), ask.path));
+    if !ask.query.is_empty() {
+        url.set_query(Some(&sign::query(&ask.query)));
+    }
+    let mut request = Request::new(ask.method.clone(), url);
+    *request.body_mut() = ask.body.as_ref().map(|body| body.to_string().into());
+    request
+}
