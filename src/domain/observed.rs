@@ -108,6 +108,8 @@ pub struct Rotation {
     pub period_days: Option<i32>,
     /// When it rotates next.
     pub next: Option<Timestamp>,
+    /// When it last rotated the key, where the KMS tells that along with the rest; `None`: it says nothing of it, and may have a list of its own.
+    pub last: Option<Timestamp>,
 }
 
 /// A part of a key that takes a read of its own and that its life does not need.
@@ -149,6 +151,8 @@ pub struct Key {
     pub age: Option<SignedDuration>,
     /// Automatic rotation; `None`: not read.
     pub rotation: Option<Rotation>,
+    /// When the KMS rotated the key, by its own list; `None`: not read, or not told.
+    pub rotations: Option<Vec<Timestamp>>,
     /// Tags; `None`: not read.
     pub tags: Option<Tags>,
     /// Aliases with the prefix `alias/`; `None`: not read.
@@ -194,8 +198,8 @@ impl Key {
             Step::Enable => self.state = State::Enabled,
             Step::Disable => self.state = State::Disabled,
             Step::StartRotation { period_days } => {
-                let next = self.rotation.and_then(|rotation| rotation.next);
-                self.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next });
+                let before = self.rotation.unwrap_or_default();
+                self.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), ..before });
             }
             Step::StopRotation => self.rotation = Some(Rotation::default()),
             Step::Describe { description } => self.description.clone_from(description),

@@ -144,7 +144,8 @@ async fn act(round: &mut Round<'_>, step: &Step) -> Result<(), Halt> {
 
 /// Rotation as it was when it was last read, which a deletion does not change.
 fn known_rotation(status: &RotationStatus) -> Rotation {
-    Rotation { enabled: status.enabled, period_days: status.period_days, next: status.next_rotation_time.as_ref().map(|time| time.0) }
+    let next = status.next_rotation_time.as_ref().map(|time| time.0);
+    Rotation { enabled: status.enabled, period_days: status.period_days, next, last: None }
 }
 
 /// The steps that are one call and leave nothing to remember.

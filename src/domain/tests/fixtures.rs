@@ -141,6 +141,7 @@ pub fn key(state: State) -> Key {
         creation_time: None,
         age: None,
         rotation: (origin == "AWS_KMS").then(Rotation::default),
+        rotations: None,
         tags: Some(owner().marks(word(Word::Live), OwnerMark::Name)),
         aliases: Some(vec![owner().claim_alias()]),
         unread: std::collections::BTreeSet::new(),

@@ -55,7 +55,7 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
         Step::Reschedule { .. } => panic!("no KMS has such an operation"),
         Step::StartRotation { .. } | Step::StopRotation if !matches!(state, Enabled | Updating) => return refuse("EnableKeyRotation"),
         Step::StartRotation { period_days } => {
-            key.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next: None });
+            key.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next: None, last: None });
         }
         Step::StopRotation => key.rotation = Some(Rotation::default()),
         Step::Describe { .. } | Step::Tag { .. } | Step::Untag { .. } | Step::AddAlias { .. } | Step::MoveAlias { .. } if pending => {

@@ -209,7 +209,7 @@ fn every_cell_of_desired_against_observed() {
 
 #[test]
 fn what_is_synced_and_what_is_left_alone() {
-    let rotating = |period: i32| Some(Rotation { enabled: true, period_days: Some(period), next: None });
+    let rotating = |period: i32| Some(Rotation { enabled: true, period_days: Some(period), next: None, last: None });
     let wants = |scene: Scene, wanted: WantedRotation| scene.with(|s| s.desired.rotation = Some(wanted));
     let on = |period| WantedRotation::On(period);
     let applied = |scene: Scene, tags: &[&str], aliases: &[&str]| {

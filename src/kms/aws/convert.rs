@@ -7,7 +7,7 @@ use aws_sdk_kms::{
     primitives::DateTime,
     types::{
         KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType,
-        OriginType,
+        OriginType, RotationsListEntry,
     },
 };
 use jiff::Timestamp;
@@ -66,6 +66,7 @@ pub(super) fn key(metadata: &KeyMetadata) -> Result<Key, Unusable> {
         age: None,
         arn,
         rotation: None,
+        rotations: None,
         tags: None,
         aliases: None,
         unread: std::collections::BTreeSet::new(),
@@ -133,7 +134,13 @@ pub(super) fn rotation(output: &GetKeyRotationStatusOutput) -> Result<Rotation, 
         enabled: output.key_rotation_enabled(),
         period_days: output.rotation_period_in_days(),
         next: time(output.next_rotation_date())?,
+        last: None,
     })
+}
+
+/// The dates in a page of `ListKeyRotations`. An entry without one is of no rotation that was.
+pub(super) fn rotations(entries: &[RotationsListEntry]) -> Result<Vec<Timestamp>, Unusable> {
+    entries.iter().filter_map(|entry| time(entry.rotation_date()).transpose()).collect()
 }
 
 /// Whole seconds: AWS tells fractions for some times and not for others, and a status must not change for them.
@@ -193,6 +200,7 @@ mod tests {
                 creation_time: Some(Timestamp::from_second(1_700_000_000).unwrap()),
                 age: None,
                 rotation: None,
+                rotations: None,
                 tags: None,
                 aliases: None,
                 unread: std::collections::BTreeSet::new(),

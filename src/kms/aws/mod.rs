@@ -19,6 +19,7 @@ use std::fmt::Display;
 
 use aws_sdk_kms::types::{KeyListEntry, KeySpec, KeyUsageType, OriginType, Tag};
 use futures::{StreamExt, TryStreamExt, stream};
+use jiff::Timestamp;
 
 use self::{arn::Arn, client::Clients, failure::Answered, operation::Operation};
 use super::{Creation, Identity, Kms, Scheduled, Turn};
@@ -39,7 +40,7 @@ pub use self::{
 
 /// How many keys' tags are read at once in a search of the whole account.
 const SEARCHES: usize = 8;
-/// Entries of a page, the most that AWS gives: of `ListKeys`, `ListAliases`, `ListResourceTags`.
+/// Entries of a page, the most that AWS gives: of `ListKeys` and `ListKeyRotations`, `ListAliases`, `ListResourceTags`.
 const PAGES: (i32, i32, i32) = (1000, 100, 50);
 
 /// AWS KMS in one account and Region.
@@ -197,6 +198,21 @@ impl Kms for AwsKms {
         match send!(self, GetKeyRotationStatus, key, self.0.kms.get_key_rotation_status().key_id(key)).await {
             Ok(output) => convert::rotation(&output).map_err(|why| self.unusable(Operation::GetKeyRotationStatus, key, why)),
             Err(failure) if cannot_rotate(&failure) => Ok(Rotation::default()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// Automatic rotations, and those on demand. A key that AWS does not rotate has none.
+    async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
+        let operation = Operation::ListKeyRotations;
+        let page = |marker| async {
+            let request = self.0.kms.list_key_rotations().key_id(key).limit(PAGES.0).set_marker(marker);
+            let page = send!(self, ListKeyRotations, key, request).await?;
+            Ok(Page { entries: page.rotations.unwrap_or_default(), truncated: page.truncated, next: page.next_marker })
+        };
+        match self.pages(operation, key, page).await {
+            Ok(entries) => convert::rotations(&entries).map_err(|why| self.unusable(operation, key, why)),
+            Err(failure) if cannot_rotate(&failure) => Ok(Vec::new()),
             Err(failure) => Err(failure),
         }
     }

@@ -215,6 +215,7 @@ impl Row {
             age: Some(self.age(now)?),
             // AWS shows it as off while the key is pending.
             rotation: if state.is_pending() { None } else { self.rotation()? },
+            rotations: None,
             tags: Some(self.tags()),
             aliases: Some(self.aliases()),
             unread: std::collections::BTreeSet::new(),
@@ -228,7 +229,9 @@ impl Row {
         let period_days = param.rotation_period_in_days.filter(|days| *days > 0);
         Ok(match (param.key_rotation_enabled, period_days) {
             (Some(false), _) => Some(Rotation::default()),
-            (Some(true), Some(_)) => Some(Rotation { enabled: true, period_days, next: time(filled(param.next_rotation_date.as_ref()))? }),
+            (Some(true), Some(_)) => {
+                Some(Rotation { enabled: true, period_days, next: time(filled(param.next_rotation_date.as_ref()))?, last: None })
+            }
             _ => None,
         })
     }
@@ -262,7 +265,36 @@ impl RotationStatus {
             return Ok(Rotation::default());
         }
         let period_days = self.rotation_period_in_days.filter(|days| *days > 0);
-        Ok(Rotation { enabled, period_days, next: time(filled(self.next_rotation_date.as_ref()))? })
+        Ok(Rotation { enabled, period_days, next: time(filled(self.next_rotation_date.as_ref()))?, last: None })
+    }
+}
+
+/// A rotation in CCKM's list: the first material of a key is there as well, and has no date of one.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rotated {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    aws_param: RotatedParam,
+}
+
+/// What AWS says of a rotation, as CCKM has it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RotatedParam {
+    key_material_id: Option<String>,
+    rotation_date: Option<String>,
+}
+
+impl Rotated {
+    /// What tells it from the others.
+    pub(super) fn id_text(&self) -> &str {
+        let Self { id, aws_param: RotatedParam { key_material_id, rotation_date } } = self;
+        [id, key_material_id, rotation_date].into_iter().find_map(|text| filled(text.as_ref())).unwrap_or_default()
+    }
+
+    pub(super) fn date(&self) -> Result<Option<Timestamp>, Unusable> {
+        time(filled(self.aws_param.rotation_date.as_ref()))
     }
 }
 

@@ -22,13 +22,13 @@ mod quota;
 mod sync;
 mod token;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use self::{
     client::Cckm,
-    convert::{RotationStatus, Row},
+    convert::{Rotated, RotationStatus, Row},
     failure::{is_absent, is_unsupported, settles_creation},
     gather::Gather,
     home::Home,
@@ -185,6 +185,19 @@ impl Kms for CipherTrustKms {
         };
         let status: RotationStatus = serde_json::from_slice(&answer.body).map_err(|error| self.caller.unusable(operation, key, &error))?;
         status.read().map_err(|why| self.caller.unusable(operation, key, &why))
+    }
+
+    /// CCKM's list of the key's material, in which a rotation is an entry with its date.
+    async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
+        let operation = Operation::ListRotations;
+        let path = format!("{KEYS}/{}/rotations", self.id(key, operation).await?.as_str());
+        let listed = match self.list::<Rotated>(operation, key, &path, &[], Rotated::id_text).await {
+            Ok(listed) => listed,
+            Err(failure) if is_unsupported(&failure) => return Ok(Vec::new()),
+            Err(failure) => return Err(failure),
+        };
+        let dates = listed.items.iter().filter_map(|rotated| rotated.date().transpose());
+        dates.collect::<Result<_, _>>().map_err(|why| self.caller.unusable(operation, key, &why))
     }
 
     async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {

@@ -123,6 +123,7 @@ impl Details {
             age: None,
             id,
             rotation: None,
+            rotations: None,
             tags: None,
             aliases: None,
             unread: std::collections::BTreeSet::new(),
@@ -181,17 +182,33 @@ fn state(state: Option<&Loose>) -> Result<State, Unusable> {
 pub(super) struct RotationStatus {
     key_rotation_enabled: Option<Loose>,
     rotation_interval: Option<Loose>,
+    // Nothing rests on these two, whatever they hold.
+    number_of_rotations: Option<Value>,
+    last_rotation_time: Option<Value>,
 }
 
 impl RotationStatus {
     /// Rotation. When the next one is due Huawei does not say, so nobody else does; the period of a rotation that is off means nothing.
     pub(super) fn rotation(&self) -> Result<Rotation, Unusable> {
+        let last = self.last().unwrap_or_default();
         if !flag(self.key_rotation_enabled.as_ref(), "key_rotation_enabled")? {
-            return Ok(Rotation::default());
+            return Ok(Rotation { last, ..Rotation::default() });
         }
         let days = self.rotation_interval.as_ref().ok_or_else(|| missing("rotation_interval"))?;
         let days = days.0.parse().map_err(|_| Unusable(format!("its rotation_interval is {days}")))?;
-        Ok(Rotation { enabled: true, period_days: Some(days), next: None })
+        Ok(Rotation { enabled: true, period_days: Some(days), next: None, last })
+    }
+
+    /// When Huawei last rotated the key, if it says so. A time beside a count of none is of no rotation.
+    pub(super) fn last(&self) -> Result<Option<Timestamp>, Unusable> {
+        let loose = |value: &Option<Value>| {
+            let value = value.clone().filter(|value| !value.is_null());
+            value.map(serde_json::from_value::<Loose>).transpose().map_err(|error| Unusable(error.to_string()))
+        };
+        if loose(&self.number_of_rotations)?.is_some_and(|count| count.0 == "0") {
+            return Ok(None);
+        }
+        time(loose(&self.last_rotation_time)?.as_ref())
     }
 }
 
@@ -272,6 +289,7 @@ mod tests {
                 creation_time: Some(Timestamp::from_second(1_472_442_386).unwrap()),
                 age: None,
                 rotation: None,
+                rotations: None,
                 tags: None,
                 aliases: None,
                 unread: std::collections::BTreeSet::new(),
@@ -297,7 +315,7 @@ mod tests {
             for days in [json!(90), json!("90")] {
                 let status: RotationStatus =
                     serde_json::from_value(json!({ "key_rotation_enabled": status, "rotation_interval": days })).unwrap();
-                assert_eq!(status.rotation().unwrap(), Rotation { enabled: true, period_days: Some(90), next: None });
+                assert_eq!(status.rotation().unwrap(), Rotation { enabled: true, period_days: Some(90), next: None, last: None });
             }
         }
     }

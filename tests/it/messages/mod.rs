@@ -279,7 +279,8 @@ impl Story {
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
         let after = status::status(&self.memory, &round);
-        self.events = event::events(&before, &after, About { desired: &desired, set_by: self.set_by.as_ref(), found }, steps);
+        self.events =
+            event::events(&before, &after, About { desired: &desired, set_by: self.set_by.as_ref(), found, created: None }, steps);
         self.memory.status = after;
     }
 
@@ -357,6 +358,7 @@ fn key(state: State) -> Key {
         creation_time: None,
         age: None,
         rotation: Some(Rotation::default()),
+        rotations: None,
         tags: Some(Tags::new()),
         aliases: Some(Vec::new()),
         unread: std::collections::BTreeSet::new(),

@@ -66,6 +66,7 @@ pub async fn a_call_to_a_key_that_is_not_there_fails(bench: Bench) {
     let failures = [
         bench.kms.tags(key).await.unwrap_err(),
         bench.kms.rotation(key).await.unwrap_err(),
+        bench.kms.rotations(key).await.unwrap_err(),
         bench.kms.enable(key).await.unwrap_err(),
         bench.kms.disable(key).await.unwrap_err(),
         bench.kms.tag(key, &tags(&[("a", "b")])).await.unwrap_err(),
@@ -113,6 +114,7 @@ pub async fn reading_changes_nothing(bench: Bench) {
     bench.kms.describe("alias/nowhere").await.unwrap();
     bench.kms.tags(&key.arn).await.unwrap();
     bench.kms.rotation(&key.arn).await.unwrap();
+    bench.kms.rotations(&key.arn).await.unwrap();
     bench.kms.aliases(&key.arn).await.unwrap();
     bench.kms.find_marked(&super::bench::owner("orders")).await.unwrap();
     assert_eq!(bench.changes(), before);

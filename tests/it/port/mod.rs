@@ -70,6 +70,8 @@ suite! {{
         the_period_of_rotation_changes,
         rotation_with_the_same_period_is_as_it_was,
         rotation_is_switched_off_and_off_again,
+        rotations_are_told_with_their_dates,
+        what_moves_the_next_date_alone_is_no_rotation,
         a_period_outside_is_refused;
     deletion:
         the_shortest_window_is_kept,

@@ -1,5 +1,6 @@
 //! Tags, description, aliases, rotation.
 
+use jiff::{SignedDuration, Timestamp};
 use keyward::{
     domain::{
         failure::{FailureKind, Outcome},
@@ -197,6 +198,39 @@ pub async fn rotation_is_switched_off_and_off_again(bench: Bench) {
         bench.kms.stop_rotation(&key).await.unwrap();
         assert!(!bench.kms.rotation(&key).await.unwrap().enabled);
     }
+}
+
+/// The newest rotation that the KMS tells, in whichever way.
+async fn last_rotation(bench: &Bench, key: &str) -> Option<Timestamp> {
+    let listed = bench.kms.rotations(key).await.unwrap().into_iter().max();
+    if let Some(along) = bench.kms.rotation(key).await.unwrap().last {
+        assert_eq!(Some(along), listed, "told along with the rest");
+    }
+    listed
+}
+
+pub async fn rotations_are_told_with_their_dates(bench: Bench) {
+    let key = bench.key("orders").await;
+    rotated(&bench, &key.arn, 100).await;
+    assert_eq!(last_rotation(&bench, &key.arn).await, None);
+    for _ in 0..2 {
+        bench.double.advance(SignedDuration::from_hours(100 * 24)).unwrap();
+        let held = bench.double.key(&key.arn).unwrap().rotation.rotated;
+        let date = Timestamp::from_second(held.last().unwrap().date.as_second()).unwrap();
+        assert_eq!(last_rotation(&bench, &key.arn).await, Some(date));
+    }
+    bench.kms.stop_rotation(&key.arn).await.unwrap();
+    assert!(last_rotation(&bench, &key.arn).await.is_some(), "what was stays");
+}
+
+pub async fn what_moves_the_next_date_alone_is_no_rotation(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    rotated(&bench, &key, 100).await;
+    bench.kms.stop_rotation(&key).await.unwrap();
+    bench.double.advance(SignedDuration::from_hours(101 * 24)).unwrap();
+    rotated(&bench, &key, 100).await;
+    rotated(&bench, &key, 300).await;
+    assert_eq!(last_rotation(&bench, &key).await, None);
 }
 
 pub async fn a_period_outside_is_refused(bench: Bench) {

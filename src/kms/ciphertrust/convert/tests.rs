@@ -109,6 +109,7 @@ fn every_member_finds_its_place() {
         creation_time: Some(at("2020-11-05T06:35:29Z")),
         age: Some(SignedDuration::from_secs(616)),
         rotation: Some(Rotation::default()),
+        rotations: None,
         tags: Some(Tags::from([("key".to_owned(), "value".to_owned())])),
         aliases: Some(vec!["alias/aws-test-key".into()]),
         unread: std::collections::BTreeSet::new(),
@@ -233,7 +234,7 @@ fn rotation_is_told_where_the_row_has_all_of_it() {
     let mut whole = rotated();
     whole["aws_param"]["RotationPeriodInDays"] = json!(365);
     whole["aws_param"]["NextRotationDate"] = json!("2021-11-05T06:53:53.8Z");
-    let rotation = Rotation { enabled: true, period_days: Some(365), next: Some(at("2021-11-05T06:53:53Z")) };
+    let rotation = Rotation { enabled: true, period_days: Some(365), next: Some(at("2021-11-05T06:53:53Z")), last: None };
     assert_eq!(read(&whole).unwrap().rotation, Some(rotation));
     whole["aws_param"]["RotationPeriodInDays"] = json!(0);
     assert_eq!(read(&whole).unwrap().rotation, None);
