@@ -190,7 +190,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("KeyDisabled", "The key was disabled."),
     ("RotationEnabled", "Rotation was switched on, or has another period."),
     ("RotationDisabled", "Rotation was switched off."),
-    ("KeyRotated", "The KMS rotated the key."),
+    ("KeyRotated", "The KMS has a rotation on record that was not told yet; the note has its date."),
     ("KeyDeletionScheduled", "Warning. The deletion was scheduled; the note has the date and the command that cancels it."),
     ("KeyDeletionCancelled", "The deletion was cancelled."),
     ("KeyDeleted", "Warning. The key is gone."),

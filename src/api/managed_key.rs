@@ -457,7 +457,8 @@ pub struct RotationStatus {
     /// When the KMS rotates next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_rotation_time: Option<Time>,
-    /// The last rotation that Keyward noticed.
+    /// When the KMS last rotated the key, by its own record. Absent: it has none, does not tell, or was not asked yet; it is asked once a next date that was
+    /// told has passed, and when a person asks for a look.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rotation_time: Option<Time>,
 }

@@ -133,6 +133,9 @@ impl Requests {
     }
 }
 
+/// In how many looks a KMS is asked for a rotation that it may have made.
+const ROTATION_ASKS: u8 = 3;
+
 /// Longer than a round takes, and so than a bind is under way of which nothing more was heard.
 const UNDER_WAY: Duration = Duration::from_mins(3);
 
@@ -163,6 +166,8 @@ struct Looked {
     failures: u32,
     /// The generation for which rotation could not be changed.
     rotation_failed: Option<i64>,
+    /// In how many looks the KMS is still asked whether it rotated the key.
+    rotation_asks: u8,
     /// Since when an alias that is no longer declared is about to go, and for which generation.
     leaving: Option<(i64, Instant)>,
     /// How often it was to be looked at because of another object.
@@ -323,6 +328,23 @@ impl Context {
     /// Whether rotation could not be changed for that generation. It has one try before the key is disabled.
     pub fn rotation_failed(&self, uid: &str, generation: i64) -> bool {
         self.objects().get(uid).is_some_and(|looked| looked.rotation_failed == Some(generation))
+    }
+
+    /// Remembers that the KMS may have rotated the key. Its record of rotations can be late, so it is asked in more looks than one.
+    pub fn suspects_rotation(&self, uid: &str) {
+        self.objects().entry(uid.into()).or_default().rotation_asks = ROTATION_ASKS;
+    }
+
+    /// Whether the KMS is still to be asked for that rotation.
+    pub fn asks_for_rotation(&self, uid: &str) -> bool {
+        self.objects().get(uid).is_some_and(|looked| looked.rotation_asks > 0)
+    }
+
+    /// The KMS was asked, and more of the same would tell nothing, or it may tell more in another look.
+    pub fn asked_for_rotation(&self, uid: &str, settled: bool) {
+        if let Some(looked) = self.objects().get_mut(uid) {
+            looked.rotation_asks = if settled { 0 } else { looked.rotation_asks.saturating_sub(1) };
+        }
     }
 
     /// The requests for a look at an object that were answered.

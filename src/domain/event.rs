@@ -34,6 +34,8 @@ pub struct About<'a> {
     pub set_by: Option<&'a SetBy>,
     /// What each step found that was not as declared.
     pub found: &'a [(Step, Vec<Difference>)],
+    /// When the object was created. What the KMS did to the key before that is no news.
+    pub created: Option<Timestamp>,
 }
 
 /// The events of a round that did `steps` and turned the status from `before` into `after`.
@@ -53,7 +55,7 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
         events.push(Event { reason: "DriftDetected", action: "CorrectDrift", warning: true, note });
     }
     events.extend(steps.iter().filter_map(|step| done(step, key, date, &cancel)));
-    events.extend(seen(before, after, key));
+    events.extend(seen(before, after, key, about.created));
     events
 }
 
@@ -93,7 +95,7 @@ pub fn created_before_adopting(named: &str, key: &str) -> Event {
 }
 
 /// How a scheduled deletion is cancelled: by the command that wins over every manifest.
-fn cancel(About { desired, set_by, found: _ }: About<'_>) -> String {
+fn cancel(About { desired, set_by, found: _, created: _ }: About<'_>) -> String {
     let Owner { namespace, name, .. } = &desired.owner;
     format!(
         "as declared{}; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
@@ -153,7 +155,7 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
     }
 }
 
-fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Vec<Event> {
+fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created: Option<Timestamp>) -> Vec<Event> {
     let mut events = Vec::new();
     let warn = |reason, action, note: String| Event { reason, action, warning: true, note };
     let turned = |kind: ConditionType| {
@@ -177,13 +179,15 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Vec<E
     if after.key_state == Some(KeyState::Deleted) && before.key_state != after.key_state {
         events.push(warn("KeyDeleted", "ObserveDeletion", format!("{key} is deleted; remove this object")));
     }
-    let rotated = |status: &ManagedKeyStatus| status.rotation.as_ref().and_then(|rotation| rotation.last_rotation_time.clone());
-    if let Some(at) = rotated(after).filter(|at| rotated(before).as_ref() != Some(at)) {
+    let rotated =
+        |status: &ManagedKeyStatus| status.rotation.as_ref().and_then(|rotation| rotation.last_rotation_time.as_ref()).map(|last| last.0);
+    let news = |at: &Timestamp| rotated(before).is_none_or(|known| *at > known) && created.is_none_or(|created| *at >= created);
+    if let Some(at) = rotated(after).filter(news) {
         events.push(Event {
             reason: "KeyRotated",
             action: "ObserveRotation",
             warning: false,
-            note: format!("{key} was rotated about {}", at.0),
+            note: format!("the KMS rotated {key} at {at}"),
         });
     }
     if let Some(paused) = turned(ConditionType::Synced).filter(|synced| synced.reason == Reason::Paused.as_str()) {

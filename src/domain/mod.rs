@@ -27,6 +27,7 @@ pub mod plan;
 pub mod release;
 pub mod rescue;
 pub mod reserved;
+pub mod rotation;
 pub mod rules;
 pub mod settings;
 pub mod status;

@@ -107,6 +107,8 @@ pub struct Rotation {
     pub period_days: Option<i32>,
     /// When it rotates next.
     pub next: Option<Timestamp>,
+    /// When it last rotated the key, where the KMS tells that along with the rest; `None`: it says nothing of it, and may have a list of its own.
+    pub last: Option<Timestamp>,
 }
 
 /// A part of a key that takes a read of its own and that its life does not need.
@@ -133,14 +135,14 @@ pub struct Key {
     pub state: State,
     /// When it will be deleted; only while [`State::PendingDeletion`].
     pub deletion_date: Option<Timestamp>,
-    /// Spec, usage, origin, and whether it is a multi-Region key.
+    /// Spec, usage, origin, and whether it is a multi-Region key. A word that is empty was not told.
     pub kind: KeyTemplate,
-    /// Whether it is a customer's key. Nothing can be done to a key that a provider's service manages.
+    /// Whether it is a customer's key, or not said to be another. Nothing can be done to a key that a provider's service manages: the KMS refuses even its marks.
     pub customer_managed: bool,
-    /// Its place among replicas.
+    /// Its place among replicas; `None`: it has none, or it was not told.
     pub multi_region: Option<MultiRegion>,
-    /// Its description.
-    pub description: String,
+    /// Its description; `None`: not told.
+    pub description: Option<String>,
     /// When it was created.
     pub creation_time: Option<Timestamp>,
     /// How old the copy is that the answer is from, by the clock of the KMS itself, so that clocks that differ make no copy younger than it is; `None`: the
@@ -148,6 +150,8 @@ pub struct Key {
     pub age: Option<SignedDuration>,
     /// Automatic rotation; `None`: not read.
     pub rotation: Option<Rotation>,
+    /// When the KMS rotated the key, by its own list; `None`: not read, or not told.
+    pub rotations: Option<Vec<Timestamp>>,
     /// Tags; `None`: not read.
     pub tags: Option<Tags>,
     /// Aliases with the prefix `alias/`; `None`: not read.

@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     deletion::{
@@ -16,9 +16,10 @@ use super::{
     desired::{Desired, Life},
     failure::{self, Failure, Retry},
     memory::Memory,
-    observed::{Facet, Key, Observed, Rotation, State},
+    observed::{Facet, Key, Observed, State},
     ownership::{Owner, Ownership},
     plan::{Gone, Note, Plan, Rest},
+    rotation,
     rules::Rules,
 };
 use crate::api::{
@@ -26,7 +27,6 @@ use crate::api::{
     condition::{self, seconds},
     managed_key::{
         Applied, Deletion, DeletionCall, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts,
-        RotationStatus,
     },
 };
 
@@ -191,19 +191,22 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         status.key_state = Some(key.state.into());
         status.deletion_date = key.deletion_date.filter(|_| key.state.is_pending()).map(seconds);
     }
+    // What is not told this time is what it was: a key changes none of it.
+    let known = status.key.take().unwrap_or_default();
+    let word = |told: &str, known: String| if told.is_empty() { known } else { told.to_owned() };
     status.key = Some(KeyFacts {
-        spec: key.kind.spec.clone(),
-        usage: key.kind.usage.clone(),
-        origin: key.kind.origin.clone(),
+        spec: word(&key.kind.spec, known.spec),
+        usage: word(&key.kind.usage, known.usage),
+        origin: word(&key.kind.origin, known.origin),
         manager: if key.customer_managed { "CUSTOMER" } else { "PROVIDER" }.into(),
         multi_region: key.kind.multi_region,
-        creation_time: key.creation_time.map(seconds),
+        creation_time: key.creation_time.map(seconds).or(known.creation_time),
     });
     status.provider =
         Some(ProviderFacts { type_: rules.provider.as_str().into(), account: key.account.clone(), region: key.region.clone() });
     // While a key is pending, AWS reports rotation off, and the old value is back after a cancel: what is known stays.
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
-        status.rotation = Some(rotation(status.rotation.as_ref(), found, round.now));
+        status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), round.now));
     }
 }
 
@@ -244,20 +247,6 @@ fn keeps_evidence(status: &ManagedKeyStatus, key: &Key, desired: &Desired, concl
         _ => false,
     };
     desired.days().is_some() && !judged && !key.state.is_pending() && tells
-}
-
-/// Rotation as it was found. That the next date moved on is no rotation by itself: rotation that is switched off and on again begins a new period. Only a date
-/// that has passed by then, under rotation that was on before and after, was one.
-fn rotation(before: Option<&RotationStatus>, found: Rotation, now: Timestamp) -> RotationStatus {
-    let next = found.next.map(seconds);
-    let last = before.and_then(|before| {
-        let came = |was: &&Time| was.0 <= now && next.as_ref().is_some_and(|is| is.0 > was.0);
-        let same = before.enabled && found.enabled && before.period_days == found.period_days;
-        let rotated = before.next_rotation_time.as_ref().filter(|_| same).filter(came);
-        // What an earlier version or somebody else wrote may be a date to come.
-        rotated.or(before.last_rotation_time.as_ref().filter(|last| last.0 <= now)).cloned()
-    });
-    RotationStatus { enabled: found.enabled, period_days: found.period_days, next_rotation_time: next, last_rotation_time: last }
 }
 
 /// The record of a deletion: whose it is, and whether our call is still on its way.

@@ -216,11 +216,11 @@ impl Key {
             Step::Enable => self.state = State::Enabled,
             Step::Disable | Step::Destroy(Destruction::Disable) => self.state = State::Disabled,
             Step::StartRotation { period_days } => {
-                let next = self.rotation.and_then(|rotation| rotation.next);
-                self.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next });
+                let before = self.rotation.unwrap_or_default();
+                self.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), ..before });
             }
             Step::StopRotation => self.rotation = Some(Rotation::default()),
-            Step::Describe { description } => self.description.clone_from(description),
+            Step::Describe { description } => self.description = Some(description.clone()),
             Step::Tag { tags } => self.tags.get_or_insert_default().extend(tags.clone()),
             Step::Untag { keys } => self.tags.get_or_insert_default().retain(|key, _| !keys.contains(key)),
             Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => self.aliases.get_or_insert_default().push(alias.clone()),
@@ -276,7 +276,9 @@ impl Step {
             Self::Disable => one("the state", state().into(), KeyState::Disabled.as_str().into()),
             Self::StartRotation { period_days } => one("rotation", rotation(), every(*period_days)),
             Self::StopRotation => one("rotation", rotation(), "off".into()),
-            Self::Describe { description } => one("the description", quoted(&key.description), quoted(description)),
+            Self::Describe { description } => {
+                one("the description", key.description.as_deref().map_or_else(|| "unknown".to_owned(), quoted), quoted(description))
+            }
             Self::Tag { tags } => {
                 tags.iter().map(|(name, value)| Difference::new(format!("tag {name}"), tag(name), quoted(value))).collect()
             }

@@ -2,8 +2,8 @@
 //!
 //! # What every adapter guarantees
 //!
-//! - **Reading never writes.** [`Kms::identity`], [`Kms::describe`], [`Kms::tags`], [`Kms::rotation`], [`Kms::aliases`], [`Kms::find_marked`]
-//!   and [`Kms::owners`] change nothing, and may be repeated.
+//! - **Reading never writes.** [`Kms::identity`], [`Kms::describe`], [`Kms::tags`], [`Kms::rotation`], [`Kms::rotations`], [`Kms::aliases`],
+//!   [`Kms::find_marked`] and [`Kms::owners`] change nothing, and may be repeated.
 //! - **Absent is a value.** A key, or an alias, that the KMS says is not there is `None`. Everything that is not that very answer, such as a refusal, an
 //!   expired credential or a time-out, is a [`Failure`]; it is never taken for absence.
 //! - **One change is one request.** A method that changes something sends one request, or several of which each may be repeated. [`Kms::create`] is sent
@@ -73,6 +73,20 @@ pub struct Creation {
     pub claim: String,
 }
 
+impl Creation {
+    /// What the answer to it does not tell of the new key's kind is as it was asked for: a KMS makes that, or refuses it.
+    fn complete(&self, mut key: Key) -> Key {
+        for (told, asked) in
+            [(&mut key.kind.spec, &self.kind.spec), (&mut key.kind.usage, &self.kind.usage), (&mut key.kind.origin, &self.kind.origin)]
+        {
+            if told.is_empty() {
+                told.clone_from(asked);
+            }
+        }
+        key
+    }
+}
+
 /// What the KMS answered to a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scheduled {
@@ -94,6 +108,9 @@ pub trait Kms: Send + Sync + 'static {
     fn tags(&self, key: &str) -> impl Future<Output = Result<Tags, Failure>> + Send;
     /// Automatic rotation of a key.
     fn rotation(&self, key: &str) -> impl Future<Output = Result<Rotation, Failure>> + Send;
+    /// When the KMS rotated the key, by its own record and in no order; a KMS that tells of the last rotation alone gives that one. A rotation whose date it
+    /// does not tell is left out, and so is what only sets the next date.
+    fn rotations(&self, key: &str) -> impl Future<Output = Result<Vec<Timestamp>, Failure>> + Send;
     /// All aliases of a key, with `alias/`.
     fn aliases(&self, key: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
     /// Canonical references of all keys of this account and Region that bear the marks of that cluster, namespace and name. Reads the tags of every key.
@@ -174,6 +191,7 @@ delegate! {
     fn describe(&self, reference: &str) -> Option<Key>;
     fn tags(&self, key: &str) -> Tags;
     fn rotation(&self, key: &str) -> Rotation;
+    fn rotations(&self, key: &str) -> Vec<Timestamp>;
     fn aliases(&self, key: &str) -> Vec<String>;
     fn find_marked(&self, owner: &Owner) -> Vec<String>;
     fn owners(&self, cluster: &str) -> Vec<String>;

@@ -165,7 +165,8 @@ async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_day
 
 /// Rotation as it was when it was last read, which a deletion does not change.
 fn known_rotation(status: &RotationStatus) -> Rotation {
-    Rotation { enabled: status.enabled, period_days: status.period_days, next: status.next_rotation_time.as_ref().map(|time| time.0) }
+    let next = status.next_rotation_time.as_ref().map(|time| time.0);
+    Rotation { enabled: status.enabled, period_days: status.period_days, next, last: None }
 }
 
 /// Creates a key. No KMS knows a token that would make a second `CreateKey` harmless, so the attempt is on record before the first, and the key bears its

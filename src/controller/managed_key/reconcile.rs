@@ -37,10 +37,10 @@ use crate::{
         limits::Limits,
         observed::{Key, Observed, Searched},
         plan::{Note, Plan, Read, Situation, Tried, elsewhere, named_elsewhere, plan},
-        rescue,
+        rescue, rotation,
         step::{Difference, Part, Step},
     },
-    kms::{self, AnyKms, Patience},
+    kms::{self, AnyKms, Kms, Patience},
     metrics::RoundResult,
 };
 
@@ -316,7 +316,10 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
         }
         round.leave_unread(failure);
     }
-    match work(&mut round).await {
+    let ended = work(&mut round).await;
+    let whole = matches!(ended, Ok(Plan::Rest(_) | Plan::Hold(_) | Plan::Wait(_)));
+    round.note_rotation(whole).await;
+    match ended {
         Ok(plan) => report::planned(round, &plan).await,
         Err(halt) => {
             if let Halt::Failed(failure) = &halt {
@@ -528,6 +531,37 @@ impl Round<'_> {
             (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
         }
         Ok(())
+    }
+
+    /// Reads when the KMS rotated the key, if that may be news. Nothing rests on it: whoever may not read it is told nothing of rotations, and nothing else is
+    /// held up. In a round that is not `whole` it is left for a later one.
+    async fn note_rotation(&mut self, whole: bool) {
+        let (uid, before) = (self.object.uid(), self.object.memory.status.rotation.as_ref());
+        let Some(key) = self.key().filter(|key| !key.state.is_pending()) else { return };
+        let Some(found) = key.rotation else { return };
+        if rotation::is_suspected(before, found, now()) {
+            self.context.suspects_rotation(uid);
+        }
+        // The KMS that tells the last rotation along with the rest was asked already.
+        let asked = self.object.is_asked_for() && before.is_some() && found.last.is_none();
+        if !whole || !(asked || self.context.asks_for_rotation(uid)) {
+            return;
+        }
+        let listed = kms::hastily(self.kms().rotations(&key.arn)).await;
+        let settled = match &listed {
+            Ok(dates) => {
+                let known = before.and_then(|before| before.last_rotation_time.as_ref()).map(|last| last.0);
+                rotation::newest(dates, now()).map(|last| last.0) > known
+            }
+            Err(failure) => {
+                tracing::debug!(operation = failure.operation, outcome = failure.kind.as_str(), "no rotation is told: {}", failure.message);
+                !matches!(failure.kind, FailureKind::Throttled | FailureKind::Waiting | FailureKind::Unavailable)
+            }
+        };
+        self.context.asked_for_rotation(uid, settled);
+        if let Observed::Present(key) = &mut self.observed {
+            key.rotations = listed.ok();
+        }
     }
 
     /// Looks for a key that bears the object's marks. What all keys bear is known for objects that began no creation of their own, unless a key of the

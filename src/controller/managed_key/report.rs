@@ -288,7 +288,8 @@ pub(super) async fn write(
     object.answered();
     Box::pin(pending::watch(context, object, view, steps)).await;
     let after = &object.memory.status;
-    let about = About { desired: &object.desired, set_by: object.set_by.as_deref(), found: view.found };
+    let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
+    let about = About { desired: &object.desired, set_by: object.set_by.as_deref(), found: view.found, created };
     for event in event::events(&before, after, about, steps) {
         publish(context, object, &event).await;
     }

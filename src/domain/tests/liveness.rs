@@ -132,7 +132,7 @@ fn scenes(state: State, marks: Marks, policy: ManagementPolicy) -> Vec<(String, 
                         // What is on the key and is not declared.
                         scene.desired.rotation = Some(WantedRotation::Off);
                         if scene.key().rotation.is_some() {
-                            scene.key().rotation = Some(Rotation { enabled: true, period_days: Some(365), next: None });
+                            scene.key().rotation = Some(Rotation { enabled: true, period_days: Some(365), next: None, last: None });
                         }
                     }
                     let name = format!(
@@ -160,7 +160,7 @@ fn is_an_end(plan: &Plan, world: &World) -> bool {
             let settled = desired.policy != ManagementPolicy::Enforce
                 || desired.tags.iter().all(|(name, value)| key.tags.as_ref().unwrap().get(name) == Some(value))
                     && desired.aliases.iter().all(|alias| key.aliases.as_ref().unwrap().contains(alias))
-                    && desired.description.as_ref().is_none_or(|text| *text == key.description)
+                    && desired.description.as_ref().is_none_or(|text| Some(text) == key.description.as_ref())
                     && (rest.waits.is_some()
                         || key
                             .rotation

@@ -10,7 +10,7 @@ use crate::{
     api::{
         ConditionType, ManagedKeyStatus, Reason,
         condition::{self, seconds},
-        managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing},
+        managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing, RotationStatus},
         mark,
     },
     domain::{
@@ -22,6 +22,7 @@ use crate::{
         observed::{MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Note, Plan},
+        rotation,
         status::{Conclusion, Round, SetBy, fit, pending, silent_for, status},
         step::Step,
     },
@@ -586,7 +587,7 @@ fn drift_says_from_what_to_what() {
         "{said}"
     );
     let mut key = super::fixtures::key(State::Enabled);
-    key.description = "ä".repeat(1000);
+    key.description = Some("ä".repeat(1000));
     let step = Step::Describe { description: String::new() };
     assert!(step.differences(&key)[0].left().len() < 200);
 }
@@ -604,7 +605,7 @@ fn what_is_corrected_is_told_from_what_to_what() {
             (step.clone(), found)
         })
         .collect();
-    let about = About { desired: &scene.desired, set_by: None, found: &found };
+    let about = About { desired: &scene.desired, set_by: None, found: &found, created: None };
     let told = events(&scene.memory.status, &scene.memory.status, about, &steps);
     let drift = told.iter().find(|event| event.reason == "DriftDetected").unwrap();
     assert!(drift.note.ends_with("corrected: the state from Disabled to Enabled; alias/orders from absent to present"), "{}", drift.note);
@@ -614,7 +615,7 @@ fn what_is_corrected_is_told_from_what_to_what() {
 fn a_pause_is_an_event_once() {
     let mut scene = Scene::of(State::Enabled);
     let about = |scene: &Scene, before: &ManagedKeyStatus, after: &ManagedKeyStatus| {
-        let about = About { desired: &scene.desired, set_by: None, found: &[] };
+        let about = About { desired: &scene.desired, set_by: None, found: &[], created: None };
         events(before, after, about, &[]).into_iter().map(|event| (event.reason, event.warning)).collect::<Vec<_>>()
     };
     scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
@@ -656,7 +657,7 @@ fn the_death_of_a_key_at_its_date_is_no_failure() {
         let mut later = scene.clone();
         later.memory.status = first.clone();
         let second = after(&later, Conclusion::Planned(&missing(3, Gone::Deleted, Reason::KeyDeleted)), since + minutes(10));
-        let about = || About { desired: &scene.desired, set_by: None, found: &[] };
+        let about = || About { desired: &scene.desired, set_by: None, found: &[], created: None };
         let told = [events(&scene.memory.status, &first, about(), &[]), events(&first, &second, about(), &[])];
         told.map(|events| events.into_iter().map(|event| event.reason).collect::<Vec<_>>())
     };
@@ -841,7 +842,7 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
     assert!(date.is_some() && status.deletion_date == date, "{:?}", status.deletion_date);
     assert_eq!((status.key_state, &status.deletion), (bound.key_state, &bound.deletion), "that is no evidence of what this object did");
     assert_eq!(pending(status), Some(KeyState::PendingDeletion));
-    let told = events(&bound, status, About { desired: &scene.desired, set_by: None, found: &[] }, &[]);
+    let told = events(&bound, status, About { desired: &scene.desired, set_by: None, found: &[], created: None }, &[]);
     assert!(told.iter().any(|event| event.warning && event.note.contains(&days_on(7).to_string())), "{told:?}");
 
     let failure =
@@ -863,34 +864,93 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
 }
 
 #[test]
-fn a_rotation_is_noticed_once_its_date_has_passed_and_not_when_the_date_only_moves() {
-    let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next) });
+fn what_the_kms_does_not_tell_of_a_key_this_time_is_what_it_was() {
+    let mut scene = Scene::of(State::Enabled).with(|s| s.key().creation_time = Some(now()));
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let whole = scene.memory.status.clone();
+    let key = scene.key();
+    (key.kind.spec, key.kind.usage, key.kind.origin, key.creation_time) = Default::default();
+    let status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    assert_eq!(status, whole);
+    assert_eq!(status.key.unwrap().creation_time, Some(seconds(now())));
+}
+
+#[test]
+fn only_what_the_kms_has_on_record_is_a_rotation() {
+    let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next), last: None });
     let off = Some(Rotation::default());
     let mut scene = Scene::of(State::Enabled).with(|s| s.key().rotation = rotating(90, days_on(1)));
-    let mut look = |rotation, at| {
-        scene.key().rotation = rotation;
+    let mut look = |rotation, listed: Option<&[Timestamp]>, at| {
+        (scene.key().rotation, scene.key().rotations) = (rotation, listed.map(<[_]>::to_vec));
         scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), at);
         scene.memory.status.rotation.clone().unwrap().last_rotation_time
     };
-    let first = Some(seconds(days_on(1)));
-    assert_eq!(look(rotating(90, days_on(1)), now()), None);
-    assert_eq!(look(off, now()), None);
-    assert_eq!(look(rotating(90, days_on(90)), now()), None, "switched off outside and on again: a new period, and no rotation");
-    assert_eq!(look(rotating(90, days_on(1)), now()), None);
-    assert_eq!(look(rotating(90, days_on(91)), now()), None, "the date moved, and had not come");
-    assert_eq!(look(rotating(90, days_on(1)), now()), None);
-    assert_eq!(look(rotating(90, days_on(91)), days_on(2)), first, "it rotated when it was to");
-    assert_eq!(look(rotating(90, days_on(91)), days_on(2)), first, "and only once");
-    assert_eq!(look(None, days_on(2)), first, "not read");
-    assert_eq!(look(rotating(365, days_on(366)), days_on(92)), first, "another period is no rotation");
+    let told = |day| Some(seconds(days_on(day)));
+    assert_eq!(look(rotating(90, days_on(1)), None, now()), None);
+    assert_eq!(look(off, None, now()), None);
+    assert_eq!(look(rotating(90, days_on(90)), None, now()), None, "switched off outside and on again: a new period, and no rotation");
+    assert_eq!(look(rotating(90, days_on(1)), None, now()), None);
+    assert_eq!(look(rotating(90, days_on(91)), None, days_on(2)), None, "its date has passed, but the KMS did not say that it rotated");
+    assert_eq!(look(rotating(90, days_on(91)), Some(&[]), days_on(2)), None, "nor that it did not");
+    assert_eq!(look(rotating(90, days_on(91)), Some(&[days_on(1), days_on(-89)]), days_on(2)), told(1), "the newest, in any order");
+    assert_eq!(look(rotating(90, days_on(91)), None, days_on(3)), told(1), "what it said stands");
+    assert_eq!(look(None, None, days_on(3)), told(1), "not read");
+    assert_eq!(look(off, Some(&[days_on(-89), days_on(4), days_on(1)]), days_on(3)), told(1), "a time of the past is never in the future");
+    assert_eq!(look(off, Some(&[days_on(4)]), days_on(5)), told(4));
+    let along = |last| Some(Rotation { last: Some(last), ..Rotation::default() });
+    assert_eq!(look(along(days_on(5)), None, days_on(6)), told(5), "some KMS tell the last one along with the rest");
+    assert_eq!(look(along(days_on(7)), None, days_on(6)), told(5), "which is not told before it was");
+    assert_eq!(look(off, Some(&[]), days_on(6)), None, "the KMS knows of none");
     scene.memory.status.rotation.as_mut().unwrap().last_rotation_time = Some(seconds(days_on(400)));
     let told = after(&scene, Conclusion::Planned(&scene.plan()), days_on(92)).rotation.unwrap().last_rotation_time;
-    assert_eq!(told, None, "a time of the past is never in the future");
+    assert_eq!(told, None, "nor is what an earlier version wrote");
     let pending = Scene::scheduled(7).with(|s| s.memory.status.rotation = Some(Default::default()));
     let mut pending = pending;
-    pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), next: None });
+    pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), next: None, last: None });
     let status = after(&pending, Conclusion::Planned(&pending.plan()), now());
     assert_eq!(status.rotation, Some(Default::default()), "while pending AWS reports rotation off; what is known stays");
+}
+
+#[test]
+fn the_kms_is_asked_for_a_rotation_once_its_date_came_and_is_the_next_no_longer() {
+    let next = |next| Rotation { enabled: true, period_days: Some(90), next, last: None };
+    let before = rotation::record(None, next(Some(days_on(1))), None, now());
+    let asks = |found, at| rotation::is_suspected(Some(&before), found, at);
+    assert!(asks(next(Some(days_on(91))), days_on(2)));
+    assert!(asks(Rotation::default(), days_on(2)), "it may have been switched off since");
+    assert!(asks(next(Some(days_on(30))), days_on(2)), "and on again with another period");
+    assert!(!asks(next(Some(days_on(1))), days_on(2)), "the KMS is late with it");
+    assert!(!asks(next(Some(days_on(91))), now()), "the date had not come");
+    assert!(asks(next(Some(days_on(91))), days_on(1) - minutes(4)), "by the clock of the KMS it had");
+    assert!(!asks(Rotation::default(), now()), "switched off before its date");
+    let without = rotation::record(None, next(None), None, now());
+    assert!(!rotation::is_suspected(Some(&without), next(Some(days_on(91))), days_on(2)), "no date was known");
+    assert!(!rotation::is_suspected(None, next(Some(days_on(91))), days_on(2)), "nor was the key");
+}
+
+#[test]
+fn a_rotation_is_told_once_and_only_if_the_object_was_there() {
+    let scene = Scene::of(State::Enabled);
+    let with = |last: Option<i32>| {
+        let rotation = RotationStatus { last_rotation_time: last.map(|day| seconds(days_on(day))), ..RotationStatus::default() };
+        ManagedKeyStatus { rotation: Some(rotation), ..scene.memory.status.clone() }
+    };
+    let told = |before, after, created: i32| {
+        let about = About { desired: &scene.desired, set_by: None, found: &[], created: Some(days_on(created)) };
+        events(&with(before), &with(after), about, &[]).into_iter().map(|event| (event.reason, event.note)).collect::<Vec<_>>()
+    };
+    let (reason, note) = told(None, Some(2), 0).remove(0);
+    assert_eq!((reason, note), ("KeyRotated", format!("the KMS rotated {} at {}", arn(), days_on(2))));
+    assert_eq!(told(Some(1), Some(2), 0).len(), 1);
+    assert_eq!(told(None, Some(2), 2).len(), 1);
+    for (what, before, after, created) in [
+        ("it was told", Some(2), Some(2), 0),
+        ("it is of before the object", None, Some(2), 3),
+        ("it is no new one", Some(2), Some(1), 0),
+        ("it is none", Some(2), None, 0),
+    ] {
+        assert_eq!(told(before, after, created), [], "{what}");
+    }
 }
 
 #[test]

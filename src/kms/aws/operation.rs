@@ -43,6 +43,7 @@ operations! {
         EnableKeyRotation
         GetKeyRotationStatus
         ListAliases
+        ListKeyRotations
         ListKeys
         ListResourceTags
         ScheduleKeyDeletion
@@ -75,6 +76,7 @@ impl Operation {
             Self::DescribeKey
             | Self::GetKeyRotationStatus
             | Self::ListAliases
+            | Self::ListKeyRotations
             | Self::ListKeys
             | Self::ListResourceTags
             | Self::AssumeRole

@@ -20,6 +20,7 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::UpdateKeyDescription => Some(5),
         Operation::TagResource => Some(10),
         Operation::DeleteAlias | Operation::EnableKeyRotation | Operation::ScheduleKeyDeletion => Some(15),
+        Operation::ListKeyRotations => Some(100),
         Operation::ListAliases | Operation::ListKeys => Some(500),
         Operation::GetKeyRotationStatus => Some(1000),
         Operation::DescribeKey | Operation::ListResourceTags => Some(2000),
@@ -41,17 +42,24 @@ pub(super) struct Account {
     place: String,
     share_percent: u32,
     quotas: OnceLock<Quotas<Operation>>,
+    number: OnceLock<String>,
 }
 
 impl Account {
     pub(super) fn new(books: Books, region: &str, endpoint: Option<&str>, share_percent: u32) -> Self {
         let place = format!("AWS {region} {}", endpoint.unwrap_or_default());
-        Self { books, place, share_percent, quotas: OnceLock::new() }
+        Self { books, place, share_percent, quotas: OnceLock::new(), number: OnceLock::new() }
     }
 
     /// The account is known.
     pub(super) fn is(&self, account: &str) {
         self.quotas.get_or_init(|| self.open(account));
+        self.number.get_or_init(|| account.to_owned());
+    }
+
+    /// Its number, if it is known.
+    pub(super) fn number(&self) -> Option<&str> {
+        self.number.get().map(String::as_str)
     }
 
     /// Its quotas. Nothing that has one is called before the account is known, but by tests, which have one client each.

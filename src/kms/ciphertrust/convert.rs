@@ -195,26 +195,27 @@ impl Row {
             state,
             deletion_date: self.deletion_date()?,
             kind: KeyTemplate {
-                spec: text(param.customer_master_key_spec.as_ref(), "CustomerMasterKeySpec")?,
-                usage: text(param.key_usage.as_ref(), "KeyUsage")?,
-                origin: text(param.origin.as_ref(), "Origin")?,
+                spec: param.customer_master_key_spec.clone().unwrap_or_default(),
+                usage: param.key_usage.clone().unwrap_or_default(),
+                origin: param.origin.clone().unwrap_or_default(),
                 multi_region,
             },
-            customer_managed: match text(param.key_manager.as_ref(), "KeyManager")?.as_str() {
-                "CUSTOMER" => true,
-                "AWS" => false,
-                other => return Err(Unusable(format!("its KeyManager is {other}"))),
+            customer_managed: match filled(param.key_manager.as_ref()) {
+                // AWS lets nobody mark a key of its own.
+                Some("CUSTOMER") | None => true,
+                Some("AWS") => false,
+                Some(other) => return Err(Unusable(format!("its KeyManager is {other}"))),
             },
             multi_region: match (multi_region, &param.multi_region_configuration) {
-                (true, Some(configuration)) => Some(configuration.read()?),
-                (true, None) => return Err(missing("MultiRegionConfiguration")),
-                (false, _) => None,
+                (true, Some(configuration)) => configuration.read()?,
+                (true, None) | (false, _) => None,
             },
-            description: param.description.clone().unwrap_or_default(),
+            description: param.description.clone(),
             creation_time: time(filled(param.creation_date.as_ref()))?,
             age: Some(self.age(now)?),
             // AWS shows it as off while the key is pending.
             rotation: if state.is_pending() { None } else { self.rotation()? },
+            rotations: None,
             tags: Some(self.tags()),
             aliases: Some(self.aliases()),
             unread: std::collections::BTreeSet::new(),
@@ -228,20 +229,23 @@ impl Row {
         let period_days = param.rotation_period_in_days.filter(|days| *days > 0);
         Ok(match (param.key_rotation_enabled, period_days) {
             (Some(false), _) => Some(Rotation::default()),
-            (Some(true), Some(_)) => Some(Rotation { enabled: true, period_days, next: time(filled(param.next_rotation_date.as_ref()))? }),
+            (Some(true), Some(_)) => {
+                Some(Rotation { enabled: true, period_days, next: time(filled(param.next_rotation_date.as_ref()))?, last: None })
+            }
             _ => None,
         })
     }
 }
 
 impl Configuration {
-    fn read(&self) -> Result<MultiRegion, Unusable> {
-        let arn = |key: &Relative| text(key.arn.as_ref(), "Arn in MultiRegionConfiguration");
+    /// `None`: it is not told.
+    fn read(&self) -> Result<Option<MultiRegion>, Unusable> {
+        let arn = |key: &Relative| filled(key.arn.as_ref()).map(str::to_owned);
         match self.multi_region_key_type.as_deref() {
-            Some("PRIMARY") => Ok(MultiRegion::Primary(self.replica_keys.iter().flatten().map(arn).collect::<Result<_, _>>()?)),
-            Some("REPLICA") => Ok(MultiRegion::Replica(arn(self.primary_key.as_ref().ok_or_else(|| missing("PrimaryKey"))?)?)),
+            Some("PRIMARY") => Ok(Some(MultiRegion::Primary(self.replica_keys.iter().flatten().filter_map(arn).collect()))),
+            Some("REPLICA") => Ok(self.primary_key.as_ref().and_then(arn).map(MultiRegion::Replica)),
             Some(other) => Err(Unusable(format!("its MultiRegionKeyType is {other}"))),
-            None => Err(missing("MultiRegionKeyType")),
+            None => Ok(None),
         }
     }
 }
@@ -262,7 +266,36 @@ impl RotationStatus {
             return Ok(Rotation::default());
         }
         let period_days = self.rotation_period_in_days.filter(|days| *days > 0);
-        Ok(Rotation { enabled, period_days, next: time(filled(self.next_rotation_date.as_ref()))? })
+        Ok(Rotation { enabled, period_days, next: time(filled(self.next_rotation_date.as_ref()))?, last: None })
+    }
+}
+
+/// A rotation in CCKM's list: the first material of a key is there as well, and has no date of one.
+#[derive(Debug, Deserialize)]
+pub(super) struct Rotated {
+    #[serde(default)]
+    id: Option<String>,
+    #[serde(default)]
+    aws_param: RotatedParam,
+}
+
+/// What AWS says of a rotation, as CCKM has it.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, rename_all = "PascalCase")]
+struct RotatedParam {
+    key_material_id: Option<String>,
+    rotation_date: Option<String>,
+}
+
+impl Rotated {
+    /// What tells it from the others.
+    pub(super) fn id_text(&self) -> &str {
+        let Self { id, aws_param: RotatedParam { key_material_id, rotation_date } } = self;
+        [id, key_material_id, rotation_date].into_iter().find_map(|text| filled(text.as_ref())).unwrap_or_default()
+    }
+
+    pub(super) fn date(&self) -> Result<Option<Timestamp>, Unusable> {
+        time(filled(self.aws_param.rotation_date.as_ref()))
     }
 }
 

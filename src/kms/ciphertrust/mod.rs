@@ -23,13 +23,13 @@ mod quota;
 mod sync;
 mod token;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use self::{
     client::Cckm,
-    convert::{RotationStatus, Row},
+    convert::{Rotated, RotationStatus, Row},
     failure::{is_absent, is_unsupported, settles_creation},
     gather::Gather,
     home::Home,
@@ -189,6 +189,19 @@ impl Kms for CipherTrustKms {
         status.read().map_err(|why| self.caller.unusable(operation, key, &why))
     }
 
+    /// CCKM's list of the key's material, in which a rotation is an entry with its date.
+    async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
+        let operation = Operation::ListRotations;
+        let path = format!("{KEYS}/{}/rotations", self.id(key, operation).await?.as_str());
+        let listed = match self.list::<Rotated>(operation, key, &path, &[], Rotated::id_text).await {
+            Ok(listed) => listed,
+            Err(failure) if is_unsupported(&failure) => return Ok(Vec::new()),
+            Err(failure) => return Err(failure),
+        };
+        let dates = listed.items.iter().filter_map(|rotated| rotated.date().transpose());
+        dates.collect::<Result<_, _>>().map_err(|why| self.caller.unusable(operation, key, &why))
+    }
+
     async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
         Ok(self.needed(key).await?.aliases.unwrap_or_default())
     }
@@ -235,7 +248,7 @@ impl Kms for CipherTrustKms {
             }
         };
         let seen = self.answered(operation, "", &answer)?;
-        let mut key = self.key(&seen, operation, "")?;
+        let mut key = creation.complete(self.key(&seen, operation, "")?);
         self.learn(&seen.row);
         // What the row does not show yet is for the caller to set, which changes nothing if it is there.
         key.tags = key.tags.filter(|shown| creation.tags.iter().all(|(tag, value)| shown.get(tag) == Some(value)));

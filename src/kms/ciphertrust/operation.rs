@@ -52,6 +52,7 @@ operations! {
     GetSynchronization "get-synchronization" Reads;
     ListKeys "list-keys" Reads;
     ListKms "list-kms" Reads;
+    ListRotations "list-rotations" Reads;
     Login "login" Reads;
     // It renews CCKM's copy and leaves the key alone.
     Refresh "refresh" Reads;

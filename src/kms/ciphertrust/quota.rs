@@ -17,6 +17,7 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::UpdateDescription => Some(5),
         Operation::AddTags => Some(10),
         Operation::DeleteAlias | Operation::EnableAutoRotation | Operation::ScheduleDeletion => Some(15),
+        Operation::ListRotations => Some(100),
         Operation::Refresh => Some(500),
         Operation::GetKeyRotationStatus => Some(1000),
         Operation::GetKey

@@ -24,13 +24,14 @@ use std::{
     time::{Duration, Instant},
 };
 
+use jiff::Timestamp;
 use reqwest::Method;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use self::{
-    convert::{Changed, RotationStatus},
+    convert::{Changed, RotationStatus, Unusable},
     dialect::Huawei,
     look::Found,
     names::Names,
@@ -126,11 +127,15 @@ impl HuaweiKms {
         }
     }
 
-    async fn rotation_status(&self, key: &str) -> Result<Rotation, Failure> {
+    async fn rotation_status<T>(&self, key: &str, read: impl FnOnce(RotationStatus) -> Result<T, Unusable>) -> Result<T, Failure> {
         let operation = Operation::GetKeyRotationStatus;
         let id = self.id(operation, key)?;
         let status: RotationStatus = self.json(&self.post(operation, key, json!({ "key_id": id }))).await?;
-        status.rotation().map_err(|why| self.unusable(operation, key, why))
+        read(status).map_err(|why| self.unusable(operation, key, why))
+    }
+
+    async fn rotation_now(&self, key: &str) -> Result<Rotation, Failure> {
+        self.rotation_status(key, |status| status.rotation()).await
     }
 
     /// Which other key has an alias, in words.
@@ -180,7 +185,7 @@ impl Kms for HuaweiKms {
 
     /// A key that Huawei does not rotate has its rotation off. Of one in a state in which it does not tell the period, only whether it is rotated is known.
     async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
-        let refused = match self.rotation_status(key).await {
+        let refused = match self.rotation_now(key).await {
             Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => return Ok(Rotation::default()),
             Err(failure) if failure.kind == FailureKind::Conflict => failure,
             done => return done,
@@ -188,6 +193,15 @@ impl Kms for HuaweiKms {
         let Some(found) = self.look(key).await? else { return Err(refused) };
         let enabled = found.details.is_rotated().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
         Ok(Rotation { enabled, ..Rotation::default() })
+    }
+
+    /// Huawei tells a count, and of the last one the time.
+    async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
+        match self.rotation_status(key, |status| status.last()).await {
+            Ok(last) => Ok(last.into_iter().collect()),
+            Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => Ok(Vec::new()),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// The key's own name first, then those that it was given.
@@ -241,7 +255,7 @@ impl Kms for HuaweiKms {
         // From here on the key is there, so whatever goes wrong leaves its creation open.
         let id = created.id().map_err(|why| self.unusable(operation, claim, why))?;
         match self.shown(&id).await {
-            Ok(Some(key)) => Ok(Key { aliases: Some(vec![claim.clone()]), ..key }),
+            Ok(Some(key)) => Ok(Key { aliases: Some(vec![claim.clone()]), ..creation.complete(key) }),
             Ok(None) => {
                 let message = format!("Huawei made the key {id}, but does not show it yet; it is looked for again");
                 Err(Failure { outcome: Outcome::Unknown, ..self.caller.refuse(operation, claim, FailureKind::Conflict, message) })
@@ -367,7 +381,7 @@ impl Kms for HuaweiKms {
             let message = format!("a key of Huawei is rotated every {shortest} to {longest} days, and not every {period_days}");
             return Err(self.refuse(operation, key, message));
         }
-        let mut found = self.rotation_status(key).await?;
+        let mut found = self.rotation_now(key).await?;
         let mut changed = Outcome::Refused;
         if !found.enabled {
             let enabled = self.done(&self.post(Operation::EnableKeyRotation, key, json!({ "key_id": id }))).await;
@@ -376,7 +390,7 @@ impl Kms for HuaweiKms {
                 done => done?,
             }
             changed = Outcome::Unknown;
-            found = self.rotation_status(key).await.map_err(|failure| Failure { outcome: changed, ..failure })?;
+            found = self.rotation_now(key).await.map_err(|failure| Failure { outcome: changed, ..failure })?;
         }
         if found.period_days == Some(period_days) {
             return Ok(());

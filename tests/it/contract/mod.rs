@@ -119,6 +119,12 @@ cases! {
     rotation::a_pending_key_does_not_rotate, "KMS API Reference, GetKeyRotationStatus, Pending deletion",
         localstack: "KeyRotationEnabled is true";
     rotation::cancelling_brings_rotation_back, "KMS API Reference, GetKeyRotationStatus, Pending deletion";
+    rotation::a_new_key_has_no_rotations, "KMS API Reference, ListKeyRotations",
+        localstack: "ListKeyRotations was refused with InternalFailure";
+    rotation::a_rotation_is_listed_with_its_date, "KMS API Reference, ListKeyRotations, RotationDate", moves the clock,
+        localstack: "ListKeyRotations was refused with InternalFailure";
+    rotation::switching_rotation_off_and_on_is_no_rotation, "KMS API Reference, ListKeyRotations, EnableKeyRotation",
+        localstack: "ListKeyRotations was refused with InternalFailure";
     rotation::an_rsa_key_cannot_rotate, "KMS API Reference, EnableKeyRotation, UnsupportedOperationException",
         localstack: "EnableKeyRotation was accepted";
     rotation::an_hmac_key_cannot_rotate, "KMS API Reference, EnableKeyRotation, UnsupportedOperationException",

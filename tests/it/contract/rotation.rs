@@ -2,12 +2,13 @@
 
 use aws_sdk_kms::{
     operation::get_key_rotation_status::GetKeyRotationStatusOutput,
-    types::{KeySpec, KeyUsageType, OriginType},
+    primitives::DateTime,
+    types::{KeySpec, KeyUsageType, OriginType, RotationType, RotationsListEntry},
 };
 
 use super::{
     kms::{Key, Kms, NO_ALIAS, created},
-    outcome::{Answer, Outcome, days_from_now, same},
+    outcome::{Answer, Outcome, days_from_now, holds, same},
 };
 
 async fn rotate(kms: &Kms, key: &Key, period: i32) -> Outcome {
@@ -152,6 +153,35 @@ pub(super) async fn cancelling_brings_rotation_back(kms: &Kms) -> Outcome {
     let status = status(kms, &key).await?;
     same("KeyRotationEnabled", status.key_rotation_enabled(), true)?;
     same("RotationPeriodInDays", status.rotation_period_in_days(), Some(200))
+}
+
+async fn rotations(kms: &Kms, key: &Key) -> Outcome<Vec<RotationsListEntry>> {
+    Ok(kms.client.list_key_rotations().key_id(&key.id).send().await.accepted()?.rotations.unwrap_or_default())
+}
+
+pub(super) async fn a_new_key_has_no_rotations(kms: &Kms) -> Outcome {
+    let key = rotating_key(kms, 90).await?;
+    same("Rotations", rotations(kms, &key).await?.len(), 0)
+}
+
+pub(super) async fn a_rotation_is_listed_with_its_date(kms: &Kms) -> Outcome {
+    let key = rotating_key(kms, 90).await?;
+    let due = status(kms, &key).await?.next_rotation_date().map(DateTime::secs);
+    kms.pass_days(91).await?;
+    let listed = rotations(kms, &key).await?;
+    same("Rotations", listed.len(), 1)?;
+    let Some(rotation) = listed.first() else { return Ok(()) };
+    same("RotationType", rotation.rotation_type(), Some(&RotationType::Automatic))?;
+    // It takes place on its date, or soon after.
+    let late = rotation.rotation_date().map(DateTime::secs).zip(due).map(|(date, due)| date - due);
+    holds("RotationDate is the date that was told", late.is_some_and(|late| (0..24 * 60 * 60).contains(&late)))
+}
+
+pub(super) async fn switching_rotation_off_and_on_is_no_rotation(kms: &Kms) -> Outcome {
+    let key = rotating_key(kms, 90).await?;
+    kms.client.disable_key_rotation().key_id(&key.id).send().await.accepted()?;
+    rotate(kms, &key, 90).await?;
+    same("Rotations", rotations(kms, &key).await?.len(), 0)
 }
 
 pub(super) async fn an_rsa_key_cannot_rotate(kms: &Kms) -> Outcome {

@@ -272,7 +272,8 @@ impl Story {
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
         let after = status::status(&self.memory, &round);
-        self.events = event::events(&before, &after, About { desired: &desired, set_by: self.set_by.as_ref(), found }, steps);
+        self.events =
+            event::events(&before, &after, About { desired: &desired, set_by: self.set_by.as_ref(), found, created: None }, steps);
         self.memory.status = after;
     }
 

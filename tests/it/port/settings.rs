@@ -1,5 +1,6 @@
 //! Tags, description, aliases, rotation.
 
+use jiff::{SignedDuration, Timestamp};
 use keyward::{
     domain::{
         failure::{FailureKind, Outcome},
@@ -46,7 +47,8 @@ pub async fn the_description_is_set_and_replaced_and_cleared(bench: Bench) {
     let key = bench.key("orders").await.arn;
     for description in ["signing of orders", "signing of all orders", ""] {
         bench.kms.set_description(&key, description).await.unwrap();
-        assert_eq!(bench.found(&key).await.description, description);
+        bench.assert_told(bench.found(&key).await.description.as_deref(), description);
+        assert_eq!(bench.double.key(&key).unwrap().description, description);
     }
 }
 
@@ -163,7 +165,9 @@ pub async fn a_new_key_is_not_rotated(bench: Bench) {
 async fn rotated(bench: &Bench, key: &str, days: i32) -> Rotation {
     bench.kms.start_rotation(key, days).await.unwrap();
     let rotation = bench.kms.rotation(key).await.unwrap();
-    assert_eq!((rotation.enabled, rotation.period_days), (true, Some(days)));
+    assert!(rotation.enabled);
+    bench.assert_told(rotation.period_days, days);
+    assert_eq!(bench.double.key(key).unwrap().rotation.period_days.map(u32::cast_signed), Some(days));
     rotation
 }
 
@@ -198,6 +202,39 @@ pub async fn rotation_is_switched_off_and_off_again(bench: Bench) {
         bench.kms.stop_rotation(&key).await.unwrap();
         assert!(!bench.kms.rotation(&key).await.unwrap().enabled);
     }
+}
+
+/// The newest rotation that the KMS tells, in whichever way.
+async fn last_rotation(bench: &Bench, key: &str) -> Option<Timestamp> {
+    let listed = bench.kms.rotations(key).await.unwrap().into_iter().max();
+    if let Some(along) = bench.kms.rotation(key).await.unwrap().last {
+        assert_eq!(Some(along), listed, "told along with the rest");
+    }
+    listed
+}
+
+pub async fn rotations_are_told_with_their_dates(bench: Bench) {
+    let key = bench.key("orders").await;
+    rotated(&bench, &key.arn, 100).await;
+    assert_eq!(last_rotation(&bench, &key.arn).await, None);
+    for _ in 0..2 {
+        bench.double.advance(SignedDuration::from_hours(100 * 24)).unwrap();
+        let held = bench.double.key(&key.arn).unwrap().rotation.rotated;
+        let date = Timestamp::from_second(held.last().unwrap().date.as_second()).unwrap();
+        assert_eq!(last_rotation(&bench, &key.arn).await, Some(date));
+    }
+    bench.kms.stop_rotation(&key.arn).await.unwrap();
+    assert!(last_rotation(&bench, &key.arn).await.is_some(), "what was stays");
+}
+
+pub async fn what_moves_the_next_date_alone_is_no_rotation(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    rotated(&bench, &key, 100).await;
+    bench.kms.stop_rotation(&key).await.unwrap();
+    bench.double.advance(SignedDuration::from_hours(101 * 24)).unwrap();
+    rotated(&bench, &key, 100).await;
+    rotated(&bench, &key, 300).await;
+    assert_eq!(last_rotation(&bench, &key).await, None);
 }
 
 pub async fn a_period_outside_is_refused(bench: Bench) {

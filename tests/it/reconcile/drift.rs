@@ -152,7 +152,7 @@ async fn a_settled_key_costs_two_reads_a_look_and_no_write() {
         let object = scene.look("orders").await;
         let calls: Vec<_> = scene.operator_calls().into_iter().filter(|entry| entry.seq > before && entry.service == "kms").collect();
         let read: std::collections::BTreeSet<_> = calls.iter().map(|entry| &*entry.operation).collect();
-        assert_eq!(read, ["DescribeKey", "GetKeyRotationStatus", "ListAliases", "ListResourceTags"].into());
+        assert_eq!(read, ["DescribeKey", "GetKeyRotationStatus", "ListAliases", "ListKeyRotations", "ListResourceTags"].into());
         assert_eq!(find(&object, ConditionType::Synced).unwrap().status, "True");
     }
 }

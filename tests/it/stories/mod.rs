@@ -10,7 +10,9 @@ mod holds;
 mod input;
 mod life;
 mod ownership;
+mod rotation;
 mod rows;
+mod sparse;
 mod stale;
 
 /// One test for each story and KMS.
@@ -77,6 +79,10 @@ stories! {
         two_objects_swap_their_aliases_and_three_pass_them_on,
         an_alias_is_handed_over_whichever_object_is_changed_first,
         an_alias_that_nobody_takes_goes_and_one_that_was_not_let_go_stays;
+    rotation:
+        a_rotation_is_told_once_with_the_date_of_the_kms,
+        rotation_that_is_switched_off_outside_and_corrected_is_none,
+        rotation_that_was_off_on_its_date_is_none;
     gone:
         a_key_whose_date_has_passed_is_deleted,
         a_key_gone_without_a_known_deletion_is_missing_and_never_replaced;

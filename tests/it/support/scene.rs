@@ -23,7 +23,7 @@ const PERSON: &str = "kubectl-client-side-apply";
 /// The access key of a person at the KMS: of the operator's account, and told apart from the operator in the ledger.
 const PERSON_ACCESS_KEY: &str = "AKIAPERSON7EXAMPLE00";
 /// The operations that change nothing.
-const READS: [&str; 25] = [
+const READS: [&str; 26] = [
     "DescribeKey",
     "GetKeyLastUsage",
     "GetKeyPolicy",
@@ -39,6 +39,7 @@ const READS: [&str; 25] = [
     "list-kms",
     "get-key",
     "list-keys",
+    "list-rotations",
     "get-key-rotation-status",
     "refresh",
     "synchronize",
@@ -344,7 +345,14 @@ impl Scene {
         self.show_outside();
     }
 
-    /// The same of any key, by one of its aliases.
+    /// Somebody else switches rotation of the key of an object on, with that period, or off, and the KMS shows it.
+    pub async fn rotation_outside(&self, name: &str, period_days: Option<u32>) {
+        let key = self.key(name).await.key_id;
+        self.double.set_rotation(&key, period_days).unwrap();
+        self.show_outside();
+    }
+
+    /// Somebody else sets a tag of a key, by one of its aliases, or removes it, and the KMS shows it.
     pub fn tag_key_outside(&self, alias: &str, tag: &str, value: Option<&str>) {
         let keys = self.double.keys();
         let key = keys.iter().find(|key| key.aliases.iter().any(|known| known == alias)).unwrap_or_else(|| panic!("no key has {alias}"));

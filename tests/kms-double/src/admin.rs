@@ -154,6 +154,16 @@ pub(crate) fn set_tag(inner: &mut Inner, arn_or_id: &str, tag: &str, value: Opti
     Ok(())
 }
 
+/// Switches automatic rotation on with that period, which begins now, or off.
+pub(crate) fn set_rotation(inner: &mut Inner, arn_or_id: &str, period_days: Option<u32>) -> anyhow::Result<()> {
+    let now = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    let next = |period_days| now.checked_add(days(period_days)).map(|next| Rotation { period_days, next });
+    let rotation = period_days.map(next).transpose()?;
+    inner.world.change(&at, |key| key.rotation = rotation);
+    Ok(())
+}
+
 /// Points an alias at a key, whatever it pointed at before.
 pub(crate) fn point_alias(inner: &mut Inner, alias: &str, arn_or_id: &str) -> anyhow::Result<()> {
     let now = inner.pass_time();

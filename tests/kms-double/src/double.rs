@@ -254,6 +254,11 @@ impl Double {
         admin::set_tag(&mut self.shared.lock(), arn_or_id, tag, value)
     }
 
+    /// Switches automatic rotation of a key on as somebody else, with a period that begins now, or off.
+    pub fn set_rotation(&self, arn_or_id: &str, period_days: Option<u32>) -> anyhow::Result<()> {
+        admin::set_rotation(&mut self.shared.lock(), arn_or_id, period_days)
+    }
+
     /// Points an alias, with its prefix, at a key as somebody else, whatever it pointed at before.
     pub fn point_alias(&self, alias: &str, arn_or_id: &str) -> anyhow::Result<()> {
         admin::point_alias(&mut self.shared.lock(), alias, arn_or_id)
