@@ -283,21 +283,26 @@ fn users_of(store: &Store<Watched<KeyProvider>>, secret: &str) -> Vec<ObjectRef<
 }
 
 /// Runs rounds until it is stopped.
-pub fn run(
+pub async fn run(
     queue: impl Stream<Item = watcher::Result<ObjectRef<Watched<KeyProvider>>>> + Send + 'static,
     context: Arc<Context>,
     stop: CancellationToken,
-) -> impl Stream<Item = ()> {
-    let queue = queue.take_until(stop.cancelled_owned());
+) {
+    let queue = queue.take_until(stop.clone().cancelled_owned());
     let round = |provider, context| spawned(reconcile::reconcile(provider, context));
     let store = context.providers.store.clone();
     // Unbounded: a round is one call, and a provider that does not answer must not hold up another.
     let config = controller::Config::default().concurrency(0);
-    controller::applier(round, reconcile::retry, context, store, queue, config).map(|result| {
+    let rounds = controller::applier(round, reconcile::retry, context, store.clone(), queue, config).for_each(|result| {
         if let Err(error) = result {
             tracing::debug!(error = &error as &dyn std::error::Error, "a provider will be tried again");
         }
-    })
+        std::future::ready(())
+    });
+    tokio::select! {
+        () = rounds => {}
+        () = watch::stopped_unlisted(&store, &stop) => {}
+    }
 }
 
 /// Names the provider in logs and metrics.
