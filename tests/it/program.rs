@@ -140,29 +140,6 @@ async fn sigterm_ends_it_when_the_api_server_never_answered() {
 }
 
 #[tokio::test]
-async fn what_keeps_it_from_starting_is_said_in_one_line() {
-    let dir = tempfile::tempdir().unwrap();
-    let kubeconfig = dir.path().join("kubeconfig");
-    write_kubeconfig(&kubeconfig, "http://127.0.0.1:1");
-    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = taken.local_addr().unwrap().to_string();
-    for (flags, kubeconfig, code, expected) in [
-        (vec!["--cluster-id", "a", "--namespace", "x"], dir.path().join("none"), 1, "set KUBECONFIG"),
-        (vec!["--namespace", "x"], kubeconfig.clone(), 2, "--cluster-id"),
-        (vec!["--cluster-id", "A"], kubeconfig.clone(), 2, "lower-case letters"),
-    ] {
-        let mut program = Program::controller(&kubeconfig, &flags);
-        assert_eq!(program.ended(PATIENCE).await.code(), Some(code), "{flags:?}");
-        eventually("the reason", PATIENCE, async || if program.log().contains(expected) { Ok(()) } else { Err(program.log()) }).await;
-        assert!(!program.log().contains("panic"), "{}", program.log());
-    }
-    let mut program = Program::listening(&kubeconfig, &address, &["--cluster-id", "a"]);
-    assert_eq!(program.ended(PATIENCE).await.code(), Some(1));
-    let hint = format!("cannot listen on {address}; choose another --listen");
-    eventually("the reason", PATIENCE, async || if program.log().contains(&hint) { Ok(()) } else { Err(program.log()) }).await;
-}
-
-#[tokio::test]
 async fn a_panic_in_a_task_ends_the_process() {
     let child = tied(&std::env::current_exe().unwrap())
         .args(["program::panics_in_a_task", "--exact", "--ignored", "--nocapture"])
