@@ -124,3 +124,17 @@ pub fn signal(pid: u32, name: &str) {
     let status = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()]).status().unwrap();
     assert!(status.success(), "cannot send {name} to {pid}");
 }
+
+/// Runs the test of that name alone, in a process with this environment and no other. True in that process.
+pub fn alone(test: &str, environment: &[(&str, &str)]) -> bool {
+    const MARK: &str = "KEYWARD_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return true;
+    }
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", test, "--nocapture"]).env_clear().env(MARK, "1").envs(environment.iter().copied());
+    let output = program.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    false
+}
