@@ -19,8 +19,8 @@ use crate::metrics::Metrics;
 use crate::server::{Readiness, Server};
 use crate::startup;
 
-/// How long the controller may take to end by itself after a stop. kube's controller does not end at all while it has
-/// never reached the API server, so that it has to be bounded from outside.
+/// How long the controller may take to end by itself after a stop. A round may be in the middle of a call to a server that does not answer, so it is bounded
+/// from outside.
 const GRACE: Duration = Duration::from_secs(5);
 
 /// The status with which the process ends after a panic: that of Rust's own.
@@ -127,7 +127,6 @@ async fn work(
         () = async { held.joined().await; joined.open(); held.acquired().await } => {}
     }
     metrics.set_leader(true);
-    // kube's controller does not end while its first list never came, and then the lease could not be given back.
     tokio::select! {
         () = stop.cancelled() => return Ok(true),
         () = begun.cancelled() => {}

@@ -23,7 +23,7 @@ mod watched;
 
 use std::{sync::Arc, time::Duration};
 
-use futures::{FutureExt, StreamExt};
+use futures::FutureExt;
 use kube::{Client, runtime::controller::Action};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
@@ -131,7 +131,7 @@ pub async fn run(
             }
         }
     };
-    let provider_rounds = key_provider::run(provider_queue, Arc::clone(&context), stop.clone()).for_each(std::future::ready);
+    let provider_rounds = key_provider::run(provider_queue, Arc::clone(&context), stop.clone());
     let key_rounds = async {
         tokio::select! {
             () = seen.seen() => managed_key::run(key_queue, queues, context, stop.clone()).await,

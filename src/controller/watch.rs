@@ -9,7 +9,7 @@ use std::sync::{
 };
 
 use futures::{
-    Stream, StreamExt, TryStreamExt,
+    FutureExt, Stream, StreamExt, TryStreamExt,
     stream::{self, BoxStream},
 };
 use k8s_openapi::api::core::v1::Namespace;
@@ -24,6 +24,7 @@ use kube::{
 };
 use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
+use tokio_util::sync::CancellationToken;
 
 use super::signs::{Kind, RENEWED, Signs};
 
@@ -145,6 +146,18 @@ where
     stored(events_while(api, kind, anew, wanted, changes), Arc::default())
 }
 
+/// Ends once it is stopped, if nothing was listed by then. kube's applier keeps its rounds back until the first list, and one that drives the watch itself does
+/// not end before: an API server that never gives the list must not keep the process from ending in order.
+pub async fn stopped_unlisted<K>(store: &Store<K>, stop: &CancellationToken)
+where
+    K: Resource<DynamicType = ()> + Clone + 'static,
+{
+    stop.cancelled().await;
+    if store.wait_until_ready().now_or_never().is_some() {
+        std::future::pending::<()>().await;
+    }
+}
+
 /// The events of what `begin` begins, until another is asked for.
 fn begun<E: Send + 'static>(
     begin: impl Fn() -> BoxStream<'static, E> + Send + 'static,
@@ -246,6 +259,27 @@ mod tests {
         let (store, queue) = stored(stream::iter(listed(&[("a", "1")]).into_iter().chain(listed(&[("a", "2")]))), Arc::default());
         let versions = queue.map_ok(|object| store.get(&object).unwrap().metadata.resource_version.clone().unwrap());
         assert_eq!(versions.try_collect::<Vec<_>>().await.unwrap(), ["1", "2"]);
+    }
+
+    #[tokio::test]
+    async fn what_goes_is_queued_and_not_in_the_store_by_then() {
+        let deleted = Ok(Event::Delete(object("a", "2")));
+        let (store, queue) = stored(stream::iter(listed(&[("a", "1")]).into_iter().chain([deleted])), Arc::default());
+        let seen = queue.map_ok(|object| (store.get(&object).is_some(), object.name));
+        assert_eq!(seen.try_collect::<Vec<_>>().await.unwrap(), [(true, "a".to_owned()), (false, "a".to_owned())]);
+    }
+
+    #[tokio::test]
+    async fn what_was_never_listed_ends_with_the_stop_and_what_was_does_not() {
+        let stop = CancellationToken::new();
+        let (empty, _queue) = stored(stream::pending::<watcher::Result<Event<ConfigMap>>>(), Arc::default());
+        let (full, queue) = stored(stream::iter(listed(&[("a", "1")])), Arc::default());
+        assert_eq!(queue.count().await, 1);
+        let (mut unlisted, mut done) = (Box::pin(stopped_unlisted(&empty, &stop)), Box::pin(stopped_unlisted(&full, &stop)));
+        assert!(futures::poll!(&mut unlisted).is_pending() && futures::poll!(&mut done).is_pending(), "it goes on");
+        stop.cancel();
+        assert!(futures::poll!(&mut unlisted).is_ready());
+        assert!(futures::poll!(&mut done).is_pending(), "its rounds end first");
     }
 
     fn unbounded_of<T>(items: Vec<T>) -> UnboundedReceiver<T> {

@@ -2,9 +2,10 @@
 
 use std::{
     path::{Path, PathBuf},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::{
     api::{coordination::v1::Lease, rbac::v1::ClusterRoleBinding},
     apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition,
@@ -22,30 +23,52 @@ use crate::support::{
 };
 
 /// What a person waits for a line.
-const SOON: Duration = Duration::from_secs(10);
+const SOON: SignedDuration = SignedDuration::from_secs(10);
 /// What a busy machine may take for it in a test.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// After SIGTERM, as in `program`.
 const BOUND: Duration = Duration::from_secs(20);
 
-/// The lines at ERROR or WARN.
-fn complaints(program: &Program) -> Vec<String> {
+/// The lines at ERROR or WARN: when each was written, and what it says, with the cause that it names.
+fn complaints(program: &Program) -> Vec<(Timestamp, String)> {
     let lines = program.log();
     let read = lines.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let grave = read.filter(|line| line["level"] == "ERROR" || line["level"] == "WARN");
-    grave.filter_map(|line| line["message"].as_str().map(str::to_owned)).collect()
+    let text = |line: &Value, member: &str| line[member].as_str().unwrap_or_default().to_owned();
+    grave.map(|line| (text(&line, "timestamp").parse().unwrap(), format!("{} {}", text(&line, "message"), text(&line, "error")))).collect()
 }
 
-/// Waits for one line that has all of these words, and says how long it took.
-async fn told(program: &Program, words: &[&str]) -> Duration {
-    let began = Instant::now();
-    eventually("a line that helps", PATIENCE, async || {
-        let found = complaints(program).into_iter().any(|line| words.iter().all(|word| line.contains(word)));
-        if found { Ok(()) } else { Err(program.log()) }
+/// Waits for a line that has all of these words, and sees that it came soon.
+async fn told(program: &Program, words: &[&str]) {
+    let time = eventually("a line that helps", PATIENCE, async || {
+        let found = complaints(program).into_iter().find(|(_, line)| words.iter().all(|word| line.contains(word)));
+        found.map(|(time, _)| time).ok_or_else(|| program.log())
     })
     .await;
+    let within = time.duration_since(program.started);
+    assert!(within < SOON, "it took {within}\n{}", program.log());
     assert!(!program.log().contains("panic"), "{}", program.log());
-    began.elapsed()
+}
+
+/// It ends by itself, soon, with that code, and what it printed last says these words. A wrong flag is told before there is a log.
+async fn ended(program: &mut Program, code: i32, words: &[&str]) {
+    assert_eq!(program.ended(PATIENCE).await.code(), Some(code), "{}", program.log());
+    eventually(
+        "the reason",
+        PATIENCE,
+        async || {
+            if words.iter().all(|word| program.log().contains(word)) { Ok(()) } else { Err(program.log()) }
+        },
+    )
+    .await;
+    match complaints(program).as_slice() {
+        [] => assert_eq!(code, 2, "{}", program.log()),
+        [(time, line)] => {
+            assert!(time.duration_since(program.started) < SOON, "{}", program.log());
+            assert!(words.iter().all(|word| line.contains(word)), "{line}");
+        }
+        lines => panic!("more than one line: {lines:?}"),
+    }
 }
 
 /// Ends it with SIGTERM, in order.
@@ -86,13 +109,17 @@ impl Site {
     /// Starts one, waits for the line, and sees that the lease is taken and given back.
     async fn leads_and_tells(&self, words: &[&str]) -> Program {
         let mut program = self.start(&[]);
-        let within = told(&program, words).await;
+        told(&program, words).await;
         self.led().await;
         assert_eq!(program.get("/readyz").await.0, 503, "not ready while something is missing");
-        stopped(&mut program).await;
-        assert_eq!(self.holder().await, None, "the lease is given back");
-        eprintln!("told after {within:?}");
+        self.stopped(&mut program).await;
         program
+    }
+
+    /// Ends it, and sees that nobody holds the lease any more, if anybody did.
+    async fn stopped(&self, program: &mut Program) {
+        stopped(program).await;
+        assert_eq!(self.holder().await, None, "the lease is given back: {}", program.log());
     }
 }
 
@@ -110,7 +137,7 @@ async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
             "keyward crds | kubectl apply --server-side",
         ])
         .await;
-    assert_eq!(complaints(&program).iter().filter(|line| line.contains("managedkeys.keyward.dev")).count(), 1, "it is told once");
+    assert_eq!(complaints(&program).iter().filter(|(_, line)| line.contains("managedkeys.keyward.dev")).count(), 1, "it is told once");
 
     // CRDs of an older version, from which a field is missing that holds a deletion.
     for crd in manifests::crds() {
@@ -139,8 +166,7 @@ async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
     })
     .await;
     program.logged("what was missing is there now").await;
-    stopped(&mut program).await;
-    assert_eq!(site.holder().await, None);
+    site.stopped(&mut program).await;
 
     // No rights in the cluster, only in the namespace.
     let bindings: Api<ClusterRoleBinding> = Api::all(client.clone());
@@ -162,13 +188,14 @@ async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
         (_, text) => Err(text),
     })
     .await;
-    stopped(&mut program).await;
+    site.stopped(&mut program).await;
     assert!(tunnel.asked().iter().all(|host| server.ends_with(host)) && !tunnel.asked().is_empty(), "{:?}", tunnel.asked());
     let (_closed, address) = nowhere();
     let mut program = site.start(&[("HTTPS_PROXY", &format!("http://user:hush@{address}"))]);
-    told(&program, &["cannot be reached", &server, &format!("through the proxy http://{address}"), "HTTPS_PROXY"]).await;
+    told(&program, &["cannot be reached", &server, &format!("through the proxy http://{address}"), "HTTPS_PROXY", "kubectl cluster-info"])
+        .await;
     assert!(!program.log().contains("hush"), "{}", program.log());
-    stopped(&mut program).await;
+    site.stopped(&mut program).await;
     // What NO_PROXY names is reached without it.
     let mut program = site.start(&[("HTTPS_PROXY", &format!("http://{address}")), ("NO_PROXY", "127.0.0.1")]);
     eventually("ready", PATIENCE, async || match program.get("/readyz").await {
@@ -176,7 +203,7 @@ async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
         (_, text) => Err(text),
     })
     .await;
-    stopped(&mut program).await;
+    site.stopped(&mut program).await;
 
     // Another authority, and credentials that nobody knows.
     let double = Double::start(Options { ciphertrust: true, ..Options::default() }).await.unwrap();
@@ -185,17 +212,17 @@ async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
         config["clusters"][0]["cluster"].as_object_mut().unwrap().remove("certificate-authority");
     });
     let mut program = Program::controller(&other, &["--cluster-id", "first", "--namespace", &site.namespace]);
-    told(&program, &["cannot be reached", &server, "invalid peer certificate", "certificate-authority"]).await;
-    stopped(&mut program).await;
+    told(&program, &["cannot be reached", &server, "invalid peer certificate", "certificate-authority", "kubectl cluster-info"]).await;
+    site.stopped(&mut program).await;
     let stranger = site.changed("stranger", |config| config["users"][0]["user"] = json!({ "token": "nobody" }));
     let mut program = Program::controller(&stranger, &["--cluster-id", "first", "--namespace", &site.namespace]);
-    told(&program, &["does not accept the credentials (401)", &server]).await;
-    stopped(&mut program).await;
+    told(&program, &["does not accept the credentials (401)", &server, "kubectl auth whoami"]).await;
+    site.stopped(&mut program).await;
 
     // No namespace: as the administrator, whom nothing else stops.
     let mut program = Program::controller(&site.control_plane.kubeconfig, &["--cluster-id", "first", "--namespace", "nowhere"]);
     told(&program, &["there is no namespace nowhere", &server, "kubectl create namespace nowhere"]).await;
-    stopped(&mut program).await;
+    site.stopped(&mut program).await;
 }
 
 impl Site {
@@ -237,8 +264,7 @@ async fn what_keeps_it_from_a_cluster_is_told_in_one_line() {
     kubeconfig(&path, &server);
     for level in ["info", "warning", "error", "off"] {
         let mut program = Program::controller(&path, &["--cluster-id", "first", "--namespace", "x", "--log-level", level]);
-        let within = told(&program, &["cannot be reached", &server, "Connection refused", "KUBECONFIG", "kubectl cluster-info"]).await;
-        assert!(within < SOON, "{within:?}");
+        told(&program, &["cannot be reached", &server, "Connection refused", "KUBECONFIG", "kubectl cluster-info"]).await;
         if level == "info" {
             stopped(&mut program).await;
         }
@@ -247,26 +273,31 @@ async fn what_keeps_it_from_a_cluster_is_told_in_one_line() {
     // A kubeconfig that is not there, or is none.
     let broken = dir.path().join("broken");
     std::fs::write(&broken, "clusters: 3").unwrap();
-    for (file, words) in [(dir.path().join("none"), "none"), (broken, "broken")] {
+    for file in [dir.path().join("none"), broken] {
         for level in ["info", "off"] {
             let mut program = Program::controller(&file, &["--cluster-id", "first", "--log-level", level]);
-            assert_eq!(program.ended(PATIENCE).await.code(), Some(1));
-            let lines = complaints(&program);
-            assert!(lines == ["keyward ends with a failure"], "{lines:?}");
-            assert!(program.log().contains("set KUBECONFIG") && program.log().contains(words), "{}", program.log());
+            ended(&mut program, 1, &["keyward ends with a failure", "set KUBECONFIG", file.to_str().unwrap()]).await;
         }
     }
 
     // A proxy of a kind that is not spoken.
     kubeconfig(&path, "https://127.0.0.1:6443");
     let mut program = Program::within(&path, "127.0.0.1:0", &["--cluster-id", "first"], &[("HTTPS_PROXY", "ftp://proxy.example.com")]);
-    assert_eq!(program.ended(PATIENCE).await.code(), Some(1));
-    assert!(program.log().contains("https://127.0.0.1:6443") && program.log().contains("HTTPS_PROXY"), "{}", program.log());
+    ended(&mut program, 1, &["https://127.0.0.1:6443", "check the kubeconfig, and HTTPS_PROXY"]).await;
 
-    // A level that is none, and a flag that is none.
-    for (flags, words) in [(["--log-level", "verbose"], "use error, warn, info, debug or trace"), (["--resync", "30"], "--resync")] {
-        let mut program = Program::controller(&path, &[&["--cluster-id", "first"], flags.as_slice()].concat());
-        assert_eq!(program.ended(PATIENCE).await.code(), Some(2));
-        eventually("the reason", PATIENCE, async || if program.log().contains(words) { Ok(()) } else { Err(program.log()) }).await;
+    // A port that is taken.
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = taken.local_addr().unwrap().to_string();
+    let mut program = Program::listening(&path, &listen, &["--cluster-id", "first"]);
+    ended(&mut program, 1, &[&format!("cannot listen on {listen}; choose another --listen")]).await;
+
+    // A level that is none, a flag that is none, and one that is needed.
+    for (flags, words) in [
+        (["--cluster-id", "first", "--log-level", "verbose"].as_slice(), "use error, warn, info, debug or trace"),
+        (&["--cluster-id", "first", "--resync", "30"], "--resync"),
+        (&["--namespace", "x"], "--cluster-id"),
+        (&["--cluster-id", "First"], "lower-case letters"),
+    ] {
+        ended(&mut Program::controller(&path, flags), 2, &[words]).await;
     }
 }

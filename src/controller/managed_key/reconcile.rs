@@ -48,8 +48,9 @@ use crate::{
 const ROUND: Duration = Duration::from_mins(2);
 /// How soon it is seen whether the round in the other lane is over.
 const BUSY: Duration = Duration::from_millis(200);
-/// How many steps and reads one round may take. A key is as declared after at most twelve steps.
-const TURNS: usize = 32;
+/// How many steps and reads one round may take. A key is as declared after at most twelve steps, and one for each alias that comes or goes: 49 of each. A key
+/// that works must not be told as unfinished because its round was.
+const TURNS: usize = 128;
 /// How many readings of an object one round may take in.
 const READINGS: usize = 3;
 

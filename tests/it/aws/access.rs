@@ -1,7 +1,5 @@
 //! Who calls, from where, and what is said when AWS does not have it.
 
-use std::process::Command;
-
 use jiff::{SignedDuration, Timestamp};
 use keyward::{
     api::managed_key::KeyTemplate,
@@ -17,7 +15,7 @@ use keyward::{
 use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Plant, Role, SECOND_ACCOUNT, SECRET_KEY};
 
 use super::{Bench, REGION, assert_steady, creation, keys, settings, tags};
-use crate::support::fixtures::Destroy as _;
+use crate::support::{fixtures::Destroy as _, program::alone};
 
 const ROLE: &str = "arn:aws:iam::444455556666:role/shared";
 
@@ -131,20 +129,6 @@ async fn an_endpoint_that_is_no_url_is_refused() {
     let failure = AwsKms::new(settings("kms.example.com")).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Invalid);
     assert_eq!(failure.message, "the endpoint kms.example.com is no URL; write it as https://host or https://host:port");
-}
-
-/// Runs the test of that name alone, in a process with this environment and no other. True in that process.
-pub(super) fn alone(test: &str, environment: &[(&str, &str)]) -> bool {
-    const MARK: &str = "KEYWARD_TEST_ALONE";
-    if std::env::var_os(MARK).is_some() {
-        return true;
-    }
-    let mut program = Command::new(std::env::current_exe().unwrap());
-    program.args(["--exact", test, "--nocapture"]).env_clear().env(MARK, "1").envs(environment.iter().copied());
-    let output = program.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
-    false
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Where calls go, and whose certificates are trusted there.
 
-use super::{Bench, access::alone, settings};
+use super::{Bench, settings};
+use crate::support::program::alone;
 
 use keyward::{
     domain::failure::FailureKind,

@@ -8,8 +8,8 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::{access::alone, settings};
-use crate::support::tunnel::Tunnel;
+use super::settings;
+use crate::support::{program::alone, tunnel::Tunnel};
 
 use jiff::{SignedDuration, Timestamp};
 use keyward::{

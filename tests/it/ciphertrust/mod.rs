@@ -4,6 +4,7 @@
 mod age;
 mod documented;
 mod names;
+mod proxy;
 mod refusals;
 mod tokens;
 

@@ -6,6 +6,7 @@ mod access;
 mod canned;
 mod documented;
 mod life;
+mod proxy;
 mod search;
 
 use keyward::{

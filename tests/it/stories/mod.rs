@@ -10,6 +10,7 @@ mod holds;
 mod input;
 mod life;
 mod ownership;
+mod room;
 mod rotation;
 mod rows;
 mod sparse;
@@ -75,6 +76,11 @@ stories! {
         an_object_that_is_made_again_rescues_its_key_under_enforce_on_change;
     life:
         no_setting_holds_up_the_life_of_a_key;
+    room:
+        more_tags_are_renamed_than_there_is_room_for,
+        a_tag_of_a_full_key_is_renamed,
+        an_alias_of_a_full_key_is_renamed,
+        more_aliases_are_renamed_than_there_is_room_for;
     handover:
         two_objects_swap_their_aliases_and_three_pass_them_on,
         an_alias_is_handed_over_whichever_object_is_changed_first,

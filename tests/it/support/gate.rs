@@ -43,6 +43,14 @@ struct Held {
     writes: Mutex<Writes>,
     opened: Notify,
     silent: watch::Sender<bool>,
+    lists: Mutex<Lists>,
+}
+
+/// The kind whose lists are refused, and how often one was.
+#[derive(Default)]
+struct Lists {
+    refused: Option<&'static str>,
+    times: usize,
 }
 
 /// The writes of `ManagedKey`s and their status that came, and the one that is not answered.
@@ -84,6 +92,16 @@ impl Gate {
         self.held.silent.send_replace(true);
     }
 
+    /// Refuses to list a kind, as whoever took the right away does.
+    pub fn refuse_lists(&self, plural: &'static str) {
+        *self.held.lists.lock().unwrap() = Lists { refused: Some(plural), times: 0 };
+    }
+
+    /// How often a list was refused.
+    pub fn refusals(&self) -> usize {
+        self.held.lists.lock().unwrap().times
+    }
+
     /// Whether the write that is to be held has come.
     pub fn is_reached(&self) -> bool {
         let writes = self.writes();
@@ -112,6 +130,13 @@ async fn pass(State((client, shared)): State<(Client, Arc<Held>)>, request: Requ
     if let Some(At::Before) = at {
         opening().await;
         return refuse("the gate was opened");
+    }
+    if *request.method() == Method::GET {
+        let mut lists = shared.lists.lock().unwrap();
+        if lists.refused.is_some_and(|plural| request.uri().path().ends_with(&format!("/{plural}"))) {
+            lists.times += 1;
+            return refuse("the right to list was taken away");
+        }
     }
     let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
     let answer = forward(&client, request).await;

@@ -6,6 +6,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use jiff::Timestamp;
 use serde_json::Value;
 
 use super::eventually;
@@ -15,6 +16,8 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running `keyward`. It is killed when dropped, and when this process dies.
 pub struct Program {
+    /// Right before it was started.
+    pub started: Timestamp,
     child: Killed,
     log: Arc<Mutex<Vec<String>>>,
 }
@@ -42,12 +45,13 @@ impl Program {
         }
         command.envs(environment.iter().copied());
         command.args(flags).env("KUBECONFIG", kubeconfig).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let started = Timestamp::now();
         let mut child = Killed(command.spawn().expect("setpriv, of util-linux, is there"));
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, into) = (BufReader::new(child.0.stderr.take().unwrap()).lines(), log.clone());
         // Ends with the program, which closes its end of the pipe.
         std::thread::spawn(move || lines.map_while(Result::ok).for_each(|line| into.lock().unwrap().push(line)));
-        Self { child, log }
+        Self { started, child, log }
     }
 
     /// Waits for the first log line with this message.
@@ -79,7 +83,7 @@ impl Program {
 
     /// Waits until it has ended.
     pub async fn ended(&mut self, within: Duration) -> ExitStatus {
-        let Self { child, log } = self;
+        let Self { child, log, .. } = self;
         eventually("the end of keyward", within, async || match child.0.try_wait().unwrap() {
             Some(status) => Ok(status),
             None => Err(log.lock().unwrap().join("\n")),
@@ -119,4 +123,18 @@ pub fn tied(program: &Path) -> Command {
 pub fn signal(pid: u32, name: &str) {
     let status = Command::new("sh").args(["-c", "kill -s \"$1\" \"$2\"", "sh", name, &pid.to_string()]).status().unwrap();
     assert!(status.success(), "cannot send {name} to {pid}");
+}
+
+/// Runs the test of that name alone, in a process with this environment and no other. True in that process.
+pub fn alone(test: &str, environment: &[(&str, &str)]) -> bool {
+    const MARK: &str = "KEYWARD_TEST_ALONE";
+    if std::env::var_os(MARK).is_some() {
+        return true;
+    }
+    let mut program = Command::new(std::env::current_exe().unwrap());
+    program.args(["--exact", test, "--nocapture"]).env_clear().env(MARK, "1").envs(environment.iter().copied());
+    let output = program.output().unwrap();
+    let told = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success() && told.contains("1 passed"), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
+    false
 }

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
-use axum::Router;
 use axum::routing::{get, post};
 use jiff::{SignedDuration, Timestamp};
 use tokio::net::TcpListener;
@@ -127,8 +126,8 @@ impl Double {
     async fn serve_ciphertrust(&mut self, port: u16) -> anyhow::Result<()> {
         let (listener, address) = bind(port, "--ciphertrust-port").await?;
         let authority = Authority::new()?;
-        // AWS is there as well, for clients that have to trust an authority.
-        let router = Router::new().route("/", post(aws::serve)).fallback(ciphertrust::serve).with_state(Arc::clone(&self.shared));
+        // AWS and Huawei Cloud are there as well, for clients that have to trust an authority, or go through a proxy.
+        let router = huawei::router().route("/", post(aws::serve)).fallback(ciphertrust::serve).with_state(Arc::clone(&self.shared));
         let service = router.into_make_service_with_connect_info::<Cut>();
         let until = Arc::clone(&self.shared);
         let listener = TlsListener::new(listener, &authority);
