@@ -1,6 +1,7 @@
 //! Turns what AWS answers into the words of the domain.
 //!
-//! What is missing or not known makes the answer unusable: it is never guessed, and nothing takes its place.
+//! What has to be there and is missing, or is not known, makes the answer unusable. What AWS calls optional may be absent, and is not known then: it is never
+//! guessed, and nothing takes its place.
 
 use aws_sdk_kms::{
     operation::{get_key_rotation_status::GetKeyRotationStatusOutput, schedule_key_deletion::ScheduleKeyDeletionOutput},
@@ -43,12 +44,11 @@ pub(super) struct Asked<'a> {
 /// asked about, a state that nothing tells makes the answer unusable, and nothing is put in the place of the rest.
 pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusable> {
     let id = text(Some(metadata.key_id()), "KeyId")?;
-    let arn = match filled(metadata.arn()) {
-        Some(arn) => arn.to_owned(),
-        None => {
-            let account = filled(metadata.aws_account_id()).or(asked.account);
-            arn::of_key(&id, asked.reference, asked.region, account).ok_or_else(|| missing("Arn"))?
-        }
+    let arn = if let Some(arn) = filled(metadata.arn()) {
+        arn.to_owned()
+    } else {
+        let account = filled(metadata.aws_account_id()).or(asked.account);
+        arn::of_key(&id, asked.reference, asked.region, account).ok_or_else(|| missing("Arn"))?
     };
     let parts = Arn::parse(&arn).ok_or_else(|| Unusable(format!("its Arn is {arn}")))?;
     let (region, account) = (parts.region.to_owned(), parts.account.to_owned());

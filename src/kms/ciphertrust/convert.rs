@@ -1,7 +1,7 @@
 //! Turns rows of CCKM into the words of the domain.
 //!
-//! What is missing or not known makes a row unusable: it is never guessed, and nothing takes its place. Of a date or a state that stands in two places the
-//! documented one, inside `aws_param`, is the truth.
+//! What has to be there and is missing, or is not known, makes a row unusable. The rest is never guessed, and nothing takes its place. Of a date or a state
+//! that stands in two places the documented one, inside `aws_param`, is the truth.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;

@@ -1,7 +1,7 @@
 //! Turns what Huawei answers into the words of the domain.
 //!
-//! Huawei writes the same member as a text here and as a number or a boolean there, so each is read in any of these forms. What is missing or not known
-//! makes the answer unusable: it is never guessed, and nothing takes its place.
+//! Huawei writes the same member as a text here and as a number or a boolean there, so each is read in any of these forms. What has to be there and is
+//! missing, or is not known, makes the answer unusable. The rest is never guessed, and nothing takes its place.
 
 use std::fmt;
 

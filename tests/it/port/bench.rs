@@ -127,6 +127,7 @@ impl Bench {
     }
 
     /// What an answer says is what is there; or it does not say it.
+    #[allow(clippy::needless_pass_by_value, reason = "what is told and what is there are often made for this alone")]
     pub fn assert_told<T: PartialEq + std::fmt::Debug>(&self, told: Option<T>, there: T) {
         assert!(told.as_ref().map_or(self.sparse, |told| *told == there), "{told:?} for {there:?}");
     }
