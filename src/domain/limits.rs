@@ -120,10 +120,10 @@ impl Limits {
         }
     }
 
-    /// Whether the KMS rotates keys of that spec and origin by itself.
+    /// Whether the KMS rotates keys of that spec and origin by itself. A word that is empty was not told, and may be any.
     #[must_use]
     pub fn rotates(&self, spec: &str, origin: &str) -> bool {
-        self.rotatable.0.contains(&spec) && self.rotatable.1 == origin
+        (spec.is_empty() || self.rotatable.0.contains(&spec)) && (origin.is_empty() || self.rotatable.1 == origin)
     }
 
     /// A template in the KMS's own words.

@@ -136,14 +136,14 @@ pub struct Key {
     pub state: State,
     /// When it will be deleted; only while [`State::PendingDeletion`].
     pub deletion_date: Option<Timestamp>,
-    /// Spec, usage, origin, and whether it is a multi-Region key.
+    /// Spec, usage, origin, and whether it is a multi-Region key. A word that is empty was not told.
     pub kind: KeyTemplate,
-    /// Whether it is a customer's key. Nothing can be done to a key that a provider's service manages.
+    /// Whether it is a customer's key, or not said to be another. Nothing can be done to a key that a provider's service manages: the KMS refuses even its marks.
     pub customer_managed: bool,
-    /// Its place among replicas.
+    /// Its place among replicas; `None`: it has none, or it was not told.
     pub multi_region: Option<MultiRegion>,
-    /// Its description.
-    pub description: String,
+    /// Its description; `None`: not told.
+    pub description: Option<String>,
     /// When it was created.
     pub creation_time: Option<Timestamp>,
     /// How old the copy is that the answer is from, by the clock of the KMS itself, so that clocks that differ make no copy younger than it is; `None`: the
@@ -202,7 +202,7 @@ impl Key {
                 self.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), ..before });
             }
             Step::StopRotation => self.rotation = Some(Rotation::default()),
-            Step::Describe { description } => self.description.clone_from(description),
+            Step::Describe { description } => self.description = Some(description.clone()),
             Step::Tag { tags } => self.tags.get_or_insert_default().extend(tags.clone()),
             Step::Untag { keys } => self.tags.get_or_insert_default().retain(|key, _| !keys.contains(key)),
             Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => self.aliases.get_or_insert_default().push(alias.clone()),

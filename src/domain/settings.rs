@@ -149,11 +149,12 @@ pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> 
     if key.state.is_pending() {
         return settings;
     }
-    rotation(desired, rules, key, &mut settings);
+    rotation(desired, memory, rules, key, &mut settings);
     // One that this object set goes with the field.
     let is_ours = memory.status.applied.as_ref().is_some_and(|applied| applied.description == Some(true));
     let wanted = desired.description.clone().or_else(|| is_ours.then(String::new));
-    if let Some(description) = wanted.filter(|wanted| *wanted != key.description) {
+    let differs = |wanted: &String| key.description.as_ref().map_or_else(|| is_news(desired, memory), |found| found != wanted);
+    if let Some(description) = wanted.filter(differs) {
         settings.steps.push(Step::Describe { description });
     }
     tags(desired, memory, rules, key, &mut settings);
@@ -161,7 +162,12 @@ pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> 
     settings
 }
 
-fn rotation(desired: &Desired, rules: &Rules, key: &Key, settings: &mut Settings) {
+/// Whether the spec, as it is now, was not applied yet. What the KMS does not tell is set then, and taken to be as it was set from there on.
+fn is_news(desired: &Desired, memory: &Memory) -> bool {
+    memory.status.applied.as_ref().is_none_or(|applied| applied.generation != desired.generation)
+}
+
+fn rotation(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: &mut Settings) {
     let (Some(wanted), Some(found)) = (desired.rotation, key.rotation) else {
         return;
     };
@@ -169,7 +175,8 @@ fn rotation(desired: &Desired, rules: &Rules, key: &Key, settings: &mut Settings
         WantedRotation::Off => found.enabled.then_some(Step::StopRotation),
         WantedRotation::On(None) => (!found.enabled).then(|| Step::StartRotation { period_days: rules.limits().default_rotation }),
         WantedRotation::On(Some(period_days)) => {
-            (!found.enabled || found.period_days != Some(period_days)).then_some(Step::StartRotation { period_days })
+            let differs = found.period_days.map_or_else(|| is_news(desired, memory), |found| found != period_days);
+            (!found.enabled || differs).then_some(Step::StartRotation { period_days })
         }
     };
     match (step, key.state) {

@@ -188,13 +188,16 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         status.key_state = Some(key.state.into());
         status.deletion_date = key.deletion_date.filter(|_| key.state.is_pending()).map(seconds);
     }
+    // What is not told this time is what it was: a key changes none of it.
+    let known = status.key.take().unwrap_or_default();
+    let word = |told: &str, known: String| if told.is_empty() { known } else { told.to_owned() };
     status.key = Some(KeyFacts {
-        spec: key.kind.spec.clone(),
-        usage: key.kind.usage.clone(),
-        origin: key.kind.origin.clone(),
+        spec: word(&key.kind.spec, known.spec),
+        usage: word(&key.kind.usage, known.usage),
+        origin: word(&key.kind.origin, known.origin),
         manager: if key.customer_managed { "CUSTOMER" } else { "PROVIDER" }.into(),
         multi_region: key.kind.multi_region,
-        creation_time: key.creation_time.map(seconds),
+        creation_time: key.creation_time.map(seconds).or(known.creation_time),
     });
     status.provider =
         Some(ProviderFacts { type_: rules.provider.as_str().into(), account: key.account.clone(), region: key.region.clone() });

@@ -199,7 +199,9 @@ impl Step {
             Self::Disable => one("the state", state().into(), KeyState::Disabled.as_str().into()),
             Self::StartRotation { period_days } => one("rotation", rotation(), every(*period_days)),
             Self::StopRotation => one("rotation", rotation(), "off".into()),
-            Self::Describe { description } => one("the description", quoted(&key.description), quoted(description)),
+            Self::Describe { description } => {
+                one("the description", key.description.as_deref().map_or_else(|| "unknown".to_owned(), quoted), quoted(description))
+            }
             Self::Tag { tags } => {
                 tags.iter().map(|(name, value)| Difference::new(format!("tag {name}"), tag(name), quoted(value))).collect()
             }

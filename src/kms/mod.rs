@@ -70,6 +70,20 @@ pub struct Creation {
     pub claim: String,
 }
 
+impl Creation {
+    /// What the answer to it does not tell of the new key's kind is as it was asked for: a KMS makes that, or refuses it.
+    fn complete(&self, mut key: Key) -> Key {
+        for (told, asked) in
+            [(&mut key.kind.spec, &self.kind.spec), (&mut key.kind.usage, &self.kind.usage), (&mut key.kind.origin, &self.kind.origin)]
+        {
+            if told.is_empty() {
+                told.clone_from(asked);
+            }
+        }
+        key
+    }
+}
+
 /// What the KMS answered to a schedule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scheduled {

@@ -196,7 +196,7 @@ fn adopts(s: &Situation<'_>) -> bool {
 /// Whether an unmarked key is one that this very object's creation made, at a KMS that makes keys without tags: its description says so from its first
 /// moment. The annotation of the attempt proves nothing, as whoever may edit the object can write it.
 fn created(s: &Situation<'_>, key: &Key) -> bool {
-    let made = !s.rules.limits().creates_with_tags && key.description == s.desired.owner.birth();
+    let made = !s.rules.limits().creates_with_tags && key.description.as_ref() == Some(&s.desired.owner.birth());
     // An annotation that names a key forbids it, as it does a creation.
     made && !adopts(s) && !s.memory.is_bound() && s.memory.key.is_none()
 }
@@ -225,13 +225,30 @@ fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
     )
 }
 
+/// Whether a key is of the kind that is declared, as far as the KMS tells it, or wholly.
+fn agrees(wanted: &KeyTemplate, found: &KeyTemplate, wholly: bool) -> bool {
+    let word = |wanted: &str, found: &str| wanted == found || (!wholly && found.is_empty());
+    word(&wanted.spec, &found.spec)
+        && word(&wanted.usage, &found.usage)
+        && word(&wanted.origin, &found.origin)
+        && wanted.multi_region == found.multi_region
+}
+
 /// The key may become this object's.
 fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
     let desired = s.desired;
     let wanted = desired.kind.as_ref().map(|wanted| s.rules.limits().kind(wanted));
-    if let Some(wanted) = wanted.filter(|wanted| *wanted != key.kind) {
+    // Of a key that bears this object's marks, what is not told is what it was.
+    if let Some(wanted) = wanted.filter(|wanted| !agrees(wanted, &key.kind, how == How::Adopt)) {
         let text = |kind: &KeyTemplate| {
-            format!("{} for {} of origin {}{}", kind.spec, kind.usage, kind.origin, if kind.multi_region { ", multi-Region" } else { "" })
+            let word = |word: &str| if word.is_empty() { "(not told)".to_owned() } else { word.to_owned() };
+            format!(
+                "{} for {} of origin {}{}",
+                word(&kind.spec),
+                word(&kind.usage),
+                word(&kind.origin),
+                if kind.multi_region { ", multi-Region" } else { "" }
+            )
         };
         return stall(
             Reason::AdoptionMismatch,

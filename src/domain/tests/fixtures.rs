@@ -137,7 +137,7 @@ pub fn key(state: State) -> Key {
         kind: KeyTemplate { origin: origin.into(), ..KeyTemplate::default() },
         customer_managed: true,
         multi_region: None,
-        description: String::new(),
+        description: Some(String::new()),
         creation_time: None,
         age: None,
         rotation: (origin == "AWS_KMS").then(Rotation::default),

@@ -160,7 +160,7 @@ fn is_an_end(plan: &Plan, world: &World) -> bool {
             let settled = desired.policy != ManagementPolicy::Enforce
                 || desired.tags.iter().all(|(name, value)| key.tags.as_ref().unwrap().get(name) == Some(value))
                     && desired.aliases.iter().all(|alias| key.aliases.as_ref().unwrap().contains(alias))
-                    && desired.description.as_ref().is_none_or(|text| *text == key.description)
+                    && desired.description.as_ref().is_none_or(|text| Some(text) == key.description.as_ref())
                     && (rest.waits.is_some()
                         || key
                             .rotation

@@ -61,7 +61,7 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
         Step::Describe { .. } | Step::Tag { .. } | Step::Untag { .. } | Step::AddAlias { .. } | Step::MoveAlias { .. } if pending => {
             return refuse("TagResource");
         }
-        Step::Describe { description } => key.description.clone_from(description),
+        Step::Describe { description } => key.description = Some(description.clone()),
         Step::Tag { tags } => key.tags.as_mut().unwrap().extend(tags.clone()),
         Step::Untag { keys } => key.tags.as_mut().unwrap().retain(|key, _| !keys.contains(key)),
         Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => key.aliases.as_mut().unwrap().push(alias.clone()),
@@ -171,7 +171,7 @@ impl World {
             let mut made = key(State::Enabled);
             made.tags = Some(desired.owner.marks(Intent { seq: 1, generation: desired.generation, word: Word::Live }, OwnerMark::Name));
             made.tags.as_mut().unwrap().extend(desired.tags.clone());
-            made.description = desired.description.clone().unwrap_or_default();
+            made.description = Some(desired.description.clone().unwrap_or_default());
             // The attempt stands in the annotations before the call, and the key's ARN takes its place after it.
             let time = scene.now;
             let attempt = Attempt::At { id: "a".into(), account: ACCOUNT.into(), region: REGION.into(), time };

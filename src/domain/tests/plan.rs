@@ -208,6 +208,41 @@ fn every_cell_of_desired_against_observed() {
 }
 
 #[test]
+fn what_the_kms_does_not_tell_is_set_when_the_spec_is_new_and_is_no_drift_then() {
+    let untold = |generation: i64| {
+        Scene::of(State::Enabled).with(|s| {
+            s.desired.description = Some("signing".into());
+            s.desired.rotation = Some(WantedRotation::On(Some(100)));
+            s.memory.status.applied.get_or_insert_default().generation = generation;
+            let key = s.key();
+            key.description = None;
+            key.rotation = Some(Rotation { enabled: true, ..Rotation::default() });
+            (key.kind.spec, key.kind.usage, key.kind.origin) = Default::default();
+        })
+    };
+    check([("new", untold(GENERATION - 1), &["rotate the key every 100 days", "set the description", "rest"])]);
+    assert_eq!(brief(&untold(GENERATION).plan()), "rest", "it was applied");
+    let off = untold(GENERATION).with(|s| s.key().rotation = Some(Rotation::default()));
+    assert_eq!(brief(&off.plan()), "rotate the key every 100 days", "what is told counts");
+    let named = |uid: &str| {
+        untold(GENERATION).with(|s| {
+            s.desired.kind = Some(KeyTemplate::default());
+            s.tags().insert(mark::UID.into(), uid.into());
+            s.memory = Memory::default();
+        })
+    };
+    assert_eq!(brief(&named("an earlier one").plan()), "take the key up again", "its own key is of the kind that it was");
+    let adopted = named("").with(|s| {
+        s.key().tags = Some(Tags::new());
+        s.desired.adopt = Some(arn());
+        s.rules.adoption = admitting();
+    });
+    let plan = adopted.plan();
+    assert_eq!(note(&plan).0, Reason::AdoptionMismatch, "another's is not adopted on a guess");
+    assert!(note(&plan).1.contains("is (not told) for (not told) of origin (not told)"), "{}", note(&plan).1);
+}
+
+#[test]
 fn what_is_synced_and_what_is_left_alone() {
     let rotating = |period: i32| Some(Rotation { enabled: true, period_days: Some(period), next: None, last: None });
     let wants = |scene: Scene, wanted: WantedRotation| scene.with(|s| s.desired.rotation = Some(wanted));
@@ -322,10 +357,10 @@ fn what_is_synced_and_what_is_left_alone() {
             fresh().with(|s| s.desired.adopt = Some(ID.into())).with(|s| s.key().aliases = Some(vec![])),
             &["rest"],
         ),
-        ("no description is left alone", fresh().with(|s| s.key().description = "theirs".into()), &["rest"]),
+        ("no description is left alone", fresh().with(|s| s.key().description = Some("theirs".into())), &["rest"]),
         (
             "a declared description is kept",
-            fresh().with(|s| s.desired.description = Some(String::new())).with(|s| s.key().description = "theirs".into()),
+            fresh().with(|s| s.desired.description = Some(String::new())).with(|s| s.key().description = Some("theirs".into())),
             &["set the description", "rest"],
         ),
     ]);
@@ -886,7 +921,7 @@ fn a_key_made_before_its_marks_is_this_objects_own() {
     let made = || {
         Scene::finds(State::Enabled).with(unmarked).with(|s| {
             s.rules.provider = ProviderType::Huawei;
-            s.key().description = owner().birth();
+            s.key().description = Some(owner().birth());
         })
     };
     let attempt = |s: &mut Scene| {
@@ -913,11 +948,11 @@ fn a_key_made_before_its_marks_is_this_objects_own() {
         ("to be deleted by now", asked(made(), 7), &["mark the created key", "hold NotSeenLive"]),
         (
             "of another object of the name",
-            made().with(|s| s.key().description = Owner { uid: "u0".into(), ..owner() }.birth()),
+            made().with(|s| s.key().description = Some(Owner { uid: "u0".into(), ..owner() }.birth())),
             &["stall ClaimUnclear"],
         ),
         // Whoever may edit the object can write the annotation.
-        ("by an attempt alone", made().with(attempt).with(|s| s.key().description = "orders".into()), &["stall ClaimUnclear"]),
+        ("by an attempt alone", made().with(attempt).with(|s| s.key().description = Some("orders".into())), &["stall ClaimUnclear"]),
         ("at a KMS that makes keys with their tags", made().with(|s| s.rules.provider = ProviderType::Aws), &["stall ClaimUnclear"]),
         // A description is no way around what the provider admits, nor to a second key.
         ("named in the spec", made().with(|s| s.desired.adopt = Some(arn())), &["stall AdoptionNotAllowed"]),
@@ -1407,7 +1442,7 @@ fn a_rival_is_bound_to_the_key_or_would_take_it_now() {
 fn a_description_goes_with_its_field_if_this_object_set_it() {
     let story = |was: &str, applied: Option<bool>| {
         let scene = Scene::of(State::Enabled).with(|s| {
-            s.key().description = was.into();
+            s.key().description = Some(was.into());
             s.memory.status.applied.as_mut().unwrap().description = applied;
         });
         World::new(scene).settle()

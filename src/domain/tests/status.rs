@@ -587,7 +587,7 @@ fn drift_says_from_what_to_what() {
         "{said}"
     );
     let mut key = super::fixtures::key(State::Enabled);
-    key.description = "ä".repeat(1000);
+    key.description = Some("ä".repeat(1000));
     let step = Step::Describe { description: String::new() };
     assert!(step.differences(&key)[0].left().len() < 200);
 }
@@ -861,6 +861,18 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
     let status = after(&rescued, Conclusion::Planned(&rescued.plan()), now());
     assert_eq!((status.deletion_date.clone(), pending(&status)), (None, None));
     assert_eq!(said(&status), "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother");
+}
+
+#[test]
+fn what_the_kms_does_not_tell_of_a_key_this_time_is_what_it_was() {
+    let mut scene = Scene::of(State::Enabled).with(|s| s.key().creation_time = Some(now()));
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let whole = scene.memory.status.clone();
+    let key = scene.key();
+    (key.kind.spec, key.kind.usage, key.kind.origin, key.creation_time) = Default::default();
+    let status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    assert_eq!(status, whole);
+    assert_eq!(status.key.unwrap().creation_time, Some(seconds(now())));
 }
 
 #[test]

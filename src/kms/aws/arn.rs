@@ -21,6 +21,36 @@ impl<'a> Arn<'a> {
     }
 }
 
+/// The partition that a Region is of, by how its name begins (AWS General Reference, "AWS service endpoints").
+fn partition(region: &str) -> &'static str {
+    const OTHERS: [(&str, &str); 8] = [
+        ("cn-", "aws-cn"),
+        ("us-gov-", "aws-us-gov"),
+        ("eusc-", "aws-eusc"),
+        ("us-isob-", "aws-iso-b"),
+        ("us-isof-", "aws-iso-f"),
+        ("eu-isoe-", "aws-iso-e"),
+        ("us-iso-", "aws-iso"),
+        ("eu-iso-", "aws-iso"),
+    ];
+    OTHERS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
+}
+
+/// The ARN of a key whose id alone was answered to a question about `reference`: that of the reference itself if it is of that key, else one in the place
+/// that the reference names, else in `region` and `account`, where AWS looks for every id and alias. `None`: the account is not known.
+pub(super) fn of_key(id: &str, reference: &str, region: &str, account: Option<&str>) -> Option<String> {
+    let named = Arn::parse(reference);
+    match named {
+        Some(named) if named.resource.strip_prefix("key/") == Some(id) => return Some(reference.to_owned()),
+        // Another key than was asked about is no answer.
+        Some(named) if named.resource.starts_with("key/") => return None,
+        _ => {}
+    }
+    let (region, account) = named.map_or((region, account), |named| (named.region, Some(named.account)));
+    let account = account.filter(|account| !account.is_empty())?;
+    Some(format!("arn:{}:kms:{region}:{account}:key/{id}", partition(region)))
+}
+
 /// The alias that a reference names, with `alias/`, whether it is an alias or the ARN of one.
 pub(super) fn alias(reference: &str) -> Option<&str> {
     let resource = Arn::parse(reference).map_or(reference, |arn| arn.resource);
@@ -40,6 +70,22 @@ mod tests {
             ["", "1234abcd", "alias/a:b", "arn:aws:iam::111122223333:role/x", "arn:aws:kms:eu-west-1:111122223333", "arn:aws:kms::1:key/1"]
         {
             assert_eq!(Arn::parse(other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn the_arn_of_a_key_is_made_where_it_was_asked_for() {
+        let own = |id, reference| of_key(id, reference, "eu-west-1", Some("111122223333"));
+        let here = Some("arn:aws:kms:eu-west-1:111122223333:key/1234".to_owned());
+        assert_eq!((own("1234", "1234"), own("1234", "alias/x")), (here.clone(), here.clone()));
+        assert_eq!(own("1234", "arn:aws:kms:eu-west-1:111122223333:key/1234"), here);
+        let other = "arn:aws:kms:eu-west-1:444455556666:key/1234";
+        assert_eq!(own("1234", other).as_deref(), Some(other), "another account's key is not taken for one of ours");
+        assert_eq!(own("1234", "arn:aws:kms:eu-west-1:444455556666:alias/x").as_deref(), Some(other));
+        assert_eq!(own("5678", other), None, "another key than was asked about");
+        assert_eq!(of_key("1234", "alias/x", "eu-west-1", None), None);
+        for (region, partition) in [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eusc-de-east-1", "aws-eusc")] {
+            assert_eq!(of_key("1", "1", region, Some("2")), Some(format!("arn:{partition}:kms:{region}:2:key/1")));
         }
     }
 

@@ -22,9 +22,11 @@ use aws_sdk_kms::{
     error::{BoxError, ProvideErrorMetadata, SdkError},
 };
 use aws_sdk_sts::{client::customize::CustomizableOperation as CustomizableSts, config as sts};
+use serde_json::Value;
 use tracing::{Instrument, field};
 
 use super::{
+    convert::missing,
     failure::{self, Context},
     operation::Operation,
     quota::{self, Account},
@@ -82,7 +84,10 @@ impl Caller {
                 turn.iter().for_each(Turn::sent);
                 sent += 1;
                 let failure = match request(&call).await {
-                    Ok(answer) => return Ok(answer),
+                    Ok(answer) => {
+                        let lacks = call.attempts.seen().lacks;
+                        return lacks.map_or(Ok(answer), |member| Err(self.unusable(operation, subject, &missing(member))));
+                    }
                     Err(error) => self.context(operation, subject, &call.attempts.seen()).classify(error),
                 };
                 // Assuming a role can be throttled as well, and says nothing of this quota.
@@ -175,6 +180,8 @@ struct Seen {
     open: bool,
     /// Where it was sent.
     host: String,
+    /// What its answer cannot do without and does not have.
+    lacks: Option<&'static str>,
 }
 
 impl Seen {
@@ -221,6 +228,23 @@ impl<E> Watch<E> {
 impl<E> fmt::Debug for Watch<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Watch").field("attempts", &self.attempts).finish()
+    }
+}
+
+/// What an answer does not say that must not be guessed. AWS calls these members optional; where one is absent the SDK puts `false` in its place, which would
+/// mean a key that is disabled, or rotation that is off.
+fn lacks(operation: Operation, answer: &[u8]) -> Option<&'static str> {
+    /// Of these one is enough to tell a state.
+    const STATE: [&str; 4] = ["KeyState", "Enabled", "DeletionDate", "PendingDeletionWindowInDays"];
+    let members = |value: &Value, names: &[&str]| names.iter().any(|name| value.get(name).is_some_and(|value| !value.is_null()));
+    if !matches!(operation, Operation::DescribeKey | Operation::CreateKey | Operation::GetKeyRotationStatus) {
+        return None;
+    }
+    let answer: Value = serde_json::from_slice(answer).ok()?;
+    match (operation, answer.get("KeyMetadata")) {
+        (Operation::GetKeyRotationStatus, _) => (!members(&answer, &["KeyRotationEnabled"])).then_some("KeyRotationEnabled"),
+        (_, Some(metadata)) => (!members(metadata, &STATE)).then_some("KeyState"),
+        (_, None) => None,
     }
 }
 
@@ -276,6 +300,7 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Intercept for Watc
         // was done.
         let settled = !failed || (client_error && code.is_some_and(|code| failure::kind(code).is_some()));
         seen.open |= seen.sent && !settled;
+        seen.lacks = context.response().filter(|_| !failed).and_then(|response| lacks(self.attempts.operation, response.body().bytes()?));
         let code = match (failed, code) {
             (false, _) => "OK",
             (true, Some(code)) => code,

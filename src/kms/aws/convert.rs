@@ -1,18 +1,19 @@
 //! Turns what AWS answers into the words of the domain.
 //!
-//! What is missing or not known makes the answer unusable: it is never guessed, and nothing takes its place.
+//! What has to be there and is missing, or is not known, makes the answer unusable. What AWS calls optional may be absent, and is not known then: it is never
+//! guessed, and nothing takes its place.
 
 use aws_sdk_kms::{
     operation::{get_key_rotation_status::GetKeyRotationStatusOutput, schedule_key_deletion::ScheduleKeyDeletionOutput},
     primitives::DateTime,
     types::{
-        KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType, MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType,
-        OriginType, RotationsListEntry,
+        KeyListEntry, KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType, MultiRegionConfiguration, MultiRegionKey,
+        MultiRegionKeyType, OriginType, RotationsListEntry,
     },
 };
 use jiff::Timestamp;
 
-use super::arn::Arn;
+use super::arn::{self, Arn};
 use crate::{
     api::managed_key::KeyTemplate,
     domain::observed::{Key, MultiRegion, Rotation, State},
@@ -24,13 +25,31 @@ use crate::{
 #[error("{0}")]
 pub(super) struct Unusable(pub(super) String);
 
-fn missing(member: &str) -> Unusable {
+pub(super) fn missing(member: &str) -> Unusable {
     Unusable(format!("it has no {member}"))
 }
 
-/// A key, without rotation, tags and aliases.
-pub(super) fn key(metadata: &KeyMetadata) -> Result<Key, Unusable> {
-    let arn = text(metadata.arn(), "Arn")?;
+/// What was asked about, and where, for an answer that does not say whose key it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asked<'a> {
+    /// An id, an ARN or an alias; empty for a key that was just made.
+    pub(super) reference: &'a str,
+    /// The Region that is worked in.
+    pub(super) region: &'a str,
+    /// Its account, once it is known.
+    pub(super) account: Option<&'a str>,
+}
+
+/// A key, without rotation, tags and aliases. Of its members AWS's model requires `KeyId` alone. What is absent is not known: the ARN follows from what was
+/// asked about, a state that nothing tells makes the answer unusable, and nothing is put in the place of the rest.
+pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusable> {
+    let id = text(Some(metadata.key_id()), "KeyId")?;
+    let arn = if let Some(arn) = filled(metadata.arn()) {
+        arn.to_owned()
+    } else {
+        let account = filled(metadata.aws_account_id()).or(asked.account);
+        arn::of_key(&id, asked.reference, asked.region, account).ok_or_else(|| missing("Arn"))?
+    };
     let parts = Arn::parse(&arn).ok_or_else(|| Unusable(format!("its Arn is {arn}")))?;
     let (region, account) = (parts.region.to_owned(), parts.account.to_owned());
     let state = match metadata.key_state() {
@@ -38,30 +57,29 @@ pub(super) fn key(metadata: &KeyMetadata) -> Result<Key, Unusable> {
         None => by_the_rest(metadata)?,
     };
     Ok(Key {
-        id: text(Some(metadata.key_id()), "KeyId")?,
+        id,
         // The ARN has it as well, and is not optional to us.
         account: metadata.aws_account_id().map_or(account, str::to_owned),
         region,
         state,
         deletion_date: time(metadata.deletion_date())?.filter(|_| state == State::PendingDeletion),
         kind: KeyTemplate {
-            spec: text(metadata.key_spec().map(KeySpec::as_str), "KeySpec")?,
-            usage: text(metadata.key_usage().map(KeyUsageType::as_str), "KeyUsage")?,
-            origin: text(metadata.origin().map(OriginType::as_str), "Origin")?,
-            multi_region: metadata.multi_region().unwrap_or(false),
+            spec: metadata.key_spec().map(KeySpec::as_str).or(older_spec(metadata)).unwrap_or_default().to_owned(),
+            usage: metadata.key_usage().map(KeyUsageType::as_str).unwrap_or_default().to_owned(),
+            origin: metadata.origin().map(OriginType::as_str).unwrap_or_default().to_owned(),
+            multi_region: is_multi_region(metadata),
         },
         customer_managed: match metadata.key_manager() {
-            Some(KeyManagerType::Customer) => true,
+            // AWS lets nobody mark a key of its own.
+            Some(KeyManagerType::Customer) | None => true,
             Some(KeyManagerType::Aws) => false,
             Some(other) => return Err(Unusable(format!("its KeyManager is {other}"))),
-            None => return Err(missing("KeyManager")),
         },
-        multi_region: match (metadata.multi_region(), metadata.multi_region_configuration()) {
-            (Some(true), Some(configuration)) => Some(multi_region(configuration)?),
-            (Some(true), None) => return Err(missing("MultiRegionConfiguration")),
-            _ => None,
+        multi_region: match metadata.multi_region_configuration().filter(|_| is_multi_region(metadata)) {
+            Some(configuration) => multi_region(configuration)?,
+            None => None,
         },
-        description: metadata.description().unwrap_or_default().to_owned(),
+        description: metadata.description().map(str::to_owned),
         creation_time: time(metadata.creation_date())?,
         age: None,
         arn,
@@ -74,21 +92,30 @@ pub(super) fn key(metadata: &KeyMetadata) -> Result<Key, Unusable> {
     })
 }
 
-fn multi_region(configuration: &MultiRegionConfiguration) -> Result<MultiRegion, Unusable> {
-    let arn = |key: &MultiRegionKey| text(key.arn(), "Arn in MultiRegionConfiguration");
+/// Whether it is a multi-Region key. The id says so as well: AWS KMS Developer Guide, "How multi-Region keys work".
+fn is_multi_region(metadata: &KeyMetadata) -> bool {
+    metadata.multi_region().unwrap_or_else(|| metadata.key_id().starts_with("mrk-"))
+}
+
+/// The spec in the member that had its name before.
+#[allow(deprecated, clippy::redundant_closure_for_method_calls, reason = "the name of its type is deprecated, and AWS answers both")]
+fn older_spec(metadata: &KeyMetadata) -> Option<&str> {
+    metadata.customer_master_key_spec().map(|spec| spec.as_str())
+}
+
+/// A place among replicas; `None` if it is not told.
+fn multi_region(configuration: &MultiRegionConfiguration) -> Result<Option<MultiRegion>, Unusable> {
+    let arn = |key: &MultiRegionKey| filled(key.arn()).map(str::to_owned);
     match configuration.multi_region_key_type() {
-        Some(MultiRegionKeyType::Primary) => {
-            Ok(MultiRegion::Primary(configuration.replica_keys().iter().map(arn).collect::<Result<_, _>>()?))
-        }
-        Some(MultiRegionKeyType::Replica) => {
-            Ok(MultiRegion::Replica(arn(configuration.primary_key().ok_or_else(|| missing("PrimaryKey"))?)?))
-        }
+        Some(MultiRegionKeyType::Primary) => Ok(Some(MultiRegion::Primary(configuration.replica_keys().iter().filter_map(arn).collect()))),
+        Some(MultiRegionKeyType::Replica) => Ok(configuration.primary_key().and_then(arn).map(MultiRegion::Replica)),
         Some(other) => Err(Unusable(format!("its MultiRegionKeyType is {other}"))),
-        None => Err(missing("MultiRegionKeyType")),
+        None => Ok(None),
     }
 }
 
-/// The state of a key of which AWS does not say `KeyState`, which it calls optional: what the other members leave, and nothing if they leave more than one.
+/// The state of a key of which AWS does not say `KeyState`, which it calls optional: what the other members leave, and nothing if they leave more than one. That
+/// `Enabled` is false and not absent was seen in `call`, which lets no answer pass that tells nothing of the state.
 fn by_the_rest(metadata: &KeyMetadata) -> Result<State, Unusable> {
     let ordinary = metadata.origin() == Some(&OriginType::AwsKms) && metadata.multi_region() != Some(true);
     match (metadata.deletion_date(), metadata.pending_deletion_window_in_days(), metadata.enabled()) {
@@ -114,6 +141,12 @@ fn state(state: Option<&KeyState>) -> Result<State, Unusable> {
         Some(other) => Err(Unusable(format!("its KeyState is {other}"))),
         None => Err(missing("KeyState")),
     }
+}
+
+/// The ARN of a key in the list of all.
+pub(super) fn listed(entry: &KeyListEntry, asked: Asked<'_>) -> Result<String, Unusable> {
+    let made = || filled(entry.key_id()).and_then(|id| arn::of_key(id, asked.reference, asked.region, asked.account));
+    filled(entry.key_arn()).map(str::to_owned).or_else(made).ok_or_else(|| missing("KeyArn"))
 }
 
 /// What `ScheduleKeyDeletion` answered.
@@ -149,9 +182,13 @@ fn time(time: Option<&DateTime>) -> Result<Option<Timestamp>, Unusable> {
     time.map(read).transpose()
 }
 
+fn filled(text: Option<&str>) -> Option<&str> {
+    text.filter(|text| !text.is_empty())
+}
+
 /// A text that has to be there. The SDK puts an empty one for a member that AWS calls required and that did not come.
 pub(super) fn text(text: Option<&str>, member: &str) -> Result<String, Unusable> {
-    text.filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(|| missing(member))
+    filled(text).map(str::to_owned).ok_or_else(|| missing(member))
 }
 
 #[cfg(test)]
@@ -178,8 +215,12 @@ mod tests {
             .multi_region(false)
     }
 
+    fn asked<'a>(reference: &'a str, account: Option<&'a str>) -> Asked<'a> {
+        Asked { reference, region: "eu-west-1", account }
+    }
+
     fn read(metadata: KeyMetadataBuilder) -> Result<Key, Unusable> {
-        key(&metadata.build().unwrap())
+        key(&metadata.build().unwrap(), asked("1234", Some("111122223333")))
     }
 
     #[test]
@@ -196,7 +237,7 @@ mod tests {
                 kind: KeyTemplate { spec: "RSA_2048".into(), usage: "SIGN_VERIFY".into(), origin: "EXTERNAL".into(), multi_region: false },
                 customer_managed: true,
                 multi_region: None,
-                description: "order signing".into(),
+                description: Some("order signing".into()),
                 creation_time: Some(Timestamp::from_second(1_700_000_000).unwrap()),
                 age: None,
                 rotation: None,
@@ -259,21 +300,53 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        let cases: [(KeyMetadataBuilder, &str); 8] = [
+        let cases: [(KeyMetadataBuilder, &str); 3] = [
             (metadata().key_id(""), "KeyId"),
-            (metadata().set_arn(None), "Arn"),
-            (metadata().arn(""), "Arn"),
             (metadata().set_key_state(None).enabled(false).origin(OriginType::External), "KeyState"),
-            (metadata().set_key_manager(None), "KeyManager"),
-            (metadata().set_key_spec(None), "KeySpec"),
-            (metadata().set_key_usage(None), "KeyUsage"),
-            (metadata().set_origin(None), "Origin"),
+            (metadata().set_key_state(None).enabled(false).set_origin(None), "KeyState"),
         ];
         for (metadata, member) in cases {
             assert_eq!(read(metadata).unwrap_err(), missing(member));
         }
         assert_eq!(read(metadata().arn("no arn")).unwrap_err(), Unusable("its Arn is no arn".into()));
-        assert_eq!(read(metadata().multi_region(true)).unwrap_err(), missing("MultiRegionConfiguration"));
+        let nobody_s = key(&metadata().set_arn(None).set_aws_account_id(None).build().unwrap(), asked("1234", None));
+        assert_eq!(nobody_s.unwrap_err(), missing("Arn"));
+    }
+
+    #[test]
+    fn each_optional_member_may_be_absent_and_none_is_guessed() {
+        let whole = read(metadata()).unwrap();
+        let kind = |change: fn(&mut KeyTemplate)| {
+            let mut kind = whole.kind.clone();
+            change(&mut kind);
+            Key { kind, ..whole.clone() }
+        };
+        let cases = [
+            ("AWSAccountId", metadata().set_aws_account_id(None), whole.clone()),
+            ("Arn", metadata().set_arn(None), whole.clone()),
+            ("an empty Arn", metadata().arn(""), whole.clone()),
+            ("CreationDate", metadata().set_creation_date(None), Key { creation_time: None, ..whole.clone() }),
+            ("Description", metadata().set_description(None), Key { description: None, ..whole.clone() }),
+            ("KeyManager", metadata().set_key_manager(None), whole.clone()),
+            ("KeySpec", metadata().set_key_spec(None), kind(|kind| kind.spec.clear())),
+            ("KeyUsage", metadata().set_key_usage(None), kind(|kind| kind.usage.clear())),
+            ("Origin", metadata().set_origin(None), kind(|kind| kind.origin.clear())),
+            ("MultiRegion", metadata().set_multi_region(None), whole.clone()),
+            ("MultiRegionConfiguration", metadata().multi_region(true), kind(|kind| kind.multi_region = true)),
+        ];
+        for (member, metadata, expected) in cases {
+            assert_eq!(read(metadata).unwrap(), expected, "{member}");
+        }
+        let bare = key(&KeyMetadata::builder().key_id("mrk-1").key_state(KeyState::Disabled).build().unwrap(), asked("mrk-1", Some("2")));
+        let bare = bare.unwrap();
+        assert_eq!(
+            (bare.arn.as_str(), bare.account.as_str(), bare.region.as_str()),
+            ("arn:aws:kms:eu-west-1:2:key/mrk-1", "2", "eu-west-1")
+        );
+        assert_eq!((bare.state, bare.kind.multi_region, bare.multi_region), (State::Disabled, true, None));
+        #[allow(deprecated, reason = "AWS answers both")]
+        let older = metadata().set_key_spec(None).customer_master_key_spec(aws_sdk_kms::types::CustomerMasterKeySpec::Rsa2048);
+        assert_eq!(read(older).unwrap(), whole);
     }
 
     #[test]
@@ -304,7 +377,11 @@ mod tests {
         );
         let replica = primary.replica_keys(at("a")).multi_region_key_type(MultiRegionKeyType::Replica);
         assert_eq!(configured(replica.build()).unwrap(), Some(MultiRegion::Replica(ARN.into())));
-        assert!(configured(MultiRegionConfiguration::builder().build()).is_err());
+        assert_eq!(configured(MultiRegionConfiguration::builder().build()).unwrap(), None, "it is not told");
+        let nameless = MultiRegionConfiguration::builder().multi_region_key_type(MultiRegionKeyType::Replica).build();
+        assert_eq!(configured(nameless).unwrap(), None);
+        let unheard = MultiRegionConfiguration::builder().multi_region_key_type(MultiRegionKeyType::from("COUSIN"));
+        assert!(configured(unheard.build()).is_err());
     }
 
     #[test]

@@ -17,16 +17,16 @@ mod trust;
 
 use std::fmt::Display;
 
-use aws_sdk_kms::types::{KeyListEntry, KeySpec, KeyUsageType, OriginType, Tag};
+use aws_sdk_kms::types::{KeyListEntry, KeyMetadata, KeySpec, KeyUsageType, OriginType, Tag};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
-use self::{arn::Arn, client::Clients, failure::Answered, operation::Operation};
+use self::{arn::Arn, client::Clients, convert::Asked, failure::Answered, operation::Operation};
 use super::{Creation, Identity, Kms, Scheduled, Turn};
 use crate::{
     api::mark,
     domain::{
-        failure::{Failure, FailureKind},
+        failure::{Failure, FailureKind, Outcome},
         observed::{Key, Rotation},
         ownership::{Owner, Tags},
     },
@@ -68,6 +68,27 @@ impl AwsKms {
         self.0.caller.unusable(operation, subject, &why)
     }
 
+    /// The key that an answer is about. Whose account it is in is asked only where nothing else says it.
+    async fn read_key(&self, operation: Operation, reference: &str, metadata: &KeyMetadata) -> Result<Key, Failure> {
+        if metadata.arn().is_none_or(str::is_empty) {
+            self.need_account(operation).await?;
+        }
+        convert::key(metadata, self.asked(reference)).map_err(|why| self.unusable(operation, reference, why))
+    }
+
+    async fn need_account(&self, operation: Operation) -> Result<(), Failure> {
+        if self.0.caller.account.number().is_some() {
+            return Ok(());
+        }
+        let outcome = if operation.changes() { Outcome::Unknown } else { Outcome::Refused };
+        self.identity().await.map(drop).map_err(|failure| Failure { outcome, ..failure })
+    }
+
+    /// What an answer is about that does not say it.
+    fn asked<'a>(&'a self, reference: &'a str) -> Asked<'a> {
+        Asked { reference, region: &self.0.caller.region, account: self.0.caller.account.number() }
+    }
+
     /// Why a reference must not be asked for: elsewhere it would look absent, and asking for an alias of AWS can make a key.
     fn refuse(&self, reference: &str) -> Option<Failure> {
         let here = &*self.0.caller.region;
@@ -94,8 +115,10 @@ impl AwsKms {
         let (mut all, mut marker) = (Vec::new(), None);
         loop {
             let Page { entries, truncated, next } = page(marker.clone()).await?;
-            all.extend(entries);
-            if !truncated {
+            // No list is not an empty one: a key would look as if it had no marks, and an account as if it had no keys.
+            all.extend(entries.ok_or_else(|| self.unusable(operation, subject, "it has no list"))?);
+            // Whether there is more AWS need not say beside where it begins.
+            if !truncated && next.is_none() {
                 return Ok(all);
             }
             if next.is_none() || next == marker {
@@ -108,7 +131,7 @@ impl AwsKms {
     async fn keys(&self) -> Result<Vec<KeyListEntry>, Failure> {
         let page = |marker| async {
             let page = send!(self, ListKeys, "", self.0.kms.list_keys().limit(PAGES.0).set_marker(marker)).await?;
-            Ok(Page { entries: page.keys.unwrap_or_default(), truncated: page.truncated, next: page.next_marker })
+            Ok(Page { entries: page.keys, truncated: page.truncated, next: page.next_marker })
         };
         self.pages(Operation::ListKeys, "", page).await
     }
@@ -128,7 +151,10 @@ impl AwsKms {
 
     /// ARN and tags of a key that was listed. One that vanished since bears none.
     async fn listed(&self, key: KeyListEntry) -> Result<(String, Tags), Failure> {
-        let arn = convert::text(key.key_arn(), "KeyArn").map_err(|why| self.unusable(Operation::ListKeys, "", why))?;
+        if key.key_arn().is_none_or(str::is_empty) {
+            self.need_account(Operation::ListKeys).await?;
+        }
+        let arn = convert::listed(&key, self.asked("")).map_err(|why| self.unusable(Operation::ListKeys, "", why))?;
         match self.tags(&arn).await {
             Ok(tags) => Ok((arn, tags)),
             Err(failure) if failure.kind == FailureKind::NotFound => Ok((arn, Tags::new())),
@@ -153,7 +179,7 @@ fn taken(alias: &str, holder: &Key) -> String {
 
 /// A page of a list.
 struct Page<T> {
-    entries: Vec<T>,
+    entries: Option<Vec<T>>,
     truncated: bool,
     next: Option<String>,
 }
@@ -176,7 +202,7 @@ impl Kms for AwsKms {
         match send!(self, DescribeKey, reference, self.0.kms.describe_key().key_id(reference)).await {
             Ok(output) => {
                 let metadata = output.key_metadata.ok_or_else(|| self.unusable(operation, reference, "it has no KeyMetadata"))?;
-                convert::key(&metadata).map(Some).map_err(|why| self.unusable(operation, reference, why))
+                self.read_key(operation, reference, &metadata).await.map(Some)
             }
             Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
             Err(failure) => Err(failure),
@@ -187,7 +213,7 @@ impl Kms for AwsKms {
         let page = |marker| async {
             let request = self.0.kms.list_resource_tags().key_id(key).limit(PAGES.2).set_marker(marker);
             let page = send!(self, ListResourceTags, key, request).await?;
-            Ok(Page { entries: page.tags.unwrap_or_default(), truncated: page.truncated, next: page.next_marker })
+            Ok(Page { entries: page.tags, truncated: page.truncated, next: page.next_marker })
         };
         let tags = self.pages(Operation::ListResourceTags, key, page).await?;
         Ok(tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect())
@@ -208,7 +234,7 @@ impl Kms for AwsKms {
         let page = |marker| async {
             let request = self.0.kms.list_key_rotations().key_id(key).limit(PAGES.0).set_marker(marker);
             let page = send!(self, ListKeyRotations, key, request).await?;
-            Ok(Page { entries: page.rotations.unwrap_or_default(), truncated: page.truncated, next: page.next_marker })
+            Ok(Page { entries: page.rotations, truncated: page.truncated, next: page.next_marker })
         };
         match self.pages(operation, key, page).await {
             Ok(entries) => convert::rotations(&entries).map_err(|why| self.unusable(operation, key, why)),
@@ -221,7 +247,7 @@ impl Kms for AwsKms {
         let operation = Operation::ListAliases;
         let page = |marker| async {
             let page = send!(self, ListAliases, key, self.0.kms.list_aliases().key_id(key).limit(PAGES.1).set_marker(marker)).await?;
-            Ok(Page { entries: page.aliases.unwrap_or_default(), truncated: page.truncated, next: page.next_marker })
+            Ok(Page { entries: page.aliases, truncated: page.truncated, next: page.next_marker })
         };
         let aliases = self.pages(operation, key, page).await?;
         let names = aliases.iter().map(|alias| convert::text(alias.alias_name(), "AliasName"));
@@ -284,7 +310,7 @@ impl Kms for AwsKms {
             .set_tags(Some(self.tag_list(operation, "", tags)?));
         let output = send!(self, CreateKey, "", request).await?;
         let metadata = output.key_metadata.ok_or_else(|| self.unusable(operation, "", "it has no KeyMetadata"))?;
-        let key = convert::key(&metadata).map_err(|why| self.unusable(operation, "", why))?;
+        let key = creation.complete(self.read_key(operation, "", &metadata).await?);
         Ok(Key { tags: Some(tags.clone()), ..key })
     }
 

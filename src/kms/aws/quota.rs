@@ -42,17 +42,24 @@ pub(super) struct Account {
     place: String,
     share_percent: u32,
     quotas: OnceLock<Quotas<Operation>>,
+    number: OnceLock<String>,
 }
 
 impl Account {
     pub(super) fn new(books: Books, region: &str, endpoint: Option<&str>, share_percent: u32) -> Self {
         let place = format!("AWS {region} {}", endpoint.unwrap_or_default());
-        Self { books, place, share_percent, quotas: OnceLock::new() }
+        Self { books, place, share_percent, quotas: OnceLock::new(), number: OnceLock::new() }
     }
 
     /// The account is known.
     pub(super) fn is(&self, account: &str) {
         self.quotas.get_or_init(|| self.open(account));
+        self.number.get_or_init(|| account.to_owned());
+    }
+
+    /// Its number, if it is known.
+    pub(super) fn number(&self) -> Option<&str> {
+        self.number.get().map(String::as_str)
     }
 
     /// Its quotas. Nothing that has one is called before the account is known, but by tests, which have one client each.

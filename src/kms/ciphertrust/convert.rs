@@ -1,7 +1,7 @@
 //! Turns rows of CCKM into the words of the domain.
 //!
-//! What is missing or not known makes a row unusable: it is never guessed, and nothing takes its place. Of a date or a state that stands in two places the
-//! documented one, inside `aws_param`, is the truth.
+//! What has to be there and is missing, or is not known, makes a row unusable. The rest is never guessed, and nothing takes its place. Of a date or a state
+//! that stands in two places the documented one, inside `aws_param`, is the truth.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -195,22 +195,22 @@ impl Row {
             state,
             deletion_date: self.deletion_date()?,
             kind: KeyTemplate {
-                spec: text(param.customer_master_key_spec.as_ref(), "CustomerMasterKeySpec")?,
-                usage: text(param.key_usage.as_ref(), "KeyUsage")?,
-                origin: text(param.origin.as_ref(), "Origin")?,
+                spec: param.customer_master_key_spec.clone().unwrap_or_default(),
+                usage: param.key_usage.clone().unwrap_or_default(),
+                origin: param.origin.clone().unwrap_or_default(),
                 multi_region,
             },
-            customer_managed: match text(param.key_manager.as_ref(), "KeyManager")?.as_str() {
-                "CUSTOMER" => true,
-                "AWS" => false,
-                other => return Err(Unusable(format!("its KeyManager is {other}"))),
+            customer_managed: match filled(param.key_manager.as_ref()) {
+                // AWS lets nobody mark a key of its own.
+                Some("CUSTOMER") | None => true,
+                Some("AWS") => false,
+                Some(other) => return Err(Unusable(format!("its KeyManager is {other}"))),
             },
             multi_region: match (multi_region, &param.multi_region_configuration) {
-                (true, Some(configuration)) => Some(configuration.read()?),
-                (true, None) => return Err(missing("MultiRegionConfiguration")),
-                (false, _) => None,
+                (true, Some(configuration)) => configuration.read()?,
+                (true, None) | (false, _) => None,
             },
-            description: param.description.clone().unwrap_or_default(),
+            description: param.description.clone(),
             creation_time: time(filled(param.creation_date.as_ref()))?,
             age: Some(self.age(now)?),
             // AWS shows it as off while the key is pending.
@@ -238,13 +238,14 @@ impl Row {
 }
 
 impl Configuration {
-    fn read(&self) -> Result<MultiRegion, Unusable> {
-        let arn = |key: &Relative| text(key.arn.as_ref(), "Arn in MultiRegionConfiguration");
+    /// `None`: it is not told.
+    fn read(&self) -> Result<Option<MultiRegion>, Unusable> {
+        let arn = |key: &Relative| filled(key.arn.as_ref()).map(str::to_owned);
         match self.multi_region_key_type.as_deref() {
-            Some("PRIMARY") => Ok(MultiRegion::Primary(self.replica_keys.iter().flatten().map(arn).collect::<Result<_, _>>()?)),
-            Some("REPLICA") => Ok(MultiRegion::Replica(arn(self.primary_key.as_ref().ok_or_else(|| missing("PrimaryKey"))?)?)),
+            Some("PRIMARY") => Ok(Some(MultiRegion::Primary(self.replica_keys.iter().flatten().filter_map(arn).collect()))),
+            Some("REPLICA") => Ok(self.primary_key.as_ref().and_then(arn).map(MultiRegion::Replica)),
             Some(other) => Err(Unusable(format!("its MultiRegionKeyType is {other}"))),
-            None => Err(missing("MultiRegionKeyType")),
+            None => Ok(None),
         }
     }
 }

@@ -246,7 +246,7 @@ impl Kms for CipherTrustKms {
             }
         };
         let seen = self.answered(operation, "", &answer)?;
-        let mut key = self.key(&seen, operation, "")?;
+        let mut key = creation.complete(self.key(&seen, operation, "")?);
         self.learn(&seen.row);
         // What the row does not show yet is for the caller to set, which changes nothing if it is there.
         key.tags = key.tags.filter(|shown| creation.tags.iter().all(|(tag, value)| shown.get(tag) == Some(value)));

@@ -1,7 +1,7 @@
 //! Turns what Huawei answers into the words of the domain.
 //!
-//! Huawei writes the same member as a text here and as a number or a boolean there, so each is read in any of these forms. What is missing or not known
-//! makes the answer unusable: it is never guessed, and nothing takes its place.
+//! Huawei writes the same member as a text here and as a number or a boolean there, so each is read in any of these forms. What has to be there and is
+//! missing, or is not known, makes the answer unusable. The rest is never guessed, and nothing takes its place.
 
 use std::fmt;
 
@@ -106,19 +106,20 @@ impl Details {
                 _ => None,
             },
             kind: KeyTemplate {
-                spec: text(self.key_spec.as_deref(), "key_spec")?,
-                usage: text(self.key_usage.as_deref(), "key_usage")?,
-                origin: text(self.origin.as_deref(), "origin")?,
+                spec: self.key_spec.clone().unwrap_or_default(),
+                usage: self.key_usage.clone().unwrap_or_default(),
+                origin: self.origin.clone().unwrap_or_default(),
                 multi_region: false,
             },
             customer_managed: match self.default_key_flag.as_ref().map(|flag| flag.0.as_str()) {
                 Some("0") => true,
                 Some("1") => false,
                 Some(other) => return Err(Unusable(format!("its default_key_flag is {other}"))),
-                None => return Err(missing("default_key_flag")),
+                // A key of a service has a name of that form, which no other can have ("API Reference", "Creating a Key").
+                None => !text(self.key_alias.as_deref(), "default_key_flag")?.ends_with("/default"),
             },
             multi_region: None,
-            description: self.key_description.clone().unwrap_or_default(),
+            description: self.key_description.clone(),
             creation_time: time(self.creation_date.as_ref())?,
             age: None,
             id,
@@ -194,9 +195,8 @@ impl RotationStatus {
         if !flag(self.key_rotation_enabled.as_ref(), "key_rotation_enabled")? {
             return Ok(Rotation { last, ..Rotation::default() });
         }
-        let days = self.rotation_interval.as_ref().ok_or_else(|| missing("rotation_interval"))?;
-        let days = days.0.parse().map_err(|_| Unusable(format!("its rotation_interval is {days}")))?;
-        Ok(Rotation { enabled: true, period_days: Some(days), next: None, last })
+        let days = |days: &Loose| days.0.parse().map_err(|_| Unusable(format!("its rotation_interval is {days}")));
+        Ok(Rotation { enabled: true, period_days: self.rotation_interval.as_ref().map(days).transpose()?, next: None, last })
     }
 
     /// When Huawei last rotated the key, if it says so. A time beside a count of none is of no rotation.
@@ -285,7 +285,7 @@ mod tests {
                 kind: KeyTemplate { spec: "AES_256".into(), usage: "ENCRYPT_DECRYPT".into(), origin: "kms".into(), multi_region: false },
                 customer_managed: true,
                 multi_region: None,
-                description: "signing".into(),
+                description: Some("signing".into()),
                 creation_time: Some(Timestamp::from_second(1_472_442_386).unwrap()),
                 age: None,
                 rotation: None,
@@ -372,10 +372,32 @@ mod tests {
 
     #[test]
     fn what_is_missing_is_said() {
-        for member in ["key_id", "domain_id", "key_spec", "key_usage", "origin", "key_state", "default_key_flag"] {
-            let gone = described(|key| _ = key.as_object_mut().unwrap().remove(member)).unwrap_err();
-            assert_eq!(gone, missing(member));
+        let without = |member: &str| described(|key| _ = key.as_object_mut().unwrap().remove(member));
+        for member in ["key_id", "domain_id", "key_state"] {
+            assert_eq!(without(member).unwrap_err(), missing(member));
         }
+        let whole = described(|_| {}).unwrap();
+        let kind = |spec: &str, usage: &str, origin: &str| KeyTemplate {
+            spec: spec.into(),
+            usage: usage.into(),
+            origin: origin.into(),
+            multi_region: false,
+        };
+        for (member, expected) in [
+            ("key_spec", Key { kind: kind("", "ENCRYPT_DECRYPT", "kms"), ..whole.clone() }),
+            ("key_usage", Key { kind: kind("AES_256", "", "kms"), ..whole.clone() }),
+            ("origin", Key { kind: kind("AES_256", "ENCRYPT_DECRYPT", ""), ..whole.clone() }),
+            ("key_description", Key { description: None, ..whole.clone() }),
+            ("creation_date", Key { creation_time: None, ..whole.clone() }),
+            ("key_rotation_enabled", whole.clone()),
+            ("default_key_flag", whole.clone()),
+        ] {
+            assert_eq!(without(member).unwrap(), expected, "{member}");
+        }
+        let of_service = described(|key| (key["default_key_flag"], key["key_alias"]) = (Value::Null, json!("obs/default")));
+        assert!(!of_service.unwrap().customer_managed);
+        let nameless = described(|key| (key["default_key_flag"], key["key_alias"]) = (Value::Null, Value::Null));
+        assert_eq!(nameless.unwrap_err(), missing("default_key_flag"));
         assert!(described(|key| key["default_key_flag"] = json!("2")).is_err());
         assert_eq!(tags(None).unwrap_err(), missing("tags"), "no tags at all would mean that the marks are gone");
         assert!(serde_json::from_value::<Details>(json!({ "key_state": ["2"] })).is_err());
@@ -385,7 +407,18 @@ mod tests {
     fn a_rotation_that_is_off_has_no_period() {
         let status = |status: Value| serde_json::from_value::<RotationStatus>(status).unwrap().rotation();
         assert_eq!(status(json!({ "key_rotation_enabled": false, "rotation_interval": 365 })).unwrap(), Rotation::default());
-        assert_eq!(status(json!({ "key_rotation_enabled": true })).unwrap_err(), missing("rotation_interval"));
+        assert_eq!(status(json!({ "key_rotation_enabled": true })).unwrap(), Rotation { enabled: true, ..Rotation::default() }, "not told");
+        let last = |status: Value| serde_json::from_value::<RotationStatus>(status).unwrap().last();
+        let at = Some(Timestamp::from_second(1_501_578_672).unwrap());
+        for count in [json!({ "number_of_rotations": 3 }), json!({ "number_of_rotations": "3" }), json!({})] {
+            let mut told = count;
+            told["last_rotation_time"] = json!("1501578672000");
+            assert_eq!(last(told).unwrap(), at);
+        }
+        assert_eq!(last(json!({ "number_of_rotations": 0, "last_rotation_time": "1501578672000" })).unwrap(), None, "there was none");
+        assert_eq!(last(json!({ "number_of_rotations": 2 })).unwrap(), None, "not told when");
+        let odd = status(json!({ "key_rotation_enabled": false, "last_rotation_time": ["soon"] })).unwrap();
+        assert_eq!(odd, Rotation::default(), "nothing rests on it");
         assert_eq!(status(json!({})).unwrap_err(), missing("key_rotation_enabled"));
         assert!(status(json!({ "key_rotation_enabled": 1, "rotation_interval": 365 })).is_err());
     }

@@ -253,7 +253,7 @@ impl Kms for HuaweiKms {
         // From here on the key is there, so whatever goes wrong leaves its creation open.
         let id = created.id().map_err(|why| self.unusable(operation, claim, why))?;
         match self.shown(&id).await {
-            Ok(Some(key)) => Ok(Key { aliases: Some(vec![claim.clone()]), ..key }),
+            Ok(Some(key)) => Ok(Key { aliases: Some(vec![claim.clone()]), ..creation.complete(key) }),
             Ok(None) => {
                 let message = format!("Huawei made the key {id}, but does not show it yet; it is looked for again");
                 Err(Failure { outcome: Outcome::Unknown, ..self.caller.refuse(operation, claim, FailureKind::Conflict, message) })

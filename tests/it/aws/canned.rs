@@ -54,7 +54,9 @@ async fn an_answer_that_cannot_be_used_is_no_key() {
         // Neither enabled nor pending: with a key store of one's own that leaves more than one state.
         metadata(|key| (key["KeyState"], key["Enabled"], key["Origin"]) = (Value::Null, json!(false), json!("AWS_CLOUDHSM"))),
         metadata(|key| key["Arn"] = json!("1234")),
-        metadata(|key| key["MultiRegion"] = json!(true)),
+        // All that AWS requires: nothing says in which state the key is.
+        json!({ "KeyMetadata": { "KeyId": "1234" } }),
+        metadata(|key| (key["KeyState"], key["Enabled"]) = (Value::Null, Value::Null)),
         json!({}),
     ];
     for body in unusable {
@@ -132,4 +134,37 @@ async fn a_primary_that_waits_for_its_replicas_has_no_date() {
     let scheduled = kms.schedule_deletion("1234", 7).await.unwrap();
     assert_eq!(scheduled.deletion_date, None);
     assert_eq!(scheduled.state, keyward::domain::observed::State::PendingReplicaDeletion);
+}
+
+#[tokio::test]
+async fn without_any_optional_member_nothing_is_taken_for_known() {
+    let kms = told(&json!({})).await;
+    let refused = [
+        kms.describe("1234").await.map(drop).unwrap_err(),
+        // Rotation that is off would be switched on, with another period.
+        kms.rotation("1234").await.map(drop).unwrap_err(),
+        kms.rotations("1234").await.map(drop).unwrap_err(),
+        // A key without its marks would be another's, and an account without keys would get a second one.
+        kms.tags("1234").await.map(drop).unwrap_err(),
+        kms.aliases("1234").await.map(drop).unwrap_err(),
+        kms.owners("prod").await.map(drop).unwrap_err(),
+        kms.schedule_deletion("1234", 7).await.map(drop).unwrap_err(),
+    ];
+    for failure in refused {
+        assert_eq!(failure.kind, FailureKind::Unknown, "{failure}");
+        assert!(failure.message.starts_with("cannot use what AWS answered to "), "{failure}");
+    }
+    let off = told(&json!({ "KeyRotationEnabled": false })).await.rotation("1234").await.unwrap();
+    assert_eq!(off, keyward::domain::observed::Rotation::default());
+    let disabled = told(&metadata(|key| (key["KeyState"], key["Enabled"]) = (Value::Null, json!(false)))).await;
+    assert_eq!(disabled.describe("1234").await.unwrap().unwrap().state, keyward::domain::observed::State::Disabled);
+}
+
+#[tokio::test]
+async fn a_page_that_says_where_the_next_begins_is_not_the_last() {
+    let page =
+        |tag: &str, next: Option<&str>| (200, json!({ "Tags": [{ "TagKey": tag, "TagValue": "1" }], "NextMarker": next }).to_string());
+    let (kms, count) = answered(vec![page("a", Some("2")), page("b", None)]).await;
+    assert_eq!(kms.tags("1234").await.unwrap(), tags(&[("a", "1"), ("b", "1")]));
+    assert_eq!(count.load(Ordering::Relaxed), 2);
 }

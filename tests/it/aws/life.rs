@@ -33,7 +33,7 @@ async fn a_created_key_is_as_it_was_asked_for() {
     };
     let created = bench.kms.create(&asked).await.unwrap();
     assert_eq!(created.kind, asked.kind);
-    assert_eq!(created.description, "order signing");
+    assert_eq!(created.description.as_deref(), Some("order signing"));
     assert_eq!((created.account.as_str(), created.region.as_str(), created.state), (ACCOUNT, REGION, State::Enabled));
     assert!(created.customer_managed && created.creation_time.is_some() && created.deletion_date.is_none());
     assert_eq!(
@@ -109,7 +109,7 @@ async fn tags_and_the_description_are_set_and_removed() {
         assert_eq!(bench.kms.tags(&key).await.unwrap(), tags(&[("tier", "2")]));
     }
     bench.kms.set_description(&key, "new").await.unwrap();
-    assert_eq!(bench.found(&key).await.description, "new");
+    assert_eq!(bench.found(&key).await.description.as_deref(), Some("new"));
     let refused = bench.kms.tag(&key, &tags(&[("aws:x", "1")])).await.unwrap_err();
     assert_eq!((refused.kind, refused.outcome), (FailureKind::Invalid, Outcome::Refused), "{refused}");
 }

@@ -43,7 +43,7 @@ async fn a_description_and_a_kind_are_made_with_the_key() {
     asked.kind.usage = "SIGN_VERIFY".into();
     asked.description = Some("密钥 é".into());
     let key = bench.kms.create(&asked).await.unwrap();
-    assert_eq!((&key.kind, key.description.as_str()), (&asked.kind, "密钥 é"));
+    assert_eq!((&key.kind, key.description.as_deref()), (&asked.kind, Some("密钥 é")));
     asked.kind.multi_region = true;
     assert_eq!(bench.kms.create(&asked).await.unwrap_err().kind, FailureKind::Invalid);
 }

@@ -354,7 +354,7 @@ fn key(state: State) -> Key {
         kind: KeyTemplate::default(),
         customer_managed: true,
         multi_region: None,
-        description: String::new(),
+        description: Some(String::new()),
         creation_time: None,
         age: None,
         rotation: Some(Rotation::default()),

@@ -41,6 +41,8 @@ pub struct Bench {
     pub metrics: Metrics,
     /// How far a deletion date may be from the one that was asked for.
     pub dates_within: SignedDuration,
+    /// Whether its answers lack what is not needed, so that what a key is like has to be asked of the double itself.
+    pub sparse: bool,
     may_change: Arc<AtomicBool>,
 }
 
@@ -54,7 +56,8 @@ impl Bench {
         let kms = connect(ways, &endpoint(ways, &double), double.ca_pem(), secret(ways), &metrics, &may_change).await;
         // A date at the midnight before is nearer by up to a day.
         let dates_within = if forms.contains(&Form::MidnightDates) { SignedDuration::from_hours(24) } else { SignedDuration::from_mins(5) };
-        Self { ways, kms, double, metrics, dates_within, may_change }
+        let sparse = forms.iter().any(|form| matches!(form, Form::AwsSparse | Form::AwsStateOnly | Form::CckmSparse | Form::HuaweiSparse));
+        Self { ways, kms, double, metrics, dates_within, sparse, may_change }
     }
 
     /// Another client of the same KMS, which remembers nothing.
@@ -121,6 +124,12 @@ impl Bench {
             tags: tags(&[("team", "shop")]),
             claim: format!("alias/keyward/prod/shop/{name}"),
         }
+    }
+
+    /// What an answer says is what is there; or it does not say it.
+    #[allow(clippy::needless_pass_by_value, reason = "what is told and what is there are often made for this alone")]
+    pub fn assert_told<T: PartialEq + std::fmt::Debug>(&self, told: Option<T>, there: T) {
+        assert!(told.as_ref().map_or(self.sparse, |told| *told == there), "{told:?} for {there:?}");
     }
 
     pub async fn found(&self, reference: &str) -> Key {

@@ -20,9 +20,15 @@ pub async fn a_created_key_is_as_it_was_asked_for(bench: Bench) {
     let asked = bench.creation("orders");
     let created = bench.kms.create(&asked).await.unwrap();
     for key in [&created, &bench.found(&created.arn).await] {
-        assert_eq!((&key.kind, key.description.as_str(), key.state), (&asked.kind, "key of orders", State::Enabled));
+        assert_eq!((key.state, key.kind.multi_region), (State::Enabled, asked.kind.multi_region));
+        bench.assert_told(key.description.as_deref(), "key of orders");
+        for (told, there) in
+            [(&key.kind.spec, &asked.kind.spec), (&key.kind.usage, &asked.kind.usage), (&key.kind.origin, &asked.kind.origin)]
+        {
+            bench.assert_told(Some(told).filter(|told| !told.is_empty()), there);
+        }
         assert_eq!((key.account.as_str(), key.region.as_str()), (bench.account(), bench.region()));
-        assert!(key.customer_managed && key.creation_time.is_some() && key.deletion_date.is_none());
+        assert!(key.customer_managed && (bench.sparse || key.creation_time.is_some()) && key.deletion_date.is_none());
     }
     assert_eq!(bench.calls(bench.ways.operations.create).len(), 1);
 }

@@ -18,8 +18,11 @@ macro_rules! suite {
         suite!(@for huawei, ways::HUAWEI, [], $($subject: $($case),+;)+ $($other: $($faulty),+;)+);
         suite!(@for aws_in_other_forms, ways::AWS, [Form::MidnightDates, Form::IdleAliases], $($subject: $($case),+;)+);
         suite!(@for aws_without_optional_members, ways::AWS, [Form::AwsSparse], $($subject: $($case),+;)+);
+        suite!(@for aws_with_key_states_alone, ways::AWS, [Form::AwsStateOnly], $($subject: $($case),+;)+);
         suite!(@for ciphertrust_in_other_forms, ways::CIPHER_TRUST, [Form::MidnightDates, Form::CckmTopLevel], $($subject: $($case),+;)+);
         suite!(@for huawei_in_sdk_types_and_numbers, ways::HUAWEI, [Form::HuaweiSdkTypes, Form::HuaweiNumbers], $($subject: $($case),+;)+);
+        suite!(@for ciphertrust_without_optional_members, ways::CIPHER_TRUST, [Form::CckmSparse], $($subject: $($case),+;)+);
+        suite!(@for huawei_without_optional_members, ways::HUAWEI, [Form::HuaweiSparse], $($subject: $($case),+;)+);
         suite!(@for huawei_in_texts, ways::HUAWEI, [Form::HuaweiTexts], $($subject: $($case),+;)+);
     };
     (@for $kms:ident, $ways:expr, $forms:expr, $($subject:ident: $($case:ident),+;)+) => {

@@ -12,6 +12,7 @@ mod life;
 mod ownership;
 mod rotation;
 mod rows;
+mod sparse;
 mod stale;
 
 /// One test for each story and KMS.

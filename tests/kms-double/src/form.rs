@@ -10,10 +10,14 @@ pub enum Form {
     MidnightDates,
     /// AWS lists aliases of its own that point to no key yet, as it does for services that an account has not used.
     IdleAliases,
-    /// AWS leaves out of its answers what its pages call optional and what can be done without, `KeyState` among it.
+    /// AWS leaves out of its answers what its model calls optional, but for what tells the state of a key without `KeyState`: `Enabled` and `Origin`.
     AwsSparse,
+    /// The same, but the state is told by `KeyState` alone.
+    AwsStateOnly,
     /// `CipherTrust` tells `key_state` and `deletion_date` of a key beside `aws_param` and not in it, where Thales's own clients read them.
     CckmTopLevel,
+    /// `CipherTrust` leaves out what its clients can do without: what the row says beside the key's name, state, tags, aliases and age.
+    CckmSparse,
     /// Huawei Cloud answers with the types of its SDKs where its documents show others: `list-aliases` is a list, and the details of
     /// `filter-resources` are text.
     HuaweiSdkTypes,
@@ -21,4 +25,6 @@ pub enum Form {
     HuaweiNumbers,
     /// Huawei Cloud sends text where its documents show numbers and booleans.
     HuaweiTexts,
+    /// Huawei Cloud leaves out what its SDKs call optional, but for what tells whose the key is and in which state.
+    HuaweiSparse,
 }

@@ -65,8 +65,8 @@ pub(super) fn perform(
     let touched = call.touched;
     match answer {
         Ok(mut answer) => {
-            if shared.forms.contains(&Form::AwsSparse) {
-                thin(&mut answer);
+            for form in [Form::AwsSparse, Form::AwsStateOnly].into_iter().filter(|form| shared.forms.contains(form)) {
+                thin(&mut answer, form);
             }
             let mutated = operation.kind() == Kind::Mutation;
             let changed = mutated && inner.world.revision() != revision;

@@ -1,46 +1,59 @@
-//! Answers without what AWS's pages and model call optional and what an answer can do without: see [`crate::Form::AwsSparse`].
+//! Answers without what AWS's model calls optional: see [`Form::AwsSparse`] and [`Form::AwsStateOnly`].
 //!
-//! What stays is what a caller asked for, and what tells one state of a key from another: `Enabled`, `DeletionDate`, `PendingDeletionWindowInDays`.
+//! What stays is what a caller asked for, and what tells one state of a key from another: dates of deletion, and in the one form `Enabled` and `Origin`, in the
+//! other `KeyState`.
 
 use serde_json::Value;
 
+use crate::form::Form;
+
 /// Left out wherever they stand.
-const OPTIONAL: [&str; 16] = [
+const OPTIONAL: [&str; 29] = [
     "AWSAccountId",
     "AliasArn",
+    "Arn",
+    "CreationDate",
     "CurrentKeyMaterialId",
     "CustomerMasterKeySpec",
+    "Description",
     "EncapsulationAlgorithms",
     "EncryptionAlgorithms",
     "ExpirationModel",
     "KeyAgreementAlgorithms",
-    "KeyState",
+    "KeyArn",
+    "KeyManager",
+    "KeyMaterialId",
+    "KeyMaterialState",
+    "KeySpec",
+    "KeyUsage",
     "LastUpdatedDate",
     "MacAlgorithms",
+    "MultiRegion",
+    "MultiRegionConfiguration",
     "NextRotationDate",
     "OnDemandRotationStartDate",
+    "RotationPeriodInDays",
+    "RotationType",
     "SigningAlgorithms",
     "TargetKeyId",
+    "Truncated",
     "ValidTo",
 ];
 
-/// Left out where they are false, which they are when absent.
-const FALSE: [&str; 2] = ["MultiRegion", "Truncated"];
-
 /// Takes out of an answer what it can do without.
-pub(super) fn thin(answer: &mut Value) {
+pub(super) fn thin(answer: &mut Value, form: Form) {
     match answer {
         Value::Object(members) => {
-            // `KeyMetadata` has a required one; every other answer says it back.
-            let said_back = members.contains_key("KeyRotationEnabled") || members.contains_key("PendingWindowInDays");
-            members.retain(|name, value| {
-                let said_by_absence = FALSE.contains(&name.as_str()) && *value == Value::Bool(false);
-                let optional = OPTIONAL.contains(&name.as_str()) || (name == "KeyId" && said_back);
-                !(optional || said_by_absence)
-            });
-            members.values_mut().for_each(thin);
+            // `KeyMetadata` has a required one, and a list of keys is of nothing else; every other answer says it back.
+            let said_back = ["KeyRotationEnabled", "PendingWindowInDays", "RotationDate"].iter().any(|name| members.contains_key(*name));
+            let state = |name: &str| match form {
+                Form::AwsStateOnly => matches!(name, "Enabled" | "Origin"),
+                _ => name == "KeyState",
+            };
+            members.retain(|name, _| !(OPTIONAL.contains(&name.as_str()) || state(name) || (name == "KeyId" && said_back)));
+            members.values_mut().for_each(|value| thin(value, form));
         }
-        Value::Array(entries) => entries.iter_mut().for_each(thin),
+        Value::Array(entries) => entries.iter_mut().for_each(|entry| thin(entry, form)),
         _ => {}
     }
 }
@@ -49,24 +62,28 @@ pub(super) fn thin(answer: &mut Value) {
 mod tests {
     use serde_json::json;
 
-    use super::thin;
+    use super::*;
 
     #[test]
     fn what_is_optional_goes_and_the_rest_stays() {
-        let mut answer = json!({
-            "KeyMetadata": { "KeyId": "1", "Arn": "a", "KeyState": "Disabled", "Enabled": false, "MultiRegion": false, "AWSAccountId": "1" },
+        let whole = json!({
+            "KeyMetadata": {
+                "KeyId": "1", "Arn": "a", "KeyState": "Disabled", "Enabled": false, "MultiRegion": false, "AWSAccountId": "1", "KeySpec": "s",
+                "KeyUsage": "u", "Origin": "o", "KeyManager": "m", "CreationDate": 1.0, "Description": "",
+            },
             "Aliases": [{ "AliasName": "alias/a", "AliasArn": "b", "TargetKeyId": "1" }],
             "Truncated": true,
+            "NextMarker": "m",
         });
-        thin(&mut answer);
-        let left = json!({
-            "KeyMetadata": { "KeyId": "1", "Arn": "a", "Enabled": false },
-            "Aliases": [{ "AliasName": "alias/a" }],
-            "Truncated": true,
-        });
-        assert_eq!(answer, left);
+        let left = |form, state: Value| {
+            let mut answer = whole.clone();
+            thin(&mut answer, form);
+            assert_eq!(answer, json!({ "KeyMetadata": state, "Aliases": [{ "AliasName": "alias/a" }], "NextMarker": "m" }));
+        };
+        left(Form::AwsSparse, json!({ "KeyId": "1", "Enabled": false, "Origin": "o" }));
+        left(Form::AwsStateOnly, json!({ "KeyId": "1", "KeyState": "Disabled" }));
         let mut scheduled = json!({ "KeyId": "1", "KeyState": "PendingDeletion", "DeletionDate": 1.0, "PendingWindowInDays": 7 });
-        thin(&mut scheduled);
+        thin(&mut scheduled, Form::AwsSparse);
         assert_eq!(scheduled, json!({ "DeletionDate": 1.0, "PendingWindowInDays": 7 }));
     }
 }

@@ -9,7 +9,42 @@ pub(super) fn in_form(mut answer: Value, forms: &[Form]) -> Value {
     if forms.contains(&Form::CckmTopLevel) {
         lift(&mut answer);
     }
+    if forms.contains(&Form::CckmSparse) {
+        thin(&mut answer);
+    }
     answer
+}
+
+/// Members that a row can do without.
+const OPTIONAL: [&str; 17] = [
+    "AWSAccountId",
+    "CreationDate",
+    "CustomerMasterKeySpec",
+    "Description",
+    "Enabled",
+    "EncryptionAlgorithms",
+    "KeyManager",
+    "KeyMaterialState",
+    "KeyUsage",
+    "NextRotationDate",
+    "Origin",
+    "Policy",
+    "RotationPeriodInDays",
+    "RotationType",
+    "createdAt",
+    "key_material_origin",
+    "key_type",
+];
+
+fn thin(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| !OPTIONAL.contains(&name.as_str()));
+            members.values_mut().for_each(thin);
+        }
+        Value::Array(values) => values.iter_mut().for_each(thin),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 /// Takes the state and the deletion date of every key out of its `aws_param`.
@@ -39,5 +74,8 @@ mod tests {
         let lifted = json!({ "resources": [{ "aws_param": { "Arn": "a" }, "key_state": "PendingDeletion", "deletion_date": "d" }] });
         assert_eq!(in_form(page.clone(), &[Form::CckmTopLevel]), lifted);
         assert_eq!(in_form(page.clone(), &[]), page);
+        let row = json!({ "id": "1", "createdAt": "d", "aws_param": { "Arn": "a", "KeyState": "Enabled", "KeyUsage": "u" } });
+        let thin = json!({ "id": "1", "aws_param": { "Arn": "a", "KeyState": "Enabled" } });
+        assert_eq!(in_form(row, &[Form::CckmSparse]), thin);
     }
 }

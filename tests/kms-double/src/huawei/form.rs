@@ -55,10 +55,50 @@ pub(super) fn in_form(operation: Operation, mut answer: Value, forms: &[Form]) -
                     *value = number;
                 }
             }),
-            (Form::HuaweiSdkTypes | Form::MidnightDates | Form::IdleAliases | Form::AwsSparse | Form::CckmTopLevel, _) => {}
+            (
+                Form::HuaweiSdkTypes
+                | Form::MidnightDates
+                | Form::IdleAliases
+                | Form::AwsSparse
+                | Form::AwsStateOnly
+                | Form::CckmTopLevel
+                | Form::CckmSparse,
+                _,
+            ) => {}
+            (Form::HuaweiSparse, _) => thin(&mut answer),
         }
     }
     answer
+}
+
+/// Members that an answer can do without. The description of a new key says whose it is, and stays.
+const OPTIONAL: [&str; 15] = [
+    "creation_date",
+    "create_time",
+    "default_key_flag",
+    "existTagsNum",
+    "expiration_time",
+    "key_materials",
+    "key_spec",
+    "key_type",
+    "key_usage",
+    "keystore_id",
+    "origin",
+    "realm",
+    "rotation_interval",
+    "sys_enterprise_project_id",
+    "update_time",
+];
+
+fn thin(value: &mut Value) {
+    match value {
+        Value::Object(members) => {
+            members.retain(|name, _| !OPTIONAL.contains(&name.as_str()));
+            members.values_mut().for_each(thin);
+        }
+        Value::Array(values) => values.iter_mut().for_each(thin),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
 }
 
 fn each_member(value: &mut Value, change: &impl Fn(&str, &mut Value)) {
@@ -90,5 +130,8 @@ mod tests {
         assert_eq!(in_form(Operation::FilterResources, found.clone(), &[Form::HuaweiSdkTypes]), typed);
         assert_eq!(in_form(Operation::ListAliases, json!({}), &[Form::HuaweiSdkTypes]), json!([{}]));
         assert_eq!(in_form(Operation::FilterResources, found.clone(), &[]), found);
+        let details = json!({ "key_info": { "key_id": "1", "key_state": "2", "key_spec": "AES_256", "origin": "kms" } });
+        let thin = json!({ "key_info": { "key_id": "1", "key_state": "2" } });
+        assert_eq!(in_form(Operation::DescribeKey, details, &[Form::HuaweiSparse]), thin);
     }
 }
