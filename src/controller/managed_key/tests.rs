@@ -152,8 +152,9 @@ async fn a_round_that_waits_ends_once_its_object_goes_or_another_lets_go_of_its_
     assert_eq!(tell_of("blue").await, [true, false, false]);
     writer.apply_watcher_event(&watcher::Event::Delete(gone.clone()));
     assert_eq!(tell_of("gone").await, [true, false, true]);
-    drop(rounds);
+    // Rounds begin with the first list, and end with the watch.
     stop.cancel();
+    drop(writer);
     run.await.unwrap();
 }
 

@@ -140,7 +140,7 @@ async fn kubectl_prints_of_a_provider_what_the_page_says() {
         let page = page(title);
         let shown = eventually(&format!("what is said of {name}"), PATIENCE, async || {
             let shown = scene.control_plane.kubectl(&["describe", "keyprovider", &name]).await.expect("describe");
-            if shown.contains("Type:") { Ok(shown) } else { Err(shown) }
+            if shown.contains("\n  Conditions:\n") { Ok(shown) } else { Err(shown) }
         })
         .await;
         let shown = shown.replace(&name, "aws").replace(&scene.operator_namespace, "keyward-system");
