@@ -25,6 +25,7 @@ pub mod observed;
 pub mod ownership;
 pub mod pending;
 pub mod plan;
+pub mod provider;
 pub mod release;
 pub mod rescue;
 pub mod rules;

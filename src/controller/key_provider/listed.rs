@@ -28,6 +28,7 @@ use crate::{
     domain::{
         observed::{Observed, Searched},
         pending::{self, Change, Unfound, Verdict},
+        provider,
     },
     kms::Kms,
     lease::is_before,
@@ -147,7 +148,7 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
         let Some(read) = read else { return Ok(Vec::new()) };
         // A provider of another version is left alone, and an object does not wait for it.
         let Ok(read) = read.into_decoded() else { return Ok(Vec::new()) };
-        let before = super::reconcile::ours(&read).unwrap_or_default();
+        let before = provider::ours(&read).unwrap_or_default();
         let (status, gone) = pending::changed(&before, all.values().flatten());
         let version = match write(context, &read, &status).await {
             Ok(version) => version,

@@ -19,6 +19,8 @@ use kube::{
 use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
+pub use crate::domain::provider::{Awaits, Unusable};
+
 pub use self::{
     listed::{Lists, alarm, commit, vanished},
     reach::{Reach, Silent},
@@ -31,7 +33,7 @@ use super::{
     watch::{self, Anew},
     watched::Watched,
 };
-use crate::{api::KeyProvider, api::key_provider::NamespacesFrom, domain::plan::Note, kms::AnyKms, kms::Identity};
+use crate::{api::KeyProvider, api::key_provider::NamespacesFrom, kms::AnyKms, kms::Identity};
 
 /// A client for a provider, and whose credentials it has.
 #[derive(Debug)]
@@ -67,34 +69,6 @@ impl MadeFor {
     #[must_use]
     pub fn is(&self, provider: &KeyProvider) -> bool {
         Some(&self.uid) == provider.metadata.uid.as_ref() && Some(self.generation) == provider.metadata.generation
-    }
-}
-
-/// Why a provider cannot be used.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unusable {
-    /// For conditions, of the provider and of its keys.
-    pub note: Note,
-    /// What it waits for.
-    pub awaits: Awaits,
-}
-
-/// What has to happen before a provider can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Awaits {
-    /// A person has to mend something; retrying alone will not help.
-    Person,
-    /// Something that is named is not there yet, and that it comes is noticed. What was made with it is not used any more.
-    Arrival,
-    /// It passes by itself, and says nothing against a client that worked.
-    Passing,
-}
-
-impl Unusable {
-    /// Whether a person must act.
-    #[must_use]
-    pub fn is_stalled(&self) -> bool {
-        self.awaits == Awaits::Person
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use jiff::Timestamp;
 use kube::{
     Api, Resource,
     api::{Patch, PatchParams},
@@ -16,10 +15,14 @@ use tracing::Instrument;
 
 use super::{Awaits, Connected, Unusable, connect, listed, name};
 use crate::{
-    api::{ConditionType, FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, annotation, condition, key_provider::IdentityStatus},
+    api::{FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, key_provider::IdentityStatus},
     controller::{Context, contained, error::Error, now, retry, room, watched::Watched},
-    domain::{failure::Retry, pending, plan::Note},
-    kms::Kms,
+    domain::{
+        failure::Retry,
+        plan::Note,
+        provider::{ours, right_account, status},
+    },
+    kms::{Identity, Kms},
     metrics::RoundResult,
 };
 
@@ -95,7 +98,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         listed::say(context, &name, provider.metadata.resource_version.as_deref(), status);
     }
     let resync = Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600));
-    let client = match client(context, &name, provider).await.map_err(|unusable| tried_again(unusable, &name, resync)) {
+    let client = match client(context, &name, provider).await.map_err(|unusable| unusable.tried_again(&name, resync)) {
         // What passes by itself takes no client away that worked.
         Err(unusable) if unusable.awaits == Awaits::Passing => match context.providers.known(&name) {
             Some(Ok(known)) if known.made_for.is(provider) => Err((unusable, Some(known))),
@@ -104,11 +107,10 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         Err(unusable) => Err((unusable, None)),
         Ok(client) => Ok(client),
     };
-    let identity = client.as_ref().ok().map(|client| client.identity.clone());
-    let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity.as_ref(), now());
+    let identity = client.as_ref().ok().map(|client| identity_of(&client.identity));
+    let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity, now());
     let wait = if let Err((unusable, _)) = &client {
-        let retry = retried(unusable);
-        retry.wait(context.providers.failed(&name), resync)
+        unusable.retried().wait(context.providers.failed(&name), resync)
     } else {
         context.providers.failures().remove(&name);
         resync
@@ -131,21 +133,8 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     Ok(Action::requeue(retry::jittered(wait)))
 }
 
-/// When a provider that cannot be used is tried again.
-fn retried(unusable: &Unusable) -> Retry {
-    if unusable.is_stalled() { Retry::Slow } else { Retry::Backoff }
-}
-
-/// Adds how often it is tried again, and how a person who mended it has it tried at once.
-fn tried_again(unusable: Unusable, name: &str, resync: Duration) -> Unusable {
-    let Some(told) = retried(&unusable).told(resync) else { return unusable };
-    let message = format!(
-        "{}; {told}, and at once when the provider or its secret changes; to have it tried at once: \
-         kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}=\"$(date +%s)\"",
-        unusable.note.message,
-        annotation::RECONCILE_REQUESTED_AT
-    );
-    Unusable { note: Note { message, ..unusable.note }, ..unusable }
+fn identity_of(Identity { account, region, principal }: &Identity) -> IdentityStatus {
+    IdentityStatus { account: account.clone(), region: region.clone(), principal: principal.clone() }
 }
 
 /// The client for the present spec and secret; an old one that still fits is kept, and asked again whose it is.
@@ -155,7 +144,7 @@ async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result
             && connect::secret_versions(context, &provider.spec).await.as_ref() == Some(&known.made_for.secrets);
         if same {
             let identity = known.kms.identity().await?;
-            connect::right_account(provider, &identity.account)?;
+            right_account(provider, &identity.account)?;
             // The name of a session may change with each renewal of its credentials; the account and the Region are what counts.
             if (&identity.account, &identity.region) == (&known.identity.account, &known.identity.region) {
                 return Ok(known);
@@ -163,48 +152,6 @@ async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result
         }
     }
     connect::connect(context, name, provider).await.map(Arc::new)
-}
-
-fn status(
-    provider: &KeyProvider,
-    outcome: Result<(), &Unusable>,
-    identity: Option<&crate::kms::Identity>,
-    now: Timestamp,
-) -> KeyProviderStatus {
-    let mut status = ours(provider).unwrap_or_default();
-    let generation = provider.metadata.generation.unwrap_or_default();
-    status.observed_generation = Some(generation);
-    status.pending_deletions_beyond = pending::beyond(&status, now);
-    if let Some(crate::kms::Identity { account, region, principal }) = identity {
-        status.identity = Some(IdentityStatus { account: account.clone(), region: region.clone(), principal: principal.clone() });
-    }
-    let conditions = &mut status.conditions;
-    match outcome {
-        Ok(()) => {
-            condition::set(conditions, ConditionType::Ready, true, Reason::Ready, "the credentials were accepted", generation, now);
-            condition::remove(conditions, ConditionType::Reconciling);
-            condition::remove(conditions, ConditionType::Stalled);
-        }
-        Err(unusable) => {
-            let Unusable { note, awaits: _ } = unusable;
-            let (is, is_not) = if unusable.is_stalled() {
-                (ConditionType::Stalled, ConditionType::Reconciling)
-            } else {
-                (ConditionType::Reconciling, ConditionType::Stalled)
-            };
-            condition::set(conditions, ConditionType::Ready, false, note.reason, &note.message, generation, now);
-            condition::set(conditions, is, true, note.reason, &note.message, generation, now);
-            condition::remove(conditions, is_not);
-        }
-    }
-    status
-}
-
-/// The status without the conditions of others.
-pub(super) fn ours(provider: &KeyProvider) -> Option<KeyProviderStatus> {
-    let mut status = provider.status.clone()?;
-    status.conditions.retain(|known| condition::is_ours(&known.type_));
-    Some(status)
 }
 
 /// Writes the status if it changed; gives the version after it.

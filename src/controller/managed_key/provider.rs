@@ -10,11 +10,11 @@ use crate::{
     controller::{
         Context,
         error::{Abort, Error},
-        key_provider::{Awaits, Connected, Unusable},
+        key_provider::{Connected, Unusable},
     },
     domain::{
         failure::Failure,
-        plan::Note,
+        provider as known,
         rules::{self, Rules},
     },
 };
@@ -63,10 +63,6 @@ pub(super) enum Resolved {
     Untried,
 }
 
-fn unusable(awaits: Awaits, reason: Reason, message: String) -> Resolved {
-    Resolved::Unusable(Unusable { note: Note { reason, message }, awaits })
-}
-
 /// The client of the provider that the object names, if there is one. It may not be used before the provider is [resolved](resolve).
 pub(super) fn connected(context: &Context, object: &ManagedKey) -> Option<Arc<Connected>> {
     let watched = context.providers.get(&object.spec.provider_ref.name)?;
@@ -84,36 +80,19 @@ pub(super) fn resync(context: &Context, name: &str) -> Duration {
 pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Abort> {
     let name = &object.spec.provider_ref.name;
     let Some(watched) = context.providers.get(name) else {
-        let message =
-            format!("there is no KeyProvider {name}; it is waited for: create it, or make this object anew with another spec.providerRef");
-        return Ok(unusable(Awaits::Arrival, Reason::ProviderNotFound, message));
+        return Ok(Resolved::Unusable(known::none(name)));
     };
     let Ok(provider) = watched.decoded() else {
         let message = format!("this version of Keyward does not understand KeyProvider {name}; upgrade Keyward or correct the provider");
-        return Ok(unusable(Awaits::Person, Reason::ProviderNotReady, message));
+        return Ok(Resolved::Unusable(Unusable::by_a_person(Reason::ProviderNotReady, message)));
     };
     let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     if !admits(context, provider, namespace).await? {
-        let (awaits, message) = match provider.spec.namespaces.from {
-            NamespacesFrom::Selector => (
-                Awaits::Arrival,
-                format!(
-                    "KeyProvider {name} admits namespaces by their labels, and namespace {namespace} does not have them; they are waited for: \
-                     ask the administrator of the provider (spec.namespaces.selector)"
-                ),
-            ),
-            NamespacesFrom::All | NamespacesFrom::Names => (
-                Awaits::Person,
-                format!("KeyProvider {name} does not admit namespace {namespace}; ask its administrator (spec.namespaces)"),
-            ),
-        };
-        return Ok(unusable(awaits, Reason::NamespaceNotAllowed, message));
+        return Ok(Resolved::Unusable(known::not_admitted(name, &provider.spec.namespaces, namespace)));
     }
     Ok(match context.providers.client(provider) {
         None => Resolved::Untried,
-        Some(Err(Unusable { note, awaits })) => {
-            unusable(awaits, note.reason, format!("KeyProvider {name} cannot be used: {}", note.message))
-        }
+        Some(Err(unusable)) => Resolved::Unusable(known::told_by_objects(name, unusable)),
         Some(Ok(connected)) => Resolved::Usable(Box::new(Provider {
             rules: Rules::new(name, &provider.spec, &connected.identity.account, &connected.identity.region),
             connected,

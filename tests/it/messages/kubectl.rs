@@ -2,11 +2,15 @@
 
 use jiff::Timestamp;
 use keyward::api::{ConditionType, Reason};
-use kms_double::KeyState as Actual;
+use kms_double::{KeyState as Actual, Options};
 use serde_json::{Value, json};
 
 use super::{ACCOUNT, ID, REGION};
-use crate::support::scene::{Scene, find};
+use crate::support::{
+    eventually,
+    operator::PATIENCE,
+    scene::{Scene, find, merge},
+};
 
 /// The lines of a condition that the page prints.
 const LINES: [&str; 4] = ["Message:", "Reason:", "Status:", "Type:"];
@@ -106,4 +110,44 @@ async fn kubectl_prints_what_the_page_says() {
     scene.until_ready("orders", "False", "CancelledOutside").await;
     scene.until_event("orders", "DeletionHeld").await;
     compare(&scene, "A deletion is held: somebody cancelled it at the KMS").await;
+}
+
+#[tokio::test]
+async fn kubectl_prints_of_a_provider_what_the_page_says() {
+    let scene = Scene::with("described-by", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let good = scene.vendor.secret(&scene.double);
+    let with = |change: Value| {
+        let mut secret = good.clone();
+        merge(&mut secret, change);
+        Some(secret)
+    };
+    let account = json!({ "aws": { "accountId": "999999999999" } });
+    let rows = [
+        ("The provider can be used", Some(good.clone()), json!({})),
+        ("The provider's Secret is not there", None, json!({})),
+        ("The provider's Secret lacks a key", with(json!({ "AWS_SECRET_ACCESS_KEY": null })), json!({})),
+        ("AWS refuses the credentials", with(json!({ "AWS_SECRET_ACCESS_KEY": "wrong" })), json!({})),
+        ("The credentials are of another account than is declared", Some(good.clone()), account),
+    ];
+    for (number, (title, secret, spec)) in rows.into_iter().enumerate() {
+        let name = format!("{}-{number}", scene.provider);
+        if let Some(secret) = secret {
+            scene.secret_of(&name, secret).await;
+        }
+        let mut all = json!({ "resyncSeconds": 600, "aws": { "credentialsSecretRef": { "name": name } } });
+        merge(&mut all, spec);
+        scene.provide(&name, all).await;
+        let page = page(title);
+        let shown = eventually(&format!("what is said of {name}"), PATIENCE, async || {
+            let shown = scene.control_plane.kubectl(&["describe", "keyprovider", &name]).await.expect("describe");
+            if shown.contains("\n  Conditions:\n") { Ok(shown) } else { Err(shown) }
+        })
+        .await;
+        let shown = shown.replace(&name, "aws").replace(&scene.operator_namespace, "keyward-system");
+        assert_eq!(conditions(&shown), conditions(&page), "{title}");
+        for line in page.lines().skip_while(|line| *line != "  Identity:") {
+            let words = |line: &str| line.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+            assert!(shown.lines().any(|shown| words(shown) == words(line)), "{title}: no {line:?} in\n{shown}");
+        }
+    }
 }

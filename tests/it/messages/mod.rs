@@ -1,14 +1,16 @@
-//! `docs/messages.md`: what `kubectl describe` shows of a key, situation by situation. The texts are printed by the planner, the status and the events
+//! `docs/messages.md`: what `kubectl describe` shows of a key, and of a provider, situation by situation. The texts are printed by the planner, the status and the events
 //! themselves, over a key that does as it is told; what AWS says comes from the adapter. On a control plane some of them are compared with what the real
 //! `kubectl` prints of the real operator's objects.
 //!
 //! `UPDATE=1 cargo test --test it generated` writes the page anew.
 
 mod kubectl;
+mod provider;
 
 use std::{fmt::Write as _, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keyward::{
     api::{
         ConditionType, ManagedKey, ManagedKeyStatus, Reason,
@@ -26,6 +28,7 @@ use keyward::{
         observed::{Key, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Note, Plan, Read, Situation, Tried, named_elsewhere, plan},
+        provider::{self as known, Unusable},
         release::{Release, release},
         rules::Rules,
         status::{self, Conclusion, Round, SetBy},
@@ -47,22 +50,28 @@ const ARN: &str = "arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56e
 
 /// The page.
 pub fn page() -> String {
-    let mut page = format!("{INTRODUCTION}\n");
-    let situations = situations();
-    for situation in &situations {
-        writeln!(page, "- [{}](#{})", situation.title, anchor(situation.title)).unwrap();
+    let (keys, providers) = (situations(), provider::situations());
+    let mut page = format!("{INTRODUCTION}\nOf a key:\n\n");
+    let mut sections = String::new();
+    let mut tell = |title: &str, about: &str, text: String| {
+        write!(sections, "\n## {title}\n\n{about}\n\n```text\n{text}```\n").unwrap();
+        format!("- [{title}](#{})\n", anchor(title))
+    };
+    for Told { title, about, status, events } in &keys {
+        page.push_str(&tell(title, about, describe(status, events)));
     }
-    for Told { title, about, status, events } in &situations {
-        write!(page, "\n## {title}\n\n{about}\n\n```text\n{}```\n", describe(status, events)).unwrap();
+    page.push_str("\nOf a provider:\n\n");
+    for provider::Told { title, about, status } in &providers {
+        page.push_str(&tell(title, about, provider::describe(status)));
     }
-    page
+    page + &sections
 }
 
 const INTRODUCTION: &str = "# What `kubectl describe` says
 
-The texts of twenty-odd situations, for whoever has to act on one of them.
+The texts of forty-odd situations, of keys and of their providers, for whoever has to act on one of them.
 They are printed by the code that writes the status, so they say what your cluster says; only the names differ.
-The object is `orders` in namespace `shop`, its provider is `aws`, and the operator's cluster id is `prod`.
+The object is `orders` in namespace `shop`, its provider is `aws`, the operator's namespace is `keyward-system`, and its cluster id is `prod`.
 Of each condition there are type, status, reason and message; `kubectl` prints `Last Transition Time` and `Observed Generation` as well.
 Of each event there are type, reason and message.
 What each reason means stands in [conditions.md](reference/conditions.md).
@@ -74,15 +83,21 @@ fn anchor(title: &str) -> String {
 
 /// Conditions and events as `kubectl describe` prints them.
 fn describe(status: &ManagedKeyStatus, events: &[Event]) -> String {
-    let mut text = "Status:\n  Conditions:\n".to_owned();
-    for known in &status.conditions {
-        for (label, value) in [("Message", &known.message), ("Reason", &known.reason), ("Status", &known.status), ("Type", &known.type_)] {
-            writeln!(text, "    {:<23}{value}", format!("{label}:")).unwrap();
-        }
-    }
+    let mut text = format!("Status:\n  Conditions:\n{}", conditions(&status.conditions));
     text.push_str(if events.is_empty() { "Events:  <none>\n" } else { "Events:\n" });
     for Event { reason, warning, note, .. } in events {
         writeln!(text, "  {:<8} {reason}  {note}", if *warning { "Warning" } else { "Normal" }).unwrap();
+    }
+    text
+}
+
+/// Conditions as `kubectl describe` prints them.
+fn conditions(all: &[Condition]) -> String {
+    let mut text = String::new();
+    for known in all {
+        for (label, value) in [("Message", &known.message), ("Reason", &known.reason), ("Status", &known.status), ("Type", &known.type_)] {
+            writeln!(text, "    {:<23}{value}", format!("{label}:")).unwrap();
+        }
     }
     text
 }
@@ -364,27 +379,30 @@ fn key(state: State) -> Key {
     }
 }
 
+/// The adapter's settings for that endpoint, as the double's first user.
+fn settings(endpoint: &str) -> AwsSettings {
+    // As `main` does first.
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    AwsSettings {
+        region: REGION.into(),
+        endpoints: AwsEndpoints::at(endpoint),
+        ca_pem: None,
+        role_arn: None,
+        external_id: None,
+        credentials: AwsCredentials::Keys { access_key_id: ACCESS_KEY.into(), secret_access_key: SECRET_KEY.into(), session_token: None },
+        quota_share_percent: 100,
+        books: keyward::kms::Books::default(),
+        metrics: Metrics::new(false),
+        may_change: MayChange::when(|| true),
+    }
+}
+
 /// What the adapter makes of AWS's answer to a call that changes tags.
 fn answered(code: &'static str, status: u16, text: &'static str) -> Failure {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let double = Double::start(Options::default()).await.unwrap();
-        let settings = AwsSettings {
-            region: REGION.into(),
-            endpoints: AwsEndpoints::at(&double.endpoint()),
-            ca_pem: None,
-            role_arn: None,
-            external_id: None,
-            credentials: AwsCredentials::Keys {
-                access_key_id: ACCESS_KEY.into(),
-                secret_access_key: SECRET_KEY.into(),
-                session_token: None,
-            },
-            quota_share_percent: 100,
-            books: keyward::kms::Books::default(),
-            metrics: Metrics::new(false),
-            may_change: MayChange::when(|| true),
-        };
+        let settings = settings(&double.endpoint());
         let kms = AwsKms::new(settings).await.unwrap();
         double.inject(Fault::on("TagResource", FaultAction::Error { code: code.into(), status, message: text.into() }));
         kms.tag(ARN, &Tags::from([("team".into(), "shop".into())])).await.unwrap_err()
@@ -445,6 +463,10 @@ fn situations() -> Vec<Told> {
         let story = Story::unbound(json!({ "keyId": "arn:aws:kms:eu-west-1:999999999999:key/1234abcd-12ab-34cd-56ef-1234567890ab" }));
         let note = named_elsewhere(&story.desired(), &story.memory, &story.rules).unwrap();
         story.ended(Conclusion::Refused { note, stalled: true })
+    };
+    let refused = |unusable: Unusable| {
+        let stalled = unusable.is_stalled();
+        Story::unbound(json!({})).ended(Conclusion::Refused { note: unusable.note, stalled })
     };
     let pending_until = |key: &mut Key, date: &str| {
         key.state = State::PendingDeletion;
@@ -570,6 +592,18 @@ fn situations() -> Vec<Told> {
             story.ended(Conclusion::ReadingBack(Note { reason: Reason::Adopting, message }))
         }
         .told("A key is being adopted", "It takes as long as the KMS needs to show what was written."),
+        refused(known::none("aws")).told(
+            "There is no such provider",
+            "The object may come before its provider. It is looked at as soon as that is there.",
+        ),
+        refused(known::told_by_objects("aws", known::no_secret("aws", "keyward-system").tried_again("aws", Duration::from_mins(10)))).told(
+            "The provider cannot be used",
+            "`kubectl describe keyprovider aws` says the same.",
+        ),
+        refused(known::not_admitted("aws", &serde_json::from_value(json!({ "from": "Names", "names": [] })).unwrap(), "shop")).told(
+            "The provider does not admit the namespace",
+            "`spec.namespaces` of the KeyProvider names those that it admits; an empty list admits none.",
+        ),
         adopting().with(|story| story.rules.adoption = Adoption::default()).looked().told(
             "The provider does not admit an adoption",
             "`spec.adoption` of the KeyProvider says which keys may be adopted from where.",
@@ -583,19 +617,36 @@ fn situations() -> Vec<Told> {
 }
 
 #[test]
-fn the_page_has_its_twenty_situations_and_each_says_what_to_do() {
-    let all = situations();
-    assert!(all.len() >= 20, "{}", all.len());
-    let titles: std::collections::BTreeSet<_> = all.iter().map(|told| told.title).collect();
-    assert_eq!(titles.len(), all.len());
-    for Told { title, status, .. } in &all {
-        for known in &status.conditions {
+fn the_page_has_its_situations_and_each_says_what_to_do() {
+    let (keys, providers) = (situations(), provider::situations());
+    assert!(keys.len() >= 20 && providers.len() >= 10, "{} and {}", keys.len(), providers.len());
+    let titles: std::collections::BTreeSet<_> = keys.iter().map(|told| told.title).chain(providers.iter().map(|told| told.title)).collect();
+    assert_eq!(titles.len(), keys.len() + providers.len());
+    let of_keys = keys.iter().map(|told| (told.title, &told.status.conditions));
+    for (title, conditions) in of_keys.chain(providers.iter().map(|told| (told.title, &told.status.conditions))) {
+        for known in conditions {
             assert!(Reason::ALL.iter().any(|(reason, _)| reason.as_str() == known.reason), "{title}: {}", known.reason);
             assert!(!known.message.contains("1764000000"), "{title} names a session: {}", known.message);
+            assert!(!known.message.contains(SECRET_KEY), "{title} tells a secret: {}", known.message);
         }
         // Whoever has to act is told how.
-        if let Some(stalled) = condition::find(&status.conditions, ConditionType::Stalled) {
-            let ways = ["set ", "remove ", "run: ", "make ", "have ", "ask ", "say ", "find out", "see its ", "leaves it so"];
+        if let Some(stalled) = condition::find(conditions, ConditionType::Stalled) {
+            let ways = [
+                "set ",
+                "remove ",
+                "run: ",
+                "make ",
+                "have ",
+                "ask ",
+                "say ",
+                "find out",
+                "see its ",
+                "leaves it so",
+                "add it",
+                "correct ",
+                "give it ",
+                "write it ",
+            ];
             assert!(ways.iter().any(|way| stalled.message.contains(way)), "{title}: {}", stalled.message);
         }
     }

@@ -8,14 +8,14 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::SecretString;
 
-use super::{Awaits, Connected, MadeFor, Unusable};
+use super::{Connected, MadeFor, Unusable};
 use crate::{
     api::{
         KeyProvider, KeyProviderSpec, Reason,
         key_provider::{ProviderType, SecretRef},
     },
     controller::Context,
-    domain::{failure::Failure, plan::Note},
+    domain::provider::{lacks, no_secret, right_account, unread_secret},
     kms::{AnyKms, Kms, MayChange, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
 };
 
@@ -32,18 +32,6 @@ pub(super) fn secrets_of(spec: &KeyProviderSpec) -> Vec<&str> {
     references.into_iter().flatten().flatten().map(|reference| reference.name.as_str()).collect()
 }
 
-fn unusable(reason: Reason, message: impl Into<String>) -> Unusable {
-    Unusable { note: Note { reason, message: message.into() }, awaits: Awaits::Person }
-}
-
-impl From<Failure> for Unusable {
-    fn from(failure: Failure) -> Self {
-        let verdict = failure.kind.verdict();
-        let awaits = if verdict.stalled { Awaits::Person } else { Awaits::Passing };
-        Self { note: Note { reason: verdict.reason, message: failure.message }, awaits }
-    }
-}
-
 /// Makes a client for the provider, or takes the one there is if nothing changed, and asks whose credentials it has.
 pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvider) -> Result<Connected, Unusable> {
     let spec = &provider.spec;
@@ -53,7 +41,7 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
         generation: provider.metadata.generation.unwrap_or_default(),
         secrets: versions(&secrets),
     };
-    let missing = |field: &str| unusable(Reason::InvalidSpec, format!("spec.{field} is missing; set it"));
+    let missing = |field: &str| Unusable::by_a_person(Reason::InvalidSpec, format!("spec.{field} is missing; set it"));
     let kms = match spec.type_ {
         ProviderType::Aws => {
             let aws = spec.aws.as_ref().ok_or_else(|| missing("aws"))?;
@@ -72,27 +60,6 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
     right_account(provider, &identity.account)?;
     tracing::info!(provider = name, account = identity.account, region = identity.region, "the provider's credentials were accepted");
     Ok(Connected { made_for, kms, identity, reach: super::Reach::default(), crowd: super::Crowd::default() })
-}
-
-/// Whether the account is the one that is declared, and the one that was seen first. Otherwise no key is looked at: one that is not found in a wrong
-/// account would be taken for gone.
-pub(super) fn right_account(provider: &KeyProvider, account: &str) -> Result<(), Unusable> {
-    let declared = provider.spec.aws.as_ref().and_then(|aws| aws.account_id.as_deref());
-    let pinned = provider.status.as_ref().and_then(|status| status.identity.as_ref()).map(|identity| identity.account.as_str());
-    match (declared, pinned) {
-        (Some(expected), _) if expected != account => Err(unusable(
-            Reason::WrongAccount,
-            format!("the credentials belong to account {account}, but spec.aws.accountId is {expected}; correct either of them"),
-        )),
-        (_, Some(expected)) if expected != account => Err(unusable(
-            Reason::WrongAccount,
-            format!(
-                "the credentials belong to account {account}, but this provider was first used with account {expected}; \
-                 give it credentials of that account, or make another KeyProvider"
-            ),
-        )),
-        _ => Ok(()),
-    }
 }
 
 /// The versions of the provider's secrets, without what they hold; `None` when one cannot be read.
@@ -116,15 +83,10 @@ async fn read(context: &Context, name: &str) -> Result<Secret, Unusable> {
     let namespace = &context.settings.namespace;
     match Api::<Secret>::namespaced(context.client.clone(), namespace).get_opt(name).await {
         Ok(Some(secret)) => Ok(secret),
-        Ok(None) => {
-            let message =
-                format!("there is no secret {name} in namespace {namespace}, the operator's own; it is waited for: create it there");
-            Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Arrival })
-        }
+        Ok(None) => Err(no_secret(name, namespace)),
         Err(error) => {
             tracing::warn!(error = &error as &dyn std::error::Error, secret = name, "a secret could not be read");
-            let message = format!("secret {name} in namespace {namespace} could not be read; it is tried again");
-            Err(Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Passing })
+            Err(unread_secret(name, namespace))
         }
     }
 }
@@ -137,7 +99,7 @@ fn may_change(context: &Context) -> MayChange {
 
 /// A value that has to be there.
 fn needed(secret: &Secret, key: &str) -> Result<String, Unusable> {
-    value(secret, key)?.ok_or_else(|| missing(secret, key))
+    value(secret, key)?.ok_or_else(|| lacks(secret.metadata.name.as_deref().unwrap_or_default(), key))
 }
 
 /// A value that has to be there and is not shown.
@@ -145,20 +107,19 @@ fn hidden(secret: &Secret, key: &str) -> Result<SecretString, Unusable> {
     needed(secret, key).map(SecretString::from)
 }
 
-fn missing(secret: &Secret, key: &str) -> Unusable {
-    let name = secret.metadata.name.as_deref().unwrap_or_default();
-    unusable(Reason::CredentialsInvalid, format!("secret {name} has no key {key}; add it"))
-}
-
 /// The secret at that place among those of the provider, which has been read.
 fn secret(secrets: &[Secret], at: usize) -> Result<&Secret, Unusable> {
-    secrets.get(at).ok_or_else(|| unusable(Reason::CredentialsInvalid, "spec names no secret with credentials; set credentialsSecretRef"))
+    secrets
+        .get(at)
+        .ok_or_else(|| Unusable::by_a_person(Reason::CredentialsInvalid, "spec names no secret with credentials; set credentialsSecretRef"))
 }
 
 /// The secret of that name among those of the provider, which has been read.
 fn named<'a>(secrets: &'a [Secret], reference: &SecretRef) -> Result<&'a Secret, Unusable> {
     let found = secrets.iter().find(|secret| secret.metadata.name.as_ref() == Some(&reference.name));
-    found.ok_or_else(|| unusable(Reason::CredentialsInvalid, format!("secret {} was not read; it is tried again", reference.name)))
+    found.ok_or_else(|| {
+        Unusable::by_a_person(Reason::CredentialsInvalid, format!("secret {} was not read; it is tried again", reference.name))
+    })
 }
 
 /// A value of a secret, without the line end that `--from-file` leaves.
@@ -168,6 +129,6 @@ fn value(secret: &Secret, key: &str) -> Result<Option<String>, Unusable> {
     };
     let name = secret.metadata.name.as_deref().unwrap_or_default();
     let text = std::str::from_utf8(&bytes.0)
-        .map_err(|_| unusable(Reason::CredentialsInvalid, format!("key {key} of secret {name} is not text")))?;
+        .map_err(|_| Unusable::by_a_person(Reason::CredentialsInvalid, format!("key {key} of secret {name} is not text")))?;
     Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
 }

@@ -1,0 +1,199 @@
+//! What is said of a provider: whether it can be used, why not, and what helps.
+//!
+//! No sentence here may name a secret's value. Whether its keys are looked at is decided by the account: in a wrong one every key looks absent.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    failure::{Failure, Retry},
+    pending,
+    plan::Note,
+};
+use crate::api::{
+    ConditionType, KeyProvider, KeyProviderStatus, Reason, annotation, condition,
+    key_provider::{IdentityStatus, Namespaces, NamespacesFrom},
+};
+
+/// Why a provider cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// For conditions, of the provider and of its keys.
+    pub note: Note,
+    /// What it waits for.
+    pub awaits: Awaits,
+}
+
+/// What has to happen before a provider can be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Awaits {
+    /// A person has to mend something; retrying alone will not help.
+    Person,
+    /// Something that is named is not there yet, and that it comes is noticed. What was made with it is not used any more.
+    Arrival,
+    /// It passes by itself, and says nothing against a client that worked.
+    Passing,
+}
+
+impl Unusable {
+    /// A person has to mend something.
+    #[must_use]
+    pub fn by_a_person(reason: Reason, message: impl Into<String>) -> Self {
+        Self { note: Note { reason, message: message.into() }, awaits: Awaits::Person }
+    }
+
+    /// Whether a person must act.
+    #[must_use]
+    pub fn is_stalled(&self) -> bool {
+        self.awaits == Awaits::Person
+    }
+
+    /// When it is tried again.
+    #[must_use]
+    pub fn retried(&self) -> Retry {
+        if self.is_stalled() { Retry::Slow } else { Retry::Backoff }
+    }
+
+    /// Adds how often it is tried again, and how a person who mended it has it tried at once.
+    #[must_use]
+    pub fn tried_again(self, name: &str, resync: Duration) -> Self {
+        let Some(told) = self.retried().told(resync) else { return self };
+        let message = format!(
+            "{}; {told}, and at once when the provider or its secret changes; to have it tried at once: \
+             kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}=\"$(date +%s)\"",
+            self.note.message,
+            annotation::RECONCILE_REQUESTED_AT
+        );
+        Self { note: Note { message, ..self.note }, ..self }
+    }
+}
+
+impl From<Failure> for Unusable {
+    fn from(failure: Failure) -> Self {
+        let verdict = failure.kind.verdict();
+        let awaits = if verdict.stalled { Awaits::Person } else { Awaits::Passing };
+        Self { note: Note { reason: verdict.reason, message: failure.message }, awaits }
+    }
+}
+
+/// There is no provider of that name.
+#[must_use]
+pub fn none(name: &str) -> Unusable {
+    let message =
+        format!("there is no KeyProvider {name}; it is waited for: create it, or make this object anew with another spec.providerRef");
+    Unusable { note: Note { reason: Reason::ProviderNotFound, message }, awaits: Awaits::Arrival }
+}
+
+/// The provider does not admit the namespace of an object.
+#[must_use]
+pub fn not_admitted(name: &str, namespaces: &Namespaces, namespace: &str) -> Unusable {
+    let (awaits, message) = match namespaces.from {
+        NamespacesFrom::Selector => (
+            Awaits::Arrival,
+            format!(
+                "KeyProvider {name} admits namespaces by their labels, and namespace {namespace} does not have them; they are waited for: \
+                 ask the administrator of the provider (spec.namespaces.selector)"
+            ),
+        ),
+        NamespacesFrom::All | NamespacesFrom::Names => {
+            (Awaits::Person, format!("KeyProvider {name} does not admit namespace {namespace}; ask its administrator (spec.namespaces)"))
+        }
+    };
+    Unusable { note: Note { reason: Reason::NamespaceNotAllowed, message }, awaits }
+}
+
+/// What is wrong with a provider, as its objects say it.
+#[must_use]
+pub fn told_by_objects(name: &str, Unusable { note, awaits }: Unusable) -> Unusable {
+    Unusable { note: Note { message: format!("KeyProvider {name} cannot be used: {}", note.message), ..note }, awaits }
+}
+
+/// A secret of the provider is not there, in that namespace, the operator's own.
+#[must_use]
+pub fn no_secret(name: &str, namespace: &str) -> Unusable {
+    let message = format!("there is no secret {name} in namespace {namespace}, the operator's own; it is waited for: create it there");
+    Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Arrival }
+}
+
+/// The API server did not give a secret of the provider.
+#[must_use]
+pub fn unread_secret(name: &str, namespace: &str) -> Unusable {
+    let message = format!("secret {name} in namespace {namespace} could not be read; it is tried again");
+    Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Passing }
+}
+
+/// A secret of the provider lacks a key, or the key is empty.
+#[must_use]
+pub fn lacks(secret: &str, key: &str) -> Unusable {
+    Unusable::by_a_person(Reason::CredentialsInvalid, format!("secret {secret} has no key {key}; add it"))
+}
+
+/// Whether the account is the one that is declared, and the one that was seen first. Otherwise no key is looked at: one that is not found in a wrong
+/// account would be taken for gone.
+///
+/// # Errors
+/// It is another.
+pub fn right_account(provider: &KeyProvider, account: &str) -> Result<(), Unusable> {
+    let declared = provider.spec.aws.as_ref().and_then(|aws| aws.account_id.as_deref());
+    let pinned = provider.status.as_ref().and_then(|status| status.identity.as_ref()).map(|identity| identity.account.as_str());
+    match (declared, pinned) {
+        (Some(expected), _) if expected != account => Err(Unusable::by_a_person(
+            Reason::WrongAccount,
+            format!("the credentials belong to account {account}, but spec.aws.accountId is {expected}; correct either of them"),
+        )),
+        (_, Some(expected)) if expected != account => Err(Unusable::by_a_person(
+            Reason::WrongAccount,
+            format!(
+                "the credentials belong to account {account}, but this provider was first used with account {expected}; \
+                 give it credentials of that account, or make another KeyProvider"
+            ),
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// The status after a round. `identity`: whose credentials were accepted.
+#[must_use]
+pub fn status(
+    provider: &KeyProvider,
+    outcome: Result<(), &Unusable>,
+    identity: Option<IdentityStatus>,
+    now: Timestamp,
+) -> KeyProviderStatus {
+    let mut status = ours(provider).unwrap_or_default();
+    let generation = provider.metadata.generation.unwrap_or_default();
+    status.observed_generation = Some(generation);
+    status.pending_deletions_beyond = pending::beyond(&status, now);
+    if identity.is_some() {
+        status.identity = identity;
+    }
+    let conditions = &mut status.conditions;
+    match outcome {
+        Ok(()) => {
+            condition::set(conditions, ConditionType::Ready, true, Reason::Ready, "the credentials were accepted", generation, now);
+            condition::remove(conditions, ConditionType::Reconciling);
+            condition::remove(conditions, ConditionType::Stalled);
+        }
+        Err(unusable) => {
+            let Unusable { note, awaits: _ } = unusable;
+            let (is, is_not) = if unusable.is_stalled() {
+                (ConditionType::Stalled, ConditionType::Reconciling)
+            } else {
+                (ConditionType::Reconciling, ConditionType::Stalled)
+            };
+            condition::set(conditions, ConditionType::Ready, false, note.reason, &note.message, generation, now);
+            condition::set(conditions, is, true, note.reason, &note.message, generation, now);
+            condition::remove(conditions, is_not);
+        }
+    }
+    status
+}
+
+/// The status without the conditions of others.
+#[must_use]
+pub fn ours(provider: &KeyProvider) -> Option<KeyProviderStatus> {
+    let mut status = provider.status.clone()?;
+    status.conditions.retain(|known| condition::is_ours(&known.type_));
+    Some(status)
+}

@@ -1,0 +1,163 @@
+//! What is told of a `KeyProvider`: what `kubectl describe keyprovider aws` shows, by the code that writes its status and the adapter's own failures.
+
+use std::{fmt::Write as _, time::Duration};
+
+use jiff::Timestamp;
+use keyward::{
+    api::{KeyProvider, KeyProviderStatus, condition::seconds, key_provider::IdentityStatus},
+    domain::{
+        failure::Failure,
+        ownership::Owner,
+        pending::{self, Change},
+        provider::{self, Unusable},
+    },
+    kms::{
+        Kms,
+        aws::{AwsCredentials, AwsKms},
+    },
+};
+use kms_double::{ACCESS_KEY, Double, Fault, FaultAction, Options, SECRET_KEY};
+use serde_json::{Value, json};
+
+use super::{ACCOUNT, ARN, REGION, conditions, settings};
+
+/// What is told of a situation.
+pub(super) struct Told {
+    pub(super) title: &'static str,
+    pub(super) about: &'static str,
+    pub(super) status: KeyProviderStatus,
+}
+
+/// A status as `kubectl describe` prints it.
+pub(super) fn describe(status: &KeyProviderStatus) -> String {
+    let mut text = format!("Status:\n  Conditions:\n{}", conditions(&status.conditions));
+    if let Some(IdentityStatus { account, region, principal }) = &status.identity {
+        write!(text, "  Identity:\n    Account:    {account}\n    Principal:  {principal}\n    Region:     {region}\n").unwrap();
+    }
+    if !status.pending_deletions.is_empty() {
+        text.push_str("  Pending Deletions:\n");
+    }
+    for pending in &status.pending_deletions {
+        let date = pending.date.as_ref().map(|date| format!("    Date:    {}\n", date.0)).unwrap_or_default();
+        write!(text, "{date}    Key:     {}\n    Owner:   {}\n    Rescue:  {}\n", pending.key, pending.owner, pending.rescue).unwrap();
+    }
+    text.push_str("Events:  <none>\n");
+    text
+}
+
+/// The provider of the page, with `spec.aws` and a status laid over.
+fn aws(spec: &Value, status: Option<KeyProviderStatus>) -> KeyProvider {
+    let mut aws = json!({ "region": REGION, "credentialsSecretRef": { "name": "aws" } });
+    crate::support::scene::merge(&mut aws, spec.clone());
+    let object = json!({
+        "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": "aws", "generation": 1 },
+        "spec": { "type": "AWS", "aws": aws, "namespaces": { "from": "All" } },
+    });
+    let mut provider: KeyProvider = serde_json::from_value(object).unwrap();
+    provider.status = status;
+    provider
+}
+
+fn now() -> Timestamp {
+    "2026-11-22T12:00:00Z".parse().unwrap()
+}
+
+fn identity(account: &str) -> IdentityStatus {
+    IdentityStatus { account: account.into(), region: REGION.into(), principal: format!("arn:aws:iam::{account}:user/keyward") }
+}
+
+/// What a round that ended with that says of the provider.
+fn refused(provider: &KeyProvider, unusable: Unusable) -> KeyProviderStatus {
+    let unusable = unusable.tried_again("aws", Duration::from_mins(10));
+    provider::status(provider, Err(&unusable), None, now())
+}
+
+fn accepted() -> KeyProviderStatus {
+    provider::status(&aws(&json!({}), None), Ok(()), Some(identity(ACCOUNT)), now())
+}
+
+/// What AWS's adapter says when it asks whose credentials these are.
+fn asked(secret: &str, endpoint: Option<&str>, fault: Option<FaultAction>) -> Failure {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let double = Double::start(Options::default()).await.unwrap();
+        if let Some(action) = fault {
+            double.inject(Fault::on("GetCallerIdentity", action));
+        }
+        let mut settings = settings(endpoint.unwrap_or(&double.endpoint()));
+        settings.credentials =
+            AwsCredentials::Keys { access_key_id: ACCESS_KEY.into(), secret_access_key: secret.into(), session_token: None };
+        AwsKms::new(settings).await.unwrap().identity().await.unwrap_err()
+    })
+}
+
+/// The object of a pending key is gone.
+fn with_pending() -> KeyProviderStatus {
+    let owner = Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders".into(), uid: "u".into() };
+    let date = "2026-12-22T09:00:00Z".parse().unwrap();
+    let entry = pending::gone(ARN, Some(date), &owner, "CancelKeyDeletion").unwrap();
+    assert_eq!(entry.date, Some(seconds(date)));
+    pending::changed(&accepted(), [&Change::Gone(entry)]).0
+}
+
+pub(super) fn situations() -> Vec<Told> {
+    let (plain, known) = (aws(&json!({}), None), aws(&json!({}), Some(accepted())));
+    let error = |code: &str, status| FaultAction::Error { code: code.into(), status, message: String::new() };
+    let told = |title, about, status| Told { title, about, status };
+    vec![
+        told("The provider can be used", "The account is pinned: from now on credentials of another are refused.", accepted()),
+        told(
+            "The provider's Secret is not there",
+            "Secrets are read in the operator's own namespace. It is waited for, and its coming is noticed.",
+            refused(&plain, provider::no_secret("aws", "keyward-system")),
+        ),
+        told(
+            "The provider's Secret lacks a key",
+            "Perhaps it has another spelling. The README lists the keys for each KMS.",
+            refused(&plain, provider::lacks("aws", "AWS_SECRET_ACCESS_KEY")),
+        ),
+        told(
+            "AWS refuses the credentials",
+            "The access key, or its secret, is not what AWS has.",
+            refused(&plain, asked("wrong", None, None).into()),
+        ),
+        told(
+            "The credentials have ended",
+            "Those of a session end. Keyward reads the Secret anew when it changes.",
+            refused(&known, asked(SECRET_KEY, None, Some(error("ExpiredToken", 403))).into()),
+        ),
+        told(
+            "The provider's KMS cannot be reached",
+            "A wrong endpoint, a network policy or an outage look like this. Keys that were Ready stay so for twice the provider's `resyncSeconds`.",
+            refused(&known, asked(SECRET_KEY, Some("http://127.0.0.1:1"), None).into()),
+        ),
+        told("The provider's endpoint is no URL", "Nothing is sent.", refused(&plain, no_url())),
+        told(
+            "The credentials are of another account than is declared",
+            "No key is looked at: in a wrong account each would look gone.",
+            refused(&aws(&json!({ "accountId": "999999999999" }), None), other_account(&json!({ "accountId": "999999999999" }), None)),
+        ),
+        told(
+            "The credentials are of another account than before",
+            "The account is pinned by the first success, and cannot be changed: keys of the one are not in the other.",
+            {
+                let first = KeyProviderStatus { identity: Some(identity("444455556666")), ..accepted() };
+                refused(&aws(&json!({}), Some(first.clone())), other_account(&json!({}), Some(first)))
+            },
+        ),
+        told(
+            "A key is pending deletion, and its object is gone",
+            "Alerts go on until it is cancelled or deleted. `Rescue` says what to do.",
+            with_pending(),
+        ),
+    ]
+}
+
+fn no_url() -> Unusable {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async { AwsKms::new(settings("kms.example.com")).await.unwrap_err() }).into()
+}
+
+fn other_account(spec: &Value, status: Option<KeyProviderStatus>) -> Unusable {
+    provider::right_account(&aws(spec, status), ACCOUNT).unwrap_err()
+}
