@@ -75,6 +75,9 @@ async fn killed_at_any_request(vendor: &'static Vendor) {
             die_at_the_end(control_plane, &post, vendor, operation, at).await;
         }
     }
+    for (operation, at, ends) in between_two_schedules(vendor) {
+        die_between_two_schedules(control_plane, &post, vendor, operation, at, ends).await;
+    }
     for meanwhile in [Meanwhile::Replaced, Meanwhile::MadeAgain, Meanwhile::NamesAnother] {
         die_while_the_object_changes(control_plane, &post, vendor, meanwhile).await;
     }
@@ -82,6 +85,72 @@ async fn killed_at_any_request(vendor: &'static Vendor) {
     if !Limits::of(vendor.provider).creates_with_tags {
         look_before_the_marks_are_read_back(control_plane, &post, vendor).await;
     }
+}
+
+/// What the next run makes of a change of days that was broken off.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Ends {
+    /// The key is scheduled with the new days.
+    Scheduled,
+    /// The key was cancelled, and by whom last cannot be known: a person is asked.
+    Held,
+}
+
+/// The requests by which days are changed: a cancel, a mark, because only now the key takes tags, and a schedule.
+fn between_two_schedules(vendor: &Vendor) -> [(&'static str, At, Ends); 6] {
+    let Operations { tag, schedule, cancel, .. } = vendor.operations;
+    [
+        (cancel, At::Before, Ends::Scheduled),
+        (cancel, At::After, Ends::Held),
+        (tag, At::Before, Ends::Held),
+        (tag, At::After, Ends::Held),
+        (schedule, At::Before, Ends::Held),
+        (schedule, At::After, Ends::Scheduled),
+    ]
+}
+
+/// Dies while 7 days become 14. Nobody but the operator was at the key, and nobody else is blamed.
+async fn die_between_two_schedules(
+    control_plane: &'static ControlPlane,
+    post: &Post,
+    vendor: &'static Vendor,
+    operation: &str,
+    at: At,
+    ends: Ends,
+) {
+    let point = format!("killed {at:?} {operation} between two schedules");
+    let scene = Scene::at(control_plane, post, vendor, "crash-days", Options::default(), json!({})).await;
+    let mut operator = post.start();
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    scene.look("orders").await;
+    hold(&scene, operation, at);
+    scene.spec("orders", json!({ "deletionScheduleDays": 14 })).await;
+    struck(&scene, &operator, operation, &point).await;
+    operator.kill();
+    scene.double.clear_faults();
+
+    let _operator = post.start();
+    if ends == Ends::Held {
+        let object = scene.until_ready("orders", "False", "Interrupted").await;
+        scene.look_at_all("orders").await;
+        assert_eq!(scene.key("orders").await.state, KeyState::Disabled, "{point}");
+        scene.confirm(&object).await;
+    }
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    let key = scene.key("orders").await;
+    assert_eq!((key.state, key.pending_window_days), (KeyState::PendingDeletion, Some(14)), "{point}");
+    scene.look_at_all("orders").await;
+    let schedules = scene.calls(vendor.operations.schedule).iter().filter(|call| call.took_effect).count();
+    assert_eq!(schedules, 2, "{point}: once for 7 days and once for 14");
+    for (reason, note) in scene.events_in(&scene.namespace, "orders").await {
+        assert!(!note.contains("outside Keyward") && reason != "DriftDetected", "{point}: {reason} {note}");
+    }
+    // The next scene's operator must not find this scene's objects.
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
 }
 
 /// What somebody does to an object between two processes.
