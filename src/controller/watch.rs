@@ -262,6 +262,14 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn what_goes_is_queued_and_not_in_the_store_by_then() {
+        let deleted = Ok(Event::Delete(object("a", "2")));
+        let (store, queue) = stored(stream::iter(listed(&[("a", "1")]).into_iter().chain([deleted])), Arc::default());
+        let seen = queue.map_ok(|object| (store.get(&object).is_some(), object.name));
+        assert_eq!(seen.try_collect::<Vec<_>>().await.unwrap(), [(true, "a".to_owned()), (false, "a".to_owned())]);
+    }
+
+    #[tokio::test]
     async fn what_was_never_listed_ends_with_the_stop_and_what_was_does_not() {
         let stop = CancellationToken::new();
         let (empty, _queue) = stored(stream::pending::<watcher::Result<Event<ConfigMap>>>(), Arc::default());

@@ -2,14 +2,24 @@
 
 use std::sync::{Arc, Mutex};
 
-use kube::{Client, runtime::controller::Action};
+use futures::{StreamExt, channel::mpsc::unbounded};
+use kube::{
+    Client, Resource,
+    runtime::{
+        controller::Action,
+        reflector::{self, ObjectRef, Store},
+        watcher,
+    },
+};
 use serde_json::{Value, json};
 use tokio::{
     io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader},
     net::{TcpListener, TcpStream},
 };
 
-use super::{fingerprint, prepare, reconcile::ended};
+use tokio_util::sync::CancellationToken;
+
+use super::{fingerprint, looks, prepare, reconcile::ended, run};
 use crate::{
     api::ManagedKey,
     controller::{Context, Settings, key_provider, lane::Lanes, watch::Anew, watched::Watched},
@@ -71,8 +81,15 @@ async fn answer(stream: TcpStream, object: Value, written: Written) {
 }
 
 fn context(client: &Client) -> Context {
+    let anew = Anew::default();
+    let (_, providers) = key_provider::prepare(client, &settings(), &anew);
+    let (_, keys, _) = prepare(client, &providers, &anew);
+    context_over(client, keys, Lanes::new().0)
+}
+
+fn settings() -> Settings {
     let seconds = std::time::Duration::from_secs;
-    let settings = Settings {
+    Settings {
         cluster_id: "test".into(),
         namespace: "keyward-system".into(),
         instance: "test".into(),
@@ -81,11 +98,64 @@ fn context(client: &Client) -> Context {
         missing_after: seconds(1),
         attempt_wait: seconds(1),
         per_object_metrics: true,
-    };
-    let anew = Anew::default();
+    }
+}
+
+/// The same over a store that a test fills.
+fn context_over(client: &Client, keys: Store<Watched<ManagedKey>>, lanes: Lanes) -> Context {
+    let (settings, anew) = (settings(), Anew::default());
     let (_, providers) = key_provider::prepare(client, &settings, &anew);
-    let (_, keys, namespaces) = prepare(client, &providers, &anew);
-    Context::new(client.clone(), settings, Held::always(), Metrics::new(true), providers, keys, namespaces, anew, Lanes::new().0)
+    let (_, _, namespaces) = prepare(client, &providers, &anew);
+    Context::new(client.clone(), settings, Held::always(), Metrics::new(true), providers, keys, namespaces, anew, lanes)
+}
+
+fn with_aliases(name: &str, declared: &[&str], applied: &[&str]) -> Watched<ManagedKey> {
+    let object = json!({
+        "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": name, "namespace": "shop", "uid": format!("u-{name}") },
+        "spec": { "aliases": declared }, "status": { "applied": { "generation": 1, "aliases": applied } },
+    });
+    serde_json::from_value(object).unwrap()
+}
+
+/// A round that waits for its turn within a quota holds a place in that line, and what it is about to do was planned for what was.
+#[tokio::test]
+async fn a_round_that_waits_ends_once_its_object_goes_or_another_lets_go_of_its_alias() {
+    let (client, _) = api_server(json!({})).await;
+    let (store, mut writer) = reflector::store();
+    let (lanes, queues) = Lanes::new();
+    let context = Arc::new(context_over(&client, store, lanes));
+    let (green, blue, gone) =
+        (with_aliases("green", &["live"], &[]), with_aliases("blue", &["live"], &["live"]), with_aliases("gone", &[], &[]));
+    for object in [&green, &blue, &gone] {
+        writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
+    }
+    context.aliases.wait(green.meta(), "default", "alias/live", [&green, &blue].into_iter().filter_map(|object| object.decoded().ok()));
+    let rounds = [&green, &blue, &gone].map(|object| context.lanes.begin(ObjectRef::from_obj(object), looks(object, &context)).unwrap());
+
+    // Nothing is another yet.
+    let (tell, told) = unbounded();
+    let (stop, running) = (CancellationToken::new(), Arc::clone(&context));
+    let run = tokio::spawn(run(told.map(Ok), queues, running, stop.clone()));
+    let tell_of = async |name: &str| {
+        tell.unbounded_send(ObjectRef::new(name).within("shop")).unwrap();
+        // All of it is taken in at one go, in the one thread of this test.
+        while !tell.is_empty() {
+            tokio::task::yield_now().await;
+        }
+        [&rounds[0], &rounds[1], &rounds[2]].map(|round| round.unwanted.is_cancelled())
+    };
+    for name in ["green", "blue", "gone"] {
+        assert_eq!(tell_of(name).await, [false; 3], "{name}");
+    }
+    // The alias is let go, which is news for whoever waits for it.
+    writer.apply_watcher_event(&watcher::Event::Apply(with_aliases("blue", &[], &["live"])));
+    assert_eq!(tell_of("blue").await, [true, false, false]);
+    writer.apply_watcher_event(&watcher::Event::Delete(gone.clone()));
+    assert_eq!(tell_of("gone").await, [true, false, true]);
+    // Rounds begin with the first list, and end with the watch.
+    stop.cancel();
+    drop(writer);
+    run.await.unwrap();
 }
 
 #[tokio::test]
