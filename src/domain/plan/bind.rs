@@ -99,18 +99,11 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         ),
         Ownership::Unmarked => stall(
             Reason::ClaimUnclear,
-            match s.memory.reference() {
-                Some(_) => format!(
-                    "status.keyArn names key {}, which does not bear Keyward's marks and which this object never marked; make this object again, \
-                     or name the key in spec.keyId of a new one",
-                    key.arn
-                ),
-                None => format!(
-                    "alias {} points to key {}, which does not bear Keyward's marks; remove the alias, or name the key in spec.keyId of a new object",
-                    s.desired.owner.claim_alias(),
-                    key.arn
-                ),
-            },
+            format!(
+                "alias {} points to key {}, which does not bear Keyward's marks; remove the alias, or name the key in spec.keyId of a new object",
+                s.desired.owner.claim_alias(),
+                key.arn
+            ),
         ),
     })
 }

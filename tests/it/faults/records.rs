@@ -148,6 +148,31 @@ async fn an_object_that_lost_its_status_is_found_by_its_marks_and_not_by_its_ann
     assert_eq!(scene.calls("CreateKey").len(), 1);
 }
 
+/// What stands in a status is no authority, and what is said of it is not said of an alias that nobody set.
+#[tokio::test]
+async fn a_key_that_a_forged_status_names_is_told_as_that_and_left_alone() {
+    let scene = Scene::with("status-forged", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let other = scene.foreign_key().await;
+    let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
+        "metadata": { "name": "orders", "annotations": { (annotation::PAUSED): "true" } }, "spec": { "providerRef": { "name": scene.provider } } });
+    scene.restore(&serde_json::from_value(object).unwrap()).await;
+    scene.until_paused("orders").await;
+    scene.patch_status("orders", json!({ "keyArn": other })).await;
+    scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::PAUSED): null } } })).await;
+    let object = scene.until_ready("orders", "False", "ClaimUnclear").await;
+    let said = message(&object);
+    assert!(said.contains(&format!("this object's status names key {other}")) && !said.contains("alias"), "{said}");
+    assert!(said.contains("delete this object and make it again"), "{said}");
+    scene.look_at_all("orders").await;
+    assert_eq!(scene.changes(0), [""; 0]);
+    // The way out is one.
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_ne!(scene.key("orders").await.arn, other);
+}
+
 #[tokio::test]
 async fn where_only_the_annotation_says_that_there_was_a_key_its_removal_lets_one_be_created() {
     let scene = Scene::with("only-record", Options::default(), json!({ "resyncSeconds": 600 })).await;
