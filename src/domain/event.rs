@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{
     desired::Desired,
-    memory::KeyRecord,
+    memory::{Attempt, KeyRecord},
     ownership::Owner,
     status::{self, SetBy},
     step::{Difference, How, Part, Step},
@@ -70,6 +70,17 @@ pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, s
 /// `None`: it only had the form of an earlier version.
 #[must_use]
 pub fn record_replaced(text: &str, owner: &Owner, key: &str) -> Option<Event> {
+    record_wrong(text, owner, key, "is written anew")
+}
+
+/// The same of one that came with a copy, on an object that has none of its own because it adopted its key. `None`: it did not.
+#[must_use]
+pub fn record_void(text: &str, owner: &Owner, key: &str) -> Option<Event> {
+    let is_of_another = matches!(KeyRecord::read(text, &owner.namespace, &owner.name), KeyRecord::Of(_));
+    record_wrong(text, owner, key, "is taken away").filter(|_| is_of_another)
+}
+
+fn record_wrong(text: &str, owner: &Owner, key: &str, becomes: &str) -> Option<Event> {
     let said = match KeyRecord::read(text, &owner.namespace, &owner.name) {
         KeyRecord::Own(named) if named == key => return None,
         KeyRecord::Unreadable if text == key => return None,
@@ -77,7 +88,20 @@ pub fn record_replaced(text: &str, owner: &Owner, key: &str) -> Option<Event> {
         KeyRecord::Of(other) => format!("was copied from the object {other}, and is void on this one"),
         KeyRecord::Unreadable => format!("said {text:?}"),
     };
-    let note = format!("the annotation {} {said}; this object's key is {key}, and the annotation is written anew", annotation::KEY);
+    let note = format!("the annotation {} {said}; this object's key is {key}, and the annotation {becomes}", annotation::KEY);
+    Some(Event { reason: "DriftDetected", action: "RepairRecord", warning: true, note })
+}
+
+/// The event of an annotation `keyward.dev/create-attempt` that is from before its object was made, once it is taken away. `None`: it is not.
+#[must_use]
+pub fn attempt_void(text: &str, made: Option<Timestamp>) -> Option<Event> {
+    if Attempt::read(text, made).is_some() {
+        return None;
+    }
+    let note = format!(
+        "the annotation {} was copied from another object: it speaks of a creation from before this one was made, and is void on this one; it is taken away",
+        annotation::CREATE_ATTEMPT
+    );
     Some(Event { reason: "DriftDetected", action: "RepairRecord", warning: true, note })
 }
 

@@ -4,7 +4,8 @@
 
 use std::{fmt, str::FromStr};
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
     deletion::{Intent, IntentMark, Word},
@@ -23,7 +24,7 @@ use crate::api::{
 pub struct Memory {
     /// The status as it was last written.
     pub status: ManagedKeyStatus,
-    /// The creation that was begun, by the annotation that an earlier version wrote.
+    /// The creation that was begun, by the annotation that an earlier version wrote. It names no object, so its time has to tell whose it is.
     pub attempt: Option<Attempt>,
     /// The key that the object was bound to, by its annotation; all of the annotation where it cannot be read. Anybody can write it, so it is never looked at:
     /// that it is there forbids a creation, and nothing else follows from it.
@@ -42,7 +43,7 @@ impl Memory {
         status.conditions.retain(|known| condition::is_ours(&known.type_));
         Self {
             status,
-            attempt: get(annotation::CREATE_ATTEMPT).map(|text| text.parse().unwrap_or(Attempt::Unreadable)),
+            attempt: get(annotation::CREATE_ATTEMPT).and_then(|text| Attempt::read(text, made(metadata))),
             key: get(annotation::KEY).and_then(|text| KeyRecord::read(text, namespace, name).into_forbidding(text)),
         }
     }
@@ -252,6 +253,30 @@ pub enum Attempt {
     Unreadable,
 }
 
+/// How long before an object was made an attempt must have begun to be surely none of its own. Clocks differ by less, and a KMS shows the key of an attempt
+/// sooner, so that nothing else is to be waited for either.
+const SURELY_BEFORE: SignedDuration = SignedDuration::from_mins(15);
+
+/// When an object was made, by the API server's clock.
+#[must_use]
+pub fn made(object: &ObjectMeta) -> Option<Timestamp> {
+    object.creation_timestamp.as_ref().map(|time| time.0)
+}
+
+impl Attempt {
+    /// What the annotation says on an object that was made then. `None`: the attempt began before there was this object, so that the annotation came with a
+    /// copy, of another object or of an earlier one, and is void.
+    #[must_use]
+    pub fn read(text: &str, made: Option<Timestamp>) -> Option<Self> {
+        let attempt = text.parse().unwrap_or(Self::Unreadable);
+        let is_before = |time: Timestamp| made.is_some_and(|made| made.duration_since(time) > SURELY_BEFORE);
+        match attempt {
+            Self::At { time, .. } if is_before(time) => None,
+            attempt => Some(attempt),
+        }
+    }
+}
+
 /// A text that is no attempt.
 #[derive(Debug)]
 pub struct Unreadable;
@@ -308,5 +333,30 @@ mod tests {
         assert_eq!(attempt.to_string(), text);
         assert!("x/y".parse::<Attempt>().is_err());
         assert!("a/b/c/yesterday".parse::<Attempt>().is_err());
+    }
+
+    /// The form names no object, so a copy of the object is told by its age.
+    #[test]
+    fn an_attempt_is_of_no_object_that_was_made_long_after_it() {
+        let text = "0198c5a2-7a3b-7000-8000-000000000000/111122223333/eu-west-1/2026-11-22T10:00:00Z";
+        let reads = |text: &str, made: Option<&str>| {
+            let metadata =
+                serde_json::json!({ "name": "orders", "creationTimestamp": made, "annotations": { (annotation::CREATE_ATTEMPT): text } });
+            let object =
+                serde_json::json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} });
+            Memory::of(&serde_json::from_value(object).unwrap()).attempt
+        };
+        let attempt = Some(text.parse().unwrap());
+        for (made, of_this) in [
+            (None, true),
+            (Some("2026-11-22T09:59:59Z"), true),
+            // The clocks of the operator and of the API server may differ that much.
+            (Some("2026-11-22T10:15:00Z"), true),
+            (Some("2026-11-22T10:15:01Z"), false),
+            (Some("2027-11-22T10:00:00Z"), false),
+        ] {
+            assert_eq!(reads(text, made), attempt.clone().filter(|_| of_this), "{made:?}");
+            assert_eq!(reads("x", made), Some(Attempt::Unreadable), "what Keyward did not write forbids");
+        }
     }
 }

@@ -400,12 +400,14 @@ impl Round<'_> {
             if recalled {
                 object.write_status().await?;
             }
-            if !object.records(&key.arn) || object.memory.attempt.is_some() {
+            if !object.records(&key.arn) || object.memory.attempt.is_some() || object.void_attempt().is_some() {
                 object.record_key(&key.arn).await?;
             }
             if let Some(named) = object.desired.adopt.as_deref().filter(|named| ![key.id.as_str(), key.arn.as_str()].contains(named)) {
                 report::publish(self.context, object, &event::created_before_adopting(named, &key.arn)).await;
             }
+        } else {
+            object.drop_copied(&key.arn).await?;
         }
         if object.desired.deletion_policy == DeletionPolicy::Retain && !object.has_finalizer() {
             return Ok(());

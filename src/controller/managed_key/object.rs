@@ -26,8 +26,8 @@ use crate::{
     domain::{
         deletion::{CountEnded, Intent, Nonce},
         desired::{Desired, Invalid},
-        event,
-        memory::{KeyRecord, Memory},
+        event::{self, Event},
+        memory::{self, KeyRecord, Memory},
         observed::Key,
         status::{self, SetBy},
         step::Step,
@@ -253,17 +253,44 @@ impl<'a> Object<'a> {
         self.stored.create_attempt.is_some() && self.memory.status.create_attempt.is_none()
     }
 
-    /// Records the key that the object is bound to, in place of the attempt that made it. A record that said something else is told once.
+    /// Records the key that the object is bound to, in place of the attempt that made it. A record that said something else, or was another object's, is told
+    /// once.
     pub(super) async fn record_key(&mut self, key: &str) -> Result<(), Abort> {
-        let difference = self.record(annotation::KEY).and_then(|text| event::record_replaced(text, &self.desired.owner, key));
+        let replaced = self.record(annotation::KEY).and_then(|text| event::record_replaced(text, &self.desired.owner, key));
+        let void = self.void_attempt();
         let annotations = json!({ (annotation::CREATE_ATTEMPT): Value::Null, (annotation::KEY): self.record_of(key) });
         self.patch(json!({ "annotations": annotations }), "the key's annotation").await?;
         self.memory.close_attempt();
         self.memory.key = Some(key.into());
-        if let Some(event) = difference {
-            report::publish(self.context, self, &event).await;
+        for event in replaced.iter().chain(&void) {
+            report::publish(self.context, self, event).await;
         }
         Ok(())
+    }
+
+    /// Takes away what a copy brought along, where nothing of this object's own is written in its place, and tells it once.
+    pub(super) async fn drop_copied(&mut self, key: &str) -> Result<(), Abort> {
+        let record = self.record(annotation::KEY).and_then(|text| event::record_void(text, &self.desired.owner, key));
+        let attempt = self.void_attempt();
+        let (mut gone, mut told) = (serde_json::Map::new(), Vec::new());
+        for (annotation, event) in [(annotation::KEY, record), (annotation::CREATE_ATTEMPT, attempt)] {
+            if let Some(event) = event {
+                gone.insert(annotation.into(), Value::Null);
+                told.push(event);
+            }
+        }
+        if !gone.is_empty() {
+            self.patch(json!({ "annotations": gone }), "the annotations of another object").await?;
+        }
+        for event in &told {
+            report::publish(self.context, self, event).await;
+        }
+        Ok(())
+    }
+
+    /// What is to be told of the annotation of an attempt that is none of this object's.
+    pub(super) fn void_attempt(&self) -> Option<Event> {
+        event::attempt_void(self.record(annotation::CREATE_ATTEMPT)?, memory::made(&self.metadata))
     }
 
     /// Whether the annotation says of this object that it has that key.

@@ -115,19 +115,84 @@ async fn an_attempt_that_somebody_writes_on_a_bound_object_changes_nothing() {
     assert_eq!(scene.changes(before), [""; 0]);
 }
 
+/// Waits until a copy has a key of its own, and says what was told of it.
+async fn until_its_own(scene: &Scene, copy: &str, key: &str) -> String {
+    scene.until_ready(copy, "True", "Available").await;
+    let own = scene.key(copy).await.arn;
+    assert_ne!(own, key);
+    until_recorded(scene, copy, &own).await;
+    assert_eq!(scene.key(copy).await.tags["keyward-owner"], format!("{}.{copy}", scene.namespace));
+    scene.until_event(copy, "DriftDetected").await
+}
+
 #[tokio::test]
 async fn a_copy_of_an_object_gets_a_key_of_its_own() {
     let (scene, key) = ready("copied", json!({})).await;
     let mut copy = scene.keys().get("orders").await.unwrap();
     copy.metadata.name = Some("invoices".into());
     scene.restore(&copy).await;
-    scene.until_ready("invoices", "True", "Available").await;
-    let own = scene.key("invoices").await.arn;
-    assert_ne!(own, key);
-    until_recorded(&scene, "invoices", &own).await;
-    let note = scene.until_event("invoices", "DriftDetected").await;
+    let note = until_its_own(&scene, "invoices", &key).await;
     assert!(note.contains(&format!("{}/orders", scene.namespace)) && note.contains("void"), "{note}");
+    scene.look_at_all("invoices").await;
+    assert_eq!((told(&scene, "invoices").await, scene.calls("CreateKey").len()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_copy_of_an_object_in_another_namespace_gets_a_key_of_its_own() {
+    let (mut scene, key) = ready("copied-from", json!({})).await;
+    let copy = scene.keys().get("orders").await.unwrap();
+    let from = std::mem::take(&mut scene.namespace);
+    scene.namespace = scene.control_plane.namespace("copied-to").await;
+    scene.restore(&copy).await;
+    let note = until_its_own(&scene, "orders", &key).await;
+    assert!(note.contains(&format!("{from}/orders")) && note.contains("void"), "{note}");
+    scene.look_at_all("orders").await;
+    assert_eq!(told(&scene, "orders").await, 1, "it is said once");
+    scene.delete("orders").await;
+
+    scene.namespace = from;
+    scene.look_at_all("orders").await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!((scene.key("orders").await.arn, told(&scene, "orders").await), (key.clone(), 0));
+    assert_eq!(scene.double.key(&key).unwrap().tags["keyward-owner"], format!("{}.orders", scene.namespace));
     assert_eq!(scene.calls("CreateKey").len(), 2);
+}
+
+/// The annotation of an attempt is from an earlier version and names no object. On a copy of its object it is void, too: the copy was made long after it.
+#[tokio::test]
+async fn an_attempt_that_was_copied_is_void() {
+    let scene = Scene::with("copied-attempt", Options::default(), admitting()).await;
+    let other = scene.foreign_key().await;
+    // Begun in another account, so that no wait ends it.
+    let attempt = "0198c5a2-7a3b-7000-8000-000000000000/444455556666/eu-west-1/2026-01-01T10:00:00Z";
+    let record = format!("elsewhere/orders/{other}");
+    let rows = [
+        ("orders", json!({}), json!({ (annotation::CREATE_ATTEMPT): attempt }), 1),
+        ("adopts", json!({ "keyId": other }), json!({ (annotation::CREATE_ATTEMPT): attempt, (annotation::KEY): record }), 2),
+    ];
+    for (name, mut spec, annotations, _) in rows.clone() {
+        spec["providerRef"] = json!({ "name": scene.provider });
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "spec": spec,
+            "metadata": { "name": name, "annotations": annotations } });
+        scene.restore(&serde_json::from_value(object).unwrap()).await;
+    }
+    for (name, _, annotations, times) in rows {
+        scene.until_ready(name, "True", "Available").await;
+        scene
+            .until(name, "what was copied is gone", |it| {
+                let stands = |(key, value): (&String, &Value)| {
+                    it.metadata.annotations.as_ref().and_then(|all| all.get(key)).map(String::as_str) == value.as_str()
+                };
+                !annotations.as_object().unwrap().iter().any(stands)
+            })
+            .await;
+        scene.look_at_all(name).await;
+        let told = scene.events_in(&scene.namespace, name).await;
+        let told: Vec<_> = told.into_iter().filter(|(reason, _)| reason == "DriftDetected").map(|(_, note)| note).collect();
+        assert!(told.len() == times && told.iter().all(|note| note.contains("void")), "{name}, each once: {told:?}");
+    }
+    assert_eq!(scene.key("adopts").await.arn, other);
+    assert_eq!(scene.calls("CreateKey").len(), 1);
 }
 
 #[tokio::test]
