@@ -89,6 +89,34 @@ pub struct Round<'a> {
     pub now: Timestamp,
 }
 
+impl<'a> Round<'a> {
+    /// A round that ended so, and in which nothing else happened: nothing failed, nobody asked for it, and what was seen is young. Looks are ten minutes apart.
+    #[must_use]
+    pub fn plain(
+        desired: &'a Desired,
+        rules: &'a Rules,
+        observed: Option<&'a Observed>,
+        conclusion: Conclusion<'a>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            generation: desired.generation,
+            desired: Some(desired),
+            rules: Some(rules),
+            observed,
+            conclusion,
+            failed: &[],
+            unread: &[],
+            unkept: &[],
+            set_by: None,
+            requested: None,
+            word_stands: true,
+            resync: Duration::from_mins(10),
+            now,
+        }
+    }
+}
+
 /// For how long the KMS could not be asked, by the status alone: `None`: it could, or that is not known. A process that has just been started knows no more.
 #[must_use]
 pub fn silent_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Duration> {

@@ -34,24 +34,7 @@ fn after(scene: &Scene, conclusion: Conclusion<'_>, at: Timestamp) -> ManagedKey
 
 /// The same, for a round that saw only that, and a last good look that is young or old.
 fn ended(scene: &Scene, observed: Option<&Observed>, conclusion: Conclusion<'_>, word_stands: bool, at: Timestamp) -> ManagedKeyStatus {
-    status(
-        &scene.memory,
-        &Round {
-            generation: scene.desired.generation,
-            desired: Some(&scene.desired),
-            rules: Some(&scene.rules),
-            observed,
-            conclusion,
-            failed: &[],
-            unread: &[],
-            unkept: &[],
-            set_by: None,
-            requested: None,
-            word_stands,
-            resync: std::time::Duration::from_mins(10),
-            now: at,
-        },
-    )
+    status(&scene.memory, &Round { observed, word_stands, now: at, ..scene.round(conclusion) })
 }
 
 /// The conditions in a few words: `Ready=Available Synced …`; a `!` stands for False, a `?` for Unknown.
@@ -377,22 +360,8 @@ fn a_setting_that_fails_each_time_changes_nothing_after_the_first() {
     scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
     let look = |scene: &Scene, at| {
         let plan = scene.plan();
-        let round = Round {
-            generation: scene.desired.generation,
-            desired: Some(&scene.desired),
-            rules: Some(&scene.rules),
-            observed: Some(&scene.observed),
-            conclusion: Conclusion::Planned(&plan),
-            failed: std::slice::from_ref(&denied),
-            unread: &[],
-            unkept: &[],
-            set_by: None,
-            requested: None,
-            word_stands: true,
-            resync: std::time::Duration::from_mins(10),
-            now: at,
-        };
-        status(&scene.memory, &round)
+        let failed = std::slice::from_ref(&denied);
+        status(&scene.memory, &Round { failed, now: at, ..scene.round(Conclusion::Planned(&plan)) })
     };
     let first = look(&scene, now() + minutes(1));
     assert_eq!(said(&first), "!Ready=AccessDenied !Synced=AccessDenied Stalled=AccessDenied");
@@ -736,22 +705,7 @@ fn a_schedule_that_is_left_as_it_is_applies_nothing() {
 fn a_request_is_not_answered_while_it_is_paused() {
     let scene = Scene::of(State::Enabled);
     let handled = |conclusion: Conclusion<'_>| {
-        let round = Round {
-            generation: scene.desired.generation,
-            desired: Some(&scene.desired),
-            rules: Some(&scene.rules),
-            observed: Some(&scene.observed),
-            conclusion,
-            failed: &[],
-            unread: &[],
-            unkept: &[],
-            set_by: None,
-            requested: Some("now"),
-            word_stands: true,
-            resync: std::time::Duration::from_mins(10),
-            now: now(),
-        };
-        status(&scene.memory, &round).last_handled_reconcile_at
+        status(&scene.memory, &Round { requested: Some("now"), ..scene.round(conclusion) }).last_handled_reconcile_at
     };
     assert_eq!(handled(Conclusion::Paused), None);
     assert_eq!(handled(Conclusion::Planned(&scene.plan())).as_deref(), Some("now"));
@@ -761,24 +715,9 @@ fn a_request_is_not_answered_while_it_is_paused() {
 fn a_hold_and_a_schedule_name_who_set_the_field() {
     let text = |scene: &Scene, managers: &str, stays: bool, kind| {
         let plan = scene.plan();
-        let status = status(
-            &scene.memory,
-            &Round {
-                generation: scene.desired.generation,
-                desired: Some(&scene.desired),
-                rules: Some(&scene.rules),
-                observed: Some(&scene.observed),
-                conclusion: Conclusion::Planned(&plan),
-                failed: &[],
-                unread: &[],
-                unkept: &[],
-                set_by: Some(&SetBy { managers: managers.into(), stays }),
-                requested: Some("now"),
-                word_stands: true,
-                resync: std::time::Duration::from_mins(10),
-                now: now(),
-            },
-        );
+        let set_by = SetBy { managers: managers.into(), stays };
+        let round = Round { set_by: Some(&set_by), requested: Some("now"), ..scene.round(Conclusion::Planned(&plan)) };
+        let status = status(&scene.memory, &round);
         assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"));
         condition::find(&status.conditions, kind).unwrap().message.clone()
     };
