@@ -44,7 +44,7 @@ pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) 
 
 /// Whether the key is the object's by its marks, or was and has none any more.
 fn was_ours(object: &Object<'_>, key: &Key) -> bool {
-    match key.tags.as_ref().map(|tags| Ownership::of(tags, &object.desired.owner)) {
+    match key.tags.as_ref().map(|tags| Ownership::of_former(tags, &object.desired.owner)) {
         Some(Ownership::Ours) => true,
         Some(Ownership::Unmarked) | None => object.memory.is_bound(),
         Some(_) => false,
@@ -71,8 +71,9 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let known = |arn: &str| listed.pending_deletions.iter().any(|entry| entry.key == arn);
     let watches = listed.watched_deletions.iter().find(|entry| entry.key == key.arn);
     let told = status::pending(&object.memory.status);
-    let own = matches!(object.memory.status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
-        && (was_ours(object, key) || !object.memory.is_bound());
+    let rests = matches!(object.memory.status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
+        && !object.memory.is_bound();
+    let own = rests || was_ours(object, key);
     let change = if key.state.is_pending() && told.is_some() && own {
         match pending::watched(key, &desired.owner) {
             Some(entry) if known(&key.arn) || watches != Some(&entry) => Change::Watched(entry),

@@ -801,6 +801,58 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
     assert_eq!(said(&status), "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother");
 }
 
+/// Whoever took the marks off: the key takes the object's data along.
+#[test]
+fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
+    type Change = fn(&mut Scene);
+    let denied =
+        |operation| Failure { kind: FailureKind::Denied, operation, message: "no".into(), outcome: Outcome::Refused, source: None };
+    let strips: [(&str, Change); 5] = [
+        ("all", |s| s.tags().clear()),
+        ("the owner's", |s| drop(s.tags().remove(mark::OWNER))),
+        ("the UID", |s| drop(s.tags().remove(mark::UID))),
+        ("the cluster's", |s| drop(s.tags().remove(mark::CLUSTER))),
+        ("another cluster's", |s| drop(s.tags().insert(mark::CLUSTER.into(), "other".into()))),
+    ];
+    let memories: [(&str, Change); 3] =
+        [("bound", |_| {}), ("on record", |s| s.memory.status.key_id = None), ("found by its claim", |s| s.memory = Memory::default())];
+    let ends: [(&str, Option<Failure>); 2] = [("stalled", None), ("its cancel is denied", Some(denied("CancelKeyDeletion")))];
+    for (((name, strip), (known, memory)), (end, failure)) in strips
+        .iter()
+        .flat_map(|strip| memories.iter().map(move |memory| (strip, memory)))
+        .flat_map(|all| ends.iter().map(move |end| (all, end)))
+    {
+        let name = format!("{name} off, {known}, {end}");
+        let mut scene = Scene::of(State::PendingDeletion);
+        scene.memory.status.key_state = Some(KeyState::Enabled);
+        strip(&mut scene);
+        memory(&mut scene);
+        let before = scene.memory.status.clone();
+        let plan = scene.plan();
+        let conclusion = |plan| failure.as_ref().map_or(Conclusion::Planned(plan), Conclusion::Failed);
+        let found = after(&scene, conclusion(&plan), now());
+        assert_eq!(pending(&found), Some(KeyState::PendingDeletion), "{name}: {}", said(&found));
+        assert_eq!(found.deletion_date, Some(seconds(days_on(7))), "{name}");
+        assert_eq!((found.key_state, &found.deletion), (before.key_state, &before.deletion), "{name}: no evidence of what this object did");
+        let told = events(&before, &found, About { desired: &scene.desired, set_by: None, found: &[] }, &[]);
+        assert!(told.iter().any(|event| event.warning && event.note.contains(&days_on(7).to_string())), "{name}: {told:?}");
+        scene.memory.status = found.clone();
+        assert_eq!(after(&scene, conclusion(&plan), now() + minutes(60)), found, "{name}");
+        // Cancelled by somebody.
+        (scene.key().state, scene.key().deletion_date) = (State::Disabled, None);
+        assert_eq!(pending(&after(&scene, conclusion(&scene.plan()), now())), None, "{name}");
+    }
+
+    // What becomes of a key that an object only names is nobody's business whom the provider does not let have it.
+    let stranger = Scene::finds(State::PendingDeletion).with(|s| {
+        s.tags().clear();
+        s.desired.adopt = Some(arn());
+    });
+    let status = after(&stranger, Conclusion::Planned(&stranger.plan()), now());
+    assert_eq!(said(&status), "!Ready=AdoptionNotAllowed !Synced=AdoptionNotAllowed Stalled=AdoptionNotAllowed");
+    assert_eq!(status.deletion_date, None);
+}
+
 #[test]
 fn a_rotation_is_noticed_once_its_date_has_passed_and_not_when_the_date_only_moves() {
     let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next) });
