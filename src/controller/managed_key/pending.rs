@@ -9,7 +9,7 @@ use super::{
 use crate::{
     api::{
         key_provider::PendingDeletion,
-        managed_key::{KeyState, ManagementPolicy},
+        managed_key::{DeletionCall, KeyState, ManagementPolicy},
     },
     controller::{Context, error::Abort, key_provider},
     domain::{
@@ -57,24 +57,41 @@ pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &Pending
     key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Abort::Error)
 }
 
+/// What became of the status that tells what a round saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is written.
+    ByStatus,
+    /// It could not be written: the object may be gone.
+    ByNobody {
+        /// The round ended with a call of which it is not known whether it took effect.
+        unsure: bool,
+    },
+}
+
 /// Keeps the provider's lists true to what a round saw of the object's key: pending, it is watched, so that an object that goes while no operator runs is
 /// missed; alive, it is listed no more. A list that cannot be written is brought up to date by the next look.
-pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step]) {
+///
+/// Where the status could not be written there may be no next look. A schedule that may have been taken is watched as well then, and the provider's own look
+/// shows whether it was.
+pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step], told: Told) {
     let Some(Observed::Present(key)) = view.observed else { return };
     let desired = &object.desired;
     let Some(provider) = context.providers.get(&object.provider) else { return };
     let Ok(provider) = provider.decoded() else { return };
-    if desired.policy == ManagementPolicy::Observe || object.metadata.deletion_timestamp.is_some() {
+    if desired.policy == ManagementPolicy::Observe || (told == Told::ByStatus && object.metadata.deletion_timestamp.is_some()) {
         return;
     }
     let Some(listed) = &provider.status else { return };
     let known = |arn: &str| listed.pending_deletions.iter().any(|entry| entry.key == arn);
     let watches = listed.watched_deletions.iter().find(|entry| entry.key == key.arn);
-    let told = status::pending(&object.memory.status);
-    let rests = matches!(object.memory.status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
-        && !object.memory.is_bound();
+    let status = &object.memory.status;
+    let open = status.deletion.as_ref().is_some_and(|deletion| deletion.call == Some(DeletionCall::Open));
+    let may_pend = told == Told::ByNobody { unsure: true } && open;
+    let rests = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) && !object.memory.is_bound();
     let own = rests || was_ours(object, key);
-    let change = if key.state.is_pending() && told.is_some() && own {
+    let pends = key.state.is_pending() && status::pending(status).is_some();
+    let change = if (pends || may_pend) && own {
         match pending::watched(key, &desired.owner) {
             Some(entry) if known(&key.arn) || watches != Some(&entry) => Change::Watched(entry),
             _ => return,
@@ -82,8 +99,8 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     } else {
         // A look that may show what was before our last steps says nothing, but for a cancel of our own.
         let sure = steps.contains(&Step::Cancel) || context.unsettled(object.uid()).is_none();
-        let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &desired.owner) == Ownership::Ours);
-        if key.state.is_pending() || !sure || !ours || (watches.is_none() && !known(&key.arn)) {
+        let marked = key.tags.is_some() && was_ours(object, key);
+        if key.state.is_pending() || !sure || !marked || (watches.is_none() && !known(&key.arn)) {
             return;
         }
         Change::Over(key.arn.clone())

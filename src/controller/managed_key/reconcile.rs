@@ -159,7 +159,7 @@ async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Duratio
     let wait = retry::jittered(crate::domain::failure::Retry::Backoff.wait(context.failed(uid), Duration::ZERO));
     let Ok(object) = watched.decoded() else { return wait };
     // Saying so is no safer than the round was.
-    match tokio::time::timeout(ROUND, contained(report::panicked(context, object))).await {
+    match tokio::time::timeout(ROUND, contained(Box::pin(report::panicked(context, object)))).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(abort))) => tracing::warn!(%abort, "the status does not say that the round panicked"),
         Ok(Err(panicked)) => {

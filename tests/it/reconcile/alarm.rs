@@ -1,7 +1,7 @@
 //! The alert about a key that is going to be deleted outlives its object.
 
 use keyward::api::{KeyProvider, key_provider::PendingDeletion};
-use kms_double::{KeyState as Actual, Options};
+use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use kube::Api;
 use serde_json::json;
 
@@ -147,4 +147,37 @@ async fn an_object_that_is_there_no_more_is_missed_and_one_that_rests_on_the_key
     scene.until_ready("orders", "True", "DeletionScheduled").await;
     until_listed(&scene, None).await;
     until_watched(&scene, &key).await;
+}
+
+#[tokio::test]
+async fn a_key_whose_object_goes_while_it_is_scheduled_is_listed_and_told_of() {
+    // Longer than an answer is waited for, and shorter.
+    let all = |millis| Fault::on("ScheduleKeyDeletion", FaultAction::LateReply { millis });
+    for (name, fault) in [("alarm-late", all(2500)), ("alarm-lost", all(60_000))] {
+        let scene = Scene::new(name).await;
+        scene.create("orders", json!({})).await;
+        scene.until_ready("orders", "True", "Available").await;
+        let key = scene.key("orders").await.arn;
+        scene.double.inject(fault);
+        scene.spec("orders", json!({ "deletionScheduleDays": 9 })).await;
+        eventually("the key is scheduled", PATIENCE, async || {
+            let state = scene.double.key(&key).unwrap().state;
+            if state == Actual::PendingDeletion { Ok(()) } else { Err(format!("{state:?}")) }
+        })
+        .await;
+        // The KMS has not answered yet, so nothing says that the key is pending but the key itself.
+        scene.delete("orders").await;
+        scene.until_gone("orders").await;
+        until_listed(&scene, Some(&key)).await;
+        eventually("both namespaces are told", PATIENCE, async || {
+            for namespace in [scene.namespace.as_str(), "default"] {
+                let events = scene.events_in(namespace, "orders").await;
+                if !events.iter().any(|(reason, note)| reason == "KeyReleased" && note.contains(&key)) {
+                    return Err(format!("{namespace}: {events:?}"));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
 }
