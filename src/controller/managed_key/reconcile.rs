@@ -23,7 +23,9 @@ use super::{
 use crate::{
     api::{ManagedKey, Reason},
     controller::{
-        Context, contained,
+        Context,
+        aliases::Move,
+        contained,
         crowd::Kind,
         error::{Abort, Error, Halt},
         key_provider::{Awaits, Silent, Unusable},
@@ -270,6 +272,8 @@ pub(super) struct Round<'a> {
     pub(super) hands_over: bool,
     /// How soon it is looked at again, because an alias stays on the key for now.
     pub(super) again: Option<Duration>,
+    /// Aliases that it moves, which nobody else has to do with meanwhile.
+    pub(super) moves: Vec<Move<'a>>,
 }
 
 /// The five steps. `turn` says what a glance reads.
@@ -411,6 +415,7 @@ impl<'a> Round<'a> {
             awaiting: false,
             hands_over: false,
             again: None,
+            moves: Vec::new(),
         }
     }
 }
