@@ -174,7 +174,7 @@ fn status(
     let mut status = ours(provider).unwrap_or_default();
     let generation = provider.metadata.generation.unwrap_or_default();
     status.observed_generation = Some(generation);
-    status.pending_deletions_beyond = pending::beyond(&status, now);
+    status.more_pending_deletions = pending::more(&status, now);
     if let Some(crate::kms::Identity { account, region, principal }) = identity {
         status.identity = Some(IdentityStatus { account: account.clone(), region: region.clone(), principal: principal.clone() });
     }

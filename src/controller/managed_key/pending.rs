@@ -1,5 +1,6 @@
 //! A key that is pending deletion outlives its object, and so does the alert about it: the provider's list says what the object cannot any more.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, runtime::reflector::ObjectRef};
 
 use super::{
@@ -8,7 +9,8 @@ use super::{
 };
 use crate::{
     api::{
-        key_provider::PendingDeletion,
+        ConditionType, ManagedKey, Reason, condition,
+        key_provider::{PendingDeletion, WatchedDeletion},
         managed_key::{DeletionCall, KeyState, ManagementPolicy},
     },
     controller::{Context, error::Abort, key_provider},
@@ -93,6 +95,9 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let pends = key.state.is_pending() && status::pending(status).is_some();
     let change = if (pends || may_pend) && own {
         match pending::watched(key, &desired.owner) {
+            Some(entry) if watches.is_none() && !known(&key.arn) && !pending::has_room(listed, &entry) => {
+                return key_provider::remember(context, &object.provider, entry);
+            }
             Some(entry) if known(&key.arn) || watches != Some(&entry) => Change::Watched(entry),
             _ => return,
         }
@@ -100,7 +105,11 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
         // A look that may show what was before our last steps says nothing, but for a cancel of our own.
         let sure = steps.contains(&Step::Cancel) || context.unsettled(object.uid()).is_none();
         let marked = key.tags.is_some() && was_ours(object, key);
-        if key.state.is_pending() || !sure || !marked || (watches.is_none() && !known(&key.arn)) {
+        if key.state.is_pending() || !sure || !marked {
+            return;
+        }
+        key_provider::over(context, &object.provider, object.uid());
+        if watches.is_none() && !known(&key.arn) {
             return;
         }
         Change::Over(key.arn.clone())
@@ -119,11 +128,31 @@ pub(in crate::controller) async fn told_of_the_vanished(context: &Context) {
     let is_there = |namespace: &str, name: &str, uid: &str| {
         context.keys().get(&ObjectRef::new(name).within(namespace)).is_some_and(|object| object.meta().uid.as_deref() == Some(uid))
     };
-    for left in key_provider::vanished(context, is_there).await {
+    for left in key_provider::vanished(context, is_there, |provider| pending_there(context, provider)).await {
         let Some((namespace, name)) = pending::owner(&left.entry.owner) else { continue };
         let owner = Owner { cluster: context.settings.cluster_id.clone(), namespace: namespace.into(), name: name.into(), uid: left.uid };
         told(context, &owner, &left.entry, &left.provider).await;
     }
+}
+
+/// The pending keys of a provider's objects, as the statuses of those tell.
+fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
+    let watched = |object: &ManagedKey| {
+        let (metadata, status) = (&object.metadata, object.status.as_ref()?);
+        let is_own = object.spec.provider_ref.name == provider && object.spec.management_policy != ManagementPolicy::Observe;
+        let is_anothers = |ready: &Condition| ready.reason == Reason::OwnedByAnother.as_str();
+        if !is_own || condition::find(&status.conditions, ConditionType::Ready).is_some_and(is_anothers) {
+            return None;
+        }
+        status::pending(status)?;
+        Some(WatchedDeletion {
+            key: status.key_arn.clone().unwrap_or_default(),
+            date: status.deletion_date.clone(),
+            owner: format!("{}/{}", metadata.namespace.as_deref()?, metadata.name.as_deref()?),
+            uid: metadata.uid.clone()?,
+        })
+    };
+    context.keys().state().iter().filter_map(|object| watched(object.decoded().ok()?)).collect()
 }
 
 /// Tells of a key that is pending and whose object goes: beside the object, and in the namespace `default`, which nobody deletes.

@@ -1,8 +1,11 @@
 //! The alert about a key that is going to be deleted outlives its object.
 
-use keyward::api::{KeyProvider, key_provider::PendingDeletion};
+use keyward::api::{FIELD_MANAGER, KeyProvider, key_provider::PendingDeletion};
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
-use kube::Api;
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::json;
 
 use crate::support::{
@@ -180,4 +183,43 @@ async fn a_key_whose_object_goes_while_it_is_scheduled_is_listed_and_told_of() {
         })
         .await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_objects_that_no_list_had_room_for_and_that_went_unseen_it_is_told_how_many() {
+    let (scene, post, address) = alone("alarm-more").await;
+    let mut operator = post.start_with(&["--listen", &address]);
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    operator.kill();
+
+    // An earlier process counted them, and they went while none ran.
+    let providers = Api::<KeyProvider>::all(scene.client.clone());
+    let mut status = serde_json::to_value(providers.get(&scene.provider).await.unwrap().status).unwrap();
+    status["moreWatchedDeletions"] = json!([{
+        "namespace": "bank", "count": 3, "earliest": "2099-01-01T00:00:00Z", "latest": "2099-02-01T00:00:00Z",
+    }]);
+    let patch = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "status": status });
+    let as_operator = PatchParams::apply(FIELD_MANAGER).force();
+    providers.patch_status(&scene.provider, &as_operator, &Patch::Apply(&patch)).await.unwrap();
+
+    let _operator = post.start_with(&["--listen", &address]);
+    eventually("they are counted as gone", PATIENCE, async || {
+        let status = providers.get(&scene.provider).await.unwrap().status.unwrap_or_default();
+        let counts: Vec<_> = status.more_pending_deletions.iter().map(|more| (more.namespace.as_str(), more.count)).collect();
+        if counts == [("bank", 3)] && status.more_watched_deletions.is_empty() { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
+    let series = format!(
+        "keyward_managedkey_deletion_timestamp_seconds{{namespace=\"bank\",name=\"\",key=\"KeyProvider/{}\",state=\"PendingDeletion\"}} 4070908800",
+        scene.provider
+    );
+    eventually("their series is there", PATIENCE, async || {
+        let text = match reqwest::get(format!("http://{address}/metrics")).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(error) => return Err(error.to_string()),
+        };
+        if text.lines().any(|line| line.starts_with(&series)) { Ok(()) } else { Err(text) }
+    })
+    .await;
 }
