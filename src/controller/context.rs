@@ -20,6 +20,7 @@ use super::{
     Settings,
     alarms::{Alarm, Alarms, Source},
     aliases::Aliases,
+    crowd::Kind,
     key_provider::Providers,
     lane::Lanes,
     late::Late,
@@ -68,7 +69,7 @@ pub struct Context {
     namespaces: Store<Labelled>,
     /// Queues of what is to be looked at, and what is being looked at.
     pub lanes: Arc<Lanes>,
-    /// Places for rounds that work, but for those that bring a key back.
+    /// Places for rounds that work and have no provider to ask. The others have places of their provider, but for those that bring a key back.
     pub places: Arc<Semaphore>,
     /// Has the watches begun anew.
     anew: Anew,
@@ -167,6 +168,8 @@ struct Looked {
     leaving: Option<(i64, Instant)>,
     /// How often it was to be looked at because of another object.
     woken: u64,
+    /// What it is to be begun anew as, because the last round saw what it needs and could not wait for it.
+    again: Option<Kind>,
     /// The last step of each part of the key.
     steps: Recent,
 }
@@ -355,6 +358,16 @@ impl Context {
     /// How often an object was to be looked at because of another; part of what is known of it.
     pub fn woken(&self, uid: &str) -> u64 {
         self.objects().get(uid).map_or(0, |looked| looked.woken)
+    }
+
+    /// Has the next round of an object begun as one of that kind.
+    pub fn comes_again(&self, uid: &str, kind: Kind) {
+        self.objects().entry(uid.into()).or_default().again = Some(kind);
+    }
+
+    /// What the next round of an object is to be begun as, once.
+    pub fn comes_again_as(&self, uid: &str) -> Option<Kind> {
+        self.objects().get_mut(uid)?.again.take()
     }
 
     /// Counts a failure; gives how many there were in a row.

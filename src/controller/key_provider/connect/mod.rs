@@ -71,7 +71,8 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
     let identity = kms.identity().await?;
     right_account(provider, &identity.account)?;
     tracing::info!(provider = name, account = identity.account, region = identity.region, "the provider's credentials were accepted");
-    Ok(Connected { made_for, kms, identity, reach: super::Reach::default(), crowd: super::Crowd::default() })
+    let crowd = super::Crowd::new(context.settings.concurrency.into());
+    Ok(Connected { made_for, kms, identity, reach: super::Reach::default(), crowd })
 }
 
 /// Whether the account is the one that is declared, and the one that was seen first. Otherwise no key is looked at: one that is not found in a wrong
