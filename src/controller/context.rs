@@ -21,7 +21,7 @@ use super::{
     alarms::{Alarm, Alarms, Source},
     aliases::Aliases,
     crowd::Kind,
-    key_provider::Providers,
+    key_provider::{self, Providers},
     lane::Lanes,
     late::Late,
     recent::Recent,
@@ -501,7 +501,8 @@ impl Context {
         }
         drop(objects);
         self.alarms.forget(|source| match source {
-            Source::Object(uid) => there.contains(uid),
+            // An alert does not end before the provider's list has the key.
+            Source::Object(uid) => there.contains(uid) || key_provider::is_watched(self, uid),
             Source::Provider(name) => self.providers.get(name).is_some(),
         });
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, binding| there.contains(&binding.uid));

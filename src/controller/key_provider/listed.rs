@@ -113,9 +113,7 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
     let (ticket, turn) = {
         let mut inner = lists.inner();
         let shown = Instant::now();
-        let noted =
-            changes.iter().filter_map(|change| if let Change::Gone(entry) = change { Some((entry.key.clone(), shown)) } else { None });
-        inner.noted.extend(noted);
+        inner.noted.extend(changes.iter().filter_map(listed).map(|key| (key.to_owned(), shown)));
         let queue = inner.queues.entry(provider.to_owned()).or_default();
         let number = queue.next;
         queue.next += 1;
@@ -146,8 +144,16 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
     Ok(gone.into_iter().filter(|key| own.iter().any(|change| names(change, key))).collect())
 }
 
+/// The key that comes to be without an object by a change. It may have been scheduled a moment ago, so an answer from before proves nothing.
+const fn listed(change: &Change) -> Option<&String> {
+    match change {
+        Change::Gone(PendingDeletion { key, .. }) | Change::Vanished { key, .. } => Some(key),
+        _ => None,
+    }
+}
+
 fn names(change: &Change, key: &str) -> bool {
-    matches!(change, Change::Gone(PendingDeletion { key: named, .. }) | Change::Vanished { key: named, .. } if named == key)
+    listed(change).is_some_and(|named| named == key)
 }
 
 async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Change>>) -> Result<Vec<String>, Error> {
@@ -195,6 +201,14 @@ pub fn over(context: &Context, provider: &str, uid: &str) {
     if let Some(unlisted) = context.providers.lists.inner().unlisted.get_mut(provider) {
         unlisted.keys.remove(uid);
     }
+}
+
+/// Whether an object's key is watched, or to be, until it is seen that the object is gone and its key is listed as one without an object. Its alert lasts as long.
+pub fn is_watched(context: &Context, uid: &str) -> bool {
+    let is_unlisted = context.providers.lists.inner().unlisted.values().any(|unlisted| unlisted.keys.contains_key(uid));
+    let is_listed =
+        |provider: &KeyProvider| provider.status.iter().flat_map(|status| &status.watched_deletions).any(|entry| entry.uid == uid);
+    is_unlisted || context.providers.store.state().iter().any(|provider| provider.decoded().is_ok_and(is_listed))
 }
 
 /// Has the series of a provider's keys say what its status says, unless a later one was written.
@@ -334,11 +348,12 @@ pub async fn vanished(
         let Some(status) = &provider.status else { continue };
         let is_gone =
             |entry: &WatchedDeletion| pending::owner(&entry.owner).is_some_and(|(namespace, name)| !is_there(namespace, name, &entry.uid));
-        let listed = |WatchedDeletion { key, date, owner, uid }: &WatchedDeletion| {
+        let left_behind = |WatchedDeletion { key, date, owner, uid }: &WatchedDeletion| {
             let rescue = pending::rescue(key, owner, cancel);
             (PendingDeletion { key: key.clone(), date: date.clone(), owner: owner.clone(), rescue }, uid.clone())
         };
-        let mut lost: Vec<(PendingDeletion, String)> = status.watched_deletions.iter().filter(|entry| is_gone(entry)).map(listed).collect();
+        let mut lost: Vec<(PendingDeletion, String)> =
+            status.watched_deletions.iter().filter(|entry| is_gone(entry)).map(left_behind).collect();
         let vanished = |(entry, uid): &(PendingDeletion, String)| Change::Vanished {
             key: entry.key.clone(),
             uid: uid.clone(),
@@ -346,7 +361,7 @@ pub async fn vanished(
         };
         let mut changes: Vec<_> = lost.iter().map(vanished).collect();
         let (went, counts) = unlisted(context, &name, status, is_gone, || pending(&name));
-        let went: Vec<_> = went.iter().map(listed).collect();
+        let went: Vec<_> = went.iter().map(left_behind).collect();
         changes.extend(went.iter().map(|(entry, _)| Change::Gone(entry.clone())));
         changes.extend(counts);
         lost.extend(went);
@@ -407,4 +422,18 @@ fn unlisted(
         changes.push(Change::Unlisted(counts));
     }
     (went, changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_before_a_key_was_listed_proves_nothing_whoever_listed_it() {
+        let (key, rescue) = (String::from("k"), String::from("cancel it"));
+        let entry = PendingDeletion { key: key.clone(), date: None, owner: "shop/orders".into(), rescue: rescue.clone() };
+        let (gone, vanished) = (Change::Gone(entry), Change::Vanished { key: key.clone(), uid: "u".into(), rescue });
+        assert_eq!((listed(&gone), listed(&vanished)), (Some(&key), Some(&key)));
+        assert_eq!(listed(&Change::Over(key)), None);
+    }
 }

@@ -20,7 +20,7 @@ use tokio::sync::watch::Sender;
 use tokio_util::sync::CancellationToken;
 
 pub use self::{
-    listed::{Lists, alarm, commit, over, remember, vanished},
+    listed::{Lists, alarm, commit, is_watched, over, remember, vanished},
     reach::{Reach, Silent},
 };
 use super::{

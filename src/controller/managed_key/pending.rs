@@ -91,7 +91,9 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let open = status.deletion.as_ref().is_some_and(|deletion| deletion.call == Some(DeletionCall::Open));
     let may_pend = told == Told::ByNobody { unsure: true } && open;
     let rests = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) && !object.memory.is_bound();
-    let own = rests || was_ours(object, key);
+    // Nobody else watches it: whoever's marks are on the key, it was this object's.
+    let lost = object.memory.is_bound() && watches.is_none() && !known(&key.arn);
+    let own = rests || was_ours(object, key) || lost;
     let pends = key.state.is_pending() && status::pending(status).is_some();
     let change = if (pends || may_pend) && own {
         match pending::watched(key, &desired.owner) {

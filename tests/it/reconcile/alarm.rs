@@ -1,6 +1,6 @@
 //! The alert about a key that is going to be deleted outlives its object.
 
-use keyward::api::{FIELD_MANAGER, KeyProvider, key_provider::PendingDeletion};
+use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, key_provider::PendingDeletion};
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use kube::{
     Api,
@@ -12,7 +12,7 @@ use crate::support::{
     control_plane::ControlPlane,
     eventually,
     operator::{PATIENCE, Post},
-    scene::Scene,
+    scene::{Scene, find},
 };
 
 /// What the provider lists of pending keys without an object.
@@ -182,6 +182,28 @@ async fn a_key_whose_object_goes_while_it_is_scheduled_is_listed_and_told_of() {
             Ok(())
         })
         .await;
+    }
+}
+
+#[tokio::test]
+async fn a_pending_key_whose_marks_are_gone_or_anothers_is_told_of_and_outlives_its_object() {
+    for (name, uid) in [("alarm-stripped", None), ("alarm-marked", Some("somebody-else"))] {
+        let scene = Scene::new(name).await;
+        scene.create("orders", json!({})).await;
+        scene.until_ready("orders", "True", "Available").await;
+        let key = scene.key("orders").await.arn;
+        for mark in ["keyward-cluster", "keyward-owner", "keyward-intent"].iter().filter(|_| uid.is_none()) {
+            scene.double.set_tag(&key, mark, None).unwrap();
+        }
+        scene.double.set_tag(&key, "keyward-uid", uid).unwrap();
+        scene.set_outside("orders", Actual::PendingDeletion).await;
+        let object = scene.until("orders", "PendingDeletion", |object| find(object, ConditionType::PendingDeletion).is_some()).await;
+        assert!(object.status.unwrap().deletion_date.is_some(), "{name}");
+        scene.until_event("orders", "DriftDetected").await;
+        until_watched(&scene, &key).await;
+        scene.delete("orders").await;
+        scene.until_gone("orders").await;
+        until_listed(&scene, Some(&key)).await;
     }
 }
 
