@@ -518,7 +518,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controller::key_provider;
+    use crate::{api::key_provider::WatchedDeletion, metrics::PendingKey};
 
     /// A context in which these objects are there.
     fn with_objects(uids: &[&str], consistency: Duration) -> Context {
@@ -555,6 +555,24 @@ mod tests {
         assert!(context.unheard("x", hour) < hour, "by now it was seen");
         assert!(context.unheard("y", Duration::ZERO) < hour, "it counts from now");
         assert!(context.unheard("z", Duration::MAX) == Duration::MAX);
+    }
+
+    #[tokio::test]
+    async fn an_alert_about_an_object_that_is_gone_lasts_until_its_providers_list_has_the_key() {
+        let context = with_objects(&["x"], Duration::ZERO);
+        let owner = Owner { cluster: "test".into(), namespace: "shop".into(), name: "of-y".into(), uid: "y".into() };
+        let key = PendingKey { namespace: "shop".into(), name: "of-y".into(), key: "k".into(), state: "PendingDeletion" };
+        let said = || {
+            context.sweep();
+            context.alarms.is_told_by_object("k")
+        };
+        context.gauge(&owner, true, Some((key.clone(), 1)));
+        let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into() };
+        key_provider::remember(&context, "default", entry);
+        assert!(said(), "it is not listed yet");
+        context.gauge(&owner, true, Some((key, 1)));
+        key_provider::over(&context, "default", "y");
+        assert!(!said());
     }
 
     #[tokio::test]

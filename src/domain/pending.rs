@@ -334,6 +334,8 @@ pub fn judge(
             _ => Verdict::Stays,
         },
         Observed::Absent(_) if entry.date.as_ref().is_some_and(|date| date.0 <= now) => Verdict::Changes(Change::Over(entry.key.clone())),
+        // No KMS deletes a key before its date: who does not show it is not to be believed, or lost sight of it.
+        Observed::Absent(_) if entry.date.is_some() => Verdict::Stays,
         // One such answer proves nothing.
         Observed::Absent(_) => {
             let before = before.unwrap_or(Unfound { count: 0, since: now });

@@ -169,6 +169,7 @@ fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
     let over = Verdict::Changes(Change::Over("k".into()));
     let long_ago = now().checked_sub(minutes(60)).unwrap();
     let seen = |seen: &Observed, before, at, shows| judge(&listed, seen, before, at, shows, minutes(5));
+    let undated = |before, at| judge(&entry("k", None), &absent, before, at, long_ago, minutes(5));
     assert_eq!(seen(&pending(date), None, now(), long_ago), Verdict::Stays);
     let later = Verdict::Changes(Change::Dated("k".into(), Some(seconds(days_on(9)))));
     assert_eq!(seen(&pending(Some(days_on(9))), None, now(), long_ago), later);
@@ -177,10 +178,11 @@ fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
     assert_eq!(seen(&alive(Some(minutes(120))), None, now(), long_ago), Verdict::Stays, "a copy from before it was scheduled");
     assert_eq!(seen(&absent, None, days_on(8), long_ago), over, "past its date");
     let once = Unfound { count: 1, since: now() };
-    assert_eq!(seen(&absent, None, now(), long_ago), Verdict::Unsure(once), "one such answer proves nothing");
+    assert_eq!(undated(None, now()), Verdict::Unsure(once), "one such answer proves nothing");
     let (soon, late) = (now().checked_add(minutes(1)).unwrap(), now().checked_add(minutes(6)).unwrap());
     let often = Unfound { count: u32::MAX, ..once };
-    assert_eq!(seen(&absent, Some(often), soon, long_ago), Verdict::Unsure(often));
-    assert_eq!(seen(&absent, Some(often), late, long_ago), over);
-    assert_eq!(seen(&absent, Some(once), late, long_ago), Verdict::Unsure(Unfound { count: 2, ..once }));
+    assert_eq!(undated(Some(often), soon), Verdict::Unsure(often));
+    assert_eq!(undated(Some(often), late), over);
+    assert_eq!(undated(Some(once), late), Verdict::Unsure(Unfound { count: 2, ..once }));
+    assert_eq!(seen(&absent, Some(often), late, long_ago), Verdict::Stays, "no key goes before its date");
 }
