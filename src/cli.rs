@@ -69,7 +69,7 @@ pub struct Options {
     #[arg(long, env = "KEYWARD_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// How many objects are worked on at once; those whose keys have to be brought back do not count
+    /// How many objects of each KeyProvider are worked on at once; those whose keys have to be brought back do not count
     #[arg(long, env = "KEYWARD_CONCURRENCY", value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 

@@ -445,17 +445,25 @@ pub struct KeyProviderStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletions: Option<DeletionBook>,
     /// Keys that were an object's and whose object is gone while they are pending deletion, the earliest first. They are looked at with each resync, and go
-    /// from here once they are not pending any more, or an object has them again. Alerts go on as long.
+    /// from here once they are not pending any more, or an object has them again. Alerts go on as long. Where there are more than the list takes, each
+    /// namespace has the same share of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_PENDING))]
     pub pending_deletions: Vec<PendingDeletion>,
-    /// Present when there were more of them than the list takes: those that are due last are counted here, and not looked at.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pending_deletions_beyond: Option<PendingBeyond>,
-    /// Keys that are pending deletion while their object is there. An object that goes while no operator runs is found by these.
+    /// Those that the list has no room for, counted by namespace. They are not looked at, so each count stays until a day after the latest of their dates, and
+    /// so does the alert about them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_COUNTED))]
+    pub more_pending_deletions: Vec<MoreDeletions>,
+    /// Keys that are pending deletion while their object is there. An object that goes while no operator runs is found by these. Where there are more than the
+    /// list takes, each namespace has the same share of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_PENDING))]
     pub watched_deletions: Vec<WatchedDeletion>,
+    /// Those that the list has no room for, counted by namespace. Of objects that go while no operator runs, these tell how many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_COUNTED))]
+    pub more_watched_deletions: Vec<MoreDeletions>,
     /// `Ready`: the credentials were accepted and the account is the expected one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = condition::MOST, "items" = condition::schema()))]
@@ -479,6 +487,8 @@ pub struct IdentityStatus {
 
 /// How many keys a list of pending keys holds. With the longest texts in each, both lists fit into an object.
 pub const MOST_PENDING: usize = 500;
+/// How many namespaces have a count of their own of what a list has no room for, and one more for all others together.
+pub const MOST_COUNTED: usize = 101;
 /// The longest reference of a key in them.
 pub const LONGEST_KEY: usize = 512;
 /// The longest sentence on how to rescue one.
@@ -519,13 +529,19 @@ pub struct WatchedDeletion {
     pub uid: String,
 }
 
-/// Pending keys without an object that the list has no room for.
-#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct PendingBeyond {
-    /// How many there were.
+/// Pending keys of a namespace that a list has no room for.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct MoreDeletions {
+    /// Namespace of their objects; empty for those of all namespaces that are not named.
+    #[schemars(length(max = 63))]
+    pub namespace: String,
+    /// How many there are.
     #[schemars(range(min = 0))]
     pub count: i32,
-    /// The latest of their dates, after which this is removed; absent if one of them had none.
+    /// The earliest of their dates; absent if none of them has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest: Option<Time>,
+    /// The latest of their dates; absent if one of them has none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<Time>,
 }

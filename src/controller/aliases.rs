@@ -14,8 +14,10 @@ use kube::{api::ObjectMeta, runtime::reflector::ObjectRef};
 use super::watched::Watched;
 use crate::{api::ManagedKey, domain::handover};
 
-/// Longer than a move is under way.
-const UNDER_WAY: Duration = Duration::from_mins(1);
+/// For how long a request may still take effect that was given up on.
+const LATE: Duration = Duration::from_mins(1);
+/// How soon it is seen whether the move of another is over.
+const SOON: Duration = Duration::from_secs(10);
 
 /// A namespace, and the name of a provider: aliases go from object to object within these alone.
 type Among = (String, String);
@@ -36,8 +38,55 @@ type Stake = Vec<(bool, bool)>;
 #[derive(Debug, Default)]
 pub struct Aliases {
     waiters: Mutex<HashMap<Among, HashMap<String, Waiter>>>,
-    /// By provider and alias: who moved it, and until when it may be shown where it was.
-    moved: Mutex<HashMap<(String, String), (String, Instant)>>,
+    /// By provider and alias: who moves or moved it.
+    moved: Mutex<HashMap<(String, String), Moved>>,
+}
+
+/// A move of an alias.
+#[derive(Debug)]
+struct Moved {
+    /// UID of the object that it is moved for.
+    by: String,
+    until: Until,
+}
+
+/// How long nobody else has to do with an alias that is moved.
+#[derive(Clone, Copy, Debug)]
+enum Until {
+    /// Until the round ends that moves it, however long that takes.
+    Ended,
+    /// Until the KMS shows the move.
+    Shown(Instant),
+}
+
+impl Moved {
+    /// How long it is to be left alone; `None`: it is not.
+    fn left(&self, now: Instant) -> Option<Duration> {
+        match self.until {
+            Until::Ended => Some(SOON),
+            Until::Shown(at) => at.checked_duration_since(now).filter(|left| !left.is_zero()),
+        }
+    }
+}
+
+/// A move that is under way until this is dropped. It ends with its round, and with the process; so none is under way for ever.
+#[derive(Debug)]
+pub struct Move<'a> {
+    aliases: &'a Aliases,
+    place: (String, String),
+    by: String,
+    consistency: Duration,
+}
+
+impl Drop for Move<'_> {
+    fn drop(&mut self) {
+        if let Some(moved) = self.aliases.moved().get_mut(&self.place).filter(|moved| moved.by == self.by)
+            && matches!(moved.until, Until::Ended)
+        {
+            // Nobody said how it ended.
+            moved.until = Until::Shown(later(Instant::now(), LATE.saturating_add(self.consistency)));
+        }
+    }
 }
 
 fn among(object: &ManagedKey) -> Among {
@@ -54,7 +103,7 @@ impl Aliases {
         self.waiters.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn moved(&self) -> MutexGuard<'_, HashMap<(String, String), (String, Instant)>> {
+    fn moved(&self) -> MutexGuard<'_, HashMap<(String, String), Moved>> {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,29 +151,31 @@ impl Aliases {
         woken
     }
 
-    /// Reserves an alias for the object that is about to move it; otherwise how long that has to wait, because another moved it a moment ago and the KMS may not
-    /// show that yet.
-    pub fn begin_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) -> Result<(), Duration> {
+    /// Reserves an alias for the object that is about to move it, for as long as its round keeps what this gives; otherwise how long that has to wait, because
+    /// another moves it, or moved it a moment ago and the KMS may not show that yet.
+    pub fn begin_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) -> Result<Move<'_>, Duration> {
         let now = Instant::now();
         let mut moved = self.moved();
-        moved.retain(|_, (_, until)| *until > now);
+        moved.retain(|_, moved| moved.left(now).is_some());
         let place = (provider.to_owned(), alias.to_owned());
-        if let Some((_, until)) = moved.get(&place).filter(|(by, _)| by != uid) {
-            return Err(until.saturating_duration_since(now));
+        if let Some(left) = moved.get(&place).filter(|moved| moved.by != uid).and_then(|moved| moved.left(now)) {
+            return Err(left);
         }
-        moved.insert(place, (uid.into(), later(now, UNDER_WAY.saturating_add(consistency))));
-        Ok(())
+        moved.insert(place.clone(), Moved { by: uid.into(), until: Until::Ended });
+        Ok(Move { aliases: self, place, by: uid.into(), consistency })
     }
 
-    /// A move came to its end.
+    /// A move was answered: it took effect.
     pub fn end_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) {
-        self.moved().insert((provider.into(), alias.into()), (uid.into(), later(Instant::now(), consistency)));
+        let moved = Moved { by: uid.into(), until: Until::Shown(later(Instant::now(), consistency)) };
+        self.moved().insert((provider.into(), alias.into()), moved);
     }
 
-    /// Whether another object than this moved the alias a moment ago, so that what is seen of it may be from before.
+    /// Whether another object than this moves the alias, or did a moment ago, so that what is seen of it may be from before.
     pub fn was_moved(&self, provider: &str, alias: &str, uid: &str) -> bool {
         let moved = self.moved();
-        moved.get(&(provider.to_owned(), alias.to_owned())).is_some_and(|(by, until)| by != uid && *until > Instant::now())
+        let known = moved.get(&(provider.to_owned(), alias.to_owned())).filter(|moved| moved.by != uid);
+        known.is_some_and(|moved| moved.left(Instant::now()).is_some())
     }
 
     /// Forgets objects that are gone.
@@ -180,15 +231,30 @@ mod tests {
 
     #[test]
     fn one_object_moves_an_alias_at_a_time() {
-        let (aliases, long) = (Aliases::default(), Duration::MAX);
-        let begin = |provider, alias, uid| aliases.begin_move(provider, alias, uid, long);
-        assert_eq!(begin("aws", "alias/live", "u1"), Ok(()));
-        assert_eq!(begin("aws", "alias/live", "u1"), Ok(()), "again");
+        let aliases = Aliases::default();
+        let begin = |provider, alias, uid| aliases.begin_move(provider, alias, uid, Duration::MAX);
+        let moves = begin("aws", "alias/live", "u1").unwrap();
+        assert!(begin("aws", "alias/live", "u1").is_ok(), "again");
         assert!(begin("aws", "alias/live", "u2").is_err_and(|left| !left.is_zero()));
-        assert_eq!((begin("other", "alias/live", "u2"), begin("aws", "alias/next", "u2")), (Ok(()), Ok(())));
+        assert!(begin("other", "alias/live", "u2").is_ok() && begin("aws", "alias/next", "u2").is_ok());
         assert!(aliases.was_moved("aws", "alias/live", "u2") && !aliases.was_moved("aws", "alias/live", "u1"));
         aliases.end_move("aws", "alias/live", "u1", Duration::ZERO);
         assert!(!aliases.was_moved("aws", "alias/live", "u2"));
-        assert_eq!(begin("aws", "alias/live", "u2"), Ok(()));
+        drop(moves);
+        assert!(!aliases.was_moved("aws", "alias/live", "u2"), "its end is known");
+        assert!(begin("aws", "alias/live", "u2").is_ok());
+    }
+
+    #[test]
+    fn a_move_lasts_as_long_as_its_round_and_then_until_it_is_shown() {
+        let aliases = Aliases::default();
+        let moves = aliases.begin_move("aws", "alias/live", "u1", Duration::ZERO).unwrap();
+        let until = || aliases.moved().values().map(|moved| moved.until).next().unwrap();
+        assert!(matches!(until(), Until::Ended), "no clock ends it");
+        let in_a_day = Instant::now() + Duration::from_hours(24);
+        let lasts = || aliases.moved().values().next().unwrap().left(in_a_day).is_some();
+        assert!(lasts());
+        drop(moves);
+        assert!(aliases.was_moved("aws", "alias/live", "u2") && !lasts(), "its request may still take effect, for a while");
     }
 }

@@ -20,7 +20,8 @@ use super::{
     Settings,
     alarms::{Alarm, Alarms, Source},
     aliases::Aliases,
-    key_provider::Providers,
+    crowd::Kind,
+    key_provider::{self, Providers},
     lane::Lanes,
     late::Late,
     recent::Recent,
@@ -68,7 +69,7 @@ pub struct Context {
     namespaces: Store<Labelled>,
     /// Queues of what is to be looked at, and what is being looked at.
     pub lanes: Arc<Lanes>,
-    /// Places for rounds that work, but for those that bring a key back.
+    /// Places for rounds that work and have no provider to ask. The others have places of their provider, but for those that bring a key back.
     pub places: Arc<Semaphore>,
     /// Has the watches begun anew.
     anew: Anew,
@@ -172,6 +173,8 @@ struct Looked {
     leaving: Option<(i64, Instant)>,
     /// How often it was to be looked at because of another object.
     woken: u64,
+    /// What it is to be begun anew as, because the last round saw what it needs and could not wait for it.
+    again: Option<Kind>,
     /// The last step of each part of the key.
     steps: Recent,
 }
@@ -379,6 +382,16 @@ impl Context {
         self.objects().get(uid).map_or(0, |looked| looked.woken)
     }
 
+    /// Has the next round of an object begun as one of that kind.
+    pub fn comes_again(&self, uid: &str, kind: Kind) {
+        self.objects().entry(uid.into()).or_default().again = Some(kind);
+    }
+
+    /// What the next round of an object is to be begun as, once.
+    pub fn comes_again_as(&self, uid: &str) -> Option<Kind> {
+        self.objects().get_mut(uid)?.again.take()
+    }
+
     /// Counts a failure; gives how many there were in a row.
     pub fn failed(&self, uid: &str) -> u32 {
         let mut objects = self.objects();
@@ -510,7 +523,8 @@ impl Context {
         }
         drop(objects);
         self.alarms.forget(|source| match source {
-            Source::Object(uid) => there.contains(uid),
+            // An alert does not end before the provider's list has the key.
+            Source::Object(uid) => there.contains(uid) || key_provider::is_watched(self, uid),
             Source::Provider(name) => self.providers.get(name).is_some(),
         });
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, binding| there.contains(&binding.uid));
@@ -526,7 +540,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::controller::key_provider;
+    use crate::{api::key_provider::WatchedDeletion, metrics::PendingKey};
 
     /// A context in which these objects are there.
     fn with_objects(uids: &[&str], consistency: Duration) -> Context {
@@ -563,6 +577,24 @@ mod tests {
         assert!(context.unheard("x", hour) < hour, "by now it was seen");
         assert!(context.unheard("y", Duration::ZERO) < hour, "it counts from now");
         assert!(context.unheard("z", Duration::MAX) == Duration::MAX);
+    }
+
+    #[tokio::test]
+    async fn an_alert_about_an_object_that_is_gone_lasts_until_its_providers_list_has_the_key() {
+        let context = with_objects(&["x"], Duration::ZERO);
+        let owner = Owner { cluster: "test".into(), namespace: "shop".into(), name: "of-y".into(), uid: "y".into() };
+        let key = PendingKey { namespace: "shop".into(), name: "of-y".into(), key: "k".into(), state: "PendingDeletion" };
+        let said = || {
+            context.sweep();
+            context.alarms.is_told_by_object("k")
+        };
+        context.gauge(&owner, true, Some((key.clone(), 1)));
+        let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into() };
+        key_provider::remember(&context, "default", entry);
+        assert!(said(), "it is not listed yet");
+        context.gauge(&owner, true, Some((key, 1)));
+        key_provider::over(&context, "default", "y");
+        assert!(!said());
     }
 
     #[tokio::test]

@@ -97,14 +97,16 @@ pub async fn run(
                 return;
             }
             caches.open();
+            context.providers.seen().await;
+            // At once: what went while no operator ran is held against what was counted before, while all is as it was found.
             loop {
+                managed_key::told_of_the_vanished(&context).await;
+                context.sweep();
                 tokio::select! {
                     () = stop.cancelled() => return,
                     () = context.gone() => tokio::time::sleep(GATHERED).await,
                     () = tokio::time::sleep(SWEEP) => {}
                 }
-                managed_key::told_of_the_vanished(&context).await;
-                context.sweep();
             }
         }
     };

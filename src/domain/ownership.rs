@@ -143,6 +143,16 @@ impl Ownership {
             _ => Self::Unmarked,
         }
     }
+
+    /// The same for an object that had the key: where nobody else's UID is on it, its marks are gone, be it in part.
+    #[must_use]
+    pub fn of_former(tags: &Tags, owner: &Owner) -> Self {
+        match Self::of(tags, owner) {
+            Self::Namesake if !tags.contains_key(mark::UID) => Self::Unmarked,
+            Self::Stranger(name) if owner.is_marked(&name) => Self::Unmarked,
+            ownership => ownership,
+        }
+    }
 }
 
 /// The intent mark among a key's tags.

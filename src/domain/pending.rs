@@ -3,7 +3,7 @@
 //! It is a view for people and alerts, and input: whatever stands in it was perhaps written by somebody else. It must never lead to a call that changes a key;
 //! an entry is looked at, and goes when the key is not pending any more.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
@@ -17,7 +17,7 @@ use super::{
 use crate::api::{
     KeyProviderStatus,
     condition::seconds,
-    key_provider::{LONGEST_KEY, LONGEST_RESCUE, MOST_PENDING, PendingBeyond, PendingDeletion, WatchedDeletion},
+    key_provider::{LONGEST_KEY, LONGEST_RESCUE, MOST_COUNTED, MOST_PENDING, MoreDeletions, PendingDeletion, WatchedDeletion},
 };
 
 /// A change of the list.
@@ -36,25 +36,154 @@ pub enum Change {
     },
     /// The object is there, and its key is pending.
     Watched(WatchedDeletion),
+    /// So many objects are gone whose keys were pending, and nothing more is known of them.
+    Lost(MoreDeletions),
+    /// The objects that are there, and that the list of watched keys has no room for.
+    Unlisted(Vec<MoreDeletions>),
     /// The key has another date.
     Dated(String, Option<Time>),
     /// The key is not pending any more.
     Over(String),
 }
 
-/// Both lists as they stand in a status, made such that everything below holds: bounded, and each key once.
-fn lists(status: &KeyProviderStatus) -> (Vec<PendingDeletion>, Vec<WatchedDeletion>) {
-    let mut seen = HashSet::new();
-    let pending = status.pending_deletions.iter().filter(|entry| seen.insert(entry.key.as_str())).take(MOST_PENDING).cloned().collect();
-    let watched = status.watched_deletions.iter().filter(|entry| seen.insert(entry.key.as_str())).take(MOST_PENDING).cloned().collect();
-    (pending, watched)
+/// A key in a list.
+trait Entry {
+    fn key(&self) -> &str;
+    fn date(&self) -> Option<&Time>;
+    /// Namespace of its object.
+    fn namespace(&self) -> &str;
 }
 
-/// The status after these changes, and the keys that came to be without an object by them.
+impl Entry for PendingDeletion {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn date(&self) -> Option<&Time> {
+        self.date.as_ref()
+    }
+
+    fn namespace(&self) -> &str {
+        owner(&self.owner).map_or("", |(namespace, _)| namespace)
+    }
+}
+
+impl Entry for WatchedDeletion {
+    fn key(&self) -> &str {
+        &self.key
+    }
+
+    fn date(&self) -> Option<&Time> {
+        self.date.as_ref()
+    }
+
+    fn namespace(&self) -> &str {
+        owner(&self.owner).map_or("", |(namespace, _)| namespace)
+    }
+}
+
+/// Sorts by what is due first; what has no date comes last.
+fn sort(entries: &mut [impl Entry]) {
+    fn due(entry: &impl Entry) -> (bool, Option<&Time>, &str) {
+        (entry.date().is_none(), entry.date(), entry.key())
+    }
+    entries.sort_by(|one, other| due(one).cmp(&due(other)));
+}
+
+/// What a list keeps, and what it has no room for. Each namespace has the same share, and what it does not need goes to the others, so that nobody's keys push out
+/// those of everybody else. In a share those that are due first come first. Keys without a date have a share of their own: they are due once their replicas are
+/// gone, which may be before any date.
+fn room<E: Entry>(mut entries: Vec<E>) -> (Vec<E>, Vec<E>) {
+    sort(&mut entries);
+    if entries.len() <= MOST_PENDING {
+        return (entries, Vec::new());
+    }
+    let mut shares = HashMap::<(String, bool), usize>::new();
+    let place = |entry: E| {
+        let before = shares.entry((entry.namespace().to_owned(), entry.date().is_some())).or_default();
+        *before += 1;
+        (*before, entry)
+    };
+    let mut placed: Vec<_> = entries.into_iter().map(place).collect();
+    // It is stable: within a place those that are due first stay first.
+    placed.sort_by_key(|(place, _)| *place);
+    let mut kept: Vec<E> = placed.into_iter().map(|(_, entry)| entry).collect();
+    let rest = kept.split_off(MOST_PENDING);
+    sort(&mut kept);
+    (kept, rest)
+}
+
+/// Whether the list of watched keys would keep one more.
 #[must_use]
-pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item = &'a Change>) -> (KeyProviderStatus, Vec<String>) {
-    let (mut pending, mut watched) = lists(before);
-    let mut beyond = before.pending_deletions_beyond.clone();
+pub fn has_room(status: &KeyProviderStatus, entry: &WatchedDeletion) -> bool {
+    let others = status.watched_deletions.iter().filter(|known| known.key != entry.key);
+    room(others.chain([entry]).cloned().collect()).0.contains(entry)
+}
+
+/// Adds keys of a namespace to those that a list has no room for.
+fn add(counts: &mut Vec<MoreDeletions>, more: MoreDeletions) {
+    if more.count <= 0 {
+        return;
+    }
+    let is_known = counts.iter().any(|known| known.namespace == more.namespace);
+    let namespace = if is_known || counts.len() < MOST_COUNTED - 1 { more.namespace } else { String::new() };
+    let Some(known) = counts.iter_mut().find(|known| known.namespace == namespace) else {
+        return counts.push(MoreDeletions { namespace, ..more });
+    };
+    known.count = known.count.max(0).saturating_add(more.count);
+    known.earliest = [known.earliest.take(), more.earliest].into_iter().flatten().min();
+    known.latest = known.latest.take().zip(more.latest).map(|(one, other)| one.max(other));
+}
+
+/// Counts keys by the namespaces of their objects.
+fn counted<E: Entry>(entries: impl IntoIterator<Item = E>) -> Vec<MoreDeletions> {
+    let mut counts = Vec::new();
+    for entry in entries {
+        let (namespace, date) = (entry.namespace().to_owned(), entry.date().cloned());
+        add(&mut counts, MoreDeletions { namespace, count: 1, earliest: date.clone(), latest: date });
+    }
+    counts.sort_by(|one, other| one.namespace.cmp(&other.namespace));
+    counts
+}
+
+/// Counts the pending keys of objects that are there and that the list has no room for.
+#[must_use]
+pub fn unlisted<'a>(entries: impl IntoIterator<Item = &'a WatchedDeletion>) -> Vec<MoreDeletions> {
+    counted(entries.into_iter().cloned())
+}
+
+/// Of how many objects no trace is left: those that were counted and are not `there` any more. A count that names no namespace is of those that are not named.
+#[must_use]
+pub fn lost(before: &[MoreDeletions], there: &[MoreDeletions]) -> Vec<MoreDeletions> {
+    let named = |namespace: &str| before.iter().any(|known| known.namespace == namespace);
+    let mut lost = Vec::new();
+    for known in before {
+        let is_counted =
+            |found: &&MoreDeletions| found.namespace == known.namespace || (known.namespace.is_empty() && !named(&found.namespace));
+        let found = there.iter().filter(is_counted).fold(0_i32, |count, found| count.saturating_add(found.count));
+        add(&mut lost, MoreDeletions { count: known.count.saturating_sub(found), ..known.clone() });
+    }
+    lost
+}
+
+/// What came of changes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// The status.
+    pub status: KeyProviderStatus,
+    /// The keys that came to be without an object.
+    pub gone: Vec<String>,
+    /// Those whose object is there and that the list has no room for any more.
+    pub unlisted: Vec<WatchedDeletion>,
+}
+
+/// The status after these changes: both lists bounded, and each key once.
+#[must_use]
+pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item = &'a Change>) -> Changed {
+    let mut seen = HashSet::new();
+    let mut pending: Vec<_> = before.pending_deletions.iter().filter(|entry| seen.insert(entry.key.as_str())).cloned().collect();
+    let mut watched: Vec<_> = before.watched_deletions.iter().filter(|entry| seen.insert(entry.key.as_str())).cloned().collect();
+    let (mut more_pending, mut more_watched) = (before.more_pending_deletions.clone(), before.more_watched_deletions.clone());
     let mut gone = Vec::new();
     for change in changes {
         match change {
@@ -78,6 +207,8 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
                 watched.retain(|known| known.key != entry.key);
                 watched.push(entry.clone());
             }
+            Change::Lost(more) => add(&mut more_pending, more.clone()),
+            Change::Unlisted(counts) => more_watched.clone_from(counts),
             Change::Dated(key, date) => {
                 for known in pending.iter_mut().filter(|known| known.key == *key) {
                     known.date.clone_from(date);
@@ -89,31 +220,27 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
             }
         }
     }
-    // What is due first is listed first, and a key without a date is due whenever its replicas are gone.
-    let due = |date: &Option<Time>| date.as_ref().map(|date| date.0);
-    pending.sort_by(|one, other| (due(&one.date), &one.key).cmp(&(due(&other.date), &other.key)));
-    watched.sort_by(|one, other| (due(&one.date), &one.key).cmp(&(due(&other.date), &other.key)));
-    watched.truncate(MOST_PENDING);
-    for entry in pending.drain(MOST_PENDING.min(pending.len())..) {
-        let known = beyond.get_or_insert_default();
-        known.count = known.count.max(0).saturating_add(1);
-        known.latest = match (known.latest.take(), entry.date) {
-            (None, date) if known.count == 1 => date,
-            (Some(known), Some(date)) => Some(Time(known.0.max(date.0))),
-            _ => None,
-        };
+    let ((pending_deletions, rest), (watched_deletions, unlisted)) = (room(pending), room(watched));
+    for more in counted(rest) {
+        add(&mut more_pending, more);
     }
-    let status =
-        KeyProviderStatus { pending_deletions: pending, watched_deletions: watched, pending_deletions_beyond: beyond, ..before.clone() };
-    (status, gone)
+    let status = KeyProviderStatus {
+        pending_deletions,
+        more_pending_deletions: more_pending,
+        watched_deletions,
+        more_watched_deletions: more_watched,
+        ..before.clone()
+    };
+    Changed { status, gone, unlisted }
 }
 
-/// The count of what is not listed ends with the last of their dates.
+/// The counts of keys without an object that stand at that time. Nobody looks at those keys, so a count ends when the last of them can be there no more: AWS
+/// deletes a key up to 24 hours after its date (AWS KMS, "Delete an AWS KMS key").
 #[must_use]
-pub fn beyond(status: &KeyProviderStatus, now: Timestamp) -> Option<PendingBeyond> {
-    let known = status.pending_deletions_beyond.clone()?;
-    let over = known.latest.as_ref().is_some_and(|latest| latest.0 <= now);
-    (!over && known.count > 0).then_some(known)
+pub fn more(status: &KeyProviderStatus, now: Timestamp) -> Vec<MoreDeletions> {
+    let over = |latest: &Time| now.duration_since(latest.0) >= SignedDuration::from_hours(24);
+    let stands = |known: &&MoreDeletions| known.count > 0 && !known.latest.as_ref().is_some_and(over);
+    status.more_pending_deletions.iter().filter(stands).cloned().collect()
 }
 
 /// Namespace and name of the object that an entry names.
@@ -207,6 +334,8 @@ pub fn judge(
             _ => Verdict::Stays,
         },
         Observed::Absent(_) if entry.date.as_ref().is_some_and(|date| date.0 <= now) => Verdict::Changes(Change::Over(entry.key.clone())),
+        // No KMS deletes a key before its date: who does not show it is not to be believed, or lost sight of it.
+        Observed::Absent(_) if entry.date.is_some() => Verdict::Stays,
         // One such answer proves nothing.
         Observed::Absent(_) => {
             let before = before.unwrap_or(Unfound { count: 0, since: now });

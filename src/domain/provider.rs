@@ -164,7 +164,7 @@ pub fn status(
     let mut status = ours(provider).unwrap_or_default();
     let generation = provider.metadata.generation.unwrap_or_default();
     status.observed_generation = Some(generation);
-    status.pending_deletions_beyond = pending::beyond(&status, now);
+    status.more_pending_deletions = pending::more(&status, now);
     if identity.is_some() {
         status.identity = identity;
     }

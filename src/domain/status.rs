@@ -92,6 +92,34 @@ pub struct Round<'a> {
     pub now: Timestamp,
 }
 
+impl<'a> Round<'a> {
+    /// A round that ended so, and in which nothing else happened: nothing failed, nobody asked for it, and what was seen is young. Looks are ten minutes apart.
+    #[must_use]
+    pub fn plain(
+        desired: &'a Desired,
+        rules: &'a Rules,
+        observed: Option<&'a Observed>,
+        conclusion: Conclusion<'a>,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            generation: desired.generation,
+            desired: Some(desired),
+            rules: Some(rules),
+            observed,
+            conclusion,
+            failed: &[],
+            unread: &[],
+            unkept: &[],
+            set_by: None,
+            requested: None,
+            word_stands: true,
+            resync: Duration::from_mins(10),
+            now,
+        }
+    }
+}
+
 /// For how long the KMS could not be asked, by the status alone: `None`: it could, or that is not known. A process that has just been started knows no more.
 #[must_use]
 pub fn silent_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Duration> {
@@ -117,7 +145,7 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
         status.missing = None;
     }
     if let (Some(Observed::Present(key)), Some(desired), Some(rules)) = (round.observed, round.desired, round.rules) {
-        facts(&mut status, key, desired, rules, round);
+        facts(&mut status, key, desired, rules, memory, round);
     }
     if let Conclusion::Planned(Plan::Missing(missing, _, gone)) = &round.conclusion {
         status.missing = Some(missing.clone());
@@ -162,9 +190,8 @@ pub fn handled(requested: &str) -> String {
 }
 
 /// What a look at the key says of it.
-fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Rules, round: &Round<'_>) {
-    let ownership = key.tags.as_ref().map(|tags| Ownership::of(tags, &desired.owner));
-    let ours = match ownership {
+fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Rules, memory: &Memory, round: &Round<'_>) {
+    let ours = match key.tags.as_ref().map(|tags| Ownership::of(tags, &desired.owner)) {
         Some(Ownership::Ours) => true,
         // A key that is only watched bears no marks.
         Some(Ownership::Unmarked) => {
@@ -173,11 +200,12 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         Some(_) => false,
         None => status.key_id.is_some(),
     };
-    let resting = matches!(&round.conclusion, Conclusion::Planned(Plan::Rest(rest)) if rest.unbound);
+    let resting = rests_unbound(round);
     if !ours && !resting {
-        // Only the date: nothing about a key that is another's may be evidence of what this object did.
+        // Only the date: nothing about a key that does not bear this object's marks may be evidence of what this object did.
         if !is_pending(status) {
-            status.deletion_date = key.deletion_date.filter(|_| pends_at_another(round)).map(seconds);
+            let pends = estranged(memory, round).is_some_and(|key| key.state.is_pending());
+            status.deletion_date = key.deletion_date.filter(|_| pends).map(seconds);
         }
         return;
     }
@@ -214,17 +242,25 @@ fn is_pending(status: &ManagedKeyStatus) -> bool {
     matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
 }
 
-/// The object's key, where it was found to be another's.
-fn of_another<'a>(round: &Round<'a>) -> Option<&'a Key> {
-    match (&round.conclusion, round.observed) {
-        (Conclusion::Planned(Plan::Stall(note)), Some(Observed::Present(key))) if note.reason == Reason::OwnedByAnother => Some(key),
-        _ => None,
-    }
+/// Whether the object rests on a key that it is not bound to.
+const fn rests_unbound(round: &Round<'_>) -> bool {
+    matches!(round.conclusion, Conclusion::Planned(Plan::Rest(rest)) if rest.unbound)
 }
 
-/// Whether that key is pending. It may be a mistake that takes the data of this object along.
-fn pends_at_another(round: &Round<'_>) -> bool {
-    of_another(round).is_some_and(|key| key.state.is_pending())
+/// The key that the object had or looks for, where it does not bear the object's marks. Whoever took them off, or put others on: if it is pending, that may be a
+/// mistake that takes the data of this object along.
+///
+/// Not one that the object only names in `spec.keyId` and is refused: what becomes of anybody's key is not told to whoever knows its name.
+fn estranged<'a>(memory: &Memory, round: &Round<'a>) -> Option<&'a Key> {
+    let (Some(Observed::Present(key)), Some(desired)) = (round.observed, round.desired) else { return None };
+    let ownership = Ownership::of(key.tags.as_ref()?, &desired.owner);
+    let watches = desired.policy == ManagementPolicy::Observe && ownership == Ownership::Unmarked;
+    if watches || ownership == Ownership::Ours || rests_unbound(round) {
+        return None;
+    }
+    let refused = matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason != Reason::OwnedByAnother);
+    let only_named = desired.adopt.is_some() && memory.reference().is_none() && ownership != Ownership::Namesake;
+    (!(refused && only_named)).then_some(key)
 }
 
 /// How the key that a status speaks of is pending, if it is. The condition says so, whosever the key is.
@@ -378,7 +414,7 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>)
     }
     // A pause leaves everything as it was, but for the note that says so.
     if !matches!(round.conclusion, Conclusion::Paused) {
-        set.deletion(status, round);
+        set.deletion(status, memory, round);
     }
     // What was said on the way to the end flipped nothing.
     for known in &mut set.conditions {
@@ -667,13 +703,15 @@ impl Setter {
     }
 
     /// `PendingDeletion` follows the key alone, whatever else went wrong.
-    fn deletion(&mut self, status: &ManagedKeyStatus, round: &Round<'_>) {
-        if let Some(key) = of_another(round) {
+    fn deletion(&mut self, status: &ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
+        if let Some(key) = estranged(memory, round) {
             if key.state.is_pending() {
                 let when = when(key.deletion_date);
-                let message = format!(
-                    "the key will be deleted {when}, and it belongs to another object; the condition Ready says what to do if it is this object's"
-                );
+                let is_anothers =
+                    matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason == Reason::OwnedByAnother);
+                let whose = if is_anothers { "it belongs to another object" } else { "it does not bear this object's marks" };
+                let message =
+                    format!("the key will be deleted {when}, and {whose}; the condition Ready says what to do if it is this object's");
                 self.set(ConditionType::PendingDeletion, true, Reason::External, message);
             } else {
                 self.remove(&[ConditionType::PendingDeletion]);

@@ -4,7 +4,7 @@
 //! came between, so that no entry is lost. Of many at once one writes for all.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -16,7 +16,7 @@ use super::{Connected, reconcile::write};
 use crate::{
     api::{
         KeyProvider, KeyProviderStatus,
-        key_provider::{PendingDeletion, WatchedDeletion},
+        key_provider::{MOST_PENDING, MoreDeletions, PendingDeletion, WatchedDeletion},
     },
     controller::{
         Context,
@@ -27,7 +27,7 @@ use crate::{
     },
     domain::{
         observed::{Observed, Searched},
-        pending::{self, Change, Unfound, Verdict},
+        pending::{self, Change, Changed, Unfound, Verdict},
         provider,
     },
     kms::Kms,
@@ -56,6 +56,16 @@ struct Inner {
     noted: HashMap<String, Instant>,
     /// Keys that were not found.
     unfound: HashMap<String, Unfound>,
+    /// By the provider's name: pending keys whose objects are there, and that its list has no room for.
+    unlisted: HashMap<String, Unlisted>,
+}
+
+#[derive(Debug, Default)]
+struct Unlisted {
+    /// Whether what an earlier process counted was held against the objects that are there.
+    compared: bool,
+    /// By the UID of their objects.
+    keys: HashMap<String, WatchedDeletion>,
 }
 
 #[derive(Debug, Default)]
@@ -76,7 +86,9 @@ impl Lists {
 
     /// Forgets what is known of providers that are gone.
     pub fn forget(&self, is_there: impl Fn(&str) -> bool) {
-        self.inner().queues.retain(|name, queue| is_there(name) || !queue.waiting.is_empty());
+        let mut inner = self.inner();
+        inner.queues.retain(|name, queue| is_there(name) || !queue.waiting.is_empty());
+        inner.unlisted.retain(|name, _| is_there(name));
     }
 }
 
@@ -102,9 +114,7 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
     let (ticket, turn) = {
         let mut inner = lists.inner();
         let shown = Instant::now();
-        let noted =
-            changes.iter().filter_map(|change| if let Change::Gone(entry) = change { Some((entry.key.clone(), shown)) } else { None });
-        inner.noted.extend(noted);
+        inner.noted.extend(changes.iter().filter_map(listed).map(|key| (key.to_owned(), shown)));
         let queue = inner.queues.entry(provider.to_owned()).or_default();
         let number = queue.next;
         queue.next += 1;
@@ -135,8 +145,16 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
     Ok(gone.into_iter().filter(|key| own.iter().any(|change| names(change, key))).collect())
 }
 
+/// The key that comes to be without an object by a change. It may have been scheduled a moment ago, so an answer from before proves nothing.
+const fn listed(change: &Change) -> Option<&String> {
+    match change {
+        Change::Gone(PendingDeletion { key, .. }) | Change::Vanished { key, .. } => Some(key),
+        _ => None,
+    }
+}
+
 fn names(change: &Change, key: &str) -> bool {
-    matches!(change, Change::Gone(PendingDeletion { key: named, .. }) | Change::Vanished { key: named, .. } if named == key)
+    listed(change).is_some_and(|named| named == key)
 }
 
 async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Change>>) -> Result<Vec<String>, Error> {
@@ -149,7 +167,7 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
         // A provider of another version is left alone, and an object does not wait for it.
         let Ok(read) = read.into_decoded() else { return Ok(Vec::new()) };
         let before = provider::ours(&read).unwrap_or_default();
-        let (status, gone) = pending::changed(&before, all.values().flatten());
+        let Changed { status, gone, unlisted } = pending::changed(&before, all.values().flatten());
         let version = match write(context, &read, &status).await {
             Ok(version) => version,
             Err(error) if error.is_conflict() && tries < TRIES => continue,
@@ -157,17 +175,41 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let more = |status: &KeyProviderStatus| status.pending_deletions_beyond.as_ref().map_or(0, |beyond| beyond.count);
+        for entry in unlisted {
+            remember(context, provider, entry);
+        }
+        let more = |status: &KeyProviderStatus| status.more_pending_deletions.iter().map(|more| i64::from(more.count)).sum::<i64>();
         if more(&status) > more(&before) {
             tracing::warn!(
                 provider,
-                beyond = more(&status),
-                "status.pendingDeletions of the provider is full; those that are due last are counted in pendingDeletionsBeyond, and not looked at"
+                more = more(&status),
+                "status.pendingDeletions of the provider is full; what it has no room for is counted in morePendingDeletions, and not looked at"
             );
         }
         say(context, provider, version.as_deref(), &status);
         return Ok(gone);
     }
+}
+
+/// Remembers a pending key that the list of its provider has no room for, while its object is there.
+pub fn remember(context: &Context, provider: &str, entry: WatchedDeletion) {
+    let mut inner = context.providers.lists.inner();
+    inner.unlisted.entry(provider.to_owned()).or_default().keys.insert(entry.uid.clone(), entry);
+}
+
+/// The key of that object is not pending any more, or is listed as one without an object.
+pub fn over(context: &Context, provider: &str, uid: &str) {
+    if let Some(unlisted) = context.providers.lists.inner().unlisted.get_mut(provider) {
+        unlisted.keys.remove(uid);
+    }
+}
+
+/// Whether an object's key is watched, or to be, until it is seen that the object is gone and its key is listed as one without an object. Its alert lasts as long.
+pub fn is_watched(context: &Context, uid: &str) -> bool {
+    let is_unlisted = context.providers.lists.inner().unlisted.values().any(|unlisted| unlisted.keys.contains_key(uid));
+    let is_listed =
+        |provider: &KeyProvider| provider.status.iter().flat_map(|status| &status.watched_deletions).any(|entry| entry.uid == uid);
+    is_unlisted || context.providers.store.state().iter().any(|provider| provider.decoded().is_ok_and(is_listed))
 }
 
 /// Has the series of a provider's keys say what its status says, unless a later one was written.
@@ -179,7 +221,8 @@ pub(super) fn say(context: &Context, provider: &str, version: Option<&str>, stat
     }
     queue.version = version.map(str::to_owned);
     drop(inner);
-    let alarms = status.pending_deletions.iter().map(alarm).collect();
+    let more = status.more_pending_deletions.iter().map(|more| alarm_of_more(provider, more));
+    let alarms = status.pending_deletions.iter().map(alarm).chain(more).collect();
     context.alarms.say(&Source::Provider(provider.to_owned()), alarms);
 }
 
@@ -189,6 +232,13 @@ pub fn alarm(entry: &PendingDeletion) -> Alarm {
     let (namespace, name) = pending::owner(&entry.owner).unwrap_or_default();
     let (at, state) = entry.date.as_ref().map_or((0, "PendingReplicaDeletion"), |date| (date.0.as_second(), "PendingDeletion"));
     (PendingKey { namespace: namespace.to_owned(), name: name.to_owned(), key: entry.key.clone(), state }, at)
+}
+
+/// The alarm about keys without an object that the list has no room for: one for each namespace, with the earliest of their dates.
+fn alarm_of_more(provider: &str, more: &MoreDeletions) -> Alarm {
+    let at = more.earliest.as_ref().map_or(0, |earliest| earliest.0.as_second());
+    let (namespace, key) = (more.namespace.clone(), format!("KeyProvider/{provider}"));
+    (PendingKey { namespace, name: String::new(), key, state: "PendingDeletion" }, at)
 }
 
 /// Looks at the listed keys, with credentials of the right account.
@@ -285,33 +335,45 @@ pub struct Left {
 }
 
 /// Moves the watched keys whose objects are gone to those without an object. Nobody asked: with `Retain` an object has no finalizer, or it went while no
-/// operator ran. `is_there` knows objects by namespace, name and UID.
-pub async fn vanished(context: &Context, is_there: impl Fn(&str, &str, &str) -> bool) -> Vec<Left> {
+/// operator ran. `is_there` knows objects by namespace, name and UID; `pending` gives the pending keys of a provider's objects that are there.
+pub async fn vanished(
+    context: &Context,
+    is_there: impl Fn(&str, &str, &str) -> bool,
+    pending: impl Fn(&str) -> Vec<WatchedDeletion>,
+) -> Vec<Left> {
     let mut left = Vec::new();
     for provider in context.providers.store.state() {
         let Ok(provider) = provider.decoded() else { continue };
         let name = provider.metadata.name.clone().unwrap_or_default();
         let cancel = crate::domain::limits::Limits::of(provider.spec.type_).calls.cancel;
-        let lost: Vec<(PendingDeletion, String)> = provider
-            .status
-            .iter()
-            .flat_map(|status| &status.watched_deletions)
-            .filter(|entry| pending::owner(&entry.owner).is_some_and(|(namespace, name)| !is_there(namespace, name, &entry.uid)))
-            .map(|WatchedDeletion { key, date, owner, uid }| {
-                let rescue = pending::rescue(key, owner, cancel);
-                (PendingDeletion { key: key.clone(), date: date.clone(), owner: owner.clone(), rescue }, uid.clone())
-            })
-            .collect();
-        if lost.is_empty() {
-            continue;
-        }
-        let change = |(entry, uid): &(PendingDeletion, String)| Change::Vanished {
+        let Some(status) = &provider.status else { continue };
+        let is_gone =
+            |entry: &WatchedDeletion| pending::owner(&entry.owner).is_some_and(|(namespace, name)| !is_there(namespace, name, &entry.uid));
+        let left_behind = |WatchedDeletion { key, date, owner, uid }: &WatchedDeletion| {
+            let rescue = pending::rescue(key, owner, cancel);
+            (PendingDeletion { key: key.clone(), date: date.clone(), owner: owner.clone(), rescue }, uid.clone())
+        };
+        let mut lost: Vec<(PendingDeletion, String)> =
+            status.watched_deletions.iter().filter(|entry| is_gone(entry)).map(left_behind).collect();
+        let vanished = |(entry, uid): &(PendingDeletion, String)| Change::Vanished {
             key: entry.key.clone(),
             uid: uid.clone(),
             rescue: entry.rescue.clone(),
         };
-        match commit(context, &name, lost.iter().map(change).collect()).await {
+        let mut changes: Vec<_> = lost.iter().map(vanished).collect();
+        let (went, counts) = unlisted(context, &name, status, is_gone, || pending(&name));
+        let went: Vec<_> = went.iter().map(left_behind).collect();
+        changes.extend(went.iter().map(|(entry, _)| Change::Gone(entry.clone())));
+        changes.extend(counts);
+        lost.extend(went);
+        if changes.is_empty() {
+            continue;
+        }
+        match commit(context, &name, changes).await {
             Ok(gone) => {
+                for (_, uid) in &lost {
+                    over(context, &name, uid);
+                }
                 let told = lost.into_iter().filter(|(entry, _)| gone.contains(&entry.key));
                 left.extend(told.map(|(entry, uid)| Left { provider: name.clone(), entry, uid }));
             }
@@ -325,4 +387,54 @@ pub async fn vanished(context: &Context, is_there: impl Fn(&str, &str, &str) -> 
         }
     }
     left
+}
+
+/// Of the keys that the list of a provider has no room for: those whose objects went, and how the counts change by what is there. A process that has just been
+/// started knows of those that went before only how many there were.
+fn unlisted(
+    context: &Context,
+    provider: &str,
+    status: &KeyProviderStatus,
+    is_gone: impl Fn(&WatchedDeletion) -> bool,
+    pending: impl Fn() -> Vec<WatchedDeletion>,
+) -> (Vec<WatchedDeletion>, Vec<Change>) {
+    let mut inner = context.providers.lists.inner();
+    let unlisted = inner.unlisted.entry(provider.to_owned()).or_default();
+    let is_full = status.watched_deletions.len() >= MOST_PENDING;
+    if !is_full && unlisted.keys.is_empty() && status.more_watched_deletions.is_empty() {
+        unlisted.compared = true;
+        return (Vec::new(), Vec::new());
+    }
+    // Those that went stay here until they are listed.
+    let went: Vec<_> = unlisted.keys.values().filter(|entry| is_gone(entry)).cloned().collect();
+    let there = pending();
+    let pends: HashSet<&str> = there.iter().map(|entry| entry.uid.as_str()).collect();
+    let listed: HashSet<&str> = status.watched_deletions.iter().map(|entry| entry.key.as_str()).collect();
+    unlisted.keys.retain(|uid, entry| !listed.contains(entry.key.as_str()) && (pends.contains(uid.as_str()) || is_gone(entry)));
+    for entry in there.iter().filter(|entry| !entry.key.is_empty() && !listed.contains(entry.key.as_str())) {
+        unlisted.keys.insert(entry.uid.clone(), entry.clone());
+    }
+    let counts = pending::unlisted(unlisted.keys.values().filter(|entry| !is_gone(entry)));
+    let mut changes = Vec::new();
+    if !std::mem::replace(&mut unlisted.compared, true) {
+        changes.extend(pending::lost(&status.more_watched_deletions, &counts).into_iter().map(Change::Lost));
+    }
+    if counts != status.more_watched_deletions {
+        changes.push(Change::Unlisted(counts));
+    }
+    (went, changes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_seen_before_a_key_was_listed_proves_nothing_whoever_listed_it() {
+        let (key, rescue) = (String::from("k"), String::from("cancel it"));
+        let entry = PendingDeletion { key: key.clone(), date: None, owner: "shop/orders".into(), rescue: rescue.clone() };
+        let (gone, vanished) = (Change::Gone(entry), Change::Vanished { key: key.clone(), uid: "u".into(), rescue });
+        assert_eq!((listed(&gone), listed(&vanished)), (Some(&key), Some(&key)));
+        assert_eq!(listed(&Change::Over(key)), None);
+    }
 }

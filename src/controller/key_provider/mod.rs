@@ -22,7 +22,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::domain::provider::{Awaits, Unusable};
 
 pub use self::{
-    listed::{Lists, alarm, commit, vanished},
+    listed::{Lists, alarm, commit, is_watched, over, remember, vanished},
     reach::{Reach, Silent},
 };
 use super::{

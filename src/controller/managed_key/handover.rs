@@ -9,6 +9,7 @@ use super::{object, observe, reconcile::Round, report};
 use crate::{
     api::{ManagedKey, mark},
     controller::{
+        aliases::Move,
         error::{Abort, Halt},
         watched::Watched,
     },
@@ -24,7 +25,7 @@ use crate::{
 /// How long an alias waits on its key for the object that declares it now.
 const PATIENCE: Duration = Duration::from_mins(2);
 
-impl Round<'_> {
+impl<'a> Round<'a> {
     /// Other objects of the namespace that have the provider of this one, as the watch has them.
     fn neighbours(&self) -> Vec<Arc<Watched<ManagedKey>>> {
         let (owner, provider) = (&self.object.desired.owner, &self.provider.rules.name);
@@ -98,8 +99,9 @@ impl Round<'_> {
             return Ok((!is_new).then_some(Halt::Failed(failure)));
         }
         match self.from(alias).await {
-            Ok(Verdict::Comes(from)) => {
+            Ok(Verdict::Comes(from, moves)) => {
                 self.tried.comes(alias, &from);
+                self.moves.push(moves);
                 Ok(None)
             }
             Ok(Verdict::Stays(message)) => Ok(Some(Halt::Failed(Failure { message, ..failure }))),
@@ -114,7 +116,7 @@ impl Round<'_> {
     }
 
     /// Who has an alias, by the KMS, the key's own marks, and a live read of the object that these name.
-    async fn from(&self, alias: &str) -> Result<Verdict, Halt> {
+    async fn from(&self, alias: &str) -> Result<Verdict<'a>, Halt> {
         let Some(mut holder) = self.kms().describe(alias).await? else { return Ok(Verdict::Gone) };
         if self.key().is_none_or(|key| key.arn == holder.arn) || !holder.customer_managed {
             return Ok(Verdict::Unclear);
@@ -130,15 +132,14 @@ impl Round<'_> {
             return Ok(Verdict::Stays(why));
         }
         let consistency = self.context.settings.consistency;
-        if let Err(left) = self.context.aliases.begin_move(&self.provider.rules.name, alias, &owner.uid, consistency) {
-            return Err(Halt::Abort(Abort::TooSoon(left)));
-        }
+        let moves = self.context.aliases.begin_move(&self.provider.rules.name, alias, &owner.uid, consistency);
+        let moves = moves.map_err(|left| Halt::Abort(Abort::TooSoon(left)))?;
         // It may have been withdrawn meanwhile; and an answer from a wrong account proves nothing.
         observe::same_account(self.kms(), &self.provider.rules.account).await?;
         if !self.object.is_unchanged().await? {
             return Err(Halt::Abort(Abort::Changed));
         }
-        Ok(Verdict::Comes(holder.arn))
+        Ok(Verdict::Comes(holder.arn, moves))
     }
 
     /// The name of the object of this namespace that an owner mark names.
@@ -154,9 +155,9 @@ impl Round<'_> {
 }
 
 /// What becomes of an alias that another key has.
-enum Verdict {
-    /// It may be moved from this key.
-    Comes(String),
+enum Verdict<'a> {
+    /// It may be moved from this key, and is reserved.
+    Comes(String, Move<'a>),
     /// It stays there, and why.
     Stays(String),
     /// No key has it any more.

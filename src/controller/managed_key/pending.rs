@@ -1,5 +1,6 @@
 //! A key that is pending deletion outlives its object, and so does the alert about it: the provider's list says what the object cannot any more.
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, runtime::reflector::ObjectRef};
 
 use super::{
@@ -8,8 +9,9 @@ use super::{
 };
 use crate::{
     api::{
-        key_provider::PendingDeletion,
-        managed_key::{KeyState, ManagementPolicy},
+        ConditionType, ManagedKey, Reason, condition,
+        key_provider::{PendingDeletion, WatchedDeletion},
+        managed_key::{DeletionCall, KeyState, ManagementPolicy},
     },
     controller::{Context, error::Abort, key_provider},
     domain::{
@@ -44,7 +46,7 @@ pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) 
 
 /// Whether the key is the object's by its marks, or was and has none any more.
 fn was_ours(object: &Object<'_>, key: &Key) -> bool {
-    match key.tags.as_ref().map(|tags| Ownership::of(tags, &object.desired.owner)) {
+    match key.tags.as_ref().map(|tags| Ownership::of_former(tags, &object.desired.owner)) {
         Some(Ownership::Ours) => true,
         Some(Ownership::Unmarked) | None => object.memory.is_bound(),
         Some(_) => false,
@@ -57,32 +59,59 @@ pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &Pending
     key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Abort::Error)
 }
 
+/// What became of the status that tells what a round saw.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Told {
+    /// It is written.
+    ByStatus,
+    /// It could not be written: the object may be gone.
+    ByNobody {
+        /// The round ended with a call of which it is not known whether it took effect.
+        unsure: bool,
+    },
+}
+
 /// Keeps the provider's lists true to what a round saw of the object's key: pending, it is watched, so that an object that goes while no operator runs is
 /// missed; alive, it is listed no more. A list that cannot be written is brought up to date by the next look.
-pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step]) {
+///
+/// Where the status could not be written there may be no next look. A schedule that may have been taken is watched as well then, and the provider's own look
+/// shows whether it was.
+pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step], told: Told) {
     let Some(Observed::Present(key)) = view.observed else { return };
     let desired = &object.desired;
     let Some(provider) = context.providers.get(&object.provider) else { return };
     let Ok(provider) = provider.decoded() else { return };
-    if desired.policy == ManagementPolicy::Observe || object.metadata.deletion_timestamp.is_some() {
+    if desired.policy == ManagementPolicy::Observe || (told == Told::ByStatus && object.metadata.deletion_timestamp.is_some()) {
         return;
     }
     let Some(listed) = &provider.status else { return };
     let known = |arn: &str| listed.pending_deletions.iter().any(|entry| entry.key == arn);
     let watches = listed.watched_deletions.iter().find(|entry| entry.key == key.arn);
-    let told = status::pending(&object.memory.status);
-    let own = matches!(object.memory.status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
-        && (was_ours(object, key) || !object.memory.is_bound());
-    let change = if key.state.is_pending() && told.is_some() && own {
+    let status = &object.memory.status;
+    let open = status.deletion.as_ref().is_some_and(|deletion| deletion.call == Some(DeletionCall::Open));
+    let may_pend = told == Told::ByNobody { unsure: true } && open;
+    let rests = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) && !object.memory.is_bound();
+    // Nobody else watches it: whoever's marks are on the key, it was this object's.
+    let lost = object.memory.is_bound() && watches.is_none() && !known(&key.arn);
+    let own = rests || was_ours(object, key) || lost;
+    let pends = key.state.is_pending() && status::pending(status).is_some();
+    let change = if (pends || may_pend) && own {
         match pending::watched(key, &desired.owner) {
+            Some(entry) if watches.is_none() && !known(&key.arn) && !pending::has_room(listed, &entry) => {
+                return key_provider::remember(context, &object.provider, entry);
+            }
             Some(entry) if known(&key.arn) || watches != Some(&entry) => Change::Watched(entry),
             _ => return,
         }
     } else {
         // A look that may show what was before our last steps says nothing, but for a cancel of our own.
         let sure = steps.contains(&Step::Cancel) || context.unsettled(object.uid()).is_none();
-        let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &desired.owner) == Ownership::Ours);
-        if key.state.is_pending() || !sure || !ours || (watches.is_none() && !known(&key.arn)) {
+        let marked = key.tags.is_some() && was_ours(object, key);
+        if key.state.is_pending() || !sure || !marked {
+            return;
+        }
+        key_provider::over(context, &object.provider, object.uid());
+        if watches.is_none() && !known(&key.arn) {
             return;
         }
         Change::Over(key.arn.clone())
@@ -101,11 +130,31 @@ pub(in crate::controller) async fn told_of_the_vanished(context: &Context) {
     let is_there = |namespace: &str, name: &str, uid: &str| {
         context.keys().get(&ObjectRef::new(name).within(namespace)).is_some_and(|object| object.meta().uid.as_deref() == Some(uid))
     };
-    for left in key_provider::vanished(context, is_there).await {
+    for left in key_provider::vanished(context, is_there, |provider| pending_there(context, provider)).await {
         let Some((namespace, name)) = pending::owner(&left.entry.owner) else { continue };
         let owner = Owner { cluster: context.settings.cluster_id.clone(), namespace: namespace.into(), name: name.into(), uid: left.uid };
         told(context, &owner, &left.entry, &left.provider).await;
     }
+}
+
+/// The pending keys of a provider's objects, as the statuses of those tell.
+fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
+    let watched = |object: &ManagedKey| {
+        let (metadata, status) = (&object.metadata, object.status.as_ref()?);
+        let is_own = object.spec.provider_ref.name == provider && object.spec.management_policy != ManagementPolicy::Observe;
+        let is_anothers = |ready: &Condition| ready.reason == Reason::OwnedByAnother.as_str();
+        if !is_own || condition::find(&status.conditions, ConditionType::Ready).is_some_and(is_anothers) {
+            return None;
+        }
+        status::pending(status)?;
+        Some(WatchedDeletion {
+            key: status.key_arn.clone().unwrap_or_default(),
+            date: status.deletion_date.clone(),
+            owner: format!("{}/{}", metadata.namespace.as_deref()?, metadata.name.as_deref()?),
+            uid: metadata.uid.clone()?,
+        })
+    };
+    context.keys().state().iter().filter_map(|object| watched(object.decoded().ok()?)).collect()
 }
 
 /// Tells of a key that is pending and whose object goes: beside the object, and in the namespace `default`, which nobody deletes.

@@ -23,8 +23,10 @@ use super::{
 use crate::{
     api::{ManagedKey, Reason},
     controller::{
-        Context, contained,
-        crowd::Kind,
+        Context,
+        aliases::Move,
+        contained,
+        crowd::{Begun, Kind},
         error::{Abort, Error, Halt},
         key_provider::{Awaits, Silent, Unusable},
         lane::{Busy, Lane},
@@ -88,21 +90,22 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
 }
 
 /// What a round of an object needs to be begun, and a place among those that work.
-type Places = (Option<OwnedSemaphorePermit>, Option<OwnedSemaphorePermit>);
+type Places = (Option<Begun>, Option<OwnedSemaphorePermit>);
 
-/// Waits for both; `None`: the object changed meanwhile.
+/// Waits for both; `None`: the object changed meanwhile. Those that have a client to ask have places of their provider.
 async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) -> Option<Places> {
     let connected = watched.decoded().ok().filter(|_| !is_settled(watched, context)).and_then(|object| {
         let connected = provider::connected(context, object)?;
-        Some((connected, Kind::of(object)))
+        let uid = object.metadata.uid.clone().unwrap_or_default();
+        let kind = context.comes_again_as(&uid).unwrap_or_else(|| Kind::of(object));
+        Some((connected, kind, uid))
     });
     let wait = async {
-        let begun = match &connected {
-            Some((connected, kind)) => connected.crowd.enter(*kind).await,
-            None => None,
-        };
-        // Never closed.
-        (begun, Arc::clone(&context.places).acquire_owned().await.ok())
+        match &connected {
+            Some((connected, kind, uid)) => (connected.crowd.enter(*kind, uid).await, connected.crowd.place().await),
+            // Never closed.
+            None => (None, Arc::clone(&context.places).acquire_owned().await.ok()),
+        }
     };
     tokio::select! {
         biased;
@@ -160,7 +163,7 @@ async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Duratio
     let wait = retry::jittered(crate::domain::failure::Retry::Backoff.wait(context.failed(uid), Duration::ZERO));
     let Ok(object) = watched.decoded() else { return wait };
     // Saying so is no safer than the round was.
-    match tokio::time::timeout(ROUND, contained(report::panicked(context, object))).await {
+    match tokio::time::timeout(ROUND, contained(Box::pin(report::panicked(context, object)))).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(abort))) => tracing::warn!(%abort, "the status does not say that the round panicked"),
         Ok(Err(panicked)) => {
@@ -271,6 +274,8 @@ pub(super) struct Round<'a> {
     pub(super) hands_over: bool,
     /// How soon it is looked at again, because an alias stays on the key for now.
     pub(super) again: Option<Duration>,
+    /// Aliases that it moves, which nobody else has to do with meanwhile.
+    pub(super) moves: Vec<Move<'a>>,
 }
 
 /// The five steps. `turn` says what a glance reads.
@@ -350,6 +355,7 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
             Plan::Read(read) => round.read(read).await?,
             // Now it is known: from here on the calls have turns of their own, in whichever lane the round began.
             Plan::Do(step) if step.saves() && !kms::is_rescuing() => return kms::rescuing(Box::pin(work(round))).await,
+            Plan::Do(step) if !round.goes_on(&step) => return Err(Halt::Abort(Abort::TooSoon(Duration::ZERO))),
             // A step is only ever done when a live read of the object asks for it.
             Plan::Do(_) if !round.object.live => round.object.refresh().await?,
             // Each further step, too: what is not wanted any more is not done.
@@ -415,6 +421,7 @@ impl<'a> Round<'a> {
             awaiting: false,
             hands_over: false,
             again: None,
+            moves: Vec::new(),
         }
     }
 }
@@ -440,6 +447,16 @@ impl Round<'_> {
         self.provider.failed(self.context, &failure);
         self.failed.push(failure);
         Ok(())
+    }
+
+    /// Whether the step may be waited for. Otherwise the object is looked at anew once it may: others are to be looked at meanwhile.
+    fn goes_on(&self, step: &Step) -> bool {
+        let Some(kind) = Kind::for_step(step) else { return true };
+        let goes_on = self.provider.connected.crowd.goes_on(kind, self.object.uid());
+        if !goes_on {
+            self.context.comes_again(self.object.uid(), kind);
+        }
+        goes_on
     }
 
     /// Forgets what was done to the parts of the key that this look shows as declared.

@@ -13,7 +13,12 @@ use kube::{
     api::{ObjectMeta, PostParams},
 };
 
-use super::{object::Object, pending, provider::Provider, reconcile::Round};
+use super::{
+    object::Object,
+    pending::{self, Told},
+    provider::Provider,
+    reconcile::Round,
+};
 use crate::{
     api::{ConditionType, FIELD_MANAGER, ManagedKey, ManagedKeyStatus, Reason, condition, managed_key::KeyState},
     controller::{
@@ -27,7 +32,7 @@ use crate::{
     domain::{
         desired::Invalid,
         event::{self, About, Event},
-        failure::{Failure, FailureKind},
+        failure::{Failure, FailureKind, Outcome},
         memory::Memory,
         observed::Observed,
         ownership::Owner,
@@ -268,12 +273,13 @@ pub(super) async fn write(
     if matches!(view.observed, Some(Observed::Present(_))) {
         context.heard(object.uid());
     }
+    let unsure = matches!(conclusion, Conclusion::Failed(failure) if failure.outcome != Outcome::Refused);
     object.memory.status = concluded(object, &object.memory, rules, view, conclusion);
     let written = match object.write_status().await {
-        Err(Abort::Changed) if !steps.is_empty() || object.ends_attempt() => {
-            object.rebase().await?;
-            object.write_status().await
-        }
+        Err(Abort::Changed) if !steps.is_empty() || object.ends_attempt() => match object.rebase().await {
+            Ok(()) => object.write_status().await,
+            Err(abort) => Err(abort),
+        },
         written => written,
     };
 
@@ -284,9 +290,11 @@ pub(super) async fn write(
         let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
         context.gauge(owner, ready, alarm(context, owner, after, view));
     }
+    // An object that is gone by now tells nobody of its key.
+    let told = if written.is_ok() { Told::ByStatus } else { Told::ByNobody { unsure } };
+    Box::pin(pending::watch(context, object, view, steps, told)).await;
     written?;
     object.answered();
-    Box::pin(pending::watch(context, object, view, steps)).await;
     let after = &object.memory.status;
     let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let about = About { desired: &object.desired, set_by: object.set_by.as_deref(), found: view.found, created };

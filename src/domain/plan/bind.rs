@@ -30,12 +30,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     let admitted = s.rules.admits_adoption(&s.desired.owner.namespace, &key.arn, tags);
     let names_key = adopts(s);
     let owned = |by: String| stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{}", key.arn, way_out(s, key, tags)));
-    let ownership = match Ownership::of(tags, &s.desired.owner) {
-        // Nobody else's UID is on the key: its marks are gone in part.
-        Ownership::Namesake if was_bound && !tags.contains_key(mark::UID) => Ownership::Unmarked,
-        Ownership::Stranger(name) if was_bound && s.desired.owner.is_marked(&name) => Ownership::Unmarked,
-        ownership => ownership,
-    };
+    let ownership = if was_bound { Ownership::of_former } else { Ownership::of }(tags, &s.desired.owner);
     Some(match ownership {
         Ownership::Ours => return None,
         Ownership::Nameless => owned("an object that its marks do not name; put the tags keyward-cluster and keyward-owner back".into()),

@@ -18,6 +18,7 @@ use crate::{
         ownership::{Owner, OwnerMark, Tags},
         plan::{self, Plan, Situation, Tried},
         rules::Rules,
+        status::{Conclusion, Round},
     },
 };
 
@@ -266,6 +267,11 @@ impl Scene {
 
     pub fn plan(&self) -> Plan {
         plan::plan(&self.situation(), &self.observed)
+    }
+
+    /// A plain round of this scene that ended so.
+    pub fn round<'a>(&'a self, conclusion: Conclusion<'a>) -> Round<'a> {
+        Round::plain(&self.desired, &self.rules, Some(&self.observed), conclusion, self.now)
     }
 }
 

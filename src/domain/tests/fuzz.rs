@@ -17,7 +17,7 @@ use crate::{
         observed::{Observed, Searched, State},
         plan::Plan,
         release::{self, Release},
-        status::{self, Conclusion, Round},
+        status::{self, Conclusion},
         step::{Destruction, Step},
     },
 };
@@ -181,24 +181,7 @@ fn nothing_that_others_write_ends_a_round() {
                 }
                 plan => {
                     holds += usize::from(matches!(plan, Plan::Hold(_)));
-                    scene.memory.status = status::status(
-                        &scene.memory,
-                        &Round {
-                            generation: scene.desired.generation,
-                            desired: Some(&scene.desired),
-                            rules: Some(&scene.rules),
-                            observed: Some(&scene.observed),
-                            conclusion: Conclusion::Planned(plan),
-                            failed: &[],
-                            unread: &[],
-                            unkept: &[],
-                            set_by: None,
-                            requested: None,
-                            word_stands: true,
-                            resync: std::time::Duration::from_mins(10),
-                            now: scene.now,
-                        },
-                    );
+                    scene.memory.status = status::status(&scene.memory, &scene.round(Conclusion::Planned(plan)));
                     within_bounds(&scene, &before);
                     break;
                 }

@@ -150,22 +150,7 @@ fn an_alias_of_another_key_comes_and_one_that_another_takes_stays_for_now() {
     assert_eq!(rest.stays.as_deref(), Some("alias/next stays"));
     // It is ready all the same, and remembers what it put there.
     let plan = Plan::Rest(rest);
-    let round = Round {
-        generation: desired.generation,
-        desired: Some(&desired),
-        rules: Some(&scene.rules),
-        observed: Some(&scene.observed),
-        conclusion: Conclusion::Planned(&plan),
-        failed: &[],
-        unread: &[],
-        unkept: &[],
-        set_by: None,
-        requested: None,
-        word_stands: true,
-        resync: std::time::Duration::from_mins(10),
-        now: scene.now,
-    };
-    let status = status::status(&scene.memory, &round);
+    let status = status::status(&scene.memory, &scene.round(Conclusion::Planned(&plan)));
     let says = |kind| condition::find(&status.conditions, kind).map(|found| (found.status.clone(), found.reason.clone()));
     let text = |status: &str, reason: Reason| Some((status.to_owned(), reason.as_str().to_owned()));
     assert_eq!(says(ConditionType::Ready), text("True", Reason::Available));
@@ -258,24 +243,7 @@ fn a_rescue_is_gone_on_with_after_enabling_failed() {
     scene.intent(crate::domain::deletion::Intent { seq: 4, generation: 6, word: crate::domain::deletion::Word::Live });
     let plan = scene.plan();
     assert_eq!(brief(&plan), "rest");
-    scene.memory.status = status::status(
-        &scene.memory,
-        &Round {
-            generation: 6,
-            desired: Some(&scene.desired),
-            rules: Some(&scene.rules),
-            observed: Some(&scene.observed),
-            conclusion: Conclusion::Planned(&plan),
-            failed: &failed,
-            unread: &[],
-            unkept: &[],
-            set_by: None,
-            requested: None,
-            word_stands: true,
-            resync: std::time::Duration::from_mins(10),
-            now: scene.now,
-        },
-    );
+    scene.memory.status = status::status(&scene.memory, &Round { failed: &failed, ..scene.round(Conclusion::Planned(&plan)) });
     scene.tried = Tried::default();
     assert_eq!(scene.plan(), Plan::Do(Step::Enable));
 }
@@ -302,24 +270,7 @@ fn all_that_failed_is_said_together_and_the_gravest_is_the_reason() {
     let failed = [failure(FailureKind::Throttled), failure(FailureKind::Denied)];
     let unread = [failure(FailureKind::Unavailable)];
     let conditions = |plan: &Plan, failed: &[Failure], unread: &[Failure]| {
-        let (conclusion, observed) = (Conclusion::Planned(plan), Some(&scene.observed));
-        let (desired, rules) = (Some(&scene.desired), Some(&scene.rules));
-        let round = Round {
-            generation: 6,
-            desired,
-            rules,
-            observed,
-            conclusion,
-            failed,
-            unread,
-            unkept: &[],
-            set_by: None,
-            requested: None,
-            word_stands: true,
-            resync: std::time::Duration::from_mins(10),
-            now: scene.now,
-        };
-        status::status(&scene.memory, &round)
+        status::status(&scene.memory, &Round { failed, unread, ..scene.round(Conclusion::Planned(plan)) })
     };
     let said = conditions(&plan, &failed, &unread);
     let ready = condition::find(&said.conditions, ConditionType::Ready).unwrap();

@@ -13,7 +13,7 @@ use crate::{
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::OwnerMark,
         plan::{Plan, Read},
-        status::{self, Conclusion, Round},
+        status::{self, Conclusion},
         step::{Destruction, Step},
         tests::fixtures::{ACCOUNT, NONCE, REGION, Scene, arn, brief, days_on, key},
     },
@@ -255,24 +255,7 @@ impl World {
     /// What is known after a round.
     pub fn report(&mut self, conclusion: Conclusion<'_>) {
         let scene = &mut self.scene;
-        scene.memory.status = status::status(
-            &scene.memory,
-            &Round {
-                generation: scene.desired.generation,
-                desired: Some(&scene.desired),
-                rules: Some(&scene.rules),
-                observed: Some(&scene.observed),
-                conclusion,
-                failed: &[],
-                unread: &[],
-                unkept: &[],
-                set_by: None,
-                requested: None,
-                word_stands: true,
-                resync: std::time::Duration::from_mins(10),
-                now: scene.now,
-            },
-        );
+        scene.memory.status = status::status(&scene.memory, &scene.round(conclusion));
     }
 
     /// Goes on until nothing is left to do; gives the steps and the end, in a few words each.

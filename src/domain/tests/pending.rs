@@ -7,11 +7,11 @@ use crate::{
     api::{
         KeyProviderStatus,
         condition::seconds,
-        key_provider::{MOST_PENDING, PendingDeletion, WatchedDeletion},
+        key_provider::{MOST_COUNTED, MOST_PENDING, MoreDeletions, PendingDeletion, WatchedDeletion},
     },
     domain::{
         observed::{Observed, Searched, State},
-        pending::{Change, Unfound, Verdict, beyond, changed, judge},
+        pending::{self, Change, Changed, Unfound, Verdict, has_room, judge, lost, more, unlisted},
     },
 };
 
@@ -21,6 +21,20 @@ fn entry(key: &str, date: Option<Timestamp>) -> PendingDeletion {
 
 fn watched(key: &str, uid: &str) -> WatchedDeletion {
     WatchedDeletion { key: key.into(), date: Some(seconds(days_on(7))), owner: "shop/orders".into(), uid: uid.into() }
+}
+
+/// The status after these changes, and the keys that came to be without an object.
+fn changed(before: &KeyProviderStatus, changes: &[Change]) -> (KeyProviderStatus, Vec<String>) {
+    let Changed { status, gone, unlisted: _ } = pending::changed(before, changes);
+    (status, gone)
+}
+
+fn of(namespace: &str, entry: PendingDeletion) -> Change {
+    Change::Gone(PendingDeletion { owner: format!("{namespace}/orders"), ..entry })
+}
+
+fn counts(more: &[MoreDeletions]) -> Vec<(&str, i32)> {
+    more.iter().map(|more| (more.namespace.as_str(), more.count)).collect()
 }
 
 fn keys(status: &KeyProviderStatus) -> (Vec<&str>, Vec<&str>) {
@@ -49,19 +63,77 @@ fn each_key_stands_in_one_list_and_moves_between_them_with_its_object() {
     assert_eq!(moved.pending_deletions.first().unwrap().date, Some(seconds(days_on(30))));
 }
 
+fn days(day: usize) -> Timestamp {
+    days_on(i32::try_from(day).unwrap())
+}
+
 #[test]
-fn a_full_list_keeps_those_that_are_due_first_and_counts_the_rest_until_the_last_of_them_is_due() {
-    let days = |day: usize| days_on(i32::try_from(day).unwrap());
+fn a_full_list_keeps_those_that_are_due_first_and_counts_the_rest_until_the_last_of_them_is_gone() {
     let all: Vec<_> = (1..=MOST_PENDING + 2).map(|day| Change::Gone(entry(&format!("k{day:04}"), Some(days(day))))).collect();
     let (full, gone) = changed(&KeyProviderStatus::default(), &all);
     assert_eq!((full.pending_deletions.len(), gone.len()), (MOST_PENDING, MOST_PENDING + 2), "all are told of");
     assert_eq!(full.pending_deletions.first().unwrap().key, "k0001");
-    let rest = full.pending_deletions_beyond.clone().unwrap();
-    assert_eq!((rest.count, rest.latest), (2, Some(seconds(days(MOST_PENDING + 2)))));
-    let (more, _) = changed(&full, &[Change::Gone(entry("replica", None))]);
-    assert_eq!(more.pending_deletions.first().unwrap().key, "replica", "what has no date may be due any day");
-    assert_eq!(beyond(&more, days(MOST_PENDING + 1)).unwrap().count, 3);
-    assert_eq!(beyond(&more, days(MOST_PENDING + 2)), None);
+    let date = |day| Some(seconds(days(day)));
+    let rest = MoreDeletions { namespace: "shop".into(), count: 2, earliest: date(MOST_PENDING + 1), latest: date(MOST_PENDING + 2) };
+    assert_eq!(full.more_pending_deletions, std::slice::from_ref(&rest));
+    assert_eq!(more(&full, days(MOST_PENDING + 2)), [rest], "AWS deletes a key up to a day after its date");
+    assert_eq!(more(&full, days(MOST_PENDING + 3)), []);
+    let (replica, _) = changed(&full, &[Change::Gone(entry("replica", None))]);
+    assert_eq!(replica.pending_deletions.last().unwrap().key, "replica", "what has no date comes last, and is not the first to go");
+    assert_eq!(counts(&replica.more_pending_deletions), [("shop", 3)]);
+}
+
+#[test]
+fn one_namespace_does_not_push_out_the_keys_of_another_and_no_key_goes_uncounted() {
+    let name = |kind: &str, number: usize| format!("{kind}{number:04}");
+    // One tenant has more keys than the list takes, all due before those of the others, and as many without a date.
+    let flood = (0..MOST_PENDING)
+        .flat_map(|number| [of("flood", entry(&name("early", number), Some(days(1)))), of("flood", entry(&name("undated", number), None))]);
+    let others = (0..20).map(|number| of(&name("tenant", number), entry(&name("own", number), Some(days(30)))));
+    for (order, all) in
+        [("first", others.clone().chain(flood.clone()).collect::<Vec<_>>()), ("last", flood.chain(others).collect::<Vec<_>>())]
+    {
+        let (at_once, _) = changed(&KeyProviderStatus::default(), &all);
+        let one_by_one = all.iter().fold(KeyProviderStatus::default(), |before, change| changed(&before, std::slice::from_ref(change)).0);
+        for status in [&at_once, &one_by_one] {
+            let listed = |kind: &str| status.pending_deletions.iter().filter(|entry| entry.key.starts_with(kind)).count();
+            assert_eq!((listed("own"), listed("early"), listed("undated")), (20, 240, 240), "{order}");
+            assert_eq!(counts(&status.more_pending_deletions), [("flood", i32::try_from(2 * MOST_PENDING).unwrap() - 480)], "{order}");
+        }
+    }
+
+    // What is watched is told to the caller, which knows its objects.
+    let flood = (0..=MOST_PENDING).map(|number| Change::Watched(watched(&name("w", number), &name("u", number))));
+    let own = WatchedDeletion { owner: "bank/pay".into(), date: None, ..watched("own", "u") };
+    let before = pending::changed(&KeyProviderStatus::default(), &flood.collect::<Vec<_>>());
+    assert!(has_room(&before.status, &own) && !has_room(&before.status, &before.unlisted[0]));
+    let after = pending::changed(&before.status, &[Change::Watched(own)]);
+    assert!(after.status.watched_deletions.iter().any(|entry| entry.key == "own"));
+    assert_eq!((before.unlisted.len(), after.unlisted.len()), (1, 1));
+}
+
+#[test]
+fn of_objects_that_went_while_nobody_looked_it_is_known_how_many() {
+    let (one, other) = (watched("a", "u1"), WatchedDeletion { owner: "bank/pay".into(), ..watched("b", "u2") });
+    let before = unlisted([&one, &one, &one, &other]);
+    assert_eq!(counts(&before), [("bank", 1), ("shop", 3)]);
+    assert_eq!(lost(&before, &before), []);
+    let gone = lost(&before, &unlisted([&one]));
+    assert_eq!(counts(&gone), [("bank", 1), ("shop", 2)]);
+    let all: Vec<_> = gone.into_iter().map(Change::Lost).chain([Change::Unlisted(unlisted([&one]))]).collect();
+    let (status, _) = changed(&KeyProviderStatus { more_watched_deletions: before, ..KeyProviderStatus::default() }, &all);
+    assert_eq!(counts(&status.more_pending_deletions), [("bank", 1), ("shop", 2)]);
+    assert_eq!(counts(&status.more_watched_deletions), [("shop", 1)]);
+    assert_eq!(status.more_pending_deletions[0].latest, other.date, "so long the alert lasts");
+
+    // So many namespaces have a count of their own; the rest is counted together.
+    let many: Vec<_> =
+        (0..2 * MOST_COUNTED).map(|number| WatchedDeletion { owner: format!("n{number:03}/orders"), ..watched("k", "u") }).collect();
+    let before = unlisted(&many);
+    assert_eq!((before.len(), before.iter().map(|more| more.count).sum::<i32>()), (MOST_COUNTED, i32::try_from(many.len()).unwrap()));
+    assert_eq!(lost(&before, &before), []);
+    let gone = lost(&before, &unlisted(&many[1..]));
+    assert_eq!(gone.iter().map(|more| more.count).sum::<i32>(), 1, "{gone:?}");
 }
 
 #[test]
@@ -70,11 +142,11 @@ fn what_stands_in_a_status_is_input() {
     let many = (0..3 * MOST_PENDING).map(|number| watched(&format!("w{number}"), "u")).chain([watched("k", "u")]).collect();
     let mut status = KeyProviderStatus { pending_deletions: twice, watched_deletions: many, ..KeyProviderStatus::default() };
     for count in [i32::MAX, i32::MIN, -1] {
-        status.pending_deletions_beyond.get_or_insert_default().count = count;
-        let full: Vec<_> = (0..MOST_PENDING).map(|number| Change::Gone(entry(&format!("p{number}"), None))).collect();
+        status.more_pending_deletions = vec![MoreDeletions { namespace: "shop".into(), count, earliest: None, latest: None }];
+        let full: Vec<_> = (0..MOST_PENDING).map(|number| Change::Gone(entry(&format!("p{number}"), Some(days(1))))).collect();
         let (after, _) = changed(&status, &full);
         assert_eq!((after.pending_deletions.len(), after.watched_deletions.len()), (MOST_PENDING, MOST_PENDING));
-        assert!(after.pending_deletions_beyond.clone().unwrap().count > 0, "{count}");
+        assert!(after.more_pending_deletions[0].count > 0, "{count}");
         assert_eq!(keys(&after).0.iter().filter(|key| **key == "k").count(), 0, "it is due last");
     }
 }
@@ -97,6 +169,7 @@ fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
     let over = Verdict::Changes(Change::Over("k".into()));
     let long_ago = now().checked_sub(minutes(60)).unwrap();
     let seen = |seen: &Observed, before, at, shows| judge(&listed, seen, before, at, shows, minutes(5));
+    let undated = |before, at| judge(&entry("k", None), &absent, before, at, long_ago, minutes(5));
     assert_eq!(seen(&pending(date), None, now(), long_ago), Verdict::Stays);
     let later = Verdict::Changes(Change::Dated("k".into(), Some(seconds(days_on(9)))));
     assert_eq!(seen(&pending(Some(days_on(9))), None, now(), long_ago), later);
@@ -105,10 +178,11 @@ fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
     assert_eq!(seen(&alive(Some(minutes(120))), None, now(), long_ago), Verdict::Stays, "a copy from before it was scheduled");
     assert_eq!(seen(&absent, None, days_on(8), long_ago), over, "past its date");
     let once = Unfound { count: 1, since: now() };
-    assert_eq!(seen(&absent, None, now(), long_ago), Verdict::Unsure(once), "one such answer proves nothing");
+    assert_eq!(undated(None, now()), Verdict::Unsure(once), "one such answer proves nothing");
     let (soon, late) = (now().checked_add(minutes(1)).unwrap(), now().checked_add(minutes(6)).unwrap());
     let often = Unfound { count: u32::MAX, ..once };
-    assert_eq!(seen(&absent, Some(often), soon, long_ago), Verdict::Unsure(often));
-    assert_eq!(seen(&absent, Some(often), late, long_ago), over);
-    assert_eq!(seen(&absent, Some(once), late, long_ago), Verdict::Unsure(Unfound { count: 2, ..once }));
+    assert_eq!(undated(Some(often), soon), Verdict::Unsure(often));
+    assert_eq!(undated(Some(often), late), over);
+    assert_eq!(undated(Some(once), late), Verdict::Unsure(Unfound { count: 2, ..once }));
+    assert_eq!(seen(&absent, Some(often), late, long_ago), Verdict::Stays, "no key goes before its date");
 }

@@ -35,24 +35,7 @@ fn after(scene: &Scene, conclusion: Conclusion<'_>, at: Timestamp) -> ManagedKey
 
 /// The same, for a round that saw only that, and a last good look that is young or old.
 fn ended(scene: &Scene, observed: Option<&Observed>, conclusion: Conclusion<'_>, word_stands: bool, at: Timestamp) -> ManagedKeyStatus {
-    status(
-        &scene.memory,
-        &Round {
-            generation: scene.desired.generation,
-            desired: Some(&scene.desired),
-            rules: Some(&scene.rules),
-            observed,
-            conclusion,
-            failed: &[],
-            unread: &[],
-            unkept: &[],
-            set_by: None,
-            requested: None,
-            word_stands,
-            resync: std::time::Duration::from_mins(10),
-            now: at,
-        },
-    )
+    status(&scene.memory, &Round { observed, word_stands, now: at, ..scene.round(conclusion) })
 }
 
 /// The conditions in a few words: `Ready=Available Synced …`; a `!` stands for False, a `?` for Unknown.
@@ -378,22 +361,8 @@ fn a_setting_that_fails_each_time_changes_nothing_after_the_first() {
     scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
     let look = |scene: &Scene, at| {
         let plan = scene.plan();
-        let round = Round {
-            generation: scene.desired.generation,
-            desired: Some(&scene.desired),
-            rules: Some(&scene.rules),
-            observed: Some(&scene.observed),
-            conclusion: Conclusion::Planned(&plan),
-            failed: std::slice::from_ref(&denied),
-            unread: &[],
-            unkept: &[],
-            set_by: None,
-            requested: None,
-            word_stands: true,
-            resync: std::time::Duration::from_mins(10),
-            now: at,
-        };
-        status(&scene.memory, &round)
+        let failed = std::slice::from_ref(&denied);
+        status(&scene.memory, &Round { failed, now: at, ..scene.round(Conclusion::Planned(&plan)) })
     };
     let first = look(&scene, now() + minutes(1));
     assert_eq!(said(&first), "!Ready=AccessDenied !Synced=AccessDenied Stalled=AccessDenied");
@@ -737,22 +706,7 @@ fn a_schedule_that_is_left_as_it_is_applies_nothing() {
 fn a_request_is_not_answered_while_it_is_paused() {
     let scene = Scene::of(State::Enabled);
     let handled = |conclusion: Conclusion<'_>| {
-        let round = Round {
-            generation: scene.desired.generation,
-            desired: Some(&scene.desired),
-            rules: Some(&scene.rules),
-            observed: Some(&scene.observed),
-            conclusion,
-            failed: &[],
-            unread: &[],
-            unkept: &[],
-            set_by: None,
-            requested: Some("now"),
-            word_stands: true,
-            resync: std::time::Duration::from_mins(10),
-            now: now(),
-        };
-        status(&scene.memory, &round).last_handled_reconcile_at
+        status(&scene.memory, &Round { requested: Some("now"), ..scene.round(conclusion) }).last_handled_reconcile_at
     };
     assert_eq!(handled(Conclusion::Paused), None);
     assert_eq!(handled(Conclusion::Planned(&scene.plan())).as_deref(), Some("now"));
@@ -762,24 +716,9 @@ fn a_request_is_not_answered_while_it_is_paused() {
 fn a_hold_and_a_schedule_name_who_set_the_field() {
     let text = |scene: &Scene, managers: &str, stays: bool, kind| {
         let plan = scene.plan();
-        let status = status(
-            &scene.memory,
-            &Round {
-                generation: scene.desired.generation,
-                desired: Some(&scene.desired),
-                rules: Some(&scene.rules),
-                observed: Some(&scene.observed),
-                conclusion: Conclusion::Planned(&plan),
-                failed: &[],
-                unread: &[],
-                unkept: &[],
-                set_by: Some(&SetBy { managers: managers.into(), stays }),
-                requested: Some("now"),
-                word_stands: true,
-                resync: std::time::Duration::from_mins(10),
-                now: now(),
-            },
-        );
+        let set_by = SetBy { managers: managers.into(), stays };
+        let round = Round { set_by: Some(&set_by), requested: Some("now"), ..scene.round(Conclusion::Planned(&plan)) };
+        let status = status(&scene.memory, &round);
         assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"));
         condition::find(&status.conditions, kind).unwrap().message.clone()
     };
@@ -861,6 +800,58 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
     let status = after(&rescued, Conclusion::Planned(&rescued.plan()), now());
     assert_eq!((status.deletion_date.clone(), pending(&status)), (None, None));
     assert_eq!(said(&status), "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother");
+}
+
+/// Whoever took the marks off: the key takes the object's data along.
+#[test]
+fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
+    type Change = fn(&mut Scene);
+    let denied =
+        |operation| Failure { kind: FailureKind::Denied, operation, message: "no".into(), outcome: Outcome::Refused, source: None };
+    let strips: [(&str, Change); 5] = [
+        ("all", |s| s.tags().clear()),
+        ("the owner's", |s| drop(s.tags().remove(mark::OWNER))),
+        ("the UID", |s| drop(s.tags().remove(mark::UID))),
+        ("the cluster's", |s| drop(s.tags().remove(mark::CLUSTER))),
+        ("another cluster's", |s| drop(s.tags().insert(mark::CLUSTER.into(), "other".into()))),
+    ];
+    let memories: [(&str, Change); 3] =
+        [("bound", |_| {}), ("on record", |s| s.memory.status.key_id = None), ("found by its claim", |s| s.memory = Memory::default())];
+    let ends: [(&str, Option<Failure>); 2] = [("stalled", None), ("its cancel is denied", Some(denied("CancelKeyDeletion")))];
+    for (((name, strip), (known, memory)), (end, failure)) in strips
+        .iter()
+        .flat_map(|strip| memories.iter().map(move |memory| (strip, memory)))
+        .flat_map(|all| ends.iter().map(move |end| (all, end)))
+    {
+        let name = format!("{name} off, {known}, {end}");
+        let mut scene = Scene::of(State::PendingDeletion);
+        scene.memory.status.key_state = Some(KeyState::Enabled);
+        strip(&mut scene);
+        memory(&mut scene);
+        let before = scene.memory.status.clone();
+        let plan = scene.plan();
+        let conclusion = |plan| failure.as_ref().map_or(Conclusion::Planned(plan), Conclusion::Failed);
+        let found = after(&scene, conclusion(&plan), now());
+        assert_eq!(pending(&found), Some(KeyState::PendingDeletion), "{name}: {}", said(&found));
+        assert_eq!(found.deletion_date, Some(seconds(days_on(7))), "{name}");
+        assert_eq!((found.key_state, &found.deletion), (before.key_state, &before.deletion), "{name}: no evidence of what this object did");
+        let told = events(&before, &found, About { desired: &scene.desired, set_by: None, found: &[] }, &[]);
+        assert!(told.iter().any(|event| event.warning && event.note.contains(&days_on(7).to_string())), "{name}: {told:?}");
+        scene.memory.status = found.clone();
+        assert_eq!(after(&scene, conclusion(&plan), now() + minutes(60)), found, "{name}");
+        // Cancelled by somebody.
+        (scene.key().state, scene.key().deletion_date) = (State::Disabled, None);
+        assert_eq!(pending(&after(&scene, conclusion(&scene.plan()), now())), None, "{name}");
+    }
+
+    // What becomes of a key that an object only names is nobody's business whom the provider does not let have it.
+    let stranger = Scene::finds(State::PendingDeletion).with(|s| {
+        s.tags().clear();
+        s.desired.adopt = Some(arn());
+    });
+    let status = after(&stranger, Conclusion::Planned(&stranger.plan()), now());
+    assert_eq!(said(&status), "!Ready=AdoptionNotAllowed !Synced=AdoptionNotAllowed Stalled=AdoptionNotAllowed");
+    assert_eq!(status.deletion_date, None);
 }
 
 #[test]

@@ -78,8 +78,42 @@ async fn not_for_a_quota_of_another_provider(control_plane: &'static ControlPlan
     scheduled(&scene, "orders").await;
     // One creation in twenty seconds.
     let crowded = Scene::on(control_plane, post, "crowded", Options::default(), json!({ "quotaSharePercent": 1 })).await;
-    let names: Vec<_> = (0..200).map(|number| format!("key-{number}")).collect();
+    scheduled(&crowded, "lost").await;
+    let lost = crowded.key("lost").await.arn;
+    crowded.delete("lost").await;
+    crowded.until_gone("lost").await;
+    // More than are begun to be made at the same time.
+    let names: Vec<_> = (0..300).map(|number| format!("key-{number}")).collect();
     join_all(names.iter().map(async |name| crowded.create(name, json!({})).await)).await;
     withdraw(&scene, "orders").await;
-    assert!(crowded.double.keys().len() < names.len(), "nobody waited");
+    // A new object is looked at first, though so many wait to have their keys made.
+    crowded.create("lost", json!({ "enabled": true })).await;
+    eventually("the key of an earlier object is rescued", PATIENCE, async || match crowded.double.key(&lost).unwrap().state {
+        KeyState::Enabled => Ok(()),
+        state => Err(format!("{state:?}")),
+    })
+    .await;
+    assert!(crowded.double.keys().len() < names.len() / 2, "nobody waited");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_kms_that_is_slow_to_answer_holds_up_no_object_of_another_provider() {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    let _operator = post.start_with(&["--concurrency", "1"]);
+    let slow = Scene::on(control_plane, &post, "slow", Options::default(), json!({})).await;
+    let other = Scene::on(control_plane, &post, "quick", Options::default(), json!({})).await;
+    for scene in [&slow, &other] {
+        scene.create("first", json!({})).await;
+        scene.until_ready("first", "True", "Available").await;
+    }
+    // Just within the time in which an answer is waited for.
+    slow.double.inject(Fault::on("*", FaultAction::LateReply { millis: 2500 }).for_caller(ACCESS_KEY));
+    let names: Vec<_> = (0..8).map(|number| format!("key-{number}")).collect();
+    let before = slow.operator_calls().len();
+    join_all(names.iter().map(async |name| slow.create(name, json!({})).await)).await;
+    eventually("it is asked", PATIENCE, async || if slow.operator_calls().len() > before { Ok(()) } else { Err("not yet") }).await;
+    other.create("orders", json!({})).await;
+    other.until_ready("orders", "True", "Available").await;
+    assert!(slow.double.keys().len() < names.len(), "its objects were looked at first");
 }

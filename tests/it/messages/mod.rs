@@ -7,7 +7,7 @@
 mod kubectl;
 mod provider;
 
-use std::{fmt::Write as _, time::Duration};
+use std::fmt::Write as _;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -269,21 +269,8 @@ impl Story {
         found: &[(Step, Vec<keyward::domain::step::Difference>)],
     ) {
         let desired = self.desired();
-        let round = Round {
-            generation: desired.generation,
-            desired: Some(&desired),
-            rules: Some(&self.rules),
-            observed,
-            conclusion,
-            failed,
-            unread: &[],
-            unkept: &[],
-            set_by: self.set_by.as_ref(),
-            requested: None,
-            word_stands: self.word_stands,
-            resync: Duration::from_mins(10),
-            now: self.now,
-        };
+        let plain = Round::plain(&desired, &self.rules, observed, conclusion, self.now);
+        let round = Round { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, ..plain };
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
         let after = status::status(&self.memory, &round);

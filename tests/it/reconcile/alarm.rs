@@ -1,15 +1,18 @@
 //! The alert about a key that is going to be deleted outlives its object.
 
-use keyward::api::{KeyProvider, key_provider::PendingDeletion};
-use kms_double::{KeyState as Actual, Options};
-use kube::Api;
+use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, key_provider::PendingDeletion};
+use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
+use kube::{
+    Api,
+    api::{Patch, PatchParams},
+};
 use serde_json::json;
 
 use crate::support::{
     control_plane::ControlPlane,
     eventually,
     operator::{PATIENCE, Post},
-    scene::Scene,
+    scene::{Scene, find},
 };
 
 /// What the provider lists of pending keys without an object.
@@ -147,4 +150,98 @@ async fn an_object_that_is_there_no_more_is_missed_and_one_that_rests_on_the_key
     scene.until_ready("orders", "True", "DeletionScheduled").await;
     until_listed(&scene, None).await;
     until_watched(&scene, &key).await;
+}
+
+#[tokio::test]
+async fn a_key_whose_object_goes_while_it_is_scheduled_is_listed_and_told_of() {
+    // Longer than an answer is waited for, and shorter.
+    let all = |millis| Fault::on("ScheduleKeyDeletion", FaultAction::LateReply { millis });
+    for (name, fault) in [("alarm-late", all(2500)), ("alarm-lost", all(60_000))] {
+        let scene = Scene::new(name).await;
+        scene.create("orders", json!({})).await;
+        scene.until_ready("orders", "True", "Available").await;
+        let key = scene.key("orders").await.arn;
+        scene.double.inject(fault);
+        scene.spec("orders", json!({ "deletionScheduleDays": 9 })).await;
+        eventually("the key is scheduled", PATIENCE, async || {
+            let state = scene.double.key(&key).unwrap().state;
+            if state == Actual::PendingDeletion { Ok(()) } else { Err(format!("{state:?}")) }
+        })
+        .await;
+        // The KMS has not answered yet, so nothing says that the key is pending but the key itself.
+        scene.delete("orders").await;
+        scene.until_gone("orders").await;
+        until_listed(&scene, Some(&key)).await;
+        eventually("both namespaces are told", PATIENCE, async || {
+            for namespace in [scene.namespace.as_str(), "default"] {
+                let events = scene.events_in(namespace, "orders").await;
+                if !events.iter().any(|(reason, note)| reason == "KeyReleased" && note.contains(&key)) {
+                    return Err(format!("{namespace}: {events:?}"));
+                }
+            }
+            Ok(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn a_pending_key_whose_marks_are_gone_or_anothers_is_told_of_and_outlives_its_object() {
+    for (name, uid) in [("alarm-stripped", None), ("alarm-marked", Some("somebody-else"))] {
+        let scene = Scene::new(name).await;
+        scene.create("orders", json!({})).await;
+        scene.until_ready("orders", "True", "Available").await;
+        let key = scene.key("orders").await.arn;
+        for mark in ["keyward-cluster", "keyward-owner", "keyward-intent"].iter().filter(|_| uid.is_none()) {
+            scene.double.set_tag(&key, mark, None).unwrap();
+        }
+        scene.double.set_tag(&key, "keyward-uid", uid).unwrap();
+        scene.set_outside("orders", Actual::PendingDeletion).await;
+        let object = scene.until("orders", "PendingDeletion", |object| find(object, ConditionType::PendingDeletion).is_some()).await;
+        assert!(object.status.unwrap().deletion_date.is_some(), "{name}");
+        scene.until_event("orders", "DriftDetected").await;
+        until_watched(&scene, &key).await;
+        scene.delete("orders").await;
+        scene.until_gone("orders").await;
+        until_listed(&scene, Some(&key)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_objects_that_no_list_had_room_for_and_that_went_unseen_it_is_told_how_many() {
+    let (scene, post, address) = alone("alarm-more").await;
+    let mut operator = post.start_with(&["--listen", &address]);
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    operator.kill();
+
+    // An earlier process counted them, and they went while none ran.
+    let providers = Api::<KeyProvider>::all(scene.client.clone());
+    let mut status = serde_json::to_value(providers.get(&scene.provider).await.unwrap().status).unwrap();
+    status["moreWatchedDeletions"] = json!([{
+        "namespace": "bank", "count": 3, "earliest": "2099-01-01T00:00:00Z", "latest": "2099-02-01T00:00:00Z",
+    }]);
+    let patch = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "status": status });
+    let as_operator = PatchParams::apply(FIELD_MANAGER).force();
+    providers.patch_status(&scene.provider, &as_operator, &Patch::Apply(&patch)).await.unwrap();
+
+    let _operator = post.start_with(&["--listen", &address]);
+    eventually("they are counted as gone", PATIENCE, async || {
+        let status = providers.get(&scene.provider).await.unwrap().status.unwrap_or_default();
+        let counts: Vec<_> = status.more_pending_deletions.iter().map(|more| (more.namespace.as_str(), more.count)).collect();
+        if counts == [("bank", 3)] && status.more_watched_deletions.is_empty() { Ok(()) } else { Err(format!("{status:?}")) }
+    })
+    .await;
+    let series = format!(
+        "keyward_managedkey_deletion_timestamp_seconds{{namespace=\"bank\",name=\"\",key=\"KeyProvider/{}\",state=\"PendingDeletion\"}} 4070908800",
+        scene.provider
+    );
+    eventually("their series is there", PATIENCE, async || {
+        let text = match reqwest::get(format!("http://{address}/metrics")).await {
+            Ok(answer) => answer.text().await.unwrap_or_default(),
+            Err(error) => return Err(error.to_string()),
+        };
+        if text.lines().any(|line| line.starts_with(&series)) { Ok(()) } else { Err(text) }
+    })
+    .await;
 }

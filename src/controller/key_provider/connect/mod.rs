@@ -59,7 +59,8 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
     let identity = kms.identity().await?;
     right_account(provider, &identity.account)?;
     tracing::info!(provider = name, account = identity.account, region = identity.region, "the provider's credentials were accepted");
-    Ok(Connected { made_for, kms, identity, reach: super::Reach::default(), crowd: super::Crowd::default() })
+    let crowd = super::Crowd::new(context.settings.concurrency.into());
+    Ok(Connected { made_for, kms, identity, reach: super::Reach::default(), crowd })
 }
 
 /// The versions of the provider's secrets, without what they hold; `None` when one cannot be read.
