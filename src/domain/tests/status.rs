@@ -835,7 +835,7 @@ fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
         assert_eq!(pending(&found), Some(KeyState::PendingDeletion), "{name}: {}", said(&found));
         assert_eq!(found.deletion_date, Some(seconds(days_on(7))), "{name}");
         assert_eq!((found.key_state, &found.deletion), (before.key_state, &before.deletion), "{name}: no evidence of what this object did");
-        let told = events(&before, &found, About { desired: &scene.desired, set_by: None, found: &[] }, &[]);
+        let told = events(&before, &found, About { desired: &scene.desired, set_by: None, found: &[], created: None }, &[]);
         assert!(told.iter().any(|event| event.warning && event.note.contains(&days_on(7).to_string())), "{name}: {told:?}");
         scene.memory.status = found.clone();
         assert_eq!(after(&scene, conclusion(&plan), now() + minutes(60)), found, "{name}");

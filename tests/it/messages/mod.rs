@@ -7,7 +7,7 @@
 mod kubectl;
 mod provider;
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, time::Duration};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;

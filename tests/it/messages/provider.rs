@@ -97,7 +97,7 @@ fn with_pending() -> KeyProviderStatus {
     let date = "2026-12-22T09:00:00Z".parse().unwrap();
     let entry = pending::gone(ARN, Some(date), &owner, "CancelKeyDeletion").unwrap();
     assert_eq!(entry.date, Some(seconds(date)));
-    pending::changed(&accepted(), [&Change::Gone(entry)]).0
+    pending::changed(&accepted(), [&Change::Gone(entry)]).status
 }
 
 pub(super) fn situations() -> Vec<Told> {
