@@ -49,6 +49,7 @@ const BUDGETS: &[(&str, f64)] = &[
     ("200 keys: kms calls per key", 6.0),
     ("200 keys: throttled", 0.0),
     ("60 keys, half taken: until all are ready", 26.4),
+    ("first key among 1,000 others: throttled", 0.0),
 ];
 /// The same for peak memory, by number of objects, in MiB.
 const MEMORY_BUDGETS: &[(usize, f64)] = &[(1000, 26.0), (10_000, 75.0)];
@@ -59,7 +60,8 @@ fn main() {
     let providers = std::env::var("KEYWARD_BENCH_PROVIDERS").unwrap_or_else(|_| "aws,ciphertrust,huawei".into());
     let mut figures = Vec::new();
     if std::env::var("KEYWARD_BENCH_QUOTAS").as_deref() != Ok("") {
-        let quotas = runtime.block_on(quotas());
+        let mut quotas = runtime.block_on(quotas());
+        quotas.extend(runtime.block_on(survey()));
         print(QUOTAS, &[("aws", quotas.clone())]);
         figures.extend(quotas.into_iter().map(|(figure, value, unit)| (format!("aws, default quotas, {figure}"), value, unit)));
     }
@@ -260,6 +262,31 @@ async fn quotas() -> Vec<Figure> {
         ("60 keys, half taken: until all are ready", shared, "s"),
         ("60 keys, half taken: kms calls per key", shared_calls, "calls"),
         ("60 keys, half taken: throttled", shared_throttled, "calls"),
+    ]
+}
+
+/// How many keys an account has that are nobody's, for what a search by marks costs.
+const STRANGERS: usize = 1000;
+
+/// What it costs to read the marks of all keys of an account once, before the first key is created, within AWS's default request quotas.
+async fn survey() -> Vec<Figure> {
+    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let post = Post::new(control_plane).await;
+    let operator = post.start_with(&["--log-level", "warn"]);
+    let options = Options { quotas: true, ..Options::default() };
+    let scene = Scene::on(control_plane, &post, "survey", options, json!({ "quotaSharePercent": null, "resyncSeconds": null })).await;
+    for _ in 0..STRANGERS {
+        scene.plant_outside(None);
+    }
+    eprintln!("making a key in an account with {STRANGERS} others");
+    let started = Instant::now();
+    scene.create("first", json!({})).await;
+    eventually("the key is ready", PATIENCE, async || if ready(&scene).await == 1 { Ok(()) } else { Err(operator.tail()) }).await;
+    let read = scene.operator_calls().into_iter().filter(|call| ["ListKeys", "ListResourceTags"].contains(&&*call.operation)).count();
+    vec![
+        ("first key among 1,000 others: until ready", started.elapsed().as_secs_f64(), "s"),
+        ("first key among 1,000 others: marks read by", read as f64, "calls"),
+        ("first key among 1,000 others: throttled", throttled(&scene) as f64, "calls"),
     ]
 }
 

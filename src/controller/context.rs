@@ -21,7 +21,7 @@ use super::{
     alarms::{Alarm, Alarms, Source},
     aliases::Aliases,
     crowd::Kind,
-    key_provider::{self, Providers},
+    key_provider::Providers,
     lane::Lanes,
     late::Late,
     recent::Recent,
@@ -524,7 +524,7 @@ impl Context {
         drop(objects);
         self.alarms.forget(|source| match source {
             // An alert does not end before the provider's list has the key.
-            Source::Object(uid) => there.contains(uid) || key_provider::is_watched(self, uid),
+            Source::Object(uid) => there.contains(uid) || self.providers.is_watched(uid),
             Source::Provider(name) => self.providers.get(name).is_some(),
         });
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, binding| there.contains(&binding.uid));
@@ -540,7 +540,7 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{api::key_provider::WatchedDeletion, metrics::PendingKey};
+    use crate::{api::key_provider::WatchedDeletion, controller::key_provider, metrics::PendingKey};
 
     /// A context in which these objects are there.
     fn with_objects(uids: &[&str], consistency: Duration) -> Context {

@@ -2,6 +2,7 @@
 //!
 //! `managed_key/reconcile.rs` is the place to start reading. All clocks of the program are read here.
 
+mod account;
 mod alarms;
 mod aliases;
 mod contained;

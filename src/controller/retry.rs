@@ -2,6 +2,11 @@
 
 use std::time::Duration;
 
+/// How soon a round begins again that gave up its place in a line. Its object changed, or it waited so long that what it saw is too old.
+pub(super) const AGAIN: Duration = Duration::from_secs(1);
+/// Between two looks at a key whose KMS is not done with it.
+pub(super) const SOON: Duration = Duration::from_secs(10);
+
 /// The wait, up to a fifth more: a thousand objects that were looked at together are not looked at together for ever. Never less, or a look that waits for
 /// what a KMS shows late would come before it, and have to be repeated.
 pub(super) fn jittered(wait: Duration) -> Duration {

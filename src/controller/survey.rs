@@ -13,7 +13,7 @@ use std::{
 
 use tokio::sync::watch;
 
-use super::key_provider::Connected;
+use super::{account::same_account, key_provider::Connected};
 use crate::{
     api::managed_key::CreateAttempt,
     domain::{
@@ -190,9 +190,9 @@ impl Surveys {
 /// Reads the names. In a wrong account no key bears any, so whose the credentials are is asked before and after.
 async fn make(connected: &Connected, cluster: &str) -> Result<HashSet<u64>, Failure> {
     let account = &connected.identity.account;
-    super::managed_key::same_account(&connected.kms, account).await?;
+    same_account(&connected.kms, account).await?;
     let owners = connected.kms.owners(cluster).await?;
-    super::managed_key::same_account(&connected.kms, account).await?;
+    same_account(&connected.kms, account).await?;
     tracing::info!(account, keys = owners.len(), "the marks of all keys were read, before the first is created");
     Ok(owners.iter().map(|owner| hash(owner)).collect())
 }

@@ -3,6 +3,8 @@
 //! The core stays pure, SDK types stay in their adapter, and the double stays a stranger, because a change that breaks it fails here and not in a
 //! review.
 
+mod circles;
+
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 

@@ -4,15 +4,15 @@
 //! came between, so that no entry is lost. Of many at once one writes for all.
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use futures::{FutureExt, future::join_all};
 use kube::Api;
 
-use super::{Connected, reconcile::write};
+use super::{clients::Connected, lists::Ticket, status::write};
 use crate::{
     api::{
         KeyProvider, KeyProviderStatus,
@@ -20,14 +20,15 @@ use crate::{
     },
     controller::{
         Context,
+        account::same_account,
         alarms::{Alarm, Source},
         error::Error,
-        managed_key, now,
+        now,
         watched::Watched,
     },
     domain::{
         observed::{Observed, Searched},
-        pending::{self, Change, Changed, Unfound, Verdict},
+        pending::{self, Change, Changed, Verdict},
         provider,
     },
     kms::Kms,
@@ -41,72 +42,6 @@ const TRIES: usize = 8;
 const LOOKS: usize = 4;
 /// After how long no further keys are looked at in a round of the provider. Those that are due first are the first.
 const LONGEST_LOOK: Duration = Duration::from_secs(20);
-
-/// What waits to be written, and what was.
-#[derive(Debug, Default)]
-pub struct Lists {
-    inner: Mutex<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    /// By the provider's name.
-    queues: HashMap<String, Queue>,
-    /// When an entry was written by this process, by key: answers from before may show the key alive.
-    noted: HashMap<String, Instant>,
-    /// Keys that were not found.
-    unfound: HashMap<String, Unfound>,
-    /// By the provider's name: pending keys whose objects are there, and that its list has no room for.
-    unlisted: HashMap<String, Unlisted>,
-}
-
-#[derive(Debug, Default)]
-struct Unlisted {
-    /// Whether what an earlier process counted was held against the objects that are there.
-    compared: bool,
-    /// By the UID of their objects.
-    keys: HashMap<String, WatchedDeletion>,
-}
-
-#[derive(Debug, Default)]
-struct Queue {
-    next: u64,
-    waiting: BTreeMap<u64, Vec<Change>>,
-    /// The keys that came to be without an object by those that were written for others.
-    done: HashMap<u64, Vec<String>>,
-    /// The version of the provider that was written last.
-    version: Option<String>,
-    turn: Arc<tokio::sync::Mutex<()>>,
-}
-
-impl Lists {
-    fn inner(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Forgets what is known of providers that are gone.
-    pub fn forget(&self, is_there: impl Fn(&str) -> bool) {
-        let mut inner = self.inner();
-        inner.queues.retain(|name, queue| is_there(name) || !queue.waiting.is_empty());
-        inner.unlisted.retain(|name, _| is_there(name));
-    }
-}
-
-/// Takes part in a write, however that ends.
-struct Ticket<'a> {
-    lists: &'a Lists,
-    provider: &'a str,
-    number: u64,
-}
-
-impl Drop for Ticket<'_> {
-    fn drop(&mut self) {
-        if let Some(queue) = self.lists.inner().queues.get_mut(self.provider) {
-            queue.waiting.remove(&self.number);
-            queue.done.remove(&self.number);
-        }
-    }
-}
 
 /// Writes these changes into the lists of a provider; gives the keys that came to be without an object by them. A provider that is gone has no list.
 pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> Result<Vec<String>, Error> {
@@ -204,14 +139,6 @@ pub fn over(context: &Context, provider: &str, uid: &str) {
     }
 }
 
-/// Whether an object's key is watched, or to be, until it is seen that the object is gone and its key is listed as one without an object. Its alert lasts as long.
-pub fn is_watched(context: &Context, uid: &str) -> bool {
-    let is_unlisted = context.providers.lists.inner().unlisted.values().any(|unlisted| unlisted.keys.contains_key(uid));
-    let is_listed =
-        |provider: &KeyProvider| provider.status.iter().flat_map(|status| &status.watched_deletions).any(|entry| entry.uid == uid);
-    is_unlisted || context.providers.store.state().iter().any(|provider| provider.decoded().is_ok_and(is_listed))
-}
-
 /// Has the series of a provider's keys say what its status says, unless a later one was written.
 pub(super) fn say(context: &Context, provider: &str, version: Option<&str>, status: &KeyProviderStatus) {
     let mut inner = context.providers.lists.inner();
@@ -259,7 +186,7 @@ pub(super) async fn look(context: &Context, name: &str, provider: &KeyProvider, 
     }
     let absent = seen.iter().any(|(_, seen)| matches!(seen, Ok(None)));
     // In a wrong account no key is there.
-    if absent && managed_key::same_account(&connected.kms, &connected.identity.account).await.is_err() {
+    if absent && same_account(&connected.kms, &connected.identity.account).await.is_err() {
         return;
     }
     let mut changes = Vec::new();

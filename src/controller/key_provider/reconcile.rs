@@ -5,22 +5,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-use kube::{
-    Api, Resource,
-    api::{Patch, PatchParams},
-    runtime::controller::Action,
-};
-use serde_json::json;
+use kube::{Resource, runtime::controller::Action};
 use tracing::Instrument;
 
-use super::{Awaits, Connected, Unusable, connect, listed, name};
+use super::{clients::Connected, connect, listed, status::write};
 use crate::{
-    api::{FIELD_MANAGER, KeyProvider, KeyProviderStatus, Reason, key_provider::IdentityStatus},
-    controller::{Context, contained, error::Error, now, retry, room, watched::Watched},
+    api::{KeyProvider, Reason, key_provider::IdentityStatus},
+    controller::{Context, contained, error::Error, now, retry, watched::Watched},
     domain::{
         failure::Retry,
         plan::Note,
-        provider::{ours, right_account, status},
+        provider::{Awaits, Unusable, right_account, status},
     },
     kms::{Identity, Kms},
     metrics::RoundResult,
@@ -154,33 +149,14 @@ async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result
     connect::connect(context, name, provider).await.map(Arc::new)
 }
 
-/// Writes the status if it changed; gives the version after it.
-pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderStatus) -> Result<Option<String>, Error> {
-    if ours(provider).as_ref() == Some(status) {
-        return Ok(provider.metadata.resource_version.clone());
-    }
-    if !context.held.is_held() {
-        return Err(Error::NotLeader);
-    }
-    let mut metadata = provider.meta().clone();
-    let failed = |error| Error::Api("the provider's status", Box::new(error));
-    if room::others(provider.status.iter().flat_map(|status| &status.conditions)) > room::OTHERS {
-        metadata.resource_version = room::make::<KeyProvider>(context.client.clone(), &metadata).await.map_err(failed)?;
-    }
-    let patch = json!({
-        "apiVersion": KeyProvider::api_version(&()), "kind": KeyProvider::kind(&()),
-        "metadata": { "name": metadata.name, "resourceVersion": metadata.resource_version },
-        "status": status,
-    });
-    let name = metadata.name.as_deref().unwrap_or_default();
-    let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
-    let written = api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch)).await.map_err(failed)?;
-    Ok(written.meta().resource_version.clone())
-}
-
 /// What the API server refused is tried again soon: most often the object changed in between.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(provider: Arc<Watched<KeyProvider>>, error: &Error, context: Arc<Context>) -> Action {
     tracing::warn!(kind = "KeyProvider", name = name(&provider), error = error as &dyn std::error::Error, "a round did not end");
     Action::requeue(retry::unseen(context.providers.failed(&name(&provider))))
+}
+
+/// Names the provider in logs and metrics.
+fn name(provider: &Watched<KeyProvider>) -> String {
+    provider.meta().name.clone().unwrap_or_default()
 }

@@ -6,9 +6,11 @@ use crate::{
     api::{ManagedKey, Reason},
     controller::{
         Context,
+        account::same_account,
         error::{Abort, Halt},
         key_provider::{Awaits, Silent, Unusable},
         lane::Lane,
+        retry,
         watched::Watched,
     },
     domain::{
@@ -26,12 +28,12 @@ use crate::{
 };
 
 use super::{
-    execute, guard,
+    events, execute, guard,
     object::Object,
     observe, pending,
     provider::{self, Provider, Resolved},
-    reconcile::{self, Round},
-    report::{self, End, View},
+    report::{self, End},
+    round::{self, Round, View},
 };
 
 /// The way out of every wait.
@@ -54,7 +56,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
     }
     let provider = match provider {
         Resolved::Usable(provider) => *provider,
-        Resolved::Untried => return Ok(End::Again(report::SOON)),
+        Resolved::Untried => return Ok(End::Again(retry::SOON)),
         Resolved::Unusable(unusable) => {
             let message = format!("{}{WAY_OUT}", unusable.note.message);
             let unusable = Unusable { note: Note { message, ..unusable.note }, ..unusable };
@@ -72,7 +74,7 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         Err(lately) => return report::silent(context, object, provider, lately).await,
     };
     // A key that is as the policy wants by what the KMS showed before our last step may not be so.
-    reconcile::settled(context, &object)?;
+    round::settled(context, &object)?;
     object.refresh().await?;
     let started = Instant::now();
     let observed = match look(&provider, &object).await {
@@ -128,7 +130,7 @@ async fn look(provider: &Provider, object: &Object<'_>) -> Result<Observed, Fail
     let (mut observed, _nothing_else_was_read) = observe::glance(kms, object, provider.rules.limits(), None).await?;
     match &mut observed {
         Observed::Present(key) if key.tags.is_none() => key.tags = Some(kms.tags(&key.arn).await?),
-        Observed::Absent(_) => observe::same_account(kms, &provider.rules.account).await?,
+        Observed::Absent(_) => same_account(kms, &provider.rules.account).await?,
         Observed::Present(_) | Observed::Several(_) => {}
     }
     Ok(observed)
@@ -167,7 +169,7 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, saw: Option<&K
     }
     if let Some(key) = saw {
         for event in event::last_events(&key.arn, key.deletion_date, &object.desired.owner, steps) {
-            report::publish(context, &object, &event).await;
+            events::publish(context, &object.desired.owner, &event).await;
         }
     }
     let key = object.memory.bound_to().unwrap_or("no key").to_owned();
@@ -184,7 +186,9 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, saw: Option<&K
     object.remove_finalizer().await?;
     match &listed {
         Some(entry) => pending::told(context, &object.desired.owner, entry, &object.provider).await,
-        None => report::publish(context, &object, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await,
+        None => {
+            events::publish(context, &object.desired.owner, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await
+        }
     }
     Ok(End::Gone)
 }

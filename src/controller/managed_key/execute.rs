@@ -6,9 +6,8 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 
 use super::{
-    observe, provider,
-    reconcile::Round,
-    report::{self, View},
+    events, provider, report,
+    round::{Round, View},
 };
 use crate::{
     api::{
@@ -18,6 +17,7 @@ use crate::{
     },
     controller::{
         Seen,
+        account::same_account,
         error::{Abort, Error, Halt},
         now,
     },
@@ -174,7 +174,7 @@ fn known_rotation(status: &RotationStatus) -> Rotation {
 async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
     let rules = &round.provider.rules;
     // The claim was not found; in a wrong account none is.
-    observe::same_account(round.kms(), &rules.account).await?;
+    same_account(round.kms(), &rules.account).await?;
     let mut throttled = 0;
     loop {
         let turns = round.kms().creation_turn(throttled > 0).await?;
@@ -404,7 +404,7 @@ impl Round<'_> {
                 object.record_key(&key.arn).await?;
             }
             if let Some(named) = object.desired.adopt.as_deref().filter(|named| ![key.id.as_str(), key.arn.as_str()].contains(named)) {
-                report::publish(self.context, object, &event::created_before_adopting(named, &key.arn)).await;
+                events::publish(self.context, &object.desired.owner, &event::created_before_adopting(named, &key.arn)).await;
             }
         } else {
             object.drop_copied(&key.arn).await?;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kube::Api;
 
-use super::{observe, reconcile::Round};
+use super::{observe, round::Round};
 use crate::{
     api::KeyProvider,
     controller::{

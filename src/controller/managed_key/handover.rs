@@ -5,12 +5,14 @@
 
 use std::{sync::Arc, time::Duration};
 
-use super::{object, observe, reconcile::Round, report};
+use super::{object, round::Round};
 use crate::{
     api::{ManagedKey, mark},
     controller::{
+        account::same_account,
         aliases::Move,
         error::{Abort, Halt},
+        retry,
         watched::Watched,
     },
     domain::{
@@ -75,7 +77,7 @@ impl<'a> Round<'a> {
         };
         let Some((left, why)) = left.filter(|(left, _)| !left.is_zero()) else { return false };
         self.tried.stays(alias, why);
-        self.linger(left.min(report::SOON));
+        self.linger(left.min(retry::SOON));
         true
     }
 
@@ -135,7 +137,7 @@ impl<'a> Round<'a> {
         let moves = self.context.aliases.begin_move(&self.provider.rules.name, alias, &owner.uid, consistency);
         let moves = moves.map_err(|left| Halt::Abort(Abort::TooSoon(left)))?;
         // It may have been withdrawn meanwhile; and an answer from a wrong account proves nothing.
-        observe::same_account(self.kms(), &self.provider.rules.account).await?;
+        same_account(self.kms(), &self.provider.rules.account).await?;
         if !self.object.is_unchanged().await? {
             return Err(Halt::Abort(Abort::Changed));
         }

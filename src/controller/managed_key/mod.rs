@@ -3,7 +3,9 @@
 //! [`reconcile`] is the driver and reads as the five steps. What an object's deletion leads to is in [`deletion`].
 
 mod deletion;
+mod events;
 mod execute;
+mod fingerprint;
 mod guard;
 mod handover;
 mod object;
@@ -12,21 +14,17 @@ mod pending;
 mod provider;
 mod reconcile;
 mod report;
+mod round;
 #[cfg(test)]
 mod tests;
 
-pub(super) use observe::same_account;
 pub(super) use pending::told_of_the_vanished;
 
-use std::{
-    convert::Infallible,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-};
+use std::{convert::Infallible, sync::Arc};
 
 use futures::{Stream, StreamExt, TryStreamExt, stream};
 use kube::{
-    Api, Client, Resource, ResourceExt,
+    Api, Client, Resource,
     runtime::{
         controller,
         reflector::{ObjectRef, Store},
@@ -35,6 +33,7 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
+use self::fingerprint::looks;
 pub use self::object::read_live;
 use super::{
     Context,
@@ -43,11 +42,7 @@ use super::{
     watch::{self, Anew, Labelled},
     watched::Watched,
 };
-use crate::{
-    api::{ManagedKey, annotation},
-    controller::key_provider::Providers,
-    domain::memory::KeyRecord,
-};
+use crate::{api::ManagedKey, controller::key_provider::Providers};
 
 /// An object that is to be looked at, as a watch tells.
 type Told = watcher::Result<ObjectRef<Watched<ManagedKey>>>;
@@ -133,35 +128,4 @@ async fn rounds(
             std::future::ready(())
         })
         .await;
-}
-
-/// What an object looks like to a round.
-fn looks(watched: &Watched<ManagedKey>, context: &Context) -> u64 {
-    watched.decoded().map_or(0, |object| fingerprint(object, context))
-}
-
-/// What of an object matters to a round: its spec, the annotations that are read, whether it is being deleted, and its provider. Status and finalizers are
-/// not among it, so that a round's own writing does not call for another.
-fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let metadata = &object.metadata;
-    // A generation may have been there before, with another spec, where the storage was set back.
-    (context.era(), context.woken(metadata.uid.as_deref().unwrap_or_default()), metadata.generation, metadata.deletion_timestamp.is_some())
-        .hash(&mut hasher);
-    for key in annotation::READ.iter().filter(|key| **key != annotation::KEY) {
-        object.annotations().get(*key).hash(&mut hasher);
-    }
-    misrecorded(object).hash(&mut hasher);
-    let provider = &object.spec.provider_ref.name;
-    context.providers.epoch(provider).hash(&mut hasher);
-    context.labels(provider, metadata.namespace.as_deref().unwrap_or_default()).hash(&mut hasher);
-    hasher.finish()
-}
-
-/// What the record of its key says on an object, if that is not what it is to say. Keyward writes it itself, which calls for no look.
-fn misrecorded(object: &ManagedKey) -> Option<&str> {
-    let key = object.status.as_ref().and_then(|status| status.key_arn.as_deref()).filter(|_| object.spec.key_id.is_none());
-    let right = key.map(|key| KeyRecord::text(&object.namespace().unwrap_or_default(), &object.name_any(), key));
-    let written = object.annotations().get(annotation::KEY).map(String::as_str);
-    (written != right.as_deref()).then(|| written.unwrap_or_default())
 }

@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{provider, report};
+use super::{events, provider};
 use crate::{
     api::{
         FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation,
@@ -263,7 +263,7 @@ impl<'a> Object<'a> {
         self.memory.close_attempt();
         self.memory.key = Some(key.into());
         for event in replaced.iter().chain(&void) {
-            report::publish(self.context, self, event).await;
+            events::publish(self.context, &self.desired.owner, event).await;
         }
         Ok(())
     }
@@ -283,7 +283,7 @@ impl<'a> Object<'a> {
             self.patch(json!({ "annotations": gone }), "the annotations of another object").await?;
         }
         for event in &told {
-            report::publish(self.context, self, event).await;
+            events::publish(self.context, &self.desired.owner, event).await;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use crate::{
         watched::Watched,
     },
     domain::{
-        failure::{Failure, FailureKind, Outcome},
+        failure::Failure,
         limits::Limits,
         observed::{Facet, Key, Observed, Searched},
         ownership,
@@ -117,22 +117,6 @@ pub(super) async fn everywhere(kms: &AnyKms, object: &Object<'_>) -> Result<Obse
             Ok(Observed::Several(found))
         }
     }
-}
-
-/// Whether the credentials still belong to the account that the round went out from. Asked before a key is called absent: in a wrong account every
-/// key is.
-pub(in crate::controller) async fn same_account(kms: &AnyKms, account: &str) -> Result<(), Failure> {
-    let found = kms.identity().await?;
-    if found.account == account {
-        return Ok(());
-    }
-    Err(Failure {
-        kind: FailureKind::WrongAccount,
-        operation: "GetCallerIdentity",
-        message: format!("the credentials now belong to account {}, not {account}; give the provider its own again", found.account),
-        outcome: Outcome::Refused,
-        source: None,
-    })
 }
 
 /// Whether the object that an owner mark names exists, read live.

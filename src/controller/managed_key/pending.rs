@@ -3,10 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, runtime::reflector::ObjectRef};
 
-use super::{
-    object::Object,
-    report::{self, View},
-};
+use super::{events, object::Object, round::View};
 use crate::{
     api::{
         ConditionType, ManagedKey, Reason, condition,
@@ -160,5 +157,5 @@ fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
 /// Tells of a key that is pending and whose object goes: beside the object, and in the namespace `default`, which nobody deletes.
 pub(super) async fn told(context: &Context, owner: &Owner, entry: &PendingDeletion, provider: &str) {
     let event = Event { reason: "KeyReleased", action: "Release", warning: true, note: pending::note(entry, provider) };
-    report::publish_widely(context, owner, &event).await;
+    events::publish_widely(context, owner, &event).await;
 }

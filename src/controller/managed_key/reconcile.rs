@@ -14,35 +14,33 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
-    deletion, execute, fingerprint, guard, looks,
+    deletion, execute,
+    fingerprint::{fingerprint, looks},
+    guard,
     object::{self, Object},
     observe,
-    provider::{self, Provider, Resolved},
+    provider::{self, Resolved},
     report::{self, End},
+    round::{Round, settled},
 };
 use crate::{
-    api::{ManagedKey, Reason},
+    api::ManagedKey,
     controller::{
         Context,
-        aliases::Move,
+        account::same_account,
         contained,
         crowd::{Begun, Kind},
         error::{Abort, Error, Halt},
         key_provider::{Awaits, Silent, Unusable},
         lane::{Busy, Lane},
-        now, retry, spawned,
-        survey::Known,
+        retry, spawned,
         watched::Watched,
     },
     domain::{
-        failure::{Failure, FailureKind},
-        limits::Limits,
-        observed::{Key, Observed, Searched},
-        plan::{Note, Plan, Read, Situation, Tried, elsewhere, named_elsewhere, plan},
-        rescue, rotation,
-        step::{Difference, Part, Step},
+        plan::{Plan, Read, Tried, elsewhere, named_elsewhere, plan},
+        rescue,
     },
-    kms::{self, AnyKms, Kms, Patience},
+    kms::{self, Patience},
     metrics::RoundResult,
 };
 
@@ -247,37 +245,6 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> R
     Ok(Ended::With(Action::requeue(wait), label))
 }
 
-/// What a round works with.
-#[derive(Debug)]
-pub(super) struct Round<'a> {
-    pub(super) context: &'a Context,
-    /// Before anything was read of the key.
-    pub(super) started: Instant,
-    pub(super) object: Object<'a>,
-    pub(super) provider: Provider,
-    pub(super) observed: Observed,
-    /// What was done.
-    pub(super) steps: Vec<Step>,
-    /// What each of them found that was not as declared.
-    pub(super) found: Vec<(Step, Vec<Difference>)>,
-    /// Settings that were set before and did not stick, and how long the next try waits.
-    pub(super) unkept: Vec<(Step, Duration)>,
-    /// What failed, and is not tried again in this round.
-    pub(super) tried: Tried,
-    /// Changes that failed, and without which the round goes on.
-    pub(super) failed: Vec<Failure>,
-    /// Reads that failed, and without which the round goes on.
-    pub(super) unread: Vec<Failure>,
-    /// It waits for an alias of another object.
-    pub(super) awaiting: bool,
-    /// An alias stays on the key for another object that declares it.
-    pub(super) hands_over: bool,
-    /// How soon it is looked at again, because an alias stays on the key for now.
-    pub(super) again: Option<Duration>,
-    /// Aliases that it moves, which nobody else has to do with meanwhile.
-    pub(super) moves: Vec<Move<'a>>,
-}
-
 /// The five steps. `turn` says what a glance reads.
 async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey, turn: Option<usize>, lane: Lane) -> Result<End, Abort> {
     // What brings a key back need not wait: see `may_conclude`.
@@ -291,7 +258,7 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
     let provider = match provider::resolve(context, stored).await? {
         Resolved::Usable(provider) => *provider,
         Resolved::Unusable(unusable) => return report::unusable(context, object, unusable).await,
-        Resolved::Untried => return Ok(End::Again(report::SOON)),
+        Resolved::Untried => return Ok(End::Again(retry::SOON)),
     };
     // A key that is of another place is not found in this one, and whose owner this provider's account is may not even be told its name.
     let place = elsewhere(&object.memory, &provider.rules);
@@ -372,7 +339,7 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
                 }
             }
             Plan::Missing(..) if !round.object.live => {
-                observe::same_account(round.kms(), &round.provider.rules.account).await?;
+                same_account(round.kms(), &round.provider.rules.account).await?;
                 round.object.refresh().await?;
             }
             // Nor is a key left to its end because of what the watch says.
@@ -389,221 +356,4 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
         }
     }
     Ok(plan(&round.situation(), &round.observed))
-}
-
-/// Halts a round that would look at a key while the KMS may still show what was before our last steps.
-pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Abort> {
-    context.unsettled(object.uid()).map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
-}
-
-impl<'a> Round<'a> {
-    /// A round in which nothing was done yet.
-    pub(super) fn new(
-        context: &'a Context,
-        started: Instant,
-        object: Object<'a>,
-        provider: Provider,
-        observed: Observed,
-        tried: Tried,
-    ) -> Self {
-        Self {
-            context,
-            started,
-            object,
-            provider,
-            observed,
-            steps: Vec::new(),
-            found: Vec::new(),
-            unkept: Vec::new(),
-            tried,
-            failed: Vec::new(),
-            unread: Vec::new(),
-            awaiting: false,
-            hands_over: false,
-            again: None,
-            moves: Vec::new(),
-        }
-    }
-}
-
-impl Round<'_> {
-    /// Goes on after a change that failed, if nothing else rests on it.
-    fn go_on_without(&mut self, step: &Step, halt: Halt) -> Result<(), Halt> {
-        let failure = match halt {
-            Halt::Failed(failure) => failure,
-            Halt::Unkept(left) => {
-                self.tried.leave_out(step);
-                self.unkept.push((step.clone(), left));
-                return Ok(());
-            }
-            other => return Err(other),
-        };
-        if step.part() == Part::Rotation && failure.kind != FailureKind::Waiting {
-            self.context.rotation_fails(self.object.uid(), self.object.desired.generation);
-        }
-        if !self.tried.goes_on_without(step, &failure) {
-            return Err(Halt::Failed(failure));
-        }
-        self.provider.failed(self.context, &failure);
-        self.failed.push(failure);
-        Ok(())
-    }
-
-    /// Whether the step may be waited for. Otherwise the object is looked at anew once it may: others are to be looked at meanwhile.
-    fn goes_on(&self, step: &Step) -> bool {
-        let Some(kind) = Kind::for_step(step) else { return true };
-        let goes_on = self.provider.connected.crowd.goes_on(kind, self.object.uid());
-        if !goes_on {
-            self.context.comes_again(self.object.uid(), kind);
-        }
-        goes_on
-    }
-
-    /// Forgets what was done to the parts of the key that this look shows as declared.
-    pub(super) fn note_what_stuck(&self) {
-        let Some(key) = self.key() else { return };
-        let seen = [
-            (Part::Description, true),
-            (Part::Tags, key.tags.is_some()),
-            (Part::Rotation, key.rotation.is_some()),
-            (Part::Aliases, key.aliases.is_some()),
-        ];
-        for (part, _) in seen.into_iter().filter(|(part, seen)| *seen && !self.tried.left_out(*part)) {
-            self.context.stuck(self.object.uid(), part);
-        }
-    }
-
-    /// Goes on after a read that failed, of what the life of the key does not need.
-    fn leave_unread(&mut self, failure: Failure) {
-        self.provider.failed(self.context, &failure);
-        self.unread.push(failure);
-    }
-
-    /// Nothing is concluded from a look that may show what was before the last steps: neither a change nor that none is needed. Only what brings a key back
-    /// follows from it at once, unless that was just done.
-    fn may_conclude(&self, decided: &Plan) -> Result<(), Abort> {
-        if !self.steps.is_empty() {
-            return Ok(());
-        }
-        let uid = self.object.uid();
-        let left = match decided {
-            Plan::Read(_) => None,
-            Plan::Do(step) if step.saves() => self.context.unsaved(uid, step),
-            _ => self.context.unsettled(uid),
-        };
-        left.map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
-    }
-
-    /// Whether the key is on its way to its end, or about to be.
-    fn is_at_risk(&self, decided: &Plan) -> bool {
-        matches!(decided, Plan::Hold(_)) || self.key().is_some_and(|key| key.state.is_pending())
-    }
-
-    pub(super) fn kms(&self) -> &AnyKms {
-        &self.provider.connected.kms
-    }
-
-    pub(super) fn limits(&self) -> &'static Limits {
-        self.provider.rules.limits()
-    }
-
-    /// The key, if there is one.
-    pub(super) fn key(&self) -> Option<&Key> {
-        if let Observed::Present(key) = &self.observed { Some(key) } else { None }
-    }
-
-    /// Whether the round made the key and knows all of it, so that the next look need not read it: the tags came with the key, and the KMS told when it
-    /// is rotated.
-    pub(super) fn made_and_knows(&self) -> bool {
-        let knows = |key: &Key| {
-            let told = key.rotation.as_ref().is_none_or(|rotation| !rotation.enabled || rotation.next.is_some());
-            told && key.is_complete(self.limits())
-        };
-        self.steps.contains(&Step::Create) && self.key().is_some_and(knows)
-    }
-
-    /// What a decision rests on.
-    pub(super) fn situation(&self) -> Situation<'_> {
-        let settings = &self.context.settings;
-        Situation {
-            desired: &self.object.desired,
-            memory: &self.object.memory,
-            rules: &self.provider.rules,
-            now: now(),
-            missing_after: settings.missing_after.try_into().unwrap_or(jiff::SignedDuration::MAX),
-            attempt_wait: settings.attempt_wait.try_into().unwrap_or(jiff::SignedDuration::MAX),
-            tried: &self.tried,
-        }
-    }
-
-    /// Reads more.
-    pub(super) async fn read(&mut self, read: Read) -> Result<(), Halt> {
-        let kms = &self.provider.connected.kms;
-        match (read, &mut self.observed) {
-            (Read::Facets, Observed::Present(key)) => {
-                for failure in observe::complete(kms, key, self.provider.rules.limits()).await? {
-                    self.leave_unread(failure);
-                }
-            }
-            (Read::OtherOwner(mark), Observed::Present(key)) => key.other_owner_exists = Some(observe::exists(self.context, &mark).await?),
-            (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
-        }
-        Ok(())
-    }
-
-    /// Reads when the KMS rotated the key, if that may be news. Nothing rests on it: whoever may not read it is told nothing of rotations, and nothing else is
-    /// held up. In a round that is not `whole` it is left for a later one.
-    async fn note_rotation(&mut self, whole: bool) {
-        let (uid, before) = (self.object.uid(), self.object.memory.status.rotation.as_ref());
-        let Some(key) = self.key().filter(|key| !key.state.is_pending()) else { return };
-        let Some(found) = key.rotation else { return };
-        if rotation::is_suspected(before, found, now()) {
-            self.context.suspects_rotation(uid);
-        }
-        // The KMS that tells the last rotation along with the rest was asked already.
-        let asked = self.object.is_asked_for() && before.is_some() && found.last.is_none();
-        if !whole || !(asked || self.context.asks_for_rotation(uid)) {
-            return;
-        }
-        let listed = kms::hastily(self.kms().rotations(&key.arn)).await;
-        let settled = match &listed {
-            Ok(dates) => {
-                let known = before.and_then(|before| before.last_rotation_time.as_ref()).map(|last| last.0);
-                rotation::newest(dates, now()).map(|last| last.0) > known
-            }
-            Err(failure) => {
-                tracing::debug!(operation = failure.operation, outcome = failure.kind.as_str(), "no rotation is told: {}", failure.message);
-                !matches!(failure.kind, FailureKind::Throttled | FailureKind::Waiting | FailureKind::Unavailable)
-            }
-        };
-        self.context.asked_for_rotation(uid, settled);
-        if let Observed::Present(key) = &mut self.observed {
-            key.rotations = listed.ok();
-        }
-    }
-
-    /// Looks for a key that bears the object's marks. What all keys bear is known for objects that began no creation of their own, unless a key of the
-    /// object's name may be among them.
-    async fn search(&mut self) -> Result<Option<Plan>, Halt> {
-        let context = self.context;
-        // An annotation only forbids: whoever wrote it, it stands in for nothing that the process knows.
-        if self.object.memory.status.create_attempt.is_none() {
-            let owner = &self.object.desired.owner;
-            match context.surveys.ask(&self.provider.connected, owner, context.settings.consistency).await? {
-                Known::Nobody if self.object.memory.attempt.is_some() => {}
-                Known::Nobody => {
-                    self.observed = Observed::Absent(Searched::Everywhere);
-                    return Ok(None);
-                }
-                // It may be that key's: it waits for it as the earlier object would have.
-                Known::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
-                Known::NotYet(left) => return Err(Halt::Abort(Abort::TooSoon(left))),
-                Known::Underway => {
-                    let message = "the marks of all keys of the account are read once, before the first key is created".into();
-                    return Ok(Some(Plan::Wait(Note { reason: Reason::Creating, message })));
-                }
-            }
-        }
-        self.read(Read::Everywhere).await.map(|()| None)
-    }
 }

@@ -1,37 +1,31 @@
 //! The end of a round: the status if it changed, events, gauges, and when to look again.
 //!
-//! A failure is in the status before it is retried. Publishing an event never fails a round.
+//! A failure is in the status before it is retried.
 
 use std::{collections::BTreeSet, time::Duration};
 
-use k8s_openapi::{
-    api::{core::v1::ObjectReference, events::v1::Event as ApiEvent},
-    apimachinery::pkg::apis::meta::v1::MicroTime,
-};
-use kube::{
-    Api, Resource,
-    api::{ObjectMeta, PostParams},
-};
+use kube::Api;
 
 use super::{
+    events,
     object::Object,
     pending::{self, Told},
     provider::Provider,
-    reconcile::Round,
+    round::{Round, View},
 };
 use crate::{
-    api::{ConditionType, FIELD_MANAGER, ManagedKey, ManagedKeyStatus, Reason, condition, managed_key::KeyState},
+    api::{ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition, managed_key::KeyState},
     controller::{
         Context,
         alarms::Alarm,
         error::{Abort, Error, Halt, api},
         key_provider::{Silent, Unusable},
-        now,
+        now, retry,
         watched::Watched,
     },
     domain::{
         desired::Invalid,
-        event::{self, About, Event},
+        event::{self, About},
         failure::{Failure, FailureKind, Outcome},
         memory::Memory,
         observed::Observed,
@@ -39,13 +33,10 @@ use crate::{
         plan::{Gone, Note, Plan},
         rules::Rules,
         status::{self, Conclusion},
-        step::{Difference, How, Step},
+        step::{How, Step},
     },
     metrics::PendingKey,
 };
-
-/// Where an event goes that the object's own namespace does not take, or may not keep.
-const ELSEWHERE: &str = "default";
 
 /// How a round ended.
 #[derive(Debug)]
@@ -58,26 +49,6 @@ pub(super) enum End {
     Failed(Duration),
 }
 
-/// What a round saw, and what it did without.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct View<'a> {
-    /// The last look; `None` when there was none.
-    pub(super) observed: Option<&'a Observed>,
-    /// Changes that failed, and without which the round went on.
-    pub(super) failed: &'a [Failure],
-    /// Reads that failed, and without which the round went on.
-    pub(super) unread: &'a [Failure],
-    /// What each step found that was not as declared.
-    pub(super) found: &'a [(Step, Vec<Difference>)],
-    /// Changes that were made before and did not stick.
-    pub(super) unkept: &'a [String],
-}
-
-/// How soon a round begins again that gave up its place in a line. Its object changed, or it waited so long that what it saw is too old.
-const AGAIN: Duration = Duration::from_secs(1);
-/// Between two looks at a key whose KMS is not done with it.
-pub(super) const SOON: Duration = Duration::from_secs(10);
-
 /// A round that came to its end.
 pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Abort> {
     let context = round.context;
@@ -86,12 +57,12 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
     let wait = match plan {
         // What was changed is looked at once more when the KMS must show it.
         Plan::Rest(_) if changed => settings.consistency.max(Duration::from_millis(100)),
-        Plan::Hold(hold) if hold.passes => SOON,
+        Plan::Hold(hold) if hold.passes => retry::SOON,
         Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
         Plan::Missing(_, _, Gone::Unsure) => (settings.missing_after / 2).max(Duration::from_millis(100)),
         // Looking for the key of an attempt reads the tags of every key.
         Plan::Wait(_) if round.object.memory.open_attempt().is_some() => settings.attempt_wait / 10,
-        Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => SOON.min(settings.attempt_wait),
+        Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => retry::SOON.min(settings.attempt_wait),
     };
     if !round.awaiting {
         context.aliases.forget(round.object.uid());
@@ -128,7 +99,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
     let consistency = context.settings.consistency.max(Duration::from_millis(100));
     let failed = !matches!(halt, Halt::ReadBack);
     let halt = match halt {
-        Halt::Failed(failure) if failure.kind == FailureKind::Waiting => Halt::Abort(Abort::TooSoon(AGAIN)),
+        Halt::Failed(failure) if failure.kind == FailureKind::Waiting => Halt::Abort(Abort::TooSoon(retry::AGAIN)),
         halt => halt,
     };
     let failure;
@@ -183,7 +154,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
 /// The first look failed.
 pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, provider: Provider, failure: Failure) -> Result<End, Abort> {
     if failure.kind == FailureKind::Waiting {
-        return Err(Abort::TooSoon(AGAIN));
+        return Err(Abort::TooSoon(retry::AGAIN));
     }
     log(&failure);
     let failures = context.failed(object.uid());
@@ -195,7 +166,7 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
 /// The KMS does not answer, and others are asking it.
 pub(super) async fn silent<'a>(context: &'a Context, object: Object<'a>, provider: Provider, silent: Silent) -> Result<End, Abort> {
     match silent {
-        Silent::Busy(_) | Silent::Lately => Ok(End::Again(SOON)),
+        Silent::Busy(_) | Silent::Lately => Ok(End::Again(retry::SOON)),
         Silent::Long(failure) => failed(context, object, provider, failure).await,
     }
 }
@@ -299,7 +270,7 @@ pub(super) async fn write(
     let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let about = About { desired: &object.desired, set_by: object.set_by.as_deref(), found: view.found, created };
     for event in event::events(&before, after, about, steps) {
-        publish(context, object, &event).await;
+        events::publish(context, &object.desired.owner, &event).await;
     }
     Ok(())
 }
@@ -341,68 +312,4 @@ pub(super) fn concluded(
         now: now(),
     };
     status::status(memory, &round)
-}
-
-/// Puts an event on the object. In a namespace that is being deleted events are refused: it goes to `default` then.
-pub(super) async fn publish(context: &Context, object: &Object<'_>, event: &Event) {
-    let owner = &object.desired.owner;
-    log_event(event);
-    if !post(context, owner, event, &owner.namespace).await {
-        post(context, owner, event, ELSEWHERE).await;
-    }
-}
-
-/// Puts an event on the object, and beside it where nobody deletes it together with the object's namespace.
-pub(super) async fn publish_widely(context: &Context, owner: &Owner, event: &Event) {
-    log_event(event);
-    for namespace in BTreeSet::from([owner.namespace.as_str(), ELSEWHERE]) {
-        post(context, owner, event, namespace).await;
-    }
-}
-
-fn log_event(event: &Event) {
-    if event.warning {
-        tracing::warn!(reason = event.reason, "{}", event.note);
-    } else {
-        tracing::info!(reason = event.reason, "{}", event.note);
-    }
-}
-
-/// Whether the namespace takes events. It does not while it is being deleted, nor once it is gone.
-async fn post(context: &Context, owner: &Owner, event: &Event, namespace: &str) -> bool {
-    let time = now();
-    let posted = ApiEvent {
-        metadata: ObjectMeta {
-            name: Some(format!("{}.{:x}", owner.name, time.as_nanosecond())),
-            namespace: Some(namespace.into()),
-            ..ObjectMeta::default()
-        },
-        event_time: Some(MicroTime(time)),
-        reporting_controller: Some(FIELD_MANAGER.into()),
-        reporting_instance: Some(context.settings.instance.chars().take(128).collect()),
-        action: Some(event.action.into()),
-        reason: Some(event.reason.into()),
-        type_: Some(if event.warning { "Warning" } else { "Normal" }.into()),
-        // The API server refuses longer ones.
-        note: Some(event.note.chars().take(1024).collect()),
-        regarding: Some(ObjectReference {
-            api_version: Some(ManagedKey::api_version(&()).into()),
-            kind: Some(ManagedKey::kind(&()).into()),
-            namespace: Some(owner.namespace.clone()),
-            name: Some(owner.name.clone()),
-            uid: Some(owner.uid.clone()),
-            ..ObjectReference::default()
-        }),
-        ..ApiEvent::default()
-    };
-    let api = Api::<ApiEvent>::namespaced(context.client.clone(), namespace);
-    match api.create(&PostParams::default(), &posted).await {
-        // Forbidden while it is being deleted, not found once it is gone.
-        Err(kube::Error::Api(status)) if status.is_forbidden() || status.is_not_found() => false,
-        Ok(_) => true,
-        Err(error) => {
-            tracing::warn!(error = &error as &dyn std::error::Error, reason = event.reason, "an event was not taken");
-            true
-        }
-    }
 }

@@ -19,7 +19,12 @@ use tokio::{
 
 use tokio_util::sync::CancellationToken;
 
-use super::{fingerprint, looks, prepare, reconcile::ended, run};
+use super::{
+    fingerprint::{fingerprint, looks},
+    prepare,
+    reconcile::ended,
+    run,
+};
 use crate::{
     api::ManagedKey,
     controller::{Context, Settings, key_provider, lane::Lanes, watch::Anew, watched::Watched},

@@ -8,14 +8,17 @@ use k8s_openapi::api::core::v1::Secret;
 use kube::Api;
 use secrecy::SecretString;
 
-use super::{Connected, MadeFor, Unusable};
+use super::{
+    clients::{Connected, MadeFor},
+    reach::Reach,
+};
 use crate::{
     api::{
         KeyProvider, KeyProviderSpec, Reason,
         key_provider::{ProviderType, SecretRef},
     },
-    controller::Context,
-    domain::provider::{lacks, no_secret, right_account, unread_secret},
+    controller::{Context, crowd::Crowd},
+    domain::provider::{Unusable, lacks, no_secret, right_account, unread_secret},
     kms::{AnyKms, Kms, MayChange, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
 };
 
@@ -59,8 +62,8 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
     let identity = kms.identity().await?;
     right_account(provider, &identity.account)?;
     tracing::info!(provider = name, account = identity.account, region = identity.region, "the provider's credentials were accepted");
-    let crowd = super::Crowd::new(context.settings.concurrency.into());
-    Ok(Connected { made_for, kms, identity, reach: super::Reach::default(), crowd })
+    let crowd = Crowd::new(context.settings.concurrency.into());
+    Ok(Connected { made_for, kms, identity, reach: Reach::default(), crowd })
 }
 
 /// The versions of the provider's secrets, without what they hold; `None` when one cannot be read.

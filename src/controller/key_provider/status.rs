@@ -1,0 +1,37 @@
+//! Writes the status of a provider.
+
+use kube::{
+    Api, Resource,
+    api::{Patch, PatchParams},
+};
+use serde_json::json;
+
+use crate::{
+    api::{FIELD_MANAGER, KeyProvider, KeyProviderStatus},
+    controller::{Context, error::Error, room, watched::Watched},
+    domain::provider::ours,
+};
+
+/// Writes the status if it changed; gives the version after it.
+pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderStatus) -> Result<Option<String>, Error> {
+    if ours(provider).as_ref() == Some(status) {
+        return Ok(provider.metadata.resource_version.clone());
+    }
+    if !context.held.is_held() {
+        return Err(Error::NotLeader);
+    }
+    let mut metadata = provider.meta().clone();
+    let failed = |error| Error::Api("the provider's status", Box::new(error));
+    if room::others(provider.status.iter().flat_map(|status| &status.conditions)) > room::OTHERS {
+        metadata.resource_version = room::make::<KeyProvider>(context.client.clone(), &metadata).await.map_err(failed)?;
+    }
+    let patch = json!({
+        "apiVersion": KeyProvider::api_version(&()), "kind": KeyProvider::kind(&()),
+        "metadata": { "name": metadata.name, "resourceVersion": metadata.resource_version },
+        "status": status,
+    });
+    let name = metadata.name.as_deref().unwrap_or_default();
+    let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
+    let written = api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch)).await.map_err(failed)?;
+    Ok(written.meta().resource_version.clone())
+}
