@@ -127,7 +127,8 @@ async fn what_cannot_be_is_stalled_with_the_way_out_and_holds_nobody_up() {
         let before = scene.now();
         scene.look(row.name).await;
         let calls: Vec<_> = calls(&scene, row, before).map(|entry| entry.operation).collect();
-        assert!(calls.len() <= 5, "{}: {calls:?}", row.name);
+        // All facets, the record of rotations, and what is tried again.
+        assert!(calls.len() <= 6, "{}: {calls:?}", row.name);
     }
     assert_eq!(scene.double.keys().len(), 2 + 4, "the owner's, the good one, and those of others");
 }
