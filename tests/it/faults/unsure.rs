@@ -2,11 +2,15 @@
 
 use futures::future::join_all;
 use keyward::api::{ConditionType, managed_key::KeyState};
-use kms_double::KeyState as Actual;
+use kms_double::{KeyState as Actual, Options};
 use serde_json::json;
 
 use super::refusal;
-use crate::support::scene::{Scene, find, message};
+use crate::support::{
+    eventually,
+    operator::PATIENCE,
+    scene::{Scene, find, message},
+};
 
 #[tokio::test]
 async fn throttled_creations_have_another_turn_and_nothing_is_said() {
@@ -32,6 +36,43 @@ async fn throttled_creations_have_another_turn_and_nothing_is_said() {
         assert_eq!(looks.count(), 1, "{name}: it was not looked for again");
     }
     assert_eq!((scene.calls("CreateKey").len(), scene.double.keys().len()), (1 + OBJECTS + THROTTLED, 1 + OBJECTS));
+}
+
+/// A provider as it is by default, at a KMS that has AWS's default request quotas. How long it takes is in `make bench`.
+#[tokio::test]
+async fn within_the_default_quotas_nothing_is_throttled_and_a_key_costs_six_calls() {
+    const KEYS: usize = 20;
+    let options = Options { quotas: true, ..Options::default() };
+    let scene = Scene::with("quotas", options, json!({ "quotaSharePercent": null, "resyncSeconds": null })).await;
+    // By then the marks of all keys were read.
+    scene.create("first", json!({})).await;
+    scene.until_ready("first", "True", "Available").await;
+    let names: Vec<_> = (0..KEYS).map(|number| format!("key-{number}")).collect();
+    let spec = json!({ "autoRotation": true, "tags": { "team": "shop" } });
+    join_all(names.iter().map(async |name| scene.create(name, spec.clone()).await)).await;
+    let mut made = 0;
+    for name in &names {
+        scene.until_ready(name, "True", "Available").await;
+        let (key, claim) = (scene.key(name).await.arn, scene.claim(name));
+        let of_it = || {
+            let calls = scene.operator_calls().into_iter();
+            calls.filter(|call| call.key.as_deref() == Some(&*key) || call.params["KeyId"] == claim).map(|call| call.operation).collect()
+        };
+        // The look that follows the change is the last.
+        let looked = async || {
+            let calls: Vec<_> = of_it();
+            if calls.iter().filter(|call| *call == "DescribeKey").count() > 1 { Ok(calls) } else { Err(format!("{name}: {calls:?}")) }
+        };
+        let calls = eventually("the look after the change", PATIENCE, looked).await;
+        made += calls.len();
+    }
+    // A few are looked for once more, by a view of the object from before its key was on record.
+    assert!(made <= 6 * KEYS + KEYS / 4, "{made} calls for {KEYS} keys");
+    let throttled = scene.operator_calls().into_iter().filter(|call| call.result == "ThrottlingException");
+    assert_eq!(throttled.map(|call| call.operation).collect::<Vec<_>>(), Vec::<String>::new());
+    for name in &names {
+        assert_eq!(scene.events(name).await, ["KeyCreated", "RotationEnabled"], "{name}: to wait is nothing to tell");
+    }
 }
 
 #[tokio::test]
