@@ -58,6 +58,8 @@ pub enum FailureKind {
     Throttled,
     /// Its turn within a quota has not come, and it was not sent: no failure, and told to nobody.
     Waiting,
+    /// The KMS answered with a fault of its own at this call. It may answer calls about other keys well.
+    Faulted,
     /// The KMS, or the way to it, does not answer.
     Unavailable,
     /// Anything else.
@@ -80,6 +82,7 @@ impl FailureKind {
             Self::Quota => "Quota",
             Self::Throttled => "Throttled",
             Self::Waiting => "Waiting",
+            Self::Faulted => "Faulted",
             Self::Unavailable => "Unavailable",
             Self::Unknown => "Unknown",
         }
@@ -163,7 +166,7 @@ const fn doubled(first: Duration, failures: u32) -> Duration {
 
 impl FailureKind {
     /// Every kind, for tests.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::NotFound,
         Self::Invalid,
         Self::Conflict,
@@ -175,6 +178,7 @@ impl FailureKind {
         Self::Quota,
         Self::Throttled,
         Self::Waiting,
+        Self::Faulted,
         Self::Unavailable,
         Self::Unknown,
     ];
@@ -200,7 +204,7 @@ impl FailureKind {
             Self::Quota => (Retry::Slow, true, Reason::QuotaExceeded),
             Self::Throttled | Self::Waiting => (Retry::Backoff, false, Reason::Throttled),
             Self::Conflict => (Retry::Backoff, false, Reason::KeyUnavailable),
-            Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
+            Self::Faulted | Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
             Self::Unknown => (Retry::Backoff, false, Reason::UnknownError),
         };
         Verdict { retry, stalled, reason }
@@ -234,9 +238,9 @@ mod tests {
 
     #[test]
     fn only_what_is_about_the_way_to_the_kms_is_no_news_of_the_key() {
-        use FailureKind::{Expired, Throttled, Unavailable, Unknown, Waiting};
+        use FailureKind::{Expired, Faulted, Throttled, Unavailable, Unknown, Waiting};
         let no_news: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().is_no_news()).collect();
-        assert_eq!(no_news, [Expired, Throttled, Waiting, Unavailable, Unknown]);
+        assert_eq!(no_news, [Expired, Throttled, Waiting, Faulted, Unavailable, Unknown]);
     }
 
     #[test]

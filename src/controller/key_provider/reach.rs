@@ -12,7 +12,7 @@ use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
 };
 
-/// How many rounds go to a KMS that does not answer, at the same time. Each of them holds a worker until its deadline, and the workers are everyone's.
+/// How many rounds go to a KMS that does not answer, at the same time. Each of them holds one of the provider's places until its deadline.
 const PROBES: usize = 2;
 /// How many rounds that bring a key back are at one KMS at the same time, whether it answers or not. They have workers of their own, of which one KMS that
 /// does not answer, or has few requests to grant, must not hold all.
@@ -144,7 +144,7 @@ impl Reach {
         self.state().silence.take().is_some_and(|silence| now.saturating_duration_since(silence.since) >= PATIENCE)
     }
 
-    /// Notes how a call failed; a refusal is an answer. Says what [`answered`](Self::answered) says.
+    /// Notes how a call failed; a refusal is an answer, and so is a fault at one call. Says what [`answered`](Self::answered) says.
     #[must_use]
     pub fn failed(&self, failure: &Failure) -> bool {
         self.failed_at(failure, Instant::now())
@@ -229,7 +229,9 @@ mod tests {
     fn a_refusal_is_an_answer() {
         let reach = Reach::default();
         let refused = |reach: &Reach| reach.failed(&failure(FailureKind::Denied));
-        for heard in [Reach::answered, refused] {
+        // One key that is ill says nothing of the others.
+        let faulted = |reach: &Reach| reach.failed(&failure(FailureKind::Faulted));
+        for heard in [Reach::answered, refused, faulted] {
             assert!(!reach.failed(&failure(FailureKind::Unavailable)));
             assert!(!heard(&reach), "a moment of silence was told to nobody");
             let all: Vec<_> = (0..10).map(|_| reach.leave(Lane::Ordinary)).collect();

@@ -252,7 +252,7 @@ impl Round<'_> {
             }
             Err(failure) => {
                 tracing::debug!(operation = failure.operation, outcome = failure.kind.as_str(), "no rotation is told: {}", failure.message);
-                !matches!(failure.kind, FailureKind::Throttled | FailureKind::Waiting | FailureKind::Unavailable)
+                !matches!(failure.kind, FailureKind::Throttled | FailureKind::Waiting | FailureKind::Faulted | FailureKind::Unavailable)
             }
         };
         self.context.asked_for_rotation(uid, settled);

@@ -15,7 +15,9 @@ use aws_sdk_sts::operation::assume_role_with_web_identity::AssumeRoleWithWebIden
 use super::operation::Operation;
 use crate::domain::failure::{
     Failure,
-    FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown},
+    FailureKind::{
+        self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown,
+    },
     Outcome,
 };
 use crate::kms::steady::steady;
@@ -78,8 +80,8 @@ const CODES: &[(&str, FailureKind)] = &[
     ("InternalError", Unavailable),
     ("InternalFailure", Unavailable),
     ("InternalServerError", Unavailable),
-    ("KMSInternalException", Unavailable),
-    ("KeyUnavailableException", Unavailable),
+    ("KMSInternalException", Faulted),
+    ("KeyUnavailableException", Faulted),
     ("RequestTimeout", Unavailable),
     ("RequestTimeoutException", Unavailable),
     ("ServiceUnavailable", Unavailable),
@@ -191,7 +193,7 @@ impl Context<'_> {
             Quota => format!("AWS refuses {request}: {} is used up; remove what is not needed, or ask AWS for more", quota_name(operation)),
             Throttled => format!("AWS throttles {} in {region}; it is tried again, more slowly", operation.as_str()),
             Unavailable if code.is_empty() => format!("{} answers {request} with HTTP {status}; it is tried again", self.host()),
-            Unavailable => format!("AWS answers {request} with {code}; it is tried again"),
+            Faulted | Unavailable => format!("AWS answers {request} with {code}; it is tried again"),
             _ if code.is_empty() => {
                 format!("{} answers {request} with HTTP {status} and no code of AWS; check that the endpoint is one of AWS", self.host())
             }
@@ -249,7 +251,7 @@ impl Context<'_> {
         let kind = kind(code).unwrap_or(Unknown);
         let advice = match kind {
             Denied => "check the trust policy of the role and the service account it names",
-            Unavailable | Throttled => "it is tried again",
+            Faulted | Unavailable | Throttled => "it is tried again",
             _ => "check the annotation of the service account and the identity provider in IAM",
         };
         (kind, format!("AWS answers AssumeRoleWithWebIdentity in {} with {code}; {advice}", self.region))
@@ -371,9 +373,10 @@ mod tests {
                 "ThrottlingException Throttling ThrottledException TooManyRequestsException RequestLimitExceeded RequestThrottled \
                  RequestThrottledException SlowDown PriorRequestNotComplete",
             ),
+            (Faulted, "KMSInternalException KeyUnavailableException"),
             (
                 Unavailable,
-                "KMSInternalException DependencyTimeoutException KeyUnavailableException InternalFailure InternalError InternalServerError \
+                "DependencyTimeoutException InternalFailure InternalError InternalServerError \
                  ServiceUnavailable ServiceUnavailableException RequestTimeout RequestTimeoutException IDPCommunicationError",
             ),
         ];

@@ -9,7 +9,7 @@ use super::operation::Operation;
 use crate::{
     domain::failure::{
         Failure,
-        FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown},
+        FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Faulted, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown},
     },
     kms::rest::{Answer, Refusal},
 };
@@ -42,8 +42,8 @@ const EXCEPTIONS: &[(&str, FailureKind)] = &[
     ("ThrottlingException", Throttled),
     ("TooManyRequestsException", Throttled),
     ("DependencyTimeoutException", Unavailable),
-    ("KMSInternalException", Unavailable),
-    ("KeyUnavailableException", Unavailable),
+    ("KMSInternalException", Faulted),
+    ("KeyUnavailableException", Faulted),
     ("ServiceUnavailableException", Unavailable),
 ];
 

@@ -101,7 +101,7 @@ impl Tokens {
                 }
                 Err(failure) => {
                     // What cannot be reached may be reached in the next moment; what answers so will answer so again.
-                    *refused = (failure.kind != FailureKind::Unavailable).then(|| Refused {
+                    *refused = (!matches!(failure.kind, FailureKind::Faulted | FailureKind::Unavailable)).then(|| Refused {
                         kind: failure.kind,
                         message: failure.message.clone(),
                         until: Instant::now() + REST,

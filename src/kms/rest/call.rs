@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::failure::{
         Failure,
-        FailureKind::{self, Credentials, Expired, Throttled, Unavailable, Unknown, Waiting},
+        FailureKind::{self, Credentials, Expired, Faulted, Throttled, Unavailable, Unknown, Waiting},
         Outcome,
     },
     kms::{
@@ -152,7 +152,7 @@ impl<D: Dialect> Caller<D> {
             // Who asks for more time than this call has is left alone, and told as throttling. What has a line waits in it for another turn.
             let in_line = limited && failure.kind == Throttled && least_wait.is_zero();
             let worthwhile =
-                least_wait <= ATTEMPT && ask.operation.repeats() && matches!(failure.kind, Throttled | Unavailable) && !in_line;
+                least_wait <= ATTEMPT && ask.operation.repeats() && matches!(failure.kind, Throttled | Faulted | Unavailable) && !in_line;
             match waits.next().filter(|_| worthwhile) {
                 Some(wait) => sleep(wait.max(least_wait)).await,
                 None => return Err(failure),
@@ -192,7 +192,7 @@ impl<D: Dialect> Caller<D> {
     fn settle(&self, refusal: &Refusal, status: u16, attempts: &mut Attempts<'_>) {
         let throttled = refusal.kind == Throttled;
         attempts.end(match &refusal.code {
-            Some(code) if status < 500 && !matches!(refusal.kind, Unavailable | Unknown) => Ended::Refused { code, throttled },
+            Some(code) if status < 500 && !matches!(refusal.kind, Faulted | Unavailable | Unknown) => Ended::Refused { code, throttled },
             Some(code) => Ended::Failed(code),
             None => Ended::Failed("NoCode"),
         });

@@ -8,7 +8,7 @@ use crate::{
     domain::failure::{
         Failure,
         FailureKind::{
-            self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NotFound, Quota, Throttled, Unavailable, Waiting,
+            self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NotFound, Quota, Throttled, Unavailable, Waiting,
             WrongAccount,
         },
         Outcome,
@@ -50,7 +50,7 @@ impl<'a, D: Dialect> About<'a, D> {
         let (name, request) = (D::NAME, self.request());
         let Some(code) = &refusal.code else {
             return match refusal.kind {
-                Unavailable | Throttled => format!("{host} answers with HTTP {status}; it is tried again"),
+                Faulted | Unavailable | Throttled => format!("{host} answers with HTTP {status}; it is tried again"),
                 _ => format!("{host} answers {request} with HTTP {status} and no code of {name}; check that the endpoint is one of {name}"),
             };
         };
@@ -70,7 +70,7 @@ impl<'a, D: Dialect> About<'a, D> {
             }
             Quota => format!("{name} refuses {request}: a quota is used up ({code}); remove what is not needed, or ask for more"),
             Throttled | Waiting => format!("{name} throttles {}; it is tried again, more slowly", self.operation.as_str()),
-            Unavailable => format!("{name} answers with {code}; it is tried again"),
+            Faulted | Unavailable => format!("{name} answers with {code}; it is tried again"),
             FailureKind::Unknown => {
                 format!("{name} answers {request} with {code}, which is not known here; nothing is changed on the strength of it")
             }

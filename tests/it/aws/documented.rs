@@ -92,7 +92,7 @@ async fn every_listed_error_is_told_apart() {
     for (code, status, kind, outcome, times) in [
         ("DependencyTimeoutException", 500, FailureKind::Unavailable, Outcome::Unknown, 3),
         ("InvalidArnException", 400, FailureKind::Invalid, Outcome::Refused, 1),
-        ("KMSInternalException", 500, FailureKind::Unavailable, Outcome::Unknown, 3),
+        ("KMSInternalException", 500, FailureKind::Faulted, Outcome::Unknown, 3),
         ("KMSInvalidStateException", 400, FailureKind::Conflict, Outcome::Refused, 1),
         ("NotFoundException", 400, FailureKind::NotFound, Outcome::Refused, 1),
     ] {

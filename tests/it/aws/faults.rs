@@ -27,7 +27,7 @@ async fn a_creation_is_sent_once_whatever_becomes_of_it() {
         (FaultAction::LoseReply, FailureKind::Unavailable, Outcome::Unknown, 1),
         (FaultAction::Cut, FailureKind::Unavailable, Outcome::Unknown, 0),
         (FaultAction::Hang, FailureKind::Unavailable, Outcome::Unknown, 0),
-        (refusal("KMSInternalException", 500), FailureKind::Unavailable, Outcome::Unknown, 0),
+        (refusal("KMSInternalException", 500), FailureKind::Faulted, Outcome::Unknown, 0),
         (refusal("DependencyTimeoutException", 503), FailureKind::Unavailable, Outcome::Unknown, 0),
         (refusal("ThrottlingException", 400), FailureKind::Throttled, Outcome::Refused, 0),
         (refusal("LimitExceededException", 400), FailureKind::Quota, Outcome::Refused, 0),
@@ -64,7 +64,7 @@ async fn a_third_bad_answer_is_the_last() {
     let key = bench.key().await.arn;
     let cases = [
         (refusal("ThrottlingException", 400), FailureKind::Throttled, Outcome::Refused),
-        (refusal("KMSInternalException", 500), FailureKind::Unavailable, Outcome::Unknown),
+        (refusal("KMSInternalException", 500), FailureKind::Faulted, Outcome::Unknown),
         (FaultAction::LoseReply, FailureKind::Unavailable, Outcome::Unknown),
     ];
     for (number, (action, kind, outcome)) in cases.into_iter().enumerate() {
