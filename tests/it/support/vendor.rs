@@ -153,7 +153,7 @@ pub const HUAWEI: Vendor = Vendor {
 impl Vendor {
     /// What a double of it needs.
     pub fn options(&self, options: Options) -> Options {
-        Options { ciphertrust: self.provider == ProviderType::CipherTrust, ..options }
+        Options { ciphertrust: options.ciphertrust || self.provider == ProviderType::CipherTrust, ..options }
     }
 
     /// The values of a secret that it accepts.
