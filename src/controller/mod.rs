@@ -116,12 +116,7 @@ pub async fn run(
         async move {
             while tokio::time::timeout(SILENCE, stop.cancelled()).await.is_err() {
                 context.end_silence();
-                for (kind, gate) in &watches {
-                    let age = signs.ages().remove(kind);
-                    context.metrics.watch_age(kind.resource(), age);
-                    // What is not watched is not missed.
-                    if age.is_none_or(|age| age < signs::OLD) { gate.open() } else { gate.close() }
-                }
+                signs::tell(&signs.ages(), &watches, &context.metrics);
             }
         }
     };

@@ -17,12 +17,14 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, combinators::MapFrame};
 use tower::{Layer, Service};
 
+use crate::{metrics::Metrics, server::Gate};
+
 /// After how many seconds the API server ends a watch, which then goes on from where it was.
 pub const RENEWED: u32 = 15;
 /// A watch on which nothing came for so long is begun anew, with a list.
 const SILENT: Duration = Duration::from_secs(30);
 /// A watch on which nothing came for so long, though it was begun anew, makes the process not ready.
-pub const OLD: Duration = Duration::from_secs(90);
+const OLD: Duration = Duration::from_secs(90);
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -137,6 +139,16 @@ impl Signs {
     }
 }
 
+/// Tells how long nothing came on each watch: as a metric, and in the gate of a watch that is [too old](OLD).
+pub fn tell(ages: &BTreeMap<Kind, Duration>, watches: &[(Kind, Gate)], metrics: &Metrics) {
+    for (kind, gate) in watches {
+        let age = ages.get(kind).copied();
+        metrics.watch_age(kind.resource(), age);
+        // What is not watched is not missed.
+        if age.is_none_or(|age| age < OLD) { gate.open() } else { gate.close() }
+    }
+}
+
 /// Listens to all answers of the API server.
 impl<S> Layer<S> for Signs {
     type Service = Listening<S>;
@@ -196,6 +208,7 @@ mod tests {
     use http_body_util::StreamBody;
 
     use super::*;
+    use crate::server::Readiness;
 
     /// An API server that answers with what comes.
     async fn ask(
@@ -248,6 +261,26 @@ mod tests {
         signs.ended(Kind::Namespaces);
         signs.heard(Kind::Namespaces);
         assert!(signs.ages().is_empty(), "what comes late brings it not back");
+    }
+
+    #[test]
+    fn an_old_watch_is_told_and_makes_the_process_not_ready_and_one_that_is_not_watched_does_neither() {
+        let (readiness, metrics) = (Readiness::default(), Metrics::new(true));
+        let watches = Kind::ALL.map(|kind| (kind, readiness.gate(kind.gate())));
+        let series = |kind: Kind, age: f64| format!("keyward_watch_age_seconds{{resource=\"{}\"}} {age:?}\n", kind.resource());
+        let kind = Kind::ManagedKeys;
+        for (seconds, ready) in [(89, true), (90, false), (4000, false), (1, true)] {
+            tell(&[(kind, Duration::from_secs(seconds)), (Kind::Secrets, Duration::ZERO)].into(), &watches, &metrics);
+            assert_eq!(readiness.is_ready(), ready, "{seconds} s");
+            let text = metrics.encode();
+            for line in [series(kind, f64::from(u16::try_from(seconds).unwrap())), series(Kind::Secrets, 0.0)] {
+                assert!(text.contains(&line), "no {line} in {text}");
+            }
+        }
+        tell(&[(kind, OLD)].into(), &watches, &metrics);
+        assert!(!readiness.is_ready() && !metrics.encode().contains("resource=\"secrets\""), "{}", metrics.encode());
+        tell(&BTreeMap::new(), &watches, &metrics);
+        assert!(readiness.is_ready() && !metrics.encode().contains("keyward_watch_age_seconds{"), "{}", metrics.encode());
     }
 
     #[test]

@@ -79,6 +79,7 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
     }
     let wait = round.unkept.iter().map(|(_, left)| *left).min().map_or(wait, |left| round.provider.resync.min(left));
     let wait = round.again.map_or(wait, |again| wait.min(again.max(Duration::from_millis(100))));
+    let key = round.key().map(|key| key.arn.as_str());
     let troubles = round.failed.iter().chain(&round.unread);
     if round.failed.is_empty() && round.unread.is_empty() {
         // Only now: what cannot be written is tried again later and later.
@@ -87,7 +88,7 @@ pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Ab
     }
     let failures = context.failed(round.object.uid());
     let retried =
-        troubles.inspect(|failure| log(failure)).map(|failure| failure.kind.verdict().retry.wait(failures, round.provider.resync));
+        troubles.inspect(|failure| log(failure, key)).map(|failure| failure.kind.verdict().retry.wait(failures, round.provider.resync));
     let retried = retried.min().unwrap_or(wait);
     Ok(End::Failed(round.again.map_or(retried, |_| retried.min(wait))))
 }
@@ -114,7 +115,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
             return Err(abort);
         }
         Halt::Failed(found) => {
-            log(&found);
+            log(&found, round.key().map(|key| key.arn.as_str()));
             failure = found;
             let failures = context.failed(round.object.uid());
             (Conclusion::Failed(&failure), failure.kind.verdict().retry.wait(failures, round.provider.resync))
@@ -124,7 +125,7 @@ pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abor
             return planned(round, &plan).await;
         }
         Halt::MarksNotWritable(failure) => {
-            log(&failure);
+            log(&failure, round.key().map(|key| key.arn.as_str()));
             let (retry, resync) = (failure.kind.verdict().retry, round.provider.resync);
             let again = status::tried_again(retry, resync, &round.object.desired.owner);
             let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}{again}", failure.message);
@@ -156,7 +157,7 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
     if failure.kind == FailureKind::Waiting {
         return Err(Abort::TooSoon(retry::AGAIN));
     }
-    log(&failure);
+    log(&failure, object.memory.reference());
     let failures = context.failed(object.uid());
     let wait = failure.kind.verdict().retry.wait(failures, provider.resync);
     write(context, &mut object, Some(&provider.rules), View::default(), Conclusion::Failed(&failure), &[]).await?;
@@ -226,9 +227,10 @@ pub(super) fn readable<'a>(context: &'a Context, stored: &ManagedKey) -> Option<
     })
 }
 
-fn log(failure: &Failure) {
+/// Logs a failed call, with the key that it was about, if one was known.
+fn log(failure: &Failure, key: Option<&str>) {
     let source = failure.source.as_deref().map(|source| source as &dyn std::error::Error);
-    tracing::warn!(operation = failure.operation, outcome = failure.kind.as_str(), source, "{}", failure.message);
+    tracing::warn!(key, operation = failure.operation, outcome = failure.kind.as_str(), source, "{}", failure.message);
 }
 
 /// Writes the status if it changed, then tells what is worth telling.

@@ -66,9 +66,22 @@ async fn the_answer_is_read() {
     assert_eq!(kms.schedule(ID, 7).await.unwrap(), expected);
 }
 
-/// The example is older than the member. A state is never guessed, so it is open whether the key is scheduled, and the next look says.
+/// The page's example is older than `KeyState`. Its date says that the key is pending.
 #[tokio::test]
-async fn an_answer_without_a_state_leaves_open_what_became_of_it() {
+async fn an_answer_without_a_state_is_read_by_its_date() {
+    let (kms, _recorder) = answered(|_, _| {
+        let mut printed = answer();
+        printed.as_object_mut().unwrap().remove("KeyState");
+        (200, printed)
+    })
+    .await;
+    let scheduled = kms.schedule(ID, 7).await.unwrap();
+    assert_eq!((scheduled.state, scheduled.deletion_date), (State::PendingDeletion, "2016-12-18T00:00:00Z".parse().ok()));
+}
+
+/// Where neither `KeyState` nor a date nor a window is there, a state is not guessed. It is open whether the key is scheduled, and the next look says.
+#[tokio::test]
+async fn an_answer_that_tells_no_state_leaves_open_what_became_of_it() {
     let (kms, recorder) = answered(|_, _| {
         let mut printed = answer();
         for member in ["KeyState", "DeletionDate", "PendingWindowInDays"] {

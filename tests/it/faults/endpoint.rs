@@ -3,6 +3,7 @@
 use std::net::{Ipv4Addr, TcpListener};
 
 use keyward::api::ConditionType;
+use kms_double::Options;
 use serde_json::json;
 
 use super::refusal;
@@ -50,6 +51,23 @@ async fn where_nobody_answers_the_call_ends_and_the_endpoint_is_named() {
     let address = listener.local_addr().unwrap().to_string();
     let provider = other(&scene, &format!("http://{address}")).await;
     waits_and_recovers(&scene, &provider, &address).await;
+}
+
+/// An endpoint inside a company has a certificate of the company's own authority.
+#[tokio::test]
+async fn a_certificate_is_trusted_by_the_authority_in_the_secret_that_is_named() {
+    let scene = Scene::with("own-authority", Options { ciphertrust: true, ..Options::default() }, json!({})).await;
+    let endpoint = scene.double.ciphertrust_endpoint();
+    let provider = other(&scene, &endpoint).await;
+    let object = scene.until_ready("orders", "False", "ProviderUnavailable").await;
+    assert!(message(&object).contains("its certificate"), "{}", message(&object));
+    let secret = format!("{provider}-ca");
+    scene.provide(&provider, json!({ "aws": { "endpoint": endpoint, "stsEndpoint": endpoint, "caSecretRef": { "name": secret } } })).await;
+    let object = scene.until_ready("orders", "False", "ProviderNotReady").await;
+    assert!(message(&object).contains(&secret), "{}", message(&object));
+    scene.secret_of(&secret, json!({ "ca.crt": scene.double.ca_pem() })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.calls("CreateKey").len(), 1);
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 //! Annotations of Keyward's that are overwritten or copied. They forbid a second creation, and nothing is looked at because it stands in one.
 
-use keyward::api::annotation;
+use jiff::SignedDuration;
+use keyward::api::{ManagedKey, annotation};
 use kms_double::{KeyState, Options};
 use serde_json::{Value, json};
 
@@ -244,16 +245,40 @@ async fn where_only_the_annotation_says_that_there_was_a_key_its_removal_lets_on
     let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
         "metadata": { "name": "orders", "annotations": { (annotation::KEY): "nobody knows" } },
         "spec": { "providerRef": { "name": scene.provider } } });
-    scene.restore(&serde_json::from_value(object).unwrap()).await;
+    creates_once_the_annotation_is_removed(&scene, &serde_json::from_value(object).unwrap(), "nobody knows").await;
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+}
+
+/// As one who makes it again from `kubectl get -o yaml` has it.
+#[tokio::test]
+async fn an_object_whose_key_was_destroyed_is_made_again_with_its_record_and_says_how_it_gets_another_key() {
+    let (scene, key) = ready("record-of-gone", json!({ "resyncSeconds": 600 })).await;
+    until_recorded(&scene, "orders", &key).await;
+    let object = scene.keys().get("orders").await.unwrap();
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    scene.double.set_state(&key, KeyState::PendingDeletion).unwrap();
+    scene.double.advance(SignedDuration::from_hours(60 * 24)).unwrap();
+    assert!(scene.double.key(&key).is_none());
+    creates_once_the_annotation_is_removed(&scene, &object, &key).await;
+    assert_ne!(scene.key("orders").await.arn, key);
+    assert_eq!(scene.calls("CreateKey").len(), 2);
+}
+
+/// Makes the object, of which its annotation alone says that it had that key. It says which command lets one be created, and the command does.
+async fn creates_once_the_annotation_is_removed(scene: &Scene, object: &ManagedKey, key: &str) {
+    let before = scene.now();
+    scene.restore(object).await;
     let object = scene
         .until("orders", "taken for gone", |object| {
             keyward::api::condition::find(&object.status.clone().unwrap_or_default().conditions, keyward::api::ConditionType::Stalled)
                 .is_some()
         })
         .await;
-    let (_, command) = message(&object).split_once("run: kubectl ").unwrap_or_else(|| panic!("no command in: {}", message(&object)));
-    assert_eq!(scene.changes(0), [""; 0]);
+    let said = message(&object);
+    assert!(said.contains(annotation::KEY) && said.contains(key), "{said}");
+    let (_, command) = said.split_once("run: kubectl ").unwrap_or_else(|| panic!("no command in: {said}"));
+    assert_eq!(scene.changes(before), [""; 0]);
     scene.control_plane.kubectl(&command.split(' ').collect::<Vec<_>>()).await.expect("the command in the message");
     scene.until_ready("orders", "True", "Available").await;
-    assert_eq!(scene.calls("CreateKey").len(), 1);
 }

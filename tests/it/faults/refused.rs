@@ -1,5 +1,7 @@
 //! What AWS denies, and credentials that end: said once, by name, and nothing else is changed until it is mended.
 
+use std::time::Duration;
+
 use keyward::api::ConditionType;
 use kms_double::{ACCOUNT, Credential, KeyState, Options, SECRET_KEY};
 use serde_json::{Value, json};
@@ -8,7 +10,7 @@ use super::refusal;
 use crate::support::{
     eventually,
     operator::PATIENCE,
-    scene::{Scene, find, message},
+    scene::{Scene, describe, find, message},
 };
 
 /// An edit that needs an operation, and what is changed up to and with it: the mark comes first, as the spec is new, but for what brings a key back.
@@ -114,6 +116,47 @@ async fn a_key_that_cannot_be_claimed_is_known_and_can_be_deleted_all_the_same()
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
     scene.until_ready("orders", "True", "Available").await;
     assert_eq!(scene.key("orders").await.aliases, [scene.claim("orders")]);
+}
+
+/// Nobody asks for a look here, and the resync is far: what a person has to mend is tried again by itself after 30 seconds, whichever call it was.
+#[tokio::test]
+async fn a_permission_that_is_given_is_used_long_before_the_resync() {
+    let adoption = json!({ "resyncSeconds": 3600, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
+    let scene = Scene::with("permitted", Options::default(), adoption).await;
+    let foreign = scene.foreign_key().await;
+    for name in ["seen", "described"] {
+        scene.create(name, json!({})).await;
+        scene.until_ready(name, "True", "Available").await;
+        scene.look(name).await;
+    }
+    let denied = |operation| refusal(operation, "AccessDeniedException", 400);
+    for fault in [
+        denied("CreateKey"),
+        denied("UpdateKeyDescription"),
+        denied("DescribeKey").for_key(&scene.key("seen").await.arn),
+        denied("TagResource").for_key(&foreign),
+    ] {
+        scene.double.inject(fault);
+    }
+    scene.create("created", json!({})).await;
+    scene.create("adopted", json!({ "keyId": foreign })).await;
+    scene.spec("described", json!({ "description": "first" })).await;
+    scene.look("seen").await;
+    scene.until_synced("seen", "False", "AccessDenied").await;
+    scene.until_synced("described", "False", "AccessDenied").await;
+    scene.until_ready("created", "False", "AccessDenied").await;
+    scene.until_ready("adopted", "False", "MarksNotWritable").await;
+    scene.double.clear_faults();
+    // The third try is after 90 seconds, and a fifth of it.
+    eventually("all are well", Duration::from_secs(150), async || {
+        let mut objects = scene.keys().list(&kube::api::ListParams::default()).await.unwrap().items;
+        objects.retain(|object| {
+            let is_true = |kind| find(object, kind).is_some_and(|told| told.status == "True");
+            !is_true(ConditionType::Synced) || !is_true(ConditionType::Ready)
+        });
+        if objects.is_empty() { Ok(()) } else { Err(objects.iter().map(describe).collect::<Vec<_>>().join("\n")) }
+    })
+    .await;
 }
 
 #[tokio::test]

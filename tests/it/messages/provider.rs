@@ -113,7 +113,7 @@ pub(super) fn situations() -> Vec<Told> {
         ),
         told(
             "The provider's Secret lacks a key",
-            "Perhaps it has another spelling. The README lists the keys for each KMS.",
+            "Perhaps it has another spelling. [keyprovider.md](reference/keyprovider.md) lists the keys for each KMS.",
             refused(&plain, provider::lacks("aws", "AWS_SECRET_ACCESS_KEY")),
         ),
         told(

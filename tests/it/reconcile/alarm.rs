@@ -1,5 +1,6 @@
 //! The alert about a key that is going to be deleted outlives its object.
 
+use jiff::SignedDuration;
 use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, key_provider::PendingDeletion};
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use kube::{
@@ -60,22 +61,35 @@ async fn alone(name: &str) -> (Scene, Post, String) {
     (scene, post, address.to_string())
 }
 
-/// Whether the key has its series. `None`: nobody answers.
-async fn series(address: &str, scene: &Scene, key: &str) -> Option<bool> {
+/// The series about the keys of an object: key, state and value. `None`: nobody answers.
+async fn series(address: &str, scene: &Scene, name: &str) -> Option<Vec<(String, String, i64)>> {
     let text = reqwest::get(format!("http://{address}/metrics")).await.ok()?.text().await.ok()?;
-    let start = format!(
-        "keyward_managedkey_deletion_timestamp_seconds{{namespace=\"{}\",name=\"orders\",key=\"{key}\",state=\"PendingDeletion\"}}",
-        scene.namespace
-    );
-    Some(text.lines().any(|line| line.starts_with(&start)))
+    let start = format!("keyward_managedkey_deletion_timestamp_seconds{{namespace=\"{}\",name=\"{name}\",key=\"", scene.namespace);
+    let found = text.lines().filter_map(|line| line.strip_prefix(&start)).map(|rest| {
+        let (key, rest) = rest.split_once("\",state=\"").unwrap();
+        let (state, value) = rest.split_once("\"} ").unwrap();
+        // A gauge is a number with a point.
+        (key.to_owned(), state.to_owned(), value.trim_end_matches(".0").parse().unwrap())
+    });
+    Some(found.collect())
 }
 
-async fn until_series(address: &str, scene: &Scene, key: &str, is: bool) {
-    eventually(&format!("the series is there: {is}"), PATIENCE, async || match series(address, scene, key).await {
-        Some(found) if found == is => Ok(()),
-        other => Err(format!("{other:?}")),
+/// Waits until an object has exactly that series: key, state and value.
+async fn until_the_series(address: &str, scene: &Scene, name: &str, expected: &[(&str, &str, i64)]) {
+    eventually(&format!("the series of {name}: {expected:?}"), PATIENCE, async || {
+        let found = series(address, scene, name).await;
+        let as_expected =
+            |found: &Vec<(String, String, i64)>| found.iter().map(|(key, state, at)| (&**key, &**state, *at)).eq(expected.iter().copied());
+        if found.as_ref().is_some_and(as_expected) { Ok(()) } else { Err(format!("{found:?}")) }
     })
     .await;
+}
+
+/// The same for a key of `orders` that is pending until its date, or is not.
+async fn until_series(address: &str, scene: &Scene, key: &str, is: bool) {
+    let date = scene.double.key(key).unwrap().deletion_date.map_or(0, jiff::Timestamp::as_second);
+    let pending = [(key, "PendingDeletion", date)];
+    until_the_series(address, scene, "orders", if is { &pending } else { &[] }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -113,6 +127,42 @@ async fn a_pending_key_is_alerted_on_until_it_is_cancelled_whatever_becomes_of_i
     scene.person().cancel_key_deletion().key_id(&key).send().await.unwrap();
     until_listed(&scene, None).await;
     until_series(&address, &scene, &key, false).await;
+    a_key_is_alerted_on_however_it_is_pending(&scene, &address).await;
+}
+
+/// In whichever state, whosever its marks are, and whoever scheduled it.
+async fn a_key_is_alerted_on_however_it_is_pending(scene: &Scene, address: &str) {
+    // Its date is not known before its replica is gone.
+    scene.create("primary", json!({ "key": { "multiRegion": true } })).await;
+    scene.until_ready("primary", "True", "Available").await;
+    let primary = scene.key("primary").await.arn;
+    scene.person().replicate_key().key_id(&primary).replica_region("us-east-1").send().await.unwrap();
+    scene.double.advance(SignedDuration::from_mins(1)).unwrap();
+    scene.spec("primary", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("primary", "True", "DeletionScheduled").await;
+    until_the_series(address, scene, "primary", &[(&primary, "PendingReplicaDeletion", 0)]).await;
+
+    // A person scheduled it, and its mark is another object's.
+    scene.create("taken", json!({})).await;
+    scene.until_ready("taken", "True", "Available").await;
+    let taken = scene.key("taken").await.arn;
+    scene.double.set_tag(&taken, "keyward-uid", Some("somebody-else")).unwrap();
+    scene.set_outside("taken", Actual::PendingDeletion).await;
+    let date = |key: &str| scene.double.key(key).unwrap().deletion_date.unwrap().as_second();
+    scene.look_at_all("taken").await;
+    let object = scene.until_ready("taken", "False", "OwnedByAnother").await;
+    assert!(find(&object, ConditionType::Stalled).is_some());
+    until_the_series(address, scene, "taken", &[(&taken, "PendingDeletion", date(&taken))]).await;
+
+    // The end of its object scheduled it.
+    scene.create("ended", json!({ "deletionPolicy": "Delete" })).await;
+    scene.until_ready("ended", "True", "Available").await;
+    let ended = scene.key("ended").await.arn;
+    scene.delete("ended").await;
+    scene.until_gone("ended").await;
+    until_the_series(address, scene, "ended", &[(&ended, "PendingDeletion", date(&ended))]).await;
+    scene.person().cancel_key_deletion().key_id(&ended).send().await.unwrap();
+    until_the_series(address, scene, "ended", &[]).await;
 }
 
 #[tokio::test]

@@ -18,12 +18,14 @@ pub struct Vendor {
     /// What messages say of the days that it takes, and a number that it does not take.
     pub window: &'static str,
     pub too_long: i32,
-    /// The period of rotation that stories use, other than what the KMS takes by itself.
+    /// The period of rotation that stories use, other than what the KMS takes by itself, and one that is stored and that it does not take.
     pub period: u32,
+    pub no_period: u32,
     pub operations: Operations,
-    /// Code and HTTP status of a denial, and of a call that came too soon after others.
+    /// Code and HTTP status of a denial, of a call that came too soon after others, and of a fault inside the KMS.
     pub denied: (&'static str, u16),
     pub throttled: (&'static str, u16),
+    pub broken: (&'static str, u16),
 }
 
 /// Its words for what Keyward does, as the ledger has them.
@@ -41,6 +43,8 @@ pub struct Operations {
     pub remove_alias: &'static str,
     pub move_alias: Option<&'static str>,
     pub tag: &'static str,
+    /// What takes a tag away, where it is not the request that sets one.
+    pub untag: Option<&'static str>,
     pub rotate: &'static str,
     /// What tells the rotations that were.
     pub rotations: &'static str,
@@ -59,6 +63,7 @@ pub const AWS: Vendor = Vendor {
     window: "AWS accepts 7 to 30 days",
     too_long: 31,
     period: 100,
+    no_period: 45,
     operations: Operations {
         first: "DescribeKey",
         look: "DescribeKey",
@@ -68,6 +73,7 @@ pub const AWS: Vendor = Vendor {
         remove_alias: "DeleteAlias",
         move_alias: Some("UpdateAlias"),
         tag: "TagResource",
+        untag: Some("UntagResource"),
         rotate: "EnableKeyRotation",
         rotations: "ListKeyRotations",
         enable: "EnableKey",
@@ -78,6 +84,7 @@ pub const AWS: Vendor = Vendor {
     },
     denied: ("AccessDeniedException", 400),
     throttled: ("ThrottlingException", 400),
+    broken: ("KMSInternalException", 500),
 };
 
 pub const CIPHER_TRUST: Vendor = Vendor {
@@ -87,6 +94,7 @@ pub const CIPHER_TRUST: Vendor = Vendor {
     window: "CipherTrust accepts 7 to 30 days",
     too_long: 31,
     period: 100,
+    no_period: 45,
     operations: Operations {
         first: "list-keys",
         look: "get-key",
@@ -96,6 +104,7 @@ pub const CIPHER_TRUST: Vendor = Vendor {
         remove_alias: "delete-alias",
         move_alias: None,
         tag: "add-tags",
+        untag: Some("remove-tags"),
         rotate: "enable-auto-rotation",
         rotations: "list-rotations",
         enable: "enable",
@@ -107,6 +116,7 @@ pub const CIPHER_TRUST: Vendor = Vendor {
     },
     denied: ("NCERRForbidden", 403),
     throttled: ("NCERRTooManyRequests", 429),
+    broken: ("NCERRInternalServerError", 500),
 };
 
 pub const HUAWEI: Vendor = Vendor {
@@ -116,6 +126,7 @@ pub const HUAWEI: Vendor = Vendor {
     window: "Huawei accepts 7 to 1096 days",
     too_long: 1097,
     period: 100,
+    no_period: 400,
     operations: Operations {
         first: "list-keys",
         look: "describe-key",
@@ -125,6 +136,7 @@ pub const HUAWEI: Vendor = Vendor {
         remove_alias: "delete-alias",
         move_alias: Some("associate-alias"),
         tag: "batch-tags",
+        untag: None,
         rotate: "enable-key-rotation",
         rotations: "get-key-rotation-status",
         enable: "enable-key",
@@ -135,12 +147,13 @@ pub const HUAWEI: Vendor = Vendor {
     },
     denied: ("KMS.0307", 403),
     throttled: ("APIGW.0308", 429),
+    broken: ("KMS.0101", 500),
 };
 
 impl Vendor {
     /// What a double of it needs.
     pub fn options(&self, options: Options) -> Options {
-        Options { ciphertrust: self.provider == ProviderType::CipherTrust, ..options }
+        Options { ciphertrust: options.ciphertrust || self.provider == ProviderType::CipherTrust, ..options }
     }
 
     /// The values of a secret that it accepts.
