@@ -91,7 +91,7 @@ impl std::fmt::Debug for Providers {
 
 impl Providers {
     /// Those that the watch shows, without a client yet.
-    pub(super) fn new(store: Store<Watched<KeyProvider>>) -> Self {
+    pub(in crate::controller) fn new(store: Store<Watched<KeyProvider>>) -> Self {
         Self { store, clients: Arc::default(), failures: Arc::default(), lists: Arc::default(), changes: Sender::new(()) }
     }
 

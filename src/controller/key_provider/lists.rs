@@ -31,7 +31,7 @@ pub(super) struct Inner {
 
 #[derive(Debug, Default)]
 pub(super) struct Unlisted {
-    /// Whether what an earlier process counted was held against the objects that are there.
+    /// Whether what an earlier process counted was held against the objects that are there, and what came of it was written.
     pub(super) compared: bool,
     /// By the UID of their objects.
     pub(super) keys: HashMap<String, WatchedDeletion>,

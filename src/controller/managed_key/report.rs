@@ -262,7 +262,10 @@ pub(super) async fn write(
         context.gauge(owner, ready, alarm(context, owner, after, view));
     }
     // An object that is gone by now tells nobody of its key.
-    let told = if written.is_ok() { Told::ByStatus } else { Told::ByNobody { unsure } };
+    let told = match &written {
+        Ok(()) => Told::ByStatus,
+        Err(abort) => Told::ByNobody { unsure, changed: matches!(abort, Abort::Changed) },
+    };
     Box::pin(pending::watch(context, object, view, steps, told)).await;
     written?;
     object.answered();
