@@ -164,6 +164,9 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
         rested(&mut status, rest, desired, round);
     }
     conditions(&mut status, memory, round);
+    if !is_pending(&status) && condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
+        status.deletion_date = None;
+    }
     status
 }
 
@@ -203,7 +206,7 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     let resting = rests_unbound(round);
     if !ours && !resting {
         // Only the date: nothing about a key that does not bear this object's marks may be evidence of what this object did.
-        if !is_pending(status) {
+        if !is_pending(status) && !(key.state.is_pending() && key.tags.is_none()) {
             let pends = estranged(memory, round).is_some_and(|key| key.state.is_pending());
             status.deletion_date = key.deletion_date.filter(|_| pends).map(seconds);
         }
@@ -261,6 +264,24 @@ fn estranged<'a>(memory: &Memory, round: &Round<'a>) -> Option<&'a Key> {
     let refused = matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason != Reason::OwnedByAnother);
     let only_named = desired.adopt.is_some() && memory.reference().is_none() && ownership != Ownership::Namesake;
     (!(refused && only_named)).then_some(key)
+}
+
+/// Whether a look shows that no deletion of a key that is not the object's by its marks is to be told any more. A look that does not find the key, or cannot tell
+/// whose it is, shows nothing: what was known stands until the key is taken for gone, and for lost no earlier than its date.
+fn shows_no_deletion(status: &ManagedKeyStatus, round: &Round<'_>) -> bool {
+    let is_due = status.deletion_date.as_ref().is_none_or(|date| date.0 <= round.now);
+    match (round.observed, &round.conclusion) {
+        (None | Some(Observed::Several(_)), _) => false,
+        (Some(Observed::Present(key)), _) => !key.state.is_pending() || key.tags.is_some(),
+        (Some(Observed::Absent(_)), Conclusion::Planned(Plan::Missing(_, _, gone))) => match gone {
+            Gone::Deleted => true,
+            Gone::Lost => is_due,
+            Gone::Unsure => false,
+        },
+        // An object that has no key, and looks for none any more.
+        (Some(Observed::Absent(_)), Conclusion::Planned(plan)) => !matches!(plan, Plan::Wait(_) | Plan::Read(_)),
+        (Some(Observed::Absent(_)), _) => false,
+    }
 }
 
 /// How the key that a status speaks of is pending, if it is. The condition says so, whosever the key is.
@@ -719,8 +740,7 @@ impl Setter {
             return;
         }
         if !is_pending(status) {
-            // Of a key that is another's, what was known stands as long as it is not looked at.
-            if round.observed.is_some() {
+            if shows_no_deletion(status, round) {
                 self.remove(&[ConditionType::PendingDeletion]);
             }
             return;

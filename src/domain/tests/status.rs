@@ -802,6 +802,57 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
     assert_eq!(said(&status), "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother");
 }
 
+/// One answer that does not find a key proves nothing, nor does one that cannot tell whose it is.
+#[test]
+fn the_alert_about_a_key_without_its_marks_lasts_until_the_key_is_seen_alive_or_taken_for_gone() {
+    let pends = |scene: &Scene| pending(&scene.memory.status).is_some();
+    let told = |mut scene: Scene, conclusion: Conclusion<'_>, at| {
+        scene.memory.status = after(&scene, conclusion, at);
+        scene
+    };
+    let plans = |scene: Scene| {
+        let plan = scene.plan();
+        told(scene, Conclusion::Planned(&plan), now())
+    };
+    for date in [Some(days_on(7)), None] {
+        let stripped = plans(Scene::of(State::PendingDeletion).with(|s| {
+            s.tags().clear();
+            s.key().deletion_date = date;
+            s.memory.status.key_state = Some(KeyState::Enabled);
+        }));
+        assert!(pends(&stripped));
+        let absent = stripped.clone().with(|s| s.observed = Observed::Absent(Searched::Reference));
+        let answers = |scene: &Scene, first, step: i64, count: i64| {
+            (0..count).fold(scene.clone(), |scene, answer| {
+                let scene = scene.with(|s| s.now = first + minutes(step * answer));
+                let (plan, at) = (scene.plan(), scene.now);
+                told(scene, Conclusion::Planned(&plan), at)
+            })
+        };
+        assert!(pends(&answers(&absent, now(), 1, 1)), "not found once");
+        assert!(pends(&answers(&absent, now(), 1, 4)), "nor for long");
+        assert_eq!(pends(&answers(&absent, now(), 5, 3)), date.is_some(), "taken for lost, which no key is before its date");
+        let over = answers(&absent, days_on(8), 5, 3);
+        assert!(!pends(&over) && over.memory.status.deletion_date.is_none(), "{date:?}: {}", said(&over.memory.status));
+        let failure =
+            Failure { kind: FailureKind::Throttled, operation: "ListKeys", message: "x".into(), outcome: Outcome::Refused, source: None };
+        assert!(pends(&told(absent.clone(), Conclusion::Failed(&failure), now())), "not found, and then nothing answered");
+    }
+
+    // Found by its claim, and then its tags could not be read.
+    let claimed = plans(Scene::finds(State::PendingDeletion).with(|s| s.tags().clear()));
+    assert!(said(&claimed.memory.status).contains("Ready=ClaimUnclear") && pends(&claimed));
+    let untagged = claimed.clone().with(|s| s.key().tags = None);
+    for kind in [FailureKind::Throttled, FailureKind::Denied] {
+        let failure = Failure { kind, operation: "ListResourceTags", message: "x".into(), outcome: Outcome::Refused, source: None };
+        let unread = told(untagged.clone(), Conclusion::Failed(&failure), now());
+        assert!(pends(&unread), "{kind:?}: {}", said(&unread.memory.status));
+        assert_eq!(unread.memory.status.deletion_date, claimed.memory.status.deletion_date, "{kind:?}");
+        let alive = untagged.clone().with(|s| (s.key().state, s.key().deletion_date) = (State::Disabled, None));
+        assert!(!pends(&told(alive, Conclusion::Failed(&failure), now())), "{kind:?}");
+    }
+}
+
 /// Whoever took the marks off: the key takes the object's data along.
 #[test]
 fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
