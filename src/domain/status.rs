@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
     deletion::{
@@ -208,7 +208,7 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         // Only the date: nothing about a key that does not bear this object's marks may be evidence of what this object did.
         if !is_pending(status) && !(key.state.is_pending() && key.tags.is_none()) {
             let pends = estranged(memory, round).is_some_and(|key| key.state.is_pending());
-            status.deletion_date = key.deletion_date.filter(|_| pends).map(seconds);
+            status.deletion_date = date_of(key, status).filter(|_| pends);
         }
         return;
     }
@@ -220,7 +220,7 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     if !keeps_evidence(status, key, desired, &round.conclusion) {
         deletion(status, key, round);
         status.key_state = Some(key.state.into());
-        status.deletion_date = key.deletion_date.filter(|_| key.state.is_pending()).map(seconds);
+        status.deletion_date = date_of(key, status);
     }
     // What is not told this time is what it was: a key changes none of it.
     let known = status.key.take().unwrap_or_default();
@@ -238,6 +238,17 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     // While a key is pending, AWS reports rotation off, and the old value is back after a cancel: what is known stays.
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
         status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), round.now));
+    }
+}
+
+/// When a key will be deleted: as it was told, or as it was known where this look did not tell it. No window can be moved, so a known date stands as long as the key
+/// is pending; a key that waits for its replicas has none.
+#[must_use]
+pub fn date_of(key: &Key, status: &ManagedKeyStatus) -> Option<Time> {
+    match key.state {
+        State::PendingDeletion => key.deletion_date.map(seconds).or_else(|| status.deletion_date.clone()),
+        State::PendingReplicaDeletion => key.deletion_date.map(seconds),
+        _ => None,
     }
 }
 
@@ -323,7 +334,7 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
     let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
     // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
     let replaced = before == Some(KeyState::PendingDeletion)
-        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != key.deletion_date.map(seconds).as_ref());
+        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != date_of(key, status).as_ref());
     let known = status.deletion.take();
     let open = known.as_ref().is_some_and(|known| known.call == Some(DeletionCall::Open));
     let marked = match (&key.tags, key.intent()) {
@@ -727,7 +738,7 @@ impl Setter {
     fn deletion(&mut self, status: &ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
         if let Some(key) = estranged(memory, round) {
             if key.state.is_pending() {
-                let when = when(key.deletion_date);
+                let when = when(date_of(key, status).map(|date| date.0));
                 let is_anothers =
                     matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason == Reason::OwnedByAnother);
                 let whose = if is_anothers { "it belongs to another object" } else { "it does not bear this object's marks" };

@@ -157,7 +157,8 @@ pub(super) fn say(context: &Context, provider: &str, version: Option<&str>, stat
 #[must_use]
 pub fn alarm(entry: &PendingDeletion) -> Alarm {
     let (namespace, name) = pending::owner(&entry.owner).unwrap_or_default();
-    let (at, state) = entry.date.as_ref().map_or((0, "PendingReplicaDeletion"), |date| (date.0.as_second(), "PendingDeletion"));
+    let at = entry.date.as_ref().map_or(0, |date| date.0.as_second());
+    let state = pending::state(entry.date.as_ref()).as_str();
     (PendingKey { namespace: namespace.to_owned(), name: name.to_owned(), key: entry.key.clone(), state }, at)
 }
 

@@ -31,12 +31,14 @@ pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) 
     let cancel = crate::domain::limits::Limits::of(provider.decoded().ok()?.spec.type_).calls.cancel;
     let status = &object.memory.status;
     match seen {
-        Some(key) if key.state.is_pending() && was_ours(object, key) => pending::gone(&key.arn, key.deletion_date, &desired.owner, cancel),
+        Some(key) if key.state.is_pending() && was_ours(object, key) => {
+            pending::gone(&key.arn, status::date_of(key, status), &desired.owner, cancel)
+        }
         Some(_) => None,
         None => {
             let pends = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
             let key = status.key_arn.as_deref().filter(|_| pends)?;
-            pending::gone(key, status.deletion_date.as_ref().map(|date| date.0), &desired.owner, cancel)
+            pending::gone(key, status.deletion_date.clone(), &desired.owner, cancel)
         }
     }
 }
@@ -95,7 +97,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let own = rests || was_ours(object, key) || lost;
     let pends = key.state.is_pending() && status::pending(status).is_some();
     let change = if (pends || may_pend) && own {
-        match pending::watched(key, &desired.owner) {
+        match pending::watched(key, status::date_of(key, status), &desired.owner) {
             Some(entry) if watches.is_none() && !known(&key.arn) && !pending::has_room(listed, &entry) => {
                 return key_provider::remember(context, &object.provider, entry);
             }
@@ -225,6 +227,31 @@ mod tests {
             server.refuse(0);
             let left = key_provider::vanished(&context, |_, _, _| false, |_| Vec::new()).await;
             assert_eq!(left.iter().map(|left| left.entry.key.as_str()).collect::<Vec<_>>(), [arn.as_str()], "{name}");
+        }
+    }
+
+    /// A date that a KMS leaves out is what it was, in the lists and in the series, and the series of an object goes on with the list.
+    #[tokio::test]
+    async fn a_date_that_is_not_told_changes_neither_a_list_nor_a_series() {
+        let mut key = domain_fixtures::key(State::PendingDeletion);
+        let date = key.deletion_date.take().unwrap();
+        let watched = json!({ "key": key.arn, "date": date.to_string(), "owner": "shop/orders", "uid": "u1" });
+        for (known, provider) in [(true, json!({ "watchedDeletions": [watched] })), (false, json!({ "conditions": [] }))] {
+            let mut stored = managed("u1");
+            let status = stored.status.as_mut().unwrap();
+            status.deletion_date = known.then(|| condition::seconds(date));
+            let (context, server) = fixtures::context(&provider, &[stored.clone()]);
+            let object = Object::new(&context, &stored, None).unwrap();
+            let observed = Observed::Present(Box::new(key.clone()));
+            let view = View { observed: Some(&observed), ..View::default() };
+            watch(&context, &object, view, &[], Told::ByStatus).await;
+            assert_eq!(server.writes().is_empty(), known, "{:?}", server.writes());
+            for seen in [Some(&key), None] {
+                let view = View { observed: seen.and(Some(&observed)), ..View::default() };
+                let of_object = super::super::report::alarm(&context, &object.desired.owner, &object.memory.status, view).unwrap();
+                let of_list = key_provider::alarm(&entry(&context, &object, seen).unwrap());
+                assert_eq!((&of_list, of_list.1 != 0), (&of_object, known));
+            }
         }
     }
 }

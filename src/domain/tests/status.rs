@@ -685,6 +685,12 @@ fn the_record_of_a_deletion() {
     assert_eq!(at(&changed_back), Some(ours(7, None)), "new days were on their way, and are not asked for any more");
     let replaced = Scene::scheduled(7).with(|s| s.key().deletion_date = Some(days_on(20)));
     assert_eq!(origin(&replaced), Some((DeletionOrigin::External, None)), "another date is another's schedule");
+    let untold = Scene::scheduled(7).with(|s| s.key().deletion_date = None);
+    assert_eq!(at(&untold), Some(ours(7, None)), "a date that was not told is no other date");
+    let status = after(&untold, Conclusion::Planned(&untold.plan()), now());
+    assert_eq!(status.deletion_date, Some(seconds(days_on(7))), "what was known of it stands");
+    let replicas = untold.with(|s| s.key().state = State::PendingReplicaDeletion);
+    assert_eq!(origin(&replicas), Some((DeletionOrigin::External, None)), "a wait for replicas is another schedule");
     assert_eq!(at(&Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external()))), None, "alive again");
     let watched = policy(Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external())), ManagementPolicy::Observe);
     assert_eq!(at(&watched), Some(external()), "what was seen still counts against a deletion");
@@ -890,6 +896,8 @@ fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
         assert!(told.iter().any(|event| event.warning && event.note.contains(&days_on(7).to_string())), "{name}: {told:?}");
         scene.memory.status = found.clone();
         assert_eq!(after(&scene, conclusion(&plan), now() + minutes(60)), found, "{name}");
+        scene.key().deletion_date = None;
+        assert_eq!(after(&scene, conclusion(&plan), now() + minutes(60)), found, "{name}: a date that is not told is what it was");
         // Cancelled by somebody.
         (scene.key().state, scene.key().deletion_date) = (State::Disabled, None);
         assert_eq!(pending(&after(&scene, conclusion(&scene.plan()), now())), None, "{name}");
