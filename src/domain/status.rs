@@ -206,8 +206,14 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     let resting = rests_unbound(round);
     if !ours && !resting {
         // Only the date: nothing about a key that does not bear this object's marks may be evidence of what this object did.
-        if !is_pending(status) && !(key.state.is_pending() && key.tags.is_none()) {
-            let pends = estranged(memory, round).is_some_and(|key| key.state.is_pending());
+        let estranged = estranged(memory, round);
+        if is_pending(status) {
+            // That it was pending is over, and asks for no rescue any more. Where a deletion is declared it is evidence; the record of the deletion always is.
+            if estranged.is_some_and(|key| !key.state.is_pending()) && desired.days().is_none() {
+                (status.key_state, status.deletion_date) = (None, None);
+            }
+        } else if !(key.state.is_pending() && key.tags.is_none()) {
+            let pends = estranged.is_some_and(|key| key.state.is_pending());
             status.deletion_date = date_of(key, status).filter(|_| pends);
         }
         return;

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{
-        ConditionType, ManagedKeyStatus, Reason,
+        ConditionType, ManagedKey, ManagedKeyStatus, Reason,
         condition::{self, seconds},
         managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing, RotationStatus},
         mark,
@@ -22,7 +22,7 @@ use crate::{
         observed::{MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Note, Plan},
-        rotation,
+        rescue, rotation,
         status::{Conclusion, Round, SetBy, fit, pending, silent_for, status},
         step::Step,
     },
@@ -901,6 +901,31 @@ fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
         // Cancelled by somebody.
         (scene.key().state, scene.key().deletion_date) = (State::Disabled, None);
         assert_eq!(pending(&after(&scene, conclusion(&scene.plan()), now())), None, "{name}");
+    }
+
+    // Scheduled while it bore the marks, then without them, and cancelled by somebody.
+    for days in [None, Some(7)] {
+        let mut scene = Scene::of(State::PendingDeletion);
+        if let Some(days) = days {
+            scene = asked(scene, days);
+        }
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        let deletion = scene.memory.status.deletion.clone();
+        scene.tags().clear();
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        assert_eq!(scene.memory.status.key_state, Some(KeyState::PendingDeletion));
+        (scene.key().state, scene.key().deletion_date) = (State::Disabled, None);
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        let throttled = denied("DescribeKey");
+        let status = ended(&scene, None, Conclusion::Failed(&throttled), true, now());
+        assert_eq!(status.deletion, deletion, "{days:?}: what somebody did to the key is not forgotten");
+        if days.is_some() {
+            assert_eq!(status.key_state, Some(KeyState::PendingDeletion), "it is evidence against the deletion that is declared");
+            continue;
+        }
+        assert_eq!((pending(&status), &status.deletion_date), (None, &None), "a round without a look brings no alert back");
+        let object = ManagedKey { status: Some(status), ..ManagedKey::default() };
+        assert!(!rescue::suspected(&object), "nothing is left to rescue");
     }
 
     // What becomes of a key that an object only names is nobody's business whom the provider does not let have it.
