@@ -52,6 +52,15 @@ impl Kind {
         if as_declared { Self::Look } else { Self::Life }
     }
 
+    /// What a round of an object is begun as, if the last one saw that it is about `again`. What was declared since for the life of the key comes first.
+    #[must_use]
+    pub fn begun(object: &ManagedKey, again: Option<Self>) -> Self {
+        match Self::of(object) {
+            Self::Look => again.unwrap_or(Self::Look),
+            kind => kind,
+        }
+    }
+
     /// What a round that looked is about from here on, if the step may wait for long.
     #[must_use]
     pub const fn for_step(step: &Step) -> Option<Self> {
@@ -164,7 +173,10 @@ mod tests {
             (json!({}), Some("Unavailable"), Kind::Look),
         ];
         for (spec, state, expected) in rows {
-            assert_eq!(Kind::of(&object(&spec, state)), expected, "{spec} {state:?}");
+            let object = object(&spec, state);
+            assert_eq!((Kind::of(&object), Kind::begun(&object, None)), (expected, expected), "{spec} {state:?}");
+            let again = if expected == Kind::Look { Kind::Settings } else { expected };
+            assert_eq!(Kind::begun(&object, Some(Kind::Settings)), again, "{spec} {state:?}: it was to be begun anew");
         }
         let mut deleted = object(&json!({}), Some("Enabled"));
         deleted.metadata.deletion_timestamp = Some(crate::api::condition::seconds(jiff::Timestamp::UNIX_EPOCH));

@@ -9,6 +9,8 @@ mod contained;
 mod context;
 mod crowd;
 mod error;
+#[cfg(test)]
+mod fixtures;
 pub mod key_provider;
 mod lane;
 mod late;

@@ -35,4 +35,4 @@ pub mod status;
 pub mod step;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

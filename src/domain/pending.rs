@@ -9,7 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::{
-    observed::{Key, Observed},
+    observed::{Key, Observed, State},
     ownership::Owner,
     rules::Rules,
     status::when,
@@ -18,6 +18,7 @@ use crate::api::{
     KeyProviderStatus,
     condition::seconds,
     key_provider::{LONGEST_KEY, LONGEST_RESCUE, MOST_COUNTED, MOST_PENDING, MoreDeletions, PendingDeletion, WatchedDeletion},
+    managed_key::KeyState,
 };
 
 /// A change of the list.
@@ -188,12 +189,15 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
     for change in changes {
         match change {
             Change::Gone(entry) => {
+                // Whoever says that it goes may not have been told its date.
+                let known = pending.iter().find(|known| known.key == entry.key).and_then(|known| known.date.clone());
+                let known = known.or_else(|| watched.iter().find(|known| known.key == entry.key)?.date.clone());
                 watched.retain(|known| known.key != entry.key);
                 if pending.iter().all(|known| known.key != entry.key) {
                     gone.push(entry.key.clone());
                 }
                 pending.retain(|known| known.key != entry.key);
-                pending.push(entry.clone());
+                pending.push(PendingDeletion { date: entry.date.clone().or(known), ..entry.clone() });
             }
             Change::Vanished { key, uid, rescue } => {
                 let at = watched.iter().position(|known| (&known.key, &known.uid) == (key, uid));
@@ -255,17 +259,23 @@ fn name(owner: &Owner) -> String {
 
 /// The entry of a pending key whose object goes.
 #[must_use]
-pub fn gone(key: &str, date: Option<Timestamp>, owner: &Owner, cancel: &str) -> Option<PendingDeletion> {
+pub fn gone(key: &str, date: Option<Time>, owner: &Owner, cancel: &str) -> Option<PendingDeletion> {
     let rescue = rescue(key, &name(owner), cancel);
-    (key.len() <= LONGEST_KEY).then(|| PendingDeletion { key: key.to_owned(), date: date.map(seconds), owner: name(owner), rescue })
+    (key.len() <= LONGEST_KEY).then(|| PendingDeletion { key: key.to_owned(), date, owner: name(owner), rescue })
 }
 
-/// The entry of a pending key whose object is there.
+/// The entry of a pending key whose object is there. `date`: when it will be deleted, as far as that is known.
 #[must_use]
-pub fn watched(key: &Key, owner: &Owner) -> Option<WatchedDeletion> {
-    let entry =
-        || WatchedDeletion { key: key.arn.clone(), date: key.deletion_date.map(seconds), owner: name(owner), uid: owner.uid.clone() };
+pub fn watched(key: &Key, date: Option<Time>, owner: &Owner) -> Option<WatchedDeletion> {
+    let entry = || WatchedDeletion { key: key.arn.clone(), date, owner: name(owner), uid: owner.uid.clone() };
     (key.arn.len() <= LONGEST_KEY).then(entry)
+}
+
+/// How a key with that date is pending, as its series says. Whoever speaks of the key knows the date, and not always the state, so the series follows the date:
+/// it must not end and begin anew between the object and the list.
+#[must_use]
+pub fn state(date: Option<&Time>) -> KeyState {
+    if date.is_some() { KeyState::PendingDeletion } else { KeyState::PendingReplicaDeletion }
 }
 
 /// How a key without an object is rescued.
@@ -326,6 +336,8 @@ pub fn judge(
     match seen {
         Observed::Present(key) if key.state.is_pending() => match key.deletion_date.map(seconds) {
             date if date == entry.date => Verdict::Stays,
+            // It was not told this time: no window can be moved.
+            None if key.state == State::PendingDeletion => Verdict::Stays,
             date => Verdict::Changes(Change::Dated(entry.key.clone(), date)),
         },
         // An answer from a copy is as old as it says.

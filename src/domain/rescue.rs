@@ -28,8 +28,9 @@ pub fn suspected(object: &ManagedKey) -> bool {
     let down = match status.key_state {
         Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => true,
         Some(KeyState::Disabled) => wants_enabled,
-        // The reply to a schedule may have been lost.
-        _ => status.deletion.is_some(),
+        // The reply to a schedule may have been lost. Of a key whose state is not known any more, only that speaks for it.
+        None => status.deletion.as_ref().is_some_and(|deletion| deletion.call.is_some()),
+        Some(_) => status.deletion.is_some(),
     };
     enforced && down
 }
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
     use crate::api::{
         ManagedKeyStatus,
-        managed_key::{Applied, Deletion, DeletionOrigin},
+        managed_key::{Applied, Deletion, DeletionCall, DeletionOrigin},
     };
 
     fn key(state: KeyState) -> ManagedKey {
@@ -67,6 +68,12 @@ mod tests {
         };
         let deletion =
             Deletion { schedule_days: Some(7), requested_time: None, origin: DeletionOrigin::Keyward, call: None, last_used_time: None };
+        let unknown = |deletion: Deletion| {
+            with(Enabled, |object| {
+                let status = object.status.get_or_insert_default();
+                (status.key_state, status.deletion) = (None, Some(deletion));
+            })
+        };
         let rows = vec![
             ("never looked at", ManagedKey::default(), false),
             ("healthy", key(Enabled), false),
@@ -77,7 +84,13 @@ mod tests {
             ("pending, then to be disabled", with(PendingDeletion, |object| object.spec.enabled = Some(false)), true),
             ("zero days", with(PendingDeletion, |object| object.spec.deletion_schedule_days = Some(0)), true),
             ("pending as declared", with(PendingDeletion, |object| object.spec.deletion_schedule_days = Some(7)), false),
-            ("a schedule on its way", with(Enabled, |object| object.status.get_or_insert_default().deletion = Some(deletion)), true),
+            (
+                "a schedule on its way",
+                with(Enabled, |object| object.status.get_or_insert_default().deletion = Some(deletion.clone())),
+                true,
+            ),
+            ("the same, of a key that was lost since", unknown(Deletion { call: Some(DeletionCall::Open), ..deletion.clone() }), true),
+            ("a schedule that is over", unknown(deletion.clone()), false),
             ("paused", with(PendingDeletion, paused), false),
             ("watched", with(PendingDeletion, |object| object.spec.management_policy = ManagementPolicy::Observe), false),
             ("an incident's key", with(Disabled, |object| applied(object, true, None)), false),

@@ -28,13 +28,11 @@ pub fn newest(dates: &[Timestamp], now: Timestamp) -> Option<Time> {
 /// Rotation as it was found. `listed` are the dates that the KMS has on record; `None`: it was not asked, or did not say.
 #[must_use]
 pub fn record(before: Option<&RotationStatus>, found: Rotation, listed: Option<&[Timestamp]>, now: Timestamp) -> RotationStatus {
-    let last = match listed {
-        Some(dates) => newest(dates, now),
-        None => newest(found.last.as_slice(), now).or_else(|| {
-            // What an earlier version or somebody else wrote may be a date to come.
-            before.and_then(|before| before.last_rotation_time.clone()).filter(|last| last.0 <= now)
-        }),
-    };
+    let told = newest(listed.unwrap_or(found.last.as_slice()), now);
+    // A rotation that was is not undone by a list that does not have it any more, and would be told a second time when it has it again. What an earlier version or
+    // somebody else wrote may be a date to come.
+    let known = before.and_then(|before| before.last_rotation_time.clone()).filter(|last| last.0 <= now);
+    let last = told.max(known);
     RotationStatus {
         enabled: found.enabled,
         period_days: found.period_days,

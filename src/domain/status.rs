@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 
 use super::{
     deletion::{
@@ -164,6 +164,9 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
         rested(&mut status, rest, desired, round);
     }
     conditions(&mut status, memory, round);
+    if !is_pending(&status) && condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
+        status.deletion_date = None;
+    }
     status
 }
 
@@ -203,9 +206,15 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     let resting = rests_unbound(round);
     if !ours && !resting {
         // Only the date: nothing about a key that does not bear this object's marks may be evidence of what this object did.
-        if !is_pending(status) {
-            let pends = estranged(memory, round).is_some_and(|key| key.state.is_pending());
-            status.deletion_date = key.deletion_date.filter(|_| pends).map(seconds);
+        let estranged = estranged(memory, round);
+        if is_pending(status) {
+            // That it was pending is over, and asks for no rescue any more. Where a deletion is declared it is evidence; the record of the deletion always is.
+            if estranged.is_some_and(|key| !key.state.is_pending()) && desired.days().is_none() {
+                (status.key_state, status.deletion_date) = (None, None);
+            }
+        } else if !(key.state.is_pending() && key.tags.is_none()) {
+            let pends = estranged.is_some_and(|key| key.state.is_pending());
+            status.deletion_date = date_of(key, status).filter(|_| pends);
         }
         return;
     }
@@ -217,7 +226,7 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     if !keeps_evidence(status, key, desired, &round.conclusion) {
         deletion(status, key, round);
         status.key_state = Some(key.state.into());
-        status.deletion_date = key.deletion_date.filter(|_| key.state.is_pending()).map(seconds);
+        status.deletion_date = date_of(key, status);
     }
     // What is not told this time is what it was: a key changes none of it.
     let known = status.key.take().unwrap_or_default();
@@ -235,6 +244,17 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     // While a key is pending, AWS reports rotation off, and the old value is back after a cancel: what is known stays.
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
         status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), round.now));
+    }
+}
+
+/// When a key will be deleted: as it was told, or as it was known where this look did not tell it. No window can be moved, so a known date stands as long as the key
+/// is pending; a key that waits for its replicas has none.
+#[must_use]
+pub fn date_of(key: &Key, status: &ManagedKeyStatus) -> Option<Time> {
+    match key.state {
+        State::PendingDeletion => key.deletion_date.map(seconds).or_else(|| status.deletion_date.clone()),
+        State::PendingReplicaDeletion => key.deletion_date.map(seconds),
+        _ => None,
     }
 }
 
@@ -261,6 +281,24 @@ fn estranged<'a>(memory: &Memory, round: &Round<'a>) -> Option<&'a Key> {
     let refused = matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason != Reason::OwnedByAnother);
     let only_named = desired.adopt.is_some() && memory.reference().is_none() && ownership != Ownership::Namesake;
     (!(refused && only_named)).then_some(key)
+}
+
+/// Whether a look shows that no deletion of a key that is not the object's by its marks is to be told any more. A look that does not find the key, or cannot tell
+/// whose it is, shows nothing: what was known stands until the key is taken for gone, and for lost no earlier than its date.
+fn shows_no_deletion(status: &ManagedKeyStatus, round: &Round<'_>) -> bool {
+    let is_due = status.deletion_date.as_ref().is_none_or(|date| date.0 <= round.now);
+    match (round.observed, &round.conclusion) {
+        (None | Some(Observed::Several(_)), _) => false,
+        (Some(Observed::Present(key)), _) => !key.state.is_pending() || key.tags.is_some(),
+        (Some(Observed::Absent(_)), Conclusion::Planned(Plan::Missing(_, _, gone))) => match gone {
+            Gone::Deleted => true,
+            Gone::Lost => is_due,
+            Gone::Unsure => false,
+        },
+        // An object that has no key, and looks for none any more.
+        (Some(Observed::Absent(_)), Conclusion::Planned(plan)) => !matches!(plan, Plan::Wait(_) | Plan::Read(_)),
+        (Some(Observed::Absent(_)), _) => false,
+    }
 }
 
 /// How the key that a status speaks of is pending, if it is. The condition says so, whosever the key is.
@@ -302,7 +340,7 @@ fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
     let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
     // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
     let replaced = before == Some(KeyState::PendingDeletion)
-        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != key.deletion_date.map(seconds).as_ref());
+        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != date_of(key, status).as_ref());
     let known = status.deletion.take();
     let open = known.as_ref().is_some_and(|known| known.call == Some(DeletionCall::Open));
     let marked = match (&key.tags, key.intent()) {
@@ -706,7 +744,7 @@ impl Setter {
     fn deletion(&mut self, status: &ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
         if let Some(key) = estranged(memory, round) {
             if key.state.is_pending() {
-                let when = when(key.deletion_date);
+                let when = when(date_of(key, status).map(|date| date.0));
                 let is_anothers =
                     matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason == Reason::OwnedByAnother);
                 let whose = if is_anothers { "it belongs to another object" } else { "it does not bear this object's marks" };
@@ -719,8 +757,7 @@ impl Setter {
             return;
         }
         if !is_pending(status) {
-            // Of a key that is another's, what was known stands as long as it is not looked at.
-            if round.observed.is_some() {
+            if shows_no_deletion(status, round) {
                 self.remove(&[ConditionType::PendingDeletion]);
             }
             return;

@@ -258,6 +258,16 @@ impl Difference {
 }
 
 impl Step {
+    /// Whether the KMS does not tell of this key what the step would set.
+    #[must_use]
+    pub fn is_untold(&self, key: &Key) -> bool {
+        match self {
+            Self::Describe { .. } => key.description.is_none(),
+            Self::StartRotation { .. } => key.rotation.is_some_and(|found| found.enabled && found.period_days.is_none()),
+            _ => false,
+        }
+    }
+
     /// What of the key, as it was read, this step makes as declared.
     #[must_use]
     pub fn differences(&self, key: &Key) -> Vec<Difference> {

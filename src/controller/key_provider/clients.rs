@@ -91,7 +91,7 @@ impl std::fmt::Debug for Providers {
 
 impl Providers {
     /// Those that the watch shows, without a client yet.
-    pub(super) fn new(store: Store<Watched<KeyProvider>>) -> Self {
+    pub(in crate::controller) fn new(store: Store<Watched<KeyProvider>>) -> Self {
         Self { store, clients: Arc::default(), failures: Arc::default(), lists: Arc::default(), changes: Sender::new(()) }
     }
 
@@ -214,7 +214,12 @@ impl Providers {
         let gone = clients.len() < before;
         drop(clients);
         self.failures().retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
-        self.lists.forget(|name| self.store.get(&ObjectRef::new(name)).is_some());
+        let listed = |provider: &Arc<Watched<KeyProvider>>| {
+            let status = provider.decoded().ok().and_then(|provider| provider.status.as_ref());
+            status.into_iter().flat_map(|status| &status.pending_deletions).map(|entry| entry.key.clone()).collect::<Vec<_>>()
+        };
+        let listed = self.store.state().iter().flat_map(listed).collect();
+        self.lists.forget(|name| self.store.get(&ObjectRef::new(name)).is_some(), &listed);
         if gone {
             self.changes.send_replace(());
         }

@@ -157,7 +157,8 @@ pub(super) fn say(context: &Context, provider: &str, version: Option<&str>, stat
 #[must_use]
 pub fn alarm(entry: &PendingDeletion) -> Alarm {
     let (namespace, name) = pending::owner(&entry.owner).unwrap_or_default();
-    let (at, state) = entry.date.as_ref().map_or((0, "PendingReplicaDeletion"), |date| (date.0.as_second(), "PendingDeletion"));
+    let at = entry.date.as_ref().map_or(0, |date| date.0.as_second());
+    let state = pending::state(entry.date.as_ref()).as_str();
     (PendingKey { namespace: namespace.to_owned(), name: name.to_owned(), key: entry.key.clone(), state }, at)
 }
 
@@ -294,10 +295,12 @@ pub async fn vanished(
         changes.extend(counts);
         lost.extend(went);
         if changes.is_empty() {
+            compared(context, &name);
             continue;
         }
         match commit(context, &name, changes).await {
             Ok(gone) => {
+                compared(context, &name);
                 for (_, uid) in &lost {
                     over(context, &name, uid);
                 }
@@ -316,6 +319,13 @@ pub async fn vanished(
     left
 }
 
+/// What an earlier process counted was held against the objects that are there, and what came of it is written.
+fn compared(context: &Context, provider: &str) {
+    if let Some(unlisted) = context.providers.lists.inner().unlisted.get_mut(provider) {
+        unlisted.compared = true;
+    }
+}
+
 /// Of the keys that the list of a provider has no room for: those whose objects went, and how the counts change by what is there. A process that has just been
 /// started knows of those that went before only how many there were.
 fn unlisted(
@@ -329,7 +339,6 @@ fn unlisted(
     let unlisted = inner.unlisted.entry(provider.to_owned()).or_default();
     let is_full = status.watched_deletions.len() >= MOST_PENDING;
     if !is_full && unlisted.keys.is_empty() && status.more_watched_deletions.is_empty() {
-        unlisted.compared = true;
         return (Vec::new(), Vec::new());
     }
     // Those that went stay here until they are listed.
@@ -343,8 +352,10 @@ fn unlisted(
     }
     let counts = pending::unlisted(unlisted.keys.values().filter(|entry| !is_gone(entry)));
     let mut changes = Vec::new();
-    if !std::mem::replace(&mut unlisted.compared, true) {
-        changes.extend(pending::lost(&status.more_watched_deletions, &counts).into_iter().map(Change::Lost));
+    if !unlisted.compared {
+        // Those that went and are known are listed by their names.
+        let known = pending::unlisted(unlisted.keys.values());
+        changes.extend(pending::lost(&status.more_watched_deletions, &known).into_iter().map(Change::Lost));
     }
     if counts != status.more_watched_deletions {
         changes.push(Change::Unlisted(counts));
@@ -354,7 +365,10 @@ fn unlisted(
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::controller::fixtures;
 
     #[test]
     fn what_was_seen_before_a_key_was_listed_proves_nothing_whoever_listed_it() {
@@ -363,5 +377,35 @@ mod tests {
         let (gone, vanished) = (Change::Gone(entry), Change::Vanished { key: key.clone(), uid: "u".into(), rescue });
         assert_eq!((listed(&gone), listed(&vanished)), (Some(&key), Some(&key)));
         assert_eq!(listed(&Change::Over(key)), None);
+    }
+    #[tokio::test]
+    async fn what_went_while_no_operator_ran_is_counted_once_it_can_be_written() {
+        let counted = json!({ "moreWatchedDeletions": [{ "namespace": "shop", "count": 2, "earliest": "2026-12-20T10:00:00Z" }] });
+        let (context, server) = fixtures::context(&counted, &[]);
+        server.refuse(1);
+        let pass = async || vanished(&context, |_, _, _| false, |_| Vec::new()).await;
+        assert!(pass().await.is_empty());
+        assert_eq!(server.status(), counted, "it was refused");
+        assert!(pass().await.is_empty());
+        let status = server.status();
+        let more = status.pointer("/morePendingDeletions/0").unwrap_or_else(|| panic!("{status}"));
+        assert_eq!((&more["namespace"], &more["count"], status.get("moreWatchedDeletions")), (&json!("shop"), &json!(2), None));
+        // The watch may still show what was before.
+        let written = server.writes().len();
+        pass().await;
+        assert!(server.writes().len() <= written + 1);
+        assert_eq!(server.status().pointer("/morePendingDeletions/0/count"), Some(&json!(2)), "once");
+    }
+
+    #[tokio::test]
+    async fn of_what_was_counted_those_that_are_known_are_listed_by_name() {
+        let counted = json!({ "moreWatchedDeletions": [{ "namespace": "shop", "count": 2 }] });
+        let (context, server) = fixtures::context(&counted, &[]);
+        let known = WatchedDeletion { key: "k".into(), date: None, owner: "shop/orders".into(), uid: "u".into() };
+        remember(&context, fixtures::PROVIDER, known);
+        vanished(&context, |_, _, _| false, |_| Vec::new()).await;
+        let status = server.status();
+        let found = (status.pointer("/pendingDeletions/0/key"), status.pointer("/morePendingDeletions/0/count"));
+        assert_eq!(found, (Some(&json!("k")), Some(&json!(1))), "{status}");
     }
 }

@@ -1,15 +1,18 @@
 //! What the process knows of the lists of pending keys beside what stands in the providers' statuses.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::{
     api::key_provider::WatchedDeletion,
     domain::pending::{Change, Unfound},
 };
+
+/// Longer than a write takes, and the watch to show it.
+const SHOWN: Duration = Duration::from_mins(10);
 
 /// What waits to be written, and what was.
 #[derive(Debug, Default)]
@@ -31,7 +34,7 @@ pub(super) struct Inner {
 
 #[derive(Debug, Default)]
 pub(super) struct Unlisted {
-    /// Whether what an earlier process counted was held against the objects that are there.
+    /// Whether what an earlier process counted was held against the objects that are there, and what came of it was written.
     pub(super) compared: bool,
     /// By the UID of their objects.
     pub(super) keys: HashMap<String, WatchedDeletion>,
@@ -53,9 +56,11 @@ impl Lists {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets what is known of providers that are gone.
-    pub fn forget(&self, is_there: impl Fn(&str) -> bool) {
+    /// Forgets what is known of providers that are gone, and of keys that are not listed any more.
+    pub fn forget(&self, is_there: impl Fn(&str) -> bool, listed: &HashSet<String>) {
         let mut inner = self.inner();
+        inner.noted.retain(|key, noted| listed.contains(key) || noted.elapsed() < SHOWN);
+        inner.unfound.retain(|key, _| listed.contains(key));
         inner.queues.retain(|name, queue| is_there(name) || !queue.waiting.is_empty());
         inner.unlisted.retain(|name, _| is_there(name));
     }

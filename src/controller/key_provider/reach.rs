@@ -12,7 +12,8 @@ use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
 };
 
-/// How many rounds go to a KMS that does not answer, at the same time. Each of them holds one of the provider's places until its deadline.
+/// How many rounds go to a KMS that does not answer, at the same time. Each of them holds a place of its provider until its
+/// deadline, and the others of that provider are to be told meanwhile that it is silent.
 const PROBES: usize = 2;
 /// How many rounds that bring a key back are at one KMS at the same time, whether it answers or not. They have workers of their own, of which one KMS that
 /// does not answer, or has few requests to grant, must not hold all.

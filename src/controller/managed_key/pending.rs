@@ -31,12 +31,14 @@ pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) 
     let cancel = crate::domain::limits::Limits::of(provider.decoded().ok()?.spec.type_).calls.cancel;
     let status = &object.memory.status;
     match seen {
-        Some(key) if key.state.is_pending() && was_ours(object, key) => pending::gone(&key.arn, key.deletion_date, &desired.owner, cancel),
+        Some(key) if key.state.is_pending() && was_ours(object, key) => {
+            pending::gone(&key.arn, status::date_of(key, status), &desired.owner, cancel)
+        }
         Some(_) => None,
         None => {
             let pends = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
             let key = status.key_arn.as_deref().filter(|_| pends)?;
-            pending::gone(key, status.deletion_date.as_ref().map(|date| date.0), &desired.owner, cancel)
+            pending::gone(key, status.deletion_date.clone(), &desired.owner, cancel)
         }
     }
 }
@@ -65,6 +67,8 @@ pub(super) enum Told {
     ByNobody {
         /// The round ended with a call of which it is not known whether it took effect.
         unsure: bool,
+        /// Somebody else wrote the object, or it is gone.
+        changed: bool,
     },
 }
 
@@ -86,14 +90,14 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let watches = listed.watched_deletions.iter().find(|entry| entry.key == key.arn);
     let status = &object.memory.status;
     let open = status.deletion.as_ref().is_some_and(|deletion| deletion.call == Some(DeletionCall::Open));
-    let may_pend = told == Told::ByNobody { unsure: true } && open;
+    let may_pend = matches!(told, Told::ByNobody { unsure: true, .. }) && open;
     let rests = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) && !object.memory.is_bound();
     // Nobody else watches it: whoever's marks are on the key, it was this object's.
     let lost = object.memory.is_bound() && watches.is_none() && !known(&key.arn);
     let own = rests || was_ours(object, key) || lost;
     let pends = key.state.is_pending() && status::pending(status).is_some();
     let change = if (pends || may_pend) && own {
-        match pending::watched(key, &desired.owner) {
+        match pending::watched(key, status::date_of(key, status), &desired.owner) {
             Some(entry) if watches.is_none() && !known(&key.arn) && !pending::has_room(listed, &entry) => {
                 return key_provider::remember(context, &object.provider, entry);
             }
@@ -113,7 +117,14 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
         }
         Change::Over(key.arn.clone())
     };
-    if let Err(error) = key_provider::commit(context, &object.provider, vec![change]).await {
+    let Owner { namespace, name, uid, .. } = &desired.owner;
+    // An object that somebody else wrote is looked at anew in a moment, and that look waits for no list: it may be to bring the key back. If the object goes
+    // before that, its key is listed by what is remembered.
+    if told == (Told::ByNobody { unsure: false, changed: true }) && is_there(context, namespace, name, uid) {
+        return remember(context, &object.provider, change);
+    }
+    if let Err(error) = key_provider::commit(context, &object.provider, vec![change.clone()]).await {
+        remember(context, &object.provider, change);
         tracing::warn!(
             key = key.arn,
             error = &error as &dyn std::error::Error,
@@ -122,12 +133,22 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     }
 }
 
+/// Remembers the key of a change that is in no list yet, so that it is missed if its object goes.
+fn remember(context: &Context, provider: &str, change: Change) {
+    if let Change::Watched(entry) = change {
+        key_provider::remember(context, provider, entry);
+    }
+}
+
+/// Whether the watch shows an object of that namespace, name and UID.
+fn is_there(context: &Context, namespace: &str, name: &str, uid: &str) -> bool {
+    context.keys().get(&ObjectRef::new(name).within(namespace)).is_some_and(|object| object.meta().uid.as_deref() == Some(uid))
+}
+
 /// Tells of the keys that are pending and whose objects went without asking.
 pub(in crate::controller) async fn told_of_the_vanished(context: &Context) {
-    let is_there = |namespace: &str, name: &str, uid: &str| {
-        context.keys().get(&ObjectRef::new(name).within(namespace)).is_some_and(|object| object.meta().uid.as_deref() == Some(uid))
-    };
-    for left in key_provider::vanished(context, is_there, |provider| pending_there(context, provider)).await {
+    let there = |namespace: &str, name: &str, uid: &str| is_there(context, namespace, name, uid);
+    for left in key_provider::vanished(context, there, |provider| pending_there(context, provider)).await {
         let Some((namespace, name)) = pending::owner(&left.entry.owner) else { continue };
         let owner = Owner { cluster: context.settings.cluster_id.clone(), namespace: namespace.into(), name: name.into(), uid: left.uid };
         told(context, &owner, &left.entry, &left.provider).await;
@@ -158,4 +179,79 @@ fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
 pub(super) async fn told(context: &Context, owner: &Owner, entry: &PendingDeletion, provider: &str) {
     let event = Event { reason: "KeyReleased", action: "Release", warning: true, note: pending::note(entry, provider) };
     events::publish_widely(context, owner, &event).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::{
+        controller::fixtures,
+        domain::{observed::State, tests::fixtures as domain_fixtures},
+    };
+
+    fn managed(uid: &str) -> ManagedKey {
+        let key = domain_fixtures::key(State::PendingDeletion);
+        let condition = json!({ "type": "PendingDeletion", "status": "True", "reason": "External", "message": "x", "lastTransitionTime": "2026-11-20T10:00:00Z" });
+        let object = json!({
+            "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
+            "metadata": { "name": "orders", "namespace": "shop", "uid": uid, "resourceVersion": "7", "generation": 1 },
+            "spec": {},
+            "status": { "keyId": key.id, "keyArn": key.arn, "keyState": "PendingDeletion", "conditions": [condition] },
+        });
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_pending_key_that_could_not_be_listed_is_missed_when_its_object_goes() {
+        let provider = json!({ "conditions": [] });
+        for (name, told, there, writes) in [
+            ("the list is refused", Told::ByStatus, true, 1),
+            ("the object was changed", Told::ByNobody { unsure: false, changed: true }, true, 0),
+            ("the object is gone", Told::ByNobody { unsure: false, changed: true }, false, 1),
+            ("a call may have been taken", Told::ByNobody { unsure: true, changed: true }, true, 1),
+        ] {
+            let stored = managed("u1");
+            let objects = if there { vec![stored.clone()] } else { Vec::new() };
+            let (context, server) = fixtures::context(&provider, &objects);
+            server.refuse(1);
+            let object = Object::new(&context, &stored, None).unwrap();
+            let key = domain_fixtures::key(State::PendingDeletion);
+            let arn = key.arn.clone();
+            let observed = Observed::Present(Box::new(key));
+            let view = View { observed: Some(&observed), ..View::default() };
+            watch(&context, &object, view, &[], told).await;
+            assert_eq!(server.writes().len(), writes, "{name}");
+            assert!(context.providers.is_watched("u1"), "{name}: the alert does not end");
+            server.refuse(0);
+            let left = key_provider::vanished(&context, |_, _, _| false, |_| Vec::new()).await;
+            assert_eq!(left.iter().map(|left| left.entry.key.as_str()).collect::<Vec<_>>(), [arn.as_str()], "{name}");
+        }
+    }
+
+    /// A date that a KMS leaves out is what it was, in the lists and in the series, and the series of an object goes on with the list.
+    #[tokio::test]
+    async fn a_date_that_is_not_told_changes_neither_a_list_nor_a_series() {
+        let mut key = domain_fixtures::key(State::PendingDeletion);
+        let date = key.deletion_date.take().unwrap();
+        let watched = json!({ "key": key.arn, "date": date.to_string(), "owner": "shop/orders", "uid": "u1" });
+        for (known, provider) in [(true, json!({ "watchedDeletions": [watched] })), (false, json!({ "conditions": [] }))] {
+            let mut stored = managed("u1");
+            let status = stored.status.as_mut().unwrap();
+            status.deletion_date = known.then(|| condition::seconds(date));
+            let (context, server) = fixtures::context(&provider, &[stored.clone()]);
+            let object = Object::new(&context, &stored, None).unwrap();
+            let observed = Observed::Present(Box::new(key.clone()));
+            let view = View { observed: Some(&observed), ..View::default() };
+            watch(&context, &object, view, &[], Told::ByStatus).await;
+            assert_eq!(server.writes().is_empty(), known, "{:?}", server.writes());
+            for seen in [Some(&key), None] {
+                let view = View { observed: seen.and(Some(&observed)), ..View::default() };
+                let of_object = super::super::report::alarm(&context, &object.desired.owner, &object.memory.status, view).unwrap();
+                let of_list = key_provider::alarm(&entry(&context, &object, seen).unwrap());
+                assert_eq!((&of_list, of_list.1 != 0), (&of_object, known));
+            }
+        }
+    }
 }

@@ -95,7 +95,7 @@ async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) ->
     let connected = watched.decoded().ok().filter(|_| !is_settled(watched, context)).and_then(|object| {
         let connected = provider::connected(context, object)?;
         let uid = object.metadata.uid.clone().unwrap_or_default();
-        let kind = context.comes_again_as(&uid).unwrap_or_else(|| Kind::of(object));
+        let kind = Kind::begun(object, context.comes_again_as(&uid));
         Some((connected, kind, uid))
     });
     let wait = async {

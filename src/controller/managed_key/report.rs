@@ -14,7 +14,7 @@ use super::{
     round::{Round, View},
 };
 use crate::{
-    api::{ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition, managed_key::KeyState},
+    api::{ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition},
     controller::{
         Context,
         alarms::Alarm,
@@ -30,6 +30,7 @@ use crate::{
         memory::Memory,
         observed::Observed,
         ownership::Owner,
+        pending as pending_keys,
         plan::{Gone, Note, Plan},
         rules::Rules,
         status::{self, Conclusion},
@@ -264,7 +265,10 @@ pub(super) async fn write(
         context.gauge(owner, ready, alarm(context, owner, after, view));
     }
     // An object that is gone by now tells nobody of its key.
-    let told = if written.is_ok() { Told::ByStatus } else { Told::ByNobody { unsure } };
+    let told = match &written {
+        Ok(()) => Told::ByStatus,
+        Err(abort) => Told::ByNobody { unsure, changed: matches!(abort, Abort::Changed) },
+    };
     Box::pin(pending::watch(context, object, view, steps, told)).await;
     written?;
     object.answered();
@@ -278,16 +282,16 @@ pub(super) async fn write(
 }
 
 /// The alarm about the object's key, as its status tells of it.
-fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus, view: View<'_>) -> Option<Alarm> {
-    let state = status::pending(status)?;
+pub(super) fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus, view: View<'_>) -> Option<Alarm> {
+    status::pending(status)?;
     let seen = if let Some(Observed::Present(key)) = view.observed { Some(key) } else { None };
     // Without a look it is the key that it was.
     let known = || status.key_arn.clone().or_else(|| context.alarms.key_of(&owner.uid)).unwrap_or_default();
     let key = seen.map_or_else(known, |key| key.arn.clone());
     let (namespace, name) = (owner.namespace.clone(), owner.name.clone());
-    let date = seen.and_then(|key| key.deletion_date).or_else(|| status.deletion_date.as_ref().map(|date| date.0));
-    let at = date.filter(|_| state == KeyState::PendingDeletion).map_or(0, jiff::Timestamp::as_second);
-    Some((PendingKey { namespace, name, key, state: state.as_str() }, at))
+    let date = seen.map_or_else(|| status.deletion_date.clone(), |key| status::date_of(key, status));
+    let at = date.as_ref().map_or(0, |date| date.0.as_second());
+    Some((PendingKey { namespace, name, key, state: pending_keys::state(date.as_ref()).as_str() }, at))
 }
 
 /// The status that an object with that memory has after a round.

@@ -46,6 +46,11 @@ fn left(step: &Step, key: &Key) -> Vec<String> {
     step.differences(key).iter().map(Difference::left).collect()
 }
 
+/// The settings that differ, and that the policy leaves. What the KMS does not tell is no drift: nobody could end it.
+fn left_settings(settings: &settings::Settings, key: &Key) -> Vec<String> {
+    settings.steps.iter().filter(|step| !step.is_untold(key)).flat_map(|step| left(step, key)).collect()
+}
+
 pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let enforced = enforced(s);
     if key.state.is_pending() {
@@ -81,7 +86,8 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
         rest.stays = s.tried.staying();
         settings.steps.retain(|step| !s.tried.leaves_out(step));
     } else {
-        rest.drift.extend(settings.steps.drain(..).flat_map(|step| left(&step, key)));
+        rest.drift.extend(left_settings(&settings, key));
+        settings.steps.clear();
     }
     match key.state {
         State::Enabled if !wants_enabled && enforced.enabled && !s.tried.leaves_out(&Step::Disable) => {
@@ -139,7 +145,7 @@ pub(super) fn observe(s: &Situation<'_>, key: &Key) -> Rest {
     // The claim alias is ours to keep, not the user's to miss.
     unclaimed.adopt.get_or_insert_default();
     let settings = settings::compare(&unclaimed, s.memory, s.rules, key);
-    rest.drift.extend(settings.steps.iter().flat_map(|step| left(step, key)));
+    rest.drift.extend(left_settings(&settings, key));
     rest.waits = settings.waits;
     rest.refused = (!s.desired.left_out.is_empty()).then(|| s.desired.left_out.join("; "));
     rest

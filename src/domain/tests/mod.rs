@@ -17,7 +17,7 @@
 
 mod desired;
 mod edge;
-mod fixtures;
+pub(crate) mod fixtures;
 mod fuzz;
 mod guard;
 mod handover;

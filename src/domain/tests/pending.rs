@@ -56,6 +56,11 @@ fn each_key_stands_in_one_list_and_moves_between_them_with_its_object() {
     assert_eq!((keys(&again), gone.len()), ((vec!["k"], vec![]), 0), "it is told once");
     let (taken, _) = changed(&left, &[Change::Watched(watched("k", "u2"))]);
     assert_eq!(keys(&taken), (vec![], vec!["k"]), "another object has it");
+    let undated = Change::Gone(entry("k", None));
+    for (name, before) in [("listed", &left), ("watched", &taken)] {
+        let (after, _) = changed(before, std::slice::from_ref(&undated));
+        assert_eq!(after.pending_deletions.first().unwrap().date, Some(seconds(days_on(7))), "{name}: its date is known");
+    }
     for status in [&left, &taken] {
         assert_eq!(changed(status, &[Change::Over("k".into())]).0, empty);
     }
@@ -173,6 +178,11 @@ fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
     assert_eq!(seen(&pending(date), None, now(), long_ago), Verdict::Stays);
     let later = Verdict::Changes(Change::Dated("k".into(), Some(seconds(days_on(9)))));
     assert_eq!(seen(&pending(Some(days_on(9))), None, now(), long_ago), later);
+    assert_eq!(seen(&pending(None), None, now(), long_ago), Verdict::Stays, "its date was not told this time");
+    let mut replica = key(State::PendingReplicaDeletion);
+    replica.deletion_date = None;
+    let waits = Verdict::Changes(Change::Dated("k".into(), None));
+    assert_eq!(seen(&Observed::Present(Box::new(replica)), None, now(), long_ago), waits, "it waits for its replicas");
     assert_eq!(seen(&alive(None), None, now(), long_ago), over, "cancelled");
     assert_eq!(seen(&alive(None), None, now(), days_on(1)), Verdict::Stays, "it may show what was before it was scheduled");
     assert_eq!(seen(&alive(Some(minutes(120))), None, now(), long_ago), Verdict::Stays, "a copy from before it was scheduled");

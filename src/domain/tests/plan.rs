@@ -224,6 +224,15 @@ fn what_the_kms_does_not_tell_is_set_when_the_spec_is_new_and_is_no_drift_then()
     assert_eq!(brief(&untold(GENERATION).plan()), "rest", "it was applied");
     let off = untold(GENERATION).with(|s| s.key().rotation = Some(Rotation::default()));
     assert_eq!(brief(&off.plan()), "rotate the key every 100 days", "what is told counts");
+    for policy in [ManagementPolicy::Observe, ManagementPolicy::EnforceOnChange] {
+        let left = |scene: Scene| {
+            let scene = scene.with(|s| (s.desired.policy, s.memory.status.applied) = (policy, None));
+            brief(&scene.plan())
+        };
+        assert_eq!(left(untold(GENERATION)), "rest", "{policy:?}: nobody could end that drift");
+        assert_eq!(left(off.clone()), "rest drift", "{policy:?}: what is told counts");
+        assert_eq!(left(untold(GENERATION).with(|s| s.key().description = Some("x".into()))), "rest drift", "{policy:?}");
+    }
     let named = |uid: &str| {
         untold(GENERATION).with(|s| {
             s.desired.kind = Some(KeyTemplate::default());

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     api::{
-        ConditionType, ManagedKeyStatus, Reason,
+        ConditionType, ManagedKey, ManagedKeyStatus, Reason,
         condition::{self, seconds},
         managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing, RotationStatus},
         mark,
@@ -22,7 +22,7 @@ use crate::{
         observed::{MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Note, Plan},
-        rotation,
+        rescue, rotation,
         status::{Conclusion, Round, SetBy, fit, pending, silent_for, status},
         step::Step,
     },
@@ -685,6 +685,12 @@ fn the_record_of_a_deletion() {
     assert_eq!(at(&changed_back), Some(ours(7, None)), "new days were on their way, and are not asked for any more");
     let replaced = Scene::scheduled(7).with(|s| s.key().deletion_date = Some(days_on(20)));
     assert_eq!(origin(&replaced), Some((DeletionOrigin::External, None)), "another date is another's schedule");
+    let untold = Scene::scheduled(7).with(|s| s.key().deletion_date = None);
+    assert_eq!(at(&untold), Some(ours(7, None)), "a date that was not told is no other date");
+    let status = after(&untold, Conclusion::Planned(&untold.plan()), now());
+    assert_eq!(status.deletion_date, Some(seconds(days_on(7))), "what was known of it stands");
+    let replicas = untold.with(|s| s.key().state = State::PendingReplicaDeletion);
+    assert_eq!(origin(&replicas), Some((DeletionOrigin::External, None)), "a wait for replicas is another schedule");
     assert_eq!(at(&Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external()))), None, "alive again");
     let watched = policy(Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external())), ManagementPolicy::Observe);
     assert_eq!(at(&watched), Some(external()), "what was seen still counts against a deletion");
@@ -802,6 +808,57 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
     assert_eq!(said(&status), "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother");
 }
 
+/// One answer that does not find a key proves nothing, nor does one that cannot tell whose it is.
+#[test]
+fn the_alert_about_a_key_without_its_marks_lasts_until_the_key_is_seen_alive_or_taken_for_gone() {
+    let pends = |scene: &Scene| pending(&scene.memory.status).is_some();
+    let told = |mut scene: Scene, conclusion: Conclusion<'_>, at| {
+        scene.memory.status = after(&scene, conclusion, at);
+        scene
+    };
+    let plans = |scene: Scene| {
+        let plan = scene.plan();
+        told(scene, Conclusion::Planned(&plan), now())
+    };
+    for date in [Some(days_on(7)), None] {
+        let stripped = plans(Scene::of(State::PendingDeletion).with(|s| {
+            s.tags().clear();
+            s.key().deletion_date = date;
+            s.memory.status.key_state = Some(KeyState::Enabled);
+        }));
+        assert!(pends(&stripped));
+        let absent = stripped.clone().with(|s| s.observed = Observed::Absent(Searched::Reference));
+        let answers = |scene: &Scene, first, step: i64, count: i64| {
+            (0..count).fold(scene.clone(), |scene, answer| {
+                let scene = scene.with(|s| s.now = first + minutes(step * answer));
+                let (plan, at) = (scene.plan(), scene.now);
+                told(scene, Conclusion::Planned(&plan), at)
+            })
+        };
+        assert!(pends(&answers(&absent, now(), 1, 1)), "not found once");
+        assert!(pends(&answers(&absent, now(), 1, 4)), "nor for long");
+        assert_eq!(pends(&answers(&absent, now(), 5, 3)), date.is_some(), "taken for lost, which no key is before its date");
+        let over = answers(&absent, days_on(8), 5, 3);
+        assert!(!pends(&over) && over.memory.status.deletion_date.is_none(), "{date:?}: {}", said(&over.memory.status));
+        let failure =
+            Failure { kind: FailureKind::Throttled, operation: "ListKeys", message: "x".into(), outcome: Outcome::Refused, source: None };
+        assert!(pends(&told(absent.clone(), Conclusion::Failed(&failure), now())), "not found, and then nothing answered");
+    }
+
+    // Found by its claim, and then its tags could not be read.
+    let claimed = plans(Scene::finds(State::PendingDeletion).with(|s| s.tags().clear()));
+    assert!(said(&claimed.memory.status).contains("Ready=ClaimUnclear") && pends(&claimed));
+    let untagged = claimed.clone().with(|s| s.key().tags = None);
+    for kind in [FailureKind::Throttled, FailureKind::Denied] {
+        let failure = Failure { kind, operation: "ListResourceTags", message: "x".into(), outcome: Outcome::Refused, source: None };
+        let unread = told(untagged.clone(), Conclusion::Failed(&failure), now());
+        assert!(pends(&unread), "{kind:?}: {}", said(&unread.memory.status));
+        assert_eq!(unread.memory.status.deletion_date, claimed.memory.status.deletion_date, "{kind:?}");
+        let alive = untagged.clone().with(|s| (s.key().state, s.key().deletion_date) = (State::Disabled, None));
+        assert!(!pends(&told(alive, Conclusion::Failed(&failure), now())), "{kind:?}");
+    }
+}
+
 /// Whoever took the marks off: the key takes the object's data along.
 #[test]
 fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
@@ -839,9 +896,36 @@ fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
         assert!(told.iter().any(|event| event.warning && event.note.contains(&days_on(7).to_string())), "{name}: {told:?}");
         scene.memory.status = found.clone();
         assert_eq!(after(&scene, conclusion(&plan), now() + minutes(60)), found, "{name}");
+        scene.key().deletion_date = None;
+        assert_eq!(after(&scene, conclusion(&plan), now() + minutes(60)), found, "{name}: a date that is not told is what it was");
         // Cancelled by somebody.
         (scene.key().state, scene.key().deletion_date) = (State::Disabled, None);
         assert_eq!(pending(&after(&scene, conclusion(&scene.plan()), now())), None, "{name}");
+    }
+
+    // Scheduled while it bore the marks, then without them, and cancelled by somebody.
+    for days in [None, Some(7)] {
+        let mut scene = Scene::of(State::PendingDeletion);
+        if let Some(days) = days {
+            scene = asked(scene, days);
+        }
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        let deletion = scene.memory.status.deletion.clone();
+        scene.tags().clear();
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        assert_eq!(scene.memory.status.key_state, Some(KeyState::PendingDeletion));
+        (scene.key().state, scene.key().deletion_date) = (State::Disabled, None);
+        scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+        let throttled = denied("DescribeKey");
+        let status = ended(&scene, None, Conclusion::Failed(&throttled), true, now());
+        assert_eq!(status.deletion, deletion, "{days:?}: what somebody did to the key is not forgotten");
+        if days.is_some() {
+            assert_eq!(status.key_state, Some(KeyState::PendingDeletion), "it is evidence against the deletion that is declared");
+            continue;
+        }
+        assert_eq!((pending(&status), &status.deletion_date), (None, &None), "a round without a look brings no alert back");
+        let object = ManagedKey { status: Some(status), ..ManagedKey::default() };
+        assert!(!rescue::suspected(&object), "nothing is left to rescue");
     }
 
     // What becomes of a key that an object only names is nobody's business whom the provider does not let have it.
@@ -891,7 +975,8 @@ fn only_what_the_kms_has_on_record_is_a_rotation() {
     let along = |last| Some(Rotation { last: Some(last), ..Rotation::default() });
     assert_eq!(look(along(days_on(5)), None, days_on(6)), told(5), "some KMS tell the last one along with the rest");
     assert_eq!(look(along(days_on(7)), None, days_on(6)), told(5), "which is not told before it was");
-    assert_eq!(look(off, Some(&[]), days_on(6)), None, "the KMS knows of none");
+    assert_eq!(look(off, Some(&[days_on(1)]), days_on(6)), told(5), "a rotation that was told is not undone by a list that ends before it");
+    assert_eq!(look(off, Some(&[]), days_on(6)), told(5), "nor by one that has none");
     scene.memory.status.rotation.as_mut().unwrap().last_rotation_time = Some(seconds(days_on(400)));
     let told = after(&scene, Conclusion::Planned(&scene.plan()), days_on(92)).rotation.unwrap().last_rotation_time;
     assert_eq!(told, None, "nor is what an earlier version wrote");

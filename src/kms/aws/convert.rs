@@ -117,7 +117,7 @@ fn multi_region(configuration: &MultiRegionConfiguration) -> Result<Option<Multi
 /// The state of a key of which AWS does not say `KeyState`, which it calls optional: what the other members leave, and nothing if they leave more than one. That
 /// `Enabled` is false and not absent was seen in `call`, which lets no answer pass that tells nothing of the state.
 fn by_the_rest(metadata: &KeyMetadata) -> Result<State, Unusable> {
-    let ordinary = metadata.origin() == Some(&OriginType::AwsKms) && metadata.multi_region() != Some(true);
+    let ordinary = metadata.origin() == Some(&OriginType::AwsKms) && !is_multi_region(metadata);
     match (metadata.deletion_date(), metadata.pending_deletion_window_in_days(), metadata.enabled()) {
         (Some(_), _, _) => Ok(State::PendingDeletion),
         (None, Some(_), _) => Ok(State::PendingReplicaDeletion),
@@ -279,6 +279,8 @@ mod tests {
             (unsaid(), Some(State::Disabled)),
             (unsaid().deletion_date(date), Some(State::PendingDeletion)),
             (unsaid().pending_deletion_window_in_days(7), Some(State::PendingReplicaDeletion)),
+            (unsaid().key_id("mrk-1").arn(format!("{ARN}mrk-1")).set_multi_region(None), None),
+            (unsaid().multi_region(true), None),
             (unsaid().origin(OriginType::External), None),
             (unsaid().origin(OriginType::AwsCloudhsm), None),
         ] {

@@ -170,13 +170,13 @@ impl Row {
         time(filled(self.aws_param.deletion_date.as_ref()).or(filled(self.deletion_date.as_ref())))
     }
 
-    /// The tags.
+    /// The tags. The documents do not say whether an empty list is left out, and a key without tags could not be adopted if its absence meant anything else.
     pub(super) fn tags(&self) -> Tags {
         let tags = self.aws_param.tags.iter().flatten();
         tags.map(|tag| (tag.tag_key.clone(), tag.tag_value.clone().unwrap_or_default())).collect()
     }
 
-    /// The aliases, with `alias/`.
+    /// The aliases, with `alias/`; none where there is no list, as with tags.
     pub(super) fn aliases(&self) -> Vec<String> {
         let whole = |alias: &String| if alias.starts_with("alias/") { alias.clone() } else { format!("alias/{alias}") };
         self.aws_param.alias.iter().flatten().map(whole).collect()
@@ -186,7 +186,8 @@ impl Row {
     pub(super) fn key(&self, now: Timestamp) -> Result<Key, Unusable> {
         let (arn, param) = (self.arn()?, &self.aws_param);
         let state = self.state()?;
-        let multi_region = param.multi_region.unwrap_or(false);
+        // The id says so as well: AWS KMS Developer Guide, "How multi-Region keys work".
+        let multi_region = param.multi_region.unwrap_or_else(|| arn.as_str().contains(":key/mrk-"));
         Ok(Key {
             id: self.id()?.as_str().to_owned(),
             account: arn.account.clone(),

@@ -95,7 +95,7 @@ fn asked(secret: &str, endpoint: Option<&str>, fault: Option<FaultAction>) -> Fa
 fn with_pending() -> KeyProviderStatus {
     let owner = Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders".into(), uid: "u".into() };
     let date = "2026-12-22T09:00:00Z".parse().unwrap();
-    let entry = pending::gone(ARN, Some(date), &owner, "CancelKeyDeletion").unwrap();
+    let entry = pending::gone(ARN, Some(seconds(date)), &owner, "CancelKeyDeletion").unwrap();
     assert_eq!(entry.date, Some(seconds(date)));
     pending::changed(&accepted(), [&Change::Gone(entry)]).status
 }
