@@ -108,6 +108,38 @@ async fn refusals_are_in_the_words_of_aws() {
 }
 
 #[tokio::test]
+async fn what_is_not_there_is_told_in_the_words_of_aws() {
+    let (_double, client) = start().await;
+    let arn = |id: &str| format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{id}");
+    let abroad = client.in_region("us-east-1").create(json!({})).await;
+    let waiting = client.create(json!({ "Origin": "EXTERNAL" })).await;
+    let nobody = "1234abcd-12ab-34cd-56ef-1234567890ab";
+    let of = |id: &str| json!({ "KeyId": id });
+    let gone = |id: &str| format!("Key '{}' does not exist", arn(id));
+    let cases = [
+        ("DescribeKey", of(nobody), "NotFoundException", gone(nobody)),
+        ("DescribeKey", of(&arn(nobody)), "NotFoundException", gone(nobody)),
+        ("DescribeKey", of(&abroad), "NotFoundException", gone(&abroad)),
+        ("DescribeKey", of(&format!("arn:aws:kms:us-east-1:{ACCOUNT}:key/{abroad}")), "NotFoundException", "Invalid arn us-east-1".into()),
+        (
+            "CreateKey",
+            json!({ "KeySpec": "HMAC_256" }),
+            "ValidationException",
+            "You must specify a KeyUsage value for all KMS keys except for symmetric encryption keys.".into(),
+        ),
+        (
+            "Encrypt",
+            json!({ "KeyId": waiting, "Plaintext": "eA==" }),
+            "KMSInvalidStateException",
+            format!("{} is pending import.", arn(&waiting)),
+        ),
+    ];
+    for (operation, members, code, message) in cases {
+        assert_eq!(refusal(&client, operation, members.clone()).await, (code.to_owned(), Some(message)), "{operation} {members}");
+    }
+}
+
+#[tokio::test]
 async fn answers_have_the_members_that_aws_was_seen_to_send() {
     let (double, client) = start().await;
     let primary = client.create(json!({ "MultiRegion": true })).await;
