@@ -48,7 +48,7 @@ fn generated() -> Vec<(String, String)> {
 
 /// The rules of the guard and what is said when one holds, from the lists that the guard itself works with.
 fn guard_page() -> String {
-    let rules = RULES.iter().map(|(rule, _)| format!("1. {rule}\n")).collect::<String>();
+    let rules = RULES.iter().map(|(rule, _)| format!("1. {rule}\n")).collect::<Vec<_>>().concat();
     let yes = |yes: bool| if yes { "yes" } else { "" };
     let row = |told: &Told| format!("| `{}` | {} | {} | {} |\n", told.reason.as_str(), told.seen, yes(told.confirmable), yes(told.passes));
     let rows = TOLD.iter().map(row).collect::<String>();
