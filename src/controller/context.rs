@@ -159,6 +159,8 @@ struct Looked {
     complete: bool,
     /// Namespace and name of its series of metrics.
     series: Option<(String, String)>,
+    /// Whether a round told how its key is.
+    gauged: bool,
     /// When the key was last seen, and how long before that it had been: a process that has just been started only knows of the latter.
     heard: Option<(Instant, Duration)>,
     /// What it was asked for with.
@@ -501,10 +503,20 @@ impl Context {
 
     /// Gives an object its own series of metrics: whether it is ready, and, if its key is going to be deleted, that one.
     pub fn gauge(&self, owner: &Owner, ready: bool, pending: Option<Alarm>) {
+        self.objects().entry(owner.uid.clone()).or_default().gauged = true;
         self.alarms.say(&Source::Object(owner.uid.clone()), pending.into_iter().collect());
         if self.settings.per_object_metrics {
             self.metrics.observe_object(&owner.namespace, &owner.name, ready);
             self.objects().entry(owner.uid.clone()).or_default().series = Some((owner.namespace.clone(), owner.name.clone()));
+        }
+    }
+
+    /// The alarm about an object's key that an earlier process told of. It stands until a round of this one tells otherwise.
+    pub fn gauge_as_known(&self, owner: &Owner, pending: Alarm) {
+        // Held while it is said, so that no round is overruled.
+        let objects = self.objects();
+        if objects.get(&owner.uid).is_none_or(|looked| !looked.gauged) {
+            self.alarms.say(&Source::Object(owner.uid.clone()), vec![pending]);
         }
     }
 

@@ -100,6 +100,7 @@ pub async fn run(
                 return;
             }
             caches.open();
+            managed_key::told_as_known(&context);
             context.providers.seen().await;
             // At once: what went while no operator ran is held against what was counted before, while all is as it was found.
             loop {

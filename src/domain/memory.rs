@@ -254,7 +254,7 @@ pub enum Attempt {
 }
 
 /// How long before an object was made an attempt must have begun to be surely none of its own. Clocks differ by less, and a KMS shows the key of an attempt
-/// sooner, so that nothing else is to be waited for either.
+/// sooner, so that nothing else is to be waited for either. Under a clock that was further behind, an object's own attempt of an earlier version is void as well.
 const SURELY_BEFORE: SignedDuration = SignedDuration::from_mins(15);
 
 /// When an object was made, by the API server's clock.

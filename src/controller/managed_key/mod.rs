@@ -18,7 +18,7 @@ mod round;
 #[cfg(test)]
 mod tests;
 
-pub(super) use pending::told_of_the_vanished;
+pub(super) use pending::{told_as_known, told_of_the_vanished};
 
 use std::{convert::Infallible, sync::Arc};
 

@@ -6,11 +6,16 @@ use kube::{Resource, runtime::reflector::ObjectRef};
 use super::{events, object::Object, round::View};
 use crate::{
     api::{
-        ConditionType, ManagedKey, Reason, condition,
+        ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition,
         key_provider::{PendingDeletion, WatchedDeletion},
         managed_key::{DeletionCall, KeyState, ManagementPolicy},
     },
-    controller::{Context, error::Abort, key_provider},
+    controller::{
+        Context,
+        alarms::{Alarm, Source},
+        error::Abort,
+        key_provider,
+    },
     domain::{
         event::Event,
         observed::{Key, Observed},
@@ -19,6 +24,7 @@ use crate::{
         status,
         step::Step,
     },
+    metrics::PendingKey,
 };
 
 /// The entry of the object's key, if that is pending while the object goes. `seen`: the key as a look showed it; without one the status tells what it was.
@@ -54,8 +60,21 @@ fn was_ours(object: &Object<'_>, key: &Key) -> bool {
 
 /// Lists the key before its object goes. The series is there from now on, whatever becomes of the write.
 pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion) -> Result<(), Abort> {
-    context.alarms.say(&crate::controller::alarms::Source::Object(object.uid().to_owned()), vec![key_provider::alarm(entry)]);
+    context.alarms.say(&Source::Object(object.uid().to_owned()), vec![key_provider::alarm(entry)]);
     key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Abort::Error)
+}
+
+/// The alarm about the object's key, as its status tells of it.
+pub(super) fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus, view: View<'_>) -> Option<Alarm> {
+    status::pending(status)?;
+    let seen = if let Some(Observed::Present(key)) = view.observed { Some(key) } else { None };
+    // Without a look it is the key that it was.
+    let known = || status.key_arn.clone().or_else(|| context.alarms.key_of(&owner.uid)).unwrap_or_default();
+    let key = seen.map_or_else(known, |key| key.arn.clone());
+    let (namespace, name) = (owner.namespace.clone(), owner.name.clone());
+    let date = seen.map_or_else(|| status.deletion_date.clone(), |key| status::date_of(key, status));
+    let at = date.as_ref().map_or(0, |date| date.0.as_second());
+    Some((PendingKey { namespace, name, key, state: pending::state(date.as_ref()).as_str() }, at))
 }
 
 /// What became of the status that tells what a round saw.
@@ -155,6 +174,19 @@ pub(in crate::controller) async fn told_of_the_vanished(context: &Context) {
     }
 }
 
+/// Has the alarms of an earlier process stand from the beginning: a KMS that does not answer now, or others that are looked at first, end no alert.
+pub(in crate::controller) fn told_as_known(context: &Context) {
+    for object in context.keys().state() {
+        let Ok(ManagedKey { metadata, status: Some(status), .. }) = object.decoded() else { continue };
+        let (Some(namespace), Some(name), Some(uid)) = (&metadata.namespace, &metadata.name, &metadata.uid) else { continue };
+        let cluster = context.settings.cluster_id.clone();
+        let owner = Owner { cluster, namespace: namespace.clone(), name: name.clone(), uid: uid.clone() };
+        if let Some(alarm) = alarm(context, &owner, status, View::default()) {
+            context.gauge_as_known(&owner, alarm);
+        }
+    }
+}
+
 /// The pending keys of a provider's objects, as the statuses of those tell.
 fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
     let watched = |object: &ManagedKey| {
@@ -230,6 +262,20 @@ mod tests {
         }
     }
 
+    #[tokio::test]
+    async fn an_alert_is_there_from_the_beginning_of_a_process_until_a_round_tells_otherwise() {
+        let object = managed("u1");
+        let (context, _) = fixtures::context(&json!({}), &[object.clone()]);
+        let is_told = || context.alarms.is_told_by_object(&domain_fixtures::key(State::PendingDeletion).arn);
+        assert!(!is_told());
+        told_as_known(&context);
+        assert!(is_told(), "before any look");
+        context.gauge(&Object::new(&context, &object, None).unwrap().desired.owner, true, None);
+        assert!(!is_told(), "a look showed it alive");
+        told_as_known(&context);
+        assert!(!is_told(), "what the watch still has is older than that");
+    }
+
     /// A date that a KMS leaves out is what it was, in the lists and in the series, and the series of an object goes on with the list.
     #[tokio::test]
     async fn a_date_that_is_not_told_changes_neither_a_list_nor_a_series() {
@@ -248,7 +294,7 @@ mod tests {
             assert_eq!(server.writes().is_empty(), known, "{:?}", server.writes());
             for seen in [Some(&key), None] {
                 let view = View { observed: seen.and(Some(&observed)), ..View::default() };
-                let of_object = super::super::report::alarm(&context, &object.desired.owner, &object.memory.status, view).unwrap();
+                let of_object = alarm(&context, &object.desired.owner, &object.memory.status, view).unwrap();
                 let of_list = key_provider::alarm(&entry(&context, &object, seen).unwrap());
                 assert_eq!((&of_list, of_list.1 != 0), (&of_object, known));
             }

@@ -17,7 +17,6 @@ use crate::{
     api::{ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition},
     controller::{
         Context,
-        alarms::Alarm,
         error::{Abort, Error, Halt, api},
         key_provider::{Silent, Unusable},
         now, retry,
@@ -29,14 +28,11 @@ use crate::{
         failure::{Failure, FailureKind, Outcome},
         memory::Memory,
         observed::Observed,
-        ownership::Owner,
-        pending as pending_keys,
         plan::{Gone, Note, Plan},
         rules::Rules,
         status::{self, Conclusion},
         step::{How, Step},
     },
-    metrics::PendingKey,
 };
 
 /// How a round ended.
@@ -262,7 +258,7 @@ pub(super) async fn write(
     // What the API server does not take is alerted on all the same.
     if matches!(written, Ok(()) | Err(Abort::Error(Error::Api(..)))) {
         let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-        context.gauge(owner, ready, alarm(context, owner, after, view));
+        context.gauge(owner, ready, pending::alarm(context, owner, after, view));
     }
     // An object that is gone by now tells nobody of its key.
     let told = match &written {
@@ -279,19 +275,6 @@ pub(super) async fn write(
         events::publish(context, &object.desired.owner, &event).await;
     }
     Ok(())
-}
-
-/// The alarm about the object's key, as its status tells of it.
-pub(super) fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus, view: View<'_>) -> Option<Alarm> {
-    status::pending(status)?;
-    let seen = if let Some(Observed::Present(key)) = view.observed { Some(key) } else { None };
-    // Without a look it is the key that it was.
-    let known = || status.key_arn.clone().or_else(|| context.alarms.key_of(&owner.uid)).unwrap_or_default();
-    let key = seen.map_or_else(known, |key| key.arn.clone());
-    let (namespace, name) = (owner.namespace.clone(), owner.name.clone());
-    let date = seen.map_or_else(|| status.deletion_date.clone(), |key| status::date_of(key, status));
-    let at = date.as_ref().map_or(0, |date| date.0.as_second());
-    Some((PendingKey { namespace, name, key, state: pending_keys::state(date.as_ref()).as_str() }, at))
 }
 
 /// The status that an object with that memory has after a round.

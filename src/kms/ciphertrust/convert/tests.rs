@@ -256,6 +256,20 @@ fn rotation_is_told_where_the_row_has_all_of_it() {
 }
 
 #[test]
+fn a_multi_region_key_is_told_by_its_id_where_nothing_else_tells() {
+    let told = |id: &str, told: Option<bool>| {
+        let row = sample("2020-11-05T06:48:43Z", |row| {
+            row["aws_param"]["Arn"] = json!(format!("arn:aws:kms:ap-south-1:123456789012:key/{id}"));
+            row["aws_param"]["KeyID"] = json!(id);
+            row["aws_param"]["MultiRegion"] = json!(told);
+        });
+        read(&row).unwrap().kind.multi_region
+    };
+    let (mrk, other) = ("mrk-1234abcd12ab34cd56ef1234567890ab", "623321f4-a7d4-4d52-89bf-a9f26a29360e");
+    assert!(told(mrk, None) && !told(other, None) && told(other, Some(true)));
+}
+
+#[test]
 fn primaries_list_their_replicas_and_replicas_their_primary() {
     let configured = |configuration: Value| {
         let mut row = with(&["aws_param", "MultiRegion"], json!(true));
