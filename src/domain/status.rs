@@ -288,7 +288,6 @@ fn estranged<'a>(memory: &Memory, round: &Round<'a>) -> Option<&'a Key> {
 fn shows_no_deletion(status: &ManagedKeyStatus, round: &Round<'_>) -> bool {
     let is_due = status.deletion_date.as_ref().is_none_or(|date| date.0 <= round.now);
     match (round.observed, &round.conclusion) {
-        (None | Some(Observed::Several(_)), _) => false,
         (Some(Observed::Present(key)), _) => !key.state.is_pending() || key.tags.is_some(),
         (Some(Observed::Absent(_)), Conclusion::Planned(Plan::Missing(_, _, gone))) => match gone {
             Gone::Deleted => true,
@@ -297,7 +296,7 @@ fn shows_no_deletion(status: &ManagedKeyStatus, round: &Round<'_>) -> bool {
         },
         // An object that has no key, and looks for none any more.
         (Some(Observed::Absent(_)), Conclusion::Planned(plan)) => !matches!(plan, Plan::Wait(_) | Plan::Read(_)),
-        (Some(Observed::Absent(_)), _) => false,
+        (None | Some(Observed::Several(_) | Observed::Absent(_)), _) => false,
     }
 }
 

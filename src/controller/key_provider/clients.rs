@@ -199,6 +199,7 @@ impl Providers {
     }
 
     /// Whether an object's key is watched, or to be, until it is seen that the object is gone and its key is listed as one without an object. Its alert lasts as long.
+    #[must_use]
     pub fn is_watched(&self, uid: &str) -> bool {
         let is_unlisted = self.lists.inner().unlisted.values().any(|unlisted| unlisted.keys.contains_key(uid));
         let is_listed =
