@@ -187,7 +187,8 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, saw: Option<&K
     match &listed {
         Some(entry) => pending::told(context, &object.desired.owner, entry, &object.provider).await,
         None => {
-            events::publish(context, &object.desired.owner, &Event { reason: "KeyReleased", action: "Release", warning: false, note }).await;
+            events::publish(context, &object.desired.owner, &Event { reason: "KeyReleased", action: "Release", warning: false, note })
+                .await;
         }
     }
     Ok(End::Gone)

@@ -265,7 +265,7 @@ mod tests {
     #[tokio::test]
     async fn an_alert_is_there_from_the_beginning_of_a_process_until_a_round_tells_otherwise() {
         let object = managed("u1");
-        let (context, _) = fixtures::context(&json!({}), &[object.clone()]);
+        let (context, _) = fixtures::context(&json!({}), std::slice::from_ref(&object));
         let is_told = || context.alarms.is_told_by_object(&domain_fixtures::key(State::PendingDeletion).arn);
         assert!(!is_told());
         told_as_known(&context);

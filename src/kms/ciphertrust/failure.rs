@@ -9,7 +9,9 @@ use super::operation::Operation;
 use crate::{
     domain::failure::{
         Failure,
-        FailureKind::{self, AliasTaken, Conflict, Credentials, Denied, Faulted, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown},
+        FailureKind::{
+            self, AliasTaken, Conflict, Credentials, Denied, Faulted, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown,
+        },
     },
     kms::rest::{Answer, Refusal},
 };
