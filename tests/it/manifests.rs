@@ -54,9 +54,9 @@ fn guard_page() -> String {
     let rows = TOLD.iter().map(row).collect::<String>();
     format!(
         "# The guard\n\n\
-         Before every call that can make data unreadable, each of these must be so. They are asked in this order; the first that is not so is reported.\n\n\
+         Keyward asks the guard before each call that schedules a deletion, and before it disables a key because the object is deleted; it does not ask for a declared `enabled: false`. Each of these must be so. They are asked in this order; the first that is not so is reported.\n\n\
          {rules}\n\
-         What is not let pass is held: nothing is called, and the condition `DeletionHeld` has one of these reasons.\n\
+         What is not let pass is held: the key is neither scheduled for deletion nor disabled, and the condition `DeletionHeld` has one of these reasons. At most, Keyward writes the hold into the key's mark.\n\
          Where a person can confirm, the condition has the command with the token.\n\n\
          | reason | what was seen | a person can confirm | passes by itself |\n|---|---|---|---|\n{rows}"
     )
