@@ -35,9 +35,14 @@ pub async fn an_error_that_nobody_knows_is_not_absence(bench: Bench) {
     assert_eq!(failure.kind, FailureKind::Unknown, "{failure}");
 }
 
+/// At this call alone, or altogether: a KMS that has no code for the first is not told apart.
+const fn is_the_server_s(kind: FailureKind) -> bool {
+    matches!(kind, FailureKind::Faulted | FailureKind::Unavailable)
+}
+
 pub async fn an_error_of_the_server_is_not_absence(bench: Bench) {
     let failure = look_answered(&bench, refusal(bench.ways.errors.server)).await;
-    assert_eq!(failure.kind, FailureKind::Unavailable, "{failure}");
+    assert!(is_the_server_s(failure.kind), "{failure}");
 }
 
 pub async fn a_lost_reply_is_not_absence(bench: Bench) {
@@ -106,7 +111,7 @@ pub async fn a_creation_that_fails_in_an_unknown_way_is_open(bench: Bench) {
 
 pub async fn a_creation_that_fails_at_the_server_is_open(bench: Bench) {
     let failure = creation_answered(&bench, refusal(bench.ways.errors.server)).await;
-    assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Unknown), "{failure}");
+    assert!(is_the_server_s(failure.kind) && failure.outcome == Outcome::Unknown, "{failure}");
 }
 
 pub async fn a_schedule_whose_reply_is_lost_takes_effect_once(bench: Bench) {
