@@ -44,6 +44,7 @@ use super::condition::{self, Reason};
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     printcolumn(name = "Provider", type_ = "string", json_path = ".spec.providerRef.name", priority = 1),
     printcolumn(name = "Key-ID", type_ = "string", json_path = ".status.keyId", priority = 1),
+    printcolumn(name = "ARN", type_ = "string", json_path = ".status.keyArn", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     validation = Rule::new("oldSelf.hasValue() || self.metadata.name.size() <= 141")
         .message("the name can have at most 141 characters, so that the alias made of it fits")
@@ -300,7 +301,6 @@ pub struct ManagedKeyStatus {
     pub intent_word: Option<String>,
     /// Why the announced word is `held`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(extend("enum" = ["NotSeenLive", "RollbackSuspected", "CancelledOutside", "ConfirmationRequired"]))]
     pub intent_reason: Option<HoldReason>,
     /// The deletion that stands or is under way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
