@@ -74,7 +74,7 @@ async fn lead(
     let begun = CancellationToken::new();
     let _looking = {
         let (begun, gate) = (begun.clone(), readiness.gate("cluster"));
-        let look = startup::look(client.clone(), api_server, options.namespace.clone(), move || {
+        let look = startup::check_cluster(client.clone(), api_server, options.namespace.clone(), move || {
             gate.open();
             begun.cancel();
         });

@@ -63,7 +63,7 @@ fn essential(message: String) -> Missing {
 }
 
 /// Looks until nothing is missing, and tells what is: each thing once, until it changes. `begin` is called as soon as keys can be looked at.
-pub async fn look(client: Client, server: Server, namespace: String, begin: impl FnOnce() + Send) {
+pub async fn check_cluster(client: Client, server: Server, namespace: String, begin: impl FnOnce() + Send) {
     let mut begin = Some(begin);
     let mut told: Vec<Missing> = Vec::new();
     loop {

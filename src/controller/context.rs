@@ -24,7 +24,7 @@ use super::{
     key_provider::Providers,
     lane::Lanes,
     late::Late,
-    recent::Recent,
+    step_backoff::StepBackoff,
     survey::Surveys,
     watch::{Anew, Labelled},
     watched::Watched,
@@ -178,7 +178,7 @@ struct Looked {
     /// What it is to be begun anew as, because the last round saw what it needs and could not wait for it.
     again: Option<Kind>,
     /// The last step of each part of the key.
-    steps: Recent,
+    steps: StepBackoff,
 }
 
 impl Context {

@@ -27,10 +27,10 @@
 pub mod aws;
 pub mod ciphertrust;
 pub mod huawei;
-mod may_change;
+mod leader_check;
 mod quota;
 mod rest;
-mod steady;
+mod sanitize;
 
 use std::future::Future;
 
@@ -46,7 +46,7 @@ use crate::{
     },
 };
 
-pub use may_change::MayChange;
+pub use leader_check::LeaderCheck;
 pub use quota::{Books, Patience, Turn, hastily, in_turn, is_rescuing, patiently, rescuing};
 
 /// Whose credentials they are.

@@ -12,7 +12,7 @@ use kube::{
 };
 use tokio::sync::watch::Sender;
 
-use super::{lists::Lists, reach::Reach};
+use super::{breaker::Breaker, lists::Lists};
 use crate::{
     api::{KeyProvider, key_provider::NamespacesFrom},
     controller::{crowd::Crowd, watched::Watched},
@@ -30,7 +30,7 @@ pub struct Connected {
     /// Whose credentials they are.
     pub identity: Identity,
     /// Whether the KMS answers.
-    pub reach: Reach,
+    pub breaker: Breaker,
     /// The rounds that are under way.
     pub crowd: Crowd,
 }

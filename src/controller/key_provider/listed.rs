@@ -170,7 +170,7 @@ fn alarm_of_more(provider: &str, more: &MoreDeletions) -> Alarm {
 }
 
 /// Looks at the listed keys, with credentials of the right account.
-pub(super) async fn look(context: &Context, name: &str, provider: &KeyProvider, connected: &Connected) {
+pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvider, connected: &Connected) {
     let Some(status) = &provider.status else { return };
     if status.pending_deletions.is_empty() {
         return;

@@ -1,10 +1,10 @@
 //! `KeyProvider`s: their credentials are tried, their account is pinned, and one client each is kept for the rounds of keys.
 
+mod breaker;
 mod clients;
 mod connect;
 mod listed;
 mod lists;
-mod reach;
 mod reconcile;
 mod status;
 
@@ -25,9 +25,9 @@ use tokio_util::sync::CancellationToken;
 pub use crate::domain::provider::{Awaits, Unusable};
 
 pub use self::{
+    breaker::{Breaker, Rejected},
     clients::{Connected, MadeFor, Providers},
     listed::{alarm, commit, over, remember, vanished},
-    reach::{Reach, Silent},
 };
 use super::{
     Context, Settings,

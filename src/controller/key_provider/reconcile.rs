@@ -123,7 +123,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     let connected = client.as_ref().ok().cloned();
     context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     if let Some(connected) = connected {
-        listed::look(context, &name, provider, &connected).await;
+        listed::refresh(context, &name, provider, &connected).await;
     }
     Ok(Action::requeue(retry::jittered(wait)))
 }

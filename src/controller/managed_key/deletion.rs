@@ -8,7 +8,7 @@ use crate::{
         Context,
         account::same_account,
         error::{Abort, Halt},
-        key_provider::{Awaits, Silent, Unusable},
+        key_provider::{Awaits, Rejected, Unusable},
         lane::Lane,
         retry,
         watched::Watched,
@@ -68,16 +68,16 @@ pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, wa
         return report::unusable(context, object, Unusable { note, awaits: Awaits::Person }).await;
     }
     let connected = Arc::clone(&provider.connected);
-    let _leave = match connected.reach.leave(Lane::Ordinary) {
-        Ok(leave) => leave,
-        Err(Silent::Long(failure)) => return report::failed(context, object, provider, with_way_out(failure)).await,
-        Err(lately) => return report::silent(context, object, provider, lately).await,
+    let _permit = match connected.breaker.permit(Lane::Ordinary) {
+        Ok(permit) => permit,
+        Err(Rejected::Long(failure)) => return report::failed(context, object, provider, with_way_out(failure)).await,
+        Err(lately) => return report::rejected(context, object, provider, lately).await,
     };
     // A key that is as the policy wants by what the KMS showed before our last step may not be so.
     round::settled(context, &object)?;
     object.refresh().await?;
     let started = Instant::now();
-    let observed = match look(&provider, &object).await {
+    let observed = match read(&provider, &object).await {
         Ok(observed) => observed,
         Err(failure) => {
             provider.failed(context, &failure);
@@ -125,9 +125,9 @@ fn with_way_out(failure: Failure) -> Failure {
 }
 
 /// The key with its marks.
-async fn look(provider: &Provider, object: &Object<'_>) -> Result<Observed, Failure> {
+async fn read(provider: &Provider, object: &Object<'_>) -> Result<Observed, Failure> {
     let kms = &provider.connected.kms;
-    let (mut observed, _nothing_else_was_read) = observe::glance(kms, object, provider.rules.limits(), None).await?;
+    let (mut observed, _nothing_else_was_read) = observe::quick_read(kms, object, provider.rules.limits(), None).await?;
     match &mut observed {
         Observed::Present(key) if key.tags.is_none() => key.tags = Some(kms.tags(&key.arn).await?),
         Observed::Absent(_) => same_account(kms, &provider.rules.account).await?,

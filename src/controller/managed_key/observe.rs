@@ -21,7 +21,7 @@ use crate::{
 
 /// A first look: the key's state, and one more of rotation, tags and aliases in turn, or none if it is nobody's turn. Two reads at most. What the second failed
 /// with stands beside what the first saw.
-pub(super) async fn glance(
+pub(super) async fn quick_read(
     kms: &AnyKms,
     object: &Object<'_>,
     limits: &Limits,

@@ -36,12 +36,12 @@ pub(super) struct Provider {
 impl Provider {
     /// The KMS answered.
     pub(super) fn answered(&self, context: &Context) {
-        self.heard(context, self.connected.reach.answered());
+        self.heard(context, self.connected.breaker.answered());
     }
 
     /// A call failed.
     pub(super) fn failed(&self, context: &Context, failure: &Failure) {
-        self.heard(context, self.connected.reach.failed(failure));
+        self.heard(context, self.connected.breaker.failed(failure));
     }
 
     /// After a long silence the keys need not wait until they would be tried again.

@@ -31,7 +31,7 @@ use crate::{
         contained,
         crowd::{Begun, Kind},
         error::{Abort, Error, Halt},
-        key_provider::{Awaits, Silent, Unusable},
+        key_provider::{Awaits, Rejected, Unusable},
         lane::{Busy, Lane},
         retry, spawned,
         watched::Watched,
@@ -252,7 +252,8 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
         settled(context, &object)?;
     }
     // Before anything is asked of the API server: thousands may be waiting.
-    if let Some(pause) = provider::connected(context, stored).filter(|_| lane == Lane::Rescue).and_then(|known| known.reach.turns_away()) {
+    if let Some(pause) = provider::connected(context, stored).filter(|_| lane == Lane::Rescue).and_then(|known| known.breaker.turns_away())
+    {
         return Err(Abort::TooSoon(retry::jittered(pause)));
     }
     let provider = match provider::resolve(context, stored).await? {
@@ -267,12 +268,12 @@ async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey,
     }
     let started = Instant::now();
     let connected = Arc::clone(&provider.connected);
-    let _leave = match connected.reach.leave(lane) {
-        Ok(leave) => leave,
-        Err(Silent::Busy(pause)) => return Err(Abort::TooSoon(retry::jittered(pause))),
-        Err(silent) => return report::silent(context, object, provider, silent).await,
+    let _permit = match connected.breaker.permit(lane) {
+        Ok(permit) => permit,
+        Err(Rejected::Busy(pause)) => return Err(Abort::TooSoon(retry::jittered(pause))),
+        Err(silent) => return report::rejected(context, object, provider, silent).await,
     };
-    let (observed, unread) = match observe::glance(&connected.kms, &object, provider.rules.limits(), turn).await {
+    let (observed, unread) = match observe::quick_read(&connected.kms, &object, provider.rules.limits(), turn).await {
         Ok(observed) => observed,
         Err(failure) => {
             provider.failed(context, &failure);

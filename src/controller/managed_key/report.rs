@@ -18,7 +18,7 @@ use crate::{
     controller::{
         Context,
         error::{Abort, Error, Halt, api},
-        key_provider::{Silent, Unusable},
+        key_provider::{Rejected, Unusable},
         now, retry,
         watched::Watched,
     },
@@ -162,10 +162,10 @@ pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, pro
 }
 
 /// The KMS does not answer, and others are asking it.
-pub(super) async fn silent<'a>(context: &'a Context, object: Object<'a>, provider: Provider, silent: Silent) -> Result<End, Abort> {
-    match silent {
-        Silent::Busy(_) | Silent::Lately => Ok(End::Again(retry::SOON)),
-        Silent::Long(failure) => failed(context, object, provider, failure).await,
+pub(super) async fn rejected<'a>(context: &'a Context, object: Object<'a>, provider: Provider, rejected: Rejected) -> Result<End, Abort> {
+    match rejected {
+        Rejected::Busy(_) | Rejected::Lately => Ok(End::Again(retry::SOON)),
+        Rejected::Long(failure) => failed(context, object, provider, failure).await,
     }
 }
 

@@ -34,7 +34,7 @@ use super::{
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
-        MayChange,
+        LeaderCheck,
         quota::{NotYet, Turn},
     },
     metrics::Metrics,
@@ -51,7 +51,7 @@ pub(super) struct Caller {
     pub(super) region: Arc<str>,
     pub(super) account: Arc<Account>,
     pub(super) metrics: Metrics,
-    pub(super) may_change: MayChange,
+    pub(super) leader_check: LeaderCheck,
 }
 
 impl Caller {
@@ -73,7 +73,7 @@ impl Caller {
             attempts: Arc::new(Attempts {
                 operation,
                 metrics: self.metrics.clone(),
-                may_change: self.may_change.clone(),
+                leader_check: self.leader_check.clone(),
                 seen: Mutex::default(),
             }),
         };
@@ -166,7 +166,7 @@ impl Call {
 struct Attempts {
     operation: Operation,
     metrics: Metrics,
-    may_change: MayChange,
+    leader_check: LeaderCheck,
     seen: Mutex<Seen>,
 }
 
@@ -277,7 +277,7 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Intercept for Watc
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         // Asked here and not before, because a turn or a retry can be waited for, and a process can be frozen in between.
-        if self.attempts.operation.changes() && !self.attempts.may_change.asked() {
+        if self.attempts.operation.changes() && !self.attempts.leader_check.asked() {
             return Err("this process may change nothing any more".into());
         }
         let mut seen = self.attempts.seen();

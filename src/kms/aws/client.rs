@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::{Books, MayChange},
+    kms::{Books, LeaderCheck},
     metrics::Metrics,
 };
 
@@ -63,7 +63,7 @@ pub struct AwsSettings {
     /// Where calls are counted.
     pub metrics: Metrics,
     /// Asked right before each request that changes something.
-    pub may_change: MayChange,
+    pub leader_check: LeaderCheck,
 }
 
 /// Where the credentials come from.
@@ -93,11 +93,21 @@ pub(super) struct Clients {
 impl Clients {
     /// Makes the clients. Nothing is sent.
     pub(super) fn new(settings: AwsSettings) -> Result<Self, Failure> {
-        let AwsSettings { region, endpoints, ca_pem, role_arn, external_id, credentials, quota_share_percent, books, metrics, may_change } =
-            settings;
+        let AwsSettings {
+            region,
+            endpoints,
+            ca_pem,
+            role_arn,
+            external_id,
+            credentials,
+            quota_share_percent,
+            books,
+            metrics,
+            leader_check,
+        } = settings;
         let share = u32::try_from(quota_share_percent).unwrap_or_default();
         let account = Arc::new(Account::new(books, &region, endpoints.kms.as_deref(), share));
-        let caller = Caller { region: region.as_str().into(), account, metrics, may_change };
+        let caller = Caller { region: region.as_str().into(), account, metrics, leader_check };
         let refuse = |message| caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message);
         endpoints.check().map_err(refuse)?;
         // Retries are paid from a budget that the SDK keeps per partition: a provider that fails must not use up that of another.
@@ -217,7 +227,7 @@ mod tests {
             quota_share_percent: 100,
             books: Books::default(),
             metrics: Metrics::new(false),
-            may_change: MayChange::when(|| true),
+            leader_check: LeaderCheck::when(|| true),
         };
         let shown = format!("{settings:?}");
         assert!(shown.contains("AKIAIOSFODNN7EXAMPLE") && !shown.contains("hush"), "{shown}");

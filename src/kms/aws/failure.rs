@@ -20,7 +20,7 @@ use crate::domain::failure::{
     },
     Outcome,
 };
-use crate::kms::steady::steady;
+use crate::kms::sanitize::sanitize;
 
 /// The kind of every code that is known, from the error lists of the KMS and STS API references, their "Common Errors", and the list of
 /// throttling codes in the AWS SDKs. The SDK has already taken off `com.amazonaws.kms#` and `:http://…`.
@@ -182,7 +182,7 @@ impl Context<'_> {
         let (operation, request, region) = (self.operation, self.request(), self.region);
         match kind {
             NotFound => format!("AWS does not find what {request} is about; a change made moments ago may not be visible yet"),
-            Invalid => match steady(text) {
+            Invalid => match sanitize(text) {
                 text if text.is_empty() => format!("AWS does not accept {request}: {code}"),
                 text => format!("AWS does not accept {request}: {text}"),
             },
@@ -279,7 +279,7 @@ impl Context<'_> {
 fn because(text: &str) -> Option<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let at = [" because ", " with an explicit deny "].iter().filter_map(|words| text.find(words)).min()?;
-    Some(steady(text.get(at..)?).trim_end_matches('.').to_owned())
+    Some(sanitize(text.get(at..)?).trim_end_matches('.').to_owned())
 }
 
 fn credentials_advice(code: &str) -> &'static str {
@@ -497,9 +497,9 @@ mod tests {
             assert_eq!(first, second, "{code}");
             assert!(!first.contains("1111"), "{first}");
         }
-        assert_eq!(steady("a\n  b (RequestId: 1-2)"), "a b");
-        assert_eq!(steady("RequestId: 1-2"), "");
-        assert_eq!(steady(&"ä".repeat(1000)).chars().count(), 400);
+        assert_eq!(sanitize("a\n  b (RequestId: 1-2)"), "a b");
+        assert_eq!(sanitize("RequestId: 1-2"), "");
+        assert_eq!(sanitize(&"ä".repeat(1000)).chars().count(), 400);
     }
 
     #[test]

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
-        Books, MayChange,
+        Books, LeaderCheck,
         rest::{Answer, Ask, Authorities, Caller, Dialect, Refusal, client},
     },
     metrics::Metrics,
@@ -51,7 +51,7 @@ pub struct CipherTrustSettings {
     /// Where calls are counted.
     pub metrics: Metrics,
     /// Whether this process may change anything.
-    pub may_change: MayChange,
+    pub leader_check: LeaderCheck,
 }
 
 /// How everything else is spoken: with a token.
@@ -96,7 +96,7 @@ impl Dialect for Cckm {
 /// Makes the client. Nothing is sent.
 pub(super) fn caller(settings: &CipherTrustSettings) -> Result<Caller<Cckm>, Failure> {
     let CipherTrustSettings { url, kms, region, domain, auth_domain, ca_pem, username, password, .. } = settings;
-    let CipherTrustSettings { quota_share_percent, books, metrics, may_change, .. } = settings;
+    let CipherTrustSettings { quota_share_percent, books, metrics, leader_check, .. } = settings;
     let refuse = |message| Failure {
         kind: FailureKind::Invalid,
         operation: Operation::Login.name(),
@@ -116,12 +116,12 @@ pub(super) fn caller(settings: &CipherTrustSettings) -> Result<Caller<Cckm>, Fai
         http: http.clone(),
         quotas: Arc::clone(&quotas),
         metrics: metrics.clone(),
-        may_change: may_change.clone(),
+        leader_check: leader_check.clone(),
     };
     let set = |domain: &Option<String>| domain.clone().filter(|domain| !domain.is_empty());
     let login = Login { username: username.clone(), password: password.clone(), domain: set(domain), auth_domain: set(auth_domain) };
     let dialect = Cckm { root, tokens: Tokens::new(login_caller, login) };
-    Ok(Caller { dialect, http, quotas, metrics: metrics.clone(), may_change: may_change.clone() })
+    Ok(Caller { dialect, http, quotas, metrics: metrics.clone(), leader_check: leader_check.clone() })
 }
 
 #[cfg(test)]
@@ -144,7 +144,7 @@ mod tests {
             quota_share_percent: 100,
             books: Books::default(),
             metrics: Metrics::new(false),
-            may_change: MayChange::when(|| true),
+            leader_check: LeaderCheck::when(|| true),
         };
         let shown = format!("{settings:?} {:?}", caller(&settings).unwrap());
         assert!(shown.contains("keyward") && !shown.contains("hush"), "{shown}");

@@ -1,25 +1,25 @@
 //! AWS keys behind Thales `CipherTrust` Cloud Key Manager (CCKM).
 //!
 //! CCKM keeps a copy of each key, a row, and answers reads from it; what is changed through CCKM shows in the row at once, what is changed in AWS only after a
-//! refresh. So every key is told with the age of its row, by the clock of the server, and `look` has a row made new that is too old. Keys that CCKM has not
+//! refresh. So every key is told with the age of its row, by the clock of the server, and `read` has a row made new that is too old. Keys that CCKM has not
 //! synchronised yet are not seen at all, neither by name nor in a search.
 //!
-//! `client` and `token` say how it is spoken to, `list` and `gather` how many rows are read at once, `failure` reads refusals, `convert` rows, `id` keeps a key's three names apart, `home` finds the AWS account,
+//! `client` and `token` say how it is spoken to, `list` and `batch` how many rows are read at once, `failure` reads refusals, `convert` rows, `id` keeps a key's three names apart, `account_cache` finds the AWS account,
 //! `operation` lists all that can be called. The adapter must never take a refusal for an absent key, nor send a creation twice.
 
+mod account_cache;
+mod batch;
 mod client;
 mod clock;
 mod convert;
 mod failure;
-mod gather;
-mod home;
 mod id;
-mod known;
+mod id_cache;
 mod list;
 mod login;
-mod look;
 mod operation;
 mod quota;
+mod read;
 mod sync;
 mod token;
 
@@ -28,15 +28,15 @@ use reqwest::Method;
 use serde_json::{Map, Value, json};
 
 use self::{
+    account_cache::AccountCache,
+    batch::Batch,
     client::Cckm,
     convert::{Rotated, RotationStatus, Row},
     failure::{is_absent, is_unsupported, settles_creation},
-    gather::Gather,
-    home::Home,
     id::Arn,
-    known::Known,
-    look::{Age, KEYS, Seen},
+    id_cache::IdCache,
     operation::Operation,
+    read::{Age, KEYS, Seen},
     sync::Synchronisation,
 };
 use super::{
@@ -62,9 +62,9 @@ const POLICY_TEMPLATE: &str = "cckm_policy_template_id";
 #[derive(Debug)]
 pub struct CipherTrustKms {
     caller: Box<Caller<Cckm>>,
-    home: Home,
-    known: Box<Known>,
-    gather: Gather,
+    account_cache: AccountCache,
+    id_cache: Box<Known>,
+    batch: Batch,
     synchronisation: Synchronisation,
     max_staleness: SignedDuration,
     principal: String,
@@ -78,9 +78,9 @@ impl CipherTrustKms {
         let CipherTrustSettings { kms, region, domain, username, max_staleness, .. } = settings;
         Ok(Self {
             caller,
-            home: Home::new(kms, region),
-            known: Box::default(),
-            gather: Gather::default(),
+            account_cache: AccountCache::new(kms, region),
+            id_cache: Box::default(),
+            batch: Batch::default(),
             synchronisation: Synchronisation::default(),
             max_staleness: SignedDuration::try_from(max_staleness).unwrap_or(SignedDuration::MAX),
             principal: match domain.filter(|domain| !domain.is_empty()) {
@@ -99,7 +99,7 @@ impl CipherTrustKms {
         };
         let done = match (send(&id).await, Arn::parse(key)) {
             (Err(failure), Some(arn)) if is_absent(&failure) && failure.outcome == Outcome::Refused => {
-                self.known.forget(&arn);
+                self.id_cache.forget(&arn);
                 let now = self.id(key, operation).await?;
                 if now == id { Err(failure) } else { send(&now).await }
             }
@@ -129,12 +129,12 @@ impl CipherTrustKms {
     /// What AWS has now that a change was refused: the row may be older than what the refusal is about. The refusal itself leaves open whether an earlier
     /// attempt took effect.
     async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
-        self.look(reference, Age::Newest).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
+        self.read(reference, Age::Newest).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
     }
 
     /// A key that a call is about.
     async fn needed(&self, key: &str) -> Result<Key, Failure> {
-        self.look(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
+        self.read(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
     }
 
     /// Has CCKM synchronise its keys with AWS, then reads every row: how CCKM matches its filter for tags is not documented, and a key that either left out
@@ -147,7 +147,7 @@ impl CipherTrustKms {
 
     /// The failure for an alias that another key has.
     async fn taken(&self, alias: &str, refused: Failure) -> Failure {
-        let holder = match self.look(alias, Age::Allowed).await {
+        let holder = match self.read(alias, Age::Allowed).await {
             Ok(holder) => holder,
             Err(failure) => return Failure { outcome: refused.outcome, ..failure },
         };
@@ -166,11 +166,11 @@ impl CipherTrustKms {
 impl Kms for CipherTrustKms {
     async fn identity(&self) -> Result<Identity, Failure> {
         let account = self.account_now().await?;
-        Ok(Identity { account: account.number.clone(), region: self.home.region.clone(), principal: self.principal.clone() })
+        Ok(Identity { account: account.number.clone(), region: self.account_cache.region.clone(), principal: self.principal.clone() })
     }
 
     async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        self.look(reference, Age::Allowed).await
+        self.read(reference, Age::Allowed).await
     }
 
     async fn tags(&self, key: &str) -> Result<Tags, Failure> {
@@ -237,7 +237,7 @@ impl Kms for CipherTrustKms {
     /// CCKM makes the key in AWS, with its tags, and gives it the claim then; so most refusals leave open whether there is a key.
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
         let operation = Operation::CreateKey;
-        let body = json!({ "kms": self.account().await?.id, "region": self.home.region, "aws_param": param(creation) });
+        let body = json!({ "kms": self.account().await?.id, "region": self.account_cache.region, "aws_param": param(creation) });
         let ask = Ask::new(operation, "", Method::POST, KEYS.to_owned()).with(body);
         let answer = match self.caller.call(&ask).await {
             Ok(answer) => answer,
@@ -270,7 +270,7 @@ impl Kms for CipherTrustKms {
 
     /// AWS takes an alias away from whichever key has it, and CCKM may not look: so the row is made new first, and the alias has to be in it.
     async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
-        if !self.look(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
+        if !self.read(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
             return Ok(());
         }
         let refused = match self.act(Operation::DeleteAlias, key, Some(json!({ "alias": bare(alias) }))).await {
@@ -281,7 +281,7 @@ impl Kms for CipherTrustKms {
         if !is_absent(&refused) {
             return Ok(());
         }
-        match self.look(key, Age::Allowed).await? {
+        match self.read(key, Age::Allowed).await? {
             Some(found) if !has(&found, alias) => Ok(()),
             _ => Err(refused),
         }

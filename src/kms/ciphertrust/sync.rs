@@ -85,7 +85,7 @@ impl CipherTrustKms {
     }
 
     async fn synchronise(&self) -> Result<Asked, Failure> {
-        let body = json!({ "kms": [self.account().await?.id], "regions": [self.home.region] });
+        let body = json!({ "kms": [self.account().await?.id], "regions": [self.account_cache.region] });
         let at = Instant::now();
         let job: Job = self.caller.json(&Ask::new(Operation::Synchronize, "", Method::POST, JOBS.to_owned()).with(body)).await?;
         let asked = Asked { id: job.id, at, ended: false };

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
-        Books, MayChange,
+        Books, LeaderCheck,
         rest::{Authorities, Caller, base_url, client},
     },
     metrics::Metrics,
@@ -42,7 +42,7 @@ pub struct HuaweiSettings {
     /// Where calls are counted.
     pub metrics: Metrics,
     /// Asked right before each request that changes something.
-    pub may_change: MayChange,
+    pub leader_check: LeaderCheck,
 }
 
 /// As whom the KMS is called.
@@ -82,7 +82,7 @@ impl HuaweiKms {
     /// Makes the client; nothing is sent yet.
     #[allow(clippy::unused_async, reason = "adapters are made alike, and some have to read something first")]
     pub async fn new(settings: HuaweiSettings) -> Result<Self, Failure> {
-        let HuaweiSettings { region, project_id, endpoint, iam_endpoint, credentials, quota_share_percent, books, metrics, may_change } =
+        let HuaweiSettings { region, project_id, endpoint, iam_endpoint, credentials, quota_share_percent, books, metrics, leader_check } =
             settings;
         let word = |name: &str, text: &str| {
             let fits = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_');
@@ -104,12 +104,12 @@ impl HuaweiKms {
             HuaweiCredentials::Password { domain, user, password } => {
                 let dialect = Iam { base: root("iam", iam_endpoint)?, user, domain, password, project: project_id.clone() };
                 let (http, quotas) = (http.clone(), Arc::clone(&quotas));
-                let caller = Caller { dialect, http, quotas, metrics: metrics.clone(), may_change: may_change.clone() };
+                let caller = Caller { dialect, http, quotas, metrics: metrics.clone(), leader_check: leader_check.clone() };
                 Signer::Tokens(Box::new(Tokens::new(caller)))
             }
         };
         let dialect = Huawei { base, project: project_id, signer };
-        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, may_change }), region, principal, names: Names::default() })
+        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, leader_check }), region, principal, names: Names::default() })
     }
 }
 
@@ -145,7 +145,7 @@ mod tests {
             quota_share_percent: 100,
             books: Books::default(),
             metrics: Metrics::new(false),
-            may_change: MayChange::when(|| true),
+            leader_check: LeaderCheck::when(|| true),
         }
     }
 

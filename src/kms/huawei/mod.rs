@@ -1,7 +1,7 @@
 //! Huawei Cloud KMS.
 //!
 //! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what was done before, so such a refusal
-//! is never believed by itself: the key is looked at, and what is there decides. `look` looks at a key, `names` hands its name on, `search` finds keys by alias and by marks, `dialect` makes
+//! is never believed by itself: the key is looked at, and what is there decides. `read` looks at a key, `names` hands its name on, `search` finds keys by alias and by marks, `dialect` makes
 //! requests and `sign` signs them, `token` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
 //! It must never take a refusal for an absent key, whatever its HTTP status, nor send `create-key` twice.
 
@@ -9,10 +9,10 @@ mod client;
 mod convert;
 mod dialect;
 mod failure;
-mod look;
 mod names;
 mod operation;
 mod quota;
+mod read;
 mod request;
 mod search;
 mod sign;
@@ -33,9 +33,9 @@ use tokio::time::sleep;
 use self::{
     convert::{Changed, RotationStatus, Unusable},
     dialect::Huawei,
-    look::Found,
     names::Names,
     operation::Operation,
+    read::Found,
     urn::Reference,
 };
 use super::{
@@ -169,7 +169,7 @@ impl Kms for HuaweiKms {
     }
 
     async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        let Some(Found { key, details }) = self.look(reference).await? else { return Ok(None) };
+        let Some(Found { key, details }) = self.read(reference).await? else { return Ok(None) };
         if let Ok(name) = details.name() {
             self.names.keep(&key.id, name, Instant::now());
         }
@@ -190,7 +190,7 @@ impl Kms for HuaweiKms {
             Err(failure) if failure.kind == FailureKind::Conflict => failure,
             done => return done,
         };
-        let Some(found) = self.look(key).await? else { return Err(refused) };
+        let Some(found) = self.read(key).await? else { return Err(refused) };
         let enabled = found.details.is_rotated().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
         Ok(Rotation { enabled, ..Rotation::default() })
     }

@@ -162,7 +162,7 @@ impl HuaweiKms {
         let mut found = Vec::new();
         for id in self.marked(owner).await? {
             // The search tells neither the account nor, for certain, the tags as they are now. A key that vanished in between bears none.
-            let Some(key) = self.look_at(&id, &id).await?.map(|found| found.key) else { continue };
+            let Some(key) = self.read_by_id(&id, &id).await?.map(|found| found.key) else { continue };
             match self.tags(&id).await {
                 Ok(tags) if is_marked(&tags, owner) => found.push(key.arn),
                 Ok(_) => {}

@@ -219,7 +219,7 @@ mod tests {
     use super::*;
     use crate::{
         kms::{
-            MayChange,
+            LeaderCheck,
             huawei::quota,
             rest::{Authorities, client},
         },
@@ -237,7 +237,7 @@ mod tests {
             http: client(&Authorities::System).unwrap(),
             quotas: Arc::new(quota::quotas(100, &crate::kms::Books::default(), "")),
             metrics: Metrics::new(false),
-            may_change: MayChange::when(|| false),
+            leader_check: LeaderCheck::when(|| false),
         });
         let now = Instant::now();
         tokens.kept().token = Some(Token { value: HeaderValue::from_static("hush"), renew: now, end: now + end });

@@ -11,7 +11,7 @@ use tracing::{Instrument, field};
 use super::{
     Answer, Ask, Dialect, Operation, Refusal,
     attempts::{Attempts, Ended},
-    words::About,
+    messages::About,
 };
 use crate::{
     domain::failure::{
@@ -20,7 +20,7 @@ use crate::{
         Outcome,
     },
     kms::{
-        MayChange,
+        LeaderCheck,
         quota::{NotYet, Quotas, Turn},
     },
     metrics::Metrics,
@@ -44,7 +44,7 @@ pub(in crate::kms) struct Caller<D: Dialect> {
     pub(in crate::kms) http: Client,
     pub(in crate::kms) quotas: Arc<Quotas<D::Operation>>,
     pub(in crate::kms) metrics: Metrics,
-    pub(in crate::kms) may_change: MayChange,
+    pub(in crate::kms) leader_check: LeaderCheck,
 }
 
 /// An attempt that brought no answer.
@@ -165,7 +165,7 @@ impl<D: Dialect> Caller<D> {
         let told = request.try_clone();
         attempts.begin();
         // Asked here and not before, because a turn or a retry can be waited for, and a process can be frozen in between.
-        if ask.operation.changes() && !self.may_change.asked() {
+        if ask.operation.changes() && !self.leader_check.asked() {
             attempts.end(Ended::NotSent);
             return Err(Missed::Forbidden);
         }

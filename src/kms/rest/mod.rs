@@ -6,7 +6,7 @@
 mod attempts;
 mod call;
 mod client;
-mod words;
+mod messages;
 
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]

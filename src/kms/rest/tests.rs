@@ -14,7 +14,7 @@ use tokio::{
 use super::{Answer, Ask, Authorities, Caller, Dialect, Operation, Refusal, client};
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::{MayChange, quota::Quotas},
+    kms::{LeaderCheck, quota::Quotas},
     metrics::Metrics,
 };
 
@@ -101,7 +101,7 @@ async fn answered(call: Call, head: &'static str, body: &'static str) -> (Failur
         http: client(&Authorities::System).unwrap(),
         quotas: Arc::new(Quotas::new([], 100, &crate::kms::Books::default(), "")),
         metrics: Metrics::new(false),
-        may_change: MayChange::when(|| true),
+        leader_check: LeaderCheck::when(|| true),
     };
     let failure = caller.call(&Ask::new(call, "", Method::POST, String::new())).await.unwrap_err();
     (failure, count.load(Ordering::SeqCst))

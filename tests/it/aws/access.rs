@@ -8,7 +8,7 @@ use keyward::{
         observed::State,
     },
     kms::{
-        Identity, Kms, MayChange,
+        Identity, Kms, LeaderCheck,
         aws::{AwsCredentials, AwsKms},
     },
 };
@@ -177,7 +177,7 @@ async fn the_environment_gives_credentials_and_nothing_else() {
 
 #[tokio::test]
 async fn a_process_that_may_change_nothing_sends_no_change() {
-    let bench = Bench::with(|settings| settings.may_change = MayChange::when(|| false)).await;
+    let bench = Bench::with(|settings| settings.leader_check = LeaderCheck::when(|| false)).await;
     let plant = Plant { alias: Some("alias/orders".into()), ..Plant::new(ACCOUNT, REGION) };
     let key = bench.double.plant(&plant).unwrap().arn();
     let before = bench.double.ledger().len();

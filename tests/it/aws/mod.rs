@@ -21,7 +21,7 @@ use keyward::{
         ownership::{Owner, Tags},
     },
     kms::{
-        Creation, Kms, MayChange,
+        Creation, Kms, LeaderCheck,
         aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
     },
     metrics::Metrics,
@@ -42,7 +42,7 @@ fn settings(endpoint: &str) -> AwsSettings {
         quota_share_percent: 100,
         books: keyward::kms::Books::default(),
         metrics: Metrics::new(false),
-        may_change: MayChange::when(|| true),
+        leader_check: LeaderCheck::when(|| true),
     }
 }
 

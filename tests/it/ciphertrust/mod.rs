@@ -14,7 +14,7 @@ use keyward::{
     api::managed_key::KeyTemplate,
     domain::{observed::Key, ownership::Tags},
     kms::{
-        Creation, Kms, MayChange,
+        Creation, Kms, LeaderCheck,
         aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
         ciphertrust::{CipherTrustKms, CipherTrustSettings},
     },
@@ -52,7 +52,7 @@ impl Scene {
             quota_share_percent: 10_000,
             books: keyward::kms::Books::default(),
             metrics: Metrics::new(false),
-            may_change: MayChange::when(|| true),
+            leader_check: LeaderCheck::when(|| true),
         };
         let kms = CipherTrustKms::new(settings(&double)).await.unwrap();
         Self { kms, aws: AwsKms::new(aws).await.unwrap(), double }
@@ -105,7 +105,7 @@ fn settings(double: &Double) -> CipherTrustSettings {
         quota_share_percent: 10_000,
         books: keyward::kms::Books::default(),
         metrics: Metrics::new(false),
-        may_change: MayChange::when(|| true),
+        leader_check: LeaderCheck::when(|| true),
     }
 }
 

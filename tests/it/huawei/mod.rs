@@ -16,7 +16,7 @@ use keyward::{
         ownership::{Owner, Tags},
     },
     kms::{
-        Creation, Kms, MayChange,
+        Creation, Kms, LeaderCheck,
         huawei::{HuaweiCredentials, HuaweiKms, HuaweiSettings},
     },
     metrics::Metrics,
@@ -39,7 +39,7 @@ fn settings(endpoint: &str) -> HuaweiSettings {
         quota_share_percent: 10_000,
         books: keyward::kms::Books::default(),
         metrics: Metrics::new(false),
-        may_change: MayChange::when(|| true),
+        leader_check: LeaderCheck::when(|| true),
     }
 }
 

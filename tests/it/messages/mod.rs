@@ -35,7 +35,7 @@ use keyward::{
         step::{Destruction, Step},
     },
     kms::{
-        Kms, MayChange,
+        Kms, LeaderCheck,
         aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
     },
     metrics::Metrics,
@@ -339,7 +339,7 @@ fn settings(endpoint: &str) -> AwsSettings {
         quota_share_percent: 100,
         books: keyward::kms::Books::default(),
         metrics: Metrics::new(false),
-        may_change: MayChange::when(|| true),
+        leader_check: LeaderCheck::when(|| true),
     }
 }
 

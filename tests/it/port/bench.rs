@@ -17,7 +17,7 @@ use keyward::{
         ownership::{Owner, Tags},
     },
     kms::{
-        AnyKms, Creation, Kms, MayChange,
+        AnyKms, Creation, Kms, LeaderCheck,
         aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
         ciphertrust::{CipherTrustKms, CipherTrustSettings},
         huawei::{HuaweiCredentials, HuaweiKms, HuaweiSettings},
@@ -43,7 +43,7 @@ pub struct Bench {
     pub dates_within: SignedDuration,
     /// Whether its answers lack what is not needed, so that what a key is like has to be asked of the double itself.
     pub sparse: bool,
-    may_change: Arc<AtomicBool>,
+    leader_check: Arc<AtomicBool>,
 }
 
 impl Bench {
@@ -52,12 +52,12 @@ impl Bench {
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let options = Options { ciphertrust: ways.provider == ProviderType::CipherTrust, forms: forms.to_vec(), ..Options::default() };
         let double = Double::start(options).await.unwrap();
-        let (metrics, may_change) = (Metrics::new(false), Arc::new(AtomicBool::new(true)));
-        let kms = connect(ways, &endpoint(ways, &double), double.ca_pem(), secret(ways), &metrics, &may_change).await;
+        let (metrics, leader_check) = (Metrics::new(false), Arc::new(AtomicBool::new(true)));
+        let kms = connect(ways, &endpoint(ways, &double), double.ca_pem(), secret(ways), &metrics, &leader_check).await;
         // A date at the midnight before is nearer by up to a day.
         let dates_within = if forms.contains(&Form::MidnightDates) { SignedDuration::from_hours(24) } else { SignedDuration::from_mins(5) };
         let sparse = forms.iter().any(|form| matches!(form, Form::AwsSparse | Form::AwsStateOnly | Form::CckmSparse | Form::HuaweiSparse));
-        Self { ways, kms, double, metrics, dates_within, sparse, may_change }
+        Self { ways, kms, double, metrics, dates_within, sparse, leader_check }
     }
 
     /// Another client of the same KMS, which remembers nothing.
@@ -68,12 +68,12 @@ impl Bench {
     /// One with a wrong secret.
     pub async fn impostor(&self) -> AnyKms {
         let endpoint = endpoint(self.ways, &self.double);
-        connect(self.ways, &endpoint, self.double.ca_pem(), "guessed", &self.metrics, &self.may_change).await
+        connect(self.ways, &endpoint, self.double.ca_pem(), "guessed", &self.metrics, &self.leader_check).await
     }
 
     /// One of a KMS elsewhere.
     pub async fn elsewhere(&self, endpoint: &str) -> AnyKms {
-        connect(self.ways, endpoint, self.double.ca_pem(), secret(self.ways), &self.metrics, &self.may_change).await
+        connect(self.ways, endpoint, self.double.ca_pem(), secret(self.ways), &self.metrics, &self.leader_check).await
     }
 
     pub fn account(&self) -> &'static str {
@@ -108,7 +108,7 @@ impl Bench {
     }
 
     pub fn forbid_changes(&self) {
-        self.may_change.store(false, Ordering::SeqCst);
+        self.leader_check.store(false, Ordering::SeqCst);
     }
 
     /// A key of the usual kind, whose claim ends with `name`.
@@ -190,9 +190,9 @@ fn secret(ways: &Ways) -> &'static str {
     }
 }
 
-async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metrics: &Metrics, may_change: &Arc<AtomicBool>) -> AnyKms {
-    let allowed = Arc::clone(may_change);
-    let may_change = MayChange::when(move || allowed.load(Ordering::SeqCst));
+async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metrics: &Metrics, leader_check: &Arc<AtomicBool>) -> AnyKms {
+    let allowed = Arc::clone(leader_check);
+    let leader_check = LeaderCheck::when(move || allowed.load(Ordering::SeqCst));
     match ways.provider {
         ProviderType::Aws => {
             let settings = AwsSettings {
@@ -209,7 +209,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                 quota_share_percent: 10_000,
                 books: keyward::kms::Books::default(),
                 metrics: metrics.clone(),
-                may_change,
+                leader_check,
             };
             AnyKms::Aws(AwsKms::new(settings).await.unwrap())
         }
@@ -227,7 +227,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                 quota_share_percent: 10_000,
                 books: keyward::kms::Books::default(),
                 metrics: metrics.clone(),
-                may_change,
+                leader_check,
             };
             AnyKms::CipherTrust(CipherTrustKms::new(settings).await.unwrap())
         }
@@ -245,7 +245,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                 quota_share_percent: 10_000,
                 books: keyward::kms::Books::default(),
                 metrics: metrics.clone(),
-                may_change,
+                leader_check,
             };
             AnyKms::Huawei(HuaweiKms::new(settings).await.unwrap())
         }

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
-use super::{Unusable, hidden, may_change, named, needed, value};
+use super::{Unusable, hidden, leader_check, named, needed, value};
 use crate::{
     api::{KeyProviderSpec, key_provider::AwsProvider},
     controller::Context,
@@ -53,6 +53,6 @@ pub(super) fn settings(
         quota_share_percent: spec.quota_share_percent,
         books: context.books.clone(),
         metrics: context.metrics.of_provider(name),
-        may_change: may_change(context),
+        leader_check: leader_check(context),
     })
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Unusable, hidden, may_change, needed, secret};
+use super::{Unusable, hidden, leader_check, needed, secret};
 use crate::{
     api::{KeyProviderSpec, key_provider::CipherTrustProvider},
     controller::Context,
@@ -40,6 +40,6 @@ pub(super) fn settings(
         quota_share_percent: spec.quota_share_percent,
         books: context.books.clone(),
         metrics: context.metrics.of_provider(name),
-        may_change: may_change(context),
+        leader_check: leader_check(context),
     })
 }

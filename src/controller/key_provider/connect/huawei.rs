@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
-use super::{Unusable, hidden, may_change, needed, secret, value};
+use super::{Unusable, hidden, leader_check, needed, secret, value};
 use crate::{
     api::{
         KeyProviderSpec,
@@ -46,6 +46,6 @@ pub(super) fn settings(
         quota_share_percent: spec.quota_share_percent,
         books: context.books.clone(),
         metrics: context.metrics.of_provider(name),
-        may_change: may_change(context),
+        leader_check: leader_check(context),
     })
 }

@@ -9,8 +9,8 @@ use kube::Api;
 use secrecy::SecretString;
 
 use super::{
+    breaker::Breaker,
     clients::{Connected, MadeFor},
-    reach::Reach,
 };
 use crate::{
     api::{
@@ -19,7 +19,7 @@ use crate::{
     },
     controller::{Context, crowd::Crowd},
     domain::provider::{Unusable, lacks, no_secret, right_account, unread_secret},
-    kms::{AnyKms, Kms, MayChange, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
+    kms::{AnyKms, Kms, LeaderCheck, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
 };
 
 /// The names of a provider's secrets: that with its credentials, then others.
@@ -63,7 +63,7 @@ pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvide
     right_account(provider, &identity.account)?;
     tracing::info!(provider = name, account = identity.account, region = identity.region, "the provider's credentials were accepted");
     let crowd = Crowd::new(context.settings.concurrency.into());
-    Ok(Connected { made_for, kms, identity, reach: Reach::default(), crowd })
+    Ok(Connected { made_for, kms, identity, breaker: Breaker::default(), crowd })
 }
 
 /// The versions of the provider's secrets, without what they hold; `None` when one cannot be read.
@@ -96,9 +96,9 @@ async fn read(context: &Context, name: &str) -> Result<Secret, Unusable> {
 }
 
 /// Asked right before each request that changes a key.
-fn may_change(context: &Context) -> MayChange {
+fn leader_check(context: &Context) -> LeaderCheck {
     let held = context.held.clone();
-    MayChange::when(move || held.is_held())
+    LeaderCheck::when(move || held.is_held())
 }
 
 /// A value that has to be there.

@@ -14,14 +14,14 @@ use crate::{
 
 /// Which KMS object and Region, and what was last found of it.
 #[derive(Debug)]
-pub(super) struct Home {
+pub(super) struct AccountCache {
     /// Name or id.
     pub(super) kms: String,
     pub(super) region: String,
     found: Mutex<Option<Arc<Account>>>,
 }
 
-impl Home {
+impl AccountCache {
     pub(super) const fn new(kms: String, region: String) -> Self {
         Self { kms, region, found: Mutex::new(None) }
     }
@@ -34,7 +34,7 @@ impl Home {
 impl CipherTrustKms {
     /// The account as it was last found, or is found now.
     pub(super) async fn account(&self) -> Result<Arc<Account>, Failure> {
-        match self.home.found() {
+        match self.account_cache.found() {
             Some(account) => Ok(account),
             None => self.account_now().await,
         }
@@ -42,9 +42,9 @@ impl CipherTrustKms {
 
     /// The account as it is now.
     pub(super) async fn account_now(&self) -> Result<Arc<Account>, Failure> {
-        let Home { kms, region, found } = &self.home;
+        let AccountCache { kms, region, found } = &self.account_cache;
         // An id that was found once is asked for first, so that a look at the provider is one request.
-        let known = self.home.found().map(|account| account.id.clone());
+        let known = self.account_cache.found().map(|account| account.id.clone());
         let by_id = match known.as_deref().or_else(|| looks_like_id(kms).then_some(kms.as_str())).and_then(CckmId::parse) {
             Some(id) => self.account_by_id(&id).await?,
             None => None,
@@ -66,7 +66,7 @@ impl CipherTrustKms {
     }
 
     async fn account_by_id(&self, id: &CckmId) -> Result<Option<Account>, Failure> {
-        let ask = Ask::new(Operation::GetKms, &self.home.kms, Method::GET, format!("/cckm/aws/kms/{}", id.as_str()));
+        let ask = Ask::new(Operation::GetKms, &self.account_cache.kms, Method::GET, format!("/cckm/aws/kms/{}", id.as_str()));
         match self.caller.json(&ask).await {
             Ok(account) => Ok(Some(account)),
             Err(failure) if is_absent(&failure) => Ok(None),
@@ -75,7 +75,7 @@ impl CipherTrustKms {
     }
 
     async fn account_by_name(&self) -> Result<Account, Failure> {
-        let kms = &self.home.kms;
+        let kms = &self.account_cache.kms;
         let listed = self.list::<Account>(Operation::ListKms, kms, "/cckm/aws/kms", &[], |account| &account.id).await?;
         let mut named = listed.items.into_iter().filter(|account| account.name == *kms || account.id == *kms);
         let message = match (named.next(), named.next()) {

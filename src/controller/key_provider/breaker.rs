@@ -1,4 +1,5 @@
-//! Whether a KMS answers. While it does not, few rounds ask it, so that it holds up no keys of others; the rest say what those heard.
+//! The circuit breaker of one KMS. While the KMS does not answer, only a few rounds probe it; the others report what the probes heard, and hold up no keys
+//! of other providers.
 //!
 //! What brings a key back is not kept from asking: calls about one key may hang while those about another are answered.
 
@@ -25,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether a KMS answers, and how many rounds are finding out.
 #[derive(Debug, Default)]
-pub struct Reach(Mutex<State>);
+pub struct Breaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -74,13 +75,13 @@ struct Silence {
     message: String,
 }
 
-/// Leave to ask the KMS; given back when dropped.
+/// The permission to ask the KMS. It is given back when it is dropped.
 #[derive(Debug)]
-pub struct Leave<'a>(&'a Reach, Lane);
+pub struct Permit<'a>(&'a Breaker, Lane);
 
-/// The KMS does not answer, and others are asking it.
+/// Why a round gets no permit: the KMS does not answer and others probe it, or too many rescues run there.
 #[derive(Debug)]
-pub enum Silent {
+pub enum Rejected {
     /// That is not known: as many keys as may be at once are being brought back there. It is worth trying again after this long.
     Busy(Duration),
     /// Only just.
@@ -89,7 +90,7 @@ pub enum Silent {
     Long(Failure),
 }
 
-impl Reach {
+impl Breaker {
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -99,28 +100,28 @@ impl Reach {
         if self.state().rescues < RESCUES {
             return None;
         }
-        if let Err(Silent::Busy(pause)) = self.leave(Lane::Rescue) { Some(pause) } else { None }
+        if let Err(Rejected::Busy(pause)) = self.permit(Lane::Rescue) { Some(pause) } else { None }
     }
 
-    /// Leave to ask.
-    pub fn leave(&self, lane: Lane) -> Result<Leave<'_>, Silent> {
-        self.leave_at(lane, Instant::now())
+    /// Gives a permit, or says why there is none.
+    pub fn permit(&self, lane: Lane) -> Result<Permit<'_>, Rejected> {
+        self.permit_at(lane, Instant::now())
     }
 
-    fn leave_at(&self, lane: Lane, now: Instant) -> Result<Leave<'_>, Silent> {
+    fn permit_at(&self, lane: Lane, now: Instant) -> Result<Permit<'_>, Rejected> {
         let mut state = self.state();
         match (lane, &state.silence) {
             (Lane::Rescue, _) if state.rescues >= RESCUES => {
                 let away = Away::next(state.away.as_ref(), now);
                 let pause = away.pause;
                 state.away = Some(away);
-                return Err(Silent::Busy(pause));
+                return Err(Rejected::Busy(pause));
             }
             (Lane::Ordinary, Some(silence)) if state.probes >= PROBES => {
                 return Err(if now.saturating_duration_since(silence.since) < PATIENCE {
-                    Silent::Lately
+                    Rejected::Lately
                 } else {
-                    Silent::Long(Failure {
+                    Rejected::Long(Failure {
                         kind: FailureKind::Unavailable,
                         operation: silence.operation,
                         message: silence.message.clone(),
@@ -132,7 +133,7 @@ impl Reach {
             _ => {}
         }
         *state.rounds(lane) += 1;
-        Ok(Leave(self, lane))
+        Ok(Permit(self, lane))
     }
 
     /// Notes that it answered, and says whether keys may wait that were told of a silence.
@@ -166,7 +167,7 @@ impl Reach {
     }
 }
 
-impl Drop for Leave<'_> {
+impl Drop for Permit<'_> {
     fn drop(&mut self) {
         let mut state = self.0.state();
         let rounds = state.rounds(self.1);
@@ -185,30 +186,30 @@ mod tests {
 
     #[test]
     fn a_silent_kms_is_asked_by_few_and_the_rest_say_what_those_heard() {
-        let (reach, began) = (Reach::default(), Instant::now());
-        let answering: Vec<_> = (0..10).map(|_| reach.leave(Lane::Ordinary).unwrap()).collect();
-        assert!(!reach.failed_at(&failure(FailureKind::Unavailable), began));
-        assert!(matches!(reach.leave_at(Lane::Ordinary, began), Err(Silent::Lately)));
+        let (breaker, began) = (Breaker::default(), Instant::now());
+        let answering: Vec<_> = (0..10).map(|_| breaker.permit(Lane::Ordinary).unwrap()).collect();
+        assert!(!breaker.failed_at(&failure(FailureKind::Unavailable), began));
+        assert!(matches!(breaker.permit_at(Lane::Ordinary, began), Err(Rejected::Lately)));
         drop(answering);
 
-        let probes: Vec<_> = (0..PROBES).map(|_| reach.leave_at(Lane::Ordinary, began).unwrap()).collect();
+        let probes: Vec<_> = (0..PROBES).map(|_| breaker.permit_at(Lane::Ordinary, began).unwrap()).collect();
         // It goes on: the first failure counts.
-        assert!(!reach.failed_at(&failure(FailureKind::Unavailable), began + PATIENCE / 2));
-        let Err(Silent::Long(said)) = reach.leave_at(Lane::Ordinary, began + PATIENCE) else { panic!("leave") };
+        assert!(!breaker.failed_at(&failure(FailureKind::Unavailable), began + PATIENCE / 2));
+        let Err(Rejected::Long(said)) = breaker.permit_at(Lane::Ordinary, began + PATIENCE) else { panic!("permit") };
         assert_eq!((said.kind, said.message.as_str()), (FailureKind::Unavailable, "kms.test did not answer"));
         drop(probes);
-        assert!(reach.leave_at(Lane::Ordinary, began + PATIENCE).is_ok(), "somebody has to find out");
-        assert!(reach.answered_at(began + PATIENCE) && !reach.answered_at(began + PATIENCE), "it is news once");
+        assert!(breaker.permit_at(Lane::Ordinary, began + PATIENCE).is_ok(), "somebody has to find out");
+        assert!(breaker.answered_at(began + PATIENCE) && !breaker.answered_at(began + PATIENCE), "it is news once");
     }
 
     #[test]
     fn the_more_are_turned_away_the_longer_each_waits() {
-        let (reach, began) = (Reach::default(), Instant::now());
-        let under_way: Vec<_> = (0..RESCUES).map(|_| reach.leave(Lane::Rescue).unwrap()).collect();
+        let (breaker, began) = (Breaker::default(), Instant::now());
+        let under_way: Vec<_> = (0..RESCUES).map(|_| breaker.permit(Lane::Rescue).unwrap()).collect();
         let turned_away = |waiting: u32, second: u64| {
             let at = began + Duration::from_secs(second);
             let pauses: Vec<_> = (0..waiting)
-                .map(|_| if let Err(Silent::Busy(pause)) = reach.leave_at(Lane::Rescue, at) { pause } else { panic!("leave") })
+                .map(|_| if let Err(Rejected::Busy(pause)) = breaker.permit_at(Lane::Rescue, at) { pause } else { panic!("permit") })
                 .collect();
             pauses.last().copied().unwrap()
         };
@@ -221,36 +222,36 @@ mod tests {
             turned_away(3, second);
         }
         assert_eq!(turned_away(3, 24), PAUSE.0, "and again less when they are few");
-        assert!(reach.turns_away().is_some());
+        assert!(breaker.turns_away().is_some());
         drop(under_way);
-        assert!(reach.turns_away().is_none());
+        assert!(breaker.turns_away().is_none());
     }
 
     #[test]
     fn a_refusal_is_an_answer() {
-        let reach = Reach::default();
-        let refused = |reach: &Reach| reach.failed(&failure(FailureKind::Denied));
+        let breaker = Breaker::default();
+        let refused = |breaker: &Breaker| breaker.failed(&failure(FailureKind::Denied));
         // One key that is ill says nothing of the others.
-        let faulted = |reach: &Reach| reach.failed(&failure(FailureKind::Faulted));
-        for heard in [Reach::answered, refused, faulted] {
-            assert!(!reach.failed(&failure(FailureKind::Unavailable)));
-            assert!(!heard(&reach), "a moment of silence was told to nobody");
-            let all: Vec<_> = (0..10).map(|_| reach.leave(Lane::Ordinary)).collect();
+        let faulted = |breaker: &Breaker| breaker.failed(&failure(FailureKind::Faulted));
+        for heard in [Breaker::answered, refused, faulted] {
+            assert!(!breaker.failed(&failure(FailureKind::Unavailable)));
+            assert!(!heard(&breaker), "a moment of silence was told to nobody");
+            let all: Vec<_> = (0..10).map(|_| breaker.permit(Lane::Ordinary)).collect();
             assert!(all.iter().all(Result::is_ok));
         }
     }
 
     #[test]
     fn what_brings_a_key_back_is_not_kept_from_asking_nor_does_it_hold_all_workers() {
-        let reach = Reach::default();
-        assert!(!reach.failed(&failure(FailureKind::Unavailable)));
-        let probes: Vec<_> = (0..PROBES).map(|_| reach.leave(Lane::Ordinary).unwrap()).collect();
-        assert!(matches!(reach.leave(Lane::Ordinary), Err(Silent::Lately)));
-        let mut rescues: Vec<_> = (0..RESCUES).map(|_| reach.leave(Lane::Rescue).unwrap()).collect();
-        assert!(matches!(reach.leave(Lane::Rescue), Err(Silent::Busy(_))));
+        let breaker = Breaker::default();
+        assert!(!breaker.failed(&failure(FailureKind::Unavailable)));
+        let probes: Vec<_> = (0..PROBES).map(|_| breaker.permit(Lane::Ordinary).unwrap()).collect();
+        assert!(matches!(breaker.permit(Lane::Ordinary), Err(Rejected::Lately)));
+        let mut rescues: Vec<_> = (0..RESCUES).map(|_| breaker.permit(Lane::Rescue).unwrap()).collect();
+        assert!(matches!(breaker.permit(Lane::Rescue), Err(Rejected::Busy(_))));
         rescues.pop();
-        assert!(reach.leave(Lane::Rescue).is_ok());
+        assert!(breaker.permit(Lane::Rescue).is_ok());
         drop(probes);
-        assert!(reach.leave(Lane::Ordinary).is_ok(), "each lane for itself");
+        assert!(breaker.permit(Lane::Ordinary).is_ok(), "each lane for itself");
     }
 }

@@ -48,11 +48,11 @@ impl HuaweiKms {
         }
     }
 
-    pub(super) async fn look(&self, reference: &str) -> Result<Option<Found>, Failure> {
+    pub(super) async fn read(&self, reference: &str) -> Result<Option<Found>, Failure> {
         let operation = Operation::DescribeKey;
         let named = self.reference(operation, reference)?;
         let found = match named {
-            Reference::Key { id, .. } => self.look_at(reference, id).await?,
+            Reference::Key { id, .. } => self.read_by_id(reference, id).await?,
             Reference::Alias { name, .. } => match self.holder(reference, name).await? {
                 None => None,
                 // Two answers that contradict each other are no absence.
@@ -62,7 +62,7 @@ impl HuaweiKms {
                             format!("Huawei lists {reference} as the key {id}, but does not find that key; it is looked at again");
                         self.caller.refuse(operation, reference, FailureKind::Conflict, message)
                     };
-                    Some(self.look_at(reference, &id).await?.ok_or_else(contradicted)?)
+                    Some(self.read_by_id(reference, &id).await?.ok_or_else(contradicted)?)
                 }
             },
         };
@@ -80,7 +80,7 @@ impl HuaweiKms {
     }
 
     /// The key of that id; only Huawei's own code for it means that there is none.
-    pub(super) async fn look_at(&self, reference: &str, id: &str) -> Result<Option<Found>, Failure> {
+    pub(super) async fn read_by_id(&self, reference: &str, id: &str) -> Result<Option<Found>, Failure> {
         let operation = Operation::DescribeKey;
         match self.json::<Described>(&self.post(operation, reference, json!({ "key_id": id }))).await {
             Ok(described) => {
@@ -98,7 +98,7 @@ impl HuaweiKms {
 
     /// The name that the key was made with.
     pub(super) async fn own_name(&self, operation: Operation, key: &str) -> Result<String, Failure> {
-        let Some(found) = self.look(key).await? else {
+        let Some(found) = self.read(key).await? else {
             let message = format!("Huawei does not find {key}; a change made moments ago may not be visible yet");
             return Err(self.caller.refuse(operation, key, FailureKind::NotFound, message));
         };

@@ -13,7 +13,7 @@ use crate::{
         },
         Outcome,
     },
-    kms::steady::steady,
+    kms::sanitize::sanitize,
 };
 
 /// What a call was about.
@@ -54,7 +54,7 @@ impl<'a, D: Dialect> About<'a, D> {
                 _ => format!("{host} answers {request} with HTTP {status} and no code of {name}; check that the endpoint is one of {name}"),
             };
         };
-        let said = match steady(&refusal.text) {
+        let said = match sanitize(&refusal.text) {
             text if text.is_empty() => code.clone(),
             text => text.trim_end_matches('.').to_owned(),
         };

@@ -52,7 +52,7 @@ pub(super) struct Seen {
 
 impl CipherTrustKms {
     /// The key that a reference names.
-    pub(super) async fn look(&self, reference: &str, age: Age) -> Result<Option<Key>, Failure> {
+    pub(super) async fn read(&self, reference: &str, age: Age) -> Result<Option<Key>, Failure> {
         match self.find(reference, age).await? {
             Some(seen) => self.key(&seen, Operation::GetKey, reference).map(Some),
             None => Ok(None),
@@ -61,7 +61,7 @@ impl CipherTrustKms {
 
     /// CCKM's id of a key that a call is about.
     pub(super) async fn id(&self, key: &str, operation: Operation) -> Result<CckmId, Failure> {
-        if let Some(id) = Arn::parse(key).and_then(|arn| self.known.id(&arn)) {
+        if let Some(id) = Arn::parse(key).and_then(|arn| self.id_cache.id(&arn)) {
             return Ok(id);
         }
         match self.find(key, Age::Allowed).await? {
@@ -113,10 +113,10 @@ impl CipherTrustKms {
         match reference {
             Reference::Cckm(id) => Ok(self.get(id, subject).await?.into_iter().collect()),
             Reference::Arn(arn) => {
-                if let Some(id) = self.known.id(arn) {
+                if let Some(id) = self.id_cache.id(arn) {
                     match self.get(&id, subject).await? {
                         Some(seen) if reference.is_of(&seen.row) && !seen.row.is_gone() => return Ok(vec![seen]),
-                        _ => self.known.forget(arn),
+                        _ => self.id_cache.forget(arn),
                     }
                 }
                 self.search(("arn", arn.as_str()), reference, subject).await
@@ -145,7 +145,7 @@ impl CipherTrustKms {
 
     /// The filter for rows of this KMS and Region.
     pub(super) async fn here(&self) -> Result<Vec<(&'static str, String)>, Failure> {
-        Ok(vec![("kms_id", self.account().await?.id.clone()), ("region", self.home.region.clone())])
+        Ok(vec![("kms_id", self.account().await?.id.clone()), ("region", self.account_cache.region.clone())])
     }
 
     /// The row of that id, by a request of its own; `None` if CCKM says that it has none.
@@ -166,7 +166,7 @@ impl CipherTrustKms {
 
     pub(super) fn learn(&self, row: &Row) {
         if let (Ok(arn), Ok(id)) = (row.arn(), row.id()) {
-            self.known.learn(arn, id);
+            self.id_cache.learn(arn, id);
         }
     }
 
@@ -186,7 +186,7 @@ impl CipherTrustKms {
     async fn refreshed(&self, seen: Seen, subject: &str) -> Result<Option<Seen>, Failure> {
         let unusable = |why| self.caller.unusable(Operation::GetKey, subject, &why);
         let (id, from) = (seen.row.id().map_err(unusable)?, seen.row.synced_at().map_err(unusable)?);
-        let turn = self.known.turn(&id, from);
+        let turn = self.id_cache.turn(&id, from);
         let (Turn::Ask(asked) | Turn::Wait(asked)) = turn;
         let until = tokio::time::Instant::from_std(asked + PATIENCE);
         let waited = async {
@@ -196,7 +196,7 @@ impl CipherTrustKms {
                 let passed = |failure: &Failure| !failure.kind.verdict().stalled;
                 self.caller.call(&ask).await.inspect_err(|failure| {
                     if passed(failure) {
-                        self.known.unask(&id);
+                        self.id_cache.unask(&id);
                     }
                 })?;
             }
@@ -230,7 +230,7 @@ impl CipherTrustKms {
 
     /// Refuses a key of another Region or account, where it would look absent or be another's.
     async fn is_here(&self, arn: &Arn) -> Result<(), Failure> {
-        let here = &self.home.region;
+        let here = &self.account_cache.region;
         if arn.region != *here {
             let message =
                 format!("{arn} is a key of Region {}, but this provider works in {here}; use a KeyProvider of that Region", arn.region);
@@ -240,7 +240,7 @@ impl CipherTrustKms {
         if arn.account != account.number {
             let message = format!(
                 "{arn} is a key of account {}, but this provider's KMS {} is account {}; use a KeyProvider of that account",
-                arn.account, self.home.kms, account.number
+                arn.account, self.account_cache.kms, account.number
             );
             return Err(self.refuse(arn.as_str(), message));
         }

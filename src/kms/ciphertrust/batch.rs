@@ -18,8 +18,8 @@ use super::{
     CipherTrustKms,
     convert::Row,
     id::CckmId,
-    look::{KEYS, Seen},
     operation::Operation,
+    read::{KEYS, Seen},
 };
 use crate::domain::failure::{
     Failure,
@@ -33,7 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The reads that wait, and whose turn it is.
 #[derive(Debug, Default)]
-pub(super) struct Gather {
+pub(super) struct Batch {
     waiting: Mutex<Vec<Waiting>>,
     turn: tokio::sync::Mutex<()>,
 }
@@ -54,7 +54,7 @@ enum Told {
     Failed(FailureKind, String),
 }
 
-impl Gather {
+impl Batch {
     fn waits(&self, waiting: Waiting) {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).push(waiting);
     }
@@ -72,11 +72,11 @@ impl CipherTrustKms {
     /// The row of that id; `None` if CCKM says that it has none.
     pub(super) async fn get(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
         let (sender, mut answer) = oneshot::channel();
-        self.gather.waits(Waiting { id: id.clone(), answer: sender });
+        self.batch.waits(Waiting { id: id.clone(), answer: sender });
         let turn = tokio::select! {
             biased;
             told = &mut answer => return self.told(told.unwrap_or(Told::Nothing), id, subject).await,
-            turn = timeout(PATIENCE, self.gather.turn.lock()) => turn,
+            turn = timeout(PATIENCE, self.batch.turn.lock()) => turn,
         };
         match answer.try_recv() {
             Ok(told) => {
@@ -88,7 +88,7 @@ impl CipherTrustKms {
             Err(TryRecvError::Empty) => drop(answer),
         }
         // Kept until there is an answer, so that those who come meanwhile gather.
-        let others = if turn.is_ok() { self.gather.take() } else { Vec::new() };
+        let others = if turn.is_ok() { self.batch.take() } else { Vec::new() };
         if others.is_empty() {
             return self.get_alone(id, subject).await;
         }

@@ -19,7 +19,7 @@ const UNFINISHED: Duration = Duration::from_mins(1);
 
 /// The memory of one client.
 #[derive(Debug, Default)]
-pub(super) struct Known(Mutex<Memory>);
+pub(super) struct IdCache(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
@@ -44,7 +44,7 @@ pub(super) enum Turn {
     Wait(Instant),
 }
 
-impl Known {
+impl IdCache {
     pub(super) fn id(&self, arn: &Arn) -> Option<CckmId> {
         self.memory().ids.get(arn).cloned()
     }
@@ -91,28 +91,28 @@ mod tests {
 
     #[test]
     fn a_refresh_that_is_not_finished_is_asked_for_once() {
-        let known = Known::default();
+        let cache = IdCache::default();
         let (one, other) = (CckmId::parse("1").unwrap(), CckmId::parse("2").unwrap());
         let time = |second| Timestamp::from_second(second).unwrap();
-        let Turn::Ask(at) = known.turn(&one, time(1)) else { panic!("nobody asked before") };
-        assert_eq!(known.turn(&one, time(1)), Turn::Wait(at));
-        assert!(matches!(known.turn(&other, time(1)), Turn::Ask(_)));
-        assert!(matches!(known.turn(&one, time(2)), Turn::Ask(_)), "the row was read anew, so that one is finished");
+        let Turn::Ask(at) = cache.turn(&one, time(1)) else { panic!("nobody asked before") };
+        assert_eq!(cache.turn(&one, time(1)), Turn::Wait(at));
+        assert!(matches!(cache.turn(&other, time(1)), Turn::Ask(_)));
+        assert!(matches!(cache.turn(&one, time(2)), Turn::Ask(_)), "the row was read anew, so that one is finished");
     }
 
     #[test]
     fn ids_are_kept_until_they_are_too_many() {
-        let known = Known::default();
+        let cache = IdCache::default();
         let arn = |number: usize| Arn::parse(&format!("arn:aws:kms:eu-west-1:111122223333:key/{number}")).unwrap();
         let id = CckmId::parse("1").unwrap();
         for number in 0..MOST {
-            known.learn(arn(number), id.clone());
+            cache.learn(arn(number), id.clone());
         }
-        known.learn(arn(0), id.clone());
-        assert_eq!(known.id(&arn(1)), Some(id.clone()), "what is known already makes no room");
-        known.learn(arn(MOST), id.clone());
-        assert_eq!((known.id(&arn(1)), known.id(&arn(MOST))), (None, Some(id)));
-        known.forget(&arn(MOST));
-        assert_eq!(known.id(&arn(MOST)), None);
+        cache.learn(arn(0), id.clone());
+        assert_eq!(cache.id(&arn(1)), Some(id.clone()), "what is known already makes no room");
+        cache.learn(arn(MOST), id.clone());
+        assert_eq!((cache.id(&arn(1)), cache.id(&arn(MOST))), (None, Some(id)));
+        cache.forget(&arn(MOST));
+        assert_eq!(cache.id(&arn(MOST)), None);
     }
 }

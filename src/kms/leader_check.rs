@@ -4,9 +4,9 @@ use std::{fmt, sync::Arc};
 
 /// Whether this process may still change anything. Asked right before each request that does, retries included.
 #[derive(Clone)]
-pub struct MayChange(Arc<dyn Fn() -> bool + Send + Sync>);
+pub struct LeaderCheck(Arc<dyn Fn() -> bool + Send + Sync>);
 
-impl MayChange {
+impl LeaderCheck {
     /// Asks `question` each time.
     pub fn when(question: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(question))
@@ -18,8 +18,8 @@ impl MayChange {
     }
 }
 
-impl fmt::Debug for MayChange {
+impl fmt::Debug for LeaderCheck {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("MayChange")
+        f.write_str("LeaderCheck")
     }
 }

@@ -14,7 +14,7 @@ const MOST: usize = 128;
 
 /// The last steps on one key.
 #[derive(Debug, Default)]
-pub struct Recent {
+pub struct StepBackoff {
     /// The last step of each part that came to its end; of settings, which stand beside each other, all that no look has shown yet.
     done: Vec<Done>,
     /// When a step failed that may have taken effect all the same.
@@ -49,7 +49,7 @@ impl Done {
     }
 }
 
-impl Recent {
+impl StepBackoff {
     /// How long the same step for the same spec has to wait. A KMS shows a change within `consistency`.
     pub fn too_soon(&self, generation: i64, step: &Step, consistency: Duration, now: Instant) -> Option<Duration> {
         let done = self.done.iter().find(|done| done.is(generation, step))?;
@@ -120,7 +120,7 @@ mod tests {
 
     /// Does a step as soon as it may be done, again and again; gives the waits.
     fn waits(step: &Step, times: usize) -> Vec<u64> {
-        let (mut recent, mut now) = (Recent::default(), Instant::now());
+        let (mut recent, mut now) = (StepBackoff::default(), Instant::now());
         let mut waits = Vec::new();
         for _ in 0..times {
             recent.stepped(1, step, TEN, now);
@@ -140,7 +140,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_changes_no_wait() {
-        let (mut recent, mut now) = (Recent::default(), Instant::now());
+        let (mut recent, mut now) = (StepBackoff::default(), Instant::now());
         recent.stepped(1, &Step::Disable, TEN, now);
         now += TEN;
         recent.stepped(1, &Step::Disable, TEN, now);
@@ -154,7 +154,7 @@ mod tests {
     fn a_setting_that_never_sticks_is_put_right_less_often_however_rarely_it_is_seen() {
         let day = Duration::from_hours(24);
         let aliases = ["alias/one", "alias/two"].map(|alias| Step::AddAlias { alias: alias.into() });
-        let (mut recent, mut now) = (Recent::default(), Instant::now());
+        let (mut recent, mut now) = (StepBackoff::default(), Instant::now());
         let mut waits = Vec::new();
         for _ in 0..8 {
             for alias in &aliases {
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn what_is_remembered_is_bounded() {
-        let (mut recent, now) = (Recent::default(), Instant::now());
+        let (mut recent, now) = (StepBackoff::default(), Instant::now());
         for number in 0..10 * MOST {
             recent.stepped(1, &Step::AddAlias { alias: format!("alias/{number}") }, TEN, now);
         }
@@ -186,7 +186,7 @@ mod tests {
 
     #[test]
     fn another_step_or_spec_does_not_wait_and_after_it_stuck_none_does() {
-        let (mut recent, now) = (Recent::default(), Instant::now());
+        let (mut recent, now) = (StepBackoff::default(), Instant::now());
         let describe = |text: &str| Step::Describe { description: text.into() };
         recent.stepped(1, &describe("orders"), TEN, now);
         assert_eq!(recent.too_soon(1, &describe("orders"), TEN, now), Some(TEN));
@@ -199,7 +199,7 @@ mod tests {
     }
     #[test]
     fn nothing_is_concluded_until_the_kms_shows_what_was_done() {
-        let (mut recent, now) = (Recent::default(), Instant::now());
+        let (mut recent, now) = (StepBackoff::default(), Instant::now());
         assert_eq!(recent.unsettled(TEN, now), None);
         recent.stepped(1, &Step::Enable, TEN, now);
         recent.stepped(2, &Step::Describe { description: "orders".into() }, TEN, now + TEN / 2);
@@ -207,7 +207,7 @@ mod tests {
         assert_eq!(recent.unsettled(TEN, now + TEN), Some(TEN / 2));
         assert_eq!(recent.unsettled(TEN, now + TEN * 3 / 2 + Duration::from_millis(1)), None);
 
-        let mut recent = Recent::default();
+        let mut recent = StepBackoff::default();
         recent.unsure(now);
         assert_eq!(recent.unsettled(TEN, now), Some(TEN), "a lost reply may have been to a change");
     }
@@ -227,7 +227,7 @@ mod tests {
             (bind.clone(), Step::Enable, Some(TEN)),
         ];
         for (before, step, wait) in rows {
-            let (mut recent, now) = (Recent::default(), Instant::now());
+            let (mut recent, now) = (StepBackoff::default(), Instant::now());
             recent.stepped(1, &before, TEN, now);
             recent.unsure(now);
             assert_eq!(recent.unsaved(&step, TEN, now), wait, "{step} after {before}");
