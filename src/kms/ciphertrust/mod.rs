@@ -63,7 +63,7 @@ const POLICY_TEMPLATE: &str = "cckm_policy_template_id";
 pub struct CipherTrustKms {
     caller: Box<Caller<Cckm>>,
     account_cache: AccountCache,
-    id_cache: Box<Known>,
+    id_cache: Box<IdCache>,
     batch: Batch,
     synchronisation: Synchronisation,
     max_staleness: SignedDuration,

@@ -14,7 +14,7 @@ use super::{
     convert::Row,
     failure::is_absent,
     id::{Arn, CckmId, Reference},
-    known::Turn,
+    id_cache::Turn,
     operation::Operation,
 };
 use crate::{
