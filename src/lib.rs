@@ -3,6 +3,8 @@ pub mod api;
 pub mod cli;
 pub mod controller;
 pub mod domain;
+#[cfg(test)]
+mod fuzz;
 pub mod kms;
 pub mod lease;
 pub mod manifests;

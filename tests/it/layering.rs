@@ -60,14 +60,15 @@ const LAYERS: &[Layer] = &[
     // Its walks at random are seeded, and so the same each time; they tell how long they took.
     layer(
         "domain::tests",
-        &["domain", "api"],
+        &["domain", "api", "fuzz"],
         Theirs::Only(&["jiff", "k8s_openapi", "serde", "serde_json", "thiserror", "fastrand"]),
         Purity::Free,
     ),
-    layer("kms", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
-    layer("kms::aws", &["domain", "api", "metrics"], Theirs::Adapter("aws_", &["kube", "axum", "clap", "anyhow"]), Purity::Free),
-    layer("kms::ciphertrust", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
-    layer("kms::huawei", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("fuzz", &[], Theirs::Only(&["fastrand", "serde_json"]), Purity::Free),
+    layer("kms", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("kms::aws", &["domain", "api", "metrics", "fuzz"], Theirs::Adapter("aws_", &["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("kms::ciphertrust", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("kms::huawei", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
     layer("lease", &["telemetry"], Theirs::AllBut(&["axum", "clap"]), Purity::Free),
     layer("server", &["metrics"], Theirs::AllBut(&["kube", "clap"]), Purity::Free),
     layer("telemetry", &[], Theirs::AllBut(&["axum"]), Purity::Free),
@@ -132,12 +133,12 @@ fn impurities(named: &Named) -> Vec<String> {
     impurities
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Every Rust file under a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -151,7 +152,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// `src/kms/aws/mod.rs` is `kms::aws`.
-fn module_of(path: &Path) -> Vec<String> {
+pub(crate) fn module_of(path: &Path) -> Vec<String> {
     let mut module: Vec<_> = path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
     if module.last().is_some_and(|last| last == "mod") {
         module.pop();
@@ -171,7 +172,7 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
