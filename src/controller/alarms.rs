@@ -86,6 +86,7 @@ impl Alarms {
     }
 }
 
+/// Shows S12.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -144,6 +144,7 @@ impl Crowd {
     }
 }
 
+/// Shows S11.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {

@@ -124,6 +124,7 @@ impl Drop for Busy {
     }
 }
 
+/// Shows S11.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {

@@ -201,6 +201,7 @@ where
     }
 }
 
+/// Shows L2.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {

@@ -108,6 +108,7 @@ impl StepBackoff {
     }
 }
 
+/// Shows S7.
 #[cfg(test)]
 mod tests {
     use super::*;

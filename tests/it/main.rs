@@ -15,6 +15,7 @@ mod first_runs;
 mod huawei;
 mod huawei_sdk;
 mod iam;
+mod invariants;
 mod layering;
 mod lease;
 mod localstack_story;

@@ -175,6 +175,7 @@ impl Drop for Permit<'_> {
     }
 }
 
+/// Shows S11.
 #[cfg(test)]
 #[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
