@@ -15,7 +15,7 @@ cargo_llvm_cov_version := 0.9.1
 cargo_llvm_cov := $(cache)/tools/cargo-llvm-cov-$(cargo_llvm_cov_version)/bin/cargo-llvm-cov
 
 # Modules of tests/it that compare generated files and imports with what is committed. They need no servers.
-golden := generated layering::
+golden := generated layering:: house::
 
 .PHONY: help
 help: ## List the targets

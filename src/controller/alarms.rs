@@ -54,6 +54,7 @@ impl Alarms {
     }
 
     /// Whether an object says so of the key.
+    #[cfg(test)]
     pub fn is_told_by_object(&self, key: &str) -> bool {
         let of_object = |(source, alarms): (&Source, &Vec<Alarm>)| {
             matches!(source, Source::Object(_)) && alarms.iter().any(|(pending, _)| pending.key == key)

@@ -33,7 +33,7 @@ use tracing::Instrument;
 
 pub use self::signs::Signs;
 pub use self::{
-    contained::{Panicked, contained, is_contained},
+    contained::{contained, is_contained},
     context::{Context, Requests, Seen},
     error::Error,
 };

@@ -12,6 +12,7 @@ mod crash;
 mod examples;
 mod faults;
 mod first_runs;
+mod house;
 mod huawei;
 mod huawei_sdk;
 mod iam;

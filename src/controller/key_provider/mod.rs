@@ -25,8 +25,8 @@ use tokio_util::sync::CancellationToken;
 pub use crate::domain::provider::{Awaits, Unusable};
 
 pub use self::{
-    breaker::{Breaker, Rejected},
-    clients::{Connected, MadeFor, Providers},
+    breaker::Rejected,
+    clients::{Connected, Providers},
     listed::{alarm, commit, over, remember, vanished},
 };
 use super::{
