@@ -330,7 +330,7 @@ pub struct Adoption {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 64, "default" = json!([])))]
     pub rules: Vec<AdoptionRule>,
-    /// Cluster ids of other clusters. A key with the marks of one of these clusters may be adopted.
+    /// Cluster ids of other clusters. The marks of these clusters do not prevent an adoption that `from` permits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 32, "items" = cluster_id(), "default" = json!([])))]
     pub from_clusters: Vec<String>,

@@ -76,7 +76,7 @@ impl Rules {
         }
     }
 
-    /// Whether a key with the mark of this other cluster may be adopted.
+    /// Whether the mark of this other cluster does not prevent an adoption.
     #[must_use]
     pub fn admits_cluster(&self, cluster: &str) -> bool {
         self.adoption.from_clusters.iter().any(|admitted| admitted == cluster)

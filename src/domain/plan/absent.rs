@@ -30,7 +30,7 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
         return stall(
             Reason::KeyMissing,
             format!(
-                "key {key} does not exist in account {} and Region {}; make an object with the right keyId",
+                "key {key} is not found in account {} and Region {}; make an object with the right keyId",
                 s.rules.account, s.rules.region
             ),
         );
@@ -45,7 +45,7 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
         return stall(
             Reason::CreateUnresolved,
             format!(
-                "CreateKey was sent for this object before spec.keyId named {key}, and the created key is not found; \
+                "CreateKey was sent for this object before spec.keyId named {key}, and no key of that call is found; \
                  to adopt {key}, delete this object and make it again"
             ),
         );
