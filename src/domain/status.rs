@@ -6,11 +6,11 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     deletion::{
-        Intent, IntentMark, Word,
+        Look, Record,
         hold::{AT_THE_END, Hold, why},
     },
     desired::{Desired, Life},
@@ -25,9 +25,7 @@ use super::{
 use crate::api::{
     ConditionType, ManagedKeyStatus, Reason, annotation,
     condition::{self, seconds},
-    managed_key::{
-        Applied, Deletion, DeletionCall, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts,
-    },
+    managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
 };
 
 /// What came of a round.
@@ -149,23 +147,18 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     }
     if let Conclusion::Planned(Plan::Missing(missing, _, gone)) = &round.conclusion {
         status.missing = Some(missing.clone());
-        if *gone == Gone::Deleted {
-            status.key_state = Some(KeyState::Deleted);
-            (status.deletion, status.deletion_date) = (None, None);
-        }
-        // Nothing is known of it, but for what a deletion has to go by that is asked for now or later, and a date that is still to come.
-        let evidence = status.key_state == Some(KeyState::Disabled);
-        let pending = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
-        if *gone == Gone::Lost && !evidence && !pending {
-            status.key_state = None;
+        match gone {
+            Gone::Deleted => Record::of(&mut status).seen(Look::Deleted),
+            Gone::Lost => Record::of(&mut status).seen(Look::Lost),
+            Gone::Unsure => {}
         }
     }
     if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
         rested(&mut status, rest, desired, round);
     }
     conditions(&mut status, memory, round);
-    if !is_pending(&status) && condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
-        status.deletion_date = None;
+    if condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
+        Record::of(&mut status).seen(Look::NothingPending);
     }
     status
 }
@@ -205,29 +198,16 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     };
     let resting = rests_unbound(round);
     if !ours && !resting {
-        // Only the date: nothing about a key that does not bear this object's marks may be evidence of what this object did.
-        let estranged = estranged(memory, round);
-        if is_pending(status) {
-            // That it was pending is over, and asks for no rescue any more. Where a deletion is declared it is evidence; the record of the deletion always is.
-            if estranged.is_some_and(|key| !key.state.is_pending()) && desired.days().is_none() {
-                (status.key_state, status.deletion_date) = (None, None);
-            }
-        } else if !(key.state.is_pending() && key.tags.is_none()) {
-            let pends = estranged.is_some_and(|key| key.state.is_pending());
-            status.deletion_date = date_of(key, status).filter(|_| pends);
-        }
-        return;
+        let concerns = estranged(memory, round).is_some();
+        return Record::of(status).seen(Look::Unmarked { key, concerns, asked: desired.days() });
     }
     if ours {
         // Once set, the id stays: the CRD refuses another one.
         status.key_id.get_or_insert_with(|| key.id.clone());
         status.key_arn.get_or_insert_with(|| key.arn.clone());
     }
-    if !keeps_evidence(status, key, desired, &round.conclusion) {
-        deletion(status, key, round);
-        status.key_state = Some(key.state.into());
-        status.deletion_date = date_of(key, status);
-    }
+    let judged = matches!(round.conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
+    Record::of(&mut *status).seen(Look::Own { key, asked: desired.days(), judged, now: round.now });
     // What is not told this time is what it was: a key changes none of it.
     let known = status.key.take().unwrap_or_default();
     let word = |told: &str, known: String| if told.is_empty() { known } else { told.to_owned() };
@@ -245,21 +225,6 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
         status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), round.now));
     }
-}
-
-/// When a key will be deleted: as it was told, or as it was known where this look did not tell it. No window can be moved, so a known date stands as long as the key
-/// is pending; a key that waits for its replicas has none.
-#[must_use]
-pub fn date_of(key: &Key, status: &ManagedKeyStatus) -> Option<Time> {
-    match key.state {
-        State::PendingDeletion => key.deletion_date.map(seconds).or_else(|| status.deletion_date.clone()),
-        State::PendingReplicaDeletion => key.deletion_date.map(seconds),
-        _ => None,
-    }
-}
-
-fn is_pending(status: &ManagedKeyStatus) -> bool {
-    matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
 }
 
 /// Whether the object rests on a key that it is not bound to.
@@ -304,73 +269,10 @@ fn shows_no_deletion(status: &ManagedKeyStatus, round: &Round<'_>) -> bool {
 #[must_use]
 pub fn pending(status: &ManagedKeyStatus) -> Option<KeyState> {
     condition::find(&status.conditions, ConditionType::PendingDeletion)?;
-    if is_pending(status) {
+    if Record::of(status).was_pending() {
         return status.key_state;
     }
     Some(if status.deletion_date.is_some() { KeyState::PendingDeletion } else { KeyState::PendingReplicaDeletion })
-}
-
-/// Whether the state on record is kept, though another was seen: a deletion is asked for, the mark was not asked about it in this round, and the record
-/// still shows that somebody disabled the key, or that it was pending. Written over, what was done to the key outside would be forgotten.
-fn keeps_evidence(status: &ManagedKeyStatus, key: &Key, desired: &Desired, conclusion: &Conclusion<'_>) -> bool {
-    let judged = matches!(conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
-    let tells = match status.key_state {
-        Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => true,
-        Some(KeyState::Disabled) => key.state == State::Enabled,
-        _ => false,
-    };
-    desired.days().is_some() && !judged && !key.state.is_pending() && tells
-}
-
-/// The record of a deletion: whose it is, and whether our call is still on its way.
-///
-/// It is evidence for [`super::deletion::edge`], so a look must not make it say more than was known before: neither that a schedule is ours because
-/// our mark still stands, nor that the key is still as it was when our call was opened.
-fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
-    let before = status.key_state;
-    if !key.state.is_pending() {
-        if let Some(known) = status.deletion.as_mut().filter(|_| before != Some(key.state.into())) {
-            known.call = None;
-        }
-        return;
-    }
-    let asked = round.desired.and_then(Desired::days);
-    let withdrew = status.intent_word.as_deref().and_then(|word| word.parse().ok()).is_some_and(|word| !matches!(word, Word::Days(_)));
-    let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
-    // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
-    let replaced = before == Some(KeyState::PendingDeletion)
-        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != date_of(key, status).as_ref());
-    let known = status.deletion.take();
-    let open = known.as_ref().is_some_and(|known| known.call == Some(DeletionCall::Open));
-    let marked = match (&key.tags, key.intent()) {
-        (Some(_), IntentMark::Is(Intent { word: Word::Days(days), .. })) => Some(days),
-        (Some(_), _) => None,
-        // The marks were not read in this look: the record stands for itself.
-        (None, _) => known.as_ref().filter(|known| known.origin == DeletionOrigin::Keyward).and_then(|known| known.schedule_days),
-    };
-    status.deletion = Some(match known {
-        Some(known) if !open && was_pending && !replaced => known,
-        // New days were recorded while the key is still pending with the old ones, and they are still asked for.
-        Some(known) if open && was_pending && !replaced && (key.tags.is_none() || ![known.schedule_days, asked].contains(&marked)) => known,
-        known => {
-            let doubtful = match &known {
-                Some(known) if open => (!was_pending || replaced) && known.schedule_days != marked,
-                // What is known is of a schedule that no longer stood, and no call of ours was on its way.
-                Some(_) => true,
-                // Where the object announced another word since, the days on the key are from before it.
-                None => was_pending || withdrew,
-            };
-            let ours = marked.filter(|_| !doubtful);
-            let since = known.filter(|_| !replaced).and_then(|known| known.requested_time);
-            Deletion {
-                schedule_days: ours,
-                requested_time: Some(since.unwrap_or_else(|| seconds(round.now))),
-                origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
-                call: None,
-                last_used_time: None,
-            }
-        }
-    });
 }
 
 /// What was applied, once nothing is left to do.
@@ -411,7 +313,7 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
         Life::Scheduled(days) => Applied { generation: desired.generation, deletion_schedule_days: Some(days), ..before },
     });
     if desired.life == Life::Live {
-        status.deletion = None;
+        Record::of(status).seen(Look::Alive);
     }
 }
 
@@ -588,7 +490,7 @@ impl Setter {
         let before = condition::find(&memory.status.conditions, ConditionType::DeletionHeld);
         let days = round.desired.and_then(Desired::days);
         let stands = condition::find(&self.conditions, ConditionType::DeletionHeld).is_some();
-        if stands || !memory.is_held() || (before.is_none() && days.is_none()) {
+        if stands || !memory.record().is_held() || (before.is_none() && days.is_none()) {
             return;
         }
         if let Some(before) = before {
@@ -743,7 +645,7 @@ impl Setter {
     fn deletion(&mut self, status: &ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
         if let Some(key) = estranged(memory, round) {
             if key.state.is_pending() {
-                let when = when(date_of(key, status).map(|date| date.0));
+                let when = when(Record::of(status).date_of(key).map(|date| date.0));
                 let is_anothers =
                     matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason == Reason::OwnedByAnother);
                 let whose = if is_anothers { "it belongs to another object" } else { "it does not bear this object's marks" };
@@ -755,7 +657,7 @@ impl Setter {
             }
             return;
         }
-        if !is_pending(status) {
+        if !Record::of(status).was_pending() {
             if shows_no_deletion(status, round) {
                 self.remove(&[ConditionType::PendingDeletion]);
             }

@@ -4,6 +4,7 @@
 //! review.
 
 mod circles;
+mod record;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

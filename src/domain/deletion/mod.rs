@@ -27,11 +27,13 @@
 mod edge;
 pub mod guard;
 pub mod hold;
+mod look;
 mod mark;
 mod record;
 
 pub use self::{
     edge::{Edge, edge},
+    look::Look,
     mark::{Intent, IntentMark, MAX_SEQ, Nonce, Passed, Saying, Word},
-    record::{CountEnded, OPEN_CALL},
+    record::{CountEnded, OPEN_CALL, Opening, Record},
 };
