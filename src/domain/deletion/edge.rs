@@ -169,12 +169,11 @@ impl Ask<'_> {
     /// Why the deletion is held, for the word that says so.
     fn why(&self) -> HoldReason {
         match self.number() {
-            Number::Ended | Number::NoMark => self.record.why_held(self.key),
             Number::Lower => HoldReason::RollbackSuspected,
-            _ if self.cancelled_outside() => self.why_not_pending(),
-            _ if self.live_is_the_last_word() => self.changed_by_others().unwrap_or_else(|| self.record.why_held(self.key)),
+            Number::Same | Number::Higher if self.cancelled_outside() => self.why_not_pending(),
             Number::Same if self.days_are_the_last_word() => self.why_not_pending(),
-            Number::Same | Number::Higher => self.record.why_held(self.key),
+            _ if self.live_is_the_last_word() => self.changed_by_others().unwrap_or_else(|| self.record.why_held(self.key)),
+            _ => self.record.why_held(self.key),
         }
     }
 
