@@ -89,9 +89,10 @@ fn only_the_record_edits_its_fields() {
     for path in files(&source) {
         let name = path.strip_prefix(&source).unwrap();
         let found = changes(&read(&path));
-        match is_editor(name) {
-            true => of_the_record += found.len(),
-            false => edits.extend(found.iter().map(|change| format!("{}: {change}", name.display()))),
+        if is_editor(name) {
+            of_the_record += found.len();
+        } else {
+            edits.extend(found.iter().map(|change| format!("{}: {change}", name.display())));
         }
     }
     assert!(of_the_record > 20, "the edits of the record are seen: {of_the_record}");
