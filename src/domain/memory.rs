@@ -1,6 +1,8 @@
 //! What an object remembers of its key: its status, the annotation that Keyward writes, and one that an earlier version wrote.
 //!
-//! Memory gives no authority over a key; the key's own marks do. It only ever forbids: a second creation, or a deletion.
+//! Memory gives no authority over a key; only the key's own marks do. Memory can only forbid a second creation or a deletion.
+//!
+//! What the status remembers of a deletion is [`Record`]'s to change. Here it is passed the steps.
 
 use std::{fmt, str::FromStr};
 
@@ -8,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
-    deletion::{Intent, IntentMark, Word},
+    deletion::{CountEnded, Intent, IntentMark, Nonce, Opening, Passed, Record, Word},
     desired::Desired,
     observed::{Key, State},
     rules::Rules,
@@ -16,7 +18,7 @@ use super::{
 };
 use crate::api::{
     ManagedKey, ManagedKeyStatus, annotation, condition,
-    managed_key::{Applied, CreateAttempt, KeyState},
+    managed_key::{Applied, CreateAttempt, ManagementPolicy},
 };
 
 /// An object's memory.
@@ -24,10 +26,10 @@ use crate::api::{
 pub struct Memory {
     /// The status as it was last written.
     pub status: ManagedKeyStatus,
-    /// The creation that was begun, by the annotation that an earlier version wrote. It names no object, so its time has to tell whose it is.
+    /// The creation that was begun, as the annotation of an earlier version says it. The annotation names no object, so its time has to tell whose it is.
     pub attempt: Option<Attempt>,
-    /// The key that the object was bound to, by its annotation; all of the annotation where it cannot be read. Anybody can write it, so it is never looked at:
-    /// that it is there forbids a creation, and nothing else follows from it.
+    /// The key that the object was bound to, as its annotation says it; the whole text if it cannot be read. Anybody can write the annotation, so Keyward never
+    /// looks at that key. An annotation that is there forbids a creation, and nothing else.
     pub key: Option<String>,
 }
 
@@ -39,7 +41,7 @@ impl Memory {
         let get = |key: &str| metadata.annotations.as_ref().and_then(|all| all.get(key));
         let (namespace, name) = (metadata.namespace.as_deref().unwrap_or_default(), metadata.name.as_deref().unwrap_or_default());
         let mut status = object.status.clone().unwrap_or_default();
-        // Those of others are not Keyward's to keep, and no reason to begin a round anew.
+        // Conditions of others are not kept here, and their change is no reason to begin a round again.
         status.conditions.retain(|known| condition::is_ours(&known.type_));
         Self {
             status,
@@ -58,30 +60,30 @@ impl Memory {
         Some(Attempt::At { id, account, region, time: time.0 })
     }
 
-    /// Takes over the creation that was begun for an earlier object of the name, so that it is waited for as that one would have. One begun elsewhere made no key
-    /// that could be found here.
+    /// Takes over the creation that was begun for an earlier object of the same name, so that this object waits for it too. A creation that was begun in another
+    /// account or Region made no key that can be found here.
     pub fn inherit(&mut self, attempt: Option<CreateAttempt>, rules: &Rules) {
         self.status.create_attempt = attempt.filter(|begun| (&begun.account, &begun.region) == (&rules.account, &rules.region));
     }
 
-    /// A creation is on record to its end, or surely made nothing.
+    /// Ends the record of a creation: the key is on record, or the creation certainly made none.
     pub fn close_attempt(&mut self) {
         (self.status.create_attempt, self.attempt) = (None, None);
     }
 
-    /// The reference by which the object's key is looked at. Without one it is found by its claim, else by its marks.
+    /// The reference by which the key is read. Without a reference, the key is found by its claim, else by its marks.
     #[must_use]
     pub fn reference(&self) -> Option<&str> {
         self.status.key_arn.as_deref().or(self.status.key_id.as_deref())
     }
 
-    /// Whether the object's marks were seen on its key. Until then a reference in the status only says which key was about to be marked.
+    /// Whether the object's marks were seen on its key. Before that, a reference in the status only says which key was about to be marked.
     #[must_use]
     pub fn is_bound(&self) -> bool {
         self.status.key_id.is_some()
     }
 
-    /// The key that the object was ever bound to, for people to read. Such an object never causes another creation.
+    /// The key that the object was ever bound to, for messages. Such an object never creates another key.
     #[must_use]
     pub fn bound_to(&self) -> Option<&str> {
         self.reference().or(self.key.as_deref())
@@ -89,7 +91,7 @@ impl Memory {
 }
 
 impl Memory {
-    /// The account and Region of the key that the object was bound to. A search in any other place proves nothing.
+    /// The account and Region of the key that the object was bound to. A search anywhere else proves nothing.
     #[must_use]
     pub fn place(&self) -> Option<(&str, &str)> {
         let status = self.status.provider.as_ref().map(|provider| (&*provider.account, &*provider.region));
@@ -97,8 +99,8 @@ impl Memory {
     }
 }
 
-/// The account and Region that an ARN names: `arn:<partition>:kms:<region>:<account>:…`. Huawei's reference has the account, and not the project that
-/// stands for it here.
+/// The account and Region that an ARN names: `arn:<partition>:kms:<region>:<account>:…`. A reference of Huawei has none: it names the account, and Keyward uses
+/// the project in its place.
 #[must_use]
 pub fn place(reference: &str) -> Option<(&str, &str)> {
     let mut parts = reference.strip_prefix("arn:")?.split(':').skip(2);
@@ -108,10 +110,10 @@ pub fn place(reference: &str) -> Option<(&str, &str)> {
 
 /// What is known of the steps that were taken.
 impl Memory {
-    /// Names the key that is about to be marked, in the write that goes before its mark: from here on no other reference is looked at, whatever an alias that
-    /// led to the key points to by then.
+    /// Names the key that is about to be marked, in the write before its mark. From here on, Keyward reads the key by this reference, even if an alias that led
+    /// to the key points to another key later.
     ///
-    /// A key that another object's creation made, or a person, ends this object's own: what it may have left behind is not taken for this key.
+    /// If a person or another object created the key, this object's own creation ends: a key that it may have left behind is another key.
     pub fn name_key(&mut self, key: &Key, how: How) {
         self.status.key_arn = Some(key.arn.clone());
         if how != How::Create {
@@ -119,83 +121,111 @@ impl Memory {
         }
     }
 
-    /// Takes a key that bears the object's marks, and of which nothing is on record, for the key of a creation that was not recorded to its end: it is as
-    /// `CreateKey` made it, and nothing else was applied. Says whether it did, which then has to be written **before** the attempt is taken back: the attempt
-    /// alone tells such a key from one that was taken up.
+    /// Recognises the key of a creation that was not recorded to its end: the key bears the object's marks, and nothing is on record of it. Such a key is as
+    /// `CreateKey` made it, so that is recorded as applied. Returns whether it was recognised. The status then has to be written **before** the attempt is
+    /// taken back, because without the attempt nothing tells such a key from one that was taken up.
     pub fn recall_creation(&mut self, key: &Key, desired: &Desired) -> bool {
         let status = &self.status;
-        // Whose status has an id, which the CRD lets nobody take away, had a record and lost it.
-        let untold = status.key_id.is_none() && status.intent_seq.is_none();
+        // `keyId` is immutable, so a `keyId` without a record means that the record was lost.
+        let no_record = status.key_id.is_none() && status.intent_seq.is_none();
         let as_made = matches!(key.intent(), IntentMark::Is(Intent { seq: 1, word: Word::Live, .. })) && key.state == State::Enabled;
-        let recalls = status.applied.is_none() && (self.open_attempt().is_some() || untold && as_made);
+        let recalls = status.applied.is_none() && (self.open_attempt().is_some() || no_record && as_made);
         if recalls {
-            let said = (status.intent_seq, status.intent_word.clone());
-            self.close(&Step::Create, desired);
-            (self.status.intent_seq, self.status.intent_word) = said;
+            self.applied(&Step::Create, desired);
         }
         recalls
     }
 
-    /// What is known **after** a step took effect.
-    pub fn close(&mut self, step: &Step, desired: &Desired) {
-        let applied = || Applied { generation: 0, ..Applied::default() };
+    /// The record of the deletion, to ask it.
+    #[must_use]
+    pub const fn record(&self) -> Record<&ManagedKeyStatus> {
+        Record::of(&self.status)
+    }
+
+    /// Before the call of a step: what has to be in the status, and the mark that has to be on the key, before it is sent.
+    ///
+    /// # Errors
+    /// [`CountEnded`] if no word can follow; then nothing may be done.
+    pub fn open(&mut self, step: &Step, desired: &Desired, key: &Key, now: Timestamp, nonce: Nonce) -> Result<Option<Intent>, CountEnded> {
+        let was_bound = self.bound_to().is_some();
+        let opened = Record::of(&mut self.status).opened(&Opening { step, desired, key, was_bound, now, nonce })?;
+        let applied = &mut self.status.applied;
         match step {
-            Step::Create => {
-                (self.status.intent_seq, self.status.intent_word) = (Some(1), Some(Word::Live.to_string()));
-                // What `CreateKey` made: an enabled key with all declared tags, and nothing else yet.
-                self.status.applied = Some(Applied { enabled: Some(true), tag_keys: desired.tags.keys().cloned().collect(), ..applied() });
+            // The new record does not say that the key was enabled, so a key that is to live is enabled as well.
+            Step::Cancel if desired.policy == ManagementPolicy::EnforceOnChange => {
+                applied.get_or_insert_with(|| Applied { generation: desired.generation, ..Applied::default() });
             }
+            // A call that is sent again was recorded when it was opened.
+            Step::Destroy(Destruction::Schedule { passed: Passed::OpenCall, .. }) => {}
+            // The days are asked of the KMS from here on, so removing the field is a change under every policy.
+            Step::Destroy(Destruction::Schedule { days, .. } | Destruction::Reschedule { days, .. }) => {
+                if let Some(applied) = applied {
+                    applied.deletion_schedule_days = Some(*days);
+                }
+            }
+            _ => {}
+        }
+        Ok(opened)
+    }
+
+    /// After the reply of a step: what is known now.
+    pub fn close(&mut self, step: &Step, desired: &Desired) {
+        Record::of(&mut self.status).called(step);
+        self.applied(step, desired);
+    }
+
+    /// The KMS refused a step for certain.
+    pub fn refused(&mut self, key: &Key, now: Timestamp) {
+        Record::of(&mut self.status).refused(key, now);
+    }
+
+    /// Records what a step applied.
+    fn applied(&mut self, step: &Step, desired: &Desired) {
+        let none = || Applied { generation: 0, ..Applied::default() };
+        let applied = &mut self.status.applied;
+        match step {
+            // `CreateKey` makes an enabled key with all declared tags, and nothing else.
+            Step::Create => *applied = Some(Applied { enabled: Some(true), tag_keys: desired.tags.keys().cloned().collect(), ..none() }),
             Step::Tag { tags } => {
-                let known = &mut self.status.applied.get_or_insert_with(applied).tag_keys;
+                let known = &mut applied.get_or_insert_with(none).tag_keys;
                 known.extend(tags.keys().cloned());
                 known.sort();
                 known.dedup();
             }
             Step::Describe { .. } => {
-                self.status.applied.get_or_insert_with(applied).description = desired.description.is_some().then_some(true);
+                applied.get_or_insert_with(none).description = desired.description.is_some().then_some(true);
             }
             Step::AddAlias { alias } | Step::MoveAlias { alias, .. } if desired.aliases.contains(alias) => {
-                let known = &mut self.status.applied.get_or_insert_with(applied).aliases;
+                let known = &mut applied.get_or_insert_with(none).aliases;
                 known.extend(alias.strip_prefix("alias/").map(str::to_owned));
                 known.sort();
                 known.dedup();
             }
-            // Whoever waits for the alias sees that it is free.
+            // Another object may wait for the alias, and sees here that it is free.
             Step::RemoveAlias { alias } => {
-                if let Some(applied) = &mut self.status.applied {
+                if let Some(applied) = applied {
                     applied.aliases.retain(|known| alias.strip_prefix("alias/") != Some(known));
                 }
             }
-            // The reply was seen, so nothing is on its way. The date is left for the next look.
-            Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }) => {
-                (self.status.key_state, self.status.deletion_date) = (Some(KeyState::PendingDeletion), None);
-                if let Some(deletion) = &mut self.status.deletion {
-                    deletion.call = None;
-                }
+            // A cancel leaves the key disabled, so Keyward disabled it.
+            Step::Cancel | Step::Disable | Step::Destroy(Destruction::Disable) => {
+                applied.get_or_insert_with(none).enabled = Some(false);
             }
-            // A KMS leaves a key disabled by this, so it is we who disabled it.
-            Step::Cancel => {
-                (self.status.key_state, self.status.deletion_date, self.status.deletion) = (Some(KeyState::Disabled), None, None);
-                self.status.applied.get_or_insert_with(applied).enabled = Some(false);
-            }
-            Step::Enable | Step::Disable | Step::Destroy(Destruction::Disable) => {
-                self.status.applied.get_or_insert_with(applied).enabled = Some(*step == Step::Enable);
-                self.status.key_state = Some(if *step == Step::Enable { KeyState::Enabled } else { KeyState::Disabled });
-            }
+            Step::Enable => applied.get_or_insert_with(none).enabled = Some(true),
             _ => {}
         }
     }
 }
 
-/// The annotation `keyward.dev/key`: `<namespace>/<name>/<reference of the key>`. It names the object that it was written on, so that a copy of the object
-/// does not take it over.
+/// The annotation `keyward.dev/key`: `<namespace>/<name>/<reference of the key>`. It names the object that it was written on, so it is void on a copy of the
+/// object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum KeyRecord {
     /// Written on this object, which had that key.
     Own(String),
     /// Written on that other object, `<namespace>/<name>`, and void on this one.
     Of(String),
-    /// Somebody wrote something else there, or an earlier version of Keyward wrote the reference alone. It still forbids a creation.
+    /// Somebody wrote another text, or an earlier version of Keyward wrote the reference alone. It still forbids a creation.
     Unreadable,
 }
 
@@ -203,7 +233,7 @@ impl KeyRecord {
     /// What the annotation says on the object of that namespace and name.
     #[must_use]
     pub fn read(text: &str, namespace: &str, name: &str) -> Self {
-        // Neither a namespace nor a name can have another character, and a reference has one.
+        // A namespace and a name have these characters only, and a reference has others.
         let names =
             |part: &str| !part.is_empty() && part.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-' || c == '.');
         let mut parts = text.splitn(3, '/');
@@ -219,13 +249,13 @@ impl KeyRecord {
         }
     }
 
-    /// What it is to say on the object of that namespace and name.
+    /// What the annotation has to say on the object of that namespace and name.
     #[must_use]
     pub fn text(namespace: &str, name: &str, key: &str) -> String {
         format!("{namespace}/{name}/{key}")
     }
 
-    /// What of it forbids a creation.
+    /// The part that forbids a creation.
     fn into_forbidding(self, text: &str) -> Option<String> {
         match self {
             Self::Own(key) => Some(key),
@@ -249,12 +279,12 @@ pub enum Attempt {
         /// When it was begun.
         time: Timestamp,
     },
-    /// Somebody wrote something else there. It still forbids a creation.
+    /// Somebody wrote another text. It still forbids a creation.
     Unreadable,
 }
 
-/// How long before an object was made an attempt must have begun to be surely none of its own. Clocks differ by less, and a KMS shows the key of an attempt
-/// sooner, so that nothing else is to be waited for either. Under a clock that was further behind, an object's own attempt of an earlier version is void as well.
+/// An attempt that began so long before its object was made is certainly not that object's own. Clocks differ by less. A KMS shows the key of an attempt sooner,
+/// so there is nothing to wait for. If a clock was further behind than this, then an object's own attempt of an earlier version is void as well.
 const SURELY_BEFORE: SignedDuration = SignedDuration::from_mins(15);
 
 /// When an object was made, by the API server's clock.
@@ -264,8 +294,8 @@ pub fn made(object: &ObjectMeta) -> Option<Timestamp> {
 }
 
 impl Attempt {
-    /// What the annotation says on an object that was made then. `None`: the attempt began before there was this object, so that the annotation came with a
-    /// copy, of another object or of an earlier one, and is void.
+    /// What the annotation says on an object that was made then. `None`: the attempt began before the object existed, so the annotation was copied from another
+    /// object or an earlier one, and is void.
     #[must_use]
     pub fn read(text: &str, made: Option<Timestamp>) -> Option<Self> {
         let attempt = text.parse().unwrap_or(Self::Unreadable);

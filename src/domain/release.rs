@@ -128,7 +128,7 @@ fn disable(s: &Situation<'_>, key: &Key) -> Release {
     }
     let refused = match key.intent().token_to_disable(&key.id) {
         Some(token) if s.desired.confirmation.as_deref() == Some(&*token) => return Release::Destroy(Destruction::Disable),
-        None if s.memory.count_ended(key) => count_ended(key, None),
+        None if s.memory.record().count_ended(key) => count_ended(key, None),
         None => return Release::Say(Saying::Held(HoldReason::ConfirmationRequired)),
         Some(_) => hold(s.desired, key, None, Reason::ConfirmationRequired),
     };

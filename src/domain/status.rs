@@ -1,16 +1,18 @@
-//! The status that people and tools see, from what came of a round.
+//! The status that people and tools see, made from the result of a round.
 //!
-//! The same outcome twice gives the same status, so that an idle operator writes nothing. Messages are sentences with a way out, and have no
-//! request ids, no moving times and no secrets in them.
+//! The same result gives the same status, so an idle operator writes nothing. Messages are sentences with a next step. They have no request ids, no times
+//! that move, and no secrets.
+//!
+//! What the status remembers of a deletion is [`Record`]'s to change. Here it is told what a look showed.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     deletion::{
-        Intent, IntentMark, Word,
+        Look, Record,
         hold::{AT_THE_END, Hold, why},
     },
     desired::{Desired, Life},
@@ -25,15 +27,13 @@ use super::{
 use crate::api::{
     ConditionType, ManagedKeyStatus, Reason, annotation,
     condition::{self, seconds},
-    managed_key::{
-        Applied, Deletion, DeletionCall, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts,
-    },
+    managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
 };
 
-/// What came of a round.
+/// The result of a round.
 #[derive(Debug)]
 pub enum Conclusion<'a> {
-    /// The plan that was left when nothing could be done any more.
+    /// The last plan: nothing more can be done.
     Planned(&'a Plan),
     /// A call failed.
     Failed(&'a Failure),
@@ -44,9 +44,9 @@ pub enum Conclusion<'a> {
         /// Whether a person must act.
         stalled: bool,
     },
-    /// The marks of the key were written, and are read back before anything else is done.
+    /// The marks of the key were written. They are read back before anything else is done.
     ReadingBack(Note),
-    /// The round was broken off after a step, and is begun anew: what was done is known, and nothing new is said of it.
+    /// The round ended after a step and begins again. The status keeps what was done, and says nothing new.
     Unfinished,
     /// The object is paused.
     Paused,
@@ -57,7 +57,7 @@ pub enum Conclusion<'a> {
 pub struct SetBy {
     /// The managers of the field, joined.
     pub managers: String,
-    /// Whether the field stays though the manifest is applied without it: it is not, or not only, whoever applies the manifest that set it.
+    /// Whether the field stays when the manifest is applied without it, because a manager other than the one that applies the manifest set it.
     pub stays: bool,
 }
 
@@ -74,17 +74,17 @@ pub struct Round<'a> {
     pub observed: Option<&'a Observed>,
     /// How it ended.
     pub conclusion: Conclusion<'a>,
-    /// Changes that failed, and without which the round went on.
+    /// Changes that failed; the round continued without them.
     pub failed: &'a [Failure],
-    /// Reads that failed, and without which the round went on.
+    /// Reads that failed; the round continued without them.
     pub unread: &'a [Failure],
-    /// Changes that were made before and did not stick.
+    /// Changes that were made before, and that the key does not show.
     pub unkept: &'a [String],
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a SetBy>,
     /// The value of the annotation that asked for this look.
     pub requested: Option<&'a str>,
-    /// Whether the last look that saw the key is young enough for what it saw to stand.
+    /// Whether the last look that saw the key is recent enough to rely on.
     pub word_stands: bool,
     /// The wait between regular looks.
     pub resync: Duration,
@@ -93,7 +93,7 @@ pub struct Round<'a> {
 }
 
 impl<'a> Round<'a> {
-    /// A round that ended so, and in which nothing else happened: nothing failed, nobody asked for it, and what was seen is young. Looks are ten minutes apart.
+    /// A round with that conclusion and nothing else: nothing failed, nobody asked for it, and the last look is recent. Looks are ten minutes apart.
     #[must_use]
     pub fn plain(
         desired: &'a Desired,
@@ -120,7 +120,7 @@ impl<'a> Round<'a> {
     }
 }
 
-/// For how long the KMS could not be asked, by the status alone: `None`: it could, or that is not known. A process that has just been started knows no more.
+/// How long the KMS could not be asked, by the status alone; `None`: it could be asked, or that is not known. A process that just started knows no more.
 #[must_use]
 pub fn silent_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Duration> {
     let stalled = condition::find(&status.conditions, ConditionType::Stalled).is_some();
@@ -134,7 +134,7 @@ pub fn silent_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Duration>
 #[must_use]
 pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     let mut status = memory.status.clone();
-    // While it is paused nothing is looked at: the request stands until the pause is over.
+    // A paused object is not looked at, so the request waits until the pause ends.
     if let Some(requested) = round.requested.filter(|_| !matches!(round.conclusion, Conclusion::Paused)) {
         status.last_handled_reconcile_at = Some(handled(requested));
     }
@@ -149,31 +149,27 @@ pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
     }
     if let Conclusion::Planned(Plan::Missing(missing, _, gone)) = &round.conclusion {
         status.missing = Some(missing.clone());
-        if *gone == Gone::Deleted {
-            status.key_state = Some(KeyState::Deleted);
-            (status.deletion, status.deletion_date) = (None, None);
-        }
-        // Nothing is known of it, but for what a deletion has to go by that is asked for now or later, and a date that is still to come.
-        let evidence = status.key_state == Some(KeyState::Disabled);
-        let pending = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
-        if *gone == Gone::Lost && !evidence && !pending {
-            status.key_state = None;
+        match gone {
+            Gone::Deleted => Record::of(&mut status).seen(Look::Deleted),
+            Gone::Lost => Record::of(&mut status).seen(Look::Lost),
+            Gone::Unsure => {}
         }
     }
     if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
         rested(&mut status, rest, desired, round);
     }
     conditions(&mut status, memory, round);
-    if !is_pending(&status) && condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
-        status.deletion_date = None;
+    if condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
+        Record::of(&mut status).seen(Look::NothingPending);
     }
     status
 }
 
-/// Makes what comes from elsewhere fit the schema, so that no status is refused because of it. Identifiers are not touched: a shorter one is another key's.
+/// Shortens what others wrote to what the schema accepts, so that the API server does not refuse the status. Identifiers stay as they are: a shorter one would
+/// name another key.
 pub fn fit(status: &mut ManagedKeyStatus) {
     if let Some(applied) = &mut status.applied {
-        // What is not remembered stays on the key. So many cannot be there by this object: no KMS takes as many tags.
+        // What is dropped here stays on the key. This object cannot have put so many there: no KMS accepts as many tags.
         applied.tag_keys.truncate(MOST_APPLIED);
         applied.aliases.truncate(MOST_APPLIED);
     }
@@ -186,7 +182,7 @@ pub fn fit(status: &mut ManagedKeyStatus) {
     }
 }
 
-/// What asked for a look, as the status says that it was answered: the API server refuses longer texts.
+/// The value of a request for a look, as the status confirms it. The API server refuses longer texts.
 #[must_use]
 pub fn handled(requested: &str) -> String {
     requested.chars().take(1024).collect()
@@ -196,7 +192,7 @@ pub fn handled(requested: &str) -> String {
 fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Rules, memory: &Memory, round: &Round<'_>) {
     let ours = match key.tags.as_ref().map(|tags| Ownership::of(tags, &desired.owner)) {
         Some(Ownership::Ours) => true,
-        // A key that is only watched bears no marks.
+        // A key that is only watched has no marks.
         Some(Ownership::Unmarked) => {
             desired.policy == ManagementPolicy::Observe && matches!(round.conclusion, Conclusion::Planned(Plan::Rest(_)))
         }
@@ -205,30 +201,17 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     };
     let resting = rests_unbound(round);
     if !ours && !resting {
-        // Only the date: nothing about a key that does not bear this object's marks may be evidence of what this object did.
-        let estranged = estranged(memory, round);
-        if is_pending(status) {
-            // That it was pending is over, and asks for no rescue any more. Where a deletion is declared it is evidence; the record of the deletion always is.
-            if estranged.is_some_and(|key| !key.state.is_pending()) && desired.days().is_none() {
-                (status.key_state, status.deletion_date) = (None, None);
-            }
-        } else if !(key.state.is_pending() && key.tags.is_none()) {
-            let pends = estranged.is_some_and(|key| key.state.is_pending());
-            status.deletion_date = date_of(key, status).filter(|_| pends);
-        }
-        return;
+        let concerns = estranged(memory, round).is_some();
+        return Record::of(status).seen(Look::Unmarked { key, concerns, asked: desired.days() });
     }
     if ours {
-        // Once set, the id stays: the CRD refuses another one.
+        // `keyId` is immutable once it is set.
         status.key_id.get_or_insert_with(|| key.id.clone());
         status.key_arn.get_or_insert_with(|| key.arn.clone());
     }
-    if !keeps_evidence(status, key, desired, &round.conclusion) {
-        deletion(status, key, round);
-        status.key_state = Some(key.state.into());
-        status.deletion_date = date_of(key, status);
-    }
-    // What is not told this time is what it was: a key changes none of it.
+    let judged = matches!(round.conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
+    Record::of(&mut *status).seen(Look::Own { key, asked: desired.days(), judged, now: round.now });
+    // These facts of a key never change. If the KMS does not tell one this time, the known one stays.
     let known = status.key.take().unwrap_or_default();
     let word = |told: &str, known: String| if told.is_empty() { known } else { told.to_owned() };
     status.key = Some(KeyFacts {
@@ -241,25 +224,10 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     });
     status.provider =
         Some(ProviderFacts { type_: rules.provider.as_str().into(), account: key.account.clone(), region: key.region.clone() });
-    // While a key is pending, AWS reports rotation off, and the old value is back after a cancel: what is known stays.
+    // While a key is pending, AWS reports rotation as off. After a cancel the old value is back, so the known one stays.
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
         status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), round.now));
     }
-}
-
-/// When a key will be deleted: as it was told, or as it was known where this look did not tell it. No window can be moved, so a known date stands as long as the key
-/// is pending; a key that waits for its replicas has none.
-#[must_use]
-pub fn date_of(key: &Key, status: &ManagedKeyStatus) -> Option<Time> {
-    match key.state {
-        State::PendingDeletion => key.deletion_date.map(seconds).or_else(|| status.deletion_date.clone()),
-        State::PendingReplicaDeletion => key.deletion_date.map(seconds),
-        _ => None,
-    }
-}
-
-fn is_pending(status: &ManagedKeyStatus) -> bool {
-    matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
 }
 
 /// Whether the object rests on a key that it is not bound to.
@@ -267,10 +235,10 @@ const fn rests_unbound(round: &Round<'_>) -> bool {
     matches!(round.conclusion, Conclusion::Planned(Plan::Rest(rest)) if rest.unbound)
 }
 
-/// The key that the object had or looks for, where it does not bear the object's marks. Whoever took them off, or put others on: if it is pending, that may be a
-/// mistake that takes the data of this object along.
+/// The key that the object had or looks for, if it does not have the object's marks any more. If that key is pending deletion, this may be a mistake, and the
+/// object's data would be lost with the key. So it is told.
 ///
-/// Not one that the object only names in `spec.keyId` and is refused: what becomes of anybody's key is not told to whoever knows its name.
+/// A key that the object only names in `spec.keyId`, and that it may not adopt, is not told of: whoever knows the name of a key would learn what happens to it.
 fn estranged<'a>(memory: &Memory, round: &Round<'a>) -> Option<&'a Key> {
     let (Some(Observed::Present(key)), Some(desired)) = (round.observed, round.desired) else { return None };
     let ownership = Ownership::of(key.tags.as_ref()?, &desired.owner);
@@ -283,8 +251,8 @@ fn estranged<'a>(memory: &Memory, round: &Round<'a>) -> Option<&'a Key> {
     (!(refused && only_named)).then_some(key)
 }
 
-/// Whether a look shows that no deletion of a key that is not the object's by its marks is to be told any more. A look that does not find the key, or cannot tell
-/// whose it is, shows nothing: what was known stands until the key is taken for gone, and for lost no earlier than its date.
+/// Whether a look shows that there is no pending deletion to tell of any more. A look that does not find the key, or does not read whose it is, shows nothing: the
+/// known deletion is told until the key is taken for deleted, or for lost after its date.
 fn shows_no_deletion(status: &ManagedKeyStatus, round: &Round<'_>) -> bool {
     let is_due = status.deletion_date.as_ref().is_none_or(|date| date.0 <= round.now);
     match (round.observed, &round.conclusion) {
@@ -294,83 +262,20 @@ fn shows_no_deletion(status: &ManagedKeyStatus, round: &Round<'_>) -> bool {
             Gone::Lost => is_due,
             Gone::Unsure => false,
         },
-        // An object that has no key, and looks for none any more.
+        // The object has no key and does not look for one any more.
         (Some(Observed::Absent(_)), Conclusion::Planned(plan)) => !matches!(plan, Plan::Wait(_) | Plan::Read(_)),
         (None | Some(Observed::Several(_) | Observed::Absent(_)), _) => false,
     }
 }
 
-/// How the key that a status speaks of is pending, if it is. The condition says so, whosever the key is.
+/// How the key of this status is pending, if it is. The condition `PendingDeletion` says that it is, even if the key belongs to another object.
 #[must_use]
 pub fn pending(status: &ManagedKeyStatus) -> Option<KeyState> {
     condition::find(&status.conditions, ConditionType::PendingDeletion)?;
-    if is_pending(status) {
+    if Record::of(status).was_pending() {
         return status.key_state;
     }
     Some(if status.deletion_date.is_some() { KeyState::PendingDeletion } else { KeyState::PendingReplicaDeletion })
-}
-
-/// Whether the state on record is kept, though another was seen: a deletion is asked for, the mark was not asked about it in this round, and the record
-/// still shows that somebody disabled the key, or that it was pending. Written over, what was done to the key outside would be forgotten.
-fn keeps_evidence(status: &ManagedKeyStatus, key: &Key, desired: &Desired, conclusion: &Conclusion<'_>) -> bool {
-    let judged = matches!(conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
-    let tells = match status.key_state {
-        Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => true,
-        Some(KeyState::Disabled) => key.state == State::Enabled,
-        _ => false,
-    };
-    desired.days().is_some() && !judged && !key.state.is_pending() && tells
-}
-
-/// The record of a deletion: whose it is, and whether our call is still on its way.
-///
-/// It is evidence for [`super::deletion::edge`], so a look must not make it say more than was known before: neither that a schedule is ours because
-/// our mark still stands, nor that the key is still as it was when our call was opened.
-fn deletion(status: &mut ManagedKeyStatus, key: &Key, round: &Round<'_>) {
-    let before = status.key_state;
-    if !key.state.is_pending() {
-        if let Some(known) = status.deletion.as_mut().filter(|_| before != Some(key.state.into())) {
-            known.call = None;
-        }
-        return;
-    }
-    let asked = round.desired.and_then(Desired::days);
-    let withdrew = status.intent_word.as_deref().and_then(|word| word.parse().ok()).is_some_and(|word| !matches!(word, Word::Days(_)));
-    let was_pending = matches!(before, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
-    // A window cannot be moved, so another date is another schedule. One begins where none was while replicas were waited for.
-    let replaced = before == Some(KeyState::PendingDeletion)
-        && status.deletion_date.as_ref().is_some_and(|date| Some(date) != date_of(key, status).as_ref());
-    let known = status.deletion.take();
-    let open = known.as_ref().is_some_and(|known| known.call == Some(DeletionCall::Open));
-    let marked = match (&key.tags, key.intent()) {
-        (Some(_), IntentMark::Is(Intent { word: Word::Days(days), .. })) => Some(days),
-        (Some(_), _) => None,
-        // The marks were not read in this look: the record stands for itself.
-        (None, _) => known.as_ref().filter(|known| known.origin == DeletionOrigin::Keyward).and_then(|known| known.schedule_days),
-    };
-    status.deletion = Some(match known {
-        Some(known) if !open && was_pending && !replaced => known,
-        // New days were recorded while the key is still pending with the old ones, and they are still asked for.
-        Some(known) if open && was_pending && !replaced && (key.tags.is_none() || ![known.schedule_days, asked].contains(&marked)) => known,
-        known => {
-            let doubtful = match &known {
-                Some(known) if open => (!was_pending || replaced) && known.schedule_days != marked,
-                // What is known is of a schedule that no longer stood, and no call of ours was on its way.
-                Some(_) => true,
-                // Where the object announced another word since, the days on the key are from before it.
-                None => was_pending || withdrew,
-            };
-            let ours = marked.filter(|_| !doubtful);
-            let since = known.filter(|_| !replaced).and_then(|known| known.requested_time);
-            Deletion {
-                schedule_days: ours,
-                requested_time: Some(since.unwrap_or_else(|| seconds(round.now))),
-                origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
-                call: None,
-                last_used_time: None,
-            }
-        }
-    });
 }
 
 /// What was applied, once nothing is left to do.
@@ -384,18 +289,18 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
     }
     let Some(Observed::Present(key)) = round.observed else { return };
     if desired.life == Life::Live && key.state.is_pending() {
-        // A schedule that is left as it is: nothing was compared, let alone applied.
+        // The policy leaves the schedule as it is, and nothing was compared or applied.
         return;
     }
     let before = status.applied.take().unwrap_or_default();
     let unread = (desired.rotation.is_some() && key.unread.contains(&Facet::Rotation)) || key.unread.contains(&Facet::Aliases);
     let whole = rest.refused.is_none() && rest.stays.is_none() && round.failed.is_empty() && !unread;
     status.applied = Some(match desired.life {
-        // Its settings are not all on the key, and are gone on with.
+        // Some settings are not on the key yet. The next round continues with them.
         Life::Live if !whole => {
             let as_wanted = key.state == if desired.wants_enabled() { State::Enabled } else { State::Disabled };
             let enabled = if as_wanted { Some(desired.wants_enabled()) } else { before.enabled };
-            // Being alive again includes being enabled: until it is, the deletion that was withdrawn stays on record.
+            // A withdrawn deletion stays on record until the key is enabled again, if it is to be enabled.
             let deletion_schedule_days = before.deletion_schedule_days.filter(|_| !as_wanted);
             Applied { enabled, deletion_schedule_days, ..before }
         }
@@ -407,15 +312,15 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
             tag_keys: desired.tags.keys().cloned().collect(),
             aliases: desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).map(str::to_owned).collect(),
         },
-        // While a deletion is declared nothing else is applied, and what was applied before still is.
+        // While a deletion is declared nothing else is applied. What was applied before stays.
         Life::Scheduled(days) => Applied { generation: desired.generation, deletion_schedule_days: Some(days), ..before },
     });
     if desired.life == Life::Live {
-        status.deletion = None;
+        Record::of(status).seen(Look::Alive);
     }
 }
 
-/// The conditions, all of them, from the end of the round.
+/// All conditions, from the end of the round.
 fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
     // The schema's default for an object that was never looked at is -1.
     let generation = status.observed_generation.unwrap_or(round.generation).max(0);
@@ -449,11 +354,11 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>)
     if let Some(text) = round.desired.and_then(|desired| desired.misspelt_pause.as_deref()) {
         set.misspelt_pause(text);
     }
-    // A pause leaves everything as it was, but for the note that says so.
+    // A pause changes nothing but the note that says so.
     if !matches!(round.conclusion, Conclusion::Paused) {
         set.deletion(status, memory, round);
     }
-    // What was said on the way to the end flipped nothing.
+    // Conditions may have been set several times above. Only a changed status is a transition.
     for known in &mut set.conditions {
         let before = memory.status.conditions.iter().find(|before| before.type_ == known.type_ && before.status == known.status);
         if let Some(before) = before {
@@ -487,7 +392,7 @@ impl Setter {
         }
     }
 
-    /// Takes away what is present only while True, but for `kept`. A condition that is taken away and put back would look like a new one.
+    /// Removes the conditions that are present only while True, but not those in `kept`: a condition that is removed and set again would look new.
     fn only(&mut self, kept: &[ConditionType]) {
         use ConditionType::{DeletionHeld, Drifted, Reconciling, Stalled};
         for kind in [Reconciling, Stalled, Drifted, DeletionHeld].into_iter().filter(|kind| !kept.contains(kind)) {
@@ -495,7 +400,7 @@ impl Setter {
         }
     }
 
-    /// Nothing is known anew, so `Ready` stays as it was.
+    /// Nothing new is known, so `Ready` stays as it was.
     fn paused(&mut self) {
         let message = "the annotation keyward.dev/paused stops all work on this object; remove it to go on";
         if condition::find(&self.conditions, ConditionType::Ready).is_none() {
@@ -505,7 +410,7 @@ impl Setter {
         self.remove(&[ConditionType::Reconciling, ConditionType::Stalled]);
     }
 
-    /// Neither `Ready` nor `Synced`, for one reason; `also` says what follows, and of the rest nothing is left that is present only while True.
+    /// Neither `Ready` nor `Synced`, for one reason. The conditions of `also` are set with the same reason; others that are present only while True are removed.
     fn not_ready(&mut self, note: &Note, also: &[ConditionType]) {
         self.set(ConditionType::Ready, false, note.reason, &note.message);
         self.set(ConditionType::Synced, false, note.reason, &note.message);
@@ -523,7 +428,7 @@ impl Setter {
         self.not_ready(note, &[ConditionType::Reconciling]);
     }
 
-    /// A key that was Ready is so still.
+    /// A key that was Ready stays Ready.
     fn reading_back(&mut self, note: &Note) {
         let is_ready = condition::find(&self.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
         if !is_ready {
@@ -533,7 +438,7 @@ impl Setter {
         self.set(ConditionType::Synced, false, note.reason, &note.message);
     }
 
-    /// Somebody meant to pause the object, and it is not paused.
+    /// Somebody tried to pause the object, and it is not paused.
     fn misspelt_pause(&mut self, text: &str) {
         let message =
             format!("the annotation {} is {text:?}, which pauses nothing; write \"true\" to pause, or remove it", annotation::PAUSED);
@@ -553,8 +458,8 @@ impl Setter {
         }
     }
 
-    /// The KMS could not be asked, which tells nothing of the key. `Synced` says so at once; what was known of the key stands as long as it is young enough
-    /// and of this spec, and nothing that was seen speaks against it.
+    /// The KMS could not be asked, so nothing new is known of the key. `Synced` says so at once. `Ready` stays while the last look is recent enough and was about
+    /// this spec, and nothing speaks against it.
     fn unheard(&mut self, note: &Note, memory: &Memory, round: &Round<'_>) {
         if !self.knows(memory, round) {
             return self.waiting(note);
@@ -568,7 +473,7 @@ impl Setter {
         }
     }
 
-    /// Whether something was known of the key under this spec that was not seen to be otherwise by now.
+    /// Whether `Ready` said something about this spec, and nothing was seen since that contradicts it.
     fn knows(&self, memory: &Memory, round: &Round<'_>) -> bool {
         let find = |kind| condition::find(&self.conditions, kind);
         let Some(ready) = find(ConditionType::Ready).filter(|ready| ready.observed_generation == Some(round.generation)) else {
@@ -583,12 +488,12 @@ impl Setter {
         }
     }
 
-    /// A hold that is on record stays, whatever else went wrong, and whether or not it could be written on the key.
+    /// A hold on record stays, whatever failed, and even if it could not be written on the key.
     fn still_held(&mut self, memory: &Memory, round: &Round<'_>, trouble: &str) {
         let before = condition::find(&memory.status.conditions, ConditionType::DeletionHeld);
         let days = round.desired.and_then(Desired::days);
         let stands = condition::find(&self.conditions, ConditionType::DeletionHeld).is_some();
-        if stands || !memory.is_held() || (before.is_none() && days.is_none()) {
+        if stands || !memory.record().is_held() || (before.is_none() && days.is_none()) {
             return;
         }
         if let Some(before) = before {
@@ -603,7 +508,7 @@ impl Setter {
         self.set(ConditionType::DeletionHeld, true, reason, message);
     }
 
-    /// A hold says who set the field, too: a manifest without it may not take it away.
+    /// A hold also says who set the field: a manifest without the field may not remove it.
     fn held(&mut self, hold: &Hold, round: &Round<'_>) {
         let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round.set_by)) };
         let kind = if hold.passes { ConditionType::Reconciling } else { ConditionType::Stalled };
@@ -621,7 +526,7 @@ impl Setter {
         }
     }
 
-    /// What was set and does not stay so. It is said as long as that lasts, in the same words.
+    /// What was set and does not stay. The message is the same for as long as that lasts.
     fn unkept(&mut self, round: &Round<'_>) {
         let is_synced = condition::find(&self.conditions, ConditionType::Synced).is_some_and(|synced| synced.status == "True");
         if round.unkept.is_empty() || !is_synced {
@@ -629,13 +534,13 @@ impl Setter {
         }
         let steps = round.unkept.join(", ");
         let message = format!(
-            "this was done and the key does not show it: {steps}; it is done again less and less often, at least every 10 minutes: \
-             look for another program that changes the key, or for a KMS that does not keep what it is told"
+            "Keyward did this, and the key does not show it: {steps}; Keyward does it again, after longer and longer waits of at most 10 minutes; \
+             look for another program that changes the key, or for a KMS that does not keep the change"
         );
         self.set(ConditionType::Synced, false, Reason::Drifted, message);
     }
 
-    /// What failed, could not be read, or is refused, and without which the round went on: all of it is said, the gravest as the reason.
+    /// What failed, could not be read, or is refused, while the round continued without it. All of it is told; the gravest gives the reason.
     fn troubles(&mut self, plan: &Plan, memory: &Memory, round: &Round<'_>) {
         let of = |failure: &Failure| (failure.kind.verdict().stalled, failure.kind.verdict().reason, failure.message.clone());
         let refused = if let Plan::Rest(rest) = plan { rest.refused.clone() } else { None };
@@ -660,11 +565,11 @@ impl Setter {
         let is_ready = condition::find(&self.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
         match before.is_empty() {
             true => self.set(ConditionType::Synced, false, reason, &message),
-            // The plan's own reason stands: it is about the life of the key.
+            // The reason of the plan stays: it is about the life of the key.
             false if !is_ready => self.append(ConditionType::Synced, &message),
             false => self.set(ConditionType::Synced, false, reason, format!("{before}{message}")),
         }
-        // What could not be read says nothing against the key, nor does a KMS that could not be told: its life is as declared.
+        // A read that failed says nothing against the key, and neither does a KMS that could not be asked: the key's life is as declared.
         let was_ready = condition::find(&memory.status.conditions, ConditionType::Ready)
             .is_some_and(|ready| ready.status == "True" && ready.observed_generation == Some(round.generation));
         let unheard = failed.iter().all(|(stalled, reason, _)| failure::is_no_news(*reason, *stalled));
@@ -677,7 +582,7 @@ impl Setter {
         self.set(if stalled { ConditionType::Stalled } else { ConditionType::Reconciling }, true, reason, message);
     }
 
-    /// Adds to what a condition says.
+    /// Adds to the message of a condition.
     fn append(&mut self, kind: ConditionType, text: &str) {
         if let Some(known) = self.conditions.iter_mut().find(|known| known.type_ == kind.as_str()) {
             known.message = format!("{}; {text}", known.message).chars().take(32768).collect();
@@ -702,7 +607,7 @@ impl Setter {
         let way_out = match desired.policy {
             ManagementPolicy::Observe => "managementPolicy Observe leaves it so",
             ManagementPolicy::EnforceOnChange if !self.recorded => {
-                "managementPolicy EnforceOnChange only reports as long as nothing is known to have been applied; \
+                "managementPolicy EnforceOnChange only reports until Keyward knows what was applied; \
                  set Enforce until the spec is applied, or make the key as declared"
             }
             _ => "managementPolicy EnforceOnChange leaves it so until the spec changes",
@@ -729,21 +634,18 @@ impl Setter {
             (None, true) if let Some(stays) = &rest.stays => self.set(ConditionType::Synced, false, Reason::AliasMoving, stays),
             (None, true) => {
                 let others = key.state.is_pending() && desired.days().is_some_and(|days| !self.is_declared(days));
-                let message = if others {
-                    "the key is pending deletion, and the schedule that stands is left as it is"
-                } else {
-                    "the key is as declared"
-                };
+                let message =
+                    if others { "the key is pending deletion, and its schedule is left as it is" } else { "the key is as declared" };
                 self.set(ConditionType::Synced, true, Reason::Synced, message);
             }
         }
     }
 
-    /// `PendingDeletion` follows the key alone, whatever else went wrong.
+    /// `PendingDeletion` follows the key alone, whatever else failed.
     fn deletion(&mut self, status: &ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
         if let Some(key) = estranged(memory, round) {
             if key.state.is_pending() {
-                let when = when(date_of(key, status).map(|date| date.0));
+                let when = when(Record::of(status).date_of(key).map(|date| date.0));
                 let is_anothers =
                     matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason == Reason::OwnedByAnother);
                 let whose = if is_anothers { "it belongs to another object" } else { "it does not bear this object's marks" };
@@ -755,13 +657,13 @@ impl Setter {
             }
             return;
         }
-        if !is_pending(status) {
+        if !Record::of(status).was_pending() {
             if shows_no_deletion(status, round) {
                 self.remove(&[ConditionType::PendingDeletion]);
             }
             return;
         }
-        // Without a look, what was known stands.
+        // Without a look, the known state stays.
         let Some(desired) = round.desired else { return };
         let date = status.deletion_date.as_ref().map(|date| date.0);
         let goes = match (date.is_some_and(|date| date <= round.now), round.observed) {
@@ -783,7 +685,7 @@ impl Setter {
     }
 }
 
-/// How often something is tried again, and how a person has it tried at once.
+/// How often Keyward tries again, and how a person can have it try at once.
 #[must_use]
 pub fn tried_again(retry: Retry, resync: Duration, owner: &Owner) -> String {
     let Some(told) = retry.told(resync) else { return String::new() };
@@ -799,13 +701,13 @@ fn again(retry: Retry, round: &Round<'_>) -> String {
     round.desired.map_or_else(String::new, |desired| tried_again(retry, round.resync, &desired.owner))
 }
 
-/// Whether a key that was as declared still is, as far as its state tells.
+/// Whether a key that was as declared still is, by its state.
 fn is_as_before(key: &Key, desired: &Desired, memory: &Memory) -> bool {
     match (desired.life, key.state) {
         (Life::Live, State::Enabled) if desired.wants_enabled() => true,
         (Life::Live, State::Disabled | State::PendingImport | State::Unavailable) if !desired.wants_enabled() => true,
         (Life::Scheduled(_), state) => state.is_pending(),
-        // What is not declared outright is only watched.
+        // Nothing is declared about this state, so it is only compared with the last look.
         _ => desired.policy == ManagementPolicy::Observe && memory.status.key_state == Some(key.state.into()),
     }
 }
@@ -818,7 +720,7 @@ pub(super) fn when(date: Option<Timestamp>) -> String {
     )
 }
 
-/// Who set the field: a value that another client set is not taken away by the manifest in Git.
+/// Who set the field: a manifest in Git does not remove a value that another client set.
 pub(super) fn set_by(by: Option<&SetBy>) -> String {
     by.map_or_else(String::new, |SetBy { managers, stays }| {
         let tool = if *stays { ", and a manifest without the field will not remove it; a manifest with 0 will" } else { "" };
@@ -839,7 +741,9 @@ impl Setter {
                 (Reason::DeletionScheduled, format!("{}{replicas}{}", self.stands(key, desired, days), set_by(round.set_by)))
             }
             (State::Disabled, _) => (Reason::Disabled, "the key is disabled".into()),
-            (State::PendingImport | State::Unavailable, _) => (Reason::Disabled, "the key is not to be enabled, and cannot be used".into()),
+            (State::PendingImport | State::Unavailable, _) => {
+                (Reason::Disabled, "the key cannot be used, and it is not to be enabled".into())
+            }
             _ => (Reason::Available, "the key is enabled".into()),
         }
     }
@@ -849,7 +753,7 @@ impl Setter {
         self.schedule.as_ref().is_some_and(|known| known.origin == DeletionOrigin::Keyward && known.schedule_days == Some(days))
     }
 
-    /// Which deletion stands. Another's is left as it is: what is declared is that the key goes.
+    /// Which deletion is pending. Another's is left as it is, because the key is declared to be deleted.
     fn stands(&self, key: &Key, desired: &Desired, declared: i32) -> String {
         if self.is_declared(declared) {
             return "the key is pending deletion, as declared".into();
@@ -866,6 +770,6 @@ impl Setter {
         } else {
             "; to have these days, remove the field, which cancels the deletion, and set it again"
         };
-        format!("{found}, and it is left so; spec.deletionScheduleDays is {declared}{way}")
+        format!("{found}; Keyward leaves that schedule as it is; spec.deletionScheduleDays is {declared}{way}")
     }
 }

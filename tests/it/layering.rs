@@ -4,6 +4,7 @@
 //! review.
 
 mod circles;
+mod record;
 mod source;
 
 use std::collections::BTreeSet;

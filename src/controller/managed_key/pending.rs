@@ -17,6 +17,7 @@ use crate::{
         key_provider,
     },
     domain::{
+        deletion::Record,
         event::Event,
         observed::{Key, Observed},
         ownership::{Owner, Ownership},
@@ -38,7 +39,7 @@ pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) 
     let status = &object.memory.status;
     match seen {
         Some(key) if key.state.is_pending() && was_ours(object, key) => {
-            pending::gone(&key.arn, status::date_of(key, status), &desired.owner, cancel)
+            pending::gone(&key.arn, Record::of(status).date_of(key), &desired.owner, cancel)
         }
         Some(_) => None,
         None => {
@@ -72,7 +73,7 @@ pub(super) fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus,
     let known = || status.key_arn.clone().or_else(|| context.alarms.key_of(&owner.uid)).unwrap_or_default();
     let key = seen.map_or_else(known, |key| key.arn.clone());
     let (namespace, name) = (owner.namespace.clone(), owner.name.clone());
-    let date = seen.map_or_else(|| status.deletion_date.clone(), |key| status::date_of(key, status));
+    let date = seen.map_or_else(|| status.deletion_date.clone(), |key| Record::of(status).date_of(key));
     let at = date.as_ref().map_or(0, |date| date.0.as_second());
     Some((PendingKey { namespace, name, key, state: pending::state(date.as_ref()).as_str() }, at))
 }
@@ -116,7 +117,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let own = rests || was_ours(object, key) || lost;
     let pends = key.state.is_pending() && status::pending(status).is_some();
     let change = if (pends || may_pend) && own {
-        match pending::watched(key, status::date_of(key, status), &desired.owner) {
+        match pending::watched(key, Record::of(status).date_of(key), &desired.owner) {
             Some(entry) if watches.is_none() && !known(&key.arn) && !pending::has_room(listed, &entry) => {
                 return key_provider::remember(context, &object.provider, entry);
             }

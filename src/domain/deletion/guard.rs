@@ -1,7 +1,7 @@
 //! The one gate before every call that can make data unreadable: `ScheduleKeyDeletion`, and `DisableKey` when an object is deleted.
 //!
-//! It is asked right before the call, over reads made for that call. It is a list of rules, each a function and a row in the table of tests: a new
-//! rule is a function, a line in [`RULES`] and rows in the tests. If one rule holds, nothing is called.
+//! It is asked right before the call, with reads made for that call. It is a list of rules: each is a function, a line in [`RULES`], and rows in the table of
+//! tests. If one rule holds, nothing is called.
 //!
 //! # The proof
 //!
@@ -85,7 +85,7 @@ pub struct Evidence<'a> {
     pub still_asked: bool,
     /// The provider, read live.
     pub rules: &'a Rules,
-    /// The key, read live, marks included.
+    /// The key, read live, with its marks.
     pub key: &'a Key,
     /// Whether the namespace or the CRD is being deleted.
     pub terminating: bool,
@@ -113,7 +113,7 @@ pub struct ClearedDeletion {
     passed: Passed,
 }
 
-/// Proof that one key may be disabled once, though no object will enable it again.
+/// Proof that one key may be disabled once. No object will enable it again.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClearedDisabling {
     key: String,
@@ -162,10 +162,10 @@ impl ClearedDisabling {
 }
 
 impl Step {
-    /// The step as it may be done without asking the guard.
+    /// The step, if it may be done without asking the guard.
     ///
     /// # Errors
-    /// What can make data unreadable, for which the guard has to be asked.
+    /// The step can make data unreadable, so the guard has to be asked.
     pub fn harmless(&self) -> Result<Step<Cleared>, Destruction> {
         self.try_map(|destruction| Err(*destruction))
     }
@@ -183,7 +183,7 @@ impl Step<Cleared> {
 /// Holds, or has nothing against it.
 type Rule = fn(&Evidence<'_>) -> Option<Reason>;
 
-/// The rules, in the order in which they are asked. The first that holds is the one that is reported.
+/// The rules, in the order in which they are asked. The first rule that holds is reported.
 pub const RULES: &[(&str, Rule)] = &[
     ("nothing is destroyed because a namespace or the CRD goes", terminating),
     ("the key bears this object's marks", owned),
@@ -195,7 +195,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("a person confirmed, where the provider demands it", confirmed),
 ];
 
-/// Asks every rule. What they let pass may be done once.
+/// Asks every rule. If all let it pass, it may be done once.
 ///
 /// # Errors
 /// The first hold, with the sentence for `DeletionHeld`.
@@ -207,7 +207,7 @@ pub fn check(evidence: &Evidence<'_>) -> Result<Cleared, Hold> {
 }
 
 impl Evidence<'_> {
-    /// Whether the object bears the token for this act and the key's present mark.
+    /// Whether the object has the token for this act and for the mark as it is on the key.
     fn has_token(&self) -> bool {
         let mark = self.key.intent();
         let token = match self.ask {
@@ -239,7 +239,7 @@ fn window(evidence: &Evidence<'_>) -> Option<Reason> {
     window_refused(evidence.ask.days()?, evidence.rules).map(|_| Reason::InvalidSpec)
 }
 
-/// What the marks say; `None`: they are not asked.
+/// What the edge says; `None`: no deletion is asked for.
 fn asked_edge(evidence: &Evidence<'_>) -> Option<Edge> {
     let days = evidence.ask.days()?;
     let confirmation = evidence.desired.confirmation.as_deref();
@@ -261,7 +261,7 @@ fn stopped(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {
-    // A call that was confirmed and opened is not asked again: its token is spent by its own mark.
+    // An open call was confirmed before. Its own mark replaced the one that the token was for.
     let open = asked_edge(evidence) == Some(Edge::Passes(Passed::OpenCall));
     (evidence.rules.guard.require_confirmation && !open && !evidence.has_token()).then_some(Reason::ConfirmationRequired)
 }

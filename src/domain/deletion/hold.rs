@@ -1,6 +1,6 @@
-//! All that is said of a held deletion: the reason, what was seen, and the command that goes on.
+//! What is told of a held deletion: the reason, what was seen, and the command that continues it.
 //!
-//! A new reason is a row of the table here and a rule in [`RULES`](super::guard::RULES).
+//! A new reason needs a row in [`TOLD`], and a rule in [`RULES`](super::guard::RULES).
 
 use super::{Intent, IntentMark, Word};
 use crate::{
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// What becomes of the key when its object is deleted, which is another question.
+/// Tells people that the field decides nothing about the deletion of the object.
 pub const AT_THE_END: &str = "what becomes of the key when this object is deleted is spec.deletionPolicy";
 
 /// Why a deletion is held.
@@ -20,22 +20,22 @@ pub const AT_THE_END: &str = "what becomes of the key when this object is delete
 pub struct Hold {
     /// For conditions.
     pub reason: Reason,
-    /// For people: what was seen, and the command that goes on.
+    /// For people: what was seen, and the command that continues.
     pub message: String,
-    /// Whether it passes by itself.
+    /// Whether the hold ends by itself.
     pub passes: bool,
 }
 
-/// What messages call the declared days.
+/// The field of the declared days, as messages name it.
 pub const DAYS_FIELD: &str = "spec.deletionScheduleDays";
 
-/// The sentence that refuses the declared window, if it is to be refused. Nothing is rounded, and nothing is used in its place.
+/// The sentence that refuses the declared days, if the provider does not accept them. Keyward rounds nothing and uses no other value in their place.
 #[must_use]
 pub fn window_refused(days: i32, rules: &Rules) -> Option<String> {
     days_refused(DAYS_FIELD, days, rules)
 }
 
-/// The sentence that refuses the days which stand in `field`.
+/// The sentence that refuses the days in `field`.
 #[must_use]
 pub fn days_refused(field: &str, days: i32, rules: &Rules) -> Option<String> {
     let limits = rules.limits();
@@ -49,12 +49,12 @@ pub fn days_refused(field: &str, days: i32, rules: &Rules) -> Option<String> {
     })
 }
 
-/// What is held: a deletion, or, without days, a `Disable`.
+/// What is held: a deletion or, without days, disabling the key.
 fn act(key: &Key, days: Option<i32>) -> String {
     days.map_or_else(|| format!("disabling key {}", key.id), |days| format!("deletion of key {} in {days} days", key.id))
 }
 
-/// The sentence of what is held for ever, because no word can be written any more.
+/// The hold that never ends, because no word can be written any more.
 #[must_use]
 pub fn count_ended(key: &Key, days: Option<i32>) -> Hold {
     let way_out = days.map_or(
@@ -76,9 +76,9 @@ pub struct Told {
     pub reason: Reason,
     /// What was seen.
     pub seen: &'static str,
-    /// Whether a person can confirm, so that it goes on all the same.
+    /// Whether a person can confirm, so that the deletion continues.
     pub confirmable: bool,
-    /// Whether it passes by itself.
+    /// Whether the hold ends by itself.
     pub passes: bool,
 }
 
@@ -96,12 +96,12 @@ impl Told {
     }
 }
 
-/// What is told of each reason for which [`RULES`](super::guard::RULES) and the edge hold.
+/// What is told of each reason that [`RULES`](super::guard::RULES) and the edge have for a hold.
 pub const TOLD: &[Told] = &[
     Told::new(
         Reason::NotSeenLive,
-        "the key's mark does not say that this object was seen without deletionScheduleDays while its key was alive, or this object took \
-         the key up by its name less than a day ago, so the field may be a copy",
+        "the key's mark does not show that this object was without deletionScheduleDays while its key was alive, or this object took the \
+         key up by its name less than a day ago; the field may come from a copied manifest",
     )
     .confirmable(),
     Told::new(Reason::RollbackSuspected, "the key's mark is newer than this object's status, so the object may come from a backup")
@@ -109,7 +109,7 @@ pub const TOLD: &[Told] = &[
     Told::new(Reason::CancelledOutside, "the deletion was cancelled, or the key changed, outside Keyward").confirmable(),
     Told::new(
         Reason::Interrupted,
-        "Keyward was interrupted between its own calls for this deletion, so what came of them cannot be told from what others did",
+        "Keyward was interrupted between its own calls for this deletion, so it cannot tell its own changes from those of others",
     )
     .confirmable(),
     Told::new(
@@ -118,16 +118,16 @@ pub const TOLD: &[Told] = &[
     )
     .confirmable(),
     Told::new(Reason::NotOwned, "the key does not bear this object's marks"),
-    Told::new(Reason::StaleObject, "the object changed while the deletion was decided; it is decided anew").passing(),
-    Told::new(Reason::StaleView, "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not end")
+    Told::new(Reason::StaleObject, "the object changed while Keyward decided about the deletion; Keyward decides again").passing(),
+    Told::new(Reason::StaleView, "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not finish")
         .passing(),
-    Told::new(Reason::InvalidSpec, "the days are outside of what the provider accepts"),
+    Told::new(Reason::InvalidSpec, "the provider does not accept these days"),
     Told::new(
         Reason::BudgetExhausted,
         "the provider's deletionGuard.maxPerHour is 0, which stops every deletion, and keeps keys from being disabled with their objects, \
          until an administrator raises it",
     ),
-    Told::new(Reason::Terminating, "the namespace, or the CRD, is being deleted, and keys are left as they are then"),
+    Told::new(Reason::Terminating, "the namespace or the CRD is being deleted; Keyward then leaves keys as they are"),
 ];
 
 /// What is told of a reason that no rule has.
@@ -143,7 +143,7 @@ pub fn why(reason: Reason) -> &'static str {
     told(reason).seen
 }
 
-/// The sentence of a held deletion, or, without days, of a held `Disable`: what was seen, how the key is now, and the command that goes on.
+/// The hold of a deletion or, without days, of disabling the key: what was seen, how the key is now, and the command that continues.
 #[must_use]
 pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
     let owner = &desired.owner;
@@ -167,7 +167,7 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
         _ => "",
     };
     let policy = if keep.is_empty() { String::new() } else { format!("; {AT_THE_END}") };
-    // A pending key takes no tags, so it cannot bear the word that makes a token.
+    // A pending key takes no tags, so it cannot have the word that makes a token.
     let mark = key.intent();
     let token = if days.is_some() { mark.token(&key.id) } else { mark.token_to_disable(&key.id) };
     let token = token.filter(|_| confirmable);
@@ -184,7 +184,7 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
     Hold { reason, message: format!("{} is held: {seen}{now}{keep}{policy}{go_on}", act(key, days)), passes }
 }
 
-/// What is said of a confirmation that confirms nothing.
+/// What is told of a confirmation that is not the token.
 fn not_the_token(desired: &Desired, token: &str) -> String {
     const LONGEST: usize = 80;
     desired.confirmation.as_deref().filter(|found| *found != token).map_or_else(String::new, |found| {

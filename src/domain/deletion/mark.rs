@@ -1,48 +1,48 @@
-//! The mark `keyward-intent`: the last word about a key's life, as it stands on the key.
+//! The mark `keyward-intent`: the last word about a key's life, as it is written on the key.
 //!
-//! Whoever may tag the key can write anything there, so it is read as input: a number outside its bounds makes no mark.
+//! Whoever may tag the key can write anything there, so Keyward reads it as input: a text with a number outside its bounds is no mark.
 
 use std::{fmt, str::FromStr};
 
 use crate::api::managed_key::HoldReason;
 
-/// The largest sequence number, and the largest generation, of a mark: 2^53. Every reader of JSON can hold it exactly. A count never begins anew, so
-/// beyond it no word can be written.
+/// The largest sequence number, and the largest generation, of a mark: 2^53. Every reader of JSON reads it exactly. A count never begins again, so no word
+/// can be written beyond it.
 pub const MAX_SEQ: i64 = 1 << 53;
 
-/// What is to be said by the next word on the key.
+/// What the next word on the key has to say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Saying {
     /// `live`: the object was seen without `deletionScheduleDays`.
     Live,
-    /// `held`, with a new nonce, and why.
+    /// `held`, with a new nonce, for this reason.
     Held(HoldReason),
-    /// The word that the object announced last and that is not on the key.
+    /// The word that the object announced last, which is not on the key.
     Again,
 }
 
 /// Why a deletion may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Passed {
-    /// The key was seen alive by this object, and then the object asked.
+    /// This object saw the key alive, and then asked.
     Edge,
-    /// A call of ours was under way; it is sent again, without another word.
+    /// Our own call was under way. It is sent again, without a new word.
     OpenCall,
-    /// The declared days changed while the key was pending with exactly ours.
+    /// The declared days changed while the key was pending with exactly our schedule.
     ChangedDays,
     /// A person confirmed.
     Confirmed,
 }
 
-/// Six letters that are made with the word `held`, so that no token can be written before its hold.
+/// Six letters that are made together with the word `held`, so that nobody can write a token before its hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Nonce([u8; Nonce::LENGTH]);
 
 impl Nonce {
-    /// How many letters it has.
+    /// The number of letters.
     pub const LENGTH: usize = 6;
 
-    /// Makes letters of random bytes.
+    /// Makes letters from random bytes.
     #[must_use]
     pub const fn of(random: [u8; Self::LENGTH]) -> Self {
         let [one, two, three, four, five, six] = random;
@@ -74,9 +74,9 @@ impl FromStr for Nonce {
 pub enum Word {
     /// The object was seen without `deletionScheduleDays`.
     Live,
-    /// A deletion is held. Without a nonce no token can be made of it; Keyward writes none without.
+    /// A deletion is held. Without a nonce there is no token for it. Keyward always writes one.
     Held(Option<Nonce>),
-    /// Keyward was about to schedule the deletion with this many days.
+    /// Keyward is about to schedule the deletion with this many days, or did.
     Days(i32),
 }
 
@@ -117,7 +117,7 @@ fn number(text: &str) -> Result<i64, NotAnIntent> {
 /// The mark `keyward-intent`: `<seq>.<generation>.<live|held-nonce|N>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Intent {
-    /// Grows with each word that is written; at most [`MAX_SEQ`].
+    /// Grows with each word; at most [`MAX_SEQ`].
     pub seq: i64,
     /// Generation of the object when the word was written.
     pub generation: i64,
@@ -148,7 +148,7 @@ impl FromStr for Intent {
     }
 }
 
-/// What stands on the key in the place of the intent mark.
+/// What the key has as its intent mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IntentMark {
     /// No mark.
@@ -174,8 +174,8 @@ impl IntentMark {
         if beyond { Self::CountEnded } else { Self::Malformed }
     }
 
-    /// The number that the next word gets: above the key's, the object's and `floor`. `None`: a number is outside its bounds, or would be, and the count
-    /// cannot go on.
+    /// The number of the next word: above the key's, the object's (`own`), and at least `floor`. `None`: one of them is outside its bounds, or the next would be,
+    /// so the count cannot go on.
     #[must_use]
     pub fn next_seq(self, own: Option<i64>, floor: i64) -> Option<i64> {
         let on_key = match self {
@@ -188,20 +188,20 @@ impl IntentMark {
         ((0..=MAX_SEQ).contains(&own) && last < MAX_SEQ).then(|| last + 1)
     }
 
-    /// Whether the mark says `live`, for this generation, with the number that this object last wrote.
+    /// Whether the mark says `live` for this generation, with the number that this object announced last.
     #[must_use]
     pub fn is_live(self, generation: i64, own: Option<i64>) -> bool {
         matches!(self, Self::Is(Intent { seq, generation: written, word: Word::Live }) if written == generation && own == Some(seq))
     }
 
-    /// The token for disabling the key with its object, `<key id>@<seq>-<nonce>-disable`. It confirms no deletion, because a person who saw that the key
-    /// will be disabled did not agree to more.
+    /// The token that confirms disabling the key with its object: `<key id>@<seq>-<nonce>-disable`. It does not confirm a deletion: the person who wrote it was
+    /// only told that the key will be disabled.
     #[must_use]
     pub fn token_to_disable(self, key_id: &str) -> Option<String> {
         self.token(key_id).map(|token| format!("{token}-disable"))
     }
 
-    /// The token that lifts the hold of a deletion which the mark says: `<key id>@<seq>-<nonce>`. It is spent when the mark moves.
+    /// The token that confirms the held deletion: `<key id>@<seq>-<nonce>`. It is void as soon as the mark changes.
     #[must_use]
     pub fn token(self, key_id: &str) -> Option<String> {
         match self {

@@ -274,7 +274,7 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
     if let Some(message) = desired.days().filter(|&days| !stands(key, days)).and_then(|days| window_refused(days, s.rules)) {
         return stall(Reason::InvalidSpec, message);
     }
-    if s.memory.count_ended(key) && !key.state.is_pending() {
+    if s.memory.record().count_ended(key) && !key.state.is_pending() {
         return stall(
             Reason::MarksNotWritable,
             format!(

@@ -75,7 +75,7 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let said = key.intent().is_live(s.desired.generation, s.memory.status.intent_seq);
     // If no new word can follow, Keyward still manages the key, and only its deletion is held.
     let mark = Step::Mark { say: Saying::Live };
-    if key.tags.is_some() && !said && !s.memory.count_ended(key) && !s.tried.leaves_out(&mark) {
+    if key.tags.is_some() && !said && !s.memory.record().count_ended(key) && !s.tried.leaves_out(&mark) {
         return Plan::Do(mark);
     }
     let refusals = settings::refusals(s.desired, s.rules, &key.kind, key.multi_region.as_ref());

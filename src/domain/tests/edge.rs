@@ -1,4 +1,4 @@
-//! The edge: every word × pending or not × the object's number behind, equal or ahead × the word it announced × an open call × a token.
+//! The edge: every word × pending or not × the record's number lower, the same or higher × the word it announced × an open call × a token.
 
 use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, days_on, external, minutes, now, ours, word};
 use crate::{
@@ -37,7 +37,7 @@ fn ask(scene: &mut Scene) -> Edge {
     edge(7, desired.generation, scene.key(), &memory.status, desired.confirmation.as_deref(), now)
 }
 
-/// How the object's number stands to the mark's.
+/// The record's number, compared with the mark's.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Own {
     None,
@@ -46,7 +46,7 @@ enum Own {
     Ahead,
 }
 
-/// What the reference says, case by case: §3.1, in another order than the code asks it.
+/// What the reference says in §3.1, case by case, in another order than the code.
 fn expected(said: Word, pending: bool, own: Own, announced: Option<Word>, record: Option<&Deletion>, confirmed: bool) -> Edge {
     use HoldReason::{CancelledOutside, Interrupted, NotSeenLive, RollbackSuspected};
     let open = record.filter(|known| known.call == OPEN).and_then(|known| known.schedule_days);
@@ -83,13 +83,13 @@ fn expected(said: Word, pending: bool, own: Own, announced: Option<Word>, record
                 Passes(Seen)
             }
         }
-        // From here on the object announced a word that is not on the key.
+        // From here on, the word that the object announced is not on the key.
         (Own::Ahead, HELD) if confirmed && open.is_some() => Passes(Confirmed),
         (Own::Ahead, _) if said != HELD && open.is_some() => resumed(open.unwrap()),
         (Own::Ahead, _) if announced == Some(HELD) => Say(Saying::Again),
         (Own::Ahead, Word::Live) if announced == Some(Word::Live) && by_another => say(CancelledOutside),
         (Own::Ahead, Word::Live) if announced == Some(Word::Live) => Say(Saying::Again),
-        // Our own cancel came to its end, or the deletion would still be on record.
+        // Our own cancel took effect; otherwise the deletion would still be on record.
         (Own::Ahead, Word::Days(_)) if announced == Some(Word::Live) && record.is_none() => Say(Saying::Again),
         (Own::Ahead, _) => say(why),
     }
@@ -103,7 +103,7 @@ fn every_word_state_number_record_and_token() {
         for pending in [false, true] {
             for own in [Own::None, Own::Behind, Own::Equal, Own::Ahead] {
                 for announced in [None, Some(Word::Live), Some(HELD), Some(Word::Days(7)), Some(Word::Days(9))] {
-                    // What was announced with the mark's own number is what stands on the key, or was not kept.
+                    // If the numbers are the same, the announced word is the one on the key, or it was not kept.
                     if own == Own::Equal && announced.is_some_and(|word| word != said) {
                         continue;
                     }
@@ -183,13 +183,13 @@ fn a_key_that_was_taken_up_needs_a_confirmation_for_a_day() {
         (0, Say(Saying::Held(HoldReason::NotSeenLive))),
         (24 * 60 - 1, Say(Saying::Held(HoldReason::NotSeenLive))),
         (24 * 60, Passes(Seen)),
-        // The clock was wrong when it was taken up.
+        // The clock was wrong when the key was taken up.
         (-60, Say(Saying::Held(HoldReason::NotSeenLive))),
         (-48 * 60, Say(Saying::Held(HoldReason::NotSeenLive))),
     ] {
         assert_eq!(ask(&mut at(ago)), expected, "{ago} minutes ago");
     }
-    // The words that follow count on, and tell it as well.
+    // Later words have higher numbers, and tell it as well.
     let mut held = at(60).with(|s| s.intent(Intent { seq: (now() - minutes(60)).as_second() + 5, ..word(HELD) }));
     held.desired.confirmation = held.token();
     assert_eq!(ask(&mut held), Passes(Confirmed));
@@ -280,7 +280,7 @@ fn an_open_call_fits_in_every_respect_or_is_none() {
     };
     let open = |ago| scene(Word::Days(7), State::Enabled).with(since(ago));
     let days = |days| move |s: &mut Scene| s.memory.status.deletion.as_mut().unwrap().schedule_days = Some(days);
-    // Another word stands on the key, with an earlier number.
+    // Another word is on the key, with a lower number.
     let say_before =
         |word| move |s: &mut Scene| drop(s.tags().insert(mark::INTENT.into(), Intent { seq: SEQ - 1, generation: 1, word }.to_string()));
     let cancelled = Say(Saying::Held(HoldReason::CancelledOutside));
@@ -331,10 +331,10 @@ fn an_open_call_fits_in_every_respect_or_is_none() {
     }
 }
 
-/// Whether it was Keyward or somebody else who cancelled cannot be known where Keyward itself was about to; otherwise it was somebody else.
+/// If Keyward was about to cancel, nobody can know whether Keyward or somebody else did. Otherwise it was somebody else.
 #[test]
 fn a_cancel_of_our_own_is_not_told_as_anothers() {
-    // On the way from 7 days to 14, ended between the cancel and the schedule.
+    // The process ended on the way from 7 days to 14, between the cancel and the schedule.
     let rescheduling = |state| {
         scene(Word::Days(7), state).with(|s| {
             s.memory.status.deletion = Some(ours(14, OPEN));
@@ -342,7 +342,7 @@ fn a_cancel_of_our_own_is_not_told_as_anothers() {
             (s.memory.status.intent_seq, s.memory.status.intent_word) = (Some(SEQ + 1), Some("14".into()));
         })
     };
-    // Withdrawn, ended after the cancel, and asked for again.
+    // The deletion was withdrawn, the process ended after the cancel, and the deletion is asked for again.
     let withdrawn = |state| {
         rescheduling(state).with(|s| {
             s.memory.status.deletion = Some(ours(7, None));
@@ -422,7 +422,7 @@ fn a_token_is_for_one_key_one_word_and_one_hold() {
         (format!("{ID}@{}-{NONCE}", SEQ + 1), not_seen),
         (format!("{ID}@0{SEQ}-{NONCE}"), not_seen),
         (format!("other@{SEQ}-{NONCE}"), not_seen),
-        // Whoever knows the key and counts the words cannot write it before the hold.
+        // A person who knows the key and counts the words still cannot write the token before the hold.
         (format!("{ID}@{SEQ}"), not_seen),
         (format!("{ID}@{SEQ}-"), not_seen),
         (format!("{ID}@{SEQ}-bbbbbb"), not_seen),
@@ -430,7 +430,7 @@ fn a_token_is_for_one_key_one_word_and_one_hold() {
     ] {
         assert_eq!(ask(&mut held(&token)), expected, "{token}");
     }
-    // The mark moves, and the token is spent.
+    // The mark changes, and the token is void.
     let mut moved = held(&format!("{ID}@{SEQ}-{NONCE}"));
     moved.intent(Intent { seq: SEQ + 1, ..word(HELD) });
     assert_eq!(ask(&mut moved), not_seen);
@@ -439,7 +439,7 @@ fn a_token_is_for_one_key_one_word_and_one_hold() {
 /// Shows S10.
 #[test]
 fn a_token_does_not_outlive_a_cancel_that_was_seen() {
-    // Confirmed; scheduled by someone before that took effect; cancelled by someone after that was seen.
+    // A person confirmed. Before that took effect, somebody scheduled the deletion; after it was seen, somebody cancelled it.
     let cancelled = Say(Saying::Held(HoldReason::CancelledOutside));
     for said in [HELD, Word::Live] {
         let mut scene = scene(said, State::Disabled).with(|s| s.memory.status.deletion = Some(external()));

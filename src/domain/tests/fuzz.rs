@@ -1,4 +1,4 @@
-//! Whatever others write into status, marks and annotations goes through a round: no number runs over, no text or date is believed, nothing panics.
+//! Others can write anything into status, marks and annotations. A round takes all of it: no number overflows, no text or date is trusted, nothing panics.
 //!
 //! Shows S8.
 
@@ -72,7 +72,7 @@ impl Dice {
         }
     }
 
-    /// An object as someone may have stored it before any rule was there.
+    /// An object as somebody may have stored it before the CRD had rules.
     fn object(&mut self) -> ManagedKey {
         let state = json!(self.of(&["Enabled", "Disabled", "PendingDeletion", "Deleted", "Unavailable"]));
         let mut status = json!({
@@ -140,7 +140,7 @@ impl Dice {
     }
 }
 
-/// Whether the API server would take what a round leaves, where the round wrote it and not somebody else before.
+/// The API server accepts what the round wrote. What others wrote before may be outside the bounds.
 fn within_bounds(scene: &Scene, before: &Memory) {
     let (was, is) = (&before.status, &scene.memory.status);
     assert!(is.intent_seq == was.intent_seq || is.intent_seq.is_some_and(|seq| (0..=MAX_SEQ).contains(&seq)), "{is:?}");

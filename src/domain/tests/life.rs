@@ -1,4 +1,4 @@
-//! The life of a key never waits for its settings, nor one setting for another: whatever is refused, fails or cannot be read.
+//! The life of a key never waits for its settings, and no setting waits for another, whatever is refused, fails or cannot be read.
 //!
 //! Shows S11.
 
@@ -63,7 +63,7 @@ const TROUBLES: [Trouble; 13] = [
     Trouble::AliasesUnread,
 ];
 
-/// How a round with that trouble goes: what was done, what was tried in vain, and the scene at its end.
+/// A round with that trouble: what was done, what failed, and the scene and the plan at its end.
 fn round(mut scene: Scene, trouble: Trouble) -> (Vec<Step>, Vec<Step>, Scene, Plan) {
     match trouble {
         Trouble::LeftOut => scene.desired.left_out.push("spec.tags has aws:x, for a test".into()),
@@ -134,7 +134,7 @@ fn an_alias_of_another_key_comes_and_one_that_another_takes_stays_for_now() {
     assert_eq!(brief(&scene.plan()), "add alias/live");
     scene.tried.comes("alias/live", "arn:other");
     assert_eq!(brief(&scene.plan()), "move alias/live here from key arn:other");
-    // What fails is not tried again in the round, and what is refused is not moved either.
+    // A step that failed is not tried again in the round. An alias that the provider refuses is not moved.
     let step = Step::MoveAlias { alias: "alias/live".into(), from: "arn:other".into() };
     let refused = scene.clone().with(|s| s.rules.allow.aliases = vec!["next".into()]);
     assert_eq!(brief(&refused.plan()), "remove alias/next");
@@ -150,7 +150,7 @@ fn an_alias_of_another_key_comes_and_one_that_another_takes_stays_for_now() {
     scene.tried.stays("alias/next", "alias/next stays".into());
     let Plan::Rest(rest) = scene.plan() else { panic!("{:?}", scene.plan()) };
     assert_eq!(rest.stays.as_deref(), Some("alias/next stays"));
-    // It is ready all the same, and remembers what it put there.
+    // The key is Ready all the same, and the status remembers which aliases it has.
     let plan = Plan::Rest(rest);
     let status = status::status(&scene.memory, &scene.round(Conclusion::Planned(&plan)));
     let says = |kind| condition::find(&status.conditions, kind).map(|found| (found.status.clone(), found.reason.clone()));
@@ -160,7 +160,7 @@ fn an_alias_of_another_key_comes_and_one_that_another_takes_stays_for_now() {
     assert_eq!(says(ConditionType::Reconciling), text("True", Reason::AliasMoving));
     assert_eq!(status.applied.unwrap().aliases, ["live", "next"]);
 
-    // Once it is gone from the key, whoever waits for it can see that.
+    // Once the alias is gone from the key, the object that waits for it can see that.
     let step = Step::RemoveAlias { alias: "alias/next".into() };
     scene.memory.close(&step, &desired);
     assert_eq!(scene.memory.status.applied.as_ref().unwrap().aliases, ["live"]);
@@ -194,14 +194,14 @@ fn no_setting_holds_up_the_life_of_a_key() {
             let (done, failed, mut scene, plan) = round(scene, trouble);
             let what = format!("{trouble:?}, {was:?} to {is:?}: {done:?}, in vain {failed:?}, {}", brief(&plan));
             assert_eq!(scene.key().state, is, "{what}");
-            // Disabling comes at once, but for rotation, which needs an enabled key and has one try.
+            // Disabling comes at once. Only rotation comes before it, with one try, because it needs an enabled key.
             if let Some(at) = done.iter().position(|step| *step == Step::Disable) {
                 assert!(done[..at].iter().all(|step| matches!(step.part(), Part::Rotation | Part::Binding | Part::Life)), "{what}");
             }
             if days.is_some() {
                 continue;
             }
-            // And nothing that can be had is left out.
+            // Every setting that can be applied is applied.
             let has = |part| done.iter().any(|step| step.part() == part);
             if !matches!(trouble, Trouble::Fails(_, FailureKind::Unavailable)) {
                 for part in [Part::Description, Part::Tags, Part::Aliases] {

@@ -1,4 +1,4 @@
-//! From every small state the declared one is reached, in at most twelve steps, and stays: every key, every memory, every wish.
+//! From every small state, the declared state is reached in at most twelve steps, and stays: every key, every memory, every spec.
 //!
 //! Shows L1 and L2.
 
@@ -131,7 +131,7 @@ fn scenes(state: State, marks: Marks, policy: ManagementPolicy) -> Vec<(String, 
                     }
                     if admits {
                         scene.rules.adoption = admitting();
-                        // What is on the key and is not declared.
+                        // This is on the key and is not declared.
                         scene.desired.rotation = Some(WantedRotation::Off);
                         if scene.key().rotation.is_some() {
                             scene.key().rotation = Some(Rotation { enabled: true, period_days: Some(365), next: None, last: None });
@@ -148,7 +148,7 @@ fn scenes(state: State, marks: Marks, policy: ManagementPolicy) -> Vec<(String, 
     all
 }
 
-/// Whether the end is the declared one, or one that the reference names.
+/// Whether the end is the declared state, or another end that the reference names.
 fn is_an_end(plan: &Plan, world: &World) -> bool {
     let desired = &world.scene.desired;
     let key = world.key.as_ref().unwrap();
@@ -158,7 +158,7 @@ fn is_an_end(plan: &Plan, world: &World) -> bool {
         Plan::Rest(Rest { drift, .. }) if !drift.is_empty() && desired.policy == ManagementPolicy::Enforce => false,
         Plan::Rest(rest) if desired.life != Life::Live => pending && rest.drift.is_empty(),
         Plan::Rest(rest) => {
-            // Enforce and EnforceOnChange leave nothing undone but what a disabled key refuses.
+            // Enforce applies everything that a disabled key does not refuse.
             let settled = desired.policy != ManagementPolicy::Enforce
                 || desired.tags.iter().all(|(name, value)| key.tags.as_ref().unwrap().get(name) == Some(value))
                     && desired.aliases.iter().all(|alias| key.aliases.as_ref().unwrap().contains(alias))

@@ -1,4 +1,4 @@
-//! What an object knows of a key that it finds, and of which nothing is on record.
+//! What an object knows of a key that it finds and that is not on record.
 
 use super::fixtures::{HELD, ID, Scene, now};
 use crate::{
@@ -24,7 +24,7 @@ fn made() -> Scene {
     })
 }
 
-/// That word stands on the key, and the object has none of its own.
+/// That word is on the key, and the object announced none.
 fn marked(scene: &mut Scene, seq: i64, word: Word) {
     scene.intent(Intent { seq, generation: 1, word });
     scene.memory.status.intent_seq = None;
@@ -52,7 +52,7 @@ fn open() -> CreateAttempt {
     CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), time: seconds(now()) }
 }
 
-/// What another object's creation made, or a person, says nothing of this object's own.
+/// A key that a person or another object created says nothing about this object's own creation.
 #[test]
 fn whoever_takes_another_key_is_done_with_its_own_creation() {
     for (how, ends) in [(How::Create, false), (How::TakeUp, true), (How::Adopt, true)] {

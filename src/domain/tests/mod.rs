@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`plan`], [`edge`], [`guard`], [`release`], [`status`], [`desired`] | tables |
+//! | [`arrows`] | each arrow in the diagram of [`super::deletion`] |
 //! | [`model`] | a small KMS with AWS's table of states, written without [`super::observed::Key::after`], and the executor's order |
 //! | [`liveness`] | from every small state the declared one is reached, and stays |
 //! | [`protocol`] | every short story of edits, outside acts, restores and crashes, with a witness that never asks the edge |
@@ -14,6 +15,7 @@
     reason = "a witness notes facts; what is emptied says its type elsewhere"
 )]
 
+mod arrows;
 mod desired;
 mod edge;
 pub(crate) mod fixtures;

@@ -1,6 +1,6 @@
 //! A KMS of one key, with AWS's table of what each operation does in each state, and the executor's order around a step: status, mark, call, close.
 //!
-//! It shares nothing with the code under test but its types, so that a wrong belief about a state shows as a refused call.
+//! It shares only types with the code under test, so a wrong belief about a state shows as a refused call.
 
 use jiff::SignedDuration;
 
@@ -19,7 +19,7 @@ use crate::{
     },
 };
 
-/// Whether it can make data unreadable.
+/// Whether the step can make data unreadable.
 pub const fn destroys(step: &Step) -> bool {
     matches!(step, Step::Destroy(_))
 }
@@ -98,15 +98,15 @@ pub enum Crash {
     Never,
     /// The status is written, and nothing is called.
     AfterStatus,
-    /// A schedule was cancelled to be made anew.
+    /// A schedule was cancelled, to schedule again with other days.
     AfterCancel,
     /// The mark is written, and the call is not sent.
     AfterMark,
-    /// The call took effect, and nobody noted it.
+    /// The call took effect, and that is not on record.
     BeforeClose,
-    /// It lives on: the mark was refused, as when tagging is denied or throttled.
+    /// It does not end: the mark was refused, as when tagging is denied or throttled.
     MarkRefused,
-    /// It lives on: the call that schedules was refused.
+    /// It does not end: the call that schedules was refused.
     CallRefused,
 }
 
@@ -116,7 +116,7 @@ impl World {
         let key = match &scene.observed {
             Observed::Present(seen) => {
                 let mut key = Key::clone(seen);
-                // A KMS keeps what it does not show while a key is pending.
+                // While a key is pending, a KMS keeps these and does not show them.
                 if key.state.is_pending() {
                     let hidden = self::key(State::Enabled);
                     key.rotation = key.rotation.or(hidden.rotation);
@@ -146,7 +146,7 @@ impl World {
         };
     }
 
-    /// Looks and plans until something other than reading is to be done.
+    /// Looks and plans until the plan is something else than another read.
     pub fn decide(&mut self) -> Plan {
         let mut full = self.thorough || self.scene.memory.status.key_arn.is_none();
         let mut searched = Searched::Reference;
@@ -178,7 +178,7 @@ impl World {
             made.tags = Some(desired.owner.marks(Intent { seq: 1, generation: desired.generation, word: Word::Live }, OwnerMark::Name));
             made.tags.as_mut().unwrap().extend(desired.tags.clone());
             made.description = Some(desired.description.clone().unwrap_or_default());
-            // The attempt stands in the annotations before the call, and the key's ARN takes its place after it.
+            // The attempt is in the annotations before the call. The key's ARN replaces it after the call.
             let time = scene.now;
             let attempt = Attempt::At { id: "a".into(), account: ACCOUNT.into(), region: REGION.into(), time };
             scene.memory.attempt = Some(attempt);
@@ -258,7 +258,7 @@ impl World {
         scene.memory.status = status::status(&scene.memory, &scene.round(conclusion));
     }
 
-    /// Goes on until nothing is left to do; gives the steps and the end, in a few words each.
+    /// Continues until nothing is left to do. Returns the steps and the end, in a few words each.
     pub fn settle(&mut self) -> Vec<String> {
         let mut story = Vec::new();
         for _ in 0..12 {

@@ -1,4 +1,4 @@
-//! The protocol of the edge under everything that others, restores and crashes can do: an exhaustive walk, with the history as witness.
+//! The protocol under everything that others, restores and crashes can do: an exhaustive walk, with the history as a witness.
 //!
 //! The witness keeps its own account of who saw what and who asked for what. It never asks the edge, the marks' numbers or the status whether a
 //! deletion is right; it only remembers what happened.
@@ -27,34 +27,34 @@ use crate::{
     },
 };
 
-/// What happened, as far as it bears on whether a deletion may be scheduled.
+/// What happened that decides whether a deletion may be scheduled.
 #[derive(Clone, Copy, Debug, Default, Hash, PartialEq)]
 struct Witness {
-    /// This object, which bore no field then, was seen with its key alive, and nothing has come since that could stand in for that.
+    /// This object was seen without the field and with its key alive, and nothing happened since that makes this void.
     alive: bool,
     /// A person confirmed this deletion with the token that was shown.
     confirmed: bool,
-    /// Someone cancelled a deletion, and it could be known.
+    /// Somebody cancelled a deletion, and this could be known.
     cancelled: bool,
     /// The pending deletion was reported by a look.
     pending_reported: bool,
     /// The state of the key when it was last looked at, or after the last step.
     known: Option<State>,
-    /// The pending deletion is ours: this object's, as it is now.
+    /// The pending deletion is this object's own.
     scheduled_by_us: bool,
-    /// Our call was sent, or may have been, and nobody has looked since: what is pending then is taken for ours, and cannot be known to be another's.
+    /// Our call may have been sent, and nobody looked since. A deletion that is pending then is taken for ours, because nobody can know that it is another's.
     unseen: bool,
-    /// The object has had a key.
+    /// The object had a key.
     ever_bound: bool,
-    /// Which of all words that were ever announced, or written by others, stands on the key.
+    /// Which word is on the key, of all words that were ever announced or written by others.
     on_key: u8,
     /// Which word the object announced last.
     announced: u8,
-    /// A deletion was right to ask for, and the KMS refused a part of it for certain: it may be sent again.
+    /// A deletion was rightly asked for, and the KMS refused a part of it for certain, so it may be sent again.
     granted: bool,
 }
 
-/// What one can go back to.
+/// What a restore brings back.
 #[derive(Clone, Debug)]
 struct Saved {
     desired: Desired,
@@ -164,14 +164,14 @@ impl Run {
         panic!("{what}\n{}\n{:#?}\n{:#?}", self.story.join("\n"), self.witness, self.world.scene.memory.status)
     }
 
-    /// What the object sees by looking, before it does anything.
+    /// What the object sees before it does anything.
     fn sees(&mut self) {
         if self.life() == Life::Live && self.is_ours() && !self.is_pending() {
             (self.witness.alive, self.witness.cancelled) = (true, false);
         }
     }
 
-    /// Whether this step may be taken, by what happened alone.
+    /// Fails if what happened does not allow this step.
     fn judge(&self, step: &Step) {
         let policy = self.world.scene.desired.policy;
         if policy == ManagementPolicy::Observe {
@@ -206,7 +206,7 @@ impl Run {
         }
     }
 
-    /// One step of the operator, or the report when there is none; gives the plan.
+    /// One step of the operator, or its report if there is none. Returns the plan.
     fn operate(&mut self, crash: Crash) -> Plan {
         let plan = self.world.decide();
         self.story.push(format!("  {} {crash:?}", brief(&plan)));
@@ -236,13 +236,13 @@ impl Run {
         }
         self.witness.ever_bound |= self.is_ours();
         self.witness.unseen = destroys(step) && crash == Crash::AfterMark;
-        // A schedule whose reply was not seen leaves what was known before it.
+        // If the reply of a schedule was not seen, the known state is the one before it.
         if refused || crash == Crash::Never && !destroys(step) {
             self.witness.known = self.state();
         } else if crash != Crash::AfterStatus {
             self.witness.known = before.as_ref().map(|key| key.state);
         }
-        // What was bound just now was looked at just before.
+        // A key that was bound just now was seen just before.
         self.sees();
         if refused {
             self.world.report(Conclusion::Failed(&throttled()));
@@ -268,7 +268,7 @@ impl Run {
         (status.rotation, status.key) = (None, None);
     }
 
-    /// What someone, or something, does; `false`: there is nothing of the kind to do.
+    /// Does the act. `false`: it is not possible now.
     fn act(&mut self, act: Act) -> bool {
         let (life, state) = (self.life(), self.state());
         self.story.push(format!("{act:?}"));
@@ -296,7 +296,7 @@ impl Run {
                 }
                 self.world.schedules += 1;
                 key.deletion_date = key.deletion_date.map(|date| date + jiff::SignedDuration::from_secs(self.world.schedules));
-                // Ours was cancelled and made again before anybody looked: nothing can tell the two apart.
+                // Somebody cancelled ours and scheduled again before anybody looked. Nothing can tell the two apart.
                 if self.witness.unseen {
                     self.witness.cancelled = false;
                 }
@@ -307,7 +307,7 @@ impl Run {
                 if call(key, &Step::Cancel).is_err() {
                     return false;
                 }
-                // One that leaves no trace cannot be known: what it cancelled was never seen, and the key is as it was before.
+                // A cancel without a trace cannot be known: the deletion was never seen, and the key is as it was before.
                 self.witness.cancelled = self.witness.pending_reported || self.witness.known != Some(State::Disabled);
                 self.witness.confirmed &= !self.witness.cancelled;
                 self.witness.unseen = self.witness.scheduled_by_us && !self.witness.pending_reported;
@@ -315,7 +315,7 @@ impl Run {
             }
             (Act::OutsideEnable, Some(key)) if key.state == State::Disabled => {
                 key.state = State::Enabled;
-                // Cancelled and enabled before anybody looked: left, as the reference says.
+                // Cancelled and enabled before anybody looked: this is allowed, as the reference says.
                 self.witness.cancelled &= self.witness.pending_reported || self.witness.known != Some(State::Enabled);
             }
             (Act::OutsideDisable, Some(key)) if key.state == State::Enabled => key.state = State::Disabled,
@@ -323,15 +323,15 @@ impl Run {
                 key.tags.as_mut().unwrap().insert(mark::INTENT.into(), format!("{}.1.live", i64::MAX));
                 self.marks_spoiled();
             }
-            // A tool puts the tags of a key back; a pending key takes none.
+            // A tool puts the tags of a key back. A pending key takes no tags.
             (Act::RestoreTags, Some(key)) if !key.state.is_pending() => {
                 let Some(saved) = self.saved.as_ref().filter(|saved| key.tags.as_ref() != Some(&saved.tags)) else { return false };
                 key.tags = Some(saved.tags.clone());
-                // If it is the word that the object said last, what was seen then holds again.
+                // If this is the word that the object announced last, then what was seen at that time is true again.
                 self.witness.alive |= saved.witness.alive && saved.witness.on_key == self.witness.announced;
                 self.witness.on_key = saved.witness.on_key;
             }
-            // Whoever may write the status wants to end a hold.
+            // Somebody who may write the status tries to end a hold.
             (Act::ForgeRecord, Some(key)) => {
                 let IntentMark::Is(intent) = key.intent() else { return false };
                 if !matches!(intent.word, Word::Held(_)) || key.state.is_pending() {
@@ -365,7 +365,7 @@ impl Run {
                 let Some(saved) = self.saved.clone() else { return false };
                 scene.desired = saved.desired;
                 scene.memory = saved.memory;
-                // What a snapshot knows holds as long as no word was said since, but the one that it was about to say.
+                // What a snapshot knows is true if no word was written since, except the word that it was about to write.
                 let same = [saved.witness.on_key, saved.witness.announced].contains(&self.witness.on_key);
                 self.witness.announced = saved.witness.announced;
                 self.witness.alive = same && saved.witness.alive;
@@ -373,7 +373,7 @@ impl Run {
                 self.witness.scheduled_by_us &= same;
                 self.witness.ever_bound = saved.witness.ever_bound;
                 self.witness.granted = false;
-                // A pending key takes no mark, so a restore forgets that another's schedule was seen; if the key is as it was then, no trace is left.
+                // A pending key takes no mark, so a restore forgets that another's schedule was seen. If the key is as it was then, there is no trace.
                 self.witness.known = saved.witness.known;
                 self.witness.pending_reported &= saved.witness.pending_reported;
                 self.witness.cancelled &= self.witness.pending_reported || self.witness.known != state;
@@ -385,7 +385,7 @@ impl Run {
                 scene.memory = Memory::default();
                 (self.witness.alive, self.witness.confirmed, self.witness.ever_bound) = (false, false, false);
                 (self.witness.scheduled_by_us, self.witness.granted) = (false, false);
-                // A backup of the object that was there before is not one of this.
+                // A backup of the earlier object is no backup of this one.
                 self.saved = None;
             }
             (Act::LoseStatus, _) => scene.memory.status = Default::default(),
@@ -419,7 +419,7 @@ impl Run {
         true
     }
 
-    /// Somebody changed the marks: what they said is void.
+    /// Somebody changed the marks, so what they said is void.
     fn marks_spoiled(&mut self) {
         self.words += 1;
         self.witness.on_key = self.words;
@@ -427,7 +427,7 @@ impl Run {
         self.witness.granted = false;
     }
 
-    /// All that the future depends on; times and dates only as far as they are compared.
+    /// Everything that the future depends on. Times and dates count only by how they compare.
     fn print(&self) -> u64 {
         fn object(hash: &mut DefaultHasher, run: &Run, desired: &Desired, memory: &Memory) {
             let date = run.world.key.as_ref().and_then(|key| key.deletion_date).map(seconds);
@@ -467,7 +467,7 @@ impl Run {
         hash.finish()
     }
 
-    /// Whether the operator has done what it can: the declared life, or a hold or a stall that has a reason in the story.
+    /// Whether the operator did what it can: the declared life is reached, or a hold or a stall has its reason in the story.
     fn has_settled(&self, plan: &Plan) -> bool {
         let policy = self.world.scene.desired.policy;
         if policy == ManagementPolicy::Observe {
@@ -482,16 +482,16 @@ impl Run {
             Plan::Hold(_) => self.life() != Life::Live && self.is_ours(),
             Plan::Stall(_) if self.world.key.is_none() => self.life() != Life::Live,
             Plan::Stall(_) => !self.is_ours(),
-            // A creation that was begun is waited for.
+            // A creation was begun, and its end is awaited.
             Plan::Wait(_) => self.world.key.is_none(),
             _ => false,
         }
     }
 }
 
-/// Walks every story with at most `acts` acts; gives the number of states.
+/// Walks every story with at most `acts` acts. Returns the number of states.
 fn explore(start: Run, acts: u8) -> usize {
-    // How many steps the operator has left from a state, and with how many acts in hand it was last walked.
+    // For each state: how many steps the operator still takes from it, and with how many acts left it was walked last.
     let mut known: HashMap<u64, (u8, u8)> = HashMap::new();
     let mut open = vec![(start, acts)];
     while let Some((run, acts)) = open.pop() {
@@ -524,7 +524,7 @@ fn explore(start: Run, acts: u8) -> usize {
                 if brief(&again) != brief(&plan) {
                     run.fail(&format!("it does not stay: {}", brief(&again)));
                 }
-                // What was reported is a state of its own, from which others act.
+                // The reported state is a state of its own. Others act from it, too.
                 let print = run.print();
                 if acts > 0 && known.get(&print).is_none_or(|&(_, walked)| walked < acts) {
                     known.insert(print, (0, acts));
@@ -569,7 +569,7 @@ fn no_short_story_schedules_what_was_not_asked_for() {
     assert!(states > 50_000, "{states} states are too few to mean anything");
 }
 
-/// Stories that are too long to be walked all: acts and steps in any order, and then the operator alone.
+/// Random samples of stories that are too long for the walk: acts and steps in any order, and then the operator alone.
 #[test]
 fn no_long_story_does_either() {
     use ManagementPolicy::{Enforce, EnforceOnChange, Observe};
@@ -616,10 +616,10 @@ fn operate_to_the_end(run: &mut Run) -> Plan {
     }
 }
 
-/// Stories that an adversary found, too long to be walked.
+/// Stories that a review found, and that are too long for the walk.
 #[test]
 fn what_others_did_is_not_washed_away_by_looks_without_marks() {
-    // A cancel of ours is recorded and refused; asked again; cancelled and enabled by a responder.
+    // Our cancel is recorded and refused. The deletion is asked for again. A responder cancels it and enables the key.
     for policy in [ManagementPolicy::Enforce, ManagementPolicy::EnforceOnChange] {
         let mut run = settled(policy, None);
         for act in [Act::Ask(7), Act::Withdraw, Act::Crash(Crash::AfterStatus), Act::Ask(7), Act::OutsideCancel, Act::OutsideEnable] {
@@ -631,7 +631,7 @@ fn what_others_did_is_not_washed_away_by_looks_without_marks() {
         assert!(run.act(Act::FailedLook));
         assert_eq!(brief(&operate_to_the_end(&mut run)), "hold CancelledOutside", "{policy:?}");
     }
-    // A responder disables, and somebody enables to save the key, while the marks cannot be read.
+    // A responder disables the key, and somebody enables it to save it, while the marks cannot be read.
     for looks in [[true, false], [false, true], [true, true]] {
         let mut run = settled(ManagementPolicy::Enforce, None);
         assert!(run.act(Act::OutsideDisable) && run.act(Act::Ask(7)));
@@ -640,7 +640,7 @@ fn what_others_did_is_not_washed_away_by_looks_without_marks() {
             assert!(act.is_none_or(|act| run.act(act)));
         }
         let end = operate_to_the_end(&mut run);
-        // What nobody looked at in between is not known.
+        // Nobody looked in between, so it is not known.
         assert_eq!(brief(&end), if looks[0] { "hold CancelledOutside" } else { "rest" }, "{looks:?}");
     }
 }

@@ -59,7 +59,7 @@ fn said(status: &ManagedKeyStatus) -> String {
     words.join(" ")
 }
 
-/// What holds for the conditions of every status, whatever happened.
+/// What is true for the conditions of every status.
 fn is_well_formed(name: &str, status: &ManagedKeyStatus) {
     let find = |kind| condition::find(&status.conditions, kind);
     for kind in [ConditionType::Ready, ConditionType::Synced] {
@@ -91,7 +91,7 @@ fn is_well_formed(name: &str, status: &ManagedKeyStatus) {
     assert_eq!(find(ConditionType::PendingDeletion).is_some(), pending, "{name}: PendingDeletion");
 }
 
-/// Nothing that a KMS or a long history brings makes a status that the API server refuses. The bounds are those of the schema.
+/// No answer of a KMS and no long history makes a status that the API server refuses. The bounds are those of the schema.
 #[test]
 fn a_status_fits_its_schema() {
     let mut scene = Scene::of(State::Enabled);
@@ -389,7 +389,7 @@ fn what_was_seen_before_a_call_failed_counts() {
     assert!(said_of(&cancelled, &disabled).starts_with("!Ready=Throttled"));
 }
 
-/// The memory of a process ends with it; the status has what bounds the word of the next.
+/// A new process has no memory; the status tells it how long `Ready` may still be relied on.
 #[test]
 fn the_status_tells_for_how_long_a_kms_could_not_be_asked() {
     let throttled =
@@ -425,7 +425,7 @@ fn what_was_denied_says_how_often_it_is_tried_and_how_to_try_at_once() {
     }
 }
 
-/// A state that nobody sees any more is not shown, but for what speaks against a deletion.
+/// A state that nobody sees any more is not shown, except if it speaks against a deletion.
 #[test]
 fn a_key_that_is_lost_has_no_state() {
     let lost = |scene: Scene| {
@@ -459,7 +459,7 @@ fn a_key_that_is_ready_stays_so_while_its_marks_are_read_back() {
     assert_eq!(said(&known), "Ready=Available !Synced=Adopting");
 }
 
-/// Somebody meant to stop all work, and nothing is stopped.
+/// Somebody tried to pause the object, and nothing is paused.
 #[test]
 fn a_pause_that_is_none_is_told() {
     let spelt = |scene: Scene| scene.with(|s| s.desired.misspelt_pause = Some("yes".into()));
@@ -476,7 +476,7 @@ fn a_pause_that_is_none_is_told() {
     assert!(synced.contains("is held") && synced.contains("which pauses nothing"), "{synced}");
 }
 
-/// The declared number is not claimed for a schedule of another.
+/// The message does not claim the declared days for another's schedule.
 #[test]
 fn a_schedule_of_other_days_says_both() {
     let ready = |scene: &Scene| message(&after(scene, Conclusion::Planned(&scene.plan()), now()), ConditionType::Ready);
@@ -495,7 +495,7 @@ fn a_schedule_of_other_days_says_both() {
     assert!(!watched.contains("remove the field"), "it would cancel nothing: {watched}");
 }
 
-/// A person who reads that a deletion is held reads what became of the key, and whether their own token was for it.
+/// The message of a hold says how the key is now, and whether the person's token fits.
 #[test]
 fn a_hold_says_how_the_key_is_and_what_is_wrong_with_a_token() {
     let held = |change: fn(&mut Scene)| {
@@ -702,7 +702,7 @@ fn a_schedule_that_is_left_as_it_is_applies_nothing() {
     world.scene.desired.generation += 1;
     world.scene.desired.tags = Tags::from([("team".into(), "shop".into())]);
     assert_eq!(world.settle(), ["rest life drifted"]);
-    // Cancelled and enabled by those who scheduled it.
+    // Whoever scheduled it cancelled it and enabled the key.
     let alive = super::fixtures::key(State::Enabled);
     world.key = Some(alive);
     assert_eq!(world.settle(), ["mark the key live", "set the tags team", "rest"]);
@@ -809,7 +809,7 @@ fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_fr
     assert_eq!(said(&status), "!Ready=OwnedByAnother !Synced=OwnedByAnother Stalled=OwnedByAnother");
 }
 
-/// One answer that does not find a key proves nothing, nor does one that cannot tell whose it is.
+/// One answer that does not find the key proves nothing, and neither does one that does not tell whose the key is.
 #[test]
 fn the_alert_about_a_key_without_its_marks_lasts_until_the_key_is_seen_alive_or_taken_for_gone() {
     let pends = |scene: &Scene| pending(&scene.memory.status).is_some();
@@ -860,7 +860,7 @@ fn the_alert_about_a_key_without_its_marks_lasts_until_the_key_is_seen_alive_or_
     }
 }
 
-/// Whoever took the marks off: the key takes the object's data along.
+/// Somebody removed the marks: the object's data would be lost with the key.
 ///
 /// Shows S12.
 #[test]
@@ -931,7 +931,7 @@ fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
         assert!(!rescue::suspected(&object), "nothing is left to rescue");
     }
 
-    // What becomes of a key that an object only names is nobody's business whom the provider does not let have it.
+    // An object that only names a key, and may not adopt it, learns nothing about that key.
     let stranger = Scene::finds(State::PendingDeletion).with(|s| {
         s.tags().clear();
         s.desired.adopt = Some(arn());

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proc_macro2::Delimiter;
 use syn::{
     buffer::{Cursor, TokenBuffer},
     ext::IdentExt,
@@ -136,4 +137,40 @@ fn colons(at: Cursor<'_>) -> Option<Cursor<'_>> {
     let (first, rest) = at.punct()?;
     let (second, rest) = rest.punct()?;
     (first.as_char() == ':' && second.as_char() == ':').then_some(rest)
+}
+
+/// The words and signs of a source text, one after the other, without comments. Of literals only numbers are kept, because `.0` is a field.
+pub(super) fn words(source: &str) -> Vec<String> {
+    let mut words = Vec::new();
+    flatten(TokenBuffer::new2(syn::parse_str(source).expect("Rust")).begin(), &mut words);
+    words
+}
+
+fn flatten(mut at: Cursor<'_>, words: &mut Vec<String>) {
+    while !at.eof() {
+        at = if let Some((ident, rest)) = at.ident() {
+            words.push(ident.unraw().to_string());
+            rest
+        } else if let Some((inside, delimiter, _, rest)) = at.any_group() {
+            let (open, close) = match delimiter {
+                Delimiter::Parenthesis => ("(", ")"),
+                Delimiter::Brace => ("{", "}"),
+                Delimiter::Bracket => ("[", "]"),
+                Delimiter::None => ("", ""),
+            };
+            words.push(open.to_owned());
+            flatten(inside, words);
+            words.push(close.to_owned());
+            rest
+        } else if let Some((sign, rest)) = at.punct() {
+            words.push(sign.as_char().to_string());
+            rest
+        } else if let Some((literal, rest)) = at.literal() {
+            let text = literal.to_string();
+            words.push(if text.starts_with(|first: char| first.is_ascii_digit()) { text } else { String::new() });
+            rest
+        } else {
+            at.token_tree().map_or(at, |(_, rest)| rest)
+        };
+    }
 }

@@ -1,0 +1,136 @@
+//! What the record takes over from a look at the key.
+//!
+//! The record is evidence for the [edge](super::edge()), so a look must not make it say more than was known. A mark of ours that is still on the key does
+//! not prove that the schedule is ours, and a look without the marks does not prove that nobody changed the key.
+
+use jiff::Timestamp;
+
+use super::{
+    mark::{Intent, IntentMark, Word},
+    record::Record,
+};
+use crate::{
+    api::{
+        ManagedKeyStatus,
+        condition::seconds,
+        managed_key::{Deletion, DeletionCall, DeletionOrigin, KeyState},
+    },
+    domain::observed::Key,
+};
+
+/// What a look showed.
+#[derive(Clone, Copy, Debug)]
+pub enum Look<'a> {
+    /// The object's own key, or the key that the object rests on without being bound to it.
+    Own {
+        /// The key.
+        key: &'a Key,
+        /// The days of the deletion that is declared; `None`: the key is to live.
+        asked: Option<i32>,
+        /// Whether this round asked the edge, so that nothing the record shows goes unnoticed.
+        judged: bool,
+        /// The time of the look.
+        now: Timestamp,
+    },
+    /// A key that does not bear the object's marks.
+    Unmarked {
+        /// The key.
+        key: &'a Key,
+        /// Whether it is the key that the object had, or that it looks for.
+        concerns: bool,
+        /// The days of the deletion that is declared; `None`: the key is to live.
+        asked: Option<i32>,
+    },
+    /// No key, so often that it is taken for deleted.
+    Deleted,
+    /// No key, so often that it is taken for lost.
+    Lost,
+    /// The object's own key, alive, with all of its life as declared.
+    Alive,
+    /// Nothing that is told as pending, so that no date is told either.
+    NothingPending,
+}
+
+impl Record<&mut ManagedKeyStatus> {
+    /// **After a look at the key.**
+    pub fn seen(&mut self, look: Look<'_>) {
+        match look {
+            Look::Own { key, asked, judged, .. } if self.keeps_evidence(key, asked, judged) => {}
+            Look::Own { key, asked, now, .. } => {
+                if key.state.is_pending() {
+                    self.0.deletion = Some(self.pending_deletion(key, asked, now));
+                } else if !self.state_is_as_known(key)
+                    && let Some(known) = &mut self.0.deletion
+                {
+                    known.call = None;
+                }
+                (self.0.key_state, self.0.deletion_date) = (Some(key.state.into()), self.date_of(key));
+            }
+            Look::Unmarked { key, concerns, asked } => self.seen_unmarked(key, concerns, asked),
+            Look::Deleted => (self.0.key_state, self.0.deletion, self.0.deletion_date) = (Some(KeyState::Deleted), None, None),
+            // A disabled key is evidence for a deletion that is asked for now or later. A pending one has a date that is still to come.
+            Look::Lost if self.0.key_state == Some(KeyState::Disabled) || self.was_pending() => {}
+            Look::Lost => self.0.key_state = None,
+            Look::Alive => self.0.deletion = None,
+            Look::NothingPending if self.was_pending() => {}
+            Look::NothingPending => self.0.deletion_date = None,
+        }
+    }
+
+    /// Whether the state on record stays, though the look showed another. It stays if a deletion is asked for, this round did not ask the edge about it, and
+    /// the record shows that the key was pending, or that somebody disabled it. Without this, a failed round would forget what others did to the key.
+    fn keeps_evidence(&self, key: &Key, asked: Option<i32>, judged: bool) -> bool {
+        let is_evidence = self.was_pending() || self.enabled_by_another(key);
+        asked.is_some() && !judged && !key.state.is_pending() && is_evidence
+    }
+
+    /// Only the date, which people are told. What happens to a key without this object's marks is no evidence of what this object did.
+    fn seen_unmarked(&mut self, key: &Key, concerns: bool, asked: Option<i32>) {
+        let pending = key.state.is_pending();
+        if self.was_pending() {
+            // The deletion is over, so no rescue is needed any more. If a deletion is declared, the state on record stays: it is evidence against it.
+            if concerns && !pending && asked.is_none() {
+                (self.0.key_state, self.0.deletion_date) = (None, None);
+            }
+        } else if !pending || key.tags.is_some() {
+            self.0.deletion_date = self.date_of(key).filter(|_| concerns && pending);
+        }
+    }
+
+    /// The deletion of a key that is pending: whose it is, and whether our call is still on its way.
+    fn pending_deletion(&self, key: &Key, asked: Option<i32>, now: Timestamp) -> Deletion {
+        let known = self.deletion();
+        let open = known.is_some_and(|known| known.call == Some(DeletionCall::Open));
+        // A window cannot be moved, so another date is another schedule. A key that waited for its replicas had no date before.
+        let had_a_date = self.0.key_state == Some(KeyState::PendingDeletion) && self.0.deletion_date.is_some();
+        let replaced = had_a_date && self.0.deletion_date != self.date_of(key);
+        let is_the_same = self.was_pending() && !replaced;
+        let marked = match (&key.tags, key.intent()) {
+            (Some(_), IntentMark::Is(Intent { word: Word::Days(days), .. })) => Some(days),
+            (Some(_), _) => None,
+            // The marks were not read in this look, so the record is all there is.
+            (None, _) => known.filter(|known| known.origin == DeletionOrigin::Keyward).and_then(|known| known.schedule_days),
+        };
+        // New days were opened while the key is still pending with the old ones, and they are still asked for.
+        let changes = |known: &Deletion| key.tags.is_none() || ![known.schedule_days, asked].contains(&marked);
+        if let Some(known) = known.filter(|known| is_the_same && (!open || changes(known))) {
+            return known.clone();
+        }
+        let doubtful = match known {
+            Some(known) if open => !is_the_same && known.schedule_days != marked,
+            // The schedule on record was over before, and no call of ours was on its way.
+            Some(_) => true,
+            // The days on the key are older than the word that the object announced last.
+            None => self.was_pending() || self.word().is_some_and(|word| !matches!(word, Word::Days(_))),
+        };
+        let ours = marked.filter(|_| !doubtful);
+        let since = known.filter(|_| !replaced).and_then(|known| known.requested_time.clone());
+        Deletion {
+            schedule_days: ours,
+            requested_time: Some(since.unwrap_or_else(|| seconds(now))),
+            origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
+            call: None,
+            last_used_time: None,
+        }
+    }
+}
