@@ -12,12 +12,13 @@ use std::{
 use kube::{api::ObjectMeta, runtime::reflector::ObjectRef};
 
 use super::watched::Watched;
-use crate::{api::ManagedKey, domain::handover};
+use crate::{
+    api::ManagedKey,
+    domain::{handover, requeue::SOON},
+};
 
 /// For how long a request may still take effect that was given up on.
 const LATE: Duration = Duration::from_mins(1);
-/// How soon it is seen whether the move of another is over.
-const SOON: Duration = Duration::from_secs(10);
 
 /// A namespace, and the name of a provider: aliases go from object to object within these alone.
 type Among = (String, String);

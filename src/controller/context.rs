@@ -21,6 +21,7 @@ use super::{
     alarms::{Alarm, Alarms, Source},
     aliases::Aliases,
     crowd::Kind,
+    events::Events,
     key_provider::Providers,
     lane::Lanes,
     late::Late,
@@ -34,6 +35,7 @@ use crate::{
     domain::{
         observed::Key,
         ownership::Owner,
+        requeue::{Cause, Failures, Next, Pace},
         step::{Part, Step},
     },
     kms::Books,
@@ -51,6 +53,8 @@ pub struct Context {
     pub held: Held,
     /// Counters and gauges.
     pub metrics: Metrics,
+    /// Events on their way.
+    pub events: Events,
     /// The limiters of all providers' clients.
     pub books: Books,
     /// Providers, with their clients.
@@ -166,7 +170,7 @@ struct Looked {
     /// What it was asked for with.
     requests: Requests,
     /// Failures in a row.
-    failures: u32,
+    failures: Failures,
     /// The generation for which rotation could not be changed.
     rotation_failed: Option<i64>,
     /// In how many looks the KMS is still asked whether it rotated the key.
@@ -198,6 +202,7 @@ impl Context {
     ) -> Self {
         let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
+        let events = Events::new(client.clone(), &settings.instance, metrics.clone());
         let (books, lanes, aliases, started) = (Books::default(), Arc::new(lanes), Aliases::default(), Instant::now());
         let places = Arc::new(Semaphore::new(settings.concurrency.into()));
         Self {
@@ -205,6 +210,7 @@ impl Context {
             settings,
             held,
             metrics,
+            events,
             books,
             providers,
             surveys,
@@ -394,19 +400,32 @@ impl Context {
         self.objects().get_mut(uid)?.again.take()
     }
 
-    /// Counts a failure; gives how many there were in a row.
-    pub fn failed(&self, uid: &str) -> u32 {
-        let mut objects = self.objects();
-        let looked = objects.entry(uid.into()).or_default();
-        looked.failures = looked.failures.saturating_add(1);
-        looked.failures
+    /// The times that people set; `resync`: between two regular looks.
+    pub fn pace(&self, resync: Duration) -> Pace {
+        let Settings { consistency, missing_after, attempt_wait, .. } = self.settings;
+        Pace { resync, consistency, missing_after, attempt_wait }
+    }
+
+    /// How long that is, with jitter; `None`: until the object changes.
+    pub fn wait(&self, next: Next, resync: Duration) -> Option<Duration> {
+        next.wait(&self.pace(resync), fastrand::f64())
+    }
+
+    /// Counts a failure, and returns how many there were in a row for that cause.
+    pub fn failed(&self, uid: &str, cause: Cause) -> u32 {
+        self.objects().entry(uid.into()).or_default().failures.count(cause)
+    }
+
+    /// A round was reported in the status of its object.
+    pub fn reported(&self, uid: &str) {
+        self.objects().entry(uid.into()).or_default().failures.reported();
     }
 
     /// A look came to its end, and knows all of the key as it made it, or only a part.
     pub fn succeeded(&self, uid: &str, complete: bool) {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
-        looked.failures = 0;
+        looked.failures.succeeded();
         looked.complete = complete;
         looked.turn = looked.turn.wrapping_add(1);
     }

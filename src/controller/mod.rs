@@ -9,13 +9,13 @@ mod contained;
 mod context;
 mod crowd;
 mod error;
+mod events;
 #[cfg(test)]
 mod fixtures;
 pub mod key_provider;
 mod lane;
 mod late;
 mod managed_key;
-mod retry;
 mod room;
 mod setback;
 mod signs;
@@ -92,6 +92,7 @@ pub async fn run(
     let (lanes, queues) = Lanes::new();
     let context = Arc::new(Context::new(client.clone(), settings, held, metrics, providers, keys.clone(), namespaces, anew, lanes));
 
+    let events = Arc::clone(&context);
     let sweep = {
         let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());
         async move {
@@ -145,7 +146,12 @@ pub async fn run(
             () = stop.cancelled() => {}
         }
     };
-    tokio::join!(provider_rounds, key_rounds, sweep, silence, setbacks);
+    let ended = CancellationToken::new();
+    let rounds = async {
+        tokio::join!(provider_rounds, key_rounds, sweep, silence, setbacks);
+        ended.cancel();
+    };
+    tokio::join!(rounds, events.events.post(&stop, &ended));
     Ok(())
 }
 
@@ -155,6 +161,11 @@ fn spawned(
 ) -> impl Future<Output = Result<Action, Error>> + Send + Unpin + 'static {
     let task = AbortOnDropHandle::new(tokio::spawn(round.in_current_span()));
     task.map(|ended| ended.unwrap_or_else(|error| Err(Error::Ended(error))))
+}
+
+/// What kube is told of a wait; `None`: until the object changes.
+fn action(wait: Option<Duration>) -> Action {
+    wait.map_or_else(Action::await_change, Action::requeue)
 }
 
 /// The time, for what is written down.

@@ -5,10 +5,11 @@
 
 use std::time::{Duration, Instant};
 
-use crate::domain::step::{Part, Step};
+use crate::domain::{
+    requeue,
+    step::{Part, Step},
+};
 
-/// The longest wait between two equal steps.
-pub const LONGEST: Duration = Duration::from_mins(10);
 /// How many steps on settings are remembered that no look has shown yet. A key has more of them only while it is set up.
 const MOST: usize = 128;
 
@@ -40,7 +41,7 @@ impl Done {
         if self.step.saves() {
             return consistency;
         }
-        consistency.saturating_mul(1 << self.repeats.min(10)).min(LONGEST.max(consistency))
+        requeue::repeat(consistency, self.repeats)
     }
 
     /// Whether the same step, done now, would be a repeat. One on a setting would until a look shows that the last one stuck.

@@ -8,7 +8,7 @@
 //! | **plan** | [`plan`] | [`desired::Desired`], [`memory::Memory`], `Observed` | [`plan::Plan`]: rest, wait, stall, hold, or one [`step::Step`] |
 //! | **guard** | [`deletion::guard`] | evidence read live for this one call | [`Cleared`](deletion::guard::Cleared), or the reason that holds |
 //! | execute | `controller` | | calls the KMS |
-//! | **report** | [`status`] | what came of it | the status that people see |
+//! | **report** | [`status`], [`requeue`] | what came of it | the status that people see, and when to look again |
 //!
 //! Everything here is a total function over plain data. There is no I/O, no clock, no client, no log and no `async`: time is a parameter, and a
 //! test can walk every state. What happens when the object itself is deleted is in [`release`].
@@ -26,6 +26,7 @@ pub mod pending;
 pub mod plan;
 pub mod provider;
 pub mod release;
+pub mod requeue;
 pub mod rescue;
 pub mod reserved;
 pub mod rotation;

@@ -10,7 +10,10 @@ use std::{
 
 use crate::{
     controller::lane::Lane,
-    domain::failure::{Failure, FailureKind, Outcome},
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        requeue::TURNED_AWAY,
+    },
 };
 
 /// How many rounds go to a KMS that does not answer, at the same time. Each of them holds a place of its provider until its
@@ -19,8 +22,6 @@ const PROBES: usize = 2;
 /// How many rounds that bring a key back are at one KMS at the same time, whether it answers or not. They have workers of their own, of which one KMS that
 /// does not answer, or has few requests to grant, must not hold all.
 const RESCUES: usize = 32;
-/// The shortest and the longest wait of a rescue that was turned away.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// For how long a KMS has to be silent before that is said of keys that were not asked for themselves: one lost reply is none of their business.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -46,7 +47,7 @@ struct Away {
 
 impl Away {
     fn next(before: Option<&Self>, now: Instant) -> Self {
-        let Some(&Self { pause, since, count }) = before else { return Self { pause: PAUSE.0, since: now, count: 1 } };
+        let Some(&Self { pause, since, count }) = before else { return Self { pause: TURNED_AWAY.0, since: now, count: 1 } };
         if now.saturating_duration_since(since) < Duration::from_secs(1) {
             return Self { pause, since, count: count.saturating_add(1) };
         }
@@ -55,7 +56,7 @@ impl Away {
             16..=64 => pause,
             _ => pause.saturating_mul(2),
         };
-        Self { pause: pause.clamp(PAUSE.0, PAUSE.1), since: now, count: 1 }
+        Self { pause: pause.clamp(TURNED_AWAY.0, TURNED_AWAY.1), since: now, count: 1 }
     }
 }
 
@@ -213,15 +214,15 @@ mod tests {
                 .collect();
             pauses.last().copied().unwrap()
         };
-        assert_eq!(turned_away(10, 0), PAUSE.0);
+        assert_eq!(turned_away(10, 0), TURNED_AWAY.0);
         for second in 1..12 {
             turned_away(1000, second);
         }
-        assert_eq!(turned_away(1000, 12), PAUSE.1);
+        assert_eq!(turned_away(1000, 12), TURNED_AWAY.1);
         for second in 13..24 {
             turned_away(3, second);
         }
-        assert_eq!(turned_away(3, 24), PAUSE.0, "and again less when they are few");
+        assert_eq!(turned_away(3, 24), TURNED_AWAY.0, "and again less when they are few");
         assert!(breaker.turns_away().is_some());
         drop(under_way);
         assert!(breaker.turns_away().is_none());

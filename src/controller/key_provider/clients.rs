@@ -16,7 +16,10 @@ use super::{breaker::Breaker, lists::Lists};
 use crate::{
     api::{KeyProvider, key_provider::NamespacesFrom},
     controller::{crowd::Crowd, watched::Watched},
-    domain::provider::Unusable,
+    domain::{
+        provider::Unusable,
+        requeue::{Cause, Failures},
+    },
     kms::{AnyKms, Identity},
 };
 
@@ -63,7 +66,7 @@ pub struct Providers {
     pub(super) store: Store<Watched<KeyProvider>>,
     clients: Arc<Mutex<HashMap<String, Entry>>>,
     /// Failures in a row, by name.
-    failures: Arc<Mutex<HashMap<String, u32>>>,
+    failures: Arc<Mutex<HashMap<String, Failures>>>,
     /// Lists of pending keys that are being written.
     pub(super) lists: Arc<Lists>,
     changes: Sender<()>,
@@ -99,16 +102,23 @@ impl Providers {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn failures(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+    fn failures(&self) -> MutexGuard<'_, HashMap<String, Failures>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a failed round; gives how many there were in a row.
-    pub(super) fn failed(&self, name: &str) -> u32 {
-        let mut failures = self.failures();
-        let count = failures.entry(name.into()).or_default();
-        *count = count.saturating_add(1);
-        *count
+    /// Counts a failed round, and returns how many there were in a row for that cause.
+    pub(super) fn failed(&self, name: &str, cause: Cause) -> u32 {
+        self.failures().entry(name.into()).or_default().count(cause)
+    }
+
+    /// A round was reported in the status of its provider.
+    pub(super) fn reported(&self, name: &str) {
+        self.failures().entry(name.into()).or_default().reported();
+    }
+
+    /// The provider can be used.
+    pub(super) fn succeeded(&self, name: &str) {
+        self.failures().entry(name.into()).or_default().succeeded();
     }
 
     /// Waits until every provider that there is was seen. A key whose provider was not seen yet would be told that there is none.

@@ -11,11 +11,12 @@ use tracing::Instrument;
 use super::{clients::Connected, connect, listed, status::write};
 use crate::{
     api::{KeyProvider, Reason, key_provider::IdentityStatus},
-    controller::{Context, contained, error::Error, now, retry, watched::Watched},
+    controller::{Context, action, contained, error::Error, now, watched::Watched},
     domain::{
         failure::Retry,
         plan::Note,
         provider::{Awaits, Unusable, right_account, status},
+        requeue::{Cause, Next, RESYNC},
     },
     kms::{Identity, Kms},
     metrics::RoundResult,
@@ -39,7 +40,7 @@ async fn ended(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Re
             let label = error.result();
             (Err(error), label)
         }
-        Ok(Err(_logged)) => (Ok(Action::requeue(quarantine(&provider, &context).await)), RoundResult::Panic),
+        Ok(Err(_logged)) => (Ok(action(quarantine(&provider, &context).await)), RoundResult::Panic),
         Err(_) => (Err(Error::Timeout(ROUND)), RoundResult::Timeout),
     };
     let took = started.elapsed();
@@ -50,9 +51,9 @@ async fn ended(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Re
 
 /// Leaves a provider alone whose round panicked, later and later, and says so on it. Its keys go on with the client that they have, if it is for this spec.
 /// How long.
-async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Duration {
+async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Option<Duration> {
     let name = name(watched);
-    let wait = retry::jittered(Retry::Backoff.wait(context.providers.failed(&name), Duration::ZERO));
+    let wait = context.wait(Next::Retry(Retry::Backoff, context.providers.failed(&name, Cause::Panicked)), RESYNC);
     let message = "Keyward met a fault of its own at this provider and leaves it alone for a while; \
                    the operator's log has it: report it, and look for a newer version";
     let unusable = Unusable { note: Note { reason: Reason::UnknownError, message: message.into() }, awaits: Awaits::Passing };
@@ -92,7 +93,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     if let Some(status) = &provider.status {
         listed::say(context, &name, provider.metadata.resource_version.as_deref(), status);
     }
-    let resync = Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600));
+    let resync = u64::try_from(provider.spec.resync_seconds).map_or(RESYNC, Duration::from_secs);
     let client = match client(context, &name, provider).await.map_err(|unusable| unusable.tried_again(&name, resync)) {
         // What passes by itself takes no client away that worked.
         Err(unusable) if unusable.awaits == Awaits::Passing => match context.providers.known(&name) {
@@ -104,11 +105,11 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     };
     let identity = client.as_ref().ok().map(|client| identity_of(&client.identity));
     let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity, now());
-    let wait = if let Err((unusable, _)) = &client {
-        unusable.retried().wait(context.providers.failed(&name), resync)
+    let next = if let Err((unusable, _)) = &client {
+        Next::Retry(unusable.retried(), context.providers.failed(&name, Cause::Kms))
     } else {
-        context.providers.failures().remove(&name);
-        resync
+        context.providers.succeeded(&name);
+        Next::Regular
     };
     // An account is on record before a key is looked at in it.
     if let Err(error) = write(context, provider, &status).await {
@@ -120,12 +121,13 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         }
         return Err(error);
     }
+    context.providers.reported(&name);
     let connected = client.as_ref().ok().cloned();
     context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     if let Some(connected) = connected {
         listed::refresh(context, &name, provider, &connected).await;
     }
-    Ok(Action::requeue(retry::jittered(wait)))
+    Ok(action(context.wait(next, resync)))
 }
 
 fn identity_of(Identity { account, region, principal }: &Identity) -> IdentityStatus {
@@ -153,7 +155,7 @@ async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result
 #[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(provider: Arc<Watched<KeyProvider>>, error: &Error, context: Arc<Context>) -> Action {
     tracing::warn!(kind = "KeyProvider", name = name(&provider), error = error as &dyn std::error::Error, "a round did not end");
-    Action::requeue(retry::unseen(context.providers.failed(&name(&provider))))
+    action(context.wait(Next::Unseen(context.providers.failed(&name(&provider), Cause::Unended)), RESYNC))
 }
 
 /// Names the provider in logs and metrics.

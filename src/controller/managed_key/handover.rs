@@ -8,17 +8,13 @@ use std::{sync::Arc, time::Duration};
 use super::{object, round::Round};
 use crate::{
     api::{ManagedKey, mark},
-    controller::{
-        account::same_account,
-        aliases::Move,
-        error::{Abort, Halt},
-        retry,
-        watched::Watched,
-    },
+    controller::{account::same_account, aliases::Move, error::Ending, watched::Watched},
     domain::{
         failure::{Failure, FailureKind},
         handover::{self, Taker},
-        ownership, settings,
+        ownership,
+        requeue::SOON,
+        settings,
         step::Step,
     },
     kms::Kms,
@@ -77,7 +73,7 @@ impl<'a> Round<'a> {
         };
         let Some((left, why)) = left.filter(|(left, _)| !left.is_zero()) else { return false };
         self.tried.stays(alias, why);
-        self.linger(left.min(retry::SOON));
+        self.linger(left.min(SOON));
         true
     }
 
@@ -86,19 +82,19 @@ impl<'a> Round<'a> {
     }
 
     /// An alias was refused because another key has it: whether it may come from there. `None`: it may, and the plan says so from here on.
-    pub(super) async fn after_taken(&mut self, step: &Step, halt: Halt) -> Result<Option<Halt>, Halt> {
-        let Step::AddAlias { alias } = step else { return Ok(Some(halt)) };
-        let failure = match halt {
-            Halt::Failed(failure) => failure,
-            halt => return Ok(Some(halt)),
+    pub(super) async fn after_taken(&mut self, step: &Step, ending: Ending) -> Result<Option<Ending>, Ending> {
+        let Step::AddAlias { alias } = step else { return Ok(Some(ending)) };
+        let failure = match ending {
+            Ending::Failed(failure) => failure,
+            ending => return Ok(Some(ending)),
         };
         if failure.kind != FailureKind::AliasTaken || !self.object.desired.aliases.contains(alias) {
-            return Ok(Some(Halt::Failed(failure)));
+            return Ok(Some(Ending::Failed(failure)));
         }
         let is_new = self.awaits(alias);
         if !self.limits().moves_aliases {
             // The other object may have let it go since it was refused, and before this one was known to wait: it is asked for once more.
-            return Ok((!is_new).then_some(Halt::Failed(failure)));
+            return Ok((!is_new).then_some(Ending::Failed(failure)));
         }
         match self.from(alias).await {
             Ok(Verdict::Comes(from, moves)) => {
@@ -106,19 +102,19 @@ impl<'a> Round<'a> {
                 self.moves.push(moves);
                 Ok(None)
             }
-            Ok(Verdict::Stays(message)) => Ok(Some(Halt::Failed(Failure { message, ..failure }))),
+            Ok(Verdict::Stays(message)) => Ok(Some(Ending::Failed(Failure { message, ..failure }))),
             Ok(Verdict::Gone) if is_new => Ok(None),
-            Ok(Verdict::Gone | Verdict::Unclear) => Ok(Some(Halt::Failed(failure))),
-            Err(Halt::Failed(why)) if !why.kind.ends_round() => {
+            Ok(Verdict::Gone | Verdict::Unclear) => Ok(Some(Ending::Failed(failure))),
+            Err(Ending::Failed(why)) if !why.kind.ends_round() => {
                 tracing::warn!(alias, error = &why as &dyn std::error::Error, "whether the alias may be moved is not known, so it is not");
-                Ok(Some(Halt::Failed(failure)))
+                Ok(Some(Ending::Failed(failure)))
             }
-            Err(halt) => Err(halt),
+            Err(ending) => Err(ending),
         }
     }
 
     /// Who has an alias, by the KMS, the key's own marks, and a live read of the object that these name.
-    async fn from(&self, alias: &str) -> Result<Verdict<'a>, Halt> {
+    async fn from(&self, alias: &str) -> Result<Verdict<'a>, Ending> {
         let Some(mut holder) = self.kms().describe(alias).await? else { return Ok(Verdict::Gone) };
         if self.key().is_none_or(|key| key.arn == holder.arn) || !holder.customer_managed {
             return Ok(Verdict::Unclear);
@@ -127,7 +123,7 @@ impl<'a> Round<'a> {
         let owner = &self.object.desired.owner;
         let Some(name) = tags.get(mark::OWNER).and_then(|found| self.named(found)) else { return Ok(Verdict::Unclear) };
         holder.tags = Some(tags);
-        let read = object::read_live(self.context, &owner.namespace, &name).await.map_err(Abort::Error)?;
+        let read = object::read_live(self.context, &owner.namespace, &name).await.map_err(Ending::Error)?;
         let Some(Ok(other)) = read.as_ref().map(Watched::decoded) else { return Ok(Verdict::Unclear) };
         let taker = Taker { owner, rules: &self.provider.rules };
         if let Some(why) = handover::barred(alias, taker, &holder, other) {
@@ -135,11 +131,11 @@ impl<'a> Round<'a> {
         }
         let consistency = self.context.settings.consistency;
         let moves = self.context.aliases.begin_move(&self.provider.rules.name, alias, &owner.uid, consistency);
-        let moves = moves.map_err(|left| Halt::Abort(Abort::TooSoon(left)))?;
+        let moves = moves.map_err(Ending::until)?;
         // It may have been withdrawn meanwhile; and an answer from a wrong account proves nothing.
         same_account(self.kms(), &self.provider.rules.account).await?;
         if !self.object.is_unchanged().await? {
-            return Err(Halt::Abort(Abort::Changed));
+            return Err(Ending::Changed);
         }
         Ok(Verdict::Comes(holder.arn, moves))
     }

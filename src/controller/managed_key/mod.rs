@@ -1,13 +1,14 @@
 //! `ManagedKey`s: the rounds that keep a key as declared.
 //!
-//! [`reconcile`] is the driver and reads as the five steps. What an object's deletion leads to is in [`deletion`].
+//! [`reconcile`] is the driver: it reads as the five steps, for every object. [`keep`] has the steps that keep a key as declared, and [`deletion`] those of an
+//! object that is being deleted. [`report`] ends every round.
 
 mod deletion;
-mod events;
 mod execute;
 mod fingerprint;
 mod guard;
 mod handover;
+mod keep;
 mod object;
 mod observe;
 mod pending;

@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{events, provider};
+use super::provider;
 use crate::{
     api::{
         FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation,
@@ -19,7 +19,7 @@ use crate::{
     },
     controller::{
         Context, Requests,
-        error::{Abort, Error, api},
+        error::{Ending, Error, api},
         now, room,
         watched::Watched,
     },
@@ -131,13 +131,13 @@ impl<'a> Object<'a> {
     }
 
     /// Reads the object live. Aborts if it is gone, or another one of its name stands there, or it is being deleted while the round did not know.
-    pub(super) async fn refresh(&mut self) -> Result<(), Abort> {
-        let Some(read) = read_live(self.context, &self.desired.owner.namespace, &self.desired.owner.name).await.map_err(Abort::Error)?
+    pub(super) async fn refresh(&mut self) -> Result<(), Ending> {
+        let Some(read) = read_live(self.context, &self.desired.owner.namespace, &self.desired.owner.name).await.map_err(Ending::Error)?
         else {
-            return Err(Abort::Changed);
+            return Err(Ending::Changed);
         };
         let Ok(object) = read.decoded() else {
-            return Err(Abort::Newer(Box::new(read)));
+            return Err(Ending::Newer(Box::new(read)));
         };
         let same = object.metadata.uid.as_deref() == Some(self.uid());
         // What was read later is never older, unless the storage was set back. That is told once: until it is past, every object shows it.
@@ -146,7 +146,7 @@ impl<'a> Object<'a> {
             self.context.set_back();
         }
         if !same || object.metadata.deletion_timestamp != self.metadata.deletion_timestamp {
-            return Err(Abort::Newer(Box::new(read)));
+            return Err(Ending::Newer(Box::new(read)));
         }
         // What was decided on an old view is not done.
         let same = |fresh: &Self| {
@@ -161,23 +161,23 @@ impl<'a> Object<'a> {
                 *self = Self { live: true, memory, ..fresh };
                 Ok(())
             }
-            _ => Err(Abort::Newer(Box::new(read))),
+            _ => Err(Ending::Newer(Box::new(read))),
         }
     }
 
     /// Whether a live read shows that the object declares the same, and nobody wrote it since.
-    pub(super) async fn is_unchanged(&self) -> Result<bool, Abort> {
+    pub(super) async fn is_unchanged(&self) -> Result<bool, Ending> {
         let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
         Ok(read.meta().resource_version == self.metadata.resource_version && read.meta().uid == self.metadata.uid)
     }
 
     /// Takes over the version of an object that somebody else wrote meanwhile, if it is still this object and its status is the one that was read: the status
     /// has one writer, and what was done is not forgotten because a person edited something else.
-    pub(super) async fn rebase(&mut self) -> Result<(), Abort> {
+    pub(super) async fn rebase(&mut self) -> Result<(), Ending> {
         let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
-        let object = read.into_decoded().map_err(|_| Abort::Changed)?;
+        let object = read.into_decoded().map_err(|_| Ending::Changed)?;
         if object.metadata.uid.as_deref() != Some(self.uid()) || Memory::of(&object).status != self.stored {
-            return Err(Abort::Changed);
+            return Err(Ending::Changed);
         }
         self.others = room::others(object.status.iter().flat_map(|status| &status.conditions));
         self.metadata.resource_version = object.metadata.resource_version;
@@ -185,19 +185,19 @@ impl<'a> Object<'a> {
     }
 
     /// What has to be remembered before a step, and the mark that goes on the key with it.
-    pub(super) fn open(&mut self, step: &Step, key: &Key) -> Result<Option<Intent>, Abort> {
+    pub(super) fn open(&mut self, step: &Step, key: &Key) -> Result<Option<Intent>, Ending> {
         let [one, two, three, four, five, six, ..] = *uuid::Uuid::new_v4().as_bytes();
         let opened = self.memory.open(step, &self.desired, key, now(), Nonce::of([one, two, three, four, five, six]));
         // No step of the kind is planned where the count is at its end.
-        opened.map_err(|CountEnded| Abort::Changed)
+        opened.map_err(|CountEnded| Ending::Changed)
     }
 
-    fn may_write(&self) -> Result<(), Abort> {
-        if self.context.held.is_held() { Ok(()) } else { Err(Abort::Error(Error::NotLeader)) }
+    fn may_write(&self) -> Result<(), Ending> {
+        if self.context.held.is_held() { Ok(()) } else { Err(Ending::Error(Error::NotLeader)) }
     }
 
     /// Writes the memory's status, if it differs from what the API server has.
-    pub(super) async fn write_status(&mut self) -> Result<(), Abort> {
+    pub(super) async fn write_status(&mut self) -> Result<(), Ending> {
         status::fit(&mut self.memory.status);
         if self.memory.status == self.stored {
             return Ok(());
@@ -209,13 +209,13 @@ impl<'a> Object<'a> {
     }
 
     /// Has the API server try a status that will have to be written, without keeping it. Whatever would refuse it then refuses it now.
-    pub(super) async fn rehearse_status(&mut self, mut status: ManagedKeyStatus) -> Result<(), Abort> {
+    pub(super) async fn rehearse_status(&mut self, mut status: ManagedKeyStatus) -> Result<(), Ending> {
         status::fit(&mut status);
         self.apply_status(&status, Effect::Tried).await.map(drop)
     }
 
     /// The version after it.
-    async fn apply_status(&mut self, status: &ManagedKeyStatus, effect: Effect) -> Result<Option<String>, Abort> {
+    async fn apply_status(&mut self, status: &ManagedKeyStatus, effect: Effect) -> Result<Option<String>, Ending> {
         self.may_write()?;
         if self.others > room::OTHERS {
             let cleared = room::make::<ManagedKey>(self.context.client.clone(), &self.metadata).await;
@@ -235,7 +235,7 @@ impl<'a> Object<'a> {
 
     /// Writes that a creation begins, after the finalizer where the policy needs one. Of two controllers that get here, one is refused. It stands in the
     /// status, which whoever replaces the object by a manifest does not write.
-    pub(super) async fn begin_creation(&mut self, attempt: CreateAttempt) -> Result<(), Abort> {
+    pub(super) async fn begin_creation(&mut self, attempt: CreateAttempt) -> Result<(), Ending> {
         if self.needs_finalizer() {
             self.sync_finalizer().await?;
         }
@@ -255,7 +255,7 @@ impl<'a> Object<'a> {
 
     /// Records the key that the object is bound to, in place of the attempt that made it. A record that said something else, or was another object's, is told
     /// once.
-    pub(super) async fn record_key(&mut self, key: &str) -> Result<(), Abort> {
+    pub(super) async fn record_key(&mut self, key: &str) -> Result<(), Ending> {
         let replaced = self.record(annotation::KEY).and_then(|text| event::record_replaced(text, &self.desired.owner, key));
         let void = self.void_attempt();
         let annotations = json!({ (annotation::CREATE_ATTEMPT): Value::Null, (annotation::KEY): self.record_of(key) });
@@ -263,13 +263,13 @@ impl<'a> Object<'a> {
         self.memory.close_attempt();
         self.memory.key = Some(key.into());
         for event in replaced.iter().chain(&void) {
-            events::publish(self.context, &self.desired.owner, event).await;
+            self.context.events.publish(&self.desired.owner, event);
         }
         Ok(())
     }
 
     /// Takes away what a copy brought along, where nothing of this object's own is written in its place, and tells it once.
-    pub(super) async fn drop_copied(&mut self, key: &str) -> Result<(), Abort> {
+    pub(super) async fn drop_copied(&mut self, key: &str) -> Result<(), Ending> {
         let record = self.record(annotation::KEY).and_then(|text| event::record_void(text, &self.desired.owner, key));
         let attempt = self.void_attempt();
         let (mut gone, mut told) = (serde_json::Map::new(), Vec::new());
@@ -283,7 +283,7 @@ impl<'a> Object<'a> {
             self.patch(json!({ "annotations": gone }), "the annotations of another object").await?;
         }
         for event in &told {
-            events::publish(self.context, &self.desired.owner, event).await;
+            self.context.events.publish(&self.desired.owner, event);
         }
         Ok(())
     }
@@ -307,7 +307,7 @@ impl<'a> Object<'a> {
     }
 
     /// Puts the finalizer where the policy needs it, and takes it away where it does not.
-    pub(super) async fn sync_finalizer(&mut self) -> Result<(), Abort> {
+    pub(super) async fn sync_finalizer(&mut self) -> Result<(), Ending> {
         if self.needs_finalizer() == self.has_finalizer() {
             return Ok(());
         }
@@ -316,7 +316,7 @@ impl<'a> Object<'a> {
     }
 
     /// Takes the finalizer away, so that the object can go.
-    pub(super) async fn remove_finalizer(&mut self) -> Result<(), Abort> {
+    pub(super) async fn remove_finalizer(&mut self) -> Result<(), Ending> {
         let finalizers = self.finalizers_with(false);
         self.patch(json!({ "finalizers": finalizers }), "the finalizer").await
     }
@@ -335,7 +335,7 @@ impl<'a> Object<'a> {
         others.chain(ours.then_some(FINALIZER)).collect()
     }
 
-    async fn patch(&mut self, metadata: Value, what: &'static str) -> Result<(), Abort> {
+    async fn patch(&mut self, metadata: Value, what: &'static str) -> Result<(), Ending> {
         self.may_write()?;
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let mut patch = json!({ "metadata": { "resourceVersion": self.metadata.resource_version } });
@@ -348,11 +348,11 @@ impl<'a> Object<'a> {
         self.metadata = written.meta().clone();
         self.live = true;
         // An annotation moves no generation; what does was declared since, and is looked at anew.
-        if generation == Some(self.desired.generation) { Ok(()) } else { Err(Abort::Changed) }
+        if generation == Some(self.desired.generation) { Ok(()) } else { Err(Ending::Changed) }
     }
 
     /// Whether the namespace, or the kind itself, is being deleted. Its objects go then without anyone asking for the end of their keys.
-    pub(super) async fn is_terminating(&self) -> Result<bool, Abort> {
+    pub(super) async fn is_terminating(&self) -> Result<bool, Ending> {
         let client = &self.context.client;
         let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(client.clone());
         let namespace = namespaces.get(&self.desired.owner.namespace).await.map_err(api("a live read of the namespace"))?;
@@ -373,6 +373,16 @@ pub async fn read_live(context: &Context, namespace: &str, name: &str) -> Result
     let read = objects.get_opt(name).await.map_err(|error| Error::Api("a live read of the object", Box::new(error)))?;
     context.read_live(namespace, name, read.as_ref().and_then(|object| object.meta().resource_version.as_deref()));
     Ok(read)
+}
+
+/// An object without the wishes that cannot be read. A status can be written for it, and it can be let go; nothing else may follow from it.
+pub(super) fn readable<'a>(context: &'a Context, stored: &ManagedKey) -> Option<Object<'a>> {
+    // The days stay if they can be read, so that a deletion that is scheduled is not reported as someone else's.
+    Object::new(context, stored, None).ok().or_else(|| {
+        let mut harmless = stored.clone();
+        harmless.spec.deletion_schedule_days = None;
+        Object::new(context, &harmless, None).ok()
+    })
 }
 
 /// What asks for a look: Keyward's own annotation, and Flux's.

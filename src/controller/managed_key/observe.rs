@@ -7,7 +7,7 @@ use crate::{
     api::ManagedKey,
     controller::{
         Context,
-        error::{Abort, Error},
+        error::{Ending, Error},
         watched::Watched,
     },
     domain::{
@@ -120,8 +120,8 @@ pub(super) async fn everywhere(kms: &AnyKms, object: &Object<'_>) -> Result<Obse
 }
 
 /// Whether the object that an owner mark names exists, read live.
-pub(super) async fn exists(context: &Context, mark: &str) -> Result<bool, Abort> {
-    let failed = |error| Abort::Error(Error::Api("a live read of the key's other owner", Box::new(error)));
+pub(super) async fn exists(context: &Context, mark: &str) -> Result<bool, Ending> {
+    let failed = |error| Ending::Error(Error::Api("a live read of the key's other owner", Box::new(error)));
     if let Some((namespace, name)) = mark.split_once('.') {
         let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get_opt(name).await;
         return read.map(|object| object.is_some()).map_err(failed);

@@ -3,7 +3,7 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, runtime::reflector::ObjectRef};
 
-use super::{events, object::Object, round::View};
+use super::{object::Object, round::View};
 use crate::{
     api::{
         ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition,
@@ -13,7 +13,7 @@ use crate::{
     controller::{
         Context,
         alarms::{Alarm, Source},
-        error::Abort,
+        error::Ending,
         key_provider,
     },
     domain::{
@@ -59,9 +59,9 @@ fn was_ours(object: &Object<'_>, key: &Key) -> bool {
 }
 
 /// Lists the key before its object goes. The series is there from now on, whatever becomes of the write.
-pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion) -> Result<(), Abort> {
+pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion) -> Result<(), Ending> {
     context.alarms.say(&Source::Object(object.uid().to_owned()), vec![key_provider::alarm(entry)]);
-    key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Abort::Error)
+    key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Ending::Error)
 }
 
 /// The alarm about the object's key, as its status tells of it.
@@ -170,7 +170,7 @@ pub(in crate::controller) async fn told_of_the_vanished(context: &Context) {
     for left in key_provider::vanished(context, there, |provider| pending_there(context, provider)).await {
         let Some((namespace, name)) = pending::owner(&left.entry.owner) else { continue };
         let owner = Owner { cluster: context.settings.cluster_id.clone(), namespace: namespace.into(), name: name.into(), uid: left.uid };
-        told(context, &owner, &left.entry, &left.provider).await;
+        told(context, &owner, &left.entry, &left.provider);
     }
 }
 
@@ -208,9 +208,9 @@ fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
 }
 
 /// Tells of a key that is pending and whose object goes: beside the object, and in the namespace `default`, which nobody deletes.
-pub(super) async fn told(context: &Context, owner: &Owner, entry: &PendingDeletion, provider: &str) {
+pub(super) fn told(context: &Context, owner: &Owner, entry: &PendingDeletion, provider: &str) {
     let event = Event { reason: "KeyReleased", action: "Release", warning: true, note: pending::note(entry, provider) };
-    events::publish_widely(context, owner, &event).await;
+    context.events.publish_widely(owner, &event);
 }
 
 #[cfg(test)]

@@ -9,18 +9,16 @@ use crate::{
     api::{KeyProvider, ManagedKey, Reason, key_provider::NamespacesFrom},
     controller::{
         Context,
-        error::{Abort, Error},
+        error::{Ending, Error},
         key_provider::{Connected, Unusable},
     },
     domain::{
         failure::Failure,
         provider as known,
+        requeue::RESYNC,
         rules::{self, Rules},
     },
 };
-
-/// Between two looks at an object whose provider does not say how long.
-const RESYNC: Duration = Duration::from_mins(10);
 
 /// A provider that can be used.
 #[derive(Debug)]
@@ -29,8 +27,6 @@ pub(super) struct Provider {
     pub(super) rules: Rules,
     /// Its client.
     pub(super) connected: Arc<Connected>,
-    /// Seconds between two looks.
-    pub(super) resync: Duration,
 }
 
 impl Provider {
@@ -77,7 +73,7 @@ pub(super) fn resync(context: &Context, name: &str) -> Duration {
 }
 
 /// The provider that the object names.
-pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Abort> {
+pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Ending> {
     let name = &object.spec.provider_ref.name;
     let Some(watched) = context.providers.get(name) else {
         return Ok(Resolved::Unusable(known::none(name)));
@@ -96,17 +92,16 @@ pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Re
         Some(Ok(connected)) => Resolved::Usable(Box::new(Provider {
             rules: Rules::new(name, &provider.spec, &connected.identity.account, &connected.identity.region),
             connected,
-            resync: resync(context, name),
         })),
     })
 }
 
 /// Whether the provider admits the namespace. Labels are read live, and only where a selector asks for them.
-pub(super) async fn admits(context: &Context, provider: &KeyProvider, namespace: &str) -> Result<bool, Abort> {
+pub(super) async fn admits(context: &Context, provider: &KeyProvider, namespace: &str) -> Result<bool, Ending> {
     let namespaces = &provider.spec.namespaces;
     let read = if namespaces.from == NamespacesFrom::Selector {
         let read = Api::<Namespace>::all(context.client.clone()).get_opt(namespace).await;
-        read.map_err(|error| Abort::Error(Error::Api("a read of the namespace", Box::new(error))))?
+        read.map_err(|error| Ending::Error(Error::Api("a read of the namespace", Box::new(error))))?
     } else {
         None
     };

@@ -5,20 +5,14 @@ use std::time::{Duration, Instant};
 use super::{object::Object, observe, provider::Provider};
 use crate::{
     api::Reason,
-    controller::{
-        Context,
-        aliases::Move,
-        crowd::Kind,
-        error::{Abort, Halt},
-        now,
-        survey::Known,
-    },
+    controller::{Context, aliases::Move, crowd::Kind, error::Ending, now, survey::Known},
     domain::{
         failure::{Failure, FailureKind},
         limits::Limits,
         observed::{Key, Observed, Searched},
         plan::{Note, Plan, Read, Situation, Tried},
         rotation,
+        rules::Rules,
         step::{Difference, Part, Step},
     },
     kms::{self, AnyKms, Kms},
@@ -70,9 +64,60 @@ pub(super) struct Round<'a> {
     pub(super) moves: Vec<Move<'a>>,
 }
 
-/// Halts a round that would look at a key while the KMS may still show what was before our last steps.
-pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Abort> {
-    context.unsettled(object.uid()).map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
+/// How far a round came: what its end can tell of.
+#[derive(Debug)]
+pub(super) enum Reached<'a> {
+    /// The object. Its provider cannot be used, or was not asked for.
+    Object(Object<'a>),
+    /// The provider too, whose KMS gave no view of the key.
+    Provider(Object<'a>, Box<Provider>),
+    /// A view of the key.
+    Key(Box<Round<'a>>),
+}
+
+impl<'a> Reached<'a> {
+    pub(super) fn object(&self) -> &Object<'a> {
+        match self {
+            Self::Object(object) | Self::Provider(object, _) => object,
+            Self::Key(round) => &round.object,
+        }
+    }
+
+    /// The steps that were done.
+    pub(super) fn steps(&self) -> &[Step] {
+        if let Self::Key(round) = self { &round.steps } else { &[] }
+    }
+
+    /// The settings that did not stick.
+    pub(super) fn unkept(&self) -> &[(Step, Duration)] {
+        if let Self::Key(round) = self { &round.unkept } else { &[] }
+    }
+
+    /// The key, as far as it is known, for logs.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Object(object) | Self::Provider(object, _) => object.memory.reference(),
+            Self::Key(round) => round.key().map(|key| key.arn.as_str()),
+        }
+    }
+
+    /// The parts that a status is made of: the object to write, its provider, what was seen, and the steps that were done.
+    pub(super) fn parts(&mut self) -> (&mut Object<'a>, Option<&Rules>, View<'_>, &[Step]) {
+        match self {
+            Self::Object(object) => (object, None, View::default(), &[]),
+            Self::Provider(object, provider) => (object, Some(&provider.rules), View::default(), &[]),
+            Self::Key(round) => {
+                let Round { object, provider, observed, steps, found, failed, unread, .. } = &mut **round;
+                let view = View { observed: Some(&*observed), failed, unread, found, unkept: &[] };
+                (object, Some(&provider.rules), view, steps)
+            }
+        }
+    }
+}
+
+/// Ends a round that would look at a key while the KMS may still show what was before our last steps.
+pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Ending> {
+    context.unsettled(object.uid()).map_or(Ok(()), |left| Err(Ending::until(left)))
 }
 
 impl<'a> Round<'a> {
@@ -107,10 +152,10 @@ impl<'a> Round<'a> {
 
 impl Round<'_> {
     /// Goes on after a change that failed, if nothing else rests on it.
-    pub(super) fn go_on_without(&mut self, step: &Step, halt: Halt) -> Result<(), Halt> {
-        let failure = match halt {
-            Halt::Failed(failure) => failure,
-            Halt::Unkept(left) => {
+    pub(super) fn go_on_without(&mut self, step: &Step, ending: Ending) -> Result<(), Ending> {
+        let failure = match ending {
+            Ending::Failed(failure) => failure,
+            Ending::Unkept(left) => {
                 self.tried.leave_out(step);
                 self.unkept.push((step.clone(), left));
                 return Ok(());
@@ -121,7 +166,7 @@ impl Round<'_> {
             self.context.rotation_fails(self.object.uid(), self.object.desired.generation);
         }
         if !self.tried.goes_on_without(step, &failure) {
-            return Err(Halt::Failed(failure));
+            return Err(Ending::Failed(failure));
         }
         self.provider.failed(self.context, &failure);
         self.failed.push(failure);
@@ -160,7 +205,7 @@ impl Round<'_> {
 
     /// Nothing is concluded from a look that may show what was before the last steps: neither a change nor that none is needed. Only what brings a key back
     /// follows from it at once, unless that was just done.
-    pub(super) fn may_conclude(&self, decided: &Plan) -> Result<(), Abort> {
+    pub(super) fn may_conclude(&self, decided: &Plan) -> Result<(), Ending> {
         if !self.steps.is_empty() {
             return Ok(());
         }
@@ -170,7 +215,7 @@ impl Round<'_> {
             Plan::Do(step) if step.saves() => self.context.unsaved(uid, step),
             _ => self.context.unsettled(uid),
         };
-        left.map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
+        left.map_or(Ok(()), |left| Err(Ending::until(left)))
     }
 
     /// Whether the key is on its way to its end, or about to be.
@@ -216,7 +261,7 @@ impl Round<'_> {
     }
 
     /// Reads more.
-    pub(super) async fn read(&mut self, read: Read) -> Result<(), Halt> {
+    pub(super) async fn read(&mut self, read: Read) -> Result<(), Ending> {
         let kms = &self.provider.connected.kms;
         match (read, &mut self.observed) {
             (Read::Facets, Observed::Present(key)) => {
@@ -263,7 +308,7 @@ impl Round<'_> {
 
     /// Looks for a key that bears the object's marks. What all keys bear is known for objects that began no creation of their own, unless a key of the
     /// object's name may be among them.
-    pub(super) async fn search(&mut self) -> Result<Option<Plan>, Halt> {
+    pub(super) async fn search(&mut self) -> Result<Option<Plan>, Ending> {
         let context = self.context;
         // An annotation only forbids: whoever wrote it, it stands in for nothing that the process knows.
         if self.object.memory.status.create_attempt.is_none() {
@@ -276,7 +321,7 @@ impl Round<'_> {
                 }
                 // It may be that key's: it waits for it as the earlier object would have.
                 Known::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
-                Known::NotYet(left) => return Err(Halt::Abort(Abort::TooSoon(left))),
+                Known::NotYet(left) => return Err(Ending::until(left)),
                 Known::Underway => {
                     let message = "the marks of all keys of the account are read once, before the first key is created".into();
                     return Ok(Some(Plan::Wait(Note { reason: Reason::Creating, message })));
