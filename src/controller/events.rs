@@ -136,8 +136,8 @@ impl Events {
         }
     }
 
-    /// The worker: posts one event after the other. It ends once `ended`, when no round publishes any more, and what is left was posted; and no later than a few
-    /// seconds after `stop`.
+    /// The worker: posts one event after the other. It ends once `ended`, when no round publishes any more, and what is left was posted; and no later than
+    /// a few seconds after `stop`.
     pub async fn post(&self, stop: &CancellationToken, ended: &CancellationToken) {
         let Some(mut queue) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).take() else { return };
         let mut under_way = 0;

@@ -1,5 +1,5 @@
-//! Does one step. What has to be remembered is written first, so that a process that is killed after any `await` leaves a state from which the next one
-//! finishes the work without doing it twice.
+//! Does one step. What has to be remembered is written first. So if the process is killed at any `await`, the next one finishes the work and does nothing
+//! twice.
 
 use std::time::{Duration, Instant};
 
@@ -39,10 +39,10 @@ use crate::{
     kms::{self, Creation, Kms},
 };
 
-/// How often a creation is begun anew in one round that the KMS throttled.
+/// How often a round begins a creation again that the KMS throttled.
 const THROTTLED: usize = 2;
 
-/// Does a step, and brings the view and the memory up to date with it.
+/// Does a step, and updates the view of the key and the object's memory accordingly.
 pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Result<(), Ending> {
     let step = cleared.asked();
     let uid = round.object.uid().to_owned();
@@ -82,7 +82,7 @@ pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Re
     Ok(())
 }
 
-/// Logs a step once its answer is there, with it.
+/// Logs a step with its result.
 fn tell(key: Option<&str>, step: &Step, acted: &Result<(), Ending>, took: Duration) {
     let (step, duration) = (step.to_string(), took.as_secs_f64());
     match acted {
@@ -94,7 +94,7 @@ fn tell(key: Option<&str>, step: &Step, acted: &Result<(), Ending>, took: Durati
     }
 }
 
-/// Whether a step that failed may have changed something: its one call was not refused, or it has others before that.
+/// Whether a step that failed may have changed something: its call was not refused, or it has other calls before the last one.
 fn may_have_changed(step: &Step, ending: &Ending) -> bool {
     let several = matches!(step, Step::Create | Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }));
     several || matches!(ending, Ending::Failed(failure) | Ending::MarksNotWritable(failure) if failure.outcome != Outcome::Refused)
@@ -140,42 +140,42 @@ async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Resu
     Ok(())
 }
 
-/// Cancels the deletion. It has no word, but what is pending from here on is another's, and that is written down first.
+/// Cancels the deletion. A cancel writes no word on the key. But a deletion that is pending after this one is somebody else's, and the status says so first.
 async fn cancel(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Ending> {
     round.object.open(step, &key)?;
     round.object.write_status().await?;
     round.kms().cancel_deletion(&key.arn).await?;
     let mut key = key.after(step);
-    // A KMS that still shows the pending key would show its rotation as off, and lead to another period than the one that is back.
+    // A KMS that still shows the key as pending would show its rotation as off, and the next step would set another period than the one that came back.
     key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
     round.observed = Observed::Present(Box::new(key));
     Ok(())
 }
 
-/// Switches rotation on. When the next rotation is due only the KMS says. It may not show it yet; a later look does.
+/// Switches rotation on. Only the KMS knows when the next rotation is due. If it does not show that yet, a later look does.
 async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_days: i32) -> Result<(), Ending> {
     round.kms().start_rotation(&key.arn, period_days).await?;
     let mut after = key.after(step);
     match round.kms().rotation(&after.arn).await {
         Ok(found) if found.enabled && found.period_days == Some(period_days) => after.rotation = Some(found),
         Ok(_) => {}
-        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "the rotation is read later"),
+        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "when the key is rotated next is read by a later look"),
     }
     round.observed = Observed::Present(Box::new(after));
     Ok(())
 }
 
-/// Rotation as it was when it was last read, which a deletion does not change.
+/// The rotation as it was last read. A deletion does not change it.
 fn known_rotation(status: &RotationStatus) -> Rotation {
     let next = status.next_rotation_time.as_ref().map(|time| time.0);
     Rotation { enabled: status.enabled, period_days: status.period_days, next, last: None }
 }
 
-/// Creates a key. No KMS knows a token that would make a second `CreateKey` harmless, so the attempt is on record before the first, and the key bears its
-/// marks from its first moment.
+/// Creates a key. No KMS has an idempotency token, so a second `CreateKey` would make a second key. So the attempt is on record before the call, and the
+/// key has its marks from the beginning.
 async fn create(round: &mut Round<'_>) -> Result<(), Ending> {
     let rules = &round.provider.rules;
-    // The claim was not found; in a wrong account none is.
+    // The claim was not found. In another account it never is.
     same_account(round.kms(), &rules.account).await?;
     let mut throttled = 0;
     loop {
@@ -192,7 +192,7 @@ async fn create(round: &mut Round<'_>) -> Result<(), Ending> {
 enum Created {
     /// The key is there, and on record.
     Done,
-    /// The KMS throttled it, so nothing was made. It is begun anew in another turn, on record with its own time.
+    /// The KMS throttled it, so nothing was made. It begins again in another turn, and is on record with its new time.
     Throttled(Failure),
 }
 
@@ -210,7 +210,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
     tags.extend(desired.owner.marks(intent, round.limits().owner_mark));
     let claim = desired.owner.claim_alias();
     let kind = desired.template(round.limits());
-    // A key that is made without tags says by its description whose it is, until its marks are on it.
+    // A key that is made without tags names its object in its description until it has its marks.
     let description = if round.limits().creates_with_tags { desired.description.clone() } else { Some(desired.owner.birth()) };
     let creation = Creation { kind, description, tags, claim: claim.clone() };
     let mut key = match round.kms().create(&creation).await {
@@ -226,12 +226,12 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
             return Err(failure.into());
         }
     };
-    // A new key is known from its own creation: it is not rotated.
+    // A new key is not rotated.
     key.rotation = round.limits().rotates(&key.kind.spec, &key.kind.origin).then(Rotation::default);
-    // Until the marks are on the key the attempt stands, so that a process that ends here is followed by one that knows whose the key is.
+    // The attempt stays on record until the key has its marks. So if the process ends here, the next one knows whose key it is.
     if key.tags.is_none() {
         reserve(round, &key)?;
-        // The marks alone: what is declared may be refused, and follows as a step of its own.
+        // Only the marks: the declared tags may be refused, and follow in a step of their own.
         let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
         let tagged = round.kms().tag(&key.arn, &marks).await;
         round.context.bound(&key.arn, round.object.uid());
@@ -247,7 +247,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
     key.aliases.get_or_insert_with(|| claimed.is_ok().then_some(claim).into_iter().collect());
     round.observed = Observed::Present(Box::new(key));
     if claimed.is_err() {
-        // The key is there all the same, and its object knows it alive.
+        // The key exists anyway, and its object has seen it alive.
         let object = &mut round.object;
         object.memory.close(&Step::Create, &object.desired);
         round.steps.push(Step::Create);
@@ -256,7 +256,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
     Ok(Created::Done)
 }
 
-/// Makes the key this object's. One object at a time, and of two that want the same key the older one.
+/// Binds the key to this object. Of two objects that want the same key the older one gets it, and only one is bound at a time.
 async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result<(), Ending> {
     if let Some((namespace, name)) = older_rival(round, key).await? {
         return Err(Ending::Contended(format!("the older object {namespace}/{name}")));
@@ -281,13 +281,13 @@ async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result
         })
 }
 
-/// Keeps other objects of this process from binding the key meanwhile.
+/// Reserves the key, so that no other object of this process binds it meanwhile.
 fn reserve(round: &Round<'_>, key: &Key) -> Result<(), Ending> {
     let seen = key.tags.as_ref().map(|tags| Seen { since: round.started, marked: tags.get(mark::UID).map(String::as_str) });
     round.context.reserve(&key.arn, round.object.uid(), seen).map_err(|other| Ending::Contended(format!("the object with UID {other}")))
 }
 
-/// An older object that wants the key, and that is bound to it or could take it now. One that has another key, or is itself refused, is none.
+/// An older object that wants the key and is bound to it, or could take it now. An object that has another key, or would be refused, does not count.
 async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, String)>, Ending> {
     let rules = &round.provider.rules;
     let Some(watched) = round.context.providers.get(&rules.name) else { return Err(Ending::Changed) };
@@ -321,11 +321,11 @@ async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<
     Ok(())
 }
 
-/// Tries to tell of a deletion before it is asked for: one that nobody could be told of is not scheduled.
+/// Tries the status that will have to report the deletion. A deletion that cannot be reported is not scheduled.
 async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> Result<(), Ending> {
     let (now, object) = (now(), &round.object);
     let mut memory = object.memory.clone();
-    // The letters do not matter here: what is written is as long with any.
+    // The letters of the nonce do not matter here: the status has the same length with any.
     let opened = memory.open(step, &object.desired, key, now, Nonce::of([0; Nonce::LENGTH]));
     opened.map_err(|CountEnded| Ending::Changed)?;
     memory.close(step, &object.desired);
@@ -338,8 +338,8 @@ async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> R
     round.object.rehearse_status(status).await
 }
 
-/// Sends the one call that can make data unreadable. A refusal is on record with its time, so that the call can be taken up again; a lost reply is left as it
-/// is, because the key itself will show what came of it.
+/// Sends the one call that can make data unreadable. A refusal is put on record with its time, so that the call can be sent again. After a lost reply nothing
+/// is recorded, because the key itself will show whether it is pending.
 async fn schedule(round: &mut Round<'_>, mut key: Key, deletion: ClearedDeletion) -> Result<(), Ending> {
     if !round.context.held.is_held() {
         return Err(Ending::Error(Error::NotLeader));
@@ -355,8 +355,8 @@ async fn schedule(round: &mut Round<'_>, mut key: Key, deletion: ClearedDeletion
     }
 }
 
-/// Changes the days of a deletion: a KMS cannot, so it is cancelled and scheduled anew. The guard passed before the cancel and is not asked in between. Killed
-/// between the two, the key is left disabled and held.
+/// Changes the days of a deletion. No KMS can do that, so the deletion is cancelled and scheduled again. The guard passed before the cancel and is not asked in
+/// between. If the process is killed in between, the key stays disabled and the deletion is held.
 async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, deletion: ClearedDeletion) -> Result<(), Ending> {
     let Some(intent) = round.object.open(step, &key)? else { return Ok(()) };
     round.object.write_status().await?;
@@ -369,7 +369,7 @@ async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, deletion: 
     schedule(round, key, deletion).await
 }
 
-/// The KMS failed a mark or a schedule. Where it refused for certain, that is on record: our call stands open for the key as it is, and is gone on with.
+/// The KMS failed a mark or a schedule. If it refused for certain, that goes on record: the call stays open, and a later round continues it.
 async fn refused(round: &mut Round<'_>, failure: Failure) -> Ending {
     if let (Outcome::Refused, Observed::Present(key)) = (failure.outcome, &round.observed) {
         round.object.memory.refused(key, now());
@@ -381,7 +381,7 @@ async fn refused(round: &mut Round<'_>, failure: Failure) -> Ending {
 }
 
 impl Round<'_> {
-    /// Writes down on the object what the key's own marks say: that it is this object's. Such an object never causes another creation.
+    /// If the marks of the key say that it is this object's, records that on the object. An object with such a record never causes another creation.
     pub(super) async fn keep_record(&mut self) -> Result<(), Ending> {
         let Observed::Present(key) = &self.observed else { return Ok(()) };
         let object = &mut self.object;
@@ -389,12 +389,12 @@ impl Round<'_> {
         if !ours || object.desired.policy == ManagementPolicy::Observe {
             return Ok(());
         }
-        // An object that adopted its key began no creation since, whatever an annotation says.
+        // An object that adopted its key began no creation after that, whatever an annotation says.
         let attempted = object.memory.open_attempt().is_some() && (object.desired.adopt.is_none() || !object.memory.is_bound());
         if object.desired.adopt.is_none() || attempted {
             let recalled = object.memory.recall_creation(key, &object.desired);
             if attempted {
-                // What ends the attempt names the key.
+                // The write that ends the attempt names the key.
                 object.memory.name_key(key, How::Create);
                 object.memory.status.create_attempt = None;
                 let _known = self.context.surveys.begin(object.desired.owner.mark(), None);

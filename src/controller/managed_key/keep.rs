@@ -100,11 +100,11 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Ending> {
                 same_account(round.kms(), &round.provider.rules.account).await?;
                 round.object.refresh().await?;
             }
-            // Nor is a pending key left to its end because of what the watch says.
+            // A pending key is not left to its deletion because of what the watch says: the object is read live first.
             Plan::Hold(_) | Plan::Rest(_) | Plan::Wait(_) | Plan::Stall(_) if !round.object.live && round.is_at_risk(&decided) => {
                 round.object.refresh().await?;
             }
-            // What is over in a moment is not reported.
+            // An alias that stays for only a moment is not reported.
             Plan::Rest(_)
                 if let Some(left) = round.again.filter(|_| !round.hands_over && round.failed.is_empty() && round.unread.is_empty()) =>
             {

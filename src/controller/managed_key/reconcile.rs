@@ -86,10 +86,10 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
     }
 }
 
-/// What a round of an object needs to be begun, and a place among those that work.
+/// What a round needs to begin, and a place among the rounds that work.
 type Places = (Option<Begun>, Option<OwnedSemaphorePermit>);
 
-/// Waits for both; `None`: the object changed meanwhile. Those that have a client to ask have places of their provider.
+/// Waits for both; `None`: the object changed meanwhile. A round whose provider has a client takes a place of that provider.
 async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) -> Option<Places> {
     let connected = watched.decoded().ok().filter(|_| !is_settled(watched, context)).and_then(|object| {
         let connected = provider::connected(context, object)?;
@@ -100,7 +100,7 @@ async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) ->
     let wait = async {
         match &connected {
             Some((connected, kind, uid)) => (connected.crowd.enter(*kind, uid).await, connected.crowd.place().await),
-            // Never closed.
+            // The semaphore is never closed.
             None => (None, Arc::clone(&context.places).acquire_owned().await.ok()),
         }
     };
@@ -111,10 +111,10 @@ async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) ->
     }
 }
 
-/// What a round led to, and the label of its end in metrics.
+/// When to look again, and the result of the round in metrics.
 type Labelled = Result<(Action, RoundResult), Error>;
 
-/// Runs a round to its end, to its deadline, or to its panic.
+/// Runs a round until it ends, panics, or is out of time.
 pub(super) async fn ended(
     watched: &Watched<ManagedKey>,
     context: &Context,
@@ -129,7 +129,7 @@ pub(super) async fn ended(
             Ok(Ok(ended)) => break ended,
             Ok(Err(_logged)) => break Ok((action(Box::pin(quarantine(watched, context)).await), RoundResult::Panic)),
             Err(_) => {
-                // What was waited for turns does not count.
+                // Time that was spent waiting for turns does not count.
                 let longer = ROUND.saturating_add(patience.map(Patience::waited).unwrap_or_default());
                 if longer <= started.elapsed() {
                     break Err(Error::Timeout(ROUND));
@@ -145,7 +145,7 @@ pub(super) async fn ended(
     result.map(|(action, _)| action)
 }
 
-/// What failed at the API server is tried again, later and later.
+/// A round that did not end is tried again, later and later.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: Arc<Context>) -> Action {
     let (namespace, name) = (watched.namespace(), watched.name_any());
@@ -154,12 +154,13 @@ pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: A
     action(context.wait(Next::Retry(Retry::Backoff, failures), RESYNC))
 }
 
-/// Leaves an object alone whose round panicked, later and later, until it changes or somebody asks for a look; and says so on the object. How long.
+/// Leaves an object alone whose round panicked, and says so in its status. Returns for how long: longer each time, until the object changes or somebody asks
+/// for a look.
 async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Option<Duration> {
     let uid = watched.meta().uid.as_deref().unwrap_or_default();
     let wait = context.wait(Next::Retry(Retry::Backoff, context.failed(uid, Cause::Panicked)), RESYNC);
     let Ok(object) = watched.decoded() else { return wait };
-    // Saying so is no safer than the round was.
+    // Writing the status may panic too.
     match tokio::time::timeout(ROUND, contained(Box::pin(report::panicked(context, object)))).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(ending))) => tracing::warn!(%ending, "the status does not say that the round panicked"),
