@@ -150,7 +150,7 @@ impl Events {
                 };
                 let Some(posting) = posting else { return };
                 under_way = 1;
-                self.post_one(posting).await;
+                self.post_one(&posting).await;
                 under_way = 0;
             }
         };
@@ -173,15 +173,15 @@ impl Events {
         }
     }
 
-    async fn post_one(&self, posting: Posting) {
+    async fn post_one(&self, posting: &Posting) {
         let own = posting.event.metadata.namespace.as_deref().unwrap_or(ELSEWHERE);
-        let first = self.is_taken(&posting, own).await;
+        let first = self.is_taken(posting, own).await;
         let is_enough = posting.goes == Goes::Once && first != Ok(false);
-        let posted = if is_enough || own == ELSEWHERE { first } else { self.is_taken(&posting, ELSEWHERE).await };
+        let posted = if is_enough || own == ELSEWHERE { first } else { self.is_taken(posting, ELSEWHERE).await };
         match posted {
             Ok(true) => {}
-            Ok(false) => self.lost(&posting, EventLost::Refused),
-            Err(cause) => self.lost(&posting, cause),
+            Ok(false) => self.lost(posting, EventLost::Refused),
+            Err(cause) => self.lost(posting, cause),
         }
     }
 
@@ -230,17 +230,15 @@ mod tests {
 
     use super::*;
 
-    /// How an API server answers an event in a namespace: a status, or never.
-    type Answers = fn(&str) -> Option<u16>;
-
     /// The events that came, as `namespace reason`.
     type Came = Arc<Mutex<Vec<String>>>;
 
-    fn events(answers: Answers) -> (Events, Came) {
+    /// Before an API server that answers an event in a namespace with that status, or never.
+    fn events(answers: impl Fn(&str) -> Option<u16> + Send + Sync + 'static) -> (Events, Came) {
         let came = Came::default();
-        let comes = Arc::clone(&came);
+        let (comes, answers) = (Arc::clone(&came), Arc::new(answers));
         let service = tower::service_fn(move |request: Request<Body>| {
-            let comes = Arc::clone(&comes);
+            let (comes, answers) = (Arc::clone(&comes), Arc::clone(&answers));
             async move {
                 let (parts, body) = request.into_parts();
                 let body: Value = serde_json::from_slice(&body.collect().await.unwrap().to_bytes()).unwrap();
@@ -300,27 +298,19 @@ mod tests {
 
     #[tokio::test]
     async fn an_event_goes_to_default_where_its_namespace_does_not_take_it_or_may_not_keep_it() {
-        let rows: [(Answers, &[&str], &[&str], &str); 4] = [
-            (|_| Some(201), &["shop A"], &["shop A", "default A"], "0"),
-            (|namespace| Some(if namespace == "shop" { 403 } else { 201 }), &["shop A", "default A"], &["shop A", "default A"], "0"),
-            (|namespace| Some(if namespace == "shop" { 404 } else { 201 }), &["shop A", "default A"], &["shop A", "default A"], "0"),
-            (|namespace| Some(if namespace == "shop" { 500 } else { 201 }), &["shop A"], &["shop A", "default A"], "1"),
-        ];
-        for (answers, once, widely, lost_once) in rows {
-            let (events_once, came) = events(answers);
-            events_once.publish(&owner(), &event("A"));
-            drain(&events_once).await;
-            assert_eq!(
-                (came.lock().unwrap().as_slice(), &*lost(&events_once, EventLost::Refused)),
-                (once.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice(), lost_once)
-            );
-            let (events_widely, came) = events(answers);
-            events_widely.publish_widely(&owner(), &event("A"));
-            drain(&events_widely).await;
-            assert_eq!(
-                (came.lock().unwrap().as_slice(), &*lost(&events_widely, EventLost::Refused)),
-                (widely.iter().map(ToString::to_string).collect::<Vec<_>>().as_slice(), "0")
-            );
+        let shop = |status: u16| move |namespace: &str| Some(if namespace == "shop" { status } else { 201 });
+        // How the object's namespace answers, where an event goes then, and how many are lost.
+        for (status, once, lost_once) in
+            [(201, "shop A", "0"), (403, "shop A, default A", "0"), (404, "shop A, default A", "0"), (500, "shop A", "1")]
+        {
+            let (ordinary, came) = events(shop(status));
+            ordinary.publish(&owner(), &event("A"));
+            drain(&ordinary).await;
+            assert_eq!((&*came.lock().unwrap().join(", "), &*lost(&ordinary, EventLost::Refused)), (once, lost_once), "{status}");
+            let (widely, came) = events(shop(status));
+            widely.publish_widely(&owner(), &event("A"));
+            drain(&widely).await;
+            assert_eq!((&*came.lock().unwrap().join(", "), &*lost(&widely, EventLost::Refused)), ("shop A, default A", "0"), "{status}");
         }
     }
 

@@ -180,9 +180,10 @@ pub(super) async fn panicked(context: &Context, stored: &ManagedKey) -> Result<(
 
 /// Logs the calls that failed, each with its key, if one is known.
 fn log(reached: &Reached<'_>, ending: &Ending) {
-    let (ended, key) = match ending {
-        Ending::Failed(failure) | Ending::MarksNotWritable(failure) => (Some(failure), reached.key()),
-        _ => (None, reached.key()),
+    let key = reached.key();
+    let ended = match ending {
+        Ending::Failed(failure) | Ending::MarksNotWritable(failure) => Some(failure),
+        _ => None,
     };
     let gone_without = match (reached, ending) {
         (Reached::Key(round), Ending::Planned(_) | Ending::Held(_)) => [&*round.failed, &*round.unread],

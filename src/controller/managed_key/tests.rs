@@ -300,7 +300,7 @@ async fn each_ending_has_its_next_look_and_those_that_say_something_a_status() {
     let note = || Note { reason: Reason::ProviderNotFound, message: "x".into() };
     let seconds = std::time::Duration::from_secs;
     // The ending, the least wait in milliseconds, whether it has jitter, whether the status is written, and the result.
-    let rows: Vec<(Ending, Option<u64>, bool, bool, RoundResult)> = vec![
+    let rows: [(Ending, Option<u64>, bool, bool, RoundResult); 15] = [
         (Ending::Paused, Some(600_000), true, true, RoundResult::Ok),
         (Ending::Refused { note: note(), stalled: true }, Some(600_000), true, true, RoundResult::Ok),
         (Ending::Contended("shop/other".into()), Some(600_000), true, true, RoundResult::Failed),
