@@ -1,7 +1,7 @@
-# Everything that is run on this repository, by people and by CI alike. `make` lists it.
+# The commands of this repository, for people and for CI. `make` lists them.
 #
-# Whatever a target needs besides Rust, Go and Python it makes itself, pinned, below $XDG_CACHE_HOME/keyward. No target
-# writes outside target/ and that folder, but for `generate`, which rewrites the generated files.
+# A target builds every other tool that it needs besides Rust, Go and Python, pinned, in $XDG_CACHE_HOME/keyward. No target
+# writes outside of target/ and that folder, except `generate`, which rewrites the generated files, and `fmt`.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -12,7 +12,7 @@ cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keyward
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 
-# Modules of tests/it that compare generated files and imports with what is committed. They need no servers.
+# Modules of tests/it that check the generated files and the imports. They need no servers.
 golden := generated layering::
 
 .PHONY: help
@@ -20,7 +20,7 @@ help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: ## Show the life of a key on a real API server, in about a minute (PROVIDER=aws, ciphertrust, huawei; KEEP=1 leaves it running)
+demo: ## Show the life of a key on a real API server, in about a minute (PROVIDER=aws, ciphertrust, huawei; KEEP=1 keeps it running)
 	demo/run
 
 .PHONY: test
@@ -29,7 +29,7 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 	tests/huawei-sdk/venv
 	tests/huawei-go-sdk/build
 	tests/answer-models/build
-	@# Most of a test is waiting: for a watch, a look, a clock of the double. More of them at once than there are cores.
+	@# Tests mostly wait: for a watch, a read, or the clock of the double. So more tests run at the same time than there are cores.
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked
 
 .PHONY: check
@@ -37,13 +37,13 @@ check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, lice
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
-	@# A filter that matches nothing passes, so each is asked first whether it matches.
+	@# A filter that matches nothing passes, so first check that each filter matches.
 	@for part in $(golden); do \
 	    cargo test --quiet --locked --test it -- --list $$part | grep ': test$$' >/dev/null \
 	        || { echo "make: tests/it has no test in $$part" >&2; exit 1; }; \
 	done
 	cargo test --locked --test it -- $(golden)
-	@# Without advisories: deny.toml says why.
+	@# Advisories are not checked; deny.toml says why.
 	$(cargo_deny) --locked check bans licenses sources
 
 .PHONY: fmt
@@ -51,27 +51,27 @@ fmt: ## Format the code
 	cargo fmt --all
 
 .PHONY: hooks
-hooks: ## Check format before each commit of this clone (git config --unset core.hooksPath ends it)
+hooks: ## Check the format before each commit of this clone (undo: git config --unset core.hooksPath)
 	git config core.hooksPath .githooks
 
 .PHONY: clean
-clean: ## Remove target/; what is built once for all clones stays below $XDG_CACHE_HOME/keyward
+clean: ## Remove target/; the tools in $XDG_CACHE_HOME/keyward stay
 	cargo clean
 
 .PHONY: generate
-generate: ## Write the generated files anew (CRDs, RBAC, reference)
+generate: ## Write the generated files again (CRDs, RBAC, reference)
 	UPDATE=1 cargo test --locked --test it -- generated
 
 .PHONY: bench
 bench: control-plane ## Measure calls, writes, time and memory at scale
-	@# Answers of the double are checked in tests; here that would be measured along.
+	@# The answers of the double are checked in tests. Here the check would change the measurement.
 	KMS_DOUBLE_MODELS= cargo bench --locked --bench scale
 
 .PHONY: control-plane
 control-plane: ## Find or build kube-apiserver, etcd, kube-controller-manager and kubectl
 	tests/control-plane/build
 
-# Built without optimisation: it runs for seconds, and so installs in a fraction of the time.
+# It is built without optimisation, because it runs only for seconds and so installs much faster.
 $(cargo_deny):
 	CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
 	    cargo install cargo-deny --locked --version $(cargo_deny_version) --no-default-features \

@@ -1,12 +1,16 @@
-//! What Keyward costs at scale: calls, writes, time and memory, from creation to rest and at rest.
+//! Measures what Keyward costs at scale: calls, writes, time and memory, from creation until steady and at rest.
 //!
-//! Not a test: numbers depend on the machine. `make bench` prints a table and writes `target/bench/scale.json`, a list of name, value and unit.
-//! One API server and the KMS double run beside the operator, on loopback. `KEYWARD_BENCH_OBJECTS` names the sizes, by default `1000,10000`, and
-//! `KEYWARD_BENCH_PROVIDERS` the KMS, by default `aws,ciphertrust,huawei`; of sizes above 1,000 AWS alone is measured. At the end it measures how soon a key is
-//! back whose deletion is withdrawn while others are waited for, at default settings. First of all it makes keys under AWS's default request quotas, at default
-//! settings, alone and beside another program that takes half of each; with `KEYWARD_BENCH_OBJECTS=` these two alone, and with `KEYWARD_BENCH_QUOTAS=` not the first.
+//! This is not a test, because the numbers depend on the machine. `make bench` prints a table and writes `target/bench/scale.json`, a list
+//! of name, value and unit. One API server and the KMS double run together with the operator, on loopback. `KEYWARD_BENCH_OBJECTS` sets the
+//! sizes, by default `1000,10000`, and `KEYWARD_BENCH_PROVIDERS` the KMS, by default `aws,ciphertrust,huawei`. Sizes above 1,000 are
+//! measured only with AWS.
+//!
+//! The first part creates keys with AWS's default request quotas and default settings, alone and together with another program that uses
+//! half of each quota. The last part measures how soon a key is enabled again after its deletion was withdrawn, while calls for other keys
+//! wait, at default settings. `KEYWARD_BENCH_OBJECTS=` (empty) runs only these two parts, and `KEYWARD_BENCH_QUOTAS=` (empty) skips the
+//! first part.
 
-// The servers are those of the tests, and not all that they can do is used here.
+// The servers are those of the tests. Not all of their functions are used here.
 #![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::indexing_slicing, clippy::cast_precision_loss, missing_docs)]
 
 #[path = "../tests/it/support/mod.rs"]
@@ -28,13 +32,14 @@ use support::{
     vendor::{self, Vendor},
 };
 
-/// How long convergence may take before the benchmark gives up.
+/// How long convergence may take before the benchmark stops with an error.
 const PATIENCE: Duration = Duration::from_mins(15);
-/// For how long the operator is watched at rest. Each object is looked at about three times in it: at once, as its provider is edited, and every 30 seconds.
+/// How long the operator is observed at rest. Each key is read about three times in this time: at once, because its provider is edited, and
+/// every 30 seconds.
 const REST: Duration = Duration::from_mins(1);
-/// The largest size at which every KMS is measured. What grows with more objects does so whatever the KMS.
+/// The largest size at which every KMS is measured. The growth with more objects does not depend on the KMS.
 const COMPARED: usize = 1000;
-/// What the operator is built to stay within at AWS, by name; the rest is told for comparison.
+/// The budgets of the operator at AWS, by name. The other figures are for comparison.
 const BUDGETS: &[(&str, f64)] = &[
     ("kms calls per object, create to steady", 6.0),
     ("api writes per object, create to steady", 3.0),
@@ -51,7 +56,7 @@ const BUDGETS: &[(&str, f64)] = &[
     ("60 keys, half taken: until all are ready", 26.4),
     ("first key among 1,000 others: throttled", 0.0),
 ];
-/// The same for peak memory, by number of objects, in MiB.
+/// The budgets for peak memory, by number of objects, in MiB.
 const MEMORY_BUDGETS: &[(usize, f64)] = &[(1000, 26.0), (10_000, 75.0)];
 
 fn main() {
@@ -95,7 +100,7 @@ fn main() {
 
 type Figure = (&'static str, f64, &'static str);
 
-/// A table with a column for each KMS.
+/// Prints a table with a column for each KMS.
 fn print(objects: usize, columns: &[(&str, Vec<Figure>)]) {
     let title = match objects {
         QUOTAS => "under AWS's default quotas, default settings".into(),
@@ -141,16 +146,16 @@ async fn measure(objects: usize, vendor: &'static Vendor) -> Vec<Figure> {
     let started = Instant::now();
     let operator = post.start_with(&["--log-level", "warn", "--consistency", "2s"]);
     eventually("all objects are ready", PATIENCE, async || {
-        // The full list is read only once the KMS has as many keys.
+        // The full list is read only when the KMS has all keys.
         let keys = scene.double.keys().len();
         let ready = if keys < objects { 0 } else { ready(&scene).await };
         if ready == objects { Ok(()) } else { Err(format!("{keys} keys, {ready} ready\n{}", operator.tail())) }
     })
     .await;
     let converged = started.elapsed();
-    // Steady: every object had the look that follows a change.
+    // Steady: every key was read after its change.
     eventually("the look after the change", PATIENCE, async || {
-        // At AWS the first was for a key that was not there yet.
+        // At AWS the first read was for a key that did not exist yet.
         let first = usize::from(vendor.operations.first == vendor.operations.look);
         let looks = looks(&scene, calls(&scene).iter());
         if looks >= (1 + first) * objects { Ok(()) } else { Err(format!("{looks} looks")) }
@@ -185,28 +190,30 @@ async fn measure(objects: usize, vendor: &'static Vendor) -> Vec<Figure> {
     ]
 }
 
-/// Looks at keys among these calls. `CipherTrust` answers several in one list, which names each; and a client that is new, as after an edit of the provider, finds
-/// a key by its ARN.
+/// Counts the reads of keys among these calls. `CipherTrust` answers several reads with one list, which names each key. A new client, for
+/// example after an edit of the provider, finds a key by its ARN.
 fn looks<'a>(scene: &Scene, calls: impl Iterator<Item = &'a Entry>) -> usize {
     let named = |call: &Entry, name: &str| call.params.get(name).map_or(0, |ids| ids.as_array().map_or(1, Vec::len));
     let listed = |call: &Entry| named(call, "id") + named(call, "arn");
     calls.map(|call| if call.operation == scene.vendor.operations.look { 1 } else { listed(call) }).sum()
 }
 
-/// Stands for the figures under AWS's own quotas in place of a number of objects.
+/// Marks the figures with AWS's own quotas. It is used instead of a number of objects.
 const QUOTAS: usize = 0;
 
-/// How long it takes to make keys within AWS's default request quotas at default settings, what it costs, and what of it is throttled.
+/// Measures how long it takes to create keys within AWS's default request quotas at default settings, how many calls it needs, and how many
+/// are throttled.
 async fn quotas() -> Vec<Figure> {
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
     let post = Post::new(control_plane).await;
-    // As the flags are by default; the tests' own are shorter.
+    // The default flags. The tests use shorter times.
     let flags = ["--log-level", "warn", "--consistency", "10s", "--missing-after", "5m", "--attempt-wait", "15m"];
     let operator = post.start_with(&flags);
     let run = async |name: &str, keys: usize, half_taken: bool| {
         let options = Options { quotas: true, ..Options::default() };
         let scene = Scene::on(control_plane, &post, name, options, json!({ "quotaSharePercent": null, "resyncSeconds": null })).await;
-        // Nothing is made in the first seconds of a process, nor before the marks of all keys were read: neither has to do with quotas.
+        // The process creates nothing in its first seconds, and nothing before it has read the marks of all keys. Neither depends on
+        // quotas.
         scene.create("first", json!({})).await;
         scene.until_ready("first", "True", "Available").await;
         let calls = || scene.operator_calls().into_iter().filter(|call| *call.service != *"sts").collect::<Vec<_>>();
@@ -218,7 +225,7 @@ async fn quotas() -> Vec<Figure> {
                 let mut pace = tokio::time::interval(Duration::from_millis(400));
                 loop {
                     pace.tick().await;
-                    // Sent at its pace whatever becomes of it; the SDK sends again what is throttled.
+                    // It is sent at a fixed pace, whatever the answers are. The SDK repeats throttled calls.
                     let (key, alias) = (person.create_key(), person.create_alias().alias_name("alias/other").target_key_id("alias/other"));
                     tokio::spawn(async move { drop(tokio::join!(key.send(), alias.send())) });
                 }
@@ -239,7 +246,7 @@ async fn quotas() -> Vec<Figure> {
         if let Some(other) = other {
             other.abort();
         }
-        // The look that follows the change.
+        // The read after the change.
         let looked = async || {
             let calls = calls();
             let looks = calls.iter().filter(|call| call.operation == "DescribeKey").count();
@@ -265,10 +272,11 @@ async fn quotas() -> Vec<Figure> {
     ]
 }
 
-/// How many keys an account has that are nobody's, for what a search by marks costs.
+/// The number of unowned keys in the account, to measure the cost of a search by marks.
 const STRANGERS: usize = 1000;
 
-/// What it costs to read the marks of all keys of an account once, before the first key is created, within AWS's default request quotas.
+/// Measures the cost of reading the marks of all keys of an account once, before the first key is created, within AWS's default request
+/// quotas.
 async fn survey() -> Vec<Figure> {
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
     let post = Post::new(control_plane).await;
@@ -295,10 +303,11 @@ fn throttled(scene: &Scene) -> usize {
     scene.operator_calls().iter().filter(|call| call.result == "ThrottlingException").count()
 }
 
-/// How many keys are brought back in each situation.
+/// The number of keys that are brought back in each situation.
 const RESCUES: usize = 50;
 
-/// How soon a key is enabled again whose deletion is withdrawn, one after the other, while calls about others hang or wait.
+/// Measures how soon a key is enabled again after its deletion was withdrawn, one key after the other, while calls for other keys hang or
+/// wait.
 async fn rescues() -> Vec<Figure> {
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
     let post = Post::new(control_plane).await;
@@ -383,7 +392,7 @@ async fn ready(scene: &Scene) -> usize {
     }
 }
 
-/// What the operator wrote, by the API server's audit log.
+/// The writes of the operator, from the API server's audit log.
 #[derive(Clone, Copy, Default)]
 struct Writes {
     objects: usize,
@@ -418,13 +427,13 @@ fn writes(control_plane: &ControlPlane, post: &Post) -> Writes {
 /// CPU time of a process so far, in seconds.
 fn cpu_seconds(id: u32) -> f64 {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap();
-    // Fields are counted after the command, which may have spaces in it: utime and stime are the 14th and 15th.
+    // Fields are counted after the command, because the command may contain spaces. utime and stime are the 14th and 15th fields.
     let fields: Vec<&str> = stat.rsplit(')').next().unwrap_or_default().split_whitespace().collect();
     let ticks: u64 = [11, 12].into_iter().map(|at| fields[at].parse::<u64>().unwrap()).sum();
     ticks as f64 / 100.0
 }
 
-/// The most memory that a process has had, in MiB.
+/// The peak memory of a process, in MiB.
 fn peak_mib(id: u32) -> f64 {
     let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();

@@ -1,8 +1,8 @@
-# AWS KMS in the story. Read by demo/run.
+# AWS KMS as the KMS of the demo. demo/run sources this file.
 # shellcheck shell=bash disable=SC2034,SC2154 # used by stage.bash and run; AWS_* come from the double
 
 readonly kms_name="AWS KMS"
-# Keyward's own access key, so that the ledger can tell it from people. No KMS but the double knows it.
+# Keyward's own access key, so that the ledger can tell Keyward's calls from those of people. Only the double knows it.
 readonly operator=KEYWARDDEMO operator_secret=not-a-secret
 
 let_keyward_in() {

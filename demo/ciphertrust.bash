@@ -1,8 +1,8 @@
-# AWS keys behind a CipherTrust Manager in the story. Read by demo/run.
+# A CipherTrust Manager with AWS keys as the KMS of the demo. demo/run sources this file.
 # shellcheck shell=bash disable=SC2034,SC2154 # used by stage.bash and run; CIPHERTRUST_* come from the double
 
 readonly kms_name="a CipherTrust Manager, and for the AWS account behind it"
-# Keyward's own user, so that the ledger can tell it from people.
+# Keyward's own user, so that the ledger can tell Keyward's calls from those of people.
 readonly operator=keyward-demo operator_secret=not-a-secret
 
 let_keyward_in() {
@@ -12,7 +12,7 @@ let_keyward_in() {
     )
 }
 
-# CipherTrust answers from its own database, so a view that is too old is made new before anything follows from it.
+# CipherTrust answers from its own database, so Keyward refreshes a copy that is too old before it changes a key.
 provider_spec() {
     cat <<YAML
   type: CipherTrust

@@ -1,23 +1,24 @@
-# What the story plays on: a control plane, a KMS double, and the operator with the rights of its ServiceAccount.
-# Read by demo/run, after the file of the KMS. Sets KUBECONFIG, PATH and what the vendors' clients read; everything it starts
-# and writes goes when the demo ends.
+# The environment of the demo: a control plane, a KMS double, and the operator with the rights of its ServiceAccount.
+# demo/run sources it after the file of the KMS. It sets KUBECONFIG, PATH and the variables of the vendors' clients. When the
+# demo ends, everything that it started or wrote is removed.
 # shellcheck shell=bash
 
 readonly operator_namespace=keyward-system
-# How far the double's clock starts behind: more than a deletion window, so that the date can pass for Keyward's clock too.
+# How many days the double's clock is behind at the start. It is more than a deletion window, so that the deletion date can pass
+# for Keyward's clock too.
 readonly days_behind=8
 
 dir=           # holds logs, kubeconfigs and kubectl's cache
-hold=          # an open pipe; control plane and double end when its last writer, this shell, is gone
-declare -A pid # name → process, of what has been started
+hold=          # an open pipe; the control plane and the double end when this shell, its last writer, is gone
+declare -A pid # name → process id of everything that was started
 
 is_running() { kill -0 "${pid[$1]}" 2>/dev/null; }
 
-# Everything that was started ends, and the folder goes. Runs on every way out.
+# Stops everything that was started, and removes the folder. Runs on every exit.
 end_stage() {
     trap '' TERM INT HUP
     local name tries
-    # The operator first, and politely: it gives its lease back.
+    # The operator first, with SIGTERM, so that it releases its lease.
     [[ -z ${pid[operator]:-} ]] || kill -TERM "${pid[operator]}" 2>/dev/null || true
     for name in operator double control-plane; do
         [[ $name == operator || -z $hold ]] || { exec {hold}>&-; hold=; }
@@ -32,7 +33,7 @@ end_stage() {
     [[ -z $dir ]] || rm -rf "$dir"
 }
 
-# Starts process $1 with the command that follows; its stdout goes to $dir/$1.out, its log to $dir/$1.log.
+# Starts process $1 with the command that follows. Its stdout goes to $dir/$1.out, its log to $dir/$1.log.
 start() {
     local name=$1
     shift
@@ -40,7 +41,7 @@ start() {
     pid[$name]=$!
 }
 
-# Waits until process $1 has printed that it is ready, which is what it prints first.
+# Waits until process $1 prints something. The first output means that it is ready.
 await_output() {
     local name=$1 deadline=$((SECONDS + 150))
     until [[ -s $dir/$name.out ]]; do
@@ -50,14 +51,14 @@ await_output() {
     done
 }
 
-# Ends the demo because the stage does not stand: $1 says what is wrong.
+# Ends the demo because the environment is broken. $1 says what is wrong.
 broken() {
     echo "demo: $1. The ends of the logs:" >&2
     tail -n 15 "$dir"/*.log >&2 || true
     exit 1
 }
 
-# The executable that `cargo build` made of binary $1. Cargo says where it is, whatever its configuration.
+# The path of the executable of binary $1. Cargo prints it, whatever its configuration is.
 executable() {
     python3 -c '
 import json, sys
@@ -66,7 +67,7 @@ print(*{one["executable"] for one in made if one.get("executable") and one["targ
 ' "$dir/build.json" "$1"
 }
 
-# Builds what is missing. The first time on a machine takes minutes, and both builders show how far they are.
+# Builds what is missing. The first time on a machine takes minutes, and both builds show their progress.
 build() {
     local need
     for need in cargo python3 openssl; do
@@ -89,27 +90,27 @@ start_servers() {
     start double "$double" --exit-on-stdin-eof --clock-behind $((days_behind * 86400))
 
     await_output double
-    # Its `export` lines: where it is, and an access key of a person in its account.
+    # The output has `export` lines: its address, and an access key of a person in its account.
     # shellcheck disable=SC1091 # is written by the double
     source "$dir/double.out"
     unset AWS_SESSION_TOKEN AWS_PROFILE
     let_keyward_in
-    echo "The double stands for $kms_name. Its calendar is $days_behind days behind, so that a week can pass: $(demo/double clock)"
+    echo "The double plays $kms_name. Its clock is $days_behind days behind, so that a week can pass: $(demo/double clock)"
 
     await_output control-plane
     local facts
     facts=$(python3 -c 'import json, sys; facts = json.load(sys.stdin); print(facts["kubeconfig"], facts["bin"], sep="\n")' <"$dir/control-plane.out")
     export KUBECONFIG=$dir/kubeconfig PATH="${facts#*$'\n'}:$PATH"
-    # Neither the person's configuration of kubectl nor their cache is read or written.
+    # Do not read or write the user's own kubectl configuration and cache.
     export KUBERC=off KUBECACHEDIR=$dir/cache
     cp "${facts%%$'\n'*}" "$KUBECONFIG"
     kubectl config set-context --current --namespace shop >/dev/null
 }
 
-# Runs a command, whose output matters only if it fails.
+# Runs a command and hides its output. If the command fails, the demo ends and shows the output.
 quietly() { "$@" >>"$dir/install.log" 2>&1 || broken "\`$1 ${2:-} ${3:-}\` did not succeed"; }
 
-# All that an administrator does once: CRDs, rights, a provider with credentials; and the operator, as its ServiceAccount.
+# Does what an administrator does once: CRDs, rights, a provider with credentials. Then starts the operator as its ServiceAccount.
 install_keyward() {
     echo "Installing Keyward with the rights that \`keyward rbac\` prints, and no others ..."
     "$keyward" crds >"$dir/crds.yaml"
@@ -134,7 +135,7 @@ YAML
     quietly kubectl wait --for=condition=Ready --timeout=60s keyprovider/default
 }
 
-# A kubeconfig that has the ServiceAccount's token in place of the administrator's certificate.
+# A kubeconfig with the ServiceAccount's token instead of the administrator's certificate.
 operator_kubeconfig() {
     local server token
     server=$(kubectl config view --minify -o jsonpath='{.clusters[0].cluster.server}')
@@ -151,11 +152,11 @@ operator_kubeconfig() {
 }
 
 start_operator() {
-    # The kernel ends it if this shell is killed so hard that no trap runs. Linux alone has this.
+    # The kernel ends it if this shell is killed and no trap runs. Only Linux can do this.
     local tied=()
     ! command -v setpriv >/dev/null || tied=(setpriv --pdeathsig TERM)
-    # Nothing of the person's environment: no AWS credentials but those of the provider.
-    # A key is taken for gone after three answers in a row over 6 s; the default is 5 min.
+    # The environment is empty, so that the operator has no AWS credentials except those of the provider.
+    # A key counts as gone after three answers in a row over 6 s; the default is 5 min.
     start operator "${tied[@]}" env -i PATH="$PATH" KUBECONFIG="$dir/operator.kubeconfig" AWS_EC2_METADATA_DISABLED=true \
         "$keyward" controller --cluster-id demo --namespace "$operator_namespace" --listen 127.0.0.1:0 \
         --consistency 1s --missing-after 6s --log-format text

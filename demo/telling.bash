@@ -1,17 +1,17 @@
-# How the story is told: a command and what it printed, what Kubernetes and the KMS say, and a check that ends the demo.
-# Read by demo/run.
+# Output and checks of the demo: shows a command and its output, shows the state in Kubernetes and at the KMS, and ends the demo
+# if a check fails. demo/run sources it.
 # shellcheck shell=bash disable=SC2154 # dir and pid are those of stage.bash
 
-readonly patience=60 # seconds that each wait may take; about one is usual, and machines that build are busy
+readonly patience=60 # seconds that each wait may take; one second is usual, but a machine may be busy with builds
 
-title=      # of the step that is on
+title=      # of the current step
 step=0      # its number
-told=0      # events that were shown
+told=0      # the number of events that were shown
 bold=
 plain=
 [[ ! -t 1 || -n ${NO_COLOR:-} ]] || { bold=$'\e[1m' plain=$'\e[0m'; }
 
-# Begins a step: its title, then a sentence or two for the reader.
+# Begins a step: prints its title, then one or two sentences.
 tell() {
     title=$1
     step=$((step + 1))
@@ -19,7 +19,7 @@ tell() {
     echo "${*:2}" | fold -s -w 100 | sed 's/^/   /; s/ *$//'
 }
 
-# Ends the demo because a check failed. All that helps to see why comes first, and last $1, a sentence.
+# Ends the demo because a check failed. Prints everything that helps to find the cause, and at the end the sentence $1.
 fail() {
     {
         printf '\nThe objects:\n'
@@ -33,7 +33,7 @@ fail() {
     exit 1
 }
 
-# Words as one types them into a shell.
+# The arguments, quoted as for a shell.
 quoted() {
     local word text=
     for word in "$@"; do
@@ -43,7 +43,7 @@ quoted() {
     echo "${text# }"
 }
 
-# Shows a command, runs it, and shows what it printed.
+# Shows a command, runs it, and shows its output.
 run() {
     local answer
     printf '   $ %s%s%s\n' "$bold" "$(quoted "$@")" "$plain"
@@ -55,7 +55,7 @@ beside() { sed "s/^/   $1 | /"; }
 
 show_kms() { demo/double keys | beside 'KMS    '; }
 
-# Both sides: the objects, and the KMS's own answer.
+# Shows the objects, and the keys at the KMS.
 show() {
     echo
     kubectl get managedkeys 2>&1 | beside kubectl
@@ -68,7 +68,7 @@ events() {
     kubectl get events.events.k8s.io -o jsonpath="{range .items[*]}$item{end}" | sort
 }
 
-# The events that were not shown yet. A canonical reference is cut to the first part of the key's id, which the table has in full.
+# Shows the new events. Shortens a canonical reference to the first part of the key's id; the table has the full id.
 show_events() {
     local reference='(arn:aws:kms:[^:]+:[0-9]+:key/|kms:[^: ]+:[0-9a-f]+:KeyId:)([0-9a-f]{8})[0-9a-f-]+'
     local kind reason note
@@ -78,7 +78,7 @@ show_events() {
     done < <(events | tail -n +$((told + 1)))
 }
 
-# Waits until the command after $1 succeeds; $1 says what is awaited.
+# Waits until the command after $1 succeeds. $1 says what it waits for.
 await() {
     local what=$1 deadline=$((SECONDS + patience)) name
     shift
@@ -91,7 +91,7 @@ await() {
     done
 }
 
-# Whether the status speaks of the present spec and has this keyState, Ready and reason.
+# Whether the status is about the current spec and has this keyState, Ready status and reason.
 object_is() {
     local ready='{.status.conditions[?(@.type=="Ready")]' generation observed now
     now=$(kubectl get managedkey orders -o "jsonpath={.metadata.generation} {.status.observedGeneration} {.status.keyState} $ready.status} $ready.reason}") || return 1
@@ -104,10 +104,10 @@ await_object() { await "keyState $1, Ready=$2 with reason $3" object_is "$@"; }
 has_event() { events | tail -n +$((told + 1)) | cut -f 3 | grep -x "$1" >/dev/null; }
 await_event() { await "the event $1" has_event "$1"; }
 
-# Ends the demo unless the KMS has key $1 in this state, with this rotation period, this window and
-# this date, and has no other one.
+# Ends the demo unless the KMS has key $1 in this state, with this rotation period, this waiting period and
+# this deletion date, and has no other key.
 check_kms() {
     local found
     found=$(demo/double key "$1") || fail "the KMS does not answer"
-    [[ $found == "${*:2}" ]] || fail "the KMS has the key as \"$found\" and not as \"${*:2}\" (state, rotation, window, date)"
+    [[ $found == "${*:2}" ]] || fail "the KMS shows the key as \"$found\", but expected is \"${*:2}\" (state, rotation, window, date)"
 }

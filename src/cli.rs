@@ -1,7 +1,7 @@
-//! The command line. Every flag has an environment variable, and the text here is what `--help` prints.
+//! The command line. Every flag has an environment variable. `--help` prints the doc comments of this file.
 //!
-//! It must never let a value through that could not work, nor choose one that a person has to choose.
-// Comments here are printed by `--help`, where a backtick is one.
+//! It must never accept a value that cannot work. It must never choose a value that a person has to choose.
+// `--help` prints these comments without change, so they have no backticks around names.
 #![allow(clippy::doc_markdown)]
 
 use std::net::SocketAddr;
@@ -13,7 +13,7 @@ use crate::controller::Settings;
 use crate::manifests::{NAME, NAMESPACE};
 use crate::telemetry::{LogFormat, LogLevel};
 
-/// Keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
+/// Manages the lifecycle of KMS keys as `ManagedKey` objects declare it.
 #[derive(Debug, Parser)]
 #[command(name = "keyward", version, propagate_version = true)]
 pub struct Cli {
@@ -22,14 +22,14 @@ pub struct Cli {
     pub command: Command,
 }
 
-/// What the program can do.
+/// The subcommands.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Run the operator, inside a cluster or, with KUBECONFIG, outside of it
+    /// Run the operator, inside a cluster, or outside of it with KUBECONFIG
     Controller(Options),
     /// Print the CustomResourceDefinitions that this version expects
     Crds,
-    /// Print the ServiceAccount of the operator and the rights that it needs, each with its reason
+    /// Print the ServiceAccount of the operator and its RBAC rules, each rule with its reason
     Rbac {
         /// The operator's own namespace
         #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
@@ -40,66 +40,66 @@ pub enum Command {
 /// The flags of `keyward controller`.
 #[derive(Clone, Debug, Args)]
 pub struct Options {
-    /// Name of this cluster among all whose keys are in the same accounts; lower-case letters, digits and '-', at most 36
+    /// Unique name of this cluster among all clusters that have keys in the same accounts: 1 to 36 of lower-case letters, digits and '-'
     ///
-    /// It is written on every key, and it is how a cluster knows its keys. Choose it yourself, and keep it when the
-    /// cluster is rebuilt: under another name its keys are those of a stranger.
+    /// Keyward writes it on every key, and finds the keys of this cluster by it. Choose it yourself, and keep it when you rebuild the
+    /// cluster. Under another name Keyward does not recognize the keys as its own.
     #[arg(long, env = "KEYWARD_CLUSTER_ID", value_name = "ID", value_parser = cluster_id)]
     pub cluster_id: String,
 
-    /// The operator's own namespace: its lease and the credentials of its providers are there
+    /// The operator's own namespace, which has its Lease and the Secrets of its providers
     #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
     pub namespace: String,
 
-    /// Name of this replica, for the lease and for events [default: POD_NAME, or else the host name]
+    /// Name of this replica, for the Lease and for events [default: POD_NAME, or else the host name]
     #[arg(long, env = "KEYWARD_POD_NAME", value_name = "NAME", default_value_t = own_name(), hide_default_value = true)]
     pub pod_name: String,
 
-    /// Whether replicas elect one that acts; false only if there is never more than one
+    /// Enable leader election; disable it only if there is never more than one replica
     #[arg(long, env = "KEYWARD_LEADER_ELECTION", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pub leader_election: bool,
 
-    /// Name of the Lease that replicas share
+    /// Name of the Lease that the replicas share
     #[arg(long, env = "KEYWARD_LEASE_NAME", value_name = "NAME", default_value = NAME)]
     pub lease_name: String,
 
-    /// Address of /livez, /readyz and /metrics; with port 0 a free one is taken and logged
+    /// Address of /livez, /readyz and /metrics; with port 0, Keyward takes a free port and logs it
     ///
-    /// The default is every address of the pod, because probes come from outside of it.
+    /// The default is all addresses of the pod, because probes come from outside of the pod.
     #[arg(long, env = "KEYWARD_LISTEN", value_name = "ADDRESS:PORT", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// How many objects of each KeyProvider are worked on at once; those whose keys have to be brought back do not count
+    /// How many objects of each KeyProvider are reconciled at the same time; objects whose keys must be brought back do not count
     #[arg(long, env = "KEYWARD_CONCURRENCY", value_name = "COUNT", default_value_t = 16, value_parser = clap::value_parser!(u16).range(1..=256))]
     pub concurrency: u16,
 
-    /// How long a KMS may still answer with the state from before a change
+    /// How long after a change a KMS may still answer with the old state
     #[arg(long, env = "KEYWARD_CONSISTENCY", value_name = "DURATION", default_value = "10s", value_parser = duration)]
     pub consistency: Duration,
 
-    /// For how long, and in at least 3 answers, a key must not be found before it is taken for gone
+    /// How long a key must be absent, in at least 3 answers, before it counts as gone
     #[arg(long, env = "KEYWARD_MISSING_AFTER", value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub missing_after: Duration,
 
-    /// For how long a CreateKey whose outcome is unknown bars a second one
+    /// How long a CreateKey with an unknown outcome prevents a second CreateKey
     #[arg(long, env = "KEYWARD_ATTEMPT_WAIT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub attempt_wait: Duration,
 
-    /// Whether /metrics has series for each ManagedKey; false for very many objects
+    /// Include series for each ManagedKey in /metrics; disable it if there are very many objects
     #[arg(long, env = "KEYWARD_PER_OBJECT_METRICS", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pub per_object_metrics: bool,
 
-    /// Form of the log on stderr; auto is text on a terminal, else JSON
+    /// Format of the log on stderr; auto is text on a terminal, and JSON otherwise
     #[arg(long, env = "KEYWARD_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
 
-    /// What is logged: error, warn, info, debug, trace, or directives such as info,keyward=debug
+    /// Log level: error, warn, info, debug, trace, or directives such as info,keyward=debug
     #[arg(long, env = "KEYWARD_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: LogLevel,
 }
 
 impl Options {
-    /// What of it concerns the controller.
+    /// The settings of the controller.
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {
@@ -117,22 +117,22 @@ impl Options {
 
 fn cluster_id(text: &str) -> Result<String, String> {
     let fits = (1..=36).contains(&text.len()) && text.bytes().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'));
-    if fits { Ok(text.to_owned()) } else { Err("use 1 to 36 of: lower-case letters, digits, '-'".to_owned()) }
+    if fits { Ok(text.to_owned()) } else { Err("use 1 to 36 lower-case letters, digits or '-'".to_owned()) }
 }
 
-/// A duration as people write it: `10s`, `5m`, `1h30m`. At most a day: the longest that any of these flags makes sense for.
+/// A duration as people write it: `10s`, `5m`, `1h30m`. At most one day; no flag needs more.
 fn duration(text: &str) -> Result<Duration, String> {
     let say = "use a duration above zero and up to 24h, such as 10s, 5m or 1h30m";
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| say.to_owned())?;
     Duration::try_from(parsed).ok().filter(|span| !span.is_zero() && *span <= Duration::from_hours(24)).ok_or_else(|| say.to_owned())
 }
 
-/// The variable that a Deployment fills by the downward API, or the namespace that the manifests use.
+/// The value of POD_NAMESPACE, which the Deployment sets with the downward API. If it is not set, the namespace of the manifests.
 fn own_namespace() -> String {
     variable("POD_NAMESPACE").unwrap_or_else(|| NAMESPACE.to_owned())
 }
 
-/// The name of the pod, which is its host name too; outside of a pod that of the machine.
+/// The name of the pod, which is its host name too. Outside of a pod, the host name of the machine.
 fn own_name() -> String {
     variable("POD_NAME")
         .or_else(|| variable("HOSTNAME"))

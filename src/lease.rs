@@ -1,21 +1,21 @@
-//! Leader election over a `coordination.k8s.io/v1` Lease, so that of several replicas one acts on keys.
+//! Leader election with a `coordination.k8s.io/v1` Lease, so that only one of several replicas acts on keys.
 //!
-//! Two replicas that act at once can work against each other on a key, so this module must never let two of them
-//! believe in the lease at the same time, whatever the network, the clocks and the scheduler do:
+//! Two replicas that act at the same time can work against each other on a key. So this module must never let two of them believe that they
+//! hold the lease at the same time, whatever the network, the clocks and the scheduler do:
 //!
-//! - A renewal holds until a deadline counted from **before** its request left, and ends a grace earlier than others
-//!   wait. The grace covers calls to a KMS that had already begun.
-//! - The deadline stands on two clocks, and whoever is about to change something asks both ([`Held::is_held`]).
+//! - A renewal is valid until a deadline that is counted from **before** its request was sent. It ends earlier, by a grace period, than
+//!   others wait. The grace period covers calls to a KMS that had already begun.
+//! - The deadline is kept on two clocks. Every change checks both first ([`Held::is_held`]).
 //! - Every write carries the resourceVersion that was read, so the API server lets one of two writers win.
-//! - Another's lease is taken only after we have seen it unchanged for its whole duration, on our own clock.
-//! - On the way out it says "not held" first, and writes the release after that.
+//! - A lease of another process is taken only after this process has seen it unchanged for its whole duration, on its own clock.
+//! - When it stops, it first reports "not held", and then writes the release.
 //!
-//! As it reads the Lease all the time, it also tells when that goes back to an earlier version ([`Revision`]).
+//! Because it reads the Lease all the time, it also notices when the Lease goes back to an earlier version ([`Revision`]).
 //!
-//! A lease fences nothing: a call that left while it was held may arrive later. Hence the calls to a KMS are guarded
-//! as well. One case is left open on purpose: a replica that starts in the very second in which a person deletes the
-//! Lease of a living leader creates it and acts until that leader's next turn. Closing it would cost every first
-//! start the whole duration.
+//! A lease does not fence calls: a call that was sent while the lease was held may arrive later. So the calls to a KMS are guarded as well.
+//! One case is left open on purpose. If a person deletes the Lease of a running leader, and a replica starts in the same second, that
+//! replica creates the Lease, and both act until the leader's next turn. To close this case, every first start would have to wait for the
+//! whole duration.
 //!
 //! Rights: `get`, `create` and `update` on leases, in the operator's namespace.
 mod held;
@@ -37,16 +37,16 @@ pub use self::revision::{Revision, is_before};
 use self::step::{Me, Record, Rival, Step, step};
 use crate::telemetry::causes;
 
-/// The pace of an election. All candidates for one lease use the same.
+/// The timing of an election. All candidates for one lease use the same values.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
-    /// How long others leave a lease alone that is not renewed. Written into the Lease, in whole seconds.
+    /// How long other candidates wait after the last renewal. It is written into the Lease, in whole seconds.
     pub duration: Duration,
-    /// By how much sooner its holder stops. Longer than one attempt of a call to a KMS.
+    /// How much earlier than `duration` the holder stops. It is longer than one attempt of a call to a KMS.
     pub grace: Duration,
-    /// From the start of one turn to the start of the next.
+    /// The time from the start of one turn to the start of the next.
     pub turn: Duration,
-    /// After this time a turn is given up, and the release too.
+    /// The timeout of a turn, and of the release.
     pub timeout: Duration,
 }
 
@@ -62,27 +62,27 @@ impl Default for Timing {
 }
 
 impl Timing {
-    /// For how long a renewal lets its holder act.
+    /// How long the holder may act after a renewal.
     fn tenure(&self) -> Duration {
         self.duration.saturating_sub(self.grace)
     }
 }
 
-/// Who stands for which lease.
+/// A candidate, and the lease that it wants.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// The namespace of the Lease: the operator's own.
+    /// The namespace of the Lease, which is the operator's own namespace.
     pub namespace: String,
     /// The name of the Lease.
     pub lease: String,
-    /// What stands in `spec.holderIdentity`. No two processes may share it, not even one after the other:
-    /// a process that finds its own name there takes the lease for its own.
+    /// The value for `spec.holderIdentity`. No two processes may share it, not even one after the other. A process that finds its own name
+    /// there assumes that it holds the lease.
     pub identity: String,
-    /// The pace.
+    /// The timing.
     pub timing: Timing,
 }
 
-/// One candidacy, from the first look at the Lease to its release. Dropping it ends the renewals without a release.
+/// One candidacy, from the first read of the Lease to its release. Dropping it stops the renewals without a release.
 #[derive(Debug)]
 pub struct Election {
     standing: watch::Sender<Standing>,
@@ -93,7 +93,7 @@ pub struct Election {
 }
 
 impl Election {
-    /// Stands for the lease from now on, in a task of its own.
+    /// Starts to compete for the lease, in a task of its own.
     #[must_use]
     pub fn stand(client: kube::Client, candidate: Candidate) -> Self {
         let standing = watch::Sender::new(Standing::Joining);
@@ -110,21 +110,21 @@ impl Election {
         Self { standing, set_back, turns: AbortOnDropHandle::new(tokio::spawn(elector.campaign())), api, candidate }
     }
 
-    /// The answer to "may I act?", for everyone who acts.
+    /// The leader check, for all code that changes something.
     #[must_use]
     pub fn held(&self) -> Held {
         Held::of(self.standing.subscribe(), self.set_back.subscribe())
     }
 
-    /// Says "not held", stops the renewals, and then writes the release, so that another replica may follow at once.
+    /// Reports "not held", stops the renewals, and then writes the release, so that another replica can take over at once.
     ///
-    /// Call it only when nothing that was begun under the lease is still under way. It takes at most the timeout of a
-    /// turn; a release that fails is logged, and the lease runs out by itself.
+    /// Call it only when all work that began under the lease has ended. It takes at most the timeout of a turn. If the release fails, that
+    /// is logged, and the lease expires.
     pub async fn withdraw(self) {
         let Self { standing, set_back: _, turns, api, candidate } = self;
         let before = standing.send_replace(Standing::Over(Lost::Withdrawn));
         turns.abort();
-        // A task that was ended ends with an error that says so; nothing else can be in it, as a panic ends the process.
+        // The error of an aborted task says only that it was aborted. It cannot be a panic, because a panic ends the process.
         let _ended = turns.await;
         if matches!(before, Standing::Joining | Standing::Over(_)) {
             return;
@@ -133,18 +133,14 @@ impl Election {
             Ok(Ok(true)) => info!(lease = candidate.lease, "released the lease"),
             Ok(Ok(false)) => debug!(lease = candidate.lease, "had no lease to release"),
             Ok(Err(error)) => {
-                warn!(
-                    lease = candidate.lease,
-                    error = &error as &dyn std::error::Error,
-                    "could not release the lease; it runs out by itself"
-                );
+                warn!(lease = candidate.lease, error = &error as &dyn std::error::Error, "could not release the lease; it will expire");
             }
-            Err(_) => warn!(lease = candidate.lease, "no answer to the release of the lease; it runs out by itself"),
+            Err(_) => warn!(lease = candidate.lease, "no answer to the release of the lease; it will expire"),
         }
     }
 }
 
-/// Takes our name out of the Lease; false if it was not there.
+/// Removes our name from the Lease. Returns false if it was not there.
 async fn release(api: &Api<Lease>, candidate: &Candidate) -> kube::Result<bool> {
     let Some(mut lease) = api.get_opt(&candidate.lease).await? else { return Ok(false) };
     let spec = lease.spec.get_or_insert_default();
@@ -152,32 +148,32 @@ async fn release(api: &Api<Lease>, candidate: &Candidate) -> kube::Result<bool> 
         return Ok(false);
     }
     spec.holder_identity = None;
-    // As client-go does, for electors that look at the duration alone.
+    // client-go does the same, for electors that check only the duration.
     spec.lease_duration_seconds = Some(1);
     spec.renew_time = Some(MicroTime(jiff::Timestamp::now()));
     api.replace(&candidate.lease, &PostParams::default(), &lease).await?;
     Ok(true)
 }
 
-/// The task that takes the turns.
+/// The task that runs the turns.
 struct Elector {
     api: Api<Lease>,
     candidate: Candidate,
     standing: watch::Sender<Standing>,
-    /// Counts how often the storage of the API server was set back.
+    /// Counts how often the storage of the API server went back to an earlier state.
     set_back: watch::Sender<u64>,
     revision: Revision,
     rival: Option<Rival>,
 }
 
 impl Elector {
-    /// Takes turns until the lease is lost.
+    /// Runs turns until the lease is lost.
     async fn campaign(mut self) {
         let timing = self.candidate.timing;
         let mut failing = false;
         loop {
             let began = Instant::now();
-            // The timeout is cut to what is left of our time, so that its end is told when it comes, not a turn later.
+            // The timeout is not longer than the rest of our time, so that a lost lease is reported at once and not one turn later.
             let outcome = tokio::time::timeout(timing.timeout.min(self.left()), self.turn()).await;
             let problem = match outcome {
                 Ok(Ok(standing)) => {
@@ -192,7 +188,7 @@ impl Elector {
                     warn!(lease = self.candidate.lease, problem, "a turn of the leader election failed; trying again");
                 }
                 (Some(problem), true) => debug!(lease = self.candidate.lease, problem, "a turn of the leader election failed again"),
-                (None, true) => info!(lease = self.candidate.lease, "the leader election goes on"),
+                (None, true) => info!(lease = self.candidate.lease, "the leader election works again"),
                 (None, false) => {}
             }
             failing = problem.is_some();
@@ -203,7 +199,7 @@ impl Elector {
         }
     }
 
-    /// Reads the Lease, and writes it if it is ours to write.
+    /// Reads the Lease, and writes it if we may.
     async fn turn(&mut self) -> kube::Result<Standing> {
         let found = self.api.get_opt(&self.candidate.lease).await?;
         self.note(found.as_ref());
@@ -217,7 +213,7 @@ impl Elector {
         let rival = Rival::remember(self.rival.take(), record.as_ref(), me, now);
         let step = step(record.as_ref(), rival.as_ref(), me, now);
         self.rival = rival;
-        // Counted from here, before the request leaves: the API server cannot have taken the write for earlier.
+        // The time counts from here, before the request is sent, because the API server cannot have accepted the write earlier.
         let until = Moment::now().plus(self.candidate.timing.tenure());
         let lease = found.unwrap_or_else(|| self.blank());
         match step {
@@ -241,7 +237,7 @@ impl Elector {
         }
     }
 
-    /// Tells if the Lease is older than it was before: then all that was read may be of a history that is no more.
+    /// Reports if the Lease is older than before. Then everything that was read may be from a state that no longer exists.
     fn note(&mut self, lease: Option<&Lease>) {
         let version = lease.and_then(|lease| lease.metadata.resource_version.as_deref());
         if self.revision.went_back(version) {
@@ -258,7 +254,7 @@ impl Elector {
         Lease { metadata, spec: None }
     }
 
-    /// The Lease with our name in it. Everything else that it carries stays, above all its resourceVersion.
+    /// The Lease with our name in it. All other fields stay, and most importantly its resourceVersion.
     fn signed(&self, mut lease: Lease, taken: bool) -> Lease {
         let now = Some(MicroTime(jiff::Timestamp::now()));
         let spec: &mut LeaseSpec = lease.spec.get_or_insert_default();
@@ -277,7 +273,7 @@ impl Elector {
         format!("{}/{}", self.candidate.namespace, self.candidate.lease)
     }
 
-    /// How long the lease is still ours without another renewal; without end if it is not ours.
+    /// How long we still hold the lease without another renewal. `Duration::MAX` if we do not hold it.
     fn left(&self) -> Duration {
         match *self.standing.borrow() {
             Standing::Holding(until) => until.remaining(Moment::now()),
@@ -285,7 +281,7 @@ impl Elector {
         }
     }
 
-    /// Makes the outcome of a turn known.
+    /// Publishes the outcome of a turn.
     fn tell(&self, next: Standing) {
         let (first, wait) = match (&*self.standing.borrow(), &next) {
             (Standing::Joining | Standing::Waiting, Standing::Holding(_)) => (true, false),
@@ -293,8 +289,7 @@ impl Elector {
             _ => (false, false),
         };
         self.standing.send_if_modified(|standing| match standing {
-            // Whoever withdrew has said the last word; and a renewal that comes too late does not bring back what
-            // others have already been told is lost.
+            // After a withdrawal nothing changes any more. And a late renewal must not bring back a lease that others already know as lost.
             Standing::Over(_) => false,
             Standing::Holding(until) if until.passed(Moment::now()) => false,
             _ => {
@@ -303,13 +298,13 @@ impl Elector {
             }
         });
         if first {
-            info!(lease = self.candidate.lease, identity = self.candidate.identity, "holds the lease: this process is the leader");
+            info!(lease = self.candidate.lease, identity = self.candidate.identity, "this process holds the lease and is the leader");
         } else if wait {
             info!(lease = self.candidate.lease, identity = self.candidate.identity, "waiting for the lease, which another process holds");
         }
     }
 
-    /// Whether it has ended; notices that our time is over.
+    /// Whether the candidacy has ended. It also notices when our time is over.
     fn over(&self) -> bool {
         let title = self.title();
         self.standing.send_if_modified(|standing| match standing {

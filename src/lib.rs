@@ -1,4 +1,4 @@
-//! Keyward keeps the lifecycle of KMS keys as declared by `ManagedKey` objects.
+//! Keyward manages the lifecycle of KMS keys as `ManagedKey` objects declare it.
 pub mod api;
 pub mod cli;
 pub mod controller;

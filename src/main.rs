@@ -7,10 +7,10 @@ use keyward::cli::{Cli, Command, Options};
 use keyward::manifests;
 
 fn main() -> ExitCode {
-    // Before anything that could speak TLS: the provider is chosen once for the process, and the AWS SDK and kube
-    // would otherwise each look for one. An error says that there is one already, which cannot be here.
+    // This comes before anything that uses TLS. The TLS provider is chosen once for the process; otherwise the AWS SDK and kube would each
+    // look for one. An error means that a provider is installed already, which cannot happen here.
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
-        return failed(&anyhow::anyhow!("there is another TLS provider already"));
+        return failed(&anyhow::anyhow!("a TLS provider is installed already"));
     }
     match Cli::parse().command {
         Command::Controller(options) => controller(options),
@@ -24,12 +24,12 @@ fn controller(options: Options) -> anyhow::Result<ExitCode> {
     keyward::telemetry::start(options.log_format, &options.log_level)?;
     let runtime = tokio::runtime::Runtime::new()?;
     let ended = runtime.block_on(keyward::run::controller(options));
-    // Not by dropping it: that waits for blocking calls, such as a name that a dead DNS server does not resolve.
+    // Dropping the runtime would wait for blocking calls, such as a DNS query that gets no answer.
     runtime.shutdown_background();
     Ok(match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(error = keyward::telemetry::causes(&*error), "keyward ends with a failure");
+            tracing::error!(error = keyward::telemetry::causes(&*error), "keyward stops because of an error");
             ExitCode::FAILURE
         }
     })
@@ -40,7 +40,7 @@ fn print(yaml: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// For what goes wrong before there is a log.
+/// Reports an error before the log is started.
 fn failed(error: &anyhow::Error) -> ExitCode {
     eprintln!("keyward: {}", keyward::telemetry::causes(&**error));
     ExitCode::FAILURE

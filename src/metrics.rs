@@ -1,8 +1,8 @@
-//! What can be measured from outside, in `OpenMetrics` text.
+//! The metrics of the operator, in `OpenMetrics` text.
 //!
-//! One value, made once and passed on: no global registry, so that two tests in one process do not count together.
-//! It must never take a label whose values a stranger chooses without bound. What a server answers is such a thing,
-//! hence `Codes` below; namespaces and names of objects are the one exception, behind a switch.
+//! There is one value, which is created once and passed on. There is no global registry, so that two tests in one process do not share
+//! counters. No label may have unbounded values that a stranger chooses. The answers of a server are such values, so `Codes` below bounds
+//! them. Namespaces and names of objects are the one exception, and a flag switches them off.
 use std::collections::HashSet;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -17,11 +17,11 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 
-/// Upper bounds in seconds. From a cached read to the 10 s after which a call to a KMS is given up, and what a
-/// reconcile of several such calls can take.
+/// Upper bounds in seconds. They range from a cached read, over the 10 s timeout of a call to a KMS, to a reconcile with several such
+/// calls.
 const BUCKETS: [f64; 12] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// How many different codes of all servers together become labels.
+/// The maximum number of codes, from all servers together, that become labels.
 const CODES: usize = 100;
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -30,28 +30,28 @@ struct Reconciliation {
     result: &'static str,
 }
 
-/// How a reconcile ended: a closed set, which `docs/operating.md` explains.
+/// How a reconcile ended. It is a closed set, which `docs/operating.md` explains.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RoundResult {
-    /// It came to its end.
+    /// It finished.
     Ok,
-    /// There was nothing to do: nothing changed and no look is due, or the object is gone.
+    /// There was nothing to do: nothing changed and no read is due, or the object is gone.
     Idle,
-    /// It waits for its turn, or for what the KMS does not show yet.
+    /// It waits for its turn, or for a change that the KMS does not show yet.
     Waiting,
-    /// The object changed meanwhile, and is looked at anew.
+    /// The object changed in the meantime, and is reconciled again.
     Changed,
-    /// A call to the KMS failed. The object says so, and it is tried again.
+    /// A call to the KMS failed. The status of the object says so, and Keyward tries again.
     Failed,
     /// The lease is not held, so nothing was changed.
     NotLeader,
     /// This version does not understand the object.
     Undecodable,
-    /// The API server did not take what was written, or did not answer.
+    /// The API server refused a write, or did not answer.
     Api,
-    /// It did not end in time.
+    /// It did not finish in time.
     Timeout,
-    /// It was broken off.
+    /// It was interrupted.
     Ended,
     /// It panicked.
     Panic,
@@ -91,7 +91,7 @@ impl RoundResult {
         }
     }
 
-    /// Whether a person should look when it keeps coming.
+    /// Whether a person should be alerted if this result repeats.
     #[must_use]
     pub const fn alerts(self) -> bool {
         match self {
@@ -171,14 +171,14 @@ struct Object {
     name: String,
 }
 
-/// A key that is going to be deleted, as its series names it.
+/// The labels of the series of a key that is going to be deleted.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct PendingKey {
-    /// Namespace of its object, or of the last that it had.
+    /// Namespace of its object, or of the last object that it had.
     pub namespace: String,
     /// Name of that object.
     pub name: String,
-    /// Canonical reference of the key.
+    /// The canonical reference of the key.
     pub key: String,
     /// `PendingDeletion`, or `PendingReplicaDeletion` for a primary that waits for its replicas.
     pub state: &'static str,
@@ -190,11 +190,11 @@ fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
     Family::new_with_constructor(|| Histogram::new(BUCKETS))
 }
 
-/// The metrics of one process. Clones count together.
+/// The metrics of one process. Clones share their counters.
 #[derive(Clone, Debug)]
 pub struct Metrics {
     inner: Arc<Inner>,
-    /// The `KeyProvider` whose calls these are.
+    /// The `KeyProvider` for the labels of calls.
     provider: Arc<str>,
 }
 
@@ -221,43 +221,33 @@ struct Objects {
 }
 
 impl Metrics {
-    /// Makes all metrics; those per object only if asked for, as there are as many series as objects.
+    /// Makes all metrics. It makes those per object only if `per_object` is set, because there are as many series as objects.
     #[must_use]
     pub fn new(per_object: bool) -> Self {
         let mut registry = Registry::with_prefix("keyward");
-        // The encoder appends `_info`, `_total` and units: they are not repeated in the names here.
-        registry.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
+        // The encoder appends `_info`, `_total` and units, so the names here do not have them.
+        registry.register("build", "The version of this process", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let inner = Inner {
             codes: Codes::default(),
-            leader: added(&mut registry, "leader", "Whether this replica acts on keys: 1, or 0 while it stands by", Gauge::default()),
-            reconciliations: added(&mut registry, "reconciliations", "Reconciles that ended, by their result", Family::default()),
+            leader: added(&mut registry, "leader", "Whether this replica is the leader: 1, or 0 on standby", Gauge::default()),
+            reconciliations: added(&mut registry, "reconciliations", "Finished reconciles, by result", Family::default()),
             reconcile_duration: in_seconds(&mut registry, "reconcile_duration", "How long a reconcile took", durations()),
             events_lost: added(&mut registry, "events_lost", "Kubernetes events that were not posted, by the cause", Family::default()),
             watch_age: in_seconds(
                 &mut registry,
                 "watch_age",
-                "How long ago the API server last sent something on a watch, events and bookmarks alike",
+                "How long ago the API server last sent an event or a bookmark on a watch",
                 Family::default(),
             ),
-            provider_requests: added(
-                &mut registry,
-                "provider_requests",
-                "Calls to a KMS, by operation and the code of the answer",
-                Family::default(),
-            ),
+            provider_requests: added(&mut registry, "provider_requests", "Calls to a KMS, by operation and answer code", Family::default()),
             provider_request_duration: in_seconds(&mut registry, "provider_request_duration", "How long a call to a KMS took", durations()),
-            provider_throttled: added(
-                &mut registry,
-                "provider_throttled",
-                "Calls that a KMS refused because there were too many",
-                Family::default(),
-            ),
+            provider_throttled: added(&mut registry, "provider_throttled", "Calls that a KMS throttled", Family::default()),
             objects: per_object.then(|| Objects {
                 ready: added(&mut registry, "managedkey_ready", "Whether the key is as declared: 1 or 0", Family::default()),
                 deletion: in_seconds(
                     &mut registry,
                     "managedkey_deletion_timestamp",
-                    "When the KMS will delete the key, as UNIX time, or 0 while that is not known; absent unless a deletion is pending",
+                    "When the KMS will delete the key, as UNIX time, or 0 if the time is not known; absent unless a deletion is pending",
                     Family::default(),
                 ),
             }),
@@ -272,7 +262,7 @@ impl Metrics {
         Self { inner: Arc::clone(&self.inner), provider: name.into() }
     }
 
-    /// How long ago something came on the watch of a resource; `None`: it is not watched.
+    /// How long ago the watch of a resource last received something. `None`: the resource is not watched.
     pub fn watch_age(&self, resource: &'static str, age: Option<Duration>) {
         match age {
             Some(age) => _ = self.inner.watch_age.get_or_create(&Watch { resource }).set(age.as_secs_f64()),
@@ -291,8 +281,8 @@ impl Metrics {
         self.inner.events_lost.get_or_create(&Loss { cause: cause.as_str() }).inc();
     }
 
-    /// One call to a KMS was answered, or failed. `kms` is its type, such as `AWS`; `operation` as the KMS names it, `code` is `OK`, or the code of the
-    /// error.
+    /// One call to a KMS was answered, or failed. `kms` is its type, such as `AWS`. `operation` is the KMS's name of the call. `code` is
+    /// `OK`, or the code of the error.
     pub fn provider_request(&self, kms: &'static str, operation: &'static str, code: &str, took: Duration) {
         let (provider, code) = (self.provider.to_string(), self.inner.codes.label(code).to_owned());
         self.inner.provider_requests.get_or_create(&Answer { provider: provider.clone(), r#type: kms, operation, code }).inc();
@@ -300,7 +290,7 @@ impl Metrics {
         self.inner.provider_request_duration.get_or_create(&operation).observe(took.as_secs_f64());
     }
 
-    /// A KMS of that type refused a call because there were too many.
+    /// A KMS of this type throttled a call.
     pub fn provider_throttled(&self, kms: &'static str) {
         self.inner.provider_throttled.get_or_create(&Provider { provider: self.provider.to_string(), r#type: kms }).inc();
     }
@@ -318,7 +308,7 @@ impl Metrics {
         objects.ready.remove(&Object { namespace: namespace.to_owned(), name: name.to_owned() });
     }
 
-    /// A key will be deleted at that UNIX time in seconds; 0: the KMS has told none.
+    /// A key will be deleted at this UNIX time in seconds. 0: the KMS has reported no time.
     pub fn deletion_pends(&self, key: &PendingKey, at: i64) {
         let Some(objects) = &self.inner.objects else { return };
         // UNIX times stay exact in a double for longer than there will be keys.
@@ -326,13 +316,13 @@ impl Metrics {
         objects.deletion.get_or_create(key).set(at as f64);
     }
 
-    /// It will not.
+    /// The key will not be deleted any more.
     pub fn deletion_ended(&self, key: &PendingKey) {
         let Some(objects) = &self.inner.objects else { return };
         objects.deletion.remove(key);
     }
 
-    /// Whether this replica acts.
+    /// Whether this replica is the leader.
     pub fn set_leader(&self, leader: bool) {
         self.inner.leader.set(i64::from(leader));
     }
@@ -341,7 +331,7 @@ impl Metrics {
     ///
     /// # Panics
     ///
-    /// Never: writing to a `String` does not fail, and no encoder here fails by itself.
+    /// Never, because writing to a `String` does not fail, and the encoders here do not fail.
     #[must_use]
     pub fn encode(&self) -> String {
         let mut text = String::new();
@@ -366,12 +356,12 @@ where
     metric
 }
 
-/// Bounds the label `code`: a server, or whatever answers in its place, may send any text as a code.
+/// Bounds the label `code`, because a server, or something that answers in its place, may send any text as a code.
 #[derive(Debug, Default)]
 struct Codes(Mutex<HashSet<String>>);
 
 impl Codes {
-    /// The code itself if it looks like one and there are not too many already, else `other`.
+    /// The code itself if it looks like a code and there are not too many codes already. Otherwise `other`.
     fn label<'a>(&self, code: &'a str) -> &'a str {
         let plausible = (1..=64).contains(&code.len()) && code.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._-".contains(&byte));
         if !plausible {

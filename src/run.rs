@@ -1,7 +1,7 @@
-//! `keyward controller`: puts the parts together, and takes them apart in the right order.
+//! `keyward controller`: starts the parts of the program, and stops them in the right order.
 //!
-//! It must never let work go on after the lease is lost, nor hand the lease over while work goes on; and it must end
-//! in bounded time after SIGTERM, whoever does not answer.
+//! It must never let work continue after the lease is lost. It must never release the lease while work continues. It must end in bounded
+//! time after SIGTERM, even if a server does not answer.
 use std::time::Duration;
 
 use anyhow::Context;
@@ -19,14 +19,13 @@ use crate::metrics::Metrics;
 use crate::server::{Readiness, Server};
 use crate::startup;
 
-/// How long the controller may take to end by itself after a stop. A round may be in the middle of a call to a server that does not answer, so it is bounded
-/// from outside.
+/// How long the controller may take to end after a stop. The limit is needed because a round may wait for a server that does not answer.
 const GRACE: Duration = Duration::from_secs(5);
 
-/// The status with which the process ends after a panic: that of Rust's own.
+/// The exit status after a panic, the same as Rust's own.
 const PANICKED: i32 = 101;
 
-/// Runs the operator until SIGTERM or SIGINT. An error means that the process must end with a failure, at once.
+/// Runs the operator until SIGTERM or SIGINT. After an error the process must end with a failure at once.
 pub async fn controller(options: Options) -> anyhow::Result<()> {
     end_on_panic();
     let stop = CancellationToken::new();
@@ -53,15 +52,15 @@ pub async fn controller(options: Options) -> anyhow::Result<()> {
     tokio::select! {
         ended = work => {
             if let Err(error) = serving.await {
-                warn!(error = &error as &dyn std::error::Error, "the server of probes and metrics did not end well");
+                warn!(error = &error as &dyn std::error::Error, "the server for probes and metrics ended with an error");
             }
             ended
         }
-        ended = &mut serving => ended.context("the server of probes and metrics failed"),
+        ended = &mut serving => ended.context("the server for probes and metrics failed"),
     }
 }
 
-/// Stands for the lease, works while it is held, and gives it back.
+/// Competes for the lease, works while it holds the lease, and releases it.
 async fn lead(
     options: &Options,
     client: kube::Client,
@@ -84,8 +83,8 @@ async fn lead(
         let candidate = Candidate {
             namespace: options.namespace.clone(),
             lease: options.lease_name.clone(),
-            // The name alone does not do: a process that finds its own name in a Lease takes it for its own, and two
-            // processes on one machine, or two containers after one another in one pod, have the same name.
+            // The name alone is not enough. A process that finds its own name in a Lease assumes that it holds the Lease. But two processes
+            // on one machine, or two successive containers in one pod, have the same name.
             identity: format!("{}_{}", options.pod_name, uuid::Uuid::new_v4()),
             timing: Timing::default(),
         };
@@ -99,15 +98,16 @@ async fn lead(
     };
     match election {
         Some(election) if may_release => election.withdraw().await,
-        // The process ends without a release: calls may still be on their way to a KMS, and the time that the lease
-        // takes to run out is longer than they live.
+        // The process ends without releasing the lease, because calls to a KMS may still be in progress. The lease expires later than these
+        // calls can end.
         _ => {}
     }
     info!("keyward ends");
     Ok(())
 }
 
-/// Waits for the lease and for what keys need of the cluster, then runs the controller until `stop`. Returns whether everything that it began has ended.
+/// Waits for the lease and for the cluster to be ready, then runs the controller until `stop`. Returns whether everything that it started
+/// has ended.
 #[allow(clippy::too_many_arguments, reason = "each is a part of the program, named once")]
 async fn work(
     options: &Options,
@@ -119,8 +119,8 @@ async fn work(
     signs: Signs,
     stop: &CancellationToken,
 ) -> anyhow::Result<bool> {
-    // A replica that stands by is ready as soon as it could read the Lease: a rollout goes on only to a replica that
-    // reaches the API server and has its rights.
+    // A standby replica is ready as soon as it has read the Lease. So a rollout continues only if the new replica reaches the API server
+    // and has its rights.
     let joined = readiness.gate("lease");
     tokio::select! {
         () = stop.cancelled() => return Ok(true),
@@ -136,7 +136,7 @@ async fn work(
     tokio::select! {
         ended = &mut running => {
             ended.context("the controller failed")?;
-            anyhow::ensure!(stop.is_cancelled(), "the controller ended although nobody stopped it");
+            anyhow::ensure!(stop.is_cancelled(), "the controller ended without a request to stop");
             Ok(true)
         }
         () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
@@ -146,23 +146,25 @@ async fn work(
     }
 }
 
-/// The client of the API server, and where that is: by KUBECONFIG or `~/.kube/config`, or else the pod's `ServiceAccount`.
+/// The client of the API server, and its address. It uses KUBECONFIG or `~/.kube/config`, or else the pod's `ServiceAccount`.
 async fn client(signs: &Signs) -> anyhow::Result<(kube::Client, startup::Server)> {
     let mut config = kube::Config::infer().await.with_context(|| {
-        let asked = std::env::var("KUBECONFIG").map(|files| format!(" (it is {files})")).unwrap_or_default();
-        format!("found no way to an API server; set KUBECONFIG{asked}, or run in a pod with a ServiceAccount")
+        let asked = std::env::var("KUBECONFIG").map(|files| format!(" (now {files})")).unwrap_or_default();
+        format!("no configuration for an API server was found; set KUBECONFIG{asked}, or run in a pod with a ServiceAccount")
     })?;
-    // The API server takes the part before the slash for the field manager of writes that do not name one.
+    // The API server uses the part before the slash as the field manager of writes that do not name one.
     let agent = HeaderValue::from_static(concat!("keyward/", env!("CARGO_PKG_VERSION")));
     config.headers.push((header::USER_AGENT, agent));
     let server = startup::Server { url: config.cluster_url.to_string(), proxy: config.proxy_url.as_ref().map(shown) };
     let builder = ClientBuilder::try_from(config).with_context(|| {
-        format!("cannot make a client of {server}; check the kubeconfig, and HTTPS_PROXY: it may be http://, https:// or socks5://")
+        format!(
+            "cannot make a client for {server}; check the kubeconfig, and check that HTTPS_PROXY begins with http://, https:// or socks5://"
+        )
     })?;
     Ok((builder.with_layer(signs).build(), server))
 }
 
-/// A proxy without the password that its URL may have.
+/// The URL of a proxy without a password.
 fn shown(proxy: &http::Uri) -> String {
     let host = proxy.authority().map(|authority| authority.as_str().rsplit('@').next().unwrap_or_default()).unwrap_or_default();
     format!("{}://{host}", proxy.scheme_str().unwrap_or("http"))
@@ -175,21 +177,21 @@ async fn stop_on(mut signal: Signal, name: &'static str, stop: CancellationToken
     }
 }
 
-/// Makes a panic in any task end the process, but for one in a round, which is [contained](crate::controller::contained) and only logged.
+/// Makes a panic in any task end the process. A panic in a round is [contained](crate::controller::contained) and only logged.
 ///
-/// tokio catches the panic of a task, and what that task did is then done by nobody, while the probes go on to say
-/// that all is well. A restart by the kubelet is the better end: everything is observed anew. A hook, rather than
-/// `panic = "abort"` in the profile, because it logs in the form of the other lines and is the same in every build.
+/// Without this, tokio catches the panic of a task. Then nobody does the work of that task, but the probes still succeed. A restart by the
+/// kubelet is better, because the operator then observes everything again. This is a hook instead of `panic = "abort"` in the profile,
+/// because a hook logs in the same format as other lines and works the same in every build.
 pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
         let place = panic.location().map(ToString::to_string).unwrap_or_default();
         if controller::is_contained() {
             let backtrace = std::backtrace::Backtrace::capture();
-            error!(message, place, %backtrace, "a panic in a round: its object is left alone for a while; please report it");
+            error!(message, place, %backtrace, "a panic in a round; its object is not reconciled for a while; please report this bug");
             return;
         }
-        error!(message, place, backtrace = %std::backtrace::Backtrace::capture(), "a panic: the process ends");
+        error!(message, place, backtrace = %std::backtrace::Backtrace::capture(), "a panic; the process ends");
         std::process::exit(PANICKED);
     }));
 }

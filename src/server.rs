@@ -1,7 +1,7 @@
-//! What a kubelet and a Prometheus ask: `/livez`, `/readyz`, `/healthz`, `/metrics`. Read-only, without secrets.
+//! The endpoints for the kubelet and Prometheus: `/livez`, `/readyz`, `/healthz`, `/metrics`. They are read-only and show no secrets.
 //!
-//! It must never say "not ready" because another replica is the leader: a rollout would wait for ever for a replica
-//! that stands by. And it must never say "not alive" because something outside is down: a restart cures nothing there.
+//! A replica must never be "not ready" because another replica is the leader; otherwise a rollout would wait for ever for a standby
+//! replica. It must never be "not alive" because something outside is down; a restart does not help there.
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
 use std::net::SocketAddr;
@@ -19,14 +19,14 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::metrics::Metrics;
 
-/// The time between two beats.
+/// The time between two heartbeats.
 const BEAT: Duration = Duration::from_secs(1);
-/// A process whose last beat is older is not alive. Far above what a busy machine delays a task by.
+/// If the last heartbeat is older than this, the process is not alive. A busy machine delays a task much less than this.
 const STUCK: Duration = Duration::from_secs(30);
-/// How long a stop waits for requests that are being answered.
+/// How long a stop waits for requests in progress.
 const STOP: Duration = Duration::from_secs(1);
 
-/// The conditions under which this replica is ready: all its gates are open. Without gates it is ready.
+/// The gates of this replica. It is ready if all gates are open, and also if there are none.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, bool>>>);
 
@@ -38,7 +38,7 @@ pub struct Gate {
 }
 
 impl Readiness {
-    /// A new gate, closed. A name that exists already is the same gate, closed again.
+    /// A new gate, closed. If the name exists already, this is the same gate, closed again.
     #[must_use]
     pub fn gate(&self, name: &'static str) -> Gate {
         self.set(name, false);
@@ -61,19 +61,19 @@ impl Readiness {
 }
 
 impl Gate {
-    /// This condition is met.
+    /// The condition is met.
     pub fn open(&self) {
         self.readiness.set(self.name, true);
     }
 
-    /// This condition is not met, or not any more.
+    /// The condition is not met, or not any more.
     pub fn close(&self) {
         self.readiness.set(self.name, false);
     }
 }
 
-/// The time of the last beat of the runtime. A task of the runtime beats, so a runtime whose workers are all stuck
-/// stops beating, even if a request still finds one that answers.
+/// The time of the last heartbeat of the runtime. A task of the runtime writes it. If all workers are stuck, the heartbeat stops, even if a
+/// request still gets an answer.
 #[derive(Clone, Debug)]
 struct Heart(Arc<Mutex<Instant>>);
 
@@ -98,7 +98,7 @@ struct Shown {
     heart: Heart,
 }
 
-/// A server that has its port and answers once it is [run](Self::run).
+/// A server that has its port. It answers when it [runs](Self::run).
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -106,20 +106,20 @@ pub struct Server {
 }
 
 impl Server {
-    /// Takes the port. With port 0 a free one, which [`address`](Self::address) tells.
+    /// Takes the port. With port 0 it takes a free port, which [`address`](Self::address) returns.
     pub async fn bind(address: SocketAddr) -> std::io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
 
-    /// Where it listens.
+    /// The address on which it listens.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until `stop`, and ends within a second after it, whatever its clients do.
+    /// Answers until `stop`, and ends within a second after that, whatever its clients do.
     pub async fn run(self, readiness: Readiness, metrics: Metrics, stop: CancellationToken) -> std::io::Result<()> {
         let heart = Heart(Arc::new(Mutex::new(Instant::now())));
         let _beating = AbortOnDropHandle::new(tokio::spawn(heart.clone().beat()));
@@ -145,7 +145,7 @@ async fn livez(State(shown): State<Shown>) -> Response {
     }
 }
 
-/// With `?verbose` all gates, as kube-apiserver lists its own; without it those that are closed.
+/// With `?verbose` it lists all gates, as kube-apiserver does. Otherwise it lists the closed gates.
 async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Response {
     let verbose = query.is_some_and(|query| query.split('&').any(|part| part == "verbose" || part.starts_with("verbose=")));
     let gates = shown.readiness.gates();

@@ -1,7 +1,8 @@
-//! What has to be there before keys are looked at: an API server that answers, the CRDs of this version, the namespace, the rights.
+//! What must exist before Keyward reads keys: an API server that answers, the CRDs of this version, the namespace, and the rights.
 //!
-//! A first run goes wrong in few ways, and each is told in one line: what is wrong, where, and the command that helps. It must never let work begin on CRDs that
-//! are older than this version: the API server drops the fields that they lack, and with them records that hold a deletion.
+//! A first run can fail in a few ways. Each gets one log line: what is wrong, where, and the command that helps. This module must never let
+//! work begin with CRDs that are older than this version. The API server drops the fields that such CRDs lack, and with them the records
+//! that hold a deletion.
 
 use std::{fmt, time::Duration};
 
@@ -23,21 +24,21 @@ use crate::{
     telemetry::causes,
 };
 
-/// How long one question may take. Two in a row, and what is wrong has been said within ten seconds.
+/// How long one request may take. Even after two in a row, the problem is logged within ten seconds.
 const PATIENCE: Duration = Duration::from_secs(4);
-/// From one look to the next, as long as something is wrong.
+/// The time between two checks while something is wrong.
 const AGAIN: Duration = Duration::from_secs(5);
-/// How many questions are asked at once.
+/// How many requests are sent at the same time.
 const AT_ONCE: usize = 8;
-/// How many fields or rights are named in one line.
+/// The maximum number of fields or rights in one line.
 const NAMED: usize = 3;
 
-/// Which API server it is, and as whom it is asked, for messages.
+/// The API server, as messages name it.
 #[derive(Clone, Debug)]
 pub struct Server {
     /// Its URL.
     pub url: String,
-    /// The proxy before it.
+    /// The proxy in front of it.
     pub proxy: Option<String>,
 }
 
@@ -50,10 +51,10 @@ impl fmt::Display for Server {
     }
 }
 
-/// Something that is missing.
+/// Something that is missing in the cluster.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Missing {
-    /// Whether keys cannot be looked at without it.
+    /// Whether Keyward cannot read keys without it.
     essential: bool,
     message: String,
 }
@@ -62,7 +63,7 @@ fn essential(message: String) -> Missing {
     Missing { essential: true, message }
 }
 
-/// Looks until nothing is missing, and tells what is: each thing once, until it changes. `begin` is called as soon as keys can be looked at.
+/// Checks until nothing is missing. Logs each missing thing once, until it changes. Calls `begin` as soon as Keyward can read keys.
 pub async fn check_cluster(client: Client, server: Server, namespace: String, begin: impl FnOnce() + Send) {
     let mut begin = Some(begin);
     let mut told: Vec<Missing> = Vec::new();
@@ -82,7 +83,7 @@ pub async fn check_cluster(client: Client, server: Server, namespace: String, be
         }
         if missing.is_empty() {
             if !told.is_empty() {
-                info!("what was missing is there now");
+                info!("nothing is missing in the cluster any more");
             }
             return;
         }
@@ -91,7 +92,7 @@ pub async fn check_cluster(client: Client, server: Server, namespace: String, be
     }
 }
 
-/// What is missing now. If the API server does not answer, that alone.
+/// What is missing now. If the API server does not answer, only that.
 async fn missing(client: &Client, server: &Server, namespace: &str) -> Vec<Missing> {
     if let Err(why) = answered(client.apiserver_version()).await {
         return vec![unreachable(server, &why)];
@@ -102,16 +103,16 @@ async fn missing(client: &Client, server: &Server, namespace: &str) -> Vec<Missi
         let name = expected.name_any();
         match answered(crds.get_opt(&name)).await {
             Ok(None) => missing.push(essential(format!(
-                "there is no CustomResourceDefinition {name} in {server}; create it: keyward crds | kubectl apply --server-side -f -"
+                "CustomResourceDefinition {name} does not exist in {server}; create it: keyward crds | kubectl apply --server-side -f -"
             ))),
             Ok(Some(found)) => missing.extend(older(&expected, &found, server)),
-            Err(Why::Refused(403)) => {} // told with the rights
+            Err(Why::Refused(403)) => {} // reported with the rights
             Err(why) => missing.push(unreachable(server, &why)),
         }
     }
     match answered(Api::<Namespace>::all(client.clone()).get_opt(namespace)).await {
         Ok(None) => missing.push(essential(format!(
-            "there is no namespace {namespace} in {server}, where the lease and the secrets of providers are; create it: kubectl create namespace {namespace}"
+            "namespace {namespace}, which must have the Lease and the Secrets of providers, does not exist in {server}; create it: kubectl create namespace {namespace}"
         ))),
         Ok(Some(_)) | Err(Why::Refused(403)) => {}
         Err(why) => missing.push(unreachable(server, &why)),
@@ -121,11 +122,11 @@ async fn missing(client: &Client, server: &Server, namespace: &str) -> Vec<Missi
     missing
 }
 
-/// Why a question has no answer.
+/// Why a request has no answer.
 enum Why {
     /// The API server refused it with this status.
     Refused(u16),
-    /// It did not get there, or back.
+    /// The request or its answer was lost.
     Lost(String),
 }
 
@@ -142,7 +143,7 @@ fn unreachable(server: &Server, why: &Why) -> Missing {
     essential(match why {
         Why::Refused(401) => {
             format!(
-                "{server} does not accept the credentials (401); renew those of the kubeconfig, or of the pod's ServiceAccount; kubectl auth whoami shows whose they are"
+                "{server} does not accept the credentials (401); renew the credentials in the kubeconfig or of the pod's ServiceAccount; kubectl auth whoami shows their user"
             )
         }
         Why::Refused(status) => format!("{server} answers with status {status}; kubectl get --raw /readyz shows what is wrong with it"),
@@ -154,7 +155,7 @@ fn unreachable(server: &Server, why: &Why) -> Missing {
     })
 }
 
-/// Says if the CRD that is there lacks a field that this version writes or reads.
+/// Reports if the installed CRD lacks a field that this version writes or reads.
 fn older(expected: &CustomResourceDefinition, found: &CustomResourceDefinition, server: &Server) -> Option<Missing> {
     let mut lacks = Vec::new();
     for version in &expected.spec.versions {
@@ -191,14 +192,14 @@ fn fields(path: &str, expected: &Value, found: &Value, lacks: &mut Vec<String>) 
     }
 }
 
-/// The first few, and how many more there are; none if there are none.
+/// The first few names, and how many more there are. `None` if there are no names.
 fn first(names: &[String]) -> Option<(String, String)> {
     let (head, rest) = names.split_at(names.len().min(NAMED));
     let more = if rest.is_empty() { String::new() } else { format!(" and {} more", rest.len()) };
     (!head.is_empty()).then(|| (head.join(", "), more))
 }
 
-/// The rights of `keyward rbac` that this process does not have, in one line; essential if keys cannot be listed.
+/// The rights of `keyward rbac` that this process does not have, in one line. They are essential if keys cannot be listed.
 async fn rights(client: &Client, server: &Server, namespace: &str) -> Option<Missing> {
     let everywhere = manifests::rbac::cluster_rights().into_iter().flat_map(|right| wanted(&right, None));
     let own = manifests::rbac::own_rights().into_iter().flat_map(|right| wanted(&right, Some(namespace)));
@@ -207,7 +208,7 @@ async fn rights(client: &Client, server: &Server, namespace: &str) -> Option<Mis
         let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
         let reviews = Api::all(client.clone());
         let answer = answered(reviews.create(&PostParams::default(), &review)).await;
-        // Where nobody may ask, or no answer comes, nothing is claimed.
+        // If the request is not allowed or gets no answer, no right is reported as missing.
         answer.ok().and_then(|review| review.status).filter(|status| !status.allowed).map(|_| attributes)
     });
     let lacking: Vec<ResourceAttributes> = asked.buffered(AT_ONCE).filter_map(std::future::ready).collect().await;
@@ -223,7 +224,7 @@ async fn rights(client: &Client, server: &Server, namespace: &str) -> Option<Mis
     })
 }
 
-/// What has to be asked for one right.
+/// The access reviews for one right.
 fn wanted(right: &Right, namespace: Option<&str>) -> Vec<ResourceAttributes> {
     let rule = &right.rule;
     let mut wanted = Vec::new();
@@ -250,7 +251,7 @@ fn wanted(right: &Right, namespace: Option<&str>) -> Vec<ResourceAttributes> {
     wanted
 }
 
-/// A right as `kubectl auth can-i` takes it.
+/// A right in the form that `kubectl auth can-i` accepts.
 fn name(right: &ResourceAttributes) -> String {
     let text = |part: &Option<String>| part.clone().unwrap_or_default();
     let group = right.group.as_deref().filter(|group| !group.is_empty()).map(|group| format!(".{group}")).unwrap_or_default();

@@ -1,8 +1,7 @@
-//! Logs: JSON for machines, text for people, always on stderr, as stdout is for what a command prints.
+//! Logs: JSON for machines, text for people. They always go to stderr, because stdout is for the output of a command.
 //!
-//! It must never let a Secret into the log. kube's client logs the whole body of an answer that it cannot decode, at
-//! level WARN; such a body can be a Secret. That one source is silent, whatever level is asked for: what went wrong there is said, with its cause,
-//! by whoever asked.
+//! No Secret may get into the log. If kube's client cannot decode an answer, it logs the whole body at level WARN, and the body can be a
+//! Secret. So this one source is always silent, whatever the log level is. The caller logs the error and its cause.
 mod lines;
 
 use std::io::IsTerminal;
@@ -15,18 +14,18 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry};
 
-/// How a log line looks.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// Text if stderr is a terminal, else JSON.
+    /// Text if stderr is a terminal, otherwise JSON.
     Auto,
-    /// For people.
+    /// Text for people.
     Text,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
 }
 
-/// Which log lines there are: `info`, or directives such as `info,keyward=debug`.
+/// Which lines are logged: a level such as `info`, or directives such as `info,keyward=debug`.
 #[derive(Clone, Debug)]
 pub struct LogLevel(String);
 
@@ -42,7 +41,8 @@ impl FromStr for LogLevel {
 
 const LEVELS: &str = "use error, warn, info, debug or trace, or directives such as info,keyward=debug";
 
-/// One directive, with a level that is spelt as others spell it put right. A word that is no level would be taken for the name of a module, and all others be silent.
+/// One directive. Other common spellings of a level are accepted. A word that is not a level is refused, because the filter would use it as
+/// a module name and silence all other modules.
 fn directive(text: &str) -> Result<String, String> {
     let text = text.trim();
     match text.to_ascii_lowercase().as_str() {
@@ -50,7 +50,7 @@ fn directive(text: &str) -> Result<String, String> {
         "warning" => Ok("warn".to_owned()),
         "err" | "fatal" | "critical" => Ok("error".to_owned()),
         _ if text.contains(['=', '[']) => Ok(text.to_owned()),
-        _ => Err(format!("{text} is no level; {LEVELS}")),
+        _ => Err(format!("{text} is not a log level; {LEVELS}")),
     }
 }
 
@@ -58,7 +58,7 @@ fn filter(directives: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(directives)
 }
 
-/// Starts logging, for the whole process; the second time it is an error.
+/// Starts logging for the whole process. A second call is an error.
 pub fn start(format: LogFormat, level: &LogLevel) -> anyhow::Result<()> {
     let terminal = std::io::stderr().is_terminal();
     let text = match format {
@@ -74,9 +74,9 @@ fn lines<W>(text: bool, colour: bool, directives: &str, to: W) -> Result<Box<dyn
 where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
-    // A filter of its own and not one more directive: a directive of the user could be more exact and win.
+    // This is a filter of its own and not one more directive, because a more specific directive of the user would win.
     let safe = filter_fn(|metadata| !metadata.target().starts_with("kube_client::client"));
-    // What ends the process, or keeps it from working, is said whatever level is asked for.
+    // Errors that end the process, or stop it from working, are logged at every log level.
     let grave = filter_fn(|metadata| metadata.target().starts_with("keyward") && *metadata.level() == tracing::Level::ERROR);
     let chosen = filter(directives)?.and(safe).or(grave);
     let layer = tracing_subscriber::fmt::layer().with_writer(to);
@@ -87,7 +87,7 @@ where
     })
 }
 
-/// An error and its causes, each once: a client's own words say no more than that it failed.
+/// An error and its causes, each once. The causes are needed because the error of a client often says only that it failed.
 #[must_use]
 pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = words(error);
@@ -99,7 +99,7 @@ pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// What an error itself says. kube's has the whole answer of the API server in it, as Rust prints it.
+/// The text of one error. kube's own text contains the whole answer of the API server as a Rust structure, so it is replaced.
 fn words(error: &(dyn std::error::Error + 'static)) -> String {
     let kube = error.downcast_ref::<kube::Error>().or_else(|| error.downcast_ref::<Box<kube::Error>>().map(|error| &**error));
     match kube {

@@ -1,6 +1,6 @@
-//! Condition types and reasons, as closed enums, and the one way in which a condition is set.
+//! Condition types and reasons as closed enums, and the one function that sets a condition.
 //!
-//! Conditions are written for people and tools. They are never read to decide what to do: observation decides.
+//! Conditions are written for people and tools. No code reads them to decide what to do. Only observations decide.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
@@ -28,23 +28,25 @@ macro_rules! words {
 words! {
     /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling` and `Stalled`.
     ConditionType, "type";
-    /// Always present. True: the key's lifecycle is as declared. A declared schedule that stands is Ready too, and so is a declared
-    /// `enabled: false`: otherwise every health check would hang for weeks. While the KMS cannot be asked (throttling, an outage, an expired token) it
-    /// stays as it was, until the last good look is older than twice the provider's `resyncSeconds`; then it is Unknown.
+    /// Always present. True: the key's lifecycle is as declared. A pending deletion that is declared is Ready too, and so is a declared
+    /// `enabled: false`; otherwise every health check would wait for weeks. If the KMS cannot be reached (throttling, an outage, an expired
+    /// token), `Ready` keeps its value until the last successful read is older than twice the provider's `resyncSeconds`. Then it is
+    /// Unknown.
     Ready,
-    /// Always present. True: the last look read the state of the key and nothing that was read differs from the spec. Each look reads the state; rotation,
-    /// tags with the marks, and aliases are read in turn, each at least every third look, and all in a look that was asked for
-    /// (`keyward.dev/reconcile-requested-at`), after a change of the spec, before a change of the key, and while this is not True.
+    /// Always present. True: the last read got the state of the key, and nothing that was read differs from the spec. Every read gets the
+    /// state. Rotation, tags (with the marks) and aliases are read in turn, each at least in every third read. All of them are read when a
+    /// person requests it (`keyward.dev/reconcile-requested-at`), after a change of the spec, before a change of the key, and while this
+    /// condition is not True.
     Synced,
-    /// Present only while True: Keyward is working, or will try again by itself. Never together with `Stalled`.
+    /// Present only while True: Keyward is working, or will retry automatically. Never present together with `Stalled`.
     Reconciling,
-    /// Present only while True: a person must act; retrying alone will not help.
+    /// Present only while True: a person must act. Retrying alone will not help.
     Stalled,
-    /// Present only while True: the key is going to be deleted by the KMS. The condition to alert on.
+    /// Present only while True: the KMS is going to delete the key. Set your alert on this condition.
     PendingDeletion,
-    /// Present only while True: the key differs from what is declared, and the policy says to leave it so.
+    /// Present only while True: the key differs from what is declared, and the management policy says not to correct it.
     Drifted,
-    /// Present only while True: a deletion is asked for and the guard holds it.
+    /// Present only while True: a deletion is requested, and the guard holds it.
     DeletionHeld,
 }
 
@@ -57,97 +59,101 @@ words! {
     Disabled,
     /// The key is pending deletion, as declared.
     DeletionScheduled,
-    /// The key is being created, or the KMS is not done creating it.
+    /// Keyward is creating the key, or the KMS has not finished creating it.
     Creating,
-    /// The key is being made this object's: its marks were written, and are read back before anything else is done.
+    /// Keyward is binding the key to this object: it wrote the marks, and reads them back before it does anything else.
     Adopting,
-    /// The key is pending deletion though the object does not declare it.
+    /// The key is pending deletion, but the object does not declare it.
     PendingDeletion,
-    /// The key waits for its key material; import it, with the KMS's own tools.
+    /// The key waits for its key material. Import it with the KMS's own tools.
     PendingImport,
-    /// The KMS cannot reach the key, as when its custom key store is disconnected; or it refuses a call because of the state that the key is in.
+    /// The KMS cannot reach the key, for example because its custom key store is disconnected. Or the KMS refuses a call because of the
+    /// state of the key.
     KeyUnavailable,
-    /// The key is gone: its deletion date has passed. Remove the object.
+    /// The key is gone, because its deletion date has passed. Remove the object.
     KeyDeleted,
-    /// The key this object was bound to cannot be found, though no deletion of it was known.
+    /// The key of this object is not found, and no deletion of it was known.
     KeyMissing,
-    /// The object asks for a deletion and has no key.
+    /// The object requests a deletion, but has no key.
     NothingToDelete,
-    /// A field, or an annotation that a person sets, has a value that cannot be taken; the message names it and what is allowed.
+    /// A field, or an annotation that a person sets, has a value that is not allowed. The message names the field and the allowed values.
     InvalidSpec,
-    /// The key to adopt is not the one that `spec.key` describes.
+    /// The key to adopt does not match `spec.key`.
     AdoptionMismatch,
-    /// The provider's adoption rules, or the state of the key, do not admit this adoption.
+    /// The provider's adoption rules, or the state of the key, do not permit this adoption.
     AdoptionNotAllowed,
-    /// An alias belongs to another key, which the message names. It is moved only from a key of the same namespace and provider whose object no longer declares it.
+    /// An alias belongs to another key, which the message names. Keyward moves an alias only from a key of the same namespace and provider,
+    /// and only if the object of that key no longer declares the alias.
     AliasTaken,
-    /// An alias that is no longer declared stays on the key until the object that declares it now has taken it, so that it is at no moment on no key.
+    /// An alias is no longer declared here, but another object declares it now. The alias stays on the key until that object takes it, so
+    /// that it always belongs to a key.
     AliasMoving,
-    /// The key bears the marks of another object or cluster.
+    /// The key has the marks of another object or cluster.
     OwnedByAnother,
-    /// What was found for this object does not say clearly which key is its own; nothing is created.
+    /// Keyward cannot tell which key belongs to this object, so it creates none.
     ClaimUnclear,
-    /// A `CreateKey` may or may not have taken effect, and the search for its key is not conclusive.
+    /// Keyward sent `CreateKey` and does not know whether it took effect. The search for the key gave no clear answer.
     CreateUnresolved,
-    /// The marks could not be written on the key, so nothing else is done to it.
+    /// Keyward could not write the marks on the key, so it makes no other change to it.
     MarksNotWritable,
-    /// The provider does not admit this namespace; nothing was called.
+    /// The provider does not admit this namespace. Keyward made no call.
     NamespaceNotAllowed,
-    /// There is no `KeyProvider` of that name.
+    /// There is no `KeyProvider` with this name.
     ProviderNotFound,
-    /// The `KeyProvider` cannot be used yet, as when its Secret is not there; its own `Ready` condition says why.
+    /// The `KeyProvider` cannot be used yet, for example because its Secret is missing. Its own `Ready` condition says why.
     ProviderNotReady,
     /// This version of Keyward has no adapter for that type of provider.
     ProviderNotSupported,
-    /// The credentials belong to another account than the provider's; no key was looked at.
+    /// The credentials belong to an account that is not the provider's account. Keyward read no key.
     WrongAccount,
-    /// The KMS denies the call; the message names the operation to allow.
+    /// The KMS denies the call. The message names the operation to allow.
     AccessDenied,
     /// The KMS does not accept the credentials.
     CredentialsInvalid,
     /// A quota of the account is used up, such as the number of keys.
     QuotaExceeded,
-    /// The KMS asks to slow down; the call is repeated later.
+    /// The KMS throttles requests. Keyward repeats the call later.
     Throttled,
-    /// The KMS, or the way to it, does not answer; the call is repeated later.
+    /// The KMS does not answer, or cannot be reached. Keyward repeats the call later.
     ProviderUnavailable,
-    /// The KMS answered with something that Keyward does not know, or Keyward met a fault of its own; nothing is changed on either.
+    /// The KMS gave an answer that Keyward does not know, or Keyward has an internal fault. Keyward changes nothing because of it.
     UnknownError,
-    /// The key differs from what is declared and the policy says to leave it so.
+    /// The key differs from what is declared, and the management policy says not to correct it.
     Drifted,
     /// The annotation `keyward.dev/paused` stops all work on this object.
     Paused,
-    /// The last look read the state of the key, and nothing that was read differs from the spec.
+    /// The last read got the state of the key, and nothing that was read differs from the spec.
     Synced,
-    /// The provider's `Ready` is True: its credentials were accepted and its account is the expected one.
+    /// The provider is Ready: the KMS accepted its credentials, and its account is the expected one.
     Ready,
     /// On `PendingDeletion`: the object declares this deletion.
     Declared,
-    /// On `PendingDeletion`: someone else scheduled it.
+    /// On `PendingDeletion`: someone else scheduled the deletion.
     External,
-    /// Held: the key does not bear this object's marks.
+    /// Held: the key does not have this object's marks.
     NotOwned,
-    /// Held: the object changed while the deletion was decided; it is decided anew.
+    /// Held: the object changed while Keyward decided about the deletion. Keyward decides again.
     StaleObject,
-    /// The KMS answers from a copy that is older than the provider's `maxStalenessSeconds`, and its refresh does not end; nothing is changed on such a copy.
+    /// The KMS answers from a copy that is older than the provider's `maxStalenessSeconds`, and the refresh of the copy does not end.
+    /// Keyward changes nothing on the basis of such a copy, except to bring a key back.
     StaleView,
-    /// Held: the key's mark does not say that this object was seen without `deletionScheduleDays` while its key was alive, so the field may be a copied or
-    /// restored one; or this object took the key up by its name less than a day ago.
+    /// Held: the mark on the key does not say that this object was seen without `deletionScheduleDays` while its key was alive, so the
+    /// field may come from a copy or a restored backup. Or this object took the key up by its name less than a day ago.
     NotSeenLive,
-    /// Held: the key's mark is newer than what this object last wrote, so the object may come from a backup.
+    /// Held: the mark on the key is newer than the last word that this object wrote, so the object may come from a backup.
     RollbackSuspected,
     /// Held: someone cancelled the deletion, or acted on the key, outside Keyward.
     CancelledOutside,
-    /// Held: Keyward was interrupted between its own calls for a deletion, or for other days of one, so that what came of them cannot be told from what
-    /// others did.
+    /// Held: Keyward was interrupted between its own calls that schedule a deletion or change its days, so it cannot tell their effects
+    /// from what others did.
     Interrupted,
-    /// Held: the key was used lately.
+    /// Held: the key was used recently.
     KeyInUse,
-    /// Held: too many deletions through this provider; a person has to resume them.
+    /// Held: there were too many deletions through this provider. A person must resume them.
     BudgetExhausted,
-    /// Held: the provider asks for a person's confirmation of every deletion.
+    /// Held: the provider requires a person's confirmation of every deletion.
     ConfirmationRequired,
-    /// Held: the namespace, or the CRD, is being deleted; keys are left as they are.
+    /// Held: the namespace or the CRD is being deleted. Keyward leaves the keys as they are.
     Terminating,
 }
 
@@ -158,7 +164,7 @@ pub enum Status {
     True,
     /// It is not so.
     False,
-    /// It is not known: what was known is too old.
+    /// It is not known, because the last information is too old.
     Unknown,
 }
 
@@ -180,28 +186,29 @@ impl Status {
     }
 }
 
-/// The reasons of events on a `ManagedKey`, each with its meaning. An event is told once, when something was done or turned.
+/// The reasons of events on a `ManagedKey`, each with its meaning. Keyward posts an event once, when it did something or when a condition
+/// changed.
 pub const EVENTS: &[(&str, &str)] = &[
     ("KeyCreated", "The key was created."),
-    ("KeyAdopted", "The key that `spec.keyId` names is this object's now."),
-    ("KeyTakenUp", "The key of an earlier object of this name is this object's now."),
-    ("AliasMoved", "An alias that another object let go was moved to the key."),
+    ("KeyAdopted", "The object adopted the key that `spec.keyId` names."),
+    ("KeyTakenUp", "The object took up the key of an earlier object of this name."),
+    ("AliasMoved", "Keyward moved an alias to the key from the key of another object that no longer declares it."),
     ("KeyEnabled", "The key was enabled."),
     ("KeyDisabled", "The key was disabled."),
-    ("RotationEnabled", "Rotation was switched on, or has another period."),
+    ("RotationEnabled", "Rotation was switched on, or its period was changed."),
     ("RotationDisabled", "Rotation was switched off."),
-    ("KeyRotated", "The KMS has a rotation on record that was not told yet; the note has its date."),
-    ("KeyDeletionScheduled", "Warning. The deletion was scheduled; the note has the date and the command that cancels it."),
+    ("KeyRotated", "The KMS reports a new rotation of the key; the note has its date."),
+    ("KeyDeletionScheduled", "Warning. The deletion of the key was scheduled; the note has the date and the command that cancels it."),
     ("KeyDeletionCancelled", "The deletion was cancelled."),
     ("KeyDeleted", "Warning. The key is gone."),
-    ("DeletionHeld", "Warning. The guard holds a deletion; the note has the command that goes on."),
-    ("DriftDetected", "Warning. Somebody changed the key, or a record of Keyward's; the note says from what to what."),
-    ("KeyReleased", "The object goes; the note says what became of its key."),
+    ("DeletionHeld", "Warning. The guard holds a deletion; the note has the command that confirms it."),
+    ("DriftDetected", "Warning. Somebody changed the key, or a record that Keyward keeps; the note has the old and the new value."),
+    ("KeyReleased", "The object is being deleted; the note says what happened to its key."),
     ("Paused", "The object is paused."),
-    ("SyncFailed", "Warning. The key could not be brought, or was not found, as declared."),
+    ("SyncFailed", "Warning. Keyward could not bring the key to the declared state, or did not find the key."),
 ];
 
-/// Puts a condition into the list, in place of the one of its type.
+/// Puts a condition into the list. It replaces the condition of the same type.
 ///
 /// `lastTransitionTime` moves only when `status` flips, so that an unchanged state is an unchanged status.
 pub fn set(
@@ -232,44 +239,45 @@ pub fn set(
     }
 }
 
-/// Takes a condition out of the list: those that are present only while True are removed, not set to False.
+/// Removes a condition from the list. Conditions that are present only while True are removed and not set to False.
 pub fn remove(conditions: &mut Vec<Condition>, kind: ConditionType) {
     conditions.retain(|known| known.type_ != kind.as_str());
 }
 
-/// The condition of that type, if it is there.
+/// The condition of this type, if the list has one.
 #[must_use]
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|known| known.type_ == kind.as_str())
 }
 
-/// Whether that is a type of Keyward's. Others may put conditions of their own into a status.
+/// Whether this is a condition type of Keyward. Others may put their own conditions into a status.
 #[must_use]
 pub fn is_ours(kind: &str) -> bool {
     ConditionType::ALL.iter().any(|(known, _)| known.as_str() == kind)
 }
 
-/// How many conditions a status holds.
+/// The maximum number of conditions in a status.
 pub const MOST: usize = 16;
 
-/// A point in time as the API server keeps it: to the second. A finer one would differ from what is stored, for ever.
+/// A point in time with the precision of the API server, which is seconds. A finer value would always differ from the stored one.
 #[must_use]
 pub fn seconds(at: jiff::Timestamp) -> Time {
     Time(jiff::Timestamp::from_second(at.as_second()).unwrap_or(at))
 }
 
-/// The schema of a condition: Kubernetes' own, whose bounds its Rust type does not carry, and the texts that `kubectl explain` prints.
+/// The schema of a condition. It adds Kubernetes' own bounds, which the Rust type does not have, and the texts that `kubectl explain`
+/// prints.
 pub(super) fn schema() -> Value {
     json!({
         "type": "object",
         "required": ["type", "status", "reason", "message", "lastTransitionTime"],
         "properties": {
-            "type": { "type": "string", "description": "What is said.", "minLength": 1, "maxLength": 316 },
-            "status": { "type": "string", "description": "Whether it is so.", "enum": ["True", "False", "Unknown"] },
-            "reason": { "type": "string", "description": "Why, as a word for tools.", "minLength": 1, "maxLength": 1024 },
-            "message": { "type": "string", "description": "Why, as a sentence for people, with the way out.", "maxLength": 32768 },
-            "observedGeneration": { "type": "integer", "format": "int64", "description": "The generation of the spec that this speaks of." },
-            "lastTransitionTime": { "type": "string", "format": "date-time", "description": "When `status` last flipped." },
+            "type": { "type": "string", "description": "The type of the condition.", "minLength": 1, "maxLength": 316 },
+            "status": { "type": "string", "description": "Whether the condition is true.", "enum": ["True", "False", "Unknown"] },
+            "reason": { "type": "string", "description": "The reason for the status, as one word for tools.", "minLength": 1, "maxLength": 1024 },
+            "message": { "type": "string", "description": "The reason for the status and the next step, as a sentence for people.", "maxLength": 32768 },
+            "observedGeneration": { "type": "integer", "format": "int64", "description": "The generation of the spec that this condition describes." },
+            "lastTransitionTime": { "type": "string", "format": "date-time", "description": "When `status` last changed." },
         },
     })
 }

@@ -1,10 +1,11 @@
 //! `KeyProvider`: one account and Region of a KMS, with the administrator's rules for its use.
 //!
-//! It is cluster-scoped because endpoints, roles and credentials are the administrator's; secrets are read only from the operator's own namespace.
+//! It is cluster-scoped because endpoints, roles and credentials belong to the administrator. Keyward reads secrets only from the
+//! operator's own namespace.
 
-// Texts are printed by `kubectl explain` as they stand, so products are named as people write them.
+// `kubectl explain` prints these texts without change, so product names are written without backticks.
 #![allow(clippy::doc_markdown)]
-// Each column of a table is an attribute with the same keys.
+// Each column of the table is an attribute with the same keys.
 #![allow(clippy::duplicated_attributes)]
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 
 use super::condition;
 
-/// How a KMS is reached, and who may use it for what.
+/// How Keyward reaches a KMS, and who may use it for what.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
     group = "keyward.dev",
@@ -26,7 +27,7 @@ use super::condition;
     category = "kms",
     status = "KeyProviderStatus",
     derive = "PartialEq",
-    doc = "One account and Region of a KMS, through which ManagedKeys are kept, and the rules for its use. Deleting it touches no key.",
+    doc = "One account and Region of a KMS for ManagedKeys, and the rules for its use. Deleting a KeyProvider changes no key.",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Type", type_ = "string", json_path = ".spec.type"),
     printcolumn(name = "Account", type_ = "string", json_path = ".status.identity.account"),
@@ -36,7 +37,7 @@ use super::condition;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    // The rules leave a provider editable that was stored without them: `maxPerHour: 0` must be possible at any time.
+    // A provider that was stored before these rules existed stays editable: it must always be possible to set `maxPerHour: 0`.
     validation = Rule::new("(self.type == 'AWS') == has(self.aws) && (self.type == 'CipherTrust') == has(self.cipherTrust) && (self.type == 'Huawei') == has(self.huawei) || (oldSelf.hasValue() && has(self.aws) == has(oldSelf.value().aws) && has(self.cipherTrust) == has(oldSelf.value().cipherTrust) && has(self.huawei) == has(oldSelf.value().huawei))")
         .message("exactly the member named by type must be set: aws, cipherTrust or huawei")
         .optional_old_self(true),
@@ -49,7 +50,7 @@ use super::condition;
         .optional_old_self(true)
 )]
 pub struct KeyProviderSpec {
-    /// Which KMS it is; the member of that name is set. Immutable.
+    /// The type of the KMS: `AWS`, `CipherTrust` or `Huawei`. Set the field `aws`, `cipherTrust` or `huawei` to match. Immutable.
     #[serde(rename = "type")]
     pub type_: ProviderType,
     /// An account and Region of AWS KMS.
@@ -63,25 +64,27 @@ pub struct KeyProviderSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self.region == oldSelf.region").message("region is immutable; make another KeyProvider"))]
     pub huawei: Option<HuaweiProvider>,
-    /// Whose ManagedKeys may use this provider. A ManagedKey in any other namespace causes no call at all.
+    /// The namespaces whose ManagedKeys may use this provider. For a ManagedKey in any other namespace Keyward makes no call at all.
     #[x_kube(validation = Rule::new("(self.from == 'Names') == has(self.names) && (self.from == 'Selector') == has(self.selector)")
         .message("set names with from: Names, selector with from: Selector, and neither with from: All"))]
     pub namespaces: Namespaces,
-    /// Which existing keys may be adopted, by whom. Default: none.
+    /// Which existing keys may be adopted, and by which namespaces. Default: none.
     #[serde(default)]
     pub adoption: Adoption,
-    /// What ManagedKeys may set on keys, and remove again: tags and aliases can grant access. Default: everything.
+    /// Which tags and aliases ManagedKeys may set on keys and remove again. Tags and aliases can grant access. Default: all.
     #[serde(default)]
     pub allow: Allow,
-    /// What has to hold before a deletion is scheduled.
+    /// What must be true before Keyward schedules a deletion.
     #[serde(default)]
     pub deletion_guard: DeletionGuard,
-    /// Seconds between two looks at a key, 30 to 86400; each time up to a fifth more, so that keys are not all looked at together.
+    /// Seconds between two reads of a key, 30 to 86400. Default: 600. Keyward adds up to a fifth each time, so that it does not read all
+    /// keys at the same time.
     #[serde(default = "default_resync")]
     #[schemars(range(min = 30, max = 86400))]
     pub resync_seconds: i32,
-    /// The most of the provider's documented default request quotas that Keyward uses, in percent, 1 to 10000; above 100 where the provider raised them. Within
-    /// it Keyward uses what is free, and backs off when the KMS throttles. Cancelling a deletion, and enabling a key after it, may use all.
+    /// The maximum share of the provider's documented default request quotas that Keyward uses, in percent, 1 to 10000. Default: 100. Set
+    /// it above 100 if the provider raised your quotas. Keyward backs off when the KMS throttles. Calls that cancel a deletion, or enable a
+    /// key after it, may use the whole quota.
     #[serde(default = "default_quota_share")]
     #[schemars(range(min = 1, max = 10000))]
     pub quota_share_percent: i32,
@@ -95,7 +98,7 @@ fn default_quota_share() -> i32 {
     100
 }
 
-/// Which KMS it is.
+/// The type of the KMS.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ProviderType {
     /// AWS Key Management Service.
@@ -123,47 +126,52 @@ impl ProviderType {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    // It leaves a provider editable that was stored without it.
+    // A provider that was stored before this rule existed stays editable.
     validation = Rule::new("!(has(self.endpoint) && has(self.stsEndpoint) && (self.fips || self.dualStack)) || (oldSelf.hasValue() && has(oldSelf.value().endpoint) && has(oldSelf.value().stsEndpoint) && (oldSelf.value().fips || oldSelf.value().dualStack))")
-        .message("fips and dualStack choose among the Region's endpoints, and both endpoints are named here; leave out fips and dualStack, or one of the endpoints")
+        .message("fips and dualStack select the Region's own endpoints, so they have no effect if endpoint and stsEndpoint are both set; remove fips and dualStack, or one of the endpoints")
         .optional_old_self(true)
 )]
 pub struct AwsProvider {
     /// The Region, such as `eu-west-1`. Immutable.
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[a-z]{2,4}(-[a-z0-9]+)+-[0-9]+$"))]
     pub region: String,
-    /// The twelve digits of the account that the credentials must belong to. Absent: the first account seen is the expected one.
+    /// The 12-digit id of the account that the credentials must belong to. If absent, Keyward expects the account that it sees first.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 12), regex(pattern = "^[0-9]{12}$"))]
     pub account_id: Option<String>,
-    /// A role to assume for every call.
+    /// ARN of an IAM role to assume for every call. If absent, Keyward uses the credentials directly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 20, max = 2048), regex(pattern = "^arn:aws[a-z-]*:iam::[0-9]{12}:role/.+$"))]
     pub role_arn: Option<String>,
-    /// The external id that the role's trust policy asks for.
+    /// The external id that the trust policy of the role requires.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224))]
     pub external_id: Option<String>,
-    /// Another endpoint for KMS alone, such as a VPC endpoint. `http` is for tests. Absent: that of the Region.
+    /// URL of another endpoint for KMS, such as a VPC endpoint. It is not used for STS. Use `http` only for tests. If absent, Keyward uses
+    /// the endpoint of the Region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com"))]
     pub endpoint: Option<String>,
-    /// Another endpoint for STS, which is asked whose credentials they are and for the role; it must be one of the same Region. `http` is for tests. Absent: that of the Region.
+    /// URL of another endpoint for STS, in the same Region. Keyward asks STS for the identity of the credentials and for the role. Use
+    /// `http` only for tests. If absent, Keyward uses the endpoint of the Region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("stsEndpoint must be an https URL, such as https://vpce-….sts.eu-west-1.vpce.amazonaws.com"))]
     pub sts_endpoint: Option<String>,
-    /// Whether the Region's FIPS endpoints are used. An endpoint that is named here is used as it is.
+    /// Use the FIPS endpoints of the Region. Default: false. It does not change `endpoint` or `stsEndpoint`.
     #[serde(default)]
     pub fips: bool,
-    /// Whether the Region's dual-stack endpoints are used, which have IPv6 addresses too. An endpoint that is named here is used as it is.
+    /// Use the dual-stack endpoints of the Region, which have IPv6 addresses too. Default: false. It does not change `endpoint` or
+    /// `stsEndpoint`.
     #[serde(default)]
     pub dual_stack: bool,
-    /// The secret whose `ca.crt` signs the certificates of the endpoints, or of a proxy that opens TLS. It is trusted beside the system's authorities and the file that `AWS_CA_BUNDLE` names.
+    /// The Secret with `ca.crt`, the certificate authority of the endpoints or of a proxy that terminates TLS. Keyward trusts it in
+    /// addition to the system's authorities and to the file in `AWS_CA_BUNDLE`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<SecretRef>,
-    /// The secret with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary credentials, `AWS_SESSION_TOKEN`. Absent: the default chain (IRSA, Pod Identity, environment).
+    /// The Secret with `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY` and, for temporary credentials, `AWS_SESSION_TOKEN`. If absent, Keyward
+    /// uses the default chain of the SDK (IRSA, Pod Identity, environment).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credentials_secret_ref: Option<SecretRef>,
 }
@@ -172,7 +180,7 @@ pub struct AwsProvider {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CipherTrustProvider {
-    /// Address of the CipherTrust Manager; always `https`.
+    /// URL of the CipherTrust Manager. It must begin with `https`.
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https'").message("url must be an https URL, such as https://ciphertrust.example.com"))]
     pub url: String,
@@ -182,20 +190,21 @@ pub struct CipherTrustProvider {
     /// Region of the keys.
     #[schemars(length(min = 1, max = 64))]
     pub region: String,
-    /// Domain to work in. Absent: the root domain.
+    /// The domain to work in. If absent, the root domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub domain: Option<String>,
-    /// Domain to authenticate in. Absent: the root domain.
+    /// The domain to authenticate in. If absent, the root domain.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 256))]
     pub auth_domain: Option<String>,
-    /// The secret whose `ca.crt` signs the server's certificate. Absent: the system's authorities.
+    /// The Secret with `ca.crt`, the certificate authority of the server. If absent, Keyward trusts the system's authorities.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ca_secret_ref: Option<SecretRef>,
-    /// The secret with `username` and `password`.
+    /// The Secret with `username` and `password`.
     pub credentials_secret_ref: SecretRef,
-    /// How old CCKM's view of a key may be for a change to follow from it, in seconds, 30 to 86400. An older one is made new first; what cancels a deletion, or enables the key after it, does not wait for that.
+    /// The maximum age in seconds of CCKM's copy of a key on which Keyward may base a change, 30 to 86400. Default: 600. Keyward refreshes
+    /// an older copy first. Calls that cancel a deletion, or enable the key after it, do not wait for the refresh.
     #[serde(default = "default_staleness")]
     #[schemars(range(min = 30, max = 86400))]
     pub max_staleness_seconds: i32,
@@ -215,46 +224,46 @@ pub struct HuaweiProvider {
     /// Id of the project.
     #[schemars(length(min = 1, max = 64))]
     pub project_id: String,
-    /// Another endpoint for KMS.
+    /// URL of another endpoint for KMS. If absent, Keyward uses the endpoint of the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL"))]
     pub endpoint: Option<String>,
-    /// Another endpoint for IAM.
+    /// URL of another endpoint for IAM. If absent, Keyward uses the endpoint of the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("iamEndpoint must be an https URL"))]
     pub iam_endpoint: Option<String>,
-    /// How to authenticate: signed requests with an access key (default), or a token for a user's password.
+    /// How to authenticate: `AccessKey` (default) signs requests with an access key; `Password` gets a token for a user name and password.
     #[serde(default)]
     pub auth: HuaweiAuth,
-    /// The secret with `accessKey`, `secretKey` and, for temporary credentials, `securityToken`; or, with `auth: Password`, `username`, `password` and
-    /// `domain`, the name of the account. Without `domain`: the account has the name of the user.
+    /// The Secret with `accessKey`, `secretKey` and, for temporary credentials, `securityToken`. With `auth: Password`, the Secret with
+    /// `username`, `password` and `domain`, the name of the account. Without `domain`, the account has the name of the user.
     pub credentials_secret_ref: SecretRef,
 }
 
 /// How to authenticate at Huawei Cloud.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum HuaweiAuth {
-    /// Requests signed with an access key.
+    /// Sign requests with an access key.
     #[default]
     AccessKey,
-    /// A token for a user's password.
+    /// Get a token for a user name and password.
     Password,
 }
 
-/// A secret in the operator's own namespace.
+/// A Secret in the operator's own namespace.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SecretRef {
-    /// Name of the secret.
+    /// Name of the Secret.
     #[schemars(length(min = 1, max = 253))]
     pub name: String,
 }
 
-/// Whose `ManagedKey`s may use a provider.
+/// The namespaces whose `ManagedKey`s may use a provider.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Namespaces {
-    /// `All`, `Names` or `Selector`.
+    /// `All` admits every namespace, `Names` those in `names`, `Selector` those that `selector` matches.
     pub from: NamespacesFrom,
     /// Names of the namespaces, with `from: Names`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -266,28 +275,28 @@ pub struct Namespaces {
     pub selector: Option<LabelSelector>,
 }
 
-/// Kubernetes' own schema of a selector has no bounds, and everything in a CRD needs them.
+/// Kubernetes' own schema of a selector has no bounds, but every list and string in a CRD needs them.
 fn selector_properties() -> Value {
     let key = || json!({ "type": "string", "description": "Key of the label.", "minLength": 1, "maxLength": 317 });
     let value = || json!({ "type": "string", "maxLength": 63 });
     json!({
         "matchLabels": {
             "type": "object",
-            "description": "Labels that all have to be there, with these values.",
+            "description": "The namespace must have all of these labels, with these values.",
             "maxProperties": 64,
             "additionalProperties": value(),
         },
         "matchExpressions": {
             "type": "array",
-            "description": "Expressions that all have to hold.",
+            "description": "All of these expressions must be true.",
             "maxItems": 64,
             "items": {
                 "type": "object",
                 "required": ["key", "operator"],
                 "properties": {
                     "key": key(),
-                    "operator": { "type": "string", "description": "How the label relates to the values.", "enum": ["In", "NotIn", "Exists", "DoesNotExist"] },
-                    "values": { "type": "array", "description": "With In and NotIn.", "maxItems": 64, "items": value() },
+                    "operator": { "type": "string", "description": "How the label is compared with the values.", "enum": ["In", "NotIn", "Exists", "DoesNotExist"] },
+                    "values": { "type": "array", "description": "The values for In and NotIn.", "maxItems": 64, "items": value() },
                 },
             },
         },
@@ -298,29 +307,30 @@ fn namespace_name() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": 63 })
 }
 
-/// How namespaces are named.
+/// How namespaces are selected.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NamespacesFrom {
     /// Every namespace.
     All,
-    /// Those in `names`.
+    /// The namespaces in `names`.
     Names,
-    /// Those that `selector` matches.
+    /// The namespaces that `selector` matches.
     Selector,
 }
 
-/// Which existing keys may be adopted, by whom.
+/// Which existing keys may be adopted, and by which namespaces.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Adoption {
-    /// `None` (default): no key. `Tagged`: a key that bears the tag `keyward-adopt` with the namespace as value. `Rules`: what `rules` admits.
+    /// `None` (default): no key. `Tagged`: a key that has the tag `keyward-adopt` with the namespace as its value. `Rules`: the keys that
+    /// `rules` admits.
     #[serde(default)]
     pub from: AdoptionFrom,
-    /// With `from: Rules`: any rule that names both the namespace and the key admits.
+    /// The rules for `from: Rules`. A namespace may adopt a key if one rule names both.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 64, "default" = json!([])))]
     pub rules: Vec<AdoptionRule>,
-    /// Clusters whose marks do not bar an adoption, by cluster id.
+    /// Cluster ids of other clusters. The marks of these clusters do not prevent an adoption that `from` permits.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 32, "items" = cluster_id(), "default" = json!([])))]
     pub from_clusters: Vec<String>,
@@ -330,25 +340,25 @@ fn cluster_id() -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": 36, "pattern": "^[a-z0-9-]+$" })
 }
 
-/// Where the permission to adopt comes from.
+/// What permits an adoption.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AdoptionFrom {
     /// No key may be adopted.
     #[default]
     None,
-    /// The key says so by its tag.
+    /// A tag on the key permits it.
     Tagged,
-    /// The rules say so.
+    /// A rule permits it.
     Rules,
 }
 
-/// Admits keys for namespaces.
+/// A rule that lets namespaces adopt keys.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AdoptionRule {
-    /// Namespaces whose objects may adopt; `*` stands for any run of characters.
+    /// Namespaces whose objects may adopt the keys. `*` matches any number of characters.
     #[schemars(extend("minItems" = 1, "maxItems" = 64, "items" = pattern_text(63)))]
     pub namespaces: Vec<String>,
-    /// ARNs of the keys; `*` stands for any run of characters.
+    /// ARNs of the keys. `*` matches any number of characters.
     #[schemars(extend("minItems" = 1, "maxItems" = 64, "items" = pattern_text(2048)))]
     pub keys: Vec<String>,
 }
@@ -357,15 +367,15 @@ fn pattern_text(longest: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": longest })
 }
 
-/// What `ManagedKey`s may set on keys, and remove again.
+/// Which tags and aliases `ManagedKey`s may set on keys and remove again.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allow {
-    /// Tag keys; `*` stands for any run of characters.
+    /// Tag keys. `*` matches any number of characters. Default: `*`.
     #[serde(default = "anything")]
     #[schemars(extend("maxItems" = 64, "items" = pattern_text(128)))]
     pub tag_keys: Vec<String>,
-    /// Aliases, without `alias/`; `*` stands for any run of characters.
+    /// Aliases, without the prefix `alias/`. `*` matches any number of characters. Default: `*`.
     #[serde(default = "anything")]
     #[schemars(extend("maxItems" = 64, "items" = pattern_text(250)))]
     pub aliases: Vec<String>,
@@ -381,28 +391,30 @@ impl Default for Allow {
     }
 }
 
-/// What has to hold before a deletion is scheduled.
+/// What must be true before Keyward schedules a deletion.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeletionGuard {
-    /// The shortest window in days that may be asked for, 7 to 1096.
+    /// The shortest waiting period in days that an object may ask for: 7 to 30, at Huawei 7 to 1096. Default: 7.
     #[serde(default = "default_minimum")]
     #[schemars(range(min = 7, max = 1096))]
     pub minimum_schedule_days: i32,
-    /// The window in days when an object with `deletionPolicy: Delete` is deleted and has no `deletionScheduleDays`: 7 to 30, at Huawei 7 to 1096.
+    /// The waiting period in days if an object with `deletionPolicy: Delete` and without `deletionScheduleDays` is deleted: 7 to 30, at
+    /// Huawei 7 to 1096. Default: 30.
     #[serde(default = "default_object_deletion")]
     #[schemars(range(min = 7, max = 1096))]
     pub object_deletion_days: i32,
-    /// Days for which a key must not have been used, 0 to 365; 0 switches the check off. Not checked by this version yet.
+    /// Days during which a key must not have been used, 0 to 365. Default: 7. 0 switches the check off. This version does not check it yet.
     #[serde(default = "default_minimum")]
     #[schemars(range(min = 0, max = 365))]
     pub minimum_idle_days: i32,
-    /// How many deletions may be scheduled through this provider in an hour; the first one over it stops all until a person resumes. 0 stops all,
-    /// and keeps `deletionPolicy: Disable` from disabling keys. This version enforces 0, and does not count yet.
+    /// How many deletions may be scheduled through this provider in an hour, 0 to 10000. Default: 10. The first deletion above the limit
+    /// stops all deletions until a person resumes them. 0 stops all deletions, and also stops `deletionPolicy: Disable` from disabling
+    /// keys. This version enforces 0, but does not count deletions yet.
     #[serde(default = "default_per_hour")]
     #[schemars(range(min = 0, max = 10000))]
     pub max_per_hour: i32,
-    /// Whether every deletion needs a person's confirmation, and every key that `deletionPolicy: Disable` disables.
+    /// Whether a person must confirm every deletion, and every key that `deletionPolicy: Disable` disables. Default: false.
     #[serde(default)]
     pub require_confirmation: bool,
 }
@@ -431,47 +443,48 @@ impl Default for DeletionGuard {
     }
 }
 
-/// What Keyward knows of a provider.
+/// What Keyward knows about a provider.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyProviderStatus {
-    /// The generation of the spec that this status speaks of; -1 before the first look.
+    /// The generation of the spec that this status describes. -1 before the first check.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// Whose credentials they are. The account is pinned by the first success.
+    /// The identity of the credentials. The first successful check pins the account.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub identity: Option<IdentityStatus>,
-    /// The guard's book of deletions.
+    /// The deletions that the guard counts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletions: Option<DeletionBook>,
-    /// Keys that were an object's and whose object is gone while they are pending deletion, the earliest first. They are looked at with each resync, and go
-    /// from here once they are not pending any more, or an object has them again. Alerts go on as long. Where there are more than the list takes, each
-    /// namespace has the same share of it.
+    /// Keys that are pending deletion and whose object is gone, the earliest date first. Keyward reads them at each resync. It removes a
+    /// key from this list when the key is not pending any more, or when an object has it again. The alert about the key lasts as long. If
+    /// there are more keys than the list can hold, each namespace gets the same share of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_PENDING))]
     pub pending_deletions: Vec<PendingDeletion>,
-    /// Those that the list has no room for, counted by namespace. They are not looked at, so each count stays until a day after the latest of their dates, and
-    /// so does the alert about them.
+    /// Keys that `pendingDeletions` has no room for, counted by namespace. Keyward does not read them, so each count and its alert stay
+    /// until one day after the latest of their dates.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_COUNTED))]
     pub more_pending_deletions: Vec<MoreDeletions>,
-    /// Keys that are pending deletion while their object is there. An object that goes while no operator runs is found by these. Where there are more than the
-    /// list takes, each namespace has the same share of it.
+    /// Keys that are pending deletion and whose object exists. With this list Keyward finds objects that were deleted while no operator was
+    /// running. If there are more keys than the list can hold, each namespace gets the same share of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_PENDING))]
     pub watched_deletions: Vec<WatchedDeletion>,
-    /// Those that the list has no room for, counted by namespace. Of objects that go while no operator runs, these tell how many.
+    /// Keys that `watchedDeletions` has no room for, counted by namespace. If objects are deleted while no operator runs, these counts tell
+    /// how many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_COUNTED))]
     pub more_watched_deletions: Vec<MoreDeletions>,
-    /// `Ready`: the credentials were accepted and the account is the expected one.
+    /// The conditions of the provider. `Ready` is True if the KMS accepted the credentials and the account is the expected one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = condition::MOST, "items" = condition::schema()))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
     pub conditions: Vec<Condition>,
 }
 
-/// Whose credentials they are.
+/// The identity of the credentials.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IdentityStatus {
     /// The account.
@@ -485,80 +498,80 @@ pub struct IdentityStatus {
     pub principal: String,
 }
 
-/// How many keys a list of pending keys holds. With the longest texts in each, both lists fit into an object.
+/// The maximum number of keys in a list of pending keys. Both lists fit into an object even with the longest texts.
 pub const MOST_PENDING: usize = 500;
-/// How many namespaces have a count of their own of what a list has no room for, and one more for all others together.
+/// The maximum number of counts for keys that a list has no room for: one for each of 100 namespaces, and one for all others together.
 pub const MOST_COUNTED: usize = 101;
-/// The longest reference of a key in them.
+/// The maximum length of a key's reference in these lists.
 pub const LONGEST_KEY: usize = 512;
-/// The longest sentence on how to rescue one.
+/// The maximum length of the sentence that says how to rescue a key.
 pub const LONGEST_RESCUE: usize = 512;
 
-/// A pending key without an object.
+/// A key that is pending deletion and has no object.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct PendingDeletion {
-    /// The key, by its canonical reference.
+    /// The canonical reference of the key.
     #[schemars(length(max = LONGEST_KEY))]
     pub key: String,
-    /// When the KMS deletes it; absent while it has told no date, as for a primary that waits for its replicas.
+    /// When the KMS deletes the key. Absent while the KMS reports no date, for example for a primary key that waits for its replicas.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<Time>,
-    /// Namespace and name of the last object that had it, as `namespace/name`.
+    /// Namespace and name of the last object that had the key, as `namespace/name`.
     #[schemars(length(max = 320))]
     pub owner: String,
-    /// How to rescue it.
+    /// How to rescue the key.
     #[serde(default)]
     #[schemars(length(max = LONGEST_RESCUE))]
     pub rescue: String,
 }
 
-/// A pending key whose object is there.
+/// A key that is pending deletion and whose object exists.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct WatchedDeletion {
-    /// The key, by its canonical reference.
+    /// The canonical reference of the key.
     #[schemars(length(max = LONGEST_KEY))]
     pub key: String,
-    /// When the KMS deletes it; absent while it has told no date.
+    /// When the KMS deletes the key. Absent while the KMS reports no date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub date: Option<Time>,
-    /// Namespace and name of its object, as `namespace/name`.
+    /// Namespace and name of the object, as `namespace/name`.
     #[schemars(length(max = 320))]
     pub owner: String,
-    /// UID of that object.
+    /// UID of the object.
     #[schemars(length(max = 64))]
     pub uid: String,
 }
 
-/// Pending keys of a namespace that a list has no room for.
+/// The pending keys of a namespace that a list has no room for.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct MoreDeletions {
-    /// Namespace of their objects; empty for those of all namespaces that are not named.
+    /// Namespace of their objects. Empty for the count of all namespaces that have no count of their own.
     #[schemars(length(max = 63))]
     pub namespace: String,
-    /// How many there are.
+    /// The number of keys.
     #[schemars(range(min = 0))]
     pub count: i32,
-    /// The earliest of their dates; absent if none of them has one.
+    /// The earliest of their dates. Absent if no key has a date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub earliest: Option<Time>,
-    /// The latest of their dates; absent if one of them has none.
+    /// The latest of their dates. Absent if a key has no date.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub latest: Option<Time>,
 }
 
-/// The guard's book of deletions.
+/// The deletions that the guard counts.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeletionBook {
-    /// Those of the last hour.
+    /// The deletions of the last hour.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = 10000))]
     pub recent: Vec<RecentDeletion>,
-    /// Present once the budget was exceeded: nothing more is scheduled until a person resumes.
+    /// Present after `maxPerHour` was exceeded. No deletion is scheduled until a person resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tripped: Option<Tripped>,
 }
 
-/// One deletion that was scheduled.
+/// A deletion that was scheduled.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct RecentDeletion {
     /// When.
@@ -568,10 +581,10 @@ pub struct RecentDeletion {
     pub key: String,
 }
 
-/// The budget was exceeded.
+/// `maxPerHour` was exceeded.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tripped {
-    /// What a person writes into the annotation `keyward.dev/resume-deletions`.
+    /// The value that a person writes into the annotation `keyward.dev/resume-deletions` to resume deletions.
     #[schemars(length(max = 64))]
     pub id: String,
     /// When.

@@ -1,10 +1,10 @@
 //! `ManagedKey`: a key whose lifecycle is declared in the cluster and whose material stays in a KMS.
 //!
-//! Doc comments of fields are what `kubectl explain` prints, so they speak to the person who writes the manifest.
+//! `kubectl explain` prints the doc comments of the fields, so they are written for the person who writes the manifest.
 
-// Texts are printed by `kubectl explain` as they stand, so products are named as people write them.
+// `kubectl explain` prints these texts without change, so product names are written without backticks.
 #![allow(clippy::doc_markdown)]
-// Each column of a table is an attribute with the same keys.
+// Each column of the table is an attribute with the same keys.
 #![allow(clippy::duplicated_attributes)]
 
 use std::collections::BTreeMap;
@@ -30,7 +30,7 @@ use super::condition::{self, Reason};
     status = "ManagedKeyStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "A key in a KMS, whose lifecycle is kept as declared here: enabled or disabled, rotated, scheduled for deletion or alive. Deleting this object leaves the key as it is, unless deletionPolicy says otherwise.",
+    doc = "A key in a KMS. Keyward keeps its lifecycle as declared here: enabled or disabled, rotated, scheduled for deletion or alive. If you delete this object, the key stays as it is, unless deletionPolicy says otherwise.",
     selectable = ".spec.providerRef.name",
     selectable = ".spec.deletionPolicy",
     selectable = ".status.keyId",
@@ -38,7 +38,7 @@ use super::condition::{self, Reason};
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Synced", type_ = "string", json_path = ".status.conditions[?(@.type==\"Synced\")].status"),
     printcolumn(name = "State", type_ = "string", json_path = ".status.keyState"),
-    // A column of type `date` prints `<invalid>` for a time to come.
+    // A column of type `date` prints `<invalid>` for a time in the future.
     printcolumn(name = "Deletes-At", type_ = "string", json_path = ".status.deletionDate"),
     printcolumn(name = "Rotation", type_ = "boolean", json_path = ".status.rotation.enabled"),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
@@ -60,53 +60,56 @@ use super::condition::{self, Reason};
     validation = Rule::new("!has(oldSelf.keyId) || has(self.keyId)").message("keyId cannot be removed; make a new object for another key"),
     validation = Rule::new("has(self.key) == has(oldSelf.key)").message("key cannot be added or removed; make a new object for a key of another kind"),
     validation = Rule::new("self.providerRef.name == oldSelf.providerRef.name").message("providerRef is immutable; make a new object for a key elsewhere"),
-    // An object that was stored without this rule stays editable: a deletion must be cancellable whatever else is wrong.
+    // An object that was stored before this rule existed stays editable: it must always be possible to cancel a deletion.
     validation = Rule::new("!has(self.rotationPeriodDays) || (has(self.autoRotation) && self.autoRotation) || (oldSelf.hasValue() && has(oldSelf.value().rotationPeriodDays) && !(has(oldSelf.value().autoRotation) && oldSelf.value().autoRotation))")
         .message("rotationPeriodDays needs autoRotation: true")
         .optional_old_self(true)
 )]
 pub struct ManagedKeySpec {
-    /// The `KeyProvider` through which the key is reached. Default: the one named `default`. Immutable.
+    /// The `KeyProvider` through which Keyward reaches the key. Default: the provider named `default`. Immutable.
     #[serde(default)]
     pub provider_ref: ProviderRef,
-    /// Adopt this existing key: its ID, ARN or alias (`alias/…`). Absent: Keyward creates a key. Cannot be changed or removed, and can be
-    /// added only while no key is bound.
+    /// An existing key to adopt: its ID, ARN or alias (`alias/…`). If absent, Keyward creates a key. The field cannot be changed or
+    /// removed. It can be added only while the object has no key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
     #[x_kube(validation = Rule::new("self == oldSelf").message("keyId cannot be changed; make a new object for another key"))]
     pub key_id: Option<String>,
-    /// `Enforce` (default) applies this spec and corrects what others change. `EnforceOnChange` applies changes of this spec and only reports
-    /// what others change; a key that differs when it is adopted or taken up again is only reported until it is as declared, or `Enforce`
-    /// has been set once. `Observe` changes nothing and fills the status.
+    /// `Enforce` (default) applies this spec and corrects changes that others make to the key. `EnforceOnChange` applies changes of this
+    /// spec, and only reports changes that others make. With `EnforceOnChange`, a key that differs when it is adopted or taken up again is
+    /// only reported until it is as declared, or until `Enforce` was set once. `Observe` changes nothing on the key and fills the status.
     #[serde(default)]
     pub management_policy: ManagementPolicy,
-    /// Whether the key can be used for cryptography. Absent means true; a disabled or pending key is adopted only when this or
-    /// `deletionScheduleDays` is set outright.
+    /// Whether the key can be used for cryptography. If absent, the key is enabled. To adopt a key that is disabled or pending deletion,
+    /// set this field or `deletionScheduleDays` explicitly.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// Whether the KMS rotates the key material by itself. Absent: rotation is left as it is.
+    /// Whether the KMS rotates the key material automatically. If absent, Keyward leaves rotation as it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub auto_rotation: Option<bool>,
-    /// Days between automatic rotations, 30 to 2560; AWS accepts 90 to 2560. Only with `autoRotation: true`. Absent: the period in force, or
-    /// 365 when rotation is switched on.
+    /// Days between automatic rotations, 30 to 2560; AWS accepts 90 to 2560. Needs `autoRotation: true`. If absent, the current period
+    /// stays, or is 365 days when rotation is switched on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 30, max = 2560))]
     pub rotation_period_days: Option<i32>,
-    /// Schedules the key for deletion, now, after this many days: 7 and up; AWS and CipherTrust accept 7 to 30, Huawei 7 to 1096. While the field is
-    /// there, the key is to be pending deletion; take it out, or set it to 0, and the deletion is cancelled. This is not a window for later: for what
-    /// happens when this object is deleted, use `deletionPolicy`. An object that was created with the field is held until a person confirms.
+    /// Schedules the deletion of the key immediately, with a waiting period of this many days, at least 7. AWS and CipherTrust accept 7 to
+    /// 30 days, Huawei 7 to 1096. While the field is set, the key stays pending deletion. To cancel the deletion, remove the field or set
+    /// it to 0. For what happens when this object is deleted, use `deletionPolicy` instead. If the object was created with this field, the
+    /// deletion is held until a person confirms it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1096))]
     #[x_kube(validation = Rule::new("self == 0 || self >= 7").message("deletionScheduleDays is 0 (no deletion) or at least 7 days"))]
     pub deletion_schedule_days: Option<i32>,
-    /// What becomes of the key when this object is deleted. `Retain` (default): nothing. `Disable`: it is disabled. `Delete`: its deletion is scheduled.
+    /// What happens to the key when this object is deleted. `Retain` (default): nothing. `Disable`: the key is disabled. `Delete`: the
+    /// deletion of the key is scheduled.
     #[serde(default)]
     pub deletion_policy: DeletionPolicy,
-    /// The key's description at the KMS, at most 8192 characters. Absent: left as it is; once the field is removed, a description that this object set is cleared.
+    /// The description of the key at the KMS, at most 8192 characters. If absent, Keyward leaves the description as it is. If you remove
+    /// the field, Keyward clears a description that this object set.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 8192))]
     pub description: Option<String>,
-    /// Tags that are kept on the key; other tags are left alone. Keys cannot begin with `aws:` or `keyward-`.
+    /// Tags that Keyward keeps on the key, at most 46. It leaves other tags alone. Tag keys cannot begin with `aws:` or `keyward-`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 46, "additionalProperties" = tag_value()))]
     #[x_kube(
@@ -114,12 +117,14 @@ pub struct ManagedKeySpec {
         validation = Rule::new("self.all(k, !k.startsWith('aws:') && !k.startsWith('keyward-'))").message("tag keys that begin with aws: or keyward- are reserved")
     )]
     pub tags: Option<BTreeMap<String, String>>,
-    /// Aliases that are kept on the key, without the prefix `alias/`; other aliases are left alone. They cannot begin with `aws/` or `keyward/`.
-    /// One that belongs to another key is moved only if that key's object is of the same namespace and provider and no longer declares it.
+    /// Aliases that Keyward keeps on the key, at most 49, written without the prefix `alias/`. It leaves other aliases alone. Aliases
+    /// cannot begin with `aws/` or `keyward/`. An alias of another key is moved only if the object of that key has the same namespace and
+    /// provider and no longer declares the alias.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxItems" = 49, "items" = alias_name(), "x-kubernetes-list-type" = "set"))]
     pub aliases: Option<Vec<String>>,
-    /// What kind of key is created, or what the adopted key has to be. Immutable. Absent: a symmetric key for encryption.
+    /// The kind of key to create, or the kind that an adopted key must have. Immutable. If absent, Keyward creates a symmetric key for
+    /// encryption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("key is immutable; make a new object for a key of another kind"))]
     pub key: Option<KeyTemplate>,
@@ -167,41 +172,41 @@ pub enum ManagementPolicy {
     /// Applies the spec and corrects drift.
     #[default]
     Enforce,
-    /// Applies a changed spec; reports drift and leaves it.
+    /// Applies a changed spec. Reports drift and does not correct it.
     EnforceOnChange,
-    /// Calls nothing that changes anything.
+    /// Makes no call that changes the key.
     Observe,
 }
 
-/// What becomes of the key when its object is deleted.
+/// What happens to the key when its object is deleted.
 #[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum DeletionPolicy {
-    /// The key is left exactly as it is.
+    /// The key stays exactly as it is.
     #[default]
     Retain,
     /// The key is disabled.
     Disable,
-    /// The key's deletion is scheduled.
+    /// The deletion of the key is scheduled.
     Delete,
 }
 
-/// What kind of key it is. Every field is compared with an adopted key.
+/// The kind of a key. If a key is adopted, every field is compared with it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyTemplate {
-    /// The provider's name of the key spec, such as `SYMMETRIC_DEFAULT`, `RSA_2048`, `ECC_NIST_P256`, `HMAC_256`.
+    /// The key spec as the provider names it, such as `SYMMETRIC_DEFAULT`, `RSA_2048`, `ECC_NIST_P256`, `HMAC_256`.
     #[serde(default = "default_spec")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
     pub spec: String,
-    /// The provider's name of the usage, such as `ENCRYPT_DECRYPT`, `SIGN_VERIFY`, `GENERATE_VERIFY_MAC`.
+    /// The key usage as the provider names it, such as `ENCRYPT_DECRYPT`, `SIGN_VERIFY`, `GENERATE_VERIFY_MAC`.
     #[serde(default = "default_usage")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
     pub usage: String,
-    /// Where the key material comes from: `AWS_KMS`, or `EXTERNAL` for imported material. Custom key stores are not supported.
+    /// Where the key material comes from: `AWS_KMS` (default), or `EXTERNAL` for imported material. Custom key stores are not supported.
     #[serde(default = "default_origin")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
     pub origin: String,
-    /// Whether the key is a multi-Region primary.
+    /// Whether the key is a multi-Region primary key. Default: false.
     #[serde(default)]
     pub multi_region: bool,
 }
@@ -237,18 +242,18 @@ pub enum KeyState {
     PendingDeletion,
     /// The key has no key material yet.
     PendingImport,
-    /// The key will be deleted once its last replica is, and the window after that has passed.
+    /// The key will be deleted when its last replica is deleted and the waiting period after that has passed.
     PendingReplicaDeletion,
-    /// The key's store is disconnected.
+    /// The custom key store of the key is disconnected.
     Unavailable,
-    /// The key's primary Region is being changed.
+    /// The primary Region of the key is being changed.
     Updating,
     /// The key is gone.
     Deleted,
 }
 
 impl KeyState {
-    /// The name as the KMS and `status.keyState` have it.
+    /// The name that the KMS and `status.keyState` use.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -269,17 +274,18 @@ impl KeyState {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ManagedKeyStatus {
-    /// The generation of the spec that this status speaks of; -1 before the first look.
+    /// The generation of the spec that this status describes. -1 before the key was read for the first time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// What was last applied in full. Removals, and `EnforceOnChange`, need it.
+    /// The settings that were last applied completely. Keyward needs them to remove settings, and for `EnforceOnChange`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub applied: Option<Applied>,
     /// The provider's id of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub key_id: Option<String>,
-    /// The provider's canonical reference of the key; at AWS its ARN. It is written before the key is marked, `keyId` once the marks are on it.
+    /// The canonical reference of the key at the provider; at AWS its ARN. Keyward writes it before it marks the key. It writes `keyId`
+    /// when the marks are on the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 2048))]
     pub key_arn: Option<String>,
@@ -287,44 +293,46 @@ pub struct ManagedKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = key_states()))]
     pub key_state: Option<KeyState>,
-    /// When the KMS will delete the key, as the KMS says it; only while the deletion is pending.
+    /// When the KMS will delete the key, as the KMS reports it. Present only while the deletion is pending.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion_date: Option<Time>,
-    /// The sequence number of the word that this object last announced for the key's mark `keyward-intent`, at most 2^53. It can only forbid a deletion.
+    /// The sequence number of the word that this object last announced for the mark `keyward-intent` on the key, at most 2^53. It can only
+    /// forbid a deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 9_007_199_254_740_992_i64))]
     pub intent_seq: Option<i64>,
-    /// The word that this object last announced, before it was written on the key: `live`, `held-` and six letters, or the days of a deletion. A hold
-    /// that is on record here holds even if it could not be written on the key.
+    /// The word that this object last announced, before it was written on the key: `live`, `held-` and six letters, or the days of a
+    /// deletion. A hold that is recorded here stops the deletion even if the hold could not be written on the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = "^(live|held(-[a-z]{6})?|[0-9]{1,4})$"))]
     pub intent_word: Option<String>,
     /// Why the announced word is `held`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent_reason: Option<HoldReason>,
-    /// The deletion that stands or is under way.
+    /// The deletion of the key that is pending, or that Keyward is scheduling now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
-    /// Automatic rotation as the KMS has it.
+    /// Automatic rotation as the KMS reports it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationStatus>,
-    /// What kind of key it is.
+    /// The kind of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyFacts>,
     /// Where the key is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderFacts>,
-    /// A creation that was begun and whose end is not on record; only until it is. It only ever forbids another.
+    /// A creation that Keyward began and whose outcome is not recorded yet. Keyward removes it when the outcome is recorded. It can only
+    /// forbid another creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub create_attempt: Option<CreateAttempt>,
-    /// Answers that the key was not found; only while it is not found.
+    /// Counts the answers that the key was not found. Present only while the key is not found.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub missing: Option<Missing>,
-    /// The value of the last `reconcile-requested-at` that was acted on.
+    /// The last value of the annotation `reconcile-requested-at` that Keyward handled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub last_handled_reconcile_at: Option<String>,
-    /// The state in the form that tools read. Types and reasons are a closed list, documented in `docs/reference/conditions.md`.
+    /// The state of the object, for tools and people. Types and reasons are a closed list; see `docs/reference/conditions.md`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = condition::MOST, "items" = condition::schema()))]
     #[x_kube(merge_strategy = ListMerge::Map(vec!["type".into()]))]
@@ -346,43 +354,44 @@ fn key_states() -> Value {
     ])
 }
 
-/// How many tags, and how many aliases, are remembered as applied: those of two specs, as the first is not forgotten before the second is applied in full.
+/// How many tags, and how many aliases, are remembered as applied. There is room for those of two specs, because the first stays remembered
+/// until the second is applied completely.
 pub const MOST_APPLIED: usize = 128;
-/// The longest of a KMS's words for a kind of key that is shown.
+/// The maximum length of a KMS's name for a kind of key that the status shows.
 pub const LONGEST_WORD: usize = 64;
 
-/// What was last applied in full.
+/// The settings that were last applied completely.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Applied {
     /// The generation whose settings are on the key.
     #[schemars(range(min = 0))]
     pub generation: i64,
-    /// Whether the key was to be enabled.
+    /// Whether the key was declared enabled.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub enabled: Option<bool>,
-    /// The schedule that was declared; absent: the key was to live.
+    /// The `deletionScheduleDays` that was declared. If absent, no deletion was declared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1096))]
     pub deletion_schedule_days: Option<i32>,
-    /// Whether it was this object that set the description: only then it is cleared once the field is removed.
+    /// Whether this object set the description. Only then Keyward clears it when the field is removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<bool>,
-    /// Keys of the tags that this object put on the key: only these are removed again.
+    /// Keys of the tags that this object put on the key. Keyward removes only these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 128)))]
     pub tag_keys: Vec<String>,
-    /// Aliases that this object gave the key: only these are removed again.
+    /// Aliases that this object gave the key. Keyward removes only these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 256)))]
     pub aliases: Vec<String>,
 }
 
-/// The deletion that stands or is under way.
+/// The deletion of the key that is pending, or that Keyward is scheduling now.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
-    /// The days that were asked for; absent when someone else scheduled the deletion.
+    /// The waiting period in days that was asked for. Absent if someone else scheduled the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1096))]
     pub schedule_days: Option<i32>,
@@ -391,16 +400,17 @@ pub struct Deletion {
     pub requested_time: Option<Time>,
     /// Who scheduled it.
     pub origin: DeletionOrigin,
-    /// Present while the call is on its way: its reply has not been seen, or the KMS refused it for now and it is sent again.
+    /// Present while the call is not complete: `Open` if Keyward has not seen the reply, `Refused` if the KMS refused the call for now and
+    /// Keyward sends it again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Open", "Refused"]))]
     pub call: Option<DeletionCall>,
-    /// When the key was last used; only while that holds the deletion.
+    /// When the key was last used. Present only while this use holds the deletion.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_time: Option<Time>,
 }
 
-/// Why a deletion is held for a person. The conditions have the same words as reasons.
+/// Why a deletion is held for a person. The conditions use the same words as reasons.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum HoldReason {
     /// The object was not seen without `deletionScheduleDays` while its key was alive.
@@ -409,9 +419,9 @@ pub enum HoldReason {
     RollbackSuspected,
     /// Someone cancelled the deletion, or acted on the key, outside Keyward.
     CancelledOutside,
-    /// Keyward was interrupted between its own calls, so that what came of them cannot be told from what others did.
+    /// Keyward was interrupted between its own calls, so it cannot tell their effects from what others did.
     Interrupted,
-    /// The provider asks for a confirmation of every deletion.
+    /// The provider requires a confirmation of every deletion.
     ConfirmationRequired,
 }
 
@@ -436,16 +446,16 @@ pub enum DeletionOrigin {
     External,
 }
 
-/// Whether the call that schedules a deletion is under way.
+/// The progress of the call that schedules a deletion.
 #[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum DeletionCall {
-    /// Recorded before the call is sent, and taken away when its outcome is known. It may have taken effect.
+    /// Recorded before the call is sent, and removed when its outcome is known. The call may have taken effect.
     Open,
-    /// The KMS refused it for certain, as when it throttles. It is sent again, and has not taken effect.
+    /// The KMS refused the call, for example because it throttles. The call has certainly not taken effect, and Keyward sends it again.
     Refused,
 }
 
-/// Automatic rotation as the KMS has it.
+/// Automatic rotation as the KMS reports it.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationStatus {
@@ -454,16 +464,17 @@ pub struct RotationStatus {
     /// Days between rotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_days: Option<i32>,
-    /// When the KMS rotates next.
+    /// When the KMS rotates the key next.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_rotation_time: Option<Time>,
-    /// When the KMS last rotated the key, by its own record. Absent: it has none, does not tell, or was not asked yet; it is asked once a next date that was
-    /// told has passed, and when a person asks for a look.
+    /// When the KMS last rotated the key, from its own record. Absent if the KMS has no record of a rotation, does not report it, or was
+    /// not asked yet. Keyward asks when the next rotation date that the KMS reported has passed, and when a person sets
+    /// `reconcile-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rotation_time: Option<Time>,
 }
 
-/// What kind of key it is, as the KMS says.
+/// The kind of the key, as the KMS reports it.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyFacts {
@@ -476,10 +487,10 @@ pub struct KeyFacts {
     /// Origin of the key material.
     #[schemars(length(max = LONGEST_WORD))]
     pub origin: String,
-    /// Who manages the key: `CUSTOMER`, or the provider's own service.
+    /// Who manages the key: `CUSTOMER`, or a service of the provider.
     #[schemars(length(max = LONGEST_WORD))]
     pub manager: String,
-    /// Whether it is a multi-Region key.
+    /// Whether the key is a multi-Region key.
     pub multi_region: bool,
     /// When the key was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -502,11 +513,11 @@ pub struct ProviderFacts {
     pub region: String,
 }
 
-/// A creation that was begun. It is written before the request is sent.
+/// A creation that Keyward began. It is written before the request is sent.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateAttempt {
-    /// Names the attempt.
+    /// The id of the attempt.
     #[schemars(length(max = 64))]
     pub id: String,
     /// Account in which the key would be.
@@ -515,17 +526,17 @@ pub struct CreateAttempt {
     /// Region in which the key would be.
     #[schemars(length(max = 64))]
     pub region: String,
-    /// When it was begun.
+    /// When the creation began.
     pub time: Time,
 }
 
-/// Answers that the key was not found.
+/// The answers that the key was not found.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Missing {
-    /// How many in a row; it stops at 3.
+    /// The number of such answers in a row. It stops at 3.
     #[schemars(range(min = 0, max = 3))]
     pub count: i32,
-    /// When the first came.
+    /// When the first such answer came.
     pub first_time: Time,
 }

@@ -1,7 +1,7 @@
 //! What users write and see: the two kinds, their conditions, and the names that Keyward puts on objects and keys.
 //!
-//! This is the contract. It holds types and names alone: what a value leads to is decided in [`crate::domain`], and nothing here reads a
-//! clock, a cluster or a KMS.
+//! This is the contract. It contains only types and names. [`crate::domain`] decides what follows from a value. Nothing here reads a clock,
+//! a cluster or a KMS.
 
 pub mod condition;
 pub mod key_provider;
@@ -15,7 +15,7 @@ pub use managed_key::{ManagedKey, ManagedKeySpec, ManagedKeyStatus};
 pub const GROUP: &str = "keyward.dev";
 /// The version served and stored.
 pub const VERSION: &str = "v1alpha1";
-/// Stands on a `ManagedKey` whose `deletionPolicy` asks for a last act, and on no other.
+/// The finalizer. Only a `ManagedKey` whose `deletionPolicy` is `Disable` or `Delete` has it.
 pub const FINALIZER: &str = "keyward.dev/key";
 /// The field manager of everything that the operator writes.
 pub const FIELD_MANAGER: &str = "keyward";
@@ -25,38 +25,40 @@ pub const CLI_FIELD_MANAGER: &str = "keyward-cli";
 
 /// Annotations on a `ManagedKey`.
 pub mod annotation {
-    /// Set by a person to `"true"`: nothing is called and nothing is written but the note that says so.
+    /// Set by a person to `"true"`. Then Keyward makes no call for the object, and writes nothing except the condition and event that say
+    /// so.
     pub const PAUSED: &str = "keyward.dev/paused";
-    /// Set by a person to any text: asks for a look now. The text is copied to `status.lastHandledReconcileAt`.
+    /// Set by a person to any text, to request a full read of the key now. Keyward copies the text to `status.lastHandledReconcileAt`.
     pub const RECONCILE_REQUESTED_AT: &str = "keyward.dev/reconcile-requested-at";
     /// Flux's name for the same request.
     pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
-    /// Set by a person to the token that `DeletionHeld` shows: goes on with a deletion that is held.
+    /// Set by a person to the token that `DeletionHeld` shows. Then Keyward continues with a deletion that is held.
     pub const CONFIRM_DELETION: &str = "keyward.dev/confirm-deletion";
-    /// `<uuid>/<account>/<region>/<time>`: an earlier version of Keyward wrote it before `CreateKey` was sent, where `status.createAttempt` stands now. It
-    /// only ever forbids a creation.
+    /// `<uuid>/<account>/<region>/<time>`: an earlier version of Keyward wrote it before it sent `CreateKey`. `status.createAttempt` has
+    /// replaced it. It can only forbid a creation.
     pub const CREATE_ATTEMPT: &str = "keyward.dev/create-attempt";
-    /// Written by Keyward once a key is bound: `<namespace>/<name>/<ARN>`, so that it is void on a copy of the object. It only ever forbids a creation; it
-    /// gives no authority over the key, and is no address: nothing is looked at because it stands there.
+    /// Written by Keyward once a key is bound: `<namespace>/<name>/<ARN>`, so that it is invalid on a copy of the object. It can only
+    /// forbid a creation. It gives no authority over the key, and Keyward never uses it as an address to read a key.
     pub const KEY: &str = "keyward.dev/key";
-    /// Those that are kept in memory, which is all of these: one that is missing here is never seen.
+    /// The annotations that stay in the watch cache. It must be all of the above, because the operator does not see an annotation that is
+    /// missing here.
     pub const READ: [&str; 6] = [PAUSED, RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, CONFIRM_DELETION, CREATE_ATTEMPT, KEY];
 }
 
-/// Tags that Keyward puts on a key. They are the truth about who owns it; status is a view of them.
+/// Tags that Keyward puts on a key. They are the truth about who owns the key; the status is a view of them.
 pub mod mark {
-    /// The cluster id of the operator that keeps the key.
+    /// The cluster id of the operator that manages the key.
     pub const CLUSTER: &str = "keyward-cluster";
     /// `namespace.name` of the object that owns the key; on Huawei, whose tags are short, the SHA-256 of that in base64url.
     pub const OWNER: &str = "keyward-owner";
-    /// UID of the object that owns the key. An object is bound to a key only while this is its own.
+    /// UID of the object that owns the key. An object is bound to a key only while this tag has the UID of the object.
     pub const UID: &str = "keyward-uid";
-    /// `<seq>.<generation>.<live|held-nonce|N>`: the last word about the key's life, which a deletion has to agree with.
+    /// `<seq>.<generation>.<live|held-nonce|N>`: the last word about the key's life. A deletion must agree with it.
     pub const INTENT: &str = "keyward-intent";
-    /// How many marks a key bears.
+    /// The number of marks on a key.
     pub const COUNT: usize = 4;
-    /// The prefix that users' tags may not have.
+    /// The prefix that tags of users must not have.
     pub const RESERVED_PREFIX: &str = "keyward-";
-    /// Set on a key by its administrator to a namespace: `adoption.from: Tagged` lets that namespace adopt it.
+    /// The administrator of a key sets this tag to a namespace. With `adoption.from: Tagged`, that namespace may adopt the key.
     pub const ADOPT: &str = "keyward-adopt";
 }

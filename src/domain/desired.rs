@@ -1,4 +1,4 @@
-//! What an object declares, parsed once into a form that cannot be wrong.
+//! What an object declares, parsed once into a form that allows only valid values.
 
 use std::collections::BTreeSet;
 
@@ -12,12 +12,12 @@ use crate::api::{
     managed_key::{DeletionPolicy, KeyTemplate, ManagementPolicy},
 };
 
-/// Whether the key is to live.
+/// Whether the key must stay alive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Life {
     /// `deletionScheduleDays` is absent, null or 0.
     Live,
-    /// The key is to be pending deletion, scheduled with this many days.
+    /// The key must be pending deletion, scheduled with this many days.
     Scheduled(i32),
 }
 
@@ -39,36 +39,36 @@ pub struct Desired {
     pub generation: i64,
     /// How far the spec is enforced.
     pub policy: ManagementPolicy,
-    /// Whether the key is to live.
+    /// Whether the key must stay alive.
     pub life: Life,
-    /// Whether the key is to be enabled; `None`: not said, which means yes, but not on adoption.
+    /// Whether the key must be enabled. `None`: not declared. This means yes, except when a key is adopted.
     pub enabled: Option<bool>,
-    /// Rotation; `None`: left as it is.
+    /// Rotation. `None`: Keyward leaves it as it is.
     pub rotation: Option<WantedRotation>,
-    /// Description; `None`: left as it is.
+    /// Description. `None`: Keyward leaves it as it is.
     pub description: Option<String>,
-    /// Tags that are kept.
+    /// Tags that Keyward keeps on the key.
     pub tags: Tags,
-    /// Aliases that are kept, with the prefix `alias/`.
+    /// Aliases that Keyward keeps on the key, with the prefix `alias/`.
     pub aliases: BTreeSet<String>,
-    /// The kind of key, if the spec says it.
+    /// The kind of key, if the spec declares it.
     pub kind: Option<KeyTemplate>,
     /// The key to adopt: ID, ARN or alias.
     pub adopt: Option<String>,
-    /// What becomes of the key when the object is deleted.
+    /// What happens to the key when the object is deleted.
     pub deletion_policy: DeletionPolicy,
     /// Whether a person stopped all work on the object.
     pub paused: bool,
-    /// What stands in the annotation that pauses an object, where it is neither `true` nor `false`: nothing is paused by it.
+    /// The value of the annotation `keyward.dev/paused` if it is neither `true` nor `false`. Such a value pauses nothing.
     pub misspelt_pause: Option<String>,
-    /// The token that a person set to let a held deletion go on.
+    /// The token that a person set to confirm a held deletion.
     pub confirmation: Option<String>,
-    /// What the spec asks for and no key can have, a sentence each. It is left out above, and the rest is read as it stands: the life of a key waits for none
-    /// of it.
+    /// Declared settings that no key can have, one sentence for each. The fields above leave them out, so the life of the key does not wait
+    /// for them.
     pub left_out: Vec<String>,
 }
 
-/// A spec that admission should have refused. The message names the field and what is allowed.
+/// A spec that admission should have refused. The message names the field and the allowed values.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Invalid(pub String);
@@ -76,16 +76,15 @@ pub struct Invalid(pub String);
 impl Desired {
     /// Reads an object of the cluster `cluster`.
     ///
-    /// # Errors
-    /// The days are checked again, because an object may have been stored before a rule of the CRD was there. What is wrong with a setting is left out and
-    /// told instead.
+    /// # Errors `deletionScheduleDays` is not valid. It is checked again here, because the object may have been stored before the CRD had
+    /// the rule. An invalid setting is no error: it goes into `left_out`.
     pub fn of(object: &ManagedKey, cluster: &str) -> Result<Self, Invalid> {
         let (Some(name), Some(namespace), Some(uid)) =
             (object.metadata.name.clone(), object.metadata.namespace.clone(), object.metadata.uid.clone())
         else {
             return Err(Invalid("the object has no name, namespace or UID".into()));
         };
-        // Named in full, so that a new field cannot go unread.
+        // Every field is named, so that the code does not compile if a new field is not read.
         let crate::api::ManagedKeySpec {
             provider_ref: _,
             key_id,
@@ -104,7 +103,7 @@ impl Desired {
         let life = match deletion_schedule_days {
             None | Some(0) => Life::Live,
             Some(days) if *days >= 7 => Life::Scheduled(*days),
-            Some(days) => return Err(Invalid(format!("spec.deletionScheduleDays is {days}; set it to 0, or to at least 7 days"))),
+            Some(days) => return Err(Invalid(format!("spec.deletionScheduleDays is {days}; set it to 0, or to 7 or more"))),
         };
         let mut left_out = Vec::new();
         let mut tags = tags.clone().unwrap_or_default();
@@ -126,7 +125,8 @@ impl Desired {
         let rotation = match (auto_rotation, rotation_period_days) {
             (Some(true), period) => Some(WantedRotation::On(*period)),
             (_, Some(_)) => {
-                left_out.push("spec.rotationPeriodDays needs spec.autoRotation: true; set that, or remove the period".into());
+                left_out
+                    .push("spec.rotationPeriodDays needs spec.autoRotation: true; set autoRotation, or remove rotationPeriodDays".into());
                 None
             }
             (Some(false), None) => Some(WantedRotation::Off),
@@ -154,19 +154,19 @@ impl Desired {
         })
     }
 
-    /// Whether the key is to be enabled.
+    /// Whether the key must be enabled.
     #[must_use]
     pub fn wants_enabled(&self) -> bool {
         self.enabled.unwrap_or(true)
     }
 
-    /// The days after which the key is to be deleted, if it is.
+    /// The waiting period in days, if a deletion is declared.
     #[must_use]
     pub const fn days(&self) -> Option<i32> {
         if let Life::Scheduled(days) = self.life { Some(days) } else { None }
     }
 
-    /// The kind of key to create, in the words of the KMS.
+    /// The kind of key to create, in the names of the KMS.
     #[must_use]
     pub fn template(&self, limits: &Limits) -> KeyTemplate {
         limits.kind(&self.kind.clone().unwrap_or_default())

@@ -1,4 +1,4 @@
-//! What is worth telling a person, once: the steps that were done, and the changes of state that were seen.
+//! Events for people: the steps that were done, and the changes of state that were seen. Each is told once.
 
 use jiff::Timestamp;
 
@@ -15,26 +15,26 @@ use crate::api::{ConditionType, ManagedKeyStatus, Reason, annotation, condition,
 /// An event on the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// The closed list is in the reference page.
+    /// The reason. The reference page has the closed list.
     pub reason: &'static str,
-    /// What was being done, in one word.
+    /// The action, in one word.
     pub action: &'static str,
-    /// Whether a person should look.
+    /// Whether the event is a warning.
     pub warning: bool,
-    /// A sentence.
+    /// The text, one sentence.
     pub note: String,
 }
 
-/// Whose events they are, and what they tell beside what happened.
+/// The object of the events, and the context that their texts need.
 #[derive(Clone, Copy, Debug)]
 pub struct About<'a> {
     /// The object.
     pub desired: &'a Desired,
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a SetBy>,
-    /// What each step found that was not as declared.
+    /// What each step found that differed from the spec.
     pub found: &'a [(Step, Vec<Difference>)],
-    /// When the object was created. What the KMS did to the key before that is no news.
+    /// When the object was created. Anything that the KMS did to the key before that is not news.
     pub created: Option<Timestamp>,
 }
 
@@ -47,11 +47,11 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
     let mut events = Vec::new();
     let settled = before.applied.as_ref().is_some_and(|applied| applied.generation == about.desired.generation);
     let mut drifted: Vec<_> = steps.iter().filter(|step| settled && corrects(step)).collect();
-    // The life of the key first.
+    // Changes to the life of the key come first.
     drifted.sort_by_key(|step| step.part() != Part::Life);
     let corrected: Vec<String> = drifted.into_iter().flat_map(|step| about.corrected(step)).collect();
     if !corrected.is_empty() {
-        let note = format!("{key} was changed outside Keyward; corrected: {}", corrected.join("; "));
+        let note = format!("key {key} was changed outside Keyward; Keyward corrected: {}", corrected.join("; "));
         events.push(Event { reason: "DriftDetected", action: "CorrectDrift", warning: true, note });
     }
     events.extend(steps.iter().filter_map(|step| done(step, key, date, &cancel)));
@@ -59,7 +59,7 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
     events
 }
 
-/// The events of the steps that were the last for a key, because its object is being deleted.
+/// The events of the last steps for a key whose object is being deleted.
 #[must_use]
 pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, steps: &[Step]) -> Vec<Event> {
     let Owner { namespace, name, .. } = owner;
@@ -69,18 +69,19 @@ pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, s
     steps.iter().filter_map(|step| done(step, key, deletion_date, &cancel)).collect()
 }
 
-/// The event of an annotation `keyward.dev/key` that said something else than the key that its object has: what it said is told before it is written anew.
-/// `None`: it only had the form of an earlier version.
+/// The event for an annotation `keyward.dev/key` that does not name the key of its object. It tells the old value before Keyward overwrites
+/// it. `None`: the annotation only had the format of an earlier version.
 #[must_use]
 pub fn record_replaced(text: &str, owner: &Owner, key: &str) -> Option<Event> {
-    record_wrong(text, owner, key, "is written anew")
+    record_wrong(text, owner, key, "is corrected")
 }
 
-/// The same of one that came with a copy, on an object that has none of its own because it adopted its key. `None`: it did not.
+/// The event for an annotation `keyward.dev/key` that was copied from another object, on an object that needs no such annotation because it
+/// adopted its key. `None`: it was not copied.
 #[must_use]
 pub fn record_void(text: &str, owner: &Owner, key: &str) -> Option<Event> {
     let is_of_another = matches!(KeyRecord::read(text, &owner.namespace, &owner.name), KeyRecord::Of(_));
-    record_wrong(text, owner, key, "is taken away").filter(|_| is_of_another)
+    record_wrong(text, owner, key, "is removed").filter(|_| is_of_another)
 }
 
 fn record_wrong(text: &str, owner: &Owner, key: &str, becomes: &str) -> Option<Event> {
@@ -88,37 +89,38 @@ fn record_wrong(text: &str, owner: &Owner, key: &str, becomes: &str) -> Option<E
         KeyRecord::Own(named) if named == key => return None,
         KeyRecord::Unreadable if text == key => return None,
         KeyRecord::Own(named) => format!("named {named}"),
-        KeyRecord::Of(other) => format!("was copied from the object {other}, and is void on this one"),
+        KeyRecord::Of(other) => format!("was copied from the object {other}, and is not valid on this one"),
         KeyRecord::Unreadable => format!("said {text:?}"),
     };
     let note = format!("the annotation {} {said}; this object's key is {key}, and the annotation {becomes}", annotation::KEY);
     Some(Event { reason: "DriftDetected", action: "RepairRecord", warning: true, note })
 }
 
-/// The event of an annotation `keyward.dev/create-attempt` that is from before its object was made, once it is taken away. `None`: it is not.
+/// The event for an annotation `keyward.dev/create-attempt` that is older than its object, so that Keyward removes it. `None`: it is not
+/// older.
 #[must_use]
 pub fn attempt_void(text: &str, made: Option<Timestamp>) -> Option<Event> {
     if Attempt::read(text, made).is_some() {
         return None;
     }
     let note = format!(
-        "the annotation {} was copied from another object: it speaks of a creation from before this one was made, and is void on this one; it is taken away",
+        "the annotation {} was copied from another object: its creation is older than this object, so it is not valid here; the annotation is removed",
         annotation::CREATE_ATTEMPT
     );
     Some(Event { reason: "DriftDetected", action: "RepairRecord", warning: true, note })
 }
 
-/// The event of an object whose own creation turned out to have made a key after its spec had come to name another.
+/// The event for an object whose own creation made a key, but whose spec names another key since then.
 #[must_use]
 pub fn created_before_adopting(named: &str, key: &str) -> Event {
     let note = format!(
-        "spec.keyId names {named}, but this object's own creation had made {key} before, which is its key; \
-         to adopt {named}, delete this object and make one of another name"
+        "spec.keyId names {named}, but this object had already created {key}, which stays its key; \
+         to adopt {named}, delete this object and make one with another name"
     );
     Event { reason: "DriftDetected", action: "ReportKeyId", warning: true, note }
 }
 
-/// How a scheduled deletion is cancelled: by the command that wins over every manifest.
+/// The command that cancels a scheduled deletion. It wins over every manifest.
 fn cancel(About { desired, set_by, found: _, created: _ }: About<'_>) -> String {
     let Owner { namespace, name, .. } = &desired.owner;
     format!(
@@ -130,7 +132,7 @@ fn cancel(About { desired, set_by, found: _, created: _ }: About<'_>) -> String 
 }
 
 impl About<'_> {
-    /// From what to what a step brought the key.
+    /// The old and the new value of everything that a step corrected.
     fn corrected(&self, step: &Step) -> Vec<String> {
         self.found
             .iter()
@@ -139,7 +141,7 @@ impl About<'_> {
     }
 }
 
-/// Whether a step undoes what someone else did, when the spec is as it was.
+/// Whether a step undoes a change by someone else, if the spec has not changed.
 const fn corrects(step: &Step) -> bool {
     !matches!(step, Step::MoveAlias { .. } | Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Destroy(_))
 }
@@ -148,8 +150,8 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
     let event = |reason, action, note| Some(Event { reason, action, warning: false, note });
     match step {
         Step::Create => event("KeyCreated", "Create", format!("created {key}")),
-        Step::Bind { how: How::Adopt, .. } => event("KeyAdopted", "Adopt", format!("{key}, named in spec.keyId, is this object's now")),
-        Step::Bind { how: How::Create, .. } => event("KeyCreated", "Create", format!("created {key}; it bears its marks now")),
+        Step::Bind { how: How::Adopt, .. } => event("KeyAdopted", "Adopt", format!("adopted {key}, which spec.keyId names")),
+        Step::Bind { how: How::Create, .. } => event("KeyCreated", "Create", format!("created {key}, and wrote its marks")),
         Step::Bind { how: How::TakeUp, .. } => {
             event("KeyTakenUp", "TakeUp", format!("took up {key}, the key of an earlier object of this name"))
         }
@@ -217,7 +219,7 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created:
     if let Some(paused) = turned(ConditionType::Synced).filter(|synced| synced.reason == Reason::Paused.as_str()) {
         events.push(Event { reason: "Paused", action: "Pause", warning: false, note: paused.message.clone() });
     }
-    // That a key is not found any more after its date is no failure; `KeyDeleted` tells of it once it is sure.
+    // It is no failure that a key is not found after its deletion date. The event `KeyDeleted` tells of it when it is certain.
     let awaited = after.missing.as_ref().zip(after.deletion_date.as_ref()).is_some_and(|(missing, due)| due.0 <= missing.first_time.0);
     let told_elsewhere = |reason: &str| !failed(reason) || (awaited && reason == Reason::KeyMissing.as_str());
     if let Some(synced) = turned(ConditionType::Synced).filter(|synced| synced.status == "False" && !told_elsewhere(&synced.reason)) {
@@ -226,7 +228,7 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created:
     events
 }
 
-/// Whether `Synced` is False for a reason that has no event of its own and is not plain work under way.
+/// Whether `Synced` is False because something failed. Reasons that have their own event, or that only mean work in progress, do not count.
 fn failed(reason: &str) -> bool {
     let others = [
         Reason::Paused,

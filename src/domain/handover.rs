@@ -1,8 +1,9 @@
 //! Whether an alias may be moved from the key of another object.
 //!
-//! An alias is how a program finds its key, and moving one gives all who use it another key. So it is moved only between two keys that are both ours, of one
-//! namespace and one provider, once the object that has it no longer declares it. That the other key is ours is proved by its own marks and by a live read of
-//! its object; no status and no annotation of the object that asks counts. In every other case an alias stays where it is.
+//! A program finds its key by an alias, so moving an alias gives every program that uses it another key. Keyward moves an alias only
+//! between two keys that it owns, in one namespace and one provider, and only when the object that has the alias no longer declares it. The
+//! marks of the other key and a live read of its object prove that Keyward owns the other key. The status and annotations of the object
+//! that asks do not count. In every other case the alias stays on its key.
 
 use super::{
     desired::Desired,
@@ -21,7 +22,8 @@ pub struct Taker<'a> {
     pub rules: &'a Rules,
 }
 
-/// Why the alias `alias/…` stays on `holder`, whose tags were read and whose marks name `object`, as a live read has it. `None`: it may be moved.
+/// Why the alias `alias/…` stays on `holder`. The tags of `holder` were read, its marks name `object`, and `object` comes from a live read.
+/// `None`: the alias may be moved.
 #[must_use]
 pub fn barred(alias: &str, taker: Taker<'_>, holder: &Key, object: &ManagedKey) -> Option<String> {
     let Taker { owner, rules } = taker;
@@ -38,15 +40,15 @@ pub fn barred(alias: &str, taker: Taker<'_>, holder: &Key, object: &ManagedKey) 
         return stays(&format!("ManagedKey {name} has another KeyProvider; remove it there"));
     }
     if desired.aliases.contains(alias) {
-        return stays(&format!("ManagedKey {name} declares it; once its spec.aliases has it no more, it is moved"));
+        return stays(&format!("ManagedKey {name} declares it; remove it from spec.aliases there, and it is moved"));
     }
     if object.metadata.deletion_timestamp.is_some() || desired.paused || desired.policy == ManagementPolicy::Observe {
-        let why = if desired.paused { "is paused" } else { "keeps its key no more, or only watches it" };
+        let why = if desired.paused { "is paused" } else { "is being deleted, or only observes its key" };
         return stays(&format!("ManagedKey {name} {why}; remove it there"));
     }
     let applied = object.status.iter().flat_map(|status| &status.applied).any(|applied| applied.aliases.iter().any(|known| known == bare));
     if !applied {
-        return stays(&format!("it was not ManagedKey {name} that put it there; choose another alias, or remove it there"));
+        return stays(&format!("ManagedKey {name} did not put it there; choose another alias, or remove it there"));
     }
     None
 }
@@ -55,7 +57,7 @@ fn stays(alias: &str, holder: &Key, way_out: &str) -> String {
     format!("{alias} belongs to the key {}, and is not moved: {way_out}", holder.arn)
 }
 
-/// Whether an object that may be any other of the cluster declares an alias, or is known to have put it on its key.
+/// For any other object of the cluster: whether it declares an alias, and whether it is known to have put the alias on its key.
 #[must_use]
 pub fn stake(object: &ManagedKey, alias: &str) -> (bool, bool) {
     let bare = alias.strip_prefix("alias/").unwrap_or(alias);

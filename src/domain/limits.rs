@@ -1,44 +1,44 @@
-//! What each KMS accepts, and what it calls things, as data: the one place where providers differ.
+//! What each KMS accepts, and which names it uses, as data. This is the one place where providers differ.
 //!
-//! A value outside is refused with the range in the message. It is never rounded, and nothing is used in its place.
+//! A value outside a range is refused, and the message has the range. The value is never rounded, and no default replaces it.
 
 use super::ownership::OwnerMark;
 use crate::api::{key_provider::ProviderType, managed_key::KeyTemplate};
 
-/// The numbers and words of one KMS.
+/// The limits and names of one KMS.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// How messages call it.
+    /// The name of the KMS in messages.
     pub name: &'static str,
-    /// Days that a deletion can be scheduled ahead, both ends included.
+    /// The waiting period of a deletion in days, both ends included.
     pub window: (i32, i32),
     /// Days between automatic rotations, both ends included.
     pub rotation: (i32, i32),
-    /// The period when rotation is switched on and none is declared, in days.
+    /// The rotation period in days if rotation is switched on and no period is declared.
     pub default_rotation: i32,
-    /// Key specs, and the origin, of the keys that the KMS rotates by itself.
+    /// Key specs, and the origin, of the keys that the KMS can rotate automatically.
     pub rotatable: (&'static [&'static str], &'static str),
-    /// How the owner mark is written.
+    /// The format of the owner mark.
     pub owner_mark: OwnerMark,
-    /// Whether a key is made together with its tags, so that it bears its marks from its first moment.
+    /// Whether the KMS creates a key together with its tags, so that the key has its marks from the start.
     pub creates_with_tags: bool,
-    /// The KMS's own words for those that a key template has when nothing is said, which are AWS's.
+    /// The KMS's own names for the default values of a key template. The default values are AWS's names.
     pub words: &'static [(&'static str, &'static str)],
-    /// Whether it knows multi-Region keys, as far as Keyward makes them.
+    /// Whether Keyward can create multi-Region keys there.
     pub multi_region: bool,
-    /// What it takes as tags.
+    /// What it accepts as tags.
     pub tags: TagLimits,
-    /// How many aliases a key may have, the claim included; `None`: no number is documented.
+    /// How many aliases a key may have, including the claim. `None`: no number is documented.
     pub aliases: Option<usize>,
-    /// Whether one request moves an alias from key to key.
+    /// Whether one request can move an alias from one key to another.
     pub moves_aliases: bool,
-    /// The longest description, in characters.
+    /// The maximum length of a description, in characters.
     pub description: usize,
-    /// What no name of a customer's key may end in.
+    /// The name of a customer's key must not end in this text.
     pub reserved_ending: Option<&'static str>,
-    /// Why a key is unavailable, and what to do.
+    /// Why a key is unavailable, and what a person can do.
     pub unavailable: &'static str,
-    /// How a person cancels a deletion, and sets a tag, with the KMS's own tools.
+    /// The calls by which a person cancels a deletion, and sets a tag, with the KMS's own tools.
     pub calls: Calls,
 }
 
@@ -51,16 +51,16 @@ pub struct Calls {
     pub tag: &'static str,
 }
 
-/// What a KMS takes as tags.
+/// What a KMS accepts as tags.
 #[derive(Debug, PartialEq, Eq)]
 pub struct TagLimits {
-    /// The longest key, in characters.
+    /// The maximum length of a key, in characters.
     pub key: usize,
-    /// The longest value, in characters.
+    /// The maximum length of a value, in characters.
     pub value: usize,
-    /// How many a key may bear, marks included.
+    /// How many tags a key may have, including the marks.
     pub count: usize,
-    /// Characters that neither keys nor values may have, besides control characters.
+    /// Characters that are not allowed in keys and values, in addition to control characters.
     pub forbidden: &'static str,
 }
 
@@ -105,12 +105,12 @@ pub const HUAWEI: Limits = Limits {
     moves_aliases: true,
     description: 255,
     reserved_ending: Some("/default"),
-    unavailable: "it is frozen; pay what is overdue at Huawei Cloud",
+    unavailable: "it is frozen; pay the overdue bill at Huawei Cloud",
     calls: Calls { cancel: "CancelKeyDeletion", tag: "BatchCreateKmsTags" },
 };
 
 impl Limits {
-    /// The numbers of that KMS.
+    /// The limits of this KMS.
     #[must_use]
     pub const fn of(provider: ProviderType) -> &'static Self {
         match provider {
@@ -120,13 +120,14 @@ impl Limits {
         }
     }
 
-    /// Whether the KMS rotates keys of that spec and origin by itself. A word that is empty was not told, and may be any.
+    /// Whether the KMS can rotate keys of this spec and origin automatically. An empty text means that the KMS did not report it, and
+    /// matches everything.
     #[must_use]
     pub fn rotates(&self, spec: &str, origin: &str) -> bool {
         (spec.is_empty() || self.rotatable.0.contains(&spec)) && (origin.is_empty() || self.rotatable.1 == origin)
     }
 
-    /// A template in the KMS's own words.
+    /// A template in the KMS's own names.
     #[must_use]
     pub fn kind(&self, template: &KeyTemplate) -> KeyTemplate {
         let own = |word: &str| self.words.iter().find(|(known, _)| *known == word).map_or(word, |(_, own)| own).to_owned();

@@ -1,4 +1,4 @@
-//! The pure core: what is declared and what was seen go in, the next step comes out.
+//! The pure core: its input is what is declared and what was seen, its output is the next step.
 //!
 //! One round of the controller is **observe → plan → guard → execute → report**, and three of the five live here:
 //!
@@ -6,12 +6,12 @@
 //! |---|---|---|---|
 //! | observe | [`crate::kms`] | the KMS | [`observed::Observed`] |
 //! | **plan** | [`plan`] | [`desired::Desired`], [`memory::Memory`], `Observed` | [`plan::Plan`]: rest, wait, stall, hold, or one [`step::Step`] |
-//! | **guard** | [`deletion::guard`] | evidence read live for this one call | [`Cleared`](deletion::guard::Cleared), or the reason that holds |
+//! | **guard** | [`deletion::guard`] | evidence read live for this one call | [`Cleared`](deletion::guard::Cleared), or the reason for the hold |
 //! | execute | `controller` | | calls the KMS |
-//! | **report** | [`status`], [`requeue`] | what came of it | the status that people see, and when to look again |
+//! | **report** | [`status`], [`requeue`] | the outcome | the status that people see, and when to look again |
 //!
-//! Everything here is a total function over plain data. There is no I/O, no clock, no client, no log and no `async`: time is a parameter, and a
-//! test can walk every state. What happens when the object itself is deleted is in [`release`].
+//! Everything here is a total function over plain data. There is no I/O, no clock, no client, no log and no `async`. Time is a parameter,
+//! so a test can visit every state. [`release`] decides what happens when the object itself is deleted.
 
 pub mod deletion;
 pub mod desired;

@@ -1,7 +1,7 @@
-//! The list of pending keys that a provider's status keeps, so that an alert outlives the object that it was about.
+//! The lists of keys pending deletion in a provider's status. With them an alert continues when the object of the key is gone.
 //!
-//! It is a view for people and alerts, and input: whatever stands in it was perhaps written by somebody else. It must never lead to a call that changes a key;
-//! an entry is looked at, and goes when the key is not pending any more.
+//! The lists are a view for people and alerts, and they are untrusted input: somebody else may have written them. They must never lead to a
+//! call that changes a key. Keyward only reads the key of an entry, and removes the entry when the key is not pending deletion any more.
 
 use std::collections::{HashMap, HashSet};
 
@@ -21,29 +21,29 @@ use crate::api::{
     managed_key::KeyState,
 };
 
-/// A change of the list.
+/// A change of the lists.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The object goes, and its key is pending.
+    /// The object is being deleted, and its key is pending deletion.
     Gone(PendingDeletion),
-    /// The object of that key was found to be gone, and it was watched under that UID.
+    /// The object of this key is gone. The key was watched under this UID.
     Vanished {
         /// The key.
         key: String,
         /// UID of the object.
         uid: String,
-        /// How the key is rescued.
+        /// How to rescue the key.
         rescue: String,
     },
-    /// The object is there, and its key is pending.
+    /// The object exists, and its key is pending deletion.
     Watched(WatchedDeletion),
-    /// So many objects are gone whose keys were pending, and nothing more is known of them.
+    /// This many objects are gone whose keys were pending deletion. Nothing more is known of them.
     Lost(MoreDeletions),
-    /// The objects that are there, and that the list of watched keys has no room for.
+    /// The existing objects that the list of watched keys has no room for.
     Unlisted(Vec<MoreDeletions>),
     /// The key has another date.
     Dated(String, Option<Time>),
-    /// The key is not pending any more.
+    /// The key is not pending deletion any more.
     Over(String),
 }
 
@@ -83,7 +83,7 @@ impl Entry for WatchedDeletion {
     }
 }
 
-/// Sorts by what is due first; what has no date comes last.
+/// Sorts by date. Entries without a date come last.
 fn sort(entries: &mut [impl Entry]) {
     fn due(entry: &impl Entry) -> (bool, Option<&Time>, &str) {
         (entry.date().is_none(), entry.date(), entry.key())
@@ -91,9 +91,9 @@ fn sort(entries: &mut [impl Entry]) {
     entries.sort_by(|one, other| due(one).cmp(&due(other)));
 }
 
-/// What a list keeps, and what it has no room for. Each namespace has the same share, and what it does not need goes to the others, so that nobody's keys push out
-/// those of everybody else. In a share those that are due first come first. Keys without a date have a share of their own: they are due once their replicas are
-/// gone, which may be before any date.
+/// Splits entries into those that a list keeps and those that it has no room for. Each namespace gets the same share, and the others get
+/// what it does not need, so that the keys of one namespace cannot push out all others. Within a share the earliest date comes first. Keys
+/// without a date have their own share: they are due when their replicas are gone, which may be before any date.
 fn room<E: Entry>(mut entries: Vec<E>) -> (Vec<E>, Vec<E>) {
     sort(&mut entries);
     if entries.len() <= MOST_PENDING {
@@ -106,7 +106,7 @@ fn room<E: Entry>(mut entries: Vec<E>) -> (Vec<E>, Vec<E>) {
         (*before, entry)
     };
     let mut placed: Vec<_> = entries.into_iter().map(place).collect();
-    // It is stable: within a place those that are due first stay first.
+    // The sort is stable, so entries with the same place stay sorted by date.
     placed.sort_by_key(|(place, _)| *place);
     let mut kept: Vec<E> = placed.into_iter().map(|(_, entry)| entry).collect();
     let rest = kept.split_off(MOST_PENDING);
@@ -121,7 +121,7 @@ pub fn has_room(status: &KeyProviderStatus, entry: &WatchedDeletion) -> bool {
     room(others.chain([entry]).cloned().collect()).0.contains(entry)
 }
 
-/// Adds keys of a namespace to those that a list has no room for.
+/// Adds keys of a namespace to the counts of keys that a list has no room for.
 fn add(counts: &mut Vec<MoreDeletions>, more: MoreDeletions) {
     if more.count <= 0 {
         return;
@@ -147,13 +147,14 @@ fn counted<E: Entry>(entries: impl IntoIterator<Item = E>) -> Vec<MoreDeletions>
     counts
 }
 
-/// Counts the pending keys of objects that are there and that the list has no room for.
+/// Counts the pending keys of existing objects that the list has no room for.
 #[must_use]
 pub fn unlisted<'a>(entries: impl IntoIterator<Item = &'a WatchedDeletion>) -> Vec<MoreDeletions> {
     counted(entries.into_iter().cloned())
 }
 
-/// Of how many objects no trace is left: those that were counted and are not `there` any more. A count that names no namespace is of those that are not named.
+/// How many objects are gone without an entry: they were counted before and are not `there` any more. A count without a namespace stands
+/// for all namespaces that have no count of their own.
 #[must_use]
 pub fn lost(before: &[MoreDeletions], there: &[MoreDeletions]) -> Vec<MoreDeletions> {
     let named = |namespace: &str| before.iter().any(|known| known.namespace == namespace);
@@ -167,18 +168,18 @@ pub fn lost(before: &[MoreDeletions], there: &[MoreDeletions]) -> Vec<MoreDeleti
     lost
 }
 
-/// What came of changes.
+/// The result of changes.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
     /// The status.
     pub status: KeyProviderStatus,
-    /// The keys that came to be without an object.
+    /// The keys that now have no object.
     pub gone: Vec<String>,
-    /// Those whose object is there and that the list has no room for any more.
+    /// Keys whose object exists and that the list has no room for any more.
     pub unlisted: Vec<WatchedDeletion>,
 }
 
-/// The status after these changes: both lists bounded, and each key once.
+/// The status after these changes. Both lists are bounded, and each key is in them once.
 #[must_use]
 pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item = &'a Change>) -> Changed {
     let mut seen = HashSet::new();
@@ -189,7 +190,7 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
     for change in changes {
         match change {
             Change::Gone(entry) => {
-                // Whoever says that it goes may not have been told its date.
+                // The caller may not know the date, so the known date stays.
                 let known = pending.iter().find(|known| known.key == entry.key).and_then(|known| known.date.clone());
                 let known = known.or_else(|| watched.iter().find(|known| known.key == entry.key)?.date.clone());
                 watched.retain(|known| known.key != entry.key);
@@ -238,8 +239,8 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
     Changed { status, gone, unlisted }
 }
 
-/// The counts of keys without an object that stand at that time. Nobody looks at those keys, so a count ends when the last of them can be there no more: AWS
-/// deletes a key up to 24 hours after its date (AWS KMS, "Delete an AWS KMS key").
+/// The counts of keys without an object that are still valid at that time. Keyward does not read these keys, so a count ends when the last
+/// of them must be deleted: AWS deletes a key up to 24 hours after its date (AWS KMS, "Delete an AWS KMS key").
 #[must_use]
 pub fn more(status: &KeyProviderStatus, now: Timestamp) -> Vec<MoreDeletions> {
     let over = |latest: &Time| now.duration_since(latest.0) >= SignedDuration::from_hours(24);
@@ -257,28 +258,28 @@ fn name(owner: &Owner) -> String {
     format!("{}/{}", owner.namespace, owner.name)
 }
 
-/// The entry of a pending key whose object goes.
+/// The entry for a pending key whose object is being deleted.
 #[must_use]
 pub fn gone(key: &str, date: Option<Time>, owner: &Owner, cancel: &str) -> Option<PendingDeletion> {
     let rescue = rescue(key, &name(owner), cancel);
     (key.len() <= LONGEST_KEY).then(|| PendingDeletion { key: key.to_owned(), date, owner: name(owner), rescue })
 }
 
-/// The entry of a pending key whose object is there. `date`: when it will be deleted, as far as that is known.
+/// The entry for a pending key whose object exists. `date`: when it will be deleted, if that is known.
 #[must_use]
 pub fn watched(key: &Key, date: Option<Time>, owner: &Owner) -> Option<WatchedDeletion> {
     let entry = || WatchedDeletion { key: key.arn.clone(), date, owner: name(owner), uid: owner.uid.clone() };
     (key.arn.len() <= LONGEST_KEY).then(entry)
 }
 
-/// How a key with that date is pending, as its series says. Whoever speaks of the key knows the date, and not always the state, so the series follows the date:
-/// it must not end and begin anew between the object and the list.
+/// The state of a pending key for its metric. It follows from the date, because every source knows the date but not always the state. So
+/// the series does not end and start again when the alert moves from the object to the list.
 #[must_use]
 pub fn state(date: Option<&Time>) -> KeyState {
     if date.is_some() { KeyState::PendingDeletion } else { KeyState::PendingReplicaDeletion }
 }
 
-/// How a key without an object is rescued.
+/// How to rescue a key without an object.
 #[must_use]
 pub fn rescue(key: &str, owner: &str, cancel: &str) -> String {
     let text =
@@ -292,38 +293,38 @@ pub fn cancel(rules: &Rules) -> &'static str {
     rules.limits().calls.cancel
 }
 
-/// The sentence of the event that tells of it.
+/// The text of the event about an entry.
 #[must_use]
 pub fn note(entry: &PendingDeletion, provider: &str) -> String {
     let PendingDeletion { key, date, owner: _, rescue } = entry;
     let when = when(date.as_ref().map(|date| date.0));
     format!(
-        "the object is gone, and its key {key} is PENDING DELETION: it will be deleted {when}; to rescue it, {rescue}. \
+        "key {key} is PENDING DELETION, and its object is gone: it will be deleted {when}; to rescue it, {rescue}. \
          KeyProvider {provider} keeps it in status.pendingDeletions"
     )
 }
 
-/// How often, and since when, a listed key was not found.
+/// How often a listed key was not found, and since when.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unfound {
-    /// How many answers in a row.
+    /// The number of such answers in a row.
     pub count: u32,
-    /// The first of them.
+    /// When the first of them came.
     pub since: Timestamp,
 }
 
-/// What follows from a look at a listed key.
+/// The result of a read of a listed key.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verdict {
-    /// It stays as it is.
+    /// The entry stays as it is.
     Stays,
-    /// It stays, and was not found.
+    /// The entry stays, but the key was not found.
     Unsure(Unfound),
     /// The list changes.
     Changes(Change),
 }
 
-/// Judges a look at a listed key, begun at `now`. `shows`: from when on every answer shows what led to the entry.
+/// Judges a read of a listed key that began at `now`. `shows`: an answer as of this time or later shows the deletion that led to the entry.
 #[must_use]
 pub fn judge(
     entry: &PendingDeletion,
@@ -336,19 +337,19 @@ pub fn judge(
     match seen {
         Observed::Present(key) if key.state.is_pending() => match key.deletion_date.map(seconds) {
             date if date == entry.date => Verdict::Stays,
-            // It was not told this time: no window can be moved.
+            // The KMS did not report the date this time. The known date is still right, because a window cannot be changed.
             None if key.state == State::PendingDeletion => Verdict::Stays,
             date => Verdict::Changes(Change::Dated(entry.key.clone(), date)),
         },
-        // An answer from a copy is as old as it says.
+        // An answer from a copy is as old as its stated age.
         Observed::Present(key) => match now.checked_sub(key.age.unwrap_or_default()) {
             Ok(as_of) if as_of >= shows => Verdict::Changes(Change::Over(entry.key.clone())),
             _ => Verdict::Stays,
         },
         Observed::Absent(_) if entry.date.as_ref().is_some_and(|date| date.0 <= now) => Verdict::Changes(Change::Over(entry.key.clone())),
-        // No KMS deletes a key before its date: who does not show it is not to be believed, or lost sight of it.
+        // No KMS deletes a key before its date, so this answer is wrong or incomplete.
         Observed::Absent(_) if entry.date.is_some() => Verdict::Stays,
-        // One such answer proves nothing.
+        // A single such answer proves nothing.
         Observed::Absent(_) => {
             let before = before.unwrap_or(Unfound { count: 0, since: now });
             let unfound = Unfound { count: before.count.saturating_add(1), ..before };

@@ -1,4 +1,4 @@
-//! The next step, from what is declared, what is remembered and what was seen: the table of the reference, as one function.
+//! The next step. It follows from what is declared, what is remembered and what was seen, as in this table:
 //!
 //! | observed | live, `enabled: true` | live, `enabled: false` | `deletionScheduleDays: N` |
 //! |---|---|---|---|
@@ -10,8 +10,8 @@
 //! | `PendingImport`, `Unavailable` | say so | rest | guard, schedule |
 //! | Creating, Updating | wait | wait | wait |
 //!
-//! Steps come one at a time, in the order cancel → enable → mark → settings → disable, each from a fresh view.
-//! This module must never read a clock, a network or a condition.
+//! There is one step at a time, in the order cancel → enable → mark → settings → disable. Each step is planned on a fresh view of the key.
+//! This module must never read a clock or a network. No condition decides a step.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -38,7 +38,7 @@ pub use self::absent::{elsewhere, named_elsewhere};
 pub use self::scheduled::ask;
 pub use self::tried::Tried;
 
-/// All that a decision rests on, but for the look itself.
+/// Everything that a decision needs, except what was read of the key.
 #[derive(Clone, Debug)]
 pub struct Situation<'a> {
     /// What the object declares.
@@ -47,11 +47,11 @@ pub struct Situation<'a> {
     pub memory: &'a Memory,
     /// What the provider allows.
     pub rules: &'a Rules,
-    /// The time of the look.
+    /// The time of the read.
     pub now: Timestamp,
-    /// For how long a key must not be found before it is taken for gone; at least three answers.
+    /// How long a key must be absent before it counts as gone. At least three answers are needed too.
     pub missing_after: SignedDuration,
-    /// For how long a creation whose outcome is not known bars another.
+    /// How long a creation with an unknown outcome prevents another creation.
     pub attempt_wait: SignedDuration,
     /// What failed in this round.
     pub tried: &'a Tried,
@@ -60,17 +60,17 @@ pub struct Situation<'a> {
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Plan {
-    /// Nothing: what was read is as declared, or is left as it is.
+    /// Do nothing: the key is as declared, or the policy leaves it as it is.
     Rest(Rest),
-    /// More has to be read before anything can be decided.
+    /// Read more before deciding.
     Read(Read),
     /// One step.
     Do(Step),
-    /// It passes by itself.
+    /// Wait: the cause will pass without a person.
     Wait(Note),
     /// A person must act.
     Stall(Note),
-    /// A deletion is asked for and the marks hold it.
+    /// A deletion is requested, and the marks hold it.
     Hold(Hold),
     /// The key was not found.
     Missing(Missing, Note, Gone),
@@ -83,19 +83,20 @@ pub struct Rest {
     pub drift: Vec<String>,
     /// Whether the key's state is among them.
     pub life_drifted: bool,
-    /// What waits for another state of the key.
+    /// Settings that wait for another state of the key.
     pub waits: Option<String>,
-    /// What the spec asks for that the key or the provider cannot take. The rest is applied.
+    /// Settings that the key or the provider cannot accept. The others are applied.
     pub refused: Option<String>,
-    /// Which aliases stay on the key for the time being though they are not declared, and why.
+    /// Aliases that stay on the key for now although they are not declared, and why.
     pub stays: Option<String>,
-    /// That the KMS answered from a copy which is too old for a change to follow from it.
+    /// Set if the KMS answered from a copy that is too old to base a change on.
     pub stale: Option<String>,
-    /// Whether the object does not own the key: it rests on a pending key that takes no marks, or only watches one that bears none of its own.
+    /// Whether the object does not own the key. Either the key is pending deletion and accepts no marks, or the object only observes a key
+    /// that does not have its marks.
     pub unbound: bool,
 }
 
-/// What has to be read.
+/// What to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Read {
     /// Tags, rotation and aliases of the key.
@@ -111,11 +112,11 @@ pub enum Read {
 pub struct Note {
     /// For conditions.
     pub reason: Reason,
-    /// For people: what was seen, and what to do.
+    /// For people: what was seen, and what to do next.
     pub message: String,
 }
 
-/// Whether a key that is not found is taken for gone.
+/// Whether a key that is not found counts as gone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Gone {
     /// Not yet.
@@ -134,7 +135,7 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
         Observed::Several(keys) => stall(
             Reason::ClaimUnclear,
             format!(
-                "{} keys bear this object's marks: {}; remove the keyward-* tags from all but the one to keep",
+                "{} keys have this object's marks: {}; remove the keyward-* tags from all keys but the one to keep",
                 keys.len(),
                 keys.join(", ")
             ),
@@ -150,21 +151,22 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
         (decided, _) => decided,
     };
     match (decided, observed) {
-        // What was not read is taken to be as declared only as long as that means doing nothing.
+        // A part that was not read counts as declared only if the plan is to do nothing.
         (Plan::Rest(rest), _) => Plan::Rest(rest),
         (_, Observed::Present(key)) if !key.is_complete(situation.rules.limits()) => Plan::Read(Read::Facets),
         (plan, _) => plan,
     }
 }
 
-/// Whether an object is bound to that key and may take it again, or would take it now. Whoever has another key, or is refused, does neither.
+/// Whether an object is bound to this key and may take it again, or would take it now. An object that has another key, or that is refused,
+/// does neither.
 #[must_use]
 pub fn takes(situation: &Situation<'_>, key: &Key) -> bool {
     let Situation { desired, memory, rules, .. } = situation;
     if memory.reference().is_some_and(|known| known != key.arn && known != key.id) {
         return false;
     }
-    // What keeps it from its key for now, such as a pause, gives the key to nobody else.
+    // If something keeps the object from its key for now, such as a pause, the key still goes to nobody else.
     let tags = key.tags.clone().unwrap_or_default();
     let keeps = memory.is_bound() && rules.admits_adoption(&desired.owner.namespace, &key.arn, &tags);
     keeps
@@ -180,12 +182,12 @@ fn wait(reason: Reason, message: impl Into<String>) -> Plan {
     Plan::Wait(Note { reason, message: message.into() })
 }
 
-/// What is said of a copy that is too old. No change follows from it, but one that brings the key back.
+/// The sentence about a copy that is too old. No change may rest on such a copy, except a change that brings the key back.
 pub(super) fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
     let most = s.rules.max_staleness.filter(|_| s.rules.stale(key))?;
     let message = format!(
-        "{} last read key {} from AWS longer ago than maxStalenessSeconds ({}), and did not end the refresh that was asked for; \
-         nothing is changed until it does: look at its connection to AWS",
+        "key {1} is not changed, because the copy that {0} has of it is older than maxStalenessSeconds ({2}), and the refresh from AWS \
+         did not end; check the connection of {0} to AWS",
         s.rules.limits().name,
         key.arn,
         most.as_secs()
@@ -193,7 +195,7 @@ pub(super) fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
     Some(Note { reason: Reason::StaleView, message })
 }
 
-/// There is a key.
+/// A key was found.
 fn present(s: &Situation<'_>, key: &Key) -> Plan {
     let applied = s.memory.status.applied.as_ref();
     let news = applied.is_none_or(|applied| applied.generation != s.desired.generation);
@@ -207,7 +209,7 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
     }
 }
 
-/// A key that no object may have through this provider, whatever its marks say; they are not even read.
+/// A key that no object may have through this provider. Its marks do not matter and are not read.
 fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     if (&key.account, &key.region) != (&s.rules.account, &s.rules.region) {
         return Some(stall(Reason::AdoptionNotAllowed, of_another_place(&key.arn, &key.account, &key.region, s.rules)));
@@ -215,7 +217,7 @@ fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     (!key.customer_managed).then(|| {
         stall(
             Reason::AdoptionNotAllowed,
-            format!("key {} is managed by a service of the provider; only customer keys can be kept", key.arn),
+            format!("key {} is managed by a service of the provider, and Keyward manages only customer keys; name another key", key.arn),
         )
     })
 }
@@ -223,12 +225,13 @@ fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
 fn of_another_place(key: &str, account: &str, region: &str, rules: &Rules) -> String {
     format!(
         "key {key} is in account {account} and Region {region}, and KeyProvider {} is for account {} and Region {}; \
-         make an object that names the provider of that place",
+         make an object that names the provider for that account and Region",
         rules.name, rules.account, rules.region
     )
 }
 
-/// Whether the last report said that something differs, or is another's. It would come and go from look to look if it were not read each time.
+/// Whether the last report said that something differs, or belongs to another object. Then everything is read each time; otherwise the
+/// report would come and go from read to read.
 fn differed(memory: &Memory) -> bool {
     let synced = condition::find(&memory.status.conditions, ConditionType::Synced);
     let said = |reason: Reason| synced.is_some_and(|synced| synced.reason == reason.as_str());
@@ -236,10 +239,13 @@ fn differed(memory: &Memory) -> bool {
 }
 
 fn transitional(state: State) -> Plan {
-    wait(Reason::Creating, format!("the KMS is not done with the key, which is {}", KeyState::from(state).as_str()))
+    wait(
+        Reason::Creating,
+        format!("the key is {}, so the KMS has not finished an operation on it; Keyward waits", KeyState::from(state).as_str()),
+    )
 }
 
-/// The key is this object's.
+/// The key belongs to this object.
 fn bound(s: &Situation<'_>, key: &Key) -> Plan {
     match (key.state, s.desired.life) {
         (State::Creating | State::Updating, _) => transitional(key.state),

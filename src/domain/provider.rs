@@ -1,6 +1,7 @@
-//! What is said of a provider: whether it can be used, why not, and what helps.
+//! The sentences and conditions about a provider: whether it can be used, why not, and what helps.
 //!
-//! No sentence here may name a secret's value. Whether its keys are looked at is decided by the account: in a wrong one every key looks absent.
+//! No sentence here may contain the value of a secret. Keyward reads keys only if the account is right, because in a wrong account every
+//! key looks absent.
 
 use std::time::Duration;
 
@@ -21,23 +22,23 @@ use crate::api::{
 pub struct Unusable {
     /// For conditions, of the provider and of its keys.
     pub note: Note,
-    /// What it waits for.
+    /// What must happen first.
     pub awaits: Awaits,
 }
 
-/// What has to happen before a provider can be used.
+/// What must happen before a provider can be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Awaits {
-    /// A person has to mend something; retrying alone will not help.
+    /// A person must correct something. Retrying alone will not help.
     Person,
-    /// Something that is named is not there yet, and that it comes is noticed. What was made with it is not used any more.
+    /// A named object is missing. Keyward notices when it appears. A client that was made with the old object is not used any more.
     Arrival,
-    /// It passes by itself, and says nothing against a client that worked.
+    /// The cause will pass without a person. A client that worked may still be used.
     Passing,
 }
 
 impl Unusable {
-    /// A person has to mend something.
+    /// A person must correct something.
     #[must_use]
     pub fn by_a_person(reason: Reason, message: impl Into<String>) -> Self {
         Self { note: Note { reason, message: message.into() }, awaits: Awaits::Person }
@@ -49,18 +50,18 @@ impl Unusable {
         self.awaits == Awaits::Person
     }
 
-    /// When it is tried again.
+    /// When Keyward tries again.
     #[must_use]
     pub fn retried(&self) -> Retry {
         if self.is_stalled() { Retry::Slow } else { Retry::Backoff }
     }
 
-    /// Adds how often it is tried again, and how a person who mended it has it tried at once.
+    /// Adds how often Keyward tries again, and how a person can make it try again at once.
     #[must_use]
     pub fn tried_again(self, name: &str, resync: Duration) -> Self {
         let Some(told) = self.retried().told(resync) else { return self };
         let message = format!(
-            "{}; {told}, and at once when the provider or its secret changes; to have it tried at once: \
+            "{}; {told}, and at once when the provider or its secret changes; to try it now: \
              kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}=\"$(date +%s)\"",
             self.note.message,
             annotation::RECONCILE_REQUESTED_AT
@@ -77,11 +78,12 @@ impl From<Failure> for Unusable {
     }
 }
 
-/// There is no provider of that name.
+/// There is no provider with this name.
 #[must_use]
 pub fn none(name: &str) -> Unusable {
-    let message =
-        format!("there is no KeyProvider {name}; it is waited for: create it, or make this object anew with another spec.providerRef");
+    let message = format!(
+        "KeyProvider {name} does not exist, and Keyward waits for it; create it, or delete this object and make it again with another spec.providerRef"
+    );
     Unusable { note: Note { reason: Reason::ProviderNotFound, message }, awaits: Awaits::Arrival }
 }
 
@@ -92,7 +94,7 @@ pub fn not_admitted(name: &str, namespaces: &Namespaces, namespace: &str) -> Unu
         NamespacesFrom::Selector => (
             Awaits::Arrival,
             format!(
-                "KeyProvider {name} admits namespaces by their labels, and namespace {namespace} does not have them; they are waited for: \
+                "KeyProvider {name} admits namespaces by their labels, and namespace {namespace} does not have these labels; Keyward waits for them: \
                  ask the administrator of the provider (spec.namespaces.selector)"
             ),
         ),
@@ -103,23 +105,24 @@ pub fn not_admitted(name: &str, namespaces: &Namespaces, namespace: &str) -> Unu
     Unusable { note: Note { reason: Reason::NamespaceNotAllowed, message }, awaits }
 }
 
-/// What is wrong with a provider, as its objects say it.
+/// The problem of a provider, in the words of the status of its objects.
 #[must_use]
 pub fn told_by_objects(name: &str, Unusable { note, awaits }: Unusable) -> Unusable {
     Unusable { note: Note { message: format!("KeyProvider {name} cannot be used: {}", note.message), ..note }, awaits }
 }
 
-/// A secret of the provider is not there, in that namespace, the operator's own.
+/// A secret of the provider is missing. `namespace` is the operator's own namespace.
 #[must_use]
 pub fn no_secret(name: &str, namespace: &str) -> Unusable {
-    let message = format!("there is no secret {name} in namespace {namespace}, the operator's own; it is waited for: create it there");
+    let message =
+        format!("secret {name} does not exist in the operator's own namespace {namespace}, and Keyward waits for it; create it there");
     Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Arrival }
 }
 
-/// The API server did not give a secret of the provider.
+/// The API server did not return a secret of the provider.
 #[must_use]
 pub fn unread_secret(name: &str, namespace: &str) -> Unusable {
-    let message = format!("secret {name} in namespace {namespace} could not be read; it is tried again");
+    let message = format!("secret {name} in namespace {namespace} could not be read; Keyward tries again");
     Unusable { note: Note { reason: Reason::ProviderNotReady, message }, awaits: Awaits::Passing }
 }
 
@@ -129,18 +132,19 @@ pub fn lacks(secret: &str, key: &str) -> Unusable {
     Unusable::by_a_person(Reason::CredentialsInvalid, format!("secret {secret} has no key {key}; add it"))
 }
 
-/// Whether the account is the one that is declared, and the one that was seen first. Otherwise no key is looked at: one that is not found in a wrong
-/// account would be taken for gone.
+/// Whether the account is the declared one, and the one that was seen first. Otherwise Keyward reads no key, because a key that is not
+/// found in a wrong account would count as gone.
 ///
-/// # Errors
-/// It is another.
+/// # Errors The account is another one.
 pub fn right_account(provider: &KeyProvider, account: &str) -> Result<(), Unusable> {
     let declared = provider.spec.aws.as_ref().and_then(|aws| aws.account_id.as_deref());
     let pinned = provider.status.as_ref().and_then(|status| status.identity.as_ref()).map(|identity| identity.account.as_str());
     match (declared, pinned) {
         (Some(expected), _) if expected != account => Err(Unusable::by_a_person(
             Reason::WrongAccount,
-            format!("the credentials belong to account {account}, but spec.aws.accountId is {expected}; correct either of them"),
+            format!(
+                "the credentials belong to account {account}, but spec.aws.accountId is {expected}; correct the credentials or spec.aws.accountId"
+            ),
         )),
         (_, Some(expected)) if expected != account => Err(Unusable::by_a_person(
             Reason::WrongAccount,
@@ -153,7 +157,7 @@ pub fn right_account(provider: &KeyProvider, account: &str) -> Result<(), Unusab
     }
 }
 
-/// The status after a round. `identity`: whose credentials were accepted.
+/// The status after a round. `identity`: the identity of the accepted credentials.
 #[must_use]
 pub fn status(
     provider: &KeyProvider,
@@ -190,7 +194,7 @@ pub fn status(
     status
 }
 
-/// The status without the conditions of others.
+/// The status without conditions that are not Keyward's.
 #[must_use]
 pub fn ours(provider: &KeyProvider) -> Option<KeyProviderStatus> {
     let mut status = provider.status.clone()?;

@@ -1,7 +1,7 @@
-//! What becomes of the key when the object is deleted. The first rule that fits decides.
+//! What happens to the key when the object is deleted. The first rule that matches decides.
 //!
-//! With `Retain`, the default, there is no finalizer and this is never asked. A finalizer that stands for ever is its own harm: every wait names the
-//! way out.
+//! With `Retain`, the default, there is no finalizer and this module is not used. A finalizer that never goes away does harm too, so the
+//! message of every wait says how to end it.
 
 use super::{
     deletion::{
@@ -19,27 +19,27 @@ use crate::api::{
     managed_key::{DeletionPolicy, HoldReason, ManagementPolicy, Missing},
 };
 
-/// What to do about the object.
+/// What to do with the object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Release {
-    /// Take the finalizer away; the key stays as it is.
+    /// Remove the finalizer. The key stays as it is.
     LetGo,
-    /// The key has to be looked at first.
+    /// The key must be read first.
     Look,
-    /// A word has to stand on the key first; then it is asked again.
+    /// Write a word on the key, then decide again.
     Say(Saying),
-    /// The last act, which the guard has to let pass; then it is asked again.
+    /// Do the last step, if the guard lets it pass, then decide again.
     Destroy(Destruction),
     /// The finalizer waits.
     Wait(Note),
-    /// The finalizer waits: the key was not found, and is not yet taken for gone. The count has to be kept in the status, as
-    /// [`plan::Plan::Missing`] is.
+    /// The finalizer waits: the key was not found, but does not count as gone yet. The status must keep the count, as for
+    /// [`plan::Plan::Missing`].
     Missing(Missing, Note),
     /// The finalizer waits, and the guard holds a deletion.
     Hold(Hold),
 }
 
-/// What is known without looking at the KMS.
+/// What is known without a call to the KMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Circumstances {
     /// Whether the namespace or the CRD is being deleted.
@@ -48,7 +48,7 @@ pub struct Circumstances {
     pub admitted: bool,
 }
 
-/// Before any look: the cases in which the KMS does not matter.
+/// Before any read: the cases in which the KMS does not matter.
 #[must_use]
 pub fn first(desired: &Desired, circumstances: Circumstances) -> Release {
     let Circumstances { terminating, admitted } = circumstances;
@@ -56,12 +56,12 @@ pub fn first(desired: &Desired, circumstances: Circumstances) -> Release {
     if left { Release::LetGo } else { Release::Look }
 }
 
-/// After a look.
+/// After a read.
 #[must_use]
 pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
     let asked = match observed {
         Observed::Absent(_) => absent(s, observed),
-        // Several keys bear the marks and none is the one: whichever were taken, it could be the wrong one.
+        // Several keys have the marks. Any choice could be wrong, so all stay as they are.
         Observed::Several(_) => Release::LetGo,
         Observed::Present(key) => present(s, key),
     };
@@ -72,10 +72,10 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
         (asked, _) => asked,
     };
     match asked {
-        // A pause keeps the key as it is, and nobody waits for a key of which nothing is asked.
+        // A pause leaves the key as it is. An object that needs no call is let go all the same.
         Release::Say(_) | Release::Destroy(_) | Release::Hold(_) | Release::Wait(_) if s.desired.paused => Release::Wait(Note {
             reason: Reason::Paused,
-            message: "the object is paused, so its key is left and its deletion waits; remove the annotation keyward.dev/paused, \
+            message: "the object is paused, so its key stays as it is and the deletion of the object waits; remove the annotation keyward.dev/paused, \
                       or set deletionPolicy: Retain"
                 .into(),
         }),
@@ -83,7 +83,7 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
     }
 }
 
-/// One answer that there is no key proves nothing, here as elsewhere; an object that never had one has nothing to wait for.
+/// A single answer that there is no key proves nothing. An object that never had a key has nothing to wait for.
 fn absent(s: &Situation<'_>, observed: &Observed) -> Release {
     if s.memory.reference().is_none() {
         return Release::LetGo;
@@ -92,7 +92,7 @@ fn absent(s: &Situation<'_>, observed: &Observed) -> Release {
         Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => Release::LetGo,
         Plan::Missing(missing, note, Gone::Unsure) => Release::Missing(missing, way_out(note)),
         Plan::Stall(note) => Release::Wait(way_out(note)),
-        // An object that was bound has no other end than these; whatever else there may be, the key is left.
+        // An object that was bound has no other outcome than these. In any other case the key stays as it is.
         _ => Release::Look,
     }
 }
@@ -114,14 +114,14 @@ fn present(s: &Situation<'_>, key: &Key) -> Release {
         | (DeletionPolicy::Disable, State::Disabled | State::PendingImport) => Release::LetGo,
         (_, State::Creating | State::Updating) => Release::Wait(Note {
             reason: Reason::Creating,
-            message: "the KMS is not done with the key; set deletionPolicy: Retain to let the object go at once".into(),
+            message: "the KMS has not finished an operation on the key, so Keyward waits; set deletionPolicy: Retain to let the object go at once".into(),
         }),
         (DeletionPolicy::Disable, _) => disable(s, key),
         (DeletionPolicy::Delete, _) => delete(s, key),
     }
 }
 
-/// Where the provider demands a confirmation, the word `held` is written first, because the token needs its letters.
+/// If the provider requires a confirmation, the word `held` is written first, because the token needs its letters.
 fn disable(s: &Situation<'_>, key: &Key) -> Release {
     if !s.rules.guard.require_confirmation {
         return Release::Destroy(Destruction::Disable);
@@ -155,7 +155,7 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
     held(&refused)
 }
 
-/// The days of a deletion that follows from the object's.
+/// The waiting period for a key whose object is deleted.
 #[must_use]
 pub fn days(desired: &Desired, s: &Situation<'_>) -> i32 {
     desired.days().unwrap_or(s.rules.guard.object_deletion_days)

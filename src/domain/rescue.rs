@@ -1,13 +1,14 @@
-//! Whether a key may have to be brought back, told from its object alone: before any call, so that the work can be given its lane and its haste.
+//! Whether a key may have to be brought back. The answer comes from the object alone, before any call, so that the work gets the right lane
+//! and priority.
 //!
-//! It must never be more than a hint. A status can be old, or forged; what is done to a key follows from a look at the key.
+//! The answer is only a hint, because a status can be old or forged. Every change of a key follows from a read of the key.
 
 use crate::api::{
     ManagedKey, annotation,
     managed_key::{KeyState, ManagementPolicy},
 };
 
-/// Whether the object declares its key alive while the key was last seen pending, or disabled against the spec, or may be on its way there.
+/// Whether the object declares its key alive, but the key was last seen pending deletion, or disabled against the spec, or may soon be.
 #[must_use]
 pub fn suspected(object: &ManagedKey) -> bool {
     let spec = &object.spec;
@@ -28,7 +29,8 @@ pub fn suspected(object: &ManagedKey) -> bool {
     let down = match status.key_state {
         Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => true,
         Some(KeyState::Disabled) => wants_enabled,
-        // The reply to a schedule may have been lost. Of a key whose state is not known any more, only that speaks for it.
+        // The reply to a call that schedules a deletion may have been lost. If the state of the key is not known any more, only such an
+        // open call is a sign.
         None => status.deletion.as_ref().is_some_and(|deletion| deletion.call.is_some()),
         Some(_) => status.deletion.is_some(),
     };

@@ -1,4 +1,4 @@
-//! A provider's rules, as the administrator wrote them: whose objects, which keys, which tags and aliases.
+//! A provider's rules, as the administrator wrote them: which namespaces, which keys, which tags and aliases.
 
 use std::collections::BTreeMap;
 
@@ -11,14 +11,14 @@ use crate::api::{
     mark,
 };
 
-/// What is known of the provider that a round goes through.
+/// What a round knows about its provider.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Rules {
     /// Name of the `KeyProvider`.
     pub name: String,
     /// Its type.
     pub provider: ProviderType,
-    /// The account that its credentials belong to, as the KMS said.
+    /// The account of its credentials, as the KMS reported it.
     pub account: String,
     /// Its Region.
     pub region: String,
@@ -26,9 +26,9 @@ pub struct Rules {
     pub adoption: Adoption,
     /// What may be set on keys.
     pub allow: Allow,
-    /// What has to hold before a deletion.
+    /// What must be true before a deletion.
     pub guard: DeletionGuard,
-    /// How old a KMS's own copy of a key may be for a change to follow from it; `None`: it has no copies.
+    /// The maximum age of a KMS's copy of a key on which a change may rest. `None`: the KMS has no copies.
     pub max_staleness: Option<SignedDuration>,
 }
 
@@ -57,7 +57,7 @@ impl Rules {
         Limits::of(self.provider)
     }
 
-    /// Whether the KMS last looked at the key itself too long ago for a change to follow from what it says.
+    /// Whether the KMS's copy of the key is too old to base a change on.
     #[must_use]
     pub fn stale(&self, key: &Key) -> bool {
         self.max_staleness.zip(key.age).is_some_and(|(most, age)| age > most)
@@ -76,26 +76,26 @@ impl Rules {
         }
     }
 
-    /// Whether another cluster's mark does not bar an adoption.
+    /// Whether the mark of this other cluster does not prevent an adoption.
     #[must_use]
     pub fn admits_cluster(&self, cluster: &str) -> bool {
         self.adoption.from_clusters.iter().any(|admitted| admitted == cluster)
     }
 
-    /// Whether objects may set a tag of that key.
+    /// Whether objects may set a tag with this key.
     #[must_use]
     pub fn allows_tag(&self, key: &str) -> bool {
         self.allow.tag_keys.iter().any(|pattern| matches(pattern, key))
     }
 
-    /// Whether objects may set that alias, written without `alias/`.
+    /// Whether objects may set this alias, written without `alias/`.
     #[must_use]
     pub fn allows_alias(&self, alias: &str) -> bool {
         self.allow.aliases.iter().any(|pattern| matches(pattern, alias))
     }
 }
 
-/// Whether objects of a namespace with those labels may use a provider. `None`: the namespace does not exist.
+/// Whether objects of a namespace with these labels may use a provider. `None`: the namespace does not exist.
 #[must_use]
 pub fn admits_namespace(namespaces: &Namespaces, name: &str, labels: Option<&BTreeMap<String, String>>) -> bool {
     match namespaces.from {
@@ -105,7 +105,8 @@ pub fn admits_namespace(namespaces: &Namespaces, name: &str, labels: Option<&BTr
     }
 }
 
-/// A label selector as the API conventions define it: all of it has to hold, an empty one selects everything, an unknown operator nothing.
+/// A label selector as the API conventions define it: all parts must match, an empty selector matches everything, and an unknown operator
+/// matches nothing.
 fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool {
     let equal = selector.match_labels.iter().flatten().all(|(key, value)| labels.get(key) == Some(value));
     equal
@@ -122,7 +123,7 @@ fn selects(selector: &LabelSelector, labels: &BTreeMap<String, String>) -> bool 
         })
 }
 
-/// Whether `text` is `pattern`, in which `*` stands for any run of characters, none included.
+/// Whether `text` matches `pattern`, in which `*` matches any number of characters, including none.
 #[must_use]
 pub fn matches(pattern: &str, text: &str) -> bool {
     let Some((first, rest)) = pattern.split_once('*') else {

@@ -1,4 +1,4 @@
-//! Rotation, description, tags and aliases: what differs, and what a spec may not ask for.
+//! Rotation, description, tags and aliases: what differs from the spec, and what the spec cannot have.
 
 use std::collections::BTreeSet;
 
@@ -14,29 +14,29 @@ use super::{
 };
 use crate::api::{managed_key::KeyTemplate, mark};
 
-/// What is to be done about the settings of a key.
+/// What to do about the settings of a key.
 #[derive(Debug, Default, PartialEq)]
 pub struct Settings {
-    /// The steps that are left, in their order.
+    /// The steps that remain, in their order.
     pub steps: Vec<Step>,
-    /// What cannot be done in the key's present state, and why.
+    /// What cannot be done in the key's current state, and why.
     pub waits: Option<String>,
 }
 
-/// A part of the spec that this key, or this provider, cannot take. The other parts are applied.
+/// A part of the spec that this key, or this provider, cannot accept. The other parts are applied.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// What is left out because of it.
+    /// The part that is left out.
     part: Refused,
-    /// The sentence for the person who wrote it.
+    /// The sentence for the person who wrote the spec.
     pub message: String,
 }
 
 #[derive(Debug, PartialEq, Eq)]
 enum Refused {
-    /// It cannot be had by a key that exists.
+    /// The kind of key. It cannot change on a key that exists.
     Kind,
-    /// It was left out of what is declared, so that no step does it.
+    /// `Desired` left it out, so no step does it.
     LeftOut,
     Rotation,
     Description,
@@ -46,7 +46,7 @@ enum Refused {
 }
 
 impl Refusal {
-    /// Whether a step would do what is refused.
+    /// Whether a step would apply the refused part.
     #[must_use]
     pub fn bars(&self, step: &Step) -> bool {
         match (&self.part, step) {
@@ -59,7 +59,7 @@ impl Refusal {
     }
 }
 
-/// What the spec asks for that this key, or this provider, cannot take.
+/// The parts of the spec that this key, or this provider, cannot accept.
 #[must_use]
 pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Vec<Refusal> {
     let limits = rules.limits();
@@ -70,7 +70,7 @@ pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regi
     }
     refuse(Refused::Rotation, rotation_refused(desired, limits, kind, multi_region));
     let kind_refused = (kind.multi_region && !limits.multi_region)
-        .then(|| format!("spec.key.multiRegion is true, but {} has no such keys; set it to false", limits.name));
+        .then(|| format!("spec.key.multiRegion is true, but Keyward cannot create such keys at {}; set it to false", limits.name));
     refuse(Refused::Kind, kind_refused);
     let length = desired.description.as_ref().map(|text| text.chars().count()).filter(|length| *length > limits.description);
     refuse(
@@ -96,7 +96,7 @@ pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regi
 fn rotation_refused(desired: &Desired, limits: &Limits, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Option<String> {
     if let (Some(_), Some(MultiRegion::Replica(primary))) = (desired.rotation, multi_region) {
         return Some(format!(
-            "spec.autoRotation is set, but this key is a replica and takes its rotation from {primary}; set it there and remove it here"
+            "spec.autoRotation is set, but this key is a replica, which has the rotation of its primary {primary}; set it there and remove it here"
         ));
     }
     let Some(WantedRotation::On(period)) = desired.rotation else { return None };
@@ -111,27 +111,38 @@ fn rotation_refused(desired: &Desired, limits: &Limits, kind: &KeyTemplate, mult
         ));
     }
     let period = period.filter(|period| !(limits.rotation.0..=limits.rotation.1).contains(period))?;
-    Some(format!("spec.rotationPeriodDays is {period}, but {} accepts {} to {} days", limits.name, limits.rotation.0, limits.rotation.1))
+    Some(format!(
+        "spec.rotationPeriodDays is {period}, but {} accepts {} to {} days; change it",
+        limits.name, limits.rotation.0, limits.rotation.1
+    ))
 }
 
-/// Tags that the KMS cannot take.
+/// Tags that the KMS cannot accept.
 fn tags_refused(desired: &Desired, limits: &Limits) -> Option<String> {
     let Limits { name, tags: TagLimits { key, value, count, forbidden }, .. } = limits;
     let long = |text: &str, most: usize| text.chars().count() > most;
     if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| long(tag, *key) || long(text, *value)) {
-        return Some(format!("spec.tags has {tag}, but {name} accepts keys of at most {key} and values of at most {value} characters"));
+        return Some(format!(
+            "spec.tags has {tag}, but {name} accepts keys of at most {key} and values of at most {value} characters; shorten it"
+        ));
     }
     let bars = |text: &str| text.chars().any(|c| forbidden.contains(c) || (!forbidden.is_empty() && c.is_control()));
     if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| bars(tag) || bars(text)) {
-        return Some(format!("spec.tags has {tag}, but {name} accepts no control characters and none of {forbidden} in keys and values"));
+        return Some(format!(
+            "spec.tags has {tag}, but {name} accepts no control characters and none of {forbidden} in keys and values; remove them"
+        ));
     }
     let most = count - mark::COUNT;
     (desired.tags.len() > most).then(|| {
-        format!("spec.tags has {} tags, but {name} accepts {count} on a key, of which {} are Keyward's", desired.tags.len(), mark::COUNT)
+        format!(
+            "spec.tags has {} tags, but {name} accepts {count} on a key, and Keyward needs {} of them; remove some",
+            desired.tags.len(),
+            mark::COUNT
+        )
     })
 }
 
-/// What differs between the declared settings and those that were read. What was not read is not compared.
+/// Compares the declared settings with those that were read. A setting that was not read is not compared.
 #[must_use]
 pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> Settings {
     let mut settings = Settings::default();
@@ -139,7 +150,7 @@ pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> 
         return settings;
     }
     rotation(desired, memory, rules, key, &mut settings);
-    // One that this object set goes with the field.
+    // If this object set the description and the field is removed, the description is cleared.
     let is_ours = memory.status.applied.as_ref().is_some_and(|applied| applied.description == Some(true));
     let wanted = desired.description.clone().or_else(|| is_ours.then(String::new));
     let differs = |wanted: &String| key.description.as_ref().map_or_else(|| is_news(desired, memory), |found| found != wanted);
@@ -151,7 +162,8 @@ pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> 
     settings
 }
 
-/// Whether the spec, as it is now, was not applied yet. What the KMS does not tell is set then, and taken to be as it was set from there on.
+/// Whether the current spec was not applied yet. Then a setting that the KMS does not report is set once, and counts as unchanged after
+/// that.
 fn is_news(desired: &Desired, memory: &Memory) -> bool {
     memory.status.applied.as_ref().is_none_or(|applied| applied.generation != desired.generation)
 }
@@ -173,7 +185,7 @@ fn rotation(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settin
         (Some(step), State::Enabled) => settings.steps.push(step),
         (Some(step), _) => {
             settings.waits = Some(format!(
-                "cannot {step} while it is {}; it waits until the key is enabled",
+                "cannot {step} while it is {}; Keyward does it when the key is enabled",
                 crate::api::managed_key::KeyState::from(key.state).as_str()
             ));
         }
@@ -187,18 +199,18 @@ fn tags(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: 
     let missing: Tags =
         desired.tags.iter().filter(|(key, value)| found.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
     let applied = memory.status.applied.iter().flat_map(|applied| &applied.tag_keys);
-    // What status lists is no authority: over the marks, or over what the object could not have set.
+    // The list in the status gives no right to remove marks, or tags that the object could not have set.
     let applied = applied.filter(|key| !is_reserved_tag(key) && rules.allows_tag(key));
     let surplus: BTreeSet<String> = applied.filter(|key| !desired.tags.contains_key(*key) && found.contains_key(*key)).cloned().collect();
     let new = missing.keys().filter(|key| !found.contains_key(*key)).count();
     let fits = found.len() + new <= rules.limits().tags.count;
     let set = (!missing.is_empty()).then_some(Step::Tag { tags: missing });
     let remove = (!surplus.is_empty()).then_some(Step::Untag { keys: surplus });
-    // Access may hang on a tag, so what comes is set before what goes is removed, unless there is no room for both.
+    // A tag may grant access, so new tags are set before old ones are removed, unless there is no room for both.
     settings.steps.extend(if fits { [set, remove] } else { [remove, set] }.into_iter().flatten());
 }
 
-/// Whether the key has no room for another alias.
+/// Whether the key has no room for one more alias.
 #[must_use]
 pub fn is_full(rules: &Rules, key: &Key) -> bool {
     rules.limits().aliases.is_some_and(|most| key.aliases.as_ref().is_some_and(|found| found.len() >= most))
@@ -217,6 +229,7 @@ fn aliases(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, setting
     let applied = applied.map(|alias| format!("alias/{alias}"));
     let surplus = applied.filter(|alias| !desired.aliases.contains(alias) && found.contains(alias));
     let remove: Vec<Step> = surplus.map(|alias| Step::RemoveAlias { alias }).collect();
-    // One step is taken at a time, and the next is planned on what it leaves: where a key has no room, one goes for each that comes.
+    // One step is done at a time, and the next is planned on its result. So if a key has no room, one alias is removed for each that is
+    // added.
     settings.steps.extend(if is_full(rules, key) { [remove, add] } else { [add, remove] }.into_iter().flatten());
 }

@@ -1,4 +1,4 @@
-//! The steps that change a key. One is planned at a time.
+//! The steps that change a key. The plan gives one at a time.
 
 use std::{collections::BTreeSet, fmt};
 
@@ -12,27 +12,27 @@ use crate::api::managed_key::KeyState;
 /// Why a key without this object's marks is bound to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum How {
-    /// The spec names the key, and the provider's rules admit it.
+    /// The spec names the key, and the provider's rules permit the adoption.
     Adopt,
     /// An earlier object of the same namespace and name owned it.
     TakeUp,
-    /// This object's own creation made it, and ended before the marks were on it.
+    /// The creation of this object made the key, but stopped before the marks were on it.
     Create,
 }
 
 /// One change.
 ///
-/// It is planned as `Step`, and done as `Step<`[`Cleared`](super::deletion::guard::Cleared)`>`: what can make data unreadable then is not the wish for it any more, but the
-/// proof that the guard let it pass.
+/// It is planned as `Step`, and done as `Step<`[`Cleared`](super::deletion::guard::Cleared)`>`. Then a step that can make data unreadable
+/// contains the proof that the guard let it pass, instead of the request for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step<D = Destruction> {
-    /// Create a key, once, with the marks inside the call, then give it the claim alias.
+    /// Create a key with one call that includes the marks, then give it the claim alias.
     Create,
-    /// Write all four marks: the key is this object's from here on.
+    /// Write all four marks. After that the key belongs to this object.
     Bind {
         /// Why.
         how: How,
-        /// The word that goes along.
+        /// The word to write with them.
         say: Saying,
     },
     /// Write the UID and the intent.
@@ -60,12 +60,12 @@ pub enum Step<D = Destruction> {
     },
     /// Set tags.
     Tag {
-        /// Those that differ.
+        /// The tags that differ.
         tags: Tags,
     },
     /// Remove tags.
     Untag {
-        /// Those that this object had put there.
+        /// Tags that this object had set.
         keys: BTreeSet<String>,
     },
     /// Give the key an alias.
@@ -73,19 +73,19 @@ pub enum Step<D = Destruction> {
         /// With the prefix `alias/`.
         alias: String,
     },
-    /// Give the key an alias that another key has, without a moment in which no key has it.
+    /// Move an alias from another key to this key in one call, so that it always belongs to a key.
     MoveAlias {
         /// With the prefix `alias/`.
         alias: String,
         /// The other key, by its canonical reference.
         from: String,
     },
-    /// Take an alias away.
+    /// Remove an alias.
     RemoveAlias {
         /// With the prefix `alias/`.
         alias: String,
     },
-    /// What can make data unreadable.
+    /// A change that can make data unreadable.
     Destroy(D),
 }
 
@@ -96,14 +96,14 @@ pub enum Destruction {
     Schedule {
         /// Days until the KMS deletes the key.
         days: i32,
-        /// What lets it pass.
+        /// Why it may pass.
         passed: Passed,
     },
-    /// Cancel the deletion and schedule it anew, because a window cannot be changed.
+    /// Cancel the deletion and schedule it again, because a window cannot be changed.
     Reschedule {
         /// The new days.
         days: i32,
-        /// What lets it pass.
+        /// Why it may pass.
         passed: Passed,
     },
     /// Disable the key because its object is deleted.
@@ -121,7 +121,7 @@ impl Destruction {
     }
 }
 
-/// The part of a key that a step changes: a later step of the same part supersedes an earlier one.
+/// The part of a key that a step changes. A later step on the same part replaces an earlier one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Part {
     /// Creation and marks.
@@ -152,19 +152,20 @@ impl Step {
         }
     }
 
-    /// Whether it changes what the life of the key does not need.
+    /// Whether it changes only a setting, which the life of the key does not need.
     #[must_use]
     pub const fn is_setting(&self) -> bool {
         matches!(self.part(), Part::Rotation | Part::Description | Part::Tags | Part::Aliases)
     }
 
-    /// Whether it could harm another's key, or destroy, if what it rests on were not so any more. It is done at once or not at all.
+    /// Whether the step could harm another object's key, or destroy data, if the reads behind it were old. Such a step is done at once or
+    /// not at all.
     #[must_use]
     pub const fn needs_fresh_reads(&self) -> bool {
         matches!(self, Self::Destroy(_) | Self::Bind { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. })
     }
 
-    /// Whether it brings a key back. What cannot be read afresh may still be saved.
+    /// Whether it brings a key back. Such a step is allowed even if a fresh read is not possible.
     #[must_use]
     pub const fn saves(&self) -> bool {
         matches!(self, Self::Cancel | Self::Enable)
@@ -172,10 +173,9 @@ impl Step {
 }
 
 impl<D> Step<D> {
-    /// The same step, with another value for what can make data unreadable.
+    /// The same step, with another value in `Destroy`.
     ///
-    /// # Errors
-    /// That of `destroy`.
+    /// # Errors Returns the error of `destroy`.
     pub fn try_map<C, E>(&self, destroy: impl FnOnce(&D) -> Result<C, E>) -> Result<Step<C>, E> {
         Ok(match self {
             Self::Create => Step::Create,
@@ -198,10 +198,10 @@ impl<D> Step<D> {
 }
 
 impl Key {
-    /// The key after a step took effect, as far as that follows from the step alone.
+    /// The key after a step took effect, as far as the step alone determines it.
     ///
-    /// The controller uses it to go on after a setting without reading it back, and the tests as their model of a KMS. What a KMS decides
-    /// itself, such as the date of a deletion, is left for the next look.
+    /// The controller uses it to continue after a setting without reading it back. The tests use it as their model of a KMS. Values that
+    /// the KMS decides, such as the date of a deletion, stay unknown until the next read.
     #[must_use]
     pub fn after(mut self, step: &Step) -> Self {
         match step {
@@ -231,7 +231,7 @@ impl Key {
     }
 }
 
-/// What of a key is not as declared.
+/// One part of a key that differs from the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     what: String,
@@ -244,13 +244,13 @@ impl Difference {
         Self { what: what.into(), found: found.into(), declared: declared.into() }
     }
 
-    /// That it is left so.
+    /// The sentence for a difference that stays.
     #[must_use]
     pub fn left(&self) -> String {
         format!("{} is {}, declared {}", self.what, self.found, self.declared)
     }
 
-    /// That it was corrected.
+    /// The sentence for a difference that was corrected.
     #[must_use]
     pub fn corrected(&self) -> String {
         format!("{} from {} to {}", self.what, self.found, self.declared)
@@ -258,7 +258,7 @@ impl Difference {
 }
 
 impl Step {
-    /// Whether the KMS does not tell of this key what the step would set.
+    /// Whether the KMS does not report the setting of this key that the step would set.
     #[must_use]
     pub fn is_untold(&self, key: &Key) -> bool {
         match self {
@@ -268,7 +268,7 @@ impl Step {
         }
     }
 
-    /// What of the key, as it was read, this step makes as declared.
+    /// The differences of the key, as it was read, that this step corrects.
     #[must_use]
     pub fn differences(&self, key: &Key) -> Vec<Difference> {
         let state = || KeyState::from(key.state).as_str();
@@ -301,7 +301,7 @@ impl Step {
     }
 }
 
-/// A text as it stands on a key, or in a spec, short enough for a sentence.
+/// A text from a key or a spec, shortened so that it fits into a sentence.
 fn quoted(text: &str) -> String {
     const LONGEST: usize = 60;
     match text.char_indices().nth(LONGEST) {

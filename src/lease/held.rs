@@ -1,15 +1,15 @@
-//! The handle that every mutation asks: is this process the leader, now?
+//! The leader check that every change makes: is this process the leader now?
 //!
-//! It must never say yes after the moment at which another process may have taken the lease. So it does not repeat
-//! what the elector last said; it compares the clocks with the end of the last renewal, on each question.
+//! It must never say yes after the moment at which another process may have taken the lease. So it does not repeat the last result of the
+//! elector. Each check compares the clocks with the end of the last renewal.
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::sync::watch;
 
 /// One moment on two clocks.
 ///
-/// The monotonic clock cannot be set, but on Linux it stands still while the machine sleeps; the wall clock goes on
-/// then, but can be set back. Neither alone is enough.
+/// The monotonic clock cannot be set, but on Linux it stops while the machine sleeps. The wall clock continues then, but can be set back.
+/// So both are needed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Moment {
     monotonic: Instant,
@@ -26,28 +26,28 @@ impl Moment {
         Self { monotonic: self.monotonic + later, wall: self.wall + later }
     }
 
-    /// Whether this moment has passed at `now` by either clock.
+    /// Whether this moment has passed at `now` on one of the clocks.
     pub fn passed(self, now: Self) -> bool {
         now.monotonic >= self.monotonic || now.wall >= self.wall
     }
 
-    /// How long it is from `now` until this moment has passed by either clock; zero if it has.
+    /// The time from `now` until this moment has passed on one of the clocks. Zero if it has passed.
     pub fn remaining(self, now: Self) -> Duration {
         let monotonic = self.monotonic.saturating_duration_since(now.monotonic);
         monotonic.min(self.wall.duration_since(now.wall).unwrap_or_default())
     }
 }
 
-/// Where a candidate stands. It moves downwards in this list, and never back up.
+/// The state of a candidate. It moves down in this list, and never up.
 #[derive(Clone, Debug)]
 pub(super) enum Standing {
     /// It has not read the Lease yet.
     Joining,
-    /// It has; the Lease is another's.
+    /// It has read the Lease, which another process holds.
     Waiting,
-    /// It holds the Lease until this moment, or a later one if a renewal succeeds before.
+    /// It holds the Lease until this moment, or longer if a renewal succeeds before.
     Holding(Moment),
-    /// It does not hold it, and will not again: what was in progress has been told so.
+    /// It does not hold the Lease, and never will again. Work in progress has been informed.
     Over(Lost),
 }
 
@@ -55,26 +55,26 @@ pub(super) enum Standing {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Lost {
     /// Someone wrote another holder into the Lease while this process held it.
-    #[error("lease {lease} was taken by {by} while it was held here; look at who writes it (metadata.managedFields)")]
+    #[error("lease {lease} was taken by {by} while this process held it; find out who writes it (metadata.managedFields)")]
     Taken {
         /// Namespace and name.
         lease: String,
         /// The identity written there.
         by: String,
     },
-    /// Someone took this process's name out of the Lease.
-    #[error("lease {lease} was cleared by someone else while it was held here; look at who writes it (metadata.managedFields)")]
+    /// Someone removed the name of this process from the Lease.
+    #[error("lease {lease} was cleared by someone else while this process held it; find out who writes it (metadata.managedFields)")]
     Cleared {
         /// Namespace and name.
         lease: String,
     },
     /// No renewal succeeded in time.
-    #[error("lease {lease} could not be renewed in time; see the warnings before this line for what the API server said")]
+    #[error("lease {lease} could not be renewed in time; see the warnings before this line for the answers of the API server")]
     Expired {
         /// Namespace and name.
         lease: String,
     },
-    /// This process let go of it.
+    /// This process gave up the lease.
     #[error("the lease was given up")]
     Withdrawn,
 }
@@ -83,7 +83,7 @@ pub enum Lost {
 #[derive(Clone, Debug)]
 pub struct Held(Option<Told>);
 
-/// What the elector tells.
+/// What the elector reports.
 #[derive(Clone, Debug)]
 struct Told {
     standing: watch::Receiver<Standing>,
@@ -91,7 +91,7 @@ struct Told {
 }
 
 impl Held {
-    /// For a process that runs without leader election: it always may.
+    /// For a process without leader election. It may always act.
     #[must_use]
     pub fn always() -> Self {
         Self(None)
@@ -101,7 +101,8 @@ impl Held {
         Self(Some(Told { standing, set_back }))
     }
 
-    /// Changes whenever the Lease shows that the storage of the API server was set back; none without leader election, where nobody reads a Lease.
+    /// Changes whenever the Lease shows that the storage of the API server went back to an earlier state. `None` without leader election,
+    /// because nobody reads a Lease then.
     #[must_use]
     pub fn set_back(&self) -> Option<watch::Receiver<u64>> {
         self.0.as_ref().map(|told| told.set_back.clone())
@@ -109,25 +110,27 @@ impl Held {
 
     /// Whether this process is the leader at this moment.
     ///
-    /// To be asked right before **every** mutation, not once a reconcile. It costs two clock readings and a read lock.
-    /// Once it has been true and is false, it stays false.
+    /// Call it directly before **every** change, not once per reconcile. It costs two clock readings and a read lock. When it changes from
+    /// true to false, it stays false.
     #[must_use]
     pub fn is_held(&self) -> bool {
         let Some(told) = &self.0 else { return true };
         matches!(*told.standing.borrow(), Standing::Holding(until) if !until.passed(Moment::now()))
     }
 
-    /// Returns once the Lease was read, whoever holds it; thus it can be reached, and the rights on it suffice.
+    /// Returns when the Lease was read, whoever holds it. This shows that the API server can be reached and that the rights on the Lease
+    /// are sufficient.
     pub async fn joined(&self) {
         self.reach(|standing| !matches!(standing, Standing::Joining)).await;
     }
 
-    /// Returns once this process is the leader. To be raced with [`lost`](Self::lost): it stays pending after that.
+    /// Returns when this process is the leader. Wait for [`lost`](Self::lost) at the same time, because this future stays pending after the
+    /// lease is lost.
     pub async fn acquired(&self) {
         self.reach(|standing| matches!(standing, Standing::Holding(_))).await;
     }
 
-    /// Returns once this process may never act again, with the reason. It stays pending without leader election.
+    /// Returns the reason when this process may never act again. It stays pending without leader election.
     pub async fn lost(&self) -> Lost {
         match self.reach(|standing| matches!(standing, Standing::Over(_))).await {
             Some(Standing::Over(lost)) => lost,
@@ -135,7 +138,7 @@ impl Held {
         }
     }
 
-    /// Waits for a standing; none without leader election. Stays pending when the elector ended without one.
+    /// Waits for a standing. `None` without leader election. It stays pending if the elector ended without such a standing.
     async fn reach(&self, wanted: impl FnMut(&Standing) -> bool) -> Option<Standing> {
         let mut standing = self.0.clone()?.standing;
         let reached = standing.wait_for(wanted).await.map(|standing| standing.clone());

@@ -1,15 +1,15 @@
-//! Whether the API server's storage was set back to an earlier revision, as an etcd that was restored from a snapshot is.
+//! Notices if the API server's storage went back to an earlier revision, for example because etcd was restored from a snapshot.
 //!
-//! A watch does not tell: it stays silent until the revision passes the one from which it watches. An object that is read again and again does: its
-//! resourceVersion never goes down while the storage goes on. That number is opaque by the API's old convention; since Kubernetes 1.35 it is declared to be
-//! comparable, and etcd's always was a growing number. A version that is no number says nothing, and nothing is concluded from it.
+//! A watch does not show this: it stays silent until the revision passes the one from which it watches. But an object that is read again
+//! and again shows it, because its resourceVersion never goes down in normal operation. By the API's old convention this number is opaque.
+//! Since Kubernetes 1.35 it is declared comparable, and in etcd it always was a growing number. A version that is not a number is ignored.
 
-/// The highest version of one object, or of one list, that was seen.
+/// The highest version that was seen of one object or one list.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Revision(Option<u64>);
 
 impl Revision {
-    /// Notes a version; says whether it is below one that was seen before.
+    /// Records a version. Returns whether it is lower than a version that was seen before.
     #[must_use]
     pub fn went_back(&mut self, version: Option<&str>) -> bool {
         let Some(version) = number(version) else { return false };
@@ -17,7 +17,7 @@ impl Revision {
     }
 }
 
-/// Whether a version that was read is below another that had been read before, of the same object.
+/// Whether a version is lower than a version of the same object that was read before.
 #[must_use]
 pub fn is_before(read: Option<&str>, before: Option<&str>) -> bool {
     number(read).zip(number(before)).is_some_and(|(read, before)| read < before)

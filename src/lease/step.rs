@@ -1,20 +1,20 @@
-//! The rule of the election: what a candidate may do next, given what it has just read and what it remembers.
+//! The rule of the election: what a candidate may do next. It follows from what the candidate has just read and what it remembers.
 //!
-//! Pure: time is a parameter. It must never say `Take` or `Create` of a lease that its holder may still believe in.
-//! Therefore no time that another process wrote is ever read; what counts is for how long *we* have seen the Lease
-//! unchanged, on a clock that nobody sets (the rule of client-go's elector).
+//! It is pure: time is a parameter. It must never answer `Take` or `Create` while the holder may still believe that it holds the lease. So
+//! it never reads a time that another process wrote. It uses only how long *this process* has seen the Lease unchanged, on a clock that
+//! nobody can set (the rule of client-go's elector).
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::coordination::v1::Lease;
 
-/// What matters of a Lease, as it was read.
+/// The relevant parts of a Lease, as it was read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Record {
-    /// `metadata.resourceVersion`: it changes with every write, so unchanged means not renewed.
+    /// `metadata.resourceVersion`. It changes with every write, so if it is unchanged, the Lease was not renewed.
     version: String,
-    /// Who holds it; none once it was released.
+    /// The holder. `None` after a release.
     holder: Option<String>,
-    /// For how long a renewal holds, as its holder says; none if it does not say, or nothing sensible.
+    /// How long a renewal is valid, as the holder wrote it. `None` if there is no valid value.
     duration: Option<Duration>,
 }
 
@@ -33,18 +33,18 @@ impl From<&Lease> for Record {
     }
 }
 
-/// The candidate that asks.
+/// This candidate.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Me<'a> {
-    /// What it writes into `spec.holderIdentity`; no two processes share one.
+    /// The value that it writes into `spec.holderIdentity`. No two processes share it.
     pub identity: &'a str,
     /// Whether it holds the lease at this moment.
     pub holds: bool,
-    /// For how long its own renewals hold.
+    /// How long its own renewals are valid.
     pub duration: Duration,
 }
 
-/// A lease of someone else, remembered for as long as it does not change.
+/// A lease of another process. It is remembered until it changes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rival {
     holder: String,
@@ -56,8 +56,7 @@ pub(super) struct Rival {
 impl Rival {
     /// What to remember after `record` was read at `now`.
     ///
-    /// A lease that is deleted keeps its place in memory: a deletion is not a release, and its holder learns of it
-    /// only with its next turn.
+    /// A deleted lease stays in memory. A deletion is not a release, because the holder notices it only in its next turn.
     pub fn remember(before: Option<Self>, record: Option<&Record>, me: Me<'_>, now: Instant) -> Option<Self> {
         let Some(record) = record else { return before };
         let holder = record.holder.as_ref().filter(|holder| *holder != me.identity)?;
@@ -66,7 +65,8 @@ impl Rival {
             _ => Some(Self {
                 holder: holder.clone(),
                 version: record.version.clone(),
-                // Never shorter than ours: waiting too long costs seconds, waiting too short costs the guarantee.
+                // The wait is never shorter than our own duration. A wait that is too long costs seconds, but a wait that is too short
+                // breaks the guarantee.
                 duration: record.duration.unwrap_or_default().max(me.duration),
                 since: now,
             }),
@@ -81,27 +81,27 @@ impl Rival {
 /// What the candidate does in this turn.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// There is no Lease: make one, held by us.
+    /// There is no Lease: create one with us as the holder.
     Create,
-    /// It was released, or its holder has not renewed it for its whole duration: write our name into it.
+    /// It was released, or its holder did not renew it for its whole duration: write our name into it.
     Take,
-    /// It is ours: say so again.
+    /// We hold it: renew it.
     Renew,
-    /// It is another's, who is named.
+    /// Another process holds it. This is its name.
     Wait(String),
-    /// We held it, and it names another, or nobody: somebody wrote over us. Stop being the leader.
+    /// We held it, but it names another process or nobody, because somebody overwrote it. Stop being the leader.
     Yield(Option<String>),
 }
 
-/// Decides the step from the Lease read at `now` (none: there is no such object) and from `rival`, which
-/// [`Rival::remember`] returned for the same reading.
+/// Decides the step from the Lease that was read at `now` (`None`: it does not exist) and from `rival`, which [`Rival::remember`] returned
+/// for the same read.
 pub(super) fn step(record: Option<&Record>, rival: Option<&Rival>, me: Me<'_>, now: Instant) -> Step {
     let holder = record.map(|record| record.holder.as_deref());
     match (holder, rival) {
         (Some(Some(holder)), _) if holder == me.identity => Step::Renew,
         (Some(holder), _) if me.holds => Step::Yield(holder.map(str::to_owned)),
         (Some(None), _) => Step::Take,
-        // The Lease that we held is gone. Creation fails if somebody else was faster.
+        // The Lease that we held is gone. The creation fails if somebody else was faster.
         (None, _) if me.holds => Step::Create,
         (Some(Some(_)), Some(rival)) if rival.ran_out(now) => Step::Take,
         (None, Some(rival)) if !rival.ran_out(now) => Step::Wait(rival.holder.clone()),

@@ -1,7 +1,8 @@
-//! Who may write a status: a policy that the API server itself asks, so that nothing that can be down stands in the path of a write.
+//! The policy that decides who may write a status. The API server evaluates it itself, so no component that can be down is in the path of a
+//! write.
 //!
-//! Status gives no authority over a key, but it says what an object set on it, and so what is removed again when it is taken out of the spec. A role that
-//! lets people edit objects often lets them write `status`, too.
+//! A status gives no authority over a key. But it says what an object set on the key, and so what Keyward removes when it is removed from
+//! the spec. A role that lets people edit objects often lets them write `status` too.
 
 use k8s_openapi::api::admissionregistration::v1::{
     MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
@@ -15,18 +16,19 @@ use crate::api::GROUP;
 /// The verb that lets a person restore a status, on `managedkeys/status` or `keyproviders/status`.
 pub const RESTORE: &str = "restore";
 
-/// A policy, and the binding that puts it into force.
+/// A policy, and the binding that activates it.
 #[derive(Clone, Debug)]
 pub struct Admission {
-    /// What is refused.
+    /// What the policy refuses.
     pub policy: ValidatingAdmissionPolicy,
-    /// Where: everywhere.
+    /// Where it is active, which is everywhere.
     pub binding: ValidatingAdmissionPolicyBinding,
 }
 
 /// The policy for an operator that runs in `namespace`.
 ///
-/// The right to restore is asked for in the whole cluster: whoever may do everything in a namespace does not have it, and `cluster-admin` does.
+/// The verb `restore` must be granted in the whole cluster. A person with all rights in one namespace does not have it; `cluster-admin`
+/// does.
 #[must_use]
 pub fn admission(namespace: &str) -> Admission {
     let name = format!("{NAME}-status");
@@ -44,7 +46,7 @@ pub fn admission(namespace: &str) -> Admission {
              authorizer.group('{GROUP}').resource(request.resource.resource).subresource('status').check('{RESTORE}').allowed()"
         ),
         message: Some(format!(
-            "only Keyward writes this status; to restore one, have an administrator give you the verb {RESTORE} on it in the whole cluster"
+            "only Keyward may write this status; to restore a status, ask an administrator for the verb {RESTORE} on it in the whole cluster"
         )),
         reason: Some("Forbidden".into()),
         ..Validation::default()
@@ -76,17 +78,17 @@ pub fn admission(namespace: &str) -> Admission {
 }
 
 impl Admission {
-    /// One YAML stream, ready for `kubectl apply -f -`.
+    /// One YAML stream for `kubectl apply -f -`.
     pub fn to_yaml(&self) -> anyhow::Result<String> {
         Ok(yaml::stream(&[self.policy_yaml()?, self.binding_yaml()?]))
     }
 
-    /// The policy as a document by itself.
+    /// The policy as a single document.
     pub fn policy_yaml(&self) -> anyhow::Result<String> {
         yaml::document(&self.policy)
     }
 
-    /// The binding as a document by itself.
+    /// The binding as a single document.
     pub fn binding_yaml(&self) -> anyhow::Result<String> {
         yaml::document(&self.binding)
     }

@@ -1,4 +1,4 @@
-//! The CRDs of both kinds, as kube derives them from [`crate::api`], with the few things that its derive cannot say.
+//! The CRDs of both kinds. kube derives them from [`crate::api`]; this module adds what the derive cannot express.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
@@ -9,39 +9,39 @@ use serde_json::json;
 use super::{labels, yaml};
 use crate::api::{KeyProvider, ManagedKey};
 
-/// Both CRDs, in the order in which they are to be read.
+/// Both CRDs, in reading order.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
     [ManagedKey::crd(), KeyProvider::crd()].into_iter().map(complete).collect()
 }
 
-/// Both CRDs as one YAML stream, ready for `kubectl apply -f -`.
+/// Both CRDs as one YAML stream for `kubectl apply -f -`.
 pub fn crds_yaml() -> anyhow::Result<String> {
     let documents = crds().iter().map(crd_yaml).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(yaml::stream(&documents))
 }
 
-/// One of them as a document by itself.
+/// One CRD as a single document.
 pub fn crd_yaml(crd: &CustomResourceDefinition) -> anyhow::Result<String> {
     yaml::document(crd)
 }
 
-/// Adds the labels and the default of `status`, and makes paragraphs of descriptions.
+/// Adds the labels and the default of `status`, and joins the lines of descriptions.
 fn complete(mut crd: CustomResourceDefinition) -> CustomResourceDefinition {
     crd.metadata.labels = Some(labels());
     for version in &mut crd.spec.versions {
         let Some(root) = version.schema.as_mut().and_then(|schema| schema.open_api_v3_schema.as_mut()) else { continue };
         reflow(root);
         if let Some(status) = property(root, "status") {
-            // Until the first look, this reads as "in progress" to kstatus, Flux and Argo CD. It has to stand here: the API server applies a
-            // default inside `status` only where `status` is there, and a new object has none.
+            // Before the first read, kstatus, Flux and Argo CD see this as "in progress". The default must be on `status` itself. The API
+            // server applies a default inside `status` only if `status` exists, and a new object has none.
             status.default = Some(JSON(json!({ "observedGeneration": -1 })));
         }
     }
     crd
 }
 
-/// Where a line of a doc comment ends says nothing to who reads the text elsewhere.
+/// Joins the lines of a doc comment, because its line breaks have no meaning in the schema.
 fn reflow(schema: &mut JSONSchemaProps) {
     if let Some(description) = &mut schema.description {
         *description = description.replace('\n', " ");

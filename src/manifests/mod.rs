@@ -1,7 +1,8 @@
-//! What a cluster needs before Keyward can run in it: CRDs, rights, one policy, one Deployment; and the reference pages made from the same types.
+//! What a cluster needs before Keyward can run in it: CRDs, rights and one policy. Also the reference pages, which are made from the same
+//! types.
 //!
-//! The binary prints them, so an image says what it expects, and a test compares the generated files of the repository with them.
-//! Nothing here reads a cluster, a file or the environment: every function gives the same text every time.
+//! The binary prints the CRDs and rights, so an image shows what it expects. A test compares the generated files of the repository with
+//! this module. Nothing here reads a cluster, a file or the environment: every function gives the same text every time.
 
 pub mod admission;
 pub mod crd;
@@ -15,10 +16,11 @@ pub use rbac::{Rbac, rbac};
 
 use std::collections::BTreeMap;
 
-/// The namespace of the shipped manifests. Another one is as good, if it is Keyward's alone: who can write there can set its credentials.
+/// The namespace of the shipped manifests. Another namespace works too, but only Keyward should use it, because everybody who can write
+/// there can set its credentials.
 pub const NAMESPACE: &str = "keyward-system";
 
-/// The name of everything that is installed but the CRDs, which are named by Kubernetes' own rule.
+/// The name of all installed objects, except the CRDs, whose names follow Kubernetes' rule.
 pub const NAME: &str = "keyward";
 
 /// Labels of every generated object.

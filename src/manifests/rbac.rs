@@ -1,6 +1,7 @@
-//! The rights of the operator: every rule with the reason for it, which is printed above the rule.
+//! The rights of the operator: every rule with its reason, which is printed above the rule.
 //!
-//! A right that is not here is one that a stolen token does not give. Tests run the operator with these rights, never as an administrator.
+//! Every right that is missing here is a right that a stolen token does not give. Tests run the operator with these rights, never as an
+//! administrator.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
@@ -12,24 +13,24 @@ use crate::api::{GROUP, KeyProvider, ManagedKey};
 /// A right, and why the operator needs it.
 #[derive(Clone, Debug)]
 pub struct Right {
-    /// The rule as Kubernetes has it.
+    /// The rule, as Kubernetes defines it.
     pub rule: PolicyRule,
-    /// A sentence that says what fails without it.
+    /// A sentence that says why the rule is needed.
     pub reason: &'static str,
 }
 
-/// All that gives the operator its rights, for an installation in one namespace.
+/// All objects that give the operator its rights, for an installation in one namespace.
 #[derive(Clone, Debug)]
 pub struct Rbac {
-    /// Whom the operator runs as.
+    /// The account that the operator runs as.
     pub service_account: ServiceAccount,
-    /// Rights in the whole cluster; [`cluster_rights`] has the reasons.
+    /// Rights in the whole cluster. [`cluster_rights`] has the reasons.
     pub cluster_role: ClusterRole,
-    /// Gives them to the `ServiceAccount`.
+    /// Binds these rights to the `ServiceAccount`.
     pub cluster_role_binding: ClusterRoleBinding,
-    /// Rights in the operator's own namespace; [`own_rights`] has the reasons.
+    /// Rights in the operator's own namespace. [`own_rights`] has the reasons.
     pub role: Role,
-    /// Gives them to the `ServiceAccount`.
+    /// Binds these rights to the `ServiceAccount`.
     pub role_binding: RoleBinding,
 }
 
@@ -53,47 +54,52 @@ pub fn cluster_rights() -> Vec<Right> {
             GROUP,
             &["managedkeys"],
             &["get", "list", "watch", "patch"],
-            "Reads what is declared; writes the finalizer and the annotation that forbids a second creation.",
+            "Reads what is declared. Writes the finalizer, and the annotation that forbids a second creation.",
         ),
-        right(GROUP, &["managedkeys/status"], &["patch"], "Says what was seen and done, by server-side apply."),
+        right(GROUP, &["managedkeys/status"], &["patch"], "Writes the status with server-side apply."),
         right(
             GROUP,
             &["managedkeys/finalizers"],
             &["update"],
-            "Clusters with the OwnerReferencesPermissionEnforcement plugin ask for this before they accept the finalizer.",
+            "Clusters with the OwnerReferencesPermissionEnforcement plugin require this right to set the finalizer.",
         ),
-        right(GROUP, &["keyproviders"], &["get", "list", "watch"], "Reads how a KMS is reached and who may use it for what."),
-        right(GROUP, &["keyproviders/status"], &["patch"], "Says whose credentials they are, and keeps the deletion guard's book."),
+        right(GROUP, &["keyproviders"], &["get", "list", "watch"], "Reads how to reach a KMS, and who may use it for what."),
+        right(
+            GROUP,
+            &["keyproviders/status"],
+            &["patch"],
+            "Writes the status: the identity of the credentials, the conditions, and the lists of keys that are pending deletion.",
+        ),
         right(
             "",
             &["namespaces"],
             &["get", "list", "watch"],
-            "A provider admits namespaces by name or label: labels are watched, by metadata alone, while one selects by them. And keys are left alone while their namespace is being deleted.",
+            "A provider admits namespaces by name or label. While a provider selects by labels, Keyward watches the metadata of namespaces. It also leaves keys as they are while their namespace is being deleted.",
         ),
         named(
             right(
                 "apiextensions.k8s.io",
                 &["customresourcedefinitions"],
                 &["get"],
-                "Keys are left alone while their own CRD is being deleted: that is an uninstall, not a wish about keys. And a CRD that is older than this \
-                 version is told at the start.",
+                "Keyward leaves keys as they are while their CRD is being deleted, because that is an uninstall and not a request about keys. At the start it also \
+                 reports a CRD that is older than this version.",
             ),
             &[ManagedKey::crd_name(), KeyProvider::crd_name()],
         ),
-        right("events.k8s.io", &["events"], &["create"], "Tells once per transition, in the object's namespace, what was done to its key."),
+        right("events.k8s.io", &["events"], &["create"], "Posts events in the namespace of the object about what was done to its key."),
     ]
 }
 
-/// Rights in the operator's own namespace alone.
+/// Rights in the operator's own namespace.
 #[must_use]
 pub fn own_rights() -> Vec<Right> {
     vec![
-        right("", &["secrets"], &["get", "list", "watch"], "Reads providers' credentials, and notices when they are renewed."),
+        right("", &["secrets"], &["get", "list", "watch"], "Reads the credentials of providers, and notices when they are renewed."),
         right(
             "coordination.k8s.io",
             &["leases"],
             &["get", "create", "update"],
-            "One replica works at a time: the one that holds the lease.",
+            "Leader election: only the replica that holds the lease works.",
         ),
     ]
 }
@@ -120,7 +126,7 @@ pub fn rbac(namespace: &str) -> Rbac {
 }
 
 impl Rbac {
-    /// One YAML stream, ready for `kubectl apply -f -`, with the reason above each rule.
+    /// One YAML stream for `kubectl apply -f -`, with the reason above each rule.
     pub fn to_yaml(&self) -> anyhow::Result<String> {
         let cluster_role = ClusterRole { rules: None, ..self.cluster_role.clone() };
         let role = Role { rules: None, ..self.role.clone() };

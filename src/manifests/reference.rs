@@ -1,6 +1,6 @@
-//! The reference pages, in Markdown: every field with its bounds from the schema, every condition and reason from its enum.
+//! The reference pages in Markdown: every field with its bounds from the schema, and every condition and reason from its enum.
 //!
-//! They are made from what the API server and the controller use, so they cannot say something else.
+//! They are made from the types that the API server and the controller use, so they cannot differ from them.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool, ValidationRule,
@@ -20,7 +20,7 @@ pub fn kind_page(crd: &CustomResourceDefinition) -> String {
         page.push(format!("`apiVersion: {api}`, `kind: {}`, {}.\n", names.kind, scope(&crd.spec.scope)));
         let short = names.short_names.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         let groups = names.categories.iter().flatten().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
-        page.push(format!("`kubectl get {}`, short {short}; with others of its sort {groups}.\n", names.plural));
+        page.push(format!("`kubectl get {}`, short name {short}, category {groups}.\n", names.plural));
 
         page.push("\n| column | from | |\n|---|---|---|\n".to_owned());
         for column in version.additional_printer_columns.iter().flatten() {
@@ -30,7 +30,7 @@ pub fn kind_page(crd: &CustomResourceDefinition) -> String {
         let selectable: Vec<_> =
             version.selectable_fields.iter().flatten().map(|field| code(field.json_path.trim_start_matches('.'))).collect();
         if !selectable.is_empty() {
-            page.push(format!("\n`--field-selector` takes {}.\n", selectable.join(", ")));
+            page.push(format!("\n`--field-selector` accepts {}.\n", selectable.join(", ")));
         }
         section(&mut page, "", "", schema);
     }
@@ -53,7 +53,7 @@ pub fn conditions_page() -> String {
     page.concat()
 }
 
-/// The table of an object's fields, its rules, and then the same for each object inside.
+/// The rules of an object, the table of its fields, and then the same for each object inside it.
 fn section(page: &mut Vec<String>, path: &str, about: &str, schema: &JSONSchemaProps) {
     let mut inner = Vec::new();
     if !path.is_empty() {
@@ -88,7 +88,7 @@ fn section(page: &mut Vec<String>, path: &str, about: &str, schema: &JSONSchemaP
     }
 }
 
-/// What the rules of a node say to a person; those of its fields are with the fields.
+/// The messages of a node's rules. The messages of its fields' rules are in the table of the fields.
 fn rules(page: &mut Vec<String>, schema: &JSONSchemaProps) {
     let sentences: Vec<_> = schema.x_kubernetes_validations.iter().flatten().map(sentence).collect();
     if !sentences.is_empty() {
@@ -104,14 +104,14 @@ fn sentence(rule: &ValidationRule) -> String {
     }
 }
 
-/// A part of a message that is put together: a text as it stands, anything else as the field that it is taken from.
+/// A part of a message expression: a text as it is, or otherwise the field that it uses.
 fn spoken(part: &str) -> String {
     let quoted = part.strip_prefix('\'').and_then(|part| part.strip_suffix('\''));
     quoted.map_or_else(|| code(part.trim_start_matches("oldSelf.").trim_start_matches("self.")), str::to_owned)
 }
 
 fn scope(scope: &str) -> &'static str {
-    if scope == "Namespaced" { "in a namespace" } else { "of the whole cluster" }
+    if scope == "Namespaced" { "namespaced" } else { "cluster-scoped" }
 }
 
 fn kind(field: &JSONSchemaProps) -> String {
@@ -124,7 +124,7 @@ fn kind(field: &JSONSchemaProps) -> String {
     }
 }
 
-/// Bounds in words, then what the field's own rules say.
+/// The bounds in words, then the messages of the field's own rules.
 fn allowed(field: &JSONSchemaProps) -> String {
     let mut words = Vec::new();
     if let Some(values) = &field.enum_ {
@@ -135,7 +135,7 @@ fn allowed(field: &JSONSchemaProps) -> String {
     words.extend(between(field.min_items, field.max_items, " items"));
     words.extend(between(field.min_properties, field.max_properties, " entries"));
     words.extend(field.pattern.as_deref().map(code));
-    // Rules of an object are told in the object's own section.
+    // The rules of an object are in its own section.
     if field.properties.is_none() {
         words.extend(field.x_kubernetes_validations.iter().flatten().map(sentence));
     }
@@ -168,7 +168,7 @@ fn code(text: &str) -> String {
     format!("`{text}`")
 }
 
-/// Text that stands in a cell of a table.
+/// Text for a cell of a table.
 fn cell(text: &str) -> String {
     text.trim().replace('|', "\\|").replace('\n', " ")
 }

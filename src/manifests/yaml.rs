@@ -1,15 +1,15 @@
-//! YAML as people read it in a diff: keys in alphabetical order, long texts folded, no options left to chance.
+//! YAML that is easy to read in a diff: keys in alphabetical order, long texts folded, the same output every time.
 
 use serde::Serialize;
 use serde_json::Value;
 
-/// One document, without a `---`. The error is a type that cannot be written as JSON; none of ours is.
+/// One document, without `---`. It fails for a type that cannot be written as JSON; our types all can.
 pub(super) fn document(object: &impl Serialize) -> anyhow::Result<String> {
-    // By way of a JSON value: its maps are ordered, and fields that Kubernetes leaves out are left out.
+    // It goes through a JSON value, because JSON maps are ordered here and fields that Kubernetes omits are omitted.
     Ok(serde_saphyr::to_string(&whole_numbers(serde_json::to_value(object)?))?)
 }
 
-/// Bounds in a schema are floats to Rust (`7.0`), and whole numbers to everyone who reads them.
+/// Writes bounds of a schema as whole numbers (`7`). In Rust they are floats (`7.0`).
 fn whole_numbers(value: Value) -> Value {
     match value {
         Value::Number(number) => match number.as_f64() {

@@ -1,6 +1,6 @@
-//! How a line is written: one flat JSON object, or text. What a span says, such as whose round it is, stands in each line within it.
+//! The format of a line: one flat JSON object, or text. Each line within a span has the fields of the span, such as the object of a round.
 //!
-//! An error is told with its causes, and nothing is told as a structure of Rust: whoever reads a log need not know the source.
+//! An error is logged with its causes, and nothing is logged as a Rust structure, so that a reader need not know the source.
 
 use std::fmt;
 
@@ -62,13 +62,14 @@ impl Visit for Fields {
         self.put(field, causes(value));
     }
 
-    /// What is shown by `Display` comes here as well.
+    /// Values with `Display` come here as well.
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.put(field, format!("{value:?}"));
     }
 }
 
-/// One JSON object a line, flat: time, level, target, message, what the spans say, what the event says. Whichever is further inside wins.
+/// One flat JSON object per line: time, level, target, the fields of the spans, the fields and message of the event. If two have the same
+/// name, the inner one wins.
 pub(super) struct Flat;
 
 impl<S> FormatEvent<S, JsonFields> for Flat
@@ -84,7 +85,7 @@ where
             ("target".to_owned(), Value::from(event.metadata().target())),
         ]);
         for span in context.event_scope().into_iter().flat_map(Scope::from_root) {
-            // kube's own spans say in one word what ours say in three.
+            // kube's own spans only repeat the fields of ours.
             if span.metadata().target().starts_with("keyward")
                 && let Some(fields) = span.extensions().get::<FormattedFields<JsonFields>>()
                 && let Ok(Value::Object(fields)) = serde_json::from_str(&fields.fields)

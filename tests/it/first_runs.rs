@@ -132,7 +132,7 @@ async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
     // No CRDs.
     let program = site
         .leads_and_tells(&[
-            "there is no CustomResourceDefinition managedkeys.keyward.dev",
+            "CustomResourceDefinition managedkeys.keyward.dev does not exist",
             &server,
             "keyward crds | kubectl apply --server-side",
         ])
@@ -165,7 +165,7 @@ async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
         (_, text) => Err(text),
     })
     .await;
-    program.logged("what was missing is there now").await;
+    program.logged("nothing is missing in the cluster any more").await;
     site.stopped(&mut program).await;
 
     // No rights in the cluster, only in the namespace.
@@ -221,7 +221,7 @@ async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
 
     // No namespace: as the administrator, whom nothing else stops.
     let mut program = Program::controller(&site.control_plane.kubeconfig, &["--cluster-id", "first", "--namespace", "nowhere"]);
-    told(&program, &["there is no namespace nowhere", &server, "kubectl create namespace nowhere"]).await;
+    told(&program, &["namespace nowhere, which must have the Lease", &server, "kubectl create namespace nowhere"]).await;
     site.stopped(&mut program).await;
 }
 
@@ -276,14 +276,14 @@ async fn what_keeps_it_from_a_cluster_is_told_in_one_line() {
     for file in [dir.path().join("none"), broken] {
         for level in ["info", "off"] {
             let mut program = Program::controller(&file, &["--cluster-id", "first", "--log-level", level]);
-            ended(&mut program, 1, &["keyward ends with a failure", "set KUBECONFIG", file.to_str().unwrap()]).await;
+            ended(&mut program, 1, &["keyward stops because of an error", "set KUBECONFIG", file.to_str().unwrap()]).await;
         }
     }
 
     // A proxy of a kind that is not spoken.
     kubeconfig(&path, "https://127.0.0.1:6443");
     let mut program = Program::within(&path, "127.0.0.1:0", &["--cluster-id", "first"], &[("HTTPS_PROXY", "ftp://proxy.example.com")]);
-    ended(&mut program, 1, &["https://127.0.0.1:6443", "check the kubeconfig, and HTTPS_PROXY"]).await;
+    ended(&mut program, 1, &["https://127.0.0.1:6443", "check the kubeconfig, and check that HTTPS_PROXY"]).await;
 
     // A port that is taken.
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();

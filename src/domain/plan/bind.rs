@@ -1,4 +1,4 @@
-//! A key answers: whose it is, and whether it may become this object's.
+//! A key is found: who owns it, and whether this object may take it.
 
 use super::{
     Plan, Read, Rest, Situation, bound,
@@ -21,10 +21,10 @@ use crate::{
     },
 };
 
-/// What every claim alias begins with.
+/// The prefix of every claim alias.
 const CLAIMS: &str = "alias/keyward/";
 
-/// What has to happen before the key is this object's; `None`: it is.
+/// What must happen before the key belongs to this object. `None`: it belongs to this object already.
 pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     let was_bound = s.memory.is_bound();
     let admitted = s.rules.admits_adoption(&s.desired.owner.namespace, &key.arn, tags);
@@ -33,14 +33,16 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     let ownership = if was_bound { Ownership::of_former } else { Ownership::of }(tags, &s.desired.owner);
     Some(match ownership {
         Ownership::Ours => return None,
-        Ownership::Nameless => owned("an object that its marks do not name; put the tags keyward-cluster and keyward-owner back".into()),
+        Ownership::Nameless => {
+            owned("an unknown object, because its marks are not complete; put the tags keyward-cluster and keyward-owner back".into())
+        }
         Ownership::Namesake if was_bound => owned("another object of this name, with another UID".into()),
         Ownership::Namesake => take(s, key, How::TakeUp),
         Ownership::Stranger(name) => stall(
             Reason::OwnedByAnother,
             format!(
-                "key {} bears {}={name} and no {}, so it belongs to an object of a cluster that cannot be told; \
-                 have its owner put that tag back, or take the tags keyward-* off if it has none",
+                "key {} has the tag {}={name} but no tag {}, so it belongs to an object of an unknown cluster; \
+                 ask the owner to put that tag back, or, if it has no owner, remove the keyward-* tags",
                 key.arn,
                 mark::OWNER,
                 mark::CLUSTER
@@ -53,7 +55,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
             Some(false) if admitted => take(s, key, How::Adopt),
             Some(false) => not_admitted(s, key),
         },
-        // The very object, whose operator had another cluster id: the UID is nobody else's.
+        // It is the same object, but its operator had another cluster id. No other object has this UID.
         Ownership::OtherCluster(cluster) if was_bound && is_own(s, tags) && s.rules.admits_cluster(&cluster) => take(s, key, How::Adopt),
         Ownership::OtherCluster(cluster) if was_bound || !names_key || !s.rules.admits_cluster(&cluster) => {
             stall(Reason::OwnedByAnother, of_cluster(s, key, tags, &cluster))
@@ -61,7 +63,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         Ownership::Unmarked if claimed_by_another(s, key) => stall(
             Reason::AdoptionNotAllowed,
             format!(
-                "key {} has the name of another object's claim, so its creation may be under way; if it is not, rename the key at {}",
+                "key {} has the claim alias of another object, so its creation may be in progress; if it is not, rename the key at {}",
                 key.arn,
                 s.rules.limits().name
             ),
@@ -71,7 +73,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         Ownership::Unmarked if was_bound => stall(
             Reason::AdoptionNotAllowed,
             format!(
-                "key {} no longer bears Keyward's marks, and KeyProvider {} does not let namespace {} adopt it; {}put these tags back with {}: {}; \
+                "key {} no longer has Keyward's marks, and KeyProvider {} does not let namespace {} adopt it; {}put these tags back with {}: {}; \
                  or admit the key in the provider's spec.adoption",
                 key.arn,
                 s.rules.name,
@@ -83,19 +85,19 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         ),
         Ownership::Unmarked if created(s, key) => take(s, key, How::Create),
         Ownership::Unmarked if names_key => not_admitted(s, key),
-        // It was on record before its marks were written, and they were not.
+        // The status recorded the key before its marks were written, and then they were not written.
         Ownership::Unmarked if s.memory.reference().is_some() => stall(
             Reason::ClaimUnclear,
             format!(
-                "this object's status names key {}, which does not bear Keyward's marks; \
-                 delete this object and make it again, with spec.keyId to adopt that key, or without to have the key of its name",
+                "this object's status names key {}, which does not have Keyward's marks; delete this object and make it again, \
+                 with spec.keyId to adopt that key, or without spec.keyId to get the key of this object's name",
                 key.arn
             ),
         ),
         Ownership::Unmarked => stall(
             Reason::ClaimUnclear,
             format!(
-                "alias {} points to key {}, which does not bear Keyward's marks; remove the alias, or name the key in spec.keyId of a new object",
+                "alias {} points to key {}, which does not have Keyward's marks; remove the alias, or name the key in spec.keyId of a new object",
                 s.desired.owner.claim_alias(),
                 key.arn
             ),
@@ -103,7 +105,8 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     })
 }
 
-/// How a key whose marks name another becomes this object's again: which tag is in the way, its value and the right one, and the call that sets it.
+/// How a key whose marks name another object can come back to this object: the wrong tag, its value, the right value, and the call that
+/// sets it.
 fn way_out(s: &Situation<'_>, key: &Key, tags: &Tags) -> String {
     let owner = &s.desired.owner;
     let right =
@@ -116,7 +119,7 @@ fn way_out(s: &Situation<'_>, key: &Key, tags: &Tags) -> String {
         set.push(format!("{name}={right}"));
     }
     let found = found.join(" and ");
-    // An object that is made again takes up the key of its name, whatever UID the key bears.
+    // If the object is created again, it takes up the key of its name, whatever the UID on the key is.
     let only_uid = set.iter().all(|tag| tag.starts_with(mark::UID));
     let set = format!("set {} with {}", set.join(" and "), s.rules.limits().calls.tag);
     let Some(rescue) = rescue(s, key, only_uid, &set) else {
@@ -125,49 +128,49 @@ fn way_out(s: &Situation<'_>, key: &Key, tags: &Tags) -> String {
     format!(": {found}; {rescue}")
 }
 
-/// How a key on its way to its end is saved for an object that wants it alive and does not own it.
+/// How to save a key that is pending deletion, for an object that declares it alive and does not own it.
 fn rescue(s: &Situation<'_>, key: &Key, only_uid: bool, set: &str) -> Option<String> {
     let way = if only_uid {
         "delete this object and make it again with enabled: true, which takes the key up and cancels the deletion".to_owned()
     } else {
-        format!("if the key is this object's, {}{set}", cancel_first(s, key))
+        format!("if the key belongs to this object, {}{set}", cancel_first(s, key))
     };
     let at_risk = key.state.is_pending() && s.desired.life == Life::Live;
-    at_risk.then(|| format!("the key is PENDING DELETION while this object wants it alive: {way}"))
+    at_risk.then(|| format!("the key is PENDING DELETION, but this object declares it alive: {way}"))
 }
 
-/// Whether all marks but the cluster's are this very object's.
+/// Whether all marks except that of the cluster name this object.
 fn is_own(s: &Situation<'_>, tags: &Tags) -> bool {
     let owner = &s.desired.owner;
     tags.get(mark::UID) == Some(&owner.uid) && tags.get(mark::OWNER).is_some_and(|name| owner.is_marked(name))
 }
 
-/// Another cluster's mark is on the key. The operator's own id may be the one that is wrong.
+/// The sentence for a key with the mark of another cluster. The wrong id may also be that of this operator.
 fn of_cluster(s: &Situation<'_>, key: &Key, tags: &Tags, cluster: &str) -> String {
     let admit = format!("add {cluster} to spec.adoption.fromClusters of KeyProvider {}", s.rules.name);
     let take_over = match s.memory.is_bound() {
         true if is_own(s, tags) => admit,
-        // Whoever was bound and finds another's UID never writes its own back.
+        // An object that was bound and finds another UID on its key never writes its own UID back.
         true => format!("make an object with spec.keyId, and {admit}"),
-        false if adopts(s) => format!("{admit}, whose rules have to admit the key as well"),
+        false if adopts(s) => format!("{admit}, whose adoption rules must admit the key as well"),
         false => format!("name it in spec.keyId of a new object, and {admit}"),
     };
     let calls = &s.rules.limits().calls;
     let set = format!("set {}={} with {}", mark::CLUSTER, s.desired.owner.cluster, calls.tag);
     let rescue = rescue(s, key, false, &set).map_or_else(String::new, |rescue| format!("; {rescue}"));
     format!(
-        "key {} is managed by cluster id {cluster}, and this operator runs as {}; if both are the same cluster, set --cluster-id \
+        "key {} is managed by cluster id {cluster}, but this operator has cluster id {}; if both are the same cluster, set --cluster-id \
          (KEYWARD_CLUSTER_ID) back to {cluster}; to take the key over, {take_over}{rescue}",
         key.arn, s.desired.owner.cluster
     )
 }
 
-/// A pending key takes no tags.
+/// A key that is pending deletion accepts no tags.
 fn cancel_first(s: &Situation<'_>, key: &Key) -> String {
     if key.state.is_pending() { format!("cancel the deletion with {}, then ", s.rules.limits().calls.cancel) } else { String::new() }
 }
 
-/// The four marks of this object's key, as they are to be.
+/// The four marks that this object's key must have.
 fn marks(s: &Situation<'_>) -> String {
     let (status, owner) = (&s.memory.status, &s.desired.owner);
     let word = status.intent_word.as_deref().and_then(|word| word.parse().ok()).unwrap_or(Word::Live);
@@ -176,28 +179,29 @@ fn marks(s: &Situation<'_>) -> String {
     marks.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ")
 }
 
-/// Whether the object is to have the key that its spec names. One whose own creation may have made a key is not, until that is known.
+/// Whether the object should have the key that its spec names. If its own creation may have made a key, it should not until the outcome is
+/// known.
 fn adopts(s: &Situation<'_>) -> bool {
     s.desired.adopt.is_some() && s.memory.open_attempt().is_none()
 }
 
-/// Whether an unmarked key is one that this very object's creation made, at a KMS that makes keys without tags: its description says so from its first
-/// moment. The annotation of the attempt proves nothing, as whoever may edit the object can write it.
+/// Whether the creation of this object made an unmarked key, at a KMS that creates keys without tags. The description of the key says so
+/// from the start. The annotation of the attempt proves nothing, because everybody who may edit the object can write it.
 fn created(s: &Situation<'_>, key: &Key) -> bool {
     let made = !s.rules.limits().creates_with_tags && key.description.as_ref() == Some(&s.desired.owner.birth());
-    // An annotation that names a key forbids it, as it does a creation.
+    // An annotation that names a key forbids this, as it forbids a creation.
     made && !adopts(s) && !s.memory.is_bound() && s.memory.key.is_none()
 }
 
-/// Whether an unmarked key has the claim of another object as an alias, at a KMS that makes keys without tags: it may be on its way to its marks.
+/// Whether an unmarked key has the claim alias of another object, at a KMS that creates keys without tags. Its marks may be written soon.
 fn claimed_by_another(s: &Situation<'_>, key: &Key) -> bool {
     let claim = s.desired.owner.claim_alias();
     let another = |alias: &String| alias.starts_with(CLAIMS) && *alias != claim;
     !s.rules.limits().creates_with_tags && key.aliases.iter().flatten().any(another)
 }
 
-/// Whether the object says outright that its key is to be enabled, and there is no record yet by which `EnforceOnChange` could tell what changed: it was
-/// made again to cancel the deletion, as the event of that deletion says.
+/// Whether the object was created again to cancel the deletion, as the event of that deletion says: it sets `enabled: true` explicitly, and
+/// `EnforceOnChange` has no record yet that shows what changed.
 fn asks_for_rescue(s: &Situation<'_>) -> bool {
     let recorded = s.memory.status.applied.as_ref().and_then(|applied| applied.enabled);
     s.desired.policy == ManagementPolicy::EnforceOnChange && s.desired.enabled == Some(true) && recorded.is_none()
@@ -213,7 +217,7 @@ fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
     )
 }
 
-/// Whether a key is of the kind that is declared, as far as the KMS tells it, or wholly.
+/// Whether a key has the declared kind. If `wholly` is false, values that the KMS does not report are not compared.
 fn agrees(wanted: &KeyTemplate, found: &KeyTemplate, wholly: bool) -> bool {
     let word = |wanted: &str, found: &str| wanted == found || (!wholly && found.is_empty());
     word(&wanted.spec, &found.spec)
@@ -222,14 +226,14 @@ fn agrees(wanted: &KeyTemplate, found: &KeyTemplate, wholly: bool) -> bool {
         && wanted.multi_region == found.multi_region
 }
 
-/// The key may become this object's.
+/// The object may take the key.
 fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
     let desired = s.desired;
     let wanted = desired.kind.as_ref().map(|wanted| s.rules.limits().kind(wanted));
-    // Of a key that bears this object's marks, what is not told is what it was.
+    // If a key has this object's marks, a value that the KMS does not report counts as unchanged.
     if let Some(wanted) = wanted.filter(|wanted| !agrees(wanted, &key.kind, how == How::Adopt)) {
         let text = |kind: &KeyTemplate| {
-            let word = |word: &str| if word.is_empty() { "(not told)".to_owned() } else { word.to_owned() };
+            let word = |word: &str| if word.is_empty() { "(not reported)".to_owned() } else { word.to_owned() };
             format!(
                 "{} for {} of origin {}{}",
                 word(&kind.spec),
@@ -240,7 +244,12 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
         };
         return stall(
             Reason::AdoptionMismatch,
-            format!("key {} is {}, but spec.key says {}; make an object that agrees", key.arn, text(&key.kind), text(&wanted)),
+            format!(
+                "key {} is {}, but spec.key declares {}; make an object that declares the kind of the key",
+                key.arn,
+                text(&key.kind),
+                text(&wanted)
+            ),
         );
     }
     if desired.policy == ManagementPolicy::Observe {
@@ -249,14 +258,14 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
             plan => plan,
         };
     }
-    // The very object, whose key it was all along, need not say so again.
+    // If the key always belonged to this object, the object need not declare this again.
     let own = s.memory.is_bound() && key.tags.as_ref().is_some_and(|tags| is_own(s, tags));
     let outright = own || desired.enabled.is_some() || desired.days().is_some();
     if how == How::Adopt && !outright && (key.state == State::Disabled || key.state.is_pending()) {
         return stall(
             Reason::AdoptionNotAllowed,
             format!(
-                "key {} is {}, perhaps on purpose; say spec.enabled: true or false, or spec.deletionScheduleDays, to adopt it",
+                "key {} is {}, perhaps on purpose, so it is not adopted; to adopt it, set spec.enabled to true or false, or set spec.deletionScheduleDays",
                 key.arn,
                 KeyState::from(key.state).as_str()
             ),
@@ -269,7 +278,7 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
         return stall(
             Reason::MarksNotWritable,
             format!(
-                "the sequence number in the mark {} of key {} is at its end (2^53) or outside its bounds, so no word can follow it and the key cannot be \
+                "the sequence number in the mark {} of key {} is at its maximum (2^53) or invalid, so no new word can follow it and the key cannot be \
                  bound; if somebody else wrote that tag, remove it",
                 mark::INTENT,
                 key.arn
@@ -281,7 +290,7 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) if !enforced(s).life && !asks_for_rescue(s) => {
             Plan::Rest(Rest { unbound: true, ..pending_undeclared() })
         }
-        // A pending key takes no tags: wanted alive, it is cancelled first and marked then.
+        // A key that is pending deletion accepts no tags. If it is declared alive, first cancel the deletion, then mark the key.
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) => Plan::Do(Step::Cancel),
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(_)) => {
             Plan::Rest(Rest { unbound: true, ..Rest::default() })

@@ -1,4 +1,4 @@
-//! The key is this object's and declared alive, or only watched.
+//! The key belongs to this object and is declared alive, or is only observed.
 
 use super::{Plan, Rest, Situation, stall};
 use crate::{
@@ -28,7 +28,7 @@ pub(super) fn enforced(s: &Situation<'_>) -> Enforced {
             let life = applied.deletion_schedule_days != s.desired.days();
             Enforced {
                 life,
-                // A cancelled key is disabled, and being alive again includes being enabled again.
+                // After a cancelled deletion the key is disabled, so bringing it back includes enabling it.
                 enabled: life || applied.enabled != Some(s.desired.wants_enabled()),
                 settings: applied.generation != s.desired.generation,
             }
@@ -36,17 +36,17 @@ pub(super) fn enforced(s: &Situation<'_>) -> Enforced {
     }
 }
 
-/// The schedule of someone else, which the policy leaves as it is.
+/// The result for a deletion that someone else scheduled and that the policy leaves as it is.
 pub(super) fn pending_undeclared() -> Rest {
     Rest { drift: vec!["the key is pending deletion, which is not declared".into()], life_drifted: true, ..Rest::default() }
 }
 
-/// What a step would correct, and the policy leaves.
+/// Differences that a step would correct, but that the policy leaves.
 fn left(step: &Step, key: &Key) -> Vec<String> {
     step.differences(key).iter().map(Difference::left).collect()
 }
 
-/// The settings that differ, and that the policy leaves. What the KMS does not tell is no drift: nobody could end it.
+/// Settings that differ, but that the policy leaves. A value that the KMS does not report is no drift, because nobody could correct it.
 fn left_settings(settings: &settings::Settings, key: &Key) -> Vec<String> {
     settings.steps.iter().filter(|step| !step.is_untold(key)).flat_map(|step| left(step, key)).collect()
 }
@@ -62,7 +62,7 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let mut rest = Rest::default();
     let wants_enabled = s.desired.wants_enabled();
     if key.state == State::Disabled && wants_enabled {
-        // Before the mark: what brings a key back waits for nothing that may be denied.
+        // This comes before the mark: the call that brings a key back must not wait for a call that may be denied.
         match enforced.enabled {
             true if !s.tried.leaves_out(&Step::Enable) => return Plan::Do(Step::Enable),
             true => {}
@@ -73,7 +73,7 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
         }
     }
     let said = key.intent().is_live(s.desired.generation, s.memory.status.intent_seq);
-    // Where no word can follow, the key is kept all the same, and only its deletion is held.
+    // If no new word can follow, Keyward still manages the key, and only its deletion is held.
     let mark = Step::Mark { say: Saying::Live };
     if key.tags.is_some() && !said && !s.memory.count_ended(key) && !s.tried.leaves_out(&mark) {
         return Plan::Do(mark);
@@ -91,12 +91,12 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     }
     match key.state {
         State::Enabled if !wants_enabled && enforced.enabled && !s.tried.leaves_out(&Step::Disable) => {
-            // Only rotation needs an enabled key. It has one try; all else comes after.
+            // Only rotation needs an enabled key. It gets one attempt before the key is disabled. All other settings come later.
             let first = settings.steps.into_iter().find(|step| s.tried.may_come_first(step));
             return Plan::Do(first.unwrap_or(Step::Disable));
         }
         State::Enabled if !wants_enabled && !enforced.enabled => {
-            // What matters most comes first.
+            // The most important difference comes first.
             rest.drift.splice(..0, left(&Step::Disable, key));
             rest.life_drifted = true;
         }
@@ -110,12 +110,12 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     unusable(s, key).unwrap_or(Plan::Rest(rest))
 }
 
-/// A key that is to be enabled and that nothing but a person can make usable.
+/// A key that must be enabled, but that only a person can make usable.
 pub(super) fn unusable(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     match key.state {
         _ if s.desired.life != Life::Live || !s.desired.wants_enabled() => None,
         State::PendingImport => {
-            Some(stall(Reason::PendingImport, format!("key {} waits for its key material; import it with the KMS's own tools", key.arn)))
+            Some(stall(Reason::PendingImport, format!("key {} has no key material yet; import it with the KMS's own tools", key.arn)))
         }
         State::Unavailable => {
             Some(stall(Reason::KeyUnavailable, format!("key {} cannot be used: {}", key.arn, s.rules.limits().unavailable)))
@@ -124,7 +124,7 @@ pub(super) fn unusable(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     }
 }
 
-/// What `Observe` sees. Only what is declared outright can differ.
+/// What `Observe` reports. Only fields that are declared explicitly can differ.
 pub(super) fn observe(s: &Situation<'_>, key: &Key) -> Rest {
     let mut rest = Rest::default();
     let mut life = |text: &str| {
@@ -142,7 +142,7 @@ pub(super) fn observe(s: &Situation<'_>, key: &Key) -> Rest {
         _ => {}
     }
     let mut unclaimed = s.desired.clone();
-    // The claim alias is ours to keep, not the user's to miss.
+    // Keyward sets the claim alias, not the user, so a missing claim alias is no drift here.
     unclaimed.adopt.get_or_insert_default();
     let settings = settings::compare(&unclaimed, s.memory, s.rules, key);
     rest.drift.extend(left_settings(&settings, key));

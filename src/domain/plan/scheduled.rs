@@ -1,4 +1,4 @@
-//! The key is this object's and its deletion declared: the window, and the edge.
+//! The key belongs to this object and its deletion is declared: checks the window and the edge.
 
 use super::{Plan, Read, Rest, Situation, stall};
 use crate::{
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Whether our own schedule of that many days stands already, so that nothing is asked of the KMS.
+/// Whether Keyward already scheduled the deletion with this many days, so that no call is needed.
 pub(super) fn stands(key: &Key, days: i32) -> bool {
     key.state.is_pending() && matches!(key.intent(), IntentMark::Is(Intent { word: Word::Days(written), .. }) if written == days)
 }
@@ -26,20 +26,20 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         return stall(Reason::InvalidSpec, message);
     }
     if key.tags.is_none() {
-        // A glance at a pending key sees what it should; anything else needs the marks.
+        // A quick read that finds the key pending deletion is enough. In any other state the marks are needed.
         return if key.state.is_pending() { Plan::Rest(Rest::default()) } else { Plan::Read(Read::Facets) };
     }
     let pending = key.state.is_pending();
     match key.intent() {
         IntentMark::Is(Intent { word: Word::Days(written), .. }) if pending && written != days => {}
-        // Our own schedule stands, or someone else's does: what is declared is the case.
+        // Keyward or someone else scheduled the deletion, so the key is as declared.
         _ if pending => return Plan::Rest(Rest::default()),
         _ => {}
     }
     if s.desired.policy == ManagementPolicy::EnforceOnChange && s.memory.status.applied.is_none() {
         let drift = match key.intent() {
             IntentMark::Is(Intent { word: Word::Days(written), .. }) if pending => {
-                format!("the key is pending deletion with {written} days, and {days} are declared")
+                format!("the key is pending deletion with {written} days, but {days} days are declared")
             }
             _ => not_pending(key, days),
         };
@@ -54,18 +54,19 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
     }
 }
 
-/// That a key which is declared to go is not on its way.
+/// The sentence for a key whose deletion is declared but not pending.
 pub(super) fn not_pending(key: &Key, days: i32) -> String {
-    format!("the key is {}, and its deletion in {days} days is declared", KeyState::from(key.state).as_str())
+    format!("the key is {}, but its deletion in {days} days is declared", KeyState::from(key.state).as_str())
 }
 
-/// Asks the edge. Where the provider demands a confirmation of every deletion, the word `held` has to be written first, because its token needs the nonce.
+/// Asks the edge. If the provider requires a confirmation of every deletion, the word `held` must be written first, because the token needs
+/// its nonce.
 #[must_use]
 pub fn ask(s: &Situation<'_>, key: &Key, days: i32) -> Edge {
     let confirmation = s.desired.confirmation.as_deref();
     match deletion::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
         Edge::Passes(Passed::Edge) if s.rules.guard.require_confirmation => Edge::Say(Saying::Held(HoldReason::ConfirmationRequired)),
-        // A pending key takes no tags, so there can be no token for other days.
+        // A key that is pending deletion accepts no tags, so there can be no token for other days.
         Edge::Passes(Passed::ChangedDays) if s.rules.guard.require_confirmation => Edge::Holds(Reason::ConfirmationRequired),
         edge => edge,
     }

@@ -1,4 +1,5 @@
-//! What failed in a round, or has to wait for another object, so that the rest of it goes on without: the life of a key never waits for its settings, nor one setting for another.
+//! What failed in a round, or must wait for another object. The rest of the round continues without it, because the life of a key never
+//! waits for its settings, and one setting never waits for another.
 
 use std::collections::BTreeMap;
 
@@ -8,28 +9,28 @@ use crate::domain::{
     step::{Part, Step},
 };
 
-/// What failed in this round, and is not tried again in it.
+/// What failed in this round. It is not tried again in the same round.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tried {
     steps: Vec<Step>,
-    /// The KMS did not answer to a setting: the others would only wait for it as well.
+    /// The KMS did not answer a call for a setting. The other settings would only wait for it as well.
     settings_over: bool,
-    /// Rotation has to come before the key is disabled, and failed so in the round before. It had its one try.
+    /// Rotation had its one attempt before the key is disabled, and failed in the round before.
     rotation_had_its_try: bool,
-    /// Aliases of other keys that may come to this one, and the keys that have them.
+    /// Aliases of other keys that may be moved to this key, and the keys that have them.
     comes: BTreeMap<String, String>,
-    /// Aliases that stay on the key though they are not declared, and why.
+    /// Aliases that stay on the key although they are not declared, and why.
     stays: BTreeMap<String, String>,
 }
 
 impl Tried {
-    /// Nothing failed yet; whether rotation failed in the round before, for the same spec.
+    /// The start of a round. `rotation_had_its_try`: whether rotation failed in the round before, for the same spec.
     #[must_use]
     pub const fn new(rotation_had_its_try: bool) -> Self {
         Self { steps: Vec::new(), settings_over: false, rotation_had_its_try, comes: BTreeMap::new(), stays: BTreeMap::new() }
     }
 
-    /// Notes that a step failed. `false`: nothing more may be done in this round.
+    /// Records that a step failed. Returns `false` if nothing more may be done in this round.
     pub fn goes_on_without(&mut self, step: &Step, failure: &Failure) -> bool {
         let passable = step.is_setting() || matches!(step, Step::Enable | Step::Disable | Step::Mark { say: Saying::Live });
         if !passable || failure.kind.ends_round() {
@@ -40,22 +41,22 @@ impl Tried {
         true
     }
 
-    /// Notes that an alias may come from that key.
+    /// Records that an alias may be moved from that key.
     pub fn comes(&mut self, alias: &str, from: &str) {
         self.comes.insert(alias.into(), from.into());
     }
 
-    /// Notes that an alias is not taken away in this round, and why.
+    /// Records that an alias is not removed in this round, and why.
     pub fn stays(&mut self, alias: &str, why: String) {
         self.stays.insert(alias.into(), why);
     }
 
-    /// Why aliases stay on the key that are not declared.
+    /// Why aliases that are not declared stay on the key.
     pub(super) fn staying(&self) -> Option<String> {
         (!self.stays.is_empty()).then(|| self.stays.values().cloned().collect::<Vec<_>>().join("; "))
     }
 
-    /// The steps as what is known of other objects lets them be done. A key that has no room takes no alias while one stays on it.
+    /// The steps that the state of other objects allows. If the key has no room, it gets no new alias while one must stay on it.
     pub(super) fn among_others(&self, steps: Vec<Step>, full: bool) -> Vec<Step> {
         let one = |step| match step {
             Step::RemoveAlias { alias } if self.stays.contains_key(&alias) => None,
@@ -69,12 +70,12 @@ impl Tried {
         steps.into_iter().filter_map(one).collect()
     }
 
-    /// Leaves a setting out of this round that was set a moment ago and did not stick.
+    /// Leaves out of this round a setting that was set a moment ago and did not stay.
     pub fn leave_out(&mut self, step: &Step) {
         self.steps.push(step.clone());
     }
 
-    /// Whether something that changes that part of the key was left out.
+    /// Whether a step that changes this part of the key was left out.
     #[must_use]
     pub fn left_out(&self, part: Part) -> bool {
         self.settings_over || self.steps.iter().any(|step| step.part() == part)

@@ -94,12 +94,12 @@ fn in_every_other_case_it_stays() {
         (json!({ "metadata": { "namespace": "bank" } }), "choose another alias"),
         (json!({ "spec": { "providerRef": { "name": "other" } } }), "another KeyProvider"),
         (json!({ "spec": { "aliases": ["live"] } }), "ManagedKey blue declares it"),
-        (json!({ "spec": { "managementPolicy": "Observe" } }), "only watches it"),
+        (json!({ "spec": { "managementPolicy": "Observe" } }), "only observes its key"),
         (json!({ "spec": { "deletionScheduleDays": 3 } }), "choose another alias"),
         (json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } }), "is paused"),
-        (json!({ "metadata": { "deletionTimestamp": "2026-11-22T12:00:00Z" } }), "keeps its key no more"),
-        (json!({ "status": { "applied": { "aliases": [] } } }), "not ManagedKey blue that put it there"),
-        (json!({ "status": null }), "not ManagedKey blue that put it there"),
+        (json!({ "metadata": { "deletionTimestamp": "2026-11-22T12:00:00Z" } }), "is being deleted"),
+        (json!({ "status": { "applied": { "aliases": [] } } }), "ManagedKey blue did not put it there"),
+        (json!({ "status": null }), "ManagedKey blue did not put it there"),
     ] {
         is_left(&holder(|_| {}), &object(over), says);
     }

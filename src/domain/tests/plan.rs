@@ -248,7 +248,7 @@ fn what_the_kms_does_not_tell_is_set_when_the_spec_is_new_and_is_no_drift_then()
     });
     let plan = adopted.plan();
     assert_eq!(note(&plan).0, Reason::AdoptionMismatch, "another's is not adopted on a guess");
-    assert!(note(&plan).1.contains("is (not told) for (not told) of origin (not told)"), "{}", note(&plan).1);
+    assert!(note(&plan).1.contains("is (not reported) for (not reported) of origin (not reported)"), "{}", note(&plan).1);
 }
 
 #[test]
@@ -701,7 +701,7 @@ fn a_creation_whose_outcome_is_not_known() {
     }
     for way_out in [Attempt::Unreadable, attempt(60, "444455556666", REGION), attempt(-16, ACCOUNT, REGION)] {
         let plan = begun(Everywhere, way_out).plan();
-        let way_out = "remove the annotation keyward.dev/create-attempt, which lets another key be created; \
+        let way_out = "remove the annotation keyward.dev/create-attempt to make Keyward create another key; \
                        run: kubectl annotate --field-manager=keyward-cli -n shop managedkey orders keyward.dev/create-attempt-";
         assert!(note(&plan).1.contains(way_out), "{}", note(&plan).1);
     }
@@ -751,7 +751,7 @@ fn a_wrong_cluster_id_is_told_with_both() {
     let (reason, message) = (note(&bound.plan()).0, note(&bound.plan()).1.to_owned());
     assert_eq!(reason, Reason::OwnedByAnother);
     for words in [
-        "is managed by cluster id test, and this operator runs as prod",
+        "is managed by cluster id test, but this operator has cluster id prod",
         "set --cluster-id (KEYWARD_CLUSTER_ID) back to test",
         "add test to spec.adoption.fromClusters of KeyProvider aws",
     ] {
@@ -1191,13 +1191,13 @@ fn whose_marks_are_wrong_is_told_the_way_out() {
     for (scene, expected) in [
         (
             with(mark::UID, Some("u9"), true),
-            "its tag keyward-uid is u9; the key is PENDING DELETION while this object wants it alive: delete this object and \
+            "its tag keyward-uid is u9; the key is PENDING DELETION, but this object declares it alive: delete this object and \
           make it again with enabled: true, which takes the key up and cancels the deletion",
         ),
         (
             with(mark::OWNER, Some("bank.pay"), true),
-            "its tag keyward-owner is bank.pay; the key is PENDING DELETION while this object wants it alive: if the \
-          key is this object's, cancel the deletion with CancelKeyDeletion, then set keyward-owner=shop.orders with TagResource",
+            "its tag keyward-owner is bank.pay; the key is PENDING DELETION, but this object declares it alive: if the \
+          key belongs to this object, cancel the deletion with CancelKeyDeletion, then set keyward-owner=shop.orders with TagResource",
         ),
         (
             with(mark::OWNER, Some("bank.pay"), false),
@@ -1206,7 +1206,7 @@ fn whose_marks_are_wrong_is_told_the_way_out() {
         ),
         (
             with(mark::CLUSTER, Some("test"), true),
-            "if the key is this object's, cancel the deletion with CancelKeyDeletion, then set keyward-cluster=prod with \
+            "if the key belongs to this object, cancel the deletion with CancelKeyDeletion, then set keyward-cluster=prod with \
           TagResource",
         ),
         (

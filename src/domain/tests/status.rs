@@ -524,7 +524,7 @@ fn the_death_of_a_key_is_awaited_by_its_date() {
         note(&scene.plan()).1.to_owned()
     };
     let due = absent(Scene::scheduled(7), days_on(8));
-    assert!(due.contains(&format!("its deletion, which was due at {}, is being confirmed", days_on(7))), "{due}");
+    assert!(due.contains(&format!("Keyward confirms its deletion, which was due at {}", days_on(7))), "{due}");
     let past = Scene::scheduled(7).with(|s| (s.observed, s.now) = (Observed::Absent(Searched::Reference), days_on(8)));
     let pending = message(&after(&past, Conclusion::Planned(&past.plan()), past.now), ConditionType::PendingDeletion);
     assert!(pending.contains("was to be deleted") && pending.contains("is not found any more"), "{pending}");

@@ -174,7 +174,7 @@ fn aws_rows() -> Vec<Row> {
         refused(
             "a choice among endpoints where both are named",
             create_aws(json!({ "endpoint": "https://kms.example.com", "stsEndpoint": "https://sts.example.com", "fips": true })),
-            "fips and dualStack choose among the Region's endpoints, and both endpoints are named here; leave out fips and dualStack, or one of the endpoints",
+            "fips and dualStack select the Region's own endpoints, so they have no effect if endpoint and stsEndpoint are both set; remove fips and dualStack, or one of the endpoints",
         ),
         refused(
             "an authority's name of 254",

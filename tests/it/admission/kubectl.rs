@@ -124,15 +124,12 @@ async fn providers_in_a_table() {
 async fn explain_prints_our_text() {
     let cluster = shared();
     for (field, text) in [
-        ("managedkey", "A key in a KMS, whose lifecycle is kept as declared here"),
-        (
-            "managedkey.spec.deletionScheduleDays",
-            "This is not a window for later: for what happens when this object is deleted, use `deletionPolicy`.",
-        ),
+        ("managedkey", "A key in a KMS. Keyward keeps its lifecycle as declared here"),
+        ("managedkey.spec.deletionScheduleDays", "For what happens when this object is deleted, use `deletionPolicy` instead."),
         ("managedkey.spec.deletionPolicy", "`Retain` (default): nothing."),
-        ("managedkey.status.conditions.message", "with the way out"),
+        ("managedkey.status.conditions.message", "the next step"),
         ("keyprovider.spec.aws.credentialsSecretRef", "`AWS_SECRET_ACCESS_KEY`"),
-        ("keyprovider.spec.namespaces.selector.matchLabels", "Labels that all have to be there"),
+        ("keyprovider.spec.namespaces.selector.matchLabels", "all of these labels"),
     ] {
         let printed = cluster.kubectl(&["explain", field]).await.expect("explain");
         let printed = printed.split_whitespace().collect::<Vec<_>>().join(" ");

@@ -100,7 +100,7 @@ async fn nobody_but_the_operator_writes_a_status_unless_an_administrator_lets_th
 
     apply(&Api::all(admin.clone()), &admission.policy).await;
     apply(&Api::all(admin.clone()), &admission.binding).await;
-    let refused = |output: &Output| !output.success && output.stderr.contains("only Keyward writes this status");
+    let refused = |output: &Output| !output.success && output.stderr.contains("only Keyward may write this status");
     eventually("the policy is in force", PATIENCE, async || {
         let output = write(cluster, "tenant", "managedkey", "orders", &namespace).await;
         if refused(&output) { Ok(()) } else { Err(format!("{output:?}")) }

@@ -133,7 +133,7 @@ async fn a_copy_of_an_object_gets_a_key_of_its_own() {
     copy.metadata.name = Some("invoices".into());
     scene.restore(&copy).await;
     let note = until_its_own(&scene, "invoices", &key).await;
-    assert!(note.contains(&format!("{}/orders", scene.namespace)) && note.contains("void"), "{note}");
+    assert!(note.contains(&format!("{}/orders", scene.namespace)) && note.contains("not valid"), "{note}");
     scene.look_at_all("invoices").await;
     assert_eq!((told(&scene, "invoices").await, scene.calls("CreateKey").len()), (1, 2));
 }
@@ -146,7 +146,7 @@ async fn a_copy_of_an_object_in_another_namespace_gets_a_key_of_its_own() {
     scene.namespace = scene.control_plane.namespace("copied-to").await;
     scene.restore(&copy).await;
     let note = until_its_own(&scene, "orders", &key).await;
-    assert!(note.contains(&format!("{from}/orders")) && note.contains("void"), "{note}");
+    assert!(note.contains(&format!("{from}/orders")) && note.contains("not valid"), "{note}");
     scene.look_at_all("orders").await;
     assert_eq!(told(&scene, "orders").await, 1, "it is said once");
     scene.delete("orders").await;
@@ -190,7 +190,7 @@ async fn an_attempt_that_was_copied_is_void() {
         scene.look_at_all(name).await;
         let told = scene.events_in(&scene.namespace, name).await;
         let told: Vec<_> = told.into_iter().filter(|(reason, _)| reason == "DriftDetected").map(|(_, note)| note).collect();
-        assert!(told.len() == times && told.iter().all(|note| note.contains("void")), "{name}, each once: {told:?}");
+        assert!(told.len() == times && told.iter().all(|note| note.contains("not valid")), "{name}, each once: {told:?}");
     }
     assert_eq!(scene.key("adopts").await.arn, other);
     assert_eq!(scene.calls("CreateKey").len(), 1);

@@ -187,7 +187,7 @@ async fn a_key_from_before_another_cluster_id_is_told_with_both_and_can_be_taken
     scene.tag(&key, &[("keyward-cluster", "old")]).await;
     scene.look("orders").await;
     let object = scene.until_ready("orders", "False", "OwnedByAnother").await;
-    for words in ["is managed by cluster id old, and this operator runs as it", "--cluster-id", "spec.adoption.fromClusters"] {
+    for words in ["is managed by cluster id old, but this operator has cluster id it", "--cluster-id", "spec.adoption.fromClusters"] {
         assert!(message(&object).contains(words), "{words}: {}", message(&object));
     }
     scene.provide(&scene.provider, json!({ "adoption": { "fromClusters": ["old"] } })).await;

@@ -140,7 +140,7 @@ async fn the_alarm_over_a_forged_owner_names_a_way_out_that_works() {
     let right = format!("{}.orders", scene.namespace);
     for part in [
         "its tag keyward-owner is bank.pay",
-        "the key is PENDING DELETION while this object wants it alive",
+        "the key is PENDING DELETION, but this object declares it alive",
         &format!("cancel the deletion with CancelKeyDeletion, then set keyward-owner={right} with TagResource"),
     ] {
         assert!(message(&object).contains(part), "{part}: {}", message(&object));

@@ -1,6 +1,7 @@
-//! The routes under `/_double/`, by which a test outside the process steers the double, and what they share with [`crate::Double`].
+//! The routes under `/_double/`, with which a test outside of the process controls the double, and the code that they share with
+//! [`crate::Double`].
 //!
-//! They bear no signature: the double listens on loopback only.
+//! They need no signature, because the double listens only on loopback.
 
 use std::sync::Arc;
 
@@ -23,30 +24,30 @@ use crate::identity::{Credential, Role};
 use crate::state::{Inner, Shared};
 use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
 
-/// A key to be made from outside of the wire protocols.
+/// A key to create from outside of the wire protocols.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Plant {
-    /// Twelve digits; a project id of 32 hex digits makes it a key of Huawei Cloud.
+    /// Twelve digits, or a project id of 32 hex digits for a key of Huawei Cloud.
     pub account: String,
     /// The Region.
     pub region: String,
     /// Who manages it.
     #[serde(default = "customer")]
     pub manager: Manager,
-    /// Where the material is from.
+    /// Where the material comes from.
     #[serde(default = "aws_kms")]
     pub origin: Origin,
     /// The key spec.
     #[serde(default = "symmetric")]
     pub spec: String,
-    /// The usage; by default the first that the spec allows.
+    /// The usage. By default the first that the spec allows.
     #[serde(default)]
     pub usage: Option<String>,
     /// Whether it is a multi-Region primary.
     #[serde(default)]
     pub multi_region: bool,
-    /// The state; by default that of a new key.
+    /// The state. By default the state of a new key.
     #[serde(default)]
     pub state: Option<KeyState>,
     /// An alias, with its prefix. Names below `alias/aws/` are allowed here.
@@ -164,7 +165,7 @@ pub(crate) fn set_rotation(inner: &mut Inner, arn_or_id: &str, period_days: Opti
     Ok(())
 }
 
-/// Points an alias at a key, whatever it pointed at before.
+/// Sets an alias to a key, even if it belongs to another key.
 pub(crate) fn point_alias(inner: &mut Inner, alias: &str, arn_or_id: &str) -> anyhow::Result<()> {
     let now = inner.pass_time();
     let at = find_one(inner, arn_or_id)?;
@@ -173,7 +174,7 @@ pub(crate) fn point_alias(inner: &mut Inner, alias: &str, arn_or_id: &str) -> an
     Ok(())
 }
 
-/// Ends a key's passing state.
+/// Ends a transitional state of a key.
 pub(crate) fn resume(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<()> {
     let now = inner.pass_time();
     let at = find_one(inner, arn_or_id)?;

@@ -1,12 +1,13 @@
 //! The double's own clock, so that a window of 30 days can end within a test.
 //!
-//! It starts at the real time, or behind it, and runs on with it; [`Clock::advance`] moves it ahead. It never goes back. A client
-//! sees a deletion date pass on its own clock only if the double started behind by more than the window. Whatever concerns the
-//! client (signatures, session tokens, quotas, read lag) must use the real time, because a client's clock does not move along.
+//! It starts at the real time, or behind it, and runs at the same speed. [`Clock::advance`] moves it ahead. It never goes back. A client
+//! sees a deletion date pass on its own clock only if the double started behind by more than the window. Everything that depends on the
+//! client (signatures, session tokens, quotas, read lag) must use the real time, because the client's clock does not move with the
+//! double's.
 
 use jiff::{SignedDuration, Timestamp};
 
-/// Real time plus what was added to it.
+/// The real time plus an offset.
 #[derive(Debug, Default)]
 pub(crate) struct Clock {
     ahead: SignedDuration,
@@ -20,14 +21,14 @@ impl Clock {
         Ok(Self { ahead: -by })
     }
 
-    /// The double's time, in whole milliseconds, which is as fine as the wire formats tell it.
+    /// The double's time in whole milliseconds, which is the precision of the wire formats.
     pub(crate) fn now(&self) -> Timestamp {
         let now = Timestamp::now();
         let shifted = now.checked_add(self.ahead).unwrap_or(Timestamp::MAX);
         whole_millis(shifted)
     }
 
-    /// Moves the clock ahead; refuses to move it back or past the end of time.
+    /// Moves the clock ahead. Refuses to move it back or beyond the maximum time.
     pub(crate) fn advance(&mut self, by: SignedDuration) -> anyhow::Result<()> {
         anyhow::ensure!(!by.is_negative(), "the clock cannot go back by {by:#}; start a new double");
         let ahead = self.ahead.checked_add(by).filter(|ahead| Timestamp::now().checked_add(*ahead).is_ok());

@@ -23,36 +23,37 @@ use crate::wire::{Cut, CuttableListener};
 use crate::world::{KeyRef, KeyState, KeyView};
 use crate::{admin, aws, ciphertrust, huawei};
 
-/// How a double is to be. Take [`Options::default`] and change what matters.
+/// The options of a double. Use [`Options::default`] and change what you need.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The port on 127.0.0.1; 0 takes a free one.
     pub port: u16,
     /// Refuses calls above AWS's default request quotas. Off by default.
     pub quotas: bool,
-    /// For how long, in real time, reads show the state before a change. Zero by default.
+    /// How long, in real time, reads show the state before a change. Zero by default.
     pub read_lag: Duration,
     /// How long Creating, Updating and an on-demand rotation last on the double's clock. 5 s by default.
     pub settling: SignedDuration,
-    /// How much later than its deletion date a key dies; AWS says up to 24 hours. Zero by default.
+    /// How much later than its deletion date a key is deleted; AWS says up to 24 hours. Zero by default.
     pub deletion_delay: SignedDuration,
-    /// How far the double's clock starts behind the real time, so that what is a week ahead there can be past for a client. Zero by default.
+    /// How far the double's clock starts behind the real time, so that a date one week ahead on it can be in the past for a client. Zero by
+    /// default.
     pub clock_behind: SignedDuration,
-    /// Forms of answers that the documents leave open, other than its own. None by default.
+    /// Other forms of answers that the documents allow. None by default.
     pub forms: Vec<Form>,
-    /// Whether each answer is checked against the vendors' models, if the environment names them: see [`crate::Models`]. On by default.
+    /// Whether each answer is checked against the vendors' models, if the environment names them; see [`crate::Models`]. On by default.
     pub checked: bool,
     /// The access keys. By default one each of accounts 111122223333 and 444455556666.
     pub credentials: Vec<Credential>,
     /// The roles that can be assumed. By default the role `keyward` of each account.
     pub roles: Vec<Role>,
-    /// Serves `CipherTrust` as well, over TLS. Off by default.
+    /// Serves `CipherTrust` too, over TLS. Off by default.
     pub ciphertrust: bool,
     /// The port of `CipherTrust` on 127.0.0.1; 0 takes a free one.
     pub ciphertrust_port: u16,
-    /// How long `CipherTrust` takes, in real time, to read back from AWS what it was asked to. 20 ms by default.
+    /// How long `CipherTrust` takes, in real time, to read back from AWS. 20 ms by default.
     pub refresh_delay: Duration,
-    /// Whom Huawei Cloud's part knows. By default two accounts with a project in eu-west-101 each.
+    /// The identities of Huawei Cloud. By default two accounts with a project in eu-west-101 each.
     pub huawei: HuaweiIdentities,
 }
 
@@ -82,7 +83,7 @@ impl Default for Options {
     }
 }
 
-/// A running double. It stops when dropped: no new connection is taken, idle ones are closed, and calls that hang are cut.
+/// A running double. It stops when it is dropped: it accepts no new connection, closes idle ones, and cuts calls that hang.
 #[derive(Debug)]
 pub struct Double {
     shared: Arc<Shared>,
@@ -92,7 +93,7 @@ pub struct Double {
     ciphertrust: Option<Ciphertrust>,
 }
 
-/// Where `CipherTrust` is served, and the authority that clients have to trust.
+/// Where `CipherTrust` is served, and the certificate authority that clients must trust.
 #[derive(Debug)]
 struct Ciphertrust {
     address: SocketAddr,
@@ -105,7 +106,7 @@ impl Double {
         let (listener, address) = bind(options.port, "--port").await?;
         let (stop, stopped) = watch::channel(false);
         let shared = Arc::new(Shared::new(&options, stopped)?);
-        // One path is both vendors': AWS is called there with POST, Huawei Cloud lists its versions with GET.
+        // Both vendors use this path: AWS is called with POST, and Huawei Cloud lists its versions with GET.
         let router = admin::router().merge(huawei::router()).route("/", get(huawei::serve).fallback(aws::serve));
         let router = router.fallback(aws::serve).with_state(Arc::clone(&shared));
         let service = router.into_make_service_with_connect_info::<Cut>();
@@ -126,7 +127,7 @@ impl Double {
     async fn serve_ciphertrust(&mut self, port: u16) -> anyhow::Result<()> {
         let (listener, address) = bind(port, "--ciphertrust-port").await?;
         let authority = Authority::new()?;
-        // AWS and Huawei Cloud are there as well, for clients that have to trust an authority, or go through a proxy.
+        // AWS and Huawei Cloud are served there too, for clients that must trust an authority or use a proxy.
         let router = huawei::router().route("/", post(aws::serve)).fallback(ciphertrust::serve).with_state(Arc::clone(&self.shared));
         let service = router.into_make_service_with_connect_info::<Cut>();
         let until = Arc::clone(&self.shared);
@@ -141,8 +142,8 @@ impl Double {
         Ok(())
     }
 
-    /// Stops the double and waits until its port is free and its calls are answered or cut. A client that keeps it waiting for
-    /// the rest of a request is left alone after 5 s.
+    /// Stops the double and waits until its port is free and its calls are answered or cut. It waits at most 5 s for a client that does not
+    /// send the rest of its request.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         let deadline = tokio::time::Instant::now() + Duration::from_secs(5);
@@ -155,7 +156,7 @@ impl Double {
         }
     }
 
-    /// The URL that clients are pointed at, as `http://127.0.0.1:4599`.
+    /// The URL for clients, such as `http://127.0.0.1:4599`.
     #[must_use]
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
@@ -179,7 +180,7 @@ impl Double {
         self.ciphertrust.as_ref().map(|appliance| appliance.ca_pem.as_str()).unwrap_or_default()
     }
 
-    /// Moves the double's clock ahead and lets everything happen that falls due on the way. Answers the new time.
+    /// Moves the double's clock ahead, and does everything that is due by then. Returns the new time.
     pub fn advance(&self, by: SignedDuration) -> anyhow::Result<Timestamp> {
         let mut inner = self.shared.lock();
         inner.clock.advance(by)?;
@@ -212,13 +213,14 @@ impl Double {
         self.shared.lock().models
     }
 
-    /// What was answered so far that is not as modelled, as sentences. A double that is dropped with any panics, unless they were taken.
+    /// The answers so far that do not match the models, as sentences. If there are any when the double is dropped, it panics, unless they
+    /// were taken.
     #[must_use]
     pub fn take_violations(&self) -> Vec<String> {
         std::mem::take(&mut self.shared.lock().violations)
     }
 
-    /// Adds a rule for faults, behind those in force.
+    /// Adds a fault rule after the existing ones.
     pub fn inject(&self, fault: Fault) {
         self.shared.lock().faults.add(fault);
     }
@@ -228,7 +230,7 @@ impl Double {
         self.shared.lock().faults.clear();
     }
 
-    /// Every key there is, as it is now.
+    /// Every key, in its current state.
     #[must_use]
     pub fn keys(&self) -> Vec<KeyView> {
         let mut inner = self.shared.lock();
@@ -236,92 +238,92 @@ impl Double {
         inner.world.all_keys().map(|key| KeyView::of(&inner.world, key)).collect()
     }
 
-    /// The key of that ARN or id, or of a reference that ends in the id after a slash or colon, if it is there. An id that is in
-    /// several Regions finds the first.
+    /// The key with this ARN or id, or with a reference that ends in the id after a slash or colon. If the id is in several Regions, the
+    /// first one.
     #[must_use]
     pub fn key(&self, arn_or_id: &str) -> Option<KeyView> {
         self.keys().into_iter().find(|key| key.at().is_named_by(arn_or_id))
     }
 
-    /// Puts a key into a state that calls cannot bring about, as Unavailable.
+    /// Puts a key into a state that calls cannot cause, such as Unavailable.
     pub fn set_state(&self, arn_or_id: &str, state: KeyState) -> anyhow::Result<()> {
         admin::set_state(&mut self.shared.lock(), arn_or_id, state)
     }
 
-    /// Sets a tag of a key as somebody else, or removes it, whatever the key's state.
+    /// Sets or removes a tag of a key as another person, in every state of the key.
     pub fn set_tag(&self, arn_or_id: &str, tag: &str, value: Option<&str>) -> anyhow::Result<()> {
         admin::set_tag(&mut self.shared.lock(), arn_or_id, tag, value)
     }
 
-    /// Switches automatic rotation of a key on as somebody else, with a period that begins now, or off.
+    /// Switches automatic rotation of a key on or off as another person. The period begins now.
     pub fn set_rotation(&self, arn_or_id: &str, period_days: Option<u32>) -> anyhow::Result<()> {
         admin::set_rotation(&mut self.shared.lock(), arn_or_id, period_days)
     }
 
-    /// Points an alias, with its prefix, at a key as somebody else, whatever it pointed at before.
+    /// Sets an alias, with its prefix, to a key as another person, even if it belongs to another key.
     pub fn point_alias(&self, alias: &str, arn_or_id: &str) -> anyhow::Result<()> {
         admin::point_alias(&mut self.shared.lock(), alias, arn_or_id)
     }
 
-    /// Ends a key's Unavailable, Creating or Updating: it goes to the state that is behind it.
+    /// Ends the state Unavailable, Creating or Updating of a key. The key gets the state that follows.
     pub fn resume(&self, arn_or_id: &str) -> anyhow::Result<()> {
         admin::resume(&mut self.shared.lock(), arn_or_id)
     }
 
-    /// Makes a key that calls cannot make, as one that AWS manages.
+    /// Creates a key that calls cannot create, such as a key that AWS manages.
     pub fn plant(&self, plant: &admin::Plant) -> anyhow::Result<KeyRef> {
         admin::plant(&mut self.shared.lock(), plant)
     }
 
-    /// Makes an access key known, or replaces it.
+    /// Adds or replaces an access key.
     pub fn add_credential(&self, credential: Credential) {
         self.shared.lock().identities.put_credential(credential);
     }
 
-    /// Forgets an access key; false if it was not known.
+    /// Removes an access key. False if it was not known.
     #[must_use]
     pub fn remove_credential(&self, access_key: &str) -> bool {
         self.shared.lock().identities.remove_credential(access_key)
     }
 
-    /// Makes a token of a cluster's issuer known, or replaces it.
+    /// Adds or replaces a token of a cluster's issuer.
     pub fn add_web_identity(&self, identity: WebIdentity) {
         self.shared.lock().identities.put_web_identity(identity);
     }
 
-    /// Makes a role known, or replaces it.
+    /// Adds or replaces a role.
     pub fn add_role(&self, role: Role) {
         self.shared.lock().identities.put_role(role);
     }
 
-    /// Lets `CipherTrust` read back from AWS every key of every kms object at once: it gets to know new keys and sees which are gone.
+    /// Lets `CipherTrust` read every key of every kms object from AWS at once. It finds new keys, and sees which are gone.
     pub fn ciphertrust_sync(&self) {
         ciphertrust::synchronize_all(&mut self.shared.lock(), &self.shared);
     }
 
-    /// The id that `CipherTrust` has for a key, if it knows one of that ARN. Of several domains the root domain's.
+    /// The `CipherTrust` id of the key with this ARN, if it knows the key. If several domains have it, that of the root domain.
     #[must_use]
     pub fn ciphertrust_id(&self, arn: &str) -> Option<String> {
         let inner = self.shared.lock();
         inner.appliance.rows.iter().find(|row| row.at.arn() == arn).map(|row| row.id.clone())
     }
 
-    /// How long a refresh or synchronization that is asked for from now on takes, in real time; with None it never ends.
+    /// How long new refreshes and synchronizations take, in real time. With None they never end.
     pub fn set_refresh_delay(&self, delay: Option<Duration>) {
         self.shared.lock().appliance.refresh_delay = delay;
     }
 
-    /// Whether the text of a refusal by AWS stands in the member `message` of `CipherTrust`'s errors, and not in `codeDesc`.
+    /// Whether the text of a refusal by AWS is in the member `message` of `CipherTrust`'s errors, and not in `codeDesc`.
     pub fn set_ciphertrust_text_in_message(&self, in_message: bool) {
         self.shared.lock().appliance.set_text_in_message(in_message);
     }
 
-    /// Makes a user of `CipherTrust` known, or replaces it. Tokens that were given out stay good.
+    /// Adds or replaces a user of `CipherTrust`. Existing tokens stay valid.
     pub fn put_ciphertrust_user(&self, user: CiphertrustUser) {
         self.shared.lock().appliance.put_user(user);
     }
 
-    /// Forgets a user of `CipherTrust`; false if it was not known. Its bearer tokens stay good until they expire.
+    /// Removes a user of `CipherTrust`. False if it was not known. Its bearer tokens stay valid until they expire.
     #[must_use]
     pub fn remove_ciphertrust_user(&self, username: &str) -> bool {
         self.shared.lock().appliance.remove_user(username)
@@ -332,34 +334,35 @@ impl Double {
         self.shared.lock().appliance.sessions.forget();
     }
 
-    /// Takes every kms object of `CipherTrust` away and adds it again under its name: it has another id, and no keys until the next synchronization.
+    /// Removes every kms object of `CipherTrust` and adds it again with its name. It has another id, and no keys until the next
+    /// synchronization.
     pub fn readd_ciphertrust_kms(&self) {
         self.shared.lock().appliance.readd_kms();
     }
 
-    /// Makes a project of Huawei Cloud known, or replaces it.
+    /// Adds or replaces a project of Huawei Cloud.
     pub fn add_huawei_project(&self, project: HuaweiProject) {
         self.shared.lock().huawei.put_project(project);
     }
 
-    /// Makes an access key of Huawei Cloud known, or replaces it.
+    /// Adds or replaces an access key of Huawei Cloud.
     pub fn add_huawei_credential(&self, credential: HuaweiCredential) {
         self.shared.lock().huawei.put_credential(credential);
     }
 
-    /// Forgets an access key of Huawei Cloud; false if it was not known.
+    /// Removes an access key of Huawei Cloud. False if it was not known.
     #[must_use]
     pub fn remove_huawei_credential(&self, access_key: &str) -> bool {
         self.shared.lock().huawei.remove_credential(access_key)
     }
 
-    /// Makes an IAM user of Huawei Cloud known, or gives it another password or other rights, which ends its tokens.
+    /// Adds an IAM user of Huawei Cloud, or changes its password or rights, which ends its tokens.
     pub fn add_huawei_user(&self, user: HuaweiUser) {
         self.shared.lock().huawei.put_user(user);
     }
 }
 
-/// Takes a port on loopback; `option` is where another can be chosen.
+/// Takes a port on loopback. `option` is the option that selects another port.
 async fn bind(port: u16, option: &str) -> anyhow::Result<(TcpListener, SocketAddr)> {
     let wanted = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let listener = TcpListener::bind(wanted).await.with_context(|| format!("{wanted} cannot be bound; choose another {option}"))?;
@@ -371,7 +374,7 @@ impl Drop for Double {
     fn drop(&mut self) {
         self.stop.send_replace(true);
         let violations = self.take_violations();
-        // A test that failed already says so; a second panic would end the process.
+        // A test that failed already reports this; a second panic would end the process.
         let fine = violations.is_empty() || std::thread::panicking();
         assert!(fine, "the KMS double gave {} wrong answers: {}", violations.len(), violations.join("; "));
     }

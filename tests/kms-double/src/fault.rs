@@ -1,6 +1,6 @@
-//! Faults by rule: the nth call of an operation goes wrong in a given way.
+//! Fault rules: the nth call of an operation fails in a given way.
 //!
-//! Rules look at calls whose signature or token was verified. The first rule that strikes decides; a rule counts only calls that match it.
+//! Rules see calls whose signature or token was verified. The first rule that applies decides. A rule counts only calls that match it.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,19 +10,19 @@ use crate::world::KeyRef;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
-    /// The operation; none means every one.
+    /// The operation. None means every operation.
     #[serde(default)]
     pub operation: Option<String>,
-    /// Id, ARN or other reference of the key; none means every key and calls without one.
+    /// Id, ARN or other reference of the key. None means every key, and calls without a key.
     #[serde(default)]
     pub key: Option<String>,
-    /// Access key, user name or account of the caller; none means every caller.
+    /// Access key, user name or account of the caller. None means every caller.
     #[serde(default)]
     pub caller: Option<String>,
-    /// How many matching calls pass unharmed first.
+    /// How many matching calls pass first.
     #[serde(default)]
     pub skip: u64,
-    /// How many matching calls it strikes then; none means all until it is cleared.
+    /// How many matching calls it applies to then. None means all until it is cleared.
     #[serde(default)]
     pub times: Option<u64>,
     /// What happens.
@@ -33,10 +33,10 @@ pub struct Fault {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "camelCase", rename_all_fields = "camelCase", deny_unknown_fields)]
 pub enum FaultAction {
-    /// The call is answered with an error and has no effect.
+    /// The answer is an error, and the call has no effect.
     Error {
-        /// The error code, as `ThrottlingException`. For Huawei Cloud one that begins with `APIG` is sent in the gateway's form, any
-        /// other in the service's.
+        /// The error code, such as `ThrottlingException`. For Huawei Cloud, a code that begins with `APIG` is sent in the gateway's format,
+        /// and any other code in the service's format.
         code: String,
         /// The HTTP status.
         status: u16,
@@ -44,17 +44,17 @@ pub enum FaultAction {
         #[serde(default)]
         message: String,
     },
-    /// The call waits before it takes effect. A client that hangs up meanwhile has no effect.
+    /// The call waits before it takes effect. If the client hangs up during the wait, the call has no effect.
     Delay {
         /// How long.
         millis: u64,
     },
-    /// The call takes effect at once; the reply comes late.
+    /// The call takes effect at once, but the reply comes late.
     LateReply {
         /// How late.
         millis: u64,
     },
-    /// The call takes effect; the connection is cut instead of a reply.
+    /// The call takes effect, but the connection is cut and there is no reply.
     LoseReply,
     /// The connection is cut and the call has no effect.
     Cut,
@@ -70,7 +70,7 @@ impl Fault {
         Self { operation, key: None, caller: None, skip: 0, times: None, action }
     }
 
-    /// Strikes the `n`th matching call only, counted from 1.
+    /// Applies only to the `n`th matching call, counted from 1.
     #[must_use]
     pub fn nth(mut self, n: u64) -> Self {
         self.skip = n.saturating_sub(1);
@@ -78,7 +78,7 @@ impl Fault {
         self
     }
 
-    /// Strikes the next `n` matching calls.
+    /// Applies to the next `n` matching calls.
     #[must_use]
     pub fn times(mut self, n: u64) -> Self {
         self.times = Some(n);
@@ -108,7 +108,7 @@ impl Fault {
 }
 
 impl FaultAction {
-    /// Its name in the ledger.
+    /// The name in the ledger.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Error { .. } => "error",
@@ -121,7 +121,7 @@ impl FaultAction {
     }
 }
 
-/// A call as rules see it.
+/// A call, as rules see it.
 #[derive(Debug)]
 pub(crate) struct FaultedCall<'a> {
     pub(crate) operation: &'a str,
@@ -130,7 +130,7 @@ pub(crate) struct FaultedCall<'a> {
     pub(crate) account: &'a str,
 }
 
-/// The rules in force.
+/// The active rules.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     rules: Vec<(Fault, u64)>,
@@ -149,7 +149,7 @@ impl Faults {
         self.rules.iter().map(|(fault, _)| fault.clone()).collect()
     }
 
-    /// Counts the call at each rule that it matches, up to the first that strikes, and says what that one does.
+    /// Counts the call at each rule that it matches, up to the first rule that applies, and returns what that rule does.
     pub(crate) fn strike(&mut self, call: &FaultedCall<'_>) -> Option<FaultAction> {
         for (fault, seen) in self.rules.iter_mut().filter(|(fault, _)| fault.matches(call)) {
             *seen += 1;

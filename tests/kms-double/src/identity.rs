@@ -1,4 +1,4 @@
-//! Who may sign: access keys, the sessions of assumed roles, and the roles.
+//! The callers: access keys, the sessions of assumed roles, and the roles.
 //!
 //! There is no policy language. A caller may do everything in its own account and nothing in another, unless its credential
 //! lists the actions that are allowed.
@@ -29,18 +29,18 @@ pub struct Credential {
     pub access_key: String,
     /// The secret.
     pub secret_key: String,
-    /// The session token that has to come along; only temporary credentials have one.
+    /// The required session token. Only temporary credentials have one.
     #[serde(default)]
     pub session_token: Option<String>,
     /// Twelve digits.
     pub account: String,
-    /// ARN of the principal; by default `arn:aws:iam::ACCOUNT:user/keyward`, in the partition that is called.
+    /// ARN of the principal. By default `arn:aws:iam::ACCOUNT:user/keyward`, in the partition of the call.
     #[serde(default)]
     pub arn: Option<String>,
-    /// When it ends, in real time.
+    /// When it expires, in real time.
     #[serde(default)]
     pub expires: Option<Timestamp>,
-    /// The actions that are allowed, as `kms:DescribeKey`; none means every one.
+    /// The allowed actions, such as `kms:DescribeKey`. None means every action.
     #[serde(default)]
     pub allow: Option<Vec<String>>,
 }
@@ -60,12 +60,12 @@ impl Credential {
         }
     }
 
-    /// The principal that calls with it in a Region of that partition.
+    /// The principal of a call with it in a Region of this partition.
     pub(crate) fn principal(&self, partition: &str) -> String {
         self.arn.clone().unwrap_or_else(|| format!("arn:{partition}:iam::{}:user/keyward", self.account))
     }
 
-    /// The id of the principal, as `GetCallerIdentity` tells it: of a role session `ROLE:SESSION`.
+    /// The id of the principal, as `GetCallerIdentity` returns it. For a role session it is `ROLE:SESSION`.
     pub(crate) fn user_id(&self) -> String {
         match self.arn.as_deref().unwrap_or_default().split_once(":assumed-role/").and_then(|(_, rest)| rest.split_once('/')) {
             Some((_, session)) => format!("AROA0000000000EXAMPLE:{session}"),
@@ -85,22 +85,22 @@ impl Credential {
 pub struct Role {
     /// `arn:aws:iam::ACCOUNT:role/NAME`, or of another partition.
     pub arn: String,
-    /// The external id that its trust policy demands.
+    /// The external id that its trust policy requires.
     #[serde(default)]
     pub external_id: Option<String>,
-    /// The actions that its sessions are allowed; none means every one.
+    /// The actions that its sessions may call. None means every action.
     #[serde(default)]
     pub allow: Option<Vec<String>>,
 }
 
 impl Role {
-    /// A role without a demand.
+    /// A role that requires no external id.
     #[must_use]
     pub fn new(arn: &str) -> Self {
         Self { arn: arn.to_owned(), external_id: None, allow: None }
     }
 
-    /// Demands this external id.
+    /// Requires this external id.
     #[must_use]
     pub fn with_external_id(mut self, external_id: &str) -> Self {
         self.external_id = Some(external_id.to_owned());
@@ -108,20 +108,20 @@ impl Role {
     }
 }
 
-/// A token of a cluster's issuer, which stands for a `ServiceAccount` (IRSA).
+/// A token of a cluster's issuer for a `ServiceAccount` (IRSA).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct WebIdentity {
-    /// The token, as it stands in the file.
+    /// The token, as it is in the file.
     pub token: String,
     /// The role that trusts it.
     pub role: String,
-    /// Whom it stands for, as `system:serviceaccount:keyward-system:keyward`.
+    /// The subject, such as `system:serviceaccount:keyward-system:keyward`.
     pub subject: String,
-    /// When it ends, in real time.
+    /// When it expires, in real time.
     pub expires: Option<Timestamp>,
 }
 
-/// The credentials and roles that are known.
+/// The known credentials and roles.
 #[derive(Debug, Default)]
 pub(crate) struct Identities {
     tokens: HashMap<String, WebIdentity>,

@@ -1,6 +1,6 @@
 //! The ledger: every call, in the order in which the calls took effect, and what the KMS did by itself.
 //!
-//! Tests use it as the oracle, so it is append-only and an entry is written under the same lock as the effect it tells of.
+//! Tests use it as the truth, so it is append-only, and an entry is written under the same lock as its effect.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -11,34 +11,34 @@ use crate::world::KeyState;
 /// The result code of a call that succeeded.
 pub const OK: &str = "OK";
 
-/// The result of a call that a fault kept from being carried out, and that was not answered. Its status is 0.
+/// The result of a call that a fault stopped before it was done, and that got no answer. Its status is 0.
 pub const NOT_CARRIED_OUT: &str = "NotCarriedOut";
 
-/// One call, or one act of the KMS itself (`accessKey` is absent then; the operation is `DeleteKey`, `RotateKey` or `SettleKey`).
+/// One call, or one action of the KMS itself (then `accessKey` is absent, and the operation is `DeleteKey`, `RotateKey` or `SettleKey`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {
-    /// 1 and up, without gaps.
+    /// The number, from 1 without gaps.
     pub seq: u64,
-    /// When, in real time.
+    /// The real time.
     pub time: Timestamp,
-    /// When, on the double's clock.
+    /// The time on the double's clock.
     pub double_time: Timestamp,
-    /// `kms`, `sts`, `ciphertrust`, `huawei-kms` or `huawei-iam`. What `ciphertrust` had AWS do has no entries of its own.
+    /// `kms`, `sts`, `ciphertrust`, `huawei-kms` or `huawei-iam`. Calls that `ciphertrust` makes to AWS have no entries.
     pub service: String,
-    /// Who called, if the signature or token named someone: an access key or a user name.
+    /// The caller, if the signature or token names one: an access key or a user name.
     pub access_key: Option<String>,
-    /// The caller's account; for an act of the KMS the key's.
+    /// The caller's account. For an action of the KMS, the key's account.
     pub account: Option<String>,
     /// The Region of the call.
     pub region: Option<String>,
-    /// For example `ScheduleKeyDeletion`; of Huawei Cloud `schedule-key-deletion`.
+    /// For example `ScheduleKeyDeletion`, or `schedule-key-deletion` for Huawei Cloud.
     pub operation: String,
-    /// ARN of the key concerned, if it could be told.
+    /// ARN of the key, if it is known.
     pub key: Option<String>,
     /// The members of the request, without plaintext and ciphertext.
     pub params: Value,
-    /// [`OK`], the error code, or [`NOT_CARRIED_OUT`]; whether or not the caller got to know it.
+    /// [`OK`], the error code, or [`NOT_CARRIED_OUT`], whether the caller learned it or not.
     pub result: String,
     /// The error's message.
     pub message: Option<String>,
@@ -48,13 +48,13 @@ pub struct Entry {
     pub state_before: Option<KeyState>,
     /// The key's state after.
     pub state_after: Option<KeyState>,
-    /// A mutating operation that the KMS carried out, even if it changed nothing (as enabling an enabled key).
+    /// Whether the KMS did a mutating operation, even if it changed nothing (such as enabling an enabled key).
     pub took_effect: bool,
-    /// It changed something.
+    /// Whether it changed something.
     pub changed: bool,
     /// The fault that was injected into this call.
     pub fault: Option<String>,
-    /// Whether the double set out to reply. False for a connection that it cut or a call that it left hanging.
+    /// Whether the double tried to reply. False if it cut the connection or left the call hanging.
     pub replied: bool,
     /// The request id of the reply.
     pub request_id: String,
@@ -75,7 +75,7 @@ pub(crate) struct Ledger {
 }
 
 impl Ledger {
-    /// Appends an entry; its number is set here.
+    /// Appends an entry and sets its number.
     pub(crate) fn append(&mut self, mut entry: Entry) {
         entry.seq = self.entries.len() as u64 + 1;
         tracing::debug!(

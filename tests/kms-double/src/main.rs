@@ -1,6 +1,6 @@
-//! The KMS double, run alone.
+//! The KMS double as a program of its own.
 //!
-//! stdout bears only what a shell evaluates; logs go to stderr.
+//! stdout has only lines for a shell; logs go to stderr.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -19,8 +19,8 @@ use tracing_subscriber::EnvFilter;
 
 /// A strict double of AWS KMS and STS, of Huawei Cloud KMS and IAM, and of `CipherTrust`, on 127.0.0.1.
 ///
-/// Once it is ready it prints the `export` lines that point the vendors' clients at it, with credentials that it knows; those of AWS and of `CipherTrust` are
-/// for account 111122223333.
+/// When it is ready, it prints `export` lines with its address and with valid credentials for the vendors' clients. Those of AWS and of
+/// `CipherTrust` are for account 111122223333.
 #[derive(Debug, Parser)]
 #[command(version)]
 struct Cli {
@@ -28,7 +28,7 @@ struct Cli {
     #[arg(long, env = "KMS_DOUBLE_PORT", default_value_t = 0)]
     port: u16,
 
-    /// Region that is printed for clients; the double itself serves every Region
+    /// Region to print for clients; the double itself serves every Region
     #[arg(long, env = "KMS_DOUBLE_REGION", default_value = "eu-west-1")]
     region: String,
 
@@ -36,7 +36,7 @@ struct Cli {
     #[arg(long, env = "KMS_DOUBLE_QUOTAS")]
     quotas: bool,
 
-    /// Milliseconds of real time for which reads show the state before a change
+    /// Milliseconds of real time during which reads show the state before a change
     #[arg(long, env = "KMS_DOUBLE_READ_LAG", value_name = "MS", default_value_t = 0)]
     read_lag: u64,
 
@@ -44,19 +44,19 @@ struct Cli {
     #[arg(long, env = "KMS_DOUBLE_SETTLING", value_name = "SECONDS", default_value_t = 5)]
     settling: u32,
 
-    /// Seconds on the double's clock by which a key dies later than its deletion date; AWS allows itself a day
+    /// Seconds on the double's clock between a key's deletion date and its deletion; AWS may take a day
     #[arg(long, env = "KMS_DOUBLE_DELETION_DELAY", value_name = "SECONDS", default_value_t = 0)]
     deletion_delay: u32,
 
-    /// Seconds by which the double's clock starts behind the real time, so that a deletion date can pass for a client too
+    /// Seconds that the double's clock starts behind the real time, so that a deletion date can pass for a client too
     #[arg(long, env = "KMS_DOUBLE_CLOCK_BEHIND", value_name = "SECONDS", default_value_t = 0)]
     clock_behind: u32,
 
-    /// Forms of answers that the documents leave open, other than the double's own; several with commas between
+    /// Other forms of answers that the documents allow, separated by commas
     #[arg(long, env = "KMS_DOUBLE_FORMS", value_name = "FORM", value_delimiter = ',')]
     forms: Vec<Form>,
 
-    /// End when stdin is closed, so that the double does not outlive the process that started it
+    /// End when stdin is closed, so that the double ends with the process that started it
     #[arg(long, env = "KMS_DOUBLE_EXIT_ON_STDIN_EOF")]
     exit_on_stdin_eof: bool,
 
@@ -68,7 +68,7 @@ struct Cli {
     #[arg(long, env = "KMS_DOUBLE_REFRESH_DELAY", value_name = "MS", default_value_t = 20)]
     refresh_delay: u64,
 
-    /// What is logged on stderr, as `info` or `kms_double=debug`
+    /// Log level on stderr, such as `info` or `kms_double=debug`
     #[arg(long, env = "KMS_DOUBLE_LOG", default_value = "info")]
     log: String,
 }
@@ -112,7 +112,7 @@ async fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What a shell evaluates to point AWS clients here.
+/// The `export` lines for AWS clients.
 fn print_exports(endpoint: &str, region: &str) {
     println!("export AWS_ENDPOINT_URL={endpoint}");
     println!("export AWS_REGION={region}");
@@ -122,7 +122,7 @@ fn print_exports(endpoint: &str, region: &str) {
     println!("export AWS_EC2_METADATA_DISABLED=true");
 }
 
-/// What a shell evaluates to point clients of `CipherTrust` here. The file goes when what is answered is dropped.
+/// The `export` lines for clients of `CipherTrust`. The file is removed when the returned value is dropped.
 fn export_ciphertrust(double: &Double) -> anyhow::Result<CaFile> {
     let file = CaFile::write(double.ca_pem())?;
     println!("export CIPHERTRUST_ADDRESS={}", double.ciphertrust_endpoint());
@@ -153,7 +153,7 @@ impl Drop for CaFile {
     }
 }
 
-/// What a shell evaluates to point clients of Huawei Cloud here. Its projects belong to one Region, which is in a variable's name.
+/// The `export` lines for clients of Huawei Cloud. Its projects belong to one Region, which is part of a variable's name.
 fn print_huawei_exports(endpoint: &str) {
     let region = HUAWEI_REGION.to_uppercase().replace('-', "_");
     println!("export HUAWEICLOUD_SDK_AK={HUAWEI_ACCESS_KEY}");
@@ -163,7 +163,7 @@ fn print_huawei_exports(endpoint: &str) {
     println!("export HUAWEICLOUD_SDK_IAM_ENDPOINT={endpoint}");
 }
 
-/// Waits until stdin ends; what is written to it is ignored. It is read on a thread of its own, as such a read cannot be given up.
+/// Waits until stdin ends, and ignores its content. It reads on its own thread, because such a read cannot be cancelled.
 async fn stdin_closed() {
     let (ended, end) = tokio::sync::oneshot::channel::<()>();
     std::thread::spawn(move || {
@@ -171,6 +171,6 @@ async fn stdin_closed() {
         tracing::debug!(?copied, "stdin ended");
         drop(ended);
     });
-    // An error means that the sender was dropped, which is the news.
+    // An error means that the sender was dropped, which is the expected signal.
     let _ended = end.await;
 }

@@ -1,8 +1,8 @@
-//! What the vendors' own clients say of the answers of their services, and whether ours are so.
+//! The models of answers from the vendors' own clients, and the check of the double's answers against them.
 //!
-//! The models are not the double's: a program that `KMS_DOUBLE_MODELS` names reads them out of botocore and out of Huawei Cloud's SDK, and prints the name
-//! of the file that it made. Under cargo the variable is set for every process. A double that has the models holds every answer that it gives against them,
-//! and when it is dropped it panics with what was not as modelled, so that the test that saw it fails.
+//! The models are not part of the double. The program in `KMS_DOUBLE_MODELS` extracts them from botocore and from Huawei Cloud's SDK, and
+//! prints the name of its file. Under cargo the variable is set for every process. A double with the models checks each of its answers. If
+//! an answer did not match, the double panics when it is dropped, so that the test fails.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,10 +13,10 @@ use anyhow::Context;
 use serde::Deserialize;
 use serde_json::Value;
 
-/// Names the program; empty for none.
+/// The variable with the program. Empty: no check.
 const PROGRAM: &str = "KMS_DOUBLE_MODELS";
 
-/// Errors that any operation of KMS may answer. They are on AWS's page of common errors, or in what users have recorded, and in no model.
+/// Errors that any operation of KMS may answer. They are on AWS's page of common errors, or in recordings of users, but in no model.
 const COMMON_KMS: [&str; 10] = [
     "AccessDeniedException",
     "ExpiredTokenException",
@@ -30,7 +30,7 @@ const COMMON_KMS: [&str; 10] = [
     "ValidationException",
 ];
 
-/// The same of STS.
+/// The same for STS.
 const COMMON_STS: [&str; 9] = [
     "AccessDenied",
     "ExpiredToken",
@@ -58,7 +58,7 @@ struct Service {
     shapes: BTreeMap<String, Shape>,
 }
 
-/// What an operation answers. Without `output` it answers no body.
+/// The answer of an operation. Without `output` it has no body.
 #[derive(Debug, Deserialize)]
 struct Operation {
     output: Option<String>,
@@ -71,7 +71,7 @@ struct Error {
     shape: String,
 }
 
-/// What a value is like. Members and elements are named by their shapes.
+/// The shape of a value. Members and elements refer to their shapes by name.
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Shape {
@@ -101,22 +101,22 @@ enum Shape {
     Any,
 }
 
-/// How scalars are written.
+/// The format of scalars.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scalars {
-    /// In the JSON type of their shape; times are numbers.
+    /// In the JSON type of their shape. Times are numbers.
     Typed,
     /// As text, as in XML.
     Text,
-    /// In any JSON type, as long as it says the same.
+    /// In any JSON type with the same meaning.
     Any,
 }
 
-/// What is wrong with an answer, as a sentence about it.
+/// What is wrong with an answer, as a sentence.
 type Verdict = Result<(), String>;
 
 impl Models {
-    /// The models, if the environment names a program that has them. It is asked once in a process.
+    /// The models, if the environment names the program. The program runs once per process.
     pub(crate) fn of_environment() -> anyhow::Result<Option<&'static Self>> {
         static MODELS: OnceLock<Result<Option<Models>, String>> = OnceLock::new();
         let models = MODELS.get_or_init(|| match std::env::var(PROGRAM) {
@@ -140,7 +140,7 @@ impl Models {
         self.kms.operations.keys().map(String::as_str)
     }
 
-    /// Whether KMS of AWS can have given this answer to `operation`; if not, why.
+    /// Whether AWS KMS can give this answer to `operation`; if not, why.
     pub fn check_kms(&self, operation: &str, status: u16, body: &str) -> Verdict {
         let told = |why: String| format!("{operation} answered {status} {body}, but botocore's model of kms says otherwise: {why}");
         if status == 200 {
@@ -158,7 +158,7 @@ impl Models {
             .map_err(told)
     }
 
-    /// Whether STS can have given this answer to `operation`; if not, why.
+    /// Whether STS can give this answer to `operation`; if not, why.
     pub fn check_sts(&self, operation: &str, status: u16, body: &str) -> Verdict {
         let told = |why: String| format!("{operation} answered {status} {body}, but botocore's model of sts says otherwise: {why}");
         let document = roxmltree::Document::parse(body).map_err(|error| told(error.to_string()))?;
@@ -174,17 +174,18 @@ impl Models {
         self.sts.check_error(operation, status, &code, &COMMON_STS, None).map_err(told)
     }
 
-    /// Whether KMS of Huawei Cloud can have given this answer to a request of that method and path; if not, why. `any_scalars`: numbers, booleans and text may stand for each other.
+    /// Whether Huawei Cloud KMS can give this answer to a request with this method and path; if not, why. `any_scalars`: numbers, booleans
+    /// and text are interchangeable.
     pub fn check_huawei(&self, line: &str, status: u16, body: &str, any_scalars: bool) -> Verdict {
         let told = |why: String| format!("{line} answered {status} {body}, but the classes of Huawei's SDK say otherwise: {why}");
         if status >= 300 {
-            // Of errors they have no class; they read these members, of the body or of its member `error`.
+            // The SDK has no class for errors. It reads these members, from the body or from its member `error`.
             let answer = parse(body).map_err(told)?;
             let error = answer.get("error").unwrap_or(&answer);
             return text(error, "error_code").and_then(|_| text(error, "error_msg")).map(|_| ()).map_err(told);
         }
         let template = self.huawei.operations.iter().filter(|(template, _)| fits(template, line));
-        // The one with the fewest parameters: `kms/tags` is none of `kms/{key_id}`.
+        // The template with the fewest parameters: `kms/tags` must not match `kms/{key_id}`.
         let known = template.min_by_key(|(template, _)| template.matches('{').count());
         let (template, known) = known.ok_or_else(|| told("there is no such operation".to_owned()))?;
         let output = known.output.as_deref().unwrap_or_default();
@@ -193,7 +194,7 @@ impl Models {
             return if empty || template.ends_with("/update-primary-region") { Ok(()) } else { Err(told("it has a body".to_owned())) };
         }
         let answer = parse(body).map_err(told)?;
-        // Two answers are in the double's own form as the documents show them: see `Form::HuaweiSdkTypes`.
+        // By default two answers have the form of the documents; see `Form::HuaweiSdkTypes`.
         let by_documents = template.ends_with("/{resource_instances}/action");
         let scalars = if any_scalars || by_documents { Scalars::Any } else { Scalars::Typed };
         let output = match (self.huawei.shapes.get(output), &answer) {
@@ -204,7 +205,7 @@ impl Models {
     }
 }
 
-/// Whether a template of the SDK, with its parameters in braces, is that of a request's method and path.
+/// Whether a template of the SDK, with parameters in braces, matches a request's method and path.
 fn fits(template: &str, line: &str) -> bool {
     let (template, line): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), line.split('/').collect());
     let same = |(part, segment): (&&str, &&str)| part == segment || (part.starts_with('{') && !segment.is_empty());
@@ -226,7 +227,7 @@ impl Service {
         }
     }
 
-    /// Whether `value` is of the shape of that name; `at` says where it stands.
+    /// Whether `value` has the shape of this name. `at` says where the value is.
     fn check(&self, shape: &str, value: &Value, at: &str, scalars: Scalars) -> Verdict {
         let Some(known) = self.shapes.get(shape) else {
             return Err(format!("{at} is of {shape}, which is no shape"));
@@ -282,7 +283,7 @@ impl Service {
 /// The namespace of STS's documents.
 const NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// An element of STS's as JSON: with children an object, else text. It has no lists but of `member` elements.
+/// An element of STS as JSON: an object if it has children, otherwise text. It has only lists of `member` elements.
 fn tree(node: roxmltree::Node<'_, '_>) -> Value {
     let children: Vec<_> = node.children().filter(roxmltree::Node::is_element).collect();
     if children.is_empty() {

@@ -1,11 +1,11 @@
 //! Request quotas: one token bucket per account, Region and operation.
 //!
-//! A bucket holds one second's worth. It fills by real time, because that is the time in which clients pace their calls.
+//! A bucket holds the quota of one second. It fills by real time, because clients pace their calls by real time.
 
 use std::collections::HashMap;
 use std::time::Instant;
 
-/// The buckets that were drawn from so far.
+/// The buckets that were used so far.
 #[derive(Debug, Default)]
 pub(crate) struct Quotas {
     buckets: HashMap<(String, String, &'static str), Bucket>,
@@ -18,7 +18,7 @@ struct Bucket {
 }
 
 impl Quotas {
-    /// Takes `count` tokens at `per_second`; false if there are not that many.
+    /// Takes `count` tokens at `per_second`. False if there are fewer.
     pub(crate) fn take(&mut self, account: &str, region: &str, operation: &'static str, per_second: u32, count: u32, now: Instant) -> bool {
         let rate = f64::from(per_second);
         let key = (account.to_owned(), region.to_owned(), operation);

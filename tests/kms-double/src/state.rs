@@ -1,6 +1,6 @@
-//! What the double's parts share: everything that calls and tests read and write, under one lock.
+//! The shared state of the double: everything that calls and tests read and write, under one lock.
 //!
-//! One lock, so that an effect and its ledger entry are one step. It must never be held across an await.
+//! There is one lock, so that an effect and its ledger entry are one step. It must never be held across an await.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -28,15 +28,15 @@ pub(crate) struct Shared {
     inner: Mutex<Inner>,
     /// Whether calls above the request quotas are refused.
     pub(crate) throttles: bool,
-    /// How long passing states and on-demand rotations last, on the double's clock.
+    /// How long transitional states and on-demand rotations last, on the double's clock.
     pub(crate) settling: SignedDuration,
-    /// Forms of answers other than its own.
+    /// The other forms of answers that are used.
     pub(crate) forms: Vec<Form>,
-    /// True, or closed, once the double stops.
+    /// True, or closed, when the double stops.
     stopped: watch::Receiver<bool>,
 }
 
-/// What the lock guards.
+/// The data under the lock.
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) clock: Clock,
@@ -47,11 +47,11 @@ pub(crate) struct Inner {
     pub(crate) identities: Identities,
     pub(crate) appliance: Appliance,
     pub(crate) huawei: huawei::Known,
-    /// What answers are checked against, if they are.
+    /// The models for the check of answers, if there are any.
     pub(crate) models: Option<&'static Models>,
-    /// Whether a form of answers has numbers, booleans and text stand for each other.
+    /// Whether a form of answers makes numbers, booleans and text interchangeable.
     pub(crate) any_scalars: bool,
-    /// What was answered that no model knows, as sentences.
+    /// The answers that do not match the models, as sentences.
     pub(crate) violations: Vec<String>,
 }
 
@@ -79,12 +79,12 @@ impl Shared {
         Ok(Self { inner: Mutex::new(inner), throttles: options.quotas, settling: options.settling, forms, stopped })
     }
 
-    /// The state. A panic under the lock has failed its test already; the ledger is still worth reading.
+    /// The state. After a panic under the lock the test has failed already, but the ledger is still useful.
     pub(crate) fn lock(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits that long; false if the double stops first.
+    /// Waits this long. False if the double stops first.
     pub(crate) async fn wait(&self, millis: u64) -> bool {
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(millis)) => true,
@@ -92,7 +92,7 @@ impl Shared {
         }
     }
 
-    /// Holds a call back as its fault says, before it is carried out. One that is held back when the double stops is not carried out any more.
+    /// Delays a call as its fault says, before it is done. If the double stops during the delay, the call is not done.
     pub(crate) async fn hold_back(&self, fault: Option<FaultAction>) -> Option<FaultAction> {
         match fault {
             Some(FaultAction::Delay { millis }) if !self.wait(millis).await => Some(FaultAction::Cut),
@@ -100,7 +100,7 @@ impl Shared {
         }
     }
 
-    /// Holds the reply of a call back as its fault says, or cuts its connection.
+    /// Delays the reply of a call as its fault says, or cuts its connection.
     pub(crate) async fn let_go(&self, fault: Option<FaultAction>, cut: &Cut) {
         let replies = match fault {
             None | Some(FaultAction::Error { .. } | FaultAction::Delay { .. }) => true,
@@ -119,13 +119,13 @@ impl Shared {
     /// Waits until the double stops.
     pub(crate) async fn stopped(&self) {
         let mut stopped = self.stopped.clone();
-        // An error means that the double is gone, which is what is waited for.
+        // An error means that the double is gone, which is the expected signal.
         let _gone = stopped.wait_for(|stopped| *stopped).await;
     }
 }
 
 impl Inner {
-    /// Holds an answer against the models, unless a fault made it. What is not as modelled is kept until the double is dropped.
+    /// Checks an answer against the models, unless a fault made it. Mismatches are kept until the double is dropped.
     pub(crate) fn check(&mut self, fault: Option<&FaultAction>, check: impl FnOnce(&Models) -> Result<(), String>) {
         let own = !matches!(fault, Some(FaultAction::Error { .. } | FaultAction::Cut | FaultAction::Hang));
         if let Some(Err(violation)) = self.models.filter(|_| own).map(check) {
@@ -134,7 +134,7 @@ impl Inner {
         }
     }
 
-    /// Lets everything happen that fell due, and says what time it is on the double's clock.
+    /// Does everything that is due, and returns the time on the double's clock.
     pub(crate) fn pass_time(&mut self) -> Timestamp {
         let now = self.clock.now();
         for happening in self.world.settle(now) {

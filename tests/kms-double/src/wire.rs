@@ -1,7 +1,7 @@
 //! Connections that can be cut, so that a client meets a closed connection and not an error page.
 //!
-//! Each accepted connection carries a [`Cut`], which reaches the handlers of its requests. Once it is pulled, no further byte is
-//! written: the server's write fails, and it closes the socket.
+//! Each accepted connection has a [`Cut`], which the handlers of its requests get. After it is used, no more bytes are written: the
+//! server's write fails, and it closes the socket.
 
 use std::io;
 use std::net::SocketAddr;
@@ -38,7 +38,7 @@ impl Listener for CuttableListener {
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> (Self::Io, Self::Addr) {
-        // The listener for plain TCP logs and retries what can go wrong here.
+        // The listener for plain TCP logs and retries errors here.
         let (stream, peer) = Listener::accept(&mut self.0).await;
         if let Err(error) = stream.set_nodelay(true) {
             tracing::warn!(%peer, %error, "replies may be slow: TCP_NODELAY could not be set");
@@ -65,7 +65,7 @@ pub(crate) struct CuttableStream {
 }
 
 impl CuttableStream {
-    /// What cuts it.
+    /// Cuts it.
     pub(crate) fn cut(&self) -> Cut {
         self.cut.clone()
     }

@@ -1,4 +1,4 @@
-//! One call of the KMS API while it is carried out: who calls, on what, when.
+//! One call of the KMS API in progress: the caller, the key, the time.
 
 use std::time::Instant;
 
@@ -14,7 +14,7 @@ use super::target::{self, Aliases, Astray, Target};
 use crate::form::Form;
 use crate::world::{Key, KeyRef, Manager, World};
 
-/// Who calls, and where.
+/// The caller, and the Region.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     pub(crate) access_key: String,
@@ -24,35 +24,35 @@ pub(crate) struct Caller {
     pub(crate) region: String,
 }
 
-/// A call under way.
+/// A call in progress.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation,
     pub(crate) world: &'a mut World,
     /// The double's time.
     pub(crate) now: Timestamp,
-    /// Real time, by which reads lag.
+    /// Real time, for the read lag.
     pub(crate) seen: Instant,
-    /// How long passing states last.
+    /// How long transitional states last.
     pub(crate) settling: SignedDuration,
     pub(crate) caller: &'a Caller,
     pub(crate) members: &'a Members,
     pub(crate) request_id: &'a str,
-    /// Forms of answers other than the double's own.
+    /// The other forms of answers that are used.
     pub(crate) forms: &'a [Form],
-    /// The key that the call made or turned out to concern.
+    /// The key that the call created or used.
     pub(crate) touched: Option<KeyRef>,
 }
 
-/// What a call answers.
+/// The answer of a call.
 pub(crate) type Answer = Result<Value, Failure>;
 
-/// The answer of operations that have nothing to say.
+/// The answer of operations without output.
 pub(crate) fn nothing() -> Value {
     json!({})
 }
 
-/// Longest `KeyId`.
+/// The maximum length of `KeyId`.
 const KEY_ID_MAX: usize = 2048;
 
 impl Call<'_> {
@@ -74,7 +74,7 @@ impl Call<'_> {
         Ok(key)
     }
 
-    /// The key that `member` names, for a change: as it is now, before its state is looked at.
+    /// The key that `member` names, for a change: its current value, before its state is checked.
     pub(crate) fn find(&mut self, member: &str) -> Result<Key, Failure> {
         let text = self.members.required(member, 1, KEY_ID_MAX)?;
         let Target::Key(at) = self.target(text, Aliases::Refused)? else {
@@ -95,13 +95,13 @@ impl Call<'_> {
         Ok(key)
     }
 
-    /// Refuses the call if the key's state forbids it.
+    /// Refuses the call if the state of the key forbids it.
     pub(crate) fn permit(&self, key: &Key) -> Result<(), Failure> {
         let verdict = states::verdict(self.operation, key.state);
         Failure::of_state(verdict, &key.at, key.state).map_or(Ok(()), Err)
     }
 
-    /// An alias of the caller's account and Region that is not there.
+    /// The error for an alias that does not exist in the caller's account and Region.
     pub(crate) fn no_alias(&self, name: &str) -> Failure {
         Failure::not_found(format!("Alias {} is not found.", self.alias_arn(name)))
     }
@@ -111,12 +111,12 @@ impl Call<'_> {
         format!("arn:{}:kms:{}:{}:{name}", partition::of(&self.caller.region), self.caller.region, self.caller.account)
     }
 
-    /// No key policy lets the caller do this.
+    /// The error if no key policy allows the call.
     pub(crate) fn denied(&self, resource: &str) -> Failure {
         Failure::access_denied(&self.caller.principal, &self.operation.action(), resource, "resource")
     }
 
-    /// What a text names for this caller.
+    /// The key or alias that a text names for this caller.
     pub(crate) fn target(&self, text: &str, aliases: Aliases) -> Result<Target, Failure> {
         target::parse(text, &self.caller.account, &self.caller.region, aliases).map_err(|astray| match astray {
             Astray::Failure(failure) => failure,
@@ -125,7 +125,7 @@ impl Call<'_> {
     }
 }
 
-/// The key that a request concerns as far as can be told before it is carried out, for faults and the ledger.
+/// The key of a request, as far as it is known before the request is done. It is for faults and the ledger.
 pub(crate) fn locate(world: &World, caller: &Caller, members: &Members) -> Option<KeyRef> {
     let text = ["KeyId", "TargetKeyId", "AliasName"].into_iter().find_map(|name| members.string(name).ok().flatten())?;
     match target::parse(text, &caller.account, &caller.region, Aliases::Taken).ok()? {

@@ -1,7 +1,7 @@
 //! The errors of the KMS API: code, HTTP status, message.
 //!
-//! Codes and statuses are the service model's; `ValidationException`, `ThrottlingException` and `AccessDeniedException` are not
-//! modelled, and AWS answers 400 with them all the same. Texts are near to AWS's, but clients should not read them.
+//! Codes and statuses are those of the service model. `ValidationException`, `ThrottlingException` and `AccessDeniedException` are not in
+//! the model, but AWS answers 400 with them. Texts are similar to AWS's, but clients should not read them.
 
 use crate::world::{KeyRef, KeyState};
 
@@ -13,7 +13,7 @@ pub(crate) struct Failure {
     pub(crate) message: String,
 }
 
-/// What a call's key cannot do in its state.
+/// What a call does to a key in its state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// The call works.
@@ -27,7 +27,7 @@ pub(crate) enum Verdict {
 }
 
 impl Failure {
-    /// A failure with status 400, which is that of all but the service's own faults.
+    /// A failure with status 400. All failures have it, except the service's own faults.
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), status: 400, message: message.into() }
     }
@@ -36,7 +36,7 @@ impl Failure {
         Self::new("ValidationException", message)
     }
 
-    /// A member of the request breaks a constraint of the model.
+    /// A member of the request violates a constraint of the model.
     pub(crate) fn constraint(value: &str, member: &str, constraint: &str) -> Self {
         Self::validation(format!(
             "1 validation error detected: Value '{value}' at '{}' failed to satisfy constraint: {constraint}",
@@ -87,7 +87,7 @@ impl Failure {
         )
     }
 
-    /// The failure for a key whose state forbids the call; none if it works.
+    /// The failure for a key whose state forbids the call. None if the call works.
     pub(crate) fn of_state(verdict: Verdict, at: &KeyRef, state: KeyState) -> Option<Self> {
         let arn = at.arn();
         match verdict {

@@ -6,7 +6,7 @@ pub(crate) fn pairs(form: &str) -> Vec<(String, String)> {
     pairs.map(|(name, value)| (percent_decode(&name.replace('+', " ")), percent_decode(&value.replace('+', " ")))).collect()
 }
 
-/// Replaces each `%XX`; what is no such triple stays as it is.
+/// Replaces each `%XX`. Everything else stays as it is.
 pub(crate) fn percent_decode(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,8 +1,7 @@
-//! Calls that come from inside the process: another protocol of the double carries out its own actions through these.
+//! Calls from inside of the process. Another protocol of the double uses them for its own actions.
 //!
-//! They run the same code against the same tables as calls on the wire, so that two protocols cannot disagree on what a key in
-//! some state can do. They write no ledger entry: that is the outer call's. Nothing is signed, so the caller has to say for whom
-//! it acts.
+//! They use the same code and the same tables as calls on the wire, so that two protocols cannot disagree about a key in some state. They
+//! write no ledger entry, because the outer call writes it. Nothing is signed, so the caller must name its account.
 
 use std::time::{Duration, Instant};
 
@@ -18,10 +17,10 @@ use super::operation::{Kind, Operation};
 use crate::state::{Inner, Shared};
 use crate::world::KeyRef;
 
-/// Longer than any read lag: a caller in the process is shown the newest state.
+/// Longer than any read lag, so that a caller in the process sees the newest state.
 const BEYOND_LAG: Duration = Duration::from_hours(24 * 365);
 
-/// For whom and when a call is made.
+/// The account and the time of a call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Inside<'a> {
     /// Twelve digits.
@@ -34,7 +33,7 @@ pub(crate) struct Inside<'a> {
     pub(crate) counted: bool,
 }
 
-/// Carries out `operation` and says what it answers and which key it made or concerned.
+/// Does `operation`, and returns its answer and the key that it created or used.
 pub(crate) fn call(
     inner: &mut Inner,
     shared: &Shared,

@@ -17,7 +17,7 @@ use crate::Form;
 use crate::state::{Inner, Shared};
 use crate::world::KeyRef;
 
-/// Carries the call out, if quota, policy and form allow it. `located` is the key that it concerns, as far as is known.
+/// Does the call, if quota, policy and format allow it. `located` is the key of the call, if it is known.
 pub(super) fn perform(
     inner: &mut Inner,
     shared: &Shared,
@@ -76,7 +76,7 @@ pub(super) fn perform(
     }
 }
 
-/// Operations whose model has no output answer an empty body.
+/// If the model of an operation has no output, its answer is an empty body.
 fn body_of(operation: Operation, answer: &Value) -> String {
     let silent = answer.as_object().is_some_and(serde_json::Map::is_empty) && operation.kind() == Kind::Mutation;
     if silent { String::new() } else { answer.to_string() }

@@ -1,7 +1,7 @@
 //! Reading the members of a JSON request.
 //!
-//! As AWS does: a member of the wrong type is a `SerializationException`, one that breaks a constraint of the model is a
-//! `ValidationException`, null is absence, and members that nobody knows are ignored.
+//! It behaves like AWS: a member of the wrong type is a `SerializationException`, a member that violates a constraint of the model is a
+//! `ValidationException`, null means absent, and unknown members are ignored.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use super::failure::Failure;
 pub(crate) struct Members(pub(crate) Map<String, Value>);
 
 impl Members {
-    /// Reads a request's body; an empty one is a request without members.
+    /// Reads the body of a request. An empty body is a request without members.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Failure> {
         if body.is_empty() {
             return Ok(Self::default());
@@ -28,23 +28,23 @@ impl Members {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// A string, if there.
+    /// A string, if present.
     pub(crate) fn string(&self, name: &str) -> Result<Option<&str>, Failure> {
         self.get(name).map(|value| value.as_str().ok_or_else(|| wrong_type(value, "a String"))).transpose()
     }
 
-    /// A string of `min` to `max` characters, if there.
+    /// A string of `min` to `max` characters, if present.
     pub(crate) fn sized(&self, name: &str, min: usize, max: usize) -> Result<Option<&str>, Failure> {
         let text = self.string(name)?;
         text.map(|text| check_length(text, name, min, max).map(|()| text)).transpose()
     }
 
-    /// A string of `min` to `max` characters that must be there.
+    /// A required string of `min` to `max` characters.
     pub(crate) fn required(&self, name: &str, min: usize, max: usize) -> Result<&str, Failure> {
         self.sized(name, min, max)?.ok_or_else(|| missing(name))
     }
 
-    /// One of the values of an enum, if there.
+    /// One of the values of an enum, if present.
     pub(crate) fn one_of(&self, name: &str, values: &[&str]) -> Result<Option<&str>, Failure> {
         let Some(text) = self.string(name)? else {
             return Ok(None);
@@ -55,7 +55,7 @@ impl Members {
         Err(Failure::constraint(text, name, &format!("Member must satisfy enum value set: [{}]", values.join(", "))))
     }
 
-    /// An integer from `min` to `max`, if there.
+    /// An integer from `min` to `max`, if present.
     pub(crate) fn int(&self, name: &str, min: u32, max: u32) -> Result<Option<u32>, Failure> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -72,7 +72,7 @@ impl Members {
         })
     }
 
-    /// A boolean; absent is false.
+    /// A boolean. Absent means false.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Failure> {
         let Some(value) = self.get(name) else {
             return Ok(false);
@@ -80,7 +80,7 @@ impl Members {
         value.as_bool().ok_or_else(|| wrong_type(value, "a Boolean"))
     }
 
-    /// A list, if there.
+    /// A list, if present.
     pub(crate) fn list(&self, name: &str) -> Result<Option<&[Value]>, Failure> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -88,7 +88,7 @@ impl Members {
         value.as_array().map(|list| Some(list.as_slice())).ok_or_else(|| wrong_type(value, "a List"))
     }
 
-    /// A map from strings to strings; absent is empty.
+    /// A map from strings to strings. Absent means empty.
     pub(crate) fn string_map(&self, name: &str) -> Result<Vec<(&str, &str)>, Failure> {
         let Some(value) = self.get(name) else {
             return Ok(Vec::new());
@@ -99,14 +99,14 @@ impl Members {
             .collect()
     }
 
-    /// The members for the ledger: all but the data that cryptographic operations carry.
+    /// The members for the ledger: all except the data of cryptographic operations.
     pub(crate) fn for_ledger(&self) -> Value {
         let members = self.0.iter().filter(|(name, _)| !matches!(name.as_str(), "Plaintext" | "CiphertextBlob"));
         Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }
 
-/// A required member is not there.
+/// A required member is missing.
 pub(crate) fn missing(name: &str) -> Failure {
     let null = Failure::constraint("null", name, "Member must not be null");
     Failure { message: null.message.replace("Value 'null'", "Value null"), ..null }

@@ -1,9 +1,9 @@
 //! The wire protocols of AWS: KMS (JSON 1.1) and STS (query), on one port and one path.
 //!
-//! A call goes through the same stations as on AWS: who is it (signature), may it (quota, policy), what does it say (members), does
-//! the key's state allow it. Faults come after the signature. The effect and its ledger entry are made under one lock.
+//! A call is checked in the same order as on AWS: the caller (signature), permission (quota, policy), the content (members), the state of
+//! the key. Faults come after the signature. The effect and its ledger entry are made under one lock.
 //!
-//! An operation is added in `operation` (name and quota), `states` (its row) and `calls` (what it does).
+//! To add an operation, change `operation` (name and quota), `states` (its row) and `calls` (what it does).
 
 mod call;
 mod calls;

@@ -1,6 +1,6 @@
 //! The operations of the KMS API that the double serves, and their request quotas.
 
-/// Declares the operations with what belongs to each.
+/// Declares the operations with their properties.
 macro_rules! operations {
     ($($name:ident $kind:ident $quota:literal,)*) => {
         /// An operation of the KMS API.
@@ -16,12 +16,12 @@ macro_rules! operations {
                 match self { $(Self::$name => stringify!($name),)* }
             }
 
-            /// The operation of that name.
+            /// The operation with this name.
             pub(crate) fn parse(name: &str) -> Option<Self> {
                 match name { $(stringify!($name) => Some(Self::$name),)* _ => None }
             }
 
-            /// Reading, mutating or cryptographic.
+            /// Whether it reads, changes, or uses the key for cryptography.
             pub(crate) fn kind(self) -> Kind {
                 match self { $(Self::$name => Kind::$kind,)* }
             }
@@ -37,9 +37,9 @@ macro_rules! operations {
 /// What an operation does to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// Nothing.
+    /// It changes nothing.
     Read,
-    /// It changes the key, its aliases, or makes one.
+    /// It changes the key or its aliases, or creates a key.
     Mutation,
     /// It uses the key's material.
     Cryptographic,
@@ -75,8 +75,8 @@ operations! {
     UpdatePrimaryRegion Mutation 5,
 }
 
-/// The operations of AWS KMS that the double does not have. To every caller they are denied, as they are on AWS to one whose policies do not name them; a
-/// name that is in neither list is misspelt.
+/// The operations of AWS KMS that the double does not have. They are denied for every caller, as AWS denies operations that no policy
+/// allows. A name that is in neither list is wrong.
 pub const NOT_SERVED: [&str; 29] = [
     "ConnectCustomKeyStore",
     "CreateCustomKeyStore",
@@ -116,12 +116,12 @@ pub fn served() -> Vec<&'static str> {
 }
 
 impl Operation {
-    /// Under which name calls are counted: the cryptographic operations share one quota.
+    /// The name under which calls are counted. The cryptographic operations share one quota.
     pub(crate) fn bucket(self) -> &'static str {
         if self.kind() == Kind::Cryptographic { "cryptographic operations" } else { self.name() }
     }
 
-    /// The action that an IAM policy has to allow.
+    /// The action that an IAM policy must allow.
     pub(crate) fn action(self) -> String {
         format!("kms:{}", self.name())
     }

@@ -1,6 +1,6 @@
-//! The partitions of AWS: accounts, Regions, hosts and ARNs that know nothing of those of another.
+//! The partitions of AWS. Each has its own accounts, Regions, hosts and ARNs.
 //!
-//! Which Region is in which is AWS's own table (`partitions.json` of every SDK), by the first letters of the Region.
+//! The mapping of Regions is AWS's own table (`partitions.json` of every SDK), by the first letters of the Region.
 
 /// The partition of a Region, as its ARNs name it.
 pub(crate) fn of(region: &str) -> &'static str {

@@ -1,4 +1,4 @@
-//! What came of a call, and how it goes on the wire.
+//! The outcome of a call, and its format on the wire.
 
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
@@ -9,7 +9,7 @@ use super::sts;
 use crate::ledger::OK;
 use crate::world::KeyRef;
 
-/// A reply before it is put on the wire.
+/// A reply before it is written to the wire.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
@@ -17,14 +17,14 @@ pub(super) struct Reply {
     pub(super) body: String,
 }
 
-/// What came of a call, for the ledger.
+/// The outcome of a call, for the ledger.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) reply: Reply,
     pub(super) result: String,
     pub(super) message: Option<String>,
     pub(super) key: Option<KeyRef>,
-    /// A mutating operation was carried out.
+    /// A mutating operation was done.
     pub(super) took_effect: bool,
     pub(super) changed: bool,
 }
@@ -38,7 +38,7 @@ pub(super) fn refuse(request: &Request, failure: &Failure, request_id: &str) -> 
     let Failure { code, status, message } = failure;
     let service = request.service();
     let body = match service {
-        // A message that AWS does not send is absent, not empty.
+        // If AWS sends no message, the member is absent, not empty.
         Service::Kms if message.is_empty() => serde_json::json!({ "__type": code }).to_string(),
         Service::Kms => serde_json::json!({ "__type": code, "message": message }).to_string(),
         Service::Sts => sts::error_document(code, message, request_id),

@@ -1,4 +1,4 @@
-//! Telling the requests of the two services apart, and who sent them.
+//! Finds the service and the sender of a request.
 
 use axum::http::HeaderMap;
 use jiff::Timestamp;
@@ -38,12 +38,12 @@ impl Service {
     }
 }
 
-/// A request, read as far as it can be.
+/// A request, read as far as possible.
 #[derive(Debug)]
 pub(crate) enum Request {
     /// By its header `X-Amz-Target`.
     Kms {
-        /// None for one that the double does not know.
+        /// None for an unknown operation.
         operation: Option<Operation>,
         name: String,
         members: Result<Members, Failure>,
@@ -81,7 +81,7 @@ impl Request {
         }
     }
 
-    /// The members, if they could be read.
+    /// The members, if they can be read.
     pub(crate) fn members(&self) -> Option<&Members> {
         match self {
             Self::Kms { members, .. } => members.as_ref().ok(),
@@ -89,7 +89,7 @@ impl Request {
         }
     }
 
-    /// What the ledger shows of the request.
+    /// The request, as the ledger shows it.
     pub(crate) fn for_ledger(&self) -> Value {
         match self {
             Self::Kms { members, .. } => members.as_ref().map_or(Value::Null, Members::for_ledger),
@@ -100,7 +100,7 @@ impl Request {
     }
 }
 
-/// A sender that was not recognised.
+/// An unknown sender.
 #[derive(Debug)]
 pub(crate) struct Stranger {
     pub(crate) access_key: Option<String>,
@@ -108,7 +108,7 @@ pub(crate) struct Stranger {
     pub(crate) failure: Failure,
 }
 
-/// Why a sender is refused; each service has its own words for it.
+/// Why a sender is refused. Each service has its own error for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Refusal {
     Mistrust(Mistrust),
@@ -116,7 +116,7 @@ enum Refusal {
     Expired,
 }
 
-/// Finds out who sent a request. `now` is real time.
+/// Finds the sender of a request. `now` is real time.
 pub(crate) fn authenticate(identities: &Identities, request: &Request, signed: Signed<'_>, now: Timestamp) -> Result<Caller, Stranger> {
     let service = request.service();
     let claim = sigv4::claim(signed.headers).map_err(|mistrust| Stranger {

@@ -20,7 +20,7 @@ use crate::state::{Inner, Shared};
 use crate::wire::Cut;
 use crate::world::{KeyRef, KeyState};
 
-/// The one action that bears no signature.
+/// The one action without a signature.
 const WEB_IDENTITY: &str = "AssumeRoleWithWebIdentity";
 
 /// Serves one request.
@@ -51,7 +51,7 @@ pub(crate) async fn serve(
         return send(record(&mut inner, &request, nobody, None, outcome, None, &request_id), &request_id);
     }
 
-    // Not in the match itself: the lock would be held in its arms.
+    // This is not in the match itself, because the lock would be held in its arms.
     let recognised = request::authenticate(&shared.lock().identities, &request, signed, Timestamp::now());
     let caller = match recognised {
         Ok(caller) => caller,
@@ -76,7 +76,7 @@ fn strike(inner: &mut Inner, request: &Request, caller: &Caller) -> Option<Fault
     inner.faults.strike(&call)
 }
 
-/// Carries the call out, unless a fault forbids that, and records it.
+/// Does the call, unless a fault forbids it, and records it.
 fn perform(shared: &Shared, request: &Request, caller: &Caller, fault: Option<&FaultAction>, request_id: &str) -> Reply {
     let mut inner = shared.lock();
     let now = inner.pass_time();
@@ -106,7 +106,7 @@ fn perform(shared: &Shared, request: &Request, caller: &Caller, fault: Option<&F
     record(&mut inner, request, who, before, outcome, fault, request_id)
 }
 
-/// Who made a call, as far as is known.
+/// The caller, if known.
 #[derive(Clone, Copy, Debug)]
 struct Who<'a> {
     access_key: Option<&'a str>,

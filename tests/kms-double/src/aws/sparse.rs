@@ -1,13 +1,13 @@
-//! Answers without what AWS's model calls optional: see [`Form::AwsSparse`] and [`Form::AwsStateOnly`].
+//! Answers without the members that AWS's model calls optional; see [`Form::AwsSparse`] and [`Form::AwsStateOnly`].
 //!
-//! What stays is what a caller asked for, and what tells one state of a key from another: dates of deletion, and in the one form `Enabled` and `Origin`, in the
-//! other `KeyState`.
+//! The members that stay are those that the caller requested, and those that show the state of a key: deletion dates, and in the first form
+//! `Enabled` and `Origin`, in the second `KeyState`.
 
 use serde_json::Value;
 
 use crate::form::Form;
 
-/// Left out wherever they stand.
+/// These are always left out.
 const OPTIONAL: [&str; 29] = [
     "AWSAccountId",
     "AliasArn",
@@ -40,11 +40,11 @@ const OPTIONAL: [&str; 29] = [
     "ValidTo",
 ];
 
-/// Takes out of an answer what it can do without.
+/// Removes the optional members from an answer.
 pub(super) fn thin(answer: &mut Value, form: Form) {
     match answer {
         Value::Object(members) => {
-            // `KeyMetadata` has a required one, and a list of keys is of nothing else; every other answer says it back.
+            // In `KeyMetadata` and in a list of keys the id is required. In every other answer it only repeats the request.
             let said_back = ["KeyRotationEnabled", "PendingWindowInDays", "RotationDate"].iter().any(|name| members.contains_key(*name));
             let state = |name: &str| match form {
                 Form::AwsStateOnly => matches!(name, "Enabled" | "Origin"),

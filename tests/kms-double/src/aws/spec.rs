@@ -1,6 +1,6 @@
 //! Key specs: which usages each allows and which algorithms it names. From the pages of `CreateKey` and `KeyMetadata`.
 
-/// What belongs to a key spec.
+/// The properties of a key spec.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Spec {
     pub(crate) name: &'static str,
@@ -61,7 +61,7 @@ const SPECS: &[Spec] = &[
     spec("ML_KEM_1024", &[ENCAPSULATE], &[], &[], &[]),
 ];
 
-/// The spec of encryption keys that rotate.
+/// The spec of encryption keys, which rotate.
 pub(crate) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
 
 /// The names of all specs.
@@ -69,7 +69,7 @@ pub(crate) fn names() -> Vec<&'static str> {
     SPECS.iter().map(|spec| spec.name).collect()
 }
 
-/// The spec of that name.
+/// The spec with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Spec> {
     SPECS.iter().find(|spec| spec.name == name)
 }

@@ -1,15 +1,16 @@
 //! What each operation does in each key state: the table of AWS's page "Key states of AWS KMS keys", as data.
 //!
-//! Where that page leaves a choice, the choice is made here and said so:
+//! If that page is not clear, the choices are:
 //! - a key pending deletion refuses `ReplicateKey`, `UpdatePrimaryRegion` and cryptographic operations with
 //!   `KMSInvalidStateException` (the page allows `DisabledException` as well);
-//! - the page's copy at hand is older than `RotateKeyOnDemand`, `ListKeyRotations` and `GetKeyLastUsage`. The first follows
-//!   `EnableKeyRotation`, but for `PendingImport`, since imported keys can be rotated on demand; the others read, and work, but that
-//!   keys of a custom key store have no rotations to list;
+//! - our copy of the page is older than `RotateKeyOnDemand`, `ListKeyRotations` and `GetKeyLastUsage`. The first follows
+//!   `EnableKeyRotation`, except for `PendingImport`, because imported keys can be rotated on demand. The others only read, and always
+//!   work, except that keys of a custom key store have no rotations to list;
 //! - `ReplicateKey` and `UpdatePrimaryRegion` do not apply to keys of a custom key store (Unavailable); they are refused as
 //!   `UnsupportedOperationException`.
 //!
-//! "Works" still leaves the rules that do not concern the state, as that only symmetric keys of KMS's own material rotate.
+//! If a call works in a state, the rules that do not depend on the state still apply, for example that only symmetric keys with material
+//! made by KMS rotate.
 
 use super::failure::Verdict;
 use super::operation::Operation;
@@ -32,7 +33,7 @@ const COLUMNS: [KeyState; 8] = [
     KeyState::Updating,
 ];
 
-/// `CreateKey`, `ListKeys` and `ListAliases` concern no one key and have no row.
+/// `CreateKey`, `ListKeys` and `ListAliases` have no row, because they are not about one key.
 #[rustfmt::skip]
 const TABLE: [(Operation, [Verdict; 8]); 24] = [
     //                                  Enabled Disabled Pending PendRepl Import Unavail Creating Updating
@@ -55,7 +56,7 @@ const TABLE: [(Operation, [Verdict; 8]); 24] = [
     (Operation::UntagResource,        [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
     (Operation::UpdateKeyDescription, [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
     (Operation::CreateAlias,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
-    // The key that the alias is to point to. The one that it points to may be in any state.
+    // The new key of the alias. The old key may be in any state.
     (Operation::UpdateAlias,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
     (Operation::ReplicateKey,         [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     INV ]),
     (Operation::UpdatePrimaryRegion,  [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     YES ]),

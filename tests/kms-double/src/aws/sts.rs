@@ -1,11 +1,11 @@
-//! STS: who am I, and sessions of roles. The query protocol: a form in, XML out.
+//! STS: the caller's identity, and sessions of roles. It uses the query protocol: the request is a form, the answer is XML.
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::call::Caller;
 use crate::identity::{Credential, Identities};
 
-/// A refused call, as STS names it.
+/// A refused call, with the codes of STS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StsFailure {
     pub(crate) code: &'static str,
@@ -13,11 +13,11 @@ pub(crate) struct StsFailure {
     pub(crate) message: String,
 }
 
-/// Shortest and longest session, in seconds, and the default.
+/// The minimum, maximum and default length of a session, in seconds.
 const SESSION: std::ops::RangeInclusive<i64> = 900..=43_200;
 const SESSION_DEFAULT: i64 = 3600;
 
-/// The actions of STS that the double does not have, and denies to every caller. Those that it has are asked for first.
+/// The actions of STS that the double does not have. It denies them for every caller. The actions that it has are checked first.
 pub const STS_NOT_SERVED: [&str; 10] = [
     "AssumeRoleWithSAML",
     "AssumeRoleWithWebIdentity",
@@ -31,7 +31,7 @@ pub const STS_NOT_SERVED: [&str; 10] = [
     "GetWebIdentityToken",
 ];
 
-/// Carries out an action and answers its result element.
+/// Does an action and returns its result element.
 pub(crate) fn carry_out(
     action: &str,
     form: &[(String, String)],
@@ -63,7 +63,7 @@ pub(crate) fn carry_out(
     }
 }
 
-/// Carries out the one action that bears no signature: a token of the cluster's own issuer stands for it.
+/// Does the one action without a signature. A token of the cluster's own issuer authenticates it.
 pub(crate) fn assume_role_with_web_identity(
     form: &[(String, String)],
     identities: &mut Identities,
@@ -108,7 +108,7 @@ fn session_of(partition: &str, account: &str, role: &str, session: &str, expires
     }
 }
 
-/// The members that tell of a session.
+/// The members that describe a session.
 fn credentials_of(credential: &Credential, partition: &str, expires: Timestamp) -> String {
     format!(
         "<AssumedRoleUser><AssumedRoleId>{}</AssumedRoleId><Arn>{}</Arn></AssumedRoleUser>\
@@ -137,7 +137,7 @@ fn assume_role(form: &[(String, String)], caller: &Caller, identities: &mut Iden
     let seconds =
         seconds.ok_or_else(|| invalid("Value at 'durationSeconds' failed to satisfy constraint: Member must be between 900 and 43200"))?;
     let (partition, account, name) = split_role(arn).ok_or_else(|| invalid(&format!("{arn} is invalid")))?;
-    // A role that does not exist and one that does not trust the caller look the same.
+    // A missing role and a role that does not trust the caller give the same answer.
     let role = identities.role(arn).filter(|role| role.external_id.is_none() || role.external_id.as_deref() == field("ExternalId"));
     let Some(role) = role.cloned() else {
         return Err(StsFailure {
@@ -161,7 +161,7 @@ pub(crate) fn answer_document(action: &str, result: &str, request_id: &str) -> S
     )
 }
 
-/// The document that refuses.
+/// The document of a refusal.
 pub(crate) fn error_document(code: &str, message: &str, request_id: &str) -> String {
     format!(
         "<ErrorResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><Error><Type>Sender</Type><Code>{}</Code>\

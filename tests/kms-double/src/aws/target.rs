@@ -1,11 +1,11 @@
-//! From what a caller writes as `KeyId` to a key.
+//! Finds the key for the `KeyId` that a caller sends.
 //!
-//! - A key id or key ARN is taken everywhere; an alias name or alias ARN only by `DescribeKey` and cryptographic operations.
-//!   Elsewhere an alias name is an unknown key (`NotFoundException`), an alias ARN is no key ARN (`InvalidArnException`).
-//! - An ARN of another Region is `NotFoundException`: KMS looks in its own Region only.
-//! - An ARN of another account is `AccessDeniedException` for every operation, whether the key exists or not: policies are
-//!   evaluated first, and no key policy here names another account. AWS says for management operations no more than that
-//!   they fail across accounts; a bare id of another account's key is `NotFoundException`, as on AWS.
+//! - Every operation accepts a key id or key ARN. Only `DescribeKey` and cryptographic operations accept an alias name or alias ARN. For
+//!   other operations an alias name is an unknown key (`NotFoundException`), and an alias ARN is not a key ARN (`InvalidArnException`).
+//! - An ARN of another Region is `NotFoundException`, because KMS searches only in its own Region.
+//! - An ARN of another account is `AccessDeniedException` for every operation, whether the key exists or not, because policies are
+//!   evaluated first and no key policy here names another account. For management operations AWS says only that they fail across accounts.
+//!   A bare id of another account's key is `NotFoundException`, as on AWS.
 
 use super::failure::Failure;
 use super::partition;
@@ -27,7 +27,7 @@ pub(crate) enum Aliases {
     Refused,
 }
 
-/// Why a text names nothing that the caller can reach.
+/// Why a text names nothing that the caller can access.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Astray {
     /// Answer this.

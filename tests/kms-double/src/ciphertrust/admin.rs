@@ -1,4 +1,4 @@
-//! The routes under `/_double/ciphertrust/`, by which a test outside the process steers the appliance.
+//! The routes under `/_double/ciphertrust/`, with which a test outside of the process controls the appliance.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct RefreshDelay {
-    /// None: a refresh never ends.
+    /// None means that a refresh never ends.
     millis: Option<u64>,
 }
 

@@ -1,6 +1,6 @@
-//! What the appliance itself keeps: users, tokens, domains, kms objects, rows and jobs.
+//! The state of the appliance itself: users, tokens, domains, kms objects, rows and jobs.
 //!
-//! It costs next to nothing while nobody asks for it, because every double has one.
+//! Every double has one, so it must cost almost nothing while it is not used.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -19,10 +19,10 @@ use super::user::{
 use crate::identity::{ACCOUNT, SECOND_ACCOUNT};
 use crate::world::KeyRef;
 
-/// The Regions that every kms object has chosen.
+/// The Regions of every kms object.
 pub(crate) const REGIONS: [&str; 6] = ["ap-south-1", "eu-central-1", "eu-west-1", "us-east-1", "us-east-2", "us-west-2"];
 
-/// The name of the domain that needs none.
+/// The name of the root domain.
 const ROOT: &str = "root";
 
 /// A tenant of the appliance.
@@ -33,13 +33,13 @@ pub(crate) struct Domain {
 }
 
 impl Domain {
-    /// The part of a URI or account name that tells the domain.
+    /// The part of a URI or account name that names the domain.
     pub(crate) fn path(&self) -> String {
         if self.name == ROOT { "kylo".to_owned() } else { format!("kylo-{}", self.id) }
     }
 }
 
-/// An AWS account with its Regions, as one domain knows it.
+/// An AWS account with its Regions, as one domain sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Kms {
     pub(crate) id: String,
@@ -49,7 +49,7 @@ pub(crate) struct Kms {
 }
 
 impl Kms {
-    /// The object on the wire.
+    /// The object, as it is sent on the wire.
     pub(crate) fn show(&self, since: Timestamp) -> Value {
         let domain = self.domain.path();
         json!({
@@ -83,10 +83,10 @@ pub(crate) struct Appliance {
     domains: Vec<Domain>,
     pub(crate) sessions: Sessions,
     pub(crate) kms: Vec<Kms>,
-    /// In the order in which CCKM got to know the keys.
+    /// In the order in which CCKM found the keys.
     pub(crate) rows: Vec<Row>,
     pub(crate) jobs: Vec<Job>,
-    /// How long a refresh or a synchronization takes, in real time; none: it never ends.
+    /// How long a refresh or a synchronization takes, in real time. None means that it never ends.
     pub(crate) refresh_delay: Option<Duration>,
     pub(crate) wording: Wording,
     /// When the appliance was set up, on the double's clock.
@@ -143,13 +143,13 @@ impl Appliance {
         self.users.get(username)
     }
 
-    /// The domain of that name or id; the root domain for an empty one.
+    /// The domain with this name or id. The root domain for an empty text.
     pub(crate) fn domain(&self, name_or_id: &str) -> Option<&Domain> {
         let wanted = if name_or_id.is_empty() { ROOT } else { name_or_id };
         self.domains.iter().find(|domain| domain.name == wanted || domain.id == wanted)
     }
 
-    /// The kms object of that name or id, if the session sees it.
+    /// The kms object with this name or id, if the session may see it.
     pub(crate) fn find_kms(&self, session: &Session, name_or_id: &str) -> Option<&Kms> {
         self.seen_kms(session).find(|kms| kms.name == name_or_id || kms.id == name_or_id)
     }
@@ -159,7 +159,7 @@ impl Appliance {
         self.kms.iter().filter(move |kms| kms.is_seen_by(session))
     }
 
-    /// The row of that id, if the session sees it. No other form of a key's name leads to a row.
+    /// The row with this id, if the session may see it. No other name of a key finds a row.
     pub(crate) fn row(&self, session: &Session, id: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.id == id && row.kms.is_seen_by(session))
     }

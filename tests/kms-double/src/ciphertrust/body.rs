@@ -1,13 +1,13 @@
-//! Reading the JSON body of a request.
+//! Reads the JSON body of a request.
 //!
-//! Thales's own clients send null, "" and 0 for what is not set, so these are absence, and members that nobody knows are ignored. A
-//! member of the wrong type is refused: a number in a string is not a number.
+//! Thales's own clients send null, "" and 0 for members that are not set, so these mean absent. Unknown members are ignored. A member of
+//! the wrong type is refused: a number in a string is not a number.
 
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
 
-/// Members whose values no ledger may show.
+/// Members whose values must not be in the ledger.
 const SECRETS: [&str; 2] = ["password", "refresh_token"];
 
 /// The members of a body.
@@ -15,7 +15,7 @@ const SECRETS: [&str; 2] = ["password", "refresh_token"];
 pub(crate) struct Body(pub(crate) Map<String, Value>);
 
 impl Body {
-    /// Reads a body; an empty one has no members.
+    /// Reads a body. An empty body has no members.
     pub(crate) fn parse(bytes: &[u8]) -> Result<Self, Failure> {
         if bytes.iter().all(u8::is_ascii_whitespace) {
             return Ok(Self::default());
@@ -28,33 +28,33 @@ impl Body {
         }
     }
 
-    /// A member as it is, if it is there.
+    /// A member without conversion, if present.
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
         let absent = |value: &Value| value.is_null() || value.as_str() == Some("") || value.as_i64() == Some(0);
         self.0.get(name).filter(|value| !absent(value))
     }
 
-    /// A string, if there.
+    /// A string, if present.
     pub(crate) fn text(&self, name: &str) -> Result<Option<&str>, Failure> {
         self.get(name).map(|value| value.as_str().ok_or_else(|| wrong(name, "a string"))).transpose()
     }
 
-    /// A string that must be there.
+    /// A required string.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
         self.text(name)?.ok_or_else(|| missing(name))
     }
 
-    /// An integer, if there.
+    /// An integer, if present.
     pub(crate) fn integer(&self, name: &str) -> Result<Option<i64>, Failure> {
         self.get(name).map(|value| value.as_i64().ok_or_else(|| wrong(name, "an integer"))).transpose()
     }
 
-    /// A boolean; absent is false.
+    /// A boolean. Absent means false.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Failure> {
         self.get(name).map_or(Ok(false), |value| value.as_bool().ok_or_else(|| wrong(name, "a boolean")))
     }
 
-    /// A list of strings, if there; an empty one is absent.
+    /// A list of strings, if present. An empty list means absent.
     pub(crate) fn texts(&self, name: &str) -> Result<Option<Vec<String>>, Failure> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -65,7 +65,7 @@ impl Body {
         Ok(Some(texts).filter(|texts| !texts.is_empty()))
     }
 
-    /// An object, if there; an empty one is absent.
+    /// An object, if present. An empty object means absent.
     pub(crate) fn object(&self, name: &str) -> Result<Option<Self>, Failure> {
         let Some(value) = self.get(name) else {
             return Ok(None);
@@ -74,7 +74,7 @@ impl Body {
         Ok(Some(Self(members.clone())).filter(|members| !members.0.is_empty()))
     }
 
-    /// A list of tags, each an object with these two members; none if absent.
+    /// A list of tags, each an object with these two members. None if absent.
     pub(crate) fn tags(&self, name: &str, key: &str, value: &str) -> Result<Option<Vec<Value>>, Failure> {
         let Some(tags) = self.get(name) else {
             return Ok(None);
@@ -88,19 +88,19 @@ impl Body {
         Ok(Some(tags.iter().map(read).collect::<Result<Vec<_>, Failure>>()?).filter(|tags| !tags.is_empty()))
     }
 
-    /// The members for the ledger: all but the secrets.
+    /// The members for the ledger: all except secrets.
     pub(crate) fn for_ledger(&self) -> Value {
         let open = self.0.iter().filter(|(name, _)| !SECRETS.contains(&name.as_str()));
         Value::Object(open.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }
 
-/// A member that must be there is not.
+/// A required member is missing.
 pub(crate) fn missing(name: &str) -> Failure {
     Failure::invalid(format!("{name} is required"))
 }
 
-/// A member is of another type.
+/// A member has another type.
 pub(crate) fn wrong(name: &str, wanted: &str) -> Failure {
     Failure::invalid(format!("{name} is not {wanted}"))
 }

@@ -1,4 +1,4 @@
-//! AWS as CCKM reaches it: the double's own operations, called for the account of a kms object.
+//! AWS for CCKM: the double's own operations, called for the account of a kms object.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -7,7 +7,7 @@ use crate::aws::{self, Inside, Operation};
 use crate::state::{Inner, Shared};
 use crate::world::KeyRef;
 
-/// What `DescribeKey` tells that a row keeps, under the name that it has there.
+/// The members of `DescribeKey` that a row keeps, with their names in the row.
 const KEPT: [(&str, &str); 15] = [
     ("AWSAccountId", "AWSAccountId"),
     ("Arn", "Arn"),
@@ -38,7 +38,7 @@ pub(crate) struct Cloud<'a> {
 }
 
 impl Cloud<'_> {
-    /// Calls an operation in an account and Region; answers what AWS answers and the key that it made or concerned.
+    /// Calls an operation in an account and Region. Returns AWS's answer, and the key that it created or used.
     pub(crate) fn call(
         &mut self,
         account: &str,
@@ -59,7 +59,7 @@ impl Cloud<'_> {
         self.call(&at.account, &at.region, operation, members).map(|(answer, _)| answer)
     }
 
-    /// Reads a key for its row, as AWS tells it now; none if AWS has no such key.
+    /// Reads a key from AWS for its row. None if AWS has no such key.
     pub(crate) fn read(&mut self, at: &KeyRef) -> Option<Map<String, Value>> {
         let described = self.on(at, Operation::DescribeKey, json!({})).ok()?;
         let metadata = described.get("KeyMetadata")?;
@@ -78,7 +78,7 @@ impl Cloud<'_> {
         let aliases = aliases.as_ref().and_then(|aliases| aliases.get("Aliases")).and_then(Value::as_array);
         let names: Vec<Value> = aliases.into_iter().flatten().filter_map(|alias| alias.get("AliasName").cloned()).collect();
         row.insert("Alias".to_owned(), Value::Array(names));
-        // A key that cannot rotate is one that does not. While deletion is pending AWS says "off", and so does the row.
+        // A key that cannot rotate counts as one that does not rotate. While a deletion is pending AWS says "off", and so does the row.
         let status = self.on(at, Operation::GetKeyRotationStatus, json!({})).unwrap_or_default();
         let on = status.get("KeyRotationEnabled").and_then(Value::as_bool).unwrap_or_default();
         row.insert("KeyRotationEnabled".to_owned(), json!(on));
@@ -88,7 +88,7 @@ impl Cloud<'_> {
     }
 }
 
-/// A time as AWS's JSON protocol has it: seconds since 1970, with milliseconds.
+/// A time in AWS's JSON protocol: seconds since 1970, with milliseconds.
 #[expect(clippy::cast_possible_truncation, reason = "the double's own times, in milliseconds, are far below 2^53")]
 pub(crate) fn time(value: Option<&Value>) -> Option<Timestamp> {
     let millis = value?.as_f64()? * 1000.0;

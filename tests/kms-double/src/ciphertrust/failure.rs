@@ -1,22 +1,22 @@
 //! The errors of the API: HTTP status, number, name and text.
 //!
-//! Which number belongs to which name is known for few of them (9, 15, 16); the others are chosen here, and clients must not read
-//! them. How CCKM passes on that AWS refused a call was seen in a report against Thales's Terraform provider: 400,
-//! `NCERRBadRequest: Bad HTTP request`, and then what CCKM was doing, AWS's exception and AWS's text. Whether that is one string or
-//! spread over `codeDesc` and `message` is not documented, so a test can have either ([`Wording`]).
+//! Only a few numbers of names are known (9, 15, 16). The others are invented, and clients must not read them. A report about Thales's
+//! Terraform provider shows how CCKM passes on a refusal by AWS: 400, `NCERRBadRequest: Bad HTTP request`, and then the action of CCKM,
+//! AWS's exception and AWS's text. It is not documented whether this is one string or is divided between `codeDesc` and `message`, so a
+//! test can choose ([`Wording`]).
 
 use serde_json::{Value, json};
 
 use super::operation::Operation;
 use crate::aws;
 
-/// Where the text of a refusal by AWS stands.
+/// Where the text of a refusal by AWS is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(crate) enum Wording {
-    /// All of it in `codeDesc`.
+    /// All in `codeDesc`.
     #[default]
     InCodeDesc,
-    /// `codeDesc` has the class only, `message` the rest.
+    /// `codeDesc` has only the class, `message` has the rest.
     InMessage,
 }
 
@@ -24,7 +24,7 @@ pub(crate) enum Wording {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     pub(crate) status: u16,
-    /// What the ledger calls it: AWS's exception if AWS refused, else the name on the wire.
+    /// The name in the ledger: AWS's exception if AWS refused, otherwise the name on the wire.
     pub(crate) code: String,
     pub(crate) text: String,
     /// Whether AWS refused.
@@ -57,12 +57,12 @@ impl Failure {
         Self::new(409, "NCERRConflict", text)
     }
 
-    /// An alias that CCKM knows already. AWS is not asked.
+    /// An alias that CCKM already knows. AWS is not asked.
     pub(crate) fn alias_exists(name: &str) -> Self {
         Self::new(409, "NCERRKeyAlreadyExists", format!("a key with the alias {name} already exists"))
     }
 
-    /// AWS refused what `operation` wanted of it.
+    /// AWS refused the call of `operation`.
     pub(crate) fn of_aws(operation: Operation, failure: &aws::Failure) -> Self {
         let doing = match operation {
             Operation::CreateKey => "Creating",
@@ -76,7 +76,7 @@ impl Failure {
         Self { status: 400, code: code.clone(), text, by_aws: true }
     }
 
-    /// The error of a fault: one of CCKM's own by its name, or else a refusal by AWS.
+    /// The error of a fault: an error of CCKM if the name is known, otherwise a refusal by AWS.
     pub(crate) fn injected(operation: Operation, status: u16, code: &str, message: &str) -> Self {
         if code.starts_with("NCERR") {
             return Self::new(status, code, message);

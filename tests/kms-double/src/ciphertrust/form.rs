@@ -1,4 +1,4 @@
-//! `CipherTrust`'s answers in the form that its documents leave open: see [`Form::CckmTopLevel`].
+//! `CipherTrust`'s answers in the other forms that its documents allow; see [`Form::CckmTopLevel`].
 
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ pub(super) fn in_form(mut answer: Value, forms: &[Form]) -> Value {
     answer
 }
 
-/// Members that a row can do without.
+/// The optional members of a row.
 const OPTIONAL: [&str; 17] = [
     "AWSAccountId",
     "CreationDate",
@@ -47,7 +47,7 @@ fn thin(value: &mut Value) {
     }
 }
 
-/// Takes the state and the deletion date of every key out of its `aws_param`.
+/// Moves the state and the deletion date of every key out of its `aws_param`.
 fn lift(value: &mut Value) {
     match value {
         Value::Object(members) => {

@@ -1,13 +1,13 @@
-//! The REST API of Thales `CipherTrust` Cloud Key Manager (CCKM) for keys in AWS, over TLS on a port of its own.
+//! The REST API of Thales `CipherTrust` Cloud Key Manager (CCKM) for keys in AWS, over TLS on its own port.
 //!
-//! CCKM stands between its clients and AWS and keeps a row of its own for each key. So there are two copies here: the key in the
-//! world, which is AWS's truth, and the row, which is all that a client reads. A change through CCKM is carried out by the double's
-//! own AWS operations (`aws::call_inside`) and written through to the row; a change made at AWS stays unseen until a refresh or a
-//! synchronization. Nothing here may decide what a key in some state can do: that is AWS's table.
+//! CCKM is between its clients and AWS, and keeps its own row for each key. So there are two copies: the key in the world, which is AWS's
+//! truth, and the row, which is all that a client reads. The double's own AWS operations (`aws::call_inside`) do a change through CCKM, and
+//! the change is written to the row. A change at AWS is not visible until a refresh or a synchronization. Nothing here may decide what a
+//! key in some state can do, because AWS's table decides it.
 //!
-//! Every reply bears a `Date` from the double's clock, because the age of a row can only be told on the clock that stamped it.
+//! Every reply has a `Date` from the double's clock, because the age of a row must be computed with the clock that stamped it.
 //!
-//! An action is added in `operation` (name and route) and `calls` (what it does).
+//! To add an action, change `operation` (name and route) and `calls` (what it does).
 
 mod admin;
 mod appliance;

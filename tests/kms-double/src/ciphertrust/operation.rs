@@ -5,22 +5,22 @@ use axum::http::Method;
 /// Declares the operations with their names in the ledger and whether they change something.
 macro_rules! operations {
     ($($name:ident $text:literal $effect:ident,)*) => {
-        /// What a request asks for.
+        /// The operation of a request.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub(crate) enum Operation { $($name,)* }
 
         impl Operation {
-            /// Its name in the ledger, in faults and in what a user is allowed.
+            /// The name in the ledger, in faults and in the list of a user's allowed operations.
             pub(crate) fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
             }
 
-            /// Whether it reads only or changes a key, an alias or a row. A refresh and a synchronization change nothing: they look.
+            /// Whether it only reads, or changes a key, an alias or a row. A refresh and a synchronization only read.
             pub(crate) fn effect(self) -> Effect {
                 match self { $(Self::$name => Effect::$effect,)* }
             }
 
-            /// The action on a key of that name in a path.
+            /// The action on a key with this name in a path.
             fn action(segment: &str) -> Option<Self> {
                 ACTIONS.iter().find(|operation| operation.name() == segment).copied()
             }
@@ -69,7 +69,7 @@ operations! {
     VerifyAlias "verify-alias" Reads,
 }
 
-/// What is posted to a key, under its own name.
+/// The actions on a key, by their names in a path.
 const ACTIONS: [Operation; 18] = [
     Operation::Enable,
     Operation::Disable,
@@ -91,7 +91,7 @@ const ACTIONS: [Operation; 18] = [
     Operation::Refresh,
 ];
 
-/// Where a request leads.
+/// The route of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
     pub(crate) operation: Operation,
@@ -100,7 +100,7 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// The route of a method and path; a slash at the end makes no difference.
+    /// The route of a method and path. A slash at the end is ignored.
     pub(crate) fn find(method: &Method, path: &str) -> Option<Self> {
         let path = path.strip_prefix("/api/v1/")?;
         let path = path.strip_suffix('/').unwrap_or(path);

@@ -1,14 +1,14 @@
 //! Lists: filters, order and pages.
 //!
-//! A filter that is given more than once means "any of"; different filters must all hold. A parameter that CCKM does not document is
-//! refused here, because a misspelt filter that is ignored finds every key.
+//! If a filter is given more than once, one of its values must match. Different filters must all match. A parameter that CCKM does not
+//! document is refused here, because a misspelt filter that is ignored would find every key.
 
 use serde_json::{Value, json};
 
 use super::failure::Failure;
 use super::row::Row;
 
-/// Keys on a page if the caller does not say.
+/// The default number of keys on a page.
 const PAGE: usize = 10;
 
 /// Parameters of every list.
@@ -44,7 +44,7 @@ pub(crate) const OF_KEYS: &[&str] = &[
     "tags",
 ];
 
-/// Whether a key meets one value of a filter of [`OF_KEYS`].
+/// Whether a key matches one value of a filter of [`OF_KEYS`].
 pub(crate) fn meets(row: &Row, name: &str, value: &str) -> Result<bool, Failure> {
     let flag = |actual: bool| read_flag(name, value).map(|wanted| wanted == actual);
     let aws = |member: &str| Ok(row.word(member) == value);
@@ -72,12 +72,12 @@ pub(crate) fn meets(row: &Row, name: &str, value: &str) -> Result<bool, Failure>
         "cckm_policy_template_id" => Ok(tag(row, "cckm_policy_template_id") == Some(value)),
         // No key of the double is blocked or has a rotation job.
         "blocked" | "rotation_job_enabled" => flag(false),
-        // What is left concerns key stores and imported material, which no key of the double has.
+        // The other filters are about key stores and imported material, which no key of the double has.
         _ => Ok(false),
     }
 }
 
-/// The objects that pass the filters, which must be among `known`. `meets` says of an object whether it meets one value of one.
+/// The objects that match the filters, which must be in `known`. `meets` says whether an object matches one value of a filter.
 pub(crate) fn filter<T>(
     items: impl Iterator<Item = T>,
     query: &[(String, String)],
@@ -102,7 +102,7 @@ pub(crate) fn filter<T>(
     Ok(passed)
 }
 
-/// One page of a list. Without `sort` the order is the one in which the objects came to be.
+/// One page of a list. Without `sort` the objects are in the order of their creation.
 pub(crate) fn page(mut objects: Vec<Value>, query: &[(String, String)]) -> Result<Value, Failure> {
     if let Some(sort) = parameter(query, "sort") {
         let (name, down) = sort.strip_prefix('-').map_or((sort, false), |name| (name, true));
@@ -135,7 +135,7 @@ fn parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
     query.iter().find(|(candidate, _)| candidate == name).map(|(_, value)| value.as_str())
 }
 
-/// `{"env":"prod"}`: every tag that it names has that value.
+/// `{"env":"prod"}`: every named tag must have this value.
 fn meets_tags(row: &Row, value: &str) -> Result<bool, Failure> {
     let refuse = || Failure::invalid("tags is not a JSON object of strings");
     let wanted: std::collections::BTreeMap<String, String> = serde_json::from_str(value).map_err(|_| refuse())?;

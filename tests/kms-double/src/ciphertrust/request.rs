@@ -1,4 +1,4 @@
-//! A request, read as far as it can be.
+//! A request, read as far as possible.
 
 use axum::http::{HeaderMap, Method, Uri, header};
 use serde_json::Value;
@@ -8,7 +8,7 @@ use super::failure::Failure;
 use super::operation::Route;
 use crate::aws::query_pairs;
 
-/// A request before it is known who sent it.
+/// A request before its sender is known.
 #[derive(Debug)]
 pub(crate) struct Request {
     /// None for a path or method that the double does not serve.
@@ -32,12 +32,12 @@ impl Request {
         }
     }
 
-    /// The operation's name, or what was asked for instead.
+    /// The name of the operation, or the method and path.
     pub(crate) fn name(&self) -> &str {
         self.route.as_ref().map_or(self.line.as_str(), |route| route.operation.name())
     }
 
-    /// What the ledger shows: the body's members, or the query's if there is none; one that is repeated as a list.
+    /// The parameters for the ledger: the members of the body, or the query if there is no body. A repeated parameter is a list.
     pub(crate) fn for_ledger(&self) -> Value {
         match &self.body {
             Ok(body) if !body.0.is_empty() => body.for_ledger(),

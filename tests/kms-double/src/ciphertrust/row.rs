@@ -1,4 +1,4 @@
-//! The row that CCKM keeps of a key, and how it goes on the wire.
+//! CCKM's row of a key, and its format on the wire.
 
 use std::collections::BTreeMap;
 
@@ -11,23 +11,23 @@ use crate::world::KeyRef;
 /// Lists of users, by their names on the wire.
 pub(crate) type Lists = BTreeMap<&'static str, Vec<String>>;
 
-/// What CCKM knows of a key: as it was when CCKM last looked or last changed it.
+/// What CCKM knows about a key: its state when CCKM last read or changed it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Row {
-    /// 32 hex digits that have nothing to do with the key's id at AWS.
+    /// 32 hex digits, not related to the key's id at AWS.
     pub(crate) id: String,
     pub(crate) at: KeyRef,
     pub(crate) kms: Kms,
     pub(crate) created: Timestamp,
-    /// Moves with every write.
+    /// Changes with every write.
     pub(crate) updated: Timestamp,
-    /// Moves only when the key was read back from AWS.
+    /// Changes only when the key was read from AWS.
     pub(crate) synced: Timestamp,
-    /// CCKM looked, and AWS had no such key.
+    /// CCKM read the key, and AWS had no such key.
     pub(crate) gone: bool,
-    /// The key in AWS's words: `aws_param`.
+    /// The key in AWS's format: `aws_param`.
     pub(crate) aws: Map<String, Value>,
-    /// The lists that its policy was made of.
+    /// The lists from which its policy was made.
     pub(crate) lists: Lists,
     pub(crate) rotated_at: Option<Timestamp>,
     pub(crate) rotated_from: Option<String>,
@@ -35,7 +35,7 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    /// The row of a key that CCKM gets to know now.
+    /// The row of a key that CCKM finds now.
     pub(crate) fn new(kms: Kms, at: KeyRef, aws: Map<String, Value>, now: Timestamp) -> Self {
         Self {
             id: uuid::Uuid::new_v4().simple().to_string(),
@@ -53,13 +53,13 @@ impl Row {
         }
     }
 
-    /// Notes a write. Two writes never bear the same time, so that a client that waits for `updatedAt` to move sees it move.
+    /// Records a write. Two writes never have the same time, so that a client that waits for a change of `updatedAt` sees it.
     pub(crate) fn touch(&mut self, now: Timestamp) {
         let next = self.updated.checked_add(SignedDuration::from_nanos(1)).unwrap_or(now);
         self.updated = now.max(next);
     }
 
-    /// Notes that the key was read back: what was found, or that it is gone.
+    /// Records a read from AWS: the key that was found, or that it is gone.
     pub(crate) fn sync(&mut self, found: Option<Map<String, Value>>, now: Timestamp) {
         self.touch(now);
         self.synced = self.updated;
@@ -74,12 +74,12 @@ impl Row {
         self.aws.get(name).and_then(Value::as_str).unwrap_or_default()
     }
 
-    /// Whether the row shows a state that ends by itself.
+    /// Whether the row has a transitional state.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self.word("KeyState"), "Creating" | "Updating")
     }
 
-    /// The key object on the wire.
+    /// The key object, as it is sent on the wire.
     pub(crate) fn show(&self) -> Value {
         let domain = self.kms.domain.path();
         let mut object = json!({
@@ -120,7 +120,7 @@ impl Row {
         }
     }
 
-    /// Material that AWS made is `native`; of other material CCKM cannot tell whether it came from it.
+    /// Material that AWS made is `native`. For other material CCKM cannot tell whether it came from CCKM.
     pub(crate) fn material_origin(&self) -> &'static str {
         if self.word("Origin") == "AWS_KMS" { "native" } else { "unknown" }
     }

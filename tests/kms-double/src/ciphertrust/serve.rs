@@ -34,7 +34,7 @@ pub(crate) async fn serve(
     let request = Request::parse(&method, &uri, &headers, &body);
     let request_id = uuid::Uuid::new_v4().to_string();
 
-    // Not in the match itself: the lock would be held in its arms.
+    // This is not in the match itself, because the lock would be held in its arms.
     let recognised = recognise(&mut shared.lock(), &request);
     let session = match recognised {
         Ok(session) => session,
@@ -52,7 +52,7 @@ pub(crate) async fn serve(
     send(&shared, &reply)
 }
 
-/// Who sent the request. A login speaks for whom it claims to be; whether it may is its own answer.
+/// The sender of the request. The sender of a login is the claimed user; the login itself decides whether this is accepted.
 fn recognise(inner: &mut Inner, request: &Request) -> Result<Session, Failure> {
     let now = inner.pass_time();
     if request.route.as_ref().is_some_and(|route| route.operation == Operation::Login) {
@@ -75,7 +75,7 @@ fn locate(inner: &Inner, request: &Request, session: &Session) -> Option<KeyRef>
     inner.appliance.row(session, id).map(|row| row.at.clone())
 }
 
-/// Carries the call out, unless a fault forbids that, and records it.
+/// Does the call, unless a fault forbids it, and records it.
 fn perform(shared: &Arc<Shared>, request: &Request, session: &Session, fault: Option<&FaultAction>, request_id: &str) -> Reply {
     let mut inner = shared.lock();
     let now = inner.pass_time();
@@ -110,7 +110,7 @@ fn perform(shared: &Arc<Shared>, request: &Request, session: &Session, fault: Op
     record(&mut inner, request, Some(session), before, outcome, fault, request_id)
 }
 
-/// What came of a call, for the ledger.
+/// The outcome of a call, for the ledger.
 #[derive(Debug)]
 struct Outcome {
     answer: Result<Reply, Failure>,
@@ -170,7 +170,7 @@ fn record(
     reply
 }
 
-/// Puts a reply on the wire, with the time on the double's clock.
+/// Writes a reply to the wire, with the time of the double's clock.
 fn send(shared: &Shared, reply: &Reply) -> Response {
     let status = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let now = shared.lock().clock.now();

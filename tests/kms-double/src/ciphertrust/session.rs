@@ -1,7 +1,7 @@
-//! Tokens: who logged in, into which domain, and for how long.
+//! Tokens: the user, the domain, and the lifetime.
 //!
-//! A bearer token lives 300 s from its issue, a refresh token 30 minutes from its last use, both on the double's clock. A token
-//! outlives its user's removal, as a signed token does; [`Sessions::forget`] ends all of them.
+//! A bearer token is valid for 300 s after its issue, a refresh token for 30 minutes after its last use, both on the double's clock. A
+//! token stays valid when its user is removed, like a signed token. [`Sessions::forget`] ends all tokens.
 
 use std::collections::HashMap;
 
@@ -13,21 +13,21 @@ use serde_json::json;
 
 use super::failure::Failure;
 
-/// Seconds that a bearer token lives.
+/// The lifetime of a bearer token in seconds.
 pub(crate) const TOKEN_SECONDS: i64 = 300;
-/// Seconds that a refresh token lives unused, as replies tell it.
+/// The lifetime of an unused refresh token in seconds, as replies have it.
 pub(crate) const REFRESH_SECONDS: i64 = 1799;
 
-/// Who a token speaks for.
+/// The user and the domain of a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Session {
     pub(crate) username: String,
     pub(crate) account: String,
-    /// Id of the domain that was logged in to.
+    /// Id of the domain of the login.
     pub(crate) domain: String,
 }
 
-/// The tokens that were given out.
+/// The issued tokens.
 #[derive(Debug)]
 pub(crate) struct Sessions {
     secret: hmac::Key,
@@ -43,7 +43,7 @@ impl Default for Sessions {
 }
 
 impl Sessions {
-    /// A new bearer token: a JSON web token whose times are whole seconds.
+    /// A new bearer token: a JSON web token with times in whole seconds.
     pub(crate) fn issue(&mut self, session: &Session, now: Timestamp) -> String {
         let (issued, expires) = (now.as_second(), now.as_second() + TOKEN_SECONDS);
         let claims = json!({
@@ -72,7 +72,7 @@ impl Sessions {
         token
     }
 
-    /// Whose bearer token this is.
+    /// The session of this bearer token.
     pub(crate) fn bearer(&self, token: Option<&str>, now: Timestamp) -> Result<Session, Failure> {
         let token = token.ok_or_else(|| Failure::unauthorized("Bearer token is missing"))?;
         let known = self.bearers.get(token).ok_or_else(|| Failure::unauthorized("Bearer token malformed: signature is invalid"))?;
@@ -84,7 +84,7 @@ impl Sessions {
         Ok(session.clone())
     }
 
-    /// Whose refresh token this is. Its use gives it a new life.
+    /// The session of this refresh token. Its use extends its lifetime.
     pub(crate) fn refresh(&mut self, token: &str, now: Timestamp) -> Result<Session, Failure> {
         let known = self.refreshes.get_mut(token).filter(|(_, expires)| *expires > now);
         let (session, expires) = known.ok_or_else(|| Failure::unauthorized("Refresh token is invalid or expired"))?;

@@ -1,7 +1,7 @@
-//! Reading AWS back: a refresh of one key, and jobs that synchronize whole Regions.
+//! Reads from AWS: a refresh of one key, and jobs that synchronize whole Regions.
 //!
-//! Both are queued: the reply comes at once, and the rows change when the delay is over. What the rows show then is AWS as it is at
-//! that moment, and it stays so until CCKM looks again.
+//! Both are queued: the reply comes at once, and the rows change when the delay is over. Then the rows show AWS at that moment, and do not
+//! change until CCKM reads again.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::row::Row;
 use crate::state::{Inner, Shared};
 use crate::world::KeyRef;
 
-/// Where a job is.
+/// The state of a job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Progress {
     Running,
@@ -43,7 +43,7 @@ impl Job {
         }
     }
 
-    /// The job on the wire.
+    /// The job, as it is sent on the wire.
     pub(crate) fn show(&self) -> Value {
         let domain = self.kms.first().map(|kms| kms.domain.path()).unwrap_or_default();
         let mut job = json!({
@@ -67,7 +67,7 @@ impl Job {
     }
 }
 
-/// Does `work` when a refresh that begins now ends, unless the double stops first. It never ends while there is no delay.
+/// Does `work` at the end of a refresh that begins now, unless the double stops first. Without a delay setting the refresh never ends.
 pub(crate) fn later(shared: &Arc<Shared>, inner: &Inner, work: impl FnOnce(&mut Inner, &Shared, Timestamp) + Send + 'static) {
     let Some(delay) = inner.appliance.refresh_delay else {
         return;
@@ -83,7 +83,7 @@ pub(crate) fn later(shared: &Arc<Shared>, inner: &Inner, work: impl FnOnce(&mut 
     });
 }
 
-/// Reads a key back, and its multi-Region relatives with it.
+/// Reads a key and its multi-Region family from AWS.
 pub(crate) fn refresh(inner: &mut Inner, shared: &Shared, id: &str, now: Timestamp) {
     let Some(row) = inner.appliance.rows.iter().find(|row| row.id == id) else {
         return;
@@ -110,7 +110,7 @@ pub(crate) fn finish(inner: &mut Inner, shared: &Shared, id: &str, now: Timestam
     }
 }
 
-/// Reads back every Region of every kms object at once.
+/// Reads every Region of every kms object from AWS at once.
 pub(crate) fn synchronize_all(inner: &mut Inner, shared: &Shared) {
     let now = inner.pass_time();
     let regions = REGIONS.map(str::to_owned);
@@ -119,7 +119,7 @@ pub(crate) fn synchronize_all(inner: &mut Inner, shared: &Shared) {
     }
 }
 
-/// Writes through to the rows of a key and its relatives what AWS says after a change. They were not synchronized by that.
+/// Writes AWS's state after a change to the rows of a key and its family. This does not count as a synchronization.
 pub(crate) fn write_through(inner: &mut Inner, shared: &Shared, kms: &Kms, key: &KeyRef, now: Timestamp) {
     for at in relatives(inner, kms, key) {
         let found = cloud(inner, shared, now).read(&at);
@@ -132,7 +132,7 @@ pub(crate) fn write_through(inner: &mut Inner, shared: &Shared, kms: &Kms, key: 
     }
 }
 
-/// CCKM looks by itself after keys in a passing state, until they have left it.
+/// CCKM reads keys in a transitional state by itself, until the state has ended.
 pub(crate) fn watch_passing(inner: &mut Inner, shared: &Shared, now: Timestamp) {
     let passing: Vec<(Kms, KeyRef)> =
         inner.appliance.rows.iter().filter(|row| row.is_passing() && !row.gone).map(|row| (row.kms.clone(), row.at.clone())).collect();

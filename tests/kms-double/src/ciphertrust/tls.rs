@@ -1,7 +1,7 @@
-//! TLS on loopback: a certificate authority that lives as long as the double, and a listener whose connections can be cut.
+//! TLS on loopback: a certificate authority for the lifetime of the double, and a listener whose connections can be cut.
 //!
-//! Clients have to trust the authority by its PEM, as they have to trust an appliance's. The provider is named here, so that the
-//! double neither needs nor sets the default of the process.
+//! Clients must trust the authority by its PEM, as for a real appliance. The TLS provider is named here, so that the double does not need
+//! or set the default of the process.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,10 +21,10 @@ use tokio_rustls::server::TlsStream;
 
 use crate::wire::{Cut, CuttableListener, CuttableStream};
 
-/// For how long a client may take over a handshake.
+/// The time limit of a handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
 
-/// The authority and the server's certificate that it signed.
+/// The authority and the server's certificate.
 pub(crate) struct Authority {
     /// The authority's certificate, for clients.
     pub(crate) pem: String,
@@ -58,7 +58,7 @@ impl Authority {
     }
 }
 
-/// A listener that hands out connections once their handshake is done. A slow handshake holds up no other.
+/// A listener that returns connections after their handshake. A slow handshake does not delay others.
 pub(crate) struct TlsListener {
     plain: CuttableListener,
     acceptor: TlsAcceptor,

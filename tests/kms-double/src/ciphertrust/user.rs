@@ -1,4 +1,4 @@
-//! Who may log in, and the names that a double starts with.
+//! The users, and the names that a double starts with.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 pub const CIPHERTRUST_USER: &str = "keyward";
 /// The password of [`CIPHERTRUST_USER`].
 pub const CIPHERTRUST_PASSWORD: &str = "Example-Pass-1";
-/// The kms object of account 111122223333. The root domain and [`CIPHERTRUST_DOMAIN`] each have one of that name.
+/// The kms object of account 111122223333. The root domain and [`CIPHERTRUST_DOMAIN`] each have one with this name.
 pub const CIPHERTRUST_KMS: &str = "aws-main";
-/// A child domain. Its kms objects and rows are its own, though the AWS accounts behind them are the root domain's.
+/// A child domain. It has its own kms objects and rows, but the AWS accounts are those of the root domain.
 pub const CIPHERTRUST_DOMAIN: &str = "tenant";
 /// A user of the root domain that sees the kms of account 444455556666.
 pub const CIPHERTRUST_SECOND_USER: &str = "keyward-second";
@@ -17,7 +17,7 @@ pub const CIPHERTRUST_SECOND_PASSWORD: &str = "Example-Pass-2";
 /// The kms object of account 444455556666, in the same domains as [`CIPHERTRUST_KMS`].
 pub const CIPHERTRUST_SECOND_KMS: &str = "aws-second";
 
-/// A user that the double knows.
+/// A known user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct CiphertrustUser {
@@ -25,12 +25,12 @@ pub struct CiphertrustUser {
     pub username: String,
     /// The password.
     pub password: String,
-    /// The AWS account whose kms objects and keys the user sees; the access lists of CCKM come down to this here.
+    /// The AWS account whose kms objects and keys the user may see. This replaces the access lists of CCKM here.
     pub account: String,
-    /// The domain that the user was created in, by name. None is the root domain, whose users can log in to every domain.
+    /// The name of the user's domain. None means the root domain, whose users can log in to every domain.
     #[serde(default)]
     pub domain: Option<String>,
-    /// The operations that are allowed, by their names in the ledger; none means every one. Others are answered 403.
+    /// The allowed operations, by their names in the ledger. None means every operation. Others get 403.
     #[serde(default)]
     pub allow: Option<Vec<String>>,
 }

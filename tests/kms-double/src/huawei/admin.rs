@@ -1,4 +1,4 @@
-//! The routes under `/_double/huawei/`, by which a test outside the process makes identities known.
+//! The routes under `/_double/huawei/`, with which a test outside of the process adds identities.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use axum::{Json, Router};
 use super::identity::{HuaweiCredential, HuaweiProject, HuaweiUser};
 use crate::state::Shared;
 
-/// The routes; each takes one identity, and replaces one that is known already.
+/// The routes. Each adds or replaces one identity.
 pub(super) fn router() -> Router<Arc<Shared>> {
     Router::new()
         .route("/_double/huawei/projects", post(add_project))

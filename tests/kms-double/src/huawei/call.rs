@@ -1,4 +1,4 @@
-//! One call while it is carried out: who calls, on what, when.
+//! One call in progress: the caller, the key, the time.
 
 use std::time::Instant;
 
@@ -12,25 +12,25 @@ use super::operation::{Operation, Route};
 use super::states;
 use crate::world::{Key, KeyRef, Manager, World};
 
-/// Who calls, and for which project.
+/// The caller, and the project.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
-    /// The access key, or the name of the user whose token it is.
+    /// The access key, or the name of the user of the token.
     pub(crate) name: String,
     pub(crate) project: HuaweiProject,
     /// None means every operation.
     pub(crate) allow: Option<Vec<String>>,
 }
 
-/// A request as far as it was understood.
+/// A request, as far as it was understood.
 #[derive(Debug)]
 pub(crate) struct Request {
     pub(crate) route: Route,
-    /// The operation's name, or method and path where there is none.
+    /// The name of the operation, or the method and path if there is none.
     pub(crate) name: String,
     /// Method and path.
     pub(crate) line: String,
-    /// What `X-Project-Id` says; the path names the project as well.
+    /// The value of `X-Project-Id`. The path names the project too.
     pub(crate) project_header: Option<String>,
     pub(crate) query: Vec<(String, String)>,
     pub(crate) members: Result<Members, Failure>,
@@ -42,7 +42,7 @@ impl Request {
         self.query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The text that says which key is meant; the operations have it in three places.
+    /// The text that names the key. Operations have it in one of three places.
     pub(crate) fn key_text(&self) -> Option<&str> {
         if self.route.service == super::failure::Service::Iam {
             return None;
@@ -52,7 +52,7 @@ impl Request {
         place.or_else(|| self.parameter("key_id"))
     }
 
-    /// What the ledger shows: the body, or for requests without one the query and the tag key of the path.
+    /// The parameters for the ledger: the body, or, without a body, the query and the tag key of the path.
     pub(crate) fn for_ledger(&self) -> Value {
         match &self.members {
             Ok(members) if !members.0.is_empty() => members.for_ledger(),
@@ -66,7 +66,7 @@ impl Request {
     }
 }
 
-/// A call under way.
+/// A call in progress.
 #[derive(Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) operation: Operation,
@@ -74,25 +74,25 @@ pub(crate) struct Call<'a> {
     pub(crate) known: &'a Known,
     /// The double's time.
     pub(crate) now: Timestamp,
-    /// Real time, by which reads lag.
+    /// Real time, for the read lag.
     pub(crate) seen: Instant,
     pub(crate) caller: &'a Caller,
     pub(crate) request: &'a Request,
     pub(crate) members: &'a Members,
-    /// Whether more keys than the quota are refused.
+    /// Whether keys above the quota are refused.
     pub(crate) counts_keys: bool,
-    /// The key that the call made or turned out to concern.
+    /// The key that the call created or used.
     pub(crate) touched: Option<KeyRef>,
 }
 
-/// What a call answers: a status and a body, if any.
+/// The answer of a call: a status, and a body if any.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
     pub(crate) body: Option<Value>,
 }
 
-/// What comes of a call.
+/// The outcome of a call.
 pub(crate) type Result<T = Answer, E = Failure> = std::result::Result<T, E>;
 
 impl Answer {
@@ -100,7 +100,7 @@ impl Answer {
         Self { status: 200, body: Some(body) }
     }
 
-    /// 200 without a byte, as the rotation calls answer.
+    /// 200 without a body, the answer of the rotation calls.
     pub(crate) fn empty() -> Self {
         Self { status: 200, body: None }
     }
@@ -117,10 +117,10 @@ impl Call<'_> {
         self.show(at)
     }
 
-    /// As [`Call::read`], for the one operation that takes an alias too.
+    /// Like [`Call::read`], for the one operation that also accepts an alias.
     pub(crate) fn read_by_any_name(&mut self) -> Result<Key> {
         let text = self.key_text("key_id")?;
-        // An alias URN ends in the alias after a colon; what precedes it says the Region and account, which the path has said.
+        // An alias URN ends in the alias after a colon. Before it are the Region and account, which the path already has.
         let in_urn = || text.find(":alias/").and_then(|colon| text.get(colon + 1..));
         let alias = text.starts_with("alias/").then_some(text).or_else(in_urn);
         let Some(alias) = alias else {
@@ -132,7 +132,7 @@ impl Call<'_> {
         self.show(KeyRef { id, ..self.project_at() })
     }
 
-    /// The key that `member` names, for a change: as it is now, whatever its state.
+    /// The key that `member` names, for a change: its current value, in any state.
     pub(crate) fn find(&mut self, member: &str) -> Result<Key> {
         let at = self.at(self.key_text(member)?)?;
         let key = self.world.key(&at).cloned().ok_or_else(|| Failure::of(Code::KeyGone))?;
@@ -155,7 +155,7 @@ impl Call<'_> {
         states::permit(self.operation, key.state)
     }
 
-    /// The caller's project as the place of a key that is yet to be named.
+    /// The place of a new key: the caller's project.
     pub(crate) fn project_at(&self) -> KeyRef {
         let HuaweiProject { id, region, .. } = &self.caller.project;
         KeyRef { account: id.clone(), region: region.clone(), id: String::new() }
@@ -168,7 +168,7 @@ impl Call<'_> {
     }
 
     fn key_text(&self, member: &str) -> Result<&str> {
-        // A member of another type is an invalid message before it is a missing one.
+        // A member of another type is an invalid message, and does not count as missing.
         self.members.string(member)?;
         self.request.key_text().ok_or_else(|| super::members::missing(member))
     }
@@ -181,7 +181,7 @@ impl Call<'_> {
     }
 }
 
-/// The key that a request concerns, as far as it can be told before it is carried out.
+/// The key of a request, as far as it is known before the request is done.
 pub(crate) fn locate(world: &World, caller: &Caller, request: &Request) -> Option<KeyRef> {
     let text = request.key_text()?;
     let HuaweiProject { id, region, .. } = &caller.project;

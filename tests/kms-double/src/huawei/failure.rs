@@ -1,6 +1,6 @@
 //! The errors of KMS, its gateway and IAM: code, HTTP status, message.
 //!
-//! Codes and statuses are those of the error code pages. Texts are near to the real ones, but clients should not read them.
+//! Codes and statuses are those of the error code pages. Texts are similar to the real ones, but clients should not read them.
 
 use serde_json::{Value, json};
 
@@ -12,7 +12,7 @@ pub(crate) struct Failure {
     pub(crate) message: String,
 }
 
-/// Declares the codes with what belongs to each.
+/// Declares the codes with their properties.
 macro_rules! codes {
     ($($name:ident $code:literal $status:literal $message:literal,)*) => {
         /// A documented error.
@@ -83,24 +83,24 @@ codes! {
 }
 
 impl Failure {
-    /// A documented error in its own words.
+    /// A documented error with its documented text.
     pub(crate) fn of(code: Code) -> Self {
         let (code, status, message) = code.parts();
         Self { code: code.to_owned(), status, message: message.to_owned() }
     }
 
-    /// A documented error, and what exactly is wrong.
+    /// A documented error with details.
     pub(crate) fn because(code: Code, why: impl std::fmt::Display) -> Self {
         let failure = Self::of(code);
         Self { message: format!("{}: {why}", failure.message.trim_end_matches('.')), ..failure }
     }
 
-    /// An error of IAM, which has no codes but the HTTP status.
+    /// An error of IAM, whose only code is the HTTP status.
     pub(crate) fn iam(status: u16, message: &str) -> Self {
         Self { code: status.to_string(), status, message: message.to_owned() }
     }
 
-    /// The body on the wire: the gateway's is flat, the service's and IAM's are nested, each with its own words.
+    /// The body on the wire. The gateway's body is flat. The bodies of the service and of IAM are nested, with different member names.
     pub(crate) fn body(&self, service: Service, request_id: &str) -> Value {
         let Self { code, status, message } = self;
         if code.starts_with("APIG") {
@@ -113,7 +113,7 @@ impl Failure {
     }
 }
 
-/// Which service a path belongs to.
+/// The service of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Service {
     Kms,

@@ -1,11 +1,11 @@
-//! Huawei Cloud's answers in the forms that its documents leave open: see [`Form`].
+//! Huawei Cloud's answers in the other forms that its documents allow; see [`Form`].
 
 use serde_json::{Value, json};
 
 use super::operation::Operation;
 use crate::form::Form;
 
-/// Members that are text in most answers though they hold a number or a boolean.
+/// Members that are text in most answers although they contain a number or a boolean.
 const TEXTS: [&str; 11] = [
     "create_time",
     "creation_date",
@@ -34,13 +34,13 @@ const NUMBERS: [&str; 10] = [
     "used",
 ];
 
-/// What `operation` answers, in those forms.
+/// The answer of `operation` in these forms.
 pub(super) fn in_form(operation: Operation, mut answer: Value, forms: &[Form]) -> Value {
     for form in forms {
         match (form, operation) {
             (Form::HuaweiSdkTypes, Operation::ListAliases) => answer = json!([answer]),
             (Form::HuaweiSdkTypes, Operation::FilterResources) | (Form::HuaweiTexts, _) => {
-                // The count is a number to the SDK as well.
+                // The count is a number in the SDK too.
                 each_member(&mut answer, &|name, value| {
                     let text = TEXTS.contains(&name) || (*form == Form::HuaweiTexts && NUMBERS.contains(&name));
                     if text && (value.is_number() || value.is_boolean()) {
@@ -71,7 +71,7 @@ pub(super) fn in_form(operation: Operation, mut answer: Value, forms: &[Form]) -
     answer
 }
 
-/// Members that an answer can do without. The description of a new key says whose it is, and stays.
+/// The optional members of an answer. The description of a new key names its owner, so it stays.
 const OPTIONAL: [&str; 15] = [
     "creation_date",
     "create_time",

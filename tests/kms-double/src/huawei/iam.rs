@@ -8,14 +8,14 @@ use super::failure::Failure;
 use super::identity::{HuaweiProject, HuaweiUser, Known};
 use super::members::Members;
 
-/// A token's text and the body that tells of it.
+/// A token, and the body that describes it.
 #[derive(Debug)]
 pub(super) struct Issued {
     pub(super) token: String,
     pub(super) body: Value,
 }
 
-/// What a request for a token says.
+/// The content of a request for a token.
 #[derive(Debug)]
 pub(super) struct Login {
     domain_name: String,
@@ -26,7 +26,7 @@ pub(super) struct Login {
 }
 
 impl Login {
-    /// Reads the request. Only logging in with a password, for a project, is offered.
+    /// Reads the request. Only a login with a password, for a project, is supported.
     pub(super) fn read(members: &Members) -> Result<Self, Failure> {
         Self::find(members).map_err(|_| malformed())?.ok_or_else(malformed)
     }
@@ -54,7 +54,7 @@ impl Login {
         }))
     }
 
-    /// The project that the token is to be for, if the account has it.
+    /// The project of the token, if the account has it.
     pub(super) fn project(&self, known: &Known) -> Option<HuaweiProject> {
         let mut projects = known.projects().iter().filter(|project| project.domain_name == self.domain_name);
         let asked = |project: &&HuaweiProject| match (&self.project_id, &self.project_name) {
@@ -86,7 +86,7 @@ pub(super) fn create_token(known: &mut Known, login: &Login, now: Timestamp) -> 
     Ok(Issued { token: text, body })
 }
 
-/// The projects of the caller's account, those of one name if one is asked for.
+/// The projects of the caller's account, filtered by name if the request has one.
 pub(super) fn list_projects(known: &Known, caller: &Caller, name: Option<&str>) -> Value {
     let projects = known.projects().iter().filter(|project| project.domain == caller.project.domain);
     let named = projects.filter(|project| name.is_none_or(|name| project.region == name));

@@ -1,7 +1,7 @@
-//! Who may call: projects, access keys and their temporary kin, IAM users, and the tokens that were issued.
+//! The callers: projects, permanent and temporary access keys, IAM users, and the issued tokens.
 //!
-//! As with AWS's callers there is no policy language: a caller may do everything in its own project and nothing in another, unless
-//! its list of operations says less.
+//! As for AWS there is no policy language. A caller may do everything in its own project and nothing in another, unless it has a list of
+//! allowed operations.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ pub const HUAWEI_SECOND_DOMAIN: &str = "d9e8d7c6b5a4938271605f4e3d2c1b0a";
 /// That account's name.
 pub const HUAWEI_SECOND_DOMAIN_NAME: &str = "keyward-example-2";
 
-/// How long a token lives, on the double's clock.
+/// The lifetime of a token on the double's clock.
 const TOKEN_LIFE: SignedDuration = SignedDuration::from_hours(24);
 
 /// A project: an account's part of one Region.
@@ -69,15 +69,15 @@ pub struct HuaweiCredential {
     pub access_key: String,
     /// The SK.
     pub secret_key: String,
-    /// What `X-Security-Token` has to bear; only temporary credentials have one.
+    /// The required value of `X-Security-Token`. Only temporary credentials have one.
     #[serde(default)]
     pub security_token: Option<String>,
-    /// Id of the one project that it is good for.
+    /// Id of the one project for which it is valid.
     pub project: String,
-    /// When it ends, in real time.
+    /// When it expires, in real time.
     #[serde(default)]
     pub expires: Option<Timestamp>,
-    /// The operations that are allowed, as `describe-key`; none means every one.
+    /// The allowed operations, such as `describe-key`. None means every operation.
     #[serde(default)]
     pub allow: Option<Vec<String>>,
 }
@@ -101,7 +101,7 @@ pub struct HuaweiUser {
     pub name: String,
     /// The password.
     pub password: String,
-    /// The operations that are allowed, as `describe-key`; none means every one.
+    /// The allowed operations, such as `describe-key`. None means every operation.
     #[serde(default)]
     pub allow: Option<Vec<String>>,
 }
@@ -114,8 +114,7 @@ impl HuaweiUser {
     }
 }
 
-/// Everyone whom Huawei Cloud's part of the double knows. By default two accounts with a project and an access key each, and a user
-/// of the first.
+/// The identities of Huawei Cloud. By default two accounts with a project and an access key each, and a user of the first account.
 #[derive(Clone, Debug)]
 pub struct HuaweiIdentities {
     /// The projects.
@@ -148,14 +147,14 @@ impl Default for HuaweiIdentities {
 pub(crate) struct Token {
     pub(crate) domain_name: String,
     pub(crate) user: String,
-    /// Id of the project that it is scoped to.
+    /// Id of its project.
     pub(crate) project: String,
-    /// On the double's clock.
+    /// The expiry time, on the double's clock.
     pub(crate) issued: Timestamp,
     pub(crate) expires: Timestamp,
 }
 
-/// The known identities and the tokens in circulation.
+/// The known identities and the issued tokens.
 #[derive(Debug)]
 pub(crate) struct Known {
     identities: HuaweiIdentities,
@@ -183,7 +182,7 @@ impl Known {
         self.identities.credentials.len() < before
     }
 
-    /// A user's new password or rights end the tokens that the user has.
+    /// New passwords or rights of a user end the user's tokens.
     pub(crate) fn put_user(&mut self, user: HuaweiUser) {
         self.tokens.retain(|_, token| token.domain_name != user.domain_name || token.user != user.name);
         self.identities.users.retain(|known| known.domain_name != user.domain_name || known.name != user.name);
@@ -210,7 +209,7 @@ impl Known {
         self.tokens.get(text)
     }
 
-    /// Issues a token; real ones are long too, and a client must not cut them.
+    /// Issues a token. Real tokens are long too, and a client must not cut them.
     pub(crate) fn issue(&mut self, user: &HuaweiUser, project: &str, now: Timestamp) -> (String, Token) {
         let text: String = (0..60).map(|_| uuid::Uuid::new_v4().simple().to_string()).collect();
         let text = format!("MII{text}");

@@ -1,7 +1,7 @@
 //! Reading the members of a JSON request.
 //!
-//! Text types are taken as documented and no other: where the documents say string, a number is an invalid message (`KMS.0202`), and
-//! the other way round. Null is absence, and members that nobody knows are ignored.
+//! Only the documented types are accepted: if the documents say string, a number is an invalid message (`KMS.0202`), and the other way
+//! round. Null means absent, and unknown members are ignored.
 
 use serde_json::{Map, Value};
 
@@ -12,7 +12,7 @@ use super::failure::{Code, Failure};
 pub(crate) struct Members(pub(crate) Map<String, Value>);
 
 impl Members {
-    /// Reads a request's body; an empty one is a request without members.
+    /// Reads the body of a request. An empty body is a request without members.
     pub(crate) fn parse(body: &[u8]) -> Result<Self, Failure> {
         if body.is_empty() {
             return Ok(Self::default());
@@ -33,32 +33,32 @@ impl Members {
         self.0.get(name).filter(|value| !value.is_null())
     }
 
-    /// A string, if there.
+    /// A string, if present.
     pub(crate) fn string(&self, name: &str) -> Result<Option<&str>, Failure> {
         self.get(name).map(|value| value.as_str().ok_or_else(|| wrong_type(name, "a string"))).transpose()
     }
 
-    /// A string that must be there.
+    /// A required string.
     pub(crate) fn required(&self, name: &str) -> Result<&str, Failure> {
         self.string(name)?.ok_or_else(|| missing(name))
     }
 
-    /// A whole number, if there.
+    /// A whole number, if present.
     pub(crate) fn number(&self, name: &str) -> Result<Option<i64>, Failure> {
         self.get(name).map(|value| value.as_i64().ok_or_else(|| wrong_type(name, "an integer"))).transpose()
     }
 
-    /// A list, if there.
+    /// A list, if present.
     pub(crate) fn list(&self, name: &str) -> Result<Option<&[Value]>, Failure> {
         self.get(name).map(|value| value.as_array().map(Vec::as_slice).ok_or_else(|| wrong_type(name, "a list"))).transpose()
     }
 
-    /// An object, if there.
+    /// An object, if present.
     pub(crate) fn object(&self, name: &str) -> Result<Option<Self>, Failure> {
         self.get(name).map(Self::of).transpose()
     }
 
-    /// The members for the ledger: all but passwords.
+    /// The members for the ledger: all except passwords.
     pub(crate) fn for_ledger(&self) -> Value {
         let mut members = Value::Object(self.0.clone());
         hide_passwords(&mut members);
@@ -66,7 +66,7 @@ impl Members {
     }
 }
 
-/// A required member is not there.
+/// A required member is missing.
 pub(crate) fn missing(name: &str) -> Failure {
     Failure::because(Code::Missing, name)
 }
@@ -75,7 +75,7 @@ fn wrong_type(name: &str, wanted: &str) -> Failure {
     Failure::because(Code::Json, format!("{name} is not {wanted}"))
 }
 
-/// The member `password` is an object as well, a method of authentication; only texts are secrets.
+/// The member `password` can also be an object, a method of authentication. Only texts are secrets.
 fn hide_passwords(value: &mut Value) {
     match value {
         Value::Object(members) => {

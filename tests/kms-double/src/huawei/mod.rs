@@ -1,11 +1,10 @@
-//! The wire protocols of Huawei Cloud: KMS (`/v1.0`, `/v2`) and IAM (`/v3`), on the port of AWS's and told apart by path.
+//! The wire protocols of Huawei Cloud: KMS (`/v1.0`, `/v2`) and IAM (`/v3`), on the same port as AWS. The path tells them apart.
 //!
-//! A call goes through the same stations as in the cloud: is there such an API (gateway), who is it (signature or token), is the project
-//! its own, may it, what does it say, does the key's state allow it. Faults come after the signature. The effect and its ledger entry
-//! are made under one lock.
+//! A call is checked in the same order as in the cloud: the API exists (gateway), the caller (signature or token), the project, the
+//! permission, the content, the state of the key. Faults come after the signature. The effect and its ledger entry are made under one lock.
 //!
-//! A Huawei key lives in the world under its project's id and Region. An operation is added in `operation` (name and path), `states`
-//! (its row, if it has one) and `calls` (what it does). Nothing here may depend on AWS's half.
+//! In the world, a Huawei key is stored under the id and Region of its project. To add an operation, change `operation` (name and path),
+//! `states` (its row, if it has one) and `calls` (what it does). Nothing here may depend on the AWS part.
 
 mod admin;
 mod call;
@@ -43,10 +42,10 @@ pub use identity::{
 pub(crate) use plant::plant;
 pub(crate) use serve::serve;
 
-/// The gateway takes 12 MB and no more.
+/// The maximum request size of the gateway, 12 MB.
 const BODY_MAX: usize = 12 * 1024 * 1024;
 
-/// The paths of Huawei Cloud but for `/`, where AWS is called as well.
+/// The paths of Huawei Cloud, except `/`, which AWS uses too.
 pub(crate) fn router() -> Router<Arc<Shared>> {
     let mut router = Router::new();
     for version in ["v1.0", "v2", "v3"] {
@@ -55,7 +54,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
     router.layer(DefaultBodyLimit::max(BODY_MAX)).merge(admin::router())
 }
 
-/// Whether a key of this account is Huawei's: a project id is 32 hex digits, an AWS account twelve.
+/// Whether a key of this account belongs to Huawei: a project id has 32 hex digits, an AWS account twelve digits.
 pub(crate) fn is_project(account: &str) -> bool {
     account.len() == 32 && account.bytes().all(|byte| byte.is_ascii_hexdigit())
 }

@@ -1,9 +1,9 @@
-//! The operations that are served, and which of them a method and a path name.
+//! The operations, and the mapping from method and path to an operation.
 
 use super::failure::Service;
 use super::percent;
 
-/// Declares the operations with what belongs to each.
+/// Declares the operations with their properties.
 macro_rules! operations {
     ($($variant:ident $name:literal $service:ident $kind:ident,)*) => {
         /// An operation, by its name in the ledger.
@@ -14,12 +14,12 @@ macro_rules! operations {
             /// Every operation.
             const ALL: &[Self] = &[$(Self::$variant,)*];
 
-            /// The name in the ledger and in faults; of most KMS operations also the end of the path.
+            /// The name in the ledger and in faults. For most KMS operations it is also the end of the path.
             pub(crate) fn name(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
             }
 
-            /// Whose operation it is.
+            /// The service of the operation.
             pub(crate) fn service(self) -> Service {
                 match self { $(Self::$variant => Service::$service,)* }
             }
@@ -37,7 +37,7 @@ macro_rules! operations {
 pub(crate) enum Kind {
     /// It changes nothing.
     Read,
-    /// It changes a key, or makes one.
+    /// It changes or creates a key.
     Mutation,
 }
 
@@ -104,7 +104,7 @@ impl Operation {
 /// What a method and a path name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Route {
-    /// None for a path that there is, but not with this method.
+    /// None if the path exists, but not with this method.
     pub(crate) operation: Option<Operation>,
     pub(crate) service: Service,
     /// The project in the path.
@@ -116,12 +116,12 @@ pub(crate) struct Route {
 }
 
 impl Route {
-    /// Of a request that names nothing.
+    /// The target of a request without a known path.
     pub(crate) fn unknown() -> Self {
         Self { operation: None, service: Service::Kms, project: None, item: None, tag: None }
     }
 
-    /// Finds what is called; None if there is no such path. A path that ends in `/` is another path.
+    /// Finds the operation. None if there is no such path. A path that ends in `/` is another path.
     pub(crate) fn find(method: &str, path: &str) -> Option<Self> {
         use Operation as O;
         let segments: Vec<String> = path.split('/').skip(1).map(percent::decode).collect();

@@ -1,6 +1,6 @@
-//! Percent-encoding, as the signer counts on it.
+//! Percent-encoding, as the signer needs it.
 
-/// Replaces each `%XX`; what is no such triple stays as it is.
+/// Replaces each `%XX`. Everything else stays as it is.
 pub(crate) fn decode_bytes(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -17,12 +17,12 @@ pub(crate) fn decode_bytes(text: &str) -> Vec<u8> {
     bytes
 }
 
-/// As [`decode_bytes`], for what has to be text; bytes that are none are replaced.
+/// Like [`decode_bytes`], for text. Bytes that are not valid text are replaced.
 pub(crate) fn decode(text: &str) -> String {
     String::from_utf8_lossy(&decode_bytes(text)).into_owned()
 }
 
-/// Encodes all but the unreserved characters, with capital digits.
+/// Encodes all characters except the unreserved ones, with upper-case digits.
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut encoded = String::with_capacity(bytes.len());
     for &byte in bytes {

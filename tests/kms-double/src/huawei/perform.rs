@@ -16,17 +16,17 @@ use crate::ledger::OK;
 use crate::state::{Inner, Shared};
 use crate::world::KeyRef;
 
-/// Describing keys per second and customer; the one rate that is documented.
+/// The maximum rate of describe calls per second and customer. It is the only documented rate.
 const DESCRIBE_PER_SECOND: u32 = 1000;
 
-/// What came of a call, for the ledger.
+/// The outcome of a call, for the ledger.
 #[derive(Debug)]
 pub(super) struct Outcome {
     pub(super) reply: Reply,
     pub(super) result: String,
     pub(super) message: Option<String>,
     pub(super) key: Option<KeyRef>,
-    /// A mutating operation was carried out.
+    /// A mutating operation was done.
     pub(super) took_effect: bool,
     pub(super) changed: bool,
 }
@@ -44,7 +44,7 @@ impl Outcome {
     }
 }
 
-/// Carries the call out, if method, quota, project, rights and form allow it. `located` is the key that it concerns, as far as is known.
+/// Does the call, if method, quota, project, rights and format allow it. `located` is the key of the call, if it is known.
 pub(super) fn perform(
     inner: &mut Inner,
     shared: &Shared,
@@ -63,7 +63,7 @@ pub(super) fn perform(
         (Operation::ListVersions, _) => return Outcome::succeeded(json_reply(200, &versions())),
         (Operation::CreateToken, _) => return login(inner, request, now).unwrap_or_else(|failure| refuse(&failure)),
         (_, Some(caller)) => caller,
-        // Nobody comes this far unrecognised.
+        // The caller is always known here.
         (_, None) => return refuse(&Failure::of(Code::NoToken)),
     };
     if let Err(failure) = admit(inner, shared, operation, request, caller) {
@@ -99,7 +99,7 @@ pub(super) fn perform(
     }
 }
 
-/// Whether the call is within the caller's rate, in its own project, and one of those it may make.
+/// Whether the call is within the caller's rate, in its own project, and allowed.
 fn admit(inner: &mut Inner, shared: &Shared, operation: Operation, request: &Request, caller: &Caller) -> Result<(), Failure> {
     let own = &caller.project;
     if shared.throttles

@@ -1,4 +1,4 @@
-//! Huawei keys from outside of the wire protocol.
+//! Creates Huawei keys from outside of the wire protocol.
 
 use super::calls::ALIAS_PREFIX;
 use super::spec::{self, AES_256};
@@ -6,11 +6,11 @@ use crate::admin::Plant;
 use crate::state::Inner;
 use crate::world::{Alias, Key, KeyRef, Origin};
 
-/// Makes the key that `plant` describes. Its alias, with or without the prefix, becomes the key's own name; one that ends in
-/// `/default` makes, with [`crate::Manager::Aws`], a default key.
+/// Creates the key that `plant` describes. Its alias, with or without the prefix, becomes the key's own name. With [`crate::Manager::Aws`],
+/// an alias that ends in `/default` makes a default key.
 pub(crate) fn plant(inner: &mut Inner, plant: &Plant) -> anyhow::Result<KeyRef> {
     let now = inner.pass_time();
-    // The default of a plant is AWS's word for the same thing.
+    // The default of a plant is AWS's name for the same value.
     let spec = if plant.spec == "SYMMETRIC_DEFAULT" { AES_256 } else { &plant.spec };
     let spec = spec::find(spec).ok_or_else(|| anyhow::anyhow!("there is no key spec {spec}"))?;
     let usage = plant.usage.as_deref().or(spec.usages.first().copied()).filter(|usage| spec.usages.contains(usage));

@@ -1,15 +1,15 @@
-//! How a reply goes on the wire.
+//! The format of a reply on the wire.
 
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 
-/// A reply before it is put on the wire.
+/// A reply before it is written to the wire.
 #[derive(Clone, Debug)]
 pub(super) struct Reply {
     pub(super) status: u16,
-    /// JSON, or nothing at all.
+    /// JSON, or nothing.
     pub(super) body: String,
-    /// The token that IAM issued; it goes into a header.
+    /// The token that IAM issued. It is sent in a header.
     pub(super) token: Option<String>,
 }
 

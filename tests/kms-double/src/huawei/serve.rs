@@ -44,7 +44,7 @@ pub(crate) async fn serve(
         }
     };
     let sent = Sent { method: method.as_str(), uri: &uri, headers: &headers, body: &body };
-    // Not in the match itself: the lock would be held in its arms.
+    // This is not in the match itself, because the lock would be held in its arms.
     let recognised = recognise(&mut shared.lock(), &request, sent);
     let caller = match recognised {
         Ok(caller) => caller,
@@ -62,7 +62,7 @@ pub(crate) async fn serve(
     send(reply, &request_id)
 }
 
-/// What the gateway does before anybody asks who calls: it knows the APIs there are, and how much it takes.
+/// The checks of the gateway before the caller is known: the API exists, and the request is not too large.
 fn understand(method: &Method, uri: &Uri, headers: &HeaderMap, body: Result<Bytes, BytesRejection>) -> (Request, Result<Bytes, Failure>) {
     let query = percent::pairs(uri.query().unwrap_or_default());
     let project_header = headers.get("x-project-id").and_then(|value| value.to_str().ok()).map(str::to_owned);
@@ -77,7 +77,7 @@ fn understand(method: &Method, uri: &Uri, headers: &HeaderMap, body: Result<Byte
     (Request { route, name, line, project_header, query, members }, body)
 }
 
-/// Who calls. The list of versions is for anybody; who asks for a token is whoever the request says, until the password is looked at.
+/// The caller. Everybody may list the versions. For a token request the caller is the claimed user until the password is checked.
 fn recognise(inner: &mut Inner, request: &Request, sent: Sent<'_>) -> Result<Option<Caller>, Stranger> {
     let double = inner.pass_time();
     match request.route.operation {
@@ -97,7 +97,7 @@ fn strike(inner: &mut Inner, request: &Request, caller: Option<&Caller>) -> Opti
     inner.faults.strike(&FaultedCall { operation: &request.name, key: key.as_ref(), access_key, account })
 }
 
-/// Carries the call out, unless a fault forbids that, and records it.
+/// Does the call, unless a fault forbids it, and records it.
 fn carry_out(shared: &Shared, request: &Request, caller: Option<&Caller>, fault: Option<&FaultAction>, request_id: &str) -> Reply {
     let mut inner = shared.lock();
     let now = inner.pass_time();
@@ -120,7 +120,7 @@ fn carry_out(shared: &Shared, request: &Request, caller: Option<&Caller>, fault:
     record(&mut inner, request, who, before, outcome, fault, request_id)
 }
 
-/// Who made a call, as far as is known.
+/// The caller, if known.
 #[derive(Clone, Copy, Debug, Default)]
 struct Who<'a> {
     name: Option<&'a str>,

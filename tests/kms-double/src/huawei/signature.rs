@@ -1,8 +1,8 @@
-//! SDK-HMAC-SHA256, from the verifier's side: the canonical request is rebuilt from what came over the wire and nothing else.
+//! The verification of SDK-HMAC-SHA256. The canonical request is rebuilt only from the bytes on the wire.
 //!
-//! The signing key is the secret itself, without the derivation by date, Region and service that AWS has. Time here is real time,
-//! never the double's, and a parameter, so that recorded requests can be verified. The rules are those of Huawei Cloud's API request
-//! signing guide, and `tests/vectors/huawei.json` holds requests that its own client signed.
+//! The signing key is the secret itself, without AWS's derivation by date, Region and service. Time is real time, never the double's, and a
+//! parameter, so that recorded requests can be verified. The rules are those of Huawei Cloud's API request signing guide, and
+//! `tests/vectors/huawei.json` has requests that its own client signed.
 
 use aws_lc_rs::{digest, hmac};
 use axum::http::{HeaderMap, Uri};
@@ -10,16 +10,16 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::percent;
 
-/// How far a client's clock may be off.
+/// How far a client's clock may differ.
 const SKEW: SignedDuration = SignedDuration::from_mins(15);
 
 /// The scheme of the `Authorization` header.
 const SCHEME: &str = "SDK-HMAC-SHA256";
 
-/// Whatever else is signed, the time is. Which other headers a client signs is its own choice: Huawei's client for Go signs no `Host`.
+/// The time must always be signed. The client chooses the other signed headers: Huawei's client for Go does not sign `Host`.
 const DATE: &str = "x-sdk-date";
 
-/// What an `Authorization` header says.
+/// The content of an `Authorization` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) access_key: String,
@@ -27,7 +27,7 @@ pub(crate) struct Claim {
     signature: String,
 }
 
-/// A request as it came in.
+/// A request as it arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sent<'a> {
     pub(crate) method: &'a str,
@@ -36,11 +36,11 @@ pub(crate) struct Sent<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Why a request is not taken for its sender's, in the gateway's words.
+/// Why the signature of a request is refused, with the gateway's text.
 pub(crate) type Mistrust = String;
 
 impl Sent<'_> {
-    /// A header's value, if it is there and text.
+    /// The value of a header, if it is present and is text.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name).and_then(|value| value.to_str().ok())
     }
@@ -71,7 +71,7 @@ pub(crate) fn verify(sent: Sent<'_>, claim: &Claim, secret: &str, now: Timestamp
     }
     let stamp = sent.header(DATE).unwrap_or_default();
     check_time(stamp, now)?;
-    // As text, so that capital digits are another signature: every official signer writes small ones.
+    // Compared as text, so that upper-case digits are another signature, because every official signer writes lower-case digits.
     if signature(sent, claim, secret, stamp) == claim.signature { Ok(()) } else { Err("verify aksk signature fail".to_owned()) }
 }
 
@@ -103,7 +103,7 @@ fn canonical_request(sent: Sent<'_>, claim: &Claim) -> String {
     )
 }
 
-/// Decoded as a whole before it is split, so a `%2F` becomes a plain `/`; and it ends in `/`, though the path that was sent does not.
+/// It is decoded as a whole before it is split, so a `%2F` becomes `/`. It ends in `/`, although the sent path does not.
 fn canonical_path(path: &str) -> String {
     let decoded = percent::decode_bytes(path);
     let segments: Vec<String> = decoded.split(|byte| *byte == b'/').map(percent::encode).collect();
@@ -126,7 +126,7 @@ fn canonical_value(headers: &HeaderMap, name: &str) -> String {
     values.collect::<Vec<_>>().join(",")
 }
 
-/// A client may state the hash of a body itself, as `UNSIGNED-PAYLOAD`; the value is taken as it stands.
+/// A client may give the hash of a body itself, such as `UNSIGNED-PAYLOAD`. The value is used as it is.
 fn payload_hash(sent: Sent<'_>) -> String {
     let stated = sent.header("x-sdk-content-sha256").filter(|_| !sent.body.is_empty());
     stated.map_or_else(|| sha256(sent.body), str::to_owned)
@@ -161,7 +161,7 @@ mod tests {
     }
 
     fn recorded() -> Value {
-        // Read, not pasted in: the double's source takes nothing from elsewhere.
+        // It is read at run time and not included, because the double's source includes nothing from other folders.
         let file = std::fs::read(concat!(env!("CARGO_MANIFEST_DIR"), "/../vectors/huawei.json")).unwrap();
         serde_json::from_slice(&file).unwrap()
     }

@@ -1,4 +1,4 @@
-//! Key specs and what keys of them are for. The set varies by region; this is the union.
+//! Key specs and the usages of their keys. The set differs by region; this is the union.
 
 use super::failure::Code;
 
@@ -8,11 +8,11 @@ pub(crate) struct Spec {
     pub(crate) name: &'static str,
     /// The first is the default.
     pub(crate) usages: &'static [&'static str],
-    /// Why keys of it do not rotate; none if they do.
+    /// Why keys of this spec do not rotate. None if they do.
     pub(crate) no_rotation: Option<Code>,
 }
 
-/// The spec of a key whose creator says nothing, and the only one that `list-keys` shows unasked.
+/// The default spec of a new key, and the only spec that `list-keys` shows by default.
 pub(crate) const AES_256: &str = "AES_256";
 
 const CIPHER: &[&str] = &["ENCRYPT_DECRYPT"];
@@ -37,7 +37,7 @@ const SPECS: &[Spec] = &[
     Spec { name: "HMAC_SM3", usages: MAC, no_rotation: Some(Code::HmacKey) },
 ];
 
-/// The spec of that name.
+/// The spec with this name.
 pub(crate) fn find(name: &str) -> Option<&'static Spec> {
     SPECS.iter().find(|spec| spec.name == name)
 }

@@ -1,11 +1,11 @@
 //! What each operation does in each key state, as data, and the states' numbers.
 //!
-//! The documents name the states from which enabling, disabling, scheduling, cancelling and changes of names and descriptions work,
-//! and their codes. What they leave open is decided here and said so:
+//! The documents name the states from which enabling, disabling, scheduling, cancelling and changes of names and descriptions work, and
+//! their codes. If they are not clear, the choices are:
 //! - rotation is for enabled keys: a disabled key answers `KMS.0209`, a pending one `KMS.0210`;
-//! - a frozen key answers `KMS.0320` to every change, a key that waits for activation as a disabled one, and where no documented code
-//!   fits, `KMS.0308`;
-//! - tags change in every state, for no document forbids it.
+//! - a frozen key answers `KMS.0320` to every change; a key that waits for activation answers like a disabled one; if no documented code
+//!   fits, the answer is `KMS.0308`;
+//! - tags can change in every state, because no document forbids it.
 
 use super::failure::{Code, Failure};
 use super::operation::Operation;
@@ -25,7 +25,7 @@ const NOT_ENA: Option<Code> = Some(Code::NotEnabled);
 const NOT_DEL: Option<Code> = Some(Code::NotPending);
 const TWICE: Option<Code> = Some(Code::AlreadyPending);
 
-/// The rows; an operation without one works in every state.
+/// The rows. An operation without a row works in every state.
 #[rustfmt::skip]
 const TABLE: [(Operation, Row); 15] = [
     //                                         2        3        4        5        1        7
@@ -53,7 +53,7 @@ pub(crate) fn permit(operation: Operation, state: KeyState) -> Result<(), Failur
     code.map_or(Ok(()), |code| Err(Failure::of(code)))
 }
 
-/// The number on the wire. Six is no state.
+/// The number on the wire. There is no state 6.
 pub(crate) fn number(state: KeyState) -> u8 {
     match state {
         KeyState::Creating | KeyState::Updating => 1,

@@ -1,4 +1,4 @@
-//! Who sent a request: by signature, or by the token of an IAM user.
+//! Finds the sender of a request by its signature, or by the token of an IAM user.
 
 use jiff::Timestamp;
 
@@ -7,14 +7,14 @@ use super::failure::{Code, Failure, Service};
 use super::identity::Known;
 use super::signature::{self, Sent};
 
-/// A sender that was not recognised.
+/// An unknown sender.
 #[derive(Debug)]
 pub(crate) struct Stranger {
     pub(crate) name: Option<String>,
     pub(crate) failure: Failure,
 }
 
-/// Finds out who sent a request to `service`. Signatures and temporary credentials go by `real` time, tokens by the `double`'s.
+/// Finds the sender of a request to `service`. Signatures and temporary credentials use `real` time, tokens use the `double`'s time.
 pub(crate) fn recognise(known: &Known, service: Service, sent: Sent<'_>, real: Timestamp, double: Timestamp) -> Result<Caller, Stranger> {
     if let Some(authorization) = sent.header("authorization") {
         return by_signature(known, authorization, sent, real);

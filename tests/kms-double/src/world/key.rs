@@ -1,7 +1,7 @@
-//! One key and its moves from state to state.
+//! One key and its state transitions.
 //!
-//! These are the bare moves. Whether a call may make one in the present state is each wire protocol's own table
-//! (for AWS `aws/states.rs`), because the vendors differ in that and agree on the moves.
+//! These are only the transitions. The table of each wire protocol (for AWS `aws/states.rs`) says whether a call may cause one in the
+//! current state, because the vendors differ in that but agree on the transitions.
 
 use std::collections::BTreeMap;
 
@@ -14,27 +14,27 @@ use jiff::{SignedDuration, Timestamp};
 pub(crate) struct Deletion {
     /// Length of the wait.
     pub(crate) window_days: u32,
-    /// When the wait ends; none while replicas hold it up.
+    /// When the wait ends. None while the key waits for its replicas.
     pub(crate) date: Option<Timestamp>,
 }
 
 /// Automatic rotation, while it is on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rotation {
-    /// Between two rotations.
+    /// The time between two rotations.
     pub(crate) period_days: u32,
     /// The next one.
     pub(crate) next: Timestamp,
 }
 
-/// An on-demand rotation that is under way.
+/// An on-demand rotation in progress.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Rotating {
     pub(crate) started: Timestamp,
     pub(crate) ends: Timestamp,
 }
 
-/// A key. Spec and usage are the protocol's words.
+/// A key. Spec and usage have the names of the protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) at: KeyRef,
@@ -47,7 +47,7 @@ pub(crate) struct Key {
     pub(crate) origin: Origin,
     pub(crate) manager: Manager,
     pub(crate) state: KeyState,
-    /// The state that follows a passing one (Creating, Updating, Unavailable) by itself.
+    /// The state after a transitional state (Creating, Updating, Unavailable).
     pub(crate) state_behind: KeyState,
     /// When Creating or Updating ends.
     pub(crate) settles: Option<Timestamp>,
@@ -58,14 +58,14 @@ pub(crate) struct Key {
     pub(crate) first_material: String,
     pub(crate) last_use: Option<LastUse>,
     pub(crate) multi_region: Option<MultiRegion>,
-    /// The alias that is the key's own name, where the vendor gives each key one.
+    /// The alias that is the key's own name, if the vendor gives each key one.
     pub(crate) built_in_name: Option<String>,
 }
 
-/// Something a key does by itself when time passes.
+/// Something that happens to a key when time passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Due {
-    /// A passing state ends.
+    /// A transitional state ends.
     Settle,
     /// An on-demand rotation is complete.
     FinishRotation,
@@ -76,7 +76,7 @@ pub(crate) enum Due {
 }
 
 impl Key {
-    /// A living key without settings.
+    /// A new key without settings.
     pub(crate) fn new(at: KeyRef, created: Timestamp, spec: &str, usage: &str, origin: Origin) -> Self {
         let state = if origin == Origin::External { KeyState::PendingImport } else { KeyState::Enabled };
         Self {
@@ -103,18 +103,18 @@ impl Key {
         }
     }
 
-    /// The material that encrypts now.
+    /// The current key material.
     pub(crate) fn material(&self) -> &str {
         self.rotated.last().map_or(&self.first_material, |last| &last.material)
     }
 
-    /// Whether material is there at all: an imported key starts without it.
+    /// Whether the key has material. An imported key starts without it.
     pub(crate) fn lacks_material(&self) -> bool {
         self.state == KeyState::PendingImport || self.state_behind == KeyState::PendingImport
     }
 
-    /// Enables the key. On a key that is unavailable it takes effect when the key store is back. A rotation that fell due
-    /// meanwhile takes place at once. A key that never got material has nothing to enable and waits for its import again.
+    /// Enables the key. For an unavailable key it takes effect when the key store is back. A rotation that became due in the meantime is
+    /// done at once. A key that never got material waits for its import again.
     pub(crate) fn enable(&mut self, now: Timestamp) {
         if self.state == KeyState::Unavailable {
             self.state_behind = KeyState::Enabled;
@@ -126,7 +126,7 @@ impl Key {
         }
     }
 
-    /// Disables the key; deferred like [`Key::enable`].
+    /// Disables the key. It is deferred like [`Key::enable`].
     pub(crate) fn disable(&mut self) {
         if self.state == KeyState::Unavailable {
             self.state_behind = KeyState::Disabled;
@@ -135,7 +135,7 @@ impl Key {
         }
     }
 
-    /// Starts the wait before deletion, or, for a primary with replicas, the wait for that wait.
+    /// Starts the waiting period before the deletion. A primary with replicas first waits for its replicas.
     pub(crate) fn schedule_deletion(&mut self, window_days: u32, now: Timestamp) {
         if !self.lacks_material() {
             self.state_behind = KeyState::Disabled;
@@ -147,20 +147,20 @@ impl Key {
         self.deletion = Some(Deletion { window_days, date });
     }
 
-    /// Ends the wait. The key is Disabled then, whatever it was before.
+    /// Ends the waiting period. After that the key is Disabled, whatever its state was before.
     pub(crate) fn cancel_deletion(&mut self) {
         self.deletion = None;
         self.state = KeyState::Disabled;
     }
 
-    /// Puts the key into a passing state until `ends`, and into `then` after it.
+    /// Puts the key into a transitional state until `ends`, and then into `then`.
     pub(crate) fn pass_through(&mut self, state: KeyState, then: KeyState, ends: Timestamp) {
         self.state = state;
         self.state_behind = then;
         self.settles = Some(ends);
     }
 
-    /// Puts the key into any state, as only an operator of the double can: what leads back is kept consistent.
+    /// Puts the key into any state, which only the user of the double can do. The data for the way back stays consistent.
     pub(crate) fn force(&mut self, state: KeyState, now: Timestamp) {
         match state {
             KeyState::Enabled | KeyState::Disabled | KeyState::PendingImport => {
@@ -192,7 +192,7 @@ impl Key {
         }
     }
 
-    /// Ends a passing state at once, as when a key store is connected again: what was asked for meanwhile takes effect.
+    /// Ends a transitional state at once, for example because a key store is connected again. Deferred calls take effect.
     pub(crate) fn resume(&mut self, now: Timestamp) {
         if matches!(self.state, KeyState::Unavailable | KeyState::Creating | KeyState::Updating) {
             self.settles = None;
@@ -211,7 +211,8 @@ impl Key {
         }
     }
 
-    /// What the key does next by itself, and when. Only an enabled key rotates. `late` is how much later than its date a key dies.
+    /// The next thing that happens to the key, and when. Only an enabled key rotates. `late` is how much later than its date a key is
+    /// deleted.
     pub(crate) fn next_due(&self, late: SignedDuration) -> Option<(Timestamp, Due)> {
         let settle = self.settles.map(|at| (at, Due::Settle));
         let finish = self.rotating.as_ref().map(|rotating| (rotating.ends, Due::FinishRotation));
@@ -228,7 +229,7 @@ impl Key {
     }
 }
 
-/// A fresh id of key material: 64 hex digits.
+/// A new id of key material: 64 hex digits.
 fn new_material() -> String {
     format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple())
 }

@@ -1,16 +1,16 @@
 //! A value that readers see late.
 //!
-//! AWS says that a change may take seconds, at times minutes, to be visible everywhere. With a lag of N ms, a reader sees the state
-//! from before any change that is younger than that, `NotFound` after a creation included. Writers always see the newest state.
+//! AWS says that a change may take seconds, sometimes minutes, until it is visible everywhere. With a lag of N ms, a reader does not see
+//! changes that are younger than N ms. So after a creation it sees `NotFound`. Writers always see the newest state.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-/// The present value and those that a reader may still see.
+/// The current value, and older values that a reader may still see.
 #[derive(Debug)]
 pub(crate) struct Lagged<T> {
     present: Option<T>,
-    /// Each with the time from which on its successor is visible; oldest first.
+    /// Each with the time when the next value becomes visible; oldest first.
     past: VecDeque<(Instant, Option<T>)>,
 }
 
@@ -26,13 +26,13 @@ impl<T: Clone> Lagged<T> {
         self.present.as_ref()
     }
 
-    /// What a reader sees at `now`.
+    /// The value for a reader at `now`.
     pub(crate) fn seen(&self, now: Instant) -> Option<&T> {
         let stale = self.past.iter().find(|(until, _)| *until > now);
         stale.map_or(self.present.as_ref(), |(_, value)| value.as_ref())
     }
 
-    /// Opens the value for a change that readers see `lag` after `now`.
+    /// Starts a change of the value. Readers see it `lag` after `now`.
     pub(crate) fn change(&mut self, now: Instant, lag: Duration) -> &mut Option<T> {
         self.past.retain(|(until, _)| *until > now);
         if !lag.is_zero() {
@@ -41,7 +41,7 @@ impl<T: Clone> Lagged<T> {
         &mut self.present
     }
 
-    /// Whether neither writers nor readers can see anything any more.
+    /// Whether writers and readers see nothing any more.
     pub(crate) fn is_gone(&self, now: Instant) -> bool {
         self.present.is_none() && self.seen(now).is_none() && self.past.iter().all(|(until, _)| *until <= now)
     }

@@ -1,7 +1,7 @@
-//! Accounts, Regions, keys and aliases, and what time does to them.
+//! Accounts, Regions, keys and aliases, and what happens to them with time.
 //!
-//! This is the part that every wire protocol shares. It knows no HTTP, no error codes and no permissions; it must never refuse a
-//! change for a reason that only one vendor has.
+//! All wire protocols share this part. It knows no HTTP, no error codes and no permissions. It must never refuse a change for a reason that
+//! only one vendor has.
 
 mod key;
 mod lagged;
@@ -38,7 +38,7 @@ pub(crate) struct Happening {
     pub(crate) key: KeyRef,
     pub(crate) due: Due,
     pub(crate) before: KeyState,
-    /// None for a key that died.
+    /// None for a deleted key.
     pub(crate) after: Option<KeyState>,
 }
 
@@ -46,7 +46,7 @@ pub(crate) struct Happening {
 struct Region {
     keys: BTreeMap<String, Lagged<Key>>,
     aliases: BTreeMap<String, Lagged<Alias>>,
-    /// Every alias name that has pointed to a key, so that a key's aliases are found without reading all of them.
+    /// Every alias name that a key ever had, to find a key's aliases without reading all aliases.
     names: BTreeMap<String, BTreeSet<String>>,
 }
 
@@ -54,16 +54,16 @@ struct Region {
 #[derive(Debug)]
 pub(crate) struct World {
     regions: BTreeMap<(String, String), Region>,
-    /// When to look at which key again. An entry may be outdated: the key itself says what is due.
+    /// When to check which key again. An entry may be outdated, because the key itself decides what is due.
     agenda: BTreeSet<(Timestamp, KeyRef)>,
     lag: Duration,
     late: SignedDuration,
-    /// Counts changes that really changed something.
+    /// Counts the changes that had an effect.
     revision: u64,
 }
 
 impl World {
-    /// An empty world. Readers see changes `lag` late; keys die `late` after their deletion date.
+    /// An empty world. Readers see changes `lag` late. Keys are deleted `late` after their deletion date.
     pub(crate) fn new(lag: Duration, late: SignedDuration) -> Self {
         Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, revision: 0 }
     }
@@ -89,12 +89,12 @@ impl World {
         keys.filter_map(move |key| key.seen(now))
     }
 
-    /// Every key there is.
+    /// Every key.
     pub(crate) fn all_keys(&self) -> impl Iterator<Item = &Key> {
         self.regions.values().flat_map(|region| region.keys.values()).filter_map(Lagged::present)
     }
 
-    /// The key that bears the settings a whole family shares: the primary of a replica, else the key itself.
+    /// The key with the settings that a whole family shares: the primary for a replica, otherwise the key itself.
     pub(crate) fn lead(key: &Key) -> KeyRef {
         match &key.multi_region {
             Some(MultiRegion::Replica { primary }) => KeyRef { region: primary.clone(), ..key.at.clone() },
@@ -112,7 +112,7 @@ impl World {
         self.note_due(&at);
     }
 
-    /// Changes a key, if it is there.
+    /// Changes a key, if it exists.
     pub(crate) fn change(&mut self, at: &KeyRef, change: impl FnOnce(&mut Key)) {
         let (now, lag) = (Instant::now(), self.lag);
         let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) else {
@@ -175,7 +175,7 @@ impl World {
         }
     }
 
-    /// Does everything that fell due up to `now`, in the order of time, and says what it was.
+    /// Does everything that is due at `now`, in the order of time, and returns what it did.
     pub(crate) fn settle(&mut self, now: Timestamp) -> Vec<Happening> {
         let mut happenings = Vec::new();
         while let Some((at, _)) = self.agenda.first()
@@ -217,7 +217,7 @@ impl World {
         }
     }
 
-    /// Removes a key, its aliases and its place in the family. The last replica's end starts a waiting primary's window.
+    /// Removes a key, its aliases and its place in the family. When the last replica is removed, the window of a waiting primary starts.
     fn bury(&mut self, at: &KeyRef, time: Timestamp) {
         let family = self.key(at).and_then(|key| key.multi_region.clone());
         for name in self.aliases_of(at).into_iter().map(|alias| alias.name.clone()).collect::<Vec<_>>() {

@@ -1,4 +1,4 @@
-//! What a test sees of a key: everything, at once and never late.
+//! A key as tests see it: everything, without lag.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Key, KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, World};
 
-/// A key as it is, not as a lagging read shows it.
+/// A key in its current state, without read lag.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct KeyView {
@@ -23,7 +23,7 @@ pub struct KeyView {
     pub state: KeyState,
     /// Who manages it.
     pub manager: Manager,
-    /// Where the material is from.
+    /// Where the material comes from.
     pub origin: Origin,
     /// For example `SYMMETRIC_DEFAULT`.
     pub spec: String,
@@ -35,21 +35,21 @@ pub struct KeyView {
     pub tags: BTreeMap<String, String>,
     /// Alias names, with the prefix `alias/`.
     pub aliases: Vec<String>,
-    /// When it was made, on the double's clock.
+    /// When it was created, on the double's clock.
     pub created: Timestamp,
-    /// When it dies, once the wait runs.
+    /// When it is deleted, if the waiting period has started.
     pub deletion_date: Option<Timestamp>,
-    /// The window that was asked for, while deletion is scheduled.
+    /// The requested window, while a deletion is scheduled.
     pub pending_window_days: Option<u32>,
-    /// Its rotation. A replica shows its primary's.
+    /// Its rotation. A replica has the rotation of its primary.
     pub rotation: RotationView,
-    /// Its part among its multi-Region relatives.
+    /// Its role in its multi-Region family.
     pub multi_region: Option<MultiRegion>,
     /// Its last cryptographic use.
     pub last_use: Option<LastUse>,
 }
 
-/// A key's rotation as it is set, also while the wire says "off" because deletion is pending.
+/// The rotation setting of a key, also while the wire protocol says "off" because a deletion is pending.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationView {

@@ -1,4 +1,4 @@
-//! The words for keys that tests and the ledger use as well.
+//! The types for keys that tests and the ledger use too.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::aws::partition;
 
-/// Where a key lives. Ids of multi-Region keys are equal in every Region, so an id alone does not name a key.
+/// The place and id of a key. Multi-Region keys have the same id in every Region, so an id alone does not identify a key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct KeyRef {
     /// Twelve digits.
@@ -32,16 +32,16 @@ impl KeyRef {
     }
 }
 
-/// The states of AWS's key state page; the other vendors' states are subsets.
+/// The states of AWS's key state page. The states of other vendors are subsets.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum KeyState {
     /// A replica for some seconds after `ReplicateKey`.
     Creating,
-    /// Usable.
+    /// The key can be used.
     Enabled,
-    /// Not usable, nothing lost.
+    /// The key cannot be used, but nothing is lost.
     Disabled,
-    /// Dies when its deletion date passes.
+    /// The key will be deleted when its deletion date passes.
     PendingDeletion,
     /// Has no key material yet.
     PendingImport,
@@ -108,7 +108,7 @@ pub enum Origin {
 /// Who manages the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Manager {
-    /// An AWS service made it for the account; customers can only look at it.
+    /// An AWS service created it for the account. Customers can only read it.
     #[serde(rename = "AWS")]
     Aws,
     /// The customer.
@@ -133,15 +133,15 @@ pub struct Rotated {
     pub date: Timestamp,
     /// Why.
     pub kind: RotationKind,
-    /// Id of the material that came with it: 64 hex digits.
+    /// Id of its new material: 64 hex digits.
     pub material: String,
 }
 
-/// A key's part among its multi-Region relatives.
+/// The role of a key in its multi-Region family.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "SCREAMING_SNAKE_CASE")]
 pub enum MultiRegion {
-    /// The one that is replicated and rotated.
+    /// The key that is replicated and rotated.
     Primary {
         /// Regions of its replicas.
         replicas: BTreeSet<String>,

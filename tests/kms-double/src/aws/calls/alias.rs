@@ -14,10 +14,10 @@ use crate::aws::target::Aliases;
 use crate::form::Form;
 use crate::world::{Alias, Key, KeyRef};
 
-/// Aliases that AWS keeps for services that an account has not used; they point to no key.
+/// Aliases that AWS has for services that an account has not used. They have no key.
 const IDLE: [&str; 5] = ["alias/aws/dynamodb", "alias/aws/ebs", "alias/aws/rds", "alias/aws/redshift", "alias/aws/s3"];
 
-/// Most aliases of one key.
+/// The maximum number of aliases of a key.
 const ALIASES_MAX: usize = 50;
 
 pub(super) fn create(call: &mut Call<'_>) -> Answer {
@@ -92,8 +92,8 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     page(call.members, call.operation, paging, shown.into_iter(), |(name, _)| name.clone(), |(_, alias)| alias)
 }
 
-/// The rules for names: `alias/` and at least one of the characters of the model, no colon, not `alias/aws/`. Only `CreateAlias` has
-/// `InvalidAliasNameException` among its errors; the others answer `ValidationException`, and so do all for a name without the prefix.
+/// The rules for names: `alias/` and at least one character of the model, no colon, not `alias/aws/`. Only `CreateAlias` has the error
+/// `InvalidAliasNameException`. The others answer `ValidationException`, and so do all for a name without the prefix.
 fn read_name(call: &Call<'_>) -> Result<String, Failure> {
     let name = call.members.required("AliasName", 1, 256)?;
     if !name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte)) {

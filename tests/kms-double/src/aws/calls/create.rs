@@ -9,7 +9,7 @@ use crate::aws::failure::Failure;
 use crate::aws::spec::{self, Spec, USAGES};
 use crate::world::{Key, KeyRef, MultiRegion, Origin};
 
-/// Longest description.
+/// The maximum length of a description.
 pub(super) const DESCRIPTION_MAX: usize = 8192;
 
 const ORIGINS: &[&str] = &["AWS_KMS", "EXTERNAL", "AWS_CLOUDHSM", "EXTERNAL_KEY_STORE"];
@@ -36,7 +36,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "KeyMetadata": metadata(call, &key) }))
 }
 
-/// `KeySpec`, or its older name, but not both.
+/// `KeySpec` or its older name, but not both.
 fn read_spec(call: &Call<'_>) -> Result<&'static Spec, Failure> {
     let names = spec::names();
     let new = call.members.one_of("KeySpec", &names)?;
@@ -68,7 +68,7 @@ fn read_usage(call: &Call<'_>, spec: &Spec) -> Result<String, Failure> {
     }
 }
 
-/// There are no custom key stores, so their origins cannot be had; the admin routes can make such a key.
+/// There are no custom key stores, so their origins are refused. The admin routes can create such a key.
 fn read_origin(call: &Call<'_>, spec: &Spec) -> Result<Origin, Failure> {
     let origin = call.members.one_of("Origin", ORIGINS)?.unwrap_or("AWS_KMS");
     let store = call.members.sized("CustomKeyStoreId", 1, 64)?;

@@ -1,7 +1,7 @@
 //! Encrypt, Decrypt and `GetKeyLastUsage`: enough to show whether a key works.
 //!
-//! Nothing is encrypted. A ciphertext is the plaintext with a seal that only the key can check, so that a key that is gone, disabled
-//! or another one fails to decrypt, and a changed blob or context does too.
+//! Nothing is encrypted. A ciphertext is the plaintext with a seal that only the key can check. So decryption fails if the key is deleted,
+//! disabled or another key, and if the blob or the context was changed.
 
 use aws_lc_rs::hmac;
 use base64::Engine;
@@ -16,7 +16,7 @@ use crate::aws::spec;
 use crate::aws::target::{Aliases, Target};
 use crate::world::{Key, LastUse};
 
-/// Begins every ciphertext.
+/// The first bytes of every ciphertext.
 const MAGIC: &[u8] = b"kms-double-1";
 const SEAL: usize = 32;
 /// When AWS began to track usage: 2026-04-23, in seconds since 1970.
@@ -86,7 +86,7 @@ pub(super) fn last_usage(call: &mut Call<'_>) -> Answer {
     }))
 }
 
-/// A caller may ask whether a call would succeed; the answer is an error all the same.
+/// A caller may ask whether a call would succeed. The answer is an error in every case.
 fn check_dry_run(call: &Call<'_>) -> Result<(), Failure> {
     if call.members.flag("DryRun")? {
         return Err(Failure::new("DryRunOperationException", "The request would have succeeded, but the DryRun option is set."));
@@ -94,7 +94,7 @@ fn check_dry_run(call: &Call<'_>) -> Result<(), Failure> {
     Ok(())
 }
 
-/// KMS does not tell a caller whether such a key exists.
+/// KMS does not reveal whether such a key exists.
 fn unreachable_key() -> Failure {
     Failure::new(
         "AccessDeniedException",
@@ -115,7 +115,7 @@ fn algorithm(call: &Call<'_>, key: &Key) -> Result<String, Failure> {
     Err(Failure::new("InvalidKeyUsageException", format!("{} cannot be used for {asked}.", key.at.arn())))
 }
 
-/// Material stays decryptable after a rotation, so the seal is made with the first one, which a family shares.
+/// Old ciphertexts can still be decrypted after a rotation, so the seal is made with the first material, which a family shares.
 fn seal(key: &Key, body: &[u8]) -> Vec<u8> {
     let secret = hmac::Key::new(hmac::HMAC_SHA256, key.first_material.as_bytes());
     hmac::sign(&secret, body).as_ref().to_vec()

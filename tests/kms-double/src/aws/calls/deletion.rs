@@ -7,10 +7,10 @@ use crate::aws::call::{Answer, Call};
 use crate::aws::failure::Failure;
 use crate::world::Key;
 
-/// The window if the caller names none.
+/// The window if the caller gives none.
 const DEFAULT_WINDOW_DAYS: u32 = 30;
 
-/// The date is now plus the window to the millisecond; whether AWS rounds it is not documented: see [`crate::Form::MidnightDates`].
+/// The date is now plus the window, to the millisecond. It is not documented whether AWS rounds it; see [`crate::Form::MidnightDates`].
 pub(super) fn schedule(call: &mut Call<'_>) -> Answer {
     let window = call.members.int("PendingWindowInDays", 7, 30)?.unwrap_or(DEFAULT_WINDOW_DAYS);
     let key = call.open()?;

@@ -1,4 +1,4 @@
-//! `DescribeKey`, `ListKeys`, and the metadata that several operations answer.
+//! `DescribeKey`, `ListKeys`, and the metadata that several operations return.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
@@ -28,7 +28,7 @@ pub(super) fn seconds(time: Timestamp) -> Value {
     json!(time.as_millisecond() as f64 / 1000.0)
 }
 
-/// When a key dies, as it is told: to the millisecond, or at the midnight before.
+/// The deletion date in an answer: to the millisecond, or the midnight before.
 pub(super) fn deletion_date(call: &Call<'_>, date: Timestamp) -> Value {
     const DAY: i64 = 24 * 60 * 60;
     if call.forms.contains(&Form::MidnightDates) {
@@ -58,7 +58,7 @@ pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
     if let Some((name, algorithms)) = spec::find(&key.spec).and_then(|spec| algorithms(spec, &key.usage)) {
         put(name, json!(algorithms));
     }
-    // A deletion date only while it is known, the window only while it is not.
+    // The deletion date if it is known, otherwise the window.
     if let Some(deletion) = &key.deletion {
         match deletion.date {
             Some(date) => put("DeletionDate", deletion_date(call, date)),
@@ -68,14 +68,14 @@ pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
     if let Some(family) = family(call, key) {
         put("MultiRegionConfiguration", family);
     }
-    // A replica has none to tell of before it is made.
+    // A new replica has none yet.
     if key.spec == spec::SYMMETRIC && key.origin == Origin::AwsKms && key.state != KeyState::Creating {
         put("CurrentKeyMaterialId", json!(lead(call, key).material()));
     }
     Value::Object(members)
 }
 
-/// The key that bears what a multi-Region family shares, as a reader sees it.
+/// The key with the shared settings of a multi-Region family, as a reader sees it.
 pub(super) fn lead(call: &Call<'_>, key: &Key) -> Key {
     call.world.seen_key(&World::lead(key), call.seen).unwrap_or(key).clone()
 }
@@ -91,7 +91,7 @@ fn algorithms(spec: &'static Spec, usage: &str) -> Option<(&'static str, &'stati
     }
 }
 
-/// `MultiRegionConfiguration`: the same for every member of a family but for the type.
+/// `MultiRegionConfiguration`, which is the same for every member of a family except for the type.
 fn family(call: &Call<'_>, key: &Key) -> Option<Value> {
     let kind = match key.multi_region.as_ref()? {
         MultiRegion::Primary { .. } => "PRIMARY",

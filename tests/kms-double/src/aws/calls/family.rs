@@ -21,7 +21,7 @@ pub(super) fn replicate(call: &mut Call<'_>) -> Answer {
     let replicas = replicas(&key)?;
     call.permit(&key)?;
     let at = KeyRef { region: region.clone(), ..key.at.clone() };
-    // A replica that is pending deletion is still there: it has to be cancelled instead.
+    // A replica that is pending deletion still exists, so its deletion must be cancelled instead.
     if replicas.contains(&region) || region == key.at.region || call.world.key(&at).is_some() {
         return Err(Failure::new("AlreadyExistsException", format!("{} already exists", at.arn())));
     }
@@ -39,7 +39,7 @@ pub(super) fn replicate(call: &mut Call<'_>) -> Answer {
     });
     call.world.add(replica.clone());
     let mut answer = json!({ "ReplicaKeyMetadata": metadata(call, &replica), "ReplicaPolicy": replica.policy });
-    // AWS does not tell of no tags.
+    // If there are no tags, AWS leaves the member out.
     if let (false, Some(members)) = (replica.tags.is_empty(), answer.as_object_mut()) {
         let shown = replica.tags.iter().map(|(name, value)| json!({ "TagKey": name, "TagValue": value }));
         members.insert("ReplicaTags".to_owned(), shown.collect::<Vec<Value>>().into());

@@ -1,4 +1,4 @@
-//! The operations of the KMS API, a file for each group.
+//! The operations of the KMS API, one file per group.
 
 mod alias;
 mod create;
@@ -17,7 +17,7 @@ use super::operation::Operation;
 
 pub(crate) use policy::default as default_policy;
 
-/// Carries out a call.
+/// Does a call.
 pub(crate) fn carry_out(call: &mut Call<'_>) -> Answer {
     match call.operation {
         Operation::CancelKeyDeletion => deletion::cancel(call),

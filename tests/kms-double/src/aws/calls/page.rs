@@ -1,4 +1,4 @@
-//! Lists that come in pages.
+//! Lists with pages.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -12,16 +12,16 @@ use crate::aws::operation::Operation;
 /// How a list is paged.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paging {
-    /// The member that bears the list.
+    /// The member with the list.
     pub(super) list: &'static str,
-    /// Items on a page if the caller does not say.
+    /// The default number of items on a page.
     pub(super) default: u32,
-    /// Most that the caller can ask for.
+    /// The maximum that the caller can request.
     pub(super) max: u32,
 }
 
-/// One page of `items`, which come sorted by `key`. A marker says after which key the page begins, so a list that changes between two
-/// pages neither repeats nor loses what stays in it.
+/// One page of `items`, which are sorted by `key`. A marker says after which key the page begins. So if the list changes between two pages,
+/// the items that stay are neither repeated nor lost.
 pub(super) fn page<T>(
     members: &Members,
     operation: Operation,

@@ -1,4 +1,4 @@
-//! `GetKeyPolicy`, `PutKeyPolicy`. Policies are kept and checked for form; nothing is decided by them.
+//! `GetKeyPolicy`, `PutKeyPolicy`. Policies are stored and their format is checked. They decide nothing.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use crate::aws::members::missing;
 use crate::aws::partition;
 use crate::aws::target::Aliases;
 
-/// Longest policy.
+/// The maximum length of a policy.
 const POLICY_MAX: usize = 32_768;
 
 pub(super) fn get(call: &mut Call<'_>) -> Answer {
@@ -25,7 +25,7 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     Ok(nothing())
 }
 
-/// The policy of a key that is made without one.
+/// The policy of a key that is created without one.
 pub(crate) fn default(account: &str, region: &str) -> String {
     json!({
         "Version": "2012-10-17",
@@ -41,7 +41,7 @@ pub(crate) fn default(account: &str, region: &str) -> String {
     .to_string()
 }
 
-/// The `Policy` of a request. It has to leave someone who can change it, unless the caller waives that check.
+/// The `Policy` of a request. It must allow someone to change it, unless the caller skips this check.
 pub(super) fn read(call: &Call<'_>) -> Result<Option<String>, Failure> {
     let Some(policy) = call.members.sized("Policy", 1, 131_072)? else {
         return Ok(None);

@@ -1,8 +1,8 @@
 //! Automatic rotation and rotation on demand.
 //!
-//! Rotation is for symmetric encryption keys whose material KMS made. It is shared by a multi-Region family and changed at its
-//! primary. Whether a key can rotate at all is asked before its state, because it never changes; but for a rotation on demand, as AWS's answers show,
-//! after it.
+//! Rotation is for symmetric encryption keys whose material KMS made. It is shared by a multi-Region family and changed at its primary.
+//! Whether a key can rotate at all is checked before its state, because it never changes. For a rotation on demand it is checked after the
+//! state, as AWS's answers show.
 
 use jiff::SignedDuration;
 use serde_json::json;
@@ -16,11 +16,11 @@ use crate::aws::target::Aliases;
 use crate::clock::days;
 use crate::world::{Key, MultiRegion, Origin, Rotated, Rotating, Rotation, RotationKind};
 
-/// "If no value is specified, the default value is 365 days": taken at its word also for a key that had another period.
+/// "If no value is specified, the default value is 365 days". This also applies to a key that had another period.
 const DEFAULT_PERIOD_DAYS: u32 = 365;
-/// On-demand rotations of one key for life.
+/// The maximum number of on-demand rotations of a key.
 const ON_DEMAND_MAX: usize = 25;
-/// An automatic rotation that is this near bars one on demand.
+/// If an automatic rotation is this near, a rotation on demand is refused.
 const AUTOMATIC_NEAR: SignedDuration = SignedDuration::from_mins(20);
 
 pub(super) fn enable(call: &mut Call<'_>) -> Answer {
@@ -28,7 +28,7 @@ pub(super) fn enable(call: &mut Call<'_>) -> Answer {
     let key = open_rotating(call)?;
     let next = call.now.checked_add(days(period_days)).map_err(|_| Failure::validation("the next rotation is out of range"))?;
     call.world.change(&key.at, |key| {
-        // The clock of the period starts at the call that sets it; the same call again leaves it running.
+        // The period starts at the call that sets it. The same call again does not restart it.
         if key.rotation.as_ref().is_none_or(|rotation| rotation.period_days != period_days) {
             key.rotation = Some(Rotation { period_days, next });
         }
@@ -42,7 +42,7 @@ pub(super) fn disable(call: &mut Call<'_>) -> Answer {
     Ok(nothing())
 }
 
-/// While deletion is pending the answer is "off", and what was set comes back with a cancel.
+/// While a deletion is pending the answer is "off". After a cancel the setting is back.
 pub(super) fn status(call: &mut Call<'_>) -> Answer {
     let key = call.read(Aliases::Refused)?;
     check_kind(&key, Imported::Refused)?;
@@ -68,7 +68,7 @@ pub(super) fn status(call: &mut Call<'_>) -> Answer {
 pub(super) fn on_demand(call: &mut Call<'_>) -> Answer {
     let key = call.find("KeyId")?;
     call.permit(&key)?;
-    // AWS says no more of it.
+    // AWS returns nothing more about it.
     check_kind(&key, Imported::Taken).map_err(|failure| Failure { message: String::new(), ..failure })?;
     check_primary(&key)?;
     if key.origin == Origin::External {
@@ -119,7 +119,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Answer {
     page(call.members, call.operation, paging, first.into_iter().chain(rotated), |(index, _)| format!("{index:08}"), show)
 }
 
-/// Whether a key of imported material will do.
+/// Whether a key with imported material is allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Imported {
     Taken,

@@ -10,7 +10,7 @@ use crate::aws::failure::Failure;
 use crate::aws::members::{Members, check_length, missing, wrong_type};
 use crate::aws::target::Aliases;
 
-/// Most tags of one key.
+/// The maximum number of tags of a key.
 const TAGS_MAX: usize = 50;
 const KEY_MAX: usize = 128;
 const VALUE_MAX: usize = 256;
@@ -62,7 +62,7 @@ pub(super) fn read_tags(members: &Members) -> Result<Vec<(String, String)>, Fail
     Ok(tags)
 }
 
-/// The tag of that number; the first is 1.
+/// The tag with this number. The first is 1.
 fn read_tag(tag: &Value, number: usize) -> Result<(String, String), Failure> {
     let (key_at, value_at) = (format!("tags.{number}.member.tagKey"), format!("tags.{number}.member.tagValue"));
     let members = Members(tag.as_object().ok_or_else(|| wrong_type(tag, "a Tag"))?.clone());

@@ -5,7 +5,7 @@ use axum::http::HeaderMap;
 
 use super::{Claim, Signed};
 
-/// The signature that `request` has to bear.
+/// The signature that `request` must have.
 pub(super) fn signature(request: Signed<'_>, claim: &Claim, secret: &str, stamp: &str) -> String {
     let canonical = canonical_request(request, &claim.signed_headers);
     let Claim { date, region, service, .. } = claim;
@@ -39,7 +39,7 @@ fn canonical_values(headers: &HeaderMap, name: &str) -> String {
     values.collect::<Vec<_>>().join(",")
 }
 
-/// Sorted by name, then value, each decoded and encoded again, so that all spellings of one query are one.
+/// Sorted by name and then by value. Each is decoded and encoded again, so that all spellings of a query are equal.
 fn canonical_query(query: &str) -> String {
     let pairs = query.split('&').filter(|pair| !pair.is_empty()).map(|pair| pair.split_once('=').unwrap_or((pair, "")));
     let mut pairs: Vec<(String, String)> =
@@ -52,7 +52,7 @@ fn decode(text: &str) -> String {
     crate::aws::form::percent_decode(text)
 }
 
-/// Percent-encodes all but the unreserved characters.
+/// Percent-encodes all characters except the unreserved ones.
 fn encode(text: &str, keep_slash: bool) -> String {
     let mut encoded = String::with_capacity(text.len());
     for byte in text.bytes() {

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4, from the verifier's side.
+//! The verification of AWS Signature Version 4.
 //!
 //! The rules are those of the IAM User Guide, "Create a signed AWS API request". Time here is real time, never the double's.
 
@@ -7,10 +7,10 @@ mod canonical;
 use axum::http::{HeaderMap, Uri};
 use jiff::{SignedDuration, Timestamp};
 
-/// How far a client's clock may be off.
+/// How far a client's clock may differ.
 const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
-/// What an `Authorization` header says.
+/// The content of an `Authorization` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Claim {
     pub(crate) access_key: String,
@@ -22,7 +22,7 @@ pub(crate) struct Claim {
     pub(crate) signature: String,
 }
 
-/// A request as it came in.
+/// A request as it arrived.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Signed<'a> {
     pub(crate) method: &'a str,
@@ -31,12 +31,12 @@ pub(crate) struct Signed<'a> {
     pub(crate) body: &'a [u8],
 }
 
-/// Why a request is not taken for its sender's.
+/// Why the signature of a request is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Mistrust {
     /// No `Authorization` header.
     Missing,
-    /// One that cannot be read, or a part of the request that signing needs is missing.
+    /// The header cannot be read, or a part of the request that signing needs is missing.
     Incomplete(String),
     /// It was signed with another secret, over another request, at another time or for another service.
     Invalid(String),
@@ -104,7 +104,7 @@ fn check_scope(claim: &Claim, service: &str, stamp: &str) -> Result<(), Mistrust
     Ok(())
 }
 
-/// The `Host` header and every `X-Amz-*` header have to be signed, so that nobody can change them on the way.
+/// The `Host` header and every `X-Amz-*` header must be signed, so that nobody can change them.
 fn check_signed_headers(headers: &HeaderMap, claim: &Claim) -> Result<(), Mistrust> {
     let must = headers.keys().map(axum::http::HeaderName::as_str).filter(|name| *name == "host" || name.starts_with("x-amz-"));
     for name in must.chain(["host"]) {
@@ -142,7 +142,7 @@ fn basic(time: Timestamp) -> String {
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// The shape of a Region's name in the service model.
+/// The pattern of a Region's name in the service model.
 pub(crate) fn is_region(text: &str) -> bool {
     let mut parts: Vec<&str> = text.split('-').collect();
     let number = parts.pop().unwrap_or_default();
@@ -157,7 +157,7 @@ mod tests {
     /// The key pair of AWS's published test suite for Signature Version 4.
     const SUITE_SECRET: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
 
-    /// Method, URI, signed headers, headers beside host and date, body, signature.
+    /// Method, URI, signed headers, headers other than host and date, body, signature.
     type Case = (&'static str, &'static str, &'static [&'static str], &'static [(&'static str, &'static str)], &'static str, &'static str);
 
     const PLAIN: &[&str] = &["host", "x-amz-date"];

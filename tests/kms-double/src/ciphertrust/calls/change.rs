@@ -1,4 +1,4 @@
-//! The actions that change one key: each becomes one operation of AWS and is written through to the row.
+//! The actions that change one key. Each becomes one operation of AWS, and the result is written to the row.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::ciphertrust::failure::Failure;
 use crate::ciphertrust::operation::Operation;
 use crate::ciphertrust::row::Row;
 
-/// Carries the action out at AWS and answers the row after it.
+/// Does the action at AWS and returns the row after it.
 pub(super) fn change(call: &mut Call<'_>) -> Answer {
     let row = call.row()?;
     let body = call.body()?;
@@ -28,7 +28,7 @@ pub(super) fn change(call: &mut Call<'_>) -> Answer {
     call.written(&row)
 }
 
-/// The operation of AWS that the action comes down to, and its members.
+/// The operation of AWS for the action, and its members.
 fn translate(call: &Call<'_>) -> Result<(Aws, Value), Failure> {
     let body = call.body()?;
     Ok(match call.operation {
@@ -42,7 +42,7 @@ fn translate(call: &Call<'_>) -> Result<(Aws, Value), Failure> {
             (Aws::ScheduleKeyDeletion, json!({ "PendingWindowInDays": days }))
         }
         Operation::CancelDeletion => (Aws::CancelKeyDeletion, json!({})),
-        // Which periods there are is AWS's to say.
+        // AWS checks the period.
         Operation::EnableAutoRotation => {
             (Aws::EnableKeyRotation, json!({ "RotationPeriodInDays": body.integer("rotation_period_in_days")? }))
         }
@@ -56,7 +56,7 @@ fn translate(call: &Call<'_>) -> Result<(Aws, Value), Failure> {
             let names = body.texts("tags")?.ok_or_else(|| missing("tags"))?;
             (Aws::UntagResource, json!({ "TagKeys": names }))
         }
-        // Here "" is a value: it is how a description is taken away.
+        // Here "" is a value, which removes the description.
         Operation::UpdateDescription => {
             let text = body.0.get("description").filter(|text| !text.is_null()).ok_or_else(|| missing("description"))?;
             let text = text.as_str().ok_or_else(|| wrong("description", "a string"))?;
@@ -66,7 +66,7 @@ fn translate(call: &Call<'_>) -> Result<(Aws, Value), Failure> {
     })
 }
 
-/// AWS would take away an alias of any key; the action is about this one.
+/// AWS would remove an alias from any key, but the action is about this key.
 fn delete_alias(call: &mut Call<'_>, row: &Row) -> Result<(), Failure> {
     let name = format!("alias/{}", call.body()?.required("alias")?);
     let at = &row.at;
@@ -77,7 +77,7 @@ fn delete_alias(call: &mut Call<'_>, row: &Row) -> Result<(), Failure> {
     call.at(&at.account, &at.region, Aws::DeleteAlias, json!({ "AliasName": name })).map(|_| ())
 }
 
-/// The document is spelt `policy` in the documentation and `Policy` by Thales's provider.
+/// The member is `policy` in the documentation, but `Policy` in Thales's provider.
 fn put_policy(call: &mut Call<'_>, row: &Row) -> Result<(), Failure> {
     let body = call.body()?;
     let document = match body.object("policy")? {

@@ -1,4 +1,4 @@
-//! Making keys, by `keys` and by `rotate`, and dropping rows.
+//! Creates keys with `keys` and `rotate`, and removes rows.
 
 use serde_json::{Map, Value, json};
 
@@ -10,8 +10,8 @@ use crate::ciphertrust::failure::Failure;
 use crate::ciphertrust::row::Row;
 use crate::world::KeyRef;
 
-/// `POST keys`. Key and alias are two calls at AWS; whether the alias will be taken is found out first, so that a refused creation
-/// leaves no key behind.
+/// `POST keys`. Key and alias are two calls at AWS. It first checks whether the alias is free, so that a refused creation leaves no key
+/// behind.
 pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let body = call.body()?;
     let kms = call.kms()?;
@@ -48,8 +48,8 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     Ok(Reply { status: 201, body: row.show() })
 }
 
-/// `rotate`: a new key takes the place of the old one, which lives on. The new one bears its tags and policy and takes over its
-/// aliases; with `retain_alias` the old one keeps them under another name. The reply is the new key's object.
+/// `rotate`: a new key replaces the old key, which stays. The new key gets its tags and policy, and takes over its aliases. With
+/// `retain_alias` the old key keeps them under another name. The reply is the object of the new key.
 pub(super) fn rotate(call: &mut Call<'_>) -> Answer {
     let body = call.body()?;
     let old = call.row()?;
@@ -59,7 +59,7 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Answer {
     }
     let retain = body.flag("retain_alias")?;
     let (kms, at) = (old.kms.clone(), old.at.clone());
-    // AWS as it is now, not as the row shows it.
+    // The current state at AWS, not the row.
     let Some(now) = call.cloud().read(&at) else {
         call.on(&at, Aws::DescribeKey, json!({}))?;
         return Err(Failure::not_found());
@@ -72,7 +72,7 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Answer {
     members.insert("Description".to_owned(), description);
     members.insert("Policy".to_owned(), json!(now.get("Policy").cloned().unwrap_or_default().to_string()));
     members.insert("BypassPolicyLockoutSafetyCheck".to_owned(), json!(true));
-    // An update that changes nothing: AWS says whether the old key's state lets anybody work on it.
+    // An update that changes nothing, to let AWS check whether the state of the old key allows changes.
     call.on(&at, Aws::UpdateKeyDescription, json!({ "Description": now.get("Description") }))?;
     let new = make(call, &kms, &at.region, Value::Object(members))?;
 
@@ -96,14 +96,14 @@ pub(super) fn rotate(call: &mut Call<'_>) -> Answer {
     Ok(Reply { status: 200, body: row.show() })
 }
 
-/// `DELETE keys/{id}`: CCKM forgets the key, which lives on at AWS.
+/// `DELETE keys/{id}`: CCKM removes its row. The key stays at AWS.
 pub(super) fn forget(call: &mut Call<'_>) -> Answer {
     let Row { id, .. } = call.row()?;
     call.inner.appliance.rows.retain(|row| row.id != id);
     Ok(Reply { status: 204, body: Value::Null })
 }
 
-/// Makes a key at AWS.
+/// Creates a key at AWS.
 fn make(call: &mut Call<'_>, kms: &Kms, region: &str, members: Value) -> Result<KeyRef, Failure> {
     let (_, made) = call.at(kms.account, region, Aws::CreateKey, members)?;
     let made = made.ok_or_else(Failure::not_found)?;
@@ -111,7 +111,7 @@ fn make(call: &mut Call<'_>, kms: &Kms, region: &str, members: Value) -> Result<
     Ok(made)
 }
 
-/// Refuses an alias that a creation could not have: CCKM itself if it knows the key that has it, else AWS.
+/// Refuses an alias that is not possible for a new key. CCKM refuses it if it knows the key with the alias, otherwise AWS refuses it.
 pub(super) fn check_alias(call: &mut Call<'_>, kms: &Kms, region: &str, name: &str) -> Result<(), Failure> {
     let full = format!("alias/{name}");
     let here = |row: &&Row| row.kms.id == kms.id && row.at.region == region && !row.gone;
@@ -124,7 +124,7 @@ pub(super) fn check_alias(call: &mut Call<'_>, kms: &Kms, region: &str, name: &s
         let taken = aws::Failure::new("AlreadyExistsException", format!("An alias with the name {full} already exists"));
         return Err(Failure::of_aws(call.operation, &taken));
     }
-    // AWS looks at the name first and at the key then, so a key that nobody has shows whether it takes the name.
+    // AWS checks the name before the key, so a call with a key that does not exist shows whether AWS accepts the name.
     let nobody = KeyRef { account: kms.account.to_owned(), region: region.to_owned(), id: uuid::Uuid::new_v4().to_string() };
     match call.alias(&nobody, Aws::CreateAlias, name) {
         Err(failure) if failure.code == "NotFoundException" => Ok(()),

@@ -41,7 +41,7 @@ pub(super) fn replicate(call: &mut Call<'_>) -> Answer {
     Ok(Reply { status: 200, body: replica.show() })
 }
 
-/// `update-primary-region`, called on the primary. Both keys are `Updating` for a while; CCKM looks after them by itself.
+/// `update-primary-region`, called on the primary. Both keys are `Updating` for a while. CCKM reads them by itself until that has ended.
 pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
     let row = call.row()?;
     let region = call.body()?.required("PrimaryRegion")?;

@@ -1,4 +1,4 @@
-//! Getting a token.
+//! Issues tokens.
 
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub(super) fn login(call: &mut Call<'_>) -> Answer {
         }
         Some(other) => return Err(Failure::invalid(format!("grant_type {other} is not supported"))),
     };
-    // A user that is gone gets no new token by an old one.
+    // A removed user gets no new token for an old one.
     if call.inner.appliance.user(&session.username).is_none() {
         return Err(refused());
     }
@@ -41,8 +41,8 @@ pub(super) fn login(call: &mut Call<'_>) -> Answer {
     Ok(Reply { status: 200, body: reply })
 }
 
-/// A user of the root domain can log in to every domain, another only to its own. An unknown domain is refused like an unknown
-/// user, so that nobody learns which there are.
+/// A user of the root domain can log in to every domain, another user only to its own. An unknown domain is refused like an unknown user,
+/// so that nobody learns which domains exist.
 fn by_password(call: &Call<'_>) -> Result<Session, Failure> {
     let body = call.body()?;
     let (username, password) = (body.required("username")?, body.required("password")?);

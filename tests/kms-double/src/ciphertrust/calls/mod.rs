@@ -1,4 +1,4 @@
-//! The operations, a file for each group.
+//! The operations, one file per group.
 
 mod change;
 mod create;
@@ -26,17 +26,17 @@ use crate::aws;
 use crate::state::{Inner, Shared};
 use crate::world::KeyRef;
 
-/// A reply before it is put on the wire. A null body is none.
+/// A reply before it is written to the wire. A null body means no body.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Reply {
     pub(super) status: u16,
     pub(super) body: Value,
 }
 
-/// What a call answers.
+/// The answer of a call.
 pub(super) type Answer = Result<Reply, Failure>;
 
-/// A call under way.
+/// A call in progress.
 #[derive(Debug)]
 pub(super) struct Call<'a> {
     pub(super) shared: &'a Arc<Shared>,
@@ -46,13 +46,13 @@ pub(super) struct Call<'a> {
     pub(super) session: &'a Session,
     pub(super) operation: Operation,
     pub(super) request_id: &'a str,
-    /// The key that the call made or concerns.
+    /// The key that the call created or used.
     pub(super) touched: Option<KeyRef>,
-    /// The Region that it names, if it concerns no key.
+    /// The Region that it names, if it is about no key.
     pub(super) region: Option<String>,
 }
 
-/// Carries a call out.
+/// Does a call.
 pub(super) fn carry_out(call: &mut Call<'_>) -> Answer {
     call.body()?;
     let may = call.inner.appliance.user(&call.session.username).is_none_or(|user| user.may(call.operation.name()));
@@ -131,7 +131,7 @@ impl<'a> Call<'a> {
         kms.ok_or_else(|| Failure::new(404, "NCERRResourceNotFound", format!("there is no kms {name}")))
     }
 
-    /// The Region that the body names; it must be one that the kms object has chosen.
+    /// The Region that the body names. The kms object must have it.
     fn place(&mut self) -> Result<String, Failure> {
         let region = self.body()?.required("region")?;
         self.region = Some(region.to_owned());
@@ -145,19 +145,19 @@ impl<'a> Call<'a> {
         Cloud { inner: self.inner, shared: self.shared, now: self.now, request_id: self.request_id, counted: true }
     }
 
-    /// Calls AWS on a key; its refusal is passed on as CCKM does.
+    /// Calls AWS on a key. A refusal is passed on as CCKM does it.
     fn on(&mut self, at: &KeyRef, operation: aws::Operation, members: Value) -> Result<Value, Failure> {
         let wanted = self.operation;
         self.cloud().on(at, operation, members).map_err(|failure| Failure::of_aws(wanted, &failure))
     }
 
-    /// Calls AWS in a Region; answers the answer and the key that it made or concerned.
+    /// Calls AWS in a Region. Returns the answer, and the key that it created or used.
     fn at(&mut self, account: &str, region: &str, operation: aws::Operation, members: Value) -> Result<(Value, Option<KeyRef>), Failure> {
         let wanted = self.operation;
         self.cloud().call(account, region, operation, members).map_err(|failure| Failure::of_aws(wanted, &failure))
     }
 
-    /// Points an alias without its prefix to a key. Where it is the second step of an action no quota can stop it half-way.
+    /// Sets an alias, without its prefix, to a key. If it is the second step of an action, no quota can stop it.
     fn alias(&mut self, at: &KeyRef, operation: aws::Operation, name: &str) -> Result<(), Failure> {
         let wanted = self.operation;
         let members = json!({ "AliasName": format!("alias/{name}"), "TargetKeyId": at.id });
@@ -166,7 +166,7 @@ impl<'a> Call<'a> {
         answer.map(|_| ()).map_err(|failure| Failure::of_aws(wanted, &failure))
     }
 
-    /// Takes up a key that CCKM just made at AWS, and answers its row.
+    /// Adds a key that CCKM just created at AWS, and returns its row.
     fn take_up(&mut self, kms: &Kms, at: KeyRef) -> Result<Row, Failure> {
         let found = self.cloud().read(&at).ok_or_else(Failure::not_found)?;
         let row = Row::new(kms.clone(), at, found, self.now);
@@ -174,7 +174,7 @@ impl<'a> Call<'a> {
         Ok(row)
     }
 
-    /// Writes a change through to the row and answers it.
+    /// Writes a change to the row and returns the row.
     fn written(&mut self, row: &Row) -> Answer {
         sync::write_through(self.inner, self.shared, &row.kms, &row.at, self.now);
         self.row().map(|row| Reply { status: 200, body: row.show() })

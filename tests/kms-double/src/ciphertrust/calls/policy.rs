@@ -1,4 +1,4 @@
-//! What requests say of a key's policy.
+//! The key policy in requests.
 
 use serde_json::{Value, json};
 
@@ -7,13 +7,13 @@ use crate::ciphertrust::body::Body;
 use crate::ciphertrust::failure::Failure;
 use crate::ciphertrust::row::Lists;
 
-/// The lists of users that a policy can be made of.
+/// The lists of users from which a policy can be made.
 const LISTS: [&str; 5] = ["external_accounts", "key_admins", "key_admins_roles", "key_users", "key_users_roles"];
 const ADMINISTER: &[&str] =
     &["kms:Create*", "kms:Describe*", "kms:Enable*", "kms:List*", "kms:Put*", "kms:Update*", "kms:Disable*", "kms:Get*"];
 const USE: &[&str] = &["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"];
 
-/// A policy and the lists that it was made of, if it was.
+/// A policy, and the lists from which it was made, if any.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Policy {
     document: Value,
@@ -21,7 +21,7 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// What a body says of the policy: a document, lists, or nothing. They exclude one another.
+    /// The policy in a body: a document, lists, or nothing. They exclude each other.
     pub(super) fn read(body: &Body, document: Option<Body>, account: &str) -> Result<Option<Self>, Failure> {
         let mut lists = Lists::new();
         for name in LISTS {
@@ -39,13 +39,13 @@ impl Policy {
         }
     }
 
-    /// The document as AWS takes it.
+    /// The document in AWS's format.
     pub(super) fn text(&self) -> String {
         self.document.to_string()
     }
 }
 
-/// The policy that lists amount to: the account, who administers, who uses.
+/// The policy for the lists: the account, the administrators, the users.
 fn made_of(account: &str, lists: &Lists) -> Value {
     let named = |users: &str, roles: &str| -> Vec<String> {
         let kinds = [("user", lists.get(users)), ("role", lists.get(roles))];

@@ -1,4 +1,4 @@
-//! What changes nothing: kms objects, rows, rotations, aliases.
+//! The operations that only read: kms objects, rows, rotations, aliases.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ pub(super) fn list_kms(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn get_kms(call: &mut Call<'_>) -> Answer {
     let appliance = &call.inner.appliance;
-    // Here the name will not do: only bodies take either.
+    // A name is not accepted here. Only bodies accept a name or an id.
     let kms = appliance.find_kms(call.session, call.id()).filter(|kms| kms.id == call.id()).ok_or_else(Failure::not_found)?;
     Ok(Reply { status: 200, body: kms.show(appliance.since) })
 }
@@ -45,7 +45,7 @@ pub(super) fn get_key(call: &mut Call<'_>) -> Answer {
     Ok(Reply { status: 200, body: call.row()?.show() })
 }
 
-/// AWS's own answer, read live, with times as CCKM writes them.
+/// AWS's own answer, read live, with times in CCKM's format.
 pub(super) fn rotation_status(call: &mut Call<'_>) -> Answer {
     let row = call.row()?;
     let mut status = call.on(&row.at, Aws::GetKeyRotationStatus, json!({}))?;
@@ -88,8 +88,8 @@ pub(super) fn list_rotations(call: &mut Call<'_>) -> Answer {
     Ok(Reply { status: 200, body: query::page(found, &call.request.query)? })
 }
 
-/// Whether an alias is free. Only the question is documented; the answer's form is chosen here: 200 if it is, 409 if not, as a creation
-/// with it would be answered.
+/// Whether an alias is free. Only the request is documented. We chose the answer: 200 if it is free, 409 if not, like the answer of a
+/// creation.
 pub(super) fn verify_alias(call: &mut Call<'_>) -> Answer {
     let name = call.body()?.required("alias")?;
     let kms = call.kms()?;

@@ -1,4 +1,4 @@
-//! Asking CCKM to look at AWS again.
+//! Requests CCKM to read from AWS again.
 
 use serde_json::json;
 
@@ -8,7 +8,7 @@ use crate::ciphertrust::failure::Failure;
 use crate::ciphertrust::query;
 use crate::ciphertrust::sync::{self, Job, Progress};
 
-/// `refresh`: a promise, not a key.
+/// `refresh`: the answer only confirms the request and has no key.
 pub(super) fn refresh(call: &mut Call<'_>) -> Answer {
     let id = call.row()?.id;
     let body = json!({ "message": format!("AWS key '{id}' will be refreshed and persisted") });
@@ -64,7 +64,7 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
     Ok(Reply { status: 200, body: find(call)?.show() })
 }
 
-/// What a cancelled job is called is not documented; nothing is read back by it any more.
+/// The state name of a cancelled job is not documented. The job reads nothing any more.
 pub(super) fn cancel(call: &mut Call<'_>) -> Answer {
     let Job { id, progress, .. } = find(call)?;
     if progress != Progress::Running {
@@ -82,7 +82,7 @@ fn find(call: &Call<'_>) -> Result<Job, Failure> {
     job.cloned().ok_or_else(Failure::not_found)
 }
 
-/// Whether the session sees one of the kms objects that the job is about.
+/// Whether the session may see one of the kms objects of the job.
 fn seen(call: &Call<'_>, job: &Job) -> bool {
     job.kms.iter().any(|kms| call.inner.appliance.find_kms(call.session, &kms.id).is_some())
 }

@@ -5,7 +5,7 @@ use serde_json::json;
 use crate::huawei::call::{Answer, Call};
 use crate::world::Manager;
 
-/// Most keys of a project, and most grants of a key, as documented for one cloud of this code line.
+/// The maximum number of keys of a project, and of grants of a key, as documented for one cloud of this code line.
 pub(super) const KEYS_MAX: usize = 100;
 
 pub(super) fn instances(call: &Call<'_>) -> Answer {
@@ -23,7 +23,7 @@ pub(super) fn quotas(call: &Call<'_>) -> Answer {
     }))
 }
 
-/// The customer's keys; those that are pending deletion count.
+/// The customer's keys. Keys that are pending deletion count too.
 pub(super) fn count(call: &Call<'_>) -> usize {
     let project = &call.caller.project;
     let keys = call.world.seen_keys(&project.id, &project.region, call.seen);

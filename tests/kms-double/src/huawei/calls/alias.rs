@@ -1,6 +1,6 @@
-//! The aliases that a key may have beside its own name: `create-alias`, `list-aliases`, `delete-alias`, `associate-alias`.
+//! The aliases that a key may have in addition to its own name: `create-alias`, `list-aliases`, `delete-alias`, `associate-alias`.
 //!
-//! They share one space of names with the keys' own names, which these calls neither list, move nor remove.
+//! They share one name space with the keys' own names. These calls do not list, move or remove a key's own name.
 
 use serde_json::{Value, json};
 
@@ -32,7 +32,7 @@ pub(super) fn associate(call: &mut Call<'_>) -> Result {
     Ok(Answer::json(put(call, alias)))
 }
 
-/// Removes aliases of one key: all that are named, or none if one of them is not the key's.
+/// Removes all named aliases of a key. If one of them does not belong to the key, it removes none.
 pub(super) fn delete(call: &mut Call<'_>) -> Result {
     let names = call.members.list("aliases")?.ok_or_else(|| missing("aliases"))?;
     let names: Option<Vec<&str>> = names.iter().map(Value::as_str).collect();
@@ -49,7 +49,8 @@ pub(super) fn delete(call: &mut Call<'_>) -> Result {
     Ok(Answer::no_content())
 }
 
-/// In the shape of the documents, one object with `page_info`. The SDKs' type is a list of such objects: see [`crate::Form::HuaweiSdkTypes`].
+/// The answer has the form of the documents, one object with `page_info`. The SDKs' type is a list of such objects; see
+/// [`crate::Form::HuaweiSdkTypes`].
 pub(super) fn list(call: &mut Call<'_>) -> Result {
     let paging = Paging { default: 50, max: 1000, limit: call.request.parameter("limit"), marker: call.request.parameter("marker") };
     let of_key = if call.request.parameter("key_id").is_some() { Some(call.read()?) } else { None };
@@ -82,7 +83,7 @@ fn show(call: &Call<'_>, alias: &Alias) -> Value {
     })
 }
 
-/// An alias that is there and no key's own name.
+/// An existing alias that is not a key's own name.
 fn extra(call: &Call<'_>, name: &str) -> Result<Alias> {
     let place = call.project_at();
     let alias = call.world.alias(&place.account, &place.region, name).cloned();

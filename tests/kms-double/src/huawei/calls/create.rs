@@ -10,10 +10,10 @@ use crate::huawei::members::{Members, missing};
 use crate::huawei::spec::{self, AES_256, Spec};
 use crate::world::{Alias, Key, KeyRef, Origin};
 
-/// The one key store and enterprise project there are.
+/// The only key store and enterprise project.
 const NONE_OTHER: &str = "0";
 
-/// A name that is taken is taken until its key is gone, so also by a key that is pending deletion.
+/// A name is taken until its key is gone, also while the key is pending deletion.
 pub(super) fn create(call: &mut Call<'_>) -> Result {
     let members = call.members;
     let name = read_name(members)?;
@@ -55,14 +55,14 @@ pub(super) fn add_named(call: &mut Call<'_>, mut key: Key, name: &str) {
     call.world.put_alias(&at.account, &at.region, name, Some(alias));
 }
 
-/// The `key_alias` of a request, as it is stored.
+/// The `key_alias` of a request, in its stored form.
 pub(super) fn read_name(members: &Members) -> Result<String> {
     let name = members.string("key_alias")?.ok_or_else(|| missing("key_alias"))?;
     check_bare(name)?;
     Ok(format!("{ALIAS_PREFIX}{name}"))
 }
 
-/// `^[a-zA-Z0-9:/_-]{1,255}$`, and no default key's name.
+/// `^[a-zA-Z0-9:/_-]{1,255}$`, and not the name of a default key.
 pub(super) fn check_bare(name: &str) -> Result<()> {
     let allowed = name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b":/_-".contains(&byte));
     if !allowed || !(1..=255).contains(&name.len()) {

@@ -1,4 +1,4 @@
-//! `schedule-key-deletion`, `cancel-key-deletion`. Both answer flat, unlike enabling and disabling.
+//! `schedule-key-deletion`, `cancel-key-deletion`. The answers of both are flat, unlike those of enabling and disabling.
 
 use serde_json::json;
 
@@ -7,7 +7,7 @@ use crate::huawei::failure::{Code, Failure};
 use crate::huawei::states::number;
 use crate::world::{Key, KeyState};
 
-/// `pending_days` is text. The date is now plus so many days of 24 hours; a key that is pending already keeps its date.
+/// `pending_days` is text. The date is now plus this many days of 24 hours. A key that is already pending deletion keeps its date.
 pub(super) fn schedule(call: &mut Call<'_>) -> Result {
     let text = call.members.required("pending_days")?;
     let days = text.parse().ok().filter(|days| (7..=1096).contains(days));
@@ -18,7 +18,7 @@ pub(super) fn schedule(call: &mut Call<'_>) -> Result {
     Ok(tell_state(call, &key))
 }
 
-/// The key is disabled then, whatever it was before, but for one that never got material: that waits for its import again.
+/// After that the key is disabled, whatever its state was before. But a key that never got material waits for its import again.
 pub(super) fn cancel(call: &mut Call<'_>) -> Result {
     let key = call.open()?;
     call.world.change(&key.at, |key| {

@@ -1,4 +1,4 @@
-//! `describe-key`, `list-keys`, and the details that both tell.
+//! `describe-key`, `list-keys`, and the details that both return.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -50,12 +50,12 @@ pub(super) fn list(call: &mut Call<'_>) -> Result {
     })))
 }
 
-/// Milliseconds since 1970 as a string: the documents' text says seconds, every one of their examples is milliseconds.
+/// Milliseconds since 1970 as a string. The text of the documents says seconds, but all their examples have milliseconds.
 pub(super) fn millis(time: Timestamp) -> String {
     time.as_millisecond().to_string()
 }
 
-/// A key's own name, as it is told.
+/// A key's own name, as it is returned.
 pub(super) fn own_name(key: &Key) -> &str {
     let stored = key.built_in_name.as_deref().unwrap_or_default();
     stored.strip_prefix(ALIAS_PREFIX).unwrap_or(stored)

@@ -1,7 +1,7 @@
 //! Keys in several regions: `replicate`, `update-primary-region`, `list-regions`.
 //!
-//! As little as a client can see: a replica is a key of the same id in a project of the same account in another region, read-only
-//! as to its rotation, and otherwise a key of its own.
+//! Only what a client can see is modelled: a replica is a key with the same id in a project of the same account in another region. Its
+//! rotation is read-only. Otherwise it is a separate key.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! What the operations do, once it is known who calls and that the request can be read.
+//! The operations. The caller is known and the request was read.
 
 mod account;
 mod alias;
@@ -17,10 +17,10 @@ use super::failure::Failure;
 use super::iam;
 use super::operation::Operation;
 
-/// Begins the name of an alias. A key's own name is stored with it and told without it.
+/// The prefix of an alias. A key's own name is stored with it and returned without it.
 pub(super) const ALIAS_PREFIX: &str = "alias/";
 
-/// Carries out a call.
+/// Does a call.
 pub(super) fn carry_out(call: &mut Call<'_>) -> Result {
     check_sequence(call)?;
     match call.operation {
@@ -58,12 +58,12 @@ pub(super) fn carry_out(call: &mut Call<'_>) -> Result {
             let id = call.request.route.item.as_deref().unwrap_or_default();
             iam::show_project(call.known, call.caller, id).map(Answer::json)
         }
-        // Both are answered before it is known who calls.
+        // Both are answered before the caller is known.
         Operation::ListVersions | Operation::CreateToken => Err(Failure::of(super::failure::Code::Url)),
     }
 }
 
-/// The number that a client may give to a request: 36 characters. It does not make repeated calls one.
+/// The number that a client may give to a request: 36 characters. It does not make repeated calls idempotent.
 fn check_sequence(call: &Call<'_>) -> Result<()> {
     match call.members.string("sequence")? {
         Some(sequence) if sequence.len() != 36 => Err(Failure::of(super::failure::Code::Sequence)),

@@ -1,4 +1,4 @@
-//! Lists that come in pages, by an opaque marker.
+//! Lists with pages and an opaque marker.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -6,12 +6,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use crate::huawei::call::Result;
 use crate::huawei::failure::{Code, Failure};
 
-/// What a request says of pages. Both are texts, in bodies too.
+/// The page parameters of a request. Both are texts, in bodies too.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Paging<'a> {
-    /// Items on a page if the caller does not say.
+    /// The default number of items on a page.
     pub(super) default: usize,
-    /// Most that the caller can ask for.
+    /// The maximum that the caller can request.
     pub(super) max: usize,
     pub(super) limit: Option<&'a str>,
     pub(super) marker: Option<&'a str>,
@@ -21,12 +21,12 @@ pub(super) struct Paging<'a> {
 #[derive(Debug)]
 pub(super) struct Page<T> {
     pub(super) items: Vec<T>,
-    /// The marker of the next one, if there is a next one.
+    /// The marker of the next page, if there is one.
     pub(super) next: Option<String>,
 }
 
-/// One page of `items`, which come sorted by `key`. A marker says after which key the page begins, so a list that changes between two
-/// pages neither repeats nor loses what stays in it.
+/// One page of `items`, which are sorted by `key`. A marker says after which key the page begins. So if the list changes between two pages,
+/// the items that stay are neither repeated nor lost.
 pub(super) fn page<T>(paging: Paging<'_>, items: impl Iterator<Item = T>, key: impl Fn(&T) -> String) -> Result<Page<T>> {
     let limit = paging.limit.map_or(Ok(paging.default), |text| read_limit(text, paging.max))?;
     let after = paging.marker.filter(|marker| !marker.is_empty()).map(read_marker).transpose()?;

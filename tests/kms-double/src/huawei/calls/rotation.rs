@@ -1,4 +1,4 @@
-//! The rotation calls. They are not idempotent, and the interval cannot be given with the enabling.
+//! The rotation calls. They are not idempotent, and the call that enables rotation has no interval.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ use crate::huawei::members::missing;
 use crate::huawei::spec;
 use crate::world::{Key, MultiRegion, Origin, Rotation, RotationKind};
 
-/// The interval of a rotation that was just enabled.
+/// The interval after rotation was enabled.
 const DEFAULT_DAYS: u32 = 365;
 
 pub(super) fn enable(call: &mut Call<'_>) -> Result {
@@ -31,7 +31,7 @@ pub(super) fn disable(call: &mut Call<'_>) -> Result {
     Ok(Answer::empty())
 }
 
-/// The interval counts from now.
+/// The interval starts now.
 pub(super) fn set_interval(call: &mut Call<'_>) -> Result {
     let days = call.members.number("rotation_interval")?.ok_or_else(|| missing("rotation_interval"))?;
     let days = u32::try_from(days).ok().filter(|days| (30..=365).contains(days));
@@ -44,7 +44,7 @@ pub(super) fn set_interval(call: &mut Call<'_>) -> Result {
     Ok(Answer::empty())
 }
 
-/// It takes place at once, whether or not automatic rotation is on, and leaves its next date alone.
+/// It is done at once, with or without automatic rotation, and does not change the next date.
 pub(super) fn on_demand(call: &mut Call<'_>) -> Result {
     let key = open(call)?;
     let now = call.now;
@@ -52,7 +52,7 @@ pub(super) fn on_demand(call: &mut Call<'_>) -> Result {
     Ok(Answer::json(json!({ "key_id": key.at.id })))
 }
 
-/// What is set, in every state: a key that is disabled or pending keeps its rotation, though it does not rotate.
+/// The setting, in every state. A key that is disabled or pending deletion keeps its rotation setting, but does not rotate.
 pub(super) fn status(call: &mut Call<'_>) -> Result {
     let key = call.read()?;
     let first = (key.created, key.first_material.as_str());

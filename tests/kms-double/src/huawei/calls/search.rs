@@ -11,16 +11,16 @@ use crate::huawei::members::Members;
 use crate::huawei::states::number;
 use crate::world::{Key, Manager};
 
-/// What a key has to be like.
+/// The conditions for a key.
 #[derive(Debug)]
 struct Wanted {
-    /// Each of these tags, with one of these values, or any if there are none.
+    /// Each of these tags, with one of these values, or with any value if there are none.
     tags: Vec<(String, Vec<String>)>,
     /// Parts of the key's own name.
     names: Vec<String>,
 }
 
-/// Names are matched in part, as search fields are: a client has to look at what it gets.
+/// A part of a name matches, as in a search field, so a client must check the results.
 pub(super) fn filter(call: &mut Call<'_>) -> Result {
     let members = call.members;
     let action = members.required("action")?;
@@ -78,7 +78,7 @@ impl Wanted {
     }
 }
 
-/// What is text everywhere else is a number in this one reply.
+/// In this one reply the value is a number. Everywhere else it is text.
 fn numeric(mut details: Value, key: &Key) -> Value {
     if let Some(members) = details.as_object_mut() {
         members.insert("key_state".to_owned(), json!(number(key.state)));

@@ -23,7 +23,7 @@ pub(super) fn disable(call: &mut Call<'_>) -> Result {
     Ok(tell_state(call, &key))
 }
 
-/// Gives the key another name. Its present one is the one name that is not taken from it.
+/// Gives the key another name. Its current name does not count as taken.
 pub(super) fn rename(call: &mut Call<'_>) -> Result {
     let name = read_name(call.members)?;
     let key = call.open()?;

@@ -9,7 +9,7 @@ use crate::huawei::failure::{Code, Failure};
 use crate::huawei::members::{Members, missing};
 use crate::world::{Key, Manager};
 
-/// Most tags of one key. Ten in one cloud of this code line, and twenty elsewhere.
+/// The maximum number of tags of a key: ten in one cloud of this code line, and twenty elsewhere.
 const TAGS_MAX: usize = 20;
 const KEY_MAX: usize = 36;
 const VALUE_MAX: usize = 43;
@@ -20,7 +20,7 @@ pub(super) fn list(call: &mut Call<'_>) -> Result {
     Ok(Answer::json(json!({ "tags": shown(&key), "existTagsNum": key.tags.len() })))
 }
 
-/// A tag that is there already gets the new value.
+/// An existing tag gets the new value.
 pub(super) fn create(call: &mut Call<'_>) -> Result {
     let tag = call.members.object("tag")?.ok_or_else(|| missing("tag"))?;
     let tag = read_tag(&tag)?;
@@ -29,7 +29,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Result {
     Ok(Answer::no_content())
 }
 
-/// Deleting ignores values, and tags that are not there.
+/// Deleting ignores values and missing tags.
 pub(super) fn batch(call: &mut Call<'_>) -> Result {
     let action = call.members.required("action")?;
     let list = call.members.list("tags")?.ok_or_else(|| missing("tags"))?;
@@ -80,12 +80,12 @@ pub(super) fn of_project(call: &Call<'_>) -> Answer {
     Answer::json(json!({ "tags": tags }))
 }
 
-/// The tags of a key, as lists show them.
+/// The tags of a key, in the form of lists.
 pub(super) fn shown(key: &Key) -> Vec<Value> {
     key.tags.iter().map(|(name, value)| json!({ "key": name, "value": value })).collect()
 }
 
-/// A list of tags that a request gives a key that it makes.
+/// The list of tags for a new key.
 pub(super) fn read_tags(members: &Members) -> Result<BTreeMap<String, String>> {
     let tags = members.list("tags")?.unwrap_or_default();
     let tags: BTreeMap<String, String> = tags.iter().map(|tag| read_tag(&Members::of(tag)?)).collect::<Result<_>>()?;
