@@ -127,12 +127,11 @@ async fn let_go(context: &Context, object: &mut Object<'_>, saw: Option<&Key>, s
         );
     }
     object.remove_finalizer().await?;
-    match &listed {
-        Some(entry) => pending::told(context, &object.desired.owner, entry, &object.provider),
-        None => {
-            let event = Event { reason: "KeyReleased", action: "Release", warning: false, note };
-            context.events.publish(&object.desired.owner, &event);
-        }
+    if let Some(entry) = &listed {
+        pending::told(context, &object.desired.owner, entry, &object.provider);
+    } else {
+        let event = Event { reason: "KeyReleased", action: "Release", warning: false, note };
+        context.events.publish(&object.desired.owner, &event);
     }
     Ok(Ending::Gone)
 }

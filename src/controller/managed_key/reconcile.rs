@@ -290,8 +290,8 @@ async fn drive<'a>(context: &'a Context, mut object: Object<'a>, watched: &Watch
     let tried = Tried::new(way != Way::Release && rotation_had_its_try);
     let mut round = Box::new(Round::new(context, started, object, *provider, observed, tried));
     let ending = match way {
-        Way::Keep { .. } => keep::keep(&mut round, unread).await,
-        Way::Release => deletion::release(&mut round).await,
+        Way::Keep { .. } => Box::pin(keep::keep(&mut round, unread)).await,
+        Way::Release => Box::pin(deletion::release(&mut round)).await,
     };
     if let Ending::Failed(failure) = &ending {
         round.provider.failed(context, failure);

@@ -106,12 +106,12 @@ fn planned(context: &Context, round: &Round<'_>, plan: &Plan, attempt_open: bool
 /// Writes the status that an ending calls for, and publishes its events.
 async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> Result<(), Ending> {
     log(reached, ending);
-    let held;
+    let plan_of_hold;
     let conclusion = match ending {
         Ending::Planned(plan) => Conclusion::Planned(plan),
         Ending::Held(hold) => {
-            held = Plan::Hold(hold.clone());
-            Conclusion::Planned(&held)
+            plan_of_hold = Plan::Hold(hold.clone());
+            Conclusion::Planned(&plan_of_hold)
         }
         Ending::Paused => Conclusion::Paused,
         Ending::Refused { note, stalled } => Conclusion::Refused { note: note.clone(), stalled: *stalled },
