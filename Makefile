@@ -11,9 +11,11 @@ cache := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/keyward
 
 cargo_deny_version := 0.20.2
 cargo_deny := $(cache)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
+cargo_llvm_cov_version := 0.9.1
+cargo_llvm_cov := $(cache)/tools/cargo-llvm-cov-$(cargo_llvm_cov_version)/bin/cargo-llvm-cov
 
 # Modules of tests/it that check the generated files and the imports. They need no servers.
-golden := generated layering::
+golden := generated layering:: house::
 
 .PHONY: help
 help: ## List the targets
@@ -33,7 +35,7 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked
 
 .PHONY: check
-check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, licences and sources of dependencies
+check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, licences and sources of dependencies, and fuzz for a minute
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
@@ -45,6 +47,23 @@ check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, lice
 	cargo test --locked --test it -- $(golden)
 	@# Advisories are not checked; deny.toml says why.
 	$(cargo_deny) --locked check bans licenses sources
+	@$(MAKE) --no-print-directory fuzz
+
+.PHONY: fuzz
+fuzz: ## Try the parsers of what strangers write on mangled input (SECONDS=60 in all; TARGET and SEED repeat a failure)
+	@# Each target has its share of the time. A filter that matches nothing passes, so the targets are counted first.
+	@count=$$(cargo test --quiet --locked --lib -- --list '$(or $(TARGET),fuzz::)' | grep -c ': test$$' || true); \
+	((count)) || { echo 'make: there is no fuzz target $(TARGET)' >&2; exit 1; }; \
+	export FUZZ_MILLIS=$$(($(or $(SECONDS),60) * 1000 / count)) $(if $(SEED),FUZZ_SEED=$(SEED)); \
+	cargo test --quiet --locked --lib -- --nocapture --test-threads=1 '$(or $(TARGET),fuzz::)'
+
+.PHONY: coverage
+coverage: $(cargo_llvm_cov) $(if $(IT),control-plane) ## Tell how many lines the library's own tests reach; the pages are in target/coverage (IT=1: with the integration tests)
+	@[[ -n $${LLVM_COV:-} || -x $$(rustc --print sysroot)/lib/rustlib/$$(rustc -vV | sed -n 's/^host: //p')/bin/llvm-cov ]] \
+	    || { echo 'make: the compiler has no llvm-cov; run `rustup component add llvm-tools`, which downloads it from where the compiler is from' >&2; exit 1; }
+	$(if $(IT),RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4}) $(cargo_llvm_cov) llvm-cov test --no-report --locked --lib $(if $(IT),--test it)
+	$(cargo_llvm_cov) llvm-cov report --html --output-dir target/coverage
+	@$(cargo_llvm_cov) llvm-cov report --summary-only | awk '$$1 == "TOTAL" { print "coverage: " $$10 " of lines, " $$7 " of functions; target/coverage/html/index.html" }'
 
 .PHONY: fmt
 fmt: ## Format the code
@@ -71,8 +90,11 @@ bench: control-plane ## Measure calls, writes, time and memory at scale
 control-plane: ## Find or build kube-apiserver, etcd, kube-controller-manager and kubectl
 	tests/control-plane/build
 
-# It is built without optimisation, because it runs only for seconds and so installs much faster.
+# They are built without optimisation, because they run only for seconds and so install much faster.
+install := CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 cargo install --locked
+
 $(cargo_deny):
-	CARGO_PROFILE_RELEASE_OPT_LEVEL=0 CARGO_PROFILE_RELEASE_LTO=off CARGO_PROFILE_RELEASE_CODEGEN_UNITS=16 \
-	    cargo install cargo-deny --locked --version $(cargo_deny_version) --no-default-features \
-	    --root $(patsubst %/bin/cargo-deny,%,$@)
+	$(install) cargo-deny --version $(cargo_deny_version) --no-default-features --root $(patsubst %/bin/cargo-deny,%,$@)
+
+$(cargo_llvm_cov):
+	$(install) cargo-llvm-cov --version $(cargo_llvm_cov_version) --root $(patsubst %/bin/cargo-llvm-cov,%,$@)

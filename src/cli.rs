@@ -146,7 +146,6 @@ fn variable(name: &str) -> Option<String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use clap::CommandFactory;
 

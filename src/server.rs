@@ -46,7 +46,7 @@ impl Readiness {
     }
 
     /// Whether all gates are open.
-    #[must_use]
+    #[cfg(test)]
     pub fn is_ready(&self) -> bool {
         self.gates().values().all(|open| *open)
     }
@@ -163,7 +163,6 @@ async fn metrics_text(State(shown): State<Shown>) -> Response {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
     use tokio::net::TcpStream;

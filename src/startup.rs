@@ -261,7 +261,6 @@ fn name(right: &ResourceAttributes) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what it expects by panicking")]
 mod tests {
     use super::*;
 

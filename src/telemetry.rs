@@ -109,7 +109,6 @@ fn words(error: &(dyn std::error::Error + 'static)) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use std::io::Write;
     use std::sync::{Arc, Mutex};

@@ -283,7 +283,6 @@ pub(super) fn schema() -> Value {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test says what it expects by panicking.
 mod tests {
     use super::*;
 

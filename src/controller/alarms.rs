@@ -78,6 +78,7 @@ impl Alarms {
     }
 }
 
+/// Shows S12.
 #[cfg(test)]
 mod tests {
     use super::*;

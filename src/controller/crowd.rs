@@ -145,6 +145,7 @@ impl Crowd {
     }
 }
 
+/// Shows S11.
 #[cfg(test)]
 mod tests {
     use futures::FutureExt;

@@ -124,6 +124,7 @@ impl Drop for Busy {
     }
 }
 
+/// Shows S11.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -32,7 +32,7 @@ use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
 pub use self::{
-    contained::{Panicked, contained, is_contained},
+    contained::{contained, is_contained},
     signs::Signs,
 };
 use self::{

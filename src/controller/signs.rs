@@ -201,6 +201,7 @@ where
     }
 }
 
+/// Shows L2.
 #[cfg(test)]
 mod tests {
     use futures::{StreamExt, channel::mpsc::UnboundedReceiver, channel::mpsc::unbounded};

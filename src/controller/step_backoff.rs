@@ -109,6 +109,7 @@ impl StepBackoff {
     }
 }
 
+/// Shows S7.
 #[cfg(test)]
 mod tests {
     use super::*;

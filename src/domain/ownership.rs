@@ -170,6 +170,7 @@ mod tests {
         Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders.v2".into(), uid: "u1".into() }
     }
 
+    /// Shows S3.
     #[test]
     fn marks_are_read_from_the_side_of_one_object() {
         for form in [OwnerMark::Name, OwnerMark::Digest] {

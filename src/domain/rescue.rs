@@ -37,6 +37,7 @@ pub fn suspected(object: &ManagedKey) -> bool {
     enforced && down
 }
 
+/// Shows S11.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -146,7 +146,6 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
     use super::*;
 

@@ -176,6 +176,7 @@ fn taken(limiter: &Arc<Limiter>) -> Option<Turn> {
     TAKEN.try_with(take).ok().flatten()
 }
 
+/// Shows S11.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {

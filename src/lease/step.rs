@@ -111,7 +111,6 @@ pub(super) fn step(record: Option<&Record>, rival: Option<&Rival>, me: Me<'_>, n
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use super::*;
 

@@ -57,7 +57,6 @@ fn property<'schema>(schema: &'schema mut JSONSchemaProps, name: &str) -> Option
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test says what it expects by panicking.
 mod tests {
     use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaPropsOrBool;
 

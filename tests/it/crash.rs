@@ -45,16 +45,19 @@ fn requests(vendor: &Vendor) -> Vec<(usize, &'static str)> {
     requests
 }
 
+/// Shows S2 and S9.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_request_the_next_run_finishes_the_work_once() {
     killed_at_any_request(&vendor::AWS).await;
 }
 
+/// Shows S2 and S9.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_request_to_ciphertrust_the_next_run_finishes_the_work_once() {
     killed_at_any_request(&vendor::CIPHER_TRUST).await;
 }
 
+/// Shows S2 and S9.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_request_to_huawei_the_next_run_finishes_the_work_once() {
     killed_at_any_request(&vendor::HUAWEI).await;
@@ -373,6 +376,7 @@ async fn struck(scene: &Scene, operator: &Operator, operation: &str, point: &str
     .await;
 }
 
+/// Shows S2.
 #[tokio::test(flavor = "multi_thread")]
 async fn two_hundred_objects_at_once_get_one_key_each() {
     const OBJECTS: usize = 200;

@@ -4,9 +4,12 @@
 //! review.
 
 mod circles;
+mod source;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+
+use source::Named;
 
 /// What the files under one module path may use. The longest path that fits a file is the one that counts.
 struct Layer {
@@ -14,7 +17,7 @@ struct Layer {
     /// Other modules of ours; its own top-level module is always one.
     ours: &'static [&'static str],
     theirs: Theirs,
-    clock: Clock,
+    purity: Purity,
 }
 
 /// Which crates of others.
@@ -27,57 +30,63 @@ enum Theirs {
     Adapter(&'static str, &'static [&'static str]),
 }
 
-/// Whether it may ask what time it is.
+/// Whether it may reach outside of its arguments.
 #[derive(PartialEq)]
-enum Clock {
+enum Purity {
     Free,
-    /// Time is a parameter.
-    Forbidden,
+    /// No clock, no `async`, no I/O and no output: the same arguments give the same result.
+    Pure,
 }
+
+/// Modules of `std` that reach outside, or that wait.
+const OUTSIDE: &[&str] = &["env", "fs", "future", "io", "net", "os", "process", "task", "thread"];
+/// Macros that write.
+const OUTPUT: &[&str] = &["dbg", "eprint", "eprintln", "print", "println"];
 
 /// SDKs of providers, by prefix of the crate's name.
 const SDKS: &[&str] = &["aws_"];
 
 const LAYERS: &[Layer] = &[
-    layer("api", &[], Theirs::Only(&["jiff", "k8s_openapi", "kube", "schemars", "serde", "serde_json"]), Clock::Forbidden),
+    layer("api", &[], Theirs::Only(&["jiff", "k8s_openapi", "kube", "schemars", "serde", "serde_json"]), Purity::Pure),
     layer(
         "domain",
         &["api"],
         // The digests of owner marks are text over text.
         Theirs::Only(&["base64", "jiff", "k8s_openapi", "serde", "serde_json", "sha2", "thiserror"]),
-        Clock::Forbidden,
+        Purity::Pure,
     ),
-    layer("manifests", &["api"], Theirs::Only(&["anyhow", "k8s_openapi", "kube", "serde", "serde_json", "serde_saphyr"]), Clock::Forbidden),
-    layer("metrics", &[], Theirs::Only(&["prometheus_client"]), Clock::Free),
+    layer("manifests", &["api"], Theirs::Only(&["anyhow", "k8s_openapi", "kube", "serde", "serde_json", "serde_saphyr"]), Purity::Pure),
+    layer("metrics", &[], Theirs::Only(&["prometheus_client"]), Purity::Free),
     // Its walks at random are seeded, and so the same each time; they tell how long they took.
     layer(
         "domain::tests",
-        &["domain", "api"],
+        &["domain", "api", "fuzz"],
         Theirs::Only(&["jiff", "k8s_openapi", "serde", "serde_json", "thiserror", "fastrand"]),
-        Clock::Free,
+        Purity::Free,
     ),
-    layer("kms", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Clock::Free),
-    layer("kms::aws", &["domain", "api", "metrics"], Theirs::Adapter("aws_", &["kube", "axum", "clap", "anyhow"]), Clock::Free),
-    layer("kms::ciphertrust", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Clock::Free),
-    layer("kms::huawei", &["domain", "api", "metrics"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Clock::Free),
-    layer("lease", &["telemetry"], Theirs::AllBut(&["axum", "clap"]), Clock::Free),
-    layer("server", &["metrics"], Theirs::AllBut(&["kube", "clap"]), Clock::Free),
-    layer("telemetry", &[], Theirs::AllBut(&["axum"]), Clock::Free),
+    layer("fuzz", &[], Theirs::Only(&["fastrand", "serde_json"]), Purity::Free),
+    layer("kms", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("kms::aws", &["domain", "api", "metrics", "fuzz"], Theirs::Adapter("aws_", &["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("kms::ciphertrust", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("kms::huawei", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("lease", &["telemetry"], Theirs::AllBut(&["axum", "clap"]), Purity::Free),
+    layer("server", &["metrics"], Theirs::AllBut(&["kube", "clap"]), Purity::Free),
+    layer("telemetry", &[], Theirs::AllBut(&["axum"]), Purity::Free),
     layer(
         "controller",
         &["kms", "domain", "api", "metrics", "lease", "server", "telemetry"],
         Theirs::AllBut(&["axum", "clap"]),
-        Clock::Free,
+        Purity::Free,
     ),
-    layer("cli", &["controller", "manifests", "telemetry"], Theirs::AllBut(&["kube", "axum"]), Clock::Free),
-    layer("startup", &["api", "manifests", "telemetry"], Theirs::AllBut(&["axum", "clap"]), Clock::Free),
-    layer("run", &["cli", "controller", "lease", "metrics", "server", "startup", "telemetry"], Theirs::AllBut(&[]), Clock::Free),
-    layer("main", &["cli", "run", "manifests", "telemetry"], Theirs::AllBut(&["kube"]), Clock::Free),
-    layer("lib", &[], Theirs::Only(&[]), Clock::Forbidden),
+    layer("cli", &["controller", "manifests", "telemetry"], Theirs::AllBut(&["kube", "axum"]), Purity::Free),
+    layer("startup", &["api", "manifests", "telemetry"], Theirs::AllBut(&["axum", "clap"]), Purity::Free),
+    layer("run", &["cli", "controller", "lease", "metrics", "server", "startup", "telemetry"], Theirs::AllBut(&[]), Purity::Free),
+    layer("main", &["cli", "run", "manifests", "telemetry"], Theirs::AllBut(&["kube"]), Purity::Free),
+    layer("lib", &[], Theirs::Only(&[]), Purity::Pure),
 ];
 
-const fn layer(module: &'static str, ours: &'static [&'static str], theirs: Theirs, clock: Clock) -> Layer {
-    Layer { module, ours, theirs, clock }
+const fn layer(module: &'static str, ours: &'static [&'static str], theirs: Theirs, purity: Purity) -> Layer {
+    Layer { module, ours, theirs, purity }
 }
 
 /// What one file has against the table, in sentences.
@@ -87,160 +96,49 @@ fn complaints(module: &[String], source: &str, crates: &BTreeSet<String>) -> Vec
     let Some(layer) = LAYERS.iter().filter(fits).max_by_key(|layer| layer.module.len()) else {
         return vec![format!("{path} has no layer; give it one in tests/it/layering.rs and in ARCHITECTURE.md")];
     };
-    let used = Used::read(module, &words(source), crates);
-    let mut complaints = Vec::new();
-    for ours in &used.ours {
-        if *ours != module[0] && !layer.ours.contains(&ours.as_str()) {
-            complaints.push(format!("{path} may not use crate::{ours}"));
-        }
-    }
-    for theirs in &used.theirs {
-        let sdk = SDKS.iter().any(|prefix| theirs.starts_with(prefix));
-        let allowed = match &layer.theirs {
-            Theirs::Only(names) => names.contains(&theirs.as_str()),
-            Theirs::AllBut(names) => !sdk && !names.contains(&theirs.as_str()),
-            Theirs::Adapter(prefix, names) => theirs.starts_with(prefix) || (!sdk && !names.contains(&theirs.as_str())),
-        };
-        if !allowed {
-            complaints.push(format!("{path} may not use {theirs}"));
-        }
-    }
-    if layer.clock == Clock::Forbidden && used.clock {
-        complaints.push(format!("{path} may not read a clock; time is a parameter"));
+    let named = source::read(module, source);
+    let ours: BTreeSet<_> = named.ours.iter().filter_map(|path| path.first()).collect();
+    let ours = ours.into_iter().filter(|ours| **ours != module[0] && !layer.ours.contains(&ours.as_str()));
+    let is_sdk = |name: &str| SDKS.iter().any(|prefix| name.starts_with(prefix));
+    let theirs: BTreeSet<_> = named.theirs.iter().map(|path| &path[0]).filter(|name| crates.contains(*name) || is_sdk(name)).collect();
+    let theirs = theirs.into_iter().filter(|name| match &layer.theirs {
+        Theirs::Only(names) => !names.contains(&name.as_str()),
+        Theirs::AllBut(names) => is_sdk(name) || names.contains(&name.as_str()),
+        Theirs::Adapter(prefix, names) => !name.starts_with(prefix) && (is_sdk(name) || names.contains(&name.as_str())),
+    });
+    let mut complaints: Vec<_> = ours.map(|ours| format!("{path} may not use crate::{ours}")).collect();
+    complaints.extend(theirs.map(|theirs| format!("{path} may not use {theirs}")));
+    if layer.purity == Purity::Pure {
+        complaints.extend(impurities(&named).into_iter().map(|impurity| format!("{path} {impurity}")));
     }
     complaints
 }
 
-/// What a file uses.
-#[derive(Default)]
-struct Used {
-    /// Top-level modules of ours.
-    ours: BTreeSet<String>,
-    /// Crates of others.
-    theirs: BTreeSet<String>,
-    clock: bool,
+/// What keeps a file from being pure.
+fn impurities(named: &Named) -> Vec<String> {
+    let all = || named.theirs.iter().chain(&named.ours);
+    let clock = |path: &Vec<String>| {
+        path.iter().any(|name| name == "SystemTime" || name == "Instant") || path.last().is_some_and(|last| last == "now")
+    };
+    let outside = |path: &&Vec<String>| path[0] == "std" && path.get(1).is_some_and(|part| OUTSIDE.contains(&part.as_str()));
+    let mut impurities = Vec::new();
+    if all().any(clock) {
+        impurities.push("may not read a clock; time is a parameter".to_owned());
+    }
+    if named.is_async {
+        impurities.push("may not be async".to_owned());
+    }
+    impurities.extend(named.theirs.iter().filter(outside).map(|path| format!("may not use {}", path.join("::"))));
+    impurities.extend(named.macros.iter().filter(|name| OUTPUT.contains(&name.as_str())).map(|name| format!("may not call {name}!")));
+    impurities
 }
 
-impl Used {
-    fn read(module: &[String], words: &[String], crates: &BTreeSet<String>) -> Self {
-        let mut used = Self::default();
-        // `mod tests {` makes `super` mean one level less; each entry is the depth of braces at which such a module ends.
-        let (mut depth, mut inline) = (0_usize, Vec::new());
-        for (index, word) in words.iter().enumerate() {
-            let next = |ahead: usize| words.get(index + ahead).map_or("", String::as_str);
-            let before = |behind: usize| index.checked_sub(behind).map_or("", |index| words[index].as_str());
-            match word.as_str() {
-                "{" => {
-                    if before(2) == "mod" {
-                        inline.push(depth);
-                    }
-                    depth += 1;
-                }
-                "}" => {
-                    depth = depth.saturating_sub(1);
-                    if inline.last() == Some(&depth) {
-                        inline.pop();
-                    }
-                }
-                "SystemTime" | "Instant" => used.clock = true,
-                "now" if before(1) == "::" => used.clock = true,
-                "crate" | "keyward" if next(1) == "::" && before(1) != "::" => used.ours.extend(heads(&words[index + 2..])),
-                "super" if next(1) == "::" && before(1) != "::" => {
-                    let ups = words[index..].chunks(2).take_while(|pair| *pair == ["super", "::"]).count();
-                    // Whatever is below the crate's root is the file's own top-level module.
-                    if ups == module.len() + inline.len() {
-                        used.ours.extend(heads(&words[index + 2 * ups..]));
-                    }
-                }
-                name if next(1) == "::" && before(1) != "::" && (crates.contains(name) || SDKS.iter().any(|sdk| name.starts_with(sdk))) => {
-                    used.theirs.insert(name.to_owned());
-                }
-                name if crates.contains(name) && before(1) == "use" => {
-                    used.theirs.insert(name.to_owned());
-                }
-                _ => {}
-            }
-        }
-        used
-    }
-}
-
-/// The first names of a path or of a group of paths: `a` of `a::b`; `a` and `c` of `{a::{b, x}, c}`.
-fn heads(words: &[String]) -> Vec<String> {
-    if words.first().is_none_or(|word| word != "{") {
-        return words.first().cloned().into_iter().collect();
-    }
-    let (mut depth, mut heads, mut at_head) = (0, Vec::new(), false);
-    for word in words {
-        match word.as_str() {
-            "{" => {
-                depth += 1;
-                at_head = depth == 1;
-            }
-            "}" if depth == 1 => break,
-            "}" => depth -= 1,
-            "," => at_head = depth == 1,
-            name if at_head => {
-                heads.push(name.to_owned());
-                at_head = false;
-            }
-            _ => {}
-        }
-    }
-    heads
-}
-
-/// The words and signs of a source text, without comments and without what stands in quotes.
-fn words(source: &str) -> Vec<String> {
-    let is_name = |c: char| c.is_alphanumeric() || c == '_';
-    let mut words = Vec::new();
-    let mut rest = source;
-    while let Some(first) = rest.chars().next() {
-        let raw = rest.strip_prefix('r').map(|rest| rest.len() - rest.trim_start_matches('#').len());
-        let length = if rest.starts_with("//") {
-            rest.find('\n').unwrap_or(rest.len())
-        } else if rest.starts_with("/*") {
-            rest.find("*/").map_or(rest.len(), |end| end + 2)
-        } else if let Some(hashes) = raw.filter(|hashes| rest[1 + hashes..].starts_with('"')) {
-            let close = format!("\"{}", "#".repeat(hashes));
-            let start = 2 + hashes;
-            rest[start..].find(&close).map_or(rest.len(), |end| start + end + close.len())
-        } else if first == '"' {
-            let mut escaped = false;
-            let end = rest[1..].find(|c| {
-                let closes = c == '"' && !escaped;
-                escaped = c == '\\' && !escaped;
-                closes
-            });
-            end.map_or(rest.len(), |end| end + 2)
-        } else if rest.starts_with("'\"'") || rest.starts_with("'{'") || rest.starts_with("'}'") {
-            3
-        } else if rest.starts_with("'\\\"'") {
-            4
-        } else if rest.starts_with("::") {
-            words.push("::".to_owned());
-            2
-        } else if is_name(first) {
-            let end = rest.find(|c| !is_name(c)).unwrap_or(rest.len());
-            words.push(rest[..end].to_owned());
-            end
-        } else {
-            if !first.is_whitespace() {
-                words.push(first.to_string());
-            }
-            first.len_utf8()
-        };
-        rest = &rest[length..];
-    }
-    words
-}
-
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
 /// Every Rust file under a folder.
-fn files(folder: &Path) -> Vec<PathBuf> {
+pub(crate) fn files(folder: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
@@ -254,7 +152,7 @@ fn files(folder: &Path) -> Vec<PathBuf> {
 }
 
 /// `src/kms/aws/mod.rs` is `kms::aws`.
-fn module_of(path: &Path) -> Vec<String> {
+pub(crate) fn module_of(path: &Path) -> Vec<String> {
     let mut module: Vec<_> = path.with_extension("").iter().map(|part| part.to_string_lossy().into_owned()).collect();
     if module.last().is_some_and(|last| last == "mod") {
         module.pop();
@@ -274,7 +172,7 @@ fn dependencies(manifest: &str) -> BTreeSet<String> {
         .collect()
 }
 
-fn read(path: &Path) -> String {
+pub(crate) fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap()
 }
 
@@ -299,11 +197,10 @@ fn the_double_shares_nothing() {
     let files = files(&double.join("src"));
     assert!(files.len() > 5, "{files:?}");
     for path in &files {
-        let words = words(&read(path));
-        let ours = words.windows(2).any(|pair| pair[0] == "keyward" && pair[1] == "::");
-        let by_path = words.windows(3).any(|three| three[0] == "#" && three[1] == "[" && three[2] == "path");
-        let pasted = words.windows(2).any(|pair| pair[0].starts_with("include") && pair[1] == "!");
-        assert!(!ours && !by_path && !pasted, "{} takes source from elsewhere", path.display());
+        let text = read(path);
+        let named = source::read(&["double".to_owned()], &text);
+        let pasted = named.macros.iter().any(|name| name.starts_with("include")) || text.contains("#[path");
+        assert!(!pasted && !text.contains("keyward::"), "{} takes source from elsewhere", path.display());
     }
     assert!(!dependencies(&read(&root().join("Cargo.toml"))).contains("kms_double"), "the operator depends on its double");
 }
@@ -326,11 +223,29 @@ fn violations_are_caught() {
         ("domain::plan", "fn f() { tracing::info!(\"x\"); }", Some("domain::plan may not use tracing")),
         ("domain::plan", "use kube::Client;", Some("domain::plan may not use kube")),
         ("domain::plan", "use kube;", Some("domain::plan may not use kube")),
-        ("domain::plan", "let now = jiff::Timestamp::now();", Some("domain::plan may not read a clock; time is a parameter")),
+        ("domain::plan", "fn f() { let now = jiff::Timestamp::now(); }", Some("domain::plan may not read a clock; time is a parameter")),
         ("domain::plan", "use std::time::Instant;", Some("domain::plan may not read a clock; time is a parameter")),
         ("domain::plan", "use std::time::SystemTime;", Some("domain::plan may not read a clock; time is a parameter")),
-        ("domain::plan", "let s = \"kube::Client \\\" tokio::x\"; // tokio::x\n/* crate::kms */ let r = r#\"crate::kms \" x\"#;", None),
-        ("domain::plan", "let c = '\"'; use tokio::x; let d = '\"';", Some("domain::plan may not use tokio")),
+        ("domain::plan", "use std::time::Duration;", None),
+        (
+            "domain::plan",
+            "fn f() { say!(\"{}\", jiff::Timestamp::now()); }",
+            Some("domain::plan may not read a clock; time is a parameter"),
+        ),
+        ("domain::plan", "async fn f() {}", Some("domain::plan may not be async")),
+        ("domain::plan", "fn f() { g(async || {}); }", Some("domain::plan may not be async")),
+        ("domain::plan", "fn f() { say!(g().await); }", Some("domain::plan may not be async")),
+        ("domain::plan", "use std::{fmt, net::TcpStream};", Some("domain::plan may not use std::net::TcpStream")),
+        ("domain::plan", "fn f() { println!(); }", Some("domain::plan may not call println!")),
+        ("kms", "async fn f() { std::fs::read(std::time::Instant::now()).await; println!(); }", None),
+        ("domain::plan", "macro_rules! m { () => { use kube::{Client}; } }", Some("domain::plan may not use kube")),
+        ("domain::plan", "#[derive(kube::CustomResource)] struct S;", Some("domain::plan may not use kube")),
+        (
+            "domain::plan",
+            "const S: &str = \"kube::Client \\\" tokio::x\"; // tokio::x\n/* crate::kms */ const R: &str = r#\"crate::kms \" x\"#;",
+            None,
+        ),
+        ("domain::plan", "const C: char = '\"'; use tokio::x; const D: char = '\"';", Some("domain::plan may not use tokio")),
         ("api::condition", "use crate::domain::plan;", Some("api::condition may not use crate::domain")),
         ("kms::aws::calls", "use aws_sdk_kms::Client; use aws_smithy_types::X;", None),
         ("kms::aws", "use crate::controller::X;", Some("kms::aws may not use crate::controller")),

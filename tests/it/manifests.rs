@@ -34,6 +34,7 @@ fn generated() -> Vec<(String, String)> {
         ("charts/keyward/files/rules/own-namespace.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::own_rights()).unwrap())),
         ("docs/reference/conditions.md".to_owned(), page(reference::conditions_page())),
         ("docs/reference/guard.md".to_owned(), page(guard_page())),
+        ("docs/reference/invariants.md".to_owned(), page(crate::invariants::page())),
         ("docs/messages.md".to_owned(), page(crate::messages::page())),
     ];
     for crd in manifests::crds() {

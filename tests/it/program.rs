@@ -184,7 +184,7 @@ async fn a_panic_in_a_round_does_not() {
 #[ignore = "it is started by another test, as a process of its own"]
 async fn panics_in_a_round() {
     keyward::run::end_on_panic();
-    let rounds = [true, false].map(|panics| keyward::controller::contained(async move { assert!(!panics, "for a test") }));
+    let rounds = [true, false].map(|panics| keyward::contained(async move { assert!(!panics, "for a test") }));
     let ended = futures::future::join_all(rounds).await;
     assert!(ended[0].is_err() && ended[1].is_ok(), "{ended:?}");
     println!("the others went on");

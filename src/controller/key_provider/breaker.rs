@@ -176,6 +176,7 @@ impl Drop for Permit<'_> {
     }
 }
 
+/// Shows S11.
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -49,6 +49,8 @@
 //!     }
 //! }
 //! ```
+//!
+//! Shows S1.
 
 use std::convert::Infallible;
 

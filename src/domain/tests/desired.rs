@@ -34,6 +34,7 @@ fn absent_null_and_zero_mean_alive() {
     assert_eq!((asked.life, asked.days(), asked.wants_enabled()), (Life::Scheduled(7), Some(7), false));
 }
 
+/// Shows S6.
 #[test]
 fn what_could_do_harm_is_refused_again() {
     for (spec, says) in [

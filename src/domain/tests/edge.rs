@@ -95,6 +95,7 @@ fn expected(said: Word, pending: bool, own: Own, announced: Option<Word>, record
     }
 }
 
+/// Shows S8.
 #[test]
 fn every_word_state_number_record_and_token() {
     let mut rows = 0;
@@ -135,6 +136,7 @@ fn every_word_state_number_record_and_token() {
     assert_eq!(rows, 4 * 2 * (3 * 5 + 2) * 5 * 2);
 }
 
+/// Shows S8.
 #[test]
 fn a_number_at_its_end_holds_for_ever() {
     let with = |mark: &str, own: i64| {
@@ -170,6 +172,7 @@ fn a_number_at_its_end_holds_for_ever() {
     );
 }
 
+/// Shows S8.
 #[test]
 fn a_key_that_was_taken_up_needs_a_confirmation_for_a_day() {
     let at = |ago: i64| {
@@ -192,6 +195,7 @@ fn a_key_that_was_taken_up_needs_a_confirmation_for_a_day() {
     assert_eq!(ask(&mut held), Passes(Confirmed));
 }
 
+/// Shows S8.
 #[test]
 fn the_edge_itself() {
     use HoldReason::{CancelledOutside, NotSeenLive, RollbackSuspected};
@@ -366,6 +370,7 @@ fn a_cancel_of_our_own_is_not_told_as_anothers() {
     }
 }
 
+/// Shows S8.
 #[test]
 fn changed_days_need_exactly_our_schedule() {
     let ours_stands = || scene(Word::Days(9), State::PendingDeletion).with(|s| s.memory.status.deletion = Some(ours(9, None)));
@@ -406,6 +411,7 @@ fn changed_days_need_exactly_our_schedule() {
     }
 }
 
+/// Shows S8.
 #[test]
 fn a_token_is_for_one_key_one_word_and_one_hold() {
     let held = |token: &str| scene(HELD, State::Enabled).with(|s| s.desired.confirmation = Some(token.into()));
@@ -430,6 +436,7 @@ fn a_token_is_for_one_key_one_word_and_one_hold() {
     assert_eq!(ask(&mut moved), not_seen);
 }
 
+/// Shows S10.
 #[test]
 fn a_token_does_not_outlive_a_cancel_that_was_seen() {
     // Confirmed; scheduled by someone before that took effect; cancelled by someone after that was seen.

@@ -1,4 +1,8 @@
 //! Whatever others write into status, marks and annotations goes through a round: no number runs over, no text or date is believed, nothing panics.
+//!
+//! Shows S8.
+
+mod marks;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

@@ -69,6 +69,7 @@ fn nothing_speaks_against_a_clean_deletion() {
     assert_eq!(disable.check().map(drop), Ok(()));
 }
 
+/// Shows S1.
 #[test]
 fn each_rule_alone_holds() {
     type Spoil = fn(&mut Case);
@@ -114,6 +115,7 @@ fn each_rule_alone_holds() {
     }
 }
 
+/// Shows S1.
 #[test]
 fn each_rule_case_by_case() {
     type Change = fn(&mut Case);

@@ -1,4 +1,6 @@
 //! When an alias may be moved from the key of another object, and when not.
+//!
+//! Shows S3.
 
 use serde_json::{Value, json};
 

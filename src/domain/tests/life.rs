@@ -1,4 +1,6 @@
 //! The life of a key never waits for its settings, nor one setting for another: whatever is refused, fails or cannot be read.
+//!
+//! Shows S11.
 
 use super::{
     fixtures::{Scene, brief},

@@ -1,4 +1,6 @@
 //! From every small state the declared one is reached, in at most twelve steps, and stays: every key, every memory, every wish.
+//!
+//! Shows L1 and L2.
 
 use super::{
     fixtures::{GENERATION, HELD, SEQ, Scene, admitting, brief, days_on, external, key, ours, owner},

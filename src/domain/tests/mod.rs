@@ -7,7 +7,6 @@
 //! | [`liveness`] | from every small state the declared one is reached, and stays |
 //! | [`protocol`] | every short story of edits, outside acts, restores and crashes, with a witness that never asks the edge |
 
-#![allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets a broken assumption is to fail there")]
 #![allow(clippy::too_many_lines, clippy::large_stack_arrays, clippy::items_after_statements, reason = "a table is as long as its rows")]
 #![allow(
     clippy::struct_excessive_bools,

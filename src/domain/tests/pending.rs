@@ -1,4 +1,6 @@
 //! The list of pending keys that a provider keeps: bounded, each key once, and judged by what a look shows.
+//!
+//! Shows S12.
 
 use jiff::{SignedDuration, Timestamp};
 

@@ -92,6 +92,7 @@ const HELD: &[&str] = &["mark the key held", "hold CancelledOutside"];
 const SYNC: &[&str] =
     &["mark the key live", "rotate the key every 100 days", "set the description", "set the tags team", "add alias/orders", "rest"];
 
+/// Shows S4, S5 and L1.
 #[test]
 fn every_cell_of_desired_against_observed() {
     use Searched::{Everywhere, Reference};
@@ -375,6 +376,7 @@ fn what_is_synced_and_what_is_left_alone() {
     ]);
 }
 
+/// Shows S5.
 #[test]
 fn nothing_is_compared_while_the_key_is_pending() {
     let mut scene = Scene::scheduled(7).with(|s| s.desired.rotation = Some(WantedRotation::On(None)));
@@ -387,6 +389,7 @@ fn nothing_is_compared_while_the_key_is_pending() {
     assert_eq!(brief(&scene.plan()), "rest");
 }
 
+/// Shows S7.
 #[test]
 fn what_was_not_read_is_neither_compared_nor_changed() {
     let glance = |mut scene: Scene| {
@@ -457,6 +460,7 @@ fn changed_days_take_a_cancel_and_a_schedule_or_nothing_at_all() {
     ]);
 }
 
+/// Shows S10.
 #[test]
 fn drift_is_never_corrected_towards_deletion() {
     let cancelled = |state| Scene::scheduled(7).with(|s| s.key().state = state).with(|s| s.key().deletion_date = None);
@@ -479,6 +483,7 @@ fn drift_is_never_corrected_towards_deletion() {
     ]);
 }
 
+/// Shows S5.
 #[test]
 fn the_policies() {
     use ManagementPolicy::{EnforceOnChange, Observe};
@@ -569,6 +574,7 @@ fn the_policies() {
     ]);
 }
 
+/// Shows S4.
 #[test]
 fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
     let found = |count: i32, since: i64, date: Option<i32>| {
@@ -634,6 +640,7 @@ fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
     assert!(lost.message.contains(command), "{}", lost.message);
 }
 
+/// Shows S2.
 #[test]
 fn a_creation_whose_outcome_is_not_known() {
     let attempt = |minutes_ago: i64, account: &str, region: &str| Attempt::At {
@@ -788,6 +795,7 @@ fn a_key_that_is_named_of_another_place_is_not_asked_for() {
     assert_eq!(crate::domain::plan::named_elsewhere(&bound.desired, &bound.memory, &bound.rules), None);
 }
 
+/// Shows S3.
 #[test]
 fn adoption() {
     let names = |state| Scene::finds(state).with(|s| s.desired.adopt = Some(ID.into())).with(unmarked);
@@ -925,6 +933,8 @@ fn adoption() {
 }
 
 /// A KMS that makes keys without tags shows, for a while, a claimed key without marks.
+///
+/// Shows S2.
 #[test]
 fn a_key_made_before_its_marks_is_this_objects_own() {
     let made = || {
@@ -1005,6 +1015,7 @@ fn a_name_that_the_kms_keeps_to_itself_is_refused() {
     assert_eq!(brief(&create(ProviderType::Aws).plan()), "create the key");
 }
 
+/// Shows S7.
 #[test]
 fn nothing_but_a_rescue_follows_from_an_old_copy() {
     let old = |scene: Scene| {
@@ -1031,6 +1042,7 @@ fn nothing_but_a_rescue_follows_from_an_old_copy() {
     assert!(matches!(&new, Plan::Rest(rest) if rest.stale.is_none()), "{new:?}");
 }
 
+/// Shows S3.
 #[test]
 fn taking_up_and_losing_a_key() {
     let earlier = || Owner { uid: "u0".into(), ..owner() };
@@ -1262,6 +1274,7 @@ fn new_generation(scene: &mut Scene) {
     scene.desired.generation += 1;
 }
 
+/// Shows S9.
 #[test]
 fn a_schedule_after_a_restart_goes_on_or_is_held() {
     // Recorded, marked, and not called.
@@ -1333,6 +1346,7 @@ fn what_the_kms_cannot_take_is_refused_before_anything_is_made() {
     assert_eq!(said(ProviderType::Aws, description), "create the key");
 }
 
+/// Shows S6.
 #[test]
 fn a_window_that_is_refused_names_the_range() {
     let text = |days, provider| window_refused(days, &crate::domain::rules::Rules { provider, ..rules() }).unwrap_or_default();

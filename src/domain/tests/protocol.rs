@@ -555,6 +555,7 @@ fn settled(policy: ManagementPolicy, enabled: Option<bool>) -> Run {
     run
 }
 
+/// Shows S8 and S9.
 #[test]
 fn no_short_story_schedules_what_was_not_asked_for() {
     use ManagementPolicy::{Enforce, EnforceOnChange};

@@ -154,6 +154,7 @@ fn a_key_that_is_gone_already() {
     ]);
 }
 
+/// Shows S1.
 #[test]
 fn a_deletion_of_the_object_is_an_ask_like_any_other() {
     let delete = |state| goes(DeletionPolicy::Delete, state);
@@ -218,6 +219,7 @@ fn a_disable_is_confirmed_where_the_provider_demands_it() {
     assert!(told.message.starts_with("disabling key ") && told.message.contains("if the key is to be disabled, run: "), "{}", told.message);
 }
 
+/// Shows S7.
 #[test]
 fn nothing_follows_from_an_old_copy() {
     let old = |policy, state| {

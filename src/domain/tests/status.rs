@@ -771,6 +771,7 @@ fn status_shows_a_key_only_to_the_object_that_has_it() {
     assert_eq!(after(&bound, Conclusion::Planned(&bound.plan()), now()).key_id.as_deref(), Some("first"), "an id never changes");
 }
 
+/// Shows S12.
 #[test]
 fn an_object_whose_key_is_anothers_tells_that_it_is_pending_and_takes_no_more_from_it() {
     let by = Owner { uid: "u2".into(), ..owner() };
@@ -860,6 +861,8 @@ fn the_alert_about_a_key_without_its_marks_lasts_until_the_key_is_seen_alive_or_
 }
 
 /// Whoever took the marks off: the key takes the object's data along.
+///
+/// Shows S12.
 #[test]
 fn an_object_tells_that_the_key_it_had_is_pending_whatever_its_marks_say() {
     type Change = fn(&mut Scene);

@@ -41,7 +41,7 @@ fn partition(region: &str) -> &'static str {
 pub(super) fn of_key(id: &str, reference: &str, region: &str, account: Option<&str>) -> Option<String> {
     let named = Arn::parse(reference);
     match named {
-        Some(named) if named.resource.strip_prefix("key/") == Some(id) => return Some(reference.to_owned()),
+        Some(named) if named.resource.strip_prefix("key/") == Some(id) && !named.account.is_empty() => return Some(reference.to_owned()),
         // Another key than was asked about is no answer.
         Some(named) if named.resource.starts_with("key/") => return None,
         _ => {}
@@ -84,6 +84,7 @@ mod tests {
         assert_eq!(own("1234", "arn:aws:kms:eu-west-1:444455556666:alias/x").as_deref(), Some(other));
         assert_eq!(own("5678", other), None, "another key than was asked about");
         assert_eq!(of_key("1234", "alias/x", "eu-west-1", None), None);
+        assert_eq!(own("1234", "arn:aws:kms:eu-west-1::key/1234"), None, "a reference without an account is nobody's ARN");
         for (region, partition) in [("cn-north-1", "aws-cn"), ("us-gov-west-1", "aws-us-gov"), ("eusc-de-east-1", "aws-eusc")] {
             assert_eq!(of_key("1", "1", region, Some("2")), Some(format!("arn:{partition}:kms:{region}:2:key/1")));
         }

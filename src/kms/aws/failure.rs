@@ -124,7 +124,11 @@ impl Context<'_> {
     pub(super) fn unusable(&self, why: &dyn std::fmt::Display) -> Failure {
         self.failure(
             Unknown,
-            format!("cannot use what AWS answered to {}: {why}; nothing is changed on the strength of it", self.request()),
+            format!(
+                "cannot use what AWS answered to {}: {}; nothing is changed on the strength of it",
+                self.request(),
+                sanitize(&why.to_string())
+            ),
         )
     }
 
@@ -175,7 +179,7 @@ impl Context<'_> {
             500.. => Unavailable,
             _ => Unknown,
         });
-        (kind, self.sentence(kind, code, status, answer.message().unwrap_or_default()))
+        (kind, self.sentence(kind, &sanitize(code), status, answer.message().unwrap_or_default()))
     }
 
     fn sentence(&self, kind: FailureKind, code: &str, status: u16, text: &str) -> String {
@@ -390,6 +394,7 @@ mod tests {
         assert_eq!(seen, CODES.len(), "a code of the table is not tested, or stands in it twice");
     }
 
+    /// Shows S7.
     #[test]
     fn what_is_not_known_is_unknown_unless_the_status_tells() {
         assert_eq!(refused("BrandNewException", 400, "").0, Unknown);

@@ -11,6 +11,8 @@ mod convert;
 mod credentials;
 mod endpoint;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod operation;
 mod quota;
 mod trust;

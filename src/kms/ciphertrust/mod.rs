@@ -13,6 +13,8 @@ mod client;
 mod clock;
 mod convert;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod id;
 mod id_cache;
 mod list;

@@ -9,6 +9,8 @@ mod client;
 mod convert;
 mod dialect;
 mod failure;
+#[cfg(test)]
+mod fuzz;
 mod names;
 mod operation;
 mod quota;

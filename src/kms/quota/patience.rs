@@ -119,6 +119,7 @@ pub(super) async fn wait<T>(rescues: bool, turn: impl Future<Output = T>) -> Res
     }
 }
 
+/// Shows S11.
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {

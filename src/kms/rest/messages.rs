@@ -42,13 +42,14 @@ impl<'a, D: Dialect> About<'a, D> {
 
     /// The answer does not say what it has to.
     pub(super) fn unusable(&self, why: &dyn fmt::Display) -> String {
+        let why = sanitize(&why.to_string());
         format!("cannot use what {} answered to {}: {why}; nothing is changed on the strength of it", D::NAME, self.request())
     }
 
     /// The KMS refused.
     pub(super) fn refused(&self, dialect: &D, refusal: &Refusal, status: u16, host: &str) -> String {
         let (name, request) = (D::NAME, self.request());
-        let Some(code) = &refusal.code else {
+        let Some(code) = refusal.code.as_deref().map(sanitize) else {
             return match refusal.kind {
                 Faulted | Unavailable | Throttled => format!("{host} answers with HTTP {status}; it is tried again"),
                 _ => format!("{host} answers {request} with HTTP {status} and no code of {name}; check that the endpoint is one of {name}"),

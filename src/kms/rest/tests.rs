@@ -150,3 +150,13 @@ async fn an_outage_is_told_alike_whatever_was_asked() {
     let (create, _) = answered(Call::Create, "503 Service Unavailable", "Down").await;
     assert_eq!(look.message, create.message);
 }
+
+#[test]
+fn what_a_kms_says_is_told_on_one_line_and_shortly() {
+    let about = super::messages::About::<Plain>::new(Call::Look, "key-1");
+    let odd = "odd\n".repeat(1000);
+    let refusal = Refusal { kind: FailureKind::Unknown, code: Some(odd.clone()), text: odd.clone() };
+    for message in [about.refused(&Plain(String::new()), &refusal, 400, "kms"), about.unusable(&odd)] {
+        assert!(!message.contains('\n') && message.len() < 600 && message.contains("odd odd"), "{message}");
+    }
+}

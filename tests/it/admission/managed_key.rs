@@ -338,12 +338,14 @@ fn api(namespace: &str, client: kube::Client) -> Api<DynamicObject> {
     Api::namespaced_with(client, namespace, &ApiResource::erase::<ManagedKey>(&()))
 }
 
+/// Shows S6.
 #[tokio::test]
 async fn what_can_be_created() {
     let cluster = shared();
     try_all(&api(&cluster.namespace("create").await, cluster.client().await), &creations()).await;
 }
 
+/// Shows S4.
 #[tokio::test]
 async fn what_can_be_changed() {
     let cluster = shared();

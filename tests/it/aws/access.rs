@@ -109,6 +109,7 @@ async fn what_is_denied_is_named_with_its_action() {
     assert_steady(&bench, &failure);
 }
 
+/// Shows S7.
 #[tokio::test]
 async fn a_key_of_elsewhere_is_never_absent() {
     let bench = Bench::new().await;

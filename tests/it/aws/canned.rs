@@ -47,6 +47,7 @@ fn metadata(change: impl FnOnce(&mut Value)) -> Value {
     json!({ "KeyMetadata": metadata })
 }
 
+/// Shows S7.
 #[tokio::test]
 async fn an_answer_that_cannot_be_used_is_no_key() {
     assert!(told(&metadata(|_| {})).await.describe("1234").await.unwrap().is_some());

@@ -20,6 +20,7 @@ fn refusal(code: &str, status: u16) -> FaultAction {
     FaultAction::Error { code: code.into(), status, message: "for a test (Request ID: 1-2-3)".into() }
 }
 
+/// Shows S2.
 #[tokio::test]
 async fn a_creation_is_sent_once_whatever_becomes_of_it() {
     let cases = [

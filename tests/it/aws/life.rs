@@ -115,6 +115,7 @@ async fn tags_and_the_description_are_set_and_removed() {
     assert_eq!((refused.kind, refused.outcome), (FailureKind::Invalid, Outcome::Refused), "{refused}");
 }
 
+/// Shows S3.
 #[tokio::test]
 async fn aliases_come_and_go_and_are_never_moved() {
     let bench = Bench::new().await;
@@ -247,6 +248,8 @@ async fn replicate(bench: &Bench, key: &str, region: &str) {
 }
 
 /// Days that no KMS has do not pass the guard; Huawei's longest do, and are more than AWS's.
+///
+/// Shows S6.
 #[tokio::test]
 async fn windows_are_sent_as_they_are() {
     let bench = Bench::new().await;

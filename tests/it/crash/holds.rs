@@ -1,4 +1,6 @@
 //! Something goes wrong at each step of writing a hold, and somebody saves the key before the next look: what was decided stays decided.
+//!
+//! Shows S10.
 
 use keyward::api::key_provider::ProviderType;
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};

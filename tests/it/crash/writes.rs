@@ -13,16 +13,19 @@ use crate::support::{
     vendor::{self, Vendor},
 };
 
+/// Shows S2 and S9.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_write_the_next_run_finishes_the_work_once() {
     killed_at_any_write(&vendor::AWS).await;
 }
 
+/// Shows S2 and S9.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_write_about_ciphertrust_the_next_run_finishes_the_work_once() {
     killed_at_any_write(&vendor::CIPHER_TRUST).await;
 }
 
+/// Shows S2 and S9.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_write_about_huawei_the_next_run_finishes_the_work_once() {
     killed_at_any_write(&vendor::HUAWEI).await;

@@ -36,6 +36,8 @@ async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
 }
 
 /// A lease only makes it rare that two act. The second reads nothing of the first's writes in the KMS, and its view of the object may be older than they.
+///
+/// Shows S2.
 async fn two_controllers_at_once_make_one_key_each(control_plane: &'static ControlPlane, post: &Post) {
     const OBJECTS: u64 = 30;
     let scene = Scene::on(control_plane, post, "two", Options::default(), json!({})).await;
@@ -97,6 +99,8 @@ async fn a_kms_that_shows_changes_late_is_not_told_twice(control_plane: &'static
 }
 
 /// A deletion is withdrawn and asked for again at once. What the KMS shows then is from before the cancel, and no schedule that stands.
+///
+/// Shows S7.
 async fn nothing_is_concluded_from_what_a_kms_shows_late(control_plane: &'static ControlPlane, post: &Post) {
     let late = Options { read_lag: Duration::from_secs(2), ..Options::default() };
     let scene = Scene::on(control_plane, post, "again", late, json!({})).await;
@@ -149,6 +153,8 @@ async fn an_annotation_permits_no_second_key(control_plane: &'static ControlPlan
 }
 
 /// Something between swallows what the watches bring, and answers all the rest. A pending key is not left to its end because of that.
+///
+/// Shows L2.
 async fn a_watch_that_is_silent_is_not_waited_for(control_plane: &'static ControlPlane, post: &Post) {
     let (post, gate) = post.behind_gate(control_plane).await;
     let _operator = post.start();
@@ -240,6 +246,8 @@ async fn what_is_from_the_future_is_left_alone(control_plane: &'static ControlPl
 }
 
 /// `kubectl delete crd` takes the objects along, straight from the storage and past admission. Their keys are nobody's wish to lose.
+///
+/// Shows S1.
 async fn keys_outlive_their_crd(control_plane: &'static ControlPlane, post: &Post) {
     let scene = Scene::on(control_plane, post, "crd", Options::default(), json!({})).await;
     for (name, spec) in [

@@ -40,6 +40,7 @@ async fn until_guarded(scene: &Scene, before: u64) {
     .await;
 }
 
+/// Shows S1.
 #[tokio::test]
 async fn a_deletion_that_is_withdrawn_while_the_guard_looks_is_not_scheduled() {
     let scene = ready("withdrawn", json!({})).await;
@@ -75,6 +76,7 @@ async fn a_deletion_that_is_tried_again_is_not_if_it_was_withdrawn_meanwhile() {
     assert_eq!(scene.key("orders").await.state, KeyState::Enabled);
 }
 
+/// Shows S1.
 #[tokio::test]
 async fn an_object_that_is_made_anew_while_the_guard_looks_does_not_inherit_the_deletion() {
     let scene = ready("anew", json!({})).await;
@@ -132,6 +134,7 @@ async fn with_enforce_on_change_no_setting_is_applied_after_the_status_was_wiped
     assert_eq!(scene.double.key(&key).unwrap().tags["team"], "responders");
 }
 
+/// Shows S9.
 #[tokio::test]
 async fn a_status_that_is_wiped_makes_no_second_key_and_no_edge() {
     let scene = ready("wiped", json!({})).await;

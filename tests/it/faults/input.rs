@@ -26,6 +26,7 @@ fn tags(count: usize) -> Value {
     (0..count).map(|number| (format!("tag-{number}"), json!("value"))).collect::<serde_json::Map<_, _>>().into()
 }
 
+/// Shows S6.
 #[tokio::test]
 async fn what_cannot_be_is_stalled_with_the_way_out_and_holds_nobody_up() {
     let spec = json!({

@@ -1,4 +1,6 @@
 //! Calls whose outcome nobody is told: connections that are cut, replies that are lost, servers that hang.
+//!
+//! Shows S9.
 
 use futures::future::join_all;
 use keyward::api::{ConditionType, annotation, managed_key::DeletionOrigin};
@@ -45,6 +47,7 @@ enum Act {
     NameAnother,
 }
 
+/// Shows S2.
 #[tokio::test]
 async fn whatever_becomes_of_its_object_a_creation_whose_reply_is_lost_makes_one_key() {
     let each = [Act::Replace, Act::ReplaceByForce, Act::ReplaceByForceTwice, Act::NameAnother].map(async |act| {
@@ -81,6 +84,7 @@ async fn whatever_becomes_of_its_object_a_creation_whose_reply_is_lost_makes_one
     join_all(each).await;
 }
 
+/// Shows S2.
 #[tokio::test]
 async fn a_key_without_its_claim_is_every_later_objects_of_its_name() {
     let scene = Scene::with("unclaimed", Options::default(), json!({ "resyncSeconds": 600 })).await;

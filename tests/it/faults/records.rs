@@ -1,4 +1,6 @@
 //! Annotations of Keyward's that are overwritten or copied. They forbid a second creation, and nothing is looked at because it stands in one.
+//!
+//! Shows S4.
 
 use jiff::SignedDuration;
 use keyward::api::{ManagedKey, annotation};

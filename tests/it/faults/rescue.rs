@@ -20,6 +20,7 @@ const BOUND: Duration = Duration::from_secs(10);
 /// Many more than there are workers.
 const OTHERS: usize = 30;
 
+/// Shows S11.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_brings_a_key_back_waits_for_nobody_else() {
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
@@ -96,6 +97,7 @@ async fn not_for_a_quota_of_another_provider(control_plane: &'static ControlPlan
     assert!(crowded.double.keys().len() < names.len() / 2, "nobody waited");
 }
 
+/// Shows S11.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kms_that_is_slow_to_answer_holds_up_no_object_of_another_provider() {
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));

@@ -18,6 +18,7 @@ use crate::support::{
 /// How soon it is noticed: sooner than the next look at a key would come.
 const SOON: Duration = Duration::from_secs(20);
 
+/// Shows L2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawal_after_a_restore_is_acted_on() {
     let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));

@@ -8,85 +8,16 @@ use std::{
     path::Path,
 };
 
-use syn::{Item, UseTree};
-
-use super::{files, module_of, root};
+use super::{
+    files, module_of, root,
+    source::{self, Named},
+};
 
 /// A module path, such as `controller::lane`.
-type Module = Vec<String>;
-
-/// What the `use` items of a file name, each as a whole path from the root of the crate, and those that the file hands on, by their new name.
-#[derive(Default)]
-struct Uses {
-    paths: BTreeSet<Module>,
-    handed_on: BTreeMap<String, Module>,
-}
-
-fn uses(module: &[String], source: &str) -> Uses {
-    let mut uses = Uses::default();
-    let items = syn::parse_file(source).expect("a file of ours").items;
-    for item in items {
-        // Tests may look at everything.
-        if let Item::Use(item) = item {
-            let is_public = !matches!(item.vis, syn::Visibility::Inherited);
-            walk(module, &item.tree, &mut Vec::new(), is_public, &mut uses);
-        }
-    }
-    uses
-}
-
-fn walk(module: &[String], tree: &UseTree, before: &mut Vec<String>, is_public: bool, uses: &mut Uses) {
-    match tree {
-        UseTree::Path(path) => {
-            before.push(path.ident.to_string());
-            walk(module, &path.tree, before, is_public, uses);
-            before.pop();
-        }
-        UseTree::Group(group) => group.items.iter().for_each(|tree| walk(module, tree, before, is_public, uses)),
-        UseTree::Name(name) => found(module, before, &name.ident.to_string(), None, is_public, uses),
-        UseTree::Rename(rename) => found(module, before, &rename.ident.to_string(), Some(rename.rename.to_string()), is_public, uses),
-        UseTree::Glob(_) => found(module, before, "self", None, is_public, uses),
-    }
-}
-
-fn found(module: &[String], before: &[String], name: &str, renamed: Option<String>, is_public: bool, uses: &mut Uses) {
-    let mut path = before.to_vec();
-    if name != "self" {
-        path.push(name.to_owned());
-    }
-    let Some(whole) = from_the_root(module, &path) else { return };
-    if is_public {
-        let name = renamed.or_else(|| whole.last().cloned()).unwrap_or_default();
-        uses.handed_on.insert(name, whole.clone());
-    }
-    uses.paths.insert(whole);
-}
-
-/// The path from the root of the crate; `None`: it is of another crate.
-fn from_the_root(module: &[String], path: &[String]) -> Option<Module> {
-    let mut here = module.to_vec();
-    let mut rest = path;
-    match path.first()?.as_str() {
-        "crate" => {
-            here.clear();
-            rest = &path[1..];
-        }
-        "self" => rest = &path[1..],
-        "super" => {
-            while let ["super", ..] = rest.first().map(String::as_str).as_slice() {
-                here.pop();
-                rest = &rest[1..];
-            }
-        }
-        // A child, or another crate.
-        _ => {}
-    }
-    here.extend(rest.iter().cloned());
-    Some(here)
-}
+type Module = source::Path;
 
 /// Every file, and the files that it imports.
-fn imports(sources: &BTreeMap<Module, (bool, Uses)>) -> BTreeMap<&Module, BTreeSet<&Module>> {
+fn imports(sources: &BTreeMap<Module, (bool, Named)>) -> BTreeMap<&Module, BTreeSet<&Module>> {
     let file_of = |path: &Module| -> Option<&Module> {
         let mut path = path.clone();
         // A face hands a name on: at most a few times, or it would be a circle of its own.
@@ -104,8 +35,8 @@ fn imports(sources: &BTreeMap<Module, (bool, Uses)>) -> BTreeMap<&Module, BTreeS
         }
         None
     };
-    let of = |(module, (is_face, uses)): (&'_ Module, &(bool, Uses))| {
-        let found = uses.paths.iter().filter_map(file_of).filter(|other| *other != module && !is_face).collect();
+    let of = |(module, (is_face, uses)): (&'_ Module, &(bool, Named))| {
+        let found = uses.imports.iter().filter_map(file_of).filter(|other| *other != module && !is_face).collect();
         (sources.get_key_value(module).unwrap().0, found)
     };
     sources.iter().map(of).collect()
@@ -126,12 +57,12 @@ fn circles<'a>(imports: &BTreeMap<&'a Module, BTreeSet<&'a Module>>) -> Vec<Stri
     imports.keys().filter(|module| reached(module).contains(*module)).map(|module| module.join("::")).collect()
 }
 
-fn read(source: &Path) -> (Module, (bool, Uses)) {
+fn read(source: &Path) -> (Module, (bool, Named)) {
     let module = module_of(source.strip_prefix(root().join("src")).unwrap());
     let text = std::fs::read_to_string(source).unwrap();
     // A file beside a folder of its name is its face as well.
     let is_face = source.ends_with("mod.rs") || source.with_extension("").is_dir() || source.ends_with("lib.rs");
-    let found = uses(&module, &text);
+    let found = source::read(&module, &text);
     (module, (is_face, found))
 }
 
@@ -153,7 +84,7 @@ fn no_two_files_import_each_other() {
 fn a_circle_is_seen_through_a_face() {
     let source = |module: &[&str], is_face, text: &str| {
         let module: Module = module.iter().map(ToString::to_string).collect();
-        let found = uses(&module, text);
+        let found = source::read(&module, text);
         (module, (is_face, found))
     };
     let tree = |two: &str| {

@@ -1,4 +1,6 @@
 //! Replies that are lost, late or refuse: what is sent again, what is not, and what is known afterwards.
+//!
+//! Shows S7.
 
 use std::time::{Duration, Instant};
 
@@ -85,18 +87,21 @@ async fn creation_answered(bench: &Bench, action: FaultAction) -> Failure {
     failure
 }
 
+/// Shows S2.
 pub async fn a_creation_whose_reply_is_lost_is_sent_once(bench: Bench) {
     let failure = creation_answered(&bench, FaultAction::LoseReply).await;
     assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Unknown), "{failure}");
     assert_eq!(bench.effects(bench.ways.operations.create), 1, "the key is there, and nobody was told");
 }
 
+/// Shows S2.
 pub async fn a_creation_that_is_cut_is_sent_once(bench: Bench) {
     let failure = creation_answered(&bench, FaultAction::Cut).await;
     assert_eq!((failure.kind, failure.outcome), (FailureKind::Unavailable, Outcome::Unknown), "{failure}");
     assert_eq!(bench.effects(bench.ways.operations.create), 0);
 }
 
+/// Shows S2.
 pub async fn a_creation_that_is_refused_is_known_to_be(bench: Bench) {
     let failure = creation_answered(&bench, refusal(bench.ways.errors.denied)).await;
     assert_eq!((failure.kind, failure.outcome), (FailureKind::Denied, Outcome::Refused), "{failure}");
@@ -104,11 +109,13 @@ pub async fn a_creation_that_is_refused_is_known_to_be(bench: Bench) {
     bench.key("orders").await;
 }
 
+/// Shows S2.
 pub async fn a_creation_that_fails_in_an_unknown_way_is_open(bench: Bench) {
     let failure = creation_answered(&bench, refusal(bench.ways.errors.unheard)).await;
     assert_eq!((failure.kind, failure.outcome), (FailureKind::Unknown, Outcome::Unknown), "{failure}");
 }
 
+/// Shows S2.
 pub async fn a_creation_that_fails_at_the_server_is_open(bench: Bench) {
     let failure = creation_answered(&bench, refusal(bench.ways.errors.server)).await;
     assert!(is_the_server_s(failure.kind) && failure.outcome == Outcome::Unknown, "{failure}");

@@ -17,6 +17,7 @@ pub async fn the_identity_names_account_and_region(bench: Bench) {
     assert!(!principal.is_empty());
 }
 
+/// Shows S2.
 pub async fn a_created_key_is_as_it_was_asked_for(bench: Bench) {
     let asked = bench.creation("orders");
     let created = bench.kms.create(&asked).await.unwrap();
@@ -34,6 +35,7 @@ pub async fn a_created_key_is_as_it_was_asked_for(bench: Bench) {
     assert_eq!(bench.calls(bench.ways.operations.create).len(), 1);
 }
 
+/// Shows S2.
 pub async fn what_a_creation_made_along_with_the_key_is_there(bench: Bench) {
     let asked = bench.creation("orders");
     let created = bench.kms.create(&asked).await.unwrap();

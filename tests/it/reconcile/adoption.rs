@@ -127,6 +127,7 @@ async fn rules_name_the_namespaces_and_the_keys() {
     scene.until_ready("orders", "True", "Available").await;
 }
 
+/// Shows S3.
 #[tokio::test]
 async fn a_key_of_another_living_object_is_not_adopted() {
     let scene = open("adopt-owned").await;
@@ -326,6 +327,7 @@ async fn a_key_that_cannot_be_marked_is_left_alone() {
     scene.until_ready("orders", "True", "Disabled").await;
 }
 
+/// Shows S3.
 #[tokio::test]
 async fn a_bound_key_whose_marks_are_gone_is_left_alone_until_it_is_admitted_again() {
     let scene = Scene::new("unmarked").await;

@@ -1,4 +1,6 @@
 //! The alert about a key that is going to be deleted outlives its object.
+//!
+//! Shows S12.
 
 use jiff::SignedDuration;
 use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, key_provider::PendingDeletion};

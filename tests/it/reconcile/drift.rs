@@ -12,6 +12,7 @@ use crate::support::{
     scene::{Scene, find},
 };
 
+/// Shows L2.
 #[tokio::test]
 async fn a_key_disabled_outside_is_enabled_again() {
     let scene = Scene::new("drift-off").await;
@@ -108,6 +109,7 @@ async fn what_never_sticks_is_told_once_and_set_less_and_less_often() {
     assert_eq!(scene.key("orders").await.tags["team"], "shop");
 }
 
+/// Shows L2.
 #[tokio::test]
 async fn rotation_and_tags_and_aliases_come_back_within_three_looks() {
     let scene = Scene::new("drift-rest").await;

@@ -71,6 +71,7 @@ async fn an_object_that_took_its_key_up_lately_needs_the_command_though_it_was_s
     scene.until_ready("orders", "True", "DeletionScheduled").await;
 }
 
+/// Shows S10.
 #[tokio::test]
 async fn a_deletion_cancelled_outside_stays_cancelled_until_a_person_asks_again() {
     let scene = Scene::new("cancelled").await;
@@ -155,6 +156,7 @@ async fn a_disable_that_was_seen_is_not_forgotten_while_tags_cannot_be_read() {
     assert!(scene.calls("ScheduleKeyDeletion").is_empty());
 }
 
+/// Shows S9.
 #[tokio::test]
 async fn an_object_whose_status_went_back_is_held() {
     let scene = Scene::new("rollback").await;

@@ -58,6 +58,7 @@ async fn other_days_are_one_cancel_and_one_schedule_with_a_new_date() {
     assert_eq!(scene.changes(settled), [""; 0]);
 }
 
+/// Shows S6.
 #[tokio::test]
 async fn days_that_the_provider_cannot_take_change_nothing_on_a_pending_key() {
     let scene = scheduled("refused", json!({}), 7).await;
@@ -77,6 +78,7 @@ async fn days_that_the_provider_cannot_take_change_nothing_on_a_pending_key() {
     assert_eq!(scene.changes(before), [""; 0]);
 }
 
+/// Shows S6.
 #[tokio::test]
 async fn days_below_the_providers_minimum_are_refused_and_the_key_lives() {
     let scene = Scene::with("minimum", Options::default(), json!({ "deletionGuard": { "minimumScheduleDays": 14 } })).await;

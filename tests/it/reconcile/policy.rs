@@ -105,6 +105,7 @@ async fn enforce_on_change_schedules_and_cancels_when_the_field_changes() {
     assert_eq!(scene.key("orders").await.state, Actual::Enabled);
 }
 
+/// Shows S10.
 #[tokio::test]
 async fn with_enforce_on_change_a_deletion_cancelled_outside_stays_cancelled() {
     let scene = Scene::new("on-change-held").await;

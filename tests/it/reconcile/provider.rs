@@ -62,6 +62,7 @@ async fn a_namespace_that_is_not_admitted_causes_no_call() {
     scene.until_ready("orders", "True", "Available").await;
 }
 
+/// Shows L2.
 #[tokio::test]
 async fn a_namespace_is_admitted_by_its_labels() {
     // Long before the next look: what wakes the object is the label alone.

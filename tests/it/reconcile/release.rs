@@ -236,6 +236,7 @@ async fn an_observed_key_is_left_whatever_the_deletion_policy() {
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
 }
 
+/// Shows S1.
 #[tokio::test]
 async fn a_namespace_finishes_and_its_keys_stay() {
     let (scene, key) = ready("end-namespace", json!({ "deletionPolicy": "Delete" }), json!({})).await;

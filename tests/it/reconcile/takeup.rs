@@ -1,4 +1,6 @@
 //! A new object of the same name, in this cluster or in one that was rebuilt under the same id, finds the key of the old one. It never makes another.
+//!
+//! Shows S9.
 
 use keyward::api::ConditionType;
 use kms_double::{KeyState as Actual, Options};
@@ -152,6 +154,7 @@ async fn the_alarm_over_a_forged_owner_names_a_way_out_that_works() {
     assert_eq!(scene.key("orders").await.state, kms_double::KeyState::Enabled);
 }
 
+/// Shows S3.
 #[tokio::test]
 async fn of_objects_that_name_one_key_in_any_spelling_the_oldest_has_it() {
     let rules = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });

@@ -1,4 +1,6 @@
 //! Aliases that go from one object to another.
+//!
+//! Shows S3.
 
 use kms_double::{Entry, Options};
 use serde_json::json;

@@ -1,5 +1,7 @@
 //! Holds that outlive what goes wrong, keys that are rescued all the same, and our own acts that are ours: what an adversary, or a bad day, does between
 //! two looks.
+//!
+//! Shows S8.
 
 use keyward::api::{ConditionType, ManagedKey, annotation};
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
@@ -57,6 +59,8 @@ async fn intent(scene: &Scene) -> String {
 }
 
 /// A responder disables the key while nobody looks; the field is set; the hold cannot be written; somebody enables the key to save it.
+///
+/// Shows S10.
 pub async fn a_hold_that_cannot_be_written_outlives_a_rescue(vendor: &'static Vendor) {
     let scene = alive(vendor, "unwritten", json!({})).await;
     pause(&scene, true).await;
@@ -82,6 +86,8 @@ pub async fn a_hold_that_cannot_be_written_outlives_a_rescue(vendor: &'static Ve
 }
 
 /// The same where the object is deleted and takes its key along, and the KMS only throttles.
+///
+/// Shows S10.
 pub async fn a_hold_of_a_deleted_object_outlives_a_rescue(vendor: &'static Vendor) {
     let scene = alive(vendor, "unwritten-end", json!({ "deletionPolicy": "Delete" })).await;
     pause(&scene, true).await;

@@ -1,4 +1,6 @@
 //! A KMS that answers from a copy: nothing destructive follows from one that is too old, and the object says so.
+//!
+//! Shows S7.
 
 use jiff::SignedDuration;
 use keyward::api::ConditionType;

@@ -1,0 +1,73 @@
+//! What stands in two places of the repository agrees: versions, folders, commands.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use crate::layering::{read, root};
+
+fn text(path: &str) -> String {
+    read(&root().join(path))
+}
+
+/// What stands between `before` and the end of the line or the next quote, wherever it occurs.
+fn after<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
+    text.split(before).skip(1).filter_map(|rest| rest.split(['"', '\n', ' ']).next()).collect()
+}
+
+#[test]
+fn every_place_has_the_same_versions() {
+    let rust = text("rust-toolchain.toml");
+    let rust = after(&rust, "channel = \"")[0];
+    assert!(rust.starts_with(after(&text("Cargo.toml"), "rust-version = \"")[0]), "Cargo.toml has another Rust than {rust}");
+    let container = text(".devcontainer/Dockerfile");
+    assert_eq!(after(&container, "FROM rust:"), [format!("{rust}-bookworm")]);
+    let go: BTreeSet<String> = ["tests/control-plane/go.mod", "tests/huawei-go-sdk/go.mod"]
+        .iter()
+        .map(|module| after(&text(module), "\ngo ")[0].trim_end_matches(".0").to_owned())
+        .chain([after(&container, "FROM golang:")[0].trim_end_matches("-bookworm").to_owned()])
+        .chain([after(&text(".github/workflows/ci.yaml"), "go-version: \"")[0].to_owned()])
+        .collect();
+    assert_eq!(go.len(), 1, "Go differs: {go:?}");
+    assert!(text(".ci/run").contains(&format!("install Go {} or later", go.first().unwrap())), "{go:?}");
+}
+
+#[test]
+fn a_container_has_what_ci_installs() {
+    let (run, container) = (text(".ci/run"), text(".devcontainer/Dockerfile"));
+    let line = run.lines().find(|line| line.starts_with("declare -A package")).unwrap();
+    for package in line.split(['=', ' ', ')']).filter(|word| ["make", "gcc", "openssl", "util-linux", "python3"].contains(word)) {
+        assert!(container.contains(&format!(" {package} ")), ".devcontainer/Dockerfile installs no {package}");
+    }
+}
+
+#[test]
+fn what_robots_are_told_of_is_there() {
+    let bot = text(".github/dependabot.yml");
+    let listed: BTreeSet<PathBuf> = bot
+        .split(['[', ']', ' ', ',', '\n'])
+        .filter_map(|word| word.strip_prefix("/tests/"))
+        .map(|folder| root().join("tests").join(folder))
+        .collect();
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(root().join("tests")).unwrap() {
+        let folder = entry.unwrap().path();
+        if folder.join("go.mod").exists() || folder.join("requirements.txt").exists() {
+            found.insert(folder);
+        }
+    }
+    assert_eq!(listed, found, "dependabot.yml lists other folders than have dependencies");
+    for path in text(".github/CODEOWNERS").lines().filter_map(|line| line.split(' ').next()?.strip_prefix('/')) {
+        assert!(root().join(path).exists(), "CODEOWNERS names {path}");
+    }
+    assert!(text(".github/workflows/ci.yaml").contains("- run: .ci/run\n"), "the workflow does not run .ci/run");
+}
+
+#[test]
+fn every_command_is_in_the_table() {
+    let (makefile, page) = (text("Makefile"), text("CONTRIBUTING.md"));
+    let targets: Vec<&str> =
+        makefile.lines().filter(|line| line.contains(":") && line.contains(" ## ")).filter_map(|line| line.split(':').next()).collect();
+    assert!(targets.len() > 8, "{targets:?}");
+    for target in targets.iter().filter(|target| **target != "help" && **target != "clean") {
+        assert!(page.contains(&format!("| `make {target}` |")), "CONTRIBUTING.md has no `make {target}`");
+    }
+}
