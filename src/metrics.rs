@@ -101,6 +101,37 @@ impl RoundResult {
     }
 }
 
+/// Why an event was not posted: a closed set, which `docs/operating.md` explains.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventLost {
+    /// The queue had no room for it.
+    Full,
+    /// The API server did not answer in time. It may have taken the event all the same.
+    Late,
+    /// The API server refused it.
+    Refused,
+    /// The process stopped before it was posted.
+    Stopped,
+}
+
+impl EventLost {
+    /// The label.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Late => "late",
+            Self::Refused => "refused",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Loss {
+    cause: &'static str,
+}
+
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Controller {
     controller: &'static str,
@@ -174,6 +205,7 @@ struct Inner {
     leader: Gauge,
     reconciliations: Family<Reconciliation, Counter>,
     reconcile_duration: Durations<Controller>,
+    events_lost: Family<Loss, Counter>,
     watch_age: Family<Watch, Gauge<f64, AtomicU64>>,
     provider_requests: Family<Answer, Counter>,
     provider_request_duration: Durations<Operation>,
@@ -200,6 +232,7 @@ impl Metrics {
             leader: added(&mut registry, "leader", "Whether this replica is the leader: 1, or 0 on standby", Gauge::default()),
             reconciliations: added(&mut registry, "reconciliations", "Finished reconciles, by result", Family::default()),
             reconcile_duration: in_seconds(&mut registry, "reconcile_duration", "How long a reconcile took", durations()),
+            events_lost: added(&mut registry, "events_lost", "Kubernetes events that were not posted, by the cause", Family::default()),
             watch_age: in_seconds(
                 &mut registry,
                 "watch_age",
@@ -241,6 +274,11 @@ impl Metrics {
     pub fn reconciled(&self, controller: &'static str, result: RoundResult, took: Duration) {
         self.inner.reconciliations.get_or_create(&Reconciliation { controller, result: result.as_str() }).inc();
         self.inner.reconcile_duration.get_or_create(&Controller { controller }).observe(took.as_secs_f64());
+    }
+
+    /// One event was not posted.
+    pub fn event_lost(&self, cause: EventLost) {
+        self.inner.events_lost.get_or_create(&Loss { cause: cause.as_str() }).inc();
     }
 
     /// One call to a KMS was answered, or failed. `kms` is its type, such as `AWS`. `operation` is the KMS's name of the call. `code` is
@@ -364,6 +402,7 @@ mod tests {
         one.provider_throttled("AWS");
         metrics.observe_object("shop", "orders", true);
         metrics.deletion_pends(&orders(), 1_796_000_000);
+        metrics.event_lost(EventLost::Full);
         metrics.watch_age("managedkeys", Some(Duration::from_millis(2500)));
         metrics.watch_age("namespaces", Some(Duration::ZERO));
         metrics.watch_age("namespaces", None);
@@ -383,6 +422,7 @@ mod tests {
             r#"keyward_provider_throttled_total{provider="production",type="AWS"} 1"#,
             r#"keyward_managedkey_ready{namespace="shop",name="orders"} 1"#,
             r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="k1",state="PendingDeletion"} 1796000000.0"#,
+            r#"keyward_events_lost_total{cause="full"} 1"#,
             r#"keyward_watch_age_seconds{resource="managedkeys"} 2.5"#,
             "# EOF",
         ] {

@@ -1,12 +1,11 @@
-//! Whose account the KMS is asked in. In a wrong one every key looks absent.
+//! Checks that the credentials still belong to the expected account. In another account every key looks absent.
 
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{AnyKms, Kms},
 };
 
-/// Whether the credentials still belong to the account that the round went out from. Asked before a key is called absent: in a wrong account every
-/// key is.
+/// Fails if the credentials do not belong to `account` any more. This is asked before a key counts as absent, because in another account every key is absent.
 pub(super) async fn same_account(kms: &AnyKms, account: &str) -> Result<(), Failure> {
     let found = kms.identity().await?;
     if found.account == account {

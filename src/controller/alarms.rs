@@ -1,5 +1,5 @@
-//! The series of keys that are going to be deleted. A key has one as long as anything says so of it: its object, or the list of its provider once the object is
-//! gone. Whichever of the two speaks, the series is the same, so that an alert does not end and begin anew between them.
+//! The metrics of keys that are pending deletion. A key has a series as long as its object reports it, or the list of its provider once the object is gone.
+//! Both use the same series, so an alert does not end and start again when the second takes over.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,10 +8,10 @@ use std::{
 
 use crate::metrics::{Metrics, PendingKey};
 
-/// A pending key, and when it will be deleted, as UNIX time; 0: the KMS has told none.
+/// A pending key, and the time of its deletion in UNIX seconds; 0 if the KMS gave none.
 pub type Alarm = (PendingKey, i64);
 
-/// Who says that a key is pending.
+/// Who reports a pending key.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// The object with that UID.
@@ -20,7 +20,7 @@ pub enum Source {
     Provider(String),
 }
 
-/// All alarms.
+/// The alarms of all sources.
 #[derive(Debug)]
 pub struct Alarms {
     metrics: Metrics,
@@ -28,7 +28,7 @@ pub struct Alarms {
 }
 
 impl Alarms {
-    /// None yet.
+    /// Without any alarm.
     pub fn new(metrics: Metrics) -> Self {
         Self { metrics, said: Mutex::default() }
     }
@@ -37,7 +37,7 @@ impl Alarms {
         self.said.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What one of them says from now on, in place of what it said before.
+    /// Replaces everything that this source reported before.
     pub fn say(&self, source: &Source, alarms: Vec<Alarm>) {
         let mut said = self.said();
         let before = if alarms.is_empty() { said.remove(source) } else { said.insert(source.clone(), alarms) };
@@ -47,29 +47,20 @@ impl Alarms {
         }
     }
 
-    /// The key that an object is alarmed about.
+    /// The pending key that an object reports.
     pub fn key_of(&self, uid: &str) -> Option<String> {
         let said = self.said();
         said.get(&Source::Object(uid.to_owned()))?.first().map(|(key, _)| key.key.clone())
     }
 
-    /// Whether an object says so of the key.
-    #[cfg(test)]
-    pub fn is_told_by_object(&self, key: &str) -> bool {
-        let of_object = |(source, alarms): (&Source, &Vec<Alarm>)| {
-            matches!(source, Source::Object(_)) && alarms.iter().any(|(pending, _)| pending.key == key)
-        };
-        self.said().iter().any(of_object)
-    }
-
-    /// Those who are gone say nothing any more.
+    /// Drops the alarms of sources that are gone.
     pub fn forget(&self, is_there: impl Fn(&Source) -> bool) {
         let mut said = self.said();
         let gone: Vec<Alarm> = said.extract_if(|source, _| !is_there(source)).flat_map(|(_, alarms)| alarms).collect();
         self.end(&said, gone);
     }
 
-    /// Ends the series of which nobody speaks any more. Where somebody still does, it shows what that one says.
+    /// Ends the series that no source reports any more. If another source still reports one, the series shows the time of that source.
     fn end(&self, said: &HashMap<Source, Vec<Alarm>>, before: Vec<Alarm>) {
         if before.is_empty() {
             return;
@@ -97,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_series_lasts_until_the_last_who_speaks_of_it_ends() {
+    fn a_series_lasts_until_no_source_reports_it() {
         let metrics = Metrics::new(true);
         let alarms = Alarms::new(metrics.clone());
         let series = || metrics.encode().lines().filter(|line| line.starts_with("keyward_managedkey_deletion")).count();
@@ -105,13 +96,13 @@ mod tests {
         alarms.say(&object(), vec![(key("PendingDeletion"), 5)]);
         assert_eq!((alarms.key_of("u1").as_deref(), series()), (Some("k1"), 1));
         alarms.say(&provider(), vec![(key("PendingDeletion"), 5)]);
-        assert_eq!(series(), 1, "it is one series");
+        assert_eq!(series(), 1, "both are one series");
         alarms.forget(|source| *source != object());
-        assert_eq!((alarms.is_told_by_object("k1"), series()), (false, 1), "its provider speaks of it");
+        assert_eq!((alarms.key_of("u1").is_some(), series()), (false, 1), "its provider still reports it");
         alarms.say(&provider(), Vec::new());
         assert_eq!(series(), 0);
         alarms.say(&object(), vec![(key("PendingReplicaDeletion"), 0)]);
         alarms.say(&object(), vec![(key("PendingDeletion"), 5)]);
-        assert_eq!((alarms.is_told_by_object("k1"), series()), (true, 1), "another state is another series");
+        assert_eq!((alarms.key_of("u1").is_some(), series()), (true, 1), "another state is another series");
     }
 }

@@ -1,7 +1,7 @@
-//! What the process remembers of aliases that go from one object to another: who waits for which, and what was moved a moment ago.
+//! What the process remembers of aliases that move from one object to another: which objects wait for which alias, and which aliases were moved a moment ago.
 //!
-//! Nothing here is needed for safety but that two objects of one process do not take the same alias at once, nor one of them take away what was just moved:
-//! a KMS shows a move late. Whoever waits is looked at again with the next regular look in any case.
+//! A KMS shows a move late. So this memory keeps two objects of one process from taking the same alias at once, and keeps one from removing what another just
+//! moved. Nothing else depends on it: an object that waits is looked at again with the next regular look in any case.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -12,14 +12,15 @@ use std::{
 use kube::{api::ObjectMeta, runtime::reflector::ObjectRef};
 
 use super::watched::Watched;
-use crate::{api::ManagedKey, domain::handover};
+use crate::{
+    api::ManagedKey,
+    domain::{handover, requeue::SOON},
+};
 
-/// For how long a request may still take effect that was given up on.
+/// How long a request may still take effect after Keyward gave up waiting for its answer.
 const LATE: Duration = Duration::from_mins(1);
-/// How soon it is seen whether the move of another is over.
-const SOON: Duration = Duration::from_secs(10);
 
-/// A namespace, and the name of a provider: aliases go from object to object within these alone.
+/// A namespace and the name of a provider. Aliases move only between objects that have both in common.
 type Among = (String, String);
 
 /// An object that waits for aliases of others.
@@ -27,40 +28,40 @@ type Among = (String, String);
 struct Waiter {
     object: ObjectRef<Watched<ManagedKey>>,
     aliases: BTreeSet<String>,
-    /// What others had to do with these aliases when they were last seen, by UID; those that had nothing are not here.
+    /// By UID: the stake of each other object in these aliases when it was last seen. Objects without a stake are left out.
     stakes: HashMap<String, Stake>,
 }
 
-/// Whether an object declares one of the aliases, and whether it put one on its key; for each alias.
+/// For each alias: whether an object declares it, and whether the object put it on its key.
 type Stake = Vec<(bool, bool)>;
 
 /// The memory.
 #[derive(Debug, Default)]
 pub struct Aliases {
     waiters: Mutex<HashMap<Among, HashMap<String, Waiter>>>,
-    /// By provider and alias: who moves or moved it.
+    /// By provider and alias: the object that moves or moved it.
     moved: Mutex<HashMap<(String, String), Moved>>,
 }
 
 /// A move of an alias.
 #[derive(Debug)]
 struct Moved {
-    /// UID of the object that it is moved for.
+    /// The UID of the object that gets the alias.
     by: String,
     until: Until,
 }
 
-/// How long nobody else has to do with an alias that is moved.
+/// How long no other object may touch an alias that is moved.
 #[derive(Clone, Copy, Debug)]
 enum Until {
-    /// Until the round ends that moves it, however long that takes.
+    /// Until the round that moves it ends, however long that takes.
     Ended,
     /// Until the KMS shows the move.
     Shown(Instant),
 }
 
 impl Moved {
-    /// How long it is to be left alone; `None`: it is not.
+    /// How long other objects leave it alone; `None`: they need not.
     fn left(&self, now: Instant) -> Option<Duration> {
         match self.until {
             Until::Ended => Some(SOON),
@@ -69,7 +70,7 @@ impl Moved {
     }
 }
 
-/// A move that is under way until this is dropped. It ends with its round, and with the process; so none is under way for ever.
+/// A move that is under way until this value is dropped: at the end of its round, or of the process. So no move lasts for ever.
 #[derive(Debug)]
 pub struct Move<'a> {
     aliases: &'a Aliases,
@@ -83,7 +84,7 @@ impl Drop for Move<'_> {
         if let Some(moved) = self.aliases.moved().get_mut(&self.place).filter(|moved| moved.by == self.by)
             && matches!(moved.until, Until::Ended)
         {
-            // Nobody said how it ended.
+            // Nobody said how it ended, so its request may still take effect.
             moved.until = Until::Shown(later(Instant::now(), LATE.saturating_add(self.consistency)));
         }
     }
@@ -107,8 +108,8 @@ impl Aliases {
         self.moved.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Remembers that an object waits for an alias, before anything is concluded from the others, so that no change of theirs is missed. Whether it did not yet:
-    /// what it was told before that may be from before such a change.
+    /// Remembers that an object waits for an alias. This comes before anything is concluded from the other objects, so that no change of theirs is missed.
+    /// Returns whether the object did not wait for it yet: if so, what it read until now may be from before such a change.
     pub fn wait<'a>(&self, waiting: &ObjectMeta, provider: &str, alias: &str, others: impl Iterator<Item = &'a ManagedKey>) -> bool {
         let uid = waiting.uid.clone().unwrap_or_default();
         let namespace = waiting.namespace.clone().unwrap_or_default();
@@ -125,7 +126,7 @@ impl Aliases {
         is_new
     }
 
-    /// An object waits for nothing any more, or is about to be asked anew.
+    /// An object waits for no alias any more, or is about to say anew what it waits for.
     pub fn forget(&self, uid: &str) {
         self.waiters().retain(|_, waiters| {
             waiters.remove(uid);
@@ -133,7 +134,7 @@ impl Aliases {
         });
     }
 
-    /// Who waits for an alias that this object lets go, takes, or begins to declare: UID and name.
+    /// The objects, with their UIDs, that wait for an alias which this object let go, took, or now declares.
     pub fn told(&self, object: &ManagedKey) -> Vec<(String, ObjectRef<Watched<ManagedKey>>)> {
         let (Some(uid), mut waiters) = (object.metadata.uid.as_deref(), self.waiters()) else { return Vec::new() };
         let Some(waiters) = waiters.get_mut(&among(object)) else { return Vec::new() };
@@ -151,8 +152,8 @@ impl Aliases {
         woken
     }
 
-    /// Reserves an alias for the object that is about to move it, for as long as its round keeps what this gives; otherwise how long that has to wait, because
-    /// another moves it, or moved it a moment ago and the KMS may not show that yet.
+    /// Reserves an alias for the object that is about to move it, until the returned value is dropped. Fails with the time to wait if another object moves the
+    /// alias, or moved it a moment ago and the KMS may not show that yet.
     pub fn begin_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) -> Result<Move<'_>, Duration> {
         let now = Instant::now();
         let mut moved = self.moved();
@@ -165,13 +166,13 @@ impl Aliases {
         Ok(Move { aliases: self, place, by: uid.into(), consistency })
     }
 
-    /// A move was answered: it took effect.
+    /// A move took effect.
     pub fn end_move(&self, provider: &str, alias: &str, uid: &str, consistency: Duration) {
         let moved = Moved { by: uid.into(), until: Until::Shown(later(Instant::now(), consistency)) };
         self.moved().insert((provider.into(), alias.into()), moved);
     }
 
-    /// Whether another object than this moves the alias, or did a moment ago, so that what is seen of it may be from before.
+    /// Whether another object moves the alias, or moved it a moment ago. If so, a look may still show it where it was before.
     pub fn was_moved(&self, provider: &str, alias: &str, uid: &str) -> bool {
         let moved = self.moved();
         let known = moved.get(&(provider.to_owned(), alias.to_owned())).filter(|moved| moved.by != uid);
@@ -187,13 +188,12 @@ impl Aliases {
     }
 }
 
-/// A time so far ahead that the clock does not go there is as good as a day.
+/// `now + wait`, at most a day ahead, which the clock can always represent.
 fn later(now: Instant, wait: Duration) -> Instant {
     now.checked_add(wait.min(Duration::from_hours(24))).unwrap_or(now)
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use serde_json::json;
 

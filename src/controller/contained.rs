@@ -1,7 +1,7 @@
-//! A round whose panic is its own.
+//! Keeps the panic of one round from ending the others.
 //!
-//! A panic is a fault of Keyward's, met on one object. tokio would end the task with it, and so every other round: kube polls them all in one. So the panic is
-//! caught where the round is polled, and that object alone is left alone for a while. A panic anywhere else still ends the process.
+//! kube polls all rounds in one task, and tokio ends a task that panics. So the panic is caught where the round is polled, and only its object is left alone
+//! for a while. A panic anywhere else still ends the process.
 
 use std::{
     any::Any,
@@ -17,22 +17,22 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// The text of a panic that was caught.
+/// The message of a panic that was caught.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Panicked(pub String);
 
-/// Whether a panic at this moment would be caught by [`contained`]: for the hook that ends the process on every other.
+/// Whether [`contained`] would catch a panic at this moment. The panic hook asks this, and ends the process otherwise.
 #[must_use]
 pub fn is_contained() -> bool {
     INSIDE.get()
 }
 
-/// Runs a future to its end, or to its panic.
+/// Runs a future until it ends or panics.
 ///
 /// # Errors
-/// The panic. What the future held is dropped by then. What it shares with others has to bear that it stopped in the middle: here, maps behind locks whose
-/// poison is ignored, and counts that are given back on drop.
+/// The panic. Everything that the future owned is dropped by then. What it shares with other rounds must tolerate that it stopped in the middle. Here these
+/// are maps behind locks, whose poison is ignored, and counts that are given back on drop.
 pub async fn contained<F: Future>(future: F) -> Result<F::Output, Panicked> {
     let mut future = pin!(future);
     poll_fn(move |context| {
@@ -46,7 +46,7 @@ pub async fn contained<F: Future>(future: F) -> Result<F::Output, Panicked> {
     .await
 }
 
-/// Set while it lives; what was before comes back however the poll ends.
+/// Marks this thread as inside while it lives. The mark from before comes back however the poll ends.
 struct Inside(bool);
 
 impl Inside {

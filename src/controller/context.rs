@@ -1,6 +1,6 @@
 //! What rounds share: clients, settings, and the little that the process remembers between two looks at an object.
 //!
-//! Nothing here is needed for safety: a process that starts with an empty memory does the same, only a little later.
+//! Safety does not depend on this memory: a process that starts without it does the same, only a little later.
 
 use std::{
     cmp::Reverse,
@@ -21,6 +21,7 @@ use super::{
     alarms::{Alarm, Alarms, Source},
     aliases::Aliases,
     crowd::Kind,
+    events::Events,
     key_provider::Providers,
     lane::Lanes,
     late::Late,
@@ -34,6 +35,7 @@ use crate::{
     domain::{
         observed::Key,
         ownership::Owner,
+        requeue::{Cause, Failures, Next, Pace},
         step::{Part, Step},
     },
     kms::Books,
@@ -45,35 +47,37 @@ use crate::{
 pub struct Context {
     /// The API server.
     pub client: Client,
-    /// Flags.
+    /// The flags.
     pub settings: Settings,
-    /// Asked before every change.
+    /// Whether this process holds the lease. It is asked before every change.
     pub held: Held,
     /// Counters and gauges.
     pub metrics: Metrics,
-    /// The limiters of all providers' clients.
+    /// Events on their way.
+    pub events: Events,
+    /// The rate limiters of all providers' clients.
     pub books: Books,
     /// Providers, with their clients.
     pub providers: Providers,
-    /// The names that keys bear.
+    /// The owners' names in the marks of keys.
     pub surveys: Surveys,
-    /// Keys that are going to be deleted.
+    /// Keys that are pending deletion.
     pub alarms: Alarms,
-    /// Who waits for an alias of another object.
+    /// Which objects wait for an alias of another object.
     pub aliases: Aliases,
-    /// When this process began: what an earlier one did last may not be shown at first.
+    /// When this process started. At first a KMS may not show what an earlier process did last.
     pub started: Instant,
     /// Objects, as the watch has them.
     keys: Store<Watched<ManagedKey>>,
-    /// Labels of namespaces, while a provider selects by them.
+    /// The labels of namespaces, while a provider selects by them.
     namespaces: Store<Labelled>,
-    /// Queues of what is to be looked at, and what is being looked at.
+    /// The queues of objects to look at, and the objects that have a round under way.
     pub lanes: Arc<Lanes>,
-    /// Places for rounds that work and have no provider to ask. The others have places of their provider, but for those that bring a key back.
+    /// Places for rounds that have no provider to ask. Other rounds take places of their provider, and rescues need none.
     pub places: Arc<Semaphore>,
-    /// Has the watches begun anew.
+    /// Restarts the watches.
     anew: Anew,
-    /// Objects of which a live read showed what the watch has not brought.
+    /// Objects of which a live read showed a version that the watch has not brought yet.
     late: Mutex<Late>,
     /// What is remembered of objects, by UID.
     objects: Mutex<HashMap<String, Looked>>,
@@ -85,30 +89,31 @@ pub struct Context {
 #[derive(Debug)]
 struct Binding {
     uid: String,
-    /// From when on a read that does not show that object's mark means that it does not have it. `None`: never, as the clock does not go that far.
+    /// From this time on, a read that does not show the object's mark means that the object does not have the key. `None`: never, because the time is too far
+    /// ahead for the clock.
     shows: Option<Instant>,
 }
 
-/// What a round saw of a key's marks before it asks for the key.
+/// What a round saw of a key's marks before it reserves the key.
 #[derive(Clone, Copy, Debug)]
 pub struct Seen<'a> {
-    /// Before anything was read.
+    /// A time before the read.
     pub since: Instant,
-    /// The UID on the key; `None`: its marks were read, and none is there.
+    /// The UID in the marks of the key; `None`: the marks were read, and there is no UID.
     pub marked: Option<&'a str>,
 }
 
-/// The requests for a look at an object that were answered: they are asked for in two annotations, and one field tells the answer.
+/// Which requests for a look at an object were answered. There are two annotations for requests, and one status field for the answer.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
-    /// Whether this process answered any.
+    /// Whether this process answered a request.
     known: bool,
     own: Option<String>,
     flux: Option<String>,
 }
 
 impl Requests {
-    /// Whether Keyward's own annotation says something that was not there when the last request was answered.
+    /// Whether Keyward's own annotation changed since the last request was answered.
     #[must_use]
     pub fn is_own_new(&self, own: &str) -> bool {
         self.known && self.own.as_deref() != Some(own)
@@ -120,7 +125,7 @@ impl Requests {
         self.known && self.flux.as_deref() == Some(flux)
     }
 
-    /// One of the two was answered. The other one stays new, if it is; but what stands beside the first answer of a process is older than that.
+    /// One of the two was answered. The other one stays new if it was new. When a process gives its first answer, the other one counts as old.
     pub fn answer(&mut self, own: Option<&str>, flux: Option<&str>, was_flux: bool) {
         if was_flux {
             self.flux = flux.map(str::to_owned);
@@ -134,10 +139,10 @@ impl Requests {
     }
 }
 
-/// In how many looks a KMS is asked for a rotation that it may have made.
+/// In how many looks a KMS is asked about a rotation that it may have made.
 const ROTATION_ASKS: u8 = 3;
 
-/// Longer than a round takes, and so than a bind is under way of which nothing more was heard.
+/// How long a bind is under way at most if nothing more is heard of it: longer than a round.
 const UNDER_WAY: Duration = Duration::from_mins(3);
 
 impl std::fmt::Debug for Context {
@@ -149,40 +154,40 @@ impl std::fmt::Debug for Context {
 /// What is remembered of an object.
 #[derive(Debug, Default)]
 struct Looked {
-    /// What the object looked like, as far as it matters to a round.
+    /// The fingerprint of the object at the last look.
     fingerprint: u64,
-    /// When it is looked at again if it stays so.
+    /// When the object is looked at again if its fingerprint stays the same.
     due: Option<Instant>,
-    /// Counts the looks that came to their end: rotation, tags and aliases are read in turn.
+    /// Counts the looks that came to their end. It chooses which of rotation, tags and aliases the next one reads.
     turn: usize,
-    /// Whether the last look knows all of these, as it made the key.
+    /// Whether the last look knows all of these because it made the key.
     complete: bool,
-    /// Namespace and name of its series of metrics.
+    /// The namespace and name in its metrics.
     series: Option<(String, String)>,
-    /// Whether a round told how its key is.
+    /// Whether a round of this process reported its key.
     gauged: bool,
-    /// When the key was last seen, and how long before that it had been: a process that has just been started only knows of the latter.
+    /// When the key was last seen, and for how long it had not been seen before this process started.
     heard: Option<(Instant, Duration)>,
-    /// What it was asked for with.
+    /// The requests for a look that were answered.
     requests: Requests,
     /// Failures in a row.
-    failures: u32,
+    failures: Failures,
     /// The generation for which rotation could not be changed.
     rotation_failed: Option<i64>,
-    /// In how many looks the KMS is still asked whether it rotated the key.
+    /// In how many more looks the KMS is asked whether it rotated the key.
     rotation_asks: u8,
-    /// Since when an alias that is no longer declared is about to go, and for which generation.
+    /// The generation that stopped declaring an alias, and since when the alias waits to be removed.
     leaving: Option<(i64, Instant)>,
-    /// How often it was to be looked at because of another object.
+    /// How often it had to be looked at because of another object.
     woken: u64,
-    /// What it is to be begun anew as, because the last round saw what it needs and could not wait for it.
+    /// The kind of its next round, if the last one saw what has to be done and could not wait for its turn.
     again: Option<Kind>,
-    /// The last step of each part of the key.
+    /// The last steps on the key.
     steps: StepBackoff,
 }
 
 impl Context {
-    /// An empty memory.
+    /// With an empty memory.
     #[must_use]
     #[allow(clippy::too_many_arguments, reason = "each is a part of the program, named once")]
     pub fn new(
@@ -198,6 +203,7 @@ impl Context {
     ) -> Self {
         let (late, objects, bindings) = (Mutex::default(), Mutex::default(), Mutex::default());
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
+        let events = Events::new(client.clone(), &settings.instance, metrics.clone());
         let (books, lanes, aliases, started) = (Books::default(), Arc::new(lanes), Aliases::default(), Instant::now());
         let places = Arc::new(Semaphore::new(settings.concurrency.into()));
         Self {
@@ -205,6 +211,7 @@ impl Context {
             settings,
             held,
             metrics,
+            events,
             books,
             providers,
             surveys,
@@ -231,12 +238,12 @@ impl Context {
         &self.keys
     }
 
-    /// Ends once an object may be gone.
+    /// Waits until an object may be gone.
     pub async fn gone(&self) {
         self.anew.gone().await;
     }
 
-    /// The labels of a namespace, if the provider selects by them: part of what is known of an object.
+    /// The labels of a namespace, if the provider selects by them. They are part of the fingerprint of an object.
     pub fn labels(&self, provider: &str, namespace: &str) -> Option<BTreeMap<String, String>> {
         let provider = self.providers.get(provider)?;
         let selects = provider.decoded().is_ok_and(|provider| provider.spec.namespaces.from == NamespacesFrom::Selector);
@@ -244,7 +251,7 @@ impl Context {
         namespace.metadata.labels.clone()
     }
 
-    /// How often everything was to be looked at again; part of what is known of an object.
+    /// How often everything had to be looked at again. It is part of the fingerprint of every object.
     pub fn era(&self) -> u64 {
         self.anew.era()
     }
@@ -264,15 +271,15 @@ impl Context {
         self.late().read(namespace, name, stored.as_deref(), version, Instant::now());
     }
 
-    /// The storage of the API server was set back to an earlier revision. Watches are silent until it passes the one from which they watch, and what is known
-    /// may be of a history that is no more: all of it is read anew, and from here on each look reads its object live.
+    /// The storage of the API server went back to an earlier revision. Watches stay silent until it passes the revision from which they watch, and what is
+    /// known may be from a history that does not exist any more. So everything is read again, and from here on each look reads its object live.
     pub fn set_back(&self) {
-        tracing::warn!("the API server's storage was set back to an earlier revision; everything is read anew");
+        tracing::warn!("the storage of the API server was set back to an earlier revision; everything is read again");
         self.providers.disconnect();
         self.anew.everything();
     }
 
-    /// The objects that were written last, as the watch has them, the newest first: namespace, name and version.
+    /// Namespace, name and version of the objects that were written last, as the watch has them. The newest comes first.
     pub fn newest(&self, count: usize) -> Vec<(String, String, String)> {
         let version = |object: &Watched<ManagedKey>| object.resource_version().and_then(|version| version.parse::<u64>().ok());
         let mut all: Vec<_> = self.keys.state().into_iter().filter_map(|object| Some((version(&object)?, object))).collect();
@@ -281,31 +288,31 @@ impl Context {
         all.into_iter().map(|(version, object)| (object.namespace().unwrap_or_default(), object.name_any(), version.to_string())).collect()
     }
 
-    /// Has everything listed anew if the watch does not bring what was read live.
+    /// Lists everything again if the watch does not bring what live reads showed.
     pub fn end_silence(&self) {
         if self.late().is_due(|namespace, name| self.stored(namespace, name), Instant::now()) {
-            tracing::warn!("the watch does not bring what the API server says when it is asked; everything is listed anew");
+            tracing::warn!("the watch does not bring what live reads show; everything is listed again");
             self.anew.list();
         }
     }
 
-    /// How long an object that looks like this may still be left alone: after a restart of the watch every object comes again at once, and a
-    /// status that Keyward wrote itself wakes its own object.
+    /// How long an object with this fingerprint may still be left alone. Without this every object would be looked at after a restart of the watch, and after
+    /// each write of its status by Keyward itself.
     pub fn settled(&self, uid: &str, fingerprint: u64) -> Option<Duration> {
         let objects = self.objects();
         let looked = objects.get(uid).filter(|looked| looked.fingerprint == fingerprint)?;
         looked.due?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// How many looks at an object came to their end, by which they read in turn. One that was put off or failed is repeated, and reads the same. `None`
-    /// after one that made the key, if the object looks as it did.
+    /// How many looks at an object came to their end, which chooses what the next one reads. A look that was put off or failed is repeated and reads the same.
+    /// `None` after a look that made the key, while the fingerprint stays the same.
     pub fn turn(&self, uid: &str, fingerprint: u64) -> Option<usize> {
         let objects = self.objects();
         let Some(looked) = objects.get(uid) else { return Some(0) };
         (!looked.complete || looked.fingerprint != fingerprint).then_some(looked.turn)
     }
 
-    /// Remembers that an object that looks like this is due again in `wait`.
+    /// Remembers that an object with this fingerprint is due again after `wait`.
     pub fn looked(&self, uid: &str, fingerprint: u64, wait: Duration) {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
@@ -318,7 +325,7 @@ impl Context {
         self.objects().entry(uid.into()).or_default().heard = Some((Instant::now(), Duration::ZERO));
     }
 
-    /// For how long the key was not seen. What was not seen by this process counts from now, and `before` on top.
+    /// For how long the key was not seen. If this process never saw it, the time counts from the first call, plus `before`.
     pub fn unheard(&self, uid: &str, before: Duration) -> Duration {
         let mut objects = self.objects();
         let (at, before) = *objects.entry(uid.into()).or_default().heard.get_or_insert((Instant::now(), before));
@@ -330,12 +337,12 @@ impl Context {
         self.objects().entry(uid.into()).or_default().rotation_failed = Some(generation);
     }
 
-    /// Whether rotation could not be changed for that generation. It has one try before the key is disabled.
+    /// Whether rotation could not be changed for that generation. Before a key is disabled, rotation gets one try.
     pub fn rotation_failed(&self, uid: &str, generation: i64) -> bool {
         self.objects().get(uid).is_some_and(|looked| looked.rotation_failed == Some(generation))
     }
 
-    /// Remembers that the KMS may have rotated the key. Its record of rotations can be late, so it is asked in more looks than one.
+    /// Remembers that the KMS may have rotated the key. Its list of rotations can be late, so it is asked in several looks.
     pub fn suspects_rotation(&self, uid: &str) {
         self.objects().entry(uid.into()).or_default().rotation_asks = ROTATION_ASKS;
     }
@@ -345,14 +352,14 @@ impl Context {
         self.objects().get(uid).is_some_and(|looked| looked.rotation_asks > 0)
     }
 
-    /// The KMS was asked, and more of the same would tell nothing, or it may tell more in another look.
+    /// The KMS was asked about that rotation. `settled`: it need not be asked again.
     pub fn asked_for_rotation(&self, uid: &str, settled: bool) {
         if let Some(looked) = self.objects().get_mut(uid) {
             looked.rotation_asks = if settled { 0 } else { looked.rotation_asks.saturating_sub(1) };
         }
     }
 
-    /// The requests for a look at an object that were answered.
+    /// Which requests for a look at an object were answered.
     pub fn requests(&self, uid: &str) -> Requests {
         self.objects().get(uid).map(|looked| looked.requests.clone()).unwrap_or_default()
     }
@@ -362,7 +369,7 @@ impl Context {
         self.objects().entry(uid.into()).or_default().requests.answer(own, flux, was_flux);
     }
 
-    /// How long an alias has been about to go that this generation no longer declares.
+    /// How long an alias waits already to be removed that this generation does not declare any more.
     pub fn leaving(&self, uid: &str, generation: i64) -> Duration {
         let now = Instant::now();
         let mut objects = self.objects();
@@ -372,41 +379,54 @@ impl Context {
         now.saturating_duration_since(since)
     }
 
-    /// Has an object looked at whatever is known of it, because another changed.
+    /// Has an object looked at even if it did not change, because another object did.
     pub fn wake(&self, uid: &str) {
         let mut objects = self.objects();
         let woken = &mut objects.entry(uid.into()).or_default().woken;
         *woken = woken.wrapping_add(1);
     }
 
-    /// How often an object was to be looked at because of another; part of what is known of it.
+    /// How often an object had to be looked at because of another one. It is part of its fingerprint.
     pub fn woken(&self, uid: &str) -> u64 {
         self.objects().get(uid).map_or(0, |looked| looked.woken)
     }
 
-    /// Has the next round of an object begun as one of that kind.
+    /// Remembers of which kind the next round of an object is.
     pub fn comes_again(&self, uid: &str, kind: Kind) {
         self.objects().entry(uid.into()).or_default().again = Some(kind);
     }
 
-    /// What the next round of an object is to be begun as, once.
+    /// Of which kind the next round of an object is. This is answered once.
     pub fn comes_again_as(&self, uid: &str) -> Option<Kind> {
         self.objects().get_mut(uid)?.again.take()
     }
 
-    /// Counts a failure; gives how many there were in a row.
-    pub fn failed(&self, uid: &str) -> u32 {
-        let mut objects = self.objects();
-        let looked = objects.entry(uid.into()).or_default();
-        looked.failures = looked.failures.saturating_add(1);
-        looked.failures
+    /// The times that waits depend on; `resync`: between two regular looks.
+    pub fn pace(&self, resync: Duration) -> Pace {
+        let Settings { consistency, missing_after, attempt_wait, .. } = self.settings;
+        Pace { resync, consistency, missing_after, attempt_wait }
     }
 
-    /// A look came to its end, and knows all of the key as it made it, or only a part.
+    /// How long to wait by that rule, with jitter; `None`: until the object changes.
+    pub fn wait(&self, next: Next, resync: Duration) -> Option<Duration> {
+        next.wait(&self.pace(resync), fastrand::f64())
+    }
+
+    /// Counts a failure, and returns how many there were in a row for that cause.
+    pub fn failed(&self, uid: &str, cause: Cause) -> u32 {
+        self.objects().entry(uid.into()).or_default().failures.count(cause)
+    }
+
+    /// A round was reported in the status of its object.
+    pub fn reported(&self, uid: &str) {
+        self.objects().entry(uid.into()).or_default().failures.reported();
+    }
+
+    /// A look came to its end without a failure. `complete`: it made the key and so knows all of it.
     pub fn succeeded(&self, uid: &str, complete: bool) {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
-        looked.failures = 0;
+        looked.failures.succeeded();
         looked.complete = complete;
         looked.turn = looked.turn.wrapping_add(1);
     }
@@ -416,35 +436,35 @@ impl Context {
         self.objects().get(uid)?.steps.too_soon(generation, step, self.settings.consistency, Instant::now())
     }
 
-    /// How long a look may still show what was before the last steps.
+    /// How long a look may still show the state from before the last steps.
     pub fn unsettled(&self, uid: &str) -> Option<Duration> {
         self.objects().get(uid)?.steps.unsettled(self.settings.consistency, Instant::now())
     }
 
-    /// The same for a step that brings the key back.
+    /// The same for a rescue.
     pub fn unsaved(&self, uid: &str, step: &Step) -> Option<Duration> {
         self.objects().get(uid)?.steps.unsaved(step, self.settings.consistency, Instant::now())
     }
 
-    /// Remembers that a step was done; gives how often it was done before and did not stick.
+    /// Remembers that a step was done, and returns how often it was done before and did not stick.
     pub fn stepped(&self, uid: &str, generation: i64, step: &Step) -> u32 {
         let (consistency, now) = (self.settings.consistency, Instant::now());
         self.objects().entry(uid.into()).or_default().steps.stepped(generation, step, consistency, now)
     }
 
-    /// A look shows that what was done to that part of the key stuck.
+    /// A look shows that this part of the key is as declared.
     pub fn stuck(&self, uid: &str, part: Part) {
         if let Some(looked) = self.objects().get_mut(uid) {
             looked.steps.stuck(part);
         }
     }
 
-    /// Remembers that a step failed which may have taken effect.
+    /// Remembers that a step failed and may have taken effect.
     pub fn unsure(&self, uid: &str) {
         self.objects().entry(uid.into()).or_default().steps.unsure(Instant::now());
     }
 
-    /// Older objects that want the same key by name, through the same provider. Whether they may have it is not asked here.
+    /// Older objects whose `spec.keyId` names the same key, with the same provider. This does not ask whether they may have it.
     pub fn older_rivals(&self, metadata: &ObjectMeta, key: &Key, provider: &str) -> Vec<Arc<Watched<ManagedKey>>> {
         let names =
             |reference: &str| reference == key.id || reference == key.arn || key.aliases.iter().flatten().any(|alias| alias == reference);
@@ -460,7 +480,7 @@ impl Context {
         self.keys.state().into_iter().filter(|other| other.decoded().is_ok_and(is_rival)).collect()
     }
 
-    /// Gives a key back that was not bound after all.
+    /// Ends the reservation of a key that was not bound.
     pub fn give_back(&self, key: &str, uid: &str) {
         let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
         if bindings.get(key).is_some_and(|holder| holder.uid == uid) {
@@ -468,12 +488,12 @@ impl Context {
         }
     }
 
-    /// Reserves a key for an object; otherwise the UID of the object that has it.
+    /// Reserves a key for an object, or fails with the UID of the object that has it.
     ///
-    /// A reservation ends when the key's marks name another or nobody, in a read that would show them if they were there: what is on its way is not seen yet.
+    /// The reservation of another object ends when the marks of the key name another UID or none, in a read that is late enough to show its marks.
     pub fn reserve(&self, key: &str, uid: &str, seen: Option<Seen<'_>>) -> Result<(), String> {
         let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
-        // An object that is gone by now holds nothing: its successor of the same name comes at once.
+        // An object that is gone holds nothing, so that a new object of its name need not wait.
         let is_there = |uid: &str| self.keys.state().iter().any(|object| object.meta().uid.as_deref() == Some(uid));
         let has_lost = |holder: &Binding| {
             let shown = seen.filter(|seen| holder.shows.is_some_and(|shows| shows <= seen.since));
@@ -488,7 +508,7 @@ impl Context {
         }
     }
 
-    /// The bind of a reserved key is under way no more: its marks are there, or are not.
+    /// The bind of a reserved key has ended, with or without success.
     pub fn bound(&self, key: &str, uid: &str) {
         let mut bindings = self.bindings.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(binding) = bindings.get_mut(key).filter(|holder| holder.uid == uid) {
@@ -496,12 +516,12 @@ impl Context {
         }
     }
 
-    /// When every read shows what was written until `wait` from now.
+    /// From when on every read shows what is written within `wait` from now.
     fn shows_after(&self, wait: Duration) -> Option<Instant> {
         Instant::now().checked_add(wait.checked_add(self.settings.consistency)?)
     }
 
-    /// Gives an object its own series of metrics: whether it is ready, and, if its key is going to be deleted, that one.
+    /// Reports an object in metrics: whether it is ready, and its key if that is pending deletion.
     pub fn gauge(&self, owner: &Owner, ready: bool, pending: Option<Alarm>) {
         self.objects().entry(owner.uid.clone()).or_default().gauged = true;
         self.alarms.say(&Source::Object(owner.uid.clone()), pending.into_iter().collect());
@@ -511,21 +531,21 @@ impl Context {
         }
     }
 
-    /// The alarm about an object's key that an earlier process told of. It stands until a round of this one tells otherwise.
+    /// The alarm about an object's key as its status tells it. It stands until a round of this process reports the key.
     pub fn gauge_as_known(&self, owner: &Owner, pending: Alarm) {
-        // Held while it is said, so that no round is overruled.
+        // The lock is held, so that this does not overwrite what a round reports at the same time.
         let objects = self.objects();
         if objects.get(&owner.uid).is_none_or(|looked| !looked.gauged) {
             self.alarms.say(&Source::Object(owner.uid.clone()), vec![pending]);
         }
     }
 
-    /// Forgets objects and providers that are gone, and steps that were done long ago.
+    /// Forgets objects and providers that are gone, and steps from long ago.
     pub fn sweep(&self) {
         let there: HashSet<String> = self.keys.state().iter().filter_map(|object| object.meta().uid.clone()).collect();
         let mut objects = self.objects();
         let gone: Vec<_> = objects.extract_if(|uid, _| !there.contains(uid)).filter_map(|(_, looked)| looked.series).collect();
-        // A re-created object of the same name has the same series.
+        // An object that was made again under the same name has the same series.
         for (namespace, name) in gone.iter().filter(|series| !objects.values().any(|looked| looked.series.as_ref() == Some(series))) {
             self.metrics.forget_object(namespace, name);
         }
@@ -535,7 +555,7 @@ impl Context {
         }
         drop(objects);
         self.alarms.forget(|source| match source {
-            // An alert does not end before the provider's list has the key.
+            // The alert stays until the provider's list has the key.
             Source::Object(uid) => there.contains(uid) || self.providers.is_watched(uid),
             Source::Provider(name) => self.providers.get(name).is_some(),
         });
@@ -598,7 +618,7 @@ mod tests {
         let key = PendingKey { namespace: "shop".into(), name: "of-y".into(), key: "k".into(), state: "PendingDeletion" };
         let said = || {
             context.sweep();
-            context.alarms.is_told_by_object("k")
+            context.alarms.key_of("y").is_some()
         };
         context.gauge(&owner, true, Some((key.clone(), 1)));
         let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into() };

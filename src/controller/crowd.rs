@@ -1,8 +1,8 @@
-//! How many rounds of a provider are begun, and how many of them work, so that those which wait are not too many, and nobody's look waits behind them: neither
-//! one at another provider, whose KMS is none of this one's business, nor a first look behind those who saw already that they need a turn within a quota.
+//! Limits how many rounds of a provider are begun, and how many of these work at the same time. So the rounds of one provider do not delay those of another,
+//! and a first look does not wait behind rounds that already wait for a turn within a quota.
 //!
-//! A round that waits for a turn holds no place among those that work, but it holds what it has seen. What is not begun holds next to nothing, and is begun in
-//! the order in which it came. It must never decide what is done.
+//! A round that waits for a turn has no place among those that work, but it keeps what it read in memory. A round that is not begun needs almost no memory, and
+//! rounds begin in the order in which they came. This must never decide what is done to a key.
 
 use std::{
     collections::HashMap,
@@ -16,24 +16,25 @@ use crate::{
     domain::step::Step,
 };
 
-/// How many rounds of each kind are under way at one provider. As many creations have their turns in less than a minute, so what was seen before is not old.
+/// How many rounds of each kind are under way at one provider. This many creations get their turns in less than a minute, so what they read before is not too
+/// old.
 const BEGUN: usize = 256;
 
 /// What a round is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// To look. What has to be done is not known before.
+    /// A look: what has to be done is not known yet.
     Look,
-    /// To change the life of a key: what an incident asks for does not wait for anybody's tags.
+    /// A change of the life of a key. In an incident it must not wait for the tags of other keys.
     Life,
-    /// To make a key.
+    /// A creation.
     New,
-    /// To change settings.
+    /// A change of settings.
     Settings,
 }
 
 impl Kind {
-    /// Of an object as it stands.
+    /// The kind that an object needs as it stands.
     #[must_use]
     pub fn of(object: &ManagedKey) -> Self {
         let spec = &object.spec;
@@ -52,7 +53,7 @@ impl Kind {
         if as_declared { Self::Look } else { Self::Life }
     }
 
-    /// What a round of an object is begun as, if the last one saw that it is about `again`. What was declared since for the life of the key comes first.
+    /// The kind that a round begins as, if the last round found that it needs `again`. A change of the key's life that was declared since then comes first.
     #[must_use]
     pub fn begun(object: &ManagedKey, again: Option<Self>) -> Self {
         match Self::of(object) {
@@ -61,7 +62,7 @@ impl Kind {
         }
     }
 
-    /// What a round that looked is about from here on, if the step may wait for long.
+    /// The kind of a round that looked and found this step, if the step may have to wait long for its turn.
     #[must_use]
     pub const fn for_step(step: &Step) -> Option<Self> {
         match step {
@@ -72,20 +73,20 @@ impl Kind {
     }
 }
 
-/// The rounds of one provider that are under way. Clones are of the same.
+/// The rounds of one provider that are under way. Clones share them.
 #[derive(Clone, Debug)]
 pub struct Crowd(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
     kinds: [Arc<Semaphore>; 4],
-    /// Places for those that work.
+    /// Places for the rounds that work.
     places: Arc<Semaphore>,
     /// By the UID of their objects.
     begun: Mutex<HashMap<String, (Kind, OwnedSemaphorePermit)>>,
 }
 
-/// A round that is under way until this is dropped.
+/// A round is under way until this value is dropped.
 #[derive(Debug)]
 pub struct Begun {
     crowd: Crowd,
@@ -99,7 +100,7 @@ impl Drop for Begun {
 }
 
 impl Crowd {
-    /// Nobody yet. `places`: how many work at the same time.
+    /// Without any round. `places`: how many rounds work at the same time.
     #[must_use]
     pub fn new(places: usize) -> Self {
         let kinds = std::array::from_fn(|_| Arc::new(Semaphore::new(BEGUN)));
@@ -120,21 +121,21 @@ impl Crowd {
         })
     }
 
-    /// Waits until a round of that object may be begun, first come, first served. There is one of an object at a time.
+    /// Waits until a round of that object may begin, first come, first served. An object has one round at a time.
     pub async fn enter(&self, kind: Kind, uid: &str) -> Option<Begun> {
-        // Never closed.
+        // The semaphore is never closed.
         let permit = self.of(kind).acquire_owned().await.ok()?;
         self.begun().insert(uid.to_owned(), (kind, permit));
         Some(Begun { crowd: self.clone(), uid: uid.to_owned() })
     }
 
-    /// Waits for a place among those that work.
+    /// Waits for a place among the rounds that work.
     pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
-        // Never closed.
+        // The semaphore is never closed.
         Arc::clone(&self.0.places).acquire_owned().await.ok()
     }
 
-    /// A round that looked goes on as one of that kind, if one more may be begun. One of another kind goes on as it is, as does one that brings a key back.
+    /// Turns a round that looked into one of that kind, if one more of that kind may begin. Rounds of other kinds, and rescues, go on as they are.
     pub fn goes_on(&self, kind: Kind, uid: &str) -> bool {
         let mut begun = self.begun();
         let Some(looks) = begun.get_mut(uid).filter(|(kind, _)| *kind == Kind::Look) else { return true };
@@ -146,7 +147,6 @@ impl Crowd {
 
 /// Shows S11.
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use futures::FutureExt;
     use serde_json::{Value, json};

@@ -1,11 +1,18 @@
-//! What ends a round early, apart from what a KMS answers.
+//! How a round ends: one enum for a `ManagedKey`, and the errors that are no answer of a KMS.
 
 use std::{fmt, time::Duration};
 
 use super::watched::Watched;
 use crate::{
-    api::ManagedKey,
-    domain::{deletion::hold::Hold, failure::Failure},
+    api::{ManagedKey, Reason},
+    domain::{
+        deletion::hold::Hold,
+        desired::Invalid,
+        failure::{Failure, FailureKind},
+        plan::{Note, Plan},
+        provider::Unusable,
+        requeue::Next,
+    },
     metrics::RoundResult,
     telemetry::causes,
 };
@@ -13,13 +20,13 @@ use crate::{
 /// Why a round could not be brought to its end.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The API server refused or did not answer. The source goes to the log only: its text has debug output in it.
+    /// The API server refused or did not answer. The source goes to the log only, because its text contains debug output.
     #[error("the API server did not take {0}")]
     Api(&'static str, #[source] Box<kube::Error>),
     /// The round took too long.
     #[error("the round did not end within {} seconds", .0.as_secs())]
     Timeout(Duration),
-    /// Its task ended without a result.
+    /// The task of the round ended without a result.
     #[error("the round was broken off")]
     Ended(#[source] tokio::task::JoinError),
     /// This process is not, or not safely, the leader.
@@ -53,7 +60,7 @@ impl Error {
         self.status().is_some_and(kube::core::Status::is_not_found)
     }
 
-    /// What the metric counts it as.
+    /// The label of the round in metrics.
     #[must_use]
     pub const fn result(&self) -> RoundResult {
         match self {
@@ -65,31 +72,57 @@ impl Error {
     }
 }
 
-/// What ends a round with nothing to report.
+/// How the round of a `ManagedKey` ends.
+///
+/// Every step of a round returns one of these instead of its result when the round cannot go on as planned. Two places look at it before the end: a round
+/// goes on without a setting that [failed](Self::Failed) or [did not stick](Self::Unkept), if nothing else depends on it. Otherwise `finish` in
+/// `managed_key/report.rs` decides what each variant means: what the status says, and when the object is looked at again.
 #[derive(Debug)]
-pub enum Abort {
-    /// The object changed under the round, or was written by someone else: it is looked at anew.
+pub enum Ending {
+    /// The plan came to its end: nothing is left to do now. The status tells the plan, and the plan says when to look again.
+    Planned(Box<Plan>),
+    /// The guard holds a deletion. The status says why, and what lifts the hold.
+    Held(Hold),
+    /// The object is paused. The status says so. Next: the regular look.
+    Paused,
+    /// No key was looked at: the provider cannot be used, or the spec cannot be read. The status says why. Next: the regular look, or a change of either.
+    Refused {
+        /// What the status says.
+        note: Note,
+        /// Whether a person must act.
+        stalled: bool,
+    },
+    /// A call to the KMS failed. The status says so. Next: a try by the kind of failure, later and later.
+    Failed(Failure),
+    /// The marks could not be written, so nothing else is done to the key. The status says so. Next: as after a failed call.
+    MarksNotWritable(Failure),
+    /// Another object has the key, or is being bound to it. The status says which. Next: the regular look.
+    Contended(String),
+    /// The marks were written. Next: they are read back before anything else is done, once the KMS must show them.
+    ReadBack,
+    /// Nothing is known yet that the object could say: its provider is being tried, or did not answer a moment ago and others are finding out. Next: soon.
+    Unknown,
+    /// The setting was set before and did not stick. The round goes on without it, and it is set again once this time is over.
+    Unkept(Duration),
+    /// Nothing may be done or concluded before this. What the round did until now is written; otherwise the status stays as it is.
+    Later(Next),
+    /// Somebody else changed the object during the round. What the round did until now is written. Next: when the watch shows the change.
     Changed,
-    /// A live read showed that the object is not as the round took it: it is looked at anew, as it was read.
+    /// A live read showed that the object is not as the watch has it. Next: at once, another reading of the object in this round, as it was read.
     Newer(Box<Watched<ManagedKey>>),
-    /// The step was done a moment ago, and the KMS may not show it yet.
-    TooSoon(Duration),
-    /// The round cannot go on.
+    /// The object is gone, or was let go. Nothing is written, and it is not looked at again.
+    Gone,
+    /// The API server failed the round, or the lease is not held. Nothing more is written. Next: another round, later and later.
     Error(Error),
 }
 
-impl fmt::Display for Abort {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Changed => f.write_str("the object was changed by someone else"),
-            Self::Newer(_) => f.write_str("the object is not as the watch had it"),
-            Self::TooSoon(left) => write!(f, "the step was done a moment ago; {} ms are left", left.as_millis()),
-            Self::Error(error) => f.write_str(&causes(error)),
-        }
+impl Ending {
+    /// The time until which a step waits that was just done.
+    #[must_use]
+    pub const fn until(left: Duration) -> Self {
+        Self::Later(Next::Until(left))
     }
-}
 
-impl Halt {
     /// One word for logs.
     #[must_use]
     pub const fn as_str(&self) -> &'static str {
@@ -100,59 +133,95 @@ impl Halt {
             Self::MarksNotWritable(_) => "MarksNotWritable",
             Self::Contended(_) => "Contended",
             Self::Unkept(_) => "Unkept",
-            Self::Abort(_) => "Aborted",
+            Self::Planned(_) | Self::Paused | Self::Refused { .. } | Self::Unknown | Self::Gone => "Ended",
+            Self::Later(_) | Self::Changed | Self::Newer(_) | Self::Error(_) => "Aborted",
+        }
+    }
+
+    /// Whether the step was not even tried, so that there is nothing to tell of it.
+    #[must_use]
+    pub const fn is_untried(&self) -> bool {
+        matches!(self, Self::Later(_) | Self::Changed | Self::Newer(_) | Self::Error(_))
+    }
+
+    /// A request that did not get its turn within a quota was not sent: the round only gave up its place in the line, and nothing failed.
+    #[must_use]
+    pub fn without_turns(self) -> Self {
+        match self {
+            Self::Failed(failure) if failure.kind == FailureKind::Waiting => Self::Later(Next::PlaceGivenUp),
+            ending => ending,
+        }
+    }
+
+    /// The same with a sentence at the end of what the status says.
+    #[must_use]
+    pub fn with(self, sentence: &str) -> Self {
+        let longer = |message: String| format!("{message}{sentence}");
+        match self {
+            Self::Failed(failure) => Self::Failed(Failure { message: longer(failure.message), ..failure }),
+            Self::Held(hold) => Self::Held(Hold { message: longer(hold.message), ..hold }),
+            Self::Refused { note, stalled } => Self::Refused { note: Note { message: longer(note.message), ..note }, stalled },
+            ending => ending,
         }
     }
 }
 
-impl fmt::Display for Halt {
+impl fmt::Display for Ending {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Failed(failure) | Self::MarksNotWritable(failure) => f.write_str(&failure.message),
+            Self::Planned(_) => f.write_str("nothing is left to do"),
             Self::Held(hold) => f.write_str(&hold.message),
+            Self::Paused => f.write_str("the object is paused"),
+            Self::Refused { note, .. } => f.write_str(&note.message),
             Self::ReadBack => f.write_str("the marks are read back first"),
+            Self::Failed(failure) | Self::MarksNotWritable(failure) => f.write_str(&failure.message),
             Self::Contended(by) => write!(f, "another object is being bound to the same key: {by}"),
-            Self::Unkept(left) => write!(f, "it was done before and did not stick; {} ms are left", left.as_millis()),
-            Self::Abort(abort) => abort.fmt(f),
+            Self::Unknown => f.write_str("nothing is known of the key yet"),
+            Self::Unkept(left) => write!(f, "the step was done before and did not stick; it waits {} ms more", left.as_millis()),
+            Self::Later(Next::Until(left)) => write!(f, "the KMS may not show yet what was done; {} ms are left", left.as_millis()),
+            Self::Later(next) => write!(f, "it is done in a later round: {next:?}"),
+            Self::Changed => f.write_str("the object was changed by someone else"),
+            Self::Newer(_) => f.write_str("the object is not as the watch had it"),
+            Self::Gone => f.write_str("the object is gone"),
+            Self::Error(error) => f.write_str(&causes(error)),
         }
     }
 }
 
-/// What keeps a step from being done.
-#[derive(Debug)]
-pub enum Halt {
-    /// The KMS failed it.
-    Failed(Failure),
-    /// The guard holds it.
-    Held(Hold),
-    /// The marks were written; they are read back before anything else is done.
-    ReadBack,
-    /// The marks could not be written, so nothing else is done to the key.
-    MarksNotWritable(Failure),
-    /// Another object is being bound to the same key.
-    Contended(String),
-    /// The setting was set before and did not stick: it waits that long, and the rest goes on without it.
-    Unkept(Duration),
-    /// Nothing is known that the status does not say already.
-    Abort(Abort),
-}
-
-impl From<Failure> for Halt {
+impl From<Failure> for Ending {
     fn from(failure: Failure) -> Self {
         Self::Failed(failure)
     }
 }
 
-impl From<Abort> for Halt {
-    fn from(abort: Abort) -> Self {
-        Self::Abort(abort)
+impl From<Error> for Ending {
+    fn from(error: Error) -> Self {
+        Self::Error(error)
     }
 }
 
-/// Names what was asked of the API server. A conflict, or an object that is gone, means that the view was old.
-pub(super) fn api(what: &'static str) -> impl FnOnce(kube::Error) -> Abort {
+impl From<Unusable> for Ending {
+    fn from(unusable: Unusable) -> Self {
+        Self::Refused { stalled: unusable.is_stalled(), note: unusable.note }
+    }
+}
+
+impl From<&Invalid> for Ending {
+    fn from(invalid: &Invalid) -> Self {
+        Self::Refused { note: Note { reason: Reason::InvalidSpec, message: invalid.to_string() }, stalled: true }
+    }
+}
+
+impl From<Plan> for Ending {
+    fn from(plan: Plan) -> Self {
+        Self::Planned(Box::new(plan))
+    }
+}
+
+/// Names what was asked of the API server. A conflict, or an object that is gone, means that the object changed since it was read.
+pub(super) fn api(what: &'static str) -> impl FnOnce(kube::Error) -> Ending {
     move |error| match &error {
-        kube::Error::Api(status) if status.is_conflict() || status.is_not_found() => Abort::Changed,
-        _ => Abort::Error(Error::Api(what, Box::new(error))),
+        kube::Error::Api(status) if status.is_conflict() || status.is_not_found() => Ending::Changed,
+        _ => Ending::Error(Error::Api(what, Box::new(error))),
     }
 }

@@ -1,4 +1,4 @@
-//! For tests: a context with one provider, before an API server that has that provider alone.
+//! For tests: a context with one provider, and an API server that has only this provider.
 
 use std::{
     convert::Infallible,
@@ -33,12 +33,12 @@ struct Inner {
 }
 
 impl Server {
-    /// Has it refuse so many writes from now on.
+    /// Refuses this many writes from now on.
     pub fn refuse(&self, count: usize) {
         self.0.lock().unwrap().refuses = count;
     }
 
-    /// The bodies of all writes, those that were refused among them.
+    /// The bodies of all writes, including those that were refused.
     pub fn writes(&self) -> Vec<Value> {
         self.0.lock().unwrap().writes.clone()
     }
@@ -72,7 +72,7 @@ impl Server {
     }
 }
 
-/// A context whose watches show that provider and these objects, and go on to show them.
+/// A context whose watches show a provider with that status and these objects, and never anything else.
 pub fn context(status: &Value, objects: &[ManagedKey]) -> (Context, Server) {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let provider = json!({

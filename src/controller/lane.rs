@@ -1,7 +1,7 @@
-//! Two lanes for rounds, so that what brings a key back waits for nobody else's calls.
+//! Two lanes for rounds, so that a rescue does not wait for calls about other keys.
 //!
-//! Rounds wait for a KMS that does not answer, and while they wait they hold workers. A key that is on its way to its end does not stand in that line: its
-//! rounds have workers of their own, enough of them that no one KMS can hold them all. Which lane a round is in never decides what is done.
+//! Rounds that wait for a KMS which does not answer hold their workers meanwhile. The rounds of a key that may have to be brought back have workers of their
+//! own, more than any one KMS can hold. The lane of a round never decides what is done.
 
 use std::{
     collections::HashMap,
@@ -15,20 +15,20 @@ use tokio_util::sync::CancellationToken;
 use super::watched::Watched;
 use crate::{api::ManagedKey, domain::rescue};
 
-/// Rounds that bring a key back, at the same time. An idle worker costs nothing.
+/// How many rescues run at the same time. An idle worker costs nothing.
 pub const RESCUERS: u16 = 128;
 
-/// Which workers a round has.
+/// Which workers run a round.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lane {
-    /// Those for every key.
+    /// The workers for every key.
     Ordinary,
-    /// Those for what may have to bring a key back.
+    /// The workers for keys that may have to be brought back.
     Rescue,
 }
 
 impl Lane {
-    /// Where an object belongs as it stands.
+    /// The lane of an object as it stands.
     #[must_use]
     pub fn of(object: &Watched<ManagedKey>) -> Self {
         if object.decoded().is_ok_and(rescue::suspected) { Self::Rescue } else { Self::Ordinary }
@@ -38,7 +38,7 @@ impl Lane {
 /// An object that is to be looked at.
 type Named = ObjectRef<Watched<ManagedKey>>;
 
-/// The queues of both lanes, and the objects of which a round is under way.
+/// The queues of both lanes, and the objects that have a round under way.
 #[derive(Debug)]
 pub struct Lanes {
     ordinary: UnboundedSender<Named>,
@@ -46,52 +46,52 @@ pub struct Lanes {
     busy: Mutex<HashMap<Named, UnderWay>>,
 }
 
-/// What waits in each lane.
+/// The objects that wait in each lane.
 #[derive(Debug)]
 pub struct Queues {
     /// For every key.
     pub ordinary: UnboundedReceiver<Named>,
-    /// For what may have to bring a key back.
+    /// For keys that may have to be brought back.
     pub rescue: UnboundedReceiver<Named>,
 }
 
 /// A round that is under way.
 #[derive(Debug)]
 struct UnderWay {
-    /// What its object looked like.
+    /// The fingerprint of its object when it began.
     of: u64,
-    /// Ends its waiting for a turn.
+    /// Ends its wait for a turn.
     unwanted: CancellationToken,
 }
 
-/// A round of an object is under way until this is dropped.
+/// A round of an object is under way until this value is dropped.
 #[derive(Debug)]
 pub struct Busy {
     lanes: Arc<Lanes>,
     object: Named,
-    /// Its object is another by now: it need not wait for its turn any more.
+    /// Cancelled when the object changed: the round need not wait for its turn any more.
     pub unwanted: CancellationToken,
 }
 
 impl Lanes {
-    /// Two lanes, and what will wait in them.
+    /// Two empty lanes, and the other ends of their queues.
     #[must_use]
     pub fn new() -> (Self, Queues) {
         let ((ordinary, ordinary_queue), (rescue, rescue_queue)) = (unbounded(), unbounded());
         (Self { ordinary, rescue, busy: Mutex::default() }, Queues { ordinary: ordinary_queue, rescue: rescue_queue })
     }
 
-    /// Has an object looked at in that lane.
+    /// Puts an object into a lane.
     pub fn queue(&self, lane: Lane, object: Named) {
         let queue = match lane {
             Lane::Ordinary => &self.ordinary,
             Lane::Rescue => &self.rescue,
         };
-        // Its other end goes when all rounds end.
+        // The other end is dropped when all rounds end.
         let _ended = queue.unbounded_send(object);
     }
 
-    /// Begins a round of an object that looks like `of`, unless one is under way in either lane.
+    /// Begins a round of an object with the fingerprint `of`, unless one is under way in either lane.
     pub fn begin(self: &Arc<Self>, object: Named, of: u64) -> Option<Busy> {
         let unwanted = CancellationToken::new();
         {
@@ -104,7 +104,7 @@ impl Lanes {
         Some(Busy { lanes: Arc::clone(self), object, unwanted })
     }
 
-    /// The object may be another by now: a round of what it was waits for no turn any more.
+    /// The object may have changed. If its fingerprint did, its round stops waiting for a turn.
     pub fn changed(&self, object: &Named, of: impl FnOnce() -> u64) {
         if let Some(round) = self.busy().get(object)
             && round.of != of()
@@ -126,7 +126,6 @@ impl Drop for Busy {
 
 /// Shows S11.
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use super::*;
 

@@ -1,4 +1,4 @@
-//! Objects of which a live read showed another version than the watch: if the watch does not bring one soon, it is not to be waited for.
+//! Objects of which a live read showed another version than the watch has. If the watch does not bring a new version soon, everything is listed again.
 
 use std::{
     collections::HashMap,
@@ -7,10 +7,10 @@ use std::{
 
 /// How long the watch may take to bring what a live read showed.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Between two lists because of that. A list that brings nothing new either is not repeated all the time.
+/// The pause between two such lists, in case a list brings nothing new either.
 const PAUSE: Duration = Duration::from_mins(1);
 
-/// Which objects are awaited.
+/// The objects that the watch is expected to bring.
 #[derive(Debug, Default)]
 pub struct Late {
     /// By namespace and name.
@@ -26,7 +26,7 @@ struct Awaited {
 }
 
 impl Late {
-    /// Notes that a live read showed `live`, or that the object is gone, while the watch had brought `stored`.
+    /// Notes that a live read showed version `live`, or that the object is gone, while the store had version `stored`.
     pub fn read(&mut self, namespace: &str, name: &str, stored: Option<&str>, live: Option<&str>, now: Instant) {
         let key = (namespace.to_owned(), name.to_owned());
         match stored {
@@ -39,7 +39,7 @@ impl Late {
         }
     }
 
-    /// Whether to list anew: some object stands in the store, for too long, with the version from before. `stored` says which version it has there.
+    /// Whether to list everything again: some object has had its old version in the store for too long. `stored` returns the version in the store.
     pub fn is_due(&mut self, stored: impl Fn(&str, &str) -> Option<String>, now: Instant) -> bool {
         self.awaited.retain(|(namespace, name), awaited| stored(namespace, name).as_ref() == Some(&awaited.stored));
         let paused = self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < PAUSE);

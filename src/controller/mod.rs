@@ -1,6 +1,6 @@
-//! The shell around the pure core: it watches objects, reads and changes keys, and writes what came of it.
+//! The shell around the pure core: it watches objects, reads and changes keys, and writes the result into the status.
 //!
-//! `managed_key/reconcile.rs` is the place to start reading. All clocks of the program are read here.
+//! Start reading in `managed_key/reconcile.rs`. The clock that decides is read here and handed to the core as a parameter.
 
 mod account;
 mod alarms;
@@ -9,13 +9,13 @@ mod contained;
 mod context;
 mod crowd;
 mod error;
+mod events;
 #[cfg(test)]
 mod fixtures;
-pub mod key_provider;
+mod key_provider;
 mod lane;
 mod late;
 mod managed_key;
-mod retry;
 mod room;
 mod setback;
 mod signs;
@@ -31,43 +31,46 @@ use kube::{Client, runtime::controller::Action};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
-pub use self::signs::Signs;
 pub use self::{
     contained::{contained, is_contained},
+    signs::Signs,
+};
+use self::{
     context::{Context, Requests, Seen},
     error::Error,
+    lane::Lanes,
+    watch::Anew,
 };
-use self::{lane::Lanes, watch::Anew};
 use crate::{lease::Held, metrics::Metrics, server::Readiness};
 
 /// What the flags of `keyward controller` say.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// Names the cluster on every key; kept when the cluster is rebuilt.
+    /// The name of the cluster in the marks of every key. It stays the same when the cluster is rebuilt.
     pub cluster_id: String,
     /// The operator's own namespace, where secrets are read.
     pub namespace: String,
-    /// Names this process in events.
+    /// The name of this process in events.
     pub instance: String,
-    /// Rounds at the same time, but for those that bring a key back.
+    /// How many rounds work at the same time. Rescues are not counted.
     pub concurrency: u16,
     /// How long a KMS may answer with the state from before a change.
     pub consistency: Duration,
-    /// For how long a key must not be found before it is taken for gone; at least three answers.
+    /// How long a key must not be found, in at least three answers, before it counts as gone.
     pub missing_after: Duration,
-    /// For how long a creation whose outcome is not known bars another.
+    /// How long a creation of unknown outcome prevents another one.
     pub attempt_wait: Duration,
     /// Whether each object has its own series of metrics.
     pub per_object_metrics: bool,
 }
 
-/// Between two sweeps of what is remembered of objects that are gone.
+/// The pause between two sweeps, each of which forgets objects that are gone.
 const SWEEP: Duration = Duration::from_secs(15);
 
-/// How long objects that go together are waited for, to be told of together.
+/// After one object went, how long to wait for others, so that one sweep covers all of them.
 const GATHERED: Duration = Duration::from_millis(100);
 
-/// Between two questions whether the watch brings what was read live.
+/// The pause between two checks whether the watch brings what live reads showed.
 const SILENCE: Duration = Duration::from_secs(1);
 
 /// Runs the controllers of both kinds until `stop`, and ends once the rounds under way have.
@@ -92,17 +95,18 @@ pub async fn run(
     let (lanes, queues) = Lanes::new();
     let context = Arc::new(Context::new(client.clone(), settings, held, metrics, providers, keys.clone(), namespaces, anew, lanes));
 
+    let events = Arc::clone(&context);
     let sweep = {
         let (context, keys, stop) = (Arc::clone(&context), keys.clone(), stop.clone());
         async move {
-            // An error means that the store is gone, and with it the controllers.
+            // An error means that the store is gone, and the controllers with it.
             if keys.wait_until_ready().await.is_err() {
                 return;
             }
             caches.open();
             managed_key::told_as_known(&context);
             context.providers.seen().await;
-            // At once: what went while no operator ran is held against what was counted before, while all is as it was found.
+            // The first sweep comes at once: objects that went while no operator ran are compared with the counts of the last process before anything changes.
             loop {
                 managed_key::told_of_the_vanished(&context).await;
                 context.sweep();
@@ -145,11 +149,16 @@ pub async fn run(
             () = stop.cancelled() => {}
         }
     };
-    tokio::join!(provider_rounds, key_rounds, sweep, silence, setbacks);
+    let ended = CancellationToken::new();
+    let rounds = async {
+        tokio::join!(provider_rounds, key_rounds, sweep, silence, setbacks);
+        ended.cancel();
+    };
+    tokio::join!(rounds, events.events.post(&stop, &ended));
     Ok(())
 }
 
-/// Runs a round in a task of its own, which ends with whoever waits for it.
+/// Runs a round in a task of its own. If its caller is dropped, the task is aborted.
 fn spawned(
     round: impl Future<Output = Result<Action, Error>> + Send + 'static,
 ) -> impl Future<Output = Result<Action, Error>> + Send + Unpin + 'static {
@@ -157,7 +166,12 @@ fn spawned(
     task.map(|ended| ended.unwrap_or_else(|error| Err(Error::Ended(error))))
 }
 
-/// The time, for what is written down.
+/// A wait in kube's words; `None`: until the object changes.
+fn action(wait: Option<Duration>) -> Action {
+    wait.map_or_else(Action::await_change, Action::requeue)
+}
+
+/// The time, for what is written into statuses and events.
 #[must_use]
 pub(crate) fn now() -> jiff::Timestamp {
     jiff::Timestamp::now()

@@ -1,8 +1,7 @@
-//! Room for Keyward's conditions among those that others put into a status.
+//! Makes room for Keyward's conditions in a status.
 //!
-//! A status holds a bounded number of conditions, and whoever may write it can fill it. Conditions of others stay as long as they leave room for all that
-//! Keyward may have to say; those that do not are removed before it says anything. Server-side apply leaves alone what others own, so that takes a write of
-//! its own.
+//! A status holds a limited number of conditions, and everybody who may write it can fill it. Conditions of others stay while they leave room for all of
+//! Keyward's. Otherwise some are removed before Keyward writes its own. Server-side apply does not touch what others own, so the removal is a separate write.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
@@ -13,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::api::{ConditionType, FIELD_MANAGER, condition};
 
-/// How many conditions of others leave room for each of Keyward's.
+/// How many conditions of others may stand beside all of Keyward's.
 pub(super) const OTHERS: usize = condition::MOST - ConditionType::ALL.len();
 
 /// How many of these conditions are not Keyward's.
@@ -21,8 +20,8 @@ pub(super) fn others<'a>(conditions: impl Iterator<Item = &'a Condition>) -> usi
     conditions.filter(|known| !condition::is_ours(&known.type_)).count()
 }
 
-/// Removes conditions of others from the status until there is room, if the object is still as `metadata` says; gives the version after it. Everything else
-/// is sent back as it was read, so that nothing becomes Keyward's by it.
+/// Removes conditions of others from the status until there is room, if the object still has the version in `metadata`. Returns the version after that. All
+/// other conditions are sent back as they were read, so Keyward does not become their owner.
 pub(super) async fn make<K: Resource<DynamicType = ()>>(client: Client, metadata: &ObjectMeta) -> Result<Option<String>, kube::Error> {
     let resource = ApiResource::erase::<K>(&());
     let api: Api<DynamicObject> = match &metadata.namespace {
@@ -37,14 +36,14 @@ pub(super) async fn make<K: Resource<DynamicType = ()>>(client: Client, metadata
         name,
         namespace = metadata.namespace,
         removed = removed.join(", "),
-        "conditions of others left no room in the status and are removed"
+        "removed conditions of others from the status, because they left no room for Keyward's"
     );
     let patch = json!({ "metadata": { "resourceVersion": metadata.resource_version }, "status": { "conditions": kept } });
     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
     Ok(api.patch_status(name, &parameters, &Patch::Merge(&patch)).await?.metadata.resource_version)
 }
 
-/// The conditions that stay, and the types of those that go.
+/// The conditions that stay, and the types of those that are removed.
 fn divide(conditions: &[Value]) -> (Vec<&Value>, Vec<&str>) {
     let mut left = OTHERS;
     let (mut kept, mut removed) = (Vec::new(), Vec::new());

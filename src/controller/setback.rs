@@ -1,6 +1,6 @@
-//! Notices that the storage of the API server was set back to an earlier revision, as an etcd that was restored from a snapshot is.
+//! Notices that the storage of the API server went back to an earlier revision, for example because etcd was restored from a snapshot.
 //!
-//! The elector sees it at the Lease, which it reads all the time. Without leader election nobody does, so it is looked for here, and only by reading.
+//! With leader election the elector notices it on the Lease. Without leader election this module looks for it, by reads alone.
 
 use std::time::Duration;
 
@@ -12,16 +12,16 @@ use crate::{
     lease::{Revision, is_before},
 };
 
-/// Between two reads: the pace of the elector.
+/// The pause between two reads, which is that of the elector.
 const PAUSE: Duration = Duration::from_secs(2);
 
-/// How many objects are read at most, for one that is still there.
+/// How many objects are read at most to find one that still exists.
 const NEWEST: usize = 5;
 
-/// Has everything read anew whenever it is noticed. Does not end by itself.
+/// Has everything read again whenever the storage went back. Does not end by itself.
 pub async fn watch(client: Client, context: &Context) {
     if let Some(mut told) = context.held.set_back() {
-        // It may have been seen already, while another process held the lease.
+        // The elector may have noticed it already while another process held the lease.
         while told.changed().await.is_ok() {
             context.set_back();
         }
@@ -33,12 +33,16 @@ pub async fn watch(client: Client, context: &Context) {
         match is_set_back(&client, context, &mut revision).await {
             Ok(true) => context.set_back(),
             Ok(false) => {}
-            Err(error) => tracing::debug!(error = &*error as &dyn std::error::Error, "the revision of the storage is not known"),
+            Err(error) => tracing::debug!(
+                error = &*error as &dyn std::error::Error,
+                "the API server did not tell the revision of its storage; it is asked again"
+            ),
         }
     }
 }
 
-/// The version of a list is that of the storage; an API server that was not restarted may answer from before, but not when it is asked for one object.
+/// Whether the storage went back. The version of a list is that of the storage. An API server that was not restarted may answer a list from its cache, but it
+/// reads a single object from the storage.
 async fn is_set_back(
     client: &Client,
     context: &Context,
@@ -49,12 +53,12 @@ async fn is_set_back(
     if revision.went_back(listed.metadata.resource_version.as_deref()) {
         return Ok(true);
     }
-    // Once that is known every object may show it.
+    // Once it is known, every object may show an earlier version.
     if context.era() > 0 {
         return Ok(false);
     }
     for (namespace, name, known) in context.newest(NEWEST) {
-        // One that is gone proves nothing: it may have been deleted.
+        // An object that is gone proves nothing: it may have been deleted.
         if let Some(read) = managed_key::read_live(context, &namespace, &name).await? {
             return Ok(is_before(read.resource_version().as_deref(), Some(&known)));
         }

@@ -1,8 +1,8 @@
 //! Signs of life of the watches: when the API server last sent something on each of them.
 //!
-//! A watch that brings nothing may be quiet or dead: one that a proxy silenced without closing it looks like a quiet one. So the API server is asked to end
-//! each watch after [`RENEWED`], and it sends a bookmark before it does: a watch that is alive is never quiet for long. Bookmarks are seen here, where
-//! answers come in, because kube's watcher keeps them to itself.
+//! A watch without events may be quiet or dead: if a proxy silences a connection without closing it, the watch only looks quiet. So the API server is asked to
+//! end each watch after [`RENEWED`] seconds, and it sends a bookmark before it does. So a watch that works is never quiet for long. This module reads the
+//! answers of the API server themselves, because kube's watcher does not pass bookmarks on.
 
 use std::{
     collections::BTreeMap,
@@ -19,11 +19,11 @@ use tower::{Layer, Service};
 
 use crate::{metrics::Metrics, server::Gate};
 
-/// After how many seconds the API server ends a watch, which then goes on from where it was.
+/// After how many seconds the API server ends a watch. The watch then continues from where it was.
 pub const RENEWED: u32 = 15;
-/// A watch on which nothing came for so long is begun anew, with a list.
+/// After this time without a sign a watch starts again, with a list.
 const SILENT: Duration = Duration::from_secs(30);
-/// A watch on which nothing came for so long, though it was begun anew, makes the process not ready.
+/// After this time without a sign, although the watch started again, the process is not ready.
 const OLD: Duration = Duration::from_secs(90);
 
 /// What is watched.
@@ -33,9 +33,9 @@ pub enum Kind {
     KeyProviders,
     /// `ManagedKey`s.
     ManagedKeys,
-    /// Metadata of namespaces, while a provider selects by their labels.
+    /// The metadata of namespaces, while a provider selects namespaces by labels.
     Namespaces,
-    /// Metadata of the secrets in the operator's own namespace.
+    /// The metadata of the secrets in the operator's own namespace.
     Secrets,
 }
 
@@ -43,7 +43,7 @@ impl Kind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::KeyProviders, Self::ManagedKeys, Self::Namespaces, Self::Secrets];
 
-    /// The resource, as it stands in the address of a watch.
+    /// The resource, as in the URL of a watch.
     #[must_use]
     pub const fn resource(self) -> &'static str {
         match self {
@@ -54,7 +54,7 @@ impl Kind {
         }
     }
 
-    /// The name of its condition of readiness.
+    /// The name of its readiness check.
     #[must_use]
     pub const fn gate(self) -> &'static str {
         match self {
@@ -65,7 +65,7 @@ impl Kind {
         }
     }
 
-    /// What a request watches, if it is a watch.
+    /// The kind that a request watches, if it is a watch.
     fn of<B>(request: &Request<B>) -> Option<Self> {
         let uri = request.uri();
         let watches = uri.query().is_some_and(|query| query.split('&').any(|part| part == "watch=true" || part == "watch=1"));
@@ -82,14 +82,14 @@ pub struct Signs(Arc<Mutex<BTreeMap<Kind, Sign>>>);
 struct Sign {
     /// When something came.
     heard: Instant,
-    /// When the watch was begun anew after that.
+    /// When the watch started again after that.
     begun: Instant,
-    /// How often it was.
+    /// How often it started again.
     times: u32,
 }
 
 impl Sign {
-    /// How long nothing may come from `begun` on. A list that takes long is given more time the next time.
+    /// How long nothing may come after `begun`. It grows with each start, for lists that take long.
     fn patience(self) -> Duration {
         SILENT.saturating_mul(1 << self.times.saturating_sub(1).min(4))
     }
@@ -100,7 +100,7 @@ impl Signs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A watch is begun, with a list.
+    /// A watch starts, with a list.
     pub fn begun(&self, kind: Kind) {
         let now = Instant::now();
         let mut signs = self.signs();
@@ -108,12 +108,12 @@ impl Signs {
         (sign.begun, sign.times) = (now, sign.times.saturating_add(1));
     }
 
-    /// It is watched no more.
+    /// The watch ended.
     pub fn ended(&self, kind: Kind) {
         self.signs().remove(&kind);
     }
 
-    /// Something came. What is not watched any more stays so.
+    /// Something came. This does not bring back a watch that ended.
     pub fn heard(&self, kind: Kind) {
         let now = Instant::now();
         if let Some(sign) = self.signs().get_mut(&kind) {
@@ -121,7 +121,7 @@ impl Signs {
         }
     }
 
-    /// How long ago something came, for all that is watched.
+    /// How long ago something came, for every watch that there is.
     #[must_use]
     pub fn ages(&self) -> BTreeMap<Kind, Duration> {
         self.signs().iter().map(|(kind, sign)| (*kind, sign.heard.elapsed())).collect()
@@ -139,12 +139,12 @@ impl Signs {
     }
 }
 
-/// Tells how long nothing came on each watch: as a metric, and in the gate of a watch that is [too old](OLD).
+/// Reports how long nothing came on each watch: as a metric, and by closing the gate of a watch that is [too old](OLD).
 pub fn tell(ages: &BTreeMap<Kind, Duration>, watches: &[(Kind, Gate)], metrics: &Metrics) {
     for (kind, gate) in watches {
         let age = ages.get(kind).copied();
         metrics.watch_age(kind.resource(), age);
-        // What is not watched is not missed.
+        // A kind that is not watched does not make the process unready.
         if age.is_none_or(|age| age < OLD) { gate.open() } else { gate.close() }
     }
 }
@@ -158,14 +158,14 @@ impl<S> Layer<S> for Signs {
     }
 }
 
-/// A way to the API server that is listened to.
+/// A connection to the API server whose answers are noted.
 #[derive(Clone, Debug)]
 pub struct Listening<S> {
     inner: S,
     signs: Signs,
 }
 
-/// Notes that a piece of an answer came, and passes it on.
+/// Notes that a part of an answer came, and passes it on.
 type Noting<D> = Box<dyn FnMut(Frame<D>) -> Frame<D> + Send>;
 
 impl<S, A, B> Service<Request<A>> for Listening<S>
@@ -203,7 +203,6 @@ where
 
 /// Shows L2.
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use futures::{StreamExt, channel::mpsc::UnboundedReceiver, channel::mpsc::unbounded};
     use http_body_util::StreamBody;

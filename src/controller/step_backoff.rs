@@ -1,23 +1,24 @@
-//! The last step of each part of a key: how soon the same may be done again, and how soon a look shows what was done.
+//! The last steps on a key: how soon the same step may be done again, and how soon a look shows its effect.
 //!
-//! A KMS may answer with the state from before a change, whatever the object says by now. And where a KMS, or another program, never leaves a part of a key
-//! as declared, the same step is due for ever: it is done less and less often, however rarely the key is looked at, until a look shows that it stuck.
+//! A KMS may answer with the state from before a change, even if the object changed since. And if a KMS, or another program, always puts a part of a key back,
+//! the same step is due for ever. Such a step is done less and less often, however rarely the key is looked at, until a look shows that it stuck.
 
 use std::time::{Duration, Instant};
 
-use crate::domain::step::{Part, Step};
+use crate::domain::{
+    requeue,
+    step::{Part, Step},
+};
 
-/// The longest wait between two equal steps.
-pub const LONGEST: Duration = Duration::from_mins(10);
-/// How many steps on settings are remembered that no look has shown yet. A key has more of them only while it is set up.
+/// How many steps on settings are remembered whose effect no look has shown yet. A key has more of them only while it is set up.
 const MOST: usize = 128;
 
 /// The last steps on one key.
 #[derive(Debug, Default)]
 pub struct StepBackoff {
-    /// The last step of each part that came to its end; of settings, which stand beside each other, all that no look has shown yet.
+    /// The last finished step of each part of the key. For settings, which do not exclude each other: every step whose effect no look has shown yet.
     done: Vec<Done>,
-    /// When a step failed that may have taken effect all the same.
+    /// When a step failed that may have taken effect anyway.
     unsure: Option<Instant>,
 }
 
@@ -35,15 +36,15 @@ impl Done {
         (self.generation, &self.step) == (generation, step)
     }
 
-    /// How long the same step has to wait from `at` on. What brings a key back waits no longer than the KMS needs to show it.
+    /// How long the same step has to wait after `at`. A rescue waits only until the KMS must show the last one.
     fn wait(&self, consistency: Duration) -> Duration {
         if self.step.saves() {
             return consistency;
         }
-        consistency.saturating_mul(1 << self.repeats.min(10)).min(LONGEST.max(consistency))
+        requeue::repeat(consistency, self.repeats)
     }
 
-    /// Whether the same step, done now, would be a repeat. One on a setting would until a look shows that the last one stuck.
+    /// Whether the same step would be a repeat if it was done now. A step on a setting would be, until a look shows that the last one stuck.
     fn is_recent(&self, consistency: Duration, now: Instant) -> bool {
         self.step.is_setting() || now.saturating_duration_since(self.at) < self.wait(consistency).saturating_mul(2)
     }
@@ -56,18 +57,18 @@ impl StepBackoff {
         done.wait(consistency).checked_sub(now.saturating_duration_since(done.at))
     }
 
-    /// How long a look has to wait until the KMS shows all that was done. One that came sooner may have seen the state from before, and nothing follows from
-    /// that, not even that the key is as declared. Which spec a step was done for does not matter: it is the step that makes the reading wrong.
+    /// How long a look has to wait until the KMS shows all steps. A look before that may show the state from before them, so nothing may be concluded from it,
+    /// not even that the key is as declared. It does not matter for which spec a step was done.
     pub fn unsettled(&self, consistency: Duration, now: Instant) -> Option<Duration> {
         let times = self.done.iter().map(|done| done.at).chain(self.unsure);
         times.filter_map(|at| consistency.checked_sub(now.saturating_duration_since(at))).max()
     }
 
-    /// The same for a step that brings a key back, which waits only for what would make it a repeat: a key that is seen pending or disabled is brought back
-    /// at once, even if it was scheduled a moment ago. Marks that were set to bind a key are read back first, as another cluster may have set its own.
+    /// The same for a rescue. It waits only for steps that it would repeat: a key that is seen pending or disabled is brought back at once, even if it was
+    /// scheduled a moment ago. After a bind the marks are read back first, because another cluster may have set its own.
     pub fn unsaved(&self, step: &Step, consistency: Duration, now: Instant) -> Option<Duration> {
         let waits = |done: &&Done| match (&done.step, step) {
-            // Seen pending after it was enabled, it was cancelled in between.
+            // A key that was enabled had its deletion cancelled just before that.
             (Step::Bind { .. }, _) | (Step::Enable, Step::Cancel) => true,
             (before, step) => before == step,
         };
@@ -75,7 +76,7 @@ impl StepBackoff {
         done.filter_map(|done| consistency.checked_sub(now.saturating_duration_since(done.at))).max()
     }
 
-    /// Remembers a step; gives how often it was done before and did not stick.
+    /// Remembers a step, and returns how often it was done before and did not stick.
     pub fn stepped(&mut self, generation: i64, step: &Step, consistency: Duration, now: Instant) -> u32 {
         let before = self.done.iter().find(|done| done.is(generation, step));
         let soon = before.filter(|done| done.is_recent(consistency, now));
@@ -90,18 +91,18 @@ impl StepBackoff {
         repeats
     }
 
-    /// A look shows that what was done to that part of the key stuck, or is not wanted any more.
+    /// A look shows that this part of the key is as declared.
     pub fn stuck(&mut self, part: Part) {
         self.done.retain(|done| done.step.part() != part);
         self.done.shrink_to_fit();
     }
 
-    /// Remembers that a step failed which may have taken effect, or a part of it.
+    /// Remembers that a step failed and may have taken effect, at least in part.
     pub const fn unsure(&mut self, now: Instant) {
         self.unsure = Some(now);
     }
 
-    /// Forgets steps so long ago that the same would not count as repeated.
+    /// Forgets steps that are so old that the same step would not be a repeat.
     pub fn forget(&mut self, consistency: Duration, now: Instant) {
         self.done.retain(|done| done.is_recent(consistency, now));
         self.done.shrink_to_fit();
@@ -119,7 +120,7 @@ mod tests {
 
     const TEN: Duration = Duration::from_secs(10);
 
-    /// Does a step as soon as it may be done, again and again; gives the waits.
+    /// Does a step again and again, each time as soon as allowed, and returns the waits.
     fn waits(step: &Step, times: usize) -> Vec<u64> {
         let (mut recent, mut now) = (StepBackoff::default(), Instant::now());
         let mut waits = Vec::new();

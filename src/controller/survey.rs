@@ -1,8 +1,9 @@
-//! Which names the keys of a provider bear, read once for all its objects that have no key: a search by marks takes the tags of every key.
+//! The owners' names in the marks of all keys of a provider, read once for all objects without a key. One such survey replaces a search per object, and each
+//! search reads the tags of every key.
 //!
-//! No key is created before it is known that none bears the object's name, since an earlier object of that name may have made one that its claim alias does not
-//! lead to. What a survey cannot show, which is what this process itself marked since, is remembered beside it. It must never be taken for an answer that some
-//! key bears a name: that is asked of the KMS, for that name.
+//! No key is created before it is known that no key has the object's name in its marks: an earlier object of that name may have made one whose claim alias is
+//! gone. A survey does not show what this process marked after it, so these names are remembered beside it. A survey can only rule a key out. Whether a key
+//! really has a name is asked of the KMS, for that name.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -23,55 +24,56 @@ use crate::{
     kms::Kms,
 };
 
-/// How long a round waits for a survey that is under way. In a large account it takes longer, and the round comes again.
+/// How long a round waits for a survey that is under way. In a large account a survey takes longer, and the round comes again.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// How many names are remembered beside the surveys before these are made anew, and for how long a name is in any case.
+/// How many names are remembered beside the surveys. If there are more, the surveys are made again.
 const NAMES: usize = 100_000;
+/// How long a name is remembered at least, so that a new survey shows it.
 const SHOWN: Duration = Duration::from_mins(15);
 
 /// What is known of a name without asking for it.
 #[derive(Debug, PartialEq)]
 pub enum Known {
-    /// No key bears its marks.
+    /// No key has the name in its marks.
     Nobody,
-    /// A key may. With the creation that this process began for an earlier object of the name, if its outcome is not known.
+    /// A key may have it. With the creation that this process began for an earlier object of the name, if its outcome is not known.
     Perhaps(Option<CreateAttempt>),
-    /// A key that was marked a moment ago may not be shown yet, for so long.
+    /// A key was marked a moment ago, and the KMS may not show it for this time.
     NotYet(Duration),
-    /// The survey is being made.
+    /// The survey is not finished.
     Underway,
 }
 
 /// The surveys of all providers.
 #[derive(Debug)]
 pub struct Surveys {
-    /// What an earlier process marked last may not be shown at first.
+    /// When this process started. At first the KMS may not show what an earlier process marked last.
     started: Instant,
     inner: Mutex<Inner>,
 }
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// By the UID of the provider.
+    /// By the UID of their provider.
     surveys: HashMap<String, Survey>,
-    /// By `namespace.name`.
+    /// By `namespace.name` of the object.
     named: HashMap<String, Named>,
 }
 
-/// The names that the keys of one provider bear, by their hashes: two that have one cost a search.
+/// The hashes of all names in the marks of one provider's keys. If two names have the same hash, that costs one search.
 #[derive(Clone, Debug)]
 struct Survey {
     of: Place,
     names: Names,
 }
 
-/// What a survey tells once it is made.
+/// The result of a survey, once it is finished.
 type Names = watch::Receiver<Option<Result<HashSet<u64>, Failure>>>;
 
-/// What a survey is of: generation of the provider, account and Region.
+/// What a survey covers: the generation of the provider, its account and its Region.
 type Place = (i64, String, String);
 
-/// A name whose marks this process put, or may have put, on a key.
+/// A name that this process put, or may have put, into the marks of a key.
 #[derive(Clone, Debug)]
 pub struct Named {
     at: Instant,
@@ -79,7 +81,7 @@ pub struct Named {
 }
 
 impl Inner {
-    /// Drops what a survey shows by now, and the surveys that do not, once there is too much.
+    /// If there are too many names, drops all surveys, and the names that new surveys will show.
     fn shed(&mut self, most: usize, shown: Duration) {
         if self.named.len() >= most {
             self.surveys.clear();
@@ -99,14 +101,14 @@ impl Surveys {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The marks of that name are about to be put on a key, by a creation if it is one. Gives what was known of the name before.
+    /// The name is about to be put into the marks of a key, by `creation` if there is one. Returns what was known of the name before.
     pub fn begin(&self, name: String, creation: Option<CreateAttempt>) -> Option<Named> {
         let mut inner = self.inner();
         inner.shed(NAMES, SHOWN);
         inner.named.insert(name, Named { at: Instant::now(), open: creation })
     }
 
-    /// It was refused for certain.
+    /// The KMS refused it for certain, so nothing was marked.
     pub fn withdraw(&self, name: &str, before: Option<Named>) {
         let mut inner = self.inner();
         match before {
@@ -115,14 +117,14 @@ impl Surveys {
         }
     }
 
-    /// It is done, and the key on record.
+    /// It is done, and the object's record names the key.
     pub fn end(&self, name: &str) {
         if let Some(named) = self.inner().named.get_mut(name) {
             *named = Named { at: Instant::now(), open: None };
         }
     }
 
-    /// What this process knows of a name by its own doing.
+    /// What this process knows of a name because it used it itself.
     fn remembered(&self, name: &str, consistency: Duration) -> Option<Known> {
         let Named { at, open } = self.inner().named.get(name).cloned()?;
         Some(match left(at, consistency) {
@@ -140,7 +142,7 @@ impl Surveys {
             return Ok(Known::NotYet(left));
         }
         let mut names = self.survey(connected, &owner.cluster);
-        // An end without an answer, such as that of the process, is none.
+        // A survey that ended without a result, such as when the process ends, counts as none.
         let waited = tokio::time::timeout(PATIENCE, names.wait_for(Option::is_some)).await.map(|answer| answer.is_ok());
         if waited == Ok(false) {
             self.withdraw_survey(&names);
@@ -153,7 +155,7 @@ impl Surveys {
             }
             Some(Err(failure)) => again(failure),
         };
-        // The next one to ask has it made anew.
+        // The next object that asks starts a new survey.
         self.withdraw_survey(&names);
         Err(answer)
     }
@@ -162,7 +164,7 @@ impl Surveys {
         self.inner().surveys.retain(|_, survey| !survey.names.same_channel(names));
     }
 
-    /// The survey of a provider as it is now; one is begun if there is none.
+    /// The survey of a provider as it is now. If there is none, one is started.
     fn survey(&self, connected: &Arc<Connected>, cluster: &str) -> Names {
         let (uid, generation) = connected.made_for.spec();
         let of = (generation, connected.identity.account.clone(), connected.identity.region.clone());
@@ -187,17 +189,17 @@ impl Surveys {
     }
 }
 
-/// Reads the names. In a wrong account no key bears any, so whose the credentials are is asked before and after.
+/// Reads the names. In another account no key has any of them, so the account is checked before and after.
 async fn make(connected: &Connected, cluster: &str) -> Result<HashSet<u64>, Failure> {
     let account = &connected.identity.account;
     same_account(&connected.kms, account).await?;
     let owners = connected.kms.owners(cluster).await?;
     same_account(&connected.kms, account).await?;
-    tracing::info!(account, keys = owners.len(), "the marks of all keys were read, before the first is created");
+    tracing::info!(account, keys = owners.len(), "the marks of all keys of the account were read, before the first key is created");
     Ok(owners.iter().map(|owner| hash(owner)).collect())
 }
 
-/// A failure is told to everyone who waited for it; its source is in the log of the first.
+/// A copy of a failure for each object that waited for it. The source is in the log of the first.
 fn again(failure: &Failure) -> Failure {
     let Failure { kind, operation, message, outcome, source: _ } = failure;
     Failure { kind: *kind, operation, message: message.clone(), outcome: *outcome, source: None }

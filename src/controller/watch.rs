@@ -1,7 +1,8 @@
-//! Watches that can be begun anew from outside.
+//! Watches that can be restarted from outside.
 //!
-//! A watch can be silent without being broken: a proxy swallows its events, or the API server's storage is set back and it waits for revisions that come
-//! much later. The first shows by [signs of life](super::signs) that are missing; whoever notices the other says so here, and everything is listed again. An object is queued only once the store has it as it was listed.
+//! A watch can be silent without being broken: a proxy swallows its events, or the storage of the API server went back and the watch waits for revisions that
+//! come much later. In the first case [signs of life](super::signs) are missing. Whoever notices the second says so here, and everything is listed again. An
+//! object is queued only after the store has it.
 
 use std::sync::{
     Arc,
@@ -28,10 +29,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::signs::{Kind, RENEWED, Signs};
 
-/// A namespace, as it is watched: its metadata is all that is transferred.
+/// A namespace as it is watched. Only its metadata is transferred.
 pub type Labelled = PartialObjectMeta<Namespace>;
 
-/// Asks for watches to be begun anew. Clones share one answer.
+/// Restarts watches on request. Clones share the requests.
 #[derive(Clone, Debug, Default)]
 pub struct Anew {
     asked: Arc<Asked>,
@@ -46,23 +47,23 @@ struct Asked {
 }
 
 impl Anew {
-    /// For watches of which signs of life are noted there.
+    /// For watches whose signs of life are noted in `signs`.
     #[must_use]
     pub fn new(signs: Signs) -> Self {
         Self { asked: Arc::default(), signs }
     }
 
-    /// Something whenever that is asked for from now on.
+    /// One item for each request from now on.
     fn asks(&self) -> BoxStream<'static, ()> {
         stream::unfold(self.asked.lists.subscribe(), async |mut lists| Some((lists.changed().await.ok()?, lists))).boxed()
     }
 
-    /// Has everything listed again.
+    /// Lists everything again.
     pub fn list(&self) {
         self.asked.lists.send_modify(|count| *count = count.wrapping_add(1));
     }
 
-    /// Has everything listed again, and looked at again whatever was known of it.
+    /// Lists everything again, and has every object looked at again even if it did not change.
     pub fn everything(&self) {
         self.asked.era.fetch_add(1, Ordering::Relaxed);
         self.list();
@@ -73,14 +74,14 @@ impl Anew {
         self.asked.gone.notified().await;
     }
 
-    /// How often everything was to be looked at again; part of what is known of an object.
+    /// How often everything had to be looked at again. It is part of the fingerprint of every object.
     #[must_use]
     pub fn era(&self) -> u64 {
         self.asked.era.load(Ordering::Relaxed)
     }
 }
 
-/// The events of a watch, which is begun anew whenever that is asked for, and when nothing comes on it.
+/// The events of a watch. The watch restarts on request, and when nothing comes on it for too long.
 pub fn events<K>(api: Api<K>, kind: Kind, anew: &Anew) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
@@ -88,7 +89,7 @@ where
     events_while(api, kind, anew, || true, stream::pending())
 }
 
-/// The same while it is `wanted`, which may be otherwise after each of the `changes`.
+/// The same while it is `wanted`, which is asked again after each of the `changes`.
 fn events_while<K>(
     api: Api<K>,
     kind: Kind,
@@ -116,7 +117,7 @@ where
     begun(begin, restarts.boxed()).inspect_ok(move |_| signs.heard(kind))
 }
 
-/// Something whenever nothing came on a watch for too long.
+/// One item whenever nothing came on a watch for too long.
 fn silences(signs: Signs, kind: Kind) -> impl Stream<Item = ()> + Send + 'static {
     stream::unfold(signs, move |signs| async move {
         signs.silence(kind).await;
@@ -124,7 +125,7 @@ fn silences(signs: Signs, kind: Kind) -> impl Stream<Item = ()> + Send + 'static
     })
 }
 
-/// The objects of a kind, and those that are to be looked at, because they changed or because all were listed.
+/// All objects of a kind, and a queue of those to look at, because they changed or because all were listed.
 pub fn objects<K>(api: Api<K>, kind: Kind, anew: &Anew) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
@@ -132,7 +133,7 @@ where
     stored(events(api, kind, anew), Arc::clone(&anew.asked.gone))
 }
 
-/// The same while they are `wanted`, which may be otherwise after each of the `changes`.
+/// The same while they are `wanted`, which is asked again after each of the `changes`.
 pub fn objects_while<K>(
     api: Api<K>,
     kind: Kind,
@@ -146,8 +147,8 @@ where
     stored(events_while(api, kind, anew, wanted, changes), Arc::default())
 }
 
-/// Ends once it is stopped, if nothing was listed by then. kube's applier keeps its rounds back until the first list, and one that drives the watch itself does
-/// not end before: an API server that never gives the list must not keep the process from ending in order.
+/// Ends after the stop if nothing was listed until then. kube's applier starts no round before the first list, and does not end before it either. So without
+/// this an API server that never answers the list would keep the process from ending in order.
 pub async fn stopped_unlisted<K>(store: &Store<K>, stop: &CancellationToken)
 where
     K: Resource<DynamicType = ()> + Clone + 'static,
@@ -158,7 +159,7 @@ where
     }
 }
 
-/// The events of what `begin` begins, until another is asked for.
+/// The events of the stream that `begin` starts. Each item of `restarts` replaces it by a new one.
 fn begun<E: Send + 'static>(
     begin: impl Fn() -> BoxStream<'static, E> + Send + 'static,
     restarts: BoxStream<'static, ()>,
@@ -190,9 +191,9 @@ where
             gone.notify_one();
         }
         let (one, all) = match event {
-            // A round about an object that is gone is not to go on.
+            // A deleted object is queued too, so that its round stops waiting.
             Event::Apply(object) | Event::Delete(object) => (Some(ObjectRef::from_obj(&object)), Vec::new()),
-            // Before this the store has what was there before the list.
+            // Before this event the store still has the objects from before the list.
             Event::InitDone => (None, reader.state()),
             Event::Init | Event::InitApply(_) => (None, Vec::new()),
         };
@@ -202,7 +203,6 @@ where
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use std::sync::Mutex;
 

@@ -1,8 +1,8 @@
-//! The form in which objects are watched and read: small, and never undecodable.
+//! The form in which objects are watched and read. It is small, and decoding it never fails.
 //!
-//! A typed watch stops for all objects when one cannot be decoded, and keeps what other programs wrote into an object's metadata, which is most of its
-//! memory: the field managers' records, the manifest as `kubectl apply` last sent it, labels. This type keeps the metadata of an object that it cannot
-//! decode, of the managers' records only who set `deletionScheduleDays`, and of the annotations those that Keyward reads.
+//! A typed watch stops for all objects when one of them cannot be decoded. It also keeps what other programs write into the metadata, which is most of the
+//! memory of an object: `managedFields`, the last manifest of `kubectl apply`, labels. This type keeps the metadata of an object that it cannot decode, who
+//! set `deletionScheduleDays` in place of `managedFields`, and only the annotations that Keyward reads.
 
 use std::borrow::Cow;
 
@@ -73,11 +73,11 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
     }
 }
 
-/// Clients that apply manifests without server-side apply, by the names that they give themselves.
+/// The field managers of clients that apply manifests without server-side apply.
 const APPLIERS: [&str; 5] = ["kubectl-client-side-apply", "argocd-controller", "helm", "helm-controller", "kustomize-controller"];
 
-/// The managers that own `spec.deletionScheduleDays`, joined, and whether the field stays when the manifest is applied without it: that takes it away only if
-/// whoever applies the manifest set it, and nobody else.
+/// The managers that own `spec.deletionScheduleDays`, joined, and whether the field stays when the manifest is applied without it. Applying removes the field
+/// only if the manager that applies the manifest set it, and no other manager did.
 fn setter(managed: &Value) -> Option<SetBy> {
     let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let entries: Vec<&Value> = managed.as_array()?.iter().filter(|entry| entry.pointer("/fieldsV1/f:spec").is_some()).collect();

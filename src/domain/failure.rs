@@ -3,8 +3,6 @@
 //! Every error of every provider becomes one [`FailureKind`]; every kind has one [`Verdict`] and one reason, in one exhaustive match. An error that
 //! is not known is [`FailureKind::Unknown`], and no mutation ever follows from it.
 
-use std::time::Duration;
-
 use crate::api::Reason;
 
 /// A call that failed, in words that stay the same from one try to the next.
@@ -100,7 +98,7 @@ pub struct Verdict {
     pub reason: Reason,
 }
 
-/// When to try again.
+/// When to try again. How long each of these waits stands in [`requeue`](super::requeue).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// At the next regular look, or when the spec changes.
@@ -109,38 +107,6 @@ pub enum Retry {
     Slow,
     /// From 5 seconds, doubling, to ten minutes.
     Backoff,
-}
-
-/// The first and the longest wait of [`Retry::Backoff`].
-pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
-/// The first wait of [`Retry::Slow`].
-const SLOW: Duration = Duration::from_secs(30);
-
-impl Retry {
-    /// How long to wait after `failures` failures in a row, before jitter; `resync` is the wait between regular looks.
-    #[must_use]
-    pub fn wait(self, failures: u32, resync: Duration) -> Duration {
-        match self {
-            Self::Resync => resync,
-            // A schedule that was denied is sent again for 15 minutes after the denial, so the wait is shorter than that.
-            Self::Slow => doubled(SLOW, failures).min(resync).min(BACKOFF.1),
-            Self::Backoff => doubled(BACKOFF.0, failures).min(BACKOFF.1),
-        }
-    }
-
-    /// How often that is, for a person who mends what is wrong and waits for it; `None`: it passes by itself, or nothing is tried until something changes.
-    #[must_use]
-    pub fn told(self, resync: Duration) -> Option<String> {
-        if self != Self::Slow {
-            return None;
-        }
-        let (first, last) = (self.wait(1, resync).as_secs(), self.wait(u32::MAX, resync).as_secs());
-        Some(if first == last {
-            format!("it is tried again every {last} seconds")
-        } else {
-            format!("it is tried again after {first} seconds, then less often, and at least every {last} seconds")
-        })
-    }
 }
 
 impl Verdict {
@@ -156,12 +122,6 @@ impl Verdict {
 #[must_use]
 pub fn is_no_news(reason: Reason, stalled: bool) -> bool {
     !stalled && matches!(reason, Reason::Throttled | Reason::ProviderUnavailable | Reason::CredentialsInvalid | Reason::UnknownError)
-}
-
-/// A wait that doubles with each failure.
-const fn doubled(first: Duration, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1);
-    first.saturating_mul(1 << if doublings < 10 { doublings } else { 10 })
 }
 
 impl FailureKind {
@@ -223,13 +183,6 @@ mod tests {
     }
 
     #[test]
-    fn backoff_doubles_from_five_seconds_to_ten_minutes() {
-        let waits: Vec<_> = (1..=9).map(|n| Retry::Backoff.wait(n, Duration::ZERO).as_secs()).collect();
-        assert_eq!(waits, [5, 10, 20, 40, 80, 160, 320, 600, 600]);
-        assert_eq!(Retry::Backoff.wait(u32::MAX, Duration::ZERO).as_secs(), 600);
-    }
-
-    #[test]
     fn nothing_that_stalls_is_retried_within_half_a_minute() {
         for kind in FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled) {
             assert_ne!(kind.verdict().retry, Retry::Backoff, "{kind:?}");
@@ -241,24 +194,5 @@ mod tests {
         use FailureKind::{Expired, Faulted, Throttled, Unavailable, Unknown, Waiting};
         let no_news: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().is_no_news()).collect();
         assert_eq!(no_news, [Expired, Throttled, Waiting, Faulted, Unavailable, Unknown]);
-    }
-
-    #[test]
-    fn it_is_said_how_often_what_was_denied_is_tried_again() {
-        let told = |retry: Retry, resync| retry.told(Duration::from_secs(resync));
-        assert_eq!(
-            told(Retry::Slow, 3600).as_deref(),
-            Some("it is tried again after 30 seconds, then less often, and at least every 600 seconds")
-        );
-        assert_eq!(told(Retry::Slow, 30).as_deref(), Some("it is tried again every 30 seconds"));
-        assert_eq!((told(Retry::Backoff, 30), told(Retry::Resync, 30)), (None, None));
-    }
-
-    #[test]
-    fn what_was_denied_is_tried_again_within_the_resync() {
-        let waits = |resync: u64| (1..=7).map(|n| Retry::Slow.wait(n, Duration::from_secs(resync)).as_secs()).collect::<Vec<_>>();
-        assert_eq!(waits(600), [30, 60, 120, 240, 480, 600, 600]);
-        assert_eq!(waits(30), [30; 7]);
-        assert_eq!(waits(86_400), [30, 60, 120, 240, 480, 600, 600], "a denied schedule is sent again before it is held");
     }
 }

@@ -1,7 +1,7 @@
-//! The circuit breaker of one KMS. While the KMS does not answer, only a few rounds probe it; the others report what the probes heard, and hold up no keys
-//! of other providers.
+//! The circuit breaker of one KMS. While the KMS does not answer, only a few rounds probe it. The others report what the probes heard, so they do not hold
+//! places while they wait.
 //!
-//! What brings a key back is not kept from asking: calls about one key may hang while those about another are answered.
+//! The breaker does not stop rescues: calls about one key may hang while calls about another are answered.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -10,21 +10,22 @@ use std::{
 
 use crate::{
     controller::lane::Lane,
-    domain::failure::{Failure, FailureKind, Outcome},
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        requeue::TURNED_AWAY,
+    },
 };
 
-/// How many rounds go to a KMS that does not answer, at the same time. Each of them holds a place of its provider until its
-/// deadline, and the others of that provider are to be told meanwhile that it is silent.
+/// How many rounds probe a KMS that does not answer, at the same time. Each holds a place of its provider until its deadline, and the other rounds need
+/// places to report the silence meanwhile.
 const PROBES: usize = 2;
-/// How many rounds that bring a key back are at one KMS at the same time, whether it answers or not. They have workers of their own, of which one KMS that
-/// does not answer, or has few requests to grant, must not hold all.
+/// How many rescues are at one KMS at the same time, whether it answers or not. Rescues have workers of their own, and one KMS that does not answer, or
+/// throttles, must not hold all of them.
 const RESCUES: usize = 32;
-/// The shortest and the longest wait of a rescue that was turned away.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
-/// For how long a KMS has to be silent before that is said of keys that were not asked for themselves: one lost reply is none of their business.
+/// How long a KMS has to be silent before keys report it that were not asked for themselves. One lost reply is no news for them.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Whether a KMS answers, and how many rounds are finding out.
+/// Whether a KMS answers, and how many rounds probe it.
 #[derive(Debug, Default)]
 pub struct Breaker(Mutex<State>);
 
@@ -36,7 +37,7 @@ struct State {
     away: Option<Away>,
 }
 
-/// Rescues that were turned away and come again: the more they are, the longer each is away, so that all together ask about as often.
+/// Rescues that were turned away and come again. The more there are, the longer each waits, so that all of them together ask about equally often.
 #[derive(Debug)]
 struct Away {
     pause: Duration,
@@ -46,7 +47,7 @@ struct Away {
 
 impl Away {
     fn next(before: Option<&Self>, now: Instant) -> Self {
-        let Some(&Self { pause, since, count }) = before else { return Self { pause: PAUSE.0, since: now, count: 1 } };
+        let Some(&Self { pause, since, count }) = before else { return Self { pause: TURNED_AWAY.0, since: now, count: 1 } };
         if now.saturating_duration_since(since) < Duration::from_secs(1) {
             return Self { pause, since, count: count.saturating_add(1) };
         }
@@ -55,7 +56,7 @@ impl Away {
             16..=64 => pause,
             _ => pause.saturating_mul(2),
         };
-        Self { pause: pause.clamp(PAUSE.0, PAUSE.1), since: now, count: 1 }
+        Self { pause: pause.clamp(TURNED_AWAY.0, TURNED_AWAY.1), since: now, count: 1 }
     }
 }
 
@@ -75,18 +76,18 @@ struct Silence {
     message: String,
 }
 
-/// The permission to ask the KMS. It is given back when it is dropped.
+/// The permission to ask the KMS, until this value is dropped.
 #[derive(Debug)]
 pub struct Permit<'a>(&'a Breaker, Lane);
 
 /// Why a round gets no permit: the KMS does not answer and others probe it, or too many rescues run there.
 #[derive(Debug)]
 pub enum Rejected {
-    /// That is not known: as many keys as may be at once are being brought back there. It is worth trying again after this long.
+    /// The limit of rescues at one KMS is reached. Whether the KMS answers is not known. Trying again makes sense after this time.
     Busy(Duration),
-    /// Only just.
+    /// It has not answered since a moment ago.
     Lately,
-    /// For long: what the last one heard.
+    /// It has not answered for long: the last failure.
     Long(Failure),
 }
 
@@ -95,7 +96,7 @@ impl Breaker {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long what is to bring a key back should wait without asking for anything, if as much as may be is under way.
+    /// How long a rescue should wait before it asks for anything, if the limit of rescues is reached.
     pub fn turns_away(&self) -> Option<Duration> {
         if self.state().rescues < RESCUES {
             return None;
@@ -136,7 +137,7 @@ impl Breaker {
         Ok(Permit(self, lane))
     }
 
-    /// Notes that it answered, and says whether keys may wait that were told of a silence.
+    /// Notes that the KMS answered. Returns whether keys may be waiting that reported a long silence.
     #[must_use]
     pub fn answered(&self) -> bool {
         self.answered_at(Instant::now())
@@ -146,14 +147,14 @@ impl Breaker {
         self.state().silence.take().is_some_and(|silence| now.saturating_duration_since(silence.since) >= PATIENCE)
     }
 
-    /// Notes how a call failed; a refusal is an answer, and so is a fault at one call. Says what [`answered`](Self::answered) says.
+    /// Notes how a call failed. A refusal is an answer, and so is a fault at one call. Returns the same as [`answered`](Self::answered).
     #[must_use]
     pub fn failed(&self, failure: &Failure) -> bool {
         self.failed_at(failure, Instant::now())
     }
 
     fn failed_at(&self, failure: &Failure, now: Instant) -> bool {
-        // It was not asked.
+        // The request was not sent.
         if failure.kind == FailureKind::Waiting {
             return false;
         }
@@ -177,7 +178,6 @@ impl Drop for Permit<'_> {
 
 /// Shows S11.
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use super::*;
 
@@ -194,7 +194,7 @@ mod tests {
         drop(answering);
 
         let probes: Vec<_> = (0..PROBES).map(|_| breaker.permit_at(Lane::Ordinary, began).unwrap()).collect();
-        // It goes on: the first failure counts.
+        // The silence goes on, and counts from the first failure.
         assert!(!breaker.failed_at(&failure(FailureKind::Unavailable), began + PATIENCE / 2));
         let Err(Rejected::Long(said)) = breaker.permit_at(Lane::Ordinary, began + PATIENCE) else { panic!("permit") };
         assert_eq!((said.kind, said.message.as_str()), (FailureKind::Unavailable, "kms.test did not answer"));
@@ -214,15 +214,15 @@ mod tests {
                 .collect();
             pauses.last().copied().unwrap()
         };
-        assert_eq!(turned_away(10, 0), PAUSE.0);
+        assert_eq!(turned_away(10, 0), TURNED_AWAY.0);
         for second in 1..12 {
             turned_away(1000, second);
         }
-        assert_eq!(turned_away(1000, 12), PAUSE.1);
+        assert_eq!(turned_away(1000, 12), TURNED_AWAY.1);
         for second in 13..24 {
             turned_away(3, second);
         }
-        assert_eq!(turned_away(3, 24), PAUSE.0, "and again less when they are few");
+        assert_eq!(turned_away(3, 24), TURNED_AWAY.0, "and again less when they are few");
         assert!(breaker.turns_away().is_some());
         drop(under_way);
         assert!(breaker.turns_away().is_none());
@@ -232,7 +232,7 @@ mod tests {
     fn a_refusal_is_an_answer() {
         let breaker = Breaker::default();
         let refused = |breaker: &Breaker| breaker.failed(&failure(FailureKind::Denied));
-        // One key that is ill says nothing of the others.
+        // A fault at one key says nothing about the others.
         let faulted = |breaker: &Breaker| breaker.failed(&failure(FailureKind::Faulted));
         for heard in [Breaker::answered, refused, faulted] {
             assert!(!breaker.failed(&failure(FailureKind::Unavailable)));

@@ -1,4 +1,4 @@
-//! The providers that are known, with one client each for the rounds of keys.
+//! All providers, with one client each for the rounds of keys.
 
 use std::{
     collections::HashMap,
@@ -16,18 +16,21 @@ use super::{breaker::Breaker, lists::Lists};
 use crate::{
     api::{KeyProvider, key_provider::NamespacesFrom},
     controller::{crowd::Crowd, watched::Watched},
-    domain::provider::Unusable,
+    domain::{
+        provider::Unusable,
+        requeue::{Cause, Failures},
+    },
     kms::{AnyKms, Identity},
 };
 
-/// A client for a provider, and whose credentials it has.
+/// A client for a provider, and the identity of its credentials.
 #[derive(Debug)]
 pub struct Connected {
-    /// Which provider, spec and secret it was made for.
+    /// The provider, spec and secrets that it was made for.
     pub made_for: MadeFor,
     /// The client.
     pub kms: AnyKms,
-    /// Whose credentials they are.
+    /// The identity of the credentials.
     pub identity: Identity,
     /// Whether the KMS answers.
     pub breaker: Breaker,
@@ -35,7 +38,7 @@ pub struct Connected {
     pub crowd: Crowd,
 }
 
-/// What a client was made for. When any of it changes, the client is made anew.
+/// What a client was made for. If any of it changes, a new client is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeFor {
     pub(super) uid: String,
@@ -50,35 +53,35 @@ impl MadeFor {
         (&self.uid, self.generation)
     }
 
-    /// Whether it was made for this object and spec.
+    /// Whether it was made for this provider with this spec.
     #[must_use]
     pub fn is(&self, provider: &KeyProvider) -> bool {
         Some(&self.uid) == provider.metadata.uid.as_ref() && Some(self.generation) == provider.metadata.generation
     }
 }
 
-/// The providers that are known, and their clients.
+/// All providers, and their clients.
 #[derive(Clone)]
 pub struct Providers {
     pub(super) store: Store<Watched<KeyProvider>>,
     clients: Arc<Mutex<HashMap<String, Entry>>>,
-    /// Failures in a row, by name.
-    failures: Arc<Mutex<HashMap<String, u32>>>,
+    /// Failures in a row, by the provider's name.
+    failures: Arc<Mutex<HashMap<String, Failures>>>,
     /// Lists of pending keys that are being written.
     pub(super) lists: Arc<Lists>,
     changes: Sender<()>,
 }
 
-/// Which object and spec that is.
+/// Identifies a provider with its present spec.
 fn tried(provider: &KeyProvider) -> (Option<String>, Option<i64>) {
     (provider.metadata.uid.clone(), provider.metadata.generation)
 }
 
 #[derive(Debug)]
 struct Entry {
-    /// Which object and spec it was tried for. A re-created provider begins again at generation 1.
+    /// The provider and spec that were tried. A provider that was made again starts at generation 1 again, so the UID is part of it.
     tried: (Option<String>, Option<i64>),
-    /// Grows with every change that the provider's keys have to know of.
+    /// Grows with every change that concerns the provider's keys.
     epoch: u64,
     client: Result<Arc<Connected>, Unusable>,
 }
@@ -90,7 +93,7 @@ impl std::fmt::Debug for Providers {
 }
 
 impl Providers {
-    /// Those that the watch shows, without a client yet.
+    /// The providers in the store, without clients so far.
     pub(in crate::controller) fn new(store: Store<Watched<KeyProvider>>) -> Self {
         Self { store, clients: Arc::default(), failures: Arc::default(), lists: Arc::default(), changes: Sender::new(()) }
     }
@@ -99,27 +102,34 @@ impl Providers {
         self.clients.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(super) fn failures(&self) -> MutexGuard<'_, HashMap<String, u32>> {
+    fn failures(&self) -> MutexGuard<'_, HashMap<String, Failures>> {
         self.failures.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts a failed round; gives how many there were in a row.
-    pub(super) fn failed(&self, name: &str) -> u32 {
-        let mut failures = self.failures();
-        let count = failures.entry(name.into()).or_default();
-        *count = count.saturating_add(1);
-        *count
+    /// Counts a failed round, and returns how many there were in a row for that cause.
+    pub(super) fn failed(&self, name: &str, cause: Cause) -> u32 {
+        self.failures().entry(name.into()).or_default().count(cause)
     }
 
-    /// Waits until every provider that there is was seen. A key whose provider was not seen yet would be told that there is none.
+    /// A round was reported in the status of its provider.
+    pub(super) fn reported(&self, name: &str) {
+        self.failures().entry(name.into()).or_default().reported();
+    }
+
+    /// The provider can be used.
+    pub(super) fn succeeded(&self, name: &str) {
+        self.failures().entry(name.into()).or_default().succeeded();
+    }
+
+    /// Waits until all providers are listed. Before that a key would report that its provider does not exist.
     pub async fn seen(&self) {
-        // An error means that the store is gone, and with it the controllers.
+        // An error means that the store is gone, and the controllers with it.
         if self.store.wait_until_ready().await.is_err() {
             std::future::pending::<()>().await;
         }
     }
 
-    /// The provider of that name, as last seen.
+    /// The provider of that name, as the watch has it.
     #[must_use]
     pub fn get(&self, name: &str) -> Option<Arc<Watched<KeyProvider>>> {
         self.store.get(&ObjectRef::new(name))
@@ -146,7 +156,7 @@ impl Providers {
         self.store.state().iter().any(|provider| provider.meta().uid.as_deref() == Some(uid))
     }
 
-    /// Grows whenever the keys of that provider should be looked at because of it.
+    /// Grows whenever the keys of that provider should be looked at because of the provider.
     #[must_use]
     pub fn epoch(&self, name: &str) -> u64 {
         let exists = u64::from(self.get(name).is_some());
@@ -157,7 +167,7 @@ impl Providers {
         self.clients().get(name).map(|entry| entry.client.clone())
     }
 
-    /// Something for every change that the keys of some provider have to know of.
+    /// One item for every change that concerns the keys of some provider.
     pub fn changes(&self) -> impl Stream<Item = ()> + Send + 'static {
         futures::stream::unfold(self.changes.subscribe(), |mut changes| async {
             changes.changed().await.ok()?;
@@ -193,12 +203,12 @@ impl Providers {
         self.changes.send_replace(());
     }
 
-    /// Drops all clients: the spec or the secret that one was made for may be another by now, under the same generation or version.
+    /// Drops all clients: after the storage was set back, the same generation or version may stand for another spec or secret.
     pub fn disconnect(&self) {
         self.clients().clear();
     }
 
-    /// Whether an object's key is watched, or to be, until it is seen that the object is gone and its key is listed as one without an object. Its alert lasts as long.
+    /// Whether an object's key is watched, or is remembered to be watched. The alert about it lasts until the key is listed as one without an object.
     #[must_use]
     pub fn is_watched(&self, uid: &str) -> bool {
         let is_unlisted = self.lists.inner().unlisted.values().any(|unlisted| unlisted.keys.contains_key(uid));
@@ -207,7 +217,7 @@ impl Providers {
         is_unlisted || self.store.state().iter().any(|provider| provider.decoded().is_ok_and(is_listed))
     }
 
-    /// Drops the clients of providers that are gone. A controller is not told of objects that go, so this is how their keys come to know.
+    /// Drops the clients of providers that are gone. kube does not report deleted objects to a controller, so this also wakes their keys.
     pub fn forget(&self) {
         let mut clients = self.clients();
         let before = clients.len();

@@ -1,7 +1,8 @@
-//! The list of pending keys in a provider's status: written before the object that told of a key goes, looked at with the provider, and ended with the deletion.
+//! The list of pending keys in a provider's status. A key is put on it before its object goes, the provider's rounds look at it, and it comes off when the
+//! key is deleted or alive.
 //!
-//! Keys' rounds and the provider's own write the same status. Every write has the version that was read as its precondition, and is begun anew where another
-//! came between, so that no entry is lost. Of many at once one writes for all.
+//! Rounds of keys and of the provider write the same status. Every write has the version that was read as its precondition, and starts again if another
+//! write came between, so that no entry is lost. If many writes come at once, one of them writes for all.
 
 use std::{
     collections::{BTreeMap, HashSet},
@@ -36,14 +37,14 @@ use crate::{
     metrics::PendingKey,
 };
 
-/// How often a write is begun anew because another came between.
+/// How often a write starts again because another one came between.
 const TRIES: usize = 8;
 /// How many keys are looked at at the same time.
 const LOOKS: usize = 4;
-/// After how long no further keys are looked at in a round of the provider. Those that are due first are the first.
+/// After this time a round of the provider looks at no further keys. The keys that will be deleted first come first.
 const LONGEST_LOOK: Duration = Duration::from_secs(20);
 
-/// Writes these changes into the lists of a provider; gives the keys that came to be without an object by them. A provider that is gone has no list.
+/// Writes these changes into the lists of a provider. Returns the keys that lost their objects by these changes. A provider that is gone has no list.
 pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> Result<Vec<String>, Error> {
     let lists = &context.providers.lists;
     let (ticket, turn) = {
@@ -69,7 +70,7 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
     let gone = write_all(context, provider, &all).await?;
     let mut inner = lists.inner();
     let queue = inner.queues.entry(provider.to_owned()).or_default();
-    // Whoever waited is told of its own.
+    // Each of those that waited gets its own part of the result.
     for (&other, changes) in all.iter().filter(|(other, _)| **other != number) {
         if queue.waiting.remove(&other).is_some() {
             let own = gone.iter().filter(|key| changes.iter().any(|change| names(change, key)));
@@ -80,7 +81,7 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
     Ok(gone.into_iter().filter(|key| own.iter().any(|change| names(change, key))).collect())
 }
 
-/// The key that comes to be without an object by a change. It may have been scheduled a moment ago, so an answer from before proves nothing.
+/// The key that loses its object by a change. It may have been scheduled a moment ago, so an earlier answer of the KMS proves nothing.
 const fn listed(change: &Change) -> Option<&String> {
     match change {
         Change::Gone(PendingDeletion { key, .. }) | Change::Vanished { key, .. } => Some(key),
@@ -99,14 +100,14 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
         tries += 1;
         let read = api.get_opt(provider).await.map_err(|error| Error::Api("a live read of the provider", Box::new(error)))?;
         let Some(read) = read else { return Ok(Vec::new()) };
-        // A provider of another version is left alone, and an object does not wait for it.
+        // A provider that this version does not understand is left alone, and objects do not wait for it.
         let Ok(read) = read.into_decoded() else { return Ok(Vec::new()) };
         let before = provider::ours(&read).unwrap_or_default();
         let Changed { status, gone, unlisted } = pending::changed(&before, all.values().flatten());
         let version = match write(context, &read, &status).await {
             Ok(version) => version,
             Err(error) if error.is_conflict() && tries < TRIES => continue,
-            // It went meanwhile.
+            // The provider was deleted meanwhile.
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
@@ -118,7 +119,7 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
             tracing::warn!(
                 provider,
                 more = more(&status),
-                "status.pendingDeletions of the provider is full; what it has no room for is counted in morePendingDeletions, and not looked at"
+                "status.pendingDeletions of the provider is full; further keys are counted in morePendingDeletions and are not looked at"
             );
         }
         say(context, provider, version.as_deref(), &status);
@@ -126,20 +127,20 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
     }
 }
 
-/// Remembers a pending key that the list of its provider has no room for, while its object is there.
+/// Remembers a pending key whose object exists and for which the provider's list has no room.
 pub fn remember(context: &Context, provider: &str, entry: WatchedDeletion) {
     let mut inner = context.providers.lists.inner();
     inner.unlisted.entry(provider.to_owned()).or_default().keys.insert(entry.uid.clone(), entry);
 }
 
-/// The key of that object is not pending any more, or is listed as one without an object.
+/// Forgets the key of an object: it is not pending any more, or is listed as one without an object.
 pub fn over(context: &Context, provider: &str, uid: &str) {
     if let Some(unlisted) = context.providers.lists.inner().unlisted.get_mut(provider) {
         unlisted.keys.remove(uid);
     }
 }
 
-/// Has the series of a provider's keys say what its status says, unless a later one was written.
+/// Sets the metrics of a provider's keys from its status, unless a later status was written.
 pub(super) fn say(context: &Context, provider: &str, version: Option<&str>, status: &KeyProviderStatus) {
     let mut inner = context.providers.lists.inner();
     let queue = inner.queues.entry(provider.to_owned()).or_default();
@@ -153,7 +154,7 @@ pub(super) fn say(context: &Context, provider: &str, version: Option<&str>, stat
     context.alarms.say(&Source::Provider(provider.to_owned()), alarms);
 }
 
-/// The alarm about a key without an object; the same series as its object had.
+/// The alarm about a key without an object. It is the same series as that of its object.
 #[must_use]
 pub fn alarm(entry: &PendingDeletion) -> Alarm {
     let (namespace, name) = pending::owner(&entry.owner).unwrap_or_default();
@@ -162,14 +163,14 @@ pub fn alarm(entry: &PendingDeletion) -> Alarm {
     (PendingKey { namespace: namespace.to_owned(), name: name.to_owned(), key: entry.key.clone(), state }, at)
 }
 
-/// The alarm about keys without an object that the list has no room for: one for each namespace, with the earliest of their dates.
+/// The alarm about keys without objects for which the list has no room: one for each namespace, with the earliest of their dates.
 fn alarm_of_more(provider: &str, more: &MoreDeletions) -> Alarm {
     let at = more.earliest.as_ref().map_or(0, |earliest| earliest.0.as_second());
     let (namespace, key) = (more.namespace.clone(), format!("KeyProvider/{provider}"));
     (PendingKey { namespace, name: String::new(), key, state: "PendingDeletion" }, at)
 }
 
-/// Looks at the listed keys, with credentials of the right account.
+/// Looks at the listed keys. The credentials must be of the right account.
 pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvider, connected: &Connected) {
     let Some(status) = &provider.status else { return };
     if status.pending_deletions.is_empty() {
@@ -178,7 +179,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
     let begun = (now(), Instant::now());
     let mut seen = Vec::new();
     for some in status.pending_deletions.chunks(LOOKS) {
-        // One that is slow to answer does not hold up the provider.
+        // A KMS that is slow to answer must not hold up the provider.
         if begun.1.elapsed() >= LONGEST_LOOK {
             break;
         }
@@ -186,7 +187,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
         seen.extend(some.iter().zip(join_all(looks).await));
     }
     let absent = seen.iter().any(|(_, seen)| matches!(seen, Ok(None)));
-    // In a wrong account no key is there.
+    // In another account no key exists.
     if absent && same_account(&connected.kms, &connected.identity.account).await.is_err() {
         return;
     }
@@ -198,7 +199,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
                 tracing::warn!(
                     key = entry.key,
                     error = &failure as &dyn std::error::Error,
-                    "a pending key without an object could not be looked at"
+                    "a pending key without an object could not be read"
                 );
                 continue;
             }
@@ -220,7 +221,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
         tracing::warn!(
             provider = name,
             error = &error as &dyn std::error::Error,
-            "the list of pending keys is brought up to date by a later look"
+            "the provider's list of pending keys could not be written; a later look writes it"
         );
     }
 }
@@ -228,7 +229,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
 fn judged(context: &Context, entry: &PendingDeletion, seen: &Observed, (time, began): (jiff::Timestamp, Instant)) -> Verdict {
     let settings = &context.settings;
     let mut inner = context.providers.lists.inner();
-    // What an earlier process did last may not be shown at first.
+    // At first the KMS may not show what an earlier process did last.
     let noted = inner.noted.get(&entry.key).copied().unwrap_or(context.started);
     let waits = noted.checked_add(settings.consistency).map_or(Duration::MAX, |shows| shows.saturating_duration_since(began));
     let since = began.saturating_duration_since(noted.checked_add(settings.consistency).unwrap_or(began));
@@ -251,19 +252,19 @@ fn judged(context: &Context, entry: &PendingDeletion, seen: &Observed, (time, be
     verdict
 }
 
-/// A key whose object went without asking.
+/// A pending key whose object is gone, without a round that let it go.
 #[derive(Debug)]
 pub struct Left {
     /// The provider's name.
     pub provider: String,
-    /// What its list says of it now.
+    /// Its entry in the list.
     pub entry: PendingDeletion,
     /// UID of the object.
     pub uid: String,
 }
 
-/// Moves the watched keys whose objects are gone to those without an object. Nobody asked: with `Retain` an object has no finalizer, or it went while no
-/// operator ran. `is_there` knows objects by namespace, name and UID; `pending` gives the pending keys of a provider's objects that are there.
+/// Moves the watched keys whose objects are gone to the list of keys without objects. Such an object had no finalizer, as with `Retain`, or somebody
+/// removed it. `is_there` knows objects by namespace, name and UID. `pending` returns the pending keys of a provider's objects that exist.
 pub async fn vanished(
     context: &Context,
     is_there: impl Fn(&str, &str, &str) -> bool,
@@ -311,7 +312,7 @@ pub async fn vanished(
                 tracing::warn!(
                     provider = name,
                     error = &error as &dyn std::error::Error,
-                    "a pending key without an object is not listed yet; it is tried again"
+                    "a pending key without an object could not be put on the provider's list; it is tried again"
                 );
             }
         }
@@ -319,15 +320,15 @@ pub async fn vanished(
     left
 }
 
-/// What an earlier process counted was held against the objects that are there, and what came of it is written.
+/// The counts of an earlier process were compared with the objects that exist, and the result is written.
 fn compared(context: &Context, provider: &str) {
     if let Some(unlisted) = context.providers.lists.inner().unlisted.get_mut(provider) {
         unlisted.compared = true;
     }
 }
 
-/// Of the keys that the list of a provider has no room for: those whose objects went, and how the counts change by what is there. A process that has just been
-/// started knows of those that went before only how many there were.
+/// For the keys without room on the list: those whose objects are gone, and how the counts change. A process that just started knows only the number of
+/// keys whose objects went before that.
 fn unlisted(
     context: &Context,
     provider: &str,
@@ -341,7 +342,7 @@ fn unlisted(
     if !is_full && unlisted.keys.is_empty() && status.more_watched_deletions.is_empty() {
         return (Vec::new(), Vec::new());
     }
-    // Those that went stay here until they are listed.
+    // Keys whose objects are gone stay here until they are listed.
     let went: Vec<_> = unlisted.keys.values().filter(|entry| is_gone(entry)).cloned().collect();
     let there = pending();
     let pends: HashSet<&str> = there.iter().map(|entry| entry.uid.as_str()).collect();
@@ -353,7 +354,7 @@ fn unlisted(
     let counts = pending::unlisted(unlisted.keys.values().filter(|entry| !is_gone(entry)));
     let mut changes = Vec::new();
     if !unlisted.compared {
-        // Those that went and are known are listed by their names.
+        // Keys whose objects are gone and that are known here are listed by name.
         let known = pending::unlisted(unlisted.keys.values());
         changes.extend(pending::lost(&status.more_watched_deletions, &known).into_iter().map(Change::Lost));
     }
@@ -390,7 +391,7 @@ mod tests {
         let status = server.status();
         let more = status.pointer("/morePendingDeletions/0").unwrap_or_else(|| panic!("{status}"));
         assert_eq!((&more["namespace"], &more["count"], status.get("moreWatchedDeletions")), (&json!("shop"), &json!(2), None));
-        // The watch may still show what was before.
+        // The watch may still show the status from before.
         let written = server.writes().len();
         pass().await;
         assert!(server.writes().len() <= written + 1);

@@ -1,4 +1,4 @@
-//! What the process knows of the lists of pending keys beside what stands in the providers' statuses.
+//! What the process knows of the lists of pending keys beyond the statuses of the providers.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -11,10 +11,10 @@ use crate::{
     domain::pending::{Change, Unfound},
 };
 
-/// Longer than a write takes, and the watch to show it.
+/// Longer than a write takes until the watch shows it.
 const SHOWN: Duration = Duration::from_mins(10);
 
-/// What waits to be written, and what was.
+/// The changes that wait to be written, and what was written.
 #[derive(Debug, Default)]
 pub struct Lists {
     inner: Mutex<Inner>,
@@ -24,17 +24,17 @@ pub struct Lists {
 pub(super) struct Inner {
     /// By the provider's name.
     pub(super) queues: HashMap<String, Queue>,
-    /// When an entry was written by this process, by key: answers from before may show the key alive.
+    /// By key: when this process wrote an entry. Answers of the KMS from before may show the key alive.
     pub(super) noted: HashMap<String, Instant>,
-    /// Keys that were not found.
+    /// Listed keys that the KMS did not find.
     pub(super) unfound: HashMap<String, Unfound>,
-    /// By the provider's name: pending keys whose objects are there, and that its list has no room for.
+    /// By the provider's name: pending keys whose objects exist, and for which its list has no room.
     pub(super) unlisted: HashMap<String, Unlisted>,
 }
 
 #[derive(Debug, Default)]
 pub(super) struct Unlisted {
-    /// Whether what an earlier process counted was held against the objects that are there, and what came of it was written.
+    /// Whether the counts of an earlier process were compared with the objects that exist, and the result was written.
     pub(super) compared: bool,
     /// By the UID of their objects.
     pub(super) keys: HashMap<String, WatchedDeletion>,
@@ -44,7 +44,7 @@ pub(super) struct Unlisted {
 pub(super) struct Queue {
     pub(super) next: u64,
     pub(super) waiting: BTreeMap<u64, Vec<Change>>,
-    /// The keys that came to be without an object by those that were written for others.
+    /// By the number of a change that another one wrote: the keys that lost their objects by it.
     pub(super) done: HashMap<u64, Vec<String>>,
     /// The version of the provider that was written last.
     pub(super) version: Option<String>,
@@ -56,7 +56,7 @@ impl Lists {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets what is known of providers that are gone, and of keys that are not listed any more.
+    /// Forgets providers that are gone, and keys that are not listed any more.
     pub fn forget(&self, is_there: impl Fn(&str) -> bool, listed: &HashSet<String>) {
         let mut inner = self.inner();
         inner.noted.retain(|key, noted| listed.contains(key) || noted.elapsed() < SHOWN);
@@ -66,7 +66,7 @@ impl Lists {
     }
 }
 
-/// Takes part in a write, however that ends.
+/// A change that waits to be written, until this value is dropped.
 pub(super) struct Ticket<'a> {
     pub(super) lists: &'a Lists,
     pub(super) provider: &'a str,

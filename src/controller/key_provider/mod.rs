@@ -1,4 +1,4 @@
-//! `KeyProvider`s: their credentials are tried, their account is pinned, and one client each is kept for the rounds of keys.
+//! `KeyProvider`s: their credentials are tried, their account is pinned, and each keeps one client for the rounds of keys.
 
 mod breaker;
 mod clients;
@@ -22,7 +22,7 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
-pub use crate::domain::provider::{Awaits, Unusable};
+pub use crate::domain::provider::Unusable;
 
 pub use self::{
     breaker::Rejected,
@@ -38,7 +38,7 @@ use super::{
 };
 use crate::api::KeyProvider;
 
-/// The providers that are to be looked at, and all providers as the rounds of keys use them.
+/// A queue of providers to look at, and all providers as the rounds of keys use them.
 pub fn prepare(
     client: &Client,
     settings: &Settings,
@@ -46,7 +46,7 @@ pub fn prepare(
 ) -> (impl Stream<Item = watcher::Result<ObjectRef<Watched<KeyProvider>>>> + Send + 'static, Providers) {
     let (store, queue) = watch::objects(Api::<Watched<KeyProvider>>::all(client.clone()), Kind::KeyProviders, anew);
     let providers = Providers::new(store.clone());
-    // A secret is watched by its metadata alone: what it holds is read when a client is made, and not kept.
+    // Only the metadata of secrets is watched. Their data is read when a client is made, and not kept.
     let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
     let secrets = watch::events(secrets_metadata(secrets), Kind::Secrets, anew).touched_objects();
     let users = secrets.map_ok(move |secret| stream::iter(users_of(&store, &secret.name_any()).into_iter().map(Ok))).try_flatten();
@@ -74,7 +74,7 @@ pub async fn run(
     let queue = queue.take_until(stop.clone().cancelled_owned());
     let round = |provider, context| spawned(reconcile::reconcile(provider, context));
     let store = context.providers.store.clone();
-    // Unbounded: a round is one call, and a provider that does not answer must not hold up another.
+    // Not limited: a round is one call, and a provider that does not answer must not hold up another.
     let config = controller::Config::default().concurrency(0);
     let rounds = controller::applier(round, reconcile::retry, context, store.clone(), queue, config).for_each(|result| {
         if let Err(error) = result {

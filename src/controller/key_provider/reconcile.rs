@@ -1,4 +1,4 @@
-//! One round of a `KeyProvider`: make a client, see whose it is, say so.
+//! One round of a `KeyProvider`: make a client, ask for the identity of its credentials, and write the status.
 
 use std::{
     sync::Arc,
@@ -11,11 +11,12 @@ use tracing::Instrument;
 use super::{clients::Connected, connect, listed, status::write};
 use crate::{
     api::{KeyProvider, Reason, key_provider::IdentityStatus},
-    controller::{Context, contained, error::Error, now, retry, watched::Watched},
+    controller::{Context, action, contained, error::Error, now, watched::Watched},
     domain::{
         failure::Retry,
         plan::Note,
         provider::{Awaits, Unusable, right_account, status},
+        requeue::{Cause, Next, RESYNC},
     },
     kms::{Identity, Kms},
     metrics::RoundResult,
@@ -30,7 +31,7 @@ pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<
     ended(provider, context).instrument(span).await
 }
 
-/// Runs a round to its end, to its deadline, or to its panic.
+/// Runs a round until it ends, panics, or is out of time.
 async fn ended(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
     let (result, label) = match tokio::time::timeout(ROUND, contained(round(&provider, &context))).await {
@@ -39,7 +40,7 @@ async fn ended(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Re
             let label = error.result();
             (Err(error), label)
         }
-        Ok(Err(_logged)) => (Ok(Action::requeue(quarantine(&provider, &context).await)), RoundResult::Panic),
+        Ok(Err(_logged)) => (Ok(action(quarantine(&provider, &context).await)), RoundResult::Panic),
         Err(_) => (Err(Error::Timeout(ROUND)), RoundResult::Timeout),
     };
     let took = started.elapsed();
@@ -48,15 +49,15 @@ async fn ended(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Re
     result
 }
 
-/// Leaves a provider alone whose round panicked, later and later, and says so on it. Its keys go on with the client that they have, if it is for this spec.
-/// How long.
-async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Duration {
+/// Leaves a provider alone whose round panicked, and says so in its status. Its keys go on with their client, if it is for this spec. Returns for how long the
+/// provider is left alone: longer each time.
+async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Option<Duration> {
     let name = name(watched);
-    let wait = retry::jittered(Retry::Backoff.wait(context.providers.failed(&name), Duration::ZERO));
+    let wait = context.wait(Next::Retry(Retry::Backoff, context.providers.failed(&name, Cause::Panicked)), RESYNC);
     let message = "Keyward met a fault of its own at this provider and leaves it alone for a while; \
                    the operator's log has it: report it, and look for a newer version";
     let unusable = Unusable { note: Note { reason: Reason::UnknownError, message: message.into() }, awaits: Awaits::Passing };
-    // Saying so is no safer than the round was.
+    // Writing the status may panic too.
     let told = contained(async {
         let Ok(provider) = watched.decoded() else { return };
         if context.providers.client(provider).is_none_or(|client| client.is_err()) {
@@ -88,13 +89,13 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
             return Ok(Action::await_change());
         }
     };
-    // Whether or not the KMS can be reached.
+    // The metrics of listed keys do not depend on whether the KMS can be reached.
     if let Some(status) = &provider.status {
         listed::say(context, &name, provider.metadata.resource_version.as_deref(), status);
     }
-    let resync = Duration::from_secs(u64::try_from(provider.spec.resync_seconds).unwrap_or(600));
+    let resync = u64::try_from(provider.spec.resync_seconds).map_or(RESYNC, Duration::from_secs);
     let client = match client(context, &name, provider).await.map_err(|unusable| unusable.tried_again(&name, resync)) {
-        // What passes by itself takes no client away that worked.
+        // A failure that passes by itself does not take away a client that worked.
         Err(unusable) if unusable.awaits == Awaits::Passing => match context.providers.known(&name) {
             Some(Ok(known)) if known.made_for.is(provider) => Err((unusable, Some(known))),
             _ => Err((unusable, None)),
@@ -104,13 +105,13 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     };
     let identity = client.as_ref().ok().map(|client| identity_of(&client.identity));
     let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity, now());
-    let wait = if let Err((unusable, _)) = &client {
-        unusable.retried().wait(context.providers.failed(&name), resync)
+    let next = if let Err((unusable, _)) = &client {
+        Next::Retry(unusable.retried(), context.providers.failed(&name, Cause::Kms))
     } else {
-        context.providers.failures().remove(&name);
-        resync
+        context.providers.succeeded(&name);
+        Next::Regular
     };
-    // An account is on record before a key is looked at in it.
+    // The account is on record before a key is looked at in it.
     if let Err(error) = write(context, provider, &status).await {
         if !error.is_conflict() {
             let message = "its status could not be written; the operator's log says why".into();
@@ -120,19 +121,20 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         }
         return Err(error);
     }
+    context.providers.reported(&name);
     let connected = client.as_ref().ok().cloned();
     context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     if let Some(connected) = connected {
         listed::refresh(context, &name, provider, &connected).await;
     }
-    Ok(Action::requeue(retry::jittered(wait)))
+    Ok(action(context.wait(next, resync)))
 }
 
 fn identity_of(Identity { account, region, principal }: &Identity) -> IdentityStatus {
     IdentityStatus { account: account.clone(), region: region.clone(), principal: principal.clone() }
 }
 
-/// The client for the present spec and secret; an old one that still fits is kept, and asked again whose it is.
+/// The client for the present spec and secrets. An old client that still fits is kept after asking for its identity again.
 async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result<Arc<Connected>, Unusable> {
     if let Some(Ok(known)) = context.providers.known(name) {
         let same = known.made_for.is(provider)
@@ -140,7 +142,7 @@ async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result
         if same {
             let identity = known.kms.identity().await?;
             right_account(provider, &identity.account)?;
-            // The name of a session may change with each renewal of its credentials; the account and the Region are what counts.
+            // The name of a session may change with each renewal of the credentials. Only the account and the Region matter.
             if (&identity.account, &identity.region) == (&known.identity.account, &known.identity.region) {
                 return Ok(known);
             }
@@ -149,14 +151,14 @@ async fn client(context: &Context, name: &str, provider: &KeyProvider) -> Result
     connect::connect(context, name, provider).await.map(Arc::new)
 }
 
-/// What the API server refused is tried again soon: most often the object changed in between.
+/// A write that the API server refused is tried again soon: most often the provider changed in between.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(provider: Arc<Watched<KeyProvider>>, error: &Error, context: Arc<Context>) -> Action {
     tracing::warn!(kind = "KeyProvider", name = name(&provider), error = error as &dyn std::error::Error, "a round did not end");
-    Action::requeue(retry::unseen(context.providers.failed(&name(&provider))))
+    action(context.wait(Next::Unseen(context.providers.failed(&name(&provider), Cause::Unended)), RESYNC))
 }
 
-/// Names the provider in logs and metrics.
+/// The name of the provider, for logs and metrics.
 fn name(provider: &Watched<KeyProvider>) -> String {
     provider.meta().name.clone().unwrap_or_default()
 }

@@ -12,7 +12,7 @@ use crate::{
     domain::provider::ours,
 };
 
-/// Writes the status if it changed; gives the version after it.
+/// Writes the status if it changed, and returns the version after that.
 pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderStatus) -> Result<Option<String>, Error> {
     if ours(provider).as_ref() == Some(status) {
         return Ok(provider.metadata.resource_version.clone());

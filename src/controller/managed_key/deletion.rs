@@ -1,142 +1,90 @@
-//! The object is being deleted, and its policy asks for a last act. The table is in [`crate::domain::release`].
+//! The object is being deleted, and its policy may ask for a last act on the key. The table is in [`crate::domain::release`].
 
-use std::{sync::Arc, time::Instant};
-
+use super::{
+    execute, guard,
+    object::Object,
+    observe, pending,
+    provider::{Provider, Resolved},
+    round::{Round, settled},
+};
 use crate::{
-    api::{ManagedKey, Reason},
-    controller::{
-        Context,
-        account::same_account,
-        error::{Abort, Halt},
-        key_provider::{Awaits, Rejected, Unusable},
-        lane::Lane,
-        retry,
-        watched::Watched,
-    },
+    api::Reason,
+    controller::{Context, account::same_account, error::Ending},
     domain::{
-        deletion::hold::Hold,
         desired::Invalid,
         event::{self, Event},
         failure::Failure,
         observed::{Key, Observed},
-        plan::{self, Gone, Note, Plan, Situation, Tried},
+        plan::{Gone, Plan, Situation},
         release::{self, Circumstances, Release},
-        status::Conclusion,
         step::Step,
     },
     kms::{self, Kms},
 };
 
-use super::{
-    events, execute, guard,
-    object::Object,
-    observe, pending,
-    provider::{self, Provider, Resolved},
-    report::{self, End},
-    round::{self, Round, View},
-};
-
-/// The way out of every wait.
-const WAY_OUT: &str = "; to let the object go and leave the key, set deletionPolicy: Retain";
-/// Steps and reads at most.
+/// The way out of every wait: the sentence at the end of every message that says why the finalizer stays.
+pub(super) const WAY_OUT: &str = "; to let the object go and leave the key, set deletionPolicy: Retain";
+/// How many steps and reads one round may take.
 const TURNS: usize = 8;
 
-/// Does what the policy asks for, then lets the object go.
-pub(super) async fn release<'a>(context: &'a Context, mut object: Object<'a>, watched: &Watched<ManagedKey>) -> Result<End, Abort> {
-    let Ok(stored) = watched.decoded() else { return Ok(End::Gone) };
-    if !object.has_finalizer() {
-        return Ok(End::Gone);
-    }
-    let provider = provider::resolve(context, stored).await?;
-    let admitted = !matches!(&provider, Resolved::Unusable(unusable) if unusable.note.reason == Reason::NamespaceNotAllowed);
+/// Lets the object go at once where nothing is asked of the key, whether or not its provider can be used.
+pub(super) async fn first(context: &Context, object: &mut Object<'_>, provider: &Resolved) -> Result<(), Ending> {
+    let admitted = !matches!(provider, Resolved::Unusable(unusable) if unusable.note.reason == Reason::NamespaceNotAllowed);
     let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted };
     match release::first(&object.desired, circumstances) {
-        Release::LetGo => return Box::pin(let_go(context, object, None, &[])).await,
-        Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Say(_) | Release::Destroy(_) | Release::Hold(_) => {}
+        Release::LetGo => Err(let_go(context, object, None, &[]).await?),
+        Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Say(_) | Release::Destroy(_) | Release::Hold(_) => Ok(()),
     }
-    let provider = match provider {
-        Resolved::Usable(provider) => *provider,
-        Resolved::Untried => return Ok(End::Again(retry::SOON)),
-        Resolved::Unusable(unusable) => {
-            let message = format!("{}{WAY_OUT}", unusable.note.message);
-            let unusable = Unusable { note: Note { message, ..unusable.note }, ..unusable };
-            return report::unusable(context, object, unusable).await;
+}
+
+/// The spec cannot be read. The object goes if nothing is asked of the key; otherwise a person has to say what is meant.
+pub(super) async fn release_unread(context: &Context, object: &mut Object<'_>, invalid: &Invalid) -> Ending {
+    if !object.has_finalizer() {
+        return Ending::Gone;
+    }
+    let go = async {
+        let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted: true };
+        if release::first(&object.desired, circumstances) == Release::LetGo {
+            return let_go(context, object, None, &[]).await;
         }
+        Ok(Ending::from(invalid))
     };
-    if let Some(Note { reason, message }) = plan::elsewhere(&object.memory, &provider.rules) {
-        let note = Note { reason, message: format!("{message}{WAY_OUT}") };
-        return report::unusable(context, object, Unusable { note, awaits: Awaits::Person }).await;
-    }
-    let connected = Arc::clone(&provider.connected);
-    let _permit = match connected.breaker.permit(Lane::Ordinary) {
-        Ok(permit) => permit,
-        Err(Rejected::Long(failure)) => return report::failed(context, object, provider, with_way_out(failure)).await,
-        Err(lately) => return report::rejected(context, object, provider, lately).await,
-    };
-    // A key that is as the policy wants by what the KMS showed before our last step may not be so.
-    round::settled(context, &object)?;
+    go.await.unwrap_or_else(|ending| ending)
+}
+
+/// The first look: the key with its marks.
+pub(super) async fn look(context: &Context, object: &mut Object<'_>, provider: &Provider) -> Result<(Observed, Option<Failure>), Ending> {
+    // If the KMS still shows the key from before our last step, it may look as the policy wants it while it is not.
+    settled(context, object)?;
     object.refresh().await?;
-    let started = Instant::now();
-    let observed = match read(&provider, &object).await {
-        Ok(observed) => observed,
-        Err(failure) => {
-            provider.failed(context, &failure);
-            return report::failed(context, object, provider, with_way_out(failure)).await;
-        }
-    };
-    provider.answered(context);
-    let mut round = Round::new(context, started, object, provider, observed, Tried::default());
-    match work(&mut round).await {
-        Ok(Release::Wait(note)) => wait(round, note).await,
-        Ok(Release::Missing(missing, note)) => report::planned(round, &Plan::Missing(missing, note, Gone::Unsure)).await,
-        Ok(Release::Hold(hold)) => report::planned(round, &Plan::Hold(hold)).await,
-        // Whatever did not come to its end is begun anew; the finalizer goes only when nothing is left to do.
-        Ok(Release::Look | Release::Say(_) | Release::Destroy(_)) => Err(Abort::Changed),
-        Ok(Release::LetGo) => {
-            let steps = std::mem::take(&mut round.steps);
-            let key = round.key().cloned();
-            Box::pin(let_go(context, round.object, key.as_ref(), &steps)).await
-        }
-        Err(Halt::Failed(failure)) => {
-            round.provider.failed(context, &failure);
-            report::halted(round, Halt::Failed(with_way_out(failure))).await
-        }
-        Err(Halt::Held(hold)) => {
-            let message = format!("{}{WAY_OUT}", hold.message);
-            report::halted(round, Halt::Held(Hold { message, ..hold })).await
-        }
-        Err(halt) => report::halted(round, halt).await,
-    }
-}
-
-/// The object is being deleted and its spec cannot be read. It goes where that asks nothing of the key; otherwise a person has to say what is meant.
-pub(super) async fn release_unread(context: &Context, stored: &ManagedKey, invalid: &Invalid) -> Result<End, Abort> {
-    let Some(object) = report::readable(context, stored).filter(Object::has_finalizer) else { return Ok(End::Gone) };
-    let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted: true };
-    if release::first(&object.desired, circumstances) == Release::LetGo {
-        return Box::pin(let_go(context, object, None, &[])).await;
-    }
-    report::invalid(context, stored, &Invalid(format!("{invalid}{WAY_OUT}"))).await
-}
-
-/// What keeps the finalizer says how the object can go all the same.
-fn with_way_out(failure: Failure) -> Failure {
-    Failure { message: format!("{}{WAY_OUT}", failure.message), ..failure }
-}
-
-/// The key with its marks.
-async fn read(provider: &Provider, object: &Object<'_>) -> Result<Observed, Failure> {
     let kms = &provider.connected.kms;
-    let (mut observed, _nothing_else_was_read) = observe::quick_read(kms, object, provider.rules.limits(), None).await?;
+    let (mut observed, unread) = observe::quick_read(kms, object, provider.rules.limits(), None).await?;
     match &mut observed {
         Observed::Present(key) if key.tags.is_none() => key.tags = Some(kms.tags(&key.arn).await?),
         Observed::Absent(_) => same_account(kms, &provider.rules.account).await?,
         Observed::Present(_) | Observed::Several(_) => {}
     }
-    Ok(observed)
+    Ok((observed, unread))
 }
 
-async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
+/// Does what the policy asks for, then lets the object go.
+pub(super) async fn release(round: &mut Round<'_>) -> Ending {
+    match work(round).await {
+        Ok(Release::Wait(note)) if note.reason == Reason::Paused => Ending::Paused,
+        Ok(Release::Wait(note)) => Plan::Wait(note).into(),
+        Ok(Release::Missing(missing, note)) => Plan::Missing(missing, note, Gone::Unsure).into(),
+        Ok(Release::Hold(hold)) => Plan::Hold(hold).into(),
+        // What did not come to its end begins again; the finalizer goes only when nothing is left to do.
+        Ok(Release::Look | Release::Say(_) | Release::Destroy(_)) => Ending::Changed,
+        Ok(Release::LetGo) => {
+            let key = round.key().cloned();
+            Box::pin(let_go(round.context, &mut round.object, key.as_ref(), &round.steps)).await.unwrap_or_else(|ending| ending)
+        }
+        Err(ending) => ending,
+    }
+}
+
+async fn work(round: &mut Round<'_>) -> Result<Release, Ending> {
     for _ in 0..TURNS {
         let step = match release::release(&round.situation(), &round.observed) {
             Release::Say(say) => Step::Mark { say },
@@ -152,24 +100,19 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Halt> {
     Ok(Release::Look)
 }
 
-/// The finalizer waits, and says for what.
-async fn wait(mut round: Round<'_>, note: Note) -> Result<End, Abort> {
-    if note.reason == Reason::Paused {
-        report::write(round.context, &mut round.object, None, View::default(), Conclusion::Paused, &[]).await?;
-        return Ok(End::Again(round.provider.resync));
-    }
-    report::planned(round, &Plan::Wait(note)).await
-}
-
-/// Takes the finalizer away. A key that is pending is on its provider's list before that: as a look `saw` it, or else as the status tells of it.
-async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, saw: Option<&Key>, steps: &[Step]) -> Result<End, Abort> {
-    let listed = pending::entry(context, &object, saw);
+/// Takes the finalizer away. A key that is pending deletion is on its provider's list before that: `saw` is the key as a look showed it, and without a look
+/// the status tells what it was.
+///
+/// The events are in the queue before the finalizer goes, and are posted beside the round. If the process is killed in between they are lost; the list of
+/// the provider still has the key.
+async fn let_go(context: &Context, object: &mut Object<'_>, saw: Option<&Key>, steps: &[Step]) -> Result<Ending, Ending> {
+    let listed = pending::entry(context, object, saw);
     if let Some(entry) = &listed {
-        pending::list(context, &object, entry).await?;
+        pending::list(context, object, entry).await?;
     }
     if let Some(key) = saw {
         for event in event::last_events(&key.arn, key.deletion_date, &object.desired.owner, steps) {
-            events::publish(context, &object.desired.owner, &event).await;
+            context.events.publish(&object.desired.owner, &event);
         }
     }
     let key = object.memory.bound_to().unwrap_or("no key").to_owned();
@@ -184,12 +127,11 @@ async fn let_go<'a>(context: &'a Context, mut object: Object<'a>, saw: Option<&K
         );
     }
     object.remove_finalizer().await?;
-    match &listed {
-        Some(entry) => pending::told(context, &object.desired.owner, entry, &object.provider).await,
-        None => {
-            events::publish(context, &object.desired.owner, &Event { reason: "KeyReleased", action: "Release", warning: false, note })
-                .await;
-        }
+    if let Some(entry) = &listed {
+        pending::told(context, &object.desired.owner, entry, &object.provider);
+    } else {
+        let event = Event { reason: "KeyReleased", action: "Release", warning: false, note };
+        context.events.publish(&object.desired.owner, &event);
     }
-    Ok(End::Gone)
+    Ok(Ending::Gone)
 }

@@ -1,12 +1,12 @@
-//! Does one step. What has to be remembered is written first, so that a process that is killed after any `await` leaves a state from which the next one
-//! finishes the work without doing it twice.
+//! Does one step. What has to be remembered is written first. So if the process is killed at any `await`, the next one finishes the work and does nothing
+//! twice.
 
 use std::time::{Duration, Instant};
 
 use jiff::SignedDuration;
 
 use super::{
-    events, provider, report,
+    provider, report,
     round::{Round, View},
 };
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
     controller::{
         Seen,
         account::same_account,
-        error::{Abort, Error, Halt},
+        error::{Ending, Error},
         now,
     },
     domain::{
@@ -39,29 +39,29 @@ use crate::{
     kms::{self, Creation, Kms},
 };
 
-/// How often a creation is begun anew in one round that the KMS throttled.
+/// How often a round begins a creation again that the KMS throttled.
 const THROTTLED: usize = 2;
 
-/// Does a step, and brings the view and the memory up to date with it.
-pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Result<(), Halt> {
+/// Does a step, and updates the view of the key and the object's memory accordingly.
+pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Result<(), Ending> {
     let step = cleared.asked();
     let uid = round.object.uid().to_owned();
     let generation = round.object.desired.generation;
     if let Some(left) = round.context.too_soon(&uid, generation, &step) {
-        return Err(if step.is_setting() { Halt::Unkept(left) } else { Halt::Abort(Abort::TooSoon(left)) });
+        return Err(if step.is_setting() { Ending::Unkept(left) } else { Ending::until(left) });
     }
     if !round.context.held.is_held() {
-        return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
+        return Err(Ending::Error(Error::NotLeader));
     }
     let found = round.key().map(|key| step.differences(key)).unwrap_or_default();
     let (known, began) = (round.key().map(|key| key.arn.clone()), Instant::now());
     let acted = act(round, &step, cleared).await;
     tell(round.key().map(|key| key.arn.clone()).or(known).as_deref(), &step, &acted, began.elapsed());
-    if let Err(halt) = acted {
-        if may_have_changed(&step, &halt) {
+    if let Err(ending) = acted {
+        if may_have_changed(&step, &ending) {
             round.context.unsure(&uid);
         }
-        return Err(halt);
+        return Err(ending);
     }
     let repeated = round.context.stepped(&uid, generation, &step);
     if repeated > 0 && step.is_setting() {
@@ -73,7 +73,7 @@ pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Re
     }
     if matches!(step, Step::Bind { .. }) {
         round.steps.push(step);
-        return Err(Halt::ReadBack);
+        return Err(Ending::ReadBack);
     }
     let object = &mut round.object;
     object.memory.close(&step, &object.desired);
@@ -82,30 +82,32 @@ pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Re
     Ok(())
 }
 
-/// Logs a step once its answer is there, with it.
-fn tell(key: Option<&str>, step: &Step, acted: &Result<(), Halt>, took: Duration) {
+/// Logs a step with its result.
+fn tell(key: Option<&str>, step: &Step, acted: &Result<(), Ending>, took: Duration) {
     let (step, duration) = (step.to_string(), took.as_secs_f64());
     match acted {
         Ok(()) => tracing::info!(key, step, outcome = "Done", duration, "a key was changed"),
-        Err(Halt::Abort(abort)) => tracing::debug!(key, step, outcome = "Aborted", duration, "a step was not taken: {abort}"),
-        Err(halt) => tracing::info!(key, step, outcome = halt.as_str(), duration, "a step did not succeed: {halt}"),
+        Err(ending) if ending.is_untried() => {
+            tracing::debug!(key, step, outcome = ending.as_str(), duration, "a step was not taken: {ending}");
+        }
+        Err(ending) => tracing::info!(key, step, outcome = ending.as_str(), duration, "a step did not succeed: {ending}"),
     }
 }
 
-/// Whether a step that failed may have changed something: its one call was not refused, or it has others before that.
-fn may_have_changed(step: &Step, halt: &Halt) -> bool {
+/// Whether a step that failed may have changed something: its call was not refused, or it has other calls before the last one.
+fn may_have_changed(step: &Step, ending: &Ending) -> bool {
     let several = matches!(step, Step::Create | Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }));
-    several || matches!(halt, Halt::Failed(failure) | Halt::MarksNotWritable(failure) if failure.outcome != Outcome::Refused)
+    several || matches!(ending, Ending::Failed(failure) | Ending::MarksNotWritable(failure) if failure.outcome != Outcome::Refused)
 }
 
 /// Makes the calls of a step.
-async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Result<(), Halt> {
+async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Result<(), Ending> {
     let Some(key) = round.key().cloned() else {
-        return if matches!(cleared, Step::Create) { create(round).await } else { Err(Halt::Abort(Abort::Changed)) };
+        return if matches!(cleared, Step::Create) { create(round).await } else { Err(Ending::Changed) };
     };
     match cleared {
         // There is a key by now.
-        Step::Create => return Err(Halt::Abort(Abort::Changed)),
+        Step::Create => return Err(Ending::Changed),
         Step::Bind { how, .. } => return bind(round, step, how, &key).await,
         Step::Mark { .. } => {
             let marked = mark(round, step, key).await?;
@@ -138,42 +140,42 @@ async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Resu
     Ok(())
 }
 
-/// Cancels the deletion. It has no word, but what is pending from here on is another's, and that is written down first.
-async fn cancel(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Halt> {
+/// Cancels the deletion. A cancel writes no word on the key. But a deletion that is pending after this one is somebody else's, and the status says so first.
+async fn cancel(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Ending> {
     round.object.open(step, &key)?;
     round.object.write_status().await?;
     round.kms().cancel_deletion(&key.arn).await?;
     let mut key = key.after(step);
-    // A KMS that still shows the pending key would show its rotation as off, and lead to another period than the one that is back.
+    // A KMS that still shows the key as pending would show its rotation as off, and the next step would set another period than the one that came back.
     key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
     round.observed = Observed::Present(Box::new(key));
     Ok(())
 }
 
-/// Switches rotation on. When the next rotation is due only the KMS says. It may not show it yet; a later look does.
-async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_days: i32) -> Result<(), Halt> {
+/// Switches rotation on. Only the KMS knows when the next rotation is due. If it does not show that yet, a later look does.
+async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_days: i32) -> Result<(), Ending> {
     round.kms().start_rotation(&key.arn, period_days).await?;
     let mut after = key.after(step);
     match round.kms().rotation(&after.arn).await {
         Ok(found) if found.enabled && found.period_days == Some(period_days) => after.rotation = Some(found),
         Ok(_) => {}
-        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "the rotation is read later"),
+        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "when the key is rotated next is read by a later look"),
     }
     round.observed = Observed::Present(Box::new(after));
     Ok(())
 }
 
-/// Rotation as it was when it was last read, which a deletion does not change.
+/// The rotation as it was last read. A deletion does not change it.
 fn known_rotation(status: &RotationStatus) -> Rotation {
     let next = status.next_rotation_time.as_ref().map(|time| time.0);
     Rotation { enabled: status.enabled, period_days: status.period_days, next, last: None }
 }
 
-/// Creates a key. No KMS knows a token that would make a second `CreateKey` harmless, so the attempt is on record before the first, and the key bears its
-/// marks from its first moment.
-async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
+/// Creates a key. No KMS has an idempotency token, so a second `CreateKey` would make a second key. So the attempt is on record before the call, and the
+/// key has its marks from the beginning.
+async fn create(round: &mut Round<'_>) -> Result<(), Ending> {
     let rules = &round.provider.rules;
-    // The claim was not found; in a wrong account none is.
+    // The claim was not found. In another account it never is.
     same_account(round.kms(), &rules.account).await?;
     let mut throttled = 0;
     loop {
@@ -190,11 +192,11 @@ async fn create(round: &mut Round<'_>) -> Result<(), Halt> {
 enum Created {
     /// The key is there, and on record.
     Done,
-    /// The KMS throttled it, so nothing was made. It is begun anew in another turn, on record with its own time.
+    /// The KMS throttled it, so nothing was made. It begins again in another turn, and is on record with its new time.
     Throttled(Failure),
 }
 
-async fn create_once(round: &mut Round<'_>) -> Result<Created, Halt> {
+async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
     let rules = &round.provider.rules;
     let (account, region, time) = (rules.account.clone(), rules.region.clone(), seconds(now()));
     let attempt = CreateAttempt { id: uuid::Uuid::new_v4().to_string(), account, region, time };
@@ -208,7 +210,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Halt> {
     tags.extend(desired.owner.marks(intent, round.limits().owner_mark));
     let claim = desired.owner.claim_alias();
     let kind = desired.template(round.limits());
-    // A key that is made without tags says by its description whose it is, until its marks are on it.
+    // A key that is made without tags names its object in its description until it has its marks.
     let description = if round.limits().creates_with_tags { desired.description.clone() } else { Some(desired.owner.birth()) };
     let creation = Creation { kind, description, tags, claim: claim.clone() };
     let mut key = match round.kms().create(&creation).await {
@@ -224,12 +226,12 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Halt> {
             return Err(failure.into());
         }
     };
-    // A new key is known from its own creation: it is not rotated.
+    // A new key is not rotated.
     key.rotation = round.limits().rotates(&key.kind.spec, &key.kind.origin).then(Rotation::default);
-    // Until the marks are on the key the attempt stands, so that a process that ends here is followed by one that knows whose the key is.
+    // The attempt stays on record until the key has its marks. So if the process ends here, the next one knows whose key it is.
     if key.tags.is_none() {
         reserve(round, &key)?;
-        // The marks alone: what is declared may be refused, and follows as a step of its own.
+        // Only the marks: the declared tags may be refused, and follow in a step of their own.
         let marks = round.object.desired.owner.marks(intent, round.limits().owner_mark);
         let tagged = round.kms().tag(&key.arn, &marks).await;
         round.context.bound(&key.arn, round.object.uid());
@@ -245,7 +247,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Halt> {
     key.aliases.get_or_insert_with(|| claimed.is_ok().then_some(claim).into_iter().collect());
     round.observed = Observed::Present(Box::new(key));
     if claimed.is_err() {
-        // The key is there all the same, and its object knows it alive.
+        // The key exists anyway, and its object has seen it alive.
         let object = &mut round.object;
         object.memory.close(&Step::Create, &object.desired);
         round.steps.push(Step::Create);
@@ -254,10 +256,10 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Halt> {
     Ok(Created::Done)
 }
 
-/// Makes the key this object's. One object at a time, and of two that want the same key the older one.
-async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result<(), Halt> {
+/// Binds the key to this object. Of two objects that want the same key the older one gets it, and only one is bound at a time.
+async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result<(), Ending> {
     if let Some((namespace, name)) = older_rival(round, key).await? {
-        return Err(Halt::Contended(format!("the older object {namespace}/{name}")));
+        return Err(Ending::Contended(format!("the older object {namespace}/{name}")));
     }
     reserve(round, key)?;
     let Some(intent) = round.object.open(step, key)? else { return Ok(()) };
@@ -274,22 +276,22 @@ async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result
             }
         })
         .map_err(|failure| match failure.kind {
-            FailureKind::Denied | FailureKind::Quota | FailureKind::Invalid => Halt::MarksNotWritable(failure),
-            _ => Halt::Failed(failure),
+            FailureKind::Denied | FailureKind::Quota | FailureKind::Invalid => Ending::MarksNotWritable(failure),
+            _ => Ending::Failed(failure),
         })
 }
 
-/// Keeps other objects of this process from binding the key meanwhile.
-fn reserve(round: &Round<'_>, key: &Key) -> Result<(), Halt> {
+/// Reserves the key, so that no other object of this process binds it meanwhile.
+fn reserve(round: &Round<'_>, key: &Key) -> Result<(), Ending> {
     let seen = key.tags.as_ref().map(|tags| Seen { since: round.started, marked: tags.get(mark::UID).map(String::as_str) });
-    round.context.reserve(&key.arn, round.object.uid(), seen).map_err(|other| Halt::Contended(format!("the object with UID {other}")))
+    round.context.reserve(&key.arn, round.object.uid(), seen).map_err(|other| Ending::Contended(format!("the object with UID {other}")))
 }
 
-/// An older object that wants the key, and that is bound to it or could take it now. One that has another key, or is itself refused, is none.
-async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, String)>, Halt> {
+/// An older object that wants the key and is bound to it, or could take it now. An object that has another key, or would be refused, does not count.
+async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, String)>, Ending> {
     let rules = &round.provider.rules;
-    let Some(watched) = round.context.providers.get(&rules.name) else { return Err(Halt::Abort(Abort::Changed)) };
-    let Ok(provider) = watched.decoded() else { return Err(Halt::Abort(Abort::Changed)) };
+    let Some(watched) = round.context.providers.get(&rules.name) else { return Err(Ending::Changed) };
+    let Ok(provider) = watched.decoded() else { return Err(Ending::Changed) };
     for other in round.context.older_rivals(&round.object.metadata, key, &rules.name) {
         let Ok(object) = other.decoded() else { continue };
         let Ok(desired) = Desired::of(object, &round.object.desired.owner.cluster) else { continue };
@@ -303,7 +305,7 @@ async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, Str
 }
 
 /// Writes a word: first into the status, then, with the UID, on the key.
-async fn mark(round: &mut Round<'_>, step: &Step, mut key: Key) -> Result<Key, Halt> {
+async fn mark(round: &mut Round<'_>, step: &Step, mut key: Key) -> Result<Key, Ending> {
     let Some(intent) = round.object.open(step, &key)? else { return Ok(key) };
     round.object.write_status().await?;
     match write_mark(round, &mut key, intent).await {
@@ -319,13 +321,13 @@ async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<
     Ok(())
 }
 
-/// Tries to tell of a deletion before it is asked for: one that nobody could be told of is not scheduled.
-async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> Result<(), Halt> {
+/// Tries the status that will have to report the deletion. A deletion that cannot be reported is not scheduled.
+async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> Result<(), Ending> {
     let (now, object) = (now(), &round.object);
     let mut memory = object.memory.clone();
-    // The letters do not matter here: what is written is as long with any.
+    // The letters of the nonce do not matter here: the status has the same length with any.
     let opened = memory.open(step, &object.desired, key, now, Nonce::of([0; Nonce::LENGTH]));
-    opened.map_err(|CountEnded| Abort::Changed)?;
+    opened.map_err(|CountEnded| Ending::Changed)?;
     memory.close(step, &object.desired);
     let deletion_date = now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok();
     let observed = Observed::Present(Box::new(Key { deletion_date, ..key.clone().after(step) }));
@@ -333,14 +335,14 @@ async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> R
     let rules = Some(&round.provider.rules);
     let view = View { observed: Some(&observed), ..View::default() };
     let status = report::concluded(object, &memory, rules, view, Conclusion::Planned(&plan));
-    Ok(round.object.rehearse_status(status).await?)
+    round.object.rehearse_status(status).await
 }
 
-/// Sends the one call that can make data unreadable. A refusal is on record with its time, so that the call can be taken up again; a lost reply is left as it
-/// is, because the key itself will show what came of it.
-async fn schedule(round: &mut Round<'_>, mut key: Key, deletion: ClearedDeletion) -> Result<(), Halt> {
+/// Sends the one call that can make data unreadable. A refusal is put on record with its time, so that the call can be sent again. After a lost reply nothing
+/// is recorded, because the key itself will show whether it is pending.
+async fn schedule(round: &mut Round<'_>, mut key: Key, deletion: ClearedDeletion) -> Result<(), Ending> {
     if !round.context.held.is_held() {
-        return Err(Halt::Abort(Abort::Error(Error::NotLeader)));
+        return Err(Ending::Error(Error::NotLeader));
     }
     match round.kms().schedule_deletion(deletion).await {
         Ok(scheduled) => {
@@ -353,9 +355,9 @@ async fn schedule(round: &mut Round<'_>, mut key: Key, deletion: ClearedDeletion
     }
 }
 
-/// Changes the days of a deletion: a KMS cannot, so it is cancelled and scheduled anew. The guard passed before the cancel and is not asked in between. Killed
-/// between the two, the key is left disabled and held.
-async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, deletion: ClearedDeletion) -> Result<(), Halt> {
+/// Changes the days of a deletion. No KMS can do that, so the deletion is cancelled and scheduled again. The guard passed before the cancel and is not asked in
+/// between. If the process is killed in between, the key stays disabled and the deletion is held.
+async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, deletion: ClearedDeletion) -> Result<(), Ending> {
     let Some(intent) = round.object.open(step, &key)? else { return Ok(()) };
     round.object.write_status().await?;
     round.kms().cancel_deletion(&key.arn).await?;
@@ -367,32 +369,32 @@ async fn reschedule(round: &mut Round<'_>, step: &Step, mut key: Key, deletion: 
     schedule(round, key, deletion).await
 }
 
-/// The KMS failed a mark or a schedule. Where it refused for certain, that is on record: our call stands open for the key as it is, and is gone on with.
-async fn refused(round: &mut Round<'_>, failure: Failure) -> Halt {
+/// The KMS failed a mark or a schedule. If it refused for certain, that goes on record: the call stays open, and a later round continues it.
+async fn refused(round: &mut Round<'_>, failure: Failure) -> Ending {
     if let (Outcome::Refused, Observed::Present(key)) = (failure.outcome, &round.observed) {
         round.object.memory.refused(key, now());
-        if let Err(abort) = round.object.write_status().await {
-            return Halt::Abort(abort);
+        if let Err(ending) = round.object.write_status().await {
+            return ending;
         }
     }
     failure.into()
 }
 
 impl Round<'_> {
-    /// Writes down on the object what the key's own marks say: that it is this object's. Such an object never causes another creation.
-    pub(super) async fn keep_record(&mut self) -> Result<(), Halt> {
+    /// If the marks of the key say that it is this object's, records that on the object. An object with such a record never causes another creation.
+    pub(super) async fn keep_record(&mut self) -> Result<(), Ending> {
         let Observed::Present(key) = &self.observed else { return Ok(()) };
         let object = &mut self.object;
         let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &object.desired.owner) == Ownership::Ours);
         if !ours || object.desired.policy == ManagementPolicy::Observe {
             return Ok(());
         }
-        // An object that adopted its key began no creation since, whatever an annotation says.
+        // An object that adopted its key began no creation after that, whatever an annotation says.
         let attempted = object.memory.open_attempt().is_some() && (object.desired.adopt.is_none() || !object.memory.is_bound());
         if object.desired.adopt.is_none() || attempted {
             let recalled = object.memory.recall_creation(key, &object.desired);
             if attempted {
-                // What ends the attempt names the key.
+                // The write that ends the attempt names the key.
                 object.memory.name_key(key, How::Create);
                 object.memory.status.create_attempt = None;
                 let _known = self.context.surveys.begin(object.desired.owner.mark(), None);
@@ -404,7 +406,7 @@ impl Round<'_> {
                 object.record_key(&key.arn).await?;
             }
             if let Some(named) = object.desired.adopt.as_deref().filter(|named| ![key.id.as_str(), key.arn.as_str()].contains(named)) {
-                events::publish(self.context, &object.desired.owner, &event::created_before_adopting(named, &key.arn)).await;
+                self.context.events.publish(&object.desired.owner, &event::created_before_adopting(named, &key.arn));
             }
         } else {
             object.drop_copied(&key.arn).await?;
@@ -412,6 +414,6 @@ impl Round<'_> {
         if object.desired.deletion_policy == DeletionPolicy::Retain && !object.has_finalizer() {
             return Ok(());
         }
-        Ok(object.sync_finalizer().await?)
+        object.sync_finalizer().await
     }
 }

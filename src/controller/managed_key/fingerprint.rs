@@ -1,4 +1,4 @@
-//! What of an object calls for a round when it changes.
+//! The fingerprint of an object: if it changes, the object needs a round.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -10,17 +10,17 @@ use crate::{
     domain::memory::KeyRecord,
 };
 
-/// What an object looks like to a round.
+/// The fingerprint of an object as the watch has it.
 pub(super) fn looks(watched: &Watched<ManagedKey>, context: &Context) -> u64 {
     watched.decoded().map_or(0, |object| fingerprint(object, context))
 }
 
-/// What of an object matters to a round: its spec, the annotations that are read, whether it is being deleted, and its provider. Status and finalizers are
-/// not among it, so that a round's own writing does not call for another.
+/// The fingerprint covers the spec, the annotations that Keyward reads, whether the object is being deleted, and its provider. Status and finalizers are
+/// not part of it, so that the writes of a round do not call for another round.
 pub(super) fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     let mut hasher = DefaultHasher::new();
     let metadata = &object.metadata;
-    // A generation may have been there before, with another spec, where the storage was set back.
+    // If the storage was set back, a generation may come again with another spec.
     (context.era(), context.woken(metadata.uid.as_deref().unwrap_or_default()), metadata.generation, metadata.deletion_timestamp.is_some())
         .hash(&mut hasher);
     for key in annotation::READ.iter().filter(|key| **key != annotation::KEY) {
@@ -33,7 +33,7 @@ pub(super) fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     hasher.finish()
 }
 
-/// What the record of its key says on an object, if that is not what it is to say. Keyward writes it itself, which calls for no look.
+/// The annotation `keyward.dev/key`, if it does not say what it should. If it is right, Keyward wrote it itself, and that calls for no look.
 fn misrecorded(object: &ManagedKey) -> Option<&str> {
     let key = object.status.as_ref().and_then(|status| status.key_arn.as_deref()).filter(|_| object.spec.key_id.is_none());
     let right = key.map(|key| KeyRecord::text(&object.namespace().unwrap_or_default(), &object.name_any(), key));

@@ -1,4 +1,4 @@
-//! Collects the guard's evidence, over reads made for one call, and asks it.
+//! Collects the evidence for the guard, from reads that are made for this one call, and asks the guard.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use super::{observe, round::Round};
 use crate::{
     api::KeyProvider,
     controller::{
-        error::{Abort, Error, Halt},
+        error::{Ending, Error},
         now,
         watched::Watched,
     },
@@ -22,8 +22,8 @@ use crate::{
     kms::Kms,
 };
 
-/// The step as it may be done. For what can make data unreadable the guard is asked.
-pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<Step<Cleared>, Halt> {
+/// The step in the form in which it may be done. If it can make data unreadable, the guard is asked.
+pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<Step<Cleared>, Ending> {
     let destruction = match step.harmless() {
         Ok(step) => return Ok(step),
         Err(destruction) => destruction,
@@ -32,13 +32,13 @@ pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<Step<Clea
     ask(round, destruction, still).await.map(Step::Destroy)
 }
 
-/// Asks the guard. `still` says whether the same still follows from what was read live.
+/// Asks the guard. `still` says whether the same step follows from what was read live.
 pub(super) async fn ask(
     round: &mut Round<'_>,
     ask: Destruction,
     still: impl Fn(&Situation<'_>, &Observed) -> bool,
-) -> Result<Cleared, Halt> {
-    // What people write is read last: a wish that is withdrawn while the KMS answers slowly is seen to be.
+) -> Result<Cleared, Ending> {
+    // The object is read last, so that a deletion which is withdrawn while the KMS answers slowly is noticed.
     let key = live_key(round).await?;
     let rules = live_rules(round).await?;
     let terminating = round.object.is_terminating().await?;
@@ -46,7 +46,7 @@ pub(super) async fn ask(
     round.provider.rules = rules;
     round.observed = Observed::Present(Box::new(key));
     let situation = round.situation();
-    let Some(key) = round.key() else { return Err(Halt::Abort(Abort::Changed)) };
+    let Some(key) = round.key() else { return Err(Ending::Changed) };
     let evidence = Evidence {
         ask,
         desired: &round.object.desired,
@@ -57,33 +57,33 @@ pub(super) async fn ask(
         terminating,
         now: now(),
     };
-    guard::check(&evidence).map_err(Halt::Held)
+    guard::check(&evidence).map_err(Ending::Held)
 }
 
 /// The provider's rules as they are now.
-async fn live_rules(round: &Round<'_>) -> Result<Rules, Halt> {
+async fn live_rules(round: &Round<'_>) -> Result<Rules, Ending> {
     let Rules { name, account, region, .. } = &round.provider.rules;
     let read = Api::<Watched<KeyProvider>>::all(round.context.client.clone()).get(name).await;
-    let read = read.map_err(|error| Halt::Abort(Abort::Error(Error::Api("a live read of the provider", Box::new(error)))))?;
-    let provider = read.into_decoded().map_err(|_| Halt::Abort(Abort::Changed))?;
+    let read = read.map_err(|error| Ending::Error(Error::Api("a live read of the provider", Box::new(error))))?;
+    let provider = read.into_decoded().map_err(|_| Ending::Changed)?;
     let namespace = &round.object.desired.owner.namespace;
-    // Another provider of that name, or one that was edited, has another client; and one that no longer admits the namespace has none for it.
+    // The provider must be the same, not edited since, and still admit the namespace.
     let known = round.context.providers.client(&provider);
     let is_known = matches!(known, Some(Ok(known)) if Arc::ptr_eq(&known, &round.provider.connected));
     if !is_known
         || !round.provider.connected.made_for.is(&provider)
         || !super::provider::admits(round.context, &provider, namespace).await?
     {
-        return Err(Halt::Abort(Abort::Changed));
+        return Err(Ending::Changed);
     }
     Ok(Rules::new(name, &provider.spec, account, region))
 }
 
 /// The key as it is now, with its marks.
-async fn live_key(round: &Round<'_>) -> Result<Key, Halt> {
-    let Some(known) = round.key() else { return Err(Halt::Abort(Abort::Changed)) };
-    let mut key = round.kms().describe(&known.arn).await?.ok_or(Halt::Abort(Abort::Changed))?;
-    // What could not be read in this round is no evidence, and was told.
+async fn live_key(round: &Round<'_>) -> Result<Key, Ending> {
+    let Some(known) = round.key() else { return Err(Ending::Changed) };
+    let mut key = round.kms().describe(&known.arn).await?.ok_or(Ending::Changed)?;
+    // What could not be read in this round is not read again, and does not count as evidence.
     key.unread.clone_from(&known.unread);
     let _not_needed = observe::complete(round.kms(), &mut key, round.limits()).await?;
     Ok(key)

@@ -1,30 +1,26 @@
-//! Aliases that go from one object to another: whether one may come, and whether one is still to stay.
+//! Aliases that move from one object to another: whether this object may take one, and whether it leaves one on its key for another object.
 //!
-//! The rule is in [`crate::domain::handover`]; what it rests on is read here, for the one move. The object that has the alias leaves it on its key for a
-//! while, so that there is something to move; what nobody takes by then goes.
+//! The rule is in [`crate::domain::handover`], and what it needs is read here for each move. The object that has the alias leaves it on its key for a while, so
+//! that the other object can move it. After that time the alias is removed.
 
 use std::{sync::Arc, time::Duration};
 
 use super::{object, round::Round};
 use crate::{
     api::{ManagedKey, mark},
-    controller::{
-        account::same_account,
-        aliases::Move,
-        error::{Abort, Halt},
-        retry,
-        watched::Watched,
-    },
+    controller::{account::same_account, aliases::Move, error::Ending, watched::Watched},
     domain::{
         failure::{Failure, FailureKind},
         handover::{self, Taker},
-        ownership, settings,
+        ownership,
+        requeue::SOON,
+        settings,
         step::Step,
     },
     kms::Kms,
 };
 
-/// How long an alias waits on its key for the object that declares it now.
+/// How long an alias stays on its key for the object that declares it now.
 const PATIENCE: Duration = Duration::from_mins(2);
 
 impl<'a> Round<'a> {
@@ -39,7 +35,7 @@ impl<'a> Round<'a> {
         self.context.keys().state().into_iter().filter(|object| object.decoded().is_ok_and(is_near)).collect()
     }
 
-    /// Has this object looked at as soon as another that has to do with the alias changes. Whether that is new.
+    /// Has this object looked at as soon as another object with a stake in the alias changes. Returns whether it did not wait for the alias before.
     fn awaits(&mut self, alias: &str) -> bool {
         let neighbours = self.neighbours();
         let others = neighbours.iter().filter_map(|object| object.decoded().ok());
@@ -47,7 +43,7 @@ impl<'a> Round<'a> {
         self.context.aliases.wait(&self.object.metadata, &self.provider.rules.name, alias, others)
     }
 
-    /// Whether an alias stays on the key for now, though it is not declared any more: somebody else may be about to take it.
+    /// Whether an alias stays on the key for now although it is not declared any more, because another object may be about to take it.
     pub(super) fn stays(&mut self, step: &Step) -> bool {
         let Step::RemoveAlias { alias } = step else { return false };
         if !self.limits().moves_aliases {
@@ -71,13 +67,13 @@ impl<'a> Round<'a> {
                 let why = format!("{alias} stays on this key until ManagedKey {taker}, which declares it now, has taken it");
                 PATIENCE.checked_sub(waited).map(|left| (left, why))
             }
-            // Where there is no room, it makes room.
+            // If the key has no room for other aliases, the alias is removed at once.
             None if self.key().is_some_and(|key| settings::is_full(&self.provider.rules, key)) => None,
             None => consistency.checked_sub(waited).map(|left| (left, format!("{alias} is about to be taken away"))),
         };
         let Some((left, why)) = left.filter(|(left, _)| !left.is_zero()) else { return false };
         self.tried.stays(alias, why);
-        self.linger(left.min(retry::SOON));
+        self.linger(left.min(SOON));
         true
     }
 
@@ -85,20 +81,20 @@ impl<'a> Round<'a> {
         self.again = Some(self.again.map_or(wait, |before| before.min(wait)));
     }
 
-    /// An alias was refused because another key has it: whether it may come from there. `None`: it may, and the plan says so from here on.
-    pub(super) async fn after_taken(&mut self, step: &Step, halt: Halt) -> Result<Option<Halt>, Halt> {
-        let Step::AddAlias { alias } = step else { return Ok(Some(halt)) };
-        let failure = match halt {
-            Halt::Failed(failure) => failure,
-            halt => return Ok(Some(halt)),
+    /// An alias was refused because another key has it. Returns `None` if it may be moved from there, which the plan knows from here on.
+    pub(super) async fn after_taken(&mut self, step: &Step, ending: Ending) -> Result<Option<Ending>, Ending> {
+        let Step::AddAlias { alias } = step else { return Ok(Some(ending)) };
+        let failure = match ending {
+            Ending::Failed(failure) => failure,
+            ending => return Ok(Some(ending)),
         };
         if failure.kind != FailureKind::AliasTaken || !self.object.desired.aliases.contains(alias) {
-            return Ok(Some(Halt::Failed(failure)));
+            return Ok(Some(Ending::Failed(failure)));
         }
         let is_new = self.awaits(alias);
         if !self.limits().moves_aliases {
-            // The other object may have let it go since it was refused, and before this one was known to wait: it is asked for once more.
-            return Ok((!is_new).then_some(Halt::Failed(failure)));
+            // The other object may have let it go after the refusal and before this one was known to wait. So it is tried once more.
+            return Ok((!is_new).then_some(Ending::Failed(failure)));
         }
         match self.from(alias).await {
             Ok(Verdict::Comes(from, moves)) => {
@@ -106,19 +102,23 @@ impl<'a> Round<'a> {
                 self.moves.push(moves);
                 Ok(None)
             }
-            Ok(Verdict::Stays(message)) => Ok(Some(Halt::Failed(Failure { message, ..failure }))),
+            Ok(Verdict::Stays(message)) => Ok(Some(Ending::Failed(Failure { message, ..failure }))),
             Ok(Verdict::Gone) if is_new => Ok(None),
-            Ok(Verdict::Gone | Verdict::Unclear) => Ok(Some(Halt::Failed(failure))),
-            Err(Halt::Failed(why)) if !why.kind.ends_round() => {
-                tracing::warn!(alias, error = &why as &dyn std::error::Error, "whether the alias may be moved is not known, so it is not");
-                Ok(Some(Halt::Failed(failure)))
+            Ok(Verdict::Gone | Verdict::Unclear) => Ok(Some(Ending::Failed(failure))),
+            Err(Ending::Failed(why)) if !why.kind.ends_round() => {
+                tracing::warn!(
+                    alias,
+                    error = &why as &dyn std::error::Error,
+                    "the alias is not moved, because it could not be found out whether it may be"
+                );
+                Ok(Some(Ending::Failed(failure)))
             }
-            Err(halt) => Err(halt),
+            Err(ending) => Err(ending),
         }
     }
 
-    /// Who has an alias, by the KMS, the key's own marks, and a live read of the object that these name.
-    async fn from(&self, alias: &str) -> Result<Verdict<'a>, Halt> {
+    /// Whether an alias may be moved: by the key that has it, the marks of that key, and a live read of the object that these name.
+    async fn from(&self, alias: &str) -> Result<Verdict<'a>, Ending> {
         let Some(mut holder) = self.kms().describe(alias).await? else { return Ok(Verdict::Gone) };
         if self.key().is_none_or(|key| key.arn == holder.arn) || !holder.customer_managed {
             return Ok(Verdict::Unclear);
@@ -127,7 +127,7 @@ impl<'a> Round<'a> {
         let owner = &self.object.desired.owner;
         let Some(name) = tags.get(mark::OWNER).and_then(|found| self.named(found)) else { return Ok(Verdict::Unclear) };
         holder.tags = Some(tags);
-        let read = object::read_live(self.context, &owner.namespace, &name).await.map_err(Abort::Error)?;
+        let read = object::read_live(self.context, &owner.namespace, &name).await.map_err(Ending::Error)?;
         let Some(Ok(other)) = read.as_ref().map(Watched::decoded) else { return Ok(Verdict::Unclear) };
         let taker = Taker { owner, rules: &self.provider.rules };
         if let Some(why) = handover::barred(alias, taker, &holder, other) {
@@ -135,16 +135,16 @@ impl<'a> Round<'a> {
         }
         let consistency = self.context.settings.consistency;
         let moves = self.context.aliases.begin_move(&self.provider.rules.name, alias, &owner.uid, consistency);
-        let moves = moves.map_err(|left| Halt::Abort(Abort::TooSoon(left)))?;
-        // It may have been withdrawn meanwhile; and an answer from a wrong account proves nothing.
+        let moves = moves.map_err(Ending::until)?;
+        // The wish may have been withdrawn meanwhile, and an answer from another account proves nothing.
         same_account(self.kms(), &self.provider.rules.account).await?;
         if !self.object.is_unchanged().await? {
-            return Err(Halt::Abort(Abort::Changed));
+            return Err(Ending::Changed);
         }
         Ok(Verdict::Comes(holder.arn, moves))
     }
 
-    /// The name of the object of this namespace that an owner mark names.
+    /// The name of the object in this namespace that an owner mark names.
     fn named(&self, found: &str) -> Option<String> {
         let namespace = &self.object.desired.owner.namespace;
         if let Some((its_namespace, name)) = found.split_once('.') {
@@ -156,14 +156,14 @@ impl<'a> Round<'a> {
     }
 }
 
-/// What becomes of an alias that another key has.
+/// Whether an alias that another key has may be moved.
 enum Verdict<'a> {
-    /// It may be moved from this key, and is reserved.
+    /// It may be moved from the key with this ARN, and is reserved.
     Comes(String, Move<'a>),
-    /// It stays there, and why.
+    /// It stays there. The text says why.
     Stays(String),
     /// No key has it any more.
     Gone,
-    /// Nothing more is known than the KMS said.
+    /// Nothing is known beyond the refusal of the KMS.
     Unclear,
 }

@@ -1,13 +1,14 @@
 //! `ManagedKey`s: the rounds that keep a key as declared.
 //!
-//! [`reconcile`] is the driver and reads as the five steps. What an object's deletion leads to is in [`deletion`].
+//! [`reconcile`] is the driver: it reads as the five steps, for every object. [`keep`] has the steps that keep a key as declared, and [`deletion`] those of an
+//! object that is being deleted. [`report`] ends every round.
 
 mod deletion;
-mod events;
 mod execute;
 mod fingerprint;
 mod guard;
 mod handover;
+mod keep;
 mod object;
 mod observe;
 mod pending;
@@ -44,17 +45,17 @@ use super::{
 };
 use crate::{api::ManagedKey, controller::key_provider::Providers};
 
-/// An object that is to be looked at, as a watch tells.
+/// An object to look at, or an error of a watch.
 type Told = watcher::Result<ObjectRef<Watched<ManagedKey>>>;
 
-/// The objects that are to be looked at, all objects as the watch has them, and the namespaces whose labels count.
+/// A queue of objects to look at, all objects as the watch has them, and the namespaces whose labels matter.
 pub fn prepare(
     client: &Client,
     providers: &Providers,
     anew: &Anew,
 ) -> (impl Stream<Item = Told> + Send + 'static, Store<Watched<ManagedKey>>, Store<Labelled>) {
     let (store, queue) = watch::objects(Api::<Watched<ManagedKey>>::all(client.clone()), Kind::ManagedKeys, anew);
-    // Labels of namespaces are nobody's business but of a provider that selects by them.
+    // Namespaces are watched only while a provider selects them by labels.
     let selects = {
         let providers = providers.clone();
         move || providers.select_by_labels()
@@ -68,7 +69,7 @@ pub fn prepare(
     });
     let labelled = labelled.try_flatten();
     let all = store.clone();
-    // Whoever is settled under an unchanged provider is left alone again at once.
+    // An object whose own provider did not change is left alone again at once.
     let woken = providers.changes().flat_map(move |()| stream::iter(all.state()).map(|object| Ok(ObjectRef::from_obj(&*object))));
     (stream::select(stream::select(queue, woken), labelled), store, namespaces)
 }
@@ -97,13 +98,13 @@ pub async fn run(queue: impl Stream<Item = Told> + Send + 'static, queues: Queue
         std::future::ready(())
     });
     let Queues { ordinary, rescue } = queues;
-    // All are begun at once, and wait for a place: one that waits for its turn within a quota has none.
+    // The number of workers is not limited here. Rounds wait for a place, and a round that waits for its turn within a quota has none.
     let ordinary = rounds(Lane::Ordinary, ordinary, 0, &context, &stop);
     let rescue = rounds(Lane::Rescue, rescue, RESCUERS, &context, &stop);
     tokio::join!(told, ordinary, rescue);
 }
 
-/// A round about the object that waits for a turn is not to go on if the object, or what is known of it, is another by now.
+/// If the fingerprint of the object changed, its round stops waiting for a turn.
 fn looked_at_anew(context: &Context, object: &ObjectRef<Watched<ManagedKey>>) {
     context.lanes.changed(object, || context.keys().get(object).as_deref().map_or(0, |watched| looks(watched, context)));
 }

@@ -1,6 +1,6 @@
-//! The object of a round: read live, written with the version that was read as a precondition.
+//! The object of a round: it is read live, and every write has the version that was read as its precondition.
 //!
-//! Of two writers one is refused and looks again; and a round that began on an old view of the object ends there.
+//! So of two writers one is refused and looks again, and a round that began with an old view of the object ends at its first write.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::{events, provider};
+use super::provider;
 use crate::{
     api::{
         FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation,
@@ -19,7 +19,7 @@ use crate::{
     },
     controller::{
         Context, Requests,
-        error::{Abort, Error, api},
+        error::{Ending, Error, api},
         now, room,
         watched::Watched,
     },
@@ -35,12 +35,12 @@ use crate::{
     lease::is_before,
 };
 
-/// What becomes of a write.
+/// What a write does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     /// It stands.
     Kept,
-    /// It passes through all of admission and is forgotten.
+    /// It passes admission as a dry run, and changes nothing.
     Tried,
 }
 
@@ -54,15 +54,15 @@ pub(super) struct Object<'a> {
     pub(super) provider: String,
     /// What it declares.
     pub(super) desired: Desired,
-    /// What it remembers; ahead of the API server while a round is under way.
+    /// What it remembers. During a round it is ahead of the API server.
     pub(super) memory: Memory,
-    /// The status as the API server has it, without what others put there.
+    /// The status as the API server has it, without the parts of others.
     stored: ManagedKeyStatus,
-    /// How many conditions of others stand in the status.
+    /// How many conditions of others the status has.
     others: usize,
     /// Who set `deletionScheduleDays`.
     pub(super) set_by: Option<Box<SetBy>>,
-    /// Whether it was read or written in this round, rather than taken from the watch.
+    /// Whether it was read or written in this round. Otherwise it came from the watch.
     pub(super) live: bool,
 }
 
@@ -92,7 +92,7 @@ impl<'a> Object<'a> {
         provider::resync(self.context, &self.provider)
     }
 
-    /// Whether the last look that saw the key is young enough for what it saw to stand.
+    /// Whether the key was seen recently enough that `Ready` may keep what it said then.
     pub(super) fn was_seen_lately(&self) -> bool {
         let silent = status::silent_for(&self.stored, now());
         self.context.unheard(self.uid(), silent.unwrap_or_default()) <= self.resync().saturating_mul(2)
@@ -104,7 +104,7 @@ impl<'a> Object<'a> {
         self.requested().is_some_and(|asked| handled != Some(&*status::handled(asked)))
     }
 
-    /// What a person asked this look with, or the last one.
+    /// The text with which a person asked for this look, or for the last one.
     pub(super) fn requested(&self) -> Option<&str> {
         let known = self.context.requests(self.uid());
         requested(&self.metadata, self.stored.last_handled_reconcile_at.as_deref(), &known)
@@ -120,7 +120,7 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether the annotation of a key that is on record says something else than it is to say.
+    /// Whether the annotation `keyward.dev/key` does not say what it should about the key on record.
     pub(super) fn is_misrecorded(&self) -> bool {
         let records = self.desired.adopt.is_none() && self.desired.policy != ManagementPolicy::Observe && self.memory.is_bound();
         records && self.stored.key_arn.as_deref().is_some_and(|key| !self.records(key))
@@ -130,25 +130,25 @@ impl<'a> Object<'a> {
         Api::namespaced(self.context.client.clone(), &self.desired.owner.namespace)
     }
 
-    /// Reads the object live. Aborts if it is gone, or another one of its name stands there, or it is being deleted while the round did not know.
-    pub(super) async fn refresh(&mut self) -> Result<(), Abort> {
-        let Some(read) = read_live(self.context, &self.desired.owner.namespace, &self.desired.owner.name).await.map_err(Abort::Error)?
+    /// Reads the object live. The round ends if the object is gone, was replaced by another one of its name, or is not as the round took it.
+    pub(super) async fn refresh(&mut self) -> Result<(), Ending> {
+        let Some(read) = read_live(self.context, &self.desired.owner.namespace, &self.desired.owner.name).await.map_err(Ending::Error)?
         else {
-            return Err(Abort::Changed);
+            return Err(Ending::Changed);
         };
         let Ok(object) = read.decoded() else {
-            return Err(Abort::Newer(Box::new(read)));
+            return Err(Ending::Newer(Box::new(read)));
         };
         let same = object.metadata.uid.as_deref() == Some(self.uid());
-        // What was read later is never older, unless the storage was set back. That is told once: until it is past, every object shows it.
+        // A later read is never older, unless the storage was set back. This is reported once, because every object shows it until it is over.
         let (version, known) = (object.metadata.resource_version.as_deref(), self.metadata.resource_version.as_deref());
         if same && self.context.era() == 0 && is_before(version, known) {
             self.context.set_back();
         }
         if !same || object.metadata.deletion_timestamp != self.metadata.deletion_timestamp {
-            return Err(Abort::Newer(Box::new(read)));
+            return Err(Ending::Newer(Box::new(read)));
         }
-        // What was decided on an old view is not done.
+        // Nothing is done that was decided on an old view.
         let same = |fresh: &Self| {
             fresh.desired == self.desired
                 && fresh.stored == self.stored
@@ -156,48 +156,48 @@ impl<'a> Object<'a> {
         };
         match Self::new(self.context, object, read.set_by.clone()) {
             Ok(fresh) if same(&fresh) => {
-                // What this round learned already stays learned.
+                // The memory stays, with what this round added to it.
                 let memory = std::mem::take(&mut self.memory);
                 *self = Self { live: true, memory, ..fresh };
                 Ok(())
             }
-            _ => Err(Abort::Newer(Box::new(read))),
+            _ => Err(Ending::Newer(Box::new(read))),
         }
     }
 
-    /// Whether a live read shows that the object declares the same, and nobody wrote it since.
-    pub(super) async fn is_unchanged(&self) -> Result<bool, Abort> {
+    /// Whether a live read shows that nobody wrote the object since it was read.
+    pub(super) async fn is_unchanged(&self) -> Result<bool, Ending> {
         let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
         Ok(read.meta().resource_version == self.metadata.resource_version && read.meta().uid == self.metadata.uid)
     }
 
-    /// Takes over the version of an object that somebody else wrote meanwhile, if it is still this object and its status is the one that was read: the status
-    /// has one writer, and what was done is not forgotten because a person edited something else.
-    pub(super) async fn rebase(&mut self) -> Result<(), Abort> {
+    /// Takes the version of an object that somebody else wrote meanwhile, if it is still the same object with the same status. Only Keyward writes the
+    /// status, and what was done must not be lost because a person edited something else.
+    pub(super) async fn rebase(&mut self) -> Result<(), Ending> {
         let read = self.api().get(&self.desired.owner.name).await.map_err(api("a live read of the object"))?;
-        let object = read.into_decoded().map_err(|_| Abort::Changed)?;
+        let object = read.into_decoded().map_err(|_| Ending::Changed)?;
         if object.metadata.uid.as_deref() != Some(self.uid()) || Memory::of(&object).status != self.stored {
-            return Err(Abort::Changed);
+            return Err(Ending::Changed);
         }
         self.others = room::others(object.status.iter().flat_map(|status| &status.conditions));
         self.metadata.resource_version = object.metadata.resource_version;
         Ok(())
     }
 
-    /// What has to be remembered before a step, and the mark that goes on the key with it.
-    pub(super) fn open(&mut self, step: &Step, key: &Key) -> Result<Option<Intent>, Abort> {
+    /// Remembers what has to be on record before a step, and returns the mark that goes on the key with it.
+    pub(super) fn open(&mut self, step: &Step, key: &Key) -> Result<Option<Intent>, Ending> {
         let [one, two, three, four, five, six, ..] = *uuid::Uuid::new_v4().as_bytes();
         let opened = self.memory.open(step, &self.desired, key, now(), Nonce::of([one, two, three, four, five, six]));
-        // No step of the kind is planned where the count is at its end.
-        opened.map_err(|CountEnded| Abort::Changed)
+        // No such step is planned when the count is at its end.
+        opened.map_err(|CountEnded| Ending::Changed)
     }
 
-    fn may_write(&self) -> Result<(), Abort> {
-        if self.context.held.is_held() { Ok(()) } else { Err(Abort::Error(Error::NotLeader)) }
+    fn may_write(&self) -> Result<(), Ending> {
+        if self.context.held.is_held() { Ok(()) } else { Err(Ending::Error(Error::NotLeader)) }
     }
 
     /// Writes the memory's status, if it differs from what the API server has.
-    pub(super) async fn write_status(&mut self) -> Result<(), Abort> {
+    pub(super) async fn write_status(&mut self) -> Result<(), Ending> {
         status::fit(&mut self.memory.status);
         if self.memory.status == self.stored {
             return Ok(());
@@ -208,14 +208,14 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
-    /// Has the API server try a status that will have to be written, without keeping it. Whatever would refuse it then refuses it now.
-    pub(super) async fn rehearse_status(&mut self, mut status: ManagedKeyStatus) -> Result<(), Abort> {
+    /// Writes a status as a dry run. Whatever would refuse it later refuses it now.
+    pub(super) async fn rehearse_status(&mut self, mut status: ManagedKeyStatus) -> Result<(), Ending> {
         status::fit(&mut status);
         self.apply_status(&status, Effect::Tried).await.map(drop)
     }
 
-    /// The version after it.
-    async fn apply_status(&mut self, status: &ManagedKeyStatus, effect: Effect) -> Result<Option<String>, Abort> {
+    /// Returns the version after the write.
+    async fn apply_status(&mut self, status: &ManagedKeyStatus, effect: Effect) -> Result<Option<String>, Ending> {
         self.may_write()?;
         if self.others > room::OTHERS {
             let cleared = room::make::<ManagedKey>(self.context.client.clone(), &self.metadata).await;
@@ -233,9 +233,9 @@ impl<'a> Object<'a> {
         Ok(written.meta().resource_version.clone())
     }
 
-    /// Writes that a creation begins, after the finalizer where the policy needs one. Of two controllers that get here, one is refused. It stands in the
-    /// status, which whoever replaces the object by a manifest does not write.
-    pub(super) async fn begin_creation(&mut self, attempt: CreateAttempt) -> Result<(), Abort> {
+    /// Records that a creation begins, after the finalizer if the policy needs one. Of two controllers that get here, one is refused. The record is in the
+    /// status, because replacing the object by a manifest does not change the status.
+    pub(super) async fn begin_creation(&mut self, attempt: CreateAttempt) -> Result<(), Ending> {
         if self.needs_finalizer() {
             self.sync_finalizer().await?;
         }
@@ -243,19 +243,18 @@ impl<'a> Object<'a> {
         self.write_status().await
     }
 
-    /// Takes an attempt back that surely created nothing; the report of the round writes it.
+    /// Takes back an attempt that certainly created nothing. The report of the round writes it.
     pub(super) fn withdraw_creation(&mut self) {
         self.memory.status.create_attempt = None;
     }
 
-    /// Whether an attempt was ended that the API server still has.
+    /// Whether the round ended an attempt that the API server still has on record.
     pub(super) const fn ends_attempt(&self) -> bool {
         self.stored.create_attempt.is_some() && self.memory.status.create_attempt.is_none()
     }
 
-    /// Records the key that the object is bound to, in place of the attempt that made it. A record that said something else, or was another object's, is told
-    /// once.
-    pub(super) async fn record_key(&mut self, key: &str) -> Result<(), Abort> {
+    /// Records the key of the object, in place of the attempt that made it. If the record said something else, or was another object's, an event says so once.
+    pub(super) async fn record_key(&mut self, key: &str) -> Result<(), Ending> {
         let replaced = self.record(annotation::KEY).and_then(|text| event::record_replaced(text, &self.desired.owner, key));
         let void = self.void_attempt();
         let annotations = json!({ (annotation::CREATE_ATTEMPT): Value::Null, (annotation::KEY): self.record_of(key) });
@@ -263,13 +262,13 @@ impl<'a> Object<'a> {
         self.memory.close_attempt();
         self.memory.key = Some(key.into());
         for event in replaced.iter().chain(&void) {
-            events::publish(self.context, &self.desired.owner, event).await;
+            self.context.events.publish(&self.desired.owner, event);
         }
         Ok(())
     }
 
-    /// Takes away what a copy brought along, where nothing of this object's own is written in its place, and tells it once.
-    pub(super) async fn drop_copied(&mut self, key: &str) -> Result<(), Abort> {
+    /// Removes annotations that were copied from another object, where this object writes none of its own. An event says so once.
+    pub(super) async fn drop_copied(&mut self, key: &str) -> Result<(), Ending> {
         let record = self.record(annotation::KEY).and_then(|text| event::record_void(text, &self.desired.owner, key));
         let attempt = self.void_attempt();
         let (mut gone, mut told) = (serde_json::Map::new(), Vec::new());
@@ -283,17 +282,17 @@ impl<'a> Object<'a> {
             self.patch(json!({ "annotations": gone }), "the annotations of another object").await?;
         }
         for event in &told {
-            events::publish(self.context, &self.desired.owner, event).await;
+            self.context.events.publish(&self.desired.owner, event);
         }
         Ok(())
     }
 
-    /// What is to be told of the annotation of an attempt that is none of this object's.
+    /// The event about an annotation of an attempt that is not this object's.
     pub(super) fn void_attempt(&self) -> Option<Event> {
         event::attempt_void(self.record(annotation::CREATE_ATTEMPT)?, memory::made(&self.metadata))
     }
 
-    /// Whether the annotation says of this object that it has that key.
+    /// Whether the annotation says that this object has that key.
     pub(super) fn records(&self, key: &str) -> bool {
         self.record(annotation::KEY) == Some(&self.record_of(key))
     }
@@ -306,8 +305,8 @@ impl<'a> Object<'a> {
         self.metadata.annotations.as_ref()?.get(annotation).map(String::as_str)
     }
 
-    /// Puts the finalizer where the policy needs it, and takes it away where it does not.
-    pub(super) async fn sync_finalizer(&mut self) -> Result<(), Abort> {
+    /// Adds the finalizer if the policy needs it, and removes it otherwise.
+    pub(super) async fn sync_finalizer(&mut self) -> Result<(), Ending> {
         if self.needs_finalizer() == self.has_finalizer() {
             return Ok(());
         }
@@ -315,8 +314,8 @@ impl<'a> Object<'a> {
         self.patch(json!({ "finalizers": finalizers }), "the finalizer").await
     }
 
-    /// Takes the finalizer away, so that the object can go.
-    pub(super) async fn remove_finalizer(&mut self) -> Result<(), Abort> {
+    /// Removes the finalizer, so that the object can go.
+    pub(super) async fn remove_finalizer(&mut self) -> Result<(), Ending> {
         let finalizers = self.finalizers_with(false);
         self.patch(json!({ "finalizers": finalizers }), "the finalizer").await
     }
@@ -335,7 +334,7 @@ impl<'a> Object<'a> {
         others.chain(ours.then_some(FINALIZER)).collect()
     }
 
-    async fn patch(&mut self, metadata: Value, what: &'static str) -> Result<(), Abort> {
+    async fn patch(&mut self, metadata: Value, what: &'static str) -> Result<(), Ending> {
         self.may_write()?;
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let mut patch = json!({ "metadata": { "resourceVersion": self.metadata.resource_version } });
@@ -347,12 +346,12 @@ impl<'a> Object<'a> {
         let generation = written.meta().generation;
         self.metadata = written.meta().clone();
         self.live = true;
-        // An annotation moves no generation; what does was declared since, and is looked at anew.
-        if generation == Some(self.desired.generation) { Ok(()) } else { Err(Abort::Changed) }
+        // An annotation does not change the generation. If it changed, somebody edited the spec, and the object is looked at again.
+        if generation == Some(self.desired.generation) { Ok(()) } else { Err(Ending::Changed) }
     }
 
-    /// Whether the namespace, or the kind itself, is being deleted. Its objects go then without anyone asking for the end of their keys.
-    pub(super) async fn is_terminating(&self) -> Result<bool, Abort> {
+    /// Whether the namespace or the CRD is being deleted. Its objects go then without anybody asking for the deletion of their keys.
+    pub(super) async fn is_terminating(&self) -> Result<bool, Ending> {
         let client = &self.context.client;
         let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(client.clone());
         let namespace = namespaces.get(&self.desired.owner.namespace).await.map_err(api("a live read of the namespace"))?;
@@ -375,14 +374,24 @@ pub async fn read_live(context: &Context, namespace: &str, name: &str) -> Result
     Ok(read)
 }
 
+/// An object without the part of its spec that cannot be read. A status can be written for it, and it can be let go; nothing else may follow from it.
+pub(super) fn readable<'a>(context: &'a Context, stored: &ManagedKey) -> Option<Object<'a>> {
+    // The days stay if they can be read, so that a deletion that is scheduled is not reported as someone else's.
+    Object::new(context, stored, None).ok().or_else(|| {
+        let mut harmless = stored.clone();
+        harmless.spec.deletion_schedule_days = None;
+        Object::new(context, &harmless, None).ok()
+    })
+}
+
 /// What asks for a look: Keyward's own annotation, and Flux's.
 fn requests(object: &ObjectMeta) -> (Option<&str>, Option<&str>) {
     let value = |key| object.annotations.as_ref().and_then(|annotations| annotations.get(key)).map(String::as_str);
     (value(annotation::RECONCILE_REQUESTED_AT), value(annotation::FLUX_REQUESTED_AT))
 }
 
-/// What a person asked this look with, or the last one: where Flux asked as well, the later of the two. Where a text is no time, what is new counts: it is
-/// neither the one that `handled` says was answered last, nor known from an answer before.
+/// The text with which a person asked for this look, or for the last one. If Flux asked too, the later of the two counts. If a text is not a time, the new one
+/// counts: the one that is neither in `handled`, which was answered last, nor known from an answer before.
 fn requested<'a>(object: &'a ObjectMeta, handled: Option<&str>, known: &Requests) -> Option<&'a str> {
     let (Some(own), Some(flux)) = requests(object) else {
         let (own, flux) = requests(object);
@@ -422,7 +431,7 @@ mod tests {
         ] {
             assert_eq!(requested(&object(own, flux), None, &Requests::default()), expected, "{own:?} {flux:?}");
         }
-        // Each is answered, and none twice.
+        // Each request is answered, and none twice.
         let (mut known, mut handled) = (Requests::default(), None);
         for (own, flux, expected) in [
             (Some("x"), None, "x"),
@@ -442,7 +451,7 @@ mod tests {
             handled = Some(expected);
             known.answer(own, flux, Some(asked) == flux);
         }
-        // Both at once, one after the other; and after a restart nothing is asked for that was not.
+        // Two requests at once are answered one after the other. After a restart no old request counts as new.
         let both = object(Some("x"), Some(late));
         let mut known = Requests::default();
         assert_eq!(requested(&both, Some("before"), &known), Some("x"));

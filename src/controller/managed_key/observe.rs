@@ -1,4 +1,4 @@
-//! The look: finds the object's key and reads of it what is asked for. Nothing here changes anything.
+//! The look: finds the object's key and reads the parts that are asked for. Nothing here changes a key.
 
 use kube::{Api, ResourceExt, api::ListParams};
 
@@ -7,7 +7,7 @@ use crate::{
     api::ManagedKey,
     controller::{
         Context,
-        error::{Abort, Error},
+        error::{Ending, Error},
         watched::Watched,
     },
     domain::{
@@ -19,15 +19,15 @@ use crate::{
     kms::{AnyKms, Kms},
 };
 
-/// A first look: the key's state, and one more of rotation, tags and aliases in turn, or none if it is nobody's turn. Two reads at most. What the second failed
-/// with stands beside what the first saw.
+/// The first look: the state of the key and, by `turn`, one of rotation, tags and aliases. At most two reads. If the second fails, its failure is returned
+/// beside the result of the first.
 pub(super) async fn quick_read(
     kms: &AnyKms,
     object: &Object<'_>,
     limits: &Limits,
     turn: Option<usize>,
 ) -> Result<(Observed, Option<Failure>), Failure> {
-    // An object whose own creation may have made a key looks for that one first.
+    // If the object's own creation may have made a key, that key is looked for first.
     let adopts = object.desired.adopt.as_deref().filter(|_| object.memory.open_attempt().is_none());
     let named = object.memory.reference().or(adopts);
     let reference = named.map_or_else(|| object.desired.owner.claim_alias(), str::to_owned);
@@ -51,7 +51,7 @@ pub(super) async fn quick_read(
     Ok((Observed::Present(Box::new(key)), failure))
 }
 
-/// Reads rotation, which the life of a key does not need.
+/// Reads the rotation. Steps on the life of a key do not need it.
 async fn rotation(kms: &AnyKms, key: &mut Key) -> Option<Failure> {
     match kms.rotation(&key.arn).await {
         Ok(rotation) => {
@@ -65,7 +65,7 @@ async fn rotation(kms: &AnyKms, key: &mut Key) -> Option<Failure> {
     }
 }
 
-/// Reads aliases, which the life of a key does not need.
+/// Reads the aliases. Steps on the life of a key do not need them.
 async fn aliases(kms: &AnyKms, key: &mut Key) -> Option<Failure> {
     match kms.aliases(&key.arn).await {
         Ok(aliases) => {
@@ -79,10 +79,10 @@ async fn aliases(kms: &AnyKms, key: &mut Key) -> Option<Failure> {
     }
 }
 
-/// Reads what a look has not read yet; gives what could not be read and is not needed.
+/// Reads the parts that a look has not read yet. Returns the failures of reads that the life of the key does not need.
 ///
 /// # Errors
-/// The marks could not be read, or what went wrong is not known: nothing may follow then.
+/// The marks could not be read, or a failure is not understood. Nothing may follow then.
 pub(super) async fn complete(kms: &AnyKms, key: &mut Key, limits: &Limits) -> Result<Vec<Failure>, Failure> {
     if key.tags.is_none() {
         key.tags = Some(kms.tags(&key.arn).await?);
@@ -120,15 +120,15 @@ pub(super) async fn everywhere(kms: &AnyKms, object: &Object<'_>) -> Result<Obse
 }
 
 /// Whether the object that an owner mark names exists, read live.
-pub(super) async fn exists(context: &Context, mark: &str) -> Result<bool, Abort> {
-    let failed = |error| Abort::Error(Error::Api("a live read of the key's other owner", Box::new(error)));
+pub(super) async fn exists(context: &Context, mark: &str) -> Result<bool, Ending> {
+    let failed = |error| Ending::Error(Error::Api("a live read of the key's other owner", Box::new(error)));
     if let Some((namespace, name)) = mark.split_once('.') {
         let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get_opt(name).await;
         return read.map(|object| object.is_some()).map_err(failed);
     }
-    // A digest, which names an object without saying which: all of them are asked.
+    // A digest names an object only to those who know its name, so it is compared with every object.
     if !ownership::is_digest(mark) {
-        // A mark that is neither was not written by Keyward; whoever did may still own the key.
+        // Keyward did not write such a mark. Whoever did may still own the key.
         return Ok(true);
     }
     let objects = Api::<ManagedKey>::all(context.client.clone());

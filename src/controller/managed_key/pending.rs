@@ -1,9 +1,9 @@
-//! A key that is pending deletion outlives its object, and so does the alert about it: the provider's list says what the object cannot any more.
+//! A key that is pending deletion may outlive its object. Then the list of its provider continues the alert that the object can no longer give.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{Resource, runtime::reflector::ObjectRef};
 
-use super::{events, object::Object, round::View};
+use super::{object::Object, round::View};
 use crate::{
     api::{
         ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition,
@@ -13,7 +13,7 @@ use crate::{
     controller::{
         Context,
         alarms::{Alarm, Source},
-        error::Abort,
+        error::Ending,
         key_provider,
     },
     domain::{
@@ -28,7 +28,8 @@ use crate::{
     metrics::PendingKey,
 };
 
-/// The entry of the object's key, if that is pending while the object goes. `seen`: the key as a look showed it; without one the status tells what it was.
+/// The entry for the object's key in the provider's list, if the key is pending while the object goes. `seen` is the key from a look; without a look the
+/// status tells what it was.
 pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) -> Option<PendingDeletion> {
     let desired = &object.desired;
     if desired.policy == ManagementPolicy::Observe {
@@ -50,7 +51,7 @@ pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) 
     }
 }
 
-/// Whether the key is the object's by its marks, or was and has none any more.
+/// Whether the key is the object's by its marks, or was and has no marks any more.
 fn was_ours(object: &Object<'_>, key: &Key) -> bool {
     match key.tags.as_ref().map(|tags| Ownership::of_former(tags, &object.desired.owner)) {
         Some(Ownership::Ours) => true,
@@ -59,17 +60,17 @@ fn was_ours(object: &Object<'_>, key: &Key) -> bool {
     }
 }
 
-/// Lists the key before its object goes. The series is there from now on, whatever becomes of the write.
-pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion) -> Result<(), Abort> {
+/// Puts the key on the provider's list before its object goes. The alert exists from now on, even if the write fails.
+pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion) -> Result<(), Ending> {
     context.alarms.say(&Source::Object(object.uid().to_owned()), vec![key_provider::alarm(entry)]);
-    key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Abort::Error)
+    key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Ending::Error)
 }
 
-/// The alarm about the object's key, as its status tells of it.
+/// The alarm about the object's key, from its status.
 pub(super) fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus, view: View<'_>) -> Option<Alarm> {
     status::pending(status)?;
     let seen = if let Some(Observed::Present(key)) = view.observed { Some(key) } else { None };
-    // Without a look it is the key that it was.
+    // Without a look it is the key from before.
     let known = || status.key_arn.clone().or_else(|| context.alarms.key_of(&owner.uid)).unwrap_or_default();
     let key = seen.map_or_else(known, |key| key.arn.clone());
     let (namespace, name) = (owner.namespace.clone(), owner.name.clone());
@@ -78,24 +79,24 @@ pub(super) fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus,
     Some((PendingKey { namespace, name, key, state: pending::state(date.as_ref()).as_str() }, at))
 }
 
-/// What became of the status that tells what a round saw.
+/// Whether the status tells what a round saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Told {
     /// It is written.
     ByStatus,
-    /// It could not be written: the object may be gone.
+    /// The status could not be written: the object may be gone.
     ByNobody {
-        /// The round ended with a call of which it is not known whether it took effect.
+        /// The round ended with a call that may have taken effect.
         unsure: bool,
-        /// Somebody else wrote the object, or it is gone.
+        /// Somebody else changed the object, or it is gone.
         changed: bool,
     },
 }
 
-/// Keeps the provider's lists true to what a round saw of the object's key: pending, it is watched, so that an object that goes while no operator runs is
-/// missed; alive, it is listed no more. A list that cannot be written is brought up to date by the next look.
+/// Updates the provider's lists after a round looked at the object's key. A pending key goes on the list of watched keys, so that the operator notices if the
+/// object goes while no operator runs. A key that is alive comes off the lists. If a list cannot be written, the next look updates it.
 ///
-/// Where the status could not be written there may be no next look. A schedule that may have been taken is watched as well then, and the provider's own look
+/// If the status could not be written, there may be no next look. Then a key whose schedule may have been accepted is watched too, and the provider's own look
 /// shows whether it was.
 pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step], told: Told) {
     let Some(Observed::Present(key)) = view.observed else { return };
@@ -112,7 +113,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let open = status.deletion.as_ref().is_some_and(|deletion| deletion.call == Some(DeletionCall::Open));
     let may_pend = matches!(told, Told::ByNobody { unsure: true, .. }) && open;
     let rests = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) && !object.memory.is_bound();
-    // Nobody else watches it: whoever's marks are on the key, it was this object's.
+    // No list has the key, and it was this object's, whatever its marks say now.
     let lost = object.memory.is_bound() && watches.is_none() && !known(&key.arn);
     let own = rests || was_ours(object, key) || lost;
     let pends = key.state.is_pending() && status::pending(status).is_some();
@@ -125,7 +126,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
             _ => return,
         }
     } else {
-        // A look that may show what was before our last steps says nothing, but for a cancel of our own.
+        // A look that may show the state from before our last steps proves nothing, unless we cancelled the deletion ourselves.
         let sure = steps.contains(&Step::Cancel) || context.unsettled(object.uid()).is_none();
         let marked = key.tags.is_some() && was_ours(object, key);
         if key.state.is_pending() || !sure || !marked {
@@ -138,8 +139,8 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
         Change::Over(key.arn.clone())
     };
     let Owner { namespace, name, uid, .. } = &desired.owner;
-    // An object that somebody else wrote is looked at anew in a moment, and that look waits for no list: it may be to bring the key back. If the object goes
-    // before that, its key is listed by what is remembered.
+    // An object that somebody else changed is looked at again in a moment, and that round must not wait for a list: it may be a rescue. If the object goes
+    // before that, its key is listed from memory.
     if told == (Told::ByNobody { unsure: false, changed: true }) && is_there(context, namespace, name, uid) {
         return remember(context, &object.provider, change);
     }
@@ -148,12 +149,12 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
         tracing::warn!(
             key = key.arn,
             error = &error as &dyn std::error::Error,
-            "the provider's list of pending keys is brought up to date by a later look"
+            "the provider's list of pending keys could not be written; a later look writes it"
         );
     }
 }
 
-/// Remembers the key of a change that is in no list yet, so that it is missed if its object goes.
+/// Remembers a pending key that is on no list yet, so that it is noticed if its object goes.
 fn remember(context: &Context, provider: &str, change: Change) {
     if let Change::Watched(entry) = change {
         key_provider::remember(context, provider, entry);
@@ -165,17 +166,18 @@ fn is_there(context: &Context, namespace: &str, name: &str, uid: &str) -> bool {
     context.keys().get(&ObjectRef::new(name).within(namespace)).is_some_and(|object| object.meta().uid.as_deref() == Some(uid))
 }
 
-/// Tells of the keys that are pending and whose objects went without asking.
+/// Publishes an event for each pending key whose object went without a round that let it go.
 pub(in crate::controller) async fn told_of_the_vanished(context: &Context) {
     let there = |namespace: &str, name: &str, uid: &str| is_there(context, namespace, name, uid);
     for left in key_provider::vanished(context, there, |provider| pending_there(context, provider)).await {
         let Some((namespace, name)) = pending::owner(&left.entry.owner) else { continue };
         let owner = Owner { cluster: context.settings.cluster_id.clone(), namespace: namespace.into(), name: name.into(), uid: left.uid };
-        told(context, &owner, &left.entry, &left.provider).await;
+        told(context, &owner, &left.entry, &left.provider);
     }
 }
 
-/// Has the alarms of an earlier process stand from the beginning: a KMS that does not answer now, or others that are looked at first, end no alert.
+/// Raises the alarms that the statuses tell of, before the first look. So an alert of an earlier process does not end because a KMS does not answer, or because
+/// other objects are looked at first.
 pub(in crate::controller) fn told_as_known(context: &Context) {
     for object in context.keys().state() {
         let Ok(ManagedKey { metadata, status: Some(status), .. }) = object.decoded() else { continue };
@@ -188,7 +190,7 @@ pub(in crate::controller) fn told_as_known(context: &Context) {
     }
 }
 
-/// The pending keys of a provider's objects, as the statuses of those tell.
+/// The pending keys of a provider's objects, from their statuses.
 fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
     let watched = |object: &ManagedKey| {
         let (metadata, status) = (&object.metadata, object.status.as_ref()?);
@@ -208,10 +210,10 @@ fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
     context.keys().state().iter().filter_map(|object| watched(object.decoded().ok()?)).collect()
 }
 
-/// Tells of a key that is pending and whose object goes: beside the object, and in the namespace `default`, which nobody deletes.
-pub(super) async fn told(context: &Context, owner: &Owner, entry: &PendingDeletion, provider: &str) {
+/// Publishes the event about a pending key whose object goes: beside the object, and in the namespace `default`, which nobody deletes.
+pub(super) fn told(context: &Context, owner: &Owner, entry: &PendingDeletion, provider: &str) {
     let event = Event { reason: "KeyReleased", action: "Release", warning: true, note: pending::note(entry, provider) };
-    events::publish_widely(context, owner, &event).await;
+    context.events.publish_widely(owner, &event);
 }
 
 #[cfg(test)]
@@ -267,7 +269,7 @@ mod tests {
     async fn an_alert_is_there_from_the_beginning_of_a_process_until_a_round_tells_otherwise() {
         let object = managed("u1");
         let (context, _) = fixtures::context(&json!({}), std::slice::from_ref(&object));
-        let is_told = || context.alarms.is_told_by_object(&domain_fixtures::key(State::PendingDeletion).arn);
+        let is_told = || context.alarms.key_of("u1") == Some(domain_fixtures::key(State::PendingDeletion).arn);
         assert!(!is_told());
         told_as_known(&context);
         assert!(is_told(), "before any look");
@@ -277,7 +279,7 @@ mod tests {
         assert!(!is_told(), "what the watch still has is older than that");
     }
 
-    /// A date that a KMS leaves out is what it was, in the lists and in the series, and the series of an object goes on with the list.
+    /// If a KMS leaves the date out, the last known one stands, in the lists and in the series. The list continues the series of the object.
     #[tokio::test]
     async fn a_date_that_is_not_told_changes_neither_a_list_nor_a_series() {
         let mut key = domain_fixtures::key(State::PendingDeletion);

@@ -1,4 +1,4 @@
-//! The provider of a round: there, admitting the namespace, and with credentials of the right account. Otherwise nothing at all is called.
+//! The provider of a round. No call is made unless it exists, admits the namespace, and has credentials of the right account.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,28 +9,24 @@ use crate::{
     api::{KeyProvider, ManagedKey, Reason, key_provider::NamespacesFrom},
     controller::{
         Context,
-        error::{Abort, Error},
+        error::{Ending, Error},
         key_provider::{Connected, Unusable},
     },
     domain::{
         failure::Failure,
         provider as known,
+        requeue::RESYNC,
         rules::{self, Rules},
     },
 };
 
-/// Between two looks at an object whose provider does not say how long.
-const RESYNC: Duration = Duration::from_mins(10);
-
 /// A provider that can be used.
 #[derive(Debug)]
 pub(super) struct Provider {
-    /// What it allows.
+    /// What the provider allows.
     pub(super) rules: Rules,
     /// Its client.
     pub(super) connected: Arc<Connected>,
-    /// Seconds between two looks.
-    pub(super) resync: Duration,
 }
 
 impl Provider {
@@ -44,7 +40,7 @@ impl Provider {
         self.heard(context, self.connected.breaker.failed(failure));
     }
 
-    /// After a long silence the keys need not wait until they would be tried again.
+    /// If the KMS was silent for long, its keys are looked at now instead of when they would be tried again.
     fn heard(&self, context: &Context, again: bool) {
         if again {
             context.providers.wake(&self.rules.name);
@@ -52,24 +48,24 @@ impl Provider {
     }
 }
 
-/// What became of an object's provider.
+/// Whether an object's provider can be used.
 #[derive(Debug)]
 pub(super) enum Resolved {
     /// It can be used.
     Usable(Box<Provider>),
-    /// It cannot, and the object says why.
+    /// It cannot be used, and the status of the object says why.
     Unusable(Unusable),
-    /// Its present spec is being tried, and its objects are woken after that. Until then nothing is known that an object could say.
+    /// Its present spec is being tried. Its objects are woken after that, and until then there is nothing to report.
     Untried,
 }
 
-/// The client of the provider that the object names, if there is one. It may not be used before the provider is [resolved](resolve).
+/// The client of the object's provider, if there is one. It must not be used before the provider is [resolved](resolve).
 pub(super) fn connected(context: &Context, object: &ManagedKey) -> Option<Arc<Connected>> {
     let watched = context.providers.get(&object.spec.provider_ref.name)?;
     context.providers.client(watched.decoded().ok()?)?.ok()
 }
 
-/// The wait between two regular looks at the keys of that provider; the default for one that is not there.
+/// The wait between two regular looks at the keys of that provider, or the default if it does not exist.
 pub(super) fn resync(context: &Context, name: &str) -> Duration {
     let watched = context.providers.get(name);
     let seconds = watched.and_then(|provider| provider.decoded().ok().map(|provider| provider.spec.resync_seconds));
@@ -77,7 +73,7 @@ pub(super) fn resync(context: &Context, name: &str) -> Duration {
 }
 
 /// The provider that the object names.
-pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Abort> {
+pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Ending> {
     let name = &object.spec.provider_ref.name;
     let Some(watched) = context.providers.get(name) else {
         return Ok(Resolved::Unusable(known::none(name)));
@@ -96,17 +92,16 @@ pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Re
         Some(Ok(connected)) => Resolved::Usable(Box::new(Provider {
             rules: Rules::new(name, &provider.spec, &connected.identity.account, &connected.identity.region),
             connected,
-            resync: resync(context, name),
         })),
     })
 }
 
 /// Whether the provider admits the namespace. Labels are read live, and only where a selector asks for them.
-pub(super) async fn admits(context: &Context, provider: &KeyProvider, namespace: &str) -> Result<bool, Abort> {
+pub(super) async fn admits(context: &Context, provider: &KeyProvider, namespace: &str) -> Result<bool, Ending> {
     let namespaces = &provider.spec.namespaces;
     let read = if namespaces.from == NamespacesFrom::Selector {
         let read = Api::<Namespace>::all(context.client.clone()).get_opt(namespace).await;
-        read.map_err(|error| Abort::Error(Error::Api("a read of the namespace", Box::new(error))))?
+        read.map_err(|error| Ending::Error(Error::Api("a read of the namespace", Box::new(error))))?
     } else {
         None
     };

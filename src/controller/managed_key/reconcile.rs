@@ -1,4 +1,6 @@
-//! One round: **observe → plan → guard → execute → report**.
+//! The driver: one round of one `ManagedKey`, **observe → plan → guard → execute → report**.
+//!
+//! [`reconcile`] finds a place for the round, [`ended`] bounds it, `round` takes in readings of the object, and [`drive`] is the round itself.
 
 use std::{
     pin::pin,
@@ -14,31 +16,29 @@ use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
-    deletion, execute,
+    deletion,
     fingerprint::{fingerprint, looks},
-    guard,
+    keep,
     object::{self, Object},
-    observe,
-    provider::{self, Resolved},
-    report::{self, End},
-    round::{Round, settled},
+    provider::{self, Provider, Resolved},
+    report::{self, Finished},
+    round::{Reached, Round},
 };
 use crate::{
     api::ManagedKey,
     controller::{
-        Context,
-        account::same_account,
-        contained,
+        Context, action, contained,
         crowd::{Begun, Kind},
-        error::{Abort, Error, Halt},
-        key_provider::{Awaits, Rejected, Unusable},
+        error::{Ending, Error},
+        key_provider::Rejected,
         lane::{Busy, Lane},
-        retry, spawned,
+        spawned,
         watched::Watched,
     },
     domain::{
-        plan::{Plan, Read, Tried, elsewhere, named_elsewhere, plan},
-        rescue,
+        failure::Retry,
+        plan::{Tried, elsewhere},
+        requeue::{Cause, Next, RESYNC},
     },
     kms::{self, Patience},
     metrics::RoundResult,
@@ -46,11 +46,6 @@ use crate::{
 
 /// How long one round may take: longer than every call in it, shorter than anyone's patience.
 const ROUND: Duration = Duration::from_mins(2);
-/// How soon it is seen whether the round in the other lane is over.
-const BUSY: Duration = Duration::from_millis(200);
-/// How many steps and reads one round may take. A key is as declared after at most twelve steps, and one for each alias that comes or goes: 49 of each. A key
-/// that works must not be told as unfinished because its round was.
-const TURNS: usize = 128;
 /// How many readings of an object one round may take in.
 const READINGS: usize = 3;
 
@@ -63,7 +58,9 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
         context.lanes.queue(belongs, object);
         return Ok(Action::await_change());
     }
-    let Some(busy) = context.lanes.begin(object, looks(&watched, &context)) else { return Ok(Action::requeue(retry::jittered(BUSY))) };
+    let Some(busy) = context.lanes.begin(object, looks(&watched, &context)) else {
+        return Ok(action(context.wait(Next::Busy, RESYNC)));
+    };
     let span = tracing::info_span!("round", kind = "ManagedKey", namespace = watched.namespace(), name = watched.name_any());
     match lane {
         Lane::Rescue => {
@@ -75,7 +72,9 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
             spawned(Box::pin(rescue)).await
         }
         Lane::Ordinary => {
-            let Some((begun, place)) = place(&watched, &context, &busy).await else { return Ok(Action::requeue(Duration::ZERO)) };
+            let Some((begun, place)) = place(&watched, &context, &busy).await else {
+                return Ok(action(context.wait(Next::AtOnce, RESYNC)));
+            };
             let ordinary = async move {
                 let patience = Arc::new(Patience::new(Box::new(place), busy.unwanted.clone()));
                 let _held = (busy, begun);
@@ -87,10 +86,10 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
     }
 }
 
-/// What a round of an object needs to be begun, and a place among those that work.
+/// What a round needs to begin, and a place among the rounds that work.
 type Places = (Option<Begun>, Option<OwnedSemaphorePermit>);
 
-/// Waits for both; `None`: the object changed meanwhile. Those that have a client to ask have places of their provider.
+/// Waits for both; `None`: the object changed meanwhile. A round whose provider has a client takes a place of that provider.
 async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) -> Option<Places> {
     let connected = watched.decoded().ok().filter(|_| !is_settled(watched, context)).and_then(|object| {
         let connected = provider::connected(context, object)?;
@@ -101,7 +100,7 @@ async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) ->
     let wait = async {
         match &connected {
             Some((connected, kind, uid)) => (connected.crowd.enter(*kind, uid).await, connected.crowd.place().await),
-            // Never closed.
+            // The semaphore is never closed.
             None => (None, Arc::clone(&context.places).acquire_owned().await.ok()),
         }
     };
@@ -112,10 +111,10 @@ async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) ->
     }
 }
 
-/// What a round led to, and the label of its end in metrics.
+/// When to look again, and the result of the round in metrics.
 type Labelled = Result<(Action, RoundResult), Error>;
 
-/// Runs a round to its end, to its deadline, or to its panic.
+/// Runs a round until it ends, panics, or is out of time.
 pub(super) async fn ended(
     watched: &Watched<ManagedKey>,
     context: &Context,
@@ -128,9 +127,9 @@ pub(super) async fn ended(
     let result = loop {
         match tokio::time::timeout(limit.saturating_sub(started.elapsed()), &mut round).await {
             Ok(Ok(ended)) => break ended,
-            Ok(Err(_logged)) => break Ok((Action::requeue(Box::pin(quarantine(watched, context)).await), RoundResult::Panic)),
+            Ok(Err(_logged)) => break Ok((action(Box::pin(quarantine(watched, context)).await), RoundResult::Panic)),
             Err(_) => {
-                // What was waited for turns does not count.
+                // Time that was spent waiting for turns does not count.
                 let longer = ROUND.saturating_add(patience.map(Patience::waited).unwrap_or_default());
                 if longer <= started.elapsed() {
                     break Err(Error::Timeout(ROUND));
@@ -146,56 +145,56 @@ pub(super) async fn ended(
     result.map(|(action, _)| action)
 }
 
-/// What failed at the API server is tried again, later and later.
+/// A round that did not end is tried again, later and later.
 #[allow(clippy::needless_pass_by_value, reason = "the signature is kube's")]
 pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: Arc<Context>) -> Action {
     let (namespace, name) = (watched.namespace(), watched.name_any());
     tracing::warn!(kind = "ManagedKey", namespace, name, error = error as &dyn std::error::Error, "a round did not end");
-    let failures = context.failed(watched.meta().uid.as_deref().unwrap_or_default());
-    Action::requeue(retry::jittered(crate::domain::failure::Retry::Backoff.wait(failures, Duration::ZERO)))
+    let failures = context.failed(watched.meta().uid.as_deref().unwrap_or_default(), Cause::Unended);
+    action(context.wait(Next::Retry(Retry::Backoff, failures), RESYNC))
 }
 
-/// Leaves an object alone whose round panicked, later and later, until it changes or somebody asks for a look; and says so on the object. How long.
-async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Duration {
+/// Leaves an object alone whose round panicked, and says so in its status. Returns for how long: longer each time, until the object changes or somebody asks
+/// for a look.
+async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Option<Duration> {
     let uid = watched.meta().uid.as_deref().unwrap_or_default();
-    let wait = retry::jittered(crate::domain::failure::Retry::Backoff.wait(context.failed(uid), Duration::ZERO));
+    let wait = context.wait(Next::Retry(Retry::Backoff, context.failed(uid, Cause::Panicked)), RESYNC);
     let Ok(object) = watched.decoded() else { return wait };
-    // Saying so is no safer than the round was.
+    // Writing the status may panic too.
     match tokio::time::timeout(ROUND, contained(Box::pin(report::panicked(context, object)))).await {
         Ok(Ok(Ok(()))) => {}
-        Ok(Ok(Err(abort))) => tracing::warn!(%abort, "the status does not say that the round panicked"),
+        Ok(Ok(Err(ending))) => tracing::warn!(%ending, "the status does not say that the round panicked"),
         Ok(Err(panicked)) => {
             tracing::error!(error = &panicked as &dyn std::error::Error, "the status does not say that the round panicked");
         }
         Err(_) => tracing::warn!("the status does not say that the round panicked: the API server does not answer"),
     }
-    if let Ok(fingerprint) = contained(async { fingerprint(object, context) }).await {
+    if let (Some(wait), Ok(fingerprint)) = (wait, contained(async { fingerprint(object, context) }).await) {
         context.looked(uid, fingerprint, wait);
     }
     wait
 }
 
-/// A round. An object that a live read shows to be another than the watch has is looked at as it was read: the watch may
-/// be late, or silent.
+/// A round. If a live read shows that the object is not as the watch has it, the round goes on with the object as it was read: the watch may be late, or
+/// silent.
 async fn round(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> Labelled {
     let mut newer: Option<Box<Watched<ManagedKey>>> = None;
     if context.era() > 0 && !is_settled(watched, context) {
         let (namespace, name) = (watched.namespace().unwrap_or_default(), watched.name_any());
-        match object::read_live(context, &namespace, &name).await {
-            Ok(Some(read)) => newer = Some(Box::new(read)),
-            Ok(None) => return Ok((Action::await_change(), RoundResult::Idle)),
-            Err(error) => return Err(error),
+        match object::read_live(context, &namespace, &name).await? {
+            Some(read) => newer = Some(Box::new(read)),
+            None => return Ok((Action::await_change(), RoundResult::Idle)),
         }
     }
     for _ in 0..READINGS {
         match Box::pin(once(newer.as_deref().unwrap_or(watched), context, lane)).await? {
-            Ended::Newer(read) => newer = Some(read),
-            Ended::With(action, label) => return Ok((action, label)),
+            Finished::Newer(read) => newer = Some(read),
+            Finished::Until(wait, label) => return Ok((action(wait), label)),
         }
     }
     // It is edited all the time.
-    let uid = watched.meta().uid.as_deref().unwrap_or_default();
-    Ok((Action::requeue(retry::unseen(context.failed(uid))), RoundResult::Changed))
+    let changes = context.failed(watched.meta().uid.as_deref().unwrap_or_default(), Cause::Changed);
+    Ok((action(context.wait(Next::Unseen(changes), RESYNC)), RoundResult::Changed))
 }
 
 /// Whether an object may be left alone, as the watch has it.
@@ -204,157 +203,140 @@ fn is_settled(watched: &Watched<ManagedKey>, context: &Context) -> bool {
     watched.decoded().is_ok_and(|object| left(object).is_some())
 }
 
-/// What came of a round with one reading of the object.
-enum Ended {
-    With(Action, RoundResult),
-    Newer(Box<Watched<ManagedKey>>),
-}
-
-async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> Result<Ended, Error> {
+/// A round with one reading of the object.
+async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> Result<Finished, Error> {
     let object = match watched.decoded() {
         Ok(object) => object,
         Err(undecodable) => {
             tracing::warn!(error = undecodable.error, "this version of Keyward does not understand the object and leaves it alone");
-            return Ok(Ended::With(Action::await_change(), RoundResult::Undecodable));
+            return Ok(Finished::Until(None, RoundResult::Undecodable));
         }
     };
     let uid = object.metadata.uid.as_deref().unwrap_or_default();
     let fingerprint = fingerprint(object, context);
     if let Some(left) = context.settled(uid, fingerprint) {
-        return Ok(Ended::With(Action::requeue(left), RoundResult::Idle));
+        return Ok(Finished::Until(Some(left), RoundResult::Idle));
     }
-    let end = match Object::new(context, object, watched.set_by.clone()) {
-        Err(invalid) if object.metadata.deletion_timestamp.is_some() => deletion::release_unread(context, object, &invalid).await,
-        Err(invalid) => report::invalid(context, object, &invalid).await,
-        Ok(object) if object.metadata.deletion_timestamp.is_some() => Box::pin(deletion::release(context, object, watched)).await,
-        Ok(paused) if paused.desired.paused => report::paused(context, paused).await,
-        Ok(kept) => Box::pin(keep(context, kept, object, context.turn(uid, fingerprint), lane)).await,
+    let way =
+        if object.metadata.deletion_timestamp.is_some() { Way::Release } else { Way::Keep { lane, turn: context.turn(uid, fingerprint) } };
+    let (reached, ending) = match Object::new(context, object, watched.set_by.clone()) {
+        Ok(paused) if way != Way::Release && paused.desired.paused => (Reached::Object(paused), Ending::Paused),
+        Ok(object) => Box::pin(drive(context, object, watched, way)).await,
+        Err(invalid) => {
+            let Some(mut harmless) = object::readable(context, object) else {
+                tracing::warn!(error = &invalid as &dyn std::error::Error, "the object has no name or UID");
+                return Ok(Finished::Until(None, RoundResult::Idle));
+            };
+            let ending =
+                if way == Way::Release { deletion::release_unread(context, &mut harmless, &invalid).await } else { Ending::from(&invalid) };
+            (Reached::Object(harmless), ending)
+        }
     };
-    let (wait, label) = match end {
-        Ok(End::Gone) => return Ok(Ended::With(Action::await_change(), RoundResult::Idle)),
-        Ok(End::Again(wait)) => (wait, RoundResult::Ok),
-        Ok(End::Failed(wait)) => (wait, RoundResult::Failed),
-        Err(Abort::Newer(read)) => return Ok(Ended::Newer(read)),
-        // The watch will show what was changed; until then the object is left alone, and longer if the watch is silent.
-        Err(Abort::Changed) => return Ok(Ended::With(Action::requeue(retry::unseen(context.failed(uid))), RoundResult::Changed)),
-        Err(Abort::TooSoon(left)) => return Ok(Ended::With(Action::requeue(left), RoundResult::Waiting)),
-        Err(Abort::Error(error)) => return Err(error),
-    };
-    let wait = retry::jittered(wait);
-    context.looked(uid, fingerprint, wait);
-    Ok(Ended::With(Action::requeue(wait), label))
+    let ending = if way == Way::Release { ending.with(deletion::WAY_OUT) } else { ending };
+    report::finish(context, fingerprint, reached, ending).await
 }
 
-/// The five steps. `turn` says what a glance reads.
-async fn keep<'a>(context: &'a Context, object: Object<'a>, stored: &ManagedKey, turn: Option<usize>, lane: Lane) -> Result<End, Abort> {
-    // What brings a key back need not wait: see `may_conclude`.
-    if !rescue::suspected(stored) {
-        settled(context, &object)?;
+/// What a round is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Way {
+    /// To keep the key as declared.
+    Keep {
+        /// Which workers it has.
+        lane: Lane,
+        /// Which part of the key the first look reads beside the state.
+        turn: Option<usize>,
+    },
+    /// The object is being deleted, and its policy may ask for a last act.
+    Release,
+}
+
+impl Way {
+    const fn lane(self) -> Lane {
+        match self {
+            Self::Keep { lane, .. } => lane,
+            Self::Release => Lane::Ordinary,
+        }
     }
-    // Before anything is asked of the API server: thousands may be waiting.
-    if let Some(pause) = provider::connected(context, stored).filter(|_| lane == Lane::Rescue).and_then(|known| known.breaker.turns_away())
-    {
-        return Err(Abort::TooSoon(retry::jittered(pause)));
-    }
-    let provider = match provider::resolve(context, stored).await? {
-        Resolved::Usable(provider) => *provider,
-        Resolved::Unusable(unusable) => return report::unusable(context, object, unusable).await,
-        Resolved::Untried => return Ok(End::Again(retry::SOON)),
+}
+
+/// The five steps: the provider, a look at the key, then plan, guard and execute until nothing is left to do. How far the round came and how it ended goes to
+/// the report, which is the same for all.
+async fn drive<'a>(context: &'a Context, mut object: Object<'a>, watched: &Watched<ManagedKey>, way: Way) -> (Reached<'a>, Ending) {
+    let provider = match usable(context, &mut object, watched, way).await {
+        Ok(provider) => provider,
+        Err(ending) => return (Reached::Object(object), ending),
     };
-    // A key that is of another place is not found in this one, and whose owner this provider's account is may not even be told its name.
-    let place = elsewhere(&object.memory, &provider.rules);
-    if let Some(note) = place.or_else(|| named_elsewhere(&object.desired, &object.memory, &provider.rules)) {
-        return report::unusable(context, object, Unusable { note, awaits: Awaits::Person }).await;
-    }
     let started = Instant::now();
     let connected = Arc::clone(&provider.connected);
-    let _permit = match connected.breaker.permit(lane) {
+    let _permit = match connected.breaker.permit(way.lane()) {
         Ok(permit) => permit,
-        Err(Rejected::Busy(pause)) => return Err(Abort::TooSoon(retry::jittered(pause))),
-        Err(silent) => return report::rejected(context, object, provider, silent).await,
+        Err(rejected) => return (Reached::Provider(object, provider), rejected.into()),
     };
-    let (observed, unread) = match observe::quick_read(&connected.kms, &object, provider.rules.limits(), turn).await {
-        Ok(observed) => observed,
-        Err(failure) => {
-            provider.failed(context, &failure);
-            return report::failed(context, object, provider, failure).await;
+    let look = match way {
+        Way::Keep { turn, .. } => keep::look(&object, &provider, turn).await,
+        Way::Release => deletion::look(context, &mut object, &provider).await,
+    };
+    let (observed, unread) = match look {
+        Ok(seen) => seen,
+        Err(ending) => {
+            if let Ending::Failed(failure) = &ending {
+                provider.failed(context, failure);
+            }
+            return (Reached::Provider(object, provider), ending);
         }
     };
     provider.answered(context);
     let rotation_had_its_try = context.rotation_failed(object.uid(), object.desired.generation);
-    let mut round = Round::new(context, started, object, provider, observed, Tried::new(rotation_had_its_try));
-    if let Some(failure) = unread {
-        if failure.kind.ends_round() {
-            round.provider.failed(context, &failure);
-            return report::halted(round, Halt::Failed(failure)).await;
-        }
-        round.leave_unread(failure);
+    let tried = Tried::new(way != Way::Release && rotation_had_its_try);
+    let mut round = Box::new(Round::new(context, started, object, *provider, observed, tried));
+    let ending = match way {
+        Way::Keep { .. } => Box::pin(keep::keep(&mut round, unread)).await,
+        Way::Release => Box::pin(deletion::release(&mut round)).await,
+    };
+    if let Ending::Failed(failure) = &ending {
+        round.provider.failed(context, failure);
     }
-    let ended = work(&mut round).await;
-    let whole = matches!(ended, Ok(Plan::Rest(_) | Plan::Hold(_) | Plan::Wait(_)));
-    round.note_rotation(whole).await;
-    match ended {
-        Ok(plan) => report::planned(round, &plan).await,
-        Err(halt) => {
-            if let Halt::Failed(failure) = &halt {
-                round.provider.failed(context, failure);
-            }
-            report::halted(round, halt).await
-        }
-    }
+    (Reached::Key(round), ending)
 }
 
-/// Plans and does one step after the other, until nothing is left to do or something halts it.
-async fn work(round: &mut Round<'_>) -> Result<Plan, Halt> {
-    // A person who asks for a look is told of everything that there is to see, and a record that is wrong is written anew by what the marks say.
-    if (round.object.is_asked_for() || round.object.is_misrecorded()) && round.object.memory.is_bound() && round.key().is_some() {
-        round.read(Read::Facets).await?;
+/// The provider, if the key may be looked at now. Before this nothing is asked of a KMS.
+async fn usable<'a>(
+    context: &'a Context,
+    object: &mut Object<'a>,
+    watched: &Watched<ManagedKey>,
+    way: Way,
+) -> Result<Box<Provider>, Ending> {
+    let Ok(stored) = watched.decoded() else { return Err(Ending::Gone) };
+    match way {
+        Way::Keep { lane, .. } => keep::may_look(context, object, stored, lane)?,
+        Way::Release if !object.has_finalizer() => return Err(Ending::Gone),
+        Way::Release => {}
     }
-    for _ in 0..TURNS {
-        round.keep_record().await?;
-        let decided = plan(&round.situation(), &round.observed);
-        round.may_conclude(&decided)?;
-        match decided {
-            Plan::Read(Read::Everywhere) => {
-                if let Some(wait) = round.search().await? {
-                    return Ok(wait);
-                }
-            }
-            Plan::Read(read) => round.read(read).await?,
-            // Now it is known: from here on the calls have turns of their own, in whichever lane the round began.
-            Plan::Do(step) if step.saves() && !kms::is_rescuing() => return kms::rescuing(Box::pin(work(round))).await,
-            Plan::Do(step) if !round.goes_on(&step) => return Err(Halt::Abort(Abort::TooSoon(Duration::ZERO))),
-            // A step is only ever done when a live read of the object asks for it.
-            Plan::Do(_) if !round.object.live => round.object.refresh().await?,
-            // Each further step, too: what is not wanted any more is not done.
-            Plan::Do(_) if !round.steps.is_empty() && !round.object.is_unchanged().await? => return Err(Halt::Abort(Abort::Changed)),
-            Plan::Do(step) if round.stays(&step) => {}
-            Plan::Do(step) => {
-                let cleared = guard::pass(round, &step).await?;
-                let execution = execute::execute(round, cleared);
-                let executed = if step.needs_fresh_reads() { Box::pin(kms::hastily(execution)).await } else { execution.await };
-                if let Err(halt) = executed
-                    && let Some(halt) = round.after_taken(&step, halt).await?
-                {
-                    round.go_on_without(&step, halt)?;
-                }
-            }
-            Plan::Missing(..) if !round.object.live => {
-                same_account(round.kms(), &round.provider.rules.account).await?;
-                round.object.refresh().await?;
-            }
-            // Nor is a key left to its end because of what the watch says.
-            Plan::Hold(_) | Plan::Rest(_) | Plan::Wait(_) | Plan::Stall(_) if !round.object.live && round.is_at_risk(&decided) => {
-                round.object.refresh().await?;
-            }
-            // Nothing is said of what is over in a moment.
-            Plan::Rest(_)
-                if let Some(left) = round.again.filter(|_| !round.hands_over && round.failed.is_empty() && round.unread.is_empty()) =>
-            {
-                return Err(Halt::Abort(Abort::TooSoon(left)));
-            }
-            settled => return Ok(settled),
+    let resolved = provider::resolve(context, stored).await?;
+    if way == Way::Release {
+        deletion::first(context, object, &resolved).await?;
+    }
+    let provider = match resolved {
+        Resolved::Usable(provider) => provider,
+        Resolved::Unusable(unusable) => return Err(unusable.into()),
+        Resolved::Untried => return Err(Ending::Unknown),
+    };
+    // A key of another account or Region is not found in this one.
+    if let Some(note) = elsewhere(&object.memory, &provider.rules) {
+        return Err(Ending::Refused { note, stalled: true });
+    }
+    if way != Way::Release {
+        keep::is_near(object, &provider)?;
+    }
+    Ok(provider)
+}
+
+impl From<Rejected> for Ending {
+    fn from(rejected: Rejected) -> Self {
+        match rejected {
+            Rejected::Busy(pause) => Self::Later(Next::TurnedAway(pause)),
+            Rejected::Lately => Self::Unknown,
+            Rejected::Long(failure) => Self::Failed(failure),
         }
     }
-    Ok(plan(&round.situation(), &round.observed))
 }

@@ -1,205 +1,169 @@
-//! The end of a round: the status if it changed, events, gauges, and when to look again.
+//! The end of every round: the status if it changed, then events, gauges, and when to look again.
 //!
-//! A failure is in the status before it is retried.
+//! [`finish`] is the one place where an [`Ending`] becomes these. A failure is in the status before it is retried.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use kube::Api;
 
 use super::{
-    events,
-    object::Object,
+    object::{Object, readable},
     pending::{self, Told},
-    provider::Provider,
-    round::{Round, View},
+    round::{Reached, Round, View},
 };
 use crate::{
     api::{ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition},
     controller::{
         Context,
-        error::{Abort, Error, Halt, api},
-        key_provider::{Rejected, Unusable},
-        now, retry,
+        error::{Ending, Error, api},
+        now,
         watched::Watched,
     },
     domain::{
-        desired::Invalid,
         event::{self, About},
-        failure::{Failure, FailureKind, Outcome},
+        failure::Outcome,
         memory::Memory,
         observed::Observed,
-        plan::{Gone, Note, Plan},
+        plan::{Note, Plan},
+        requeue::{Cause, Leftover, Next},
         rules::Rules,
         status::{self, Conclusion},
         step::{How, Step},
     },
+    metrics::RoundResult,
 };
 
-/// How a round ended.
+/// What a round with one reading of its object leads to.
 #[derive(Debug)]
-pub(super) enum End {
-    /// The object goes; nothing is left to do.
-    Gone,
-    /// The object is looked at again after this long.
-    Again(Duration),
-    /// A call failed, the status says so, and it is tried again after this long.
-    Failed(Duration),
+pub(super) enum Finished {
+    /// The object is looked at again after this time, or only when it changes. The round counts as this in metrics.
+    Until(Option<Duration>, RoundResult),
+    /// The object was read anew and differs, so the round begins again with it.
+    Newer(Box<Watched<ManagedKey>>),
 }
 
-/// A round that came to its end.
-pub(super) async fn planned(mut round: Round<'_>, plan: &Plan) -> Result<End, Abort> {
-    let context = round.context;
-    let settings = &context.settings;
-    let changed = !round.steps.is_empty();
-    let wait = match plan {
-        // What was changed is looked at once more when the KMS must show it.
-        Plan::Rest(_) if changed => settings.consistency.max(Duration::from_millis(100)),
-        Plan::Hold(hold) if hold.passes => retry::SOON,
-        Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => round.provider.resync,
-        Plan::Missing(_, _, Gone::Unsure) => (settings.missing_after / 2).max(Duration::from_millis(100)),
-        // Looking for the key of an attempt reads the tags of every key.
-        Plan::Wait(_) if round.object.memory.open_attempt().is_some() => settings.attempt_wait / 10,
-        Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => retry::SOON.min(settings.attempt_wait),
+/// Ends a round: writes the status, publishes its events, and chooses when the object is looked at again. `fingerprint`: what the object looked like.
+pub(super) async fn finish(context: &Context, fingerprint: u64, mut reached: Reached<'_>, ending: Ending) -> Result<Finished, Error> {
+    let ending = ending.without_turns();
+    let attempt_open = reached.object().memory.open_attempt().is_some();
+    let ending = tell(context, &mut reached, &ending).await.map_or_else(|untold| untold, |()| ending);
+    let object = reached.object();
+    let (uid, resync) = (object.uid().to_owned(), object.resync());
+    let (next, result) = match ending {
+        Ending::Error(error) => return Err(error),
+        Ending::Newer(read) => return Ok(Finished::Newer(read)),
+        Ending::Gone => (Next::OnChange, RoundResult::Idle),
+        // The watch will show what was changed. Until then the object is left alone, and longer if the watch is silent.
+        Ending::Changed => (Next::Unseen(context.failed(&uid, Cause::Changed)), RoundResult::Changed),
+        Ending::Later(next) => (next, RoundResult::Waiting),
+        Ending::Unkept(left) => (Next::Until(left), RoundResult::Waiting),
+        Ending::Unknown => (Next::Soon, RoundResult::Ok),
+        Ending::Paused | Ending::Refused { .. } | Ending::Held(_) => (Next::Regular, RoundResult::Ok),
+        Ending::Contended(_) => (Next::Regular, RoundResult::Failed),
+        Ending::Failed(failure) | Ending::MarksNotWritable(failure) => {
+            (Next::Retry(failure.kind.verdict().retry, context.failed(&uid, Cause::Kms)), RoundResult::Failed)
+        }
+        Ending::ReadBack => {
+            context.succeeded(&uid, false);
+            (Next::Changed, RoundResult::Ok)
+        }
+        Ending::Planned(plan) => match &reached {
+            Reached::Key(round) => planned(context, round, &plan, attempt_open),
+            Reached::Object(_) | Reached::Provider(..) => (Next::Regular, RoundResult::Ok),
+        },
     };
-    if !round.awaiting {
-        context.aliases.forget(round.object.uid());
+    let wait = context.wait(next, resync);
+    if let (Some(wait), RoundResult::Ok | RoundResult::Failed) = (wait, result) {
+        context.reported(&uid);
+        context.looked(&uid, fingerprint, wait);
     }
-    let unkept: BTreeSet<String> = round.unkept.iter().map(|(step, _)| step.to_string()).collect();
-    let unkept: Vec<String> = unkept.into_iter().collect();
-    let view = View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found, unkept: &unkept };
-    // What is done again and again was told when it was done first.
-    let is_repeat = |step: &Step| round.unkept.iter().any(|(repeat, _)| repeat == step);
-    let told: Vec<Step> = round.steps.iter().filter(|step| !is_repeat(step)).cloned().collect();
-    write(context, &mut round.object, Some(&round.provider.rules), view, Conclusion::Planned(plan), &told).await?;
+    Ok(Finished::Until(wait, result))
+}
+
+/// When a key is looked at again whose plan came to its end.
+fn planned(context: &Context, round: &Round<'_>, plan: &Plan, attempt_open: bool) -> (Next, RoundResult) {
+    let object = &round.object;
+    let changed = !round.steps.is_empty();
+    if !round.awaiting {
+        context.aliases.forget(object.uid());
+    }
     if !changed && matches!(plan, Plan::Rest(_)) {
         round.note_what_stuck();
     }
-    let wait = round.unkept.iter().map(|(_, left)| *left).min().map_or(wait, |left| round.provider.resync.min(left));
-    let wait = round.again.map_or(wait, |again| wait.min(again.max(Duration::from_millis(100))));
-    let key = round.key().map(|key| key.arn.as_str());
-    let troubles = round.failed.iter().chain(&round.unread);
-    if round.failed.is_empty() && round.unread.is_empty() {
-        // Only now: what cannot be written is tried again later and later.
-        context.succeeded(round.object.uid(), round.made_and_knows());
-        return Ok(End::Again(wait));
-    }
-    let failures = context.failed(round.object.uid());
-    let retried =
-        troubles.inspect(|failure| log(failure, key)).map(|failure| failure.kind.verdict().retry.wait(failures, round.provider.resync));
-    let retried = retried.min().unwrap_or(wait);
-    Ok(End::Failed(round.again.map_or(retried, |_| retried.min(wait))))
+    let failed: Vec<_> = round.failed.iter().chain(&round.unread).map(|failure| failure.kind.verdict().retry).collect();
+    let (failures, result) = if failed.is_empty() {
+        // Only after the status was written: a status that cannot be written is tried again later and later.
+        context.succeeded(object.uid(), round.made_and_knows());
+        (0, RoundResult::Ok)
+    } else {
+        (context.failed(object.uid(), Cause::Kms), RoundResult::Failed)
+    };
+    let left = Leftover { unkept: round.unkept.iter().map(|(_, left)| *left).min(), lingers: round.again, failed, failures };
+    let next = Next::of_plan(plan, changed, attempt_open);
+    (next.after_plan(&left, &context.pace(object.resync())), result)
 }
 
-/// A round that was halted.
-pub(super) async fn halted(mut round: Round<'_>, halt: Halt) -> Result<End, Abort> {
-    let context = round.context;
-    let stalled = |reason, message| Conclusion::Refused { note: Note { reason, message }, stalled: true };
-    let consistency = context.settings.consistency.max(Duration::from_millis(100));
-    let failed = !matches!(halt, Halt::ReadBack);
-    let halt = match halt {
-        Halt::Failed(failure) if failure.kind == FailureKind::Waiting => Halt::Abort(Abort::TooSoon(retry::AGAIN)),
-        halt => halt,
-    };
-    let failure;
-    let (conclusion, wait) = match halt {
-        Halt::Abort(abort) => {
-            let tells = !round.steps.is_empty() || round.object.ends_attempt();
-            if tells && !matches!(abort, Abort::Error(Error::NotLeader)) {
-                let view = View { observed: Some(&round.observed), found: &round.found, ..View::default() };
-                let rules = Some(&round.provider.rules);
-                write(context, &mut round.object, rules, view, Conclusion::Unfinished, &round.steps).await?;
-            }
-            return Err(abort);
+/// Writes the status that an ending calls for, and publishes its events.
+async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> Result<(), Ending> {
+    log(reached, ending);
+    let plan_of_hold;
+    let conclusion = match ending {
+        Ending::Planned(plan) => Conclusion::Planned(plan),
+        Ending::Held(hold) => {
+            plan_of_hold = Plan::Hold(hold.clone());
+            Conclusion::Planned(&plan_of_hold)
         }
-        Halt::Failed(found) => {
-            log(&found, round.key().map(|key| key.arn.as_str()));
-            failure = found;
-            let failures = context.failed(round.object.uid());
-            (Conclusion::Failed(&failure), failure.kind.verdict().retry.wait(failures, round.provider.resync))
-        }
-        Halt::Held(hold) => {
-            let plan = Plan::Hold(hold);
-            return planned(round, &plan).await;
-        }
-        Halt::MarksNotWritable(failure) => {
-            log(&failure, round.key().map(|key| key.arn.as_str()));
-            let (retry, resync) = (failure.kind.verdict().retry, round.provider.resync);
-            let again = status::tried_again(retry, resync, &round.object.desired.owner);
+        Ending::Paused => Conclusion::Paused,
+        Ending::Refused { note, stalled } => Conclusion::Refused { note: note.clone(), stalled: *stalled },
+        Ending::Failed(failure) => Conclusion::Failed(failure),
+        Ending::MarksNotWritable(failure) => {
+            let object = reached.object();
+            let again = status::tried_again(failure.kind.verdict().retry, object.resync(), &object.desired.owner);
             let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}{again}", failure.message);
-            (stalled(Reason::MarksNotWritable, message), retry.wait(context.failed(round.object.uid()), resync))
+            Conclusion::Refused { note: Note { reason: Reason::MarksNotWritable, message }, stalled: true }
         }
-        Halt::Contended(other) => {
-            (stalled(Reason::OwnedByAnother, format!("the key belongs to {other}; remove one of the two objects")), round.provider.resync)
+        Ending::Contended(other) => {
+            let message = format!("the key belongs to {other}; remove one of the two objects");
+            Conclusion::Refused { note: Note { reason: Reason::OwnedByAnother, message }, stalled: true }
         }
-        Halt::Unkept(left) => return Err(Abort::TooSoon(left)),
-        Halt::ReadBack => {
-            let created = matches!(round.steps.last(), Some(Step::Bind { how: How::Create, .. }));
+        Ending::ReadBack => {
+            let created = matches!(reached.steps().last(), Some(Step::Bind { how: How::Create, .. }));
             let reason = if created { Reason::Creating } else { Reason::Adopting };
             let message = "the key was marked as this object's; the marks are read back before anything else is done".into();
-            (Conclusion::ReadingBack(Note { reason, message }), consistency)
+            Conclusion::ReadingBack(Note { reason, message })
         }
+        Ending::Later(_) | Ending::Changed | Ending::Newer(_) | Ending::Error(Error::Api(..) | Error::Timeout(_) | Error::Ended(_)) => {
+            // What was done is told, even if the round has to begin again.
+            if reached.steps().is_empty() && !reached.object().ends_attempt() {
+                return Ok(());
+            }
+            Conclusion::Unfinished
+        }
+        Ending::Unkept(_) | Ending::Unknown | Ending::Gone | Ending::Error(Error::NotLeader) => return Ok(()),
     };
-    let view =
-        View { observed: Some(&round.observed), failed: &round.failed, unread: &round.unread, found: &round.found, ..View::default() };
-    write(context, &mut round.object, Some(&round.provider.rules), view, conclusion, &round.steps).await?;
-    if failed {
-        return Ok(End::Failed(wait));
-    }
-    context.succeeded(round.object.uid(), false);
-    Ok(End::Again(wait))
-}
-
-/// The first look failed.
-pub(super) async fn failed<'a>(context: &'a Context, mut object: Object<'a>, provider: Provider, failure: Failure) -> Result<End, Abort> {
-    if failure.kind == FailureKind::Waiting {
-        return Err(Abort::TooSoon(retry::AGAIN));
-    }
-    log(&failure, object.memory.reference());
-    let failures = context.failed(object.uid());
-    let wait = failure.kind.verdict().retry.wait(failures, provider.resync);
-    write(context, &mut object, Some(&provider.rules), View::default(), Conclusion::Failed(&failure), &[]).await?;
-    Ok(End::Failed(wait))
-}
-
-/// The KMS does not answer, and others are asking it.
-pub(super) async fn rejected<'a>(context: &'a Context, object: Object<'a>, provider: Provider, rejected: Rejected) -> Result<End, Abort> {
-    match rejected {
-        Rejected::Busy(_) | Rejected::Lately => Ok(End::Again(retry::SOON)),
-        Rejected::Long(failure) => failed(context, object, provider, failure).await,
+    let unkept: BTreeSet<String> = reached.unkept().iter().map(|(step, _)| step.to_string()).collect();
+    let unkept: Vec<String> = unkept.into_iter().collect();
+    let repeats: Vec<Step> = reached.unkept().iter().map(|(step, _)| step.clone()).collect();
+    let (object, rules, view, steps) = reached.parts();
+    match conclusion {
+        Conclusion::Planned(_) => {
+            // A step that is done again and again was told when it was done first.
+            let told: Vec<Step> = steps.iter().filter(|step| !repeats.contains(step)).cloned().collect();
+            write(context, object, rules, View { unkept: &unkept, ..view }, conclusion, &told).await
+        }
+        Conclusion::Paused => write(context, object, None, View::default(), conclusion, &[]).await,
+        Conclusion::Unfinished => write(context, object, rules, View { failed: &[], unread: &[], ..view }, conclusion, steps).await,
+        _ => write(context, object, rules, view, conclusion, steps).await,
     }
 }
 
-/// The provider cannot be used. The object is looked at again when that changes.
-pub(super) async fn unusable<'a>(context: &'a Context, mut object: Object<'a>, unusable: Unusable) -> Result<End, Abort> {
-    let stalled = unusable.is_stalled();
-    write(context, &mut object, None, View::default(), Conclusion::Refused { note: unusable.note, stalled }, &[]).await?;
-    Ok(End::Again(object.resync()))
-}
-
-/// The object is paused.
-pub(super) async fn paused<'a>(context: &'a Context, mut object: Object<'a>) -> Result<End, Abort> {
-    write(context, &mut object, None, View::default(), Conclusion::Paused, &[]).await?;
-    Ok(End::Again(object.resync()))
-}
-
-/// The object cannot be understood, though the API server took it.
-pub(super) async fn invalid(context: &Context, stored: &ManagedKey, invalid: &Invalid) -> Result<End, Abort> {
-    let Some(mut object) = readable(context, stored) else {
-        tracing::warn!(error = invalid as &dyn std::error::Error, "the object has no name or UID");
-        return Ok(End::Gone);
-    };
-    let note = Note { reason: Reason::InvalidSpec, message: invalid.to_string() };
-    write(context, &mut object, None, View::default(), Conclusion::Refused { note, stalled: true }, &[]).await?;
-    Ok(End::Again(object.resync()))
-}
-
-/// The round panicked. What it wrote before that is not known here, so the object is read anew.
-pub(super) async fn panicked(context: &Context, stored: &ManagedKey) -> Result<(), Abort> {
+/// The round panicked. What it wrote before that is not known, so the object is read again.
+pub(super) async fn panicked(context: &Context, stored: &ManagedKey) -> Result<(), Ending> {
     let (Some(name), Some(namespace)) = (&stored.metadata.name, &stored.metadata.namespace) else { return Ok(()) };
     let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get(name).await;
-    let read = read.map_err(api("a live read of the object"))?.into_decoded().map_err(|_| Abort::Changed)?;
+    let read = read.map_err(api("a live read of the object"))?.into_decoded().map_err(|_| Ending::Changed)?;
     let Some(mut object) = readable(context, &read).filter(|object| Some(object.uid()) == stored.metadata.uid.as_deref()) else {
-        return Err(Abort::Changed);
+        return Err(Ending::Changed);
     };
     let way_out = if object.metadata.deletion_timestamp.is_some() {
         "; to let the object go and leave the key, set deletionPolicy: Retain"
@@ -214,31 +178,32 @@ pub(super) async fn panicked(context: &Context, stored: &ManagedKey) -> Result<(
     write(context, &mut object, None, View::default(), Conclusion::Refused { note, stalled: false }, &[]).await
 }
 
-/// An object without the wishes that cannot be read: a status can be written for it, and it can be let go. Nothing else may follow from it.
-pub(super) fn readable<'a>(context: &'a Context, stored: &ManagedKey) -> Option<Object<'a>> {
-    // The days stay if they can, so that a deletion that stands is not told as someone else's.
-    Object::new(context, stored, None).ok().or_else(|| {
-        let mut harmless = stored.clone();
-        harmless.spec.deletion_schedule_days = None;
-        Object::new(context, &harmless, None).ok()
-    })
+/// Logs the calls that failed, each with its key, if one is known.
+fn log(reached: &Reached<'_>, ending: &Ending) {
+    let key = reached.key();
+    let ended = match ending {
+        Ending::Failed(failure) | Ending::MarksNotWritable(failure) => Some(failure),
+        _ => None,
+    };
+    let gone_without = match (reached, ending) {
+        (Reached::Key(round), Ending::Planned(_) | Ending::Held(_)) => [&*round.failed, &*round.unread],
+        _ => [&[][..]; 2],
+    };
+    for failure in gone_without.into_iter().flatten().chain(ended) {
+        let source = failure.source.as_deref().map(|source| source as &dyn std::error::Error);
+        tracing::warn!(key, operation = failure.operation, outcome = failure.kind.as_str(), source, "{}", failure.message);
+    }
 }
 
-/// Logs a failed call, with the key that it was about, if one was known.
-fn log(failure: &Failure, key: Option<&str>) {
-    let source = failure.source.as_deref().map(|source| source as &dyn std::error::Error);
-    tracing::warn!(key, operation = failure.operation, outcome = failure.kind.as_str(), source, "{}", failure.message);
-}
-
-/// Writes the status if it changed, then tells what is worth telling.
-pub(super) async fn write(
+/// Writes the status if it changed, then publishes the events of the change.
+async fn write(
     context: &Context,
     object: &mut Object<'_>,
     rules: Option<&Rules>,
     view: View<'_>,
     conclusion: Conclusion<'_>,
     steps: &[Step],
-) -> Result<(), Abort> {
+) -> Result<(), Ending> {
     let before = object.stored().clone();
     if matches!(view.observed, Some(Observed::Present(_))) {
         context.heard(object.uid());
@@ -246,24 +211,24 @@ pub(super) async fn write(
     let unsure = matches!(conclusion, Conclusion::Failed(failure) if failure.outcome != Outcome::Refused);
     object.memory.status = concluded(object, &object.memory, rules, view, conclusion);
     let written = match object.write_status().await {
-        Err(Abort::Changed) if !steps.is_empty() || object.ends_attempt() => match object.rebase().await {
+        Err(Ending::Changed) if !steps.is_empty() || object.ends_attempt() => match object.rebase().await {
             Ok(()) => object.write_status().await,
-            Err(abort) => Err(abort),
+            Err(ending) => Err(ending),
         },
         written => written,
     };
 
     let after = &object.memory.status;
     let owner = &object.desired.owner;
-    // What the API server does not take is alerted on all the same.
-    if matches!(written, Ok(()) | Err(Abort::Error(Error::Api(..)))) {
+    // The alert is there even if the API server does not take the status.
+    if matches!(written, Ok(()) | Err(Ending::Error(Error::Api(..)))) {
         let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
         context.gauge(owner, ready, pending::alarm(context, owner, after, view));
     }
-    // An object that is gone by now tells nobody of its key.
+    // The status of an object that is gone by now cannot tell of its key.
     let told = match &written {
         Ok(()) => Told::ByStatus,
-        Err(abort) => Told::ByNobody { unsure, changed: matches!(abort, Abort::Changed) },
+        Err(ending) => Told::ByNobody { unsure, changed: matches!(ending, Ending::Changed) },
     };
     Box::pin(pending::watch(context, object, view, steps, told)).await;
     written?;
@@ -272,7 +237,7 @@ pub(super) async fn write(
     let created = object.metadata.creation_timestamp.as_ref().map(|time| time.0);
     let about = About { desired: &object.desired, set_by: object.set_by.as_deref(), found: view.found, created };
     for event in event::events(&before, after, about, steps) {
-        events::publish(context, &object.desired.owner, &event).await;
+        context.events.publish(&object.desired.owner, &event);
     }
     Ok(())
 }

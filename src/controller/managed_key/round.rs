@@ -1,30 +1,24 @@
-//! What one round works with: the object, its provider, the key as it was seen, and what was done so far.
+//! What one round works with: the object, its provider, the key as it was seen, and the steps that were done so far.
 
 use std::time::{Duration, Instant};
 
 use super::{object::Object, observe, provider::Provider};
 use crate::{
     api::Reason,
-    controller::{
-        Context,
-        aliases::Move,
-        crowd::Kind,
-        error::{Abort, Halt},
-        now,
-        survey::Known,
-    },
+    controller::{Context, aliases::Move, crowd::Kind, error::Ending, now, survey::Known},
     domain::{
         failure::{Failure, FailureKind},
         limits::Limits,
         observed::{Key, Observed, Searched},
         plan::{Note, Plan, Read, Situation, Tried},
         rotation,
+        rules::Rules,
         step::{Difference, Part, Step},
     },
     kms::{self, AnyKms, Kms},
 };
 
-/// What a round saw, and what it did without.
+/// What a round saw, and what failed in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct View<'a> {
     /// The last look; `None` when there was none.
@@ -35,7 +29,7 @@ pub(super) struct View<'a> {
     pub(super) unread: &'a [Failure],
     /// What each step found that was not as declared.
     pub(super) found: &'a [(Step, Vec<Difference>)],
-    /// Changes that were made before and did not stick.
+    /// Settings that were set before and did not stick.
     pub(super) unkept: &'a [String],
 }
 
@@ -43,14 +37,14 @@ pub(super) struct View<'a> {
 #[derive(Debug)]
 pub(super) struct Round<'a> {
     pub(super) context: &'a Context,
-    /// Before anything was read of the key.
+    /// When the round began to read the key.
     pub(super) started: Instant,
     pub(super) object: Object<'a>,
     pub(super) provider: Provider,
     pub(super) observed: Observed,
-    /// What was done.
+    /// The steps that were done.
     pub(super) steps: Vec<Step>,
-    /// What each of them found that was not as declared.
+    /// What each of these steps found that was not as declared.
     pub(super) found: Vec<(Step, Vec<Difference>)>,
     /// Settings that were set before and did not stick, and how long the next try waits.
     pub(super) unkept: Vec<(Step, Duration)>,
@@ -60,23 +54,74 @@ pub(super) struct Round<'a> {
     pub(super) failed: Vec<Failure>,
     /// Reads that failed, and without which the round goes on.
     pub(super) unread: Vec<Failure>,
-    /// It waits for an alias of another object.
+    /// Whether it waits for an alias of another object.
     pub(super) awaiting: bool,
-    /// An alias stays on the key for another object that declares it.
+    /// Whether an alias stays on the key for another object that declares it.
     pub(super) hands_over: bool,
-    /// How soon it is looked at again, because an alias stays on the key for now.
+    /// How soon the key is looked at again because an alias stays on it for now.
     pub(super) again: Option<Duration>,
-    /// Aliases that it moves, which nobody else has to do with meanwhile.
+    /// The aliases that it moves. No other object touches them meanwhile.
     pub(super) moves: Vec<Move<'a>>,
 }
 
-/// Halts a round that would look at a key while the KMS may still show what was before our last steps.
-pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Abort> {
-    context.unsettled(object.uid()).map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
+/// How far a round came: what its end can tell of.
+#[derive(Debug)]
+pub(super) enum Reached<'a> {
+    /// The object. Its provider cannot be used, or was not asked for.
+    Object(Object<'a>),
+    /// The provider too, whose KMS gave no view of the key.
+    Provider(Object<'a>, Box<Provider>),
+    /// A view of the key.
+    Key(Box<Round<'a>>),
+}
+
+impl<'a> Reached<'a> {
+    pub(super) fn object(&self) -> &Object<'a> {
+        match self {
+            Self::Object(object) | Self::Provider(object, _) => object,
+            Self::Key(round) => &round.object,
+        }
+    }
+
+    /// The steps that were done.
+    pub(super) fn steps(&self) -> &[Step] {
+        if let Self::Key(round) = self { &round.steps } else { &[] }
+    }
+
+    /// The settings that did not stick.
+    pub(super) fn unkept(&self) -> &[(Step, Duration)] {
+        if let Self::Key(round) = self { &round.unkept } else { &[] }
+    }
+
+    /// The key, as far as it is known, for logs.
+    pub(super) fn key(&self) -> Option<&str> {
+        match self {
+            Self::Object(object) | Self::Provider(object, _) => object.memory.reference(),
+            Self::Key(round) => round.key().map(|key| key.arn.as_str()),
+        }
+    }
+
+    /// The parts that a status is made of: the object to write, its provider, what was seen, and the steps that were done.
+    pub(super) fn parts(&mut self) -> (&mut Object<'a>, Option<&Rules>, View<'_>, &[Step]) {
+        match self {
+            Self::Object(object) => (object, None, View::default(), &[]),
+            Self::Provider(object, provider) => (object, Some(&provider.rules), View::default(), &[]),
+            Self::Key(round) => {
+                let Round { object, provider, observed, steps, found, failed, unread, .. } = &mut **round;
+                let view = View { observed: Some(&*observed), failed, unread, found, unkept: &[] };
+                (object, Some(&provider.rules), view, steps)
+            }
+        }
+    }
+}
+
+/// Ends a round that would look at a key while the KMS may still show what was before our last steps.
+pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Ending> {
+    context.unsettled(object.uid()).map_or(Ok(()), |left| Err(Ending::until(left)))
 }
 
 impl<'a> Round<'a> {
-    /// A round in which nothing was done yet.
+    /// A round without any step so far.
     pub(super) fn new(
         context: &'a Context,
         started: Instant,
@@ -106,11 +151,11 @@ impl<'a> Round<'a> {
 }
 
 impl Round<'_> {
-    /// Goes on after a change that failed, if nothing else rests on it.
-    pub(super) fn go_on_without(&mut self, step: &Step, halt: Halt) -> Result<(), Halt> {
-        let failure = match halt {
-            Halt::Failed(failure) => failure,
-            Halt::Unkept(left) => {
+    /// Goes on after a change that failed, if no other step depends on it.
+    pub(super) fn go_on_without(&mut self, step: &Step, ending: Ending) -> Result<(), Ending> {
+        let failure = match ending {
+            Ending::Failed(failure) => failure,
+            Ending::Unkept(left) => {
                 self.tried.leave_out(step);
                 self.unkept.push((step.clone(), left));
                 return Ok(());
@@ -121,14 +166,14 @@ impl Round<'_> {
             self.context.rotation_fails(self.object.uid(), self.object.desired.generation);
         }
         if !self.tried.goes_on_without(step, &failure) {
-            return Err(Halt::Failed(failure));
+            return Err(Ending::Failed(failure));
         }
         self.provider.failed(self.context, &failure);
         self.failed.push(failure);
         Ok(())
     }
 
-    /// Whether the step may be waited for. Otherwise the object is looked at anew once it may: others are to be looked at meanwhile.
+    /// Whether the round may wait for the turn of this step. If not, the object comes again later, so that other objects are looked at meanwhile.
     pub(super) fn goes_on(&self, step: &Step) -> bool {
         let Some(kind) = Kind::for_step(step) else { return true };
         let goes_on = self.provider.connected.crowd.goes_on(kind, self.object.uid());
@@ -138,7 +183,7 @@ impl Round<'_> {
         goes_on
     }
 
-    /// Forgets what was done to the parts of the key that this look shows as declared.
+    /// Forgets the steps on those parts of the key that this look shows as declared.
     pub(super) fn note_what_stuck(&self) {
         let Some(key) = self.key() else { return };
         let seen = [
@@ -152,15 +197,15 @@ impl Round<'_> {
         }
     }
 
-    /// Goes on after a read that failed, of what the life of the key does not need.
+    /// Goes on after the read of a part failed that the life of the key does not need.
     pub(super) fn leave_unread(&mut self, failure: Failure) {
         self.provider.failed(self.context, &failure);
         self.unread.push(failure);
     }
 
-    /// Nothing is concluded from a look that may show what was before the last steps: neither a change nor that none is needed. Only what brings a key back
-    /// follows from it at once, unless that was just done.
-    pub(super) fn may_conclude(&self, decided: &Plan) -> Result<(), Abort> {
+    /// Nothing is concluded from a look that may show the state from before the last steps: neither a change, nor that no change is needed. Only a rescue
+    /// follows from it at once, unless it was just done.
+    pub(super) fn may_conclude(&self, decided: &Plan) -> Result<(), Ending> {
         if !self.steps.is_empty() {
             return Ok(());
         }
@@ -170,10 +215,10 @@ impl Round<'_> {
             Plan::Do(step) if step.saves() => self.context.unsaved(uid, step),
             _ => self.context.unsettled(uid),
         };
-        left.map_or(Ok(()), |left| Err(Abort::TooSoon(left)))
+        left.map_or(Ok(()), |left| Err(Ending::until(left)))
     }
 
-    /// Whether the key is on its way to its end, or about to be.
+    /// Whether the key is pending deletion, or a deletion is held.
     pub(super) fn is_at_risk(&self, decided: &Plan) -> bool {
         matches!(decided, Plan::Hold(_)) || self.key().is_some_and(|key| key.state.is_pending())
     }
@@ -191,8 +236,8 @@ impl Round<'_> {
         if let Observed::Present(key) = &self.observed { Some(key) } else { None }
     }
 
-    /// Whether the round made the key and knows all of it, so that the next look need not read it: the tags came with the key, and the KMS told when it
-    /// is rotated.
+    /// Whether the round made the key and knows every part of it, so that the next look need not read them: the tags came with the key, and the KMS told
+    /// when it is rotated.
     pub(super) fn made_and_knows(&self) -> bool {
         let knows = |key: &Key| {
             let told = key.rotation.as_ref().is_none_or(|rotation| !rotation.enabled || rotation.next.is_some());
@@ -201,7 +246,7 @@ impl Round<'_> {
         self.steps.contains(&Step::Create) && self.key().is_some_and(knows)
     }
 
-    /// What a decision rests on.
+    /// Everything that a decision depends on.
     pub(super) fn situation(&self) -> Situation<'_> {
         let settings = &self.context.settings;
         Situation {
@@ -216,7 +261,7 @@ impl Round<'_> {
     }
 
     /// Reads more.
-    pub(super) async fn read(&mut self, read: Read) -> Result<(), Halt> {
+    pub(super) async fn read(&mut self, read: Read) -> Result<(), Ending> {
         let kms = &self.provider.connected.kms;
         match (read, &mut self.observed) {
             (Read::Facets, Observed::Present(key)) => {
@@ -230,8 +275,8 @@ impl Round<'_> {
         Ok(())
     }
 
-    /// Reads when the KMS rotated the key, if that may be news. Nothing rests on it: whoever may not read it is told nothing of rotations, and nothing else is
-    /// held up. In a round that is not `whole` it is left for a later one.
+    /// Reads when the KMS rotated the key, if that may have changed. No step depends on it: without the right to read it, rotations are not reported, and
+    /// that is all. `whole`: the round came to its end; otherwise a later round reads it.
     pub(super) async fn note_rotation(&mut self, whole: bool) {
         let (uid, before) = (self.object.uid(), self.object.memory.status.rotation.as_ref());
         let Some(key) = self.key().filter(|key| !key.state.is_pending()) else { return };
@@ -239,7 +284,7 @@ impl Round<'_> {
         if rotation::is_suspected(before, found, now()) {
             self.context.suspects_rotation(uid);
         }
-        // The KMS that tells the last rotation along with the rest was asked already.
+        // A KMS that returns the last rotation with the other facts was asked already.
         let asked = self.object.is_asked_for() && before.is_some() && found.last.is_none();
         if !whole || !(asked || self.context.asks_for_rotation(uid)) {
             return;
@@ -251,7 +296,12 @@ impl Round<'_> {
                 rotation::newest(dates, now()).map(|last| last.0) > known
             }
             Err(failure) => {
-                tracing::debug!(operation = failure.operation, outcome = failure.kind.as_str(), "no rotation is told: {}", failure.message);
+                tracing::debug!(
+                    operation = failure.operation,
+                    outcome = failure.kind.as_str(),
+                    "the last rotation is not reported: {}",
+                    failure.message
+                );
                 !matches!(failure.kind, FailureKind::Throttled | FailureKind::Waiting | FailureKind::Faulted | FailureKind::Unavailable)
             }
         };
@@ -261,11 +311,11 @@ impl Round<'_> {
         }
     }
 
-    /// Looks for a key that bears the object's marks. What all keys bear is known for objects that began no creation of their own, unless a key of the
-    /// object's name may be among them.
-    pub(super) async fn search(&mut self) -> Result<Option<Plan>, Halt> {
+    /// Looks for a key with the object's marks. For an object that began no creation, the survey of the provider answers, unless a key may have the
+    /// object's name.
+    pub(super) async fn search(&mut self) -> Result<Option<Plan>, Ending> {
         let context = self.context;
-        // An annotation only forbids: whoever wrote it, it stands in for nothing that the process knows.
+        // An annotation can only forbid a creation. Whoever wrote it, it does not replace what the process knows.
         if self.object.memory.status.create_attempt.is_none() {
             let owner = &self.object.desired.owner;
             match context.surveys.ask(&self.provider.connected, owner, context.settings.consistency).await? {
@@ -274,9 +324,9 @@ impl Round<'_> {
                     self.observed = Observed::Absent(Searched::Everywhere);
                     return Ok(None);
                 }
-                // It may be that key's: it waits for it as the earlier object would have.
+                // The earlier object's creation may have made a key, so this object waits as that one would have.
                 Known::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
-                Known::NotYet(left) => return Err(Halt::Abort(Abort::TooSoon(left))),
+                Known::NotYet(left) => return Err(Ending::until(left)),
                 Known::Underway => {
                     let message = "the marks of all keys of the account are read once, before the first key is created".into();
                     return Ok(Some(Plan::Wait(Note { reason: Reason::Creating, message })));

@@ -1,4 +1,4 @@
-//! What becomes of a round that panics, before an API server of which only the parts are there that it asks.
+//! Rounds from their beginning to their end, before an API server that has only the parts that they ask.
 
 use std::sync::{Arc, Mutex};
 
@@ -21,13 +21,28 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     fingerprint::{fingerprint, looks},
+    object::Object,
     prepare,
-    reconcile::ended,
+    reconcile::{self, ended},
+    report::{self, Finished},
+    round::Reached,
     run,
 };
 use crate::{
-    api::ManagedKey,
-    controller::{Context, Settings, key_provider, lane::Lanes, watch::Anew, watched::Watched},
+    api::{ManagedKey, Reason},
+    controller::{
+        Context, Settings,
+        error::{Ending, Error},
+        key_provider,
+        lane::{Lane, Lanes},
+        watch::Anew,
+        watched::Watched,
+    },
+    domain::{
+        failure::{Failure, FailureKind, Outcome},
+        plan::Note,
+        requeue::{Cause, Next},
+    },
     lease::Held,
     metrics::{Metrics, RoundResult},
 };
@@ -37,13 +52,18 @@ type Written = Arc<Mutex<Vec<(String, String, Value)>>>;
 
 /// Answers reads with that object, and writes with what they wrote.
 async fn api_server(object: Value) -> (Client, Written) {
+    api_server_without(object, None).await
+}
+
+/// The same, but it never answers a write to a path that ends so.
+async fn api_server_without(object: Value, unanswered: Option<&'static str>) -> (Client, Written) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let written = Written::default();
     let writes = Arc::clone(&written);
     tokio::spawn(async move {
         while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(answer(stream, object.clone(), Arc::clone(&writes)));
+            tokio::spawn(answer(stream, object.clone(), Arc::clone(&writes), unanswered));
         }
     });
     let client = Client::try_from(kube::Config::new(format!("http://{address}").parse().unwrap())).unwrap();
@@ -51,7 +71,7 @@ async fn api_server(object: Value) -> (Client, Written) {
 }
 
 /// One connection, to its end.
-async fn answer(stream: TcpStream, object: Value, written: Written) {
+async fn answer(stream: TcpStream, object: Value, written: Written, unanswered: Option<&str>) {
     let mut stream = BufReader::new(stream);
     loop {
         let (mut head, mut length) = (Vec::new(), 0);
@@ -77,6 +97,9 @@ async fn answer(stream: TcpStream, object: Value, written: Written) {
         } else {
             let body: Value = serde_json::from_slice(&body).unwrap();
             written.lock().unwrap().push((method.into(), path.into(), body.clone()));
+            if unanswered.is_some_and(|unanswered| path.ends_with(unanswered)) {
+                std::future::pending::<()>().await;
+            }
             if path.ends_with("/status") { object.clone() } else { body }
         };
         let reply = reply.to_string();
@@ -112,6 +135,13 @@ fn context_over(client: &Client, keys: Store<Watched<ManagedKey>>, lanes: Lanes)
     let (_, providers) = key_provider::prepare(client, &settings, &anew);
     let (_, _, namespaces) = prepare(client, &providers, &anew);
     Context::new(client.clone(), settings, Held::always(), Metrics::new(true), providers, keys, namespaces, anew, lanes)
+}
+
+/// Posts the events that were published so far.
+async fn drain(context: &Context) {
+    let ended = CancellationToken::new();
+    ended.cancel();
+    context.events.post(&CancellationToken::new(), &ended).await;
 }
 
 fn with_aliases(name: &str, declared: &[&str], applied: &[&str]) -> Watched<ManagedKey> {
@@ -178,6 +208,7 @@ async fn a_round_that_panics_is_told_on_its_object_which_is_left_alone_for_a_whi
     let waits = |least: u64, most: u64| (least..=most).any(|second| format!("{action:?}").contains(&format!("{second}.")));
     assert!(waits(5, 6), "{action:?}");
 
+    drain(&context).await;
     let told = std::mem::take(&mut *written.lock().unwrap());
     let (_, _, status) =
         told.iter().find(|(method, path, _)| method == "PATCH" && path.ends_with("/shop/managedkeys/orders/status")).unwrap();
@@ -210,8 +241,145 @@ async fn a_round_that_panics_is_told_on_its_object_which_is_left_alone_for_a_whi
     assert!(context.settled("u1", print(&changed)).is_some());
     changed.metadata.generation = Some(3);
     assert!(context.settled("u1", print(&changed)).is_none());
-    assert_eq!(context.failed("u1"), 2);
+    assert_eq!(context.failed("u1", Cause::Panicked), 2);
     // And the others go on.
     let goes_on = ended(&watched, &context, None, async { Ok((Action::await_change(), RoundResult::Ok)) });
     assert_eq!(goes_on.await.unwrap(), Action::await_change());
+}
+
+/// An object of which nothing is asked but that its status tells of a pause.
+fn orders(annotations: &Value) -> Value {
+    json!({
+        "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
+        "metadata": {
+            "name": "orders", "namespace": "shop", "uid": "u1", "resourceVersion": "7", "generation": 2, "annotations": annotations,
+        },
+        "spec": {},
+    })
+}
+
+#[tokio::test]
+async fn an_api_server_that_hangs_on_events_costs_no_round() {
+    let object = orders(&json!({ "keyward.dev/paused": "true" }));
+    let (client, written) = api_server_without(object.clone(), Some("/events")).await;
+    let context = Arc::new(context(&client));
+    let stop = CancellationToken::new();
+    let (posting, stopped) = (Arc::clone(&context), stop.clone());
+    let worker = tokio::spawn(async move { posting.events.post(&stopped, &stopped).await });
+
+    let watched: Arc<Watched<ManagedKey>> = Arc::new(serde_json::from_value(object).unwrap());
+    let round = reconcile::reconcile(Arc::clone(&watched), Arc::clone(&context), Lane::Ordinary);
+    let patience = std::time::Duration::from_secs(20);
+    tokio::time::timeout(patience, round).await.expect("the round waits for its event").unwrap();
+    let is_status = |(method, path, _): &(String, String, Value)| method == "PATCH" && path.ends_with("/managedkeys/orders/status");
+    assert!(written.lock().unwrap().iter().any(is_status));
+    // The object is left alone from here on, as after any round.
+    assert!(context.settled("u1", looks(&watched, &context)).is_some());
+
+    // The event is under way all the same, and the end of the process does not wait for it for long.
+    let is_event = |(method, path, body): &(String, String, Value)| {
+        method == "POST" && path.ends_with("/namespaces/shop/events") && body["reason"] == "Paused"
+    };
+    tokio::time::timeout(patience, async {
+        while !written.lock().unwrap().iter().any(is_event) {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .expect("the event is posted");
+    stop.cancel();
+    tokio::time::timeout(patience, worker).await.expect("the worker ends").unwrap();
+    let metrics = context.metrics.encode();
+    assert!(metrics.contains(r#"keyward_events_lost_total{cause="stopped"} 1"#), "{metrics}");
+}
+
+/// The table from the end of a round to the next look.
+#[tokio::test]
+async fn each_ending_has_its_next_look_and_those_that_say_something_a_status() {
+    let failure = |kind| Failure { kind, operation: "DescribeKey", message: "x".into(), outcome: Outcome::Refused, source: None };
+    let note = || Note { reason: Reason::ProviderNotFound, message: "x".into() };
+    let seconds = std::time::Duration::from_secs;
+    // The ending, the least wait in milliseconds, whether it has jitter, whether the status is written, and the result.
+    let rows: [(Ending, Option<u64>, bool, bool, RoundResult); 15] = [
+        (Ending::Paused, Some(600_000), true, true, RoundResult::Ok),
+        (Ending::Refused { note: note(), stalled: true }, Some(600_000), true, true, RoundResult::Ok),
+        (Ending::Contended("shop/other".into()), Some(600_000), true, true, RoundResult::Failed),
+        (Ending::Failed(failure(FailureKind::Denied)), Some(30_000), true, true, RoundResult::Failed),
+        (Ending::Failed(failure(FailureKind::Unavailable)), Some(5_000), true, true, RoundResult::Failed),
+        (Ending::MarksNotWritable(failure(FailureKind::Denied)), Some(30_000), true, true, RoundResult::Failed),
+        (Ending::ReadBack, Some(1_000), true, true, RoundResult::Ok),
+        (Ending::Unknown, Some(10_000), true, false, RoundResult::Ok),
+        (Ending::Failed(failure(FailureKind::Waiting)), Some(1_000), false, false, RoundResult::Waiting),
+        (Ending::Later(Next::AtOnce), Some(0), false, false, RoundResult::Waiting),
+        (Ending::until(seconds(7)), Some(7_000), false, false, RoundResult::Waiting),
+        (Ending::Later(Next::TurnedAway(seconds(2))), Some(2_000), true, false, RoundResult::Waiting),
+        (Ending::Unkept(seconds(7)), Some(7_000), false, false, RoundResult::Waiting),
+        (Ending::Changed, Some(500), true, false, RoundResult::Changed),
+        (Ending::Gone, None, false, false, RoundResult::Idle),
+    ];
+    for (ending, least, jitter, tells, result) in rows {
+        let name = format!("{ending:?}");
+        let object = orders(&json!({}));
+        let (client, written) = api_server(object.clone()).await;
+        let context = context(&client);
+        let stored: ManagedKey = serde_json::from_value(object).unwrap();
+        let reached = Reached::Object(Object::new(&context, &stored, None).unwrap());
+        let Finished::Until(wait, label) = report::finish(&context, 1, reached, ending).await.unwrap() else { panic!("{name}") };
+        assert_eq!((label, !written.lock().unwrap().is_empty()), (result, tells), "{name}");
+        assert_eq!(context.settled("u1", 1).is_some(), matches!(result, RoundResult::Ok | RoundResult::Failed), "{name}: left alone");
+        let wait = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap());
+        match (wait, least) {
+            (Some(wait), Some(least)) => {
+                let most = if jitter { least + least / 5 } else { least };
+                assert!((least..=most).contains(&wait), "{name}: {wait} ms");
+            }
+            (wait, least) => assert_eq!(wait, least, "{name}"),
+        }
+    }
+    let (client, written) = api_server(json!({})).await;
+    let context = context(&client);
+    let stored: ManagedKey = serde_json::from_value(orders(&json!({}))).unwrap();
+    let reached = || Reached::Object(Object::new(&context, &stored, None).unwrap());
+    let error = report::finish(&context, 1, reached(), Ending::Error(Error::NotLeader)).await;
+    assert!(matches!(error, Err(Error::NotLeader)));
+    let newer = Box::new(serde_json::from_value(orders(&json!({}))).unwrap());
+    assert!(matches!(report::finish(&context, 1, reached(), Ending::Newer(newer)).await, Ok(Finished::Newer(_))));
+    assert!(written.lock().unwrap().is_empty());
+}
+
+/// An object that people edit all the time is not to be tried later for it when its KMS fails, nor the other way round.
+#[tokio::test]
+async fn an_object_that_changes_does_not_make_the_wait_after_a_failed_call_longer() {
+    let object = orders(&json!({}));
+    let (client, _) = api_server(object.clone()).await;
+    let context = context(&client);
+    let stored: ManagedKey = serde_json::from_value(object).unwrap();
+    let wait = async |ending| {
+        let reached = Reached::Object(Object::new(&context, &stored, None).unwrap());
+        match report::finish(&context, 1, reached, ending).await.unwrap() {
+            Finished::Until(Some(wait), _) => wait.as_secs_f64(),
+            finished => panic!("{finished:?}"),
+        }
+    };
+    let failed = || {
+        Ending::Failed(Failure {
+            kind: FailureKind::Unavailable,
+            operation: "DescribeKey",
+            message: "x".into(),
+            outcome: Outcome::Refused,
+            source: None,
+        })
+    };
+    for _ in 0..5 {
+        wait(Ending::Changed).await;
+    }
+    let first = wait(failed()).await;
+    assert!((5.0..=6.0).contains(&first), "{first} s");
+    for _ in 0..3 {
+        wait(failed()).await;
+    }
+    let changed = wait(Ending::Changed).await;
+    assert!((0.5..=0.6).contains(&changed), "{changed} s");
+    let fifth = wait(failed()).await;
+    assert!((80.0..=96.0).contains(&fifth), "{fifth} s: the change does not end the row of failures either");
 }
