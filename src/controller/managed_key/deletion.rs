@@ -18,7 +18,7 @@ use crate::{
         desired::Invalid,
         event::{self, Event},
         failure::Failure,
-        observed::{Key, Observed},
+        observed::{Facets, Key, Observed},
         plan::{self, Gone, Note, Plan, Situation, Tried},
         release::{self, Circumstances, Release},
         status::Conclusion,
@@ -129,9 +129,9 @@ async fn read(provider: &Provider, object: &Object<'_>) -> Result<Observed, Fail
     let kms = &provider.connected.kms;
     let (mut observed, _nothing_else_was_read) = observe::quick_read(kms, object, provider.rules.limits(), None).await?;
     match &mut observed {
-        Observed::Present(key) if key.tags.is_none() => key.tags = Some(kms.tags(&key.arn).await?),
+        Observed::Present(key) => **key = kms.complete((**key).clone(), Facets::TAGS).await.whole()?,
         Observed::Absent(_) => same_account(kms, &provider.rules.account).await?,
-        Observed::Present(_) | Observed::Several(_) => {}
+        Observed::Several(_) => {}
     }
     Ok(observed)
 }

@@ -47,7 +47,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
             ),
         ),
         Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
-        Ownership::Other(name) => match key.other_owner_exists {
+        Ownership::Other(name) => match s.other_owner.filter(|other| other.mark == name).map(|other| other.exists) {
             None => Plan::Read(Read::OtherOwner(name)),
             Some(true) => owned(format!("the object {name}")),
             Some(false) if admitted => take(s, key, How::Adopt),

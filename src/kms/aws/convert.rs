@@ -16,7 +16,7 @@ use jiff::Timestamp;
 use super::arn::{self, Arn};
 use crate::{
     api::managed_key::KeyTemplate,
-    domain::observed::{Key, MultiRegion, Rotation, State},
+    domain::observed::{Facets, Key, MultiRegion, Rotation, State},
     kms::Scheduled,
 };
 
@@ -83,12 +83,12 @@ pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusa
         creation_time: time(metadata.creation_date())?,
         age: None,
         arn,
+        name: None,
         rotation: None,
         rotations: None,
         tags: None,
         aliases: None,
-        unread: std::collections::BTreeSet::new(),
-        other_owner_exists: None,
+        unread: Facets::NONE,
     })
 }
 
@@ -192,7 +192,6 @@ pub(super) fn text(text: Option<&str>, member: &str) -> Result<String, Unusable>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use aws_sdk_kms::types::builders::KeyMetadataBuilder;
 
@@ -240,12 +239,12 @@ mod tests {
                 description: Some("order signing".into()),
                 creation_time: Some(Timestamp::from_second(1_700_000_000).unwrap()),
                 age: None,
+                name: None,
                 rotation: None,
                 rotations: None,
                 tags: None,
                 aliases: None,
-                unread: std::collections::BTreeSet::new(),
-                other_owner_exists: None,
+                unread: Facets::NONE,
             }
         );
     }

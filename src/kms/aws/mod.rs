@@ -22,13 +22,16 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use self::{arn::Arn, client::Clients, convert::Asked, failure::Answered, operation::Operation};
-use super::{Creation, Identity, Kms, Scheduled, Turn};
+use super::{
+    Creation, Identity, Kms, Scheduled, Turn,
+    reading::{self, Reading, Source, Told},
+};
 use crate::{
     api::mark,
     domain::{
         deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind, Outcome},
-        observed::{Key, Rotation},
+        observed::{Facet, Facets, Key, Rotation},
         ownership::{Owner, Tags},
     },
 };
@@ -129,6 +132,36 @@ impl AwsKms {
         }
     }
 
+    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
+        let page = |marker| async {
+            let request = self.0.kms.list_resource_tags().key_id(key).limit(PAGES.2).set_marker(marker);
+            let page = send!(self, ListResourceTags, key, request).await?;
+            Ok(Page { entries: page.tags, truncated: page.truncated, next: page.next_marker })
+        };
+        let tags = self.pages(Operation::ListResourceTags, key, page).await?;
+        Ok(tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect())
+    }
+
+    /// A key that AWS does not rotate has its rotation off.
+    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
+        match send!(self, GetKeyRotationStatus, key, self.0.kms.get_key_rotation_status().key_id(key)).await {
+            Ok(output) => convert::rotation(&output).map_err(|why| self.unusable(Operation::GetKeyRotationStatus, key, why)),
+            Err(failure) if cannot_rotate(&failure) => Ok(Rotation::default()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
+        let operation = Operation::ListAliases;
+        let page = |marker| async {
+            let page = send!(self, ListAliases, key, self.0.kms.list_aliases().key_id(key).limit(PAGES.1).set_marker(marker)).await?;
+            Ok(Page { entries: page.aliases, truncated: page.truncated, next: page.next_marker })
+        };
+        let aliases = self.pages(operation, key, page).await?;
+        let names = aliases.iter().map(|alias| convert::text(alias.alias_name(), "AliasName"));
+        names.collect::<Result<_, _>>().map_err(|why| self.unusable(operation, key, why))
+    }
+
     async fn keys(&self) -> Result<Vec<KeyListEntry>, Failure> {
         let page = |marker| async {
             let page = send!(self, ListKeys, "", self.0.kms.list_keys().limit(PAGES.0).set_marker(marker)).await?;
@@ -185,16 +218,7 @@ struct Page<T> {
     next: Option<String>,
 }
 
-impl Kms for AwsKms {
-    async fn identity(&self) -> Result<Identity, Failure> {
-        let operation = Operation::GetCallerIdentity;
-        let caller = self.0.caller.call(operation, "", |call| call.sts(self.0.sts.get_caller_identity().customize()).send()).await?;
-        let text = |text: Option<&str>, member| convert::text(text, member).map_err(|why| self.unusable(operation, "", why));
-        let account = text(caller.account(), "Account")?;
-        self.0.caller.account.is(&account);
-        Ok(Identity { account, region: self.0.caller.region.to_string(), principal: text(caller.arn(), "Arn")? })
-    }
-
+impl Source for AwsKms {
     async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
         if let Some(refused) = self.refuse(reference) {
             return Err(refused);
@@ -210,23 +234,31 @@ impl Kms for AwsKms {
         }
     }
 
-    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
-        let page = |marker| async {
-            let request = self.0.kms.list_resource_tags().key_id(key).limit(PAGES.2).set_marker(marker);
-            let page = send!(self, ListResourceTags, key, request).await?;
-            Ok(Page { entries: page.tags, truncated: page.truncated, next: page.next_marker })
-        };
-        let tags = self.pages(Operation::ListResourceTags, key, page).await?;
-        Ok(tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect())
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+        match facet {
+            Facet::Tags => self.tags(&key.arn).await.map(Told::Tags),
+            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
+            Facet::Aliases => self.aliases(&key.arn).await.map(Told::Aliases),
+        }
+    }
+}
+
+impl Kms for AwsKms {
+    async fn identity(&self) -> Result<Identity, Failure> {
+        let operation = Operation::GetCallerIdentity;
+        let caller = self.0.caller.call(operation, "", |call| call.sts(self.0.sts.get_caller_identity().customize()).send()).await?;
+        let text = |text: Option<&str>, member| convert::text(text, member).map_err(|why| self.unusable(operation, "", why));
+        let account = text(caller.account(), "Account")?;
+        self.0.caller.account.is(&account);
+        Ok(Identity { account, region: self.0.caller.region.to_string(), principal: text(caller.arn(), "Arn")? })
     }
 
-    /// A key that AWS does not rotate has its rotation off.
-    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
-        match send!(self, GetKeyRotationStatus, key, self.0.kms.get_key_rotation_status().key_id(key)).await {
-            Ok(output) => convert::rotation(&output).map_err(|why| self.unusable(Operation::GetKeyRotationStatus, key, why)),
-            Err(failure) if cannot_rotate(&failure) => Ok(Rotation::default()),
-            Err(failure) => Err(failure),
-        }
+    async fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure> {
+        reading::read(self, reference, facets).await
+    }
+
+    async fn complete(&self, key: Key, facets: Facets) -> Reading {
+        reading::complete(self, key, facets).await
     }
 
     /// Automatic rotations, and those on demand. A key that AWS does not rotate has none.
@@ -242,17 +274,6 @@ impl Kms for AwsKms {
             Err(failure) if cannot_rotate(&failure) => Ok(Vec::new()),
             Err(failure) => Err(failure),
         }
-    }
-
-    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
-        let operation = Operation::ListAliases;
-        let page = |marker| async {
-            let page = send!(self, ListAliases, key, self.0.kms.list_aliases().key_id(key).limit(PAGES.1).set_marker(marker)).await?;
-            Ok(Page { entries: page.aliases, truncated: page.truncated, next: page.next_marker })
-        };
-        let aliases = self.pages(operation, key, page).await?;
-        let names = aliases.iter().map(|alias| convert::text(alias.alias_name(), "AliasName"));
-        names.collect::<Result<_, _>>().map_err(|why| self.unusable(operation, key, why))
     }
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
@@ -433,7 +454,6 @@ fn cannot_rotate(failure: &Failure) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test says what it expects by panicking.
 mod tests {
     use std::collections::BTreeSet;
 

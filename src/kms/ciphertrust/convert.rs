@@ -10,7 +10,7 @@ use super::id::{Arn, CckmId};
 use crate::{
     api::managed_key::KeyTemplate,
     domain::{
-        observed::{Key, MultiRegion, Rotation, State},
+        observed::{Facets, Key, MultiRegion, Rotation, State},
         ownership::Tags,
     },
 };
@@ -215,12 +215,12 @@ impl Row {
             creation_time: time(filled(param.creation_date.as_ref()))?,
             age: Some(self.age(now)?),
             // AWS shows it as off while the key is pending.
+            name: None,
             rotation: if state.is_pending() { None } else { self.rotation()? },
             rotations: None,
             tags: Some(self.tags()),
             aliases: Some(self.aliases()),
-            unread: std::collections::BTreeSet::new(),
-            other_owner_exists: None,
+            unread: Facets::NONE,
         })
     }
 

@@ -41,6 +41,7 @@ use self::{
 };
 use super::{
     Creation, Identity, Kms, Scheduled, Turn,
+    reading::{self, Reading, Source, Told},
     rest::{Answer, Ask, Caller},
 };
 use crate::{
@@ -48,7 +49,7 @@ use crate::{
     domain::{
         deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind, Outcome},
-        observed::{Key, Rotation},
+        observed::{Facet, Facets, Key, Rotation},
         ownership::{Owner, Tags},
     },
 };
@@ -129,12 +130,24 @@ impl CipherTrustKms {
     /// What AWS has now that a change was refused: the row may be older than what the refusal is about. The refusal itself leaves open whether an earlier
     /// attempt took effect.
     async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
-        self.read(reference, Age::Newest).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
+        self.look(reference, Age::Newest).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
     }
 
     /// A key that a call is about.
     async fn needed(&self, key: &str) -> Result<Key, Failure> {
-        self.read(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
+        self.look(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
+    }
+
+    /// As AWS has it, read by CCKM at once. A key that AWS does not rotate has its rotation off.
+    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
+        let operation = Operation::GetKeyRotationStatus;
+        let answer = match self.act(operation, key, None).await {
+            Ok(answer) => answer,
+            Err(failure) if is_unsupported(&failure) => return Ok(Rotation::default()),
+            Err(failure) => return Err(failure),
+        };
+        let status: RotationStatus = serde_json::from_slice(&answer.body).map_err(|error| self.caller.unusable(operation, key, &error))?;
+        status.read().map_err(|why| self.caller.unusable(operation, key, &why))
     }
 
     /// Has CCKM synchronise its keys with AWS, then reads every row: how CCKM matches its filter for tags is not documented, and a key that either left out
@@ -147,7 +160,7 @@ impl CipherTrustKms {
 
     /// The failure for an alias that another key has.
     async fn taken(&self, alias: &str, refused: Failure) -> Failure {
-        let holder = match self.read(alias, Age::Allowed).await {
+        let holder = match self.look(alias, Age::Allowed).await {
             Ok(holder) => holder,
             Err(failure) => return Failure { outcome: refused.outcome, ..failure },
         };
@@ -163,30 +176,35 @@ impl CipherTrustKms {
     }
 }
 
+impl Source for CipherTrustKms {
+    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
+        self.look(reference, Age::Allowed).await
+    }
+
+    /// A row tells tags and aliases together.
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+        match facet {
+            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
+            Facet::Tags | Facet::Aliases => {
+                let Key { tags, aliases, .. } = self.needed(&key.arn).await?;
+                Ok(Told::TagsAndAliases(tags.unwrap_or_default(), aliases.unwrap_or_default()))
+            }
+        }
+    }
+}
+
 impl Kms for CipherTrustKms {
     async fn identity(&self) -> Result<Identity, Failure> {
         let account = self.account_now().await?;
         Ok(Identity { account: account.number.clone(), region: self.account_cache.region.clone(), principal: self.principal.clone() })
     }
 
-    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        self.read(reference, Age::Allowed).await
+    async fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure> {
+        reading::read(self, reference, facets).await
     }
 
-    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
-        Ok(self.needed(key).await?.tags.unwrap_or_default())
-    }
-
-    /// As AWS has it, read by CCKM at once. A key that AWS does not rotate has its rotation off.
-    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
-        let operation = Operation::GetKeyRotationStatus;
-        let answer = match self.act(operation, key, None).await {
-            Ok(answer) => answer,
-            Err(failure) if is_unsupported(&failure) => return Ok(Rotation::default()),
-            Err(failure) => return Err(failure),
-        };
-        let status: RotationStatus = serde_json::from_slice(&answer.body).map_err(|error| self.caller.unusable(operation, key, &error))?;
-        status.read().map_err(|why| self.caller.unusable(operation, key, &why))
+    async fn complete(&self, key: Key, facets: Facets) -> Reading {
+        reading::complete(self, key, facets).await
     }
 
     /// CCKM's list of the key's material, in which a rotation is an entry with its date.
@@ -200,10 +218,6 @@ impl Kms for CipherTrustKms {
         };
         let dates = listed.items.iter().filter_map(|rotated| rotated.date().transpose());
         dates.collect::<Result<_, _>>().map_err(|why| self.caller.unusable(operation, key, &why))
-    }
-
-    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
-        Ok(self.needed(key).await?.aliases.unwrap_or_default())
     }
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
@@ -270,7 +284,7 @@ impl Kms for CipherTrustKms {
 
     /// AWS takes an alias away from whichever key has it, and CCKM may not look: so the row is made new first, and the alias has to be in it.
     async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
-        if !self.read(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
+        if !self.look(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
             return Ok(());
         }
         let refused = match self.act(Operation::DeleteAlias, key, Some(json!({ "alias": bare(alias) }))).await {
@@ -281,7 +295,7 @@ impl Kms for CipherTrustKms {
         if !is_absent(&refused) {
             return Ok(());
         }
-        match self.read(key, Age::Allowed).await? {
+        match self.look(key, Age::Allowed).await? {
             Some(found) if !has(&found, alias) => Ok(()),
             _ => Err(refused),
         }

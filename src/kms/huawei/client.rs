@@ -8,7 +8,6 @@ use secrecy::SecretString;
 use super::{
     HuaweiKms,
     dialect::{Huawei, Signer},
-    names::Names,
     operation::Operation,
     quota,
     token::{Iam, Tokens},
@@ -109,7 +108,7 @@ impl HuaweiKms {
             }
         };
         let dialect = Huawei { base, project: project_id, signer };
-        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, leader_check }), region, principal, names: Names::default() })
+        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, leader_check }), region, principal })
     }
 }
 
@@ -130,7 +129,6 @@ fn invalid(message: impl fmt::Display) -> Failure {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use super::*;
 

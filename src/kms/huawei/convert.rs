@@ -13,7 +13,7 @@ use super::urn::urn;
 use crate::{
     api::managed_key::KeyTemplate,
     domain::{
-        observed::{Key, Rotation, State},
+        observed::{Facets, Key, Rotation, State},
         ownership::Tags,
     },
 };
@@ -123,12 +123,12 @@ impl Details {
             creation_time: time(self.creation_date.as_ref())?,
             age: None,
             id,
+            name: self.name().ok().map(|name| format!("alias/{name}")),
             rotation: None,
             rotations: None,
             tags: None,
             aliases: None,
-            unread: std::collections::BTreeSet::new(),
-            other_owner_exists: None,
+            unread: Facets::NONE,
         })
     }
 }
@@ -252,7 +252,6 @@ pub(super) fn text(text: Option<&str>, member: &str) -> Result<String, Unusable>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what it expects by panicking")]
 mod tests {
     use serde_json::json;
 
@@ -288,12 +287,12 @@ mod tests {
                 description: Some("signing".into()),
                 creation_time: Some(Timestamp::from_second(1_472_442_386).unwrap()),
                 age: None,
+                name: Some("alias/orders".into()),
                 rotation: None,
                 rotations: None,
                 tags: None,
                 aliases: None,
-                unread: std::collections::BTreeSet::new(),
-                other_owner_exists: None,
+                unread: Facets::NONE,
             }
         );
         assert_eq!(described(|key| key["realm"] = Value::Null).unwrap().region, "cn-north-4");

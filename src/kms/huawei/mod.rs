@@ -1,7 +1,7 @@
 //! Huawei Cloud KMS.
 //!
 //! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what was done before, so such a refusal
-//! is never believed by itself: the key is looked at, and what is there decides. `read` looks at a key, `names` hands its name on, `search` finds keys by alias and by marks, `dialect` makes
+//! is never believed by itself: the key is looked at, and what is there decides. `read` looks at a key, `search` finds keys by alias and by marks, `dialect` makes
 //! requests and `sign` signs them, `token` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
 //! It must never take a refusal for an absent key, whatever its HTTP status, nor send `create-key` twice.
 
@@ -9,7 +9,6 @@ mod client;
 mod convert;
 mod dialect;
 mod failure;
-mod names;
 mod operation;
 mod quota;
 mod read;
@@ -19,10 +18,7 @@ mod sign;
 mod token;
 mod urn;
 
-use std::{
-    fmt::Display,
-    time::{Duration, Instant},
-};
+use std::{fmt::Display, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -33,13 +29,12 @@ use tokio::time::sleep;
 use self::{
     convert::{Changed, RotationStatus, Unusable},
     dialect::Huawei,
-    names::Names,
     operation::Operation,
-    read::Found,
     urn::Reference,
 };
 use super::{
     Creation, Identity, Kms, Scheduled,
+    reading::{self, Reading, Source, Told},
     rest::{Answer, Ask, Caller},
 };
 use crate::{
@@ -48,7 +43,7 @@ use crate::{
         deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind, Outcome},
         limits,
-        observed::{Key, Rotation, State},
+        observed::{Facet, Facets, Key, Rotation, State},
         ownership::{Owner, Tags},
     },
 };
@@ -64,7 +59,6 @@ pub struct HuaweiKms {
     caller: Box<Caller<Huawei>>,
     region: String,
     principal: String,
-    names: Names,
 }
 
 impl HuaweiKms {
@@ -157,6 +151,20 @@ struct Tagged {
     tags: Option<Vec<convert::Tag>>,
 }
 
+impl Source for HuaweiKms {
+    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
+        Ok(self.find(reference).await?.map(|found| found.key))
+    }
+
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+        match facet {
+            Facet::Tags => self.tags(&key.arn).await.map(Told::Tags),
+            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
+            Facet::Aliases => self.aliases(&key.arn, key.name.as_deref()).await.map(Told::Aliases),
+        }
+    }
+}
+
 impl Kms for HuaweiKms {
     /// Proved by a read: Huawei refuses a project that is not the credentials' own.
     async fn identity(&self) -> Result<Identity, Failure> {
@@ -168,31 +176,12 @@ impl Kms for HuaweiKms {
         Ok(Identity { account: self.caller.dialect.project.clone(), region: self.region.clone(), principal: self.principal.clone() })
     }
 
-    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        let Some(Found { key, details }) = self.read(reference).await? else { return Ok(None) };
-        if let Ok(name) = details.name() {
-            self.names.keep(&key.id, name, Instant::now());
-        }
-        Ok(Some(key))
+    async fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure> {
+        reading::read(self, reference, facets).await
     }
 
-    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
-        let operation = Operation::ListTags;
-        let path = self.path(&format!("{}/tags", self.id(operation, key)?));
-        let tagged: Tagged = self.json(&Ask::new(operation, key, Method::GET, path)).await?;
-        convert::tags(tagged.tags).map_err(|why| self.unusable(operation, key, why))
-    }
-
-    /// A key that Huawei does not rotate has its rotation off. Of one in a state in which it does not tell the period, only whether it is rotated is known.
-    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
-        let refused = match self.rotation_now(key).await {
-            Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => return Ok(Rotation::default()),
-            Err(failure) if failure.kind == FailureKind::Conflict => failure,
-            done => return done,
-        };
-        let Some(found) = self.read(key).await? else { return Err(refused) };
-        let enabled = found.details.is_rotated().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
-        Ok(Rotation { enabled, ..Rotation::default() })
+    async fn complete(&self, key: Key, facets: Facets) -> Reading {
+        reading::complete(self, key, facets).await
     }
 
     /// Huawei tells a count, and of the last one the time.
@@ -202,24 +191,6 @@ impl Kms for HuaweiKms {
             Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => Ok(Vec::new()),
             Err(failure) => Err(failure),
         }
-    }
-
-    /// The key's own name first, then those that it was given.
-    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
-        let operation = Operation::ListAliases;
-        let id = self.id(operation, key)?;
-        let own = match self.names.take(id, Instant::now()) {
-            Some(name) => name,
-            None => self.own_name(operation, key).await?,
-        };
-        let mut aliases = vec![format!("alias/{own}")];
-        let given = self.given_aliases(key, Some(id)).await?.unwrap_or_default();
-        for alias in given.into_iter().filter(|alias| alias.key_id == id) {
-            if !aliases.contains(&alias.alias) {
-                aliases.push(alias.alias);
-            }
-        }
-        Ok(aliases)
     }
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
@@ -295,7 +266,7 @@ impl Kms for HuaweiKms {
     async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
         let operation = Operation::DeleteAlias;
         let id = self.id(operation, key)?;
-        let has = async || self.aliases(key).await.map(|aliases| aliases.iter().position(|known| known == alias));
+        let has = async || self.aliases(key, None).await.map(|aliases| aliases.iter().position(|known| known == alias));
         match has().await? {
             None => return Ok(()),
             Some(0) => {
@@ -452,6 +423,43 @@ impl Kms for HuaweiKms {
 }
 
 impl HuaweiKms {
+    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
+        let operation = Operation::ListTags;
+        let path = self.path(&format!("{}/tags", self.id(operation, key)?));
+        let tagged: Tagged = self.json(&Ask::new(operation, key, Method::GET, path)).await?;
+        convert::tags(tagged.tags).map_err(|why| self.unusable(operation, key, why))
+    }
+
+    /// A key that Huawei does not rotate has its rotation off. Of one in a state in which it does not tell the period, only whether it is rotated is known.
+    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
+        let refused = match self.rotation_now(key).await {
+            Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => return Ok(Rotation::default()),
+            Err(failure) if failure.kind == FailureKind::Conflict => failure,
+            done => return done,
+        };
+        let Some(found) = self.find(key).await? else { return Err(refused) };
+        let enabled = found.details.is_rotated().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
+        Ok(Rotation { enabled, ..Rotation::default() })
+    }
+
+    /// The key's own name first, then the aliases that it was given. Huawei's list of aliases lacks the own name, which only a description tells.
+    async fn aliases(&self, key: &str, own: Option<&str>) -> Result<Vec<String>, Failure> {
+        let operation = Operation::ListAliases;
+        let id = self.id(operation, key)?;
+        let own = match own {
+            Some(name) => name.to_owned(),
+            None => format!("alias/{}", self.own_name(operation, key).await?),
+        };
+        let mut aliases = vec![own];
+        let given = self.given_aliases(key, Some(id)).await?.unwrap_or_default();
+        for alias in given.into_iter().filter(|alias| alias.key_id == id) {
+            if !aliases.contains(&alias.alias) {
+                aliases.push(alias.alias);
+            }
+        }
+        Ok(aliases)
+    }
+
     /// A key that was just made, as soon as it is shown.
     async fn shown(&self, id: &str) -> Result<Option<Key>, Failure> {
         for wait in NOT_SHOWN_YET {

@@ -15,7 +15,7 @@ use crate::{
         failure::{Failure, FailureKind},
         observed::Key,
     },
-    kms::Kms,
+    kms::reading::Source,
 };
 
 /// A key, and what else its description says.
@@ -48,7 +48,7 @@ impl HuaweiKms {
         }
     }
 
-    pub(super) async fn read(&self, reference: &str) -> Result<Option<Found>, Failure> {
+    pub(super) async fn find(&self, reference: &str) -> Result<Option<Found>, Failure> {
         let operation = Operation::DescribeKey;
         let named = self.reference(operation, reference)?;
         let found = match named {
@@ -98,7 +98,7 @@ impl HuaweiKms {
 
     /// The name that the key was made with.
     pub(super) async fn own_name(&self, operation: Operation, key: &str) -> Result<String, Failure> {
-        let Some(found) = self.read(key).await? else {
+        let Some(found) = self.find(key).await? else {
             let message = format!("Huawei does not find {key}; a change made moments ago may not be visible yet");
             return Err(self.caller.refuse(operation, key, FailureKind::NotFound, message));
         };
@@ -107,6 +107,6 @@ impl HuaweiKms {
 
     /// What is there now that a change was refused; the refusal itself leaves open whether an earlier attempt took effect.
     pub(super) async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
-        Kms::describe(self, reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
+        Source::describe(self, reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
     }
 }

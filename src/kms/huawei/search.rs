@@ -23,7 +23,7 @@ use crate::{
         limits,
         ownership::{Owner, Tags},
     },
-    kms::{Kms, rest::Ask},
+    kms::rest::Ask,
 };
 
 /// Entries of a page of keys, and of aliases, as Huawei's own clients ask for them.
@@ -243,7 +243,6 @@ fn with_prefix(alias: String) -> String {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use super::*;
 

@@ -13,6 +13,7 @@ mod partitions;
 mod pod;
 mod search;
 
+use crate::support::fixtures::Look as _;
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::{

@@ -10,6 +10,7 @@ mod tokens;
 
 use std::time::Duration;
 
+use crate::support::fixtures::Look as _;
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::{observed::Key, ownership::Tags},

@@ -30,6 +30,7 @@ use kms_double::{
 };
 
 use super::ways::{Ways, Wire};
+use crate::support::fixtures::Look as _;
 
 const REGION: &str = "eu-west-1";
 
