@@ -1,12 +1,12 @@
-//! Texts of a provider that go into a status.
+//! Cleans a provider's text before it goes into a status.
 
-/// A provider's text in a form that does not change from one try to the next: on one line, without a request id, and short.
+/// The text on one line, shortened and without a request id, so that the same failure has the same text at every try.
 pub(super) fn sanitize(text: &str) -> String {
     const LONGEST: usize = 400;
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let id = ["request id", "requestid", "request-id"].iter().filter_map(|word| line.to_ascii_lowercase().find(word)).min();
     let line = match id {
-        // An opening bracket or a comma before the id goes with it.
+        // Also cut an opening bracket or a comma before the id.
         Some(at) => line.get(..at).unwrap_or_default().trim_end_matches([' ', '(', ',', ';', '[']),
         None => &line,
     };

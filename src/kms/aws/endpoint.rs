@@ -73,7 +73,6 @@ fn is_url(text: &str) -> bool {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use aws_sdk_kms::config::endpoint::{self as kms, ResolveEndpoint as _};
     use aws_sdk_sts::config::endpoint::{self as sts, ResolveEndpoint as _};

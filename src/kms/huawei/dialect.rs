@@ -133,7 +133,6 @@ fn secret(operation: Operation, what: &str, value: &str) -> Result<HeaderValue, 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use reqwest::Method;
     use serde_json::json;

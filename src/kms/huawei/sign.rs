@@ -113,7 +113,6 @@ fn decoded(text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what it expects by panicking")]
 mod tests {
     use serde_json::Value;
 

@@ -212,7 +212,6 @@ impl Dialect for Iam {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use std::sync::Arc;
 
