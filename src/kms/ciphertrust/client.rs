@@ -9,16 +9,16 @@ use secrecy::SecretString;
 
 use super::{
     failure,
-    login::{AUTHORITY, LoginDialect, NAME, Root, root},
+    login::{Credentials, LoginDialect, PasswordLogin},
     operation::Operation,
     quota,
-    token::{Login, Tokens},
+    request::{AUTHORITY, NAME, Root, root},
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
         Books, LeaderCheck,
-        rest::{Answer, Ask, Authorities, Caller, Dialect, Refusal, client},
+        rest::{Answer, Ask, Authorities, Caller, Dialect, Refusal, Session, client},
     },
     metrics::Metrics,
 };
@@ -54,11 +54,11 @@ pub struct CipherTrustSettings {
     pub leader_check: LeaderCheck,
 }
 
-/// How everything else is spoken: with a token.
+/// The wire protocol of everything else: each request has a token.
 #[derive(Debug)]
 pub(super) struct Cckm {
     root: Root,
-    tokens: Tokens,
+    session: Session<PasswordLogin>,
 }
 
 impl Dialect for Cckm {
@@ -68,7 +68,7 @@ impl Dialect for Cckm {
 
     async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
         let mut request = self.root.request(ask)?;
-        request.headers_mut().insert(AUTHORIZATION, self.tokens.header().await?);
+        request.headers_mut().insert(AUTHORIZATION, self.session.header().await?);
         Ok(request)
     }
 
@@ -77,11 +77,11 @@ impl Dialect for Cckm {
     }
 
     fn renew(&self, refused: &Request) -> bool {
-        self.tokens.refused(refused.headers().get(AUTHORIZATION))
+        self.session.refused(refused.headers().get(AUTHORIZATION))
     }
 
     fn accepted(&self, request: &Request) {
-        self.tokens.accepted(request.headers().get(AUTHORIZATION));
+        self.session.accepted(request.headers().get(AUTHORIZATION));
     }
 
     fn permission(&self, operation: Operation) -> &'static str {
@@ -119,8 +119,9 @@ pub(super) fn caller(settings: &CipherTrustSettings) -> Result<Caller<Cckm>, Fai
         leader_check: leader_check.clone(),
     };
     let set = |domain: &Option<String>| domain.clone().filter(|domain| !domain.is_empty());
-    let login = Login { username: username.clone(), password: password.clone(), domain: set(domain), auth_domain: set(auth_domain) };
-    let dialect = Cckm { root, tokens: Tokens::new(login_caller, login) };
+    let (username, password) = (username.clone(), password.clone());
+    let credentials = Credentials { username, password, domain: set(domain), auth_domain: set(auth_domain) };
+    let dialect = Cckm { root, session: Session::new(PasswordLogin { caller: login_caller, credentials }) };
     Ok(Caller { dialect, http, quotas, metrics: metrics.clone(), leader_check: leader_check.clone() })
 }
 

@@ -4,8 +4,9 @@
 //! refresh. So every key is told with the age of its row, by the clock of the server, and `read` has a row made new that is too old. Keys that CCKM has not
 //! synchronised yet are not seen at all, neither by name nor in a search.
 //!
-//! `client` and `token` say how it is spoken to, `list` and `batch` how many rows are read at once, `failure` reads refusals, `convert` rows, `id` keeps a key's three names apart, `account_cache` finds the AWS account,
-//! `operation` lists all that can be called. The adapter must never take a refusal for an absent key, nor send a creation twice.
+//! `client`, `request` and `login` are the wire protocol; `list` and `batch` read many rows at once; `failure` reads refusals and `convert` rows; `id` keeps
+//! the three names of a key apart; `account_cache` finds the AWS account; `operation` lists all that can be called. The adapter must never take a refusal for
+//! an absent key, and never send a creation twice.
 
 mod account_cache;
 mod batch;
@@ -20,8 +21,8 @@ mod login;
 mod operation;
 mod quota;
 mod read;
+mod request;
 mod sync;
-mod token;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;

@@ -8,15 +8,15 @@ use secrecy::SecretString;
 use super::{
     HuaweiKms,
     dialect::{Huawei, Signer},
+    login::{Iam, PasswordLogin},
     operation::Operation,
     quota,
-    token::{Iam, Tokens},
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
         Books, LeaderCheck,
-        rest::{Authorities, Caller, base_url, client},
+        rest::{Authorities, Caller, Session, base_url, client},
     },
     metrics::Metrics,
 };
@@ -104,7 +104,7 @@ impl HuaweiKms {
                 let dialect = Iam { base: root("iam", iam_endpoint)?, user, domain, password, project: project_id.clone() };
                 let (http, quotas) = (http.clone(), Arc::clone(&quotas));
                 let caller = Caller { dialect, http, quotas, metrics: metrics.clone(), leader_check: leader_check.clone() };
-                Signer::Tokens(Box::new(Tokens::new(caller)))
+                Signer::Tokens(Box::new(Session::new(PasswordLogin(caller))))
             }
         };
         let dialect = Huawei { base, project: project_id, signer };

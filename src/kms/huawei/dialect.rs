@@ -11,14 +11,14 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     failure,
+    login::PasswordLogin,
     operation::Operation,
     request::request,
     sign::{self, Signable},
-    token::Tokens,
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::rest::{Answer, Ask, Dialect, Refusal},
+    kms::rest::{Answer, Ask, Dialect, Refusal, Session},
 };
 
 /// The only form in which bodies are sent.
@@ -38,7 +38,7 @@ pub(super) enum Signer {
     /// Each is signed with an access key.
     Keys { access_key: String, secret_key: SecretString, security_token: Option<SecretString> },
     /// Each bears a token of IAM's.
-    Tokens(Box<Tokens>),
+    Tokens(Box<Session<PasswordLogin>>),
 }
 
 /// How Huawei's KMS is spoken to.
@@ -70,7 +70,7 @@ impl Dialect for Huawei {
                 request.headers_mut().insert(AUTHORIZATION, authorization);
             }
             Signer::Tokens(tokens) => {
-                headers.insert(AUTH_TOKEN, tokens.token().await?);
+                headers.insert(AUTH_TOKEN, tokens.header().await?);
             }
         }
         Ok(request)
@@ -87,7 +87,13 @@ impl Dialect for Huawei {
     fn renew(&self, refused: &Request) -> bool {
         match &self.signer {
             Signer::Keys { .. } => false,
-            Signer::Tokens(tokens) => tokens.give_up(refused.headers().get(AUTH_TOKEN)),
+            Signer::Tokens(tokens) => tokens.refused(refused.headers().get(AUTH_TOKEN)),
+        }
+    }
+
+    fn accepted(&self, request: &Request) {
+        if let Signer::Tokens(tokens) = &self.signer {
+            tokens.accepted(request.headers().get(AUTH_TOKEN));
         }
     }
 

@@ -2,20 +2,20 @@
 //!
 //! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what was done before, so such a refusal
 //! is never believed by itself: the key is looked at, and what is there decides. `read` looks at a key, `search` finds keys by alias and by marks, `dialect` makes
-//! requests and `sign` signs them, `token` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
+//! requests and `sign` signs them, `login` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
 //! It must never take a refusal for an absent key, whatever its HTTP status, nor send `create-key` twice.
 
 mod client;
 mod convert;
 mod dialect;
 mod failure;
+mod login;
 mod operation;
 mod quota;
 mod read;
 mod request;
 mod search;
 mod sign;
-mod token;
 mod urn;
 
 use std::{fmt::Display, time::Duration};

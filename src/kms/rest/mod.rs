@@ -1,12 +1,14 @@
-//! Calls to a KMS that speaks JSON over HTTP and has no SDK: what is the same whatever it is called.
+//! Calls to a KMS that speaks JSON over HTTP and has no SDK.
 //!
-//! An adapter says in a [`Dialect`] how a request is made and how a refusal is read; [`Caller`] sends, repeats where that helps and does no harm, counts,
-//! and turns what came of it into a failure. It must never send a creation twice, nor anything that changes a key once this process has lost its lease.
+//! An adapter says in a [`Dialect`] how to make a request and how to read a refusal. [`Caller`] sends the request, repeats it where that helps and does no
+//! harm, counts it, and makes a failure of an error. [`Session`] keeps the token of a user who logs in. Nothing here may send a creation twice, or change a key
+//! after this process has lost its lease.
 
 mod attempts;
 mod call;
 mod client;
 mod messages;
+mod session;
 
 #[cfg(test)]
 mod tests;
@@ -21,6 +23,7 @@ use crate::domain::failure::{Failure, FailureKind};
 pub(super) use self::{
     call::Caller,
     client::{Authorities, base_url, client},
+    session::{Grant, Login, Session},
 };
 
 /// An operation of a KMS.
