@@ -7,7 +7,7 @@
 use super::{
     desired::Desired,
     observed::Key,
-    ownership::{Owner, Ownership},
+    ownership::{self, Owner, Ownership},
     rules::Rules,
 };
 use crate::api::{ManagedKey, managed_key::ManagementPolicy};
@@ -52,7 +52,7 @@ pub fn barred(alias: &str, taker: Taker<'_>, holder: &Key, object: &ManagedKey) 
 }
 
 fn stays(alias: &str, holder: &Key, way_out: &str) -> String {
-    format!("{alias} belongs to the key {}, and is not moved: {way_out}", holder.arn)
+    ownership::alias_of(alias, &holder.arn, way_out)
 }
 
 /// Whether an object that may be any other of the cluster declares an alias, or is known to have put it on its key.

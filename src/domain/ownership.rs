@@ -51,6 +51,12 @@ impl Owner {
         }
     }
 
+    /// Whether a key's tags have the marks of this object's cluster, namespace and name. The UID may be another.
+    #[must_use]
+    pub fn is_named_by(&self, tags: &Tags) -> bool {
+        owner_in(&self.cluster, tags).is_some_and(|found| self.is_marked(found))
+    }
+
     /// Whether an owner mark, in either form, names this object.
     #[must_use]
     pub fn is_marked(&self, found: &str) -> bool {
@@ -106,6 +112,24 @@ pub fn is_digest(found: &str) -> bool {
 pub fn names(found: &str, namespace: &str, name: &str) -> bool {
     let mark = owner_name(namespace, name);
     found == mark || found == digest(&mark)
+}
+
+/// The owner mark of a key that has the mark of that cluster.
+#[must_use]
+pub fn owner_in<'a>(cluster: &str, tags: &'a Tags) -> Option<&'a str> {
+    tags.get(mark::OWNER).map(String::as_str).filter(|_| tags.get(mark::CLUSTER).is_some_and(|found| found == cluster))
+}
+
+/// The message that a key belongs to somebody else. `rest` begins with its own separator.
+#[must_use]
+pub fn belongs_to(key: &str, owner: &str, rest: &str) -> String {
+    format!("key {key} belongs to {owner}{rest}")
+}
+
+/// The message that another key has an alias, and what to do.
+#[must_use]
+pub fn alias_of(alias: &str, holder: &str, next: &str) -> String {
+    format!("{alias} belongs to the key {holder}, and is not moved; {next}")
 }
 
 /// What a key's marks say, from the view of one object.
@@ -204,6 +228,24 @@ mod tests {
             tags.insert(mark::UID.into(), "u2".into());
             tags.remove(gone);
             assert_eq!(Ownership::of(&tags, &owner()), Ownership::Nameless, "without {gone} it may be anybody's");
+        }
+    }
+
+    #[test]
+    fn an_owner_is_named_by_its_cluster_and_its_mark_in_either_form() {
+        for form in [OwnerMark::Name, OwnerMark::Digest] {
+            let ours = owner().marks(Intent { seq: 1, generation: 1, word: Word::Live }, form);
+            assert_eq!(owner_in("prod", &ours), Some(owner().mark_as(form).as_str()));
+            assert_eq!(owner_in("test", &ours), None);
+            assert!(owner().is_named_by(&ours) && Owner { uid: "u2".into(), ..owner() }.is_named_by(&ours));
+            for other in [Owner { cluster: "test".into(), ..owner() }, Owner { name: "orders".into(), ..owner() }] {
+                assert!(!other.is_named_by(&ours), "{other:?}");
+            }
+            for gone in [mark::CLUSTER, mark::OWNER] {
+                let mut tags = ours.clone();
+                tags.remove(gone);
+                assert!(!owner().is_named_by(&tags) && owner_in("prod", &tags).is_none(), "without {gone}");
+            }
         }
     }
 

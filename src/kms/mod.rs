@@ -31,6 +31,7 @@ pub mod ciphertrust;
 pub mod huawei;
 mod leader_check;
 mod quota;
+mod read_back;
 mod reading;
 mod rest;
 mod sanitize;
