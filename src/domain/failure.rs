@@ -1,6 +1,7 @@
 //! What can go wrong at a KMS, and what follows from it.
 //!
-//! Every error of every provider becomes one [`FailureKind`]. Every kind has one [`Verdict`] with one reason, in one exhaustive match. An unknown error is
+//! Every error of every provider becomes one [`FailureKind`]. Every kind has one [`Verdict`] with one reason, in one exhaustive match. An
+//! unknown error is
 //! [`FailureKind::Unknown`]; nothing is ever changed after it.
 
 use std::time::Duration;
@@ -128,8 +129,8 @@ impl Retry {
         }
     }
 
-    /// How often the call is tried again, for a person who has corrected the cause and waits. `None`: the failure passes by itself, or nothing is tried until
-    /// something changes.
+    /// How often the call is tried again, for a person who has corrected the cause and waits. `None`: the failure passes by itself, or
+    /// nothing is tried until something changes.
     #[must_use]
     pub fn told(self, resync: Duration) -> Option<String> {
         if self != Self::Slow {
@@ -152,8 +153,8 @@ impl Verdict {
     }
 }
 
-/// Whether the reason says nothing about the key, only about the way to the KMS: throttling, an outage, an expired token, an unknown answer. What was known
-/// of the key then stays valid for a while.
+/// Whether the reason says nothing about the key, only about the way to the KMS: throttling, an outage, an expired token, an unknown
+/// answer. What was known of the key then stays valid for a while.
 #[must_use]
 pub fn is_no_news(reason: Reason, stalled: bool) -> bool {
     !stalled && matches!(reason, Reason::Throttled | Reason::ProviderUnavailable | Reason::CredentialsInvalid | Reason::UnknownError)
@@ -184,7 +185,8 @@ impl FailureKind {
         Self::Unknown,
     ];
 
-    /// Whether the round ends after such a failure: its meaning is unknown, all other calls would fail too, or the round has to start again.
+    /// Whether the round ends after such a failure: its meaning is unknown, all other calls would fail too, or the round has to start
+    /// again.
     #[must_use]
     pub const fn ends_round(self) -> bool {
         matches!(self, Self::Unknown | Self::Credentials | Self::Expired | Self::WrongAccount | Self::Waiting)

@@ -189,7 +189,8 @@ pub struct Key {
     pub deletion_date: Option<Timestamp>,
     /// Spec, usage, origin, and whether it is a multi-Region key. An empty word means that the KMS did not tell it.
     pub kind: KeyTemplate,
-    /// Whether a customer manages the key, or the KMS does not say otherwise. Keyward cannot manage the key of a provider's service: the KMS refuses even tags.
+    /// Whether a customer manages the key, or the KMS does not say otherwise. Keyward cannot manage the key of a provider's service: the
+    /// KMS refuses even tags.
     pub customer_managed: bool,
     /// Its place among replicas. `None`: it has no replicas, or the KMS did not tell.
     pub multi_region: Option<MultiRegion>,
@@ -197,8 +198,8 @@ pub struct Key {
     pub description: Option<String>,
     /// When it was created.
     pub creation_time: Option<Timestamp>,
-    /// How old the copy is from which the KMS answered. The KMS's own clock measures it, so a wrong clock here makes no copy look younger. `None`: the answer
-    /// is not a copy.
+    /// How old the copy is from which the KMS answered. The KMS's own clock measures it, so a wrong clock here makes no copy look younger.
+    /// `None`: the answer is not a copy.
     pub age: Option<SignedDuration>,
     /// An alias, with `alias/`, that the KMS tells together with the key and leaves out of its list of aliases. `None`: there is none.
     pub name: Option<String>,
@@ -231,8 +232,8 @@ impl Key {
         }
     }
 
-    /// The facets that matter in its state and are still to be read. While the deletion is pending, AWS reports rotation as off and refuses changes, so
-    /// neither rotation nor aliases matter then. Tags always matter.
+    /// The facets that matter in its state and are still to be read. While the deletion is pending, AWS reports rotation as off and refuses
+    /// changes, so neither rotation nor aliases matter then. Tags always matter.
     #[must_use]
     pub fn lacks(&self, limits: &Limits) -> Facets {
         let matters = |facet: &Facet| match facet {

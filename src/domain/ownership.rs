@@ -65,15 +65,15 @@ impl Owner {
 
     /// The claim alias of a created key: `alias/keyward/<cluster>/<namespace>/<name>`. A later object of the same name finds the key by it.
     ///
-    /// It has at most 256 characters, the limit of `CreateAlias`: cluster 36, namespace 63, name 141. An alias may have no dots, and a name has no underscores,
-    /// so with `_` for `.` two names never become one alias.
+    /// It has at most 256 characters, the limit of `CreateAlias`: cluster 36, namespace 63, name 141. An alias may have no dots, and a name
+    /// has no underscores, so with `_` for `.` two names never become one alias.
     #[must_use]
     pub fn claim_alias(&self) -> String {
         format!("alias/keyward/{}/{}/{}", self.cluster, self.namespace, self.name.replace('.', "_"))
     }
 
-    /// The description of a new key until its marks are set, at a KMS that creates keys without tags. It is created together with the key and has the UID, which
-    /// no user can choose, so it proves which object created the key.
+    /// The description of a new key until its marks are set, at a KMS that creates keys without tags. It is created together with the key
+    /// and has the UID, which no user can choose, so it proves which object created the key.
     #[must_use]
     pub fn birth(&self) -> String {
         format!("{}: {}", mark::UID, self.uid)
@@ -168,7 +168,8 @@ impl Ownership {
         }
     }
 
-    /// The same for an object that had the key. If the key has nobody else's UID, then the object's own marks were removed, all or some of them.
+    /// The same for an object that had the key. If the key has nobody else's UID, then the object's own marks were removed, all or some of
+    /// them.
     #[must_use]
     pub fn of_former(tags: &Tags, owner: &Owner) -> Self {
         match Self::of(tags, owner) {

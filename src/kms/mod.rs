@@ -2,21 +2,22 @@
 //!
 //! # What every adapter guarantees
 //!
-//! - **Reading never writes.** [`Kms::identity`], [`Kms::read`], [`Kms::complete`], [`Kms::rotations`], [`Kms::find_marked`] and [`Kms::owners`] change
-//!   nothing and may be repeated.
-//! - **Absent is a value.** If the KMS says that a key or an alias does not exist, the answer is `None`. Anything else, such as a refusal, an expired
-//!   credential or a time-out, is a [`Failure`] and never means that the key is absent.
-//! - **One change is one request.** A method that changes something sends one request, or several that may each be repeated. The adapter sends
-//!   [`Kms::create`] once and never repeats it, because no KMS has an idempotency token for it.
-//! - **Repeating is harmless.** Any other change that already took effect succeeds again, or fails as [`FailureKind::Conflict`], and changes nothing.
+//! - **Reading never writes.** [`Kms::identity`], [`Kms::read`], [`Kms::complete`], [`Kms::rotations`], [`Kms::find_marked`] and
+//!   [`Kms::owners`] change nothing and may be repeated.
+//! - **Absent is a value.** If the KMS says that a key or an alias does not exist, the answer is `None`. Anything else, such as a refusal,
+//!   an expired credential or a time-out, is a [`Failure`] and never means that the key is absent.
+//! - **One change is one request.** A method that changes something sends one request, or several that may each be repeated. The adapter
+//!   sends [`Kms::create`] once and never repeats it, because no KMS has an idempotency token for it.
+//! - **Repeating is harmless.** Any other change that already took effect succeeds again, or fails as [`FailureKind::Conflict`], and
+//!   changes nothing.
 //! - **Nothing is added.** The adapter sends the values that it was given, such as the days of a deletion, and replaces none by a default.
-//! - **Only the leader changes keys.** The adapter asks whether this process still leads right before each request that changes something, also before a
-//!   retry.
+//! - **Only the leader changes keys.** The adapter asks whether this process still leads right before each request that changes something,
+//!   also before a retry.
 //! - **Every call ends.** Each attempt has a deadline, shorter than the grace period of the lease, and so has each call.
 //! - **Nothing is destroyed without proof.** A method that can make data unreadable takes, by value, a proof that only the guard can make:
 //!   [`ClearedDeletion`] or [`ClearedDisabling`].
-//! - **Every error is classified** by the provider's code, never by its text. An unknown code is [`FailureKind::Unknown`]. A message is the same at every
-//!   try: it has no request id, no time and no secret.
+//! - **Every error is classified** by the provider's code, never by its text. An unknown code is [`FailureKind::Unknown`]. A message is the
+//!   same at every try: it has no request id, no time and no secret.
 //! - **Every call is counted and timed** by its operation, in a metric and a tracing span.
 //! - **The provider's types stay inside.** Arguments and results are types of [`crate::domain`] or of this module.
 //! - **An adapter remembers no key.** What one read told is in the [`Key`] that it returned; the next read starts from that key.
@@ -79,7 +80,8 @@ pub struct Creation {
 }
 
 impl Creation {
-    /// Completes the kind of the new key. If the answer leaves a word out, the word is the requested one: a KMS makes what was requested, or refuses.
+    /// Completes the kind of the new key. If the answer leaves a word out, the word is the requested one: a KMS makes what was requested,
+    /// or refuses.
     fn complete(&self, mut key: Key) -> Key {
         for (told, asked) in
             [(&mut key.kind.spec, &self.kind.spec), (&mut key.kind.usage, &self.kind.usage), (&mut key.kind.origin, &self.kind.origin)]
@@ -105,40 +107,43 @@ pub struct Scheduled {
 pub trait Kms: Send + Sync + 'static {
     /// Who the credentials belong to. The caller asks this before it takes a key for absent.
     fn identity(&self) -> impl Future<Output = Result<Identity, Failure>> + Send;
-    /// The key that `reference` names, with those facets. `reference` is an id, a canonical reference (at AWS an ARN), or an alias with `alias/`. `None`: the
-    /// KMS has no such key. A facet that cannot be read is a failure in the [`Reading`], not an error. A KMS that answers from a copy says how old the copy is;
-    /// if it is too old for a change to rest on it, the adapter has it refreshed first, within a time limit.
+    /// The key that `reference` names, with those facets. `reference` is an id, a canonical reference (at AWS an ARN), or an alias with
+    /// `alias/`. `None`: the KMS has no such key. A facet that cannot be read is a failure in the [`Reading`], not an error. A KMS that
+    /// answers from a copy says how old the copy is; if it is too old for a change to rest on it, the adapter has it refreshed first,
+    /// within a time limit.
     fn read(&self, reference: &str, facets: Facets) -> impl Future<Output = Result<Option<Reading>, Failure>> + Send;
     /// Reads those facets of a key that was read before. A facet that the key has already costs no request.
     fn complete(&self, key: Key, facets: Facets) -> impl Future<Output = Reading> + Send;
-    /// When the KMS rotated the key, by its own record, in no order. A KMS that tells only the last rotation gives that one. Entries without a date, and
-    /// entries that only change the next date, are left out.
+    /// When the KMS rotated the key, by its own record, in no order. A KMS that tells only the last rotation gives that one. Entries
+    /// without a date, and entries that only change the next date, are left out.
     fn rotations(&self, key: &str) -> impl Future<Output = Result<Vec<Timestamp>, Failure>> + Send;
-    /// Canonical references of all keys of this account and Region that have the marks of that cluster, namespace and name. Reads the tags of every key.
+    /// Canonical references of all keys of this account and Region that have the marks of that cluster, namespace and name. Reads the tags
+    /// of every key.
     fn find_marked(&self, owner: &Owner) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
-    /// The owner marks, in either form, of all keys of this account and Region that have the mark of that cluster. Reads the tags of every key. If the KMS
-    /// denies the tags of some keys only, those keys are left out and the call succeeds.
+    /// The owner marks, in either form, of all keys of this account and Region that have the mark of that cluster. Reads the tags of every
+    /// key. If the KMS denies the tags of some keys only, those keys are left out and the call succeeds.
     fn owners(&self, cluster: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
 
-    /// Waits for the turns of a creation and of its claim within the request quota. The caller waits before it records the creation, so that it has nothing to
-    /// take back if no turn comes. Requests made [in turn](in_turn) use them. `again`: the last creation was throttled. Without a known quota there is no turn
-    /// to wait for.
+    /// Waits for the turns of a creation and of its claim within the request quota. The caller waits before it records the creation, so
+    /// that it has nothing to take back if no turn comes. Requests made [in turn](in_turn) use them. `again`: the last creation was
+    /// throttled. Without a known quota there is no turn to wait for.
     fn creation_turn(&self, _again: bool) -> impl Future<Output = Result<Vec<Turn>, Failure>> + Send {
         async { Ok(Vec::new()) }
     }
-    /// Creates a key. The request is sent once. `tags` and `aliases` of the answer are what was made together with the key; if one is `None`, the caller has
-    /// to set it. A KMS that makes the claim together with the key refuses a claim that is taken, with
+    /// Creates a key. The request is sent once. `tags` and `aliases` of the answer are what was made together with the key; if one is
+    /// `None`, the caller has to set it. A KMS that makes the claim together with the key refuses a claim that is taken, with
     /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken).
     fn create(&self, creation: &Creation) -> impl Future<Output = Result<Key, Failure>> + Send;
-    /// Gives the key an alias. If another key has it, the failure is [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken) and names
-    /// that key.
+    /// Gives the key an alias. If another key has it, the failure is
+    /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken) and names that key.
     fn add_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Removes an alias of the key. If the alias does not exist, or is on another key, nothing is changed and the call succeeds. The adapter reads right before
-    /// where the alias points. One risk remains at a KMS that removes an alias from any key and shows a move late: the alias may be removed from the key that
-    /// it was just moved to.
+    /// Removes an alias of the key. If the alias does not exist, or is on another key, nothing is changed and the call succeeds. The
+    /// adapter reads right before where the alias points. One risk remains at a KMS that removes an alias from any key and shows a move
+    /// late: the alias may be removed from the key that it was just moved to.
     fn remove_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Moves an alias from the key `from` to the key, in one request, so that it always points to one of them. The adapter reads right before where the alias
-    /// points. If the key has it already, the call succeeds. If a third key has it, nothing is changed and the failure is
+    /// Moves an alias from the key `from` to the key, in one request, so that it always points to one of them. The adapter reads right
+    /// before where the alias points. If the key has it already, the call succeeds. If a third key has it, nothing is changed and the
+    /// failure is
     /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken). A KMS without such a request
     /// ([`Limits::moves_aliases`](crate::domain::limits::Limits::moves_aliases)) refuses and sends nothing.
     fn move_alias(&self, key: &str, alias: &str, from: &str) -> impl Future<Output = Result<(), Failure>> + Send;

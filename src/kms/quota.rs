@@ -1,9 +1,9 @@
 //! Keeps requests within the request quotas of a KMS, which all programs of an account share.
 //!
-//! Each operation has its own quota. Keyward uses the whole quota until the KMS throttles; then the rate falls, and rises again slowly. All clients of this
-//! process that send an operation to the same account and Region wait in one line and are served in order. Waiting is no failure and delays no other object.
-//! A creation takes its turns before it is recorded. Work that brings a key back must never be slowed down: it may use the whole quota, and its turn comes
-//! before all others.
+//! Each operation has its own quota. Keyward uses the whole quota until the KMS throttles; then the rate falls, and rises again slowly. All
+//! clients of this process that send an operation to the same account and Region wait in one line and are served in order. Waiting is no
+//! failure and delays no other object. A creation takes its turns before it is recorded. Work that brings a key back must never be slowed
+//! down: it may use the whole quota, and its turn comes before all others.
 
 mod line;
 mod patience;
@@ -36,7 +36,8 @@ tokio::task_local! {
     static TAKEN: Mutex<Vec<Turn>>;
 }
 
-/// Runs work that brings a key back: its calls have turns of their own. The task carries this, as it carries a span, so that no call can forget it.
+/// Runs work that brings a key back: its calls have turns of their own. The task carries this, as it carries a span, so that no call can
+/// forget it.
 pub async fn rescuing<T>(work: impl Future<Output = T>) -> T {
     RESCUE.scope((), work).await
 }
@@ -62,8 +63,8 @@ pub(super) struct Grant {
 }
 
 impl Grant {
-    /// Requests per second at that share, in percent. A share above 100 is for an account whose quotas were raised. A share outside of 1 to 10,000 is limited
-    /// to that range, because a rate cannot be zero.
+    /// Requests per second at that share, in percent. A share above 100 is for an account whose quotas were raised. A share outside of 1 to
+    /// 10,000 is limited to that range, because a rate cannot be zero.
     fn rate(self, share_percent: u32) -> f64 {
         f64::from(self.per_second) * f64::from(share_percent.clamp(1, 10_000)) / 100.0
     }

@@ -7,13 +7,14 @@ use crate::domain::{
     ownership,
 };
 
-/// What the KMS has now, after it refused a change. If that cannot be read, the failure leaves open what the refusal left open: an earlier attempt of the same
-/// call may have taken effect.
+/// What the KMS has now, after it refused a change. If that cannot be read, the failure leaves open what the refusal left open: an earlier
+/// attempt of the same call may have taken effect.
 pub(super) async fn after<T>(refused: &Failure, read: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
     read.await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
 }
 
-/// The result of a schedule. A KMS refuses to schedule a key whose deletion is pending; then the pending schedule counts as made by this call.
+/// The result of a schedule. A KMS refuses to schedule a key whose deletion is pending; then the pending schedule counts as made by this
+/// call.
 pub(super) async fn schedule(
     sent: Result<Scheduled, Failure>,
     read: impl Future<Output = Result<Option<Key>, Failure>>,
@@ -28,7 +29,8 @@ pub(super) async fn schedule(
     }
 }
 
-/// The result of a change of the key's state that a KMS refuses if the key is in that state already, such as a cancel. `is_done` says whether it is.
+/// The result of a change of the key's state that a KMS refuses if the key is in that state already, such as a cancel. `is_done` says
+/// whether it is.
 pub(super) async fn change(
     sent: Result<(), Failure>,
     read: impl Future<Output = Result<Option<Key>, Failure>>,
@@ -44,7 +46,8 @@ pub(super) async fn change(
     }
 }
 
-/// The result of giving a key an alias that the KMS says is taken. `holder` reads the key that has the alias, and `is_key` says whether it is the one.
+/// The result of giving a key an alias that the KMS says is taken. `holder` reads the key that has the alias, and `is_key` says whether it
+/// is the one.
 pub(super) async fn alias(
     refused: Failure,
     (name, alias): (&str, &str),
@@ -62,8 +65,8 @@ pub(super) async fn alias(
     }
 }
 
-/// Why an alias cannot be moved from the key that has it now. `is_key` and `is_from` say whether a key is the one that is to have it, or the one that it is
-/// moved from. `Ok(true)`: move it; `Ok(false)`: the key has it already.
+/// Why an alias cannot be moved from the key that has it now. `is_key` and `is_from` say whether a key is the one that is to have it, or
+/// the one that it is moved from. `Ok(true)`: move it; `Ok(false)`: the key has it already.
 pub(super) fn may_move(
     alias: &str,
     holder: Option<Key>,

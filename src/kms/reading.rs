@@ -1,6 +1,7 @@
 //! Reads of a key: which facets were asked for, and which of them could not be read.
 //!
-//! An adapter has a [`Source`]; [`read`] and [`complete`] make the port's reads of it. One facet that fails never hides what was read before it.
+//! An adapter has a [`Source`]; [`read`] and [`complete`] make the port's reads of it. One facet that fails never hides what was read
+//! before it.
 
 use crate::domain::{
     failure::Failure,

@@ -1,4 +1,14 @@
-//! Cleans a provider's text before it goes into a status.
+//! Texts that go into a status: a provider's own text, and sentences that all adapters share.
+
+/// That the KMS does not know what a call was about. A call about an alias can also miss the alias's key.
+pub(super) fn not_found(name: &str, operation: &str, subject: &str) -> String {
+    let is_key = !subject.is_empty() && !subject.contains("alias/") && !subject.contains(":iam:");
+    if is_key {
+        return format!("{name} has no key {subject} ({operation})");
+    }
+    let about = if subject.is_empty() { String::new() } else { format!(" on {subject}") };
+    format!("{name} does not find the key or alias of {operation}{about}")
+}
 
 /// The text on one line, shortened and without a request id, so that the same failure has the same text at every try.
 pub(super) fn sanitize(text: &str) -> String {

@@ -19,8 +19,8 @@ use crate::{
     kms::{AnyKms, Kms, Reading},
 };
 
-/// A quick read: the key's state and one facet, which `turn` chooses; without a turn the state alone. Two requests at most. If the facet fails, the failure
-/// is returned together with the key.
+/// A quick read: the key's state and one facet, which `turn` chooses; without a turn the state alone. Two requests at most. If the facet
+/// fails, the failure is returned together with the key.
 pub(super) async fn quick_read(
     kms: &AnyKms,
     object: &Object<'_>,

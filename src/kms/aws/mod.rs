@@ -1,8 +1,8 @@
 //! AWS KMS.
 //!
-//! Each method of the port is one request, or a few that may each be repeated. A comment at the method says where it differs from AWS's operation.
-//! `call` sends, `convert` reads answers, `failure` reads errors, `operation` lists all that can be called. No type of the SDK leaves this folder.
-//! The adapter must never take an error for an absent key, and never send `CreateKey` twice.
+//! Each method of the port is one request, or a few that may each be repeated. A comment at the method says where it differs from AWS's
+//! operation. `call` sends, `convert` reads answers, `failure` reads errors, `operation` lists all that can be called. No type of the SDK
+//! leaves this folder. The adapter must never take an error for an absent key, and never send `CreateKey` twice.
 
 mod arn;
 mod call;
@@ -90,7 +90,8 @@ impl AwsKms {
         Asked { reference, region: &self.0.caller.region, account: self.0.caller.account.number() }
     }
 
-    /// Refuses references that must not be looked up: a key of another Region would look absent, and looking up an alias of AWS can create a key.
+    /// Refuses references that must not be looked up: a key of another Region would look absent, and looking up an alias of AWS can create
+    /// a key.
     fn refuse(&self, reference: &str) -> Option<Failure> {
         let here = &*self.0.caller.region;
         let message = match (Arn::parse(reference), arn::alias(reference)) {

@@ -1,6 +1,6 @@
-//! Makes the client: where it sends to, as whom, and what it trusts.
+//! Makes the client: endpoint, credentials and trusted authorities.
 //!
-//! Connections are always `https`, and a certificate is always verified: whoever answers gets the password, and says whether keys are there.
+//! Connections are always `https`, and certificates are always verified: the server gets the password and tells whether keys exist.
 
 use std::{sync::Arc, time::Duration};
 
@@ -23,10 +23,10 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How CCKM is reached, as whom, and for which keys.
+/// How to reach CCKM, with which credentials, and for which keys.
 #[derive(Clone, Debug)]
 pub struct CipherTrustSettings {
-    /// Address of the `CipherTrust` Manager, `https`; it may have a path, under which the API is.
+    /// Address of the `CipherTrust` Manager, with `https`. It may have a path, under which the API is.
     pub url: String,
     /// Name or id of the KMS in CCKM: an AWS account.
     pub kms: String,
@@ -34,23 +34,23 @@ pub struct CipherTrustSettings {
     pub region: String,
     /// Domain to work in; `None`: the root domain.
     pub domain: Option<String>,
-    /// Domain that the user is of; `None`: the root domain.
+    /// Domain of the user; `None`: the root domain.
     pub auth_domain: Option<String>,
-    /// The authority that signed the server's certificate, in PEM; `None`: one of the system's.
+    /// The authority that signed the server's certificate, in PEM; `None`: an authority of the system.
     pub ca_pem: Option<Vec<u8>>,
     /// The user.
     pub username: String,
     /// The user's password.
     pub password: SecretString,
-    /// How old CCKM's copy of a key may become before it is asked for a new one.
+    /// How old CCKM's copy of a key may be before it is refreshed.
     pub max_staleness: Duration,
-    /// How much of AWS's default request quotas may be used, 1 to 10,000 percent.
+    /// How much of AWS's default request quotas to use, 1 to 10,000 percent.
     pub quota_share_percent: i32,
     /// The limiters of all clients.
     pub books: Books,
     /// Where calls are counted.
     pub metrics: Metrics,
-    /// Whether this process may change anything.
+    /// Checked right before each request that changes something.
     pub leader_check: LeaderCheck,
 }
 

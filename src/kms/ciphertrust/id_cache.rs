@@ -1,6 +1,7 @@
 //! What is remembered between calls: CCKM's ids by ARN, and the requested refreshes.
 //!
-//! Neither stands for the key itself. If CCKM does not know an id any more, the id is looked up again; a refresh under way only prevents another one.
+//! Neither stands for the key itself. If CCKM does not know an id any more, the id is looked up again; a refresh under way only prevents
+//! another one.
 
 use std::{
     collections::HashMap,
@@ -27,8 +28,8 @@ struct Memory {
     refreshes: HashMap<CckmId, Asked>,
 }
 
-/// Ids in two generations. An id that is used moves to the young one. When that has half of what is kept, it becomes the old one, and the old one is
-/// forgotten: so what was used lately stays, and no order has to be kept.
+/// Ids in two generations. An id that is used moves to the young one. When that has half of what is kept, it becomes the old one, and the
+/// old one is forgotten: so what was used lately stays, and no order has to be kept.
 #[derive(Debug, Default)]
 struct Ids {
     young: HashMap<Arn, CckmId>,

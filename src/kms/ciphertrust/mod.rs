@@ -1,12 +1,12 @@
 //! AWS keys behind Thales `CipherTrust` Cloud Key Manager (CCKM).
 //!
-//! CCKM has a copy of each key, a row, and answers reads from it. A change through CCKM shows in the row at once, a change in AWS only after a refresh. So each
-//! key has the age of its row, by the clock of the server, and `read` refreshes a row that is too old. Keys that CCKM has not synchronised are not visible,
-//! neither by name nor in a search.
+//! CCKM has a copy of each key, a row, and answers reads from it. A change through CCKM shows in the row at once, a change in AWS only
+//! after a refresh. So each key has the age of its row, by the clock of the server, and `read` refreshes a row that is too old. Keys that
+//! CCKM has not synchronised are not visible, neither by name nor in a search.
 //!
-//! `client`, `request` and `login` are the wire protocol; `list` and `batch` read many rows at once; `failure` reads refusals and `convert` rows; `id` keeps
-//! the three names of a key apart; `account_cache` finds the AWS account; `operation` lists all that can be called. The adapter must never take a refusal for
-//! an absent key, and never send a creation twice.
+//! `client`, `request` and `login` are the wire protocol; `list` and `batch` read many rows at once; `failure` reads refusals and `convert`
+//! rows; `id` keeps the three names of a key apart; `account_cache` finds the AWS account; `operation` lists all that can be called. The
+//! adapter must never take a refusal for an absent key, and never send a creation twice.
 
 mod account_cache;
 mod batch;
@@ -89,7 +89,8 @@ impl CipherTrustKms {
         })
     }
 
-    /// Sends an action on a key. If CCKM does not know the id any more, the action was not done: the id is looked up once and the action sent again.
+    /// Sends an action on a key. If CCKM does not know the id any more, the action was not done: the id is looked up once and the action
+    /// sent again.
     async fn act(&self, operation: Operation, key: &str, body: Option<Value>) -> Result<Answer, Failure> {
         let id = self.id(key, operation).await?;
         let send = async |id: &id::CckmId| {
@@ -142,8 +143,8 @@ impl CipherTrustKms {
         status.read().map_err(|why| self.caller.unusable(operation, key, &why))
     }
 
-    /// Has CCKM synchronise its keys with AWS, then reads every row. CCKM's filter for tags is not documented, and a key that the search misses would be created a
-    /// second time.
+    /// Has CCKM synchronise its keys with AWS, then reads every row. CCKM's filter for tags is not documented, and a key that the search
+    /// misses would be created a second time.
     async fn rows(&self) -> Result<Vec<Row>, Failure> {
         self.synchronised().await?;
         let listed = self.list::<Row>(Operation::ListKeys, "", KEYS, &self.here().await?, Row::id_text).await?;
@@ -327,7 +328,8 @@ impl Kms for CipherTrustKms {
         self.act(Operation::DisableAutoRotation, key, None).await.map(drop)
     }
 
-    /// AWS refuses to schedule a key whose deletion is pending. The row may be older than the refusal, so it is refreshed before it is read.
+    /// AWS refuses to schedule a key whose deletion is pending. The row may be older than the refusal, so it is refreshed before it is
+    /// read.
     async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
         let (key, days) = (cleared.key(), cleared.days());
         let operation = Operation::ScheduleDeletion;

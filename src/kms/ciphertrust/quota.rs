@@ -3,8 +3,9 @@
 use super::operation::Operation;
 use crate::kms::quota::{Books, Grant, Quotas};
 
-/// Requests per second that AWS allows by default to an account and Region, for the requests that CCKM sends to AWS (AWS KMS Developer Guide, "Request
-/// quotas"). CCKM's answers from its own copy use no quota. A refresh reads the key, its tags, its policy and its aliases; the aliases have the lowest quota.
+/// Requests per second that AWS allows by default to an account and Region, for the requests that CCKM sends to AWS (AWS KMS Developer
+/// Guide, "Request quotas"). CCKM's answers from its own copy use no quota. A refresh reads the key, its tags, its policy and its aliases;
+/// the aliases have the lowest quota.
 const fn per_second(operation: Operation) -> Option<u32> {
     match operation {
         Operation::AddAlias

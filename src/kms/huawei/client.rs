@@ -1,5 +1,4 @@
-//! Makes the adapter: where it sends to, as whom, and within which quotas. All of that is said by the settings; the environment says no more than the
-//! proxy on the way there.
+//! Makes the adapter: endpoints, credentials and quotas. Only the settings decide; the environment can only name a proxy.
 
 use std::{fmt, sync::Arc};
 
@@ -21,30 +20,30 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How Huawei's KMS is reached, and as whom.
+/// How to reach Huawei's KMS, and with which credentials.
 #[derive(Clone, Debug)]
 pub struct HuaweiSettings {
     /// The Region.
     pub region: String,
-    /// The project whose keys they are; a project belongs to one Region.
+    /// The project that has the keys. A project is in one Region.
     pub project_id: String,
-    /// Another endpoint for the KMS; `None`: that of the Region.
+    /// Another endpoint of the KMS; `None`: that of the Region.
     pub endpoint: Option<String>,
-    /// Another endpoint for IAM, which is asked for tokens; `None`: that of the Region.
+    /// Another endpoint of IAM, which gives tokens; `None`: that of the Region.
     pub iam_endpoint: Option<String>,
     /// The credentials.
     pub credentials: HuaweiCredentials,
-    /// How much of Huawei's default request quotas may be used, 1 to 10,000 percent.
+    /// How much of Huawei's default request quotas to use, 1 to 10,000 percent.
     pub quota_share_percent: i32,
     /// The limiters of all clients.
     pub books: Books,
     /// Where calls are counted.
     pub metrics: Metrics,
-    /// Asked right before each request that changes something.
+    /// Checked right before each request that changes something.
     pub leader_check: LeaderCheck,
 }
 
-/// As whom the KMS is called.
+/// The credentials for the KMS.
 #[derive(Clone, Debug)]
 pub enum HuaweiCredentials {
     /// An access key, with which each request is signed.
@@ -56,9 +55,9 @@ pub enum HuaweiCredentials {
         /// The token that comes with a temporary key.
         security_token: Option<SecretString>,
     },
-    /// A user of IAM, who gets tokens for a password.
+    /// A user of IAM, who logs in with a password.
     Password {
-        /// The account that the user belongs to, by its name.
+        /// The name of the user's account.
         domain: String,
         /// The user's name.
         user: String,
@@ -68,7 +67,7 @@ pub enum HuaweiCredentials {
 }
 
 impl HuaweiCredentials {
-    /// Who it is, for people.
+    /// The principal, for people.
     pub(super) fn principal(&self) -> String {
         match self {
             Self::Keys { access_key, .. } => format!("access key {access_key}"),
@@ -112,7 +111,7 @@ impl HuaweiKms {
     }
 }
 
-/// Where a service of a Region is. Europe has a domain of its own ("Regions and Endpoints").
+/// The endpoint of a service in a Region. Europe has a domain of its own ("Regions and Endpoints").
 fn default_endpoint(service: &str, region: &str) -> String {
     let top = if region == "eu-west-101" { "eu" } else { "com" };
     format!("https://{service}.{region}.myhuaweicloud.{top}")

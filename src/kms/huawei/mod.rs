@@ -1,9 +1,9 @@
 //! Huawei Cloud KMS.
 //!
-//! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what is done already, so after such a
-//! refusal the key is read, and its state decides. `read` looks at a key, `search` finds keys by alias and by marks, `dialect` makes
-//! requests and `sign` signs them, `login` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
-//! The adapter must never take a refusal for an absent key, whatever its HTTP status, and never send `create-key` twice.
+//! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what is done already, so
+//! after such a refusal the key is read, and its state decides. `read` looks at a key, `search` finds keys by alias and by marks, `dialect`
+//! makes requests and `sign` signs them, `login` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can
+//! be called. The adapter must never take a refusal for an absent key, whatever its HTTP status, and never send `create-key` twice.
 
 mod client;
 mod convert;
@@ -285,7 +285,8 @@ impl Kms for HuaweiKms {
         self.change_tags("create", key, tags).await
     }
 
-    /// Huawei refuses to remove tags that do not exist, and may require their values. So the tags are read first, and only existing ones are removed.
+    /// Huawei refuses to remove tags that do not exist, and may require their values. So the tags are read first, and only existing ones
+    /// are removed.
     async fn untag(&self, key: &str, keys: &[String]) -> Result<(), Failure> {
         let there = async || {
             let mut tags = self.tags(key).await?;
@@ -318,8 +319,8 @@ impl Kms for HuaweiKms {
         self.switch(Operation::DisableKey, key, State::Disabled).await
     }
 
-    /// Switching rotation on and setting the period are two requests, and the second may be refused after the first took effect. So a period that Huawei does not
-    /// accept is refused before the first request. Nothing is sent for what is set already.
+    /// Switching rotation on and setting the period are two requests, and the second may be refused after the first took effect. So a
+    /// period that Huawei does not accept is refused before the first request. Nothing is sent for what is set already.
     async fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure> {
         let operation = Operation::UpdateKeyRotationInterval;
         let id = self.id(operation, key)?;
@@ -358,8 +359,8 @@ impl Kms for HuaweiKms {
         if found.enabled { Err(refused) } else { Ok(()) }
     }
 
-    /// Huawei refuses to schedule a key whose deletion is pending. The answer has no date, so the key is read for it; if that fails, the schedule stands all the
-    /// same.
+    /// Huawei refuses to schedule a key whose deletion is pending. The answer has no date, so the key is read for it; if that fails, the
+    /// schedule stands all the same.
     async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
         let (key, days) = (cleared.key(), cleared.days());
         let operation = Operation::ScheduleKeyDeletion;
@@ -394,7 +395,8 @@ impl HuaweiKms {
         convert::tags(tagged.tags).map_err(|why| self.unusable(operation, key, why))
     }
 
-    /// For a key that Huawei cannot rotate, rotation is off. In some states Huawei does not tell the period; then only whether the key is rotated is known.
+    /// For a key that Huawei cannot rotate, rotation is off. In some states Huawei does not tell the period; then only whether the key is
+    /// rotated is known.
     async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
         let refused = match self.rotation_now(key).await {
             Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => return Ok(Rotation::default()),
@@ -406,7 +408,8 @@ impl HuaweiKms {
         Ok(Rotation { enabled, ..Rotation::default() })
     }
 
-    /// The key's own name first, then the aliases that it was given. Huawei's list of aliases lacks the own name, which only a description tells.
+    /// The key's own name first, then the aliases that it was given. Huawei's list of aliases lacks the own name, which only a description
+    /// tells.
     async fn aliases(&self, key: &str, own: Option<&str>) -> Result<Vec<String>, Failure> {
         let operation = Operation::ListAliases;
         let id = self.id(operation, key)?;

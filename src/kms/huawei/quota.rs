@@ -3,8 +3,8 @@
 use super::operation::Operation;
 use crate::kms::quota::{Books, Grant, Quotas};
 
-/// The quota of an operation. Huawei documents only that of `describe-key`: 1000 per second and customer. Operations without a known quota, and those that
-/// bring a key back, are not limited here; the gateway throttles them, and the caller waits.
+/// The quota of an operation. Huawei documents only that of `describe-key`: 1000 per second and customer. Operations without a known quota,
+/// and those that bring a key back, are not limited here; the gateway throttles them, and the caller waits.
 fn grant(operation: Operation) -> Option<Grant> {
     (operation == Operation::DescribeKey).then_some(Grant { per_second: 1000, urgent: false })
 }

@@ -1,6 +1,7 @@
 //! Describes a key by any of its names.
 //!
-//! Only a reference that can name a key in this Region is looked up, because anything else would look absent. Only Huawei's own code for it makes a key absent.
+//! Only a reference that can name a key in this Region is looked up, because anything else would look absent. Only Huawei's own code for it
+//! makes a key absent.
 
 use serde_json::json;
 
@@ -63,7 +64,8 @@ impl HuaweiKms {
                 }
             },
         };
-        // A key of the same name in another account is another key. Only a key tells which account this is, so without one it cannot be checked.
+        // A key of the same name in another account is another key. Only a key tells which account this is, so without one it cannot be
+        // checked.
         match (&found, named.place()) {
             (Some(Found { key, .. }), Some(place)) if !key.arn.starts_with(&urn(&key.region, place.account, "")) => {
                 let message = format!(

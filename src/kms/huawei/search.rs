@@ -1,7 +1,8 @@
 //! Finds keys by alias and by marks.
 //!
-//! No filter for aliases is documented to be exact and complete: the search by name may match a part of it, and it may leave out keys without tags. So all
-//! keys and all aliases are listed and compared. A search is complete or it fails, because a key that is not found may be taken for deleted.
+//! No filter for aliases is documented to be exact and complete: the search by name may match a part of it, and it may leave out keys
+//! without tags. So all keys and all aliases are listed and compared. A search is complete or it fails, because a key that is not found may
+//! be taken for deleted.
 
 use std::collections::BTreeSet;
 

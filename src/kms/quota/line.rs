@@ -12,8 +12,8 @@ use tokio::time::sleep;
 
 use super::rate::Rate;
 
-/// Spreads callers that waited, by at most half a turn. Without it, a program that keeps exactly to the pace of an exhausted quota would get every turn, and
-/// others none.
+/// Spreads callers that waited, by at most half a turn. Without it, a program that keeps exactly to the pace of an exhausted quota would
+/// get every turn, and others none.
 const JITTER: Duration = Duration::from_millis(100);
 /// How long a caller that gives way waits before it looks again.
 const GIVE_WAY: Duration = Duration::from_millis(20);

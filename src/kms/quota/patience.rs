@@ -1,5 +1,5 @@
-//! How a round waits for a turn. Meanwhile it gives up its place among the rounds that work, its time limit does not run, and it stops waiting if its object
-//! changes.
+//! How a round waits for a turn. Meanwhile it gives up its place among the rounds that work, its time limit does not run, and it stops
+//! waiting if its object changes.
 
 use std::{
     fmt,
@@ -15,7 +15,8 @@ use tokio_util::sync::CancellationToken;
 const SHORT: Duration = Duration::from_millis(50);
 /// The longest wait for a turn. After a longer one, what the round read before would be too old.
 const LONGEST: Duration = Duration::from_mins(2);
-/// The longest wait of a call that can destroy a key or harm another's. Its evidence was read right before and must still hold when the request is sent.
+/// The longest wait of a call that can destroy a key or harm another's. Its evidence was read right before and must still hold when the
+/// request is sent.
 const LONGEST_HASTE: Duration = Duration::from_secs(2);
 /// The longest wait of work that brings a key back. Its turns come before all others, so a longer wait means that something else is wrong.
 const LONGEST_RESCUE: Duration = Duration::from_secs(10);

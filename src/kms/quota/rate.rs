@@ -1,14 +1,16 @@
 //! How fast one operation may be sent. The caller passes the time, so tests need not wait.
 //!
-//! A KMS counts requests when they arrive. They can arrive later than they were sent, and several at once. So requests under way count as well: the pace and
-//! the limit on requests under way make sure that a bucket of one second's worth is never empty, however late each request arrives within [`ON_ITS_WAY`].
-//! Other programs use the same quota, and Keyward cannot see them: when the KMS throttles, the rate falls at once, and rises again slowly.
+//! A KMS counts requests when they arrive. They can arrive later than they were sent, and several at once. So requests under way count as
+//! well: the pace and the limit on requests under way make sure that a bucket of one second's worth is never empty, however late each
+//! request arrives within [`ON_ITS_WAY`]. Other programs use the same quota, and Keyward cannot see them: when the KMS throttles, the rate
+//! falls at once, and rises again slowly.
 
 use std::time::{Duration, Instant};
 
 /// How long a request without an answer counts as one that may not have arrived.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
-/// The part of the rate that is left when the KMS throttles. A bucket gives back unused requests at once, so the rate need not fall further.
+/// The part of the rate that is left when the KMS throttles. A bucket gives back unused requests at once, so the rate need not fall
+/// further.
 const LEFT: f64 = 0.7;
 /// Seconds in which the rate rises from zero to the whole quota.
 const RECOVERY: f64 = 60.0;
@@ -67,7 +69,8 @@ impl Rate {
         self.under_way.retain(|(_, until)| until.is_none_or(|until| until > now));
     }
 
-    /// The number of a turn, or how long to wait before asking again. Work that brings a key back may use the whole quota, whatever is under way.
+    /// The number of a turn, or how long to wait before asking again. Work that brings a key back may use the whole quota, whatever is
+    /// under way.
     pub(super) fn take(&mut self, rescues: bool, now: Instant) -> Result<u64, Duration> {
         self.recover(now);
         let due = if rescues {
@@ -108,7 +111,8 @@ impl Rate {
         }
     }
 
-    /// The KMS throttled a request whose turn came at `granted`. Of several requests that were under way together, only the first lowers the rate.
+    /// The KMS throttled a request whose turn came at `granted`. Of several requests that were under way together, only the first lowers
+    /// the rate.
     pub(super) fn throttled(&mut self, granted: Instant, now: Instant) {
         self.recover(now);
         if self.lowered.is_none_or(|lowered| lowered <= granted) {
@@ -167,8 +171,8 @@ mod tests {
         took: Duration,
     }
 
-    /// Sends `requests` at a quota of `quota` per second, each of which arrives after what `late` says and is answered as long after that. Another program sends
-    /// one every `other`.
+    /// Sends `requests` at a quota of `quota` per second, each of which arrives after what `late` says and is answered as long after that.
+    /// Another program sends one every `other`.
     fn run(quota: f64, requests: usize, other: Option<Duration>, mut late: impl FnMut() -> Duration) -> Run {
         let start = Instant::now();
         let (mut rate, mut bucket, mut run) = (Rate::new(quota, start), Bucket::new(quota, start), Run::default());

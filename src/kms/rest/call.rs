@@ -149,7 +149,8 @@ impl<D: Dialect> Caller<D> {
                 Err(missed @ Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), missed)),
                 Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
             };
-            // If the server asks for a longer pause than this call has, the call ends as throttled. A request with a quota waits in its line for another turn.
+            // If the server asks for a longer pause than this call has, the call ends as throttled. A request with a quota waits in its
+            // line for another turn.
             let in_line = limited && failure.kind == Throttled && least_wait.is_zero();
             let worthwhile =
                 least_wait <= ATTEMPT && ask.operation.repeats() && matches!(failure.kind, Throttled | Faulted | Unavailable) && !in_line;

@@ -1,5 +1,5 @@
-//! Messages about calls that failed. A message names the key or alias, the cause and the next step, and is the same at every try. The message about a KMS that
-//! cannot be reached names neither key nor operation, because all objects get the same one.
+//! Messages about calls that failed. A message names the key or alias, the cause and the next step, and is the same at every try. The
+//! message about a KMS that cannot be reached names neither key nor operation, because all objects get the same one.
 
 use std::{fmt, marker::PhantomData};
 
@@ -13,7 +13,7 @@ use crate::{
         },
         Outcome,
     },
-    kms::sanitize::sanitize,
+    kms::sanitize::{not_found, sanitize},
 };
 
 /// The operation of a call, and the key or alias that it was about.
@@ -42,7 +42,7 @@ impl<'a, D: Dialect> About<'a, D> {
 
     /// The message for an answer that lacks something required.
     pub(super) fn unusable(&self, why: &dyn fmt::Display) -> String {
-        format!("cannot use what {} answered to {}: {why}; nothing is changed on the strength of it", D::NAME, self.request())
+        format!("cannot use {}'s answer to {}: {why}; nothing is changed because of it", D::NAME, self.request())
     }
 
     /// The message for a refusal.
@@ -59,7 +59,9 @@ impl<'a, D: Dialect> About<'a, D> {
             text => text.trim_end_matches('.').to_owned(),
         };
         match refusal.kind {
-            NotFound => format!("{name} does not find what {request} is about; a change made moments ago may not be visible yet"),
+            NotFound => {
+                format!("{}; a change made moments ago may not be visible yet", not_found(name, self.operation.as_str(), self.subject))
+            }
             Invalid => format!("{name} does not accept {request}: {said}"),
             Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
             AliasTaken => format!("{name} does not allow {request}: the name is taken"),
@@ -72,7 +74,7 @@ impl<'a, D: Dialect> About<'a, D> {
             Throttled | Waiting => format!("{name} throttles {}; it is tried again, more slowly", self.operation.as_str()),
             Faulted | Unavailable => format!("{name} answers with {code}; it is tried again"),
             FailureKind::Unknown => {
-                format!("{name} answers {request} with {code}, which is not known here; nothing is changed on the strength of it")
+                format!("{name} answers {request} with the unknown code {code}; nothing is changed because of it")
             }
         }
     }

@@ -1,8 +1,8 @@
 //! Calls to a KMS that speaks JSON over HTTP and has no SDK.
 //!
-//! An adapter says in a [`Dialect`] how to make a request and how to read a refusal. [`Caller`] sends the request, repeats it where that helps and does no
-//! harm, counts it, and makes a failure of an error. [`Session`] keeps the token of a user who logs in. Nothing here may send a creation twice, or change a key
-//! after this process has lost its lease.
+//! An adapter says in a [`Dialect`] how to make a request and how to read a refusal. [`Caller`] sends the request, repeats it where that
+//! helps and does no harm, counts it, and makes a failure of an error. [`Session`] keeps the token of a user who logs in. Nothing here may
+//! send a creation twice, or change a key after this process has lost its lease.
 
 mod attempts;
 mod call;
@@ -81,7 +81,8 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// A refusal by a KMS. It is the source of the failure that follows, so that an adapter can tell by the code whether the change was already done before.
+/// A refusal by a KMS. It is the source of the failure that follows, so that an adapter can tell by the code whether the change was already
+/// done before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {text}", code.as_deref().unwrap_or("no code"))]
 pub(super) struct Refusal {

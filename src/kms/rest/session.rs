@@ -1,8 +1,8 @@
 //! The session of one user: the token that each request bears, and when another is asked for.
 //!
-//! One caller logs in for all others. A token is renewed ahead of its end; until then it serves whoever does not renew it. A refused login is not repeated
-//! for a minute, because a server locks out a user who is wrong too often. The life of a token is measured with the clock of this process, from before the
-//! login was sent. Neither a token nor a password may ever be shown.
+//! One caller logs in for all others. A token is renewed ahead of its end; until then it serves whoever does not renew it. A refused login
+//! is not repeated for a minute, because a server locks out a user who is wrong too often. The life of a token is measured with the clock
+//! of this process, from before the login was sent. Neither a token nor a password may ever be shown.
 
 use std::{
     fmt::Debug,
@@ -95,7 +95,8 @@ impl<L: Login> Session<L> {
         Self { login, kept: Mutex::default(), renewal: tokio::sync::Mutex::default() }
     }
 
-    /// The token, as the value of a header. While one caller renews it ahead of its end, the others use the token that still lives; without one they wait.
+    /// The token, as the value of a header. While one caller renews it ahead of its end, the others use the token that still lives; without
+    /// one they wait.
     pub(in crate::kms) async fn header(&self) -> Result<HeaderValue, Failure> {
         let living = self.living();
         let mut renewal = match living {
@@ -123,8 +124,8 @@ impl<L: Login> Session<L> {
         }
     }
 
-    /// The KMS refused that token. Whether the request may be sent again: with the token that has taken its place by now, or with another that has to be asked
-    /// for. If another would be refused as well, the token is kept.
+    /// The KMS refused that token. Whether the request may be sent again: with the token that has taken its place by now, or with another
+    /// that has to be asked for. If another would be refused as well, the token is kept.
     pub(in crate::kms) fn refused(&self, header: Option<&HeaderValue>) -> bool {
         let (now, mut kept) = (Instant::now(), self.kept());
         let Some(token) = kept.token.as_ref().filter(|token| Some(&token.header) == header) else { return true };
@@ -144,7 +145,8 @@ impl<L: Login> Session<L> {
         self.kept().token.clone().filter(|token| Instant::now() < token.ends)
     }
 
-    /// The token, if it still lives though it could not be renewed. The next try is a while later, so that not every request waits for a login.
+    /// The token, if it still lives though it could not be renewed. The next try is a while later, so that not every request waits for a
+    /// login.
     fn postponed(&self) -> Option<HeaderValue> {
         let (now, mut kept) = (Instant::now(), self.kept());
         let token = kept.token.as_mut().filter(|token| now < token.ends)?;

@@ -85,7 +85,7 @@ async fn an_answer_that_cannot_be_used_is_no_key() {
     for body in unusable {
         let read = told(std::slice::from_ref(&body)).await.describe(ID).await.unwrap_err();
         assert_eq!((read.kind, read.outcome), (FailureKind::Unknown, Outcome::Refused), "{body}: {read}");
-        assert!(read.message.starts_with("cannot use what Huawei answered to describe-key on 0d0466b0"), "{read}");
+        assert!(read.message.starts_with("cannot use Huawei's answer to describe-key on 0d0466b0"), "{read}");
     }
     for body in ["<html>welcome</html>", ""] {
         let (kms, _) = answered(vec![(200, body.into())]).await;
