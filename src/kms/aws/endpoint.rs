@@ -20,12 +20,6 @@ pub struct AwsEndpoints {
 }
 
 impl AwsEndpoints {
-    /// Both at one URL, as for a test server.
-    #[must_use]
-    pub fn at(url: &str) -> Self {
-        Self { kms: Some(url.into()), sts: Some(url.into()), ..Self::default() }
-    }
-
     /// The settings of KMS's client.
     pub(super) fn kms(&self, config: &SdkConfig) -> SdkConfig {
         self.lead(config, self.kms.as_deref())

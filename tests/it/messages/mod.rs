@@ -36,14 +36,14 @@ use keyward::{
     },
     kms::{
         Kms, LeaderCheck,
-        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsKms, AwsSettings},
     },
     metrics::Metrics,
 };
 use kms_double::{ACCESS_KEY, Double, Fault, FaultAction, Options, SECRET_KEY};
 use serde_json::{Value, json};
 
-use crate::support::fixtures::{ACCOUNT, ARN, ID, REGION, key, object, rules};
+use crate::support::fixtures::{ACCOUNT, ARN, ID, REGION, aws_endpoints, key, object, rules};
 
 /// The page.
 pub fn page() -> String {
@@ -333,7 +333,7 @@ fn settings(endpoint: &str) -> AwsSettings {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     AwsSettings {
         region: REGION.into(),
-        endpoints: AwsEndpoints::at(endpoint),
+        endpoints: aws_endpoints(endpoint),
         ca_pem: None,
         role_arn: None,
         external_id: None,

@@ -19,7 +19,7 @@ use keyward::{
         rules::Rules,
         step::{Destruction, Step},
     },
-    kms::{Kms, Scheduled},
+    kms::{Kms, Scheduled, aws::AwsEndpoints},
 };
 use serde_json::{Value, json};
 
@@ -99,6 +99,11 @@ pub fn cleared(key: &str, days: i32) -> ClearedDeletion {
         Ok(Cleared::Schedule(deletion)) => deletion,
         other => panic!("{days} days: {other:?}"),
     }
+}
+
+/// KMS and STS of AWS at one URL.
+pub fn aws_endpoints(url: &str) -> AwsEndpoints {
+    AwsEndpoints { kms: Some(url.into()), sts: Some(url.into()), ..AwsEndpoints::default() }
 }
 
 /// Destructive calls of a KMS, with a proof made for the test.
