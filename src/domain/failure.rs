@@ -1,11 +1,12 @@
 //! What can go wrong at a KMS, and what follows from it.
 //!
-//! Every error of every provider becomes one [`FailureKind`]; every kind has one [`Verdict`] and one reason, in one exhaustive match. An error that
-//! is not known is [`FailureKind::Unknown`], and no mutation ever follows from it.
+//! Every error of every provider becomes one [`FailureKind`]. Every kind has one [`Verdict`] with one reason, in one exhaustive match. An
+//! unknown error is
+//! [`FailureKind::Unknown`]; nothing is ever changed after it.
 
 use crate::api::Reason;
 
-/// A call that failed, in words that stay the same from one try to the next.
+/// A call that failed. Its message is the same at every try.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct Failure {
@@ -13,11 +14,11 @@ pub struct Failure {
     pub kind: FailureKind,
     /// The provider's name of the operation, such as `DescribeKey`.
     pub operation: &'static str,
-    /// For people: no request ids, no times, no secrets, so that a repeated failure is an unchanged status.
+    /// For people. It has no request id, no time and no secret, so a repeated failure leaves the status unchanged.
     pub message: String,
-    /// Whether the request may have taken effect though no success was seen.
+    /// Whether the request may have taken effect although no success was seen.
     pub outcome: Outcome,
-    /// The whole chain, for the log alone.
+    /// The whole chain of causes, only for the log.
     #[source]
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
@@ -27,26 +28,26 @@ pub struct Failure {
 pub enum Outcome {
     /// The KMS refused it: nothing changed.
     Refused,
-    /// No answer, or one that leaves it open.
+    /// There was no answer, or the answer leaves it open.
     Unknown,
 }
 
 /// What kind of failure it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FailureKind {
-    /// The key, or the alias, is not there. It may still appear, or be in another account or Region.
+    /// The KMS has no such key or alias. It may still appear, or be in another account or Region.
     NotFound,
-    /// A value that the KMS cannot take.
+    /// The KMS cannot take a value.
     Invalid,
-    /// The key's state does not allow it; often a view that was old.
+    /// The key's state does not allow it. Often the view of the key was too old.
     Conflict,
-    /// The alias belongs to another key.
+    /// The alias is on another key.
     AliasTaken,
-    /// The KMS denies it.
+    /// The KMS denies the call.
     Denied,
     /// The KMS does not accept the credentials.
     Credentials,
-    /// The credentials were good and have expired; whoever renews them may be about to.
+    /// The credentials were good and have expired. They may be renewed soon.
     Expired,
     /// The credentials belong to another account.
     WrongAccount,
@@ -54,11 +55,11 @@ pub enum FailureKind {
     Quota,
     /// Too many requests.
     Throttled,
-    /// Its turn within a quota has not come, and it was not sent: no failure, and told to nobody.
+    /// The turn of the request within a quota has not come, so it was not sent. This is no failure and is not reported.
     Waiting,
-    /// The KMS answered with a fault of its own at this call. It may answer calls about other keys well.
+    /// The KMS answered this call with an internal error. Calls about other keys may succeed.
     Faulted,
-    /// The KMS, or the way to it, does not answer.
+    /// The KMS, or the network to it, does not answer.
     Unavailable,
     /// Anything else.
     Unknown,
@@ -103,22 +104,22 @@ pub struct Verdict {
 pub enum Retry {
     /// At the next regular look, or when the spec changes.
     Resync,
-    /// What a person has to mend at the KMS: from 30 seconds, doubling, to the resync and at most ten minutes.
+    /// After 30 seconds, then doubling, up to the resync and at most ten minutes. A person has to correct something at the KMS.
     Slow,
-    /// From 5 seconds, doubling, to ten minutes.
+    /// After 5 seconds, then doubling, up to ten minutes.
     Backoff,
 }
 
 impl Verdict {
-    /// Whether it is about the way to the KMS alone.
+    /// Whether it says nothing about the key. See [`is_no_news`].
     #[must_use]
     pub fn is_no_news(self) -> bool {
         is_no_news(self.reason, self.stalled)
     }
 }
 
-/// Whether that is about the way to the KMS alone: throttling, an outage, an expired token, an answer that is not known. It tells nothing of the key, so
-/// that what was known of the key stands for a while.
+/// Whether the reason says nothing about the key, only about the way to the KMS: throttling, an outage, an expired token, an unknown
+/// answer. What was known of the key then stays valid for a while.
 #[must_use]
 pub fn is_no_news(reason: Reason, stalled: bool) -> bool {
     !stalled && matches!(reason, Reason::Throttled | Reason::ProviderUnavailable | Reason::CredentialsInvalid | Reason::UnknownError)
@@ -143,7 +144,8 @@ impl FailureKind {
         Self::Unknown,
     ];
 
-    /// Whether nothing more is done in a round in which it occurred: what it means is not known, all calls would fail alike, or the round is to begin anew.
+    /// Whether the round ends after such a failure: its meaning is unknown, all other calls would fail too, or the round has to start
+    /// again.
     #[must_use]
     pub const fn ends_round(self) -> bool {
         matches!(self, Self::Unknown | Self::Credentials | Self::Expired | Self::WrongAccount | Self::Waiting)
@@ -153,7 +155,7 @@ impl FailureKind {
     #[must_use]
     pub const fn verdict(self) -> Verdict {
         let (retry, stalled, reason) = match self {
-            // A look that finds no key is no failure; this is a call to a key that was there a moment ago.
+            // A read that finds no key is no failure. This is a call about a key that existed a moment ago.
             Self::NotFound => (Retry::Backoff, false, Reason::KeyMissing),
             Self::Invalid => (Retry::Resync, true, Reason::InvalidSpec),
             Self::AliasTaken => (Retry::Resync, true, Reason::AliasTaken),

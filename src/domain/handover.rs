@@ -8,7 +8,7 @@
 use super::{
     desired::Desired,
     observed::Key,
-    ownership::{Owner, Ownership},
+    ownership::{self, Owner, Ownership},
     rules::Rules,
 };
 use crate::api::{ManagedKey, managed_key::ManagementPolicy};
@@ -54,7 +54,7 @@ pub fn barred(alias: &str, taker: Taker<'_>, holder: &Key, object: &ManagedKey) 
 }
 
 fn stays(alias: &str, holder: &Key, way_out: &str) -> String {
-    format!("{alias} belongs to the key {}, and is not moved: {way_out}", holder.arn)
+    ownership::alias_of(alias, &holder.arn, way_out)
 }
 
 /// For any other object of the cluster: whether it declares an alias, and whether it is known to have put the alias on its key.

@@ -1,8 +1,6 @@
-//! What a look at the KMS found.
+//! What a read of the KMS found.
 //!
-//! A look need not read everything: what was not read is `None`, and is neither compared nor changed. `Absent` is a value, not an error.
-
-use std::collections::BTreeSet;
+//! A read need not cover everything. What was not read is `None`; it is neither compared nor changed. `Absent` is a value, not an error.
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -16,20 +14,20 @@ use crate::api::managed_key::{KeyState, KeyTemplate};
 /// What was found for an object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Observed {
-    /// No key answers to the object's reference, or to its claim.
+    /// The KMS has no key for the object's reference, or for its claim.
     Absent(Searched),
     /// This key.
     Present(Box<Key>),
-    /// Several keys bear the object's marks, and its claim alias names none of them.
+    /// Several keys have the object's marks, and its claim alias points to none of them.
     Several(Vec<String>),
 }
 
 /// How far a search for a key went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Searched {
-    /// The one reference that is known, or the claim alias.
+    /// Only the known reference, or the claim alias, was looked up.
     Reference,
-    /// The marks of every key of the account and Region, too.
+    /// The marks of every key of the account and Region were read as well.
     Everywhere,
 }
 
@@ -67,7 +65,7 @@ impl State {
         Self::Updating,
     ];
 
-    /// Whether the key is on its way out.
+    /// Whether the deletion of the key is pending.
     #[must_use]
     pub const fn is_pending(self) -> bool {
         matches!(self, Self::PendingDeletion | Self::PendingReplicaDeletion)
@@ -94,7 +92,7 @@ impl From<State> for KeyState {
 pub enum MultiRegion {
     /// The primary, with the ARNs of its replicas.
     Primary(Vec<String>),
-    /// A replica; rotation is set on its primary, whose ARN this is.
+    /// A replica, with the ARN of its primary. Rotation is set on the primary.
     Replica(String),
 }
 
@@ -107,17 +105,71 @@ pub struct Rotation {
     pub period_days: Option<i32>,
     /// When it rotates next.
     pub next: Option<Timestamp>,
-    /// When it last rotated the key, where the KMS tells that along with the rest; `None`: it says nothing of it, and may have a list of its own.
+    /// When the KMS last rotated the key. `None`: this answer does not say it; the KMS may have a separate list of rotations.
     pub last: Option<Timestamp>,
 }
 
-/// A part of a key that takes a read of its own and that its life does not need.
+/// A part of a key that may take a request of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Facet {
-    /// Automatic rotation.
+    /// Tags, and with them the marks. Nothing is decided without them.
+    Tags,
+    /// Automatic rotation. The life of a key does not need it.
     Rotation,
-    /// Aliases.
+    /// Aliases. The life of a key does not need them.
     Aliases,
+}
+
+impl Facet {
+    /// Every facet, in the order in which they are read.
+    pub const ALL: [Self; 3] = [Self::Tags, Self::Rotation, Self::Aliases];
+
+    const fn bit(self) -> u8 {
+        match self {
+            Self::Tags => 1,
+            Self::Rotation => 2,
+            Self::Aliases => 4,
+        }
+    }
+}
+
+/// A set of facets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Facets(u8);
+
+impl Facets {
+    /// None: the key itself, and what the same answer tells.
+    pub const NONE: Self = Self(0);
+    /// Tags alone.
+    pub const TAGS: Self = Self::NONE.with(Facet::Tags);
+    /// Rotation alone.
+    pub const ROTATION: Self = Self::NONE.with(Facet::Rotation);
+    /// Aliases alone.
+    pub const ALIASES: Self = Self::NONE.with(Facet::Aliases);
+
+    /// This set and that facet.
+    #[must_use]
+    pub const fn with(self, facet: Facet) -> Self {
+        Self(self.0 | facet.bit())
+    }
+
+    /// Whether that facet is in the set.
+    #[must_use]
+    pub const fn has(self, facet: Facet) -> bool {
+        self.0 & facet.bit() != 0
+    }
+
+    /// Whether the set has no facet.
+    #[must_use]
+    pub const fn is_empty(self) -> bool {
+        self.0 == 0
+    }
+}
+
+impl FromIterator<Facet> for Facets {
+    fn from_iter<I: IntoIterator<Item = Facet>>(facets: I) -> Self {
+        facets.into_iter().fold(Self::NONE, Self::with)
+    }
 }
 
 /// A key, as far as it was read.
@@ -135,31 +187,32 @@ pub struct Key {
     pub state: State,
     /// When it will be deleted; only while [`State::PendingDeletion`].
     pub deletion_date: Option<Timestamp>,
-    /// Spec, usage, origin, and whether it is a multi-Region key. A word that is empty was not told.
+    /// Spec, usage, origin, and whether it is a multi-Region key. An empty word means that the KMS did not tell it.
     pub kind: KeyTemplate,
-    /// Whether it is a customer's key, or not said to be another. Nothing can be done to a key that a provider's service manages: the KMS refuses even its marks.
+    /// Whether a customer manages the key, or the KMS does not say otherwise. Keyward cannot manage the key of a provider's service: the
+    /// KMS refuses even tags.
     pub customer_managed: bool,
-    /// Its place among replicas; `None`: it has none, or it was not told.
+    /// Its place among replicas. `None`: it has no replicas, or the KMS did not tell.
     pub multi_region: Option<MultiRegion>,
-    /// Its description; `None`: not told.
+    /// Its description. `None`: not told.
     pub description: Option<String>,
     /// When it was created.
     pub creation_time: Option<Timestamp>,
-    /// How old the copy is that the answer is from, by the clock of the KMS itself, so that clocks that differ make no copy younger than it is; `None`: the
-    /// answer is the key's own.
+    /// How old the copy is from which the KMS answered. The KMS's own clock measures it, so a wrong clock here makes no copy look younger.
+    /// `None`: the answer is not a copy.
     pub age: Option<SignedDuration>,
-    /// Automatic rotation; `None`: not read.
+    /// An alias, with `alias/`, that the KMS tells together with the key and leaves out of its list of aliases. `None`: there is none.
+    pub name: Option<String>,
+    /// Automatic rotation. `None`: not read.
     pub rotation: Option<Rotation>,
-    /// When the KMS rotated the key, by its own list; `None`: not read, or not told.
+    /// When the KMS rotated the key, by its own list. `None`: not read, or not told.
     pub rotations: Option<Vec<Timestamp>>,
-    /// Tags; `None`: not read.
+    /// Tags. `None`: not read.
     pub tags: Option<Tags>,
-    /// Aliases with the prefix `alias/`; `None`: not read.
+    /// All aliases, with `alias/`. `None`: not read.
     pub aliases: Option<Vec<String>>,
-    /// What could not be read in this round. It is not compared, and not asked for again.
-    pub unread: BTreeSet<Facet>,
-    /// Whether the object named by another's mark exists; `None`: not asked.
-    pub other_owner_exists: Option<bool>,
+    /// Facets that could not be read in this round. They are not compared, and not read again in it.
+    pub unread: Facets,
 }
 
 impl Key {
@@ -169,13 +222,48 @@ impl Key {
         self.tags.as_ref().map_or(IntentMark::Missing, ownership::intent)
     }
 
-    /// Whether everything was read that can matter in its state. While pending, AWS reports rotation off and refuses changes, so neither
-    /// rotation nor aliases are read.
+    /// Whether that facet was read.
+    #[must_use]
+    pub const fn knows(&self, facet: Facet) -> bool {
+        match facet {
+            Facet::Tags => self.tags.is_some(),
+            Facet::Rotation => self.rotation.is_some(),
+            Facet::Aliases => self.aliases.is_some(),
+        }
+    }
+
+    /// The facets that matter in its state and are still to be read. While the deletion is pending, AWS reports rotation as off and refuses
+    /// changes, so neither rotation nor aliases matter then. Tags always matter.
+    #[must_use]
+    pub fn lacks(&self, limits: &Limits) -> Facets {
+        let matters = |facet: &Facet| match facet {
+            Facet::Tags => true,
+            Facet::Rotation => !self.state.is_pending() && limits.rotates(&self.kind.spec, &self.kind.origin),
+            Facet::Aliases => !self.state.is_pending(),
+        };
+        let given_up = |facet: Facet| facet != Facet::Tags && self.unread.has(facet);
+        Facet::ALL.into_iter().filter(matters).filter(|facet| !self.knows(*facet) && !given_up(*facet)).collect()
+    }
+
+    /// Whether everything was read that matters in its state, or could not be read.
     #[must_use]
     pub fn is_complete(&self, limits: &Limits) -> bool {
-        let unread = |facet| self.unread.contains(&facet);
-        let rotation = self.rotation.is_some() || unread(Facet::Rotation) || !limits.rotates(&self.kind.spec, &self.kind.origin);
-        let aliases = self.aliases.is_some() || unread(Facet::Aliases);
-        self.tags.is_some() && (self.state.is_pending() || (rotation && aliases))
+        self.lacks(limits).is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_what_was_put_into_it() {
+        for facet in Facet::ALL {
+            assert!(!Facets::NONE.has(facet));
+            let set: Facets = Facet::ALL.into_iter().filter(|other| *other != facet).collect();
+            assert!(Facet::ALL.into_iter().all(|other| set.has(other) == (other != facet)), "{facet:?}");
+            assert!(Facet::ALL.into_iter().all(|other| set.with(facet).has(other)), "{facet:?}");
+        }
+        assert!(Facets::NONE.is_empty() && !Facets::TAGS.is_empty());
     }
 }

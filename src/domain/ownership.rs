@@ -1,6 +1,6 @@
-//! Who owns a key, read off its own marks.
+//! Who owns a key, by the marks on the key.
 //!
-//! The marks are tags on the key. They outlive the object, the cluster and its backups, so they are the truth; status is a view of them.
+//! The marks are tags. They outlive the object, the cluster and its backups, so they are the truth; the status is a view of them.
 
 use std::collections::BTreeMap;
 
@@ -10,19 +10,19 @@ use sha2::{Digest, Sha256};
 use super::deletion::{Intent, IntentMark};
 use crate::api::mark;
 
-/// How a KMS bears the owner mark.
+/// The form of the owner mark at a KMS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OwnerMark {
     /// `namespace.name`.
     Name,
-    /// A digest of that, for a KMS whose tags are too short for it.
+    /// A digest of it, for a KMS whose tags are too short for the name.
     Digest,
 }
 
 /// A key's tags.
 pub type Tags = BTreeMap<String, String>;
 
-/// The object that a key is, or is to be, bound to.
+/// The object that a key is bound to, or is to be bound to.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Owner {
     /// The operator's cluster id.
@@ -31,12 +31,12 @@ pub struct Owner {
     pub namespace: String,
     /// Name of the object.
     pub name: String,
-    /// UID of the object. A re-created object has another one.
+    /// UID of the object. An object that is deleted and created again has another UID.
     pub uid: String,
 }
 
 impl Owner {
-    /// `namespace.name`, the value of the owner mark. A namespace has no dots, so this can be taken apart again.
+    /// `namespace.name`, the value of the owner mark. A namespace has no dots, so the two parts can be told apart.
     #[must_use]
     pub fn mark(&self) -> String {
         owner_name(&self.namespace, &self.name)
@@ -51,29 +51,35 @@ impl Owner {
         }
     }
 
-    /// Whether an owner mark, in either form, is this object's.
+    /// Whether a key's tags have the marks of this object's cluster, namespace and name. The UID may be another.
+    #[must_use]
+    pub fn is_named_by(&self, tags: &Tags) -> bool {
+        owner_in(&self.cluster, tags).is_some_and(|found| self.is_marked(found))
+    }
+
+    /// Whether an owner mark, in either form, names this object.
     #[must_use]
     pub fn is_marked(&self, found: &str) -> bool {
         names(found, &self.namespace, &self.name)
     }
 
-    /// The alias that a created key gets, by which a later object of the same name finds it: `alias/keyward/<cluster>/<namespace>/<name>`.
+    /// The claim alias of a created key: `alias/keyward/<cluster>/<namespace>/<name>`. A later object of the same name finds the key by it.
     ///
-    /// At most 256 characters, the limit of `CreateAlias`: cluster 36, namespace 63, name 141. Aliases know no dots; names know no underscores,
-    /// so writing `_` for `.` cannot make two names one.
+    /// It has at most 256 characters, the limit of `CreateAlias`: cluster 36, namespace 63, name 141. An alias may have no dots, and a name
+    /// has no underscores, so with `_` for `.` two names never become one alias.
     #[must_use]
     pub fn claim_alias(&self) -> String {
         format!("alias/keyward/{}/{}/{}", self.cluster, self.namespace, self.name.replace('.', "_"))
     }
 
-    /// What the description of a new key says until its marks are on it, at a KMS that makes keys without tags. It is made together with the key and names
-    /// the UID, which no user can choose, so that it proves whose creation the key is.
+    /// The description of a new key until its marks are set, at a KMS that creates keys without tags. It is created together with the key
+    /// and has the UID, which no user can choose, so it proves which object created the key.
     #[must_use]
     pub fn birth(&self) -> String {
         format!("{}: {}", mark::UID, self.uid)
     }
 
-    /// The four marks, as they are written in one call.
+    /// The four marks, which one call writes.
     #[must_use]
     pub fn marks(&self, intent: Intent, form: OwnerMark) -> Tags {
         Tags::from([
@@ -90,12 +96,12 @@ fn owner_name(namespace: &str, name: &str) -> String {
     format!("{namespace}.{name}")
 }
 
-/// The SHA-256 of an owner mark in base64url without padding: 43 characters, of which every KMS takes each.
+/// The SHA-256 of an owner mark in base64url without padding: 43 characters, which every KMS accepts in a tag.
 fn digest(mark: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(mark))
 }
 
-/// Whether an owner mark may be a digest. A name has a dot.
+/// Whether an owner mark can be a digest. A name has a dot, which a digest has not.
 #[must_use]
 pub fn is_digest(found: &str) -> bool {
     found.len() == 43 && found.chars().all(|c| c.is_ascii_alphanumeric() || c == '-' || c == '_')
@@ -108,27 +114,45 @@ pub fn names(found: &str, namespace: &str, name: &str) -> bool {
     found == mark || found == digest(&mark)
 }
 
-/// What a key's marks say, seen from one object.
+/// The owner mark of a key that has the mark of that cluster.
+#[must_use]
+pub fn owner_in<'a>(cluster: &str, tags: &'a Tags) -> Option<&'a str> {
+    tags.get(mark::OWNER).map(String::as_str).filter(|_| tags.get(mark::CLUSTER).is_some_and(|found| found == cluster))
+}
+
+/// The message that a key belongs to somebody else. `rest` begins with its own separator.
+#[must_use]
+pub fn belongs_to(key: &str, owner: &str, rest: &str) -> String {
+    format!("key {key} belongs to {owner}{rest}")
+}
+
+/// The message that another key has an alias, and what to do.
+#[must_use]
+pub fn alias_of(alias: &str, holder: &str, next: &str) -> String {
+    format!("{alias} belongs to the key {holder}, and is not moved; {next}")
+}
+
+/// What a key's marks say, from the view of one object.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
     /// The key is this object's.
     Ours,
-    /// The key belongs to an object of the same cluster, namespace and name with another UID: an earlier one, or a later one.
+    /// The key belongs to an earlier or later object of the same cluster, namespace and name, with another UID.
     Namesake,
-    /// Nobody's marks are on the key.
+    /// The key has no marks.
     Unmarked,
     /// The key belongs to another object of this cluster, by its owner mark.
     Other(String),
     /// The key belongs to another cluster.
     OtherCluster(String),
-    /// The key belongs to that object of some cluster, which no mark names: that none of ours is called so proves nothing.
+    /// The key belongs to that object, and no mark names the cluster. That this cluster has no such object proves nothing.
     Stranger(String),
-    /// Another UID is on the key, and the marks that say whose it is are gone.
+    /// The key has another UID, and the marks that name its owner are gone.
     Nameless,
 }
 
 impl Ownership {
-    /// Reads the marks among a key's tags.
+    /// Reads the marks from a key's tags.
     #[must_use]
     pub fn of(tags: &Tags, owner: &Owner) -> Self {
         let get = |key: &str| tags.get(key).map(String::as_str);
@@ -137,14 +161,15 @@ impl Ownership {
             (Some(_), Some(name), _) if !owner.is_marked(name) => Self::Other(name.into()),
             (Some(_), Some(_), Some(uid)) if uid == owner.uid => Self::Ours,
             (Some(_), Some(_), _) => Self::Namesake,
-            // Marks that someone took away in part are no marks, unless what is left names somebody else.
+            // If somebody removed some of the marks, the rest counts only if it names somebody else.
             (None, Some(name), uid) if uid.is_none() || !owner.is_marked(name) => Self::Stranger(name.into()),
             (_, _, Some(uid)) if uid != owner.uid => Self::Nameless,
             _ => Self::Unmarked,
         }
     }
 
-    /// The same for an object that had the key: where nobody else's UID is on it, its marks are gone, be it in part.
+    /// The same for an object that had the key. If the key has nobody else's UID, then the object's own marks were removed, all or some of
+    /// them.
     #[must_use]
     pub fn of_former(tags: &Tags, owner: &Owner) -> Self {
         match Self::of(tags, owner) {
@@ -155,7 +180,7 @@ impl Ownership {
     }
 }
 
-/// The intent mark among a key's tags.
+/// The intent mark in a key's tags.
 #[must_use]
 pub fn intent(tags: &Tags) -> IntentMark {
     tags.get(mark::INTENT).map_or(IntentMark::Missing, |text| IntentMark::read(text))
@@ -205,6 +230,24 @@ mod tests {
             tags.insert(mark::UID.into(), "u2".into());
             tags.remove(gone);
             assert_eq!(Ownership::of(&tags, &owner()), Ownership::Nameless, "without {gone} it may be anybody's");
+        }
+    }
+
+    #[test]
+    fn an_owner_is_named_by_its_cluster_and_its_mark_in_either_form() {
+        for form in [OwnerMark::Name, OwnerMark::Digest] {
+            let ours = owner().marks(Intent { seq: 1, generation: 1, word: Word::Live }, form);
+            assert_eq!(owner_in("prod", &ours), Some(owner().mark_as(form).as_str()));
+            assert_eq!(owner_in("test", &ours), None);
+            assert!(owner().is_named_by(&ours) && Owner { uid: "u2".into(), ..owner() }.is_named_by(&ours));
+            for other in [Owner { cluster: "test".into(), ..owner() }, Owner { name: "orders".into(), ..owner() }] {
+                assert!(!other.is_named_by(&ours), "{other:?}");
+            }
+            for gone in [mark::CLUSTER, mark::OWNER] {
+                let mut tags = ours.clone();
+                tags.remove(gone);
+                assert!(!owner().is_named_by(&tags) && owner_in("prod", &tags).is_none(), "without {gone}");
+            }
         }
     }
 

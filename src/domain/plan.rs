@@ -55,6 +55,17 @@ pub struct Situation<'a> {
     pub attempt_wait: SignedDuration,
     /// What failed in this round.
     pub tried: &'a Tried,
+    /// What a live read said about the object that the key's owner mark names; `None`: it was not asked for.
+    pub other_owner: Option<&'a OtherOwner>,
+}
+
+/// Whether the object that an owner mark names exists, read live in this round.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OtherOwner {
+    /// The owner mark.
+    pub mark: String,
+    /// Whether that object exists.
+    pub exists: bool,
 }
 
 /// What to do next.
@@ -103,7 +114,7 @@ pub enum Read {
     Facets,
     /// The marks of every key.
     Everywhere,
-    /// Whether the object `namespace.name`, named by the key's mark, exists.
+    /// Whether the object exists that this owner mark of the key names.
     OtherOwner(String),
 }
 

@@ -293,7 +293,7 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
         return;
     }
     let before = status.applied.take().unwrap_or_default();
-    let unread = (desired.rotation.is_some() && key.unread.contains(&Facet::Rotation)) || key.unread.contains(&Facet::Aliases);
+    let unread = (desired.rotation.is_some() && key.unread.has(Facet::Rotation)) || key.unread.has(Facet::Aliases);
     let whole = rest.refused.is_none() && rest.stays.is_none() && round.failed.is_empty() && !unread;
     status.applied = Some(match desired.life {
         // Some settings are not on the key yet. The next round continues with them.

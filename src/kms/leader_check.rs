@@ -2,17 +2,17 @@
 
 use std::{fmt, sync::Arc};
 
-/// Whether this process may still change anything. Asked right before each request that does, retries included.
+/// Whether this process may still change anything. It is asked right before each request that changes something, also before a retry.
 #[derive(Clone)]
 pub struct LeaderCheck(Arc<dyn Fn() -> bool + Send + Sync>);
 
 impl LeaderCheck {
-    /// Asks `question` each time.
+    /// A check that asks `question` each time.
     pub fn when(question: impl Fn() -> bool + Send + Sync + 'static) -> Self {
         Self(Arc::new(question))
     }
 
-    /// Asks.
+    /// Whether this process may change something now.
     pub(super) fn asked(&self) -> bool {
         (self.0)()
     }

@@ -1,25 +1,28 @@
-//! The port: what Keyward needs of a KMS, and the adapters that give it.
+//! The port: what Keyward needs from a KMS, and the adapters that provide it.
 //!
 //! # What every adapter guarantees
 //!
-//! - **Reading never writes.** [`Kms::identity`], [`Kms::describe`], [`Kms::tags`], [`Kms::rotation`], [`Kms::rotations`], [`Kms::aliases`],
-//!   [`Kms::find_marked`] and [`Kms::owners`] change nothing, and may be repeated.
-//! - **Absent is a value.** A key, or an alias, that the KMS says is not there is `None`. Everything that is not that very answer, such as a refusal, an
-//!   expired credential or a time-out, is a [`Failure`]; it is never taken for absence.
-//! - **One change is one request.** A method that changes something sends one request, or several of which each may be repeated. [`Kms::create`] is sent
-//!   once and never repeated by the adapter, because no KMS knows an idempotency token for it.
-//! - **Repeating is harmless.** Any other change that already took effect succeeds again, or fails as [`FailureKind::Conflict`], and changes nothing.
-//! - **Nothing is added.** No default takes the place of a value that was given; the days of a deletion are sent as they are.
-//! - **The leader alone changes.** Whether this process may change anything is asked right before each request that does, retries included.
-//! - **Every call ends.** Each attempt has a deadline, shorter than the grace of the lease, and each call has one.
-//! - **Nothing is destroyed without proof.** What can make data unreadable takes by value what only the guard gives:
-//!   [`ClearedDeletion`] and [`ClearedDisabling`].
-//! - **Every error is classified**, by the provider's code and never by its text; one that is not known is [`FailureKind::Unknown`]. Messages are stable
-//!   from one try to the next: no request ids, no times, no secrets.
+//! - **Reading never writes.** [`Kms::identity`], [`Kms::read`], [`Kms::complete`], [`Kms::rotations`], [`Kms::find_marked`] and
+//!   [`Kms::owners`] change nothing and may be repeated.
+//! - **Absent is a value.** If the KMS says that a key or an alias does not exist, the answer is `None`. Anything else, such as a refusal,
+//!   an expired credential or a time-out, is a [`Failure`] and never means that the key is absent.
+//! - **One change is one request.** A method that changes something sends one request, or several that may each be repeated. The adapter
+//!   sends [`Kms::create`] once and never repeats it, because no KMS has an idempotency token for it.
+//! - **Repeating is harmless.** Any other change that already took effect succeeds again, or fails as [`FailureKind::Conflict`], and
+//!   changes nothing.
+//! - **Nothing is added.** The adapter sends the values that it was given, such as the days of a deletion, and replaces none by a default.
+//! - **Only the leader changes keys.** The adapter asks whether this process still leads right before each request that changes something,
+//!   also before a retry.
+//! - **Every call ends.** Each attempt has a deadline, shorter than the grace period of the lease, and so has each call.
+//! - **Nothing is destroyed without proof.** A method that can make data unreadable takes, by value, a proof that only the guard can make:
+//!   [`ClearedDeletion`] or [`ClearedDisabling`].
+//! - **Every error is classified** by the provider's code, never by its text. An unknown code is [`FailureKind::Unknown`]. A message is the
+//!   same at every try: it has no request id, no time and no secret.
 //! - **Every call is counted and timed** by its operation, in a metric and a tracing span.
-//! - **The provider's types stay inside.** What goes in and out is [`crate::domain`]'s.
+//! - **The provider's types stay inside.** Arguments and results are types of [`crate::domain`] or of this module.
+//! - **An adapter remembers no key.** What one read told is in the [`Key`] that it returned; the next read starts from that key.
 //!
-//! A new KMS is a folder here, a variant of [`AnyKms`], and its numbers in [`crate::domain::limits`].
+//! A new KMS is a folder here, a variant of [`AnyKms`], and an entry in [`crate::domain::limits`].
 //!
 //! [`FailureKind::Conflict`]: crate::domain::failure::FailureKind::Conflict
 //! [`FailureKind::Unknown`]: crate::domain::failure::FailureKind::Unknown
@@ -29,6 +32,8 @@ pub mod ciphertrust;
 pub mod huawei;
 mod leader_check;
 mod quota;
+mod read_back;
+mod reading;
 mod rest;
 mod sanitize;
 
@@ -41,20 +46,21 @@ use crate::{
     domain::{
         deletion::guard::{ClearedDeletion, ClearedDisabling},
         failure::Failure,
-        observed::{Key, Rotation, State},
+        observed::{Facets, Key, State},
         ownership::{Owner, Tags},
     },
 };
 
 pub use leader_check::LeaderCheck;
 pub use quota::{Books, Patience, Turn, hastily, in_turn, is_rescuing, patiently, rescuing};
+pub use reading::Reading;
 
-/// Whose credentials they are.
+/// Who the credentials belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
     /// The account.
     pub account: String,
-    /// The Region that is worked in.
+    /// The Region.
     pub region: String,
     /// The principal; at AWS the ARN of the user or of the assumed role.
     pub principal: String,
@@ -67,14 +73,15 @@ pub struct Creation {
     pub kind: KeyTemplate,
     /// Its description.
     pub description: Option<String>,
-    /// All its tags, marks included.
+    /// All its tags, including the marks.
     pub tags: Tags,
     /// Its claim alias, with `alias/`.
     pub claim: String,
 }
 
 impl Creation {
-    /// What the answer to it does not tell of the new key's kind is as it was asked for: a KMS makes that, or refuses it.
+    /// Completes the kind of the new key. If the answer leaves a word out, the word is the requested one: a KMS makes what was requested,
+    /// or refuses.
     fn complete(&self, mut key: Key) -> Key {
         for (told, asked) in
             [(&mut key.kind.spec, &self.kind.spec), (&mut key.kind.usage, &self.kind.usage), (&mut key.kind.origin, &self.kind.origin)]
@@ -87,55 +94,58 @@ impl Creation {
     }
 }
 
-/// What the KMS answered to a schedule.
+/// The KMS's answer to a scheduled deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Scheduled {
     /// The state of the key.
     pub state: State,
-    /// When it will be deleted; absent while a primary waits for its replicas.
+    /// When the KMS will delete it. `None` while a primary waits for its replicas.
     pub deletion_date: Option<Timestamp>,
 }
 
-/// A KMS, in one account and Region. See the [module](self) for what an adapter guarantees.
+/// A KMS in one account and Region. The [module](self) says what an adapter guarantees.
 pub trait Kms: Send + Sync + 'static {
-    /// Whose credentials these are. Asked before anything is called absent.
+    /// Who the credentials belong to. The caller asks this before it takes a key for absent.
     fn identity(&self) -> impl Future<Output = Result<Identity, Failure>> + Send;
-    /// The key that `reference` names: an id, a canonical reference (at AWS an ARN), or an alias with `alias/`. Rotation, tags and
-    /// aliases are there only if the same answer brings them. A KMS that answers from a copy says how old it is, and makes it new first, within a
-    /// bound, if it is too old for a change to follow from it.
-    fn describe(&self, reference: &str) -> impl Future<Output = Result<Option<Key>, Failure>> + Send;
-    /// All tags of a key.
-    fn tags(&self, key: &str) -> impl Future<Output = Result<Tags, Failure>> + Send;
-    /// Automatic rotation of a key.
-    fn rotation(&self, key: &str) -> impl Future<Output = Result<Rotation, Failure>> + Send;
-    /// When the KMS rotated the key, by its own record and in no order; a KMS that tells of the last rotation alone gives that one. A rotation whose date it
-    /// does not tell is left out, and so is what only sets the next date.
+    /// The key that `reference` names, with those facets. `reference` is an id, a canonical reference (at AWS an ARN), or an alias with
+    /// `alias/`. `None`: the KMS has no such key. A facet that cannot be read is a failure in the [`Reading`], not an error. A KMS that
+    /// answers from a copy says how old the copy is; if it is too old for a change to rest on it, the adapter has it refreshed first,
+    /// within a time limit.
+    fn read(&self, reference: &str, facets: Facets) -> impl Future<Output = Result<Option<Reading>, Failure>> + Send;
+    /// Reads those facets of a key that was read before. A facet that the key has already costs no request.
+    fn complete(&self, key: Key, facets: Facets) -> impl Future<Output = Reading> + Send;
+    /// When the KMS rotated the key, by its own record, in no order. A KMS that tells only the last rotation gives that one. Entries
+    /// without a date, and entries that only change the next date, are left out.
     fn rotations(&self, key: &str) -> impl Future<Output = Result<Vec<Timestamp>, Failure>> + Send;
-    /// All aliases of a key, with `alias/`.
-    fn aliases(&self, key: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
-    /// Canonical references of all keys of this account and Region that bear the marks of that cluster, namespace and name. Reads the tags of every key.
+    /// Canonical references of all keys of this account and Region that have the marks of that cluster, namespace and name. Reads the tags
+    /// of every key.
     fn find_marked(&self, owner: &Owner) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
-    /// The owner marks that keys of this account and Region bear beside the mark of that cluster, in either form. Reads the tags of every key. A KMS that denies
-    /// those of some keys, and tells those of others, is not failed by it: what can be read of Keyward's own keys is told.
+    /// The owner marks, in either form, of all keys of this account and Region that have the mark of that cluster. Reads the tags of every
+    /// key. If the KMS denies the tags of some keys only, those keys are left out and the call succeeds.
     fn owners(&self, cluster: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
 
-    /// The turns of a creation and of its claim, waited for before anything is written down for the creation, so that nothing has to be taken back if they do
-    /// not come. They are used by what is done [in turn](in_turn). `again`: the last creation was throttled. A KMS whose quotas are not known has none to wait for.
+    /// Waits for the turns of a creation and of its claim within the request quota. The caller waits before it records the creation, so
+    /// that it has nothing to take back if no turn comes. Requests made [in turn](in_turn) use them. `again`: the last creation was
+    /// throttled. Without a known quota there is no turn to wait for.
     fn creation_turn(&self, _again: bool) -> impl Future<Output = Result<Vec<Turn>, Failure>> + Send {
         async { Ok(Vec::new()) }
     }
-    /// Creates a key. Sent once. The answer says what was made along with it: `tags` are those that it bears from its first moment, `aliases` those
-    /// that it has; what is `None` is for the caller to set. A KMS that makes the claim together with the key refuses one that is taken:
+    /// Creates a key. The request is sent once. `tags` and `aliases` of the answer are what was made together with the key; if one is
+    /// `None`, the caller has to set it. A KMS that makes the claim together with the key refuses a claim that is taken, with
     /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken).
     fn create(&self, creation: &Creation) -> impl Future<Output = Result<Key, Failure>> + Send;
-    /// Gives the key an alias. If another key has it: [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken), naming that key.
+    /// Gives the key an alias. If another key has it, the failure is
+    /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken) and names that key.
     fn add_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Takes an alias of the key away; one that is not there, or on another key, is fine and left alone. Where it points is read right before. A KMS that
-    /// takes an alias away from whichever key has it, and shows a move late, can still take it from the key that it was moved to within that time.
+    /// Removes an alias of the key. If the alias does not exist, or is on another key, nothing is changed and the call succeeds. The
+    /// adapter reads right before where the alias points. One risk remains at a KMS that removes an alias from any key and shows a move
+    /// late: the alias may be removed from the key that it was just moved to.
     fn remove_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Gives the key an alias that the key `from` has, in one request, so that it is at no moment on no key. Where it points is read right before: one that the
-    /// key has already is fine, and one that is on any other key stays there: [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken).
-    /// A KMS that has no such request, by [`Limits::moves_aliases`](crate::domain::limits::Limits::moves_aliases), refuses it and sends nothing.
+    /// Moves an alias from the key `from` to the key, in one request, so that it always points to one of them. The adapter reads right
+    /// before where the alias points. If the key has it already, the call succeeds. If a third key has it, nothing is changed and the
+    /// failure is
+    /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken). A KMS without such a request
+    /// ([`Limits::moves_aliases`](crate::domain::limits::Limits::moves_aliases)) refuses and sends nothing.
     fn move_alias(&self, key: &str, alias: &str, from: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Sets tags.
     fn tag(&self, key: &str, tags: &Tags) -> impl Future<Output = Result<(), Failure>> + Send;
@@ -145,9 +155,9 @@ pub trait Kms: Send + Sync + 'static {
     fn set_description(&self, key: &str, description: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Enables the key.
     fn enable(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Disables the key, which its object enables again when that is asked of it.
+    /// Disables the key. Its object can enable it again.
     fn disable(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Disables the key because its object is deleted: no object enables it again.
+    /// Disables the key because its object is deleted. No object can enable it again.
     fn disable_for_good(&self, cleared: ClearedDisabling) -> impl Future<Output = Result<(), Failure>> + Send {
         async move { self.disable(cleared.key()).await }
     }
@@ -155,13 +165,13 @@ pub trait Kms: Send + Sync + 'static {
     fn start_rotation(&self, key: &str, period_days: i32) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Switches rotation off.
     fn stop_rotation(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-    /// Schedules the deletion that the guard let pass, in exactly that many days.
+    /// Schedules the deletion that the guard let pass, in exactly the days that the proof says.
     fn schedule_deletion(&self, cleared: ClearedDeletion) -> impl Future<Output = Result<Scheduled, Failure>> + Send;
-    /// Cancels the deletion; the key is disabled afterwards.
+    /// Cancels the deletion. The key is disabled afterwards.
     fn cancel_deletion(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
 }
 
-/// The KMS that a provider names. Closed, so that the compiler lists every place that a new one touches.
+/// The KMS that a provider names. A closed enum, so that the compiler lists every place that a new KMS touches.
 #[derive(Debug)]
 pub enum AnyKms {
     /// AWS KMS.
@@ -175,7 +185,7 @@ pub enum AnyKms {
 macro_rules! delegate {
     ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
         impl Kms for AnyKms {
-            $(async fn $name(&self $(, $arg: $type)*) -> Result<$result, Failure> {
+            $(async fn $name(&self $(, $arg: $type)*) -> $result {
                 match self {
                     Self::Aws(kms) => kms.$name($($arg),*).await,
                     Self::CipherTrust(kms) => kms.$name($($arg),*).await,
@@ -187,26 +197,24 @@ macro_rules! delegate {
 }
 
 delegate! {
-    fn identity(&self) -> Identity;
-    fn describe(&self, reference: &str) -> Option<Key>;
-    fn tags(&self, key: &str) -> Tags;
-    fn rotation(&self, key: &str) -> Rotation;
-    fn rotations(&self, key: &str) -> Vec<Timestamp>;
-    fn aliases(&self, key: &str) -> Vec<String>;
-    fn find_marked(&self, owner: &Owner) -> Vec<String>;
-    fn owners(&self, cluster: &str) -> Vec<String>;
-    fn creation_turn(&self, again: bool) -> Vec<Turn>;
-    fn create(&self, creation: &Creation) -> Key;
-    fn add_alias(&self, key: &str, alias: &str) -> ();
-    fn remove_alias(&self, key: &str, alias: &str) -> ();
-    fn move_alias(&self, key: &str, alias: &str, from: &str) -> ();
-    fn tag(&self, key: &str, tags: &Tags) -> ();
-    fn untag(&self, key: &str, keys: &[String]) -> ();
-    fn set_description(&self, key: &str, description: &str) -> ();
-    fn enable(&self, key: &str) -> ();
-    fn disable(&self, key: &str) -> ();
-    fn start_rotation(&self, key: &str, period_days: i32) -> ();
-    fn stop_rotation(&self, key: &str) -> ();
-    fn schedule_deletion(&self, cleared: ClearedDeletion) -> Scheduled;
-    fn cancel_deletion(&self, key: &str) -> ();
+    fn identity(&self) -> Result<Identity, Failure>;
+    fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure>;
+    fn complete(&self, key: Key, facets: Facets) -> Reading;
+    fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure>;
+    fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure>;
+    fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure>;
+    fn creation_turn(&self, again: bool) -> Result<Vec<Turn>, Failure>;
+    fn create(&self, creation: &Creation) -> Result<Key, Failure>;
+    fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure>;
+    fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure>;
+    fn move_alias(&self, key: &str, alias: &str, from: &str) -> Result<(), Failure>;
+    fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure>;
+    fn untag(&self, key: &str, keys: &[String]) -> Result<(), Failure>;
+    fn set_description(&self, key: &str, description: &str) -> Result<(), Failure>;
+    fn enable(&self, key: &str) -> Result<(), Failure>;
+    fn disable(&self, key: &str) -> Result<(), Failure>;
+    fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure>;
+    fn stop_rotation(&self, key: &str) -> Result<(), Failure>;
+    fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure>;
+    fn cancel_deletion(&self, key: &str) -> Result<(), Failure>;
 }

@@ -1,9 +1,9 @@
-//! Keeps within a KMS's request quotas, which all programs of an account divide among themselves.
+//! Keeps requests within the request quotas of a KMS, which all programs of an account share.
 //!
-//! Each operation has its own quota. All of it is used as long as nobody else needs any of it: where the KMS throttles, the rate falls, and rises again slowly.
-//! Whoever sends that operation to that account and Region stands in the same line, whatever client it has, and is served in turn. Waiting is no failure, and
-//! holds up nobody. A creation takes its turns before it is written down. It must never slow down what brings a key back: whatever such work calls may use the
-//! whole of a quota, and its turn comes before those of all others.
+//! Each operation has its own quota. Keyward uses the whole quota until the KMS throttles; then the rate falls, and rises again slowly. All
+//! clients of this process that send an operation to the same account and Region wait in one line and are served in order. Waiting is no
+//! failure and delays no other object. A creation takes its turns before it is recorded. Work that brings a key back must never be slowed
+//! down: it may use the whole quota, and its turn comes before all others.
 
 mod line;
 mod patience;
@@ -30,13 +30,14 @@ use self::{
 };
 
 tokio::task_local! {
-    /// There while work is done that brings a key back.
+    /// Set while work runs that brings a key back.
     static RESCUE: ();
-    /// Turns that were taken beforehand.
+    /// Turns that were taken in advance.
     static TAKEN: Mutex<Vec<Turn>>;
 }
 
-/// Does work that brings a key back: its calls have turns of their own. It goes with the task, as a span does, so that no call can forget to say so.
+/// Runs work that brings a key back: its calls have turns of their own. The task carries this, as it carries a span, so that no call can
+/// forget it.
 pub async fn rescuing<T>(work: impl Future<Output = T>) -> T {
     RESCUE.scope((), work).await
 }
@@ -47,29 +48,29 @@ pub fn is_rescuing() -> bool {
     RESCUE.try_with(|()| ()).is_ok()
 }
 
-/// Does work in turns that it has already. What it does not use goes to others.
+/// Runs work that already has turns. Turns that it does not use go to others.
 pub async fn in_turn<T>(turns: Vec<Turn>, work: impl Future<Output = T>) -> T {
     TAKEN.scope(Mutex::new(turns), work).await
 }
 
-/// What is granted for one operation.
+/// The quota of one operation.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Grant {
-    /// Requests per second, to all programs of the account.
+    /// Requests per second, for all programs of the account together.
     pub(super) per_second: u32,
-    /// Whether all of it may be used, whatever the share: the operation brings a key back.
+    /// Whether the operation may use the whole quota whatever the share, because it brings a key back.
     pub(super) urgent: bool,
 }
 
 impl Grant {
-    /// Requests per second at that share, 1 to 10,000 percent: above 100 where the quotas were raised; what lies outside is taken for the nearer end,
-    /// as a rate cannot be zero.
+    /// Requests per second at that share, in percent. A share above 100 is for an account whose quotas were raised. A share outside of 1 to
+    /// 10,000 is limited to that range, because a rate cannot be zero.
     fn rate(self, share_percent: u32) -> f64 {
         f64::from(self.per_second) * f64::from(share_percent.clamp(1, 10_000)) / 100.0
     }
 }
 
-/// Limiters by place and operation, as long as anyone has them.
+/// Limiters by place and operation, as long as somebody uses them.
 type ByPlace = HashMap<(String, &'static str), Weak<Limiter>>;
 
 /// The limiters of every KMS that the process calls. Clones share them.
@@ -83,7 +84,7 @@ impl fmt::Debug for Books {
 }
 
 impl Books {
-    /// The limiter of an operation at that place, which is the same for all as long as anyone has it.
+    /// The limiter of an operation at that place. It is the same for all clients as long as one of them uses it.
     fn limiter(&self, place: &str, operation: &'static str, per_second: f64) -> Arc<Limiter> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, limiter| limiter.strong_count() > 0);
@@ -104,21 +105,21 @@ pub(super) struct Quotas<O>(HashMap<O, Limit>);
 
 #[derive(Debug)]
 struct Limit {
-    /// What the client may use of the quota, where that is not all. What brings a key back may use all.
+    /// How much of the quota the client may use, if that is not all. What brings a key back may use all of it.
     cap: Option<Cap>,
-    /// What all of the place use together.
+    /// What all clients of the place use together.
     limiter: Arc<Limiter>,
 }
 
-/// A client's own line, whose front comes up at a steady pace.
+/// A client's own line, which moves on at a steady pace.
 #[derive(Debug)]
 struct Cap {
-    /// When the next comes up.
+    /// When the next in line may go.
     next: tokio::sync::Mutex<Instant>,
     pace: Duration,
 }
 
-/// What a client may be late and catch up with: the machine is not always on time.
+/// How late a client may be and still catch up: timers are not exact.
 const LATE: Duration = Duration::from_millis(50);
 
 impl Cap {
@@ -136,7 +137,7 @@ impl Cap {
 }
 
 impl<O: Copy + Eq + Hash> Quotas<O> {
-    /// Limits within that share of what is granted at a place. An operation without a grant is not limited.
+    /// Limits to that share of the quotas at a place. An operation without a quota is not limited.
     pub(super) fn new(grants: impl IntoIterator<Item = (O, &'static str, Grant)>, share_percent: u32, books: &Books, place: &str) -> Self {
         let limit = |(operation, name, grant): (O, &'static str, Grant)| {
             let cap = (share_percent < 100 && !grant.urgent).then(|| Cap::new(grant.rate(share_percent)));
@@ -145,7 +146,7 @@ impl<O: Copy + Eq + Hash> Quotas<O> {
         Self(grants.into_iter().map(limit).collect())
     }
 
-    /// Waits for a turn; `None`: the operation is not limited. `again`: it had one, and the KMS throttled it.
+    /// Waits for a turn. `None`: the operation is not limited. `again`: the KMS throttled it in its last turn.
     pub(super) async fn turn(&self, operation: O, again: bool) -> Result<Option<Turn>, NotYet> {
         let Some(Limit { cap, limiter }) = self.0.get(&operation) else { return Ok(None) };
         if let Some(turn) = taken(limiter) {
@@ -167,7 +168,7 @@ impl<O: Copy + Eq + Hash> Quotas<O> {
     }
 }
 
-/// A turn of that limiter that was taken beforehand.
+/// A turn of that limiter that was taken in advance.
 fn taken(limiter: &Arc<Limiter>) -> Option<Turn> {
     let take = |turns: &Mutex<Vec<Turn>>| {
         let mut turns = turns.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,7 +179,6 @@ fn taken(limiter: &Arc<Limiter>) -> Option<Turn> {
 
 /// Shows S11.
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use futures::future::join_all;
     use tokio_util::sync::CancellationToken;

@@ -28,7 +28,7 @@ use crate::{
         watched::Watched,
     },
     domain::{
-        observed::{Observed, Searched},
+        observed::{Facets, Observed, Searched},
         pending::{self, Change, Changed, Verdict},
         provider,
     },
@@ -183,7 +183,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
         if begun.1.elapsed() >= LONGEST_LOOK {
             break;
         }
-        let looks = some.iter().map(|entry| connected.kms.describe(&entry.key).boxed());
+        let looks = some.iter().map(|entry| connected.kms.read(&entry.key, Facets::NONE).boxed());
         seen.extend(some.iter().zip(join_all(looks).await));
     }
     let absent = seen.iter().any(|(_, seen)| matches!(seen, Ok(None)));
@@ -194,7 +194,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
     let mut changes = Vec::new();
     for (entry, seen) in seen {
         let seen = match seen {
-            Ok(key) => key.map_or(Observed::Absent(Searched::Reference), |key| Observed::Present(Box::new(key))),
+            Ok(read) => read.map_or(Observed::Absent(Searched::Reference), |read| Observed::Present(Box::new(read.key))),
             Err(failure) => {
                 tracing::warn!(
                     key = entry.key,

@@ -14,7 +14,7 @@ use crate::{
         desired::Invalid,
         event::{self, Event},
         failure::Failure,
-        observed::{Key, Observed},
+        observed::{Facets, Key, Observed},
         plan::{Gone, Plan, Situation},
         release::{self, Circumstances, Release},
         step::Step,
@@ -60,9 +60,9 @@ pub(super) async fn look(context: &Context, object: &mut Object<'_>, provider: &
     let kms = &provider.connected.kms;
     let (mut observed, unread) = observe::quick_read(kms, object, provider.rules.limits(), None).await?;
     match &mut observed {
-        Observed::Present(key) if key.tags.is_none() => key.tags = Some(kms.tags(&key.arn).await?),
+        Observed::Present(key) => **key = kms.complete((**key).clone(), Facets::TAGS).await.whole()?,
         Observed::Absent(_) => same_account(kms, &provider.rules.account).await?,
-        Observed::Present(_) | Observed::Several(_) => {}
+        Observed::Several(_) => {}
     }
     Ok((observed, unread))
 }

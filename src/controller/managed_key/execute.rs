@@ -30,7 +30,7 @@ use crate::{
         event,
         failure::{Failure, FailureKind, Outcome},
         memory::Memory,
-        observed::{Key, Observed, Rotation},
+        observed::{Facets, Key, Observed, Rotation},
         ownership::{Owner, Ownership, Tags},
         plan::{Plan, Rest, Situation, takes},
         status::Conclusion,
@@ -156,8 +156,9 @@ async fn cancel(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Endi
 async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_days: i32) -> Result<(), Ending> {
     round.kms().start_rotation(&key.arn, period_days).await?;
     let mut after = key.after(step);
-    match round.kms().rotation(&after.arn).await {
-        Ok(found) if found.enabled && found.period_days == Some(period_days) => after.rotation = Some(found),
+    let unread = Key { rotation: None, ..after.clone() };
+    match round.kms().complete(unread, Facets::ROTATION).await.whole() {
+        Ok(Key { rotation: Some(found), .. }) if found.enabled && found.period_days == Some(period_days) => after.rotation = Some(found),
         Ok(_) => {}
         Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "when the key is rotated next is read by a later look"),
     }

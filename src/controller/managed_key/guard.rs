@@ -14,12 +14,12 @@ use crate::{
     },
     domain::{
         deletion::guard::{self, Cleared, Evidence},
-        observed::{Key, Observed},
+        observed::{Facets, Key, Observed},
         plan::{Plan, Situation, plan},
         rules::Rules,
         step::{Destruction, Step},
     },
-    kms::Kms,
+    kms::{Kms, Reading},
 };
 
 /// The step in the form in which it may be done. If it can make data unreadable, the guard is asked.
@@ -82,9 +82,9 @@ async fn live_rules(round: &Round<'_>) -> Result<Rules, Ending> {
 /// The key as it is now, with its marks.
 async fn live_key(round: &Round<'_>) -> Result<Key, Ending> {
     let Some(known) = round.key() else { return Err(Ending::Changed) };
-    let mut key = round.kms().describe(&known.arn).await?.ok_or(Ending::Changed)?;
+    let Reading { mut key, .. } = round.kms().read(&known.arn, Facets::NONE).await?.ok_or(Ending::Changed)?;
     // What could not be read in this round is not read again, and does not count as evidence.
-    key.unread.clone_from(&known.unread);
+    key.unread = known.unread;
     let _not_needed = observe::complete(round.kms(), &mut key, round.limits()).await?;
     Ok(key)
 }

@@ -12,12 +12,13 @@ use crate::{
     domain::{
         failure::{Failure, FailureKind},
         handover::{self, Taker},
+        observed::Facets,
         ownership,
         requeue::SOON,
         settings,
         step::Step,
     },
-    kms::Kms,
+    kms::{Kms, Reading},
 };
 
 /// How long an alias stays on its key for the object that declares it now.
@@ -119,14 +120,14 @@ impl<'a> Round<'a> {
 
     /// Whether an alias may be moved: by the key that has it, the marks of that key, and a live read of the object that these name.
     async fn from(&self, alias: &str) -> Result<Verdict<'a>, Ending> {
-        let Some(mut holder) = self.kms().describe(alias).await? else { return Ok(Verdict::Gone) };
+        let Some(Reading { key: holder, .. }) = self.kms().read(alias, Facets::NONE).await? else { return Ok(Verdict::Gone) };
         if self.key().is_none_or(|key| key.arn == holder.arn) || !holder.customer_managed {
             return Ok(Verdict::Unclear);
         }
-        let tags = self.kms().tags(&holder.arn).await?;
+        let holder = self.kms().complete(holder, Facets::TAGS).await.whole()?;
         let owner = &self.object.desired.owner;
-        let Some(name) = tags.get(mark::OWNER).and_then(|found| self.named(found)) else { return Ok(Verdict::Unclear) };
-        holder.tags = Some(tags);
+        let found = holder.tags.iter().find_map(|tags| tags.get(mark::OWNER));
+        let Some(name) = found.and_then(|found| self.named(found)) else { return Ok(Verdict::Unclear) };
         let read = object::read_live(self.context, &owner.namespace, &name).await.map_err(Ending::Error)?;
         let Some(Ok(other)) = read.as_ref().map(Watched::decoded) else { return Ok(Verdict::Unclear) };
         let taker = Taker { owner, rules: &self.provider.rules };

@@ -1,4 +1,4 @@
-//! The look: finds the object's key and reads the parts that are asked for. Nothing here changes a key.
+//! Finds the object's key and reads what is asked for. Nothing here changes anything.
 
 use kube::{Api, ResourceExt, api::ListParams};
 
@@ -13,14 +13,14 @@ use crate::{
     domain::{
         failure::Failure,
         limits::Limits,
-        observed::{Facet, Key, Observed, Searched},
+        observed::{Facet, Facets, Key, Observed, Searched},
         ownership,
     },
-    kms::{AnyKms, Kms},
+    kms::{AnyKms, Kms, Reading},
 };
 
-/// The first look: the state of the key and, by `turn`, one of rotation, tags and aliases. At most two reads. If the second fails, its failure is returned
-/// beside the result of the first.
+/// A quick read: the key's state and one facet, which `turn` chooses; without a turn the state alone. Two requests at most. If the facet
+/// fails, the failure is returned together with the key.
 pub(super) async fn quick_read(
     kms: &AnyKms,
     object: &Object<'_>,
@@ -31,72 +31,55 @@ pub(super) async fn quick_read(
     let adopts = object.desired.adopt.as_deref().filter(|_| object.memory.open_attempt().is_none());
     let named = object.memory.reference().or(adopts);
     let reference = named.map_or_else(|| object.desired.owner.claim_alias(), str::to_owned);
-    let Some(mut key) = kms.describe(&reference).await? else {
+    let Some(Reading { mut key, .. }) = kms.read(&reference, Facets::NONE).await? else {
         return Ok((Observed::Absent(Searched::Reference), None));
     };
-    let rotates = limits.rotates(&key.kind.spec, &key.kind.origin) && !key.state.is_pending();
-    let failure = match turn.map(|turn| turn % 3) {
-        None => None,
-        _ if key.tags.is_some() && key.aliases.is_some() && (key.rotation.is_some() || !rotates) => None,
-        Some(1) if rotates => rotation(kms, &mut key).await,
-        Some(2) if !key.state.is_pending() => aliases(kms, &mut key).await,
-        _ => match kms.tags(&key.arn).await {
-            Ok(tags) => {
-                key.tags = Some(tags);
-                None
-            }
-            Err(failure) => Some(failure),
-        },
+    let facet = turn.and_then(|turn| facet_of_turn(&key, limits, turn));
+    let failures = match facet {
+        Some(facet) => read_facets(kms, &mut key, Facets::NONE.with(facet)).await,
+        None => Vec::new(),
     };
-    Ok((Observed::Present(Box::new(key)), failure))
+    Ok((Observed::Present(Box::new(key)), failures.into_iter().next().map(|(_, failure)| failure)))
 }
 
-/// Reads the rotation. Steps on the life of a key do not need it.
-async fn rotation(kms: &AnyKms, key: &mut Key) -> Option<Failure> {
-    match kms.rotation(&key.arn).await {
-        Ok(rotation) => {
-            key.rotation = Some(rotation);
-            None
-        }
-        Err(failure) => {
-            key.unread.insert(Facet::Rotation);
-            Some(failure)
-        }
+/// The facet that a quick read reads at that turn; `None` if the key has all that matters in its state.
+fn facet_of_turn(key: &Key, limits: &Limits, turn: usize) -> Option<Facet> {
+    if key.is_complete(limits) {
+        return None;
     }
+    let is_pending = key.state.is_pending();
+    Some(match turn % 3 {
+        1 if !is_pending && limits.rotates(&key.kind.spec, &key.kind.origin) => Facet::Rotation,
+        2 if !is_pending => Facet::Aliases,
+        _ => Facet::Tags,
+    })
 }
 
-/// Reads the aliases. Steps on the life of a key do not need them.
-async fn aliases(kms: &AnyKms, key: &mut Key) -> Option<Failure> {
-    match kms.aliases(&key.arn).await {
-        Ok(aliases) => {
-            key.aliases = Some(aliases);
-            None
-        }
-        Err(failure) => {
-            key.unread.insert(Facet::Aliases);
-            Some(failure)
-        }
+/// Reads those facets and notes in the key which of them failed and are not needed for its life.
+async fn read_facets(kms: &AnyKms, key: &mut Key, facets: Facets) -> Vec<(Facet, Failure)> {
+    let reading = kms.complete(key.clone(), facets).await;
+    *key = reading.key;
+    for (facet, _) in reading.failures.iter().filter(|(facet, _)| *facet != Facet::Tags) {
+        key.unread = key.unread.with(*facet);
     }
+    reading.failures
 }
 
-/// Reads the parts that a look has not read yet. Returns the failures of reads that the life of the key does not need.
+/// Reads every facet that matters and was not read yet. Returns the failures of facets that the key's life does not need.
 ///
 /// # Errors
-/// The marks could not be read, or a failure is not understood. Nothing may follow then.
+/// The tags could not be read, or a failure ends the round: nothing may follow then.
 pub(super) async fn complete(kms: &AnyKms, key: &mut Key, limits: &Limits) -> Result<Vec<Failure>, Failure> {
-    if key.tags.is_none() {
-        key.tags = Some(kms.tags(&key.arn).await?);
+    let lacking = key.lacks(limits);
+    if lacking.is_empty() {
+        return Ok(Vec::new());
     }
     let mut unread = Vec::new();
-    if key.state.is_pending() {
-        return Ok(unread);
-    }
-    let wanted = |known: bool, facet, key: &Key| !known && !key.unread.contains(&facet);
-    if wanted(key.rotation.is_some(), Facet::Rotation, key) && limits.rotates(&key.kind.spec, &key.kind.origin) {
-        unread.extend(rotation(kms, key).await);
-    }
-    if wanted(key.aliases.is_some(), Facet::Aliases, key) {
-        unread.extend(aliases(kms, key).await);
+    for (facet, failure) in read_facets(kms, key, lacking).await {
+        if facet == Facet::Tags {
+            return Err(failure);
+        }
+        unread.push(failure);
     }
     match unread.iter().position(|failure| failure.kind.ends_round()) {
         Some(at) => Err(unread.swap_remove(at)),
@@ -104,13 +87,14 @@ pub(super) async fn complete(kms: &AnyKms, key: &mut Key, limits: &Limits) -> Re
     }
 }
 
-/// Looks for a key by the marks of every key of the account and Region.
+/// Searches for a key by the marks of every key of the account and Region.
 pub(super) async fn everywhere(kms: &AnyKms, object: &Object<'_>) -> Result<Observed, Failure> {
     let mut found = kms.find_marked(&object.desired.owner).await?;
     match (found.pop(), found.is_empty()) {
         (None, _) => Ok(Observed::Absent(Searched::Everywhere)),
         (Some(key), true) => {
-            Ok(kms.describe(&key).await?.map_or(Observed::Absent(Searched::Everywhere), |key| Observed::Present(Box::new(key))))
+            let found = kms.read(&key, Facets::NONE).await?;
+            Ok(found.map_or(Observed::Absent(Searched::Everywhere), |reading| Observed::Present(Box::new(reading.key))))
         }
         (Some(last), false) => {
             found.push(last);
@@ -119,18 +103,18 @@ pub(super) async fn everywhere(kms: &AnyKms, object: &Object<'_>) -> Result<Obse
     }
 }
 
-/// Whether the object that an owner mark names exists, read live.
+/// Whether the object that an owner mark names exists. It is read live.
 pub(super) async fn exists(context: &Context, mark: &str) -> Result<bool, Ending> {
     let failed = |error| Ending::Error(Error::Api("a live read of the key's other owner", Box::new(error)));
     if let Some((namespace, name)) = mark.split_once('.') {
         let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get_opt(name).await;
         return read.map(|object| object.is_some()).map_err(failed);
     }
-    // A digest names an object only to those who know its name, so it is compared with every object.
     if !ownership::is_digest(mark) {
-        // Keyward did not write such a mark. Whoever did may still own the key.
+        // Keyward did not write a mark that is neither a name nor a digest. Whoever wrote it may still own the key.
         return Ok(true);
     }
+    // A digest does not tell the name, so it is compared with every object.
     let objects = Api::<ManagedKey>::all(context.client.clone());
     let mut page = ListParams::default().limit(500);
     loop {

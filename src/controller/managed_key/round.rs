@@ -10,7 +10,7 @@ use crate::{
         failure::{Failure, FailureKind},
         limits::Limits,
         observed::{Key, Observed, Searched},
-        plan::{Note, Plan, Read, Situation, Tried},
+        plan::{Note, OtherOwner, Plan, Read, Situation, Tried},
         rotation,
         rules::Rules,
         step::{Difference, Part, Step},
@@ -42,6 +42,8 @@ pub(super) struct Round<'a> {
     pub(super) object: Object<'a>,
     pub(super) provider: Provider,
     pub(super) observed: Observed,
+    /// Whether the object that another's mark on the key names exists, if that was asked for.
+    pub(super) other_owner: Option<OtherOwner>,
     /// The steps that were done.
     pub(super) steps: Vec<Step>,
     /// What each of these steps found that was not as declared.
@@ -136,6 +138,7 @@ impl<'a> Round<'a> {
             object,
             provider,
             observed,
+            other_owner: None,
             steps: Vec::new(),
             found: Vec::new(),
             unkept: Vec::new(),
@@ -257,6 +260,7 @@ impl Round<'_> {
             missing_after: settings.missing_after.try_into().unwrap_or(jiff::SignedDuration::MAX),
             attempt_wait: settings.attempt_wait.try_into().unwrap_or(jiff::SignedDuration::MAX),
             tried: &self.tried,
+            other_owner: self.other_owner.as_ref(),
         }
     }
 
@@ -269,7 +273,10 @@ impl Round<'_> {
                     self.leave_unread(failure);
                 }
             }
-            (Read::OtherOwner(mark), Observed::Present(key)) => key.other_owner_exists = Some(observe::exists(self.context, &mark).await?),
+            (Read::OtherOwner(mark), Observed::Present(_)) => {
+                let exists = observe::exists(self.context, &mark).await?;
+                self.other_owner = Some(OtherOwner { mark, exists });
+            }
             (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
         }
         Ok(())

@@ -16,7 +16,7 @@ use crate::{
         deletion::{Intent, Saying, Word, hold::window_refused},
         desired::Life,
         observed::{Key, State},
-        ownership::{Ownership, Tags},
+        ownership::{self, Ownership, Tags},
         step::{How, Step},
     },
 };
@@ -29,7 +29,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     let was_bound = s.memory.is_bound();
     let admitted = s.rules.admits_adoption(&s.desired.owner.namespace, &key.arn, tags);
     let names_key = adopts(s);
-    let owned = |by: String| stall(Reason::OwnedByAnother, format!("key {} belongs to {by}{}", key.arn, way_out(s, key, tags)));
+    let owned = |by: String| stall(Reason::OwnedByAnother, ownership::belongs_to(&key.arn, &by, &way_out(s, key, tags)));
     let ownership = if was_bound { Ownership::of_former } else { Ownership::of }(tags, &s.desired.owner);
     Some(match ownership {
         Ownership::Ours => return None,
@@ -49,7 +49,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
             ),
         ),
         Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
-        Ownership::Other(name) => match key.other_owner_exists {
+        Ownership::Other(name) => match s.other_owner.filter(|other| other.mark == name).map(|other| other.exists) {
             None => Plan::Read(Read::OtherOwner(name)),
             Some(true) => owned(format!("the object {name}")),
             Some(false) if admitted => take(s, key, How::Adopt),

@@ -14,9 +14,9 @@ use crate::{
         deletion::{Intent, Nonce, Word},
         desired::{Desired, Life},
         memory::Memory,
-        observed::{Key, Observed, Rotation, Searched, State},
+        observed::{Facets, Key, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
-        plan::{self, Plan, Situation, Tried},
+        plan::{self, OtherOwner, Plan, Situation, Tried},
         rules::Rules,
         status::{Conclusion, Round},
     },
@@ -141,12 +141,12 @@ pub fn key(state: State) -> Key {
         description: Some(String::new()),
         creation_time: None,
         age: None,
+        name: None,
         rotation: (origin == "AWS_KMS").then(Rotation::default),
         rotations: None,
         tags: Some(owner().marks(word(Word::Live), OwnerMark::Name)),
         aliases: Some(vec![owner().claim_alias()]),
-        unread: std::collections::BTreeSet::new(),
-        other_owner_exists: None,
+        unread: Facets::NONE,
     };
     if state.is_pending() {
         (key.rotation, key.aliases) = (None, None);
@@ -179,6 +179,7 @@ pub struct Scene {
     pub observed: Observed,
     pub now: Timestamp,
     pub tried: Tried,
+    pub other_owner: Option<OtherOwner>,
 }
 
 impl Scene {
@@ -191,6 +192,7 @@ impl Scene {
             observed: Observed::Present(Box::new(key(state))),
             now: now(),
             tried: Tried::default(),
+            other_owner: None,
         };
         scene.memory.status.key_state = Some(state.into());
         scene
@@ -262,6 +264,7 @@ impl Scene {
             missing_after: minutes(5),
             attempt_wait: minutes(15),
             tried: &self.tried,
+            other_owner: self.other_owner.as_ref(),
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
         deletion::Saying,
         desired::{Life, WantedRotation},
         failure::{Failure, FailureKind, Outcome},
-        observed::{Facet, Observed, Rotation, State},
+        observed::{Facets, Observed, Rotation, State},
         plan::{Plan, Read, Tried},
         status::{self, Conclusion, Round},
         step::{Part, Step},
@@ -80,11 +80,11 @@ fn round(mut scene: Scene, trouble: Trouble) -> (Vec<Step>, Vec<Step>, Scene, Pl
             Plan::Read(Read::Facets) => {
                 let key = scene.key();
                 match trouble {
-                    Trouble::RotationUnread => drop(key.unread.insert(Facet::Rotation)),
+                    Trouble::RotationUnread => key.unread = Facets::ROTATION,
                     _ => key.rotation = Some(Rotation::default()),
                 }
                 match trouble {
-                    Trouble::AliasesUnread => drop(key.unread.insert(Facet::Aliases)),
+                    Trouble::AliasesUnread => key.unread = Facets::ALIASES,
                     _ => key.aliases = Some(vec!["alias/keyward/prod/shop/orders".into()]),
                 }
             }

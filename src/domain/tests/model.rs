@@ -12,7 +12,7 @@ use crate::{
         memory::Attempt,
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::OwnerMark,
-        plan::{Plan, Read},
+        plan::{OtherOwner, Plan, Read},
         status::{self, Conclusion},
         step::{Destruction, Step},
         tests::fixtures::{ACCOUNT, NONCE, REGION, Scene, arn, brief, days_on, key},
@@ -155,7 +155,7 @@ impl World {
             match self.scene.plan() {
                 Plan::Read(Read::Facets) => full = true,
                 Plan::Read(Read::Everywhere) => searched = Searched::Everywhere,
-                Plan::Read(Read::OtherOwner(_)) => self.key.as_mut().unwrap().other_owner_exists = Some(false),
+                Plan::Read(Read::OtherOwner(mark)) => self.scene.other_owner = Some(OtherOwner { mark, exists: false }),
                 plan => return plan,
             }
             self.look(full, searched);

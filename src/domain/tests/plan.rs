@@ -22,7 +22,7 @@ use crate::{
         memory::{Attempt, Memory},
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
-        plan::{self, Gone, Plan},
+        plan::{self, Gone, OtherOwner, Plan},
         status::Conclusion,
         step::Step,
     },
@@ -927,7 +927,10 @@ fn adoption() {
     }
     let asks = names(Enabled).with(marked(other())).plan();
     assert_eq!(brief(&asks), "read OtherOwner(\"shop.invoices\")");
-    let lives = admits(names(Enabled)).with(marked(other())).with(|s| s.key().other_owner_exists = Some(true)).plan();
+    let lives = admits(names(Enabled))
+        .with(marked(other()))
+        .with(|s| s.other_owner = Some(OtherOwner { mark: "shop.invoices".into(), exists: true }))
+        .plan();
     assert_eq!(brief(&lives), "stall OwnedByAnother");
     assert!(note(&lives).1.contains("shop.invoices"), "{}", note(&lives).1);
 }

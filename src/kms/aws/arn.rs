@@ -1,4 +1,4 @@
-//! Reads the Region out of an ARN, before a request is sent to the wrong one.
+//! Reads Region and account from an ARN, so that no request goes to the wrong Region.
 
 /// The parts of a KMS ARN that matter here: `arn:<partition>:kms:<region>:<account>:<resource>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,7 +12,7 @@ pub(super) struct Arn<'a> {
 }
 
 impl<'a> Arn<'a> {
-    /// The parts; `None` if this is no ARN of KMS.
+    /// The parts; `None` if the text is not an ARN of KMS.
     pub(super) fn parse(text: &'a str) -> Option<Self> {
         let mut parts = text.splitn(6, ':');
         let (arn, _partition, service) = (parts.next()?, parts.next()?, parts.next()?);
@@ -21,7 +21,7 @@ impl<'a> Arn<'a> {
     }
 }
 
-/// The partition that a Region is of, by how its name begins (AWS General Reference, "AWS service endpoints").
+/// The partition of a Region, by the start of its name (AWS General Reference, "AWS service endpoints").
 fn partition(region: &str) -> &'static str {
     const OTHERS: [(&str, &str); 8] = [
         ("cn-", "aws-cn"),
@@ -36,13 +36,14 @@ fn partition(region: &str) -> &'static str {
     OTHERS.iter().find(|(prefix, _)| region.starts_with(prefix)).map_or("aws", |(_, partition)| partition)
 }
 
-/// The ARN of a key whose id alone was answered to a question about `reference`: that of the reference itself if it is of that key, else one in the place
-/// that the reference names, else in `region` and `account`, where AWS looks for every id and alias. `None`: the account is not known.
+/// The ARN of a key, for an answer about `reference` that has only the key's id. If `reference` is the ARN of that key, it is the result.
+/// If it is the ARN of an alias, the key is in the same Region and account. Otherwise the key is in `region` and `account`, where AWS looks
+/// up every id and alias. `None`: the account is not known.
 pub(super) fn of_key(id: &str, reference: &str, region: &str, account: Option<&str>) -> Option<String> {
     let named = Arn::parse(reference);
     match named {
         Some(named) if named.resource.strip_prefix("key/") == Some(id) && !named.account.is_empty() => return Some(reference.to_owned()),
-        // Another key than was asked about is no answer.
+        // An answer about another key is no answer.
         Some(named) if named.resource.starts_with("key/") => return None,
         _ => {}
     }
@@ -51,14 +52,13 @@ pub(super) fn of_key(id: &str, reference: &str, region: &str, account: Option<&s
     Some(format!("arn:{}:kms:{region}:{account}:key/{id}", partition(region)))
 }
 
-/// The alias that a reference names, with `alias/`, whether it is an alias or the ARN of one.
+/// The alias, with `alias/`, that a reference names; the reference is an alias or the ARN of one.
 pub(super) fn alias(reference: &str) -> Option<&str> {
     let resource = Arn::parse(reference).map_or(reference, |arn| arn.resource);
     resource.starts_with("alias/").then_some(resource)
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use super::*;
 

@@ -1,7 +1,7 @@
-//! One call: its turn, its attempts, its span and metric, and what its failure means.
+//! One call: its turn, its attempts, its span and metric, and its failure.
 //!
-//! Each attempt is watched, because the answer to the last one does not tell whether an earlier one took effect: a schedule whose reply was lost
-//! is refused at the second try.
+//! Each attempt is watched, because the last answer does not tell whether an earlier attempt took effect. For example, if the reply to a
+//! schedule was lost, AWS refuses the second try.
 
 use std::{
     error::Error,
@@ -40,9 +40,9 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How often a request is sent at most that the KMS throttles, each time in a turn of its own.
+/// How often a throttled request is sent at most, each time in a new turn.
 const THROTTLED: u32 = 3;
-/// The provider as metrics and spans name it.
+/// The provider's name in metrics and spans.
 const PROVIDER: &str = "AWS";
 
 /// Sends calls. Clones share limiters and metrics.
@@ -55,7 +55,8 @@ pub(super) struct Caller {
 }
 
 impl Caller {
-    /// Waits for a turn, sends what `request` makes, and says what came of it. `subject` is the key, alias or role, and empty for the account as a whole.
+    /// Waits for a turn, sends the request that `request` makes, and returns the answer or a failure. `subject` is the key, alias or role;
+    /// it is empty for the whole account.
     pub(super) async fn call<T, E, F>(
         &self,
         operation: Operation,
@@ -90,7 +91,7 @@ impl Caller {
                     }
                     Err(error) => self.context(operation, subject, &call.attempts.seen()).classify(error),
                 };
-                // Assuming a role can be throttled as well, and says nothing of this quota.
+                // Assuming a role can be throttled as well, which says nothing about this quota.
                 let Some(turn) = turn.filter(|_| failure.kind == FailureKind::Throttled && failure.operation == operation.as_str()) else {
                     return Err(failure);
                 };
@@ -108,19 +109,19 @@ impl Caller {
         result
     }
 
-    /// A turn within the operation's quota, if it has one. `again`: after the KMS throttled it.
+    /// A turn within the operation's quota, if it has one. `again`: the KMS throttled it before.
     pub(super) async fn turn(&self, operation: Operation, subject: &str, again: bool) -> Result<Option<Turn>, Failure> {
         let not_yet = |NotYet| self.refuse(operation, subject, FailureKind::Waiting, format!("{} waits for its turn", operation.as_str()));
         self.account.quotas().turn(operation, again).await.map_err(not_yet)
     }
 
-    /// A failure about an answer that came, but does not say what it has to: whether anything changed is open.
+    /// The failure for an answer that lacks something required. It leaves open whether anything changed.
     pub(super) fn unusable(&self, operation: Operation, subject: &str, why: &dyn fmt::Display) -> Failure {
         let open = Seen { open: operation.changes(), ..Seen::default() };
         self.context(operation, subject, &open).unusable(why)
     }
 
-    /// A failure without a request.
+    /// A failure without a request: nothing was sent.
     pub(super) fn refuse(&self, operation: Operation, subject: &str, kind: FailureKind, message: String) -> Failure {
         self.context(operation, subject, &Seen::default()).failure(kind, message)
     }
@@ -131,7 +132,7 @@ impl Caller {
     }
 }
 
-/// One call that is about to be sent.
+/// One call, before it is sent.
 #[derive(Debug)]
 pub(super) struct Call {
     operation: Operation,
@@ -139,7 +140,7 @@ pub(super) struct Call {
 }
 
 impl Call {
-    /// Makes a request to KMS one that is watched, and is repeated only where that helps and does no harm.
+    /// Watches a request to KMS and lets the SDK repeat it only where that helps and does no harm.
     pub(super) fn kms<T, E, B>(&self, request: CustomizableOperation<T, E, B>) -> CustomizableOperation<T, E, B>
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -172,15 +173,15 @@ struct Attempts {
 
 #[derive(Debug, Default)]
 struct Seen {
-    /// When the attempt that runs began.
+    /// When the running attempt began.
     running: Option<Instant>,
-    /// Whether it has been sent.
+    /// Whether it was sent.
     sent: bool,
-    /// Whether an attempt before it was sent and not answered in a way that settles it.
+    /// Whether it is open if an earlier attempt took effect.
     open: bool,
-    /// Where it was sent.
+    /// The host that it was sent to.
     host: String,
-    /// What its answer cannot do without and does not have.
+    /// A required member that its answer lacks.
     lacks: Option<&'static str>,
 }
 
@@ -203,7 +204,7 @@ impl Attempts {
     }
 }
 
-/// Counts the attempt that the deadline of the call, or the end of its caller, cut short.
+/// Counts an attempt that was cut off, by the deadline of the call or by the end of its caller.
 impl Drop for Attempts {
     fn drop(&mut self) {
         let began = self.seen().running;
@@ -213,7 +214,7 @@ impl Drop for Attempts {
     }
 }
 
-/// Watches the attempts of a call whose errors are `E`, and keeps the SDK from repeating those that it should not.
+/// Watches the attempts of a call whose errors are `E`, and stops the SDK from repeating one where it should not.
 struct Watch<E> {
     attempts: Arc<Attempts>,
     error: PhantomData<fn() -> E>,
@@ -231,10 +232,10 @@ impl<E> fmt::Debug for Watch<E> {
     }
 }
 
-/// What an answer does not say that must not be guessed. AWS calls these members optional; where one is absent the SDK puts `false` in its place, which would
-/// mean a key that is disabled, or rotation that is off.
+/// A member that the answer lacks and that must not be guessed. AWS calls these members optional. For an absent one the SDK puts `false`,
+/// which would mean a disabled key or switched-off rotation.
 fn lacks(operation: Operation, answer: &[u8]) -> Option<&'static str> {
-    /// Of these one is enough to tell a state.
+    /// One of these is enough to tell the state.
     const STATE: [&str; 4] = ["KeyState", "Enabled", "DeletionDate", "PendingDeletionWindowInDays"];
     let members = |value: &Value, names: &[&str]| names.iter().any(|name| value.get(name).is_some_and(|value| !value.is_null()));
     if !matches!(operation, Operation::DescribeKey | Operation::CreateKey | Operation::GetKeyRotationStatus) {
@@ -276,7 +277,7 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Intercept for Watc
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        // Asked here and not before, because a turn or a retry can be waited for, and a process can be frozen in between.
+        // Checked here and not earlier: the call may have waited for a turn or a retry, and the process may have been frozen meanwhile.
         if self.attempts.operation.changes() && !self.attempts.leader_check.asked() {
             return Err("this process may change nothing any more".into());
         }
@@ -296,8 +297,7 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> Intercept for Watc
         let failed = !matches!(context.output_or_error(), Some(Ok(_)));
         let client_error = context.response().is_some_and(|response| response.status().is_client_error());
         let mut seen = self.attempts.seen();
-        // Only AWS sends a code: what stands between here and AWS can answer 4xx as well, whatever AWS did. Nor does a code that nobody knows say that nothing
-        // was done.
+        // Only a known code proves that nothing was done. A proxy in between can answer 4xx without a code, whatever AWS did.
         let settled = !failed || (client_error && code.is_some_and(|code| failure::kind(code).is_some()));
         seen.open |= seen.sent && !settled;
         seen.lacks = context.response().filter(|_| !failed).and_then(|response| lacks(self.attempts.operation, response.body().bytes()?));
@@ -318,7 +318,7 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> ClassifyRetry for 
     fn classify_retry(&self, context: &InterceptorContext) -> RetryAction {
         match code::<E>(context) {
             Some(code) if !failure::repeatable(code) => RetryAction::RetryForbidden,
-            // It waits for another turn.
+            // The caller waits for another turn instead.
             Some(code) if failure::kind(code) == Some(FailureKind::Throttled) && quota::is_limited(self.attempts.operation) => {
                 RetryAction::RetryForbidden
             }

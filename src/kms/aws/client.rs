@@ -1,7 +1,7 @@
-//! Makes the clients: where they send to, as whom, and for how long.
+//! Makes the clients: endpoints, credentials and time limits.
 //!
-//! All of that is said by the settings. A variable such as `AWS_ENDPOINT_URL`, or a profile's Region, must never lead them elsewhere: a key that
-//! is not at the wrong place would look deleted. The environment is asked for credentials alone, and only by [`AwsCredentials::DefaultChain`].
+//! Only the settings decide. A variable such as `AWS_ENDPOINT_URL`, or the Region of a profile, must never send a client elsewhere: keys
+//! would look deleted there. The environment is read only for credentials, and only by [`AwsCredentials::DefaultChain`].
 
 use std::{sync::Arc, time::Duration};
 
@@ -32,37 +32,37 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How long a connection may take to come about.
+/// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long one attempt may take.
 const ATTEMPT: Duration = Duration::from_secs(3);
-/// How long a call may take, with all its attempts and the waits between them.
+/// How long a call may take, with all attempts and the waits between them.
 const CALL: Duration = Duration::from_secs(10);
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 3;
 
-/// How AWS KMS is reached, and as whom.
+/// How to reach AWS KMS, and with which credentials.
 #[derive(Clone, Debug)]
 pub struct AwsSettings {
     /// The Region.
     pub region: String,
-    /// Where KMS and STS are.
+    /// The endpoints of KMS and STS.
     pub endpoints: AwsEndpoints,
-    /// Authorities to trust beside the system's, in PEM.
+    /// Authorities to trust in addition to those of the system, in PEM.
     pub ca_pem: Option<Vec<u8>>,
-    /// A role to assume for every call.
+    /// A role to assume for all calls.
     pub role_arn: Option<String>,
-    /// The external id that the role's trust policy asks for.
+    /// The external id that the trust policy of the role requires.
     pub external_id: Option<String>,
-    /// The credentials, or those with which the role is assumed.
+    /// The credentials; with a role, those that assume it.
     pub credentials: AwsCredentials,
-    /// How much of AWS's default request quotas may be used, 1 to 10,000 percent.
+    /// How much of AWS's default request quotas to use, 1 to 10,000 percent.
     pub quota_share_percent: i32,
     /// The limiters of all clients.
     pub books: Books,
     /// Where calls are counted.
     pub metrics: Metrics,
-    /// Asked right before each request that changes something.
+    /// Checked right before each request that changes something.
     pub leader_check: LeaderCheck,
 }
 
@@ -82,7 +82,7 @@ pub enum AwsCredentials {
     },
 }
 
-/// One client for each service, both on the same connections.
+/// One client for each service. Both share their connections.
 #[derive(Clone, Debug)]
 pub(super) struct Clients {
     pub(super) kms: aws_sdk_kms::Client,
@@ -110,7 +110,7 @@ impl Clients {
         let caller = Caller { region: region.as_str().into(), account, metrics, leader_check };
         let refuse = |message| caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message);
         endpoints.check().map_err(refuse)?;
-        // Retries are paid from a budget that the SDK keeps per partition: a provider that fails must not use up that of another.
+        // The SDK has a retry budget for each partition. A failing provider must not use up the budget of another one.
         let partition = format!("{region} {endpoints}");
         let trusted = trust::store(ca_pem.as_deref()).map_err(refuse)?;
         let http = http_client(trusted.clone(), ProxyConfig::from_env());
@@ -152,7 +152,7 @@ impl Clients {
     }
 }
 
-/// The SDK's own client, made once so that its connections and the certificates that it trusts are shared.
+/// The HTTP client of the SDK, made once, so that connections and trusted certificates are shared.
 fn http_client(trusted: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(trusted.clone());
@@ -167,7 +167,7 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build()
 }
 
-/// Assumes a role. The SDK has such a provider, but its calls would be neither counted nor classified.
+/// Assumes a role. The SDK can do that too, but its calls would be neither counted nor classified.
 #[derive(Debug)]
 struct Role {
     sts: aws_sdk_sts::Client,

@@ -1,7 +1,7 @@
-//! Turns what AWS answers into the words of the domain.
+//! Converts AWS's answers to the types of the domain.
 //!
-//! What has to be there and is missing, or is not known, makes the answer unusable. What AWS calls optional may be absent, and is not known then: it is never
-//! guessed, and nothing takes its place.
+//! If a required member is missing, or a value is not known, the answer cannot be used. An absent optional member stays unknown: nothing is
+//! guessed.
 
 use aws_sdk_kms::{
     operation::{get_key_rotation_status::GetKeyRotationStatusOutput, schedule_key_deletion::ScheduleKeyDeletionOutput},
@@ -16,11 +16,11 @@ use jiff::Timestamp;
 use super::arn::{self, Arn};
 use crate::{
     api::managed_key::KeyTemplate,
-    domain::observed::{Key, MultiRegion, Rotation, State},
+    domain::observed::{Facets, Key, MultiRegion, Rotation, State},
     kms::Scheduled,
 };
 
-/// What in an answer cannot be used, in words.
+/// Why an answer cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Unusable(pub(super) String);
@@ -29,19 +29,19 @@ pub(super) fn missing(member: &str) -> Unusable {
     Unusable(format!("it has no {member}"))
 }
 
-/// What was asked about, and where, for an answer that does not say whose key it is.
+/// What was asked about, and where. It completes an answer that has no ARN.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Asked<'a> {
     /// An id, an ARN or an alias; empty for a key that was just made.
     pub(super) reference: &'a str,
-    /// The Region that is worked in.
+    /// The client's Region.
     pub(super) region: &'a str,
-    /// Its account, once it is known.
+    /// The client's account, once it is known.
     pub(super) account: Option<&'a str>,
 }
 
-/// A key, without rotation, tags and aliases. Of its members AWS's model requires `KeyId` alone. What is absent is not known: the ARN follows from what was
-/// asked about, a state that nothing tells makes the answer unusable, and nothing is put in the place of the rest.
+/// A key, without rotation, tags and aliases. AWS's model requires only `KeyId`. Without an ARN, it follows from what was asked about. If
+/// nothing tells the state, the answer cannot be used. Everything else that is absent stays unknown.
 pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusable> {
     let id = text(Some(metadata.key_id()), "KeyId")?;
     let arn = if let Some(arn) = filled(metadata.arn()) {
@@ -58,7 +58,7 @@ pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusa
     };
     Ok(Key {
         id,
-        // The ARN has it as well, and is not optional to us.
+        // The ARN has it as well.
         account: metadata.aws_account_id().map_or(account, str::to_owned),
         region,
         state,
@@ -70,7 +70,7 @@ pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusa
             multi_region: is_multi_region(metadata),
         },
         customer_managed: match metadata.key_manager() {
-            // AWS lets nobody mark a key of its own.
+            // Nobody can tag a key that AWS manages.
             Some(KeyManagerType::Customer) | None => true,
             Some(KeyManagerType::Aws) => false,
             Some(other) => return Err(Unusable(format!("its KeyManager is {other}"))),
@@ -83,27 +83,27 @@ pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusa
         creation_time: time(metadata.creation_date())?,
         age: None,
         arn,
+        name: None,
         rotation: None,
         rotations: None,
         tags: None,
         aliases: None,
-        unread: std::collections::BTreeSet::new(),
-        other_owner_exists: None,
+        unread: Facets::NONE,
     })
 }
 
-/// Whether it is a multi-Region key. The id says so as well: AWS KMS Developer Guide, "How multi-Region keys work".
+/// Whether it is a multi-Region key. The id tells it as well (AWS KMS Developer Guide, "How multi-Region keys work").
 fn is_multi_region(metadata: &KeyMetadata) -> bool {
     metadata.multi_region().unwrap_or_else(|| metadata.key_id().starts_with("mrk-"))
 }
 
-/// The spec in the member that had its name before.
+/// The spec, from the member with the older name.
 #[allow(deprecated, clippy::redundant_closure_for_method_calls, reason = "the name of its type is deprecated, and AWS answers both")]
 fn older_spec(metadata: &KeyMetadata) -> Option<&str> {
     metadata.customer_master_key_spec().map(|spec| spec.as_str())
 }
 
-/// A place among replicas; `None` if it is not told.
+/// The place among replicas; `None` if AWS does not tell it.
 fn multi_region(configuration: &MultiRegionConfiguration) -> Result<Option<MultiRegion>, Unusable> {
     let arn = |key: &MultiRegionKey| filled(key.arn()).map(str::to_owned);
     match configuration.multi_region_key_type() {
@@ -114,15 +114,15 @@ fn multi_region(configuration: &MultiRegionConfiguration) -> Result<Option<Multi
     }
 }
 
-/// The state of a key of which AWS does not say `KeyState`, which it calls optional: what the other members leave, and nothing if they leave more than one. That
-/// `Enabled` is false and not absent was seen in `call`, which lets no answer pass that tells nothing of the state.
+/// The state of a key, if AWS leaves out `KeyState`, which is optional: the only one that fits the other members, or an error. `call` has
+/// checked that the answer tells something about the state, so `Enabled` is really false and not absent.
 fn by_the_rest(metadata: &KeyMetadata) -> Result<State, Unusable> {
     let ordinary = metadata.origin() == Some(&OriginType::AwsKms) && !is_multi_region(metadata);
     match (metadata.deletion_date(), metadata.pending_deletion_window_in_days(), metadata.enabled()) {
         (Some(_), _, _) => Ok(State::PendingDeletion),
         (None, Some(_), _) => Ok(State::PendingReplicaDeletion),
         (None, None, true) => Ok(State::Enabled),
-        // Only a key of another origin, or with replicas, can be neither enabled, disabled nor pending.
+        // Only a key of another origin, or one with replicas, can have a state besides enabled, disabled and pending.
         (None, None, false) if ordinary => Ok(State::Disabled),
         (None, None, false) => Err(missing("KeyState")),
     }
@@ -143,17 +143,17 @@ fn state(state: Option<&KeyState>) -> Result<State, Unusable> {
     }
 }
 
-/// The ARN of a key in the list of all.
+/// The ARN of a key from the list of all keys.
 pub(super) fn listed(entry: &KeyListEntry, asked: Asked<'_>) -> Result<String, Unusable> {
     let made = || filled(entry.key_id()).and_then(|id| arn::of_key(id, asked.reference, asked.region, asked.account));
     filled(entry.key_arn()).map(str::to_owned).or_else(made).ok_or_else(|| missing("KeyArn"))
 }
 
-/// What `ScheduleKeyDeletion` answered.
+/// The answer to `ScheduleKeyDeletion`.
 pub(super) fn scheduled(output: &ScheduleKeyDeletionOutput) -> Result<Scheduled, Unusable> {
     let state = match (output.key_state(), output.deletion_date()) {
         (Some(known), _) => state(Some(known))?,
-        // A date says that the key is pending; without one, its replicas hold it up.
+        // With a date the key is pending; without one it waits for its replicas.
         (None, Some(_)) => State::PendingDeletion,
         (None, None) if output.pending_window_in_days().is_some() => State::PendingReplicaDeletion,
         (None, None) => return Err(missing("KeyState")),
@@ -161,7 +161,7 @@ pub(super) fn scheduled(output: &ScheduleKeyDeletionOutput) -> Result<Scheduled,
     Ok(Scheduled { state, deletion_date: time(output.deletion_date())? })
 }
 
-/// What `GetKeyRotationStatus` answered.
+/// The answer to `GetKeyRotationStatus`.
 pub(super) fn rotation(output: &GetKeyRotationStatusOutput) -> Result<Rotation, Unusable> {
     Ok(Rotation {
         enabled: output.key_rotation_enabled(),
@@ -171,12 +171,12 @@ pub(super) fn rotation(output: &GetKeyRotationStatusOutput) -> Result<Rotation, 
     })
 }
 
-/// The dates in a page of `ListKeyRotations`. An entry without one is of no rotation that was.
+/// The dates in a page of `ListKeyRotations`. An entry without a date is not a past rotation.
 pub(super) fn rotations(entries: &[RotationsListEntry]) -> Result<Vec<Timestamp>, Unusable> {
     entries.iter().filter_map(|entry| time(entry.rotation_date()).transpose()).collect()
 }
 
-/// Whole seconds: AWS tells fractions for some times and not for others, and a status must not change for them.
+/// A time in whole seconds. AWS tells fractions of a second only sometimes, and a status must not change because of them.
 fn time(time: Option<&DateTime>) -> Result<Option<Timestamp>, Unusable> {
     let read = |time: &DateTime| Timestamp::from_second(time.secs()).map_err(|_| Unusable(format!("a time in it is {time:?}")));
     time.map(read).transpose()
@@ -186,13 +186,12 @@ fn filled(text: Option<&str>) -> Option<&str> {
     text.filter(|text| !text.is_empty())
 }
 
-/// A text that has to be there. The SDK puts an empty one for a member that AWS calls required and that did not come.
+/// A required text. The SDK puts an empty text for a required member that is missing.
 pub(super) fn text(text: Option<&str>, member: &str) -> Result<String, Unusable> {
     filled(text).map(str::to_owned).ok_or_else(|| missing(member))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used)] // A test says what it expects by panicking.
 mod tests {
     use aws_sdk_kms::types::builders::KeyMetadataBuilder;
 
@@ -240,12 +239,12 @@ mod tests {
                 description: Some("order signing".into()),
                 creation_time: Some(Timestamp::from_second(1_700_000_000).unwrap()),
                 age: None,
+                name: None,
                 rotation: None,
                 rotations: None,
                 tags: None,
                 aliases: None,
-                unread: std::collections::BTreeSet::new(),
-                other_owner_exists: None,
+                unread: Facets::NONE,
             }
         );
     }

@@ -1,7 +1,7 @@
 //! Where the default chain looks for credentials: the environment, a profile, a web identity (IRSA), Pod Identity, the instance.
 //!
-//! It is the chain of the SDK, in the SDK's order, but for two things: a web identity is exchanged at the provider's own endpoint of STS, where the SDK takes that
-//! of the environment, and what is asked of the machine itself never goes through a proxy.
+//! It is the chain of the SDK, in the SDK's order, with two differences: a web identity is exchanged at the provider's STS endpoint, not at
+//! that of the environment; and requests to the machine itself never go through a proxy.
 
 use aws_config::{
     Region, ecs::EcsCredentialsProvider, environment::EnvironmentVariableCredentialsProvider, imds::credentials::ImdsCredentialsProvider,
@@ -17,7 +17,7 @@ use aws_sdk_kms::config::SharedHttpClient;
 use super::{call::Caller, operation::Operation};
 use crate::domain::failure::FailureKind;
 
-/// The name of the sessions of an assumed role, as `CloudTrail` shows it. Always the same, so that the principal is.
+/// The session name of an assumed role, as `CloudTrail` shows it. It is always the same, so the principal is always the same.
 pub(super) const SESSION: &str = "keyward";
 /// The variables of IRSA, which the webhook of EKS sets in a pod.
 const TOKEN_FILE: &str = "AWS_WEB_IDENTITY_TOKEN_FILE";
@@ -46,10 +46,10 @@ pub(super) fn chain(
     SharedCredentialsProvider::new(chain)
 }
 
-/// Exchanges the token of a `ServiceAccount` for a session of a role. The token is read anew each time: the kubelet renews it.
+/// Exchanges the token of a `ServiceAccount` for a session of a role. The token is read again each time, because the kubelet renews it.
 #[derive(Debug)]
 pub(super) struct WebIdentity {
-    /// A client of STS that signs nothing.
+    /// A client of STS that signs no requests.
     pub(super) sts: aws_sdk_sts::Client,
     pub(super) caller: Caller,
 }

@@ -1,31 +1,25 @@
-//! Where KMS and STS are: at the Region's endpoints, which the SDK knows for each partition of AWS, or where the provider says.
+//! The endpoints of KMS and STS: those of the Region, which the SDK knows, or those that the provider names.
 //!
-//! It must never send the calls of one service to the endpoint of the other: a VPC endpoint serves one service.
+//! A call of one service must never go to the endpoint of the other: a VPC endpoint serves one service.
 
 use std::fmt;
 
 use aws_config::SdkConfig;
 
-/// Where KMS and STS are.
+/// The endpoints of KMS and STS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AwsEndpoints {
-    /// KMS's; `None`: that of the Region.
+    /// The endpoint of KMS; `None`: that of the Region.
     pub kms: Option<String>,
-    /// STS's; `None`: that of the Region.
+    /// The endpoint of STS; `None`: that of the Region.
     pub sts: Option<String>,
-    /// Whether those of the Region are its FIPS endpoints.
+    /// Whether to use the FIPS endpoints of the Region.
     pub fips: bool,
-    /// Whether those of the Region are its dual-stack endpoints.
+    /// Whether to use the dual-stack endpoints of the Region.
     pub dual_stack: bool,
 }
 
 impl AwsEndpoints {
-    /// Both at one place, as test servers have it.
-    #[must_use]
-    pub fn at(url: &str) -> Self {
-        Self { kms: Some(url.into()), sts: Some(url.into()), ..Self::default() }
-    }
-
     /// The settings of KMS's client.
     pub(super) fn kms(&self, config: &SdkConfig) -> SdkConfig {
         self.lead(config, self.kms.as_deref())
@@ -36,7 +30,7 @@ impl AwsEndpoints {
         self.lead(config, self.sts.as_deref())
     }
 
-    /// An endpoint that is named is used as it is: the SDK refuses to change it.
+    /// A named endpoint is used as it is: the SDK does not combine it with FIPS or dual-stack.
     fn lead(&self, config: &SdkConfig, named: Option<&str>) -> SdkConfig {
         let config = config.to_builder();
         match named {
@@ -46,7 +40,7 @@ impl AwsEndpoints {
         .build()
     }
 
-    /// Why they cannot be used, in words for whoever wrote them.
+    /// Checks both. The error is for the person who configured them.
     pub(super) fn check(&self) -> Result<(), String> {
         for (field, url) in [("endpoint", &self.kms), ("stsEndpoint", &self.sts)] {
             if let Some(url) = url.as_deref().filter(|url| !is_url(url)) {
@@ -57,7 +51,7 @@ impl AwsEndpoints {
     }
 }
 
-/// One word for each that differs, to tell clients apart.
+/// All four settings, to tell clients apart.
 impl fmt::Display for AwsEndpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { kms, sts, fips, dual_stack } = self;
@@ -66,14 +60,13 @@ impl fmt::Display for AwsEndpoints {
     }
 }
 
-/// Whether it has a scheme that is spoken, and a host.
+/// Whether the text is a URL with `http` or `https` and a host.
 fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     rest.and_then(|rest| rest.split('/').next()).is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use aws_sdk_kms::config::endpoint::{self as kms, ResolveEndpoint as _};
     use aws_sdk_sts::config::endpoint::{self as sts, ResolveEndpoint as _};

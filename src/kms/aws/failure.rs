@@ -1,7 +1,7 @@
-//! Turns AWS's errors into kinds and into sentences.
+//! Gives each error of AWS its kind and its message.
 //!
-//! The code alone decides the kind; AWS's own text never does. A sentence names the operation, what it was about and the next step, and is the
-//! same at every try: no request ids, no times, no names of sessions.
+//! Only the code decides the kind, never AWS's text. A message names the key or alias, the cause and the next step. It is the same at every
+//! try: no request ids, no times, no session names.
 
 use std::error::Error;
 
@@ -20,10 +20,10 @@ use crate::domain::failure::{
     },
     Outcome,
 };
-use crate::kms::sanitize::sanitize;
+use crate::kms::sanitize::{not_found, sanitize};
 
-/// The kind of every code that is known, from the error lists of the KMS and STS API references, their "Common Errors", and the list of
-/// throttling codes in the AWS SDKs. The SDK has already taken off `com.amazonaws.kms#` and `:http://…`.
+/// The kind of every known code, from the error lists of the KMS and STS API references, their "Common Errors", and the list of throttling
+/// codes in the AWS SDKs. The SDK has already removed `com.amazonaws.kms#` and `:http://…`.
 const CODES: &[(&str, FailureKind)] = &[
     ("NotFoundException", NotFound),
     ("InvalidAliasNameException", Invalid),
@@ -93,46 +93,40 @@ pub(super) fn kind(code: &str) -> Option<FailureKind> {
     CODES.iter().find(|(known, _)| *known == code).map(|(_, kind)| *kind)
 }
 
-/// Whether sending the same request again at once can help. The SDK takes `LimitExceededException` for throttling and would repeat it. About
-/// credentials the SDK decides: it corrects a clock that is off and sends again.
+/// Whether it can help to send the same request again at once. The SDK would take `LimitExceededException` for throttling and repeat it.
+/// For credentials the SDK decides: it corrects a wrong clock and sends again.
 pub(super) fn repeatable(code: &str) -> bool {
     kind(code).is_none_or(|kind| matches!(kind, Credentials | Expired) || !kind.verdict().stalled)
 }
 
-/// What a request was about, and what is known of its way.
+/// What is known of a request.
 #[derive(Debug)]
 pub(super) struct Context<'a> {
-    /// What was called.
+    /// The operation.
     pub(super) operation: Operation,
-    /// The key, alias or role; empty when it was the account as a whole.
+    /// The key, alias or role; empty for the whole account.
     pub(super) subject: &'a str,
-    /// The Region that is worked in.
+    /// The Region.
     pub(super) region: &'a str,
-    /// The host that the request went to; empty when it never got so far.
+    /// The host that the request went to; empty if it was not sent.
     pub(super) host: &'a str,
     /// Whether an attempt may have taken effect.
     pub(super) outcome: Outcome,
 }
 
 impl Context<'_> {
-    /// A failure in these words.
+    /// A failure with this message.
     pub(super) fn failure(&self, kind: FailureKind, message: String) -> Failure {
         Failure { kind, operation: self.operation.as_str(), message, outcome: self.outcome, source: None }
     }
 
-    /// A failure for an answer that does not say what it has to.
+    /// The failure for an answer that lacks something required.
     pub(super) fn unusable(&self, why: &dyn std::fmt::Display) -> Failure {
-        self.failure(
-            Unknown,
-            format!(
-                "cannot use what AWS answered to {}: {}; nothing is changed on the strength of it",
-                self.request(),
-                sanitize(&why.to_string())
-            ),
-        )
+        let why = sanitize(&why.to_string());
+        self.failure(Unknown, format!("cannot use AWS's answer to {}: {why}; nothing is changed because of it", self.request()))
     }
 
-    /// The failure that an error of the SDK is.
+    /// The failure for an error of the SDK.
     pub(super) fn classify<E>(&self, error: SdkError<E, HttpResponse>) -> Failure
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
@@ -143,7 +137,7 @@ impl Context<'_> {
                 (Unavailable, format!("{} did not answer {} in time; it is tried again", self.host(), self.request()))
             }
             SdkError::DispatchFailure(failed) => match cause::<Failure>(&error) {
-                // Assuming the role failed, and has been told already.
+                // Assuming the role failed. That failure has its own message.
                 Some(failure) => (failure.kind, failure.message.clone()),
                 None => match cause::<CredentialsError>(&error) {
                     Some(credentials) => self.without_credentials(credentials),
@@ -164,7 +158,7 @@ impl Context<'_> {
             }
             _ => (Unknown, format!("cannot make the request {}; see the log", self.request())),
         };
-        // The SDK shows an answer of AWS as a structure of Rust.
+        // The SDK would log AWS's answer as a Rust structure.
         let source: Box<dyn Error + Send + Sync> = match &error {
             SdkError::ServiceError(refused) => Box::new(Answered::new(refused.err().meta(), refused.raw().status().as_u16())),
             _ => Box::new(error),
@@ -185,7 +179,7 @@ impl Context<'_> {
     fn sentence(&self, kind: FailureKind, code: &str, status: u16, text: &str) -> String {
         let (operation, request, region) = (self.operation, self.request(), self.region);
         match kind {
-            NotFound => format!("AWS does not find what {request} is about; a change made moments ago may not be visible yet"),
+            NotFound => format!("{}; a change made moments ago may not be visible yet", not_found("AWS", operation.as_str(), self.subject)),
             Invalid => match sanitize(text) {
                 text if text.is_empty() => format!("AWS does not accept {request}: {code}"),
                 text => format!("AWS does not accept {request}: {text}"),
@@ -201,16 +195,16 @@ impl Context<'_> {
             _ if code.is_empty() => {
                 format!("{} answers {request} with HTTP {status} and no code of AWS; check that the endpoint is one of AWS", self.host())
             }
-            _ => format!("AWS answers {request} with {code}, which is not known here; nothing is changed on the strength of it"),
+            _ => format!("AWS answers {request} with the unknown code {code}; nothing is changed because of it"),
         }
     }
 
-    /// AWS's own words say which kind of policy it is, and whether it denies outright: then no allow helps.
+    /// AWS's text names the kind of policy that denies, and says whether the deny is explicit: then no allow helps.
     fn denied(&self, text: &str) -> String {
         let (action, subject) = (self.operation.action(), self.subject());
         let Some(why) = because(text) else { return format!("AWS denies {action} on {subject}; {}", self.permission()) };
         let way_out = match self.operation {
-            _ if why.starts_with("with an explicit deny") => "no allow outweighs that, so have that policy changed",
+            _ if why.starts_with("with an explicit deny") => "an allow does not help, so have that policy changed",
             Operation::AssumeRole => self.permission(),
             _ if why.contains("resource-based") => "allow it in the key's policy",
             _ if why.contains("identity-based") => "allow it in the policy of Keyward's role",
@@ -261,7 +255,7 @@ impl Context<'_> {
         (kind, format!("AWS answers AssumeRoleWithWebIdentity in {} with {code}; {advice}", self.region))
     }
 
-    /// The operation and what it is about.
+    /// The operation and its subject.
     fn request(&self) -> String {
         match self.subject {
             "" => self.operation.as_str().to_owned(),
@@ -278,8 +272,8 @@ impl Context<'_> {
     }
 }
 
-/// The part of a denial that says which kind of policy it is, such as `because no identity-based policy allows the kms:TagResource action`. What stands before
-/// it names the session of the caller, which is another one after every restart.
+/// The part of a denial that names the kind of policy, such as `because no identity-based policy allows the kms:TagResource action`. The
+/// part before it names the caller's session, which changes with every restart.
 fn because(text: &str) -> Option<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let at = [" because ", " with an explicit deny "].iter().filter_map(|words| text.find(words)).min()?;
@@ -300,7 +294,7 @@ fn credentials_advice(code: &str) -> &'static str {
     }
 }
 
-/// What AWS answered, for the log.
+/// AWS's answer, for the log.
 #[derive(Debug, thiserror::Error)]
 #[error("AWS answered {status} {code}: {text} (request {id})")]
 pub(super) struct Answered {
@@ -322,7 +316,7 @@ impl Answered {
     }
 }
 
-/// The resource quota that an operation uses up.
+/// The resource quota that an operation can exhaust.
 const fn quota_name(operation: Operation) -> &'static str {
     match operation {
         Operation::CreateKey => "the quota of keys in this account and Region",
@@ -418,7 +412,7 @@ mod tests {
     #[test]
     fn sentences_say_what_failed_and_what_to_do() {
         let cases = [
-            ("NotFoundException", "AWS does not find what DescribeKey on key-1 is about; a change made moments ago may not be visible yet"),
+            ("NotFoundException", "AWS has no key key-1 (DescribeKey); a change made moments ago may not be visible yet"),
             ("InvalidArnException", "AWS does not accept DescribeKey on key-1: text of AWS"),
             ("KMSInvalidStateException", "the state of the key does not allow DescribeKey on key-1; it is looked at again"),
             (
@@ -443,7 +437,7 @@ mod tests {
             ),
             ("ThrottlingException", "AWS throttles DescribeKey in eu-west-1; it is tried again, more slowly"),
             ("KMSInternalException", "AWS answers DescribeKey on key-1 with KMSInternalException; it is tried again"),
-            ("Odd", "AWS answers DescribeKey on key-1 with Odd, which is not known here; nothing is changed on the strength of it"),
+            ("Odd", "AWS answers DescribeKey on key-1 with the unknown code Odd; nothing is changed because of it"),
             (
                 "",
                 "kms.eu-west-1.amazonaws.com answers DescribeKey on key-1 with HTTP 400 and no code of AWS; check that the endpoint is one of AWS",
@@ -479,11 +473,11 @@ mod tests {
             ),
             (
                 "with an explicit deny in a service control policy",
-                "with an explicit deny in a service control policy; no allow outweighs that, so have that policy changed",
+                "with an explicit deny in a service control policy; an allow does not help, so have that policy changed",
             ),
             (
                 "with an explicit deny in a resource-based policy (Service: Kms, Request ID: 1111)",
-                "with an explicit deny in a resource-based policy; no allow outweighs that, so have that policy changed",
+                "with an explicit deny in a resource-based policy; an allow does not help, so have that policy changed",
             ),
         ] {
             let first = denied("1764000000", why);

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::observed::State,
     fuzz::{body, fuzz, one, text},
-    kms::{Books, Kms, LeaderCheck},
+    kms::{Books, LeaderCheck, reading::Source},
     metrics::Metrics,
 };
 

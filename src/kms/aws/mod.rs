@@ -1,8 +1,8 @@
 //! AWS KMS.
 //!
-//! Each method of the port is one request, or a few that can each be repeated; what makes one differ from the operation of AWS is said at it.
-//! `call` sends, `convert` reads answers, `failure` reads errors, `operation` lists all that can be called. Types of the SDK end here.
-//! It must never take an error for an absent key, nor send `CreateKey` twice.
+//! Each method of the port is one request, or a few that may each be repeated. A comment at the method says where it differs from AWS's
+//! operation. `call` sends, `convert` reads answers, `failure` reads errors, `operation` lists all that can be called. No type of the SDK
+//! leaves this folder. The adapter must never take an error for an absent key, and never send `CreateKey` twice.
 
 mod arn;
 mod call;
@@ -24,15 +24,15 @@ use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use self::{arn::Arn, client::Clients, convert::Asked, failure::Answered, operation::Operation};
-use super::{Creation, Identity, Kms, Scheduled, Turn};
-use crate::{
-    api::mark,
-    domain::{
-        deletion::guard::ClearedDeletion,
-        failure::{Failure, FailureKind, Outcome},
-        observed::{Key, Rotation},
-        ownership::{Owner, Tags},
-    },
+use super::{
+    Creation, Identity, Kms, Scheduled, Turn, read_back,
+    reading::{self, Reading, Source, Told},
+};
+use crate::domain::{
+    deletion::guard::ClearedDeletion,
+    failure::{Failure, FailureKind, Outcome},
+    observed::{Facet, Facets, Key, Rotation},
+    ownership::{self, Owner, Tags},
 };
 
 pub use self::{
@@ -43,14 +43,14 @@ pub use self::{
 
 /// How many keys' tags are read at once in a search of the whole account.
 const SEARCHES: usize = 8;
-/// Entries of a page, the most that AWS gives: of `ListKeys` and `ListKeyRotations`, `ListAliases`, `ListResourceTags`.
+/// Entries per page, the most that AWS allows: `ListKeys` and `ListKeyRotations`, `ListAliases`, `ListResourceTags`.
 const PAGES: (i32, i32, i32) = (1000, 100, 50);
 
 /// AWS KMS in one account and Region.
 #[derive(Debug)]
 pub struct AwsKms(Clients);
 
-/// Sends a request to KMS. A macro, because the SDK keeps the trait private by which a function could take any request.
+/// Sends a request to KMS. It is a macro because the SDK has no public trait for all its requests.
 macro_rules! send {
     ($self:ident, $operation:ident, $subject:expr, $request:expr) => {
         async {
@@ -71,7 +71,7 @@ impl AwsKms {
         self.0.caller.unusable(operation, subject, &why)
     }
 
-    /// The key that an answer is about. Whose account it is in is asked only where nothing else says it.
+    /// The key that an answer is about. AWS is asked for the account only if the answer lacks it.
     async fn read_key(&self, operation: Operation, reference: &str, metadata: &KeyMetadata) -> Result<Key, Failure> {
         if metadata.arn().is_none_or(str::is_empty) {
             self.need_account(operation).await?;
@@ -87,12 +87,13 @@ impl AwsKms {
         self.identity().await.map(drop).map_err(|failure| Failure { outcome, ..failure })
     }
 
-    /// What an answer is about that does not say it.
+    /// What was asked about, for an answer that does not tell it.
     fn asked<'a>(&'a self, reference: &'a str) -> Asked<'a> {
         Asked { reference, region: &self.0.caller.region, account: self.0.caller.account.number() }
     }
 
-    /// Why a reference must not be asked for: elsewhere it would look absent, and asking for an alias of AWS can make a key.
+    /// Refuses references that must not be looked up: a key of another Region would look absent, and looking up an alias of AWS can create
+    /// a key.
     fn refuse(&self, reference: &str) -> Option<Failure> {
         let here = &*self.0.caller.region;
         let message = match (Arn::parse(reference), arn::alias(reference)) {
@@ -110,7 +111,7 @@ impl AwsKms {
         Some(self.0.caller.refuse(Operation::DescribeKey, reference, FailureKind::Invalid, message))
     }
 
-    /// Every entry of a list. A page may be short or empty while there are more.
+    /// All entries of a list. A page may be short or empty although more pages follow.
     async fn pages<T, F>(&self, operation: Operation, subject: &str, page: impl Fn(Option<String>) -> F) -> Result<Vec<T>, Failure>
     where
         F: Future<Output = Result<Page<T>, Failure>>,
@@ -118,9 +119,9 @@ impl AwsKms {
         let (mut all, mut marker) = (Vec::new(), None);
         loop {
             let Page { entries, truncated, next } = page(marker.clone()).await?;
-            // No list is not an empty one: a key would look as if it had no marks, and an account as if it had no keys.
+            // A missing list is not an empty list: a key would seem to have no marks, and an account no keys.
             all.extend(entries.ok_or_else(|| self.unusable(operation, subject, "it has no list"))?);
-            // Whether there is more AWS need not say beside where it begins.
+            // AWS may leave out the flag and tell only where the next page begins.
             if !truncated && next.is_none() {
                 return Ok(all);
             }
@@ -131,6 +132,36 @@ impl AwsKms {
         }
     }
 
+    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
+        let page = |marker| async {
+            let request = self.0.kms.list_resource_tags().key_id(key).limit(PAGES.2).set_marker(marker);
+            let page = send!(self, ListResourceTags, key, request).await?;
+            Ok(Page { entries: page.tags, truncated: page.truncated, next: page.next_marker })
+        };
+        let tags = self.pages(Operation::ListResourceTags, key, page).await?;
+        Ok(tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect())
+    }
+
+    /// For a key that AWS cannot rotate, rotation is off.
+    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
+        match send!(self, GetKeyRotationStatus, key, self.0.kms.get_key_rotation_status().key_id(key)).await {
+            Ok(output) => convert::rotation(&output).map_err(|why| self.unusable(Operation::GetKeyRotationStatus, key, why)),
+            Err(failure) if cannot_rotate(&failure) => Ok(Rotation::default()),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
+        let operation = Operation::ListAliases;
+        let page = |marker| async {
+            let page = send!(self, ListAliases, key, self.0.kms.list_aliases().key_id(key).limit(PAGES.1).set_marker(marker)).await?;
+            Ok(Page { entries: page.aliases, truncated: page.truncated, next: page.next_marker })
+        };
+        let aliases = self.pages(operation, key, page).await?;
+        let names = aliases.iter().map(|alias| convert::text(alias.alias_name(), "AliasName"));
+        names.collect::<Result<_, _>>().map_err(|why| self.unusable(operation, key, why))
+    }
+
     async fn keys(&self) -> Result<Vec<KeyListEntry>, Failure> {
         let page = |marker| async {
             let page = send!(self, ListKeys, "", self.0.kms.list_keys().limit(PAGES.0).set_marker(marker)).await?;
@@ -139,20 +170,19 @@ impl AwsKms {
         self.pages(Operation::ListKeys, "", page).await
     }
 
-    /// The key's ARN, if it bears the marks of that owner.
+    /// The key's ARN, if it has the marks of that owner.
     async fn marked(&self, key: KeyListEntry, owner: &Owner) -> Result<Option<String>, Failure> {
         let (arn, tags) = self.listed(key).await?;
-        let ours = tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found));
-        Ok(ours.then_some(arn))
+        Ok(owner.is_named_by(&tags).then_some(arn))
     }
 
-    /// The key's owner mark, if it bears the mark of that cluster.
+    /// The key's owner mark, if it has the mark of that cluster.
     async fn owner(&self, key: KeyListEntry, cluster: &str) -> Result<Option<String>, Failure> {
-        let (_, mut tags) = self.listed(key).await?;
-        Ok(tags.remove(mark::OWNER).filter(|_| tags.get(mark::CLUSTER).is_some_and(|found| found == cluster)))
+        let (_, tags) = self.listed(key).await?;
+        Ok(ownership::owner_in(cluster, &tags).map(str::to_owned))
     }
 
-    /// ARN and tags of a key that was listed. One that vanished since bears none.
+    /// ARN and tags of a listed key. A key that was deleted since has no tags.
     async fn listed(&self, key: KeyListEntry) -> Result<(String, Tags), Failure> {
         if key.key_arn().is_none_or(str::is_empty) {
             self.need_account(Operation::ListKeys).await?;
@@ -168,16 +198,11 @@ impl AwsKms {
             Err(failure) => Err(failure),
         }
     }
-
-    /// What is there now that a change was refused; the refusal itself leaves open whether an earlier attempt took effect.
-    async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
-        self.describe(reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
-    }
 }
 
-/// Which other key has an alias, in words.
-fn taken(alias: &str, holder: &Key) -> String {
-    format!("{alias} belongs to the key {}, and is not moved; choose another alias, or remove it there", holder.arn)
+/// Whether a key is the one that an id or an ARN names.
+fn is(key: &Key, reference: &str) -> bool {
+    key.arn == reference || key.id == reference
 }
 
 /// A page of a list.
@@ -187,16 +212,7 @@ struct Page<T> {
     next: Option<String>,
 }
 
-impl Kms for AwsKms {
-    async fn identity(&self) -> Result<Identity, Failure> {
-        let operation = Operation::GetCallerIdentity;
-        let caller = self.0.caller.call(operation, "", |call| call.sts(self.0.sts.get_caller_identity().customize()).send()).await?;
-        let text = |text: Option<&str>, member| convert::text(text, member).map_err(|why| self.unusable(operation, "", why));
-        let account = text(caller.account(), "Account")?;
-        self.0.caller.account.is(&account);
-        Ok(Identity { account, region: self.0.caller.region.to_string(), principal: text(caller.arn(), "Arn")? })
-    }
-
+impl Source for AwsKms {
     async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
         if let Some(refused) = self.refuse(reference) {
             return Err(refused);
@@ -212,26 +228,34 @@ impl Kms for AwsKms {
         }
     }
 
-    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
-        let page = |marker| async {
-            let request = self.0.kms.list_resource_tags().key_id(key).limit(PAGES.2).set_marker(marker);
-            let page = send!(self, ListResourceTags, key, request).await?;
-            Ok(Page { entries: page.tags, truncated: page.truncated, next: page.next_marker })
-        };
-        let tags = self.pages(Operation::ListResourceTags, key, page).await?;
-        Ok(tags.into_iter().map(|tag| (tag.tag_key, tag.tag_value)).collect())
-    }
-
-    /// A key that AWS does not rotate has its rotation off.
-    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
-        match send!(self, GetKeyRotationStatus, key, self.0.kms.get_key_rotation_status().key_id(key)).await {
-            Ok(output) => convert::rotation(&output).map_err(|why| self.unusable(Operation::GetKeyRotationStatus, key, why)),
-            Err(failure) if cannot_rotate(&failure) => Ok(Rotation::default()),
-            Err(failure) => Err(failure),
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+        match facet {
+            Facet::Tags => self.tags(&key.arn).await.map(Told::Tags),
+            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
+            Facet::Aliases => self.aliases(&key.arn).await.map(Told::Aliases),
         }
     }
+}
 
-    /// Automatic rotations, and those on demand. A key that AWS does not rotate has none.
+impl Kms for AwsKms {
+    async fn identity(&self) -> Result<Identity, Failure> {
+        let operation = Operation::GetCallerIdentity;
+        let caller = self.0.caller.call(operation, "", |call| call.sts(self.0.sts.get_caller_identity().customize()).send()).await?;
+        let text = |text: Option<&str>, member| convert::text(text, member).map_err(|why| self.unusable(operation, "", why));
+        let account = text(caller.account(), "Account")?;
+        self.0.caller.account.is(&account);
+        Ok(Identity { account, region: self.0.caller.region.to_string(), principal: text(caller.arn(), "Arn")? })
+    }
+
+    async fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure> {
+        reading::read(self, reference, facets).await
+    }
+
+    async fn complete(&self, key: Key, facets: Facets) -> Reading {
+        reading::complete(self, key, facets).await
+    }
+
+    /// Automatic rotations and those on demand. A key that AWS cannot rotate has none.
     async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
         let operation = Operation::ListKeyRotations;
         let page = |marker| async {
@@ -244,17 +268,6 @@ impl Kms for AwsKms {
             Err(failure) if cannot_rotate(&failure) => Ok(Vec::new()),
             Err(failure) => Err(failure),
         }
-    }
-
-    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
-        let operation = Operation::ListAliases;
-        let page = |marker| async {
-            let page = send!(self, ListAliases, key, self.0.kms.list_aliases().key_id(key).limit(PAGES.1).set_marker(marker)).await?;
-            Ok(Page { entries: page.aliases, truncated: page.truncated, next: page.next_marker })
-        };
-        let aliases = self.pages(operation, key, page).await?;
-        let names = aliases.iter().map(|alias| convert::text(alias.alias_name(), "AliasName"));
-        names.collect::<Result<_, _>>().map_err(|why| self.unusable(operation, key, why))
     }
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
@@ -279,7 +292,7 @@ impl Kms for AwsKms {
                 Err(failure) => return Err(failure),
             }
         }
-        // Whoever may read no tags at all was not told anything.
+        // If all tags were denied, nothing is known.
         match denied {
             Some(failure) if !told => Err(failure),
             Some(failure) => {
@@ -290,7 +303,7 @@ impl Kms for AwsKms {
         }
     }
 
-    /// The claim has its turn as well, so that it need not be waited for once the key is there.
+    /// Also takes the turn of the claim, so that the claim need not wait once the key exists.
     async fn creation_turn(&self, again: bool) -> Result<Vec<Turn>, Failure> {
         let key = self.0.caller.turn(Operation::CreateKey, "", again).await?;
         let claim = self.0.caller.turn(Operation::CreateAlias, "", again).await?;
@@ -298,7 +311,7 @@ impl Kms for AwsKms {
     }
 
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
-        // The claim is a request of its own, which may be repeated.
+        // The claim takes a request of its own, which may be repeated.
         let Creation { kind, description, tags, claim: _ } = creation;
         let operation = Operation::CreateKey;
         let request = self
@@ -317,26 +330,19 @@ impl Kms for AwsKms {
         Ok(Key { tags: Some(tags.clone()), ..key })
     }
 
-    /// An alias that the key has already is fine.
+    /// It succeeds if the key has the alias already.
     async fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
         let refused = match send!(self, CreateAlias, alias, self.0.kms.create_alias().alias_name(alias).target_key_id(key)).await {
             Err(failure) if failure.kind == FailureKind::AliasTaken => failure,
             done => return done.map(drop),
         };
-        match self.after_refusal(alias, &refused).await? {
-            Some(holder) if holder.arn == key || holder.id == key => Ok(()),
-            Some(holder) => Err(Failure { message: taken(alias, &holder), ..refused }),
-            None => {
-                let message = format!("AWS says that {alias} exists and that it does not; it is tried again");
-                Err(Failure { kind: FailureKind::Conflict, message, ..refused })
-            }
-        }
+        read_back::alias(refused, ("AWS", alias), self.describe(alias), |holder| is(holder, key)).await
     }
 
-    /// AWS takes an alias away from whichever key has it, so the alias itself is asked first where it points.
+    /// AWS removes an alias from any key that has it, so the adapter reads first where the alias points.
     async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
         match self.describe(alias).await? {
-            Some(holder) if holder.arn == key || holder.id == key => {}
+            Some(holder) if is(&holder, key) => {}
             _ => return Ok(()),
         }
         match send!(self, DeleteAlias, alias, self.0.kms.delete_alias().alias_name(alias)).await {
@@ -345,18 +351,12 @@ impl Kms for AwsKms {
         }
     }
 
-    /// AWS moves an alias from whichever key has it, so the alias itself is asked first where it points.
+    /// AWS moves an alias from any key that has it, so the adapter reads first where the alias points.
     async fn move_alias(&self, key: &str, alias: &str, from: &str) -> Result<(), Failure> {
-        let is = |holder: &Key, key: &str| holder.arn == key || holder.id == key;
-        let operation = Operation::UpdateAlias;
-        match self.describe(alias).await? {
-            Some(holder) if is(&holder, key) => return Ok(()),
-            Some(holder) if is(&holder, from) => {}
-            Some(holder) => return Err(self.0.caller.refuse(operation, alias, FailureKind::AliasTaken, taken(alias, &holder))),
-            None => {
-                let message = format!("{alias} is on no key any more; it is looked at again");
-                return Err(self.0.caller.refuse(operation, alias, FailureKind::Conflict, message));
-            }
+        let holder = self.describe(alias).await?;
+        let may_move = read_back::may_move(alias, holder, |holder| is(holder, key), |holder| is(holder, from));
+        if !may_move.map_err(|(kind, message)| self.0.caller.refuse(Operation::UpdateAlias, alias, kind, message))? {
+            return Ok(());
         }
         send!(self, UpdateAlias, alias, self.0.kms.update_alias().alias_name(alias).target_key_id(key)).await.map(drop)
     }
@@ -391,33 +391,20 @@ impl Kms for AwsKms {
         send!(self, DisableKeyRotation, key, self.0.kms.disable_key_rotation().key_id(key)).await.map(drop)
     }
 
-    /// AWS refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it.
+    /// AWS refuses to schedule a key whose deletion is pending.
     async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
         let (key, days) = (cleared.key(), cleared.days());
         let request = self.0.kms.schedule_key_deletion().key_id(key).pending_window_in_days(days);
-        let refused = match send!(self, ScheduleKeyDeletion, key, request).await {
-            Ok(output) => return convert::scheduled(&output).map_err(|why| self.unusable(Operation::ScheduleKeyDeletion, key, why)),
-            Err(failure) => failure,
-        };
-        if refused.kind != FailureKind::Conflict {
-            return Err(refused);
-        }
-        match self.after_refusal(key, &refused).await? {
-            Some(found) if found.state.is_pending() => Ok(Scheduled { state: found.state, deletion_date: found.deletion_date }),
-            _ => Err(refused),
-        }
+        let sent = send!(self, ScheduleKeyDeletion, key, request)
+            .await
+            .and_then(|output| convert::scheduled(&output).map_err(|why| self.unusable(Operation::ScheduleKeyDeletion, key, why)));
+        read_back::schedule(sent, self.describe(key)).await
     }
 
-    /// AWS refuses to cancel what is not scheduled; then there is nothing left to cancel.
+    /// AWS refuses to cancel if no deletion is pending.
     async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
-        let refused = match send!(self, CancelKeyDeletion, key, self.0.kms.cancel_key_deletion().key_id(key)).await {
-            Err(failure) if failure.kind == FailureKind::Conflict => failure,
-            done => return done.map(drop),
-        };
-        match self.after_refusal(key, &refused).await? {
-            Some(found) if !found.state.is_pending() => Ok(()),
-            _ => Err(refused),
-        }
+        let sent = send!(self, CancelKeyDeletion, key, self.0.kms.cancel_key_deletion().key_id(key)).await.map(drop);
+        read_back::change(sent, self.describe(key), |found| !found.state.is_pending()).await
     }
 }
 
@@ -428,14 +415,13 @@ impl AwsKms {
     }
 }
 
-/// Whether AWS says that it rotates no keys of this kind.
+/// Whether AWS says that it cannot rotate keys of this kind.
 fn cannot_rotate(failure: &Failure) -> bool {
     let answered = failure.source.as_ref().and_then(|error| error.downcast_ref::<Answered>());
     answered.is_some_and(|answered| answered.is("UnsupportedOperationException"))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing)] // A test says what it expects by panicking.
 mod tests {
     use std::collections::BTreeSet;
 

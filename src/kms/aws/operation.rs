@@ -1,6 +1,7 @@
-//! Every operation of AWS that the adapter calls: one list, from which permissions, quotas, metrics and outcomes follow.
+//! Every operation of AWS that the adapter calls. Permissions, quotas, metrics and outcomes follow from this list.
 //!
-//! An operation that is not here cannot be sent. Nothing in it may ever encrypt, decrypt, sign, or read or change a key policy or a grant.
+//! An operation that is not in the list cannot be sent. The list may never have one that encrypts, decrypts or signs, or that reads or
+//! changes a key policy or a grant.
 
 macro_rules! operations {
     ($($service:ident: $($name:ident)+;)+) => {
@@ -14,12 +15,12 @@ macro_rules! operations {
             /// Every operation, in the order of [`OPERATIONS`].
             pub(super) const ALL: &[Self] = &[$($(Self::$name,)+)+];
 
-            /// The name that AWS has for it.
+            /// AWS's name of it.
             pub(super) const fn as_str(self) -> &'static str {
                 match self { $($(Self::$name => stringify!($name),)+)+ }
             }
 
-            /// The action in an IAM policy that allows it.
+            /// The IAM action that allows it.
             pub(super) const fn action(self) -> &'static str {
                 match self { $($(Self::$name => concat!(stringify!($service), ":", stringify!($name)),)+)+ }
             }
@@ -84,7 +85,8 @@ impl Operation {
         }
     }
 
-    /// Whether a request may be repeated when its answer was lost. `CreateKey` knows no idempotency token, and each one that arrives makes a key.
+    /// Whether a request may be repeated if its answer was lost. `CreateKey` has no idempotency token: each request that arrives creates a
+    /// key.
     pub(super) const fn repeats(self) -> bool {
         !matches!(self, Self::CreateKey)
     }

@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use super::operation::Operation;
 use crate::kms::quota::{Books, Grant, Quotas};
 
-/// Requests per second that AWS grants to an account and Region by default (AWS KMS Developer Guide, "Request quotas"). STS is called once per
-/// hour and look at a provider, far below any quota.
+/// Requests per second that AWS allows to an account and Region by default (AWS KMS Developer Guide, "Request quotas"). STS is called once
+/// per hour and once per look at a provider, far below any quota.
 const fn per_second(operation: Operation) -> Option<u32> {
     match operation {
         Operation::CancelKeyDeletion
@@ -28,13 +28,13 @@ const fn per_second(operation: Operation) -> Option<u32> {
     }
 }
 
-/// What is granted for an operation. What brings a key back may use all of its quota.
+/// The quota of an operation. Operations that bring a key back may use all of it.
 fn grant(operation: Operation) -> Option<Grant> {
     let urgent = matches!(operation, Operation::CancelKeyDeletion | Operation::EnableKey);
     per_second(operation).map(|per_second| Grant { per_second, urgent })
 }
 
-/// The quotas of a client, which are those of its account and Region. Whose the credentials are is known once that has been asked.
+/// The quotas of a client, which are those of its account and Region. The account is known once AWS was asked for it.
 #[derive(Debug)]
 pub(super) struct Account {
     books: Books,
@@ -51,7 +51,7 @@ impl Account {
         Self { books, place, share_percent, quotas: OnceLock::new(), number: OnceLock::new() }
     }
 
-    /// The account is known.
+    /// Notes the account.
     pub(super) fn is(&self, account: &str) {
         self.quotas.get_or_init(|| self.open(account));
         self.number.get_or_init(|| account.to_owned());
@@ -62,7 +62,7 @@ impl Account {
         self.number.get().map(String::as_str)
     }
 
-    /// Its quotas. Nothing that has one is called before the account is known, but by tests, which have one client each.
+    /// Its quotas. Only tests, which have one client each, call an operation with a quota before the account is known.
     pub(super) fn quotas(&self) -> &Quotas<Operation> {
         self.quotas.get_or_init(|| self.open("unknown"))
     }
@@ -73,7 +73,7 @@ impl Account {
     }
 }
 
-/// Whether an operation has a quota, and what is throttled waits in its line for another turn.
+/// Whether an operation has a quota. If it is throttled, it waits in line for another turn.
 pub(super) fn is_limited(operation: Operation) -> bool {
     grant(operation).is_some()
 }

@@ -1,6 +1,6 @@
-//! Whose signature makes the certificate of an endpoint valid: the system's authorities, those of `caSecretRef`, and those of `AWS_CA_BUNDLE`.
+//! The authorities that make the certificate of an endpoint valid: those of the system, of `caSecretRef`, and of `AWS_CA_BUNDLE`.
 //!
-//! Authorities are added, and none takes the place of verification. It must never give the SDK a certificate that it cannot read: the SDK panics.
+//! Certificates are always verified. The SDK must never get a certificate that it cannot read: it panics.
 
 use aws_smithy_http_client::tls::{TlsContext, TrustStore};
 use rustls::{
@@ -8,10 +8,11 @@ use rustls::{
     pki_types::{CertificateDer, pem::PemObject},
 };
 
-/// The variable by which every SDK of AWS is told of a file with authorities.
+/// The variable that names a file with authorities, for every SDK of AWS.
 const BUNDLE: &str = "AWS_CA_BUNDLE";
 
-/// Trusts the system's authorities, those in `own`, and those in the file that `AWS_CA_BUNDLE` names. The error is for whoever set them.
+/// Trusts the authorities of the system, those in `own`, and those in the file that `AWS_CA_BUNDLE` names. The error is for the person who
+/// configured them.
 pub(super) fn store(own: Option<&[u8]>) -> Result<TlsContext, String> {
     let mut store = TrustStore::default();
     if let Some(pem) = own {
@@ -30,7 +31,7 @@ pub(super) fn store(own: Option<&[u8]>) -> Result<TlsContext, String> {
     TlsContext::builder().with_trust_store(store).build().map_err(|error| format!("certificates cannot be used: {error}"))
 }
 
-/// Whether it has certificates, and each can be used.
+/// Checks that the text has certificates and that each can be used.
 fn readable(pem: &[u8]) -> Result<(), String> {
     let mut roots = RootCertStore::empty();
     for certificate in CertificateDer::pem_slice_iter(pem) {
@@ -41,7 +42,6 @@ fn readable(pem: &[u8]) -> Result<(), String> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use super::*;
 

@@ -1,6 +1,6 @@
-//! The KMS object of CCKM that a provider works in: which AWS account it is, and which of its Regions.
+//! The KMS object of CCKM that a provider uses: an AWS account and its Regions.
 //!
-//! One that cannot be found, or has not that Region, is a fault of the settings. It must never make keys look absent.
+//! If the KMS cannot be found, or does not have the Region, the settings are wrong. That must never make keys look absent.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +12,7 @@ use crate::{
     kms::rest::Ask,
 };
 
-/// Which KMS object and Region, and what was last found of it.
+/// The KMS object, the Region, and what was last found.
 #[derive(Debug)]
 pub(super) struct AccountCache {
     /// Name or id.
@@ -43,7 +43,7 @@ impl CipherTrustKms {
     /// The account as it is now.
     pub(super) async fn account_now(&self) -> Result<Arc<Account>, Failure> {
         let AccountCache { kms, region, found } = &self.account_cache;
-        // An id that was found once is asked for first, so that a look at the provider is one request.
+        // A known id is tried first, so that a look at the provider is one request.
         let known = self.account_cache.found().map(|account| account.id.clone());
         let by_id = match known.as_deref().or_else(|| looks_like_id(kms).then_some(kms.as_str())).and_then(CckmId::parse) {
             Some(id) => self.account_by_id(&id).await?,
@@ -89,7 +89,7 @@ impl CipherTrustKms {
     }
 }
 
-/// Why keys of that Region cannot be worked with in the account.
+/// Why the account cannot be used for that Region.
 fn unfit(account: &Account, kms: &str, region: &str) -> Option<String> {
     if account.status.as_deref() == Some("archived") {
         return Some(format!(

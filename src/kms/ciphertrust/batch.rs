@@ -1,7 +1,7 @@
-//! Reads of single rows that come while another is under way are gathered into one request, so that a look at many keys costs few.
+//! Gathers reads of single rows into one request while another request is under way, so that reads of many keys cost few requests.
 //!
-//! A request is made up when it is sent, so a read is never answered by one that was sent before it. A row that is missing from a list is asked for alone,
-//! because only CCKM's own word makes a key absent.
+//! A request is put together when it is sent, so no read is answered by a request that was sent before it. A row that is missing from the
+//! list is read alone, because only CCKM's own refusal makes a key absent.
 
 use std::{
     collections::HashMap,
@@ -26,12 +26,12 @@ use crate::domain::failure::{
     FailureKind::{self, Credentials, Throttled, Unavailable},
 };
 
-/// How many rows are asked for at once; the ids of so many fit a URL.
+/// How many rows one request asks for. That many ids fit into a URL.
 const MOST: usize = 50;
-/// How long a read waits for those before it. One that hangs holds up no others.
+/// How long a read waits for the request before it. A request that hangs must not delay the others.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The reads that wait, and whose turn it is.
+/// The waiting reads. The holder of `turn` sends the next request.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     waiting: Mutex<Vec<Waiting>>,
@@ -44,13 +44,13 @@ struct Waiting {
     answer: oneshot::Sender<Told>,
 }
 
-/// What a read is told by the one that asked for it, too.
+/// What a waiting read gets from the read that sent the request.
 #[derive(Debug)]
 enum Told {
     Row(Box<Seen>),
-    /// To ask alone.
+    /// Nothing: it has to read alone.
     Nothing,
-    /// What holds for any request now.
+    /// A failure that every request would have now.
     Failed(FailureKind, String),
 }
 

@@ -1,6 +1,6 @@
-//! Makes the client: where it sends to, as whom, and what it trusts.
+//! Makes the client: endpoint, credentials and trusted authorities.
 //!
-//! Connections are always `https`, and a certificate is always verified: whoever answers gets the password, and says whether keys are there.
+//! Connections are always `https`, and certificates are always verified: the server gets the password and tells whether keys exist.
 
 use std::{sync::Arc, time::Duration};
 
@@ -9,24 +9,24 @@ use secrecy::SecretString;
 
 use super::{
     failure,
-    login::{AUTHORITY, LoginDialect, NAME, Root, root},
+    login::{Credentials, LoginDialect, PasswordLogin},
     operation::Operation,
     quota,
-    token::{Login, Tokens},
+    request::{AUTHORITY, NAME, Root, root},
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
         Books, LeaderCheck,
-        rest::{Answer, Ask, Authorities, Caller, Dialect, Refusal, client},
+        rest::{Answer, Ask, Authorities, Caller, Dialect, Refusal, Session, client},
     },
     metrics::Metrics,
 };
 
-/// How CCKM is reached, as whom, and for which keys.
+/// How to reach CCKM, with which credentials, and for which keys.
 #[derive(Clone, Debug)]
 pub struct CipherTrustSettings {
-    /// Address of the `CipherTrust` Manager, `https`; it may have a path, under which the API is.
+    /// Address of the `CipherTrust` Manager, with `https`. It may have a path, under which the API is.
     pub url: String,
     /// Name or id of the KMS in CCKM: an AWS account.
     pub kms: String,
@@ -34,31 +34,31 @@ pub struct CipherTrustSettings {
     pub region: String,
     /// Domain to work in; `None`: the root domain.
     pub domain: Option<String>,
-    /// Domain that the user is of; `None`: the root domain.
+    /// Domain of the user; `None`: the root domain.
     pub auth_domain: Option<String>,
-    /// The authority that signed the server's certificate, in PEM; `None`: one of the system's.
+    /// The authority that signed the server's certificate, in PEM; `None`: an authority of the system.
     pub ca_pem: Option<Vec<u8>>,
     /// The user.
     pub username: String,
     /// The user's password.
     pub password: SecretString,
-    /// How old CCKM's copy of a key may become before it is asked for a new one.
+    /// How old CCKM's copy of a key may be before it is refreshed.
     pub max_staleness: Duration,
-    /// How much of AWS's default request quotas may be used, 1 to 10,000 percent.
+    /// How much of AWS's default request quotas to use, 1 to 10,000 percent.
     pub quota_share_percent: i32,
     /// The limiters of all clients.
     pub books: Books,
     /// Where calls are counted.
     pub metrics: Metrics,
-    /// Whether this process may change anything.
+    /// Checked right before each request that changes something.
     pub leader_check: LeaderCheck,
 }
 
-/// How everything else is spoken: with a token.
+/// The wire protocol of everything else: each request has a token.
 #[derive(Debug)]
 pub(super) struct Cckm {
     root: Root,
-    tokens: Tokens,
+    session: Session<PasswordLogin>,
 }
 
 impl Dialect for Cckm {
@@ -68,7 +68,7 @@ impl Dialect for Cckm {
 
     async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
         let mut request = self.root.request(ask)?;
-        request.headers_mut().insert(AUTHORIZATION, self.tokens.header().await?);
+        request.headers_mut().insert(AUTHORIZATION, self.session.header().await?);
         Ok(request)
     }
 
@@ -77,11 +77,11 @@ impl Dialect for Cckm {
     }
 
     fn renew(&self, refused: &Request) -> bool {
-        self.tokens.refused(refused.headers().get(AUTHORIZATION))
+        self.session.refused(refused.headers().get(AUTHORIZATION))
     }
 
     fn accepted(&self, request: &Request) {
-        self.tokens.accepted(request.headers().get(AUTHORIZATION));
+        self.session.accepted(request.headers().get(AUTHORIZATION));
     }
 
     fn permission(&self, operation: Operation) -> &'static str {
@@ -119,8 +119,9 @@ pub(super) fn caller(settings: &CipherTrustSettings) -> Result<Caller<Cckm>, Fai
         leader_check: leader_check.clone(),
     };
     let set = |domain: &Option<String>| domain.clone().filter(|domain| !domain.is_empty());
-    let login = Login { username: username.clone(), password: password.clone(), domain: set(domain), auth_domain: set(auth_domain) };
-    let dialect = Cckm { root, tokens: Tokens::new(login_caller, login) };
+    let (username, password) = (username.clone(), password.clone());
+    let credentials = Credentials { username, password, domain: set(domain), auth_domain: set(auth_domain) };
+    let dialect = Cckm { root, session: Session::new(PasswordLogin { caller: login_caller, credentials }) };
     Ok(Caller { dialect, http, quotas, metrics: metrics.clone(), leader_check: leader_check.clone() })
 }
 

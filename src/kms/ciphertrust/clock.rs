@@ -1,11 +1,11 @@
-//! The clock of whoever answered, by which the age of a copy is measured.
+//! The clock of the server, which measures the age of a copy.
 
 use jiff::Timestamp;
 use reqwest::header::DATE;
 
 use crate::kms::rest::Answer;
 
-/// The time in the answer's `Date` (RFC 9110, 6.6.1), in whole seconds; this process's own if there is none that can be read.
+/// The time in the answer's `Date` (RFC 9110, 6.6.1), in whole seconds. Without a readable one, the time of this process.
 pub(super) fn now(answer: &Answer) -> Timestamp {
     let date = answer.headers.get(DATE).and_then(|date| date.to_str().ok());
     let date = date.and_then(|date| jiff::fmt::rfc2822::parse(date).ok());

@@ -1,7 +1,7 @@
-//! Turns rows of CCKM into the words of the domain.
+//! Converts rows of CCKM to the types of the domain.
 //!
-//! What has to be there and is missing, or is not known, makes a row unusable. The rest is never guessed, and nothing takes its place. Of a date or a state
-//! that stands in two places the documented one, inside `aws_param`, is the truth.
+//! If a required member is missing, or a value is not known, the row cannot be used. Everything else stays unknown: nothing is guessed. A
+//! date or a state can be in two places; the documented one, inside `aws_param`, counts.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
@@ -10,7 +10,7 @@ use super::id::{Arn, CckmId};
 use crate::{
     api::managed_key::KeyTemplate,
     domain::{
-        observed::{Key, MultiRegion, Rotation, State},
+        observed::{Facets, Key, MultiRegion, Rotation, State},
         ownership::Tags,
     },
 };
@@ -18,7 +18,7 @@ use crate::{
 /// How many seconds the clocks of one appliance may differ.
 const SKEW: i64 = 60;
 
-/// What in an answer cannot be used, in words.
+/// Why an answer cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Unusable(pub(super) String);
@@ -27,7 +27,7 @@ fn missing(member: &str) -> Unusable {
     Unusable(format!("it has no {member}"))
 }
 
-/// CCKM's row of a key, as far as it matters. Any member may be missing or null.
+/// The members of CCKM's row of a key that matter. Any of them may be missing or null.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(super) struct Row {
@@ -42,7 +42,7 @@ pub(super) struct Row {
     aws_param: Param,
 }
 
-/// What AWS says of the key, as CCKM has it.
+/// CCKM's copy of what AWS says about the key.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Param {
@@ -95,7 +95,7 @@ impl Row {
         CckmId::parse(&id).ok_or_else(|| Unusable(format!("its id is {id}")))
     }
 
-    /// The same as it came; empty if there is none.
+    /// CCKM's id as it came; empty if there is none.
     pub(super) fn id_text(&self) -> &str {
         self.id.as_deref().unwrap_or_default()
     }
@@ -105,7 +105,7 @@ impl Row {
         self.aws_param.arn.as_deref().unwrap_or_default()
     }
 
-    /// The ARN, with whose Region and account the row has to agree.
+    /// The ARN. Region and account of the row have to agree with it.
     pub(super) fn arn(&self) -> Result<Arn, Unusable> {
         let arn = text(self.aws_param.arn.as_ref(), "Arn")?;
         let arn = Arn::parse(&arn).ok_or_else(|| Unusable(format!("its Arn is {arn}")))?;
@@ -119,27 +119,27 @@ impl Row {
         Ok(arn)
     }
 
-    /// Whether CCKM looked and AWS no longer had the key.
+    /// Whether CCKM found that AWS no longer has the key.
     pub(super) fn is_gone(&self) -> bool {
         self.gone == Some(true)
     }
 
-    /// When the row was last read from AWS. One that was not read since it was made is as old as it.
+    /// When CCKM last read the row from AWS; if it never did since it made the row, when it made it.
     pub(super) fn synced_at(&self) -> Result<Timestamp, Unusable> {
         let text =
             [&self.synced_at, &self.created_at].into_iter().flatten().find(|text| !text.is_empty()).ok_or_else(|| missing("synced_at"))?;
         instant(text)
     }
 
-    /// How old the row is by that clock, in whole seconds. A time far ahead of the clock was written by one that was wrong: nobody knows how old the row is,
-    /// so it is older than any bound until it is read again.
+    /// How old the row is by that clock, in whole seconds. A time far ahead of the clock was written by a wrong clock. Then the age is not
+    /// known, and the row counts as too old until it is refreshed.
     pub(super) fn age(&self, now: Timestamp) -> Result<SignedDuration, Unusable> {
         let seconds = now.duration_since(self.synced_at()?).as_secs();
         Ok(SignedDuration::from_secs(if seconds < -SKEW { i64::MAX } else { seconds.max(0) }))
     }
 
-    /// Whether the row was read from AWS again since it had been read `from` then. Behind a balancer a row may also be an earlier one; that counts only where
-    /// the earlier time was ahead of the clock, and so wrong.
+    /// Whether CCKM read the row from AWS again after `from`. Behind a load balancer, an older row may come back; it counts as newer only
+    /// if `from` was ahead of the clock, and so wrong.
     pub(super) fn is_newer(&self, from: Timestamp, now: Timestamp) -> Result<bool, Unusable> {
         let synced_at = self.synced_at()?;
         let wrong = now.duration_since(from).as_secs() < -SKEW;
@@ -162,7 +162,7 @@ impl Row {
         }
     }
 
-    /// When the key will be deleted, told only while that is pending.
+    /// When AWS will delete the key; only while the deletion is pending.
     pub(super) fn deletion_date(&self) -> Result<Option<Timestamp>, Unusable> {
         if self.state()? != State::PendingDeletion {
             return Ok(None);
@@ -170,23 +170,24 @@ impl Row {
         time(filled(self.aws_param.deletion_date.as_ref()).or(filled(self.deletion_date.as_ref())))
     }
 
-    /// The tags. The documents do not say whether an empty list is left out, and a key without tags could not be adopted if its absence meant anything else.
+    /// The tags. The documents do not say whether CCKM leaves out an empty list, so a missing list means no tags: otherwise a key without
+    /// tags could not be adopted.
     pub(super) fn tags(&self) -> Tags {
         let tags = self.aws_param.tags.iter().flatten();
         tags.map(|tag| (tag.tag_key.clone(), tag.tag_value.clone().unwrap_or_default())).collect()
     }
 
-    /// The aliases, with `alias/`; none where there is no list, as with tags.
+    /// The aliases, with `alias/`. A missing list means none, as with tags.
     pub(super) fn aliases(&self) -> Vec<String> {
         let whole = |alias: &String| if alias.starts_with("alias/") { alias.clone() } else { format!("alias/{alias}") };
         self.aws_param.alias.iter().flatten().map(whole).collect()
     }
 
-    /// The key, as old as the row is by the clock of whoever answered at `now`.
+    /// The key. Its age is that of the row, by the clock of the server, which answered at `now`.
     pub(super) fn key(&self, now: Timestamp) -> Result<Key, Unusable> {
         let (arn, param) = (self.arn()?, &self.aws_param);
         let state = self.state()?;
-        // The id says so as well: AWS KMS Developer Guide, "How multi-Region keys work".
+        // The id tells it as well (AWS KMS Developer Guide, "How multi-Region keys work").
         let multi_region = param.multi_region.unwrap_or_else(|| arn.as_str().contains(":key/mrk-"));
         Ok(Key {
             id: self.id()?.as_str().to_owned(),
@@ -202,7 +203,7 @@ impl Row {
                 multi_region,
             },
             customer_managed: match filled(param.key_manager.as_ref()) {
-                // AWS lets nobody mark a key of its own.
+                // Nobody can tag a key that AWS manages.
                 Some("CUSTOMER") | None => true,
                 Some("AWS") => false,
                 Some(other) => return Err(Unusable(format!("its KeyManager is {other}"))),
@@ -214,17 +215,17 @@ impl Row {
             description: param.description.clone(),
             creation_time: time(filled(param.creation_date.as_ref()))?,
             age: Some(self.age(now)?),
-            // AWS shows it as off while the key is pending.
+            // AWS shows rotation as off while the deletion is pending.
+            name: None,
             rotation: if state.is_pending() { None } else { self.rotation()? },
             rotations: None,
             tags: Some(self.tags()),
             aliases: Some(self.aliases()),
-            unread: std::collections::BTreeSet::new(),
-            other_owner_exists: None,
+            unread: Facets::NONE,
         })
     }
 
-    /// Rotation, if the row tells all of it. One that is on without a period is of a CCKM that does not tell periods; AWS is asked then.
+    /// Rotation, if the row tells all of it. Some versions of CCKM do not tell the period; then AWS has to be asked.
     fn rotation(&self) -> Result<Option<Rotation>, Unusable> {
         let param = &self.aws_param;
         let period_days = param.rotation_period_in_days.filter(|days| *days > 0);
@@ -239,7 +240,7 @@ impl Row {
 }
 
 impl Configuration {
-    /// `None`: it is not told.
+    /// `None`: CCKM does not tell it.
     fn read(&self) -> Result<Option<MultiRegion>, Unusable> {
         let arn = |key: &Relative| filled(key.arn.as_ref()).map(str::to_owned);
         match self.multi_region_key_type.as_deref() {
@@ -251,7 +252,7 @@ impl Configuration {
     }
 }
 
-/// What `get-key-rotation-status` answers, in AWS's own shape.
+/// The answer to `get-key-rotation-status`, in the form that AWS gives it.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct RotationStatus {
@@ -271,7 +272,7 @@ impl RotationStatus {
     }
 }
 
-/// A rotation in CCKM's list: the first material of a key is there as well, and has no date of one.
+/// A rotation in CCKM's list. The list also has the first material of the key, which has no date.
 #[derive(Debug, Deserialize)]
 pub(super) struct Rotated {
     #[serde(default)]
@@ -280,7 +281,7 @@ pub(super) struct Rotated {
     aws_param: RotatedParam,
 }
 
-/// What AWS says of a rotation, as CCKM has it.
+/// CCKM's copy of what AWS says about a rotation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct RotatedParam {
@@ -289,7 +290,7 @@ struct RotatedParam {
 }
 
 impl Rotated {
-    /// What tells it from the others.
+    /// What tells the entry from the others.
     pub(super) fn id_text(&self) -> &str {
         let Self { id, aws_param: RotatedParam { key_material_id, rotation_date } } = self;
         [id, key_material_id, rotation_date].into_iter().find_map(|text| filled(text.as_ref())).unwrap_or_default()
@@ -329,7 +330,7 @@ fn instant(text: &str) -> Result<Timestamp, Unusable> {
     text.parse().map_err(|_| Unusable(format!("a time in it is {text}")))
 }
 
-/// Whole seconds: fractions differ between calls that tell of the same moment, and a status must not change for them.
+/// A time in whole seconds. Fractions differ between answers about the same moment, and a status must not change because of them.
 fn whole(time: Timestamp) -> Result<Timestamp, Unusable> {
     Timestamp::from_second(time.as_second()).map_err(|_| Unusable(format!("a time in it is {time}")))
 }

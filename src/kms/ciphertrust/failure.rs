@@ -1,7 +1,7 @@
-//! Reads what `CipherTrust` says when it does not do what was asked.
+//! Reads the refusals of `CipherTrust`.
 //!
-//! Two may refuse: `CipherTrust` itself, by an HTTP status and an `NCERR` name, or AWS behind it, whose exception CCKM passes on by name inside its text.
-//! Only `CipherTrust`'s own "resource not found" makes a key absent; a 404 of anything else never does.
+//! Either `CipherTrust` itself refuses, by an HTTP status and an `NCERR` name, or AWS behind it. CCKM passes on the name of AWS's exception
+//! inside its text. Only `CipherTrust`'s own "resource not found" makes a key absent; no other 404 does.
 
 use serde::Deserialize;
 
@@ -16,11 +16,11 @@ use crate::{
     kms::rest::{Answer, Refusal},
 };
 
-/// `CipherTrust`'s name for what is not there.
+/// `CipherTrust`'s name for a resource that does not exist.
 const ABSENT: &str = "NCERRResourceNotFound";
 
-/// The kind of every exception of AWS that is known to matter here (AWS KMS API reference, errors of the calls that CCKM makes). Those about credentials are
-/// denials: they are about the connection that CCKM has to AWS, and no other token of `CipherTrust` mends it.
+/// The kind of every exception of AWS that matters here (AWS KMS API reference, errors of the calls that CCKM makes). Exceptions about
+/// credentials are denials: they are about CCKM's own connection to AWS, and another token of `CipherTrust` does not help.
 const EXCEPTIONS: &[(&str, FailureKind)] = &[
     ("NotFoundException", NotFound),
     ("InvalidAliasNameException", Invalid),
@@ -49,17 +49,17 @@ const EXCEPTIONS: &[(&str, FailureKind)] = &[
     ("ServiceUnavailableException", Unavailable),
 ];
 
-/// The kind of every name of `CipherTrust`'s own that is known, with the status that it has to come with.
+/// The kind of every known name of `CipherTrust`'s own, and the status that has to come with it.
 const NAMES: &[(&str, u16, FailureKind)] = &[
     (ABSENT, 404, NotFound),
     ("NCERRInvalidParamValue", 400, Invalid),
     ("NCERRUnauthorized", 401, Credentials),
     ("NCERRConflict", 409, Conflict),
-    // An alias that CCKM knows already.
+    // CCKM has that alias already.
     ("NCERRKeyAlreadyExists", 409, AliasTaken),
 ];
 
-/// The body of an error. Of its members only the name in `codeDesc` is relied on.
+/// The body of an error. Only the name in `codeDesc` decides anything.
 #[derive(Debug, Default, Deserialize)]
 struct Body {
     #[serde(rename = "codeDesc")]
@@ -72,11 +72,11 @@ pub(super) fn refusal(answer: &Answer) -> Refusal {
     let Body { description, message } = serde_json::from_slice(&answer.body).unwrap_or_default();
     let (description, message) = (description.unwrap_or_default(), message.unwrap_or_default());
     let (name, text) = description.split_once(':').unwrap_or((&description, ""));
-    // Where the rest of the text is, is not documented: behind the name, or in a member of its own.
+    // It is not documented where the rest of the text is: behind the name, or in a member of its own.
     let text = [text.trim(), message.trim()].into_iter().filter(|text| !text.is_empty()).collect::<Vec<_>>().join(": ");
     let name = name.split_whitespace().next().unwrap_or_default();
     let Some(name) = Some(name).filter(|name| name.starts_with("NCERR")) else {
-        // What has no name need not be `CipherTrust`'s; but a token that has expired is renewed, whoever says so.
+        // An answer without a name may be from something else than `CipherTrust`. All the same, an expired token is renewed.
         let kind = Some(by_status(answer.status)).filter(|kind| matches!(kind, Credentials | Throttled | Unavailable)).unwrap_or(Unknown);
         return Refusal { kind, code: None, text };
     };
@@ -96,7 +96,7 @@ fn kind(name: &str, status: u16) -> FailureKind {
     known.map_or_else(|| if name == ABSENT { Unknown } else { by_status(status) }, |(_, _, kind)| *kind)
 }
 
-/// What a status says by itself. A name is needed for anything to be absent.
+/// The kind that a status tells without a name. Without a name nothing is absent.
 const fn by_status(status: u16) -> FailureKind {
     match status {
         401 => Credentials,
@@ -115,7 +115,7 @@ enum Exception {
     Unheard(String),
 }
 
-/// The exception of AWS that a text names, as a whole word. Several of different kinds are none that is known.
+/// The exception of AWS that a text names as a whole word. If it names several of different kinds, the result is unknown.
 fn exception(text: &str) -> Option<Exception> {
     let mut found = None;
     for word in text.split(|c: char| !c.is_ascii_alphanumeric()) {
@@ -137,18 +137,18 @@ fn code(failure: &Failure) -> Option<&str> {
     failure.source.as_ref()?.downcast_ref::<Refusal>()?.code.as_deref()
 }
 
-/// Whether `CipherTrust` itself says that it has no such thing.
+/// Whether `CipherTrust` itself says that it has no such resource.
 pub(super) fn is_absent(failure: &Failure) -> bool {
     failure.kind == NotFound && code(failure) == Some(ABSENT)
 }
 
-/// Whether AWS says that it does this to no key of that kind.
+/// Whether AWS does not support the call for keys of this kind.
 pub(super) fn is_unsupported(failure: &Failure) -> bool {
     code(failure) == Some("UnsupportedOperationException")
 }
 
-/// Whether a refusal of a creation says that no key was made. CCKM makes the key in AWS first, and then does more there, so only what it refuses by itself, or
-/// what names AWS's `CreateKey`, says that. Where nothing was answered, the attempts tell the outcome.
+/// Whether a refused creation proves that no key was created. CCKM first creates the key in AWS and then does more there. So only a refusal
+/// of CCKM itself, or one that names AWS's `CreateKey`, proves it. If there was no answer, the attempts tell the outcome.
 pub(super) fn settles_creation(failure: &Failure) -> bool {
     let Some(refusal) = failure.source.as_ref().and_then(|source| source.downcast_ref::<Refusal>()) else { return true };
     let own = refusal.code.as_deref().is_some_and(|code| code.starts_with("NCERR"));
@@ -156,7 +156,7 @@ pub(super) fn settles_creation(failure: &Failure) -> bool {
     (own && matches!(failure.kind, Credentials | Denied | Invalid | AliasTaken | Throttled)) || words().any(|word| word == "CreateKey")
 }
 
-/// What to do where an operation is denied.
+/// What a person can do if an operation is denied.
 pub(super) const fn permission(operation: Operation) -> &'static str {
     match operation {
         Operation::Login => "allow the user to log in to spec.cipherTrust.domain",
@@ -173,7 +173,7 @@ pub(super) const fn permission(operation: Operation) -> &'static str {
     }
 }
 
-/// What to do where credentials are not accepted.
+/// What a person can do if the credentials are not accepted.
 pub(super) fn credentials(refusal: &Refusal) -> &'static str {
     match refusal.code.as_deref() {
         Some(ABSENT) => "a domain is not known; correct spec.cipherTrust.domain and spec.cipherTrust.authDomain",

@@ -1,14 +1,14 @@
 //! The three names of a key, kept apart by type: CCKM's own id, AWS's key id, and the ARN.
 //!
-//! Paths take CCKM's id alone. Any of the others in its place would be answered as an absent key.
+//! A path takes only CCKM's id. With another name in its place, CCKM would answer that the key is absent.
 
 use std::fmt;
 
-/// CCKM's id of a key: opaque, and fit for a path as it is.
+/// CCKM's id of a key. It is opaque, and can be part of a path as it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct CckmId(String);
 
-/// AWS's id of a key: a UUID, or `mrk-` and 32 hex digits, which is the same in every Region of a multi-Region key.
+/// AWS's id of a key: a UUID, or `mrk-` and 32 hex digits for a multi-Region key, which has the same id in every Region.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct AwsKeyId(String);
 
@@ -22,7 +22,7 @@ pub(super) struct Arn {
     pub(super) account: String,
 }
 
-/// What a key is asked for by.
+/// A reference to a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Reference {
     /// Its ARN.
@@ -31,14 +31,14 @@ pub(super) enum Reference {
     Cckm(CckmId),
     /// AWS's id of a multi-Region key.
     Aws(AwsKeyId),
-    /// A UUID, which AWS's ids are, and CCKM's were.
+    /// A UUID: an id of AWS, or of an older CCKM.
     Either(AwsKeyId, CckmId),
     /// An alias, with `alias/`.
     Alias(String),
 }
 
 impl CckmId {
-    /// `None` if it has a character that a path would read as something else.
+    /// `None` if it has a character with a meaning in a path.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         (!text.is_empty() && text.len() <= 128 && text.chars().all(plain)).then(|| Self(text.to_owned()))
@@ -83,7 +83,7 @@ impl fmt::Display for Arn {
 }
 
 impl Reference {
-    /// `None` if it is no name of a key.
+    /// `None` if it cannot name a key.
     pub(super) fn parse(text: &str) -> Option<Self> {
         if text.starts_with("arn:") {
             return Arn::parse(text).map(Self::Arn);

@@ -1,6 +1,7 @@
-//! What is remembered between calls: CCKM's ids by ARN, and the refreshes that were asked for.
+//! What is remembered between calls: CCKM's ids by ARN, and the requested refreshes.
 //!
-//! Neither is ever taken for the key itself: an id is looked up again when CCKM does not know it, and a refresh only keeps another from being asked for.
+//! Neither stands for the key itself. If CCKM does not know an id any more, the id is looked up again; a refresh under way only prevents
+//! another one.
 
 use std::{
     collections::HashMap,
@@ -12,9 +13,9 @@ use jiff::Timestamp;
 
 use super::id::{Arn, CckmId};
 
-/// How many ids are kept. Beyond that all are forgotten, which costs one search each.
+/// How many ids are kept. Beyond that the ids that were not used for longest are forgotten, which costs one search each.
 const MOST: usize = 50_000;
-/// For how long a refresh that does not end keeps another from being asked for.
+/// How long an unfinished refresh prevents another one.
 const UNFINISHED: Duration = Duration::from_mins(1);
 
 /// The memory of one client.
@@ -23,45 +24,73 @@ pub(super) struct IdCache(Mutex<Memory>);
 
 #[derive(Debug, Default)]
 struct Memory {
-    ids: HashMap<Arn, CckmId>,
+    ids: Ids,
     refreshes: HashMap<CckmId, Asked>,
+}
+
+/// Ids in two generations. An id that is used moves to the young one. When that has half of what is kept, it becomes the old one, and the
+/// old one is forgotten: so what was used lately stays, and no order has to be kept.
+#[derive(Debug, Default)]
+struct Ids {
+    young: HashMap<Arn, CckmId>,
+    old: HashMap<Arn, CckmId>,
+}
+
+impl Ids {
+    fn get(&mut self, arn: &Arn) -> Option<CckmId> {
+        if let Some(id) = self.young.get(arn) {
+            return Some(id.clone());
+        }
+        let (arn, id) = self.old.remove_entry(arn)?;
+        self.insert(arn, id.clone());
+        Some(id)
+    }
+
+    fn insert(&mut self, arn: Arn, id: CckmId) {
+        self.old.remove(&arn);
+        self.young.insert(arn, id);
+        if self.young.len() >= MOST / 2 {
+            self.old = std::mem::take(&mut self.young);
+        }
+    }
+
+    fn remove(&mut self, arn: &Arn) {
+        self.young.remove(arn);
+        self.old.remove(arn);
+    }
 }
 
 /// A refresh that was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asked {
     at: Instant,
-    /// When the row had been read from AWS.
+    /// When CCKM had last read the row from AWS.
     from: Timestamp,
 }
 
-/// Whose turn it is to ask for a refresh, and when it was asked for.
+/// Whether the caller asks for a refresh, and when the refresh was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Turn {
-    /// The caller's.
+    /// The caller asks for it now.
     Ask(Instant),
-    /// Nobody's: that one is not finished.
+    /// It was asked for at that time and is not finished.
     Wait(Instant),
 }
 
 impl IdCache {
     pub(super) fn id(&self, arn: &Arn) -> Option<CckmId> {
-        self.memory().ids.get(arn).cloned()
+        self.memory().ids.get(arn)
     }
 
     pub(super) fn learn(&self, arn: Arn, id: CckmId) {
-        let mut memory = self.memory();
-        if memory.ids.len() >= MOST && !memory.ids.contains_key(&arn) {
-            memory.ids.clear();
-        }
-        memory.ids.insert(arn, id);
+        self.memory().ids.insert(arn, id);
     }
 
     pub(super) fn forget(&self, arn: &Arn) {
         self.memory().ids.remove(arn);
     }
 
-    /// Whether to ask for a refresh of a row that was last read `from` then.
+    /// Whether to ask for a refresh of a row that CCKM last read from AWS at `from`.
     pub(super) fn turn(&self, id: &CckmId, from: Timestamp) -> Turn {
         let mut memory = self.memory();
         memory.refreshes.retain(|_, asked| asked.at.elapsed() < UNFINISHED);
@@ -75,7 +104,7 @@ impl IdCache {
         }
     }
 
-    /// A refresh could not be asked for after all.
+    /// Forgets a refresh that could not be requested after all.
     pub(super) fn unask(&self, id: &CckmId) {
         self.memory().refreshes.remove(id);
     }
@@ -101,18 +130,26 @@ mod tests {
     }
 
     #[test]
-    fn ids_are_kept_until_they_are_too_many() {
+    fn the_ids_that_were_not_used_for_longest_are_forgotten() {
         let cache = IdCache::default();
         let arn = |number: usize| Arn::parse(&format!("arn:aws:kms:eu-west-1:111122223333:key/{number}")).unwrap();
         let id = CckmId::parse("1").unwrap();
-        for number in 0..MOST {
+        let kept = |cache: &IdCache| {
+            let memory = cache.memory();
+            memory.ids.young.len() + memory.ids.old.len()
+        };
+        for number in 0..2 * MOST {
             cache.learn(arn(number), id.clone());
+            assert_eq!(cache.id(&arn(0)), Some(id.clone()), "it is used all the time, also at {number}");
+            assert!(kept(&cache) <= MOST, "{number}");
         }
-        cache.learn(arn(0), id.clone());
-        assert_eq!(cache.id(&arn(1)), Some(id.clone()), "what is known already makes no room");
-        cache.learn(arn(MOST), id.clone());
-        assert_eq!((cache.id(&arn(1)), cache.id(&arn(MOST))), (None, Some(id)));
-        cache.forget(&arn(MOST));
-        assert_eq!(cache.id(&arn(MOST)), None);
+        let lately = 2 * MOST - MOST / 3..2 * MOST;
+        assert!(lately.clone().all(|number| cache.id(&arn(number)) == Some(id.clone())));
+        assert!(lately.clone().all(|number| cache.id(&arn(number)) == Some(id.clone())), "looking does not drive them out");
+        assert_eq!(cache.id(&arn(1)), None);
+        cache.learn(arn(1), CckmId::parse("2").unwrap());
+        assert_eq!(cache.id(&arn(1)), CckmId::parse("2"));
+        cache.forget(&arn(1));
+        assert_eq!(cache.id(&arn(1)), None);
     }
 }

@@ -1,7 +1,7 @@
 //! Lists of CCKM: every page, or a failure.
 //!
-//! Pages are counted by what was skipped, so a row that comes or goes between two of them would be missed or seen twice. A list that does not add up is read
-//! again, and never taken for a whole one.
+//! A page begins after a number of skipped rows. If a row comes or goes between two pages, another row is missed or seen twice. A list
+//! whose numbers do not fit is read again, and is never taken for a whole one.
 
 use std::collections::HashSet;
 
@@ -15,21 +15,21 @@ use crate::{
     kms::rest::Ask,
 };
 
-/// Rows of a page. The largest that CCKM gives is not documented; this one is its web interface's.
+/// Rows per page. The maximum is not documented; this is what CCKM's web interface uses.
 const PAGE: u64 = 100;
-/// How often a list is read until it adds up.
+/// How often a list is read at most until its numbers fit.
 const READINGS: usize = 3;
 
-/// A list that adds up.
+/// A whole list.
 #[derive(Debug)]
 pub(super) struct List<T> {
     pub(super) items: Vec<T>,
-    /// The time, by the clock of whoever answered, when its first page was.
+    /// The time of the first page, by the server's clock.
     pub(super) now: Timestamp,
 }
 
 impl CipherTrustKms {
-    /// Everything that the filter lets through, told apart by `id`.
+    /// Everything that matches the filter. `id` tells the items apart.
     pub(super) async fn list<T: DeserializeOwned>(
         &self,
         operation: Operation,
@@ -49,7 +49,7 @@ impl CipherTrustKms {
         Err(self.caller.refuse(operation, subject, FailureKind::Conflict, message))
     }
 
-    /// One reading; `None` if the total changed on the way.
+    /// Reads the list once; `None` if the total changed meanwhile.
     async fn reading<T: DeserializeOwned>(
         &self,
         operation: Operation,

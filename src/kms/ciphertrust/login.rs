@@ -1,46 +1,101 @@
-//! How a login is spoken, and where the API begins.
+//! Logs in to `CipherTrust` with a refresh token or a password.
 
-use reqwest::{
-    Method, Request, Url,
-    header::{CONTENT_TYPE, HeaderValue},
+use std::time::Duration;
+
+use reqwest::{Method, Request, header::HeaderValue};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    failure,
+    operation::Operation,
+    request::{AUTHORITY, NAME, Root},
 };
-
-use super::{failure, operation::Operation};
 use crate::{
-    domain::failure::{Failure, FailureKind, Outcome},
-    kms::rest::{Answer, Ask, Dialect, Refusal, base_url},
+    domain::failure::{Failure, FailureKind},
+    kms::rest::{Answer, Ask, Caller, Dialect, Grant, Login, Refusal},
 };
 
-pub(super) const NAME: &str = "CipherTrust";
-pub(super) const AUTHORITY: &str = "ca.crt of the secret that spec.cipherTrust.caSecretRef names";
+/// How long a token lives if the server does not say it: 300 seconds.
+const LIFE: Duration = Duration::from_mins(5);
+/// How long before its end a token is renewed, and at most this part of its life.
+const AHEAD: (Duration, u32) = (Duration::from_mins(1), 5);
 
-/// Makes requests of a path under the root of the API.
+/// Who logs in.
 #[derive(Clone, Debug)]
-pub(super) struct Root(String);
+pub(super) struct Credentials {
+    pub(super) username: String,
+    pub(super) password: SecretString,
+    pub(super) domain: Option<String>,
+    pub(super) auth_domain: Option<String>,
+}
 
-impl Root {
-    pub(super) fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
-        let unmade = || Failure {
-            kind: FailureKind::Invalid,
-            operation: ask.operation.name(),
-            message: format!("no request can be made of {}", ask.path),
-            outcome: Outcome::Refused,
-            source: None,
+/// The answer to a login.
+#[derive(Deserialize)]
+struct Granted {
+    jwt: String,
+    duration: Option<u64>,
+    refresh_token: Option<String>,
+}
+
+/// Logs in, with a password at first.
+#[derive(Debug)]
+pub(super) struct PasswordLogin {
+    pub(super) caller: Caller<LoginDialect>,
+    pub(super) credentials: Credentials,
+}
+
+impl Login for PasswordLogin {
+    const UNPROVED: Duration = Duration::from_secs(30);
+    const REPLACED: Duration = Duration::ZERO;
+    const PASSING: &'static [FailureKind] = &[FailureKind::Throttled, FailureKind::Unavailable];
+
+    async fn login(&self, refresh: Option<&SecretString>) -> Result<Grant, Failure> {
+        let Self { caller, credentials } = self;
+        let body = match refresh {
+            Some(refresh) => {
+                json!({ "grant_type": "refresh_token", "refresh_token": refresh.expose_secret(), "renew_refresh_token": true })
+            }
+            None => credentials.body(),
         };
-        let mut url = Url::parse(&format!("{}{}", self.0, ask.path)).map_err(|_| unmade())?;
-        if !ask.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&ask.query);
-        }
-        let mut request = Request::new(ask.method.clone(), url);
-        if ask.method != Method::GET {
-            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        }
-        *request.body_mut() = ask.body.as_ref().map(|body| body.to_string().into());
-        Ok(request)
+        let answer = caller.call(&Ask::new(Operation::Login, "", Method::POST, "/auth/tokens".to_owned()).with(body)).await?;
+        let granted: Option<Granted> = serde_json::from_slice(&answer.body).ok();
+        // The error of serde may quote the token.
+        granted.and_then(Granted::grant).ok_or_else(|| caller.unusable(Operation::Login, "", &"it has no jwt that fits a header"))
     }
 }
 
-/// How a login is spoken: without a token, as it brings one.
+impl Granted {
+    fn grant(self) -> Option<Grant> {
+        let Self { jwt, duration, refresh_token } = self;
+        if jwt.is_empty() {
+            return None;
+        }
+        let life = duration.map_or(LIFE, Duration::from_secs);
+        Some(Grant {
+            header: HeaderValue::try_from(format!("Bearer {jwt}")).ok()?,
+            life,
+            ahead: AHEAD.0.min(life / AHEAD.1),
+            refresh: refresh_token.filter(|token| !token.is_empty()).map(SecretString::from),
+        })
+    }
+}
+
+impl Credentials {
+    /// Unset members are left out: an explicit null may mean something else to the server.
+    fn body(&self) -> Value {
+        let mut body = json!({ "grant_type": "password", "username": self.username, "password": self.password.expose_secret() });
+        for (member, value) in [("domain", &self.domain), ("auth_domain", &self.auth_domain)] {
+            if let (Some(value), Some(body)) = (value, body.as_object_mut()) {
+                body.insert(member.to_owned(), Value::from(value.as_str()));
+            }
+        }
+        body
+    }
+}
+
+/// The wire protocol of a login, which has no token yet.
 #[derive(Debug)]
 pub(super) struct LoginDialect(pub(super) Root);
 
@@ -53,7 +108,7 @@ impl Dialect for LoginDialect {
         self.0.request(ask)
     }
 
-    /// Whatever `CipherTrust` itself has against a login is about what was given for it.
+    /// If `CipherTrust` itself refuses a login, the credentials or the domains are wrong.
     fn refusal(&self, answer: &Answer) -> Refusal {
         let refusal = failure::refusal(answer);
         match refusal.kind {
@@ -75,54 +130,46 @@ impl Dialect for LoginDialect {
     }
 }
 
-/// The root of the API, without a slash at its end.
-pub(super) fn root(url: &str) -> Option<Root> {
-    let url = base_url(url).filter(|url| url.scheme() == "https" && url.username().is_empty() && url.password().is_none())?;
-    Some(Root(format!("{}/api/v1", url.as_str().trim_end_matches('/'))))
-}
-
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
-    fn made(ask: &Ask<'_, Operation>) -> Request {
-        root("https://cm.example.com/gateway/").unwrap().request(ask).unwrap()
+    fn login() -> Credentials {
+        Credentials { username: "keyward".into(), password: "hush".into(), domain: None, auth_domain: Some("shop".into()) }
     }
 
     #[test]
-    fn only_https_is_spoken() {
-        for (url, expected) in [
-            ("https://cm.example.com", Some("https://cm.example.com/api/v1")),
-            ("https://cm.example.com:8443/", Some("https://cm.example.com:8443/api/v1")),
-            ("https://cm.example.com/gateway/", Some("https://cm.example.com/gateway/api/v1")),
-            ("http://127.0.0.1", None),
-            ("https://user:hush@cm.example.com", None),
-            ("cm.example.com", None),
-        ] {
-            assert_eq!(root(url).map(|root| root.0), expected.map(str::to_owned), "{url}");
+    fn a_token_is_renewed_ahead_of_its_end() {
+        for (life, ahead) in [(300, 60), (100, 20), (0, 0), (u64::MAX, 60)] {
+            let granted = Granted { jwt: "a.b.c".into(), duration: Some(life), refresh_token: None };
+            let grant = granted.grant().unwrap();
+            assert_eq!((grant.life, grant.ahead), (Duration::from_secs(life), Duration::from_secs(ahead)), "{life}");
         }
     }
 
     #[test]
-    fn queries_are_encoded_and_may_repeat() {
-        let ask = Ask::new(Operation::ListKeys, "", Method::GET, "/cckm/aws/keys".into()).query(vec![
-            ("id", "a".into()),
-            ("id", "b".into()),
-            ("alias", "a/b c&d".into()),
-        ]);
-        let request = made(&ask);
-        assert_eq!(request.url().as_str(), "https://cm.example.com/gateway/api/v1/cckm/aws/keys?id=a&id=b&alias=a%2Fb+c%26d");
-        assert!(request.body().is_none());
+    fn what_is_not_set_is_not_sent() {
+        let expected = json!({ "grant_type": "password", "username": "keyward", "password": "hush", "auth_domain": "shop" });
+        assert_eq!(login().body(), expected);
     }
 
     #[test]
-    fn a_body_is_json() {
-        let request = made(&Ask::new(Operation::Disable, "", Method::POST, "/x".into()).with(json!({ "days": 7 })));
-        assert_eq!(request.headers()[CONTENT_TYPE], "application/json");
-        assert_eq!(request.body().unwrap().as_bytes().unwrap(), br#"{"days":7}"#);
-        let bare = made(&Ask::new(Operation::CancelDeletion, "", Method::POST, "/x".into()));
-        assert_eq!((bare.method(), bare.url().path(), bare.body().is_none()), (&Method::POST, "/gateway/api/v1/x", true));
+    fn nothing_secret_is_shown() {
+        let shown = format!("{:?}", login());
+        assert!(shown.contains("keyward") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn a_reply_needs_a_token_and_no_more() {
+        let granted: Granted = serde_json::from_str(r#"{"jwt":"a.b.c"}"#).unwrap();
+        assert!(granted.duration.is_none() && granted.refresh_token.is_none());
+        let whole =
+            r#"{"jwt":"h.p.s","duration":300,"token_type":"Bearer","client_id":"c","refresh_token":"r","refresh_token_expires_in":1799}"#;
+        let granted: Granted = serde_json::from_str(whole).unwrap();
+        assert_eq!((granted.jwt.as_str(), granted.duration), ("h.p.s", Some(300)));
+        assert!(serde_json::from_str::<Granted>(r#"{"duration":300}"#).is_err());
+        for unusable in [r#"{"jwt":""}"#, r#"{"jwt":"a\nb"}"#] {
+            assert!(serde_json::from_str::<Granted>(unusable).unwrap().grant().is_none(), "{unusable}");
+        }
     }
 }

@@ -1,11 +1,12 @@
 //! AWS keys behind Thales `CipherTrust` Cloud Key Manager (CCKM).
 //!
-//! CCKM keeps a copy of each key, a row, and answers reads from it; what is changed through CCKM shows in the row at once, what is changed in AWS only after a
-//! refresh. So every key is told with the age of its row, by the clock of the server, and `read` has a row made new that is too old. Keys that CCKM has not
-//! synchronised yet are not seen at all, neither by name nor in a search.
+//! CCKM has a copy of each key, a row, and answers reads from it. A change through CCKM shows in the row at once, a change in AWS only
+//! after a refresh. So each key has the age of its row, by the clock of the server, and `read` refreshes a row that is too old. Keys that
+//! CCKM has not synchronised are not visible, neither by name nor in a search.
 //!
-//! `client` and `token` say how it is spoken to, `list` and `batch` how many rows are read at once, `failure` reads refusals, `convert` rows, `id` keeps a key's three names apart, `account_cache` finds the AWS account,
-//! `operation` lists all that can be called. The adapter must never take a refusal for an absent key, nor send a creation twice.
+//! `client`, `request` and `login` are the wire protocol; `list` and `batch` read many rows at once; `failure` reads refusals and `convert`
+//! rows; `id` keeps the three names of a key apart; `account_cache` finds the AWS account; `operation` lists all that can be called. The
+//! adapter must never take a refusal for an absent key, and never send a creation twice.
 
 mod account_cache;
 mod batch;
@@ -22,8 +23,8 @@ mod login;
 mod operation;
 mod quota;
 mod read;
+mod request;
 mod sync;
-mod token;
 
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
@@ -42,22 +43,20 @@ use self::{
     sync::Synchronisation,
 };
 use super::{
-    Creation, Identity, Kms, Scheduled, Turn,
+    Creation, Identity, Kms, Scheduled, Turn, read_back,
+    reading::{self, Reading, Source, Told},
     rest::{Answer, Ask, Caller},
 };
-use crate::{
-    api::mark,
-    domain::{
-        deletion::guard::ClearedDeletion,
-        failure::{Failure, FailureKind, Outcome},
-        observed::{Key, Rotation},
-        ownership::{Owner, Tags},
-    },
+use crate::domain::{
+    deletion::guard::ClearedDeletion,
+    failure::{Failure, FailureKind, Outcome},
+    observed::{Facet, Facets, Key, Rotation},
+    ownership::{self, Owner, Tags},
 };
 
 pub use self::client::CipherTrustSettings;
 
-/// CCKM's own tag, which ties a key to a policy template. It is never taken away.
+/// CCKM's own tag, which ties a key to a policy template. Keyward never removes it.
 const POLICY_TEMPLATE: &str = "cckm_policy_template_id";
 
 /// The AWS keys of one KMS of CCKM, in one Region.
@@ -92,7 +91,8 @@ impl CipherTrustKms {
         })
     }
 
-    /// Sends an action on a key. An id that CCKM does not know any more is looked up once, and the action, which was not done, sent again.
+    /// Sends an action on a key. If CCKM does not know the id any more, the action was not done: the id is looked up once and the action
+    /// sent again.
     async fn act(&self, operation: Operation, key: &str, body: Option<Value>) -> Result<Answer, Failure> {
         let id = self.id(key, operation).await?;
         let send = async |id: &id::CckmId| {
@@ -110,7 +110,7 @@ impl CipherTrustKms {
         done.and_then(|answer| self.is_its_own(operation, key, answer))
     }
 
-    /// What stands between here and CCKM may answer in its place, and with success: only nothing at all, or JSON, is CCKM's.
+    /// Checks that the answer is from CCKM. A proxy in between may answer with success too, but CCKM's answers are empty or JSON.
     fn is_its_own(&self, operation: Operation, key: &str, answer: Answer) -> Result<Answer, Failure> {
         if !answer.body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_err() {
             return Err(self.caller.unusable(operation, key, &"it is no JSON"));
@@ -118,7 +118,7 @@ impl CipherTrustKms {
         Ok(answer)
     }
 
-    /// The row that an action answered, which has to be of that key.
+    /// The row in the answer to an action. It has to be of that key.
     fn answered(&self, operation: Operation, key: &str, answer: &Answer) -> Result<Seen, Failure> {
         let row: Row = serde_json::from_slice(&answer.body).map_err(|error| self.caller.unusable(operation, key, &error))?;
         match row.arn() {
@@ -128,58 +128,12 @@ impl CipherTrustKms {
         }
     }
 
-    /// What AWS has now that a change was refused: the row may be older than what the refusal is about. The refusal itself leaves open whether an earlier
-    /// attempt took effect.
-    async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
-        self.read(reference, Age::Newest).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
-    }
-
     /// A key that a call is about.
     async fn needed(&self, key: &str) -> Result<Key, Failure> {
-        self.read(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
+        self.look(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
     }
 
-    /// Has CCKM synchronise its keys with AWS, then reads every row: how CCKM matches its filter for tags is not documented, and a key that either left out
-    /// would be made a second time.
-    async fn rows(&self) -> Result<Vec<Row>, Failure> {
-        self.synchronised().await?;
-        let listed = self.list::<Row>(Operation::ListKeys, "", KEYS, &self.here().await?, Row::id_text).await?;
-        Ok(listed.items)
-    }
-
-    /// The failure for an alias that another key has.
-    async fn taken(&self, alias: &str, refused: Failure) -> Failure {
-        let holder = match self.read(alias, Age::Allowed).await {
-            Ok(holder) => holder,
-            Err(failure) => return Failure { outcome: refused.outcome, ..failure },
-        };
-        let message = match holder {
-            Some(holder) => {
-                format!("{alias} belongs to the key {}, and is not moved; choose another alias, or remove it there", holder.arn)
-            }
-            None => format!(
-                "{alias} belongs to a key that CCKM does not show, and is not moved; synchronise the KMS in CCKM, choose another alias, or remove it in AWS"
-            ),
-        };
-        Failure { message, ..refused }
-    }
-}
-
-impl Kms for CipherTrustKms {
-    async fn identity(&self) -> Result<Identity, Failure> {
-        let account = self.account_now().await?;
-        Ok(Identity { account: account.number.clone(), region: self.account_cache.region.clone(), principal: self.principal.clone() })
-    }
-
-    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        self.read(reference, Age::Allowed).await
-    }
-
-    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
-        Ok(self.needed(key).await?.tags.unwrap_or_default())
-    }
-
-    /// As AWS has it, read by CCKM at once. A key that AWS does not rotate has its rotation off.
+    /// CCKM reads rotation from AWS at once. For a key that AWS cannot rotate, rotation is off.
     async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
         let operation = Operation::GetKeyRotationStatus;
         let answer = match self.act(operation, key, None).await {
@@ -191,7 +145,62 @@ impl Kms for CipherTrustKms {
         status.read().map_err(|why| self.caller.unusable(operation, key, &why))
     }
 
-    /// CCKM's list of the key's material, in which a rotation is an entry with its date.
+    /// Has CCKM synchronise its keys with AWS, then reads every row. CCKM's filter for tags is not documented, and a key that the search
+    /// misses would be created a second time.
+    async fn rows(&self) -> Result<Vec<Row>, Failure> {
+        self.synchronised().await?;
+        let listed = self.list::<Row>(Operation::ListKeys, "", KEYS, &self.here().await?, Row::id_text).await?;
+        Ok(listed.items)
+    }
+
+    /// The failure for an alias that another key has.
+    async fn taken(&self, alias: &str, refused: Failure) -> Failure {
+        let holder = match read_back::after(&refused, self.look(alias, Age::Allowed)).await {
+            Ok(holder) => holder,
+            Err(failure) => return failure,
+        };
+        let message = match holder {
+            Some(holder) => read_back::taken(alias, &holder),
+            None => format!(
+                "{alias} belongs to a key that CCKM does not show, and is not moved; synchronise the KMS in CCKM, choose another alias, or remove it in AWS"
+            ),
+        };
+        Failure { message, ..refused }
+    }
+}
+
+impl Source for CipherTrustKms {
+    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
+        self.look(reference, Age::Allowed).await
+    }
+
+    /// A row tells tags and aliases together.
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+        match facet {
+            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
+            Facet::Tags | Facet::Aliases => {
+                let Key { tags, aliases, .. } = self.needed(&key.arn).await?;
+                Ok(Told::TagsAndAliases(tags.unwrap_or_default(), aliases.unwrap_or_default()))
+            }
+        }
+    }
+}
+
+impl Kms for CipherTrustKms {
+    async fn identity(&self) -> Result<Identity, Failure> {
+        let account = self.account_now().await?;
+        Ok(Identity { account: account.number.clone(), region: self.account_cache.region.clone(), principal: self.principal.clone() })
+    }
+
+    async fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure> {
+        reading::read(self, reference, facets).await
+    }
+
+    async fn complete(&self, key: Key, facets: Facets) -> Reading {
+        reading::complete(self, key, facets).await
+    }
+
+    /// CCKM's list of the key's material, in which each rotation is an entry with a date.
     async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
         let operation = Operation::ListRotations;
         let path = format!("{KEYS}/{}/rotations", self.id(key, operation).await?.as_str());
@@ -204,15 +213,10 @@ impl Kms for CipherTrustKms {
         dates.collect::<Result<_, _>>().map_err(|why| self.caller.unusable(operation, key, &why))
     }
 
-    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
-        Ok(self.needed(key).await?.aliases.unwrap_or_default())
-    }
-
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
         let mut found = Vec::new();
         for row in self.rows().await?.iter().filter(|row| !row.is_gone()) {
-            let tags = row.tags();
-            if tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found)) {
+            if owner.is_named_by(&row.tags()) {
                 let arn = row.arn().map_err(|why| self.caller.unusable(Operation::ListKeys, "", &why))?;
                 self.learn(row);
                 found.push(arn.to_string());
@@ -225,10 +229,7 @@ impl Kms for CipherTrustKms {
 
     async fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
         let rows = self.rows().await?;
-        let owner = |row: &Row| {
-            let mut tags = row.tags();
-            tags.remove(mark::OWNER).filter(|_| tags.get(mark::CLUSTER).is_some_and(|found| found == cluster))
-        };
+        let owner = |row: &Row| ownership::owner_in(cluster, &row.tags()).map(str::to_owned);
         Ok(rows.iter().filter(|row| !row.is_gone()).filter_map(owner).collect())
     }
 
@@ -236,7 +237,7 @@ impl Kms for CipherTrustKms {
         Ok(self.caller.turn(Operation::CreateKey, "", again).await?.into_iter().collect())
     }
 
-    /// CCKM makes the key in AWS, with its tags, and gives it the claim then; so most refusals leave open whether there is a key.
+    /// CCKM creates the key in AWS with its tags and then gives it the claim. So most refusals leave open whether the key exists.
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
         let operation = Operation::CreateKey;
         let body = json!({ "kms": self.account().await?.id, "region": self.account_cache.region, "aws_param": param(creation) });
@@ -252,27 +253,27 @@ impl Kms for CipherTrustKms {
         let seen = self.answered(operation, "", &answer)?;
         let mut key = creation.complete(self.key(&seen, operation, "")?);
         self.learn(&seen.row);
-        // What the row does not show yet is for the caller to set, which changes nothing if it is there.
+        // The caller sets what the row does not show yet. If it is set already, nothing changes.
         key.tags = key.tags.filter(|shown| creation.tags.iter().all(|(tag, value)| shown.get(tag) == Some(value)));
         key.aliases = key.aliases.filter(|shown| shown.contains(&creation.claim));
         Ok(key)
     }
 
-    /// An alias that the key has already is fine.
+    /// It succeeds if the key has the alias already.
     async fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
         let refused = match self.act(Operation::AddAlias, key, Some(json!({ "alias": bare(alias) }))).await {
             Err(failure) if failure.kind == FailureKind::AliasTaken => failure,
             done => return done.map(drop),
         };
-        match self.after_refusal(key, &refused).await? {
+        match read_back::after(&refused, self.look(key, Age::Newest)).await? {
             Some(found) if has(&found, alias) => Ok(()),
             _ => Err(self.taken(alias, refused).await),
         }
     }
 
-    /// AWS takes an alias away from whichever key has it, and CCKM may not look: so the row is made new first, and the alias has to be in it.
+    /// AWS removes an alias from any key that has it, and CCKM may not check. So the row is refreshed first, and the alias has to be in it.
     async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
-        if !self.read(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
+        if !self.look(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
             return Ok(());
         }
         let refused = match self.act(Operation::DeleteAlias, key, Some(json!({ "alias": bare(alias) }))).await {
@@ -283,15 +284,15 @@ impl Kms for CipherTrustKms {
         if !is_absent(&refused) {
             return Ok(());
         }
-        match self.read(key, Age::Allowed).await? {
+        match self.look(key, Age::Allowed).await? {
             Some(found) if !has(&found, alias) => Ok(()),
             _ => Err(refused),
         }
     }
 
-    /// CCKM's API has no such request: an alias is taken away and given.
+    /// CCKM's API has no such request: an alias has to be removed and added.
     async fn move_alias(&self, _: &str, alias: &str, from: &str) -> Result<(), Failure> {
-        let message = format!("{alias} belongs to the key {from}, and CCKM cannot move it; remove it there first");
+        let message = ownership::alias_of(alias, from, "CCKM cannot move aliases, so remove it there first");
         Err(self.caller.refuse(Operation::AddAlias, alias, FailureKind::AliasTaken, message))
     }
 
@@ -329,46 +330,34 @@ impl Kms for CipherTrustKms {
         self.act(Operation::DisableAutoRotation, key, None).await.map(drop)
     }
 
-    /// AWS refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it.
+    /// AWS refuses to schedule a key whose deletion is pending. The row may be older than the refusal, so it is refreshed before it is
+    /// read.
     async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
         let (key, days) = (cleared.key(), cleared.days());
         let operation = Operation::ScheduleDeletion;
-        let refused = match self.act(operation, key, Some(json!({ "days": days }))).await {
+        let sent = match self.act(operation, key, Some(json!({ "days": days }))).await {
             Ok(answer) => {
                 let unusable = |why: convert::Unusable| self.caller.unusable(operation, key, &why);
                 let Seen { row, .. } = self.answered(operation, key, &answer)?;
                 let (state, deletion_date) = (row.state().map_err(unusable)?, row.deletion_date().map_err(unusable)?);
-                return if state.is_pending() {
-                    Ok(Scheduled { state, deletion_date })
-                } else {
-                    Err(self.caller.unusable(operation, key, &"it does not show the key as pending"))
-                };
+                if !state.is_pending() {
+                    return Err(self.caller.unusable(operation, key, &"it does not show the key as pending"));
+                }
+                Ok(Scheduled { state, deletion_date })
             }
-            Err(failure) => failure,
+            Err(failure) => Err(failure),
         };
-        if refused.kind != FailureKind::Conflict {
-            return Err(refused);
-        }
-        match self.after_refusal(key, &refused).await? {
-            Some(found) if found.state.is_pending() => Ok(Scheduled { state: found.state, deletion_date: found.deletion_date }),
-            _ => Err(refused),
-        }
+        read_back::schedule(sent, self.look(key, Age::Newest)).await
     }
 
-    /// AWS refuses to cancel what is not scheduled; then there is nothing left to cancel.
+    /// AWS refuses to cancel if no deletion is pending.
     async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
-        let refused = match self.act(Operation::CancelDeletion, key, None).await {
-            Err(failure) if failure.kind == FailureKind::Conflict => failure,
-            done => return done.map(drop),
-        };
-        match self.after_refusal(key, &refused).await? {
-            Some(found) if !found.state.is_pending() => Ok(()),
-            _ => Err(refused),
-        }
+        let sent = self.act(Operation::CancelDeletion, key, None).await.map(drop);
+        read_back::change(sent, self.look(key, Age::Newest), |found| !found.state.is_pending()).await
     }
 }
 
-/// CCKM takes aliases without the prefix that it gives them with.
+/// CCKM expects aliases without `alias/`, and answers with it.
 fn bare(alias: &str) -> &str {
     alias.strip_prefix("alias/").unwrap_or(alias)
 }
@@ -377,7 +366,7 @@ fn has(key: &Key, alias: &str) -> bool {
     key.aliases.iter().flatten().any(|known| known == alias)
 }
 
-/// What AWS is to be told of a new key. What is not set is left out: a null may clear what has a default.
+/// The parameters of a new key for AWS. Unset ones are left out: a null might clear a default.
 fn param(creation: &Creation) -> Value {
     let Creation { kind, description, tags, claim } = creation;
     let mut param = Map::from_iter([

@@ -1,7 +1,7 @@
-//! Every operation of CCKM that the adapter calls: one list, from which quotas, metrics and outcomes follow.
+//! Every operation of CCKM that the adapter calls. Quotas, metrics and outcomes follow from this list.
 //!
-//! An operation that is not here cannot be sent. Nothing in it may ever touch a key policy, key material, CCKM's own rotation, or drop CCKM's record of a
-//! key, which would make a key that lives look absent.
+//! An operation that is not in the list cannot be sent. The list may never have one that touches a key policy, key material or CCKM's own
+//! rotation, or that removes CCKM's record of a key: a living key would look absent.
 
 use crate::kms::rest;
 
@@ -17,7 +17,7 @@ macro_rules! operations {
             /// Every operation.
             pub(super) const ALL: &[Self] = &[$(Self::$name,)+];
 
-            /// The last part of its path, or what is done with what the path names.
+            /// The last part of its path, or a name for what it does.
             pub(super) const fn name(self) -> &'static str {
                 match self { $(Self::$name => $text,)+ }
             }
@@ -29,7 +29,7 @@ macro_rules! operations {
     };
 }
 
-/// What an operation does to AWS's side.
+/// Whether an operation changes something in AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Effect {
     Reads,
@@ -54,11 +54,11 @@ operations! {
     ListKms "list-kms" Reads;
     ListRotations "list-rotations" Reads;
     Login "login" Reads;
-    // It renews CCKM's copy and leaves the key alone.
+    // It refreshes CCKM's copy and does not change the key.
     Refresh "refresh" Reads;
     RemoveTags "remove-tags" Changes;
     ScheduleDeletion "schedule-deletion" Changes;
-    // It renews CCKM's copies and leaves the keys alone.
+    // It refreshes CCKM's copies and does not change the keys.
     Synchronize "synchronize" Reads;
     UpdateDescription "update-description" Changes;
 }
@@ -72,8 +72,8 @@ impl rest::Operation for Operation {
         self.effect() == Effect::Changes
     }
 
-    /// A creation knows no idempotency token, and each one that arrives makes a key. A login is repeated with the call that needs it, and not on its own,
-    /// or a password that is wrong would be tried more often than a server forgives.
+    /// A creation has no idempotency token: each request that arrives creates a key. A login is repeated only together with the call that
+    /// needs it; otherwise a wrong password would be tried so often that the server locks the user out.
     fn repeats(self) -> bool {
         !matches!(self, Self::CreateKey | Self::Login)
     }

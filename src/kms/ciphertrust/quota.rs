@@ -3,8 +3,9 @@
 use super::operation::Operation;
 use crate::kms::quota::{Books, Grant, Quotas};
 
-/// Requests per second that AWS grants to an account and Region by default for what CCKM calls there (AWS KMS Developer Guide, "Request quotas"). What CCKM
-/// answers from its own copy reaches no quota. A refresh reads the key, its tags, its policy and its aliases; the last have the lowest quota.
+/// Requests per second that AWS allows by default to an account and Region, for the requests that CCKM sends to AWS (AWS KMS Developer
+/// Guide, "Request quotas"). CCKM's answers from its own copy use no quota. A refresh reads the key, its tags, its policy and its aliases;
+/// the aliases have the lowest quota.
 const fn per_second(operation: Operation) -> Option<u32> {
     match operation {
         Operation::AddAlias
@@ -30,13 +31,13 @@ const fn per_second(operation: Operation) -> Option<u32> {
     }
 }
 
-/// What is granted for an operation. What brings a key back may use all of its quota.
+/// The quota of an operation. Operations that bring a key back may use all of it.
 fn grant(operation: Operation) -> Option<Grant> {
     let urgent = matches!(operation, Operation::CancelDeletion | Operation::Enable);
     per_second(operation).map(|per_second| Grant { per_second, urgent })
 }
 
-/// Limits within that share of the quotas of an account.
+/// Limits to that share of an account's quotas.
 pub(super) fn quotas(share_percent: u32, books: &Books, place: &str) -> Quotas<Operation> {
     let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, operation.name(), grant(*operation)?)));
     Quotas::new(grants, share_percent, books, place)

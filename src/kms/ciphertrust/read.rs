@@ -1,7 +1,7 @@
-//! A look at a key: finds CCKM's row of it, and has the row made new where it is too old to go by.
+//! Reads a key: finds its row in CCKM, and refreshes a row that is too old.
 //!
-//! A row is a copy. It is told with its age, and a key is absent only if CCKM says that it has no such row, or that AWS no longer has the key. The account
-//! and Region of the provider are all that is looked at: a key of another one is refused, and never called absent.
+//! A row is a copy, and its age is part of the answer. A key is absent only if CCKM says that it has no such row, or that AWS has no such
+//! key any more. A key of another account or Region than the provider's is refused, never called absent.
 
 use std::time::{Duration, Instant};
 
@@ -27,11 +27,11 @@ use crate::{
 
 /// Where keys are.
 pub(super) const KEYS: &str = "/cckm/aws/keys";
-/// How long a refresh is waited for, from when it was asked for.
+/// How long to wait for a refresh, from when it was requested.
 const PATIENCE: Duration = Duration::from_millis(2500);
-/// The first wait for a refresh; each one after it is twice as long.
+/// The first wait for a refresh. Each next wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// How many rows may answer to one name, of which at most one can be true.
+/// How many rows may match one name. At most one of them can be right.
 const NAMESAKES: usize = 4;
 
 /// How new a row has to be.
@@ -39,11 +39,11 @@ const NAMESAKES: usize = 4;
 pub(super) enum Age {
     /// Within the staleness that the provider allows.
     Allowed,
-    /// As new as could be had now: read from AWS again, unless that did not come about in time.
+    /// Refreshed from AWS now, unless the refresh does not end in time.
     Newest,
 }
 
-/// A row, and the time by the clock of whoever answered.
+/// A row, and the time of the answer by the server's clock.
 #[derive(Clone, Debug)]
 pub(super) struct Seen {
     pub(super) row: Row,
@@ -52,14 +52,14 @@ pub(super) struct Seen {
 
 impl CipherTrustKms {
     /// The key that a reference names.
-    pub(super) async fn read(&self, reference: &str, age: Age) -> Result<Option<Key>, Failure> {
+    pub(super) async fn look(&self, reference: &str, age: Age) -> Result<Option<Key>, Failure> {
         match self.find(reference, age).await? {
             Some(seen) => self.key(&seen, Operation::GetKey, reference).map(Some),
             None => Ok(None),
         }
     }
 
-    /// CCKM's id of a key that a call is about.
+    /// CCKM's id of a key, for a call about it.
     pub(super) async fn id(&self, key: &str, operation: Operation) -> Result<CckmId, Failure> {
         if let Some(id) = Arn::parse(key).and_then(|arn| self.id_cache.id(&arn)) {
             return Ok(id);
@@ -78,7 +78,7 @@ impl CipherTrustKms {
         self.caller.refuse(operation, key, FailureKind::NotFound, message)
     }
 
-    /// What a row says, as an answer to that operation.
+    /// The key that a row tells, in an answer to that operation.
     pub(super) fn key(&self, seen: &Seen, operation: Operation, subject: &str) -> Result<Key, Failure> {
         seen.row.key(seen.now).map_err(|why| self.caller.unusable(operation, subject, &why))
     }
@@ -108,7 +108,7 @@ impl CipherTrustKms {
         Ok(Some(seen))
     }
 
-    /// The rows that may be meant, before those that are too old are made new.
+    /// The rows that may be meant. Old ones are not refreshed yet.
     async fn candidates(&self, reference: &Reference, subject: &str) -> Result<Vec<Seen>, Failure> {
         match reference {
             Reference::Cckm(id) => Ok(self.get(id, subject).await?.into_iter().collect()),
@@ -130,7 +130,7 @@ impl CipherTrustKms {
         }
     }
 
-    /// The rows of this KMS and Region that bear a name. How CCKM matches a filter is not documented, so each row is compared.
+    /// The rows of this KMS and Region that have a name. CCKM's filters are not documented, so each row is compared.
     async fn search(&self, (name, value): (&'static str, &str), reference: &Reference, subject: &str) -> Result<Vec<Seen>, Failure> {
         let filter = [vec![(name, value.to_owned())], self.here().await?].concat();
         let listed = self.list::<Row>(Operation::ListKeys, subject, KEYS, &filter, Row::id_text).await?;
@@ -148,7 +148,7 @@ impl CipherTrustKms {
         Ok(vec![("kms_id", self.account().await?.id.clone()), ("region", self.account_cache.region.clone())])
     }
 
-    /// The row of that id, by a request of its own; `None` if CCKM says that it has none.
+    /// The row with that id, by a request of its own. `None`: CCKM says that it has no such row.
     pub(super) async fn get_alone(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
         let ask = Ask::new(Operation::GetKey, subject, Method::GET, format!("{KEYS}/{}", id.as_str()));
         let answer = match self.caller.call(&ask).await {
@@ -170,7 +170,7 @@ impl CipherTrustKms {
         }
     }
 
-    /// Has the row made new if it is too old, or if it shows a key whose date has passed, which only a new one can tell the end of.
+    /// Refreshes the row if it is too old, or if the key's deletion date has passed: only a new row tells whether the key is gone.
     async fn settle(&self, seen: Seen, wanted: Age, subject: &str) -> Result<Option<Seen>, Failure> {
         let unusable = |why| self.caller.unusable(Operation::GetKey, subject, &why);
         let age = seen.row.age(seen.now).map_err(unusable)?;
@@ -181,8 +181,8 @@ impl CipherTrustKms {
         self.refreshed(seen, subject).await
     }
 
-    /// Asks CCKM to read the key from AWS again, and waits a little for it. It is done when `synced_at` has moved: `updated_at` moves with every write, too. If it
-    /// does not, or if it is refused, the row is told as it is, with its age.
+    /// Asks CCKM to read the key from AWS again, and waits a little for it. It is done when `synced_at` has changed; `updated_at` also
+    /// changes with every write. If that does not happen, or if CCKM refuses, the old row is returned with its age.
     async fn refreshed(&self, seen: Seen, subject: &str) -> Result<Option<Seen>, Failure> {
         let unusable = |why| self.caller.unusable(Operation::GetKey, subject, &why);
         let (id, from) = (seen.row.id().map_err(unusable)?, seen.row.synced_at().map_err(unusable)?);
@@ -192,7 +192,7 @@ impl CipherTrustKms {
         let waited = async {
             if let Turn::Ask(_) = turn {
                 let ask = Ask::new(Operation::Refresh, subject, Method::POST, format!("{KEYS}/{}/refresh", id.as_str()));
-                // One that failed in passing is asked for again at the next look.
+                // After a passing failure, the next read asks again.
                 let passed = |failure: &Failure| !failure.kind.verdict().stalled;
                 self.caller.call(&ask).await.inspect_err(|failure| {
                     if passed(failure) {
@@ -228,7 +228,7 @@ impl CipherTrustKms {
         }
     }
 
-    /// Refuses a key of another Region or account, where it would look absent or be another's.
+    /// Refuses a key of another Region or account. It would look absent, or be another key.
     async fn is_here(&self, arn: &Arn) -> Result<(), Failure> {
         let here = &self.account_cache.region;
         if arn.region != *here {
@@ -261,8 +261,8 @@ impl CipherTrustKms {
 }
 
 impl Reference {
-    /// Whether a row is of the key that is meant. Its ARN is compared as it came: one that does not fit the rest of the row is for the reader to refuse, and no
-    /// sign of absence.
+    /// Whether a row is of the key that is meant. The ARN is compared as it came. If it contradicts the rest of the row, a later check
+    /// refuses the row: that does not make the key absent.
     fn is_of(&self, row: &Row) -> bool {
         let aws = |id: &str| row.arn_text().rsplit_once('/').is_some_and(|(_, found)| found == id);
         match self {

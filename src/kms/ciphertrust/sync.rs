@@ -1,7 +1,8 @@
-//! Has CCKM read from AWS every key of the KMS and Region, before a search says that there is none.
+//! Has CCKM read every key of the KMS and Region from AWS, before a search says that there is no such key.
 //!
-//! CCKM shows the keys that it knows. One that was made in AWS while CCKM failed is none of them, and a search that left it out would let a second key be made.
-//! A synchronisation that does not end in time is no answer: the search fails, and the next one takes it up again.
+//! CCKM shows only the keys that it knows. If CCKM failed while a key was created in AWS, CCKM does not know that key, and a search without
+//! it would let a second key be created. If the synchronisation does not end in time, the search fails, and the next search continues with
+//! it.
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
@@ -22,19 +23,19 @@ use crate::{
 const JOBS: &str = "/cckm/aws/synchronization-jobs";
 /// How long one search waits for the end of a job.
 const PATIENCE: Duration = Duration::from_secs(3);
-/// The first wait; each one after it is twice as long.
+/// The first wait. Each next wait is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// For how long after its start a job that has ended serves further searches.
+/// How long after its start a finished job counts for further searches.
 const FRESH: Duration = Duration::from_secs(30);
 
-/// A synchronisation, as CCKM tells of it.
+/// A synchronisation job of CCKM.
 #[derive(Debug, Deserialize)]
 struct Job {
     id: String,
     overall_status: Option<String>,
 }
 
-/// The last synchronisation that was asked for.
+/// The last requested synchronisation.
 #[derive(Debug, Default)]
 pub(super) struct Synchronisation(Mutex<Option<Asked>>);
 
@@ -52,7 +53,7 @@ impl Synchronisation {
 }
 
 impl CipherTrustKms {
-    /// Returns once CCKM has read every key of the KMS and Region from AWS, a moment ago or now.
+    /// Returns once CCKM has read every key of the KMS and Region from AWS, now or a moment ago.
     pub(super) async fn synchronised(&self) -> Result<(), Failure> {
         let last = self.synchronisation.last().clone();
         let asked = match last {
@@ -75,7 +76,7 @@ impl CipherTrustKms {
                     return Err(self.caller.refuse(Operation::GetSynchronization, "", FailureKind::Conflict, message.into()));
                 }
                 Err(failure) => {
-                    // Another one is asked for by the next search.
+                    // The next search asks for another one.
                     *self.synchronisation.last() = None;
                     return Err(failure);
                 }
@@ -93,7 +94,7 @@ impl CipherTrustKms {
         Ok(asked)
     }
 
-    /// Whether the job has read everything. One that failed has not, and its words are not documented: only the word for success is believed.
+    /// Whether the job has read everything. The words for its status are not documented, so only the word for success counts.
     async fn ended(&self, id: &str) -> Result<bool, Failure> {
         let operation = Operation::GetSynchronization;
         let escaped: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();

@@ -1,5 +1,4 @@
-//! Makes the adapter: where it sends to, as whom, and within which quotas. All of that is said by the settings; the environment says no more than the
-//! proxy on the way there.
+//! Makes the adapter: endpoints, credentials and quotas. Only the settings decide; the environment can only name a proxy.
 
 use std::{fmt, sync::Arc};
 
@@ -8,44 +7,43 @@ use secrecy::SecretString;
 use super::{
     HuaweiKms,
     dialect::{Huawei, Signer},
-    names::Names,
+    login::{Iam, PasswordLogin},
     operation::Operation,
     quota,
-    token::{Iam, Tokens},
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
         Books, LeaderCheck,
-        rest::{Authorities, Caller, base_url, client},
+        rest::{Authorities, Caller, Session, base_url, client},
     },
     metrics::Metrics,
 };
 
-/// How Huawei's KMS is reached, and as whom.
+/// How to reach Huawei's KMS, and with which credentials.
 #[derive(Clone, Debug)]
 pub struct HuaweiSettings {
     /// The Region.
     pub region: String,
-    /// The project whose keys they are; a project belongs to one Region.
+    /// The project that has the keys. A project is in one Region.
     pub project_id: String,
-    /// Another endpoint for the KMS; `None`: that of the Region.
+    /// Another endpoint of the KMS; `None`: that of the Region.
     pub endpoint: Option<String>,
-    /// Another endpoint for IAM, which is asked for tokens; `None`: that of the Region.
+    /// Another endpoint of IAM, which gives tokens; `None`: that of the Region.
     pub iam_endpoint: Option<String>,
     /// The credentials.
     pub credentials: HuaweiCredentials,
-    /// How much of Huawei's default request quotas may be used, 1 to 10,000 percent.
+    /// How much of Huawei's default request quotas to use, 1 to 10,000 percent.
     pub quota_share_percent: i32,
     /// The limiters of all clients.
     pub books: Books,
     /// Where calls are counted.
     pub metrics: Metrics,
-    /// Asked right before each request that changes something.
+    /// Checked right before each request that changes something.
     pub leader_check: LeaderCheck,
 }
 
-/// As whom the KMS is called.
+/// The credentials for the KMS.
 #[derive(Clone, Debug)]
 pub enum HuaweiCredentials {
     /// An access key, with which each request is signed.
@@ -57,9 +55,9 @@ pub enum HuaweiCredentials {
         /// The token that comes with a temporary key.
         security_token: Option<SecretString>,
     },
-    /// A user of IAM, who gets tokens for a password.
+    /// A user of IAM, who logs in with a password.
     Password {
-        /// The account that the user belongs to, by its name.
+        /// The name of the user's account.
         domain: String,
         /// The user's name.
         user: String,
@@ -69,7 +67,7 @@ pub enum HuaweiCredentials {
 }
 
 impl HuaweiCredentials {
-    /// Who it is, for people.
+    /// The principal, for people.
     pub(super) fn principal(&self) -> String {
         match self {
             Self::Keys { access_key, .. } => format!("access key {access_key}"),
@@ -105,15 +103,15 @@ impl HuaweiKms {
                 let dialect = Iam { base: root("iam", iam_endpoint)?, user, domain, password, project: project_id.clone() };
                 let (http, quotas) = (http.clone(), Arc::clone(&quotas));
                 let caller = Caller { dialect, http, quotas, metrics: metrics.clone(), leader_check: leader_check.clone() };
-                Signer::Tokens(Box::new(Tokens::new(caller)))
+                Signer::Tokens(Box::new(Session::new(PasswordLogin(caller))))
             }
         };
         let dialect = Huawei { base, project: project_id, signer };
-        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, leader_check }), region, principal, names: Names::default() })
+        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, leader_check }), region, principal })
     }
 }
 
-/// Where a service of a Region is. Europe has a domain of its own ("Regions and Endpoints").
+/// The endpoint of a service in a Region. Europe has a domain of its own ("Regions and Endpoints").
 fn default_endpoint(service: &str, region: &str) -> String {
     let top = if region == "eu-west-101" { "eu" } else { "com" };
     format!("https://{service}.{region}.myhuaweicloud.{top}")
@@ -130,7 +128,6 @@ fn invalid(message: impl fmt::Display) -> Failure {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use super::*;
 

@@ -1,7 +1,7 @@
-//! Turns what Huawei answers into the words of the domain.
+//! Converts Huawei's answers to the types of the domain.
 //!
-//! Huawei writes the same member as a text here and as a number or a boolean there, so each is read in any of these forms. What has to be there and is
-//! missing, or is not known, makes the answer unusable. The rest is never guessed, and nothing takes its place.
+//! Huawei writes the same member sometimes as a text and sometimes as a number or a boolean, so each form is read. If a required member is
+//! missing, or a value is not known, the answer cannot be used. Everything else stays unknown: nothing is guessed.
 
 use std::fmt;
 
@@ -13,15 +13,15 @@ use super::urn::urn;
 use crate::{
     api::managed_key::KeyTemplate,
     domain::{
-        observed::{Key, Rotation, State},
+        observed::{Facets, Key, Rotation, State},
         ownership::Tags,
     },
 };
 
-/// Times from here on are in milliseconds, as every example of Huawei's has them; smaller ones are in seconds, as its text says.
+/// A time of at least this number is in milliseconds, as in all examples of Huawei. A smaller one is in seconds, as Huawei's text says.
 const MILLISECONDS: i64 = 100_000_000_000;
 
-/// What in an answer cannot be used, in words.
+/// Why an answer cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Unusable(pub(super) String);
@@ -51,7 +51,7 @@ impl fmt::Display for Loose {
     }
 }
 
-/// What `describe-key` answers.
+/// The answer to `describe-key`.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Described {
     pub(super) key_info: Option<Details>,
@@ -86,12 +86,12 @@ impl Details {
         text(self.key_alias.as_deref(), "key_alias")
     }
 
-    /// Whether it is rotated. Its period is not among the details.
+    /// Whether Huawei rotates the key. The details do not tell the period.
     pub(super) fn is_rotated(&self) -> Result<bool, Unusable> {
         flag(self.key_rotation_enabled.as_ref(), "key_rotation_enabled")
     }
 
-    /// The key, without rotation, tags and aliases. `region` is where it is looked for, and `project` whose keys are.
+    /// The key, without rotation, tags and aliases. `region` and `project` are those of the client.
     pub(super) fn key(&self, region: &str, project: &str) -> Result<Key, Unusable> {
         let id = self.id()?;
         let region = self.realm.as_deref().filter(|realm| !realm.is_empty()).unwrap_or(region);
@@ -115,7 +115,7 @@ impl Details {
                 Some("0") => true,
                 Some("1") => false,
                 Some(other) => return Err(Unusable(format!("its default_key_flag is {other}"))),
-                // A key of a service has a name of that form, which no other can have ("API Reference", "Creating a Key").
+                // Only the key of a service has a name of that form ("API Reference", "Creating a Key").
                 None => !text(self.key_alias.as_deref(), "default_key_flag")?.ends_with("/default"),
             },
             multi_region: None,
@@ -123,17 +123,17 @@ impl Details {
             creation_time: time(self.creation_date.as_ref())?,
             age: None,
             id,
+            name: self.name().ok().map(|name| format!("alias/{name}")),
             rotation: None,
             rotations: None,
             tags: None,
             aliases: None,
-            unread: std::collections::BTreeSet::new(),
-            other_owner_exists: None,
+            unread: Facets::NONE,
         })
     }
 }
 
-/// What `create-key`, and a change of a key's state, answer: some with the key in a member of its own, some without.
+/// The answer to `create-key` and to a change of a key's state. Some have the key in a member of its own.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[allow(clippy::struct_field_names, reason = "the names are those of Huawei")]
 pub(super) struct Changed {
@@ -152,14 +152,14 @@ impl Changed {
         text(self.inner().key_id.as_deref(), "key_id")
     }
 
-    /// The state of that key, which has to be the one that was asked about.
+    /// The state of the key. The answer has to be about the key with that id.
     pub(super) fn state_of(&self, id: &str) -> Result<State, Unusable> {
         same(&self.id()?, id)?;
         state(self.inner().key_state.as_ref())
     }
 }
 
-/// That an answer is about the key that was asked about.
+/// Checks that an answer is about the right key.
 pub(super) fn same(found: &str, asked: &str) -> Result<(), Unusable> {
     if found == asked { Ok(()) } else { Err(Unusable(format!("it is about the key {found}"))) }
 }
@@ -178,18 +178,18 @@ fn state(state: Option<&Loose>) -> Result<State, Unusable> {
     }
 }
 
-/// What `get-key-rotation-status` answers.
+/// The answer to `get-key-rotation-status`.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct RotationStatus {
     key_rotation_enabled: Option<Loose>,
     rotation_interval: Option<Loose>,
-    // Nothing rests on these two, whatever they hold.
+    // Nothing depends on these two, so any value is accepted.
     number_of_rotations: Option<Value>,
     last_rotation_time: Option<Value>,
 }
 
 impl RotationStatus {
-    /// Rotation. When the next one is due Huawei does not say, so nobody else does; the period of a rotation that is off means nothing.
+    /// Rotation. Huawei does not tell the next date. The period of a switched-off rotation means nothing.
     pub(super) fn rotation(&self) -> Result<Rotation, Unusable> {
         let last = self.last().unwrap_or_default();
         if !flag(self.key_rotation_enabled.as_ref(), "key_rotation_enabled")? {
@@ -199,7 +199,7 @@ impl RotationStatus {
         Ok(Rotation { enabled: true, period_days: self.rotation_interval.as_ref().map(days).transpose()?, next: None, last })
     }
 
-    /// When Huawei last rotated the key, if it says so. A time beside a count of none is of no rotation.
+    /// When Huawei last rotated the key, if it tells. If the count is zero, the time means nothing.
     pub(super) fn last(&self) -> Result<Option<Timestamp>, Unusable> {
         let loose = |value: &Option<Value>| {
             let value = value.clone().filter(|value| !value.is_null());
@@ -234,7 +234,7 @@ pub(super) fn tags(tags: Option<Vec<Tag>>) -> Result<Tags, Unusable> {
     Ok(tags.into_iter().map(|Tag { key, value }| (key, value.unwrap_or_default())).collect())
 }
 
-/// A time in whole seconds; empty or zero stands for none.
+/// A time in whole seconds. Empty or zero means none.
 fn time(time: Option<&Loose>) -> Result<Option<Timestamp>, Unusable> {
     let Some(Loose(text)) = time.filter(|Loose(text)| !text.is_empty() && text != "0") else { return Ok(None) };
     let unreadable = || Unusable(format!("a time in it is {text}"));
@@ -246,13 +246,12 @@ fn time(time: Option<&Loose>) -> Result<Option<Timestamp>, Unusable> {
     Timestamp::from_second(seconds).map(Some).map_err(|_| unreadable())
 }
 
-/// A text that has to be there.
+/// A required text.
 pub(super) fn text(text: Option<&str>, member: &str) -> Result<String, Unusable> {
     text.filter(|text| !text.is_empty()).map(str::to_owned).ok_or_else(|| missing(member))
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what it expects by panicking")]
 mod tests {
     use serde_json::json;
 
@@ -288,12 +287,12 @@ mod tests {
                 description: Some("signing".into()),
                 creation_time: Some(Timestamp::from_second(1_472_442_386).unwrap()),
                 age: None,
+                name: Some("alias/orders".into()),
                 rotation: None,
                 rotations: None,
                 tags: None,
                 aliases: None,
-                unread: std::collections::BTreeSet::new(),
-                other_owner_exists: None,
+                unread: Facets::NONE,
             }
         );
         assert_eq!(described(|key| key["realm"] = Value::Null).unwrap().region, "cn-north-4");

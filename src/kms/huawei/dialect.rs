@@ -1,6 +1,6 @@
-//! Makes the requests of an attempt, with the credentials as they are now, and reads refusals.
+//! Makes the request of an attempt with the current credentials, and reads refusals.
 //!
-//! The path, the query and the body are put into the form that goes on the wire before they are signed; nothing may touch them afterwards.
+//! Path, query and body get their final form before they are signed. Nothing may change them afterwards.
 
 use jiff::Timestamp;
 use reqwest::{
@@ -11,19 +11,19 @@ use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     failure,
+    login::PasswordLogin,
     operation::Operation,
     request::request,
     sign::{self, Signable},
-    token::Tokens,
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::rest::{Answer, Ask, Dialect, Refusal},
+    kms::rest::{Answer, Ask, Dialect, Refusal, Session},
 };
 
-/// The only form in which bodies are sent.
+/// The content type of every body.
 const JSON: HeaderValue = HeaderValue::from_static("application/json");
-/// Whose keys a request is about. The path says it too; Huawei's own clients always send both.
+/// The project. It is in the path too; Huawei's own clients always send both.
 const PROJECT: HeaderName = HeaderName::from_static("x-project-id");
 /// The token that goes with a temporary access key.
 const SECURITY_TOKEN: HeaderName = HeaderName::from_static("x-security-token");
@@ -32,16 +32,16 @@ const AUTH_TOKEN: HeaderName = HeaderName::from_static("x-auth-token");
 /// The time of a request, in UTC.
 const DATE: &str = "%Y%m%dT%H%M%SZ";
 
-/// As whom requests are made.
+/// How requests prove who sends them.
 #[derive(Debug)]
 pub(super) enum Signer {
     /// Each is signed with an access key.
     Keys { access_key: String, secret_key: SecretString, security_token: Option<SecretString> },
-    /// Each bears a token of IAM's.
-    Tokens(Box<Tokens>),
+    /// Each has a token of IAM.
+    Tokens(Box<Session<PasswordLogin>>),
 }
 
-/// How Huawei's KMS is spoken to.
+/// The wire protocol of Huawei's KMS.
 #[derive(Debug)]
 pub(super) struct Huawei {
     pub(super) base: Url,
@@ -70,13 +70,13 @@ impl Dialect for Huawei {
                 request.headers_mut().insert(AUTHORIZATION, authorization);
             }
             Signer::Tokens(tokens) => {
-                headers.insert(AUTH_TOKEN, tokens.token().await?);
+                headers.insert(AUTH_TOKEN, tokens.header().await?);
             }
         }
         Ok(request)
     }
 
-    /// Huawei's support asks for the id of a request, which is in the log alone because it is another one each time.
+    /// Huawei's support asks for the request id. It is only in the log, because it differs at every try.
     fn refusal(&self, answer: &Answer) -> Refusal {
         let refusal = failure::refusal(answer);
         let id = answer.headers.get("x-request-id").and_then(|id| id.to_str().ok());
@@ -87,7 +87,13 @@ impl Dialect for Huawei {
     fn renew(&self, refused: &Request) -> bool {
         match &self.signer {
             Signer::Keys { .. } => false,
-            Signer::Tokens(tokens) => tokens.give_up(refused.headers().get(AUTH_TOKEN)),
+            Signer::Tokens(tokens) => tokens.refused(refused.headers().get(AUTH_TOKEN)),
+        }
+    }
+
+    fn accepted(&self, request: &Request) {
+        if let Signer::Tokens(tokens) = &self.signer {
+            tokens.accepted(request.headers().get(AUTH_TOKEN));
         }
     }
 
@@ -100,7 +106,7 @@ impl Dialect for Huawei {
     }
 }
 
-/// What of a request is signed: all headers that are set, and the host that the HTTP library will set.
+/// The signed parts of a request: all headers that are set, and the host that the HTTP library will set.
 fn signable(request: &Request) -> Signable<'_> {
     let url = request.url();
     let host = url.host_str().unwrap_or_default();
@@ -115,7 +121,7 @@ fn named(headers: &HeaderMap) -> Vec<(String, String)> {
     headers.iter().map(|(name, value)| (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())).collect()
 }
 
-/// A value as a header; `what` is it, for a person, because the value itself may be a secret.
+/// A value as a header. An error names `what` it is and not the value, which may be a secret.
 fn header(operation: Operation, what: &str, value: &str) -> Result<HeaderValue, Failure> {
     HeaderValue::from_str(value).map_err(|_| Failure {
         kind: FailureKind::Credentials,
@@ -133,7 +139,6 @@ fn secret(operation: Operation, what: &str, value: &str) -> Result<HeaderValue, 
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use reqwest::Method;
     use serde_json::json;

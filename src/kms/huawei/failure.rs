@@ -1,7 +1,7 @@
-//! Reads what Huawei says when it does not do what was asked.
+//! Reads Huawei's refusals.
 //!
-//! The code alone decides the kind; Huawei's own text never does. The gateway in front of the KMS answers in a form of its own, and IAM in a third. A
-//! "not found" of the gateway is about the path and must never be taken for a key that is gone.
+//! Only the code decides the kind, never Huawei's text. The gateway in front of the KMS answers in a form of its own, and so does IAM. A
+//! "not found" of the gateway is about the path, and must never be taken for a deleted key.
 
 use serde_json::Value;
 
@@ -16,7 +16,7 @@ use crate::{
     kms::rest::{Answer, Refusal},
 };
 
-/// The kind of every code that is known, from the error codes of Huawei's and Open Telekom Cloud's API references. IAM's are HTTP statuses.
+/// The kind of every known code, from the error codes of Huawei's and Open Telekom Cloud's API references. IAM's codes are HTTP statuses.
 const CODES: &[(&str, FailureKind)] = &[
     ("KMS.0207", NotFound),
     ("APIG.0101", Invalid),
@@ -108,16 +108,16 @@ const CODES: &[(&str, FailureKind)] = &[
     ("KMS.5021", Unavailable),
 ];
 
-/// The gateway knows no such path: the endpoint is wrong, or the Region has no such operation.
+/// The gateway has no such path: the endpoint is wrong, or the Region has no such operation.
 pub(super) const NO_SUCH_PATH: &[&str] = &["APIG.0101", "APIGW.0101"];
-/// Keys that Huawei does not rotate: of other origin, of other kinds, or in a store of their own.
+/// Huawei does not rotate the key, because of its origin, its kind, or its own key store.
 pub(super) const NOT_ROTATED: &[&str] = &["KMS.0312", "KMS.0319", "KMS.0324", "KMS.0325", "KMS.0338", "KMS.0341"];
 /// Rotation is on already.
 pub(super) const ROTATED_ALREADY: &[&str] = &["KMS.2901"];
 /// Rotation is not on.
 pub(super) const ROTATED_NO_MORE: &[&str] = &["KMS.0313"];
 
-/// What an answer that is no success says.
+/// Reads an answer that is no success.
 pub(super) fn refusal(answer: &Answer) -> Refusal {
     let body = serde_json::from_slice(&answer.body).unwrap_or(Value::Null);
     let error = body.get("error").filter(|error| error.is_object()).unwrap_or(&body);
@@ -151,7 +151,7 @@ pub(super) fn says(failure: &Failure, codes: &[&str]) -> bool {
     refusal.and_then(|refusal| refusal.code.as_deref()).is_some_and(|code| codes.contains(&code))
 }
 
-/// What to do about credentials that are not accepted.
+/// What a person can do if the credentials are not accepted.
 pub(super) fn credentials(refusal: &Refusal, with_token: bool) -> &'static str {
     match (with_token, refusal.code.as_deref()) {
         (true, _) => {
@@ -171,7 +171,7 @@ pub(super) fn credentials(refusal: &Refusal, with_token: bool) -> &'static str {
     }
 }
 
-/// What to do about a refusal of which the general sentence would say something else.
+/// What a person can do about a refusal for which the general message would be misleading.
 pub(super) fn advice(failure: &Failure) -> Option<&'static str> {
     const ADVICE: &[(&[&str], &str)] = &[
         (NO_SUCH_PATH, "the endpoint has no such operation; correct spec.huawei.endpoint, or do without it where the Region lacks it"),

@@ -1,9 +1,9 @@
 //! Huawei Cloud KMS.
 //!
-//! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what was done before, so such a refusal
-//! is never believed by itself: the key is looked at, and what is there decides. `read` looks at a key, `names` hands its name on, `search` finds keys by alias and by marks, `dialect` makes
-//! requests and `sign` signs them, `token` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can be called.
-//! It must never take a refusal for an absent key, whatever its HTTP status, nor send `create-key` twice.
+//! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what is done already, so
+//! after such a refusal the key is read, and its state decides. `read` looks at a key, `search` finds keys by alias and by marks, `dialect`
+//! makes requests and `sign` signs them, `login` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can
+//! be called. The adapter must never take a refusal for an absent key, whatever its HTTP status, and never send `create-key` twice.
 
 mod client;
 mod convert;
@@ -11,20 +11,16 @@ mod dialect;
 mod failure;
 #[cfg(test)]
 mod fuzz;
-mod names;
+mod login;
 mod operation;
 mod quota;
 mod read;
 mod request;
 mod search;
 mod sign;
-mod token;
 mod urn;
 
-use std::{
-    fmt::Display,
-    time::{Duration, Instant},
-};
+use std::{fmt::Display, time::Duration};
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -35,13 +31,12 @@ use tokio::time::sleep;
 use self::{
     convert::{Changed, RotationStatus, Unusable},
     dialect::Huawei,
-    names::Names,
     operation::Operation,
-    read::Found,
     urn::Reference,
 };
 use super::{
-    Creation, Identity, Kms, Scheduled,
+    Creation, Identity, Kms, Scheduled, read_back,
+    reading::{self, Reading, Source, Told},
     rest::{Answer, Ask, Caller},
 };
 use crate::{
@@ -50,14 +45,14 @@ use crate::{
         deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind, Outcome},
         limits,
-        observed::{Key, Rotation, State},
+        observed::{Facet, Facets, Key, Rotation, State},
         ownership::{Owner, Tags},
     },
 };
 
 pub use self::client::{HuaweiCredentials, HuaweiSettings};
 
-/// How long to wait for a key that was just made and is not shown yet, one wait after the other.
+/// The waits, one after the other, for a new key that Huawei does not show yet.
 const NOT_SHOWN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
 /// Huawei Cloud KMS in one project.
@@ -66,7 +61,6 @@ pub struct HuaweiKms {
     caller: Box<Caller<Huawei>>,
     region: String,
     principal: String,
-    names: Names,
 }
 
 impl HuaweiKms {
@@ -86,7 +80,7 @@ impl HuaweiKms {
         self.caller.json(ask).await.map_err(|failure| explained(ask, failure))
     }
 
-    /// A change whose answer says nothing. Where it does, it has to be JSON: a page of HTML is no answer of Huawei.
+    /// A change without an answer that matters. An answer that is not empty has to be JSON: an HTML page is not from Huawei.
     async fn done(&self, ask: &Ask<'_, Operation>) -> Result<(), Failure> {
         let answer = self.call(ask).await?;
         if answer.body.trim_ascii().is_empty() {
@@ -104,22 +98,16 @@ impl HuaweiKms {
         self.caller.refuse(operation, subject, FailureKind::Invalid, message)
     }
 
-    /// Huawei refuses to switch what is switched so already; then there is nothing to do.
+    /// Enables or disables a key. Huawei refuses if the key is in that state already.
     async fn switch(&self, operation: Operation, key: &str, wanted: State) -> Result<(), Failure> {
         let id = self.id(operation, key)?;
         let ask = self.post(operation, key, json!({ "key_id": id }));
-        let refused = match self.json::<Changed>(&ask).await {
-            Err(failure) if failure.kind == FailureKind::Conflict => failure,
-            Err(failure) => return Err(failure),
-            Ok(changed) => return self.left(operation, key, &changed, |state| state == wanted).map(drop),
-        };
-        match self.after_refusal(key, &refused).await? {
-            Some(found) if found.state == wanted => Ok(()),
-            _ => Err(refused),
-        }
+        let sent = self.json::<Changed>(&ask).await;
+        let sent = sent.and_then(|changed| self.left(operation, key, &changed, |state| state == wanted).map(drop));
+        read_back::change(sent, self.describe(key), |found| found.state == wanted).await
     }
 
-    /// The state in which the answer to a change says the key is; any other than the wanted one makes the answer unusable.
+    /// The key's state in the answer to a change. If it is not a wanted state, the answer cannot be used.
     fn left(&self, operation: Operation, key: &str, changed: &Changed, wanted: impl FnOnce(State) -> bool) -> Result<State, Failure> {
         let state = self.id(operation, key).and_then(|id| changed.state_of(id).map_err(|why| self.unusable(operation, key, why)))?;
         if wanted(state) {
@@ -139,28 +127,37 @@ impl HuaweiKms {
     async fn rotation_now(&self, key: &str) -> Result<Rotation, Failure> {
         self.rotation_status(key, |status| status.rotation()).await
     }
-
-    /// Which other key has an alias, in words.
-    fn taken(alias: &str, holder: &Key) -> String {
-        format!("{alias} belongs to the key {}, and is not moved; choose another alias, or remove it there", holder.arn)
-    }
 }
 
-/// Puts what a person can do in the place of a general sentence.
+/// Replaces a general message by one that says what a person can do.
 fn explained(ask: &Ask<'_, Operation>, failure: Failure) -> Failure {
     let Some(advice) = failure::advice(&failure) else { return failure };
     let about = if ask.subject.is_empty() { "the project" } else { ask.subject };
     Failure { message: format!("Huawei refuses {} on {about}: {advice}", ask.operation.as_str()), ..failure }
 }
 
-/// What `GET tags` answers.
+/// The answer to `GET tags`.
 #[derive(Debug, Deserialize)]
 struct Tagged {
     tags: Option<Vec<convert::Tag>>,
 }
 
+impl Source for HuaweiKms {
+    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
+        Ok(self.find(reference).await?.map(|found| found.key))
+    }
+
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+        match facet {
+            Facet::Tags => self.tags(&key.arn).await.map(Told::Tags),
+            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
+            Facet::Aliases => self.aliases(&key.arn, key.name.as_deref()).await.map(Told::Aliases),
+        }
+    }
+}
+
 impl Kms for HuaweiKms {
-    /// Proved by a read: Huawei refuses a project that is not the credentials' own.
+    /// A read proves the identity: Huawei refuses a project that does not belong to the credentials.
     async fn identity(&self) -> Result<Identity, Failure> {
         let operation = Operation::UserQuotas;
         let quotas: Value = self.json(&Ask::new(operation, "", Method::GET, self.path("user-quotas"))).await?;
@@ -170,58 +167,21 @@ impl Kms for HuaweiKms {
         Ok(Identity { account: self.caller.dialect.project.clone(), region: self.region.clone(), principal: self.principal.clone() })
     }
 
-    async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        let Some(Found { key, details }) = self.read(reference).await? else { return Ok(None) };
-        if let Ok(name) = details.name() {
-            self.names.keep(&key.id, name, Instant::now());
-        }
-        Ok(Some(key))
+    async fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure> {
+        reading::read(self, reference, facets).await
     }
 
-    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
-        let operation = Operation::ListTags;
-        let path = self.path(&format!("{}/tags", self.id(operation, key)?));
-        let tagged: Tagged = self.json(&Ask::new(operation, key, Method::GET, path)).await?;
-        convert::tags(tagged.tags).map_err(|why| self.unusable(operation, key, why))
+    async fn complete(&self, key: Key, facets: Facets) -> Reading {
+        reading::complete(self, key, facets).await
     }
 
-    /// A key that Huawei does not rotate has its rotation off. Of one in a state in which it does not tell the period, only whether it is rotated is known.
-    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
-        let refused = match self.rotation_now(key).await {
-            Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => return Ok(Rotation::default()),
-            Err(failure) if failure.kind == FailureKind::Conflict => failure,
-            done => return done,
-        };
-        let Some(found) = self.read(key).await? else { return Err(refused) };
-        let enabled = found.details.is_rotated().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
-        Ok(Rotation { enabled, ..Rotation::default() })
-    }
-
-    /// Huawei tells a count, and of the last one the time.
+    /// Huawei tells the number of rotations and the time of the last one.
     async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
         match self.rotation_status(key, |status| status.last()).await {
             Ok(last) => Ok(last.into_iter().collect()),
             Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => Ok(Vec::new()),
             Err(failure) => Err(failure),
         }
-    }
-
-    /// The key's own name first, then those that it was given.
-    async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
-        let operation = Operation::ListAliases;
-        let id = self.id(operation, key)?;
-        let own = match self.names.take(id, Instant::now()) {
-            Some(name) => name,
-            None => self.own_name(operation, key).await?,
-        };
-        let mut aliases = vec![format!("alias/{own}")];
-        let given = self.given_aliases(key, Some(id)).await?.unwrap_or_default();
-        for alias in given.into_iter().filter(|alias| alias.key_id == id) {
-            if !aliases.contains(&alias.alias) {
-                aliases.push(alias.alias);
-            }
-        }
-        Ok(aliases)
     }
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
@@ -232,7 +192,7 @@ impl Kms for HuaweiKms {
         self.search_owners(cluster).await
     }
 
-    /// The claim is made together with the key, whose own name it is.
+    /// The claim is the key's own name, so it is made together with the key.
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
         let Creation { kind, description, tags: _, claim } = creation;
         let operation = Operation::CreateKey;
@@ -254,7 +214,7 @@ impl Kms for HuaweiKms {
             Err(failure) if failure.kind == FailureKind::AliasTaken => return Err(self.claim_taken(claim, failure).await),
             created => created?,
         };
-        // From here on the key is there, so whatever goes wrong leaves its creation open.
+        // From here on the key exists, so any failure leaves the creation open.
         let id = created.id().map_err(|why| self.unusable(operation, claim, why))?;
         match self.shown(&id).await {
             Ok(Some(key)) => Ok(Key { aliases: Some(vec![claim.clone()]), ..creation.complete(key) }),
@@ -266,7 +226,7 @@ impl Kms for HuaweiKms {
         }
     }
 
-    /// An alias that the key has already is fine.
+    /// It succeeds if the key has the alias already.
     async fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
         let operation = Operation::CreateAlias;
         let id = self.id(operation, key)?;
@@ -282,22 +242,14 @@ impl Kms for HuaweiKms {
             Err(failure) if matches!(failure.kind, FailureKind::AliasTaken | FailureKind::Conflict) => failure,
             Err(failure) => return Err(failure),
         };
-        match self.after_refusal(alias, &refused).await? {
-            Some(holder) if holder.id == id => Ok(()),
-            Some(holder) => Err(Failure { kind: FailureKind::AliasTaken, message: Self::taken(alias, &holder), ..refused }),
-            None if refused.kind == FailureKind::Conflict => Err(refused),
-            None => {
-                let message = format!("Huawei says that {alias} exists and that it does not; it is tried again");
-                Err(Failure { kind: FailureKind::Conflict, message, ..refused })
-            }
-        }
+        read_back::alias(refused, ("Huawei", alias), self.describe(alias), |holder| holder.id == id).await
     }
 
-    /// Huawei has no code of its own for an alias that is not there, so what is there is read before and, if it refuses, after.
+    /// Huawei has no separate code for an alias that does not exist, so the aliases are read before the removal and again after a refusal.
     async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
         let operation = Operation::DeleteAlias;
         let id = self.id(operation, key)?;
-        let has = async || self.aliases(key).await.map(|aliases| aliases.iter().position(|known| known == alias));
+        let has = async || self.aliases(key, None).await.map(|aliases| aliases.iter().position(|known| known == alias));
         match has().await? {
             None => return Ok(()),
             Some(0) => {
@@ -317,18 +269,13 @@ impl Kms for HuaweiKms {
         }
     }
 
-    /// Huawei moves an alias from whichever key has it, so the alias itself is asked first where it points.
+    /// Huawei moves an alias from any key that has it, so the adapter reads first where the alias points.
     async fn move_alias(&self, key: &str, alias: &str, from: &str) -> Result<(), Failure> {
         let operation = Operation::AssociateAlias;
         let (id, from) = (self.id(operation, key)?, self.id(operation, from)?);
-        match self.describe(alias).await? {
-            Some(holder) if holder.id == id => return Ok(()),
-            Some(holder) if holder.id == from => {}
-            Some(holder) => return Err(self.caller.refuse(operation, alias, FailureKind::AliasTaken, Self::taken(alias, &holder))),
-            None => {
-                let message = format!("{alias} is on no key any more; it is looked at again");
-                return Err(self.caller.refuse(operation, alias, FailureKind::Conflict, message));
-            }
+        let may_move = read_back::may_move(alias, self.describe(alias).await?, |holder| holder.id == id, |holder| holder.id == from);
+        if !may_move.map_err(|(kind, message)| self.caller.refuse(operation, alias, kind, message))? {
+            return Ok(());
         }
         let ask =
             Ask::new(operation, alias, Method::POST, self.path("alias/associate")).with(json!({ "alias": alias, "target_key_id": id }));
@@ -340,7 +287,8 @@ impl Kms for HuaweiKms {
         self.change_tags("create", key, tags).await
     }
 
-    /// Huawei refuses to remove what is not there, and may want to be told the values; so only what is there is removed, as it is there.
+    /// Huawei refuses to remove tags that do not exist, and may require their values. So the tags are read first, and only existing ones
+    /// are removed.
     async fn untag(&self, key: &str, keys: &[String]) -> Result<(), Failure> {
         let there = async || {
             let mut tags = self.tags(key).await?;
@@ -355,7 +303,7 @@ impl Kms for HuaweiKms {
             Err(failure) if failure.kind == FailureKind::Conflict => failure,
             done => return done,
         };
-        let left = there().await.map_err(|failure: Failure| Failure { outcome: refused.outcome, ..failure })?;
+        let left = read_back::after(&refused, there()).await?;
         if left.is_empty() { Ok(()) } else { Err(refused) }
     }
 
@@ -373,8 +321,8 @@ impl Kms for HuaweiKms {
         self.switch(Operation::DisableKey, key, State::Disabled).await
     }
 
-    /// Switching on and the period are two requests, of which the second may be refused when the first took effect. So a period that Huawei does not
-    /// accept is not begun with, and nothing is sent for what is so already.
+    /// Switching rotation on and setting the period are two requests, and the second may be refused after the first took effect. So a
+    /// period that Huawei does not accept is refused before the first request. Nothing is sent for what is set already.
     async fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure> {
         let operation = Operation::UpdateKeyRotationInterval;
         let id = self.id(operation, key)?;
@@ -401,7 +349,7 @@ impl Kms for HuaweiKms {
         updated.map_err(|failure| if changed == Outcome::Unknown { Failure { outcome: changed, ..failure } } else { failure })
     }
 
-    /// Huawei refuses to switch off what is off; then there is nothing to do.
+    /// Huawei refuses if rotation is off already.
     async fn stop_rotation(&self, key: &str) -> Result<(), Failure> {
         let operation = Operation::DisableKeyRotation;
         let id = self.id(operation, key)?;
@@ -409,52 +357,79 @@ impl Kms for HuaweiKms {
             Err(failure) if failure::says(&failure, failure::ROTATED_NO_MORE) => failure,
             done => return done,
         };
-        let found = self.rotation(key).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })?;
+        let found = read_back::after(&refused, self.rotation(key)).await?;
         if found.enabled { Err(refused) } else { Ok(()) }
     }
 
-    /// Huawei refuses to schedule what is scheduled already; then the schedule that stands is told, as if this call had made it. The date is read after
-    /// the schedule, which stands whether it can be read or not.
+    /// Huawei refuses to schedule a key whose deletion is pending. The answer has no date, so the key is read for it; if that fails, the
+    /// schedule stands all the same.
     async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
         let (key, days) = (cleared.key(), cleared.days());
         let operation = Operation::ScheduleKeyDeletion;
         let id = self.id(operation, key)?;
         let ask = self.post(operation, key, json!({ "key_id": id, "pending_days": days.to_string() }));
-        let refused = match self.json::<Changed>(&ask).await {
+        let sent = match self.json::<Changed>(&ask).await {
             Ok(changed) => {
                 let state = self.left(operation, key, &changed, |state| state == State::PendingDeletion)?;
                 let found = self.describe(id).await.ok().flatten();
-                return Ok(Scheduled { state, deletion_date: found.and_then(|found| found.deletion_date) });
+                Ok(Scheduled { state, deletion_date: found.and_then(|found| found.deletion_date) })
             }
-            Err(failure) => failure,
+            Err(failure) => Err(failure),
         };
-        if refused.kind != FailureKind::Conflict {
-            return Err(refused);
-        }
-        match self.after_refusal(key, &refused).await? {
-            Some(found) if found.state.is_pending() => Ok(Scheduled { state: found.state, deletion_date: found.deletion_date }),
-            _ => Err(refused),
-        }
+        read_back::schedule(sent, self.describe(key)).await
     }
 
-    /// Huawei refuses to cancel what is not scheduled; then there is nothing left to cancel.
+    /// Huawei refuses to cancel if no deletion is pending.
     async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
         let operation = Operation::CancelKeyDeletion;
         let id = self.id(operation, key)?;
-        let refused = match self.json::<Changed>(&self.post(operation, key, json!({ "key_id": id }))).await {
-            Err(failure) if failure.kind == FailureKind::Conflict => failure,
-            Err(failure) => return Err(failure),
-            Ok(changed) => return self.left(operation, key, &changed, |state| !state.is_pending()).map(drop),
-        };
-        match self.after_refusal(key, &refused).await? {
-            Some(found) if !found.state.is_pending() => Ok(()),
-            _ => Err(refused),
-        }
+        let sent = self.json::<Changed>(&self.post(operation, key, json!({ "key_id": id }))).await;
+        let sent = sent.and_then(|changed| self.left(operation, key, &changed, |state| !state.is_pending()).map(drop));
+        read_back::change(sent, self.describe(key), |found| !found.state.is_pending()).await
     }
 }
 
 impl HuaweiKms {
-    /// A key that was just made, as soon as it is shown.
+    async fn tags(&self, key: &str) -> Result<Tags, Failure> {
+        let operation = Operation::ListTags;
+        let path = self.path(&format!("{}/tags", self.id(operation, key)?));
+        let tagged: Tagged = self.json(&Ask::new(operation, key, Method::GET, path)).await?;
+        convert::tags(tagged.tags).map_err(|why| self.unusable(operation, key, why))
+    }
+
+    /// For a key that Huawei cannot rotate, rotation is off. In some states Huawei does not tell the period; then only whether the key is
+    /// rotated is known.
+    async fn rotation(&self, key: &str) -> Result<Rotation, Failure> {
+        let refused = match self.rotation_now(key).await {
+            Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => return Ok(Rotation::default()),
+            Err(failure) if failure.kind == FailureKind::Conflict => failure,
+            done => return done,
+        };
+        let Some(found) = self.find(key).await? else { return Err(refused) };
+        let enabled = found.details.is_rotated().map_err(|why| self.unusable(Operation::DescribeKey, key, why))?;
+        Ok(Rotation { enabled, ..Rotation::default() })
+    }
+
+    /// The key's own name first, then the aliases that it was given. Huawei's list of aliases lacks the own name, which only a description
+    /// tells.
+    async fn aliases(&self, key: &str, own: Option<&str>) -> Result<Vec<String>, Failure> {
+        let operation = Operation::ListAliases;
+        let id = self.id(operation, key)?;
+        let own = match own {
+            Some(name) => name.to_owned(),
+            None => format!("alias/{}", self.own_name(operation, key).await?),
+        };
+        let mut aliases = vec![own];
+        let given = self.given_aliases(key, Some(id)).await?.unwrap_or_default();
+        for alias in given.into_iter().filter(|alias| alias.key_id == id) {
+            if !aliases.contains(&alias.alias) {
+                aliases.push(alias.alias);
+            }
+        }
+        Ok(aliases)
+    }
+
+    /// A new key, as soon as Huawei shows it.
     async fn shown(&self, id: &str) -> Result<Option<Key>, Failure> {
         for wait in NOT_SHOWN_YET {
             if let Some(key) = self.describe(id).await? {
@@ -465,15 +440,15 @@ impl HuaweiKms {
         self.describe(id).await
     }
 
-    /// The refusal of a claim that another key has, with that key's name if it can be found.
+    /// The refusal of a claim that another key has. It names that key if it can be found.
     async fn claim_taken(&self, claim: &str, refused: Failure) -> Failure {
         match self.describe(claim).await {
-            Ok(Some(holder)) => Failure { message: Self::taken(claim, &holder), ..refused },
+            Ok(Some(holder)) => Failure { message: read_back::taken(claim, &holder), ..refused },
             _ => refused,
         }
     }
 
-    /// The refusal of an alias where keys have one name alone.
+    /// The refusal of an alias in a Region where a key has only its name.
     fn no_aliases(&self, alias: &str, refused: Failure) -> Failure {
         let message =
             format!("Huawei's Region {} gives keys no aliases beside their name, so {alias} cannot be set; remove it", self.region);

@@ -1,6 +1,7 @@
-//! Every operation of Huawei that the adapter calls: one list, from which permissions, quotas, metrics and outcomes follow.
+//! Every operation of Huawei that the adapter calls. Permissions, quotas, metrics and outcomes follow from this list.
 //!
-//! An operation that is not here cannot be sent. Nothing in it may ever encrypt, decrypt, sign, import or delete key material, or change a grant.
+//! An operation that is not in the list cannot be sent. The list may never have one that encrypts, decrypts or signs, that imports or
+//! deletes key material, or that changes a grant.
 
 use crate::kms::rest;
 
@@ -23,7 +24,8 @@ macro_rules! operations {
             /// Every operation.
             pub(super) const ALL: &[Self] = &[$(Self::$variant,)+];
 
-            /// The name of the path; where several operations share one, that of Huawei's API reference in the same form, as the double's ledger has it.
+            /// The name of the path. If several operations share a path, it is the name in Huawei's API reference, in the form that the
+            /// double's ledger has.
             pub(super) const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)+ }
             }
@@ -77,7 +79,8 @@ impl rest::Operation for Operation {
         self.effect() == Effect::Changes
     }
 
-    /// `create-key` knows no idempotency token; a second one would be refused for its alias, but nothing says so for a key that is pending deletion.
+    /// `create-key` knows no idempotency token; a second one would be refused for its alias, but nothing says so for a key that is pending
+    /// deletion.
     fn repeats(self) -> bool {
         self != Self::CreateKey
     }

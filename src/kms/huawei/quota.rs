@@ -3,13 +3,13 @@
 use super::operation::Operation;
 use crate::kms::quota::{Books, Grant, Quotas};
 
-/// What is granted for an operation: only that of `describe-key` is documented (1000 per second and customer). What is not known is not limited here,
-/// and what brings a key back never is; the gateway throttles, and that is waited for.
+/// The quota of an operation. Huawei documents only that of `describe-key`: 1000 per second and customer. Operations without a known quota,
+/// and those that bring a key back, are not limited here; the gateway throttles them, and the caller waits.
 fn grant(operation: Operation) -> Option<Grant> {
     (operation == Operation::DescribeKey).then_some(Grant { per_second: 1000, urgent: false })
 }
 
-/// Limits within that share of the quotas of a project.
+/// Limits to that share of a project's quotas.
 pub(super) fn quotas(share_percent: u32, books: &Books, place: &str) -> Quotas<Operation> {
     let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, operation.as_str(), grant(*operation)?)));
     Quotas::new(grants, share_percent, books, place)

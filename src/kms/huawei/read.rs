@@ -1,6 +1,7 @@
-//! Looks at a key, by whatever it is named.
+//! Describes a key by any of its names.
 //!
-//! Only a reference that can be a key's here is looked up, because anything else would look absent; and only Huawei's own code for it makes a key absent.
+//! Only a reference that can name a key in this Region is looked up, because anything else would look absent. Only Huawei's own code for it
+//! makes a key absent.
 
 use serde_json::json;
 
@@ -10,15 +11,12 @@ use super::{
     operation::Operation,
     urn::{Reference, urn},
 };
-use crate::{
-    domain::{
-        failure::{Failure, FailureKind},
-        observed::Key,
-    },
-    kms::Kms,
+use crate::domain::{
+    failure::{Failure, FailureKind},
+    observed::Key,
 };
 
-/// A key, and what else its description says.
+/// A key, and its whole description.
 #[derive(Debug)]
 pub(super) struct Found {
     pub(super) key: Key,
@@ -26,7 +24,7 @@ pub(super) struct Found {
 }
 
 impl HuaweiKms {
-    /// What a reference names. What it cannot name here must not be asked for: it would look absent.
+    /// What a reference names. A reference that cannot name a key in this Region is refused, because the key would look absent.
     pub(super) fn reference<'a>(&self, operation: Operation, text: &'a str) -> Result<Reference<'a>, Failure> {
         let named = Reference::parse(text).map_err(|why| self.refuse(operation, text, format!("{text:?} cannot be looked up: {why}")))?;
         match named.place().map(|place| place.region).filter(|region| *region != self.region) {
@@ -48,14 +46,14 @@ impl HuaweiKms {
         }
     }
 
-    pub(super) async fn read(&self, reference: &str) -> Result<Option<Found>, Failure> {
+    pub(super) async fn find(&self, reference: &str) -> Result<Option<Found>, Failure> {
         let operation = Operation::DescribeKey;
         let named = self.reference(operation, reference)?;
         let found = match named {
             Reference::Key { id, .. } => self.read_by_id(reference, id).await?,
             Reference::Alias { name, .. } => match self.holder(reference, name).await? {
                 None => None,
-                // Two answers that contradict each other are no absence.
+                // Two answers that contradict each other do not make a key absent.
                 Some(id) => {
                     let contradicted = || {
                         let message =
@@ -66,7 +64,8 @@ impl HuaweiKms {
                 }
             },
         };
-        // What another account has by that name is another key. Which account this is, only a key tells: where none is found, it is not told apart.
+        // A key of the same name in another account is another key. Only a key tells which account this is, so without one it cannot be
+        // checked.
         match (&found, named.place()) {
             (Some(Found { key, .. }), Some(place)) if !key.arn.starts_with(&urn(&key.region, place.account, "")) => {
                 let message = format!(
@@ -79,7 +78,7 @@ impl HuaweiKms {
         }
     }
 
-    /// The key of that id; only Huawei's own code for it means that there is none.
+    /// The key with that id. Only Huawei's own code for it means that there is none.
     pub(super) async fn read_by_id(&self, reference: &str, id: &str) -> Result<Option<Found>, Failure> {
         let operation = Operation::DescribeKey;
         match self.json::<Described>(&self.post(operation, reference, json!({ "key_id": id }))).await {
@@ -98,15 +97,10 @@ impl HuaweiKms {
 
     /// The name that the key was made with.
     pub(super) async fn own_name(&self, operation: Operation, key: &str) -> Result<String, Failure> {
-        let Some(found) = self.read(key).await? else {
-            let message = format!("Huawei does not find {key}; a change made moments ago may not be visible yet");
+        let Some(found) = self.find(key).await? else {
+            let message = format!("Huawei has no key {key}; a change made moments ago may not be visible yet");
             return Err(self.caller.refuse(operation, key, FailureKind::NotFound, message));
         };
         found.details.name().map_err(|why| self.unusable(Operation::DescribeKey, key, why))
-    }
-
-    /// What is there now that a change was refused; the refusal itself leaves open whether an earlier attempt took effect.
-    pub(super) async fn after_refusal(&self, reference: &str, refused: &Failure) -> Result<Option<Key>, Failure> {
-        Kms::describe(self, reference).await.map_err(|failure| Failure { outcome: refused.outcome, ..failure })
     }
 }

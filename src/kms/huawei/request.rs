@@ -1,11 +1,11 @@
-//! What every request to Huawei has in common, whoever makes it.
+//! What all requests to Huawei have in common.
 
 use reqwest::{Request, Url};
 
 use super::{operation::Operation, sign};
 use crate::kms::rest::Ask;
 
-/// A request with its path, query and body in the form in which they are sent, without headers.
+/// A request with path, query and body in their final form, without headers.
 pub(super) fn request(base: &Url, ask: &Ask<'_, Operation>) -> Request {
     let mut url = base.clone();
     url.set_path(&format!("{}{}", base.path().trim_end_matches('/'), ask.path));

@@ -1,8 +1,8 @@
 //! Finds keys by alias and by marks.
 //!
-//! The KMS has no filter for aliases that is documented to be exact and complete: its search by name may go by a part of it, and none says that keys
-//! without tags are in it. So all keys, and all aliases, are listed and compared. What is found must be whole or a failure, because a key that is not
-//! found may be taken for gone.
+//! No filter for aliases is documented to be exact and complete: the search by name may match a part of it, and it may leave out keys
+//! without tags. So all keys and all aliases are listed and compared. A search is complete or it fails, because a key that is not found may
+//! be taken for deleted.
 
 use std::collections::BTreeSet;
 
@@ -23,13 +23,13 @@ use crate::{
         limits,
         ownership::{Owner, Tags},
     },
-    kms::{Kms, rest::Ask},
+    kms::rest::Ask,
 };
 
-/// Entries of a page of keys, and of aliases, as Huawei's own clients ask for them.
+/// Entries per page of keys and of aliases, as Huawei's own clients request them.
 const KEYS: usize = 100;
 const ALIASES: usize = 50;
-/// Entries of a page of a search by tags, the most that Huawei gives.
+/// Entries per page of a search by tags, the most that Huawei allows.
 const INSTANCES: usize = 1000;
 
 /// An alias that a key was given, with `alias/`.
@@ -47,7 +47,7 @@ struct Keys {
     truncated: Option<Loose>,
 }
 
-/// A page of aliases: documented as an object and as a list of such objects, and typed in the SDK as a list of aliases.
+/// A page of aliases. The documents show an object and a list of such objects; the SDK has a list of aliases.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Aliases {
@@ -97,7 +97,7 @@ impl HuaweiKms {
         Ok(given.into_iter().find(|given| given.alias == alias).map(|given| given.key_id))
     }
 
-    /// The id of the key whose own name it is.
+    /// The id of the key that was made with that name.
     async fn named(&self, reference: &str, name: &str) -> Result<Option<String>, Failure> {
         let operation = Operation::ListKeys;
         let mut marker = None;
@@ -123,7 +123,7 @@ impl HuaweiKms {
         }
     }
 
-    /// The aliases that a key, or any, was given beside its own name; `None` where the Region knows no such aliases.
+    /// The aliases that a key, or any key, was given in addition to its own name. `None`: the Region has no such aliases.
     pub(super) async fn given_aliases(&self, reference: &str, key: Option<&str>) -> Result<Option<Vec<Alias>>, Failure> {
         let operation = Operation::ListAliases;
         let (mut all, mut marker) = (Vec::new(), None::<String>);
@@ -161,10 +161,10 @@ impl HuaweiKms {
     pub(super) async fn search(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
         let mut found = Vec::new();
         for id in self.marked(owner).await? {
-            // The search tells neither the account nor, for certain, the tags as they are now. A key that vanished in between bears none.
+            // The search does not tell the account, and its tags may be old. A key that was deleted meanwhile has no tags.
             let Some(key) = self.read_by_id(&id, &id).await?.map(|found| found.key) else { continue };
             match self.tags(&id).await {
-                Ok(tags) if is_marked(&tags, owner) => found.push(key.arn),
+                Ok(tags) if owner.is_named_by(&tags) => found.push(key.arn),
                 Ok(_) => {}
                 Err(failure) if failure.kind == FailureKind::NotFound => {}
                 Err(failure) => return Err(failure),
@@ -174,7 +174,7 @@ impl HuaweiKms {
         Ok(found)
     }
 
-    /// The owner marks of the keys that bear the mark of that cluster.
+    /// The owner marks of the keys that the search finds by the mark of that cluster.
     pub(super) async fn search_owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
         let mut owners = Vec::new();
         for (id, tags) in self.filter(&json!([{ "key": mark::CLUSTER, "values": [cluster] }])).await? {
@@ -191,19 +191,19 @@ impl HuaweiKms {
         Ok(owners)
     }
 
-    /// Ids of the keys that the KMS finds by those marks.
+    /// Ids of the keys that the search finds by those marks.
     async fn marked(&self, owner: &Owner) -> Result<BTreeSet<String>, Failure> {
         let marks = json!([
             { "key": mark::CLUSTER, "values": [owner.cluster] },
             { "key": mark::OWNER, "values": [owner.mark_as(limits::HUAWEI.owner_mark)] },
         ]);
-        // What says of itself that it is another's need not be looked at.
+        // A key whose tags name another owner need not be read.
         let is_other = |tags: &Tags| tags.get(mark::OWNER).is_some_and(|found| !owner.is_marked(found));
         let found = self.filter(&marks).await?.into_iter();
         Ok(found.filter(|(_, tags)| !tags.as_ref().is_some_and(is_other)).map(|(id, _)| id).collect())
     }
 
-    /// The keys that have those tags: their ids, and their tags where the answer has them.
+    /// The ids of the keys that have those tags, and their tags if the answer tells them.
     async fn filter(&self, marks: &Value) -> Result<Vec<(String, Option<Tags>)>, Failure> {
         let operation = Operation::FilterResources;
         let path = self.path("resource_instances/action");
@@ -233,17 +233,12 @@ impl HuaweiKms {
 
 const NO_WAY_ON: &str = "it has more pages, but does not say where";
 
-fn is_marked(tags: &Tags, owner: &Owner) -> bool {
-    tags.get(mark::CLUSTER) == Some(&owner.cluster) && tags.get(mark::OWNER).is_some_and(|found| owner.is_marked(found))
-}
-
-/// Huawei's examples write an alias with `alias/` here and without it there.
+/// Some examples of Huawei write an alias with `alias/`, others without.
 fn with_prefix(alias: String) -> String {
     if alias.starts_with("alias/") { alias } else { format!("alias/{alias}") }
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use super::*;
 

@@ -1,16 +1,16 @@
 //! Signs requests with an access key: SDK-HMAC-SHA256, as Huawei's API signing guide and its SDKs have it.
 //!
-//! It is a function of the request alone and knows no clock. It must be given the very path, query and body that are sent, because a signature over
-//! anything else is refused; and it must never sign what proxies alter, such as `User-Agent`: which headers are signed is the caller's choice.
+//! The signature depends only on the request; there is no clock here. Path, query and body must be exactly those that are sent, or Huawei
+//! refuses the signature. The caller chooses the signed headers, and must leave out those that proxies change, such as `User-Agent`.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
-/// The name of the algorithm, as it stands in the header and in the text that is signed.
+/// The name of the algorithm, in the header and in the signed text.
 const ALGORITHM: &str = "SDK-HMAC-SHA256";
 /// The header with the time of the request.
 pub(super) const DATE: &str = "x-sdk-date";
-/// The header that says what to take for the digest of the body.
+/// The header with a digest to use for the body.
 const CONTENT_DIGEST: &str = "x-sdk-content-sha256";
 
 /// A request to be signed.
@@ -22,7 +22,7 @@ pub(super) struct Signable<'a> {
     pub(super) path: &'a str,
     /// The query as it is sent; empty if there is none.
     pub(super) query: &'a str,
-    /// The headers that are signed, and no other. `host` and `x-sdk-date` have to be among them.
+    /// Exactly the signed headers. They must include `host` and `x-sdk-date`.
     pub(super) headers: Vec<(String, String)>,
     /// The body as it is sent.
     pub(super) body: &'a [u8],
@@ -34,7 +34,7 @@ pub(super) fn authorization(request: &Signable<'_>, access_key: &str, secret_key
     format!("{ALGORITHM} Access={access_key}, SignedHeaders={}, Signature={signature}", names(&sorted(request)))
 }
 
-/// The query of a request, in the one form in which it is both sent and signed.
+/// The query of a request, in the form in which it is sent and signed.
 pub(super) fn query(pairs: &[(&'static str, String)]) -> String {
     let mut pairs: Vec<_> =
         pairs.iter().map(|(name, value)| format!("{}={}", encoded(name.as_bytes()), encoded(value.as_bytes()))).collect();
@@ -43,7 +43,7 @@ pub(super) fn query(pairs: &[(&'static str, String)]) -> String {
 }
 
 fn signature(string_to_sign: &str, secret_key: &str) -> String {
-    // HMAC takes keys of every length.
+    // HMAC accepts keys of every length.
     let mac = Hmac::<Sha256>::new_from_slice(secret_key.as_bytes()).map(|mac| mac.chain_update(string_to_sign).finalize().into_bytes());
     mac.map(hex::encode).unwrap_or_default()
 }
@@ -74,7 +74,7 @@ fn names(headers: &[(String, String)]) -> String {
     headers.iter().map(|(name, _)| name.as_str()).collect::<Vec<_>>().join(";")
 }
 
-/// Decoded, each segment encoded anew, and with a slash at its end, which the path that is sent does not have.
+/// The path decoded, with each segment encoded again, and with a slash at its end that the sent path does not have.
 fn canonical_path(path: &str) -> String {
     let path = decoded(path).split(|byte| *byte == b'/').map(encoded).collect::<Vec<_>>().join("/");
     if path.ends_with('/') { path } else { path + "/" }
@@ -91,7 +91,7 @@ fn canonical_query(query: &str) -> String {
     pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-/// Percent-encoded, but for what RFC 3986 (2.3) calls unreserved.
+/// Percent-encoded, except for the unreserved characters of RFC 3986 (2.3).
 fn encoded(bytes: &[u8]) -> String {
     let one = |byte: &u8| match byte {
         b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => char::from(*byte).to_string(),
@@ -100,7 +100,7 @@ fn encoded(bytes: &[u8]) -> String {
     bytes.iter().map(one).collect()
 }
 
-/// What a percent-encoded text stands for. A percent sign that encodes nothing stands for itself.
+/// A percent-encoded text, decoded. A percent sign that encodes nothing stays as it is.
 fn decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
@@ -113,7 +113,6 @@ fn decoded(text: &str) -> Vec<u8> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test says what it expects by panicking")]
 mod tests {
     use serde_json::Value;
 

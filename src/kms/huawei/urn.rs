@@ -1,7 +1,7 @@
-//! What a reference names, before a request is sent about something else.
+//! Reads references, so that no request is about something else.
 //!
-//! Huawei writes a key's URN as `kms:<region>:<account>:KeyId:<id>` and an alias's as `kms:<region>:<account>:alias:<name>`, in its identity policies
-//! and in what its alias calls answer. Ids are in lower case alone: an id in another spelling would look absent, so it is refused.
+//! Huawei writes the URN of a key as `kms:<region>:<account>:KeyId:<id>` and that of an alias as `kms:<region>:<account>:alias:<name>`, in
+//! identity policies and in answers about aliases. Ids are in lower case: an id in upper case would look absent, so it is refused.
 
 /// What a reference names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,7 +32,7 @@ pub(super) struct Place<'a> {
 }
 
 impl<'a> Reference<'a> {
-    /// What `text` names; else why it names nothing, and what to write.
+    /// What `text` names. The error says why it names nothing, and what to write.
     pub(super) fn parse(text: &'a str) -> Result<Self, &'static str> {
         if let Some(name) = text.strip_prefix("alias/") {
             return alias(name, None);

@@ -1,4 +1,4 @@
-//! The lines in which turns are waited for: one for each kind of work, first come, first served.
+//! The lines in which callers wait for a turn: one for each kind of work, first come, first served.
 
 use std::{
     sync::{
@@ -12,19 +12,20 @@ use tokio::time::sleep;
 
 use super::rate::Rate;
 
-/// Spreads those that waited, at most by half a turn: where a quota is used up, whoever keeps to its very pace has every turn, and others none.
+/// Spreads callers that waited, by at most half a turn. Without it, a program that keeps exactly to the pace of an exhausted quota would
+/// get every turn, and others none.
 const JITTER: Duration = Duration::from_millis(100);
-/// How long those that give way wait before they look again.
+/// How long a caller that gives way waits before it looks again.
 const GIVE_WAY: Duration = Duration::from_millis(20);
 
-/// Which line one stands in. Each has its turns before those that come after it here.
+/// A line. Callers in an earlier line of this list have their turns first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Line {
-    /// What brings a key back.
+    /// Work that brings a key back.
     Rescues,
-    /// What had its turn, and was throttled.
+    /// Requests that had a turn and were throttled.
     Again,
-    /// All else.
+    /// Everything else.
     Others,
 }
 
@@ -32,12 +33,12 @@ pub(super) enum Line {
 #[derive(Debug)]
 pub(super) struct Limiter {
     rate: Mutex<Rate>,
-    /// Who holds one of these is at the front of that line. Those that wait for it come to it in their order.
+    /// The holder of a lock is at the front of that line. The others get the lock in their order.
     fronts: [tokio::sync::Mutex<()>; 3],
     waiting: [AtomicUsize; 3],
 }
 
-/// Counts one that waits until it is dropped.
+/// Counts one waiting caller until it is dropped.
 struct Waits<'a>(&'a AtomicUsize);
 
 impl<'a> Waits<'a> {
@@ -62,7 +63,7 @@ impl Limiter {
         self.rate.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Somebody knows that more is granted.
+    /// Raises the limit: a client has settings that allow more.
     pub(super) fn raise(&self, per_second: f64) {
         self.rate().raise(per_second);
     }
@@ -99,7 +100,7 @@ impl Limiter {
     }
 }
 
-/// A turn to send one request. Dropped once the request has its answer; one that nothing was sent in goes to the next in line.
+/// A turn to send one request. It is dropped when the answer is there. An unused turn goes to the next in line.
 #[derive(Debug)]
 pub struct Turn {
     limiter: Arc<Limiter>,
@@ -108,7 +109,7 @@ pub struct Turn {
 }
 
 impl Turn {
-    /// Whether it is one of that limiter.
+    /// Whether the turn is of that limiter.
     pub(super) fn is_of(&self, limiter: &Arc<Limiter>) -> bool {
         Arc::ptr_eq(&self.limiter, limiter)
     }

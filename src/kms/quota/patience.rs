@@ -1,4 +1,5 @@
-//! How a round waits for a turn: without a place among those that work, without its clock, and only as long as its object is as it was.
+//! How a round waits for a turn. Meanwhile it gives up its place among the rounds that work, its time limit does not run, and it stops
+//! waiting if its object changes.
 
 use std::{
     fmt,
@@ -10,31 +11,32 @@ use std::{
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// A wait that is no reason to begin something else.
+/// A wait so short that the round keeps its place.
 const SHORT: Duration = Duration::from_millis(50);
-/// The longest wait for a turn. What was looked at before it would be too old to go by after more.
+/// The longest wait for a turn. After a longer one, what the round read before would be too old.
 const LONGEST: Duration = Duration::from_mins(2);
-/// The longest wait of what can destroy, or harm another's key. What speaks for it was read right before, and must still be so when the request is sent.
+/// The longest wait of a call that can destroy a key or harm another's. Its evidence was read right before and must still hold when the
+/// request is sent.
 const LONGEST_HASTE: Duration = Duration::from_secs(2);
-/// The longest wait of what brings a key back. Its turns come before all others, so this much means that something else is wrong.
+/// The longest wait of work that brings a key back. Its turns come before all others, so a longer wait means that something else is wrong.
 const LONGEST_RESCUE: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
     static PATIENCE: Arc<Patience>;
-    /// There while something is done that must not rest on old reads.
+    /// Set while work runs that must not rest on old reads.
     static HASTE: ();
 }
 
-/// Does what must not rest on old reads, such as what the guard let pass: a call that has no turn soon is not sent at all.
+/// Runs work that must not rest on old reads, such as a step that the guard let pass. A call that gets no turn soon is not sent at all.
 pub async fn hastily<T>(work: impl Future<Output = T>) -> T {
     HASTE.scope((), work).await
 }
 
-/// What a round gives up while it waits for a turn, and what ends its waiting.
+/// What a round gives up while it waits for a turn, and what ends the wait.
 pub struct Patience {
-    /// Its place among those that work, which others take while it waits. It does not come back: turns come one by one.
+    /// Its place among the rounds that work. Another round takes it, and this one does not get it back: turns come one by one anyway.
     place: Mutex<Option<Box<dyn Send>>>,
-    /// Its object is another by now, or the lane for what brings keys back has it.
+    /// Cancelled when its object has changed, or when the lane that brings keys back takes the object.
     unwanted: CancellationToken,
     clock: Mutex<Clock>,
 }
@@ -63,7 +65,7 @@ impl Drop for Waits<'_> {
 }
 
 impl Patience {
-    /// For a round that has that place, and waits for nothing any more once `unwanted` says so.
+    /// For a round that has that place. It stops waiting once `unwanted` is cancelled.
     #[must_use]
     pub fn new(place: Box<dyn Send>, unwanted: CancellationToken) -> Self {
         Self { place: Mutex::new(Some(place)), unwanted, clock: Mutex::default() }
@@ -73,7 +75,7 @@ impl Patience {
         self.clock.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How long turns have been waited for so far.
+    /// How long the round has waited for turns so far.
     #[must_use]
     pub fn waited(&self) -> Duration {
         let clock = self.clock();
@@ -87,16 +89,16 @@ impl Patience {
     }
 }
 
-/// Does the work of a round. Its patience goes with the task, as a span does, so that no call can forget it.
+/// Runs a round. The task carries its patience, as it carries a span, so that no call can forget it.
 pub async fn patiently<T>(patience: Arc<Patience>, round: impl Future<Output = T>) -> T {
     PATIENCE.scope(patience, round).await
 }
 
-/// The turn was not waited for to its end.
+/// The wait ended before the turn came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::kms) struct NotYet;
 
-/// Waits for a turn, as far as the round can. What is no round, such as a survey, waits as long as it takes.
+/// Waits for a turn as long as the round may. Work outside of a round, such as a survey, waits as long as it takes.
 pub(super) async fn wait<T>(rescues: bool, turn: impl Future<Output = T>) -> Result<T, NotYet> {
     let round = PATIENCE.try_with(Arc::clone).ok();
     let mut turn = pin!(turn);
@@ -121,7 +123,6 @@ pub(super) async fn wait<T>(rescues: bool, turn: impl Future<Output = T>) -> Res
 
 /// Shows S11.
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use tokio::sync::oneshot;
 

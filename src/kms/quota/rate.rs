@@ -1,39 +1,41 @@
-//! How fast one operation may be sent: a state that is told the time, so that what it guarantees can be tried without waiting.
+//! How fast one operation may be sent. The caller passes the time, so tests need not wait.
 //!
-//! A KMS counts requests as they arrive, and that can be later than they were sent, several at once. So what is on its way counts as well: with the pace and
-//! the bound on what is under way, a bucket that holds a second's worth is never found empty, however late each request arrives within [`ON_ITS_WAY`]. Others
-//! use the same quota, and tell nobody: where the KMS throttles, the rate falls at once by a part, and rises again slowly.
+//! A KMS counts requests when they arrive. They can arrive later than they were sent, and several at once. So requests under way count as
+//! well: the pace and the limit on requests under way make sure that a bucket of one second's worth is never empty, however late each
+//! request arrives within [`ON_ITS_WAY`]. Other programs use the same quota, and Keyward cannot see them: when the KMS throttles, the rate
+//! falls at once, and rises again slowly.
 
 use std::time::{Duration, Instant};
 
-/// How long a request that has no answer counts as one that may not have arrived.
+/// How long a request without an answer counts as one that may not have arrived.
 const ON_ITS_WAY: Duration = Duration::from_secs(1);
-/// What is left of the rate when the KMS throttles. A bucket gives back what is not used of it at once, so no more has to be given up.
+/// The part of the rate that is left when the KMS throttles. A bucket gives back unused requests at once, so the rate need not fall
+/// further.
 const LEFT: f64 = 0.7;
-/// Seconds after which a rate of nothing is the whole again.
+/// Seconds in which the rate rises from zero to the whole quota.
 const RECOVERY: f64 = 60.0;
-/// The least that is left of a quota, as a part of it: somebody has to find out when there is more.
+/// The smallest part of a quota that is used. Some requests have to be sent to find out when there is more.
 const LEAST: f64 = 0.02;
-/// What a pace may be behind and catch up with: no machine is always on time.
+/// How late a request may be and still catch up: timers are not exact.
 const LATE: Duration = Duration::from_millis(50);
-/// How soon it is seen whether what is on its way has arrived.
+/// How soon to look again whether requests under way have arrived.
 const SOON: Duration = Duration::from_millis(20);
 
 /// The rate of one operation.
 #[derive(Debug)]
 pub(super) struct Rate {
-    /// What is granted per second, to all programs of the account.
+    /// The quota per second, for all programs of the account together.
     whole: f64,
-    /// What is used of it at present, and since when.
+    /// How much of it is used at present, and since when.
     used: f64,
     since: Instant,
-    /// When it was lowered last.
+    /// When the rate was last lowered.
     lowered: Option<Instant>,
-    /// When the next request is due at the rate that is used.
+    /// When the next request is due at the present rate.
     next: Instant,
-    /// When the whole quota would be there again, if nothing more were sent: what brings a key back may use all of it.
+    /// When the whole quota would be available again if nothing more were sent. Work that brings a key back may use all of it.
     full: Instant,
-    /// What was granted and may not have arrived: its number, and until when it counts. `None`: it was not sent yet.
+    /// Turns whose requests may not have arrived: the number, and until when it counts. `None`: not sent yet.
     under_way: Vec<(u64, Option<Instant>)>,
     granted: u64,
 }
@@ -43,19 +45,19 @@ impl Rate {
         Self { whole, used: whole, since: now, lowered: None, next: now, full: now, under_way: Vec::new(), granted: 0 }
     }
 
-    /// Somebody knows that more is granted.
+    /// Raises the quota.
     pub(super) fn raise(&mut self, whole: f64) {
         if whole > self.whole {
             (self.whole, self.used) = (whole, whole);
         }
     }
 
-    /// What may be sent at once after a quiet time, where the rate is so high that no one could be waited for one by one.
+    /// How many requests may be sent at once after a quiet time. At a high rate, timers are too coarse to wait for each single turn.
     fn burst(&self) -> f64 {
         (self.whole / 10.0).floor().max(1.0)
     }
 
-    /// How many may be under way, so that together with a burst they are no more than a second's worth.
+    /// How many requests may be under way. Together with a burst they are no more than one second's worth.
     fn room(&self) -> f64 {
         (self.whole * (1.0 - LATE.as_secs_f64()) - self.burst()).floor().max(1.0)
     }
@@ -67,7 +69,8 @@ impl Rate {
         self.under_way.retain(|(_, until)| until.is_none_or(|until| until > now));
     }
 
-    /// A turn, by its number; otherwise how long to wait before it is asked for again. What brings a key back may use all that is granted, whatever is under way.
+    /// The number of a turn, or how long to wait before asking again. Work that brings a key back may use the whole quota, whatever is
+    /// under way.
     pub(super) fn take(&mut self, rescues: bool, now: Instant) -> Result<u64, Duration> {
         self.recover(now);
         let due = if rescues {
@@ -77,11 +80,11 @@ impl Rate {
             if self.under_way.len() as f64 >= self.room() {
                 return Err(SOON);
             }
-            // After what brings a key back, until what that took is there again.
+            // After work that brought a key back, wait until the quota that it took is available again.
             let full = self.full.checked_sub(LATE).unwrap_or(self.full);
             self.next.max(full).checked_sub(seconds((self.burst() - 1.0) / self.used))
         };
-        // What was due before the machine was started is due.
+        // `checked_sub` fails for a time before the machine started. Such a turn is due.
         if let Some(wait) = due.and_then(|due| due.checked_duration_since(now)).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
@@ -99,7 +102,7 @@ impl Rate {
         }
     }
 
-    /// The request of that turn has its answer. A turn that nothing was sent in is given back.
+    /// The request of that turn has its answer. An unused turn is given back.
     pub(super) fn ended(&mut self, turn: u64) {
         let Some(at) = self.under_way.iter().position(|(number, _)| *number == turn) else { return };
         if self.under_way.swap_remove(at).1.is_none() {
@@ -108,7 +111,8 @@ impl Rate {
         }
     }
 
-    /// The KMS throttled a request whose turn came at `granted`. Of those that were under way together the first says it for all.
+    /// The KMS throttled a request whose turn came at `granted`. Of several requests that were under way together, only the first lowers
+    /// the rate.
     pub(super) fn throttled(&mut self, granted: Instant, now: Instant) {
         self.recover(now);
         if self.lowered.is_none_or(|lowered| lowered <= granted) {
@@ -116,7 +120,7 @@ impl Rate {
             self.lowered = Some(now);
         }
         self.next = self.next.max(now + seconds(1.0 / self.used));
-        // Its bucket was empty.
+        // The KMS's bucket was empty.
         self.full = self.full.max(now + seconds(1.0));
     }
 }
@@ -128,7 +132,6 @@ fn seconds(seconds: f64) -> Duration {
 
 /// Shows S11.
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use std::collections::VecDeque;
 
@@ -169,8 +172,8 @@ mod tests {
         took: Duration,
     }
 
-    /// Sends `requests` at a quota of `quota` per second, each of which arrives after what `late` says and is answered as long after that. Another program sends
-    /// one every `other`.
+    /// Sends `requests` at a quota of `quota` per second, each of which arrives after what `late` says and is answered as long after that.
+    /// Another program sends one every `other`.
     fn run(quota: f64, requests: usize, other: Option<Duration>, mut late: impl FnMut() -> Duration) -> Run {
         let start = Instant::now();
         let (mut rate, mut bucket, mut run) = (Rate::new(quota, start), Bucket::new(quota, start), Run::default());

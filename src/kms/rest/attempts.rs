@@ -1,19 +1,19 @@
-//! The attempts of one call: how each ended, and what is open.
+//! The attempts of one call: how each ended, and whether one may have taken effect.
 
 use std::time::Instant;
 
 use crate::{domain::failure::Outcome, metrics::Metrics};
 
-/// The attempts of one call. Dropped before the last has ended, it counts that one as abandoned.
+/// The attempts of one call. If it is dropped while an attempt runs, that attempt counts as abandoned.
 #[derive(Debug)]
 pub(super) struct Attempts<'a> {
     pub(super) provider: &'static str,
     pub(super) operation: &'static str,
     pub(super) changes: bool,
     pub(super) metrics: &'a Metrics,
-    /// When the attempt that runs began.
+    /// When the running attempt began.
     running: Option<Instant>,
-    /// Whether an attempt was sent and not answered in a way that settles it.
+    /// Whether it is open if a sent attempt took effect.
     open: bool,
 }
 
@@ -24,11 +24,11 @@ pub(super) enum Ended<'a> {
     NotSent,
     /// It was done.
     Done,
-    /// The KMS says that it was not.
+    /// The KMS refused it.
     Refused {
-        /// With this code.
+        /// The KMS's code.
         code: &'a str,
-        /// Whether that was for want of a turn.
+        /// Whether it was throttled.
         throttled: bool,
     },
     /// The server failed, or something that is not the KMS answered.
@@ -63,7 +63,7 @@ impl<'a> Attempts<'a> {
         self.count(code);
     }
 
-    /// Whether the call may have taken effect though no success was seen.
+    /// Whether the call may have taken effect although no success was seen.
     pub(super) fn outcome(&self) -> Outcome {
         if self.changes && (self.open || self.running.is_some()) { Outcome::Unknown } else { Outcome::Refused }
     }

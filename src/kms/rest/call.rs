@@ -1,4 +1,4 @@
-//! One call: its turn, its attempts, its span and metrics, and what its failure means.
+//! One call: its turn, its attempts, its span and metrics, and its failure.
 
 use std::{error::Error, fmt, sync::Arc, time::Duration};
 
@@ -26,15 +26,15 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How long one attempt may take, shorter than the grace of the lease.
+/// How long one attempt may take. It is shorter than the grace period of the lease.
 const ATTEMPT: Duration = Duration::from_secs(3);
-/// How long a call may take, with all its attempts and the waits between them.
+/// How long a call may take, with all attempts and the waits between them.
 const CALL: Duration = Duration::from_secs(10);
 /// How often a request is repeated at most.
 const REPEATS: usize = 2;
-/// The first wait between two attempts; the next is twice as long. Both are drawn with jitter.
+/// The first wait between two attempts. The next is twice as long. Both have jitter.
 const FIRST_WAIT: Duration = Duration::from_millis(200);
-/// The longest answer that is read, in bytes. A page of a thousand keys has about one million.
+/// The longest answer that is read, in bytes. A page of a thousand keys has about one million bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
 
 /// Sends calls. Clones share connections, limiters and metrics.
@@ -47,24 +47,24 @@ pub(in crate::kms) struct Caller<D: Dialect> {
     pub(in crate::kms) leader_check: LeaderCheck,
 }
 
-/// An attempt that brought no answer.
+/// Why an attempt has no answer.
 #[derive(Debug)]
 enum Missed {
-    /// The request could not be made, which has been told already.
+    /// The request could not be made, for this reason.
     Unmade(Failure),
-    /// This process may change nothing any more.
+    /// This process may not change anything any more.
     Forbidden,
     /// No connection.
     Unreached(reqwest::Error),
     /// No answer, or only a part of one.
     Unanswered(Option<reqwest::Error>),
-    /// An answer that is longer than any should be.
+    /// The answer is longer than any real one.
     TooLong,
 }
 
 #[allow(clippy::unused_self, reason = "a caller says which KMS it is about")]
 impl<D: Dialect> Caller<D> {
-    /// Waits for a turn, sends the request, and gives the answer of a success.
+    /// Waits for a turn, sends the request, and returns the answer if it is a success.
     pub(in crate::kms) async fn call(&self, ask: &Ask<'_, D::Operation>) -> Result<Answer, Failure> {
         let operation = ask.operation;
         let span = tracing::info_span!("kms", provider = D::NAME, operation = operation.as_str(), failure = field::Empty);
@@ -79,7 +79,7 @@ impl<D: Dialect> Caller<D> {
                     Ok(Err(failure)) => failure,
                     Err(_) => self.missed(ask, attempts.outcome(), Missed::Unanswered(None)),
                 };
-                // What the request needed first can be throttled as well, and says nothing of this quota.
+                // A login that the request needed can be throttled as well, which says nothing about this quota.
                 let Some(turn) = turn.filter(|_| failure.kind == Throttled && failure.operation == operation.as_str()) else {
                     return Err(failure);
                 };
@@ -98,29 +98,29 @@ impl<D: Dialect> Caller<D> {
         result
     }
 
-    /// The same, for an answer that is JSON of that form.
+    /// The same, with the answer read as JSON.
     pub(in crate::kms) async fn json<T: DeserializeOwned>(&self, ask: &Ask<'_, D::Operation>) -> Result<T, Failure> {
         let answer = self.call(ask).await?;
         serde_json::from_slice(&answer.body).map_err(|error| self.unusable(ask.operation, ask.subject, &error))
     }
 
-    /// A turn within the operation's quota, if it has one that is known. `again`: after the KMS throttled it.
+    /// A turn within the operation's quota, if its quota is known. `again`: the KMS throttled it before.
     pub(in crate::kms) async fn turn(&self, operation: D::Operation, subject: &str, again: bool) -> Result<Option<Turn>, Failure> {
         let not_yet = |NotYet| self.refuse(operation, subject, Waiting, format!("{} waits for its turn", operation.as_str()));
         self.quotas.turn(operation, again).await.map_err(not_yet)
     }
 
-    /// A failure about an answer that came, but does not say what it has to: whether anything changed is open.
+    /// The failure for an answer that lacks something required. It leaves open whether anything changed.
     pub(in crate::kms) fn unusable(&self, operation: D::Operation, subject: &str, why: &dyn fmt::Display) -> Failure {
         let outcome = if operation.changes() { Outcome::Unknown } else { Outcome::Refused };
         let about = About::<D>::new(operation, subject);
-        // Where in an answer it stands moves from one try to the next.
+        // The position in the answer can differ at every try.
         let why = why.to_string();
         let why = why.split(" at line ").next().unwrap_or_default();
         about.failure(Unknown, outcome, about.unusable(&why))
     }
 
-    /// A failure without a request.
+    /// A failure without a request: nothing was sent.
     pub(in crate::kms) fn refuse(&self, operation: D::Operation, subject: &str, kind: FailureKind, message: String) -> Failure {
         About::<D>::new(operation, subject).failure(kind, Outcome::Refused, message)
     }
@@ -138,7 +138,7 @@ impl<D: Dialect> Caller<D> {
                     }
                     let refusal = self.dialect.refusal(&answer);
                     self.settle(&refusal, answer.status, attempts);
-                    // Only the KMS's own word says that a creation was not carried out.
+                    // Only a code of the KMS proves that a creation was not carried out.
                     let undone = ask.operation.repeats() || refusal.code.is_some();
                     if matches!(refusal.kind, Credentials | Expired) && !renewed && self.dialect.renew(&request) && undone {
                         renewed = true;
@@ -149,7 +149,8 @@ impl<D: Dialect> Caller<D> {
                 Err(missed @ Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), missed)),
                 Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
             };
-            // Who asks for more time than this call has is left alone, and told as throttling. What has a line waits in it for another turn.
+            // If the server asks for a longer pause than this call has, the call ends as throttled. A request with a quota waits in its
+            // line for another turn.
             let in_line = limited && failure.kind == Throttled && least_wait.is_zero();
             let worthwhile =
                 least_wait <= ATTEMPT && ask.operation.repeats() && matches!(failure.kind, Throttled | Faulted | Unavailable) && !in_line;
@@ -164,7 +165,7 @@ impl<D: Dialect> Caller<D> {
         let request = self.dialect.request(ask).await.map_err(Missed::Unmade)?;
         let told = request.try_clone();
         attempts.begin();
-        // Asked here and not before, because a turn or a retry can be waited for, and a process can be frozen in between.
+        // Checked here and not earlier: the call may have waited for a turn or a retry, and the process may have been frozen meanwhile.
         if ask.operation.changes() && !self.leader_check.asked() {
             attempts.end(Ended::NotSent);
             return Err(Missed::Forbidden);
@@ -183,12 +184,11 @@ impl<D: Dialect> Caller<D> {
             Err(Missed::Unreached(_)) => attempts.end(Ended::NotSent),
             Err(_) => attempts.end(Ended::Silent),
         }
-        // A request whose body is in memory can always be cloned.
+        // A request with its body in memory can always be cloned.
         told.ok_or(Missed::Unanswered(None)).and_then(|request| Ok((request, answer?)))
     }
 
-    /// Only the KMS sends a code: what stands between here and there can answer 4xx as well, whatever the KMS did. Nor does a code that nobody knows say that
-    /// nothing was done.
+    /// Only a known code proves that nothing was done. A proxy in between can answer 4xx without a code, whatever the KMS did.
     fn settle(&self, refusal: &Refusal, status: u16, attempts: &mut Attempts<'_>) {
         let throttled = refusal.kind == Throttled;
         attempts.end(match &refusal.code {
@@ -216,13 +216,13 @@ impl<D: Dialect> Caller<D> {
             }
             Missed::Unreached(error) => (Unavailable, unreached::<D>(&error), Some(error)),
         };
-        // The URL may have what is no one's business in its query.
+        // The query of the URL may have private values.
         let source = source.map(|error| Box::new(error.without_url()) as Box<dyn Error + Send + Sync>);
         Failure { source, ..about.failure(kind, outcome, message) }
     }
 }
 
-/// Reads an answer to its end.
+/// Reads the whole answer.
 async fn whole(mut response: Response) -> Result<Answer, Missed> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let mut body = Vec::new();
@@ -235,13 +235,13 @@ async fn whole(mut response: Response) -> Result<Answer, Missed> {
     Ok(Answer { status, headers, body })
 }
 
-/// How long the KMS asks to be left alone (RFC 9110, 10.2.3). A date in its place is not waited for.
+/// How long the KMS asks to wait (RFC 9110, 10.2.3). A date in place of seconds is ignored.
 fn retry_after(answer: &Answer) -> Duration {
     let seconds = answer.headers.get(reqwest::header::RETRY_AFTER).and_then(|value| value.to_str().ok()?.trim().parse().ok());
     Duration::from_secs(seconds.unwrap_or_default())
 }
 
-/// Why there is no connection, in a sentence that stays the same.
+/// Why there is no connection, in a sentence that is the same at every try.
 fn unreached<D: Dialect>(error: &reqwest::Error) -> String {
     let (name, authority) = (D::NAME, D::AUTHORITY);
     let host = error.url().map_or_else(String::new, |url| match url.port() {
@@ -257,7 +257,7 @@ fn unreached<D: Dialect>(error: &reqwest::Error) -> String {
             );
         }
         cause = error.source().or_else(|| {
-            // An I/O error hides what it wraps from `source`.
+            // `source` of an I/O error skips the error that it wraps.
             error.downcast_ref::<std::io::Error>().and_then(|error| error.get_ref()).map(|error| error as &(dyn Error + 'static))
         });
     }

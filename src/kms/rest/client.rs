@@ -1,17 +1,17 @@
 //! The HTTP client of an adapter, made once per provider.
 //!
-//! It must never follow a redirect: a signed request is for one host, and a request that changes something is sent where it was meant to go or nowhere.
+//! It must never follow a redirect: a signed request is for one host, and a request that changes something goes to its own host or nowhere.
 
 use std::time::Duration;
 
 use reqwest::{Certificate, Client, Url, redirect::Policy};
 
-/// How long a connection may take to come about.
+/// How long connecting may take.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a connection that nobody uses is kept.
+/// How long an unused connection is kept.
 const IDLE: Duration = Duration::from_secs(30);
 
-/// Whose signature makes a server's certificate valid.
+/// The authorities whose signature makes a server's certificate valid.
 #[derive(Clone, Debug)]
 pub(in crate::kms) enum Authorities {
     /// Those of the system.
@@ -20,7 +20,7 @@ pub(in crate::kms) enum Authorities {
     And(Vec<u8>),
 }
 
-/// A client. The error is for the person who wrote the certificates.
+/// Makes a client. The error is for the person who configured the certificates.
 pub(in crate::kms) fn client(authorities: &Authorities) -> Result<Client, String> {
     let mut builder = Client::builder()
         .user_agent(concat!("keyward/", env!("CARGO_PKG_VERSION")))
@@ -44,7 +44,6 @@ pub(in crate::kms) fn base_url(text: &str) -> Option<Url> {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests {
     use super::*;
 

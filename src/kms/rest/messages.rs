@@ -1,5 +1,5 @@
-//! Sentences about calls that failed. A sentence names the operation, what it was about and the next step, and is the same at every try. What is out of reach is
-//! so whatever was asked, and other objects are told the same: such a sentence names neither.
+//! Messages about calls that failed. A message names the key or alias, the cause and the next step, and is the same at every try. The
+//! message about a KMS that cannot be reached names neither key nor operation, because all objects get the same one.
 
 use std::{fmt, marker::PhantomData};
 
@@ -13,10 +13,10 @@ use crate::{
         },
         Outcome,
     },
-    kms::sanitize::sanitize,
+    kms::sanitize::{not_found, sanitize},
 };
 
-/// What a call was about.
+/// The operation of a call, and the key or alias that it was about.
 pub(super) struct About<'a, D: Dialect> {
     operation: D::Operation,
     subject: &'a str,
@@ -32,7 +32,7 @@ impl<'a, D: Dialect> About<'a, D> {
         Failure { kind, operation: self.operation.as_str(), message, outcome, source: None }
     }
 
-    /// The operation and what it is about.
+    /// The operation and its subject.
     pub(super) fn request(&self) -> String {
         match self.subject {
             "" => self.operation.as_str().to_owned(),
@@ -40,13 +40,13 @@ impl<'a, D: Dialect> About<'a, D> {
         }
     }
 
-    /// The answer does not say what it has to.
+    /// The message for an answer that lacks something required.
     pub(super) fn unusable(&self, why: &dyn fmt::Display) -> String {
         let why = sanitize(&why.to_string());
-        format!("cannot use what {} answered to {}: {why}; nothing is changed on the strength of it", D::NAME, self.request())
+        format!("cannot use {}'s answer to {}: {why}; nothing is changed because of it", D::NAME, self.request())
     }
 
-    /// The KMS refused.
+    /// The message for a refusal.
     pub(super) fn refused(&self, dialect: &D, refusal: &Refusal, status: u16, host: &str) -> String {
         let (name, request) = (D::NAME, self.request());
         let Some(code) = refusal.code.as_deref().map(sanitize) else {
@@ -60,7 +60,9 @@ impl<'a, D: Dialect> About<'a, D> {
             text => text.trim_end_matches('.').to_owned(),
         };
         match refusal.kind {
-            NotFound => format!("{name} does not find what {request} is about; a change made moments ago may not be visible yet"),
+            NotFound => {
+                format!("{}; a change made moments ago may not be visible yet", not_found(name, self.operation.as_str(), self.subject))
+            }
             Invalid => format!("{name} does not accept {request}: {said}"),
             Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
             AliasTaken => format!("{name} does not allow {request}: the name is taken"),
@@ -73,7 +75,7 @@ impl<'a, D: Dialect> About<'a, D> {
             Throttled | Waiting => format!("{name} throttles {}; it is tried again, more slowly", self.operation.as_str()),
             Faulted | Unavailable => format!("{name} answers with {code}; it is tried again"),
             FailureKind::Unknown => {
-                format!("{name} answers {request} with {code}, which is not known here; nothing is changed on the strength of it")
+                format!("{name} answers {request} with the unknown code {code}; nothing is changed because of it")
             }
         }
     }

@@ -1,15 +1,16 @@
-//! Calls to a KMS that speaks JSON over HTTP and has no SDK: what is the same whatever it is called.
+//! Calls to a KMS that speaks JSON over HTTP and has no SDK.
 //!
-//! An adapter says in a [`Dialect`] how a request is made and how a refusal is read; [`Caller`] sends, repeats where that helps and does no harm, counts,
-//! and turns what came of it into a failure. It must never send a creation twice, nor anything that changes a key once this process has lost its lease.
+//! An adapter says in a [`Dialect`] how to make a request and how to read a refusal. [`Caller`] sends the request, repeats it where that
+//! helps and does no harm, counts it, and makes a failure of an error. [`Session`] keeps the token of a user who logs in. Nothing here may
+//! send a creation twice, or change a key after this process has lost its lease.
 
 mod attempts;
 mod call;
 mod client;
 mod messages;
+mod session;
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test says what it expects by panicking")]
 mod tests;
 
 use std::{fmt::Debug, hash::Hash};
@@ -22,6 +23,7 @@ use crate::domain::failure::{Failure, FailureKind};
 pub(super) use self::{
     call::Caller,
     client::{Authorities, base_url, client},
+    session::{Grant, Login, Session},
 };
 
 /// An operation of a KMS.
@@ -37,15 +39,15 @@ pub(super) trait Operation: Copy + Debug + Eq + Hash + Send + Sync + 'static {
 /// What is asked of the KMS.
 #[derive(Clone, Debug)]
 pub(super) struct Ask<'a, O> {
-    /// What is called.
+    /// The operation.
     pub(super) operation: O,
-    /// The key or alias that it is about; empty for the account as a whole.
+    /// The key or alias that it is about; empty for the whole account.
     pub(super) subject: &'a str,
     /// The HTTP method.
     pub(super) method: Method,
-    /// The path, from the root of the server; its segments are percent-encoded already.
+    /// The path from the root of the server. Its segments are already percent-encoded.
     pub(super) path: String,
-    /// The query, in its order.
+    /// The query, in order.
     pub(super) query: Vec<(&'static str, String)>,
     /// The body.
     pub(super) body: Option<Value>,
@@ -79,38 +81,38 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
-/// What a KMS says when it does not do what was asked. It is the source of the failure that follows, so that an adapter can tell by the code what was
-/// done before from what cannot be done.
+/// A refusal by a KMS. It is the source of the failure that follows, so that an adapter can tell by the code whether the change was already
+/// done before.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}: {text}", code.as_deref().unwrap_or("no code"))]
 pub(super) struct Refusal {
-    /// What kind of failure it is.
+    /// The kind of failure.
     pub(super) kind: FailureKind,
-    /// The KMS's own code. Without one the answer is not the KMS's, but that of something between here and there.
+    /// The KMS's own code. An answer without one is not from the KMS, but from something in between.
     pub(super) code: Option<String>,
     /// The KMS's own text.
     pub(super) text: String,
 }
 
-/// How a KMS is spoken to.
+/// The wire protocol of a KMS.
 pub(super) trait Dialect: Debug + Send + Sync + 'static {
     /// Its operations.
     type Operation: Operation;
     /// The KMS, as metrics, spans and messages name it.
     const NAME: &'static str;
-    /// Where to put the authority that signed the server's certificate.
+    /// Where a person puts the authority that signed the server's certificate.
     const AUTHORITY: &'static str = "the authorities of the system";
 
-    /// The request of one attempt, with the credentials as they are now.
+    /// The request of one attempt, with the current credentials.
     fn request(&self, ask: &Ask<'_, Self::Operation>) -> impl Future<Output = Result<Request, Failure>> + Send;
-    /// Reads an answer that is no success. The code decides the kind, and never a text that the KMS may word otherwise tomorrow.
+    /// Reads an answer that is no success. The code decides the kind, never the text, which the KMS may change.
     fn refusal(&self, answer: &Answer) -> Refusal;
-    /// The credentials were refused: whether others can be had at once, such as a new token. It is asked at most once in a call.
+    /// The credentials were refused. Whether others are available at once, such as a new token. Called at most once in a call.
     fn renew(&self, refused: &Request) -> bool;
-    /// The KMS did what was asked, and so took the credentials.
+    /// The request succeeded, so the KMS accepted the credentials.
     fn accepted(&self, _request: &Request) {}
-    /// What to do where the KMS denies an operation.
+    /// What a person can do if the KMS denies the operation.
     fn permission(&self, operation: Self::Operation) -> &'static str;
-    /// What to do where the KMS does not accept the credentials.
+    /// What a person can do if the KMS does not accept the credentials.
     fn credentials(&self, refusal: &Refusal) -> &'static str;
 }

@@ -15,7 +15,10 @@ use keyward::{
 use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Plant, Role, SECOND_ACCOUNT, SECRET_KEY};
 
 use super::{Bench, REGION, assert_steady, creation, keys, settings, tags};
-use crate::support::{fixtures::Destroy as _, program::alone};
+use crate::support::{
+    fixtures::{Destroy as _, Look as _},
+    program::alone,
+};
 
 const ROLE: &str = "arn:aws:iam::444455556666:role/shared";
 

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{creation, settings, tags};
-use crate::support::fixtures::Destroy as _;
+use crate::support::fixtures::{Destroy as _, Look as _};
 
 /// An adapter whose nth request gets the nth answer, and every one after the last the last. The counter tells how many came.
 async fn answered(answers: Vec<(u16, String)>) -> (AwsKms, Arc<AtomicUsize>) {
@@ -65,7 +65,7 @@ async fn an_answer_that_cannot_be_used_is_no_key() {
         let kms = told(&body).await;
         let read = kms.describe("1234").await.unwrap_err();
         assert_eq!((read.kind, read.outcome), (FailureKind::Unknown, Outcome::Refused), "{body}: {read}");
-        assert!(read.message.starts_with("cannot use what AWS answered to DescribeKey on 1234: it"), "{read}");
+        assert!(read.message.starts_with("cannot use AWS's answer to DescribeKey on 1234: it"), "{read}");
         let created = kms.create(&creation(KeyTemplate::default())).await.unwrap_err();
         assert_eq!((created.kind, created.outcome), (FailureKind::Unknown, Outcome::Unknown), "{body}: {created}");
     }
@@ -154,7 +154,7 @@ async fn without_any_optional_member_nothing_is_taken_for_known() {
     ];
     for failure in refused {
         assert_eq!(failure.kind, FailureKind::Unknown, "{failure}");
-        assert!(failure.message.starts_with("cannot use what AWS answered to "), "{failure}");
+        assert!(failure.message.starts_with("cannot use AWS's answer to "), "{failure}");
     }
     let off = told(&json!({ "KeyRotationEnabled": false })).await.rotation("1234").await.unwrap();
     assert_eq!(off, keyward::domain::observed::Rotation::default());

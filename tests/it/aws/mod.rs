@@ -13,6 +13,7 @@ mod partitions;
 mod pod;
 mod search;
 
+use crate::support::fixtures::{Look as _, aws_endpoints};
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::{
@@ -22,7 +23,7 @@ use keyward::{
     },
     kms::{
         Creation, Kms, LeaderCheck,
-        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsKms, AwsSettings},
     },
     metrics::Metrics,
 };
@@ -34,7 +35,7 @@ const REGION: &str = "eu-west-1";
 fn settings(endpoint: &str) -> AwsSettings {
     AwsSettings {
         region: REGION.into(),
-        endpoints: AwsEndpoints::at(endpoint),
+        endpoints: aws_endpoints(endpoint),
         ca_pem: None,
         role_arn: None,
         external_id: None,

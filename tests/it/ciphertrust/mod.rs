@@ -10,12 +10,13 @@ mod tokens;
 
 use std::time::Duration;
 
+use crate::support::fixtures::{Look as _, aws_endpoints};
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::{observed::Key, ownership::Tags},
     kms::{
         Creation, Kms, LeaderCheck,
-        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsKms, AwsSettings},
         ciphertrust::{CipherTrustKms, CipherTrustSettings},
     },
     metrics::Metrics,
@@ -40,7 +41,7 @@ impl Scene {
         let double = Double::start(Options { ciphertrust: true, ..Options::default() }).await.unwrap();
         let aws = AwsSettings {
             region: REGION.into(),
-            endpoints: AwsEndpoints::at(&double.endpoint()),
+            endpoints: aws_endpoints(&double.endpoint()),
             ca_pem: None,
             role_arn: None,
             external_id: None,

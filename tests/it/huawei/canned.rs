@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{creation, owner, settings};
-use crate::support::fixtures::Destroy as _;
+use crate::support::fixtures::{Destroy as _, Look as _};
 
 const ID: &str = "0d0466b0-e727-4d9c-b35d-f84bb474a37f";
 const OTHER: &str = "bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e";
@@ -85,7 +85,7 @@ async fn an_answer_that_cannot_be_used_is_no_key() {
     for body in unusable {
         let read = told(std::slice::from_ref(&body)).await.describe(ID).await.unwrap_err();
         assert_eq!((read.kind, read.outcome), (FailureKind::Unknown, Outcome::Refused), "{body}: {read}");
-        assert!(read.message.starts_with("cannot use what Huawei answered to describe-key on 0d0466b0"), "{read}");
+        assert!(read.message.starts_with("cannot use Huawei's answer to describe-key on 0d0466b0"), "{read}");
     }
     for body in ["<html>welcome</html>", ""] {
         let (kms, _) = answered(vec![(200, body.into())]).await;

@@ -9,6 +9,7 @@ mod life;
 mod proxy;
 mod search;
 
+use crate::support::fixtures::Look as _;
 use keyward::{
     domain::{
         limits,

@@ -27,7 +27,7 @@ use keyward::{
         memory::Memory,
         observed::{Key, Observed, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
-        plan::{Note, Plan, Read, Situation, Tried, named_elsewhere, plan},
+        plan::{Note, OtherOwner, Plan, Read, Situation, Tried, named_elsewhere, plan},
         provider::{self as known, Unusable},
         release::{Release, release},
         rules::Rules,
@@ -36,14 +36,14 @@ use keyward::{
     },
     kms::{
         Kms, LeaderCheck,
-        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsKms, AwsSettings},
     },
     metrics::Metrics,
 };
 use kms_double::{ACCESS_KEY, Double, Fault, FaultAction, Options, SECRET_KEY};
 use serde_json::{Value, json};
 
-use crate::support::fixtures::{ACCOUNT, ARN, ID, REGION, key, object, rules};
+use crate::support::fixtures::{ACCOUNT, ARN, ID, REGION, aws_endpoints, key, object, rules};
 
 /// The page.
 pub fn page() -> String {
@@ -210,13 +210,14 @@ impl Story {
     fn look(&mut self) {
         let desired = self.desired();
         let (mut tried, mut failed, mut steps, mut found) = (Tried::default(), Vec::new(), Vec::new(), Vec::new());
+        let mut other_owner = None;
         let decided = loop {
             let observed = self.observed();
-            let decided = plan(&situation(self, &desired, &tried), &observed);
+            let decided = plan(&Situation { other_owner: other_owner.as_ref(), ..situation(self, &desired, &tried) }, &observed);
             let step = match decided {
                 Plan::Do(step) => step,
-                Plan::Read(Read::OtherOwner(_)) => {
-                    self.key.as_mut().unwrap().other_owner_exists = Some(true);
+                Plan::Read(Read::OtherOwner(mark)) => {
+                    other_owner = Some(OtherOwner { mark, exists: true });
                     continue;
                 }
                 Plan::Read(_) => {
@@ -322,6 +323,7 @@ fn situation<'a>(story: &'a Story, desired: &'a Desired, tried: &'a Tried) -> Si
         missing_after: SignedDuration::from_mins(5),
         attempt_wait: SignedDuration::from_mins(15),
         tried,
+        other_owner: None,
     }
 }
 
@@ -331,7 +333,7 @@ fn settings(endpoint: &str) -> AwsSettings {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     AwsSettings {
         region: REGION.into(),
-        endpoints: AwsEndpoints::at(endpoint),
+        endpoints: aws_endpoints(endpoint),
         ca_pem: None,
         role_arn: None,
         external_id: None,

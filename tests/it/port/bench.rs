@@ -18,7 +18,7 @@ use keyward::{
     },
     kms::{
         AnyKms, Creation, Kms, LeaderCheck,
-        aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
+        aws::{AwsCredentials, AwsKms, AwsSettings},
         ciphertrust::{CipherTrustKms, CipherTrustSettings},
         huawei::{HuaweiCredentials, HuaweiKms, HuaweiSettings},
     },
@@ -30,6 +30,7 @@ use kms_double::{
 };
 
 use super::ways::{Ways, Wire};
+use crate::support::fixtures::{Look as _, aws_endpoints};
 
 const REGION: &str = "eu-west-1";
 
@@ -197,7 +198,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
         ProviderType::Aws => {
             let settings = AwsSettings {
                 region: REGION.into(),
-                endpoints: AwsEndpoints::at(endpoint),
+                endpoints: aws_endpoints(endpoint),
                 ca_pem: None,
                 role_arn: None,
                 external_id: None,

@@ -3,13 +3,13 @@
 use keyward::{
     domain::{
         failure::{FailureKind, Outcome},
-        observed::State,
+        observed::{Facet, Facets, State},
     },
     kms::{Identity, Kms},
 };
 
 use super::bench::{Bench, tags};
-use crate::support::fixtures::Destroy as _;
+use crate::support::fixtures::{Destroy as _, Look as _};
 
 pub async fn the_identity_names_account_and_region(bench: Bench) {
     let Identity { account, region, principal } = bench.kms.identity().await.unwrap();
@@ -55,6 +55,20 @@ pub async fn a_key_is_found_by_its_canonical_reference(bench: Bench) {
     bench.key("invoices").await;
     assert_eq!(bench.found(&key.arn).await.id, key.id);
     assert_eq!(bench.another().await.describe(&key.arn).await.unwrap().unwrap().id, key.id, "nothing has to be remembered for it");
+}
+
+pub async fn a_facet_that_is_known_costs_no_request(bench: Bench) {
+    let key = bench.key("orders").await;
+    let all: Facets = Facet::ALL.into_iter().collect();
+    let described = bench.kms.read(&key.arn, Facets::NONE).await.unwrap().unwrap().key;
+    let before = bench.double.ledger().len();
+    let whole = bench.kms.complete(described, all).await.whole().unwrap();
+    assert!(Facet::ALL.into_iter().all(|facet| whole.knows(facet)));
+    let requests = bench.double.ledger().len() - before;
+    assert!(requests <= 3, "at most one for each facet, and not {requests}");
+    let before = bench.double.ledger().len();
+    assert_eq!(bench.kms.complete(whole.clone(), all).await.whole().unwrap(), whole);
+    assert_eq!(bench.double.ledger().len(), before);
 }
 
 pub async fn a_key_is_found_by_an_alias(bench: Bench) {

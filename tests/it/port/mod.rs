@@ -48,6 +48,7 @@ suite! {{
         what_a_creation_made_along_with_the_key_is_there,
         a_key_is_found_by_its_id,
         a_key_is_found_by_its_canonical_reference,
+        a_facet_that_is_known_costs_no_request,
         a_key_is_found_by_an_alias,
         what_is_not_there_is_none,
         a_call_to_a_key_that_is_not_there_fails,

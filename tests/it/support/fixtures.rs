@@ -1,7 +1,5 @@
 //! An object, its provider and its key as plain values, and what the guard gives for them.
 
-use std::collections::BTreeSet;
-
 use keyward::{
     api::{
         ManagedKey,
@@ -16,12 +14,12 @@ use keyward::{
         desired::Desired,
         failure::Failure,
         memory::Memory,
-        observed::{Key, Rotation, State},
+        observed::{Facets, Key, Rotation, State},
         ownership::{OwnerMark, Tags},
         rules::Rules,
         step::{Destruction, Step},
     },
-    kms::{Kms, Scheduled},
+    kms::{Kms, Scheduled, aws::AwsEndpoints},
 };
 use serde_json::{Value, json};
 
@@ -65,12 +63,12 @@ pub fn key(state: State) -> Key {
         description: Some(String::new()),
         creation_time: None,
         age: None,
+        name: None,
         rotation: Some(Rotation::default()),
         rotations: None,
         tags: Some(Tags::new()),
         aliases: Some(Vec::new()),
-        unread: BTreeSet::new(),
-        other_owner_exists: None,
+        unread: Facets::NONE,
     }
 }
 
@@ -103,6 +101,11 @@ pub fn cleared(key: &str, days: i32) -> ClearedDeletion {
     }
 }
 
+/// KMS and STS of AWS at one URL.
+pub fn aws_endpoints(url: &str) -> AwsEndpoints {
+    AwsEndpoints { kms: Some(url.into()), sts: Some(url.into()), ..AwsEndpoints::default() }
+}
+
 /// Destructive calls of a KMS, with a proof made for the test.
 pub trait Destroy: Kms {
     /// Schedules the deletion, in 7 to 1,096 days.
@@ -112,3 +115,33 @@ pub trait Destroy: Kms {
 }
 
 impl<K: Kms> Destroy for K {}
+
+/// One thing that a KMS tells of a key, with no request besides.
+pub trait Look: Kms {
+    /// The key that a reference names.
+    fn describe(&self, reference: &str) -> impl Future<Output = Result<Option<Key>, Failure>> + Send {
+        async move { Ok(self.read(reference, Facets::NONE).await?.map(|reading| reading.key)) }
+    }
+
+    /// Its tags.
+    fn tags(&self, key: &str) -> impl Future<Output = Result<Tags, Failure>> + Send {
+        async move { Ok(self.complete(bare(key), Facets::TAGS).await.whole()?.tags.unwrap()) }
+    }
+
+    /// Its rotation.
+    fn rotation(&self, key: &str) -> impl Future<Output = Result<Rotation, Failure>> + Send {
+        async move { Ok(self.complete(bare(key), Facets::ROTATION).await.whole()?.rotation.unwrap()) }
+    }
+
+    /// Its aliases.
+    fn aliases(&self, key: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
+        async move { Ok(self.complete(bare(key), Facets::ALIASES).await.whole()?.aliases.unwrap()) }
+    }
+}
+
+impl<K: Kms> Look for K {}
+
+/// A key of which nothing was read.
+fn bare(reference: &str) -> Key {
+    Key { arn: reference.into(), rotation: None, tags: None, aliases: None, ..key(State::Enabled) }
+}

@@ -108,12 +108,12 @@ fn every_member_finds_its_place() {
         description: Some("key-description".into()),
         creation_time: Some(at("2020-11-05T06:35:29Z")),
         age: Some(SignedDuration::from_secs(616)),
+        name: None,
         rotation: Some(Rotation::default()),
         rotations: None,
         tags: Some(Tags::from([("key".to_owned(), "value".to_owned())])),
         aliases: Some(vec!["alias/aws-test-key".into()]),
-        unread: std::collections::BTreeSet::new(),
-        other_owner_exists: None,
+        unread: Facets::NONE,
     };
     assert_eq!(read(&cancelled()).unwrap(), expected);
     let pending =

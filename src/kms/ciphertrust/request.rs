@@ -1,0 +1,93 @@
+//! What all requests to `CipherTrust` have in common.
+
+use reqwest::{
+    Method, Request, Url,
+    header::{CONTENT_TYPE, HeaderValue},
+};
+
+use super::operation::Operation;
+use crate::{
+    domain::failure::{Failure, FailureKind, Outcome},
+    kms::rest::{Ask, base_url},
+};
+
+pub(super) const NAME: &str = "CipherTrust";
+pub(super) const AUTHORITY: &str = "ca.crt of the secret that spec.cipherTrust.caSecretRef names";
+
+/// The root of the API, under which the paths of requests are.
+#[derive(Clone, Debug)]
+pub(super) struct Root(String);
+
+impl Root {
+    pub(super) fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
+        let unmade = || Failure {
+            kind: FailureKind::Invalid,
+            operation: ask.operation.name(),
+            message: format!("no request can be made of {}", ask.path),
+            outcome: Outcome::Refused,
+            source: None,
+        };
+        let mut url = Url::parse(&format!("{}{}", self.0, ask.path)).map_err(|_| unmade())?;
+        if !ask.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&ask.query);
+        }
+        let mut request = Request::new(ask.method.clone(), url);
+        if ask.method != Method::GET {
+            request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        }
+        *request.body_mut() = ask.body.as_ref().map(|body| body.to_string().into());
+        Ok(request)
+    }
+}
+
+/// The root of the API, without a slash at its end.
+pub(super) fn root(url: &str) -> Option<Root> {
+    let url = base_url(url).filter(|url| url.scheme() == "https" && url.username().is_empty() && url.password().is_none())?;
+    Some(Root(format!("{}/api/v1", url.as_str().trim_end_matches('/'))))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn made(ask: &Ask<'_, Operation>) -> Request {
+        root("https://cm.example.com/gateway/").unwrap().request(ask).unwrap()
+    }
+
+    #[test]
+    fn only_https_is_spoken() {
+        for (url, expected) in [
+            ("https://cm.example.com", Some("https://cm.example.com/api/v1")),
+            ("https://cm.example.com:8443/", Some("https://cm.example.com:8443/api/v1")),
+            ("https://cm.example.com/gateway/", Some("https://cm.example.com/gateway/api/v1")),
+            ("http://127.0.0.1", None),
+            ("https://user:hush@cm.example.com", None),
+            ("cm.example.com", None),
+        ] {
+            assert_eq!(root(url).map(|root| root.0), expected.map(str::to_owned), "{url}");
+        }
+    }
+
+    #[test]
+    fn queries_are_encoded_and_may_repeat() {
+        let ask = Ask::new(Operation::ListKeys, "", Method::GET, "/cckm/aws/keys".into()).query(vec![
+            ("id", "a".into()),
+            ("id", "b".into()),
+            ("alias", "a/b c&d".into()),
+        ]);
+        let request = made(&ask);
+        assert_eq!(request.url().as_str(), "https://cm.example.com/gateway/api/v1/cckm/aws/keys?id=a&id=b&alias=a%2Fb+c%26d");
+        assert!(request.body().is_none());
+    }
+
+    #[test]
+    fn a_body_is_json() {
+        let request = made(&Ask::new(Operation::Disable, "", Method::POST, "/x".into()).with(json!({ "days": 7 })));
+        assert_eq!(request.headers()[CONTENT_TYPE], "application/json");
+        assert_eq!(request.body().unwrap().as_bytes().unwrap(), br#"{"days":7}"#);
+        let bare = made(&Ask::new(Operation::CancelDeletion, "", Method::POST, "/x".into()));
+        assert_eq!((bare.method(), bare.url().path(), bare.body().is_none()), (&Method::POST, "/gateway/api/v1/x", true));
+    }
+}
