@@ -143,6 +143,11 @@ struct Watch {
 }
 
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Named {
+    provider: String,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Provider {
     provider: String,
     r#type: &'static str,
@@ -210,6 +215,8 @@ struct Inner {
     provider_requests: Family<Answer, Counter>,
     provider_request_duration: Durations<Operation>,
     provider_throttled: Family<Provider, Counter>,
+    deletions_stopped: Family<Named, Gauge>,
+    deletions_waiting: Family<Named, Gauge>,
     objects: Option<Objects>,
 }
 
@@ -242,6 +249,18 @@ impl Metrics {
             provider_requests: added(&mut registry, "provider_requests", "Calls to a KMS, by operation and answer code", Family::default()),
             provider_request_duration: in_seconds(&mut registry, "provider_request_duration", "How long a call to a KMS took", durations()),
             provider_throttled: added(&mut registry, "provider_throttled", "Calls that a KMS throttled", Family::default()),
+            deletions_stopped: added(
+                &mut registry,
+                "provider_deletions_stopped",
+                "Whether all deletions through a KeyProvider are stopped until an administrator resumes them: 1 or 0",
+                Family::default(),
+            ),
+            deletions_waiting: added(
+                &mut registry,
+                "provider_deletions_waiting",
+                "Deletions that were held because all through a KeyProvider were stopped",
+                Family::default(),
+            ),
             objects: per_object.then(|| Objects {
                 ready: added(&mut registry, "managedkey_ready", "Whether the key is as declared: 1 or 0", Family::default()),
                 deletion: in_seconds(
@@ -293,6 +312,20 @@ impl Metrics {
     /// A KMS of this type throttled a call.
     pub fn provider_throttled(&self, kms: &'static str) {
         self.inner.provider_throttled.get_or_create(&Provider { provider: self.provider.to_string(), r#type: kms }).inc();
+    }
+
+    /// Whether all deletions through this `KeyProvider` are stopped, and how many wait because of that.
+    pub fn deletions_stopped(&self, stopped: bool, waiting: i32) {
+        let named = Named { provider: self.provider.to_string() };
+        self.inner.deletions_stopped.get_or_create(&named).set(stopped.into());
+        self.inner.deletions_waiting.get_or_create(&named).set(waiting.into());
+    }
+
+    /// This `KeyProvider` is gone.
+    pub fn forget_provider(&self) {
+        let named = Named { provider: self.provider.to_string() };
+        self.inner.deletions_stopped.remove(&named);
+        self.inner.deletions_waiting.remove(&named);
     }
 
     /// Whether the key of one `ManagedKey` is as declared.
@@ -400,6 +433,9 @@ mod tests {
         one.provider_request("AWS", "DescribeKey", "OK", Duration::from_millis(7));
         other.provider_request("AWS", "DescribeKey", "OK", Duration::from_millis(7));
         one.provider_throttled("AWS");
+        one.deletions_stopped(true, 290);
+        other.deletions_stopped(true, 1);
+        other.forget_provider();
         metrics.observe_object("shop", "orders", true);
         metrics.deletion_pends(&orders(), 1_796_000_000);
         metrics.event_lost(EventLost::Full);
@@ -420,6 +456,8 @@ mod tests {
             r#"keyward_provider_requests_total{provider="staging",type="AWS",operation="DescribeKey",code="OK"} 1"#,
             r#"keyward_provider_request_duration_seconds_count{provider="production",type="AWS",operation="DescribeKey"} 1"#,
             r#"keyward_provider_throttled_total{provider="production",type="AWS"} 1"#,
+            r#"keyward_provider_deletions_stopped{provider="production"} 1"#,
+            r#"keyward_provider_deletions_waiting{provider="production"} 290"#,
             r#"keyward_managedkey_ready{namespace="shop",name="orders"} 1"#,
             r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="k1",state="PendingDeletion"} 1796000000.0"#,
             r#"keyward_events_lost_total{cause="full"} 1"#,
@@ -429,6 +467,7 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
         assert!(!text.contains("resource=\"namespaces\""), "it is not watched any more: {text}");
+        assert!(!text.contains("keyward_provider_deletions_stopped{provider=\"staging\"}"), "it is gone: {text}");
     }
 
     #[test]

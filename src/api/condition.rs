@@ -26,7 +26,7 @@ macro_rules! words {
 }
 
 words! {
-    /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling` and `Stalled`.
+    /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling`, `Stalled` and `DeletionsStopped`.
     ConditionType, "type";
     /// Always present. True: the key's lifecycle is as declared. A pending deletion that is declared is Ready too, and so is a declared
     /// `enabled: false`; otherwise every health check would wait for weeks. If the KMS cannot be reached (throttling, an outage, an expired
@@ -48,6 +48,8 @@ words! {
     Drifted,
     /// Present only while True: a deletion is requested, and the guard holds it.
     DeletionHeld,
+    /// On a `KeyProvider`, present only while True: all deletions through it are stopped until an administrator resumes them. The message has the command.
+    DeletionsStopped,
 }
 
 words! {
@@ -149,10 +151,13 @@ words! {
     Interrupted,
     /// Held: the key was used recently.
     KeyInUse,
-    /// Held: there were too many deletions through this provider. A person must resume them.
+    /// Held: all deletions through the provider are stopped, or were when this one was requested. An administrator resumes them. After that this one needs its
+    /// own token.
     BudgetExhausted,
     /// Held: the provider requires a person's confirmation of every deletion.
     ConfirmationRequired,
+    /// Held: the object is being deleted and has a finalizer of somebody else, who may still need the key. Keyward continues when that finalizer is gone.
+    OtherFinalizers,
     /// Held: the namespace or the CRD is being deleted. Keyward leaves the keys as they are.
     Terminating,
 }

@@ -404,15 +404,17 @@ pub struct DeletionGuard {
     #[serde(default = "default_object_deletion")]
     #[schemars(range(min = 7, max = 1096))]
     pub object_deletion_days: i32,
-    /// Days during which a key must not have been used, 0 to 365. Default: 7. 0 switches the check off. This version does not check it yet.
+    /// Days during which a key must not have been used before it is scheduled for deletion, or disabled because its object is deleted, 0 to 365. Default: 7.
+    /// 0 switches the check off. Only AWS reports when a key was last used: up to an hour late, and not from before 2026-04-23. If nothing is reported, nothing
+    /// is held. The check needs `kms:GetKeyLastUsage`.
     #[serde(default = "default_minimum")]
     #[schemars(range(min = 0, max = 365))]
     pub minimum_idle_days: i32,
-    /// How many deletions may be scheduled through this provider in an hour, 0 to 10000. Default: 10. The first deletion above the limit
-    /// stops all deletions until a person resumes them. 0 stops all deletions, and also stops `deletionPolicy: Disable` from disabling
-    /// keys. This version enforces 0, but does not count deletions yet.
+    /// How many keys may be scheduled for deletion, or disabled because their object is deleted, through this provider within an hour, 0 to 1000. Default: 10.
+    /// The first one above the limit stops all of them, and so does 0. They stay stopped until a person sets the annotation `keyward.dev/resume-deletions` to
+    /// `status.deletions.tripped.id`. Each deletion that was held needs its own token after that.
     #[serde(default = "default_per_hour")]
-    #[schemars(range(min = 0, max = 10000))]
+    #[schemars(range(min = 0, max = 1000))]
     pub max_per_hour: i32,
     /// Whether a person must confirm every deletion, and every key that `deletionPolicy: Disable` disables. Default: false.
     #[serde(default)]
@@ -502,6 +504,10 @@ pub struct IdentityStatus {
 pub const MOST_PENDING: usize = 500;
 /// The maximum number of counts for keys that a list has no room for: one for each of 100 namespaces, and one for all others together.
 pub const MOST_COUNTED: usize = 101;
+/// The maximum of `maxPerHour`, and so the maximum number of counted deletions. With the longest texts they take a sixth of an object.
+pub const MOST_BOOKED: usize = 1000;
+/// The maximum length of a key's id in a counted deletion.
+pub const LONGEST_BOOKED: usize = 128;
 /// The maximum length of a key's reference in these lists.
 pub const LONGEST_KEY: usize = 512;
 /// The maximum length of the sentence that says how to rescue a key.
@@ -562,13 +568,17 @@ pub struct MoreDeletions {
 /// The deletions that the guard counts.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct DeletionBook {
-    /// The deletions of the last hour.
+    /// The deletions of the last hour, each key once. An entry is written before its call.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    #[schemars(extend("maxItems" = 10000))]
+    #[schemars(extend("maxItems" = MOST_BOOKED))]
     pub recent: Vec<RecentDeletion>,
-    /// Present after `maxPerHour` was exceeded. No deletion is scheduled until a person resumes.
+    /// Present while all deletions are stopped. No deletion is scheduled until a person resumes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tripped: Option<Tripped>,
+    /// The number of objects of this provider whose deletion was held because all deletions were stopped. Each needs its own token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub waiting: Option<i32>,
 }
 
 /// A deletion that was scheduled.
@@ -576,12 +586,12 @@ pub struct DeletionBook {
 pub struct RecentDeletion {
     /// When.
     pub time: Time,
-    /// The key.
-    #[schemars(length(max = 2048))]
+    /// The id of the key.
+    #[schemars(length(max = LONGEST_BOOKED))]
     pub key: String,
 }
 
-/// `maxPerHour` was exceeded.
+/// `maxPerHour` was exceeded, or it was 0.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Tripped {
     /// The value that a person writes into the annotation `keyward.dev/resume-deletions` to resume deletions.

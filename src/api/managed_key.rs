@@ -423,6 +423,8 @@ pub enum HoldReason {
     Interrupted,
     /// The provider requires a confirmation of every deletion.
     ConfirmationRequired,
+    /// All deletions through the provider were stopped when this one was asked for.
+    BudgetExhausted,
 }
 
 impl From<HoldReason> for Reason {
@@ -433,6 +435,7 @@ impl From<HoldReason> for Reason {
             HoldReason::CancelledOutside => Self::CancelledOutside,
             HoldReason::Interrupted => Self::Interrupted,
             HoldReason::ConfirmationRequired => Self::ConfirmationRequired,
+            HoldReason::BudgetExhausted => Self::BudgetExhausted,
         }
     }
 }

@@ -23,7 +23,7 @@ pub const FIELD_MANAGER: &str = "keyward";
 /// The field manager of everything that a person writes with a command that Keyward names.
 pub const CLI_FIELD_MANAGER: &str = "keyward-cli";
 
-/// Annotations on a `ManagedKey`.
+/// Annotations on a `ManagedKey`, and one on a `KeyProvider`.
 pub mod annotation {
     /// Set by a person to `"true"`. Then Keyward makes no call for the object, and writes nothing except the condition and event that say
     /// so.
@@ -34,15 +34,20 @@ pub mod annotation {
     pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
     /// Set by a person to the token that `DeletionHeld` shows. Then Keyward continues with a deletion that is held.
     pub const CONFIRM_DELETION: &str = "keyward.dev/confirm-deletion";
+    /// Set by a person to the object's name, so that the optional policy lets the object be deleted. Keyward itself does not read it.
+    pub const ALLOW_DELETE: &str = "keyward.dev/allow-delete";
+    /// On a `KeyProvider`, set by a person to `status.deletions.tripped.id`, to resume deletions through this provider.
+    pub const RESUME_DELETIONS: &str = "keyward.dev/resume-deletions";
     /// `<uuid>/<account>/<region>/<time>`: an earlier version of Keyward wrote it before it sent `CreateKey`. `status.createAttempt` has
     /// replaced it. It can only forbid a creation.
     pub const CREATE_ATTEMPT: &str = "keyward.dev/create-attempt";
     /// Written by Keyward once a key is bound: `<namespace>/<name>/<ARN>`, so that it is invalid on a copy of the object. It can only
     /// forbid a creation. It gives no authority over the key, and Keyward never uses it as an address to read a key.
     pub const KEY: &str = "keyward.dev/key";
-    /// The annotations that stay in the watch cache. It must be all of the above, because the operator does not see an annotation that is
+    /// The annotations that stay in the watch cache. It must be all that Keyward reads, because the operator does not see an annotation that is
     /// missing here.
-    pub const READ: [&str; 6] = [PAUSED, RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, CONFIRM_DELETION, CREATE_ATTEMPT, KEY];
+    pub const READ: [&str; 7] =
+        [PAUSED, RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, CONFIRM_DELETION, RESUME_DELETIONS, CREATE_ATTEMPT, KEY];
 }
 
 /// Tags that Keyward puts on a key. They are the truth about who owns the key; the status is a view of them.

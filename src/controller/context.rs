@@ -561,7 +561,9 @@ impl Context {
         });
         self.bindings.lock().unwrap_or_else(PoisonError::into_inner).retain(|_, binding| there.contains(&binding.uid));
         self.aliases.sweep(&there);
-        self.providers.forget();
+        for name in self.providers.forget() {
+            self.metrics.of_provider(&name).forget_provider();
+        }
         self.surveys.forget(|uid| self.providers.is_there(uid));
     }
 }

@@ -109,6 +109,7 @@ pub async fn run(
             // The first sweep comes at once: objects that went while no operator ran are compared with the counts of the last process before anything changes.
             loop {
                 managed_key::told_of_the_vanished(&context).await;
+                key_provider::count_waiting(&context).await;
                 context.sweep();
                 tokio::select! {
                     () = stop.cancelled() => return,

@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+
 use super::{
     limits::Limits,
     ownership::{Owner, Tags},
     reserved::{is_reserved_alias, is_reserved_tag},
 };
 use crate::api::{
-    ManagedKey, annotation,
+    FINALIZER, ManagedKey, annotation,
     managed_key::{DeletionPolicy, KeyTemplate, ManagementPolicy},
 };
 
@@ -63,6 +65,8 @@ pub struct Desired {
     pub misspelt_pause: Option<String>,
     /// The token that a person set to confirm a held deletion.
     pub confirmation: Option<String>,
+    /// Finalizers of others, if the object is being deleted: somebody still needs the object, and perhaps its key. By then the API server lets nobody add one.
+    pub finalizers: Vec<String>,
     /// Declared settings that no key can have, one sentence for each. The fields above leave them out, so the life of the key does not wait
     /// for them.
     pub left_out: Vec<String>,
@@ -150,6 +154,7 @@ impl Desired {
             paused: pause.as_deref() == Some("true"),
             misspelt_pause: pause.filter(|text| !["true", "false"].contains(&&**text)).map(|text| text.chars().take(40).collect()),
             confirmation: annotation(annotation::CONFIRM_DELETION),
+            finalizers: others(&object.metadata),
             left_out,
         })
     }
@@ -171,4 +176,11 @@ impl Desired {
     pub fn template(&self, limits: &Limits) -> KeyTemplate {
         limits.kind(&self.kind.clone().unwrap_or_default())
     }
+}
+
+/// The finalizers of others on an object that is being deleted.
+#[must_use]
+pub fn others(object: &ObjectMeta) -> Vec<String> {
+    let finalizers = object.finalizers.iter().flatten().filter(|name| *name != FINALIZER && object.deletion_timestamp.is_some());
+    finalizers.cloned().collect()
 }

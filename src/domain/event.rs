@@ -247,6 +247,7 @@ fn failed(reason: &str) -> bool {
         Reason::KeyInUse,
         Reason::BudgetExhausted,
         Reason::ConfirmationRequired,
+        Reason::OtherFinalizers,
         Reason::Terminating,
     ];
     !others.iter().any(|other| other.as_str() == reason)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
+    deletion::budget,
     failure::{Failure, Retry},
     pending,
     plan::Note,
@@ -157,18 +158,23 @@ pub fn right_account(provider: &KeyProvider, account: &str) -> Result<(), Unusab
     }
 }
 
-/// The status after a round. `identity`: the identity of the accepted credentials.
+/// The status after a round. `identity`: the identity of the accepted credentials. `trip`: the id of a new stop, if `maxPerHour` is 0.
 #[must_use]
 pub fn status(
     provider: &KeyProvider,
     outcome: Result<(), &Unusable>,
     identity: Option<IdentityStatus>,
     now: Timestamp,
+    trip: &str,
 ) -> KeyProviderStatus {
     let mut status = ours(provider).unwrap_or_default();
     let generation = provider.metadata.generation.unwrap_or_default();
     status.observed_generation = Some(generation);
     status.more_pending_deletions = pending::more(&status, now);
+    let resume = provider.metadata.annotations.as_ref().and_then(|all| all.get(annotation::RESUME_DELETIONS));
+    status.deletions =
+        budget::kept(status.deletions.as_ref(), provider.spec.deletion_guard.max_per_hour, resume.map(String::as_str), now, trip);
+    say_stopped(&mut status, provider, now);
     if identity.is_some() {
         status.identity = identity;
     }
@@ -192,6 +198,32 @@ pub fn status(
         }
     }
     status
+}
+
+/// Says on the provider whether all deletions through it are stopped, and how they go on.
+pub fn say_stopped(status: &mut KeyProviderStatus, provider: &KeyProvider, now: Timestamp) {
+    let Some(trip) = status.deletions.as_ref().and_then(|book| book.tripped.as_ref()) else {
+        condition::remove(&mut status.conditions, ConditionType::DeletionsStopped);
+        return;
+    };
+    let name = provider.metadata.name.as_deref().unwrap_or_default();
+    let most = provider.spec.deletion_guard.max_per_hour;
+    let why = if most <= 0 {
+        "deletionGuard.maxPerHour is 0; to resume them, raise it and then run".to_owned()
+    } else {
+        format!(
+            "deletionGuard.maxPerHour was 0, or more than that many were asked for within an hour (it is {most}); no key is scheduled for deletion, and none is \
+             disabled with its object; look at what is held (kubectl get managedkeys -A, condition DeletionHeld); to resume them, run"
+        )
+    };
+    let message = format!(
+        "all deletions through this provider are stopped: {why}: kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}={}; each \
+         deletion that is held needs its own token after that",
+        annotation::RESUME_DELETIONS,
+        trip.id
+    );
+    let generation = provider.metadata.generation.unwrap_or_default();
+    condition::set(&mut status.conditions, ConditionType::DeletionsStopped, true, Reason::BudgetExhausted, message, generation, now);
 }
 
 /// The status without conditions that are not Keyward's.

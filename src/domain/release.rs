@@ -66,6 +66,10 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
         Observed::Present(key) => present(s, key),
     };
     let asked = match (asked, observed) {
+        (Release::Say(_) | Release::Destroy(_), Observed::Present(key)) if !s.desired.finalizers.is_empty() => {
+            let days = (s.desired.deletion_policy == DeletionPolicy::Delete).then(|| days(s.desired, s));
+            held(&hold(s.desired, s.rules, key, days, Reason::OtherFinalizers))
+        }
         (asked @ (Release::Say(_) | Release::Destroy(_)), Observed::Present(key)) => {
             plan::stale(s, key).map_or(asked, |note| Release::Wait(way_out(note)))
         }
@@ -121,16 +125,19 @@ fn present(s: &Situation<'_>, key: &Key) -> Release {
     }
 }
 
-/// If the provider requires a confirmation, the word `held` is written first, because the token needs its letters.
+/// If the provider requires a confirmation, or all its deletions are stopped, the word `held` is written first, because the token needs its letters.
 fn disable(s: &Situation<'_>, key: &Key) -> Release {
-    if !s.rules.guard.require_confirmation {
+    let stopped = s.rules.is_stopped();
+    let reason =
+        if stopped || s.memory.record().is_held_by_a_stop() { HoldReason::BudgetExhausted } else { HoldReason::ConfirmationRequired };
+    if reason == HoldReason::ConfirmationRequired && !s.rules.guard.require_confirmation {
         return Release::Destroy(Destruction::Disable);
     }
     let refused = match key.intent().token_to_disable(&key.id) {
-        Some(token) if s.desired.confirmation.as_deref() == Some(&*token) => return Release::Destroy(Destruction::Disable),
+        Some(token) if !stopped && s.desired.confirmation.as_deref() == Some(&*token) => return Release::Destroy(Destruction::Disable),
         None if s.memory.record().count_ended(key) => count_ended(key, None),
-        None => return Release::Say(Saying::Held(HoldReason::ConfirmationRequired)),
-        Some(_) => hold(s.desired, key, None, Reason::ConfirmationRequired),
+        None => return Release::Say(Saying::Held(reason)),
+        Some(_) => hold(s.desired, s.rules, key, None, reason.into()),
     };
     held(&refused)
 }
@@ -149,7 +156,7 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
     let refused = match plan::ask(s, key, days) {
         Edge::Passes(passed) => return Release::Destroy(Destruction::Schedule { days, passed }),
         Edge::Say(say) => return Release::Say(say),
-        Edge::Holds(reason) => hold(s.desired, key, Some(days), reason),
+        Edge::Holds(reason) => hold(s.desired, s.rules, key, Some(days), reason),
         Edge::CountEnded => count_ended(key, Some(days)),
     };
     held(&refused)

@@ -7,7 +7,8 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::{limits::Limits, observed::Key, ownership::Tags};
 use crate::api::{
-    key_provider::{Adoption, AdoptionFrom, Allow, DeletionGuard, KeyProviderSpec, Namespaces, NamespacesFrom, ProviderType},
+    KeyProvider,
+    key_provider::{Adoption, AdoptionFrom, Allow, DeletionGuard, Namespaces, NamespacesFrom, ProviderType},
     mark,
 };
 
@@ -28,6 +29,8 @@ pub struct Rules {
     pub allow: Allow,
     /// What must be true before a deletion.
     pub guard: DeletionGuard,
+    /// The id of the stop of all deletions through the provider. `None`: they are not stopped.
+    pub trip: Option<String>,
     /// The maximum age of a KMS's copy of a key on which a change may rest. `None`: the KMS has no copies.
     pub max_staleness: Option<SignedDuration>,
 }
@@ -35,7 +38,9 @@ pub struct Rules {
 impl Rules {
     /// The rules of a provider whose identity is known.
     #[must_use]
-    pub fn new(name: &str, spec: &KeyProviderSpec, account: &str, region: &str) -> Self {
+    pub fn new(name: &str, provider: &KeyProvider, account: &str, region: &str) -> Self {
+        let spec = &provider.spec;
+        let book = provider.status.as_ref().and_then(|status| status.deletions.as_ref());
         Self {
             name: name.into(),
             provider: spec.type_,
@@ -44,6 +49,7 @@ impl Rules {
             adoption: spec.adoption.clone(),
             allow: spec.allow.clone(),
             guard: spec.deletion_guard.clone(),
+            trip: book.and_then(|book| book.tripped.as_ref()).map(|trip| trip.id.clone()),
             max_staleness: spec
                 .cipher_trust
                 .as_ref()
@@ -55,6 +61,12 @@ impl Rules {
     #[must_use]
     pub const fn limits(&self) -> &'static Limits {
         Limits::of(self.provider)
+    }
+
+    /// Whether all deletions through the provider are stopped.
+    #[must_use]
+    pub const fn is_stopped(&self) -> bool {
+        self.trip.is_some() || self.guard.max_per_hour <= 0
     }
 
     /// Whether the KMS's copy of the key is too old to base a change on.

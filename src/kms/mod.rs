@@ -2,8 +2,8 @@
 //!
 //! # What every adapter guarantees
 //!
-//! - **Reading never writes.** [`Kms::identity`], [`Kms::read`], [`Kms::complete`], [`Kms::rotations`], [`Kms::find_marked`] and
-//!   [`Kms::owners`] change nothing and may be repeated.
+//! - **Reading never writes.** [`Kms::identity`], [`Kms::read`], [`Kms::complete`], [`Kms::rotations`], [`Kms::last_use`],
+//!   [`Kms::find_marked`] and [`Kms::owners`] change nothing and may be repeated.
 //! - **Absent is a value.** If the KMS says that a key or an alias does not exist, the answer is `None`. Anything else, such as a refusal,
 //!   an expired credential or a time-out, is a [`Failure`] and never means that the key is absent.
 //! - **One change is one request.** A method that changes something sends one request, or several that may each be repeated. The adapter
@@ -44,7 +44,10 @@ use jiff::Timestamp;
 use crate::{
     api::managed_key::KeyTemplate,
     domain::{
-        deletion::guard::{ClearedDeletion, ClearedDisabling},
+        deletion::{
+            LastUse,
+            guard::{ClearedDeletion, ClearedDisabling},
+        },
         failure::Failure,
         observed::{Facets, Key, State},
         ownership::{Owner, Tags},
@@ -117,6 +120,10 @@ pub trait Kms: Send + Sync + 'static {
     /// When the KMS rotated the key, by its own record, in no order. A KMS that tells only the last rotation gives that one. Entries
     /// without a date, and entries that only change the next date, are left out.
     fn rotations(&self, key: &str) -> impl Future<Output = Result<Vec<Timestamp>, Failure>> + Send;
+    /// When the key was last used. A KMS without such a record tells nothing.
+    fn last_use(&self, _key: &str) -> impl Future<Output = Result<LastUse, Failure>> + Send {
+        async { Ok(LastUse::Untold) }
+    }
     /// Canonical references of all keys of this account and Region that have the marks of that cluster, namespace and name. Reads the tags
     /// of every key.
     fn find_marked(&self, owner: &Owner) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
@@ -201,6 +208,7 @@ delegate! {
     fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure>;
     fn complete(&self, key: Key, facets: Facets) -> Reading;
     fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure>;
+    fn last_use(&self, key: &str) -> Result<LastUse, Failure>;
     fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure>;
     fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure>;
     fn creation_turn(&self, again: bool) -> Result<Vec<Turn>, Failure>;

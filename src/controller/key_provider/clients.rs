@@ -218,11 +218,11 @@ impl Providers {
     }
 
     /// Drops the clients of providers that are gone. kube does not report deleted objects to a controller, so this also wakes their keys.
-    pub fn forget(&self) {
+    /// Gives the names of the providers that are gone.
+    #[must_use]
+    pub fn forget(&self) -> Vec<String> {
         let mut clients = self.clients();
-        let before = clients.len();
-        clients.retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
-        let gone = clients.len() < before;
+        let gone: Vec<_> = clients.extract_if(|name, _| self.store.get(&ObjectRef::new(name)).is_none()).map(|(name, _)| name).collect();
         drop(clients);
         self.failures().retain(|name, _| self.store.get(&ObjectRef::new(name)).is_some());
         let listed = |provider: &Arc<Watched<KeyProvider>>| {
@@ -231,8 +231,9 @@ impl Providers {
         };
         let listed = self.store.state().iter().flat_map(listed).collect();
         self.lists.forget(|name| self.store.get(&ObjectRef::new(name)).is_some(), &listed);
-        if gone {
+        if !gone.is_empty() {
             self.changes.send_replace(());
         }
+        gone
     }
 }

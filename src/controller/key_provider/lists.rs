@@ -56,6 +56,11 @@ impl Lists {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Whose turn it is to write the status of a provider.
+    pub(super) fn turn(&self, provider: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.inner().queues.entry(provider.to_owned()).or_default().turn)
+    }
+
     /// Forgets providers that are gone, and keys that are not listed any more.
     pub fn forget(&self, is_there: impl Fn(&str) -> bool, listed: &HashSet<String>) {
         let mut inner = self.inner();

@@ -1,5 +1,6 @@
 //! `KeyProvider`s: their credentials are tried, their account is pinned, and each keeps one client for the rounds of keys.
 
+mod book;
 mod breaker;
 mod clients;
 mod connect;
@@ -25,6 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::domain::provider::Unusable;
 
 pub use self::{
+    book::{Entered, count_waiting, enter},
     breaker::Rejected,
     clients::{Connected, Providers},
     listed::{alarm, commit, over, remember, vanished},

@@ -8,7 +8,7 @@ use std::{
 use kube::{Resource, runtime::controller::Action};
 use tracing::Instrument;
 
-use super::{clients::Connected, connect, listed, status::write};
+use super::{book::trip_id, clients::Connected, connect, listed, status::write};
 use crate::{
     api::{KeyProvider, Reason, key_provider::IdentityStatus},
     controller::{Context, action, contained, error::Error, now, watched::Watched},
@@ -63,7 +63,7 @@ async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Option
         if context.providers.client(provider).is_none_or(|client| client.is_err()) {
             context.providers.put(provider, Err(unusable.clone()));
         }
-        let status = status(provider, Err(&unusable), None, now());
+        let status = status(provider, Err(&unusable), None, now(), &trip_id());
         match tokio::time::timeout(ROUND, write(context, provider, &status)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the status does not say that the round panicked"),
@@ -104,7 +104,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         Ok(client) => Ok(client),
     };
     let identity = client.as_ref().ok().map(|client| identity_of(&client.identity));
-    let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity, now());
+    let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity, now(), &trip_id());
     let next = if let Err((unusable, _)) = &client {
         Next::Retry(unusable.retried(), context.providers.failed(&name, Cause::Kms))
     } else {
@@ -122,6 +122,11 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         return Err(error);
     }
     context.providers.reported(&name);
+    let was_stopped = provider.status.as_ref().and_then(|before| before.deletions.as_ref()).is_some_and(|book| book.tripped.is_some());
+    if was_stopped && status.deletions.as_ref().is_none_or(|book| book.tripped.is_none()) {
+        tracing::info!(provider = name, "deletions through the provider go on; those that were held need their tokens");
+        context.providers.wake(&name);
+    }
     let connected = client.as_ref().ok().cloned();
     context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     if let Some(connected) = connected {

@@ -91,7 +91,8 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Ending> {
             Release::Destroy(destruction) => {
                 let still =
                     |situation: &Situation<'_>, observed: &Observed| release::release(situation, observed) == Release::Destroy(destruction);
-                Step::Destroy(guard::ask(round, destruction, still).await?)
+                let Some(cleared) = guard::ask(round, destruction, still).await? else { continue };
+                Step::Destroy(cleared)
             }
             other => return Ok(other),
         };

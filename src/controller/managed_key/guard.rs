@@ -9,11 +9,15 @@ use crate::{
     api::KeyProvider,
     controller::{
         error::{Ending, Error},
+        key_provider::{Entered, enter},
         now,
         watched::Watched,
     },
     domain::{
-        deletion::guard::{self, Cleared, Evidence},
+        deletion::{
+            LastUse,
+            guard::{self, Cleared, Evidence},
+        },
         observed::{Facets, Key, Observed},
         plan::{Plan, Situation, plan},
         rules::Rules,
@@ -22,29 +26,34 @@ use crate::{
     kms::{Kms, Reading},
 };
 
-/// The step in the form in which it may be done. If it can make data unreadable, the guard is asked.
-pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<Step<Cleared>, Ending> {
+/// The step in the form in which it may be done. If it can make data unreadable, the guard is asked. `None`: as for [`ask`].
+pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<Option<Step<Cleared>>, Ending> {
     let destruction = match step.harmless() {
-        Ok(step) => return Ok(step),
+        Ok(step) => return Ok(Some(step)),
         Err(destruction) => destruction,
     };
     let still = |situation: &Situation<'_>, observed: &Observed| plan(situation, observed) == Plan::Do(step.clone());
-    ask(round, destruction, still).await.map(Step::Destroy)
+    Ok(ask(round, destruction, still).await?.map(Step::Destroy))
 }
 
-/// Asks the guard. `still` says whether the same step follows from what was read live.
+/// Asks the guard, and counts what it lets pass. `still` says whether the same step follows from what was read live. `None`: all deletions through the provider
+/// are stopped. The round knows that now, so it has to plan again.
 pub(super) async fn ask(
     round: &mut Round<'_>,
     ask: Destruction,
     still: impl Fn(&Situation<'_>, &Observed) -> bool,
-) -> Result<Cleared, Ending> {
+) -> Result<Option<Cleared>, Ending> {
     // The object is read last, so that a deletion which is withdrawn while the KMS answers slowly is noticed.
     let key = live_key(round).await?;
     let rules = live_rules(round).await?;
+    let last_use = last_use(round, &rules, &key).await?;
     let terminating = round.object.is_terminating().await?;
     let unchanged = round.object.is_unchanged().await?;
     round.provider.rules = rules;
     round.observed = Observed::Present(Box::new(key));
+    if round.provider.rules.is_stopped() {
+        return Ok(None);
+    }
     let situation = round.situation();
     let Some(key) = round.key() else { return Err(Ending::Changed) };
     let evidence = Evidence {
@@ -54,10 +63,21 @@ pub(super) async fn ask(
         still_asked: unchanged && still(&situation, &round.observed),
         rules: &round.provider.rules,
         key,
+        last_use,
         terminating,
         now: now(),
     };
-    guard::check(&evidence).map_err(Ending::Held)
+    let checked = guard::check(&evidence).map_err(Ending::Held)?;
+    // It is counted last, so that a held deletion uses nothing of the budget.
+    let entered = enter(round.context, &round.provider.rules.name, &round.provider.connected.made_for, checked.key_id()).await;
+    match entered.map_err(Ending::Error)? {
+        Entered::Booked(booked) => Ok(Some(checked.counted(&booked).ok_or(Ending::Changed)?)),
+        Entered::Stopped(trip) => {
+            round.provider.rules.trip = Some(trip);
+            Ok(None)
+        }
+        Entered::Changed => Err(Ending::Changed),
+    }
 }
 
 /// The provider's rules as they are now.
@@ -76,7 +96,19 @@ async fn live_rules(round: &Round<'_>) -> Result<Rules, Ending> {
     {
         return Err(Ending::Changed);
     }
-    Ok(Rules::new(name, &provider.spec, account, region))
+    Ok(Rules::new(name, &provider, account, region))
+}
+
+/// When the key was last used, where the provider demands days without use. That it cannot be read holds the deletion as any other failure does.
+async fn last_use(round: &Round<'_>, rules: &Rules, key: &Key) -> Result<LastUse, Ending> {
+    if rules.guard.minimum_idle_days <= 0 || key.state.is_pending() {
+        return Ok(LastUse::Untold);
+    }
+    let last_use = round.kms().last_use(&key.arn).await?;
+    if last_use == LastUse::Untold {
+        tracing::info!(key = key.arn, "the KMS does not tell when the key was last used, so deletionGuard.minimumIdleDays holds nothing");
+    }
+    Ok(last_use)
 }
 
 /// The key as it is now, with its marks.

@@ -87,7 +87,7 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Ending> {
             Plan::Do(_) if !round.steps.is_empty() && !round.object.is_unchanged().await? => return Err(Ending::Changed),
             Plan::Do(step) if round.stays(&step) => {}
             Plan::Do(step) => {
-                let cleared = guard::pass(round, &step).await?;
+                let Some(cleared) = guard::pass(round, &step).await? else { continue };
                 let execution = execute::execute(round, cleared);
                 let executed = if step.needs_fresh_reads() { Box::pin(kms::hastily(execution)).await } else { execution.await };
                 if let Err(ending) = executed

@@ -90,7 +90,7 @@ pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Re
         None => Resolved::Untried,
         Some(Err(unusable)) => Resolved::Unusable(known::told_by_objects(name, unusable)),
         Some(Ok(connected)) => Resolved::Usable(Box::new(Provider {
-            rules: Rules::new(name, &provider.spec, &connected.identity.account, &connected.identity.region),
+            rules: Rules::new(name, provider, &connected.identity.account, &connected.identity.region),
             connected,
         })),
     })

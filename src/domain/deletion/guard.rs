@@ -5,7 +5,7 @@
 //!
 //! # The proof
 //!
-//! [`check`] gives a [`Cleared`], and nothing else can make one. The calls of the KMS that can make data unreadable take it by value, so a
+//! [`check`] gives a [`Checked`], and with an entry in the provider's [book](super::budget) that becomes a [`Cleared`]. Nothing else can make one. The calls of the KMS that can make data unreadable take it by value, so a
 //! destructive call that was not checked does not compile:
 //!
 //! ```compile_fail,E0451
@@ -41,10 +41,13 @@
 //! This is how it goes:
 //!
 //! ```
-//! use keyward::{domain::deletion::guard::{Cleared, Evidence, check}, kms::Kms};
+//! use keyward::{domain::deletion::{budget::Entry, guard::{Cleared, Evidence, check}}, kms::Kms};
 //!
-//! async fn delete(kms: &impl Kms, evidence: &Evidence<'_>) {
-//!     if let Ok(Cleared::Schedule(cleared)) = check(evidence) {
+//! async fn delete(kms: &impl Kms, evidence: &Evidence<'_>, entry: Entry) {
+//!     let Ok(checked) = check(evidence) else { return };
+//!     // Here the book of the provider is written with `entry.book()`.
+//!     let booked = entry.written();
+//!     if let Some(Cleared::Schedule(cleared)) = checked.counted(&booked) {
 //!         let _ = kms.schedule_deletion(cleared).await;
 //!     }
 //! }
@@ -57,8 +60,10 @@ use std::convert::Infallible;
 use jiff::Timestamp;
 
 use super::{
-    Edge, Passed, Saying, edge as ask_marks,
-    hold::{Hold, hold, window_refused},
+    Edge, LastUse, Passed, Saying,
+    budget::Booked,
+    edge as ask_marks,
+    hold::{Hold, hold, in_use, window_refused},
 };
 use crate::{
     api::Reason,
@@ -87,13 +92,37 @@ pub struct Evidence<'a> {
     pub rules: &'a Rules,
     /// The key, read live, with its marks.
     pub key: &'a Key,
+    /// When the key was last used.
+    pub last_use: LastUse,
     /// Whether the namespace or the CRD is being deleted.
     pub terminating: bool,
     /// Now.
     pub now: Timestamp,
 }
 
-/// Proof that the guard let one call pass. Only [`check`] makes one.
+/// Every rule let one call pass. It still has to be counted in the provider's book.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the guard was asked for a call"]
+pub struct Checked {
+    cleared: Cleared,
+    id: String,
+}
+
+impl Checked {
+    /// The id of the key, as the book has it.
+    #[must_use]
+    pub fn key_id(&self) -> &str {
+        &self.id
+    }
+
+    /// The call may be made: it is in the book. `None`: that is the entry of another key.
+    #[must_use]
+    pub fn counted(self, booked: &Booked) -> Option<Cleared> {
+        (booked.key == self.id).then_some(self.cleared)
+    }
+}
+
+/// Proof that the guard let one call pass, and that it is counted. Only [`Checked::counted`] gives one.
 #[derive(Debug, PartialEq, Eq)]
 #[must_use = "the guard was asked for a call"]
 pub enum Cleared {
@@ -189,8 +218,10 @@ pub const RULES: &[(&str, Rule)] = &[
     ("the key bears this object's marks", owned),
     ("what the KMS says of the key is new enough", fresh),
     ("the live object still asks for exactly this", still_asked),
+    ("an object that is being deleted has no finalizer of others", unneeded),
     ("the window is one that the provider accepts", window),
     ("the marks saw the key alive before the object asked", edge),
+    ("the key was not used lately", idle),
     ("the provider is not stopped", stopped),
     ("a person confirmed, where the provider demands it", confirmed),
 ];
@@ -199,10 +230,11 @@ pub const RULES: &[(&str, Rule)] = &[
 ///
 /// # Errors
 /// The first hold, with the sentence for `DeletionHeld`.
-pub fn check(evidence: &Evidence<'_>) -> Result<Cleared, Hold> {
+pub fn check(evidence: &Evidence<'_>) -> Result<Checked, Hold> {
     match RULES.iter().find_map(|(_, rule)| rule(evidence)) {
-        None => Ok(Cleared::new(evidence.key.arn.clone(), evidence.ask)),
-        Some(reason) => Err(hold(evidence.desired, evidence.key, evidence.ask.days(), reason)),
+        None => Ok(Checked { cleared: Cleared::new(evidence.key.arn.clone(), evidence.ask), id: evidence.key.id.clone() }),
+        Some(Reason::KeyInUse) => Err(in_use(evidence.desired, evidence.rules, evidence.key, evidence.ask.days(), evidence.last_use)),
+        Some(reason) => Err(hold(evidence.desired, evidence.rules, evidence.key, evidence.ask.days(), reason)),
     }
 }
 
@@ -235,6 +267,10 @@ fn still_asked(evidence: &Evidence<'_>) -> Option<Reason> {
     (!evidence.still_asked).then_some(Reason::StaleObject)
 }
 
+fn unneeded(evidence: &Evidence<'_>) -> Option<Reason> {
+    (!evidence.desired.finalizers.is_empty()).then_some(Reason::OtherFinalizers)
+}
+
 fn window(evidence: &Evidence<'_>) -> Option<Reason> {
     window_refused(evidence.ask.days()?, evidence.rules).map(|_| Reason::InvalidSpec)
 }
@@ -256,8 +292,15 @@ fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
     }
 }
 
+/// A person who knows that the key is used can confirm, if the key bears a hold. What is pending already cannot be used.
+fn idle(evidence: &Evidence<'_>) -> Option<Reason> {
+    let days = evidence.rules.guard.minimum_idle_days;
+    let busy = evidence.last_use.busy_until(days, evidence.now).is_some() && !evidence.key.state.is_pending();
+    (busy && !evidence.has_token()).then_some(Reason::KeyInUse)
+}
+
 fn stopped(evidence: &Evidence<'_>) -> Option<Reason> {
-    (evidence.rules.guard.max_per_hour == 0).then_some(Reason::BudgetExhausted)
+    evidence.rules.is_stopped().then_some(Reason::BudgetExhausted)
 }
 
 fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {

@@ -2,7 +2,9 @@
 //!
 //! A new reason needs a row in [`TOLD`], and a rule in [`RULES`](super::guard::RULES).
 
-use super::{Intent, IntentMark, Word};
+use jiff::{Timestamp, tz::TimeZone};
+
+use super::{Intent, IntentMark, LastUse, Word};
 use crate::{
     api::{Reason, annotation},
     domain::{
@@ -122,11 +124,9 @@ pub const TOLD: &[Told] = &[
     Told::new(Reason::StaleView, "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not finish")
         .passing(),
     Told::new(Reason::InvalidSpec, "the provider does not accept these days"),
-    Told::new(
-        Reason::BudgetExhausted,
-        "the provider's deletionGuard.maxPerHour is 0, which stops every deletion, and keeps keys from being disabled with their objects, \
-         until an administrator raises it",
-    ),
+    Told::new(Reason::KeyInUse, "the key was used within the days of the provider's deletionGuard.minimumIdleDays").passing(),
+    Told::new(Reason::OtherFinalizers, "the object has a finalizer of somebody else, who may still need the key").passing(),
+    Told::new(Reason::BudgetExhausted, "all deletions through the provider were stopped when this one was requested").confirmable(),
     Told::new(Reason::Terminating, "the namespace or the CRD is being deleted; Keyward then leaves keys as they are"),
 ];
 
@@ -145,9 +145,17 @@ pub fn why(reason: Reason) -> &'static str {
 
 /// The hold of a deletion or, without days, of disabling the key: what was seen, how the key is now, and the command that continues.
 #[must_use]
-pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
+pub fn hold(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
     let owner = &desired.owner;
     let &Told { seen, confirmable, passes, .. } = told(reason);
+    let stopped = reason == Reason::BudgetExhausted && rules.is_stopped();
+    // No token helps while everything is stopped.
+    let confirmable = confirmable && !stopped;
+    let seen = match reason {
+        _ if stopped => stopped_by(rules),
+        Reason::OtherFinalizers => format!("{seen}: {}", named(&desired.finalizers)),
+        _ => seen.to_owned(),
+    };
     let now = match key.intent() {
         _ if key.state == State::Disabled => "; the key is disabled now".to_owned(),
         IntentMark::Is(Intent { word: Word::Days(written), .. }) if key.state.is_pending() => {
@@ -181,7 +189,65 @@ pub fn hold(desired: &Desired, key: &Key, days: Option<i32>, reason: Reason) -> 
             annotation::CONFIRM_DELETION
         )
     });
-    Hold { reason, message: format!("{} is held: {seen}{now}{keep}{policy}{go_on}", act(key, days)), passes }
+    let resume = if stopped { resume(rules) } else { String::new() };
+    Hold { reason, message: format!("{} is held: {seen}{now}{keep}{policy}{go_on}{resume}", act(key, days)), passes }
+}
+
+/// The first of these names, and how many more there are.
+fn named(names: &[String]) -> String {
+    const MOST: usize = 3;
+    let first = names.iter().take(MOST).cloned().collect::<Vec<_>>().join(", ");
+    if names.len() > MOST { format!("{first} and {} more", names.len() - MOST) } else { first }
+}
+
+/// The sentence of a deletion that is held because the key was used lately. It names days and not times, so that it does not change with every use.
+#[must_use]
+pub fn in_use(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, last_use: LastUse) -> Hold {
+    let Rules { name, guard, .. } = rules;
+    let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
+    let used = match last_use {
+        LastUse::At(used) => format!("the key was used on {}", day(used)),
+        LastUse::Never | LastUse::Untold => "the key was used".to_owned(),
+    };
+    // Any time will do: what is asked is not whether it is over.
+    let until = last_use.busy_until(guard.minimum_idle_days, Timestamp::MIN);
+    let goes_on = until.map_or_else(String::new, |until| {
+        let next = day(until).tomorrow().unwrap_or_else(|_| day(until));
+        format!("; if nothing uses it until then, this goes on by itself by {next}")
+    });
+    let keep = match desired.days() {
+        Some(_) => format!("; to keep the key, remove {DAYS_FIELD}; {AT_THE_END}"),
+        None => String::new(),
+    };
+    let message = format!(
+        "{} is held: {used}, and KeyProvider {name} demands {} days without use (deletionGuard.minimumIdleDays){goes_on}{keep}; to have it sooner, ask \
+         the administrator of the provider for fewer days",
+        act(key, days),
+        guard.minimum_idle_days
+    );
+    Hold { reason: Reason::KeyInUse, message, passes: true }
+}
+
+/// Why all deletions through a provider are stopped.
+fn stopped_by(Rules { name, guard, .. }: &Rules) -> String {
+    match guard.max_per_hour {
+        ..=0 => format!("all deletions through KeyProvider {name} are stopped, because its deletionGuard.maxPerHour is 0"),
+        most => format!(
+            "all deletions through KeyProvider {name} are stopped, because more than {most} were asked for within an hour \
+             (deletionGuard.maxPerHour), or because that was 0"
+        ),
+    }
+}
+
+/// How deletions through a provider go on.
+#[must_use]
+pub fn resume(Rules { name, trip, guard, .. }: &Rules) -> String {
+    let first = if guard.max_per_hour <= 0 { "sets deletionGuard.maxPerHour above 0 and then runs" } else { "runs" };
+    let command = trip.as_ref().map_or_else(
+        || "the command in the condition DeletionsStopped of the provider".to_owned(),
+        |id| format!("kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}={id}", annotation::RESUME_DELETIONS),
+    );
+    format!("; to resume them, an administrator looks at what is held, {first}: {command}; this deletion needs its own token after that")
 }
 
 /// What is told of a confirmation that is not the token.

@@ -76,15 +76,18 @@
 //! | `guard` | the rules before a destructive call, and the proof that they passed |
 //! | `hold` | what is told of a held deletion |
 
+pub mod budget;
 mod edge;
 pub mod guard;
 pub mod hold;
+mod idle;
 mod look;
 mod mark;
 mod record;
 
 pub use self::{
     edge::{Edge, edge},
+    idle::LastUse,
     look::Look,
     mark::{Intent, IntentMark, MAX_SEQ, Nonce, Passed, Saying, Word},
     record::{CountEnded, OPEN_CALL, Opening, Record},

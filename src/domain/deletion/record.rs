@@ -87,6 +87,12 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
         matches!(self.word(), Some(Word::Held(_)))
     }
 
+    /// Whether the object announced a hold because all deletions through its provider were stopped.
+    #[must_use]
+    pub fn is_held_by_a_stop(&self) -> bool {
+        self.is_held() && self.0.intent_reason == Some(HoldReason::BudgetExhausted)
+    }
+
     /// Whether the key was pending when it was last seen.
     #[must_use]
     pub fn was_pending(&self) -> bool {

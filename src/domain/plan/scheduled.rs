@@ -49,7 +49,7 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         Edge::Passes(passed) if pending => Plan::Do(Step::Destroy(Destruction::Reschedule { days, passed })),
         Edge::Passes(passed) => Plan::Do(Step::Destroy(Destruction::Schedule { days, passed })),
         Edge::Say(say) => Plan::Do(Step::Mark { say }),
-        Edge::Holds(reason) => Plan::Hold(hold(s.desired, key, Some(days), reason)),
+        Edge::Holds(reason) => Plan::Hold(hold(s.desired, s.rules, key, Some(days), reason)),
         Edge::CountEnded => Plan::Hold(count_ended(key, Some(days))),
     }
 }
@@ -59,12 +59,17 @@ pub(super) fn not_pending(key: &Key, days: i32) -> String {
     format!("the key is {}, but its deletion in {days} days is declared", KeyState::from(key.state).as_str())
 }
 
-/// Asks the edge. If the provider requires a confirmation of every deletion, the word `held` must be written first, because the token needs
-/// its nonce.
+/// Asks the edge. If the provider requires a confirmation of every deletion, or all its deletions are stopped, the word `held` must be written first, because
+/// the token needs its nonce. So a deletion that was held by a stop does not continue by itself when the stop is lifted.
 #[must_use]
 pub fn ask(s: &Situation<'_>, key: &Key, days: i32) -> Edge {
     let confirmation = s.desired.confirmation.as_deref();
     match deletion::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
+        Edge::Passes(passed) if s.rules.is_stopped() => match passed {
+            Passed::Edge | Passed::OpenCall if !key.state.is_pending() => Edge::Say(Saying::Held(HoldReason::BudgetExhausted)),
+            // The key bears the word already, or is pending and takes no tags.
+            _ => Edge::Holds(Reason::BudgetExhausted),
+        },
         Edge::Passes(Passed::Edge) if s.rules.guard.require_confirmation => Edge::Say(Saying::Held(HoldReason::ConfirmationRequired)),
         // A key that is pending deletion accepts no tags, so there can be no token for other days.
         Edge::Passes(Passed::ChangedDays) if s.rules.guard.require_confirmation => Edge::Holds(Reason::ConfirmationRequired),

@@ -76,6 +76,7 @@ pub fn desired() -> Desired {
         paused: false,
         misspelt_pause: None,
         confirmation: None,
+        finalizers: Vec::new(),
         left_out: Vec::new(),
     }
 }
@@ -89,6 +90,7 @@ pub fn rules() -> Rules {
         adoption: Adoption::default(),
         allow: Allow::default(),
         guard: DeletionGuard::default(),
+        trip: None,
         max_staleness: None,
     }
 }

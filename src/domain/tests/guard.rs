@@ -5,8 +5,9 @@ use crate::{
     api::{Reason, condition::seconds, managed_key::DeletionCall, mark},
     domain::{
         deletion::{
-            Passed, Word,
-            guard::{Cleared, Evidence, RULES, check},
+            LastUse, Passed, Word,
+            budget::{self, Answer},
+            guard::{Checked, Evidence, RULES, check},
             hold::{Hold, hold},
         },
         desired::Life,
@@ -25,6 +26,7 @@ struct Case {
     scene: Scene,
     ask: Destruction,
     still_asked: bool,
+    last_use: LastUse,
     terminating: bool,
 }
 
@@ -38,12 +40,13 @@ impl Case {
             still_asked: self.still_asked,
             rules: &self.scene.rules,
             key: &key,
+            last_use: self.last_use,
             terminating: self.terminating,
             now: self.scene.now,
         })
     }
 
-    fn check(&mut self) -> Result<Cleared, Hold> {
+    fn check(&mut self) -> Result<Checked, Hold> {
         self.evidence(check)
     }
 }
@@ -54,7 +57,7 @@ fn clean() -> Case {
         s.desired.generation = GENERATION + 1;
         s.desired.life = Life::Scheduled(7);
     });
-    Case { scene, ask: schedule(7), still_asked: true, terminating: false }
+    Case { scene, ask: schedule(7), still_asked: true, last_use: LastUse::Untold, terminating: false }
 }
 
 #[test]
@@ -85,8 +88,14 @@ fn each_rule_alone_holds() {
             Reason::StaleView,
         ),
         ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
+        (
+            "an object that is being deleted has no finalizer of others",
+            |c| c.scene.desired.finalizers = vec!["shop.example/backup".into()],
+            Reason::OtherFinalizers,
+        ),
         ("the window is one that the provider accepts", |c| c.ask = schedule(31), Reason::InvalidSpec),
         ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(HELD)), Reason::NotSeenLive),
+        ("the key was not used lately", |c| c.last_use = LastUse::At(now() - minutes(60)), Reason::KeyInUse),
         ("the provider is not stopped", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
         (
             "a person confirmed, where the provider demands it",
@@ -101,7 +110,11 @@ fn each_rule_alone_holds() {
         let hold = case.check().unwrap_err();
         assert_eq!(hold.reason, *reason, "{name}");
         assert!(hold.message.contains("is held: ") && !hold.message.contains("the guard holds it"), "{name}: {}", hold.message);
-        assert_eq!(hold.passes, matches!(reason, Reason::StaleObject | Reason::StaleView), "{name}");
+        assert_eq!(
+            hold.passes,
+            matches!(reason, Reason::StaleObject | Reason::StaleView | Reason::OtherFinalizers | Reason::KeyInUse),
+            "{name}"
+        );
         for (other, (_, rule)) in RULES.iter().enumerate() {
             assert_eq!(case.evidence(rule).is_some(), other == at, "{name}: {}", RULES[other].0);
         }
@@ -144,6 +157,27 @@ fn each_rule_case_by_case() {
                 c.scene.desired.confirmation = c.scene.token();
             },
             None,
+        ),
+        ("used before the days that the provider demands", |c| c.last_use = LastUse::At(now() - minutes(7 * 24 * 60)), None),
+        ("never used", |c| c.last_use = LastUse::Never, None),
+        (
+            "used lately, and the provider demands no days",
+            |c| (c.last_use, c.scene.rules.guard.minimum_idle_days) = (LastUse::At(now()), 0),
+            None,
+        ),
+        (
+            "used lately, and confirmed",
+            |c| {
+                c.last_use = LastUse::At(now());
+                c.scene.intent(word(HELD));
+                c.scene.desired.confirmation = c.scene.token();
+            },
+            None,
+        ),
+        (
+            "to disable a key that was used lately",
+            |c| (c.ask, c.last_use) = (Destruction::Disable, LastUse::At(now())),
+            Some(Reason::KeyInUse),
         ),
         (
             "the token does not lift NotOwned",
@@ -241,6 +275,16 @@ fn each_rule_case_by_case() {
             |c| (c.ask, c.scene.rules.guard.max_per_hour) = (Destruction::Disable, 0),
             Some(Reason::BudgetExhausted),
         ),
+        ("through a provider whose budget was exceeded", |c| c.scene.rules.trip = Some("abcdef".into()), Some(Reason::BudgetExhausted)),
+        (
+            "the token does not lift BudgetExhausted",
+            |c| {
+                c.scene.rules.trip = Some("abcdef".into());
+                c.scene.intent(word(HELD));
+                c.scene.desired.confirmation = c.scene.token();
+            },
+            Some(Reason::BudgetExhausted),
+        ),
     ];
     for (name, change, expected) in rows {
         let mut case = clean();
@@ -263,7 +307,32 @@ fn a_hold_shows_the_token_only_where_it_helps() {
         let mut case = clean();
         case.scene.intent(word(HELD));
         let key = case.scene.key().clone();
-        let hold = hold(&case.scene.desired, &key, Some(7), reason);
+        let hold = hold(&case.scene.desired, &case.scene.rules, &key, Some(7), reason);
         assert_eq!(hold.message.contains(&format!("{ID}@{SEQ}-{NONCE}")), helps, "{reason:?}");
     }
+}
+
+#[test]
+fn what_is_checked_is_cleared_by_the_entry_of_its_own_key_alone() {
+    let booked = |key: &str| {
+        let Answer::Room(entry) = budget::ask(None, 10, key, now(), "abcdef") else { panic!("the book is empty") };
+        entry.written()
+    };
+    let checked = || clean().check().unwrap();
+    assert_eq!(checked().counted(&booked("another")), None);
+    let id = checked().key_id().to_owned();
+    assert_eq!(checked().counted(&booked(&id)).map(|cleared| cleared.destruction()), Some(schedule(7)));
+}
+
+#[test]
+fn a_hold_for_a_use_names_the_day_on_which_it_passes() {
+    let mut case = clean();
+    case.last_use = LastUse::At("2026-11-20T23:59:00Z".parse().unwrap());
+    let hold = case.check().unwrap_err();
+    assert!(
+        hold.message.contains("the key was used on 2026-11-20, and KeyProvider aws demands 7 days without use")
+            && hold.message.contains("by 2026-11-28"),
+        "{}",
+        hold.message
+    );
 }

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | [`plan`], [`edge`], [`guard`], [`release`], [`status`], [`desired`] | tables |
+//! | [`plan`], [`edge`], [`guard`], [`stop`], [`release`], [`status`], [`desired`] | tables |
 //! | [`arrows`] | each arrow in the diagram of [`super::deletion`] |
 //! | [`model`] | a small KMS with AWS's table of states, written without [`super::observed::Key::after`], and the executor's order |
 //! | [`liveness`] | from every small state the declared one is reached, and stays |
@@ -31,3 +31,4 @@ mod plan;
 mod protocol;
 mod release;
 mod status;
+mod stop;

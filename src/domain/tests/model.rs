@@ -7,8 +7,12 @@ use jiff::SignedDuration;
 use crate::{
     api::mark,
     domain::{
-        deletion::guard::{self, Evidence},
         deletion::{Intent, Word},
+        deletion::{
+            LastUse,
+            budget::{self, Answer},
+            guard::{self, Evidence},
+        },
         memory::Attempt,
         observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
         ownership::OwnerMark,
@@ -202,11 +206,13 @@ impl World {
                 still_asked: true,
                 rules: &scene.rules,
                 key,
+                last_use: LastUse::Untold,
                 terminating: false,
                 now: scene.now,
             };
-            let cleared = guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
-            assert_eq!(cleared.destruction(), *destruction);
+            let checked = guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
+            let Answer::Room(entry) = budget::ask(None, 10, checked.key_id(), scene.now, "trip") else { panic!("the book is empty") };
+            assert_eq!(checked.counted(&entry.written()).map(|cleared| cleared.destruction()), Some(*destruction));
         }
         let opened = scene.memory.open(step, &desired, key, scene.now, NONCE).expect("planned, and no word can follow");
         if let Step::Bind { how, .. } = step {

@@ -243,3 +243,20 @@ fn nothing_follows_from_an_old_copy() {
         ("to be kept", old(DeletionPolicy::Retain, State::Enabled), "let go"),
     ]);
 }
+
+#[test]
+fn a_key_is_left_while_others_keep_its_object() {
+    let kept = |scene: Scene| scene.with(|s| s.desired.finalizers = vec!["shop.example/backup".into()]);
+    check([
+        ("to be disabled", kept(goes(DeletionPolicy::Disable, State::Enabled)), "hold OtherFinalizers"),
+        ("to be scheduled", kept(goes(DeletionPolicy::Delete, State::Enabled)), "hold OtherFinalizers"),
+        ("a word that waits to be said", kept(goes(DeletionPolicy::Delete, State::Enabled)).with(|s| s.intent(word(Word::Days(7)))), {
+            "hold OtherFinalizers"
+        }),
+        ("nothing is asked of the key", kept(goes(DeletionPolicy::Retain, State::Enabled)), "let go"),
+        ("it is pending already", kept(goes(DeletionPolicy::Delete, State::PendingDeletion)), "let go"),
+        ("it is disabled already", kept(goes(DeletionPolicy::Disable, State::Disabled)), "let go"),
+    ]);
+    let Release::Hold(told) = ask(&kept(goes(DeletionPolicy::Delete, State::Enabled)), CALM) else { panic!() };
+    assert!(told.passes && told.message.contains("shop.example/backup") && told.message.contains("in 30 days"), "{}", told.message);
+}

@@ -4,11 +4,14 @@
 //! guessed.
 
 use aws_sdk_kms::{
-    operation::{get_key_rotation_status::GetKeyRotationStatusOutput, schedule_key_deletion::ScheduleKeyDeletionOutput},
+    operation::{
+        get_key_last_usage::GetKeyLastUsageOutput, get_key_rotation_status::GetKeyRotationStatusOutput,
+        schedule_key_deletion::ScheduleKeyDeletionOutput,
+    },
     primitives::DateTime,
     types::{
-        KeyListEntry, KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType, MultiRegionConfiguration, MultiRegionKey,
-        MultiRegionKeyType, OriginType, RotationsListEntry,
+        KeyLastUsageData, KeyListEntry, KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType, MultiRegionConfiguration,
+        MultiRegionKey, MultiRegionKeyType, OriginType, RotationsListEntry,
     },
 };
 use jiff::Timestamp;
@@ -16,7 +19,10 @@ use jiff::Timestamp;
 use super::arn::{self, Arn};
 use crate::{
     api::managed_key::KeyTemplate,
-    domain::observed::{Facets, Key, MultiRegion, Rotation, State},
+    domain::{
+        deletion::LastUse,
+        observed::{Facets, Key, MultiRegion, Rotation, State},
+    },
     kms::Scheduled,
 };
 
@@ -176,6 +182,15 @@ pub(super) fn rotations(entries: &[RotationsListEntry]) -> Result<Vec<Timestamp>
     entries.iter().filter_map(|entry| time(entry.rotation_date()).transpose()).collect()
 }
 
+pub(super) fn last_use(usage: &GetKeyLastUsageOutput) -> Result<LastUse, Unusable> {
+    let used = usage.key_last_usage().and_then(KeyLastUsageData::timestamp);
+    if let Some(used) = time(used)? {
+        return Ok(LastUse::At(used));
+    }
+    let (made, tracked) = (time(usage.key_creation_date())?, time(usage.tracking_start_date())?);
+    Ok(if made.zip(tracked).is_some_and(|(made, tracked)| made >= tracked) { LastUse::Never } else { LastUse::Untold })
+}
+
 /// A time in whole seconds. AWS tells fractions of a second only sometimes, and a status must not change because of them.
 fn time(time: Option<&DateTime>) -> Result<Option<Timestamp>, Unusable> {
     let read = |time: &DateTime| Timestamp::from_second(time.secs()).map_err(|_| Unusable(format!("a time in it is {time:?}")));
@@ -220,6 +235,25 @@ mod tests {
 
     fn read(metadata: KeyMetadataBuilder) -> Result<Key, Unusable> {
         key(&metadata.build().unwrap(), asked("1234", Some("111122223333")))
+    }
+
+    #[test]
+    fn a_key_was_never_used_only_if_all_its_life_is_on_record() {
+        let at = DateTime::from_secs;
+        let usage = |made: Option<i64>, used: Option<i64>, tracked: Option<i64>| {
+            let usage = GetKeyLastUsageOutput::builder().key_id(ARN);
+            let data = KeyLastUsageData::builder().set_timestamp(used.map(at)).build();
+            last_use(&usage.key_last_usage(data).set_key_creation_date(made.map(at)).set_tracking_start_date(tracked.map(at)).build())
+                .unwrap()
+        };
+        assert_eq!(usage(Some(5), Some(9), Some(7)), LastUse::At(Timestamp::from_second(9).unwrap()));
+        assert_eq!(usage(Some(7), None, Some(7)), LastUse::Never);
+        assert_eq!(usage(Some(6), None, Some(7)), LastUse::Untold);
+        assert_eq!((usage(None, None, Some(7)), usage(Some(7), None, None)), (LastUse::Untold, LastUse::Untold));
+        assert!(
+            last_use(&GetKeyLastUsageOutput::builder().key_last_usage(KeyLastUsageData::builder().timestamp(at(i64::MAX)).build()).build())
+                .is_err()
+        );
     }
 
     #[test]

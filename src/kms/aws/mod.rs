@@ -29,7 +29,7 @@ use super::{
     reading::{self, Reading, Source, Told},
 };
 use crate::domain::{
-    deletion::guard::ClearedDeletion,
+    deletion::{LastUse, guard::ClearedDeletion},
     failure::{Failure, FailureKind, Outcome},
     observed::{Facet, Facets, Key, Rotation},
     ownership::{self, Owner, Tags},
@@ -268,6 +268,13 @@ impl Kms for AwsKms {
             Err(failure) if cannot_rotate(&failure) => Ok(Vec::new()),
             Err(failure) => Err(failure),
         }
+    }
+
+    /// AWS records uses since it began to, which it tells. A key that is older and was not used since may have been used before.
+    async fn last_use(&self, key: &str) -> Result<LastUse, Failure> {
+        let operation = Operation::GetKeyLastUsage;
+        let usage = send!(self, GetKeyLastUsage, key, self.0.kms.get_key_last_usage().key_id(key)).await?;
+        convert::last_use(&usage).map_err(|why| self.unusable(operation, key, why))
     }
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {

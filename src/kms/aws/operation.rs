@@ -42,6 +42,7 @@ operations! {
         DisableKeyRotation
         EnableKey
         EnableKeyRotation
+        GetKeyLastUsage
         GetKeyRotationStatus
         ListAliases
         ListKeyRotations
@@ -75,6 +76,7 @@ impl Operation {
             | Self::UpdateAlias
             | Self::UpdateKeyDescription => true,
             Self::DescribeKey
+            | Self::GetKeyLastUsage
             | Self::GetKeyRotationStatus
             | Self::ListAliases
             | Self::ListKeyRotations

@@ -15,6 +15,7 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::DisableKey
         | Operation::DisableKeyRotation
         | Operation::EnableKey
+        | Operation::GetKeyLastUsage
         | Operation::UntagResource
         | Operation::UpdateAlias
         | Operation::UpdateKeyDescription => Some(5),

@@ -453,7 +453,7 @@ fn guard_rows() -> Vec<Row> {
             at_most!("spec.deletionGuard.minimumIdleDays", 366, 365),
         ),
         refused("maxPerHour of -1", guard(json!({ "maxPerHour": -1 })), at_least!("spec.deletionGuard.maxPerHour", -1, 0)),
-        refused("maxPerHour of 10001", guard(json!({ "maxPerHour": 10001 })), at_most!("spec.deletionGuard.maxPerHour", 10001, 10000)),
+        refused("maxPerHour of 1001", guard(json!({ "maxPerHour": 1001 })), at_most!("spec.deletionGuard.maxPerHour", 1001, 1000)),
         // changes
         refused(
             "another type",

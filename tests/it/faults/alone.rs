@@ -4,6 +4,7 @@ use std::{collections::BTreeSet, fs::File, os::unix::fs::FileExt, time::Duration
 
 use keyward::manifests;
 use kms_double::{Fault, FaultAction, KeyState, Options};
+use kube::ResourceExt;
 use serde_json::{Value, json};
 
 use super::refusal;
@@ -29,10 +30,42 @@ async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
     drop(operator);
     a_watch_that_is_silent_is_not_waited_for(control_plane, &post).await;
     operator = post.start();
+    operator = a_budget_is_counted_over_a_restart(control_plane, &post, operator).await;
     two_controllers_at_once_make_one_key_each(control_plane, &post).await;
     what_is_from_the_future_is_left_alone(control_plane, &post, &operator).await;
     keys_outlive_their_crd(control_plane, &post).await;
     without_an_api_server_nothing_is_changed(control_plane, &post, operator).await;
+}
+
+/// The book of deletions is in the provider's status, and not in a process.
+async fn a_budget_is_counted_over_a_restart(control_plane: &'static ControlPlane, post: &Post, operator: Operator) -> Operator {
+    let budget = json!({ "deletionGuard": { "maxPerHour": 2 } });
+    let scene = Scene::on(control_plane, post, "budget", Options::default(), budget).await;
+    let names = ["before", "while-away", "over", "over-too"];
+    for name in names {
+        scene.create(name, json!({ "deletionPolicy": "Delete" })).await;
+        scene.until_ready(name, "True", "Available").await;
+    }
+    scene.delete("before").await;
+    scene.until_gone("before").await;
+    // What was deleted while no operator ran is counted when one does.
+    drop(operator);
+    for name in &names[1..] {
+        scene.delete(name).await;
+    }
+    let operator = post.start();
+    eventually("two are held", PATIENCE, async || {
+        let objects = scene.keys().list(&kube::api::ListParams::default()).await.unwrap().items;
+        let held = objects.iter().filter(|object| message(object).contains("resume-deletions=")).count();
+        if held == 2 && objects.len() == 2 { Ok(()) } else { Err(format!("{held} of {}", objects.len())) }
+    })
+    .await;
+    assert_eq!(scene.calls("ScheduleKeyDeletion").len(), 2);
+    for object in scene.keys().list(&kube::api::ListParams::default()).await.unwrap().items {
+        scene.spec(&object.name_any(), json!({ "deletionPolicy": "Retain" })).await;
+        scene.until_gone(&object.name_any()).await;
+    }
+    operator
 }
 
 /// A lease only makes it rare that two act. The second reads nothing of the first's writes in the KMS, and its view of the object may be older than they.

@@ -50,14 +50,14 @@ async fn of_a_status_that_others_filled_a_deletion_is_told_all_the_same() {
         assert!(find(&object, ConditionType::PendingDeletion).is_some());
         let status =
             scene.until("orders", "its date", |object| object.status.as_ref().unwrap().deletion_date.is_some()).await.status.unwrap();
-        assert_eq!(others(&status), 9, "what leaves room stays: {status:?}");
+        assert_eq!(others(&status), 8, "what leaves room stays: {status:?}");
         scene.until_event("orders", "KeyDeletionScheduled").await;
 
         // Nothing of Keyward's own became another's on the way: what is no longer so goes.
         scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
         let object = scene.until_ready("orders", "True", "Available").await;
         assert!(find(&object, ConditionType::PendingDeletion).is_none());
-        assert_eq!(others(object.status.as_ref().unwrap()), 9);
+        assert_eq!(others(object.status.as_ref().unwrap()), 8);
     }
 }
 

@@ -69,11 +69,11 @@ fn identity(account: &str) -> IdentityStatus {
 /// What a round that ended with that says of the provider.
 fn refused(provider: &KeyProvider, unusable: Unusable) -> KeyProviderStatus {
     let unusable = unusable.tried_again("aws", Duration::from_mins(10));
-    provider::status(provider, Err(&unusable), None, now())
+    provider::status(provider, Err(&unusable), None, now(), "abcdef")
 }
 
 fn accepted() -> KeyProviderStatus {
-    provider::status(&aws(&json!({}), None), Ok(()), Some(identity(ACCOUNT)), now())
+    provider::status(&aws(&json!({}), None), Ok(()), Some(identity(ACCOUNT)), now(), "abcdef")
 }
 
 /// What AWS's adapter says when it asks whose credentials these are.

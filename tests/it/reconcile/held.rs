@@ -1,7 +1,7 @@
 //! Deletions that are held, because the key was not seen alive before they were asked for, and the command that goes on.
 
 use keyward::api::{ConditionType, ManagedKey};
-use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
+use kms_double::{Fault, FaultAction, KeyState as Actual};
 use serde_json::json;
 
 use crate::support::scene::{Scene, find, message};
@@ -199,22 +199,4 @@ async fn a_restored_object_that_asks_for_a_deletion_is_held_over_its_own_key() {
     held(&object);
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
     assert_eq!(scene.calls("ScheduleKeyDeletion").len(), 1);
-}
-
-#[tokio::test]
-async fn a_provider_with_max_per_hour_0_schedules_nothing_until_it_is_raised() {
-    let scene = Scene::with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
-    scene.create("orders", json!({})).await;
-    scene.until_ready("orders", "True", "Available").await;
-    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
-    let object = scene.until_ready("orders", "False", "BudgetExhausted").await;
-    assert!(held(&object).contains("maxPerHour is 0"), "{}", held(&object));
-    scene.look_at_all("orders").await;
-    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
-    assert_eq!(scene.key("orders").await.state, Actual::Enabled);
-
-    scene.provide(&scene.provider, json!({ "deletionGuard": { "maxPerHour": 10 } })).await;
-    let object = scene.until_ready("orders", "True", "DeletionScheduled").await;
-    assert!(find(&object, ConditionType::DeletionHeld).is_none());
-    assert_eq!(scene.key("orders").await.pending_window_days, Some(7));
 }

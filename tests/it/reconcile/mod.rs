@@ -2,9 +2,11 @@
 
 mod adoption;
 mod alarm;
+mod brake;
 mod drift;
 mod enabled;
 mod held;
+mod in_use;
 mod invalid;
 mod lifecycle;
 mod missing;

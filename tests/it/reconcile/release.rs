@@ -381,3 +381,19 @@ async fn a_provider_that_demands_a_confirmation_holds_the_deletion_of_an_object(
     scene.until_gone("orders").await;
     assert_eq!(scene.double.key(&key).unwrap().pending_window_days, Some(30));
 }
+
+#[tokio::test]
+async fn a_key_is_not_scheduled_while_another_finalizer_stands_on_its_object() {
+    const OTHER: &str = "shop.example/backup";
+    let (scene, key) = ready("finalizers", json!({ "deletionPolicy": "Delete" }), json!({})).await;
+    scene.patch("orders", json!({ "metadata": { "finalizers": [FINALIZER, OTHER] } })).await;
+    scene.delete("orders").await;
+    let object = waits(&scene, "OtherFinalizers").await;
+    assert!(message(&object).contains(OTHER), "{}", message(&object));
+    scene.look_at_all("orders").await;
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
+    // Its going wakes the object by itself.
+    scene.patch("orders", json!({ "metadata": { "finalizers": [FINALIZER] } })).await;
+    scene.until_gone("orders").await;
+    assert_eq!(scene.double.key(&key).unwrap().state, Actual::PendingDeletion);
+}

@@ -1,5 +1,6 @@
 //! An object, its provider and its key as plain values, and what the guard gives for them.
 
+use jiff::Timestamp;
 use keyward::{
     api::{
         ManagedKey,
@@ -8,7 +9,8 @@ use keyward::{
     },
     domain::{
         deletion::{
-            Intent, Passed, Word,
+            Intent, LastUse, Passed, Word,
+            budget::{self, Answer},
             guard::{self, Cleared, ClearedDeletion, Evidence},
         },
         desired::Desired,
@@ -45,6 +47,7 @@ pub fn rules() -> Rules {
         adoption: Adoption::default(),
         allow: Allow::default(),
         guard: DeletionGuard::default(),
+        trip: None,
         max_staleness: None,
     }
 }
@@ -92,11 +95,14 @@ pub fn cleared(key: &str, days: i32) -> ClearedDeletion {
         still_asked: true,
         rules: &rules,
         key: &key,
+        last_use: LastUse::Untold,
         terminating: false,
         now: "2026-11-22T12:00:00Z".parse().unwrap(),
     });
-    match cleared {
-        Ok(Cleared::Schedule(deletion)) => deletion,
+    let checked = cleared.unwrap_or_else(|hold| panic!("{days} days: {hold:?}"));
+    let Answer::Room(entry) = budget::ask(None, 1, checked.key_id(), Timestamp::UNIX_EPOCH, "trip") else { panic!("the book is empty") };
+    match checked.counted(&entry.written()) {
+        Some(Cleared::Schedule(deletion)) => deletion,
         other => panic!("{days} days: {other:?}"),
     }
 }

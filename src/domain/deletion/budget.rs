@@ -1,0 +1,213 @@
+//! The budget: how many keys may be put on their way to deletion through one provider within an hour, and the brake that stops everything when there are more.
+//!
+//! The book stands in the provider's status. An entry is written before the call that it is for, with the version that was read as its precondition, so that
+//! restarts and other replicas count along:
+//!
+//! ```text
+//!             room for one more: the entry is written
+//!           ┌──────┐
+//!           ▼      │   no room, or maxPerHour is 0                 resume-deletions: <id>, and maxPerHour is not 0
+//!         open ────┴──────────────────────────────►  stopped <id>  ───────────────────────────────────────────────►  open, with an empty book
+//! ```
+//!
+//! While it is stopped, nothing is scheduled and no key is disabled with its object. A deletion that was held by the brake gets the word `held` on its key, so
+//! it needs a token of its own after the brake is lifted.
+
+use jiff::{SignedDuration, Timestamp};
+
+use crate::api::{
+    condition::seconds,
+    key_provider::{DeletionBook, LONGEST_BOOKED, RecentDeletion, Tripped},
+};
+
+/// For how long an entry counts.
+const WINDOW: SignedDuration = SignedDuration::from_hours(1);
+
+/// What the book says to one more deletion.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// There is room. The deletion may go on once the entry is written.
+    Room(Entry),
+    /// There is none. Everything stops once this book is written.
+    Trips(DeletionBook),
+    /// Everything is stopped already.
+    Stopped,
+}
+
+/// The book with one more entry, to be written.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    key: String,
+    book: DeletionBook,
+}
+
+/// Proof that a deletion of one key is in the book. The guard clears nothing without it.
+#[derive(Debug, PartialEq, Eq)]
+#[must_use = "the deletion was counted"]
+pub struct Booked {
+    pub(super) key: String,
+}
+
+impl Entry {
+    /// The book to write.
+    #[must_use]
+    pub const fn book(&self) -> &DeletionBook {
+        &self.book
+    }
+
+    /// The book was written.
+    pub fn written(self) -> Booked {
+        Booked { key: self.key }
+    }
+}
+
+/// The key as it stands in the book: no longer than its schema takes.
+fn named(key: &str) -> String {
+    key.chars().take(LONGEST_BOOKED).collect()
+}
+
+/// Whether an entry still counts. One from the future was written by a clock that was ahead, or this clock went back: it counts until this clock is past it.
+fn counts(entry: &RecentDeletion, now: Timestamp) -> bool {
+    now.duration_since(entry.time.0) < WINDOW
+}
+
+/// Asks the book whether a deletion of `key` has room. `id` names the trip if there is one. A key counts once: a call that is sent again is the same deletion.
+#[must_use]
+pub fn ask(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Timestamp, id: &str) -> Answer {
+    let mut book = book.cloned().unwrap_or_default();
+    if book.tripped.is_some() {
+        return Answer::Stopped;
+    }
+    let name = named(key);
+    let known = book.recent.iter().find(|entry| entry.key == name).map(|entry| entry.time.0);
+    book.recent.retain(|entry| counts(entry, now) && entry.key != name);
+    if book.recent.len() >= usize::try_from(max_per_hour).unwrap_or(0) {
+        book.tripped = Some(tripped(id, now));
+        return Answer::Trips(book);
+    }
+    // An entry never gets older: a clock that went back makes no room sooner.
+    let time = known.map_or(now, |known| known.max(now));
+    book.recent.push(RecentDeletion { time: seconds(time), key: name });
+    Answer::Room(Entry { key: key.into(), book })
+}
+
+fn tripped(id: &str, now: Timestamp) -> Tripped {
+    Tripped { id: id.into(), time: seconds(now) }
+}
+
+/// Whether nothing may be scheduled through the provider.
+#[must_use]
+pub const fn is_stopped(book: Option<&DeletionBook>, max_per_hour: i32) -> bool {
+    matches!(book, Some(DeletionBook { tripped: Some(_), .. })) || max_per_hour <= 0
+}
+
+/// The book after a round of the provider. `maxPerHour: 0` trips the brake, so that raising it again is not enough to go on. A person lifts it with the id of
+/// the trip; the book is empty then. `resume`: the annotation.
+#[must_use]
+pub fn kept(book: Option<&DeletionBook>, max_per_hour: i32, resume: Option<&str>, now: Timestamp, id: &str) -> Option<DeletionBook> {
+    let mut book = book.cloned().unwrap_or_default();
+    book.recent.retain(|entry| counts(entry, now));
+    match &book.tripped {
+        None if max_per_hour <= 0 => book.tripped = Some(tripped(id, now)),
+        Some(trip) if max_per_hour > 0 && resume == Some(&*trip.id) => {
+            book = DeletionBook { waiting: book.waiting, ..DeletionBook::default() }
+        }
+        _ => {}
+    }
+    (book != DeletionBook::default()).then_some(book)
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
+mod tests {
+    use super::*;
+
+    fn at(minute: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + 60 * minute).unwrap()
+    }
+
+    /// The book after that many deletions, one a minute.
+    fn after(count: i64) -> DeletionBook {
+        (0..count).fold(DeletionBook::default(), |book, number| {
+            let Answer::Room(entry) = ask(Some(&book), 1000, &format!("key-{number}"), at(number), "id") else { panic!("no room") };
+            entry.book().clone()
+        })
+    }
+
+    #[test]
+    fn the_one_after_the_last_stops_all_and_time_does_not_lift_it() {
+        let book = after(10);
+        let Answer::Trips(stopped) = ask(Some(&book), 10, "one-more", at(11), "abcdef") else { panic!("it has no room") };
+        assert_eq!((stopped.recent.len(), stopped.tripped.clone().unwrap().id.as_str()), (10, "abcdef"));
+        for minute in [11, 120, 100_000] {
+            assert_eq!(ask(Some(&stopped), 1000, "one-more", at(minute), "other"), Answer::Stopped, "{minute}");
+        }
+        assert!(is_stopped(Some(&stopped), 1000) && !is_stopped(Some(&book), 10));
+    }
+
+    #[test]
+    fn an_hour_later_there_is_room_again() {
+        let book = after(10);
+        assert!(matches!(ask(Some(&book), 10, "one-more", at(59), "id"), Answer::Trips(_)));
+        let Answer::Room(entry) = ask(Some(&book), 10, "one-more", at(60), "id") else { panic!("the first is an hour old") };
+        assert_eq!(entry.book().recent.len(), 10);
+        assert_eq!(entry.written(), Booked { key: "one-more".into() });
+    }
+
+    #[test]
+    fn a_key_counts_once_and_its_call_may_be_sent_again() {
+        let book = after(10);
+        let Answer::Room(entry) = ask(Some(&book), 10, "key-0", at(30), "id") else { panic!("it is in the book") };
+        assert_eq!(entry.book().recent.len(), 10);
+        assert!(matches!(ask(Some(entry.book()), 10, "one-more", at(61), "id"), Answer::Room(_)), "that of key-1 is over");
+        assert!(matches!(ask(Some(entry.book()), 9, "one-more", at(61), "id"), Answer::Trips(_)), "that of key-0 is not");
+    }
+
+    #[test]
+    fn a_clock_that_went_back_frees_nothing() {
+        let book = after(10);
+        for minute in [-1, -1_000_000] {
+            assert!(matches!(ask(Some(&book), 10, "one-more", at(minute), "id"), Answer::Trips(_)), "{minute}");
+            let Answer::Room(entry) = ask(Some(&book), 10, "key-9", at(minute), "id") else { panic!("it is in the book") };
+            assert_eq!(entry.book(), &book, "its time does not go back");
+        }
+    }
+
+    #[test]
+    fn zero_is_a_trip_that_raising_it_does_not_lift() {
+        assert!(matches!(ask(None, 0, "key", at(0), "id"), Answer::Trips(_)));
+        assert!(matches!(ask(None, -1, "key", at(0), "id"), Answer::Trips(_)));
+        assert!(is_stopped(None, 0));
+        let stopped = kept(None, 0, None, at(0), "abcdef").unwrap();
+        assert_eq!(kept(Some(&stopped), 0, None, at(1), "other").as_ref(), Some(&stopped), "it is one trip");
+        assert_eq!(kept(Some(&stopped), 0, Some("abcdef"), at(1), "other").as_ref(), Some(&stopped), "as long as it is 0");
+        assert!(is_stopped(kept(Some(&stopped), 10, None, at(1), "other").as_ref(), 10));
+    }
+
+    #[test]
+    fn only_its_own_id_lifts_a_trip_and_the_book_begins_anew() {
+        let Answer::Trips(stopped) = ask(Some(&after(10)), 10, "one-more", at(11), "abcdef") else { panic!("it has no room") };
+        for resume in [None, Some(""), Some("abcdeg"), Some("true")] {
+            assert_eq!(kept(Some(&stopped), 10, resume, at(12), "id").as_ref(), Some(&stopped), "{resume:?}");
+        }
+        assert_eq!(kept(Some(&stopped), 10, Some("abcdef"), at(12), "id"), None);
+        // An annotation that is left behind lifts no later trip.
+        let Answer::Trips(again) = ask(Some(&after(10)), 10, "one-more", at(11), "ghijkl") else { panic!("it has no room") };
+        assert!(kept(Some(&again), 10, Some("abcdef"), at(12), "id").unwrap().tripped.is_some());
+    }
+
+    #[test]
+    fn old_entries_go_and_nothing_is_kept_of_an_empty_book() {
+        assert_eq!(kept(Some(&after(10)), 10, None, at(65), "id").unwrap().recent.len(), 4);
+        assert_eq!(kept(Some(&after(10)), 10, None, at(1000), "id"), None);
+        assert_eq!(kept(None, 10, None, at(0), "id"), None);
+    }
+
+    #[test]
+    fn a_reference_that_is_too_long_is_cut_and_counted() {
+        let long = "k".repeat(LONGEST_BOOKED + 7);
+        let Answer::Room(entry) = ask(None, 10, &long, at(0), "id") else { panic!("there is room") };
+        assert_eq!(entry.book().recent.first().unwrap().key.len(), LONGEST_BOOKED);
+        assert_eq!(entry.written().key, long);
+    }
+}

@@ -1,0 +1,153 @@
+//! All deletions through a provider are stopped: what was asked for is held on the key, and does not go on by itself once they are resumed.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, brief, note, now, ours, word};
+use crate::{
+    api::{
+        ConditionType, KeyProvider, KeyProviderStatus, condition,
+        key_provider::DeletionBook,
+        managed_key::{DeletionCall, DeletionPolicy, HoldReason},
+    },
+    domain::{
+        deletion::Word,
+        desired::Life,
+        observed::State,
+        provider::status,
+        release::{Release, release},
+        step::Step,
+    },
+};
+
+const TRIP: &str = "abcdef";
+
+/// Seen alive, then asked for.
+fn asked() -> Scene {
+    Scene::of(State::Enabled).with(|s| {
+        s.desired.generation = GENERATION + 1;
+        s.desired.life = Life::Scheduled(7);
+    })
+}
+
+/// What the step that writes `held` leaves: the word on record, with its reason, and on the key.
+fn held(mut scene: Scene) -> Scene {
+    scene.intent(word(HELD));
+    scene.memory.status.intent_reason = Some(HoldReason::BudgetExhausted);
+    scene
+}
+
+fn stopped(scene: Scene) -> Scene {
+    scene.with(|s| s.rules.trip = Some(TRIP.into()))
+}
+
+fn confirmed(scene: Scene) -> Scene {
+    scene.with(|s| s.desired.confirmation = s.token())
+}
+
+#[test]
+fn a_stop_is_said_on_the_key_and_needs_a_token_after_it_is_lifted() {
+    let zero = |scene: Scene| scene.with(|s| s.rules.guard.max_per_hour = 0);
+    let open = |scene: Scene| {
+        scene.with(|s| s.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)))).with(|s| s.intent(word(Word::Days(7))))
+    };
+    let other_days = |scene: Scene| scene.with(|s| s.desired.life = Life::Scheduled(9)).with(|s| s.desired.generation += 1);
+    for (name, scene, expected) in [
+        ("nothing is stopped", asked(), "schedule the deletion in 7 days"),
+        ("stopped: the word first", stopped(asked()), "mark the key held"),
+        ("maxPerHour is 0: the word first", zero(asked()), "mark the key held"),
+        ("a call of ours that was under way", open(asked()), "schedule the deletion in 7 days"),
+        ("the same, stopped", stopped(open(asked())), "mark the key held"),
+        ("held, stopped", stopped(held(asked())), "hold BudgetExhausted"),
+        ("held, stopped, and confirmed", stopped(confirmed(held(asked()))), "hold BudgetExhausted"),
+        ("held, and lifted", held(asked()), "hold BudgetExhausted"),
+        ("held, lifted and confirmed", confirmed(held(asked())), "schedule the deletion in 7 days"),
+        ("held, lifted, and the wish is gone", held(Scene::of(State::Enabled)), "mark the key live"),
+        ("a schedule that stands is left", stopped(Scene::scheduled(7)), "rest"),
+        ("other days of one that stands", other_days(Scene::scheduled(7)), "change the scheduled deletion to 9 days"),
+        ("the same, stopped", stopped(other_days(Scene::scheduled(7))), "hold BudgetExhausted"),
+        ("a rescue is never stopped", stopped(Scene::scheduled(7)).with(|s| s.desired.life = Life::Live), "cancel the deletion"),
+    ] {
+        assert_eq!(brief(&scene.plan()), expected, "{name}");
+    }
+}
+
+#[test]
+fn an_object_that_goes_waits_for_its_token_too() {
+    let goes = |policy: DeletionPolicy| {
+        Scene::of(State::Enabled).with(|s| {
+            s.desired.deletion_policy = policy;
+            s.desired.generation += 1;
+        })
+    };
+    let brief = |scene: &Scene| match release(&scene.situation(), &scene.observed) {
+        Release::Destroy(destruction) => Step::Destroy(destruction).to_string(),
+        Release::Say(say) => Step::<crate::domain::step::Destruction>::Mark { say }.to_string(),
+        Release::Hold(hold) => format!("hold {}", hold.reason.as_str()),
+        other => format!("{other:?}"),
+    };
+    for (policy, act) in [(DeletionPolicy::Delete, "schedule the deletion in 30 days"), (DeletionPolicy::Disable, "disable the key")] {
+        let token = |scene: Scene| {
+            scene.with(|s| s.desired.confirmation = if policy == DeletionPolicy::Delete { s.token() } else { s.token_to_disable() })
+        };
+        for (name, scene, expected) in [
+            ("nothing is stopped", goes(policy), act),
+            ("stopped: the word first", stopped(goes(policy)), "mark the key held"),
+            ("held, stopped", stopped(held(goes(policy))), "hold BudgetExhausted"),
+            ("held, stopped and confirmed", stopped(token(held(goes(policy)))), "hold BudgetExhausted"),
+            ("held, and lifted", held(goes(policy)), "hold BudgetExhausted"),
+            ("held, lifted and confirmed", token(held(goes(policy))), act),
+        ] {
+            assert_eq!(brief(&scene), expected, "{policy:?}: {name}");
+        }
+    }
+}
+
+#[test]
+fn the_sentence_names_the_command_of_whoever_can_go_on() {
+    let said = |scene: &Scene| note(&scene.plan()).1.to_owned();
+    let stopped_now = said(&stopped(held(asked())));
+    assert!(
+        stopped_now.contains("all deletions through KeyProvider aws are stopped")
+            && stopped_now.contains(&format!("keyprovider aws keyward.dev/resume-deletions={TRIP}"))
+            && stopped_now.contains("to keep the key, remove spec.deletionScheduleDays")
+            && !stopped_now.contains("confirm-deletion"),
+        "{stopped_now}"
+    );
+    let lifted = said(&held(asked()));
+    assert!(
+        lifted.contains(&format!("keyward.dev/confirm-deletion={ID}@{SEQ}-{NONCE}")) && !lifted.contains("resume-deletions"),
+        "{lifted}"
+    );
+    let zero = said(&held(asked()).with(|s| s.rules.guard.max_per_hour = 0));
+    assert!(zero.contains("maxPerHour is 0") && zero.contains("sets deletionGuard.maxPerHour above 0"), "{zero}");
+}
+
+fn provider(max_per_hour: i32, resume: Option<&str>, book: Option<&DeletionBook>) -> KeyProvider {
+    let annotations = resume.map(|id| json!({ "keyward.dev/resume-deletions": id }));
+    serde_json::from_value(json!({
+        "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider",
+        "metadata": { "name": "aws", "generation": 1, "annotations": annotations },
+        "spec": { "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "All" }, "deletionGuard": { "maxPerHour": max_per_hour } },
+        "status": { "deletions": book },
+    }))
+    .unwrap()
+}
+
+#[test]
+fn a_provider_says_that_it_is_stopped_until_a_person_resumes() {
+    let round = |max: i32, resume: Option<&str>, book: Option<&DeletionBook>, now: Timestamp| -> KeyProviderStatus {
+        status(&provider(max, resume, book), Ok(()), None, now, TRIP)
+    };
+    let says = |status: &KeyProviderStatus| {
+        condition::find(&status.conditions, ConditionType::DeletionsStopped).map(|found| found.message.clone())
+    };
+    let calm = round(10, None, None, now());
+    assert_eq!((calm.deletions.clone(), says(&calm)), (None, None));
+    let zero = round(0, None, None, now());
+    assert!(says(&zero).unwrap().contains(&format!("keyprovider aws keyward.dev/resume-deletions={TRIP}")), "{zero:?}");
+    let raised = round(10, None, zero.deletions.as_ref(), now());
+    assert!(says(&raised).is_some(), "raising it resumes nothing");
+    let resumed = round(10, Some(TRIP), raised.deletions.as_ref(), now());
+    assert_eq!((resumed.deletions.clone(), says(&resumed)), (None, None));
+}

@@ -1,0 +1,201 @@
+//! The brake: more than `maxPerHour` deletions within an hour stop all, until an administrator resumes them and a person confirms each.
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use keyward::api::{ConditionType, KeyProvider, KeyProviderStatus, ManagedKey, condition};
+use kms_double::Options;
+use kube::{
+    Api, ResourceExt,
+    api::{DeleteParams, ListParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use crate::support::{
+    eventually,
+    operator::PATIENCE,
+    scene::{Scene, describe, find, message},
+    vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
+};
+
+const BUDGET: usize = 3;
+
+/// A scene with a budget of three and that many objects, each with a key.
+async fn with_keys(vendor: &'static Vendor, name: &str, count: usize, spec: Value) -> Scene {
+    let scene = Scene::of(vendor, name, Options::default(), json!({ "deletionGuard": { "maxPerHour": BUDGET } })).await;
+    fill(&scene, count, spec).await;
+    scene
+}
+
+async fn fill(scene: &Scene, count: usize, spec: Value) {
+    for number in 0..count {
+        scene.create(&format!("key-{number}"), spec.clone()).await;
+    }
+    for number in 0..count {
+        scene.until_ready(&format!("key-{number}"), "True", "Available").await;
+    }
+}
+
+async fn provider(scene: &Scene) -> KeyProvider {
+    Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap()
+}
+
+async fn status(scene: &Scene) -> KeyProviderStatus {
+    provider(scene).await.status.unwrap_or_default()
+}
+
+/// What the provider says of its stop.
+async fn stopped(scene: &Scene) -> Option<String> {
+    condition::find(&status(scene).await.conditions, ConditionType::DeletionsStopped).map(|found| found.message.clone())
+}
+
+/// Runs, as it stands, the command that the provider's condition names.
+async fn resume(scene: &Scene) {
+    let message = eventually("the provider says that it is stopped", PATIENCE, async || stopped(scene).await.ok_or("it does not")).await;
+    let command = message.split("kubectl annotate").nth(1).unwrap_or_else(|| panic!("no command in: {message}"));
+    let command = command.split(';').next().unwrap_or_default();
+    let words: Vec<&str> = ["annotate"].into_iter().chain(command.split_whitespace()).collect();
+    scene.control_plane.kubectl(&words).await.expect("the command in the message");
+    eventually("deletions are resumed", PATIENCE, async || stopped(scene).await.map_or(Ok(()), Err)).await;
+}
+
+fn is_held(object: &ManagedKey) -> bool {
+    find(object, ConditionType::DeletionHeld).is_some_and(|held| held.reason == "BudgetExhausted")
+}
+
+/// Waits until so many objects are held by the brake, each with the word on its key, and gives them.
+async fn until_held(scene: &Scene, count: usize) -> Vec<ManagedKey> {
+    eventually(&format!("{count} are held"), PATIENCE, async || {
+        let held: Vec<_> = scene.keys().list(&ListParams::default()).await.unwrap().into_iter().filter(is_held).collect();
+        let said = held.iter().all(|object| {
+            let word = object.status.as_ref().and_then(|status| status.intent_word.as_deref());
+            word.is_some_and(|word| word.starts_with("held-"))
+        });
+        if held.len() == count && said { Ok(held) } else { Err(held.iter().map(describe).collect::<Vec<_>>().join("\n")) }
+    })
+    .await
+}
+
+fn schedules(scene: &Scene) -> usize {
+    scene.calls(scene.vendor.operations.schedule).len()
+}
+
+/// `kubectl delete --all` over more objects than the budget has room for.
+async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
+    let scene = with_keys(vendor, name, BUDGET + 3, json!({ "deletionPolicy": "Delete" })).await;
+    scene.keys().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    let held = until_held(&scene, 3).await;
+    assert_eq!(schedules(&scene), BUDGET);
+    for object in &held {
+        assert!(
+            message(object).contains("keyward.dev/resume-deletions=") && message(object).contains("deletionPolicy: Retain"),
+            "{}",
+            message(object)
+        );
+    }
+    eventually("the provider says how many wait", PATIENCE, async || {
+        let waiting = status(&scene).await.deletions.and_then(|book| book.waiting);
+        if waiting == Some(3) { Ok(()) } else { Err(format!("{waiting:?}")) }
+    })
+    .await;
+
+    resume(&scene).await;
+    // Lifting the brake schedules nothing by itself.
+    let first = held[0].name_any();
+    for object in &held {
+        let looked = scene.look_at_all(&object.name_any()).await;
+        assert!(is_held(&looked), "{}", describe(&looked));
+    }
+    assert_eq!(schedules(&scene), BUDGET);
+    let told = scene.until(&first, "the token", |object| message(object).contains("confirm-deletion=")).await;
+    scene.confirm(&told).await;
+    scene.until_gone(&first).await;
+    assert_eq!(schedules(&scene), BUDGET + 1);
+    // One that is to be kept goes without a call.
+    let second = held[1].name_any();
+    scene.spec(&second, json!({ "deletionPolicy": "Retain" })).await;
+    scene.until_gone(&second).await;
+    assert_eq!(schedules(&scene), BUDGET + 1);
+}
+
+#[tokio::test]
+async fn what_is_over_the_budget_is_held_and_needs_its_own_token() {
+    all_are_deleted(&AWS, "budget").await;
+}
+
+#[tokio::test]
+async fn what_is_over_the_budget_is_held_at_ciphertrust() {
+    all_are_deleted(&CIPHER_TRUST, "budget-ct").await;
+}
+
+#[tokio::test]
+async fn what_is_over_the_budget_is_held_at_huawei() {
+    all_are_deleted(&HUAWEI, "budget-hw").await;
+}
+
+#[tokio::test]
+async fn keys_that_are_disabled_with_their_objects_count_too() {
+    let scene = with_keys(&AWS, "budget-off", BUDGET + 2, json!({ "deletionPolicy": "Disable" })).await;
+    scene.keys().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    let held = until_held(&scene, 2).await;
+    assert_eq!(scene.calls("DisableKey").len(), BUDGET);
+    resume(&scene).await;
+    let name = held[0].name_any();
+    let told = scene.until(&name, "the token", |object| message(object).contains("-disable")).await;
+    assert_eq!(scene.calls("DisableKey").len(), BUDGET);
+    scene.confirm(&told).await;
+    scene.until_gone(&name).await;
+    assert_eq!(scene.calls("DisableKey").len(), BUDGET + 1);
+}
+
+#[tokio::test]
+async fn objects_that_go_with_their_owner_count_too() {
+    let scene = Scene::with("budget-owner", Options::default(), json!({ "deletionGuard": { "maxPerHour": BUDGET } })).await;
+    let owners = Api::<ConfigMap>::namespaced(scene.client.clone(), &scene.namespace);
+    let owner = serde_json::from_value(json!({ "metadata": { "name": "owner" } })).unwrap();
+    let owner = owners.create(&PostParams::default(), &owner).await.unwrap();
+    fill(&scene, BUDGET + 2, json!({ "deletionPolicy": "Delete" })).await;
+    for number in 0..BUDGET + 2 {
+        let of = json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": "owner", "uid": owner.metadata.uid }]);
+        scene.patch(&format!("key-{number}"), json!({ "metadata": { "ownerReferences": of } })).await;
+    }
+    owners.delete("owner", &DeleteParams::default()).await.unwrap();
+    until_held(&scene, 2).await;
+    assert_eq!(schedules(&scene), BUDGET);
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_declared_is_held_like_that_of_an_object() {
+    let scene = with_keys(&AWS, "budget-days", BUDGET + 1, json!({})).await;
+    for number in 0..BUDGET {
+        let name = format!("key-{number}");
+        scene.spec(&name, json!({ "deletionScheduleDays": 7 })).await;
+        scene.until_ready(&name, "True", "DeletionScheduled").await;
+    }
+    let last = format!("key-{BUDGET}");
+    scene.spec(&last, json!({ "deletionScheduleDays": 7 })).await;
+    until_held(&scene, 1).await;
+    // What is stopped is stopped for deletions alone: a rescue goes on.
+    scene.spec("key-0", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("key-0", "True", "Available").await;
+    // And the one that is held is kept by taking the wish back.
+    scene.spec(&last, json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready(&last, "True", "Available").await;
+    assert_eq!(schedules(&scene), BUDGET);
+}
+
+#[tokio::test]
+async fn max_per_hour_0_is_a_trip_that_raising_it_does_not_lift() {
+    let scene = Scene::with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
+    fill(&scene, 1, json!({})).await;
+    scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
+    let held = until_held(&scene, 1).await;
+    assert!(message(&held[0]).contains("maxPerHour is 0"), "{}", message(&held[0]));
+    scene.provide(&scene.provider, json!({ "deletionGuard": { "maxPerHour": 10 } })).await;
+    let raised = scene.until("key-0", "the command that resumes", |object| !message(object).contains("maxPerHour is 0")).await;
+    assert!(is_held(&raised), "{}", describe(&raised));
+    resume(&scene).await;
+    let told = scene.until("key-0", "the token", |object| message(object).contains("confirm-deletion=")).await;
+    assert_eq!(schedules(&scene), 0);
+    scene.confirm(&told).await;
+    scene.until_ready("key-0", "True", "DeletionScheduled").await;
+    assert_eq!(schedules(&scene), 1);
+}

@@ -1,0 +1,67 @@
+//! A key that was used lately is not scheduled for deletion until it is idle for the days that the provider demands.
+
+use aws_sdk_kms::primitives::Blob;
+use keyward::api::ConditionType;
+use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
+use serde_json::{Value, json};
+
+use crate::support::scene::{Scene, describe, find, message};
+
+async fn used(name: &str, spec: Value) -> Scene {
+    let scene = Scene::with(name, Options::default(), json!({})).await;
+    scene.create("orders", spec).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    scene.person().encrypt().key_id(key).plaintext(Blob::new("data")).send().await.unwrap();
+    scene
+}
+
+#[tokio::test]
+async fn a_key_that_was_used_lately_is_held_and_goes_on_by_itself() {
+    let scene = used("in-use", json!({})).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "False", "KeyInUse").await;
+    assert!(
+        message(&object).contains("the key was used on ") && message(&object).contains("deletionGuard.minimumIdleDays"),
+        "{}",
+        message(&object)
+    );
+    // It passes by itself, so nobody has to act.
+    assert!(
+        find(&object, ConditionType::Reconciling).is_some() && find(&object, ConditionType::Stalled).is_none(),
+        "{}",
+        describe(&object)
+    );
+    assert!(find(&object, ConditionType::DeletionHeld).is_some_and(|held| held.reason == "KeyInUse"));
+    scene.until_event("orders", "DeletionHeld").await;
+    scene.look_at_all("orders").await;
+    assert_eq!((scene.calls("ScheduleKeyDeletion").len(), scene.key("orders").await.state), (0, Actual::Enabled));
+    // The mark says still that it was seen alive.
+    scene.provide(&scene.provider, json!({ "deletionGuard": { "minimumIdleDays": 0 } })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!(scene.calls("ScheduleKeyDeletion").len(), 1);
+}
+
+#[tokio::test]
+async fn an_object_that_goes_waits_for_its_key_to_be_idle() {
+    let scene = used("in-use-gone", json!({ "deletionPolicy": "Disable" })).await;
+    scene.delete("orders").await;
+    let told =
+        scene.until("orders", "held", |object| find(object, ConditionType::DeletionHeld).is_some_and(|held| held.reason == "KeyInUse"));
+    assert!(message(&told.await).contains("deletionPolicy: Retain"));
+    assert!(scene.calls("DisableKey").is_empty());
+    scene.spec("orders", json!({ "deletionPolicy": "Retain" })).await;
+    scene.until_gone("orders").await;
+    assert!(scene.calls("DisableKey").is_empty());
+}
+
+#[tokio::test]
+async fn a_use_that_cannot_be_read_holds_the_deletion() {
+    let scene = used("in-use-denied", json!({})).await;
+    let denied = FaultAction::Error { code: "AccessDeniedException".into(), status: 400, message: "not authorized".into() };
+    scene.double.inject(Fault::on("GetKeyLastUsage", denied));
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_synced("orders", "False", "AccessDenied").await;
+    assert!(message(&object).contains("kms:GetKeyLastUsage"), "{}", message(&object));
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
+}
