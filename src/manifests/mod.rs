@@ -6,12 +6,14 @@
 
 pub mod admission;
 pub mod crd;
+pub mod policies;
 pub mod rbac;
 pub mod reference;
 mod yaml;
 
 pub use admission::{Admission, admission};
 pub use crd::{crd_yaml, crds, crds_yaml};
+pub use policies::{policies, policies_yaml};
 pub use rbac::{Rbac, rbac};
 
 use std::collections::BTreeMap;

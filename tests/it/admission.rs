@@ -8,6 +8,7 @@
 mod key_provider;
 mod kubectl;
 mod managed_key;
+mod policies;
 mod rights;
 mod status;
 mod stored;

@@ -28,6 +28,8 @@ fn generated() -> Vec<(String, String)> {
     let mut files = vec![
         ("deploy/rbac.yaml".to_owned(), yaml(manifests::rbac(manifests::NAMESPACE).to_yaml().unwrap())),
         ("deploy/admission.yaml".to_owned(), yaml(admission.to_yaml().unwrap())),
+        ("deploy/policies/policies.yaml".to_owned(), yaml(manifests::policies_yaml().unwrap())),
+        ("charts/keyward/files/policies/policies.yaml".to_owned(), yaml(manifests::policies_yaml().unwrap())),
         ("charts/keyward/files/admission/policy.yaml".to_owned(), yaml(admission.policy_yaml().unwrap())),
         ("charts/keyward/files/admission/binding.yaml".to_owned(), yaml(admission.binding_yaml().unwrap())),
         ("charts/keyward/files/rules/cluster.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::cluster_rights()).unwrap())),

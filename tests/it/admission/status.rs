@@ -22,12 +22,12 @@ struct Writer {
     refused: bool,
 }
 
-async fn create(cluster: &'static ControlPlane, object: Value) {
+pub(super) async fn create(cluster: &'static ControlPlane, object: Value) {
     cluster.kubectl_with(&["create", "-f", "-"], &object.to_string()).await.expect("create");
 }
 
 /// Gives a user, in the whole cluster or in that namespace, everything, or only those verbs on statuses.
-async fn grant(cluster: &'static ControlPlane, name: &str, user: &str, namespace: Option<&str>, rules: Value) {
+pub(super) async fn grant(cluster: &'static ControlPlane, name: &str, user: &str, namespace: Option<&str>, rules: Value) {
     let (role, binding) = if namespace.is_some() { ("Role", "RoleBinding") } else { ("ClusterRole", "ClusterRoleBinding") };
     let group = "rbac.authorization.k8s.io";
     let metadata = json!({ "name": name, "namespace": namespace });

@@ -1,0 +1,238 @@
+//! Optional policies about who may ask for a deletion. The API server itself asks them, so nothing that can be down stands in the path of an edit.
+//!
+//! They see requests to the API server only. What the API server deletes by itself, such as all objects of a CRD that is deleted, they do not see; the guard
+//! does. Taking a deletion back is never refused.
+
+use k8s_openapi::api::{
+    admissionregistration::v1::{
+        MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
+        ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec, Validation, Variable,
+    },
+    rbac::v1::{ClusterRole, PolicyRule},
+};
+use kube::api::ObjectMeta;
+
+use super::{Admission, NAME, labels, yaml};
+use crate::api::{GROUP, annotation};
+
+/// The verb that lets somebody ask for a deletion, on `managedkeys`.
+pub const SCHEDULE: &str = "schedule-deletion";
+/// The verb that lets somebody confirm one that is held, on `managedkeys`.
+pub const CONFIRM: &str = "confirm-deletion";
+/// The verb that lets somebody resume deletions that were stopped, on `keyproviders`.
+pub const RESUME: &str = "resume-deletions";
+
+/// What one policy refuses, or warns of.
+struct Rule {
+    name: &'static str,
+    resource: &'static str,
+    operations: &'static [&'static str],
+    action: &'static str,
+    /// Names and expressions.
+    variables: Vec<(&'static str, String)>,
+    /// Expressions that have to be true, and what is said if one is not.
+    validations: Vec<(&'static str, String)>,
+}
+
+impl Rule {
+    fn build(self) -> Admission {
+        let name = format!("{NAME}-{}", self.name);
+        let metadata = || ObjectMeta { name: Some(name.clone()), labels: Some(labels()), ..ObjectMeta::default() };
+        let rule = NamedRuleWithOperations {
+            api_groups: Some(vec![GROUP.into()]),
+            api_versions: Some(vec!["*".into()]),
+            operations: Some(self.operations.iter().map(|&operation| operation.into()).collect()),
+            resources: Some(vec![self.resource.into()]),
+            ..NamedRuleWithOperations::default()
+        };
+        let variables = self.variables.into_iter().map(|(name, expression)| Variable { name: name.into(), expression });
+        let validations = self.validations.into_iter().map(|(expression, message)| Validation {
+            expression: expression.into(),
+            message: Some(message),
+            reason: Some("Forbidden".into()),
+            ..Validation::default()
+        });
+        Admission {
+            policy: ValidatingAdmissionPolicy {
+                metadata: metadata(),
+                spec: Some(ValidatingAdmissionPolicySpec {
+                    failure_policy: Some("Fail".into()),
+                    match_constraints: Some(MatchResources { resource_rules: Some(vec![rule]), ..MatchResources::default() }),
+                    variables: Some(variables.collect()),
+                    validations: Some(validations.collect()),
+                    ..ValidatingAdmissionPolicySpec::default()
+                }),
+                ..ValidatingAdmissionPolicy::default()
+            },
+            binding: ValidatingAdmissionPolicyBinding {
+                metadata: metadata(),
+                spec: Some(ValidatingAdmissionPolicyBindingSpec {
+                    policy_name: Some(name),
+                    validation_actions: Some(vec![self.action.into()]),
+                    ..ValidatingAdmissionPolicyBindingSpec::default()
+                }),
+            },
+        }
+    }
+}
+
+/// Whether the user has that verb on the object that `of` names.
+fn may(resource: &str, of: &str, verb: &str) -> String {
+    let namespace = if resource == "managedkeys" { format!(".namespace({of}.metadata.namespace)") } else { String::new() };
+    format!("authorizer.group('{GROUP}').resource('{resource}'){namespace}.name({of}.metadata.name).check('{verb}').allowed()")
+}
+
+/// An annotation of an object, or nothing.
+fn annotated(of: &str, key: &str) -> String {
+    format!("{of}.metadata.?annotations[?'{key}'].orValue('')")
+}
+
+/// A field of the spec, or what stands for its absence.
+fn field(of: &str, name: &str, absent: &str) -> String {
+    format!("{of}.spec.?{name}.orValue({absent})")
+}
+
+/// The same before the request.
+fn before(value: &str, absent: &str) -> String {
+    format!("oldObject == null ? {absent} : {value}")
+}
+
+/// All of them, in the order of the documentation.
+#[must_use]
+pub fn policies() -> Vec<Admission> {
+    let days = |of: &str| field(of, "deletionScheduleDays", "0");
+    let policy = |of: &str| field(of, "deletionPolicy", "'Retain'");
+    let terminating = "has(namespaceObject.metadata.deletionTimestamp)";
+    let asks = "only those with the verb schedule-deletion on managedkeys.keyward.dev in this namespace";
+    let rules = [
+        Rule {
+            name: "warn-created-with-deletion",
+            resource: "managedkeys",
+            operations: &["CREATE"],
+            action: "Warn",
+            variables: vec![("days", days("object"))],
+            validations: vec![(
+                "variables.days == null || variables.days == 0",
+                "spec.deletionScheduleDays schedules the key of this object for deletion now; it is no window for later. A living key is held until a person \
+                 confirms. For what happens when the object is deleted, use spec.deletionPolicy"
+                    .into(),
+            )],
+        },
+        Rule {
+            name: "delete-needs-annotation",
+            resource: "managedkeys",
+            operations: &["DELETE"],
+            action: "Deny",
+            variables: vec![("allowed", annotated("oldObject", annotation::ALLOW_DELETE))],
+            validations: vec![(
+                "variables.allowed == oldObject.metadata.name || has(oldObject.metadata.deletionTimestamp) || \
+                 has(namespaceObject.metadata.deletionTimestamp)",
+                format!("to delete this ManagedKey, first set the annotation {} to its name", annotation::ALLOW_DELETE),
+            )],
+        },
+        Rule {
+            name: "who-schedules-deletions",
+            resource: "managedkeys",
+            operations: &["CREATE", "UPDATE"],
+            action: "Deny",
+            variables: vec![
+                ("days", days("object")),
+                ("daysBefore", before(&days("oldObject"), "0")),
+                ("policy", policy("object")),
+                ("policyBefore", before(&policy("oldObject"), "'Retain'")),
+                ("allowed", may("managedkeys", "object", SCHEDULE)),
+            ],
+            validations: vec![
+                (
+                    "variables.days == null || variables.days == 0 || variables.days == variables.daysBefore || variables.allowed",
+                    format!("{asks} set spec.deletionScheduleDays; everybody who may edit the object may remove it"),
+                ),
+                (
+                    "variables.policy == 'Retain' || variables.policy == variables.policyBefore || variables.allowed",
+                    format!("{asks} set spec.deletionPolicy to Disable or Delete; everybody who may edit the object may set it to Retain"),
+                ),
+            ],
+        },
+        Rule {
+            name: "who-deletes",
+            resource: "managedkeys",
+            operations: &["DELETE"],
+            action: "Deny",
+            variables: vec![
+                ("policy", policy("oldObject")),
+                ("leaves", format!("{terminating} || has(oldObject.metadata.deletionTimestamp)")),
+                ("allowed", may("managedkeys", "oldObject", SCHEDULE)),
+            ],
+            validations: vec![(
+                "variables.policy == 'Retain' || variables.leaves || variables.allowed",
+                format!("{asks} delete an object whose spec.deletionPolicy is Disable or Delete; set it to Retain to delete the object and leave its key"),
+            )],
+        },
+        Rule {
+            name: "who-confirms-deletions",
+            resource: "managedkeys",
+            operations: &["CREATE", "UPDATE"],
+            action: "Deny",
+            variables: vec![
+                ("token", annotated("object", annotation::CONFIRM_DELETION)),
+                ("tokenBefore", before(&annotated("oldObject", annotation::CONFIRM_DELETION), "''")),
+                ("allowed", may("managedkeys", "object", CONFIRM)),
+            ],
+            validations: vec![(
+                "variables.token == '' || variables.token == variables.tokenBefore || variables.allowed",
+                format!(
+                    "only those with the verb {CONFIRM} on managedkeys.{GROUP} in this namespace set the annotation {}",
+                    annotation::CONFIRM_DELETION
+                ),
+            )],
+        },
+        Rule {
+            name: "who-resumes-deletions",
+            resource: "keyproviders",
+            operations: &["CREATE", "UPDATE"],
+            action: "Deny",
+            variables: vec![
+                ("trip", annotated("object", annotation::RESUME_DELETIONS)),
+                ("tripBefore", before(&annotated("oldObject", annotation::RESUME_DELETIONS), "''")),
+                ("allowed", may("keyproviders", "object", RESUME)),
+            ],
+            validations: vec![(
+                "variables.trip == '' || variables.trip == variables.tripBefore || variables.allowed",
+                format!("only those with the verb {RESUME} on keyproviders.{GROUP} set the annotation {}", annotation::RESUME_DELETIONS),
+            )],
+        },
+    ];
+    rules.into_iter().map(Rule::build).collect()
+}
+
+/// Roles to be bound to people, one for each verb. Whoever asks for a deletion should not be the one who confirms it.
+#[must_use]
+pub fn roles() -> Vec<ClusterRole> {
+    let role = |name: &str, resource: &str, verbs: &[&str]| ClusterRole {
+        metadata: ObjectMeta { name: Some(format!("{NAME}-{name}")), labels: Some(labels()), ..ObjectMeta::default() },
+        rules: Some(vec![PolicyRule {
+            api_groups: Some(vec![GROUP.into()]),
+            resources: Some(vec![resource.into()]),
+            verbs: verbs.iter().map(|&verb| verb.into()).collect(),
+            ..PolicyRule::default()
+        }]),
+        ..ClusterRole::default()
+    };
+    vec![
+        role("deletion-requester", "managedkeys", &[SCHEDULE]),
+        role("deletion-approver", "managedkeys", &["get", "list", "watch", "patch", CONFIRM]),
+        role("deletion-resumer", "keyproviders", &["get", "list", "watch", "patch", RESUME]),
+    ]
+}
+
+/// All policies, their bindings and the roles as one YAML stream.
+pub fn policies_yaml() -> anyhow::Result<String> {
+    let mut documents = Vec::new();
+    for admission in policies() {
+        documents.extend([admission.policy_yaml()?, admission.binding_yaml()?]);
+    }
+    for role in roles() {
+        documents.push(yaml::document(&role)?);
+    }
+    Ok(yaml::stream(&documents))
+}

@@ -1,0 +1,228 @@
+//! Who may ask for a deletion, confirm one and resume deletions, under the optional policies that are shipped.
+
+use keyward::{
+    api::annotation,
+    manifests::policies::{CONFIRM, RESUME, SCHEDULE, policies, roles},
+};
+use kube::Api;
+use serde_json::{Value, json};
+
+use super::status::{create, grant};
+use crate::support::{
+    control_plane::{ControlPlane, Output, apply, shared},
+    eventually,
+    operator::PATIENCE,
+};
+
+/// What somebody tries. Nothing of it is kept.
+struct Try {
+    what: &'static str,
+    args: Vec<String>,
+    /// An object on stdin.
+    object: Option<Value>,
+    /// Those who may.
+    may: &'static [&'static str],
+    /// What the others are told.
+    told: &'static str,
+}
+
+const EVERYBODY: &[&str] = &["editor", "requester", "approver", "resumer", "administrator"];
+
+async fn attempt(cluster: &'static ControlPlane, attempt: &Try, who: &str) -> Output {
+    let user = format!("--as={who}");
+    let mut args: Vec<&str> = attempt.args.iter().map(String::as_str).chain(["--dry-run=server"]).collect();
+    if who != "administrator" {
+        args.push(&user);
+    }
+    match &attempt.object {
+        Some(object) => cluster.kubectl_with(&args, &object.to_string()).await,
+        None => cluster.kubectl(&args).await,
+    }
+}
+
+fn key(namespace: &str, name: &str, spec: &Value, annotations: &Value) -> Value {
+    let metadata = json!({ "name": name, "namespace": namespace, "labels": { "of": namespace }, "annotations": annotations });
+    json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec })
+}
+
+#[tokio::test]
+async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
+    let cluster = shared();
+    let namespace = cluster.namespace("policies").await;
+    let admin = cluster.client().await;
+    let edit = ["get", "list", "create", "update", "patch", "delete"];
+    let rights =
+        |verbs: &[&str], of: &str| json!([{ "apiGroups": ["keyward.dev"], "resources": [of], "verbs": ([&edit[..], verbs].concat()) }]);
+    let name = |who: &str| format!("{who}-{namespace}");
+    for (who, verbs) in [("editor", &[][..]), ("requester", &[SCHEDULE]), ("approver", &[CONFIRM]), ("resumer", &[])] {
+        grant(cluster, &name(who), who, Some(&namespace), rights(verbs, "managedkeys")).await;
+        let of_provider = if who == "resumer" { &[RESUME][..] } else { &[] };
+        grant(cluster, &name(who), who, None, rights(of_provider, "keyproviders")).await;
+    }
+    // What is there before the policies are.
+    for (key_name, spec, annotations) in [
+        ("alive", json!({}), json!(null)),
+        ("allowed", json!({}), json!({ annotation::ALLOW_DELETE: "allowed" })),
+        ("scheduled", json!({ "deletionScheduleDays": 7 }), json!({ annotation::CONFIRM_DELETION: "before" })),
+        ("armed", json!({ "deletionPolicy": "Delete" }), json!({ annotation::ALLOW_DELETE: "armed" })),
+    ] {
+        create(cluster, key(&namespace, key_name, &spec, &annotations)).await;
+    }
+    create(
+        cluster,
+        json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": namespace, "labels": { "of": namespace } }, "spec": { "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "Names", "names": [] } } }),
+    )
+    .await;
+    for mut admission in policies() {
+        let own = format!("{}-{namespace}", admission.policy.metadata.name.as_deref().unwrap_or_default());
+        admission.policy.metadata.name = Some(own.clone());
+        admission.binding.metadata.name = Some(own.clone());
+        let spec = admission.binding.spec.as_mut().unwrap();
+        spec.policy_name = Some(own);
+        spec.match_resources = serde_json::from_value(json!({ "objectSelector": { "matchLabels": { "of": namespace } } })).unwrap();
+        apply(&Api::all(admin.clone()), &admission.policy).await;
+        apply(&Api::all(admin.clone()), &admission.binding).await;
+    }
+
+    let patch = |kind: &str, object: &str, patch: Value| -> Vec<String> {
+        ["patch", kind, object, "-n", &namespace, "--type=merge", "-p", &patch.to_string()].map(str::to_owned).to_vec()
+    };
+    let spec = |object: &str, spec: Value| patch("managedkey", object, json!({ "spec": spec }));
+    let annotate =
+        |kind: &str, object: &str, key: &str, value: Value| patch(kind, object, json!({ "metadata": { "annotations": { key: value } } }));
+    let delete = |object: &str| ["delete", "managedkey", object, "-n", &namespace].map(str::to_owned).to_vec();
+    let make = || ["create", "-f", "-"].map(str::to_owned).to_vec();
+    let days = "set spec.deletionScheduleDays";
+    let asks = &["requester", "administrator"];
+    let tries = [
+        Try { what: "ask for a deletion", args: spec("alive", json!({ "deletionScheduleDays": 7 })), object: None, may: asks, told: days },
+        Try { what: "other days", args: spec("scheduled", json!({ "deletionScheduleDays": 8 })), object: None, may: asks, told: days },
+        Try {
+            what: "take it back",
+            args: spec("scheduled", json!({ "deletionScheduleDays": null })),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "take it back with 0",
+            args: spec("scheduled", json!({ "deletionScheduleDays": 0 })),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try { what: "edit beside it", args: spec("scheduled", json!({ "enabled": true })), object: None, may: EVERYBODY, told: "" },
+        Try {
+            what: "create with it",
+            args: make(),
+            object: Some(key(&namespace, "new", &json!({ "deletionScheduleDays": 7 }), &json!(null))),
+            may: asks,
+            told: days,
+        },
+        Try { what: "create", args: make(), object: Some(key(&namespace, "new", &json!({}), &json!(null))), may: EVERYBODY, told: "" },
+        Try {
+            what: "arm the object",
+            args: spec("alive", json!({ "deletionPolicy": "Disable" })),
+            object: None,
+            may: asks,
+            told: "set spec.deletionPolicy to Disable or Delete",
+        },
+        Try {
+            what: "disarm the object",
+            args: spec("armed", json!({ "deletionPolicy": "Retain" })),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "delete",
+            args: delete("alive"),
+            object: None,
+            may: &[],
+            told: "first set the annotation keyward.dev/allow-delete to its name",
+        },
+        Try { what: "delete what is allowed", args: delete("allowed"), object: None, may: EVERYBODY, told: "" },
+        Try {
+            what: "delete what is armed",
+            args: delete("armed"),
+            object: None,
+            may: asks,
+            told: "delete an object whose spec.deletionPolicy",
+        },
+        Try {
+            what: "confirm",
+            args: annotate("managedkey", "alive", annotation::CONFIRM_DELETION, json!("token")),
+            object: None,
+            may: &["approver", "administrator"],
+            told: "the verb confirm-deletion",
+        },
+        Try {
+            what: "take a confirmation back",
+            args: annotate("managedkey", "scheduled", annotation::CONFIRM_DELETION, json!(null)),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "resume deletions",
+            args: annotate("keyprovider", &namespace, annotation::RESUME_DELETIONS, json!("id")),
+            object: None,
+            may: &["resumer", "administrator"],
+            told: "the verb resume-deletions",
+        },
+        Try {
+            what: "edit the provider beside it",
+            args: patch("keyprovider", &namespace, json!({ "spec": { "resyncSeconds": 60 } })),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+    ];
+    // Each policy has to be in force first, and the rights too.
+    for refused in tries.iter().filter(|attempt| !attempt.told.is_empty()) {
+        eventually(&format!("{} is refused", refused.what), PATIENCE, async || {
+            let output = attempt(cluster, refused, "editor").await;
+            if !output.success && output.stderr.contains(refused.told) { Ok(()) } else { Err(format!("{output:?}")) }
+        })
+        .await;
+    }
+    for one in &tries {
+        for who in EVERYBODY {
+            let output = attempt(cluster, one, who).await;
+            assert_eq!(output.success, one.may.contains(who), "{}, {who}: {output:?}", one.what);
+            assert!(output.success || output.stderr.contains(one.told), "{}, {who}: {output:?}", one.what);
+            let warned = output.stderr.contains("it is no window for later");
+            assert_eq!(warned, one.what == "create with it", "{}, {who}: {output:?}", one.what);
+        }
+    }
+    // A namespace that goes takes its objects along, whatever stands on them.
+    cluster.kubectl(&["delete", "namespace", &namespace]).await.expect("the namespace goes");
+
+    for admission in policies() {
+        let own = format!("{}-{namespace}", admission.policy.metadata.name.as_deref().unwrap_or_default());
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            cluster.kubectl(&["delete", kind, &own]).await.expect("delete");
+        }
+    }
+    cluster.kubectl(&["delete", "keyprovider", &namespace]).await.expect("delete");
+    for who in ["editor", "requester", "approver", "resumer"] {
+        for kind in ["clusterrolebinding", "clusterrole"] {
+            cluster.kubectl(&["delete", kind, &name(who)]).await.expect("delete");
+        }
+    }
+}
+
+/// The verbs of the roles are those that the policies ask for.
+#[test]
+fn each_verb_that_a_policy_asks_for_has_a_role() {
+    let asked = policies().into_iter().flat_map(|admission| admission.policy.spec.unwrap().variables.unwrap_or_default());
+    let asked: Vec<String> = asked.map(|variable| variable.expression).filter(|expression| expression.contains("authorizer")).collect();
+    for verb in [SCHEDULE, CONFIRM, RESUME] {
+        assert!(asked.iter().any(|expression| expression.contains(&format!("check('{verb}')"))), "{verb}");
+        assert_eq!(
+            roles().iter().filter(|role| role.rules.iter().flatten().any(|rule| rule.verbs.iter().any(|known| known == verb))).count(),
+            1,
+            "{verb}"
+        );
+    }
+}
