@@ -5,7 +5,7 @@
 
 use super::{
     deletion::{
-        Edge, Saying,
+        Edge, IntentMark, Saying,
         hold::{DAYS_FIELD, Hold, count_ended, days_refused, hold},
     },
     desired::Desired,
@@ -66,6 +66,8 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
         Observed::Present(key) => present(s, key),
     };
     let asked = match (asked, observed) {
+        // What is held by a stop says so on its key in any case, or it would go on by itself once the stop is lifted.
+        (asked @ Release::Say(Saying::Held(HoldReason::BudgetExhausted)), Observed::Present(_)) => asked,
         (Release::Say(_) | Release::Destroy(_), Observed::Present(key)) if !s.desired.finalizers.is_empty() => {
             let days = (s.desired.deletion_policy == DeletionPolicy::Delete).then(|| days(s.desired, s));
             held(&hold(s.desired, s.rules, key, days, Reason::OtherFinalizers))
@@ -127,15 +129,20 @@ fn present(s: &Situation<'_>, key: &Key) -> Release {
 
 /// If the provider requires a confirmation, or all its deletions are stopped, the word `held` is written first, because the token needs its letters.
 fn disable(s: &Situation<'_>, key: &Key) -> Release {
-    let stopped = s.rules.is_stopped();
-    let reason =
-        if stopped || s.memory.record().is_held_by_a_stop() { HoldReason::BudgetExhausted } else { HoldReason::ConfirmationRequired };
-    if reason == HoldReason::ConfirmationRequired && !s.rules.guard.require_confirmation {
-        return Release::Destroy(Destruction::Disable);
-    }
-    let refused = match key.intent().token_to_disable(&key.id) {
+    let (stopped, record, mark) = (s.rules.is_stopped(), s.memory.record(), key.intent());
+    let token = mark.token_to_disable(&key.id);
+    let reason = match (&token, mark) {
+        _ if stopped || record.is_held_by_a_stop() => HoldReason::BudgetExhausted,
+        // The record of this hold was lost, so it may have been made by a stop.
+        (Some(_), IntentMark::Is(on_key)) if s.memory.status.intent_seq != Some(on_key.seq) => HoldReason::RollbackSuspected,
+        _ if s.rules.guard.require_confirmation => HoldReason::ConfirmationRequired,
+        _ => return Release::Destroy(Destruction::Disable),
+    };
+    // A token for an earlier hold becomes invalid by the new letters.
+    let is_said = !stopped || record.is_held_by_a_stop();
+    let refused = match token.filter(|_| is_said) {
         Some(token) if !stopped && s.desired.confirmation.as_deref() == Some(&*token) => return Release::Destroy(Destruction::Disable),
-        None if s.memory.record().count_ended(key) => count_ended(key, None),
+        None if record.count_ended(key) => count_ended(key, None),
         None => return Release::Say(Saying::Held(reason)),
         Some(_) => hold(s.desired, s.rules, key, None, reason.into()),
     };

@@ -13,6 +13,7 @@ use super::{
     failure::Retry,
     plan::{Gone, Plan},
 };
+use crate::api::Reason;
 
 /// The wait between two regular looks, for an object whose provider is not there to say how long.
 pub const RESYNC: Duration = Duration::from_mins(10);
@@ -112,7 +113,8 @@ impl Next {
     pub const fn of_plan(plan: &Plan, changed: bool, attempt_open: bool) -> Self {
         match plan {
             Plan::Rest(_) if changed => Self::Changed,
-            Plan::Hold(hold) if hold.passes => Self::Soon,
+            // The object itself shows when a finalizer is gone.
+            Plan::Hold(hold) if hold.passes && !matches!(hold.reason, Reason::OtherFinalizers) => Self::Soon,
             Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => Self::Regular,
             Plan::Missing(_, _, Gone::Unsure) => Self::NotFound,
             Plan::Wait(_) if attempt_open => Self::Searching,
@@ -262,7 +264,7 @@ impl Failures {
 mod tests {
     use super::*;
     use crate::{
-        api::{Reason, managed_key::Missing},
+        api::managed_key::Missing,
         domain::{
             deletion::hold::Hold,
             plan::{Note, Read, Rest},
@@ -312,7 +314,7 @@ mod tests {
     #[test]
     fn each_plan_has_its_rule() {
         let note = || Note { reason: Reason::Creating, message: "x".into() };
-        let hold = |passes| Plan::Hold(Hold { reason: Reason::NotOwned, message: "x".into(), passes });
+        let hold = |reason, passes| Plan::Hold(Hold { reason, message: "x".into(), passes });
         let missing = |gone| {
             let time = crate::api::condition::seconds(jiff::Timestamp::UNIX_EPOCH);
             Plan::Missing(Missing { count: 1, first_time: time }, note(), gone)
@@ -321,8 +323,9 @@ mod tests {
             (Plan::Rest(Rest::default()), false, false, Next::Regular),
             (Plan::Rest(Rest::default()), true, false, Next::Changed),
             (Plan::Stall(note()), true, true, Next::Regular),
-            (hold(false), true, false, Next::Regular),
-            (hold(true), false, false, Next::Soon),
+            (hold(Reason::NotOwned, false), true, false, Next::Regular),
+            (hold(Reason::OtherFinalizers, true), false, false, Next::Regular),
+            (hold(Reason::StaleObject, true), false, false, Next::Soon),
             (missing(Gone::Unsure), false, false, Next::NotFound),
             (missing(Gone::Deleted), false, false, Next::Regular),
             (missing(Gone::Lost), false, false, Next::Regular),

@@ -201,6 +201,46 @@ pub fn policies() -> Vec<Admission> {
                 format!("only those with the verb {RESUME} on keyproviders.{GROUP} set the annotation {}", annotation::RESUME_DELETIONS),
             )],
         },
+        Rule {
+            name: "who-loosens-the-guard",
+            resource: "keyproviders",
+            operations: &["UPDATE"],
+            action: "Deny",
+            variables: vec![
+                ("guard", field("object", "deletionGuard", "{}")),
+                ("guardBefore", field("oldObject", "deletionGuard", "{}")),
+                ("allowed", may("keyproviders", "object", RESUME)),
+            ],
+            validations: vec![(
+                "variables.allowed || (\
+                 int(variables.guard.?maxPerHour.orValue(10)) <= int(variables.guardBefore.?maxPerHour.orValue(10)) && \
+                 int(variables.guard.?minimumIdleDays.orValue(7)) >= int(variables.guardBefore.?minimumIdleDays.orValue(7)) && \
+                 int(variables.guard.?minimumScheduleDays.orValue(7)) >= int(variables.guardBefore.?minimumScheduleDays.orValue(7)) && \
+                 int(variables.guard.?objectDeletionDays.orValue(30)) >= int(variables.guardBefore.?objectDeletionDays.orValue(30)) && \
+                 (variables.guard.?requireConfirmation.orValue(false) || !variables.guardBefore.?requireConfirmation.orValue(false)))",
+                format!(
+                    "only those with the verb {RESUME} on keyproviders.{GROUP} make spec.deletionGuard looser: more deletions per hour, fewer days, or no \
+                     confirmation; everybody who may edit the provider may make it stricter"
+                ),
+            )],
+        },
+        Rule {
+            name: "who-deletes-a-stopped-provider",
+            resource: "keyproviders",
+            operations: &["DELETE"],
+            action: "Deny",
+            variables: vec![
+                ("stopped", "has(oldObject.status) && has(oldObject.status.deletions) && has(oldObject.status.deletions.tripped)".into()),
+                ("allowed", may("keyproviders", "oldObject", RESUME)),
+            ],
+            validations: vec![(
+                "!variables.stopped || variables.allowed",
+                format!(
+                    "all deletions through this KeyProvider are stopped, and a new one of its name would not be; only those with the verb {RESUME} on \
+                     keyproviders.{GROUP} delete it"
+                ),
+            )],
+        },
     ];
     rules.into_iter().map(Rule::build).collect()
 }

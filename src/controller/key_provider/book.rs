@@ -63,6 +63,8 @@ pub async fn enter(context: &Context, name: &str, made_for: &MadeFor, key: &str)
                     max_per_hour,
                     "all deletions through the provider are stopped: more than deletionGuard.maxPerHour were asked for within an hour"
                 );
+                // Each object that asks for a deletion is looked at now, so that its key bears the word before anybody resumes.
+                context.providers.wake(name);
                 Entered::Stopped(trip(&status))
             }
         });
@@ -86,7 +88,12 @@ pub async fn count_waiting(context: &Context) {
         let name = provider.name_any();
         let count = waiting.get(&name).copied();
         let book = provider.status.as_ref().and_then(|status| status.deletions.as_ref());
-        context.metrics.of_provider(&name).deletions_stopped(book.is_some_and(|book| book.tripped.is_some()), count.unwrap_or(0));
+        let stopped = book.is_some_and(|book| book.tripped.is_some());
+        context.metrics.of_provider(&name).deletions_stopped(stopped, count.unwrap_or(0));
+        // By now the rounds of its keys see it as well.
+        if context.providers.turned(&name, stopped) {
+            context.providers.wake(&name);
+        }
         if book.and_then(|book| book.waiting) == count {
             continue;
         }

@@ -1,7 +1,7 @@
 //! All providers, with one client each for the rounds of keys.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -69,6 +69,8 @@ pub struct Providers {
     failures: Arc<Mutex<HashMap<String, Failures>>>,
     /// Lists of pending keys that are being written.
     pub(super) lists: Arc<Lists>,
+    /// Those through which all deletions are stopped, as their keys' rounds were told last.
+    stopped: Arc<Mutex<HashSet<String>>>,
     changes: Sender<()>,
 }
 
@@ -95,7 +97,14 @@ impl std::fmt::Debug for Providers {
 impl Providers {
     /// The providers in the store, without clients so far.
     pub(in crate::controller) fn new(store: Store<Watched<KeyProvider>>) -> Self {
-        Self { store, clients: Arc::default(), failures: Arc::default(), lists: Arc::default(), changes: Sender::new(()) }
+        Self {
+            store,
+            clients: Arc::default(),
+            failures: Arc::default(),
+            lists: Arc::default(),
+            stopped: Arc::default(),
+            changes: Sender::new(()),
+        }
     }
 
     fn clients(&self) -> MutexGuard<'_, HashMap<String, Entry>> {
@@ -193,6 +202,12 @@ impl Providers {
         if !same {
             self.changes.send_replace(());
         }
+    }
+
+    /// Whether all deletions through a provider are stopped now and were not when this was last asked, or the other way.
+    pub(super) fn turned(&self, name: &str, stopped: bool) -> bool {
+        let mut known = self.stopped.lock().unwrap_or_else(PoisonError::into_inner);
+        if stopped { known.insert(name.to_owned()) } else { known.remove(name) }
     }
 
     /// Has all keys of a provider looked at.

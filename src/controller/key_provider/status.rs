@@ -25,6 +25,16 @@ pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &Ke
     if room::others(provider.status.iter().flat_map(|status| &status.conditions)) > room::OTHERS {
         metadata.resource_version = room::make::<KeyProvider>(context.client.clone(), &metadata).await.map_err(failed)?;
     }
+    // What another manager owns too, as in a status that was restored, stays when it is only left out.
+    let tripped = |status: &KeyProviderStatus| status.deletions.as_ref().is_some_and(|book| book.tripped.is_some());
+    if provider.status.as_ref().is_some_and(tripped) && !tripped(status) {
+        let lift = json!({ "metadata": { "resourceVersion": metadata.resource_version }, "status": { "deletions": { "tripped": null } } });
+        let name = metadata.name.as_deref().unwrap_or_default();
+        let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
+        let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
+        metadata.resource_version =
+            api.patch_status(name, &parameters, &Patch::Merge(&lift)).await.map_err(failed)?.meta().resource_version.clone();
+    }
     let patch = json!({
         "apiVersion": KeyProvider::api_version(&()), "kind": KeyProvider::kind(&()),
         "metadata": { "name": metadata.name, "resourceVersion": metadata.resource_version },

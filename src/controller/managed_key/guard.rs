@@ -71,6 +71,8 @@ pub(super) async fn ask(
     // It is counted last, so that a held deletion uses nothing of the budget.
     let entered = enter(round.context, &round.provider.rules.name, &round.provider.connected.made_for, checked.key_id()).await;
     match entered.map_err(Ending::Error)? {
+        // The object may have changed while its turn to write came.
+        Entered::Booked(_) if !round.object.is_unchanged().await? => Err(Ending::Changed),
         Entered::Booked(booked) => Ok(Some(checked.counted(&booked).ok_or(Ending::Changed)?)),
         Entered::Stopped(trip) => {
             round.provider.rules.trip = Some(trip);

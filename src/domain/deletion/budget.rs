@@ -17,7 +17,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::api::{
     condition::seconds,
-    key_provider::{DeletionBook, LONGEST_BOOKED, RecentDeletion, Tripped},
+    key_provider::{DeletionBook, LONGEST_BOOKED, MOST_BOOKED, RecentDeletion, Tripped},
 };
 
 /// For how long an entry counts.
@@ -81,7 +81,7 @@ pub fn ask(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Times
     let name = named(key);
     let known = book.recent.iter().find(|entry| entry.key == name).map(|entry| entry.time.0);
     book.recent.retain(|entry| counts(entry, now) && entry.key != name);
-    if book.recent.len() >= usize::try_from(max_per_hour).unwrap_or(0) {
+    if book.recent.len() >= usize::try_from(max_per_hour).unwrap_or(0).min(MOST_BOOKED) {
         book.tripped = Some(tripped(id, now));
         return Answer::Trips(book);
     }

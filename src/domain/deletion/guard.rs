@@ -292,11 +292,13 @@ fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
     }
 }
 
-/// A person who knows that the key is used can confirm, if the key bears a hold. What is pending already cannot be used.
+/// No token lifts this: whoever confirmed another hold was not told that the key is used. A key that is pending cannot be used, and a call of ours that is open
+/// passed this rule already.
 fn idle(evidence: &Evidence<'_>) -> Option<Reason> {
     let days = evidence.rules.guard.minimum_idle_days;
     let busy = evidence.last_use.busy_until(days, evidence.now).is_some() && !evidence.key.state.is_pending();
-    (busy && !evidence.has_token()).then_some(Reason::KeyInUse)
+    let open = asked_edge(evidence) == Some(Edge::Passes(Passed::OpenCall));
+    (busy && !open).then_some(Reason::KeyInUse)
 }
 
 fn stopped(evidence: &Evidence<'_>) -> Option<Reason> {

@@ -153,7 +153,7 @@ pub fn hold(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, reas
     let confirmable = confirmable && !stopped;
     let seen = match reason {
         _ if stopped => stopped_by(rules),
-        Reason::OtherFinalizers => format!("{seen}: {}", named(&desired.finalizers)),
+        Reason::OtherFinalizers => format!("{seen}: {}; Keyward continues when it is gone", named(&desired.finalizers)),
         _ => seen.to_owned(),
     };
     let now = match key.intent() {
@@ -189,7 +189,7 @@ pub fn hold(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, reas
             annotation::CONFIRM_DELETION
         )
     });
-    let resume = if stopped { resume(rules) } else { String::new() };
+    let resume = if stopped { resume(rules, key.state.is_pending()) } else { String::new() };
     Hold { reason, message: format!("{} is held: {seen}{now}{keep}{policy}{go_on}{resume}", act(key, days)), passes }
 }
 
@@ -239,15 +239,15 @@ fn stopped_by(Rules { name, guard, .. }: &Rules) -> String {
     }
 }
 
-/// How deletions through a provider go on.
-#[must_use]
-pub fn resume(Rules { name, trip, guard, .. }: &Rules) -> String {
-    let first = if guard.max_per_hour <= 0 { "sets deletionGuard.maxPerHour above 0 and then runs" } else { "runs" };
+/// How deletions through a provider go on. There is no token for other days of a pending deletion.
+fn resume(Rules { name, trip, guard, .. }: &Rules, pending: bool) -> String {
+    let first = if guard.max_per_hour <= 0 { ", sets deletionGuard.maxPerHour above 0, and then runs" } else { " and runs" };
     let command = trip.as_ref().map_or_else(
         || "the command in the condition DeletionsStopped of the provider".to_owned(),
         |id| format!("kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}={id}", annotation::RESUME_DELETIONS),
     );
-    format!("; to resume them, an administrator looks at what is held, {first}: {command}; this deletion needs its own token after that")
+    let token = if pending { "" } else { "; this deletion needs its own token after that" };
+    format!("; to resume them, an administrator looks at what is held{first}: {command}{token}")
 }
 
 /// What is told of a confirmation that is not the token.

@@ -66,9 +66,12 @@ pub fn ask(s: &Situation<'_>, key: &Key, days: i32) -> Edge {
     let confirmation = s.desired.confirmation.as_deref();
     match deletion::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
         Edge::Passes(passed) if s.rules.is_stopped() => match passed {
-            Passed::Edge | Passed::OpenCall if !key.state.is_pending() => Edge::Say(Saying::Held(HoldReason::BudgetExhausted)),
-            // The key bears the word already, or is pending and takes no tags.
-            _ => Edge::Holds(Reason::BudgetExhausted),
+            // A pending key takes no tags.
+            _ if key.state.is_pending() => Edge::Holds(Reason::BudgetExhausted),
+            // Confirmed for this very stop, before it was lifted: the token stays.
+            Passed::Confirmed if s.memory.record().is_held_by_a_stop() => Edge::Holds(Reason::BudgetExhausted),
+            // A token for an earlier hold becomes invalid by the new letters.
+            _ => Edge::Say(Saying::Held(HoldReason::BudgetExhausted)),
         },
         Edge::Passes(Passed::Edge) if s.rules.guard.require_confirmation => Edge::Say(Saying::Held(HoldReason::ConfirmationRequired)),
         // A key that is pending deletion accepts no tags, so there can be no token for other days.

@@ -166,11 +166,20 @@ fn each_rule_case_by_case() {
             None,
         ),
         (
-            "used lately, and confirmed",
+            "used lately, and another hold was confirmed",
             |c| {
                 c.last_use = LastUse::At(now());
                 c.scene.intent(word(HELD));
                 c.scene.desired.confirmation = c.scene.token();
+            },
+            Some(Reason::KeyInUse),
+        ),
+        (
+            "used before a call of ours that is open",
+            |c| {
+                c.last_use = LastUse::At(now());
+                c.scene.intent(word(Word::Days(7)));
+                c.scene.memory.status.deletion = Some(ours(7, Some(DeletionCall::Open)));
             },
             None,
         ),

@@ -1,4 +1,6 @@
 //! All deletions through a provider are stopped: what was asked for is held on the key, and does not go on by itself once they are resumed.
+//!
+//! Shows S1.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -60,6 +62,7 @@ fn a_stop_is_said_on_the_key_and_needs_a_token_after_it_is_lifted() {
         ("the same, stopped", stopped(open(asked())), "mark the key held"),
         ("held, stopped", stopped(held(asked())), "hold BudgetExhausted"),
         ("held, stopped, and confirmed", stopped(confirmed(held(asked()))), "hold BudgetExhausted"),
+        ("another hold, confirmed before the stop", stopped(confirmed(asked().with(|s| s.intent(word(HELD))))), "mark the key held"),
         ("held, and lifted", held(asked()), "hold BudgetExhausted"),
         ("held, lifted and confirmed", confirmed(held(asked())), "schedule the deletion in 7 days"),
         ("held, lifted, and the wish is gone", held(Scene::of(State::Enabled)), "mark the key live"),
@@ -96,6 +99,20 @@ fn an_object_that_goes_waits_for_its_token_too() {
             ("held, stopped", stopped(held(goes(policy))), "hold BudgetExhausted"),
             ("held, stopped and confirmed", stopped(token(held(goes(policy)))), "hold BudgetExhausted"),
             ("held, and lifted", held(goes(policy)), "hold BudgetExhausted"),
+            ("another hold, confirmed before the stop", stopped(token(goes(policy).with(|s| s.intent(word(HELD))))), "mark the key held"),
+            (
+                "kept by others too: the word all the same",
+                stopped(goes(policy)).with(|s| s.desired.finalizers = vec!["shop.example/backup".into()]),
+                "mark the key held",
+            ),
+            (
+                "held, and its record is lost",
+                held(goes(policy)).with(|s| {
+                    let status = &mut s.memory.status;
+                    (status.intent_seq, status.intent_word, status.intent_reason) = (None, None, None);
+                }),
+                "hold RollbackSuspected",
+            ),
             ("held, lifted and confirmed", token(held(goes(policy))), act),
         ] {
             assert_eq!(brief(&scene), expected, "{policy:?}: {name}");

@@ -70,9 +70,12 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
     }
     create(
         cluster,
-        json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": namespace, "labels": { "of": namespace } }, "spec": { "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "Names", "names": [] } } }),
+        json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": namespace, "labels": { "of": namespace } }, "spec": { "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "Names", "names": [] }, "deletionGuard": { "requireConfirmation": true } } }),
     )
     .await;
+    let stopped = json!({ "status": { "deletions": { "tripped": { "id": "id", "time": "2026-11-30T00:00:00Z" } } } }).to_string();
+    let stop = ["patch", "keyprovider", &namespace, "--subresource=status", "--type=merge", "-p", &stopped];
+    cluster.kubectl(&stop).await.expect("a stopped provider");
     for mut admission in policies() {
         let own = format!("{}-{namespace}", admission.policy.metadata.name.as_deref().unwrap_or_default());
         admission.policy.metadata.name = Some(own.clone());
@@ -169,6 +172,34 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
             object: None,
             may: &["resumer", "administrator"],
             told: "the verb resume-deletions",
+        },
+        Try {
+            what: "loosen the guard",
+            args: patch("keyprovider", &namespace, json!({ "spec": { "deletionGuard": { "minimumIdleDays": 6 } } })),
+            object: None,
+            may: &["resumer", "administrator"],
+            told: "make spec.deletionGuard looser",
+        },
+        Try {
+            what: "drop the confirmation",
+            args: patch("keyprovider", &namespace, json!({ "spec": { "deletionGuard": { "requireConfirmation": false } } })),
+            object: None,
+            may: &["resumer", "administrator"],
+            told: "make spec.deletionGuard looser",
+        },
+        Try {
+            what: "make the guard stricter",
+            args: patch("keyprovider", &namespace, json!({ "spec": { "deletionGuard": { "maxPerHour": 0, "minimumIdleDays": 8 } } })),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "delete a provider that is stopped",
+            args: ["delete", "keyprovider", &namespace].map(str::to_owned).to_vec(),
+            object: None,
+            may: &["resumer", "administrator"],
+            told: "all deletions through this KeyProvider are stopped",
         },
         Try {
             what: "edit the provider beside it",

@@ -282,6 +282,7 @@ async fn the_port_calls_what_is_listed_and_no_more() {
     kms.tags(&key).await.unwrap();
     kms.rotation(&key).await.unwrap();
     kms.rotations(&key).await.unwrap();
+    kms.last_use(&key).await.unwrap();
     kms.aliases(&key).await.unwrap();
     kms.find_marked(&owner("orders")).await.unwrap();
     kms.add_alias(&key, "alias/a").await.unwrap();

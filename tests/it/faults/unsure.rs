@@ -83,8 +83,9 @@ async fn creations_that_are_throttled_for_long_come_back_later() {
     scene.until_ready("orders", "True", "Available").await;
     let times: Vec<_> = scene.calls("CreateKey").iter().map(|call| call.time).collect();
     assert_eq!((times.len(), scene.double.keys().len()), (6, 1));
-    // Three turns, then five seconds and up to a fifth more.
-    assert!(times[3].duration_since(times[2]).as_millis() >= 5000, "{times:?}");
+    // At least three turns, then five seconds and up to a fifth more. A round that somebody's write interrupts begins again without that wait.
+    let later = times.windows(2).skip(2).any(|pair| pair[1].duration_since(pair[0]).as_millis() >= 5000);
+    assert!(later, "{times:?}");
 }
 
 #[tokio::test]

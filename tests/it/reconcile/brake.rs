@@ -1,4 +1,6 @@
 //! The brake: more than `maxPerHour` deletions within an hour stop all, until an administrator resumes them and a person confirms each.
+//!
+//! Shows S1.
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use keyward::api::{ConditionType, KeyProvider, KeyProviderStatus, ManagedKey, condition};

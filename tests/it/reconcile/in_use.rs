@@ -1,4 +1,6 @@
 //! A key that was used lately is not scheduled for deletion until it is idle for the days that the provider demands.
+//!
+//! Shows S1.
 
 use aws_sdk_kms::primitives::Blob;
 use keyward::api::ConditionType;
