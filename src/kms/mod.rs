@@ -189,14 +189,16 @@ pub enum AnyKms {
     Huawei(huawei::HuaweiKms),
 }
 
+// Boxed, because the calls of an SDK are large: without it, the deepest path of a round, a rescue, overflows the stack of a thread in a
+// debug build.
 macro_rules! delegate {
     ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
         impl Kms for AnyKms {
             $(async fn $name(&self $(, $arg: $type)*) -> $result {
                 match self {
-                    Self::Aws(kms) => kms.$name($($arg),*).await,
-                    Self::CipherTrust(kms) => kms.$name($($arg),*).await,
-                    Self::Huawei(kms) => kms.$name($($arg),*).await,
+                    Self::Aws(kms) => Box::pin(kms.$name($($arg),*)).await,
+                    Self::CipherTrust(kms) => Box::pin(kms.$name($($arg),*)).await,
+                    Self::Huawei(kms) => Box::pin(kms.$name($($arg),*)).await,
                 }
             })+
         }

@@ -1,4 +1,8 @@
 //! What a refused change means. A KMS refuses to do again what is done already, so the key is read before a refusal counts as a failure.
+//!
+//! The read is boxed: it is rarely made, and should take no room in the call that it follows.
+
+use futures::future::BoxFuture;
 
 use super::Scheduled;
 use crate::domain::{
@@ -17,7 +21,7 @@ pub(super) async fn after<T>(refused: &Failure, read: impl Future<Output = Resul
 /// call.
 pub(super) async fn schedule(
     sent: Result<Scheduled, Failure>,
-    read: impl Future<Output = Result<Option<Key>, Failure>>,
+    read: BoxFuture<'_, Result<Option<Key>, Failure>>,
 ) -> Result<Scheduled, Failure> {
     let refused = match sent {
         Err(failure) if failure.kind == FailureKind::Conflict => failure,
@@ -33,7 +37,7 @@ pub(super) async fn schedule(
 /// whether it is.
 pub(super) async fn change(
     sent: Result<(), Failure>,
-    read: impl Future<Output = Result<Option<Key>, Failure>>,
+    read: BoxFuture<'_, Result<Option<Key>, Failure>>,
     is_done: impl FnOnce(&Key) -> bool,
 ) -> Result<(), Failure> {
     let refused = match sent {
@@ -51,7 +55,7 @@ pub(super) async fn change(
 pub(super) async fn alias(
     refused: Failure,
     (name, alias): (&str, &str),
-    holder: impl Future<Output = Result<Option<Key>, Failure>>,
+    holder: BoxFuture<'_, Result<Option<Key>, Failure>>,
     is_key: impl FnOnce(&Key) -> bool,
 ) -> Result<(), Failure> {
     match after(&refused, holder).await? {

@@ -343,7 +343,7 @@ impl Kms for AwsKms {
             Err(failure) if failure.kind == FailureKind::AliasTaken => failure,
             done => return done.map(drop),
         };
-        read_back::alias(refused, ("AWS", alias), self.describe(alias), |holder| is(holder, key)).await
+        read_back::alias(refused, ("AWS", alias), Box::pin(self.describe(alias)), |holder| is(holder, key)).await
     }
 
     /// AWS removes an alias from any key that has it, so the adapter reads first where the alias points.
@@ -405,13 +405,13 @@ impl Kms for AwsKms {
         let sent = send!(self, ScheduleKeyDeletion, key, request)
             .await
             .and_then(|output| convert::scheduled(&output).map_err(|why| self.unusable(Operation::ScheduleKeyDeletion, key, why)));
-        read_back::schedule(sent, self.describe(key)).await
+        read_back::schedule(sent, Box::pin(self.describe(key))).await
     }
 
     /// AWS refuses to cancel if no deletion is pending.
     async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
         let sent = send!(self, CancelKeyDeletion, key, self.0.kms.cancel_key_deletion().key_id(key)).await.map(drop);
-        read_back::change(sent, self.describe(key), |found| !found.state.is_pending()).await
+        read_back::change(sent, Box::pin(self.describe(key)), |found| !found.state.is_pending()).await
     }
 }
 

@@ -347,13 +347,13 @@ impl Kms for CipherTrustKms {
             }
             Err(failure) => Err(failure),
         };
-        read_back::schedule(sent, self.look(key, Age::Newest)).await
+        read_back::schedule(sent, Box::pin(self.look(key, Age::Newest))).await
     }
 
     /// AWS refuses to cancel if no deletion is pending.
     async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
         let sent = self.act(Operation::CancelDeletion, key, None).await.map(drop);
-        read_back::change(sent, self.look(key, Age::Newest), |found| !found.state.is_pending()).await
+        read_back::change(sent, Box::pin(self.look(key, Age::Newest)), |found| !found.state.is_pending()).await
     }
 }
 

@@ -104,7 +104,7 @@ impl HuaweiKms {
         let ask = self.post(operation, key, json!({ "key_id": id }));
         let sent = self.json::<Changed>(&ask).await;
         let sent = sent.and_then(|changed| self.left(operation, key, &changed, |state| state == wanted).map(drop));
-        read_back::change(sent, self.describe(key), |found| found.state == wanted).await
+        read_back::change(sent, Box::pin(self.describe(key)), |found| found.state == wanted).await
     }
 
     /// The key's state in the answer to a change. If it is not a wanted state, the answer cannot be used.
@@ -242,7 +242,7 @@ impl Kms for HuaweiKms {
             Err(failure) if matches!(failure.kind, FailureKind::AliasTaken | FailureKind::Conflict) => failure,
             Err(failure) => return Err(failure),
         };
-        read_back::alias(refused, ("Huawei", alias), self.describe(alias), |holder| holder.id == id).await
+        read_back::alias(refused, ("Huawei", alias), Box::pin(self.describe(alias)), |holder| holder.id == id).await
     }
 
     /// Huawei has no separate code for an alias that does not exist, so the aliases are read before the removal and again after a refusal.
@@ -376,7 +376,7 @@ impl Kms for HuaweiKms {
             }
             Err(failure) => Err(failure),
         };
-        read_back::schedule(sent, self.describe(key)).await
+        read_back::schedule(sent, Box::pin(self.describe(key))).await
     }
 
     /// Huawei refuses to cancel if no deletion is pending.
@@ -385,7 +385,7 @@ impl Kms for HuaweiKms {
         let id = self.id(operation, key)?;
         let sent = self.json::<Changed>(&self.post(operation, key, json!({ "key_id": id }))).await;
         let sent = sent.and_then(|changed| self.left(operation, key, &changed, |state| !state.is_pending()).map(drop));
-        read_back::change(sent, self.describe(key), |found| !found.state.is_pending()).await
+        read_back::change(sent, Box::pin(self.describe(key)), |found| !found.state.is_pending()).await
     }
 }
 
