@@ -35,6 +35,15 @@ pub struct Connected {
     pub crowd: Crowd,
 }
 
+#[cfg(test)]
+impl Connected {
+    /// A client that a test made.
+    pub fn for_tests(kms: AnyKms, identity: Identity) -> Self {
+        let made_for = MadeFor { uid: "p1".into(), generation: 1, secrets: Vec::new() };
+        Self { made_for, kms, identity, breaker: Breaker::default(), crowd: Crowd::new(1) }
+    }
+}
+
 /// What a client was made for. When any of it changes, the client is made anew.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeFor {
