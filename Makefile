@@ -29,8 +29,8 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 	tests/huawei-sdk/venv
 	tests/huawei-go-sdk/build
 	tests/answer-models/build
-	@# Most of a test is waiting: for a watch, a look, a clock of the double. More of them at once than there are cores.
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked
+	@# Most of a test is waiting: for a watch, a look, a clock of the double. More of them run at once than there are cores.
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test --locked
 
 .PHONY: check
 check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, licences and sources of dependencies
