@@ -32,7 +32,7 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 	tests/huawei-go-sdk/build
 	tests/answer-models/build
 	@# Tests mostly wait: for a watch, a read, or the clock of the double. So more tests run at the same time than there are cores.
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-4} cargo test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test --locked
 
 .PHONY: check
 check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, licences and sources of dependencies, and fuzz for a minute

@@ -1,7 +1,10 @@
 //! Keyward manages the lifecycle of KMS keys as `ManagedKey` objects declare it.
+
+// The compiler has to see that the future of a whole round, with all calls in it, can move between threads.
+#![recursion_limit = "256"]
 pub mod api;
 pub mod cli;
-mod controller;
+pub mod controller;
 pub mod domain;
 #[cfg(test)]
 mod fuzz;
@@ -10,7 +13,7 @@ pub mod lease;
 pub mod manifests;
 pub mod metrics;
 pub mod run;
-mod server;
+pub mod server;
 mod startup;
 pub mod telemetry;
 

@@ -72,15 +72,19 @@ impl Server {
     }
 }
 
-/// A context whose watches show a provider with that status and these objects, and never anything else.
-pub fn context(status: &Value, objects: &[ManagedKey]) -> (Context, Server) {
-    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let provider = json!({
+/// The provider, with that status.
+pub fn provider(status: &Value) -> Value {
+    json!({
         "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider",
         "metadata": { "name": PROVIDER, "uid": "p1", "resourceVersion": "1", "generation": 1 },
         "spec": { "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "All" } },
         "status": status,
-    });
+    })
+}
+
+/// A context whose watches show that provider and these objects, and go on to show them.
+pub fn context(status: &Value, objects: &[ManagedKey]) -> (Context, Server) {
+    let provider = provider(status);
     let server = Server(Arc::new(Mutex::new(Inner { provider: provider.clone(), refuses: 0, writes: Vec::new() })));
     let answering = server.clone();
     let service = tower::service_fn(move |request: Request<Body>| {
@@ -92,7 +96,12 @@ pub fn context(status: &Value, objects: &[ManagedKey]) -> (Context, Server) {
             Ok::<_, Infallible>(Response::builder().status(status).body(Body::from(answer.to_string().into_bytes())).unwrap())
         }
     });
-    let client = Client::new(service, "default");
+    (context_at(Client::new(service, "default"), &provider, objects), server)
+}
+
+/// The same at any API server.
+pub fn context_at(client: Client, provider: &Value, objects: &[ManagedKey]) -> Context {
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let settings = Settings {
         cluster_id: "prod".into(),
         namespace: "keyward-system".into(),
@@ -104,7 +113,7 @@ pub fn context(status: &Value, objects: &[ManagedKey]) -> (Context, Server) {
         per_object_metrics: true,
     };
     let (providers, mut writer) = reflector::store();
-    writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(provider).unwrap()));
+    writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(provider.clone()).unwrap()));
     let (keys, mut writer) = reflector::store();
     for object in objects {
         let object = serde_json::from_value(serde_json::to_value(object).unwrap()).unwrap();
@@ -113,5 +122,5 @@ pub fn context(status: &Value, objects: &[ManagedKey]) -> (Context, Server) {
     let (metrics, anew) = (Metrics::new(true), Anew::default());
     let providers = Providers::new(providers);
     let namespaces = reflector::store().0;
-    (Context::new(client, settings, Held::always(), metrics, providers, keys, namespaces, anew, Lanes::new().0), server)
+    Context::new(client, settings, Held::always(), metrics, providers, keys, namespaces, anew, Lanes::new().0)
 }

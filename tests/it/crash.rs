@@ -1,22 +1,23 @@
 //! Killed before or after any request takes effect, the next run finishes the work and does nothing twice.
 //!
-//! The operator is stopped in the middle of a request, because the KMS does not answer it, and killed there as the kernel would. One control plane of its own:
-//! two operators on one would both act.
+//! The operator is stopped in the middle of a request, because the KMS does not answer it, and killed there. It runs in memory: every task of it is dropped
+//! where it waits, and the next one knows nothing of it. One story is told with the real program as well, which is killed as the kernel would.
 
 mod holds;
 mod writes;
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
+use futures::StreamExt;
 use keyward::{api::annotation, domain::limits::Limits};
 use kms_double::{Fault, FaultAction, KeyState, Options};
 use serde_json::{Value, json};
 
 use crate::support::{
-    control_plane::ControlPlane,
-    eventually,
+    control_plane, eventually,
     gate::At,
-    operator::{Operator, PATIENCE, Post},
+    memory::{Hand, Memory},
+    operator::{PATIENCE, Post},
     scene::Scene,
     vendor::{self, Operations, Vendor},
 };
@@ -63,31 +64,69 @@ async fn killed_at_any_request_to_huawei_the_next_run_finishes_the_work_once() {
     killed_at_any_request(&vendor::HUAWEI).await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_program_that_is_killed_is_followed_by_one_that_finishes_the_work_once() {
+    let control_plane = control_plane::own();
+    let post = Post::new(&control_plane).await;
+    let scene = Scene::on(control_plane.get(), &post, "killed", Options::default(), json!({})).await;
+    let Operations { create, schedule, cancel, .. } = vendor::AWS.operations;
+    let mut operator = post.start();
+    for ((spec, reason), (operation, at)) in story().into_iter().zip([(create, At::After), (schedule, At::After), (cancel, At::Before)]) {
+        hold(&scene, operation, at);
+        if operation == create {
+            scene.create("orders", spec).await;
+        } else {
+            scene.spec("orders", spec).await;
+        }
+        struck(&scene, operation, operation).await;
+        operator.kill();
+        scene.double.clear_faults();
+        operator = post.start();
+        scene.until_ready("orders", "True", reason).await;
+    }
+    all_is_applied(&scene).await;
+    for operation in [create, schedule, cancel] {
+        let times = scene.calls(operation).iter().filter(|call| call.took_effect).count();
+        assert_eq!(times, 1, "{operation} took effect {times} times\n{}", operator.tail());
+    }
+}
+
+/// What is tried at the same time: most of it is waiting.
+const AT_ONCE: usize = 8;
+
+/// One try, with an API server, an operator and a KMS of its own.
+type Try = Pin<Box<dyn Future<Output = ()>>>;
+
+/// Runs all of them, some at a time.
+async fn each(tries: Vec<Try>) {
+    futures::stream::iter(tries).buffer_unordered(AT_ONCE).collect::<()>().await;
+}
+
 async fn killed_at_any_request(vendor: &'static Vendor) {
-    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
-    let post = Post::new(control_plane).await;
+    let mut tries: Vec<Try> = Vec::new();
     // A read has no effect that could come before its reply is lost.
-    die_once(control_plane, &post, vendor, 0, vendor.operations.first, At::Before).await;
+    tries.push(Box::pin(die_once(vendor, 0, vendor.operations.first, At::Before)));
     for (chapter, operation) in requests(vendor) {
         for at in [At::Before, At::After] {
-            die_once(control_plane, &post, vendor, chapter, operation, at).await;
+            tries.push(Box::pin(die_once(vendor, chapter, operation, at)));
         }
     }
     for operation in [vendor.operations.tag, vendor.operations.schedule] {
         for at in [At::Before, At::After] {
-            die_at_the_end(control_plane, &post, vendor, operation, at).await;
+            tries.push(Box::pin(die_at_the_end(vendor, operation, at)));
         }
     }
     for (operation, at, ends) in between_two_schedules(vendor) {
-        die_between_two_schedules(control_plane, &post, vendor, operation, at, ends).await;
+        tries.push(Box::pin(die_between_two_schedules(vendor, operation, at, ends)));
     }
     for meanwhile in [Meanwhile::Replaced, Meanwhile::MadeAgain, Meanwhile::NamesAnother] {
-        die_while_the_object_changes(control_plane, &post, vendor, meanwhile).await;
+        tries.push(Box::pin(die_while_the_object_changes(vendor, meanwhile)));
     }
-    die_after_something_was_told(control_plane, &post, vendor).await;
+    tries.push(Box::pin(die_after_something_was_told(vendor)));
     if !Limits::of(vendor.provider).creates_with_tags {
-        look_before_the_marks_are_read_back(control_plane, &post, vendor).await;
+        tries.push(Box::pin(look_before_the_marks_are_read_back(vendor)));
     }
+    each(tries).await;
 }
 
 /// What the next run makes of a change of days that was broken off.
@@ -113,17 +152,11 @@ fn between_two_schedules(vendor: &Vendor) -> [(&'static str, At, Ends); 6] {
 }
 
 /// Dies while 7 days become 14. Nobody but the operator was at the key, and nobody else is blamed.
-async fn die_between_two_schedules(
-    control_plane: &'static ControlPlane,
-    post: &Post,
-    vendor: &'static Vendor,
-    operation: &str,
-    at: At,
-    ends: Ends,
-) {
+async fn die_between_two_schedules(vendor: &'static Vendor, operation: &'static str, at: At, ends: Ends) {
     let point = format!("killed {at:?} {operation} between two schedules");
-    let scene = Scene::at(control_plane, post, vendor, "crash-days", Options::default(), json!({})).await;
-    let mut operator = post.start();
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = memory.start();
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
@@ -131,11 +164,11 @@ async fn die_between_two_schedules(
     scene.look("orders").await;
     hold(&scene, operation, at);
     scene.spec("orders", json!({ "deletionScheduleDays": 14 })).await;
-    struck(&scene, &operator, operation, &point).await;
+    struck(&scene, operation, &point).await;
     operator.kill();
     scene.double.clear_faults();
 
-    let _operator = post.start();
+    let _operator = memory.start();
     if ends == Ends::Held {
         let object = scene.until_ready("orders", "False", "Interrupted").await;
         scene.look_at_all("orders").await;
@@ -151,9 +184,6 @@ async fn die_between_two_schedules(
     for (reason, note) in scene.events_in(&scene.namespace, "orders").await {
         assert!(!note.contains("outside Keyward") && reason != "DriftDetected", "{point}: {reason} {note}");
     }
-    // The next scene's operator must not find this scene's objects.
-    scene.delete("orders").await;
-    scene.until_gone("orders").await;
 }
 
 /// What somebody does to an object between two processes.
@@ -168,15 +198,16 @@ enum Meanwhile {
 }
 
 /// The key is made when the operator dies, and nothing tells the next one but the key itself.
-async fn die_while_the_object_changes(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor, meanwhile: Meanwhile) {
+async fn die_while_the_object_changes(vendor: &'static Vendor, meanwhile: Meanwhile) {
     let point = format!("killed after the creation; {meanwhile:?}");
     let adoption = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
-    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), adoption).await;
-    let mut operator = post.start();
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, vendor, "crash", Options::default(), adoption).await;
+    let mut operator = memory.start();
     let other = scene.plant_outside(None);
     hold(&scene, vendor.operations.create, At::After);
     scene.create("orders", json!({})).await;
-    struck(&scene, &operator, vendor.operations.create, &point).await;
+    struck(&scene, vendor.operations.create, &point).await;
     operator.kill();
     scene.double.clear_faults();
     match meanwhile {
@@ -188,7 +219,7 @@ async fn die_while_the_object_changes(control_plane: &'static ControlPlane, post
         }
         Meanwhile::NamesAnother => drop(scene.spec("orders", json!({ "keyId": other })).await),
     }
-    let operator = post.start();
+    let _operator = memory.start();
     // A key that is made without marks is that of the object that made it, and of no other: a person says whose it is.
     let unclear = meanwhile == Meanwhile::MadeAgain && !Limits::of(vendor.provider).creates_with_tags;
     let (status, reason) = if unclear { ("False", "ClaimUnclear") } else { ("True", "Available") };
@@ -199,16 +230,14 @@ async fn die_while_the_object_changes(control_plane: &'static ControlPlane, post
     scene.look("orders").await;
     let made = scene.calls(vendor.operations.create).iter().filter(|call| call.took_effect).count();
     let marked = scene.double.keys().iter().filter(|key| key.tags.contains_key("keyward-uid")).count();
-    assert_eq!((made, scene.double.keys().len(), marked), (1, 2, usize::from(!unclear)), "{point}\n{}", operator.tail());
-    // The next scene's operator must not find this scene's objects.
-    scene.delete("orders").await;
-    scene.until_gone("orders").await;
+    assert_eq!((made, scene.double.keys().len(), marked), (1, 2, usize::from(!unclear)), "{point}");
 }
 
 /// Its key is recorded and nothing else was done when the operator dies, and the status speaks of what was before there was a key.
-async fn die_after_something_was_told(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor) {
-    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
-    let mut operator = post.start();
+async fn die_after_something_was_told(vendor: &'static Vendor) {
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = memory.start();
     let late = format!("{}-late", scene.provider);
     let [(mut spec, reason), ..] = story();
     spec["providerRef"] = json!({ "name": late });
@@ -216,28 +245,27 @@ async fn die_after_something_was_told(control_plane: &'static ControlPlane, post
     scene.until_ready("orders", "False", "ProviderNotFound").await;
     scene.double.inject(Fault::on(vendor.operations.rotate, FaultAction::Hang).nth(1));
     scene.provide(&late, json!({})).await;
-    struck(&scene, &operator, vendor.operations.rotate, "killed with a status of before").await;
+    struck(&scene, vendor.operations.rotate, "killed with a status of before").await;
     operator.kill();
     scene.double.clear_faults();
-    let _operator = post.start();
+    let _operator = memory.start();
     scene.until_ready("orders", "True", reason).await;
     all_is_applied(&scene).await;
-    scene.delete("orders").await;
-    scene.until_gone("orders").await;
 }
 
 /// A key that was made and not marked is marked by the next process, which reads the marks back when the KMS has to show them. Who asks for a look before then
 /// gets one, and it takes nothing away.
-async fn look_before_the_marks_are_read_back(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor) {
-    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
-    let mut operator = post.start();
+async fn look_before_the_marks_are_read_back(vendor: &'static Vendor) {
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = memory.start();
     scene.double.inject(Fault::on(vendor.operations.tag, FaultAction::Hang).nth(1));
     let [(spec, reason), ..] = story();
     scene.create("orders", spec).await;
-    struck(&scene, &operator, vendor.operations.tag, "killed before the marks").await;
+    struck(&scene, vendor.operations.tag, "killed before the marks").await;
     operator.kill();
     scene.double.clear_faults();
-    let _operator = post.start_with(&["--consistency", "5s"]);
+    let _operator = memory.start_with(|settings| settings.consistency = Duration::from_secs(2));
     scene.until_ready("orders", "False", "Creating").await;
     let seen = scene.now();
     scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::RECONCILE_REQUESTED_AT): "now" } } })).await;
@@ -248,8 +276,6 @@ async fn look_before_the_marks_are_read_back(control_plane: &'static ControlPlan
     .await;
     scene.until_ready("orders", "True", reason).await;
     all_is_applied(&scene).await;
-    scene.delete("orders").await;
-    scene.until_gone("orders").await;
 }
 
 /// The key is as the first chapter declares it.
@@ -260,10 +286,11 @@ async fn all_is_applied(scene: &Scene) {
     assert_eq!(scene.double.keys().len(), 1);
 }
 
-async fn die_once(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor, fatal: usize, operation: &str, at: At) {
+async fn die_once(vendor: &'static Vendor, fatal: usize, operation: &'static str, at: At) {
     let point = format!("killed {at:?} {operation} of chapter {fatal}");
-    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
-    let mut operator = post.start();
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = memory.start();
     for (chapter, (spec, reason)) in story().into_iter().enumerate() {
         if chapter == fatal {
             hold(&scene, operation, at);
@@ -274,15 +301,15 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, vendor: &'s
             scene.spec("orders", spec).await;
         }
         if chapter == fatal {
-            struck(&scene, &operator, operation, &point).await;
+            struck(&scene, operation, &point).await;
             operator.kill();
             scene.double.clear_faults();
-            operator = post.start();
+            operator = memory.start();
         }
         scene.until_ready("orders", "True", reason).await;
     }
     assert!(scene.key("orders").await.aliases.contains(&scene.claim("orders")), "{point}");
-    ended(&scene, 1, operator, post, &point).await;
+    ended(&scene, 1, operator, &memory, &point).await;
 }
 
 /// The KMS does not answer that request.
@@ -295,17 +322,18 @@ fn hold(scene: &Scene, operation: &str, at: At) {
 }
 
 /// Dies over the last act: an object that is deleted takes its key along.
-async fn die_at_the_end(control_plane: &'static ControlPlane, post: &Post, vendor: &'static Vendor, operation: &str, at: At) {
+async fn die_at_the_end(vendor: &'static Vendor, operation: &'static str, at: At) {
     let point = format!("killed {at:?} {operation} of the last act");
-    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
-    let mut operator = post.start();
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = memory.start();
     let arn = with_last_act(&scene).await;
     hold(&scene, operation, at);
     scene.delete("orders").await;
-    struck(&scene, &operator, operation, &point).await;
+    struck(&scene, operation, &point).await;
     operator.kill();
     scene.double.clear_faults();
-    let _operator = post.start();
+    let _operator = memory.start();
     released(&scene, &arn, &point).await;
 }
 
@@ -327,7 +355,7 @@ async fn released(scene: &Scene, arn: &str, point: &str) {
 }
 
 /// The story, which began with that many keys made, came to its end as if nobody had died, and nothing was done twice.
-async fn ended(scene: &Scene, made: usize, operator: Operator, post: &Post, point: &str) {
+async fn ended(scene: &Scene, made: usize, operator: Hand, memory: &Memory, point: &str) {
     let key = scene.key("orders").await;
     assert_eq!(key.state, KeyState::Enabled, "{point}");
     assert!(key.rotation.enabled, "{point}");
@@ -338,21 +366,18 @@ async fn ended(scene: &Scene, made: usize, operator: Operator, post: &Post, poin
     let Operations { create, schedule, cancel, .. } = scene.vendor.operations;
     for (operation, expected) in [(create, made), (schedule, 1), (cancel, 1)] {
         let times = scene.calls(operation).iter().filter(|call| call.took_effect).count();
-        assert_eq!(times, expected, "{point}: {operation} took effect {times} times\n{}", operator.tail());
+        assert_eq!(times, expected, "{point}: {operation} took effect {times} times");
     }
-    restarted(scene, operator, post, point).await;
-    // The next scene's operator must not find this scene's objects.
-    scene.delete("orders").await;
-    scene.until_gone("orders").await;
+    restarted(scene, operator, memory, point).await;
 }
 
 /// A restart finds everything as it was told, and tells nothing.
-async fn restarted(scene: &Scene, mut operator: Operator, post: &Post, point: &str) {
+async fn restarted(scene: &Scene, mut operator: Hand, memory: &Memory, point: &str) {
     // The look that follows a change is still to come.
     let settled = scene.look("orders").await;
     operator.kill();
     let seen = scene.double.ledger().len();
-    let _operator = post.start();
+    let _operator = memory.start();
     // Where a process has to learn first by what id a KMS knows the key, its first look is a search.
     let looks = [scene.vendor.operations.look, scene.vendor.operations.first];
     eventually(point, PATIENCE, async || {
@@ -368,10 +393,10 @@ async fn restarted(scene: &Scene, mut operator: Operator, post: &Post, point: &s
 }
 
 /// Waits until the fault has struck.
-async fn struck(scene: &Scene, operator: &Operator, operation: &str, point: &str) {
+async fn struck(scene: &Scene, operation: &str, point: &str) {
     eventually(point, PATIENCE, async || {
         let struck = scene.calls(operation).iter().any(|call| call.fault.is_some());
-        if struck { Ok(()) } else { Err(format!("{operation} was not called\n{}", operator.tail())) }
+        if struck { Ok(()) } else { Err(format!("{operation} was not called")) }
     })
     .await;
 }

@@ -34,7 +34,7 @@ async fn state(kms: &Client, key: &str) -> KeyState {
 async fn the_main_story_on_localstack() {
     let localstack = localstack::with_a_clock_to_move();
     let endpoint = localstack.endpoint.clone();
-    let scene = Scene::with(
+    let scene = Scene::real_with(
         "localstack",
         Options::default(),
         json!({

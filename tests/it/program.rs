@@ -89,7 +89,7 @@ async fn a_leader_that_never_gets_a_list_gives_the_lease_back() {
         gate.refuse_lists(refused);
         let dir = tempfile::tempdir().unwrap();
         let through = dir.path().join("kubeconfig");
-        write_kubeconfig(&through, &format!("http://{}", gate.address));
+        write_kubeconfig(&through, &format!("http://{}", gate.address()));
         let mut program = Program::controller(&through, &["--cluster-id", "program", "--namespace", &namespace]);
         leader(&program, 1).await;
         // It is asked for again and again; by the third time everything that waits for it is waiting.

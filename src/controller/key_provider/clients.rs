@@ -38,7 +38,16 @@ pub struct Connected {
     pub crowd: Crowd,
 }
 
-/// What a client was made for. If any of it changes, a new client is made.
+#[cfg(test)]
+impl Connected {
+    /// A client that a test made.
+    pub fn for_tests(kms: AnyKms, identity: Identity) -> Self {
+        let made_for = MadeFor { uid: "p1".into(), generation: 1, secrets: Vec::new() };
+        Self { made_for, kms, identity, breaker: Breaker::default(), crowd: Crowd::new(1) }
+    }
+}
+
+/// What a client was made for. When any of it changes, a new client is made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MadeFor {
     pub(super) uid: String,

@@ -8,6 +8,8 @@ mod execute;
 mod fingerprint;
 mod guard;
 mod handover;
+#[cfg(test)]
+mod in_memory;
 mod keep;
 mod object;
 mod observe;

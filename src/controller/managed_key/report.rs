@@ -196,7 +196,7 @@ fn log(reached: &Reached<'_>, ending: &Ending) {
 }
 
 /// Writes the status if it changed, then publishes the events of the change.
-async fn write(
+pub(super) async fn write(
     context: &Context,
     object: &mut Object<'_>,
     rules: Option<&Rules>,

@@ -6,12 +6,12 @@ use keyward::api::key_provider::ProviderType;
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use serde_json::json;
 
-use super::{hold, struck};
+use super::{Try, each, hold, struck};
 use crate::support::{
-    control_plane::ControlPlane,
     eventually,
-    gate::{At, Gate},
-    operator::{PATIENCE, Post},
+    gate::At,
+    memory::Memory,
+    operator::PATIENCE,
     scene::Scene,
     vendor::{self, Vendor},
 };
@@ -50,8 +50,6 @@ enum Asker {
 
 async fn a_hold_outlives_all(vendor: &'static Vendor) {
     use Trouble::{KilledAtMark, KilledAtWrite, MarkDenied, MarkThrottled, ReplyLost};
-    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
-    let (post, gate) = Post::new(control_plane).await.behind_gate(control_plane).await;
     let all = [
         KilledAtWrite(1, At::After),
         KilledAtMark(At::Before),
@@ -65,17 +63,16 @@ async fn a_hold_outlives_all(vendor: &'static Vendor) {
     // The order of writes is the same whatever the KMS; what differs is the tag call.
     let about_tags = [KilledAtMark(At::After), MarkDenied, ReplyLost];
     let is_aws = vendor.provider == ProviderType::Aws;
-    for trouble in if is_aws { &all[..] } else { &about_tags } {
-        for asker in [Asker::TheField, Asker::TheEnd] {
-            holds(control_plane, &post, &gate, vendor, asker, *trouble).await;
-        }
-    }
+    let troubles = if is_aws { &all[..] } else { &about_tags };
+    let each_asker = |trouble: &Trouble| [Asker::TheField, Asker::TheEnd].map(|asker| Box::pin(holds(vendor, asker, *trouble)) as Try);
+    each(troubles.iter().flat_map(each_asker).collect()).await;
 }
 
-async fn holds(control_plane: &'static ControlPlane, post: &Post, gate: &Gate, vendor: &'static Vendor, asker: Asker, trouble: Trouble) {
+async fn holds(vendor: &'static Vendor, asker: Asker, trouble: Trouble) {
     let point = format!("{asker:?}, {trouble:?}");
-    let scene = Scene::at(control_plane, post, vendor, "crash-hold", Options::default(), json!({})).await;
-    let mut operator = post.start();
+    let (memory, gate) = Memory::new().await.behind_gate();
+    let scene = Scene::within(&memory, vendor, "crash-hold", Options::default(), json!({})).await;
+    let mut operator = memory.start();
     scene.create("orders", json!({ "managementPolicy": "EnforceOnChange", "deletionPolicy": "Delete" })).await;
     scene.until_ready("orders", "True", "Available").await;
     scene.look_at_all("orders").await;
@@ -97,18 +94,18 @@ async fn holds(control_plane: &'static ControlPlane, post: &Post, gate: &Gate, v
         Trouble::MarkThrottled => scene.double.inject(Fault::on(tag, error(vendor.throttled))),
         Trouble::ReplyLost => scene.double.inject(Fault::on(tag, FaultAction::LoseReply)),
     }
-    operator = post.start();
+    operator = memory.start();
     if let Trouble::KilledAtWrite(..) = trouble {
-        eventually(&point, PATIENCE, async || if gate.has_struck() { Ok(()) } else { Err(operator.tail()) }).await;
+        eventually(&point, PATIENCE, async || if gate.has_struck() { Ok(()) } else { Err("not held") }).await;
     } else {
-        struck(&scene, &operator, tag, &point).await;
+        struck(&scene, tag, &point).await;
     }
     operator.kill();
     gate.open();
     scene.double.clear_faults();
 
     scene.set_outside("orders", Actual::Enabled).await;
-    let _operator = post.start();
+    let _operator = memory.start();
     scene.until_ready("orders", "False", "CancelledOutside").await;
     scene.until("orders", &point, |_| scene.double.key(&key).is_some_and(|key| key.tags["keyward-intent"].contains(".held-"))).await;
     assert!(scene.calls(vendor.operations.schedule).is_empty(), "{point}");

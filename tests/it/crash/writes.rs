@@ -3,12 +3,12 @@
 use kms_double::Options;
 use serde_json::json;
 
-use super::{ended, hold, released, story, struck, with_last_act};
+use super::{Try, each, ended, hold, released, story, struck, with_last_act};
 use crate::support::{
-    control_plane::ControlPlane,
     eventually,
     gate::{At, Gate},
-    operator::{PATIENCE, Post},
+    memory::Memory,
+    operator::PATIENCE,
     scene::{Scene, find, merge},
     vendor::{self, Vendor},
 };
@@ -54,38 +54,37 @@ enum Beginning {
 async fn killed_at_any_write(vendor: &'static Vendor) {
     use Beginning::{Adopts, Creates, FindsAgain};
 
-    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
-    let (post, gate) = Post::new(control_plane).await.behind_gate(control_plane).await;
-    for (beginning, chapter) in [(Creates, 0), (Creates, 1), (Creates, 2), (FindsAgain, 0), (Adopts, 0)] {
-        for at in [At::Before, At::After] {
-            let mut death = Death { chapter, write: 1, at, beginning };
-            while die_once(control_plane, &post, &gate, vendor, death).await {
-                death.write += 1;
-            }
-            assert!(death.write > 2, "{death:?} is too early: a word comes before a change, and the status after it");
-        }
-    }
+    let mut tries: Vec<Try> = Vec::new();
     for at in [At::Before, At::After] {
-        let mut write = 1;
-        while die_at_the_end(control_plane, &post, &gate, vendor, write, at).await {
-            write += 1;
+        for (beginning, chapter) in [(Creates, 0), (Creates, 1), (Creates, 2), (FindsAgain, 0), (Adopts, 0)] {
+            tries.push(Box::pin(async move {
+                let mut death = Death { chapter, write: 1, at, beginning };
+                while die_once(vendor, death).await {
+                    death.write += 1;
+                }
+                assert!(death.write > 2, "{death:?} is too early: a word comes before a change, and the status after it");
+            }));
         }
-        assert!(write > 2, "write {write} of the last act is too early: a word comes before the schedule, and the finalizer goes after it");
+        tries.push(Box::pin(async move {
+            let mut write = 1;
+            while die_at_the_end(vendor, write, at).await {
+                write += 1;
+            }
+            assert!(
+                write > 2,
+                "write {write} of the last act is too early: a word comes before the schedule, and the finalizer goes after it"
+            );
+        }));
     }
+    each(tries).await;
 }
 
 /// Whether the last act, of an object that takes its key along, has that many writes.
-async fn die_at_the_end(
-    control_plane: &'static ControlPlane,
-    post: &Post,
-    gate: &Gate,
-    vendor: &'static Vendor,
-    nth: usize,
-    at: At,
-) -> bool {
+async fn die_at_the_end(vendor: &'static Vendor, nth: usize, at: At) -> bool {
     let point = format!("killed {at:?} write {nth} of the last act");
-    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), json!({})).await;
-    let mut operator = post.start();
+    let (memory, gate) = Memory::new().await.behind_gate();
+    let scene = Scene::within(&memory, vendor, "crash", Options::default(), json!({})).await;
+    let mut operator = memory.start();
     let arn = with_last_act(&scene).await;
     gate.hold(nth, at);
     scene.delete("orders").await;
@@ -100,18 +99,19 @@ async fn die_at_the_end(
     .await;
     operator.kill();
     gate.open();
-    let _operator = post.start();
+    let _operator = memory.start();
     released(&scene, &arn, &point).await;
     died
 }
 
 /// Whether the chapter has that many writes.
-async fn die_once(control_plane: &'static ControlPlane, post: &Post, gate: &Gate, vendor: &'static Vendor, death: Death) -> bool {
+async fn die_once(vendor: &'static Vendor, death: Death) -> bool {
     let point = format!("{death:?}");
     let adoption = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
-    let scene = Scene::at(control_plane, post, vendor, "crash", Options::default(), adoption).await;
+    let (memory, gate) = Memory::new().await.behind_gate();
+    let scene = Scene::within(&memory, vendor, "crash", Options::default(), adoption).await;
     let foreign = (death.beginning == Beginning::Adopts).then(|| scene.plant_outside(None));
-    let mut operator = post.start();
+    let mut operator = memory.start();
     let mut died = false;
     for (chapter, (mut spec, reason)) in story().into_iter().enumerate() {
         let lost = vendor.operations.create;
@@ -130,17 +130,17 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, gate: &Gate
             scene.spec("orders", spec).await;
         }
         if chapter == 0 && death.beginning == Beginning::FindsAgain {
-            struck(&scene, &operator, lost, &point).await;
+            struck(&scene, lost, &point).await;
             operator.kill();
             scene.double.clear_faults();
             gate.hold(death.write, death.at);
-            operator = post.start();
+            operator = memory.start();
         }
-        if chapter == death.chapter && struck_before(&scene, gate, reason, &point).await {
+        if chapter == death.chapter && struck_before(&scene, &gate, reason, &point).await {
             died = true;
             operator.kill();
             gate.open();
-            operator = post.start();
+            operator = memory.start();
         }
         scene.until_ready("orders", "True", reason).await;
         gate.open();
@@ -148,7 +148,7 @@ async fn die_once(control_plane: &'static ControlPlane, post: &Post, gate: &Gate
     if foreign.is_none() {
         assert!(scene.key("orders").await.aliases.contains(&scene.claim("orders")), "{point}");
     }
-    ended(&scene, usize::from(foreign.is_none()), operator, post, &point).await;
+    ended(&scene, usize::from(foreign.is_none()), operator, &memory, &point).await;
     died
 }
 

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use super::refusal;
 use crate::support::{
-    control_plane::ControlPlane,
+    control_plane::{self, ControlPlane},
     eventually,
     operator::{Operator, PATIENCE, Post},
     program,
@@ -21,7 +21,8 @@ const BOUND: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
-    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let own = control_plane::own();
+    let control_plane = own.get();
     let post = Post::new(control_plane).await;
     let mut operator = post.start_with(&["--consistency", "3s"]);
     a_kms_that_shows_changes_late_is_not_told_twice(control_plane, &post).await;

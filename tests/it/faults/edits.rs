@@ -19,7 +19,7 @@ const HELD_BACK: FaultAction = FaultAction::Delay { millis: 2500 };
 
 /// A scene with `orders` Ready, looked at, and left alone until something changes.
 async fn ready(name: &str, spec: Value) -> Scene {
-    let scene = Scene::with(name, kms_double::Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let scene = Scene::real_with(name, kms_double::Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.create("orders", spec).await;
     scene.until_ready("orders", "True", "Available").await;
     scene.look_at_all("orders").await;
@@ -141,7 +141,7 @@ async fn a_status_that_is_wiped_makes_no_second_key_and_no_edge() {
     let whole = scene.keys().get("orders").await.unwrap();
     // Not even an administrator can take the id away; all the rest can be.
     let refused = scene
-        .control_plane
+        .control_plane()
         .kubectl(&[
             "patch",
             "managedkey",

@@ -31,7 +31,7 @@ async fn line(scene: &Scene, field: &str, text: &str) -> Value {
 
 #[tokio::test]
 async fn a_change_is_logged_after_its_answer_and_with_it() {
-    let scene = Scene::new("logged").await;
+    let scene = Scene::real("logged").await;
     scene.double.inject(refusal("CreateKey", "AccessDeniedException", 400));
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "False", "AccessDenied").await;
@@ -82,7 +82,7 @@ async fn a_change_is_logged_after_its_answer_and_with_it() {
 /// No line has a structure of Rust in it: `Some(…)`, or a name with braces.
 #[tokio::test]
 async fn no_line_has_a_structure_of_rust() {
-    let scene = Scene::new("plain").await;
+    let scene = Scene::real("plain").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let log = std::fs::read_to_string(&shared().log).unwrap();

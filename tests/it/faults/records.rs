@@ -15,7 +15,10 @@ fn admitting() -> Value {
 }
 
 async fn ready(name: &str, spec: Value) -> (Scene, String) {
-    let scene = Scene::with(name, Options::default(), spec).await;
+    with_key(Scene::with(name, Options::default(), spec).await).await
+}
+
+async fn with_key(scene: Scene) -> (Scene, String) {
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;
@@ -145,7 +148,7 @@ async fn a_copy_of_an_object_in_another_namespace_gets_a_key_of_its_own() {
     let (mut scene, key) = ready("copied-from", json!({})).await;
     let copy = scene.keys().get("orders").await.unwrap();
     let from = std::mem::take(&mut scene.namespace);
-    scene.namespace = scene.control_plane.namespace("copied-to").await;
+    scene.namespace = scene.another_namespace("copied-to").await;
     scene.restore(&copy).await;
     let note = until_its_own(&scene, "orders", &key).await;
     assert!(note.contains(&format!("{from}/orders")) && note.contains("not valid"), "{note}");
@@ -243,7 +246,7 @@ async fn a_key_that_a_forged_status_names_is_told_as_that_and_left_alone() {
 
 #[tokio::test]
 async fn where_only_the_annotation_says_that_there_was_a_key_its_removal_lets_one_be_created() {
-    let scene = Scene::with("only-record", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let scene = Scene::real_with("only-record", Options::default(), json!({ "resyncSeconds": 600 })).await;
     let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
         "metadata": { "name": "orders", "annotations": { (annotation::KEY): "nobody knows" } },
         "spec": { "providerRef": { "name": scene.provider } } });
@@ -254,7 +257,7 @@ async fn where_only_the_annotation_says_that_there_was_a_key_its_removal_lets_on
 /// As one who makes it again from `kubectl get -o yaml` has it.
 #[tokio::test]
 async fn an_object_whose_key_was_destroyed_is_made_again_with_its_record_and_says_how_it_gets_another_key() {
-    let (scene, key) = ready("record-of-gone", json!({ "resyncSeconds": 600 })).await;
+    let (scene, key) = with_key(Scene::real_with("record-of-gone", Options::default(), json!({ "resyncSeconds": 600 })).await).await;
     until_recorded(&scene, "orders", &key).await;
     let object = scene.keys().get("orders").await.unwrap();
     scene.delete("orders").await;
@@ -281,6 +284,6 @@ async fn creates_once_the_annotation_is_removed(scene: &Scene, object: &ManagedK
     assert!(said.contains(annotation::KEY) && said.contains(key), "{said}");
     let (_, command) = said.split_once("run: kubectl ").unwrap_or_else(|| panic!("no command in: {said}"));
     assert_eq!(scene.changes(before), [""; 0]);
-    scene.control_plane.kubectl(&command.split(' ').collect::<Vec<_>>()).await.expect("the command in the message");
+    scene.control_plane().kubectl(&command.split(' ').collect::<Vec<_>>()).await.expect("the command in the message");
     scene.until_ready("orders", "True", "Available").await;
 }

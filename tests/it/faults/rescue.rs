@@ -8,12 +8,7 @@ use futures::future::join_all;
 use kms_double::{ACCESS_KEY, Fault, FaultAction, KeyState, Options};
 use serde_json::json;
 
-use crate::support::{
-    control_plane::ControlPlane,
-    eventually,
-    operator::{PATIENCE, Post},
-    scene::Scene,
-};
+use crate::support::{eventually, memory::Memory, operator::PATIENCE, scene::Scene, vendor::AWS};
 
 /// How soon a key is back, on a machine that has much else to do; on a quiet one it takes well under a second.
 const BOUND: Duration = Duration::from_secs(10);
@@ -23,12 +18,11 @@ const OTHERS: usize = 30;
 /// Shows S11.
 #[tokio::test(flavor = "multi_thread")]
 async fn what_brings_a_key_back_waits_for_nobody_else() {
-    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
-    let post = Post::new(control_plane).await;
+    let memory = Memory::new().await;
     // Fewer workers than usual, so that fewer others hold all of them.
-    let _operator = post.start_with(&["--concurrency", "4"]);
-    not_for_a_quota_of_another_provider(control_plane, &post).await;
-    not_for_calls_that_hang(control_plane, &post).await;
+    let _operator = memory.start_with(|settings| settings.concurrency = 4);
+    not_for_a_quota_of_another_provider(&memory).await;
+    not_for_calls_that_hang(&memory).await;
 }
 
 /// Makes a key that is pending as declared, and settled.
@@ -50,8 +44,8 @@ async fn withdraw(scene: &Scene, name: &str) {
     .await;
 }
 
-async fn not_for_calls_that_hang(control_plane: &'static ControlPlane, post: &Post) {
-    let scene = Scene::on(control_plane, post, "hang", Options::default(), json!({})).await;
+async fn not_for_calls_that_hang(memory: &Memory) {
+    let scene = Scene::within(memory, &AWS, "hang", Options::default(), json!({})).await;
     let others: Vec<_> = (0..OTHERS).map(|number| format!("other-{number}")).collect();
     join_all(others.iter().map(async |name| scene.create(name, json!({})).await)).await;
     scheduled(&scene, "orders").await;
@@ -74,11 +68,11 @@ async fn not_for_calls_that_hang(control_plane: &'static ControlPlane, post: &Po
     withdraw(&scene, "invoices").await;
 }
 
-async fn not_for_a_quota_of_another_provider(control_plane: &'static ControlPlane, post: &Post) {
-    let scene = Scene::on(control_plane, post, "lively", Options::default(), json!({})).await;
+async fn not_for_a_quota_of_another_provider(memory: &Memory) {
+    let scene = Scene::within(memory, &AWS, "lively", Options::default(), json!({})).await;
     scheduled(&scene, "orders").await;
     // One creation in twenty seconds.
-    let crowded = Scene::on(control_plane, post, "crowded", Options::default(), json!({ "quotaSharePercent": 1 })).await;
+    let crowded = Scene::within(memory, &AWS, "crowded", Options::default(), json!({ "quotaSharePercent": 1 })).await;
     scheduled(&crowded, "lost").await;
     let lost = crowded.key("lost").await.arn;
     crowded.delete("lost").await;
@@ -100,11 +94,10 @@ async fn not_for_a_quota_of_another_provider(control_plane: &'static ControlPlan
 /// Shows S11.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_kms_that_is_slow_to_answer_holds_up_no_object_of_another_provider() {
-    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
-    let post = Post::new(control_plane).await;
-    let _operator = post.start_with(&["--concurrency", "1"]);
-    let slow = Scene::on(control_plane, &post, "slow", Options::default(), json!({})).await;
-    let other = Scene::on(control_plane, &post, "quick", Options::default(), json!({})).await;
+    let memory = &Memory::new().await;
+    let _operator = memory.start_with(|settings| settings.concurrency = 1);
+    let slow = Scene::within(memory, &AWS, "slow", Options::default(), json!({})).await;
+    let other = Scene::within(memory, &AWS, "quick", Options::default(), json!({})).await;
     for scene in [&slow, &other] {
         scene.create("first", json!({})).await;
         scene.until_ready("first", "True", "Available").await;

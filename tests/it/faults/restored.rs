@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt};
 use serde_json::json;
 
 use crate::support::{
-    control_plane::ControlPlane,
+    control_plane::{self, ControlPlane},
     eventually,
     operator::{Operator, PATIENCE, Post},
     program,
@@ -21,7 +21,8 @@ const SOON: Duration = Duration::from_secs(20);
 /// Shows L2.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_withdrawal_after_a_restore_is_acted_on() {
-    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
+    let own = control_plane::own();
+    let control_plane = own.get();
     let post = Post::new(control_plane).await;
     let operator = post.start_with(&["--leader-election", "true"]);
     seen_at_the_lease(control_plane, &post, operator).await;

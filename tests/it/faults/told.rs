@@ -23,7 +23,7 @@ fn others(status: &ManagedKeyStatus) -> usize {
 
 /// A scene with `orders` Ready and looked at to the end.
 async fn ready(name: &str) -> Scene {
-    let scene = Scene::new(name).await;
+    let scene = Scene::real(name).await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     scene.look_at_all("orders").await;
@@ -79,7 +79,7 @@ async fn refuse(scene: &Scene, expression: &str, probe: Value) -> String {
         "spec": { "policyName": name, "validationActions": ["Deny"], "matchResources": { "namespaceSelector": only } },
     });
     for object in [policy, binding] {
-        scene.control_plane.kubectl_with(&["create", "-f", "-"], &object.to_string()).await.expect("create");
+        scene.control_plane().kubectl_with(&["create", "-f", "-"], &object.to_string()).await.expect("create");
     }
     let dry = PatchParams { dry_run: true, ..PatchParams::default() };
     eventually("the policy is in force", PATIENCE, async || {
@@ -94,7 +94,7 @@ async fn refuse(scene: &Scene, expression: &str, probe: Value) -> String {
 
 async fn allow(scene: &Scene, name: &str) {
     for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-        scene.control_plane.kubectl(&["delete", kind, name]).await.expect("delete");
+        scene.control_plane().kubectl(&["delete", kind, name]).await.expect("delete");
     }
 }
 
@@ -124,7 +124,7 @@ async fn a_deletion_of_which_nothing_can_be_told_is_not_scheduled() {
 
 /// How many statuses of `orders` the API server refused the operator so far.
 fn refused_statuses(scene: &Scene) -> usize {
-    let log = std::fs::read_to_string(&scene.control_plane.audit_log).unwrap();
+    let log = std::fs::read_to_string(&scene.control_plane().audit_log).unwrap();
     let operator = format!("system:serviceaccount:{}:", scene.operator_namespace);
     let refused = |line: &&str| {
         let entry: Value = serde_json::from_str(line).unwrap_or_default();

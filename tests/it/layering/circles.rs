@@ -5,7 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use super::{
@@ -68,9 +68,12 @@ fn read(source: &Path) -> (Module, (bool, Named)) {
 
 #[test]
 fn no_two_files_import_each_other() {
-    let sources: BTreeMap<_, _> = files(&root().join("src"))
+    let source = root().join("src");
+    // The checkout itself may stand in a folder of that name.
+    let is_test = |path: &&PathBuf| path.strip_prefix(&source).unwrap().components().any(|part| part.as_os_str() == "tests");
+    let sources: BTreeMap<_, _> = files(&source)
         .iter()
-        .filter(|path| !path.ends_with("main.rs") && !path.components().any(|part| part.as_os_str() == "tests"))
+        .filter(|path| !path.ends_with("main.rs") && !is_test(path))
         .filter(|path| !path.ends_with("tests.rs"))
         .map(|path| read(path))
         .collect();

@@ -50,7 +50,7 @@ fn steady(text: &str) -> String {
 
 async fn compare(scene: &Scene, title: &str) {
     let key = scene.key("orders").await;
-    let shown = scene.control_plane.kubectl(&["describe", "managedkey", "orders", "-n", &scene.namespace]).await.expect("describe");
+    let shown = scene.control_plane().kubectl(&["describe", "managedkey", "orders", "-n", &scene.namespace]).await.expect("describe");
     let shown = shown.replace(&key.key_id, ID).replace(&format!("-n {}", scene.namespace), "-n shop").replace(&scene.provider, "aws");
     assert_eq!(key.arn, format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{}", key.key_id));
     let page = page(title);
@@ -77,7 +77,7 @@ async fn annotate(scene: &Scene, name: &str, value: Value) {
 
 #[tokio::test]
 async fn kubectl_prints_what_the_page_says() {
-    let scene = Scene::new("described").await;
+    let scene = Scene::real("described").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     scene.look_at_all("orders").await;
@@ -100,7 +100,7 @@ async fn kubectl_prints_what_the_page_says() {
     compare(&scene, "Somebody disabled the key, and it is enabled again").await;
 
     let patch = ["patch", "managedkey", "orders", "-n", &scene.namespace, "--type=merge", "-p", r#"{"spec":{"deletionScheduleDays":7}}"#];
-    scene.control_plane.kubectl(&patch).await.expect("patch");
+    scene.control_plane().kubectl(&patch).await.expect("patch");
     scene.until_ready("orders", "True", "DeletionScheduled").await;
     scene.until_event("orders", "KeyDeletionScheduled").await;
     synced(&scene, Reason::Synced).await;
@@ -114,7 +114,7 @@ async fn kubectl_prints_what_the_page_says() {
 
 #[tokio::test]
 async fn kubectl_prints_of_a_provider_what_the_page_says() {
-    let scene = Scene::with("described-by", Options::default(), json!({ "resyncSeconds": 600 })).await;
+    let scene = Scene::real_with("described-by", Options::default(), json!({ "resyncSeconds": 600 })).await;
     let good = scene.vendor.secret(&scene.double);
     let with = |change: Value| {
         let mut secret = good.clone();
@@ -139,7 +139,7 @@ async fn kubectl_prints_of_a_provider_what_the_page_says() {
         scene.provide(&name, all).await;
         let page = page(title);
         let shown = eventually(&format!("what is said of {name}"), PATIENCE, async || {
-            let shown = scene.control_plane.kubectl(&["describe", "keyprovider", &name]).await.expect("describe");
+            let shown = scene.control_plane().kubectl(&["describe", "keyprovider", &name]).await.expect("describe");
             if shown.contains("\n  Conditions:\n") { Ok(shown) } else { Err(shown) }
         })
         .await;

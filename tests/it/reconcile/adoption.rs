@@ -151,7 +151,7 @@ async fn a_key_moves_to_another_namespace_once_its_object_is_gone() {
     let key = scene.key("orders").await.arn;
     scene.delete("orders").await;
     scene.until_gone("orders").await;
-    scene.namespace = scene.control_plane.namespace("moved").await;
+    scene.namespace = scene.another_namespace("moved").await;
     scene.create("orders", json!({ "keyId": key })).await;
     scene.until_ready("orders", "True", "Available").await;
     assert_eq!(scene.double.key(&key).unwrap().tags["keyward-owner"], format!("{}.orders", scene.namespace));
@@ -239,7 +239,7 @@ async fn a_key_that_is_handed_over_is_free_for_the_next() {
     scene.until_ready("orders", "True", "Available").await;
 
     // A person takes the marks off, and the administrator admits another namespace, while the first object is still there.
-    let second = scene.control_plane.namespace("handed").await;
+    let second = scene.another_namespace("handed").await;
     scene.provide(&scene.provider, admits(&second)).await;
     let marks = ["keyward-cluster", "keyward-owner", "keyward-uid", "keyward-intent"].map(str::to_owned);
     scene.person().untag_resource().key_id(&key).set_tag_keys(Some(marks.to_vec())).send().await.unwrap();

@@ -12,7 +12,7 @@ use kube::{
 use serde_json::json;
 
 use crate::support::{
-    control_plane::ControlPlane,
+    control_plane::{self, Own},
     eventually,
     operator::{PATIENCE, Post},
     scene::{Scene, find},
@@ -55,12 +55,12 @@ async fn until_told(scene: &Scene, namespace: &str, key: &str) {
 }
 
 /// A control plane and an operator of the test's own, whose metrics can be asked for.
-async fn alone(name: &str) -> (Scene, Post, String) {
-    let control_plane: &'static ControlPlane = Box::leak(Box::new(ControlPlane::start().unwrap().with_crds().unwrap()));
-    let post = Post::new(control_plane).await;
-    let scene = Scene::on(control_plane, &post, name, Options::default(), json!({})).await;
+async fn alone(name: &str) -> (Own, Scene, Post, String) {
+    let control_plane = control_plane::own();
+    let post = Post::new(&control_plane).await;
+    let scene = Scene::on(control_plane.get(), &post, name, Options::default(), json!({})).await;
     let (_socket, address) = crate::support::nowhere();
-    (scene, post, address.to_string())
+    (control_plane, scene, post, address.to_string())
 }
 
 /// The series about the keys of an object: key, state and value. `None`: nobody answers.
@@ -96,7 +96,7 @@ async fn until_series(address: &str, scene: &Scene, key: &str, is: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_pending_key_is_alerted_on_until_it_is_cancelled_whatever_becomes_of_its_object_and_the_operator() {
-    let (scene, post, address) = alone("alarm").await;
+    let (_control_plane, scene, post, address) = alone("alarm").await;
     let mut operator = post.start_with(&["--listen", &address]);
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
@@ -261,7 +261,7 @@ async fn a_pending_key_whose_marks_are_gone_or_anothers_is_told_of_and_outlives_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn of_objects_that_no_list_had_room_for_and_that_went_unseen_it_is_told_how_many() {
-    let (scene, post, address) = alone("alarm-more").await;
+    let (_control_plane, scene, post, address) = alone("alarm-more").await;
     let mut operator = post.start_with(&["--listen", &address]);
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;

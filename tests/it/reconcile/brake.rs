@@ -12,8 +12,8 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    eventually,
-    operator::PATIENCE,
+    control_plane, eventually,
+    operator::{self, PATIENCE},
     scene::{Scene, describe, find, message},
     vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
 };
@@ -22,7 +22,10 @@ const BUDGET: usize = 3;
 
 /// A scene with a budget of three and that many objects, each with a key.
 async fn with_keys(vendor: &'static Vendor, name: &str, count: usize, spec: Value) -> Scene {
-    let scene = Scene::of(vendor, name, Options::default(), json!({ "deletionGuard": { "maxPerHour": BUDGET } })).await;
+    let shared = operator::shared();
+    let guard = json!({ "deletionGuard": { "maxPerHour": BUDGET } });
+    // The commands that the conditions name are run as they stand, so the API server is a real one.
+    let scene = Scene::at(control_plane::shared(), &shared.post, vendor, name, Options::default(), guard).await;
     fill(&scene, count, spec).await;
     scene
 }
@@ -55,7 +58,7 @@ async fn resume(scene: &Scene) {
     let command = message.split("kubectl annotate").nth(1).unwrap_or_else(|| panic!("no command in: {message}"));
     let command = command.split(';').next().unwrap_or_default();
     let words: Vec<&str> = ["annotate"].into_iter().chain(command.split_whitespace()).collect();
-    scene.control_plane.kubectl(&words).await.expect("the command in the message");
+    scene.control_plane().kubectl(&words).await.expect("the command in the message");
     eventually("deletions are resumed", PATIENCE, async || stopped(scene).await.map_or(Ok(()), Err)).await;
 }
 
@@ -150,7 +153,7 @@ async fn keys_that_are_disabled_with_their_objects_count_too() {
 
 #[tokio::test]
 async fn objects_that_go_with_their_owner_count_too() {
-    let scene = Scene::with("budget-owner", Options::default(), json!({ "deletionGuard": { "maxPerHour": BUDGET } })).await;
+    let scene = Scene::real_with("budget-owner", Options::default(), json!({ "deletionGuard": { "maxPerHour": BUDGET } })).await;
     let owners = Api::<ConfigMap>::namespaced(scene.client.clone(), &scene.namespace);
     let owner = serde_json::from_value(json!({ "metadata": { "name": "owner" } })).unwrap();
     let owner = owners.create(&PostParams::default(), &owner).await.unwrap();
@@ -186,7 +189,7 @@ async fn a_deletion_that_is_declared_is_held_like_that_of_an_object() {
 
 #[tokio::test]
 async fn max_per_hour_0_is_a_trip_that_raising_it_does_not_lift() {
-    let scene = Scene::with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
+    let scene = Scene::real_with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
     fill(&scene, 1, json!({})).await;
     scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
     let held = until_held(&scene, 1).await;

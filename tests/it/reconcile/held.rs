@@ -30,7 +30,7 @@ async fn an_object_created_with_the_field_and_without_a_key_creates_none() {
 
 #[tokio::test]
 async fn an_object_created_with_the_field_is_held_over_a_living_key_until_the_command_is_run() {
-    let scene = Scene::new("not-seen").await;
+    let scene = Scene::real("not-seen").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;

@@ -78,7 +78,7 @@ async fn while_the_marks_of_all_keys_are_read_an_object_says_so_and_holds_up_no_
 
 #[tokio::test]
 async fn a_key_is_scheduled_then_cancelled_and_enabled() {
-    let scene = Scene::new("schedule").await;
+    let scene = Scene::real("schedule").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
 

@@ -1,4 +1,4 @@
-//! The real program on a real API server, with a KMS on the wire. The KMS's ledger and the objects' status say what happened.
+//! The controllers, in memory or on a real API server, with a KMS on the wire. The KMS's ledger and the objects' status say what happened.
 
 mod adoption;
 mod alarm;

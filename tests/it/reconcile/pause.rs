@@ -53,11 +53,11 @@ async fn a_paused_object_is_left_until_the_pause_ends() {
 
 #[tokio::test]
 async fn an_object_created_paused_creates_nothing() {
-    let scene = Scene::new("paused-new").await;
+    let scene = Scene::real("paused-new").await;
     let manifest = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
         "metadata": { "name": "orders", "namespace": scene.namespace, "annotations": { "keyward.dev/paused": "true" } },
         "spec": { "providerRef": { "name": scene.provider } } });
-    scene.control_plane.kubectl_with(&["apply", "-f", "-"], &manifest.to_string()).await.expect("kubectl apply");
+    scene.control_plane().kubectl_with(&["apply", "-f", "-"], &manifest.to_string()).await.expect("kubectl apply");
     let object = scene.until_paused("orders").await;
     assert_eq!(find(&object, ConditionType::Ready).unwrap().reason, "Paused");
     assert_eq!(scene.changes(0), [""; 0]);

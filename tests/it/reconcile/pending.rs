@@ -96,12 +96,12 @@ async fn days_below_the_providers_minimum_are_refused_and_the_key_lives() {
 
 #[tokio::test]
 async fn a_pending_key_says_who_set_the_field_and_how_to_cancel() {
-    let scene = Scene::new("who").await;
+    let scene = Scene::real("who").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let patch = r#"{"spec":{"deletionScheduleDays":7}}"#;
     let patched =
-        scene.control_plane.kubectl(&["patch", "-n", &scene.namespace, "managedkey", "orders", "--type=merge", "-p", patch]).await;
+        scene.control_plane().kubectl(&["patch", "-n", &scene.namespace, "managedkey", "orders", "--type=merge", "-p", patch]).await;
     patched.expect("kubectl patch");
     let object = scene.until_ready("orders", "True", "DeletionScheduled").await;
     let pending = find(&object, ConditionType::PendingDeletion).unwrap();

@@ -67,16 +67,16 @@ async fn a_namespace_that_is_not_admitted_causes_no_call() {
 async fn a_namespace_is_admitted_by_its_labels() {
     // Long before the next look: what wakes the object is the label alone.
     let selector = json!({ "resyncSeconds": 3600, "namespaces": { "from": "Selector", "selector": { "matchLabels": { "keys": "yes" } } } });
-    let scene = Scene::with("by-label", Options::default(), selector).await;
+    let scene = Scene::real_with("by-label", Options::default(), selector).await;
     scene.create("orders", json!({})).await;
     assert!(is_awaited(&scene.until_ready("orders", "False", "NamespaceNotAllowed").await));
     assert_eq!(key_calls(&scene), [""; 0]);
-    scene.control_plane.kubectl(&["label", "namespace", &scene.namespace, "keys=yes"]).await.expect("kubectl label");
+    scene.control_plane().kubectl(&["label", "namespace", &scene.namespace, "keys=yes"]).await.expect("kubectl label");
     scene.until_ready("orders", "True", "Available").await;
     // After this one, no look is due for an hour.
     scene.look_at_all("orders").await;
     let calls = key_calls(&scene).len();
-    scene.control_plane.kubectl(&["label", "namespace", &scene.namespace, "keys-"]).await.expect("kubectl label");
+    scene.control_plane().kubectl(&["label", "namespace", &scene.namespace, "keys-"]).await.expect("kubectl label");
     scene.until_ready("orders", "False", "NamespaceNotAllowed").await;
     assert_eq!(key_calls(&scene).len(), calls);
 

@@ -16,7 +16,15 @@ use crate::support::{
 
 /// A scene with a provider of that spec, and `orders` with a key.
 async fn ready(name: &str, spec: Value, provider: Value) -> (Scene, String) {
-    let scene = Scene::with(name, Options::default(), provider).await;
+    with_key(Scene::with(name, Options::default(), provider).await, spec).await
+}
+
+/// The same on a real API server, for what rests on its finalizers and its namespaces.
+async fn really(name: &str, spec: Value) -> (Scene, String) {
+    with_key(Scene::real(name).await, spec).await
+}
+
+async fn with_key(scene: Scene, spec: Value) -> (Scene, String) {
     scene.create("orders", spec).await;
     scene.until("orders", "Ready", |object| find(object, ConditionType::Ready).is_some_and(|ready| ready.status == "True")).await;
     let key = scene.key("orders").await.arn;
@@ -86,7 +94,7 @@ async fn a_disable_waits_while_the_provider_is_stopped() {
 
 #[tokio::test]
 async fn the_finalizer_follows_the_policy() {
-    let (scene, _) = ready("finalizer", json!({}), json!({})).await;
+    let (scene, _) = really("finalizer", json!({})).await;
     for (policy, wanted) in [("Disable", true), ("Delete", true), ("Retain", false)] {
         scene.spec("orders", json!({ "deletionPolicy": policy })).await;
         let object = scene.until_ready("orders", "True", "Available").await;
@@ -96,7 +104,7 @@ async fn the_finalizer_follows_the_policy() {
 
 #[tokio::test]
 async fn disable_disables_the_key_and_lets_the_object_go() {
-    let (scene, key) = ready("off", json!({ "deletionPolicy": "Disable" }), json!({})).await;
+    let (scene, key) = really("off", json!({ "deletionPolicy": "Disable" })).await;
     let before = scene.now();
     scene.delete("orders").await;
     scene.until_gone("orders").await;
@@ -137,7 +145,7 @@ async fn disable_leaves_a_key_without_material() {
 
 #[tokio::test]
 async fn delete_schedules_with_the_providers_thirty_days() {
-    let (scene, key) = ready("end", json!({ "deletionPolicy": "Delete" }), json!({})).await;
+    let (scene, key) = really("end", json!({ "deletionPolicy": "Delete" })).await;
     scene.delete("orders").await;
     scene.until_gone("orders").await;
     let view = scene.double.key(&key).unwrap();
@@ -239,7 +247,7 @@ async fn an_observed_key_is_left_whatever_the_deletion_policy() {
 /// Shows S1.
 #[tokio::test]
 async fn a_namespace_finishes_and_its_keys_stay() {
-    let (scene, key) = ready("end-namespace", json!({ "deletionPolicy": "Delete" }), json!({})).await;
+    let (scene, key) = really("end-namespace", json!({ "deletionPolicy": "Delete" })).await;
     scene.create("paused", json!({ "deletionPolicy": "Delete" })).await;
     scene.until_ready("paused", "True", "Available").await;
     scene.patch("paused", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;

@@ -77,6 +77,36 @@ pub fn shared() -> &'static ControlPlane {
     }
 }
 
+/// A control plane of a test's own, with our CRDs. Its servers end with it: each costs the machine something even when nobody asks it.
+pub struct Own(&'static ControlPlane);
+
+/// Starts one.
+pub fn own() -> Own {
+    Own(Box::leak(Box::new(ControlPlane::start().and_then(ControlPlane::with_crds).unwrap())))
+}
+
+impl Own {
+    /// The control plane, for a scene that does not outlive this.
+    pub fn get(&self) -> &'static ControlPlane {
+        self.0
+    }
+}
+
+impl std::ops::Deref for Own {
+    type Target = ControlPlane;
+
+    fn deref(&self) -> &ControlPlane {
+        self.0
+    }
+}
+
+impl Drop for Own {
+    fn drop(&mut self) {
+        // The script ends its servers. A failure has no one to be told.
+        let _ = Command::new("kill").arg(self.0.script.id().to_string()).status();
+    }
+}
+
 impl ControlPlane {
     /// Starts one without our CRDs. The first start on a machine builds the servers, which takes minutes and says so on stderr.
     pub fn start() -> Result<Self, String> {

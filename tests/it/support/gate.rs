@@ -1,8 +1,10 @@
 //! A gate before the API server, where an operator can be stopped in the middle of a write, and its watches silenced.
 //!
-//! It takes plain HTTP and passes everything on with the rights of the operator, whose kubeconfig it stands in for.
+//! For a program it takes plain HTTP and passes everything on with the rights of the operator, whose kubeconfig it stands in for. For an operator in this
+//! process it is a client.
 
 use std::{
+    convert::Infallible,
     net::{Ipv4Addr, SocketAddr},
     sync::{Arc, Mutex, MutexGuard},
 };
@@ -32,10 +34,9 @@ pub enum At {
 
 /// A running gate. It ends when dropped.
 pub struct Gate {
-    /// Where it listens.
-    pub address: SocketAddr,
+    onward: Client,
     held: Arc<Held>,
-    _serving: AbortOnDropHandle<()>,
+    serving: Option<(SocketAddr, AbortOnDropHandle<()>)>,
 }
 
 #[derive(Default)]
@@ -62,14 +63,38 @@ struct Writes {
 }
 
 impl Gate {
-    /// Starts one that passes on to where `client` leads.
+    /// One that passes on to where `client` leads.
+    pub fn over(client: Client) -> Self {
+        Self { onward: client, held: Arc::default(), serving: None }
+    }
+
+    /// Starts one that listens on loopback as well.
     pub async fn start(client: Client) -> Self {
+        let mut gate = Self::over(client);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = listener.local_addr().unwrap();
-        let held = Arc::<Held>::default();
-        let router = Router::new().fallback(pass).with_state((client, Arc::clone(&held)));
+        let router = Router::new().fallback(serve).with_state((gate.onward.clone(), Arc::clone(&gate.held)));
         let serving = tokio::spawn(async move { axum::serve(listener, router).await.unwrap() });
-        Self { address, held, _serving: AbortOnDropHandle::new(serving) }
+        gate.serving = Some((address, AbortOnDropHandle::new(serving)));
+        gate
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.serving.as_ref().expect("it listens").0
+    }
+
+    /// What makes a client that goes through it, in the runtime that calls.
+    pub fn way(&self) -> impl Fn() -> Client + Send + Sync + 'static {
+        let (onward, held) = (self.onward.clone(), Arc::clone(&self.held));
+        move || {
+            let (onward, held) = (onward.clone(), Arc::clone(&held));
+            let service = tower::service_fn(move |request: Request<kube::client::Body>| {
+                let (onward, held) = (onward.clone(), Arc::clone(&held));
+                async move { Ok::<_, Infallible>(pass(onward, held, request.map(Body::new)).await) }
+            });
+            Client::new(service, "default")
+        }
     }
 
     fn writes(&self) -> MutexGuard<'_, Writes> {
@@ -114,7 +139,11 @@ impl Gate {
     }
 }
 
-async fn pass(State((client, shared)): State<(Client, Arc<Held>)>, request: Request<Body>) -> Response<Body> {
+async fn serve(State((client, shared)): State<(Client, Arc<Held>)>, request: Request<Body>) -> Response<Body> {
+    pass(client, shared, request).await
+}
+
+async fn pass(client: Client, shared: Arc<Held>, request: Request<Body>) -> Response<Body> {
     let at = if *request.method() != Method::GET && request.uri().path().contains("/managedkeys/") {
         let mut writes = shared.writes.lock().unwrap();
         writes.seen += 1;

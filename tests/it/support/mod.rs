@@ -5,6 +5,7 @@ pub mod double;
 pub mod fixtures;
 pub mod gate;
 pub mod localstack;
+pub mod memory;
 pub mod operator;
 pub mod program;
 pub mod proxy;

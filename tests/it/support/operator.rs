@@ -44,11 +44,11 @@ impl Post {
     /// The same post, from where all requests to the API server go through a gate.
     pub async fn behind_gate(&self, control_plane: &ControlPlane) -> (Self, Gate) {
         let gate = Gate::start(control_plane.client_of(&self.kubeconfig).await).await;
-        let kubeconfig = self.dir.join(format!("{}-{}.kubeconfig", self.namespace, gate.address.port()));
+        let kubeconfig = self.dir.join(format!("{}-{}.kubeconfig", self.namespace, gate.address().port()));
         let config = json!({
             "apiVersion": "v1", "kind": "Config", "current-context": "gate",
             "contexts": [{ "name": "gate", "context": { "cluster": "gate", "user": "gate" } }],
-            "clusters": [{ "name": "gate", "cluster": { "server": format!("http://{}", gate.address) } }],
+            "clusters": [{ "name": "gate", "cluster": { "server": format!("http://{}", gate.address()) } }],
             "users": [{ "name": "gate", "user": {} }],
         });
         std::fs::write(&kubeconfig, config.to_string()).unwrap();

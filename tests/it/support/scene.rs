@@ -1,9 +1,12 @@
 //! One test's part of the world: a namespace, a KMS, a provider for it; and the questions that tests ask of them.
+//!
+//! A scene is on the shared control plane, with the real program, or in memory, with an operator of its own in this process.
 
 use std::path::Path;
 
+use api_double::Write;
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
-use keyward::api::{ConditionType, KeyProvider, ManagedKey, condition, key_provider::ProviderType};
+use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, ManagedKey, condition, key_provider::ProviderType};
 use kms_double::{ACCOUNT, Credential, Double, Entry, KeyView, Options, Plant, SECRET_KEY};
 use kube::{
     Api, Client, ResourceExt,
@@ -14,6 +17,7 @@ use serde_json::{Value, json};
 use super::{
     control_plane::{self, ControlPlane},
     eventually,
+    memory::{Hand, Memory, OPERATOR},
     operator::{self, CLUSTER, PATIENCE, Post},
     vendor::{AWS, Vendor},
 };
@@ -58,7 +62,9 @@ pub const REGION: &str = "eu-west-1";
 
 /// One test's part of the world.
 pub struct Scene {
-    pub control_plane: &'static ControlPlane,
+    place: Place,
+    /// The operator of a scene that has one of its own. It ends before the KMS does.
+    operator: Option<Hand>,
     pub client: Client,
     pub double: Double,
     pub vendor: &'static Vendor,
@@ -72,23 +78,57 @@ pub struct Scene {
     log: Option<&'static Path>,
 }
 
+/// Where the API server is.
+enum Place {
+    Cluster(&'static ControlPlane),
+    Memory(Memory),
+}
+
 impl Scene {
-    /// A scene for the shared operator, with a KMS of its own.
+    /// A scene in memory, with an operator and a KMS of its own.
     pub async fn new(name: &str) -> Self {
         Self::with(name, Options::default(), json!({})).await
     }
 
     /// The same, with another KMS, and with `spec` laid over the provider's.
     pub async fn with(name: &str, options: Options, spec: Value) -> Self {
-        Self::of(&AWS, name, options, spec).await
+        Self::alone(&AWS, name, options, spec).await
     }
 
     /// The same for any KMS.
-    pub async fn of(vendor: &'static Vendor, name: &str, options: Options, spec: Value) -> Self {
+    pub async fn alone(vendor: &'static Vendor, name: &str, options: Options, spec: Value) -> Self {
+        let memory = Memory::new().await;
+        let mut scene = Self::within(&memory, vendor, name, options, spec).await;
+        scene.operator = Some(memory.start());
+        scene
+    }
+
+    /// A scene on the shared control plane, for the program that tests share, with a KMS of its own.
+    pub async fn real(name: &str) -> Self {
+        Self::real_with(name, Options::default(), json!({})).await
+    }
+
+    /// The same, with another KMS, and with `spec` laid over the provider's.
+    pub async fn real_with(name: &str, options: Options, spec: Value) -> Self {
         let shared = operator::shared();
-        let mut scene = Self::at(control_plane::shared(), &shared.post, vendor, name, options, spec).await;
+        let mut scene = Self::on(control_plane::shared(), &shared.post, name, options, spec).await;
         scene.log = Some(&shared.log);
         scene
+    }
+
+    /// A scene for any KMS: on the control plane for AWS, in memory for the others. What differs by KMS does not differ by API server.
+    pub async fn of(vendor: &'static Vendor, name: &str, options: Options, spec: Value) -> Self {
+        if vendor.provider == ProviderType::Aws {
+            Self::real_with(name, options, spec).await
+        } else {
+            Self::alone(vendor, name, options, spec).await
+        }
+    }
+
+    /// A scene in memory, for operators that the test starts.
+    pub async fn within(memory: &Memory, vendor: &'static Vendor, name: &str, options: Options, spec: Value) -> Self {
+        let namespace = memory.namespace(name).await;
+        Self::begin(Place::Memory(memory.clone()), memory.client(), namespace, OPERATOR.into(), vendor, options, spec).await
     }
 
     /// A scene for an operator of the test's own.
@@ -105,23 +145,43 @@ impl Scene {
         options: Options,
         spec: Value,
     ) -> Self {
-        let client = control_plane.client().await;
         let namespace = control_plane.namespace(name).await;
+        let client = control_plane.client().await;
+        Self::begin(Place::Cluster(control_plane), client, namespace, post.namespace.clone(), vendor, options, spec).await
+    }
+
+    async fn begin(
+        place: Place,
+        client: Client,
+        namespace: String,
+        operator_namespace: String,
+        vendor: &'static Vendor,
+        options: Options,
+        spec: Value,
+    ) -> Self {
         let double = Double::start(vendor.options(options)).await.unwrap();
         double.add_credential(Credential::new(PERSON_ACCESS_KEY, SECRET_KEY, ACCOUNT));
-        let scene = Self {
-            control_plane,
-            client,
-            double,
-            vendor,
-            provider: namespace.clone(),
-            namespace,
-            operator_namespace: post.namespace.clone(),
-            log: None,
-        };
+        let provider = namespace.clone();
+        let scene = Self { place, operator: None, client, double, vendor, namespace, provider, operator_namespace, log: None };
         scene.secret_of(&scene.provider, vendor.secret(&scene.double)).await;
         scene.provide(&scene.provider, spec).await;
         scene
+    }
+
+    /// The control plane. A scene in memory has none.
+    pub fn control_plane(&self) -> &'static ControlPlane {
+        match &self.place {
+            Place::Cluster(control_plane) => control_plane,
+            Place::Memory(_) => panic!("{} has no control plane", self.namespace),
+        }
+    }
+
+    /// Makes another namespace for the test's objects.
+    pub async fn another_namespace(&self, prefix: &str) -> String {
+        match &self.place {
+            Place::Cluster(control_plane) => control_plane.namespace(prefix).await,
+            Place::Memory(memory) => memory.namespace(prefix).await,
+        }
     }
 
     /// Writes a secret with credentials into the operator's namespace.
@@ -263,7 +323,15 @@ impl Scene {
         words.truncate(token + 1);
         // A shell ends the command there as well.
         words[token] = words[token].trim_end_matches(';');
-        self.control_plane.kubectl(&words).await.expect("the command in the message");
+        if let Place::Cluster(control_plane) = &self.place {
+            control_plane.kubectl(&words).await.expect("the command in the message");
+            return;
+        }
+        // What kubectl would do.
+        let (annotation, token) = words[token].split_once('=').expect("a token");
+        let name = words.iter().position(|word| *word == "managedkey").map(|at| words[at + 1]).expect("an object");
+        assert!(words[0] == "annotate" && words.contains(&"--overwrite"), "{command}");
+        self.patch(name, json!({ "metadata": { "annotations": { (annotation): token } } })).await;
     }
 
     /// Deletes an object.
@@ -415,13 +483,21 @@ impl Scene {
         self.operator_calls().into_iter().filter(|entry| entry.operation == operation).collect()
     }
 
-    /// What the operator wrote of an object so far, by the API server's audit log: `object` or `status`.
+    /// What the operator wrote of an object so far, by the API server's own record: `object` or `status`.
     pub async fn writes(&self, name: &str) -> Vec<String> {
+        let control_plane = match &self.place {
+            Place::Cluster(control_plane) => control_plane,
+            Place::Memory(memory) => {
+                let ours = |write: &Write| write.manager == FIELD_MANAGER && write.namespace == self.namespace && write.name == name;
+                let writes = memory.server.writes().into_iter().filter(|write| write.plural == "managedkeys" && ours(write));
+                return writes.map(|write| if write.status { "status" } else { "object" }.into()).collect();
+            }
+        };
         // A write shows before its line is in the log. A read that came after it has its line later.
         let marker = uuid::Uuid::new_v4().to_string();
         self.keys().get_opt(&marker).await.unwrap();
         let log = eventually("the audit log", PATIENCE, async || {
-            let log = std::fs::read_to_string(&self.control_plane.audit_log).unwrap();
+            let log = std::fs::read_to_string(&control_plane.audit_log).unwrap();
             if log.contains(&marker) { Ok(log) } else { Err("the last read is not in it") }
         })
         .await;
@@ -497,11 +573,13 @@ impl Drop for Scene {
             let lines: Vec<_> = text.lines().filter(|line| line.contains(&*self.namespace)).collect();
             eprintln!("what the operator logged of {}:\n{}", self.namespace, lines[lines.len().saturating_sub(30)..].join("\n"));
         }
+        drop(self.operator.take());
         // A test may have ended the control plane.
-        if !self.control_plane.kubeconfig.exists() {
-            return;
-        }
-        let (namespace, scene, control_plane) = (self.namespace.clone(), self.provider.clone(), self.control_plane);
+        let control_plane = match &self.place {
+            Place::Cluster(control_plane) if control_plane.kubeconfig.exists() => *control_plane,
+            Place::Cluster(_) | Place::Memory(_) => return,
+        };
+        let (namespace, scene) = (self.namespace.clone(), self.provider.clone());
         // The test's own runtime may be this very thread.
         let cleaned = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
