@@ -47,6 +47,7 @@ impl Readiness {
 
     /// Whether all gates are open.
     #[cfg(test)]
+    #[must_use]
     pub fn is_ready(&self) -> bool {
         self.gates().values().all(|open| *open)
     }

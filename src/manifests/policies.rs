@@ -99,6 +99,7 @@ fn before(value: &str, absent: &str) -> String {
 
 /// All of them, in the order of the documentation.
 #[must_use]
+#[allow(clippy::too_many_lines, reason = "a table is as long as its rows")]
 pub fn policies() -> Vec<Admission> {
     let days = |of: &str| field(of, "deletionScheduleDays", "0");
     let policy = |of: &str| field(of, "deletionPolicy", "'Retain'");

@@ -65,7 +65,7 @@ fn what_robots_are_told_of_is_there() {
 fn every_command_is_in_the_table() {
     let (makefile, page) = (text("Makefile"), text("CONTRIBUTING.md"));
     let targets: Vec<&str> =
-        makefile.lines().filter(|line| line.contains(":") && line.contains(" ## ")).filter_map(|line| line.split(':').next()).collect();
+        makefile.lines().filter(|line| line.contains(':') && line.contains(" ## ")).filter_map(|line| line.split(':').next()).collect();
     assert!(targets.len() > 8, "{targets:?}");
     for target in targets.iter().filter(|target| **target != "help" && **target != "clean") {
         assert!(page.contains(&format!("| `make {target}` |")), "CONTRIBUTING.md has no `make {target}`");

@@ -2,7 +2,10 @@
 //!
 //! A module says it of all its tests: `//! Shows S8.`
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use syn::{Attribute, Expr, ExprLit, Item, Lit, Meta};
 
@@ -75,7 +78,9 @@ fn within(file: &str, module: &[String], item: &Item, is_listed: &dyn Fn(&str) -
                 assert!(has_tests(items, is_listed), "{file}: a module says that it shows {ids:?}, and has no test");
                 found.push((Shown { path: module.join("::"), file: file.to_owned(), is_module: true }, ids));
             }
-            items.iter().for_each(|item| within(file, module, item, is_listed, found));
+            for item in items {
+                within(file, module, item, is_listed, found);
+            }
         }
         _ => {}
     }
@@ -163,10 +168,10 @@ fn page_of(invariants: &[Invariant], all: &[(Shown, Vec<String>)]) -> Result<Str
         } else if !tests.iter().any(|shown| shown.path == *proof) {
             wrong.push(format!("ARCHITECTURE.md names {proof} for {id}, which does not say `Shows {id}`"));
         }
-        page += &format!("\n## {id}\n\n{text}.\n\n");
+        _ = write!(page, "\n## {id}\n\n{text}.\n\n");
         for Shown { path, file, is_module } in tests {
             let all = if *is_module { "all of " } else { "" };
-            page += &format!("- {all}[`{path}`](../../{file})\n");
+            _ = writeln!(page, "- {all}[`{path}`](../../{file})");
         }
     }
     if wrong.is_empty() { Ok(page) } else { Err(wrong) }

@@ -97,11 +97,11 @@ fn complaints(module: &[String], source: &str, crates: &BTreeSet<String>) -> Vec
     let Some(layer) = LAYERS.iter().filter(fits).max_by_key(|layer| layer.module.len()) else {
         return vec![format!("{path} has no layer; give it one in tests/it/layering.rs and in ARCHITECTURE.md")];
     };
-    let named = source::read(module, source);
-    let ours: BTreeSet<_> = named.ours.iter().filter_map(|path| path.first()).collect();
+    let found = source::read(module, source);
+    let ours: BTreeSet<_> = found.ours.iter().filter_map(|path| path.first()).collect();
     let ours = ours.into_iter().filter(|ours| **ours != module[0] && !layer.ours.contains(&ours.as_str()));
     let is_sdk = |name: &str| SDKS.iter().any(|prefix| name.starts_with(prefix));
-    let theirs: BTreeSet<_> = named.theirs.iter().map(|path| &path[0]).filter(|name| crates.contains(*name) || is_sdk(name)).collect();
+    let theirs: BTreeSet<_> = found.theirs.iter().map(|path| &path[0]).filter(|name| crates.contains(*name) || is_sdk(name)).collect();
     let theirs = theirs.into_iter().filter(|name| match &layer.theirs {
         Theirs::Only(names) => !names.contains(&name.as_str()),
         Theirs::AllBut(names) => is_sdk(name) || names.contains(&name.as_str()),
@@ -110,7 +110,7 @@ fn complaints(module: &[String], source: &str, crates: &BTreeSet<String>) -> Vec
     let mut complaints: Vec<_> = ours.map(|ours| format!("{path} may not use crate::{ours}")).collect();
     complaints.extend(theirs.map(|theirs| format!("{path} may not use {theirs}")));
     if layer.purity == Purity::Pure {
-        complaints.extend(impurities(&named).into_iter().map(|impurity| format!("{path} {impurity}")));
+        complaints.extend(impurities(&found).into_iter().map(|impurity| format!("{path} {impurity}")));
     }
     complaints
 }

@@ -32,8 +32,8 @@ pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &Ke
         let name = metadata.name.as_deref().unwrap_or_default();
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
-        metadata.resource_version =
-            api.patch_status(name, &parameters, &Patch::Merge(&lift)).await.map_err(failed)?.meta().resource_version.clone();
+        let lifted = api.patch_status(name, &parameters, &Patch::Merge(&lift)).await.map_err(failed)?;
+        metadata.resource_version.clone_from(&lifted.meta().resource_version);
     }
     let patch = json!({
         "apiVersion": KeyProvider::api_version(&()), "kind": KeyProvider::kind(&()),

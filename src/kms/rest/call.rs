@@ -74,7 +74,9 @@ impl<D: Dialect> Caller<D> {
             loop {
                 let turn = self.turn(operation, ask.subject, throttled > 0).await?;
                 turn.iter().for_each(Turn::sent);
-                let failure = match timeout(CALL, self.attempts(ask, &mut attempts, turn.is_some())).await {
+                // Boxed, because a request may need a login, which is a call as well.
+                let attempted = Box::pin(self.attempts(ask, &mut attempts, turn.is_some()));
+                let failure = match timeout(CALL, attempted).await {
                     Ok(Ok(answer)) => return Ok(answer),
                     Ok(Err(failure)) => failure,
                     Err(_) => self.missed(ask, attempts.outcome(), Missed::Unanswered(None)),

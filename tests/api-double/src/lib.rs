@@ -60,7 +60,7 @@ impl ApiDouble {
             async move {
                 let (parts, body) = request.into_parts();
                 // The body is in memory already, so that reading it does not fail.
-                let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
+                let body = body.collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
                 Ok(server.answer(&parts, &body))
             }
         })

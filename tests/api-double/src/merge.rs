@@ -48,7 +48,7 @@ fn conditions(there: &Value, before: &Value, now: &Value) -> Value {
     let mut all = list(there);
     all.retain(|condition| !before.contains(&condition["type"]) || after.contains(&condition["type"]));
     for condition in list(now) {
-        match all.iter_mut().find(|known| known["type"] == condition["type"]) {
+        match all.iter_mut().find(|known| known.get("type") == condition.get("type")) {
             Some(known) => *known = condition,
             None => all.push(condition),
         }

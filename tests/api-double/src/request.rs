@@ -38,9 +38,8 @@ pub(crate) struct Request {
 impl Request {
     pub(crate) fn read(parts: &Parts, body: &[u8]) -> Result<Self, String> {
         let path: Vec<&str> = parts.uri.path().split('/').filter(|part| !part.is_empty()).collect();
-        let rest = match path.as_slice() {
-            ["api", _version, rest @ ..] | ["apis", _, _version, rest @ ..] => rest,
-            _ => return Err(format!("no resource has the path {}", parts.uri.path())),
+        let (["api", _version, rest @ ..] | ["apis", _, _version, rest @ ..]) = path.as_slice() else {
+            return Err(format!("no resource has the path {}", parts.uri.path()));
         };
         // A namespace is a resource as well as the place of others.
         let (namespace, rest) = match rest {

@@ -148,7 +148,7 @@ impl Store {
         if WITH_STATUS.contains(&&*request.plural) {
             map(&mut object).remove("status");
         }
-        self.begin(request, id, object)
+        Ok(self.begin(request, id, object))
     }
 
     /// Whether a namespace takes new objects.
@@ -160,7 +160,7 @@ impl Store {
         if found.pointer("/metadata/deletionTimestamp").is_some() { Err(Refusal::Terminating(namespace.into())) } else { Ok(()) }
     }
 
-    fn begin(&mut self, request: &Request, id: Id, mut object: Value) -> Result<Value, Refusal> {
+    fn begin(&mut self, request: &Request, id: Id, mut object: Value) -> Value {
         encode_secret(&mut object);
         let metadata = map(map(&mut object).entry("metadata").or_insert(Value::Null));
         metadata.insert("name".into(), id.2.clone().into());
@@ -174,9 +174,9 @@ impl Store {
     }
 
     /// Gives the object its version, and keeps it, unless the request only tries.
-    fn keep(&mut self, kind: &'static str, request: &Request, id: Id, mut object: Value) -> Result<Value, Refusal> {
+    fn keep(&mut self, kind: &'static str, request: &Request, id: Id, mut object: Value) -> Value {
         if request.query("dryRun").is_some() {
-            return Ok(shown(&object, request));
+            return shown(&object, request);
         }
         self.version += 1;
         map(map(&mut object).entry("metadata").or_insert(Value::Null)).insert("resourceVersion".into(), self.version.to_string().into());
@@ -196,7 +196,7 @@ impl Store {
         } else {
             self.objects.insert(id, object);
         }
-        Ok(answer)
+        answer
     }
 
     fn change(&mut self, request: &Request, id: Id) -> Result<Value, Refusal> {
@@ -207,7 +207,7 @@ impl Store {
             }
             self.admits(&request.namespace)?;
             self.applied.insert(owner, request.body.clone());
-            return self.begin(request, id, request.body.clone());
+            return Ok(self.begin(request, id, request.body.clone()));
         };
         precondition(&id, &before, &request.body)?;
         let mut object = before.clone();
@@ -231,7 +231,7 @@ impl Store {
         }
         let is_free = object.pointer("/metadata/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty);
         let goes = object.pointer("/metadata/deletionTimestamp").is_some() && is_free;
-        self.keep(if goes { "DELETED" } else { "MODIFIED" }, request, id, object)
+        Ok(self.keep(if goes { "DELETED" } else { "MODIFIED" }, request, id, object))
     }
 
     fn delete(&mut self, request: &Request, id: &Id) -> Result<Value, Refusal> {
@@ -239,7 +239,7 @@ impl Store {
         precondition(id, &object, &json!({ "metadata": request.body.get("preconditions") }))?;
         let is_free = object.pointer("/metadata/finalizers").and_then(Value::as_array).is_none_or(Vec::is_empty);
         if is_free {
-            self.keep("DELETED", request, id.clone(), object)?;
+            self.keep("DELETED", request, id.clone(), object);
             return Ok(json!({ "kind": "Status", "apiVersion": "v1", "status": "Success", "code": 200 }));
         }
         if object.pointer("/metadata/deletionTimestamp").is_some() {
@@ -250,7 +250,7 @@ impl Store {
         metadata.insert("deletionTimestamp".into(), now().into());
         metadata.insert("deletionGracePeriodSeconds".into(), 0.into());
         metadata.insert("generation".into(), generation.into());
-        self.keep("MODIFIED", request, id.clone(), object)
+        Ok(self.keep("MODIFIED", request, id.clone(), object))
     }
 }
 
