@@ -1,6 +1,6 @@
 //! What is told of a held deletion: the reason, what was seen, and the command that continues it.
 //!
-//! A new reason needs a row in [`TOLD`], and a rule in [`RULES`](super::guard::RULES).
+//! A new reason needs a row in [`TOLD`], and a rule in [`RULES`](super::guard::RULES) or an answer of [`edge`](super::edge).
 
 use jiff::{Timestamp, tz::TimeZone};
 
