@@ -1,7 +1,7 @@
 //! When an object is looked at again: every wait between two rounds, in one table.
 //!
 //! A round ends with one [`Next`], and [`Next::wait`] turns it into a time. To add a rule, add a variant with its sentence, its constant, its arm in
-//! [`Next::length`], and a row in the test below. Then return it where the round ends: `finish` in `src/controller/managed_key/report.rs` for a key,
+//! `Next::length`, and a row in the test below. Then return it where the round ends: `finish` in `src/controller/managed_key/report.rs` for a key,
 //! `round` in `src/controller/key_provider/reconcile.rs` for a provider.
 //!
 //! Two kinds of times are not here, because they are not about when one object is looked at again: the deadlines of calls and rounds, and the pace of tasks
