@@ -189,7 +189,7 @@ mod tests {
         let crowd = Crowd::new(1);
         let names: Vec<_> = (0..BEGUN).map(|number| format!("u{number}")).collect();
         let mut begun: Vec<_> = futures::future::join_all(names.iter().map(|uid| crowd.enter(Kind::New, uid))).await;
-        // What is asked more than so often in one go is told to come again.
+        // After too many polls in one run, tokio makes the task yield.
         tokio::task::yield_now().await;
         let (mut first, mut second) = (Box::pin(crowd.enter(Kind::New, "first")), Box::pin(crowd.enter(Kind::New, "second")));
         assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());

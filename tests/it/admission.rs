@@ -59,7 +59,7 @@ async fn try_all(api: &Api<DynamicObject>, rows: &[Row]) {
     assert!(wrong.is_empty(), "{} of {}:\n{}", wrong.len(), rows.len(), wrong.join("\n"));
 }
 
-/// Nothing that is tried is kept: the attempt itself is a dry run, which passes through all of admission.
+/// Each attempt is a dry run. It passes through all of admission, and nothing is stored.
 async fn attempt(api: &Api<DynamicObject>, write: &Write) -> Result<DynamicObject, String> {
     let dry = PatchParams { dry_run: true, ..PatchParams::default() };
     let result = match write {

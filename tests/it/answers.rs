@@ -1,6 +1,6 @@
 //! Each answer of the double is one that the vendors' own clients know.
 //!
-//! The check is made in the double, of every answer in every test that cargo runs; here stands that it is made, and that it finds what is wrong.
+//! The double makes the check, of every answer in every test that cargo runs. This file tests that the check runs and finds errors.
 
 use aws_sdk_sts::config::{BehaviorVersion, Credentials, Region};
 use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Models, NOT_SERVED, SECRET_KEY};

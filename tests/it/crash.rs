@@ -1,4 +1,4 @@
-//! Killed before or after any request takes effect, the next run finishes the work and does nothing twice.
+//! The operator is killed before or after any request takes effect. The next run finishes the work and does nothing twice.
 //!
 //! The operator is stopped in the middle of a request, because the KMS does not answer it, and killed there. It runs in memory: every task of it is dropped
 //! where it waits, and the next one knows nothing of it. One story is told with the real program as well, which is killed as the kernel would.
@@ -91,7 +91,7 @@ async fn a_program_that_is_killed_is_followed_by_one_that_finishes_the_work_once
     }
 }
 
-/// What is tried at the same time: most of it is waiting.
+/// The number of tries at the same time. They wait for most of their time.
 const AT_ONCE: usize = 8;
 
 /// One try, with an API server, an operator and a KMS of its own.
@@ -129,7 +129,7 @@ async fn killed_at_any_request(vendor: &'static Vendor) {
     each(tries).await;
 }
 
-/// What the next run makes of a change of days that was broken off.
+/// How the next process ends a change of days that was interrupted.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Ends {
     /// The key is scheduled with the new days.
@@ -189,7 +189,7 @@ async fn die_between_two_schedules(vendor: &'static Vendor, operation: &'static 
 /// What somebody does to an object between two processes.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Meanwhile {
-    /// A manifest takes its place, and what is in none is gone.
+    /// A manifest replaces it. Fields that are not in the manifest are gone.
     Replaced,
     /// It is deleted and made again.
     MadeAgain,
@@ -197,7 +197,7 @@ enum Meanwhile {
     NamesAnother,
 }
 
-/// The key is made when the operator dies, and nothing tells the next one but the key itself.
+/// The operator is killed after it made the key. The next process learns of the key only from the key itself.
 async fn die_while_the_object_changes(vendor: &'static Vendor, meanwhile: Meanwhile) {
     let point = format!("killed after the creation; {meanwhile:?}");
     let adoption = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
@@ -233,7 +233,7 @@ async fn die_while_the_object_changes(vendor: &'static Vendor, meanwhile: Meanwh
     assert_eq!((made, scene.double.keys().len(), marked), (1, 2, usize::from(!unclear)), "{point}");
 }
 
-/// Its key is recorded and nothing else was done when the operator dies, and the status speaks of what was before there was a key.
+/// The operator is killed after it recorded the key and before it did anything else. The status still has the conditions from before.
 async fn die_after_something_was_told(vendor: &'static Vendor) {
     let memory = Memory::new().await;
     let scene = Scene::within(&memory, vendor, "crash", Options::default(), json!({})).await;
@@ -321,7 +321,7 @@ fn hold(scene: &Scene, operation: &str, at: At) {
     scene.double.inject(Fault::on(operation, action).nth(1));
 }
 
-/// Dies over the last act: an object that is deleted takes its key along.
+/// The operator is killed while an object is deleted and its key with it.
 async fn die_at_the_end(vendor: &'static Vendor, operation: &'static str, at: At) {
     let point = format!("killed {at:?} {operation} of the last act");
     let memory = Memory::new().await;
@@ -378,7 +378,7 @@ async fn restarted(scene: &Scene, mut operator: Hand, memory: &Memory, point: &s
     operator.kill();
     let seen = scene.double.ledger().len();
     let _operator = memory.start();
-    // Where a process has to learn first by what id a KMS knows the key, its first look is a search.
+    // If a process must first learn the key's id at the KMS, its first look is a search.
     let looks = [scene.vendor.operations.look, scene.vendor.operations.first];
     eventually(point, PATIENCE, async || {
         let looked = scene.double.ledger().iter().skip(seen).any(|call| looks.contains(&call.operation.as_str()));

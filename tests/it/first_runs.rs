@@ -22,9 +22,9 @@ use crate::support::{
     tunnel::Tunnel,
 };
 
-/// What a person waits for a line.
+/// How long a person waits for a line.
 const SOON: SignedDuration = SignedDuration::from_secs(10);
-/// What a busy machine may take for it in a test.
+/// How long a busy machine may take for it in a test.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// After SIGTERM, as in `program`.
 const BOUND: Duration = Duration::from_secs(20);
@@ -50,7 +50,7 @@ async fn told(program: &Program, words: &[&str]) {
     assert!(!program.log().contains("panic"), "{}", program.log());
 }
 
-/// It ends by itself, soon, with that code, and what it printed last says these words. A wrong flag is told before there is a log.
+/// The program ends soon, by itself and with that code. Its last output has these words. A wrong flag is reported before there is a log.
 async fn ended(program: &mut Program, code: i32, words: &[&str]) {
     assert_eq!(program.ended(PATIENCE).await.code(), Some(code), "{}", program.log());
     eventually(
@@ -96,7 +96,7 @@ impl Site {
         Program::within(&self.kubeconfig, "127.0.0.1:0", &["--cluster-id", "first", "--namespace", &self.namespace], environment)
     }
 
-    /// Whoever holds the lease; it is there once a program led.
+    /// The holder of the lease. The lease exists after a program has led.
     async fn holder(&self) -> Option<String> {
         let leases: Api<Lease> = Api::namespaced(self.control_plane.client().await, &self.namespace);
         leases.get_opt("keyward").await.unwrap().and_then(|lease| lease.spec?.holder_identity)
@@ -229,7 +229,7 @@ impl Site {
     /// The kubeconfig with something else in it.
     fn changed(&self, name: &str, change: impl FnOnce(&mut Value)) -> PathBuf {
         let mut config = serde_json::to_value(Kubeconfig::read_from(&self.kubeconfig).unwrap()).unwrap();
-        // What stands for a secret is not written out.
+        // Serializing a `Kubeconfig` does not write its secrets, so the users are copied from the file.
         let token: Value = serde_json::from_str(&std::fs::read_to_string(&self.kubeconfig).unwrap()).unwrap();
         config["users"] = token["users"].clone();
         change(&mut config);

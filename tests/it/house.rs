@@ -1,4 +1,4 @@
-//! What stands in two places of the repository agrees: versions, folders, commands.
+//! Values that are in two places of the repository agree: versions, folders, commands.
 
 use std::{collections::BTreeSet, path::PathBuf};
 

@@ -45,7 +45,7 @@ struct Shown {
     is_module: bool,
 }
 
-/// What a file says that its tests show: what, and which invariants. What is no test shows nothing.
+/// What a file says that its tests show: each test, and its invariants. Only tests count.
 fn shown(file: &str, module: &[String], source: &str, is_listed: &dyn Fn(&str) -> bool) -> Vec<(Shown, Vec<String>)> {
     let parsed = syn::parse_file(source).unwrap_or_else(|error| panic!("{file}: {error}"));
     let mut found = Vec::new();

@@ -23,7 +23,7 @@ struct Layer {
 
 /// Which crates of others.
 enum Theirs {
-    /// These alone: the module is pure, and what is new needs a decision.
+    /// Only these. The module is pure, and another crate needs a decision.
     Only(&'static [&'static str]),
     /// All but these and the SDKs of providers.
     AllBut(&'static [&'static str]),
@@ -209,7 +209,7 @@ fn the_double_shares_nothing() {
     }
 }
 
-/// The test catches what it is for, and nothing else.
+/// The check finds each violation, and it reports nothing else.
 #[test]
 fn violations_are_caught() {
     let crates = ["kube", "tokio", "tracing", "jiff", "aws_sdk_kms", "axum"].map(str::to_owned).into();

@@ -246,7 +246,7 @@ async fn a_leader_stops_when_the_api_server_is_gone() {
     assert!(matches!(lost(&leader.held()).await, Lost::Expired { .. }));
     assert!(killed.elapsed() <= TIMING.duration, "stopped after {:?}", killed.elapsed());
     assert!(!standby.held().is_held());
-    // Nobody answers, and letting go must not wait for it.
+    // Nobody answers. Giving up the lease must not wait for an answer.
     let withdrawn = tokio::time::timeout(PATIENCE, async { tokio::join!(leader.withdraw(), standby.withdraw()) });
     withdrawn.await.expect("ends without an answer");
 }
@@ -352,7 +352,7 @@ async fn of_two_that_start_together_one_holds() {
     watch.never_both();
 }
 
-/// A process that was stopped wakes up in the middle of whatever it did, and must not go on.
+/// A stopped process wakes up in the middle of an action. It must not go on.
 #[tokio::test]
 async fn a_stopped_process_finds_that_it_does_not_hold_the_lease_when_it_wakes() {
     let place = Place::new().await;

@@ -137,7 +137,7 @@ fn generated_page_has_each_reason_that_is_given_and_no_other() {
     assert!(rows("Events").iter().map(String::as_str).eq(listed_events));
 }
 
-/// What is written by hand names the version, and there are two places for it.
+/// Manifests that are written by hand name the version, and that is in two places.
 #[test]
 fn manifests_name_this_version() {
     let version = env!("CARGO_PKG_VERSION");

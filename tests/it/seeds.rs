@@ -1,4 +1,4 @@
-//! Pages name tests as evidence, so each has to be there and has to be run: a page that names what is gone proves nothing.
+//! Pages name tests as evidence. Each named test must exist and must be run; otherwise the page is wrong.
 //!
 //! `docs/seeds.md` names them by file, `tests/it/a.rs::b`; other pages by module, `a::b`, and the list of invariants also as "`a`: `b`, `c`".
 

@@ -149,12 +149,12 @@ impl Ask<'_> {
         self.key.state.is_pending()
     }
 
-    /// The token that confirms this deletion, if the mark has one. It has one whoever wrote the mark.
+    /// The token that confirms this deletion, if the mark has one. It does not matter who wrote the mark.
     fn token(&self) -> Option<String> {
         self.mark.token(&self.key.id)
     }
 
-    /// Whether the key bears a hold, and nothing happened since that the hold would have to say. It counts, whatever the record says.
+    /// Whether the key has the word `held`, and nobody cancelled the deletion since. The word in the record does not matter.
     fn is_held_on_the_key(&self) -> bool {
         matches!(self.on_key(), Some(Word::Held(Some(_)))) && !self.cancelled_outside()
     }

@@ -209,7 +209,7 @@ pub fn in_use(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, la
         LastUse::At(used) => format!("the key was used on {}", day(used)),
         LastUse::Never | LastUse::Untold => "the key was used".to_owned(),
     };
-    // Any time will do: what is asked is not whether it is over.
+    // Only the end date is needed. With the earliest `now`, it always lies ahead.
     let until = last_use.busy_until(guard.minimum_idle_days, Timestamp::MIN);
     let goes_on = until.map_or_else(String::new, |until| {
         let next = day(until).tomorrow().unwrap_or_else(|_| day(until));

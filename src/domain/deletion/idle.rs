@@ -19,7 +19,7 @@ impl LastUse {
     pub fn busy_until(self, minimum_idle_days: i32, now: Timestamp) -> Option<Timestamp> {
         let Self::At(used) = self else { return None };
         let idle = SignedDuration::from_hours(24 * i64::from(minimum_idle_days.max(0)));
-        // A time that cannot be counted on from is as late as can be.
+        // If the sum overflows, the latest time is used.
         let until = used.checked_add(idle).unwrap_or(Timestamp::MAX);
         (minimum_idle_days > 0 && until > now).then_some(until)
     }

@@ -1,4 +1,4 @@
-//! The guard: each rule alone holds, and where none does, all pass.
+//! The guard: each rule alone holds a deletion. If no rule holds, it passes.
 
 use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, minutes, now, ours, owner, word};
 use crate::{

@@ -976,7 +976,7 @@ fn a_key_made_before_its_marks_is_this_objects_own() {
         // Whoever may edit the object can write the annotation.
         ("by an attempt alone", made().with(attempt).with(|s| s.key().description = Some("orders".into())), &["stall ClaimUnclear"]),
         ("at a KMS that makes keys with their tags", made().with(|s| s.rules.provider = ProviderType::Aws), &["stall ClaimUnclear"]),
-        // A description is no way around what the provider admits, nor to a second key.
+        // A description with our UID does not replace the provider's adoption rules, and it does not give the object a second key.
         ("named in the spec", made().with(|s| s.desired.adopt = Some(arn())), &["stall AdoptionNotAllowed"]),
         ("of an object that was bound already", made().with(|s| s.memory.key = Some("another".into())), &["stall ClaimUnclear"]),
     ]);
@@ -1033,7 +1033,7 @@ fn nothing_but_a_rescue_follows_from_an_old_copy() {
     assert_eq!(brief(&old(off(Scene::of(Enabled))).plan()), "wait StaleView");
     assert_eq!(brief(&old(Scene::of(PendingDeletion)).plan()), "cancel the deletion");
     assert_eq!(brief(&old(Scene::of(Disabled)).plan()), "enable the key");
-    // Its mark would be written over what the copy does not show, so it waits, and the key does not.
+    // The copy is old, so the mark waits. Enabling the key does not wait.
     assert_eq!(brief(&old(Scene::of(Disabled)).with(new_generation).plan()), "enable the key");
     assert_eq!(brief(&old(Scene::of(Enabled)).with(new_generation).plan()), "wait StaleView");
     let rests = old(Scene::of(Enabled)).plan();

@@ -231,7 +231,7 @@ fn nothing_follows_from_an_old_copy() {
     check([
         ("to be disabled", old(DeletionPolicy::Disable, State::Enabled), "wait StaleView"),
         ("to be scheduled", old(DeletionPolicy::Delete, State::Enabled), "wait StaleView"),
-        // A word is a change like any other: it would be written over what the copy does not show.
+        // Writing the word is also a change, so it waits for a fresh copy.
         (
             "to be held",
             old(DeletionPolicy::Delete, State::Enabled).with(|s| {

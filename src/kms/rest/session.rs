@@ -15,14 +15,14 @@ use secrecy::SecretString;
 
 use crate::domain::failure::{Failure, FailureKind, Outcome};
 
-/// How long nothing is asked after a login failed: the same refusal would follow, or a token that still lives serves.
+/// After a failed login, no login is sent for this time. A valid token is still used.
 const REST: Duration = Duration::from_mins(1);
 /// No token is taken to live longer.
 const LONGEST: Duration = Duration::from_hours(24);
 
 /// How a KMS gives tokens, and how often it may be asked for one.
 pub(in crate::kms) trait Login: Debug + Send + Sync + 'static {
-    /// How long a token is kept that the KMS refused and never accepted: if it is that new, the token is not what is wrong.
+    /// How long a token is kept that the KMS refused and never accepted. A refusal of a token that new is not caused by its age.
     const UNPROVED: Duration;
     /// How long a refused token is kept after another was replaced.
     const REPLACED: Duration;

@@ -507,7 +507,7 @@ fn each_rule_and_bound_has_a_row() {
     assert_complete(crds.iter().find(|crd| crd.spec.names.kind == "KeyProvider").unwrap(), &rows());
 }
 
-/// Null means absent, and what is absent has the documented default.
+/// Null means absent. An absent field has its documented default.
 #[tokio::test]
 async fn null_means_absent() {
     let api = api(shared().client().await);

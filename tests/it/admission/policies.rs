@@ -226,7 +226,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
             assert_eq!(warned, one.what == "create with it", "{}, {who}: {output:?}", one.what);
         }
     }
-    // A namespace that goes takes its objects along, whatever stands on them.
+    // The objects of a deleted namespace are deleted too, whatever annotations they have.
     cluster.kubectl(&["delete", "namespace", &namespace]).await.expect("the namespace goes");
 
     for admission in policies() {

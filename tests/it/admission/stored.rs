@@ -140,7 +140,7 @@ async fn a_stricter_crd_locks_no_one_out() {
     }
 }
 
-/// A provider by which deletions run away is stopped, whatever else is wrong with it.
+/// Too many deletions go through a provider. It can be stopped even if something else in it is wrong.
 #[tokio::test]
 async fn a_stored_provider_can_be_stopped() {
     let crd = renamed("KeyProvider");

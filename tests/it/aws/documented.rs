@@ -79,7 +79,8 @@ async fn an_answer_without_a_state_is_read_by_its_date() {
     assert_eq!((scheduled.state, scheduled.deletion_date), (State::PendingDeletion, "2016-12-18T00:00:00Z".parse().ok()));
 }
 
-/// Where neither `KeyState` nor a date nor a window is there, a state is not guessed. It is open whether the key is scheduled, and the next look says.
+/// An answer without `KeyState`, date and window tells no state, and Keyward does not guess one. The next look shows whether the key is
+/// scheduled.
 #[tokio::test]
 async fn an_answer_that_tells_no_state_leaves_open_what_became_of_it() {
     let (kms, recorder) = answered(|_, _| {

@@ -1,4 +1,4 @@
-//! Each method, where nothing goes wrong or where what goes wrong is the answer.
+//! Each method, where nothing goes wrong or where the KMS answers with an error.
 
 use std::collections::BTreeSet;
 

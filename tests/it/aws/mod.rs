@@ -103,7 +103,7 @@ fn tags(tags: &[(&str, &str)]) -> Tags {
     tags.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
 }
 
-/// Nobody reads a failure twice who cannot tell from the first: it names what it is about, and nothing that changes from try to try.
+/// A failure message names its object and cause. It is the same at each try, and it has no secret in it.
 fn assert_steady(bench: &Bench, failure: &Failure) {
     for entry in bench.double.ledger() {
         assert!(!failure.message.contains(&entry.request_id), "{failure} tells a request id");

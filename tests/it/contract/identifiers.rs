@@ -1,4 +1,4 @@
-//! Naming a key: what is not found, what is no name at all, and what belongs to someone else.
+//! References to a key: names that are not found, texts that are not names, and keys of somebody else.
 
 use aws_sdk_kms::types::KeyState;
 

@@ -125,7 +125,7 @@ impl Kms {
         format!("arn:aws:iam::{}:role/{ROLE}", self.stranger.number)
     }
 
-    /// STS, for whoever has these credentials.
+    /// STS, called with these credentials.
     pub(super) fn sts(&self, credentials: Credentials) -> aws_sdk_sts::Client {
         let config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())
@@ -143,7 +143,7 @@ impl Kms {
         self.with_credentials(self.stranger.credentials.clone())
     }
 
-    /// Whoever has these credentials, in the same Region.
+    /// A client with these credentials, in the same Region.
     pub(super) fn with_credentials(&self, credentials: Credentials) -> Client {
         client(&self.endpoint, HOME, credentials)
     }

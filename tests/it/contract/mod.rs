@@ -288,7 +288,7 @@ fn named(name: &str) -> &'static Case {
     CASES.iter().find(|case| case.name == name).expect("the macro made the case and its test")
 }
 
-/// A row that rests on nothing is an opinion.
+/// Each case needs a source.
 #[test]
 fn every_case_rests_on_a_document() {
     const DOCUMENTS: [&str; 4] = ["KMS API Reference, ", "KMS Developer Guide, ", "STS API Reference, ", "IAM User Guide, "];

@@ -1,4 +1,4 @@
-//! Lists that come in pages, and what is in whose list.
+//! Lists that come in pages, and which entries each list has.
 
 use std::collections::BTreeSet;
 

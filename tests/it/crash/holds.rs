@@ -1,4 +1,4 @@
-//! Something goes wrong at each step of writing a hold, and somebody saves the key before the next look: what was decided stays decided.
+//! Something goes wrong at each step of writing a hold, and somebody saves the key before the next look: the hold stays.
 //!
 //! Shows S10.
 

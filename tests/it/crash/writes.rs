@@ -79,7 +79,7 @@ async fn killed_at_any_write(vendor: &'static Vendor) {
     each(tries).await;
 }
 
-/// Whether the last act, of an object that takes its key along, has that many writes.
+/// Kills the operator at that write, while it deletes an object and its key. Returns whether there is such a write.
 async fn die_at_the_end(vendor: &'static Vendor, nth: usize, at: At) -> bool {
     let point = format!("killed {at:?} write {nth} of the last act");
     let (memory, gate) = Memory::new().await.behind_gate();

@@ -49,7 +49,7 @@ async fn a_budget_is_counted_over_a_restart(control_plane: &'static ControlPlane
     }
     scene.delete("before").await;
     scene.until_gone("before").await;
-    // What was deleted while no operator ran is counted when one does.
+    // Objects that are deleted while no operator runs are counted by the next operator.
     drop(operator);
     for name in &names[1..] {
         scene.delete(name).await;
@@ -122,7 +122,7 @@ async fn a_kms_that_shows_changes_late_is_not_told_twice(control_plane: &'static
     }
     let key = scene.key("orders").await;
     assert_eq!((key.state, key.rotation.period_days), (KeyState::Enabled, Some(180)));
-    // What came before the key may be of a provider that the operator had not seen yet.
+    // Events before the key was created do not count: the operator may not have seen the provider yet.
     let events: Vec<_> = scene.events("orders").await.into_iter().skip_while(|event| event != "KeyCreated").collect();
     assert!(
         !events.is_empty() && !events.iter().any(|event| ["DriftDetected", "DeletionHeld", "SyncFailed"].contains(&event.as_str())),
@@ -161,8 +161,8 @@ async fn nothing_is_concluded_from_what_a_kms_shows_late(control_plane: &'static
     assert!(!scene.events("orders").await.contains(&"DeletionHeld".to_owned()));
 }
 
-/// The reply to `CreateKey` is lost, and the object made again at once, with the record of a creation of long ago in an annotation. It only forbids: the key
-/// that the KMS does not show yet is waited for all the same.
+/// The reply to `CreateKey` is lost, and the object is made again at once. An annotation has the record of a creation of long ago. The
+/// annotation only forbids: Keyward still waits for the key that the KMS does not show yet.
 async fn an_annotation_permits_no_second_key(control_plane: &'static ControlPlane, post: &Post) {
     let late = Options { read_lag: Duration::from_secs(2), ..Options::default() };
     let scene = Scene::on(control_plane, post, "second", late, json!({})).await;
@@ -198,7 +198,7 @@ async fn a_watch_that_is_silent_is_not_waited_for(control_plane: &'static Contro
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
     scene.until_ready("orders", "True", "DeletionScheduled").await;
     scene.look_at_all("orders").await;
-    // What the other watches would bring: a provider, what it admits, and the credentials of one.
+    // Changes that the other watches would bring: a provider, the namespaces that it admits, and its credentials.
     let named = |name: &str| format!("{}-{name}", scene.provider);
     let selector = json!({ "from": "Selector", "selector": { "matchLabels": { "keys": "yes" } } });
     scene.provide(&named("labels"), json!({ "namespaces": selector, "resyncSeconds": 3600 })).await;
@@ -271,7 +271,7 @@ async fn what_is_from_the_future_is_left_alone(control_plane: &'static ControlPl
     scene.until_ready("other", "True", "Available").await;
     assert_eq!(scene.changes(before), ["CreateKey", "CreateAlias"], "those of the other one");
     assert_eq!(scene.double.key(&key).unwrap().state, KeyState::Enabled);
-    // And so does it, once its words are known again; what it asked for meanwhile is not what it asks for now.
+    // After its fields are valid again, this object goes on too. The deletion that it asked for meanwhile no longer counts.
     let known = json!({ "spec": { "managementPolicy": "Enforce", "deletionScheduleDays": null } }).to_string();
     control_plane.kubectl(&["patch", "managedkey", "orders", "-n", &scene.namespace, "--type=merge", "-p", &known]).await.expect("patch");
     scene.until_ready("orders", "True", "Available").await;
@@ -279,7 +279,7 @@ async fn what_is_from_the_future_is_left_alone(control_plane: &'static ControlPl
     assert_eq!(scene.double.key(&key).unwrap().state, KeyState::Enabled);
 }
 
-/// `kubectl delete crd` takes the objects along, straight from the storage and past admission. Their keys are nobody's wish to lose.
+/// `kubectl delete crd` deletes the objects too, straight from the storage and past admission. Nobody asked to lose their keys.
 ///
 /// Shows S1.
 async fn keys_outlive_their_crd(control_plane: &'static ControlPlane, post: &Post) {
@@ -328,7 +328,7 @@ async fn without_an_api_server_nothing_is_changed(control_plane: &'static Contro
         let object = scene.until_ready(name, "False", "ProviderUnavailable").await;
         assert!(message(&object).contains("KMSInternalException"), "{}", message(&object));
     }
-    // The control plane takes its folder along when one of its servers ends; what is open stays readable.
+    // The control plane deletes its folder when one of its servers ends. A file that is already open stays readable.
     let log = std::fs::File::open(&operator.log).unwrap();
     program::signal(control_plane.pids.apiserver, "KILL");
     scene.person().disable_key().key_id(&key).send().await.unwrap();

@@ -1,4 +1,4 @@
-//! Objects that are edited, deleted or made anew while a round decides, and statuses that are lost: what is asked for no longer is not done.
+//! Objects are edited, deleted or made anew while a round decides, and statuses are lost. A request that was taken back is not carried out.
 //!
 //! The KMS holds the guard's last read back, so that the edit comes at the latest moment at which it can be noticed.
 

@@ -13,7 +13,7 @@ struct Bad {
     reason: &'static str,
     /// What its message has to say.
     words: Vec<String>,
-    /// What is sent to the KMS until it is known that it cannot be, apart from reads.
+    /// The changes that are sent to the KMS until the value is known to be wrong. Reads are not in it.
     changes: &'static [&'static str],
 }
 
@@ -102,7 +102,7 @@ async fn what_cannot_be_is_stalled_with_the_way_out_and_holds_nobody_up() {
     }
     let settled = scene.now();
 
-    // What is at the very edge of what can be goes through the whole of its creation meanwhile.
+    // Meanwhile an object with the largest allowed values is created.
     let good = json!({
         "autoRotation": true, "rotationPeriodDays": 2560, "description": "d".repeat(8192), "tags": tags(46),
         "key": { "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "origin": "AWS_KMS", "multiRegion": true },

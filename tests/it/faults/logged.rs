@@ -1,4 +1,4 @@
-//! What the log says of a change: once its answer is there, with it, and in fields by which a person finds all lines of an object or a key.
+//! The log reports a change after its answer, and with that answer. By its fields, a person finds all lines of an object or a key.
 
 use serde_json::{Value, json};
 

@@ -37,7 +37,7 @@ async fn a_creation_whose_reply_is_lost_is_found_again() {
 /// What somebody does to an object whose creation is open.
 #[derive(Clone, Copy, Debug)]
 enum Act {
-    /// `kubectl replace`: what is in no manifest is gone.
+    /// `kubectl replace`: fields that are not in the manifest are gone.
     Replace,
     /// `kubectl replace --force`: another object of the name.
     ReplaceByForce,
@@ -142,7 +142,7 @@ async fn a_search_that_cannot_be_read_lets_no_second_creation_through() {
         assert!(message(&object).contains("kms:ListKeys") && find(&object, ConditionType::Stalled).is_some(), "{}", message(&object));
         scene.look("orders").await;
     };
-    // Nor a first: an earlier object of the name may have made a key.
+    // The first creation is not made either: an earlier object of the name may have made a key.
     scene.double.inject(refusal("ListKeys", "AccessDeniedException", 400));
     scene.create("orders", json!({})).await;
     denied().await;
@@ -165,7 +165,8 @@ async fn a_search_that_cannot_be_read_lets_no_second_creation_through() {
 
 #[tokio::test]
 async fn schedule_and_cancel_take_effect_once_however_many_replies_are_lost() {
-    // Once: sent again, and refused as done. Three times: nobody is told, and the next look sees it.
+    // One lost reply: the call is sent again, and refused because it was done. Three: Keyward gets no answer, and the next look sees the
+    // change.
     let each = [1, 3].map(async |times| {
         let scene = Scene::new("lost-schedule").await;
         scene.create("orders", json!({})).await;

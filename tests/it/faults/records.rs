@@ -1,4 +1,5 @@
-//! Annotations of Keyward's that are overwritten or copied. They forbid a second creation, and nothing is looked at because it stands in one.
+//! Keyward's annotations are overwritten or copied. They forbid a second creation. Keyward does not look at a key only because an
+//! annotation names it.
 //!
 //! Shows S4.
 
@@ -68,7 +69,7 @@ async fn a_pending_key_is_rescued_though_the_annotation_names_another() {
     assert_eq!((told(&scene, "orders").await, calls_about(&scene, gone)), (1, vec![]));
 }
 
-/// Whoever changes an annotation that is read is answered at once.
+/// A change to an annotation that Keyward reads leads to a look at once.
 #[tokio::test]
 async fn an_annotation_that_is_changed_is_looked_at_without_being_asked() {
     let (scene, key) = ready("wakes", json!({ "resyncSeconds": 600 })).await;
@@ -219,7 +220,7 @@ async fn an_object_that_lost_its_status_is_found_by_its_marks_and_not_by_its_ann
     assert_eq!(scene.calls("CreateKey").len(), 1);
 }
 
-/// What stands in a status is no authority, and what is said of it is not said of an alias that nobody set.
+/// A status proves nothing about who owns a key. The message speaks of the status, not of an alias that nobody set.
 #[tokio::test]
 async fn a_key_that_a_forged_status_names_is_told_as_that_and_left_alone() {
     let scene = Scene::with("status-forged", Options::default(), json!({ "resyncSeconds": 600 })).await;
@@ -236,7 +237,7 @@ async fn a_key_that_a_forged_status_names_is_told_as_that_and_left_alone() {
     assert!(said.contains("delete this object and make it again"), "{said}");
     scene.look_at_all("orders").await;
     assert_eq!(scene.changes(0), [""; 0]);
-    // The way out is one.
+    // The advice in the message works.
     scene.delete("orders").await;
     scene.until_gone("orders").await;
     scene.create("orders", json!({})).await;

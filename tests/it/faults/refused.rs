@@ -13,7 +13,8 @@ use crate::support::{
     scene::{Scene, describe, find, message},
 };
 
-/// An edit that needs an operation, and what is changed up to and with it: the mark comes first, as the spec is new, but for what brings a key back.
+/// An edit that needs an operation, and the changes up to that operation. The spec is new, so the mark is written first, except before a
+/// rescue.
 struct Denied {
     operation: &'static str,
     edit: Value,
@@ -34,7 +35,7 @@ async fn each_change_that_is_denied_is_named_and_the_others_are_made() {
     scene.look("orders").await;
     scene.until_ready("orders", "True", "Available").await;
 
-    // What comes after the denied step in its row is done all the same.
+    // The steps after the denied one are made all the same.
     let row = |operation, edit, changes, then| Denied { operation, edit, changes, then };
     let rows = [
         row(
@@ -118,7 +119,7 @@ async fn a_key_that_cannot_be_claimed_is_known_and_can_be_deleted_all_the_same()
     assert_eq!(scene.key("orders").await.aliases, [scene.claim("orders")]);
 }
 
-/// Nobody asks for a look here, and the resync is far: what a person has to mend is tried again by itself after 30 seconds, whichever call it was.
+/// Nobody asks for a look here, and the resync is far. A denied call is tried again by itself after 30 seconds, whichever call it was.
 #[tokio::test]
 async fn a_permission_that_is_given_is_used_long_before_the_resync() {
     let adoption = json!({ "resyncSeconds": 3600, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
@@ -196,7 +197,7 @@ async fn a_creation_that_has_no_turn_waits_and_writes_nothing_down() {
     scene.until_ready("orders", "True", "Disabled").await;
     assert_eq!((scene.writes("invoices").await, looked().await), (Vec::new(), 1), "it waits for its turn, and says nothing");
 
-    // Whoever waits and changes, or has another provider, is looked at at once.
+    // A waiting object is looked at at once if it or its provider changes.
     scene.provide(&scene.provider, json!({})).await;
     scene.until_ready("invoices", "True", "Available").await;
     assert_eq!((scene.calls("CreateKey").len(), looked().await), (2, 2));
@@ -215,7 +216,7 @@ async fn credentials_that_end_are_said_and_new_ones_are_taken_up() {
     // As AWS answers once a temporary key has ended.
     let ended = kms_double::FaultAction::Error { code: "ExpiredTokenException".into(), status: 400, message: "for a test".into() };
     scene.double.inject(kms_double::Fault::on("*", ended).for_caller(&first.access_key));
-    // The key is as it was, and whoever renews the credentials may be about to.
+    // The key did not change, and somebody may be about to renew the credentials.
     scene.look("orders").await;
     let object = scene.until_synced("orders", "False", "CredentialsInvalid").await;
     let ready = find(&object, ConditionType::Ready).unwrap();

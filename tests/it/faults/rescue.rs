@@ -1,4 +1,4 @@
-//! What brings a key back waits for nobody else: neither for calls about other keys that hang, nor for objects that wait for a turn within a quota.
+//! A rescue waits for nothing else: neither for hanging calls about other keys, nor for objects that wait for a quota.
 //!
 //! A control plane and an operator of their own, as the workers of the shared one are everyone's.
 

@@ -26,7 +26,7 @@ async fn a_withdrawal_after_a_restore_is_acted_on() {
     let post = Post::new(control_plane).await;
     let operator = post.start_with(&["--leader-election", "true"]);
     seen_at_the_lease(control_plane, &post, operator).await;
-    // Its lists are of the history that is no more.
+    // The API server's lists are still from the history before the restore.
     control_plane.restart().await;
     let operator = post.start();
     seen_without_a_lease(control_plane, &post, operator).await;
@@ -63,7 +63,8 @@ async fn noticed_and_cancelled(scene: &Scene, operator: &mut Operator) {
     assert!(operator.is_running(), "{}", operator.tail());
 }
 
-/// The API server goes on, so that its lists are those of before. Only what is read by name is true then, and a pending key's object is, at each look.
+/// The API server goes on, so its lists still show the old state. Only reads by name are correct, so Keyward reads the object of a pending
+/// key by name in each round.
 async fn seen_at_the_lease(control_plane: &'static ControlPlane, post: &Post, mut operator: Operator) {
     let scene = Scene::on(control_plane, post, "lease", Options::default(), json!({})).await;
     scheduled(&scene).await;

@@ -53,7 +53,7 @@ async fn of_a_status_that_others_filled_a_deletion_is_told_all_the_same() {
         assert_eq!(others(&status), 8, "what leaves room stays: {status:?}");
         scene.until_event("orders", "KeyDeletionScheduled").await;
 
-        // Nothing of Keyward's own became another's on the way: what is no longer so goes.
+        // Keyward still knows its own conditions, and it removes those that are no longer true.
         scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
         let object = scene.until_ready("orders", "True", "Available").await;
         assert!(find(&object, ConditionType::PendingDeletion).is_none());
@@ -102,7 +102,7 @@ async fn allow(scene: &Scene, name: &str) {
 async fn a_deletion_of_which_nothing_can_be_told_is_not_scheduled() {
     let pending = "!object.status.conditions.exists(known, known.type == 'PendingDeletion')";
     let condition = json!({ "type": "PendingDeletion", "status": "True", "reason": "Declared", "message": "a probe", "lastTransitionTime": "2026-11-20T10:00:00Z" });
-    // Only what comes after the call is refused; then everything is.
+    // First only the status after the call is refused; then all statuses are.
     for (expression, probe) in [(pending, json!({ "conditions": [condition] })), ("false", json!({ "keyState": "Creating" }))] {
         let scene = ready("untold").await;
         let policy = refuse(&scene, expression, probe).await;

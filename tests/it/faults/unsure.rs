@@ -1,4 +1,4 @@
-//! A KMS that is overloaded, ill, or answers what is not known: it is asked again later, and nothing is changed on the strength of it.
+//! A KMS is overloaded, fails, or gives an unknown answer. Keyward asks it again later, and changes nothing because of such an answer.
 
 use futures::future::join_all;
 use keyward::api::{ConditionType, managed_key::KeyState};
@@ -119,7 +119,7 @@ async fn an_answer_that_is_not_known_is_followed_by_no_change() {
         assert_eq!(scene.changes(before), [""; 0], "{operation} {code}");
         scene.double.clear_faults();
     }
-    // Nor is anything created on the strength of it.
+    // A key is not created because of such an answer either.
     scene.double.inject(refusal("DescribeKey", "NotFound", 404));
     scene.create("new", json!({})).await;
     scene.until_ready("new", "False", "UnknownError").await;
@@ -133,7 +133,7 @@ async fn an_answer_that_is_not_known_is_followed_by_no_change() {
     assert_eq!((found.state, found.description.as_str()), (Actual::Enabled, "4"));
 }
 
-/// What the KMS does to us is no news about the key.
+/// An error of the KMS itself says nothing about the key.
 #[tokio::test]
 async fn a_kms_that_is_away_says_nothing_of_the_keys() {
     let scene = Scene::new("away").await;

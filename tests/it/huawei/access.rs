@@ -87,7 +87,7 @@ async fn a_token_that_ended_is_renewed_once() {
 async fn a_creation_is_sent_again_with_another_token_as_the_first_was_not_carried_out() {
     let bench = Bench::with_password().await;
     bench.kms.identity().await.unwrap();
-    // What changes a user's rights ends the tokens.
+    // A change to a user's rights ends the user's tokens.
     bench.double.add_huawei_user(HuaweiUser::new(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD));
     bench.key("orders").await;
     assert_eq!((bench.calls("create-key").len(), bench.calls("create-token").len(), bench.double.keys().len()), (2, 2, 1));

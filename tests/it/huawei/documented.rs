@@ -88,7 +88,8 @@ async fn every_listed_error_is_told_apart() {
         (403, "KMS.0301", FailureKind::Credentials),
         (403, "KMS.0307", FailureKind::Denied),
         (404, "KMS.0207", FailureKind::NotFound),
-        // The code that is printed stands for any, so it is none: the status alone says nothing about a key, nor that nothing was done.
+        // `KMS.XXX` in the document is a placeholder, not a code. The HTTP status alone says nothing about the key, nor whether something
+        // was done.
         (400, "KMS.XXX", FailureKind::Unknown),
         (403, "KMS.XXX", FailureKind::Unknown),
         (404, "KMS.XXX", FailureKind::Unknown),

@@ -1,7 +1,7 @@
 //! No two files of `src/` import each other, and no longer circle of imports goes through them.
 //!
-//! A `mod.rs` is the face of its folder: it puts the files of the folder together and hands names on, so what is taken from it is taken from the file that it
-//! hands on, and what it defines itself belongs to every file of the folder.
+//! A `mod.rs` is called the face of its folder here: it re-exports names. An import of such a name counts as an import of the file that
+//! defines it. What a face defines itself belongs to every file of the folder, so an import of that does not count.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +20,7 @@ type Module = source::Path;
 fn imports(sources: &BTreeMap<Module, (bool, Named)>) -> BTreeMap<&Module, BTreeSet<&Module>> {
     let file_of = |path: &Module| -> Option<&Module> {
         let mut path = path.clone();
-        // A face hands a name on: at most a few times, or it would be a circle of its own.
+        // Faces re-export a name a few times at most. The limit ends a circle of re-exports.
         for _ in 0..8 {
             let (module, rest) = (0..=path.len()).rev().find_map(|end| {
                 let (module, rest) = path.split_at(end);
@@ -60,7 +60,7 @@ fn circles<'a>(imports: &BTreeMap<&'a Module, BTreeSet<&'a Module>>) -> Vec<Stri
 fn read(source: &Path) -> (Module, (bool, Named)) {
     let module = module_of(source.strip_prefix(root().join("src")).unwrap());
     let text = std::fs::read_to_string(source).unwrap();
-    // A file beside a folder of its name is its face as well.
+    // A file beside a folder of the same name is also the face of that folder.
     let is_face = source.ends_with("mod.rs") || source.with_extension("").is_dir() || source.ends_with("lib.rs");
     let found = source::read(&module, &text);
     (module, (is_face, found))

@@ -20,7 +20,7 @@ pub(super) struct Named {
     pub(super) theirs: BTreeSet<Path>,
     /// The imports of the file itself, from the root of the crate. Those of its inline modules are left out: tests may look at everything.
     pub(super) imports: BTreeSet<Path>,
-    /// What `pub use` hands on, by its new name.
+    /// What `pub use` re-exports, by its new name.
     pub(super) handed_on: BTreeMap<String, Path>,
     /// The names of its macros.
     pub(super) macros: BTreeSet<String>,

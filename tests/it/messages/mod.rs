@@ -577,7 +577,7 @@ fn the_page_has_its_situations_and_each_says_what_to_do() {
             assert!(!known.message.contains("1764000000"), "{title} names a session: {}", known.message);
             assert!(!known.message.contains(SECRET_KEY), "{title} tells a secret: {}", known.message);
         }
-        // Whoever has to act is told how.
+        // If somebody has to act, the message says how.
         if let Some(stalled) = condition::find(conditions, ConditionType::Stalled) {
             let ways = [
                 "set ",

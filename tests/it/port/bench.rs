@@ -42,7 +42,7 @@ pub struct Bench {
     pub metrics: Metrics,
     /// How far a deletion date may be from the one that was asked for.
     pub dates_within: SignedDuration,
-    /// Whether its answers lack what is not needed, so that what a key is like has to be asked of the double itself.
+    /// Whether its answers lack optional fields. The properties of a key are then read from the double itself.
     pub sparse: bool,
     leader_check: Arc<AtomicBool>,
 }
@@ -104,7 +104,7 @@ impl Bench {
         for _ in 0..count {
             self.double.plant(&Plant::new(self.account(), self.region())).unwrap();
         }
-        // What keeps copies gets to know them.
+        // A KMS that keeps copies now learns of the keys.
         self.double.ciphertrust_sync();
     }
 
@@ -127,7 +127,7 @@ impl Bench {
         }
     }
 
-    /// What an answer says is what is there; or it does not say it.
+    /// The answer has the actual value. A sparse answer may leave it out.
     #[allow(clippy::needless_pass_by_value, reason = "what is told and what is there are often made for this alone")]
     pub fn assert_told<T: PartialEq + std::fmt::Debug>(&self, told: Option<T>, there: T) {
         assert!(told.as_ref().map_or(self.sparse, |told| *told == there), "{told:?} for {there:?}");
@@ -164,7 +164,7 @@ impl Bench {
         self.double.ledger().into_iter().filter(|entry| entry.changed).map(|entry| entry.operation).collect()
     }
 
-    /// Nobody reads a failure twice who cannot tell from the first: it names what it is about, and nothing that changes from try to try.
+    /// A failure message names its object and cause. It is the same at each try, and it has no secret in it.
     pub fn assert_steady(&self, failure: &Failure) {
         for entry in self.double.ledger() {
             assert!(entry.request_id.is_empty() || !failure.message.contains(&entry.request_id), "{failure} tells a request id");

@@ -145,7 +145,7 @@ pub async fn reading_changes_nothing(bench: Bench) {
 
 pub async fn a_process_that_may_change_nothing_changes_nothing(bench: Bench) {
     let key = bench.key("orders").await.arn;
-    // Where keys are made without tags there would be none to remove.
+    // A KMS may make keys without tags. Then there would be no tag to remove.
     bench.kms.tag(&key, &tags(&[("team", "shop")])).await.unwrap();
     let before = bench.changes();
     bench.forbid_changes();

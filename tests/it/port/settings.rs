@@ -82,7 +82,7 @@ pub async fn an_alias_is_taken_away_and_away_again(bench: Bench) {
     assert_eq!(bench.kms.describe("alias/a").await.unwrap(), None);
 }
 
-/// Whoever moved it did not ask Keyward, which may know it from an older look and, of a KMS that keeps a copy, from the copy.
+/// Somebody else moved the alias. Keyward's last read, or the KMS's copy, may still show the old place.
 pub async fn an_alias_that_moved_is_left_where_it_is(bench: Bench) {
     let (key, other) = (bench.key("orders").await.arn, bench.key("invoices").await.arn);
     for alias in ["alias/a", "alias/b"] {

@@ -178,7 +178,7 @@ async fn a_key_of_another_cluster_is_adopted_only_if_the_provider_names_that_clu
     assert!(seq > 5, "{}", tags["keyward-intent"]);
 }
 
-/// The operator came back with another cluster id: each object says which two there are, and what the message names helps.
+/// The operator came back with another cluster id. Each object names both ids, and the advice in its message helps.
 #[tokio::test]
 async fn a_key_from_before_another_cluster_id_is_told_with_both_and_can_be_taken_over() {
     let scene = Scene::new("renamed-cluster").await;

@@ -132,7 +132,7 @@ async fn a_pending_key_is_alerted_on_until_it_is_cancelled_whatever_becomes_of_i
     a_key_is_alerted_on_however_it_is_pending(&scene, &address).await;
 }
 
-/// In whichever state, whosever its marks are, and whoever scheduled it.
+/// The key's state, the owner in its marks and the one who scheduled it do not matter.
 async fn a_key_is_alerted_on_however_it_is_pending(scene: &Scene, address: &str) {
     // Its date is not known before its replica is gone.
     scene.create("primary", json!({ "key": { "multiRegion": true } })).await;

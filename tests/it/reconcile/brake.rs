@@ -178,10 +178,10 @@ async fn a_deletion_that_is_declared_is_held_like_that_of_an_object() {
     let last = format!("key-{BUDGET}");
     scene.spec(&last, json!({ "deletionScheduleDays": 7 })).await;
     until_held(&scene, 1).await;
-    // What is stopped is stopped for deletions alone: a rescue goes on.
+    // Only deletions are stopped: a rescue goes on.
     scene.spec("key-0", json!({ "deletionScheduleDays": null })).await;
     scene.until_ready("key-0", "True", "Available").await;
-    // And the one that is held is kept by taking the wish back.
+    // The held object keeps its key if its deletion is taken back.
     scene.spec(&last, json!({ "deletionScheduleDays": null })).await;
     scene.until_ready(&last, "True", "Available").await;
     assert_eq!(schedules(&scene), BUDGET);

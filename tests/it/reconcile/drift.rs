@@ -149,7 +149,7 @@ async fn a_settled_key_costs_two_reads_a_look_and_no_write() {
     for _ in 0..6 {
         let reads = scene.look_by_itself("orders").await;
         assert!((1..=2).contains(&reads), "{reads}");
-        // Whoever asks is told of all that there is to see.
+        // A look that is asked for reads everything.
         let before = scene.now();
         let object = scene.look("orders").await;
         let calls: Vec<_> = scene.operator_calls().into_iter().filter(|entry| entry.seq > before && entry.service == "kms").collect();

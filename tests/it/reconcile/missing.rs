@@ -34,7 +34,7 @@ async fn a_key_whose_date_has_passed_is_deleted_after_three_answers() {
     assert!(message(&object).contains("remove this object"), "{}", message(&object));
     scene.until_event("orders", "KeyDeleted").await;
 
-    // Neither a change of mind nor a new spec brings a key back.
+    // A cancelled deletion or a new spec does not bring a deleted key back.
     scene.spec("orders", json!({ "deletionScheduleDays": null, "description": "again" })).await;
     scene.until_ready("orders", "False", "KeyDeleted").await;
     scene.look_at_all("orders").await;

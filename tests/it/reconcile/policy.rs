@@ -46,7 +46,7 @@ async fn with_enforce_on_change_an_edit_of_a_tag_does_not_enable_a_key() {
     assert_eq!((view.state, view.tags["team"].as_str()), (Actual::Disabled, "bank"));
     assert!(scene.calls("EnableKey").is_empty());
 
-    // What is declared about it has to change for that: off, which it is, and on again.
+    // The key is enabled again only after an edit of `enabled`: to off, which the key is, and on again.
     scene.spec("orders", json!({ "enabled": false })).await;
     scene.until_ready("orders", "True", "Disabled").await;
     scene.spec("orders", json!({ "enabled": true })).await;
@@ -127,7 +127,7 @@ async fn with_enforce_on_change_a_key_that_differs_when_it_is_adopted_waits_for_
     let key = scene.foreign_key().await;
     scene.create("orders", json!({ "managementPolicy": "EnforceOnChange", "keyId": key, "tags": { "team": "shop" } })).await;
     scene.until_ready("orders", "True", "Available").await;
-    // An edit is not enough: nothing says what of it is new.
+    // An edit is not enough, because it is not known which part of the spec is new.
     scene.spec("orders", json!({ "tags": { "team": "orders" } })).await;
     let object = scene.look_at_all("orders").await;
     assert!(!scene.double.key(&key).unwrap().tags.contains_key("team"));
@@ -185,7 +185,7 @@ async fn observe_shows_a_disabled_key_as_it_is() {
     let key = scene.foreign_key().await;
     scene.person().disable_key().key_id(&key).send().await.unwrap();
     scene.create("orders", json!({ "managementPolicy": "Observe", "keyId": key })).await;
-    // Nothing is adopted by watching, so an incident's key needs no word of its own; and nothing is declared that could differ.
+    // `Observe` adopts nothing, so a disabled key needs no special word. The spec declares nothing that could differ.
     let object =
         scene.until("orders", "it was read", |object| object.status.as_ref().is_some_and(|status| status.key_state.is_some())).await;
     assert_eq!(object.status.unwrap().key_state, Some(KeyState::Disabled));

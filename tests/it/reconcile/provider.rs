@@ -18,7 +18,7 @@ fn providers(scene: &Scene) -> Api<KeyProvider> {
     Api::all(scene.client.clone())
 }
 
-/// What it needs is not there yet, and nobody has to act on the object.
+/// The object waits for something that does not exist yet. Nobody has to act on the object.
 fn is_awaited(object: &keyward::api::ManagedKey) -> bool {
     find(object, ConditionType::Reconciling).is_some() && find(object, ConditionType::Stalled).is_none()
 }
@@ -65,7 +65,7 @@ async fn a_namespace_that_is_not_admitted_causes_no_call() {
 /// Shows L2.
 #[tokio::test]
 async fn a_namespace_is_admitted_by_its_labels() {
-    // Long before the next look: what wakes the object is the label alone.
+    // The next look is far away, so only the label can wake the object.
     let selector = json!({ "resyncSeconds": 3600, "namespaces": { "from": "Selector", "selector": { "matchLabels": { "keys": "yes" } } } });
     let scene = Scene::real_with("by-label", Options::default(), selector).await;
     scene.create("orders", json!({})).await;
@@ -93,7 +93,7 @@ async fn a_provider_can_go_and_come_back_and_no_key_is_touched() {
     let key = scene.key("orders").await;
     let before = scene.now();
     providers(&scene).delete(&scene.provider, &DeleteParams::default()).await.unwrap();
-    // Nobody has to touch the object for that, nor when it comes back.
+    // The object notices by itself that the provider is gone, and that it is back.
     let object = scene.until_ready("orders", "False", "ProviderNotFound").await;
     assert!(is_awaited(&object));
     scene.spec("orders", json!({ "enabled": false })).await;

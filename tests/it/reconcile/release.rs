@@ -1,4 +1,4 @@
-//! The object is deleted: what becomes of its key, and when the object may go.
+//! What happens to the key when its object is deleted, and when the object may go.
 
 use keyward::api::{ConditionType, FINALIZER, ManagedKey};
 use kms_double::{ACCESS_KEY, Fault, FaultAction, KeyState as Actual, Options};

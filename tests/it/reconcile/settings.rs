@@ -1,4 +1,4 @@
-//! Rotation, description, tags and aliases: what is declared is kept, what others put there is left.
+//! Rotation, description, tags and aliases: Keyward keeps the declared ones and leaves those of others.
 
 use keyward::api::ConditionType;
 use serde_json::json;

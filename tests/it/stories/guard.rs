@@ -1,4 +1,4 @@
-//! What schedules a deletion, what does not, and what others do at the KMS.
+//! Which requests schedule a deletion and which do not, and what others do at the KMS.
 
 use keyward::api::ConditionType;
 use kms_double::{KeyState as Actual, Options};

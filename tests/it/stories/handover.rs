@@ -96,7 +96,8 @@ pub async fn an_alias_is_handed_over_whichever_object_is_changed_first(vendor: &
     }
 }
 
-/// One that nobody takes goes all the same, and one that its object still has, or has from elsewhere, stays where it is.
+/// An alias that was let go is removed even if no object takes it over. An alias that its object still declares, or has from elsewhere,
+/// stays.
 pub async fn an_alias_that_nobody_takes_goes_and_one_that_was_not_let_go_stays(vendor: &'static Vendor) {
     let scene = with(vendor, "let-go", &["blue", "green"]).await;
     declare(&scene, "green", &[]).await;

@@ -1,5 +1,5 @@
-//! Holds that outlive what goes wrong, keys that are rescued all the same, and our own acts that are ours: what an adversary, or a bad day, does between
-//! two looks.
+//! Somebody changes the key, or something fails, between two looks. Holds stay, keys are rescued all the same, and our own changes are
+//! reported as ours.
 //!
 //! Shows S8.
 
@@ -36,7 +36,7 @@ fn throttle(scene: &Scene, operation: &str, times: u64) {
     scene.double.inject(Fault::on(operation, FaultAction::Error { code: code.into(), status, message: String::new() }).times(times));
 }
 
-/// The object says that its deletion is held for that reason, whatever else it says.
+/// Waits until the object says that its deletion is held for that reason. Other conditions do not matter.
 async fn until_held(scene: &Scene, reason: &str) -> ManagedKey {
     scene
         .until("orders", &format!("held: {reason}"), |object| {
@@ -85,7 +85,7 @@ pub async fn a_hold_that_cannot_be_written_outlives_a_rescue(vendor: &'static Ve
     scene.until_ready("orders", "True", "DeletionScheduled").await;
 }
 
-/// The same where the object is deleted and takes its key along, and the KMS only throttles.
+/// The same for an object that is deleted with its key, at a KMS that only throttles.
 ///
 /// Shows S10.
 pub async fn a_hold_of_a_deleted_object_outlives_a_rescue(vendor: &'static Vendor) {
@@ -171,7 +171,7 @@ pub async fn a_withdrawn_deletion_brings_the_key_back_though_no_tag_can_be_writt
     assert_eq!(intent(&scene).await.rsplit('.').next(), Some("live"));
 }
 
-/// Whoever makes an object of the name has the key, and not yet its end.
+/// A new object of the same name gets the key, but its deletion is held.
 pub async fn a_key_that_was_taken_up_lately_is_not_deleted_without_a_confirmation(vendor: &'static Vendor) {
     let scene = alive(vendor, "taken-up", json!({})).await;
     let key = scene.key("orders").await.key_id;

@@ -67,7 +67,7 @@ async fn told(scene: &Scene, rows: &[Wrong]) {
         for secret in ["wrong-secret", HUAWEI_SECRET_KEY] {
             assert!(!message(&object).contains(secret), "{}: {}", row.name, message(&object));
         }
-        // What is out of reach may pass by itself; all else waits for a person.
+        // An unreachable KMS may come back by itself. All other errors wait for a person.
         let passes = row.reason == "ProviderUnavailable";
         assert_eq!(find(&object, ConditionType::Stalled).is_none(), passes, "{}: {:?}", row.name, object.status);
     }

@@ -1,5 +1,5 @@
-//! The life of a key never waits for its settings: whatever is refused, denied, throttled or cannot be read, the key is disabled, enabled, scheduled, brought
-//! back, and disabled at the end of its object.
+//! The life of a key never waits for its settings. Settings may be refused, denied, throttled or unreadable: the key is still disabled,
+//! enabled, scheduled and rescued, and it is disabled at the end of its object.
 
 use keyward::{
     api::{ConditionType, mark},

@@ -1,4 +1,5 @@
-//! What holds whatever the KMS: the rows of the table, ownership, the guard, drift and a key that is gone, told once and run on each of the three.
+//! Stories that are the same for each KMS: the rows of the table, ownership, the guard, drift and a key that is gone. Each is written once
+//! and run on all three.
 //!
 //! For AWS with the real program on a real API server, for the others in memory; the KMS is on the wire for all. `reconcile` has all the rest on AWS. Where KMS
 //! differ, a story asks [`crate::support::vendor::Vendor`]; none asks which KMS it is.

@@ -95,7 +95,7 @@ pub async fn a_key_of_another_object_is_left_alone(vendor: &'static Vendor) {
     scene.look_at_all("orders").await;
     let object = scene.until_ready("orders", "False", "OwnedByAnother").await;
     assert!(message(&object).contains("another object of this name"), "{}", message(&object));
-    // And that at each look, whatever is read in turn.
+    // The mark is not written back at later looks either.
     for _ in 0..3 {
         let object = scene.look("orders").await;
         assert_eq!(find(&object, ConditionType::Ready).unwrap().reason, "OwnedByAnother");
@@ -103,7 +103,7 @@ pub async fn a_key_of_another_object_is_left_alone(vendor: &'static Vendor) {
     assert_eq!(scene.changes(before), [""; 0]);
 }
 
-/// That no object of this cluster is called so proves something only of a key that bears the mark of this cluster.
+/// No object of this cluster has the name in the marks. That makes a key an orphan only if the key has this cluster's mark.
 pub async fn a_key_of_a_stranger_is_not_adopted(vendor: &'static Vendor) {
     let scene = Scene::of(vendor, "stranger", Options::default(), any()).await;
     scene.plant_outside(Some("alias/pay"));

@@ -1,4 +1,5 @@
-//! Where a limit of the KMS binds: what goes makes room for what comes, and nobody is told that the spec asks for too much.
+//! Where a limit of the KMS binds: old tags and aliases are removed first, so that new ones fit. No object is told that its spec asks for
+//! too much.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -82,7 +83,7 @@ impl Settings {
         patch
     }
 
-    /// What the key has, of what is not Keyward's own.
+    /// The tags or aliases of the key, without Keyward's own.
     fn found(&self, scene: &Scene, key: kms_double::KeyView) -> Self {
         match self {
             Self::Tags(_) => Self::Tags(key.tags.into_iter().filter(|(tag, _)| !tag.starts_with(mark::RESERVED_PREFIX)).collect()),

@@ -100,7 +100,7 @@ pub async fn rotation_that_was_off_on_its_date_is_none(vendor: &'static Vendor) 
     assert!(next.is_none_or(|next| next == seconds(key.next.unwrap())));
 }
 
-/// Nothing rests on that read, so nobody is told to allow it.
+/// Keyward does not need that read, so it asks nobody to allow it.
 #[tokio::test]
 async fn whoever_may_not_read_rotations_is_told_of_none_and_of_nothing_else() {
     for vendor in [&vendor::AWS, &vendor::CIPHER_TRUST] {

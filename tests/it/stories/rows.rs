@@ -43,7 +43,7 @@ pub async fn a_key_is_created_with_all_that_is_declared(vendor: &'static Vendor)
     assert_eq!((&*provider.account, &*provider.region), (vendor.account, vendor.region));
     assert_eq!(scene.calls(vendor.operations.create).len(), 1);
     scene.until_event("orders", "KeyCreated").await;
-    // What was made stays as it is.
+    // Later looks change nothing.
     let before = scene.now();
     scene.look_at_all("orders").await;
     assert_eq!(scene.changes(before), [""; 0]);
@@ -107,7 +107,7 @@ pub async fn days_that_the_kms_cannot_take_change_nothing(vendor: &'static Vendo
     let object = scene.until_ready("orders", "False", "InvalidSpec").await;
     assert!(message(&object).contains(vendor.window), "{}", message(&object));
     assert!(find(&object, ConditionType::Stalled).is_some());
-    // Nor does the provider's own least number let through what is less.
+    // Days below the provider's minimum are refused too.
     scene.provide(&scene.provider, json!({ "deletionGuard": { "minimumScheduleDays": 30 } })).await;
     scene.spec("orders", json!({ "deletionScheduleDays": 8 })).await;
     scene.until_ready("orders", "False", "InvalidSpec").await;

@@ -27,7 +27,7 @@ async fn a_key_whose_answers_lack_what_is_optional_lives_as_any_other() {
         let key = scene.key("orders").await;
         assert_eq!((key.description.as_str(), key.rotation.period_days), ("order signing", Some(100)));
 
-        // What is not told is not set again, and is set when the spec changes.
+        // A setting that the KMS does not show is not set again until the spec changes.
         let settled = scene.now();
         scene.look_at_all("orders").await;
         assert_eq!(scene.changes(settled), [""; 0], "{form:?}");

@@ -54,7 +54,7 @@ async fn while_a_refresh_does_not_end_a_deletion_waits_and_says_so() {
     assert_eq!(scene.calls("refresh").len(), 1, "one refresh is under way, and no other is asked for");
     assert_eq!(scene.key("orders").await.state, Actual::Enabled);
 
-    // What saves a key does not wait.
+    // A rescue does not wait.
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
     scene.double.set_state(&scene.key("orders").await.key_id, Actual::PendingDeletion).unwrap();
     scene.double.ciphertrust_sync();

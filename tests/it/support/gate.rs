@@ -117,7 +117,7 @@ impl Gate {
         self.held.silent.send_replace(true);
     }
 
-    /// Refuses to list a kind, as whoever took the right away does.
+    /// Refuses to list a kind, as if the right to it had been taken away.
     pub fn refuse_lists(&self, plural: &'static str) {
         *self.held.lists.lock().unwrap() = Lists { refused: Some(plural), times: 0 };
     }

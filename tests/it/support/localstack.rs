@@ -44,7 +44,7 @@ pub(crate) fn shared() -> &'static LocalStack {
 
 /// A second one, whose clock its holder may move.
 ///
-/// The clock is one for all its accounts, so whoever moves it must not share it with a key that is pending for another test.
+/// All its accounts share one clock. A test that moves the clock must not share it with a key that is pending for another test.
 ///
 /// # Panics
 ///

@@ -129,7 +129,7 @@ impl Memory {
                 );
                 tokio::select! {
                     ended = running => panic!("the controllers ended by themselves: {ended:?}"),
-                    // An error is the end of whoever held it.
+                    // An error means that the `Hand` was dropped.
                     _ = killed => {}
                 }
             });
@@ -150,7 +150,7 @@ pub struct Hand {
 }
 
 impl Hand {
-    /// Ends it where it stands: whatever it awaits is dropped.
+    /// Ends it at once and drops all that it awaits.
     pub fn kill(&mut self) {
         drop(self.kill.take());
         if let Some(thread) = self.thread.take() {

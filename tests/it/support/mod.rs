@@ -1,4 +1,4 @@
-//! What several test modules stand on. Nothing here asserts what Keyward does: that is for the tests to say, where a reader sees it.
+//! Code that several test modules use. It asserts nothing about Keyward: the tests do that, where a reader sees it.
 
 pub mod control_plane;
 pub mod double;
