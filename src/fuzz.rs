@@ -6,6 +6,7 @@
 //! | environment | |
 //! |---|---|
 //! | `FUZZ_MILLIS` | how long each target runs, in milliseconds |
+//! | `FUZZ_FIRST` | the first seed; without it `make fuzz` begins anywhere |
 //! | `FUZZ_SEED` | runs one execution alone: the one that a failure names |
 
 use std::{
@@ -55,7 +56,7 @@ pub(crate) fn fuzz(target: &str, property: impl Fn(&mut Rng)) {
         |name| env::var(name).ok().map(|text| text.parse::<u64>().unwrap_or_else(|_| panic!("{name} is {text}, which is no number")));
     let (millis, seed) = (number("FUZZ_MILLIS"), number("FUZZ_SEED"));
     // In `cargo test` it is the same seeds each time.
-    let first = seed.unwrap_or_else(|| millis.map_or(0, |_| Rng::new().u64(..u64::MAX / 2)));
+    let first = seed.or_else(|| number("FUZZ_FIRST")).unwrap_or_else(|| millis.map_or(0, |_| Rng::new().u64(..u64::MAX / 2)));
     let (began, budget) = (Instant::now(), Duration::from_millis(millis.unwrap_or(MOMENT)));
     let mut executions = 0;
     while executions == 0 || seed.is_none() && began.elapsed() < budget {

@@ -125,7 +125,8 @@ fn aws_keys() {
         match runtime.block_on(kms.describe("1234")) {
             Ok(None) => assert!(status != 200 && text.contains("NotFoundException"), "{status} {text} is taken for an absent key"),
             Ok(Some(key)) => {
-                let told: Value = serde_json::from_str(&text).unwrap_or_default();
+                // The SDK reads some numbers that are no JSON, such as `1.`.
+                let Ok(told) = serde_json::from_str::<Value>(&text) else { return };
                 let told = &told["KeyMetadata"];
                 assert_eq!(status, 200, "{text}");
                 assert!(told["KeyId"] == json!(key.id) && !key.id.is_empty(), "{text}: {key:?}");
@@ -152,14 +153,12 @@ fn aws_rotations_and_tags() {
     fuzz("aws_rotations_and_tags", |rng: &mut Rng| {
         let text = body(rng, &rotation);
         canned.0.lock().expect("nothing panics in it").clone_from(&(200, text.clone()));
-        if let Ok(rotation) = runtime.block_on(kms.rotation("1234")) {
-            let told: Value = serde_json::from_str(&text).unwrap_or_default();
+        if let (Ok(rotation), Ok(told)) = (runtime.block_on(kms.rotation("1234")), serde_json::from_str::<Value>(&text)) {
             assert_eq!(told["KeyRotationEnabled"], json!(rotation.enabled), "{text}");
         }
         let text = body(rng, &tags);
         canned.0.lock().expect("nothing panics in it").clone_from(&(200, text.clone()));
-        if let Ok(tags) = runtime.block_on(kms.tags("1234")) {
-            let told: Value = serde_json::from_str(&text).unwrap_or_default();
+        if let (Ok(tags), Ok(told)) = (runtime.block_on(kms.tags("1234")), serde_json::from_str::<Value>(&text)) {
             let told = told["Tags"].as_array().cloned().unwrap_or_else(|| panic!("{text} has no list, which is not an empty one"));
             // A value that is null is an empty one, and so no mark.
             let value = |tag: &Value| tag["TagValue"].as_str().unwrap_or_default().to_owned();
