@@ -16,6 +16,10 @@ use crate::api::GROUP;
 /// The verb that lets a person restore a status, on `managedkeys/status` or `keyproviders/status`.
 pub const RESTORE: &str = "restore";
 
+/// Whether somebody may write a status: the operator, and who may restore one.
+const MAY_WRITE: &str = "request.userInfo.username == variables.operator || \
+                         authorizer.group('keyward.dev').resource(request.resource.resource).subresource('status').check('restore').allowed()";
+
 /// A policy, and the binding that activates it.
 #[derive(Clone, Debug)]
 pub struct Admission {
@@ -31,49 +35,73 @@ pub struct Admission {
 /// does.
 #[must_use]
 pub fn admission(namespace: &str) -> Admission {
-    let name = format!("{NAME}-status");
-    let metadata = || ObjectMeta { name: Some(name.clone()), labels: Some(labels()), ..ObjectMeta::default() };
-    let rule = NamedRuleWithOperations {
-        api_groups: Some(vec![GROUP.into()]),
-        api_versions: Some(vec!["*".into()]),
-        operations: Some(vec!["CREATE".into(), "UPDATE".into()]),
-        resources: Some(vec!["managedkeys/status".into(), "keyproviders/status".into()]),
-        ..NamedRuleWithOperations::default()
+    let rule = Rule {
+        name: "status",
+        resources: &["managedkeys/status", "keyproviders/status"],
+        operations: &["CREATE", "UPDATE"],
+        action: "Deny",
+        variables: vec![("operator", format!("'system:serviceaccount:{namespace}:{NAME}'"))],
+        validations: vec![(
+            MAY_WRITE,
+            format!(
+                "only Keyward may write this status; to restore a status, ask an administrator for the verb {RESTORE} on it in the whole cluster"
+            ),
+        )],
     };
-    let validation = Validation {
-        expression: format!(
-            "request.userInfo.username == variables.operator || \
-             authorizer.group('{GROUP}').resource(request.resource.resource).subresource('status').check('{RESTORE}').allowed()"
-        ),
-        message: Some(format!(
-            "only Keyward may write this status; to restore a status, ask an administrator for the verb {RESTORE} on it in the whole cluster"
-        )),
-        reason: Some("Forbidden".into()),
-        ..Validation::default()
-    };
-    Admission {
-        policy: ValidatingAdmissionPolicy {
-            metadata: metadata(),
-            spec: Some(ValidatingAdmissionPolicySpec {
-                failure_policy: Some("Fail".into()),
-                match_constraints: Some(MatchResources { resource_rules: Some(vec![rule]), ..MatchResources::default() }),
-                variables: Some(vec![Variable {
-                    name: "operator".into(),
-                    expression: format!("'system:serviceaccount:{namespace}:{NAME}'"),
-                }]),
-                validations: Some(vec![validation]),
-                ..ValidatingAdmissionPolicySpec::default()
-            }),
-            ..ValidatingAdmissionPolicy::default()
-        },
-        binding: ValidatingAdmissionPolicyBinding {
-            metadata: metadata(),
-            spec: Some(ValidatingAdmissionPolicyBindingSpec {
-                policy_name: Some(name),
-                validation_actions: Some(vec!["Deny".into()]),
-                ..ValidatingAdmissionPolicyBindingSpec::default()
-            }),
-        },
+    rule.build()
+}
+
+/// What one policy refuses, or warns of.
+pub(super) struct Rule {
+    pub(super) name: &'static str,
+    pub(super) resources: &'static [&'static str],
+    pub(super) operations: &'static [&'static str],
+    pub(super) action: &'static str,
+    /// Names and expressions.
+    pub(super) variables: Vec<(&'static str, String)>,
+    /// Expressions that have to be true, and what is said if one is not.
+    pub(super) validations: Vec<(&'static str, String)>,
+}
+
+impl Rule {
+    pub(super) fn build(self) -> Admission {
+        let name = format!("{NAME}-{}", self.name);
+        let metadata = || ObjectMeta { name: Some(name.clone()), labels: Some(labels()), ..ObjectMeta::default() };
+        let rule = NamedRuleWithOperations {
+            api_groups: Some(vec![GROUP.into()]),
+            api_versions: Some(vec!["*".into()]),
+            operations: Some(self.operations.iter().map(|&operation| operation.into()).collect()),
+            resources: Some(self.resources.iter().map(|&resource| resource.into()).collect()),
+            ..NamedRuleWithOperations::default()
+        };
+        let variables = self.variables.into_iter().map(|(name, expression)| Variable { name: name.into(), expression });
+        let validations = self.validations.into_iter().map(|(expression, message)| Validation {
+            expression: expression.into(),
+            message: Some(message),
+            reason: Some("Forbidden".into()),
+            ..Validation::default()
+        });
+        Admission {
+            policy: ValidatingAdmissionPolicy {
+                metadata: metadata(),
+                spec: Some(ValidatingAdmissionPolicySpec {
+                    failure_policy: Some("Fail".into()),
+                    match_constraints: Some(MatchResources { resource_rules: Some(vec![rule]), ..MatchResources::default() }),
+                    variables: Some(variables.collect()),
+                    validations: Some(validations.collect()),
+                    ..ValidatingAdmissionPolicySpec::default()
+                }),
+                ..ValidatingAdmissionPolicy::default()
+            },
+            binding: ValidatingAdmissionPolicyBinding {
+                metadata: metadata(),
+                spec: Some(ValidatingAdmissionPolicyBindingSpec {
+                    policy_name: Some(name),
+                    validation_actions: Some(vec![self.action.into()]),
+                    ..ValidatingAdmissionPolicyBindingSpec::default()
+                }),
+            },
+        }
     }
 }
 

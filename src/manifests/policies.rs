@@ -3,16 +3,10 @@
 //! They see requests to the API server only. What the API server deletes by itself, such as all objects of a CRD that is deleted, they do not see; the guard
 //! does. Taking a deletion back is never refused.
 
-use k8s_openapi::api::{
-    admissionregistration::v1::{
-        MatchResources, NamedRuleWithOperations, ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding,
-        ValidatingAdmissionPolicyBindingSpec, ValidatingAdmissionPolicySpec, Validation, Variable,
-    },
-    rbac::v1::{ClusterRole, PolicyRule},
-};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use kube::api::ObjectMeta;
 
-use super::{Admission, NAME, labels, yaml};
+use super::{Admission, NAME, admission::Rule, labels, yaml};
 use crate::api::{GROUP, annotation};
 
 /// The verb that lets somebody ask for a deletion, on `managedkeys`.
@@ -21,60 +15,6 @@ pub const SCHEDULE: &str = "schedule-deletion";
 pub const CONFIRM: &str = "confirm-deletion";
 /// The verb that lets somebody resume deletions that were stopped, on `keyproviders`.
 pub const RESUME: &str = "resume-deletions";
-
-/// What one policy refuses, or warns of.
-struct Rule {
-    name: &'static str,
-    resource: &'static str,
-    operations: &'static [&'static str],
-    action: &'static str,
-    /// Names and expressions.
-    variables: Vec<(&'static str, String)>,
-    /// Expressions that have to be true, and what is said if one is not.
-    validations: Vec<(&'static str, String)>,
-}
-
-impl Rule {
-    fn build(self) -> Admission {
-        let name = format!("{NAME}-{}", self.name);
-        let metadata = || ObjectMeta { name: Some(name.clone()), labels: Some(labels()), ..ObjectMeta::default() };
-        let rule = NamedRuleWithOperations {
-            api_groups: Some(vec![GROUP.into()]),
-            api_versions: Some(vec!["*".into()]),
-            operations: Some(self.operations.iter().map(|&operation| operation.into()).collect()),
-            resources: Some(vec![self.resource.into()]),
-            ..NamedRuleWithOperations::default()
-        };
-        let variables = self.variables.into_iter().map(|(name, expression)| Variable { name: name.into(), expression });
-        let validations = self.validations.into_iter().map(|(expression, message)| Validation {
-            expression: expression.into(),
-            message: Some(message),
-            reason: Some("Forbidden".into()),
-            ..Validation::default()
-        });
-        Admission {
-            policy: ValidatingAdmissionPolicy {
-                metadata: metadata(),
-                spec: Some(ValidatingAdmissionPolicySpec {
-                    failure_policy: Some("Fail".into()),
-                    match_constraints: Some(MatchResources { resource_rules: Some(vec![rule]), ..MatchResources::default() }),
-                    variables: Some(variables.collect()),
-                    validations: Some(validations.collect()),
-                    ..ValidatingAdmissionPolicySpec::default()
-                }),
-                ..ValidatingAdmissionPolicy::default()
-            },
-            binding: ValidatingAdmissionPolicyBinding {
-                metadata: metadata(),
-                spec: Some(ValidatingAdmissionPolicyBindingSpec {
-                    policy_name: Some(name),
-                    validation_actions: Some(vec![self.action.into()]),
-                    ..ValidatingAdmissionPolicyBindingSpec::default()
-                }),
-            },
-        }
-    }
-}
 
 /// Whether the user has that verb on the object that `of` names.
 fn may(resource: &str, of: &str, verb: &str) -> String {
@@ -108,7 +48,7 @@ pub fn policies() -> Vec<Admission> {
     let rules = [
         Rule {
             name: "warn-created-with-deletion",
-            resource: "managedkeys",
+            resources: &["managedkeys"],
             operations: &["CREATE"],
             action: "Warn",
             variables: vec![("days", days("object"))],
@@ -121,7 +61,7 @@ pub fn policies() -> Vec<Admission> {
         },
         Rule {
             name: "delete-needs-annotation",
-            resource: "managedkeys",
+            resources: &["managedkeys"],
             operations: &["DELETE"],
             action: "Deny",
             variables: vec![("allowed", annotated("oldObject", annotation::ALLOW_DELETE))],
@@ -133,7 +73,7 @@ pub fn policies() -> Vec<Admission> {
         },
         Rule {
             name: "who-schedules-deletions",
-            resource: "managedkeys",
+            resources: &["managedkeys"],
             operations: &["CREATE", "UPDATE"],
             action: "Deny",
             variables: vec![
@@ -156,7 +96,7 @@ pub fn policies() -> Vec<Admission> {
         },
         Rule {
             name: "who-deletes",
-            resource: "managedkeys",
+            resources: &["managedkeys"],
             operations: &["DELETE"],
             action: "Deny",
             variables: vec![
@@ -171,7 +111,7 @@ pub fn policies() -> Vec<Admission> {
         },
         Rule {
             name: "who-confirms-deletions",
-            resource: "managedkeys",
+            resources: &["managedkeys"],
             operations: &["CREATE", "UPDATE"],
             action: "Deny",
             variables: vec![
@@ -189,7 +129,7 @@ pub fn policies() -> Vec<Admission> {
         },
         Rule {
             name: "who-resumes-deletions",
-            resource: "keyproviders",
+            resources: &["keyproviders"],
             operations: &["CREATE", "UPDATE"],
             action: "Deny",
             variables: vec![
@@ -204,7 +144,7 @@ pub fn policies() -> Vec<Admission> {
         },
         Rule {
             name: "who-loosens-the-guard",
-            resource: "keyproviders",
+            resources: &["keyproviders"],
             operations: &["UPDATE"],
             action: "Deny",
             variables: vec![
@@ -227,7 +167,7 @@ pub fn policies() -> Vec<Admission> {
         },
         Rule {
             name: "who-deletes-a-stopped-provider",
-            resource: "keyproviders",
+            resources: &["keyproviders"],
             operations: &["DELETE"],
             action: "Deny",
             variables: vec![
