@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
-use super::{limits::Limits, observed::Key, ownership::Tags};
+use super::{deletion::budget::is_id, limits::Limits, observed::Key, ownership::Tags};
 use crate::api::{
     KeyProvider,
     key_provider::{Adoption, AdoptionFrom, Allow, DeletionGuard, Namespaces, NamespacesFrom, ProviderType},
@@ -29,7 +29,7 @@ pub struct Rules {
     pub allow: Allow,
     /// What must be true before a deletion.
     pub guard: DeletionGuard,
-    /// The id of the stop of all deletions through the provider. `None`: they are not stopped.
+    /// The id of the stop of all deletions through the provider; empty if it cannot be read. `None`: they are not stopped.
     pub trip: Option<String>,
     /// The maximum age of a KMS's copy of a key on which a change may rest. `None`: the KMS has no copies.
     pub max_staleness: Option<SignedDuration>,
@@ -49,7 +49,7 @@ impl Rules {
             adoption: spec.adoption.clone(),
             allow: spec.allow.clone(),
             guard: spec.deletion_guard.clone(),
-            trip: book.and_then(|book| book.tripped.as_ref()).map(|trip| trip.id.clone()),
+            trip: book.and_then(|book| book.tripped.as_ref()).map(|trip| if is_id(&trip.id) { trip.id.clone() } else { String::new() }),
             max_staleness: spec
                 .cipher_trust
                 .as_ref()

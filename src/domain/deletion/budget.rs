@@ -22,6 +22,8 @@ use crate::api::{
 
 /// For how long an entry counts.
 const WINDOW: SignedDuration = SignedDuration::from_hours(1);
+/// The longest id of a trip, as its schema has it.
+const LONGEST_ID: usize = 64;
 
 /// What the book says to one more deletion.
 #[derive(Clone, Debug, PartialEq)]
@@ -95,6 +97,12 @@ fn tripped(id: &str, now: Timestamp) -> Tripped {
     Tripped { id: id.into(), time: seconds(now) }
 }
 
+/// Whether that can be the id of a trip. Messages print it in a command, so nothing else is put there, whoever wrote the status.
+#[must_use]
+pub fn is_id(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
 /// Whether nothing may be scheduled through the provider.
 #[must_use]
 pub const fn is_stopped(book: Option<&DeletionBook>, max_per_hour: i32) -> bool {
@@ -109,6 +117,8 @@ pub fn kept(book: Option<&DeletionBook>, max_per_hour: i32, resume: Option<&str>
     book.recent.retain(|entry| counts(entry, now));
     match &book.tripped {
         None if max_per_hour <= 0 => book.tripped = Some(tripped(id, now)),
+        // Somebody else wrote it. The stop stays, under an id of its own.
+        Some(trip) if !is_id(&trip.id) => book.tripped = Some(tripped(id, now)),
         Some(trip) if max_per_hour > 0 && resume == Some(&*trip.id) => {
             book = DeletionBook { waiting: book.waiting, ..DeletionBook::default() }
         }

@@ -242,7 +242,7 @@ fn stopped_by(Rules { name, guard, .. }: &Rules) -> String {
 /// How deletions through a provider go on. There is no token for other days of a pending deletion.
 fn resume(Rules { name, trip, guard, .. }: &Rules, pending: bool) -> String {
     let first = if guard.max_per_hour <= 0 { ", sets deletionGuard.maxPerHour above 0, and then runs" } else { " and runs" };
-    let command = trip.as_ref().map_or_else(
+    let command = trip.as_ref().filter(|id| !id.is_empty()).map_or_else(
         || "the command in the condition DeletionsStopped of the provider".to_owned(),
         |id| format!("kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}={id}", annotation::RESUME_DELETIONS),
     );

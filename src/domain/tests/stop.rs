@@ -18,6 +18,7 @@ use crate::{
         observed::State,
         provider::status,
         release::{Release, release},
+        rules::Rules,
         step::Step,
     },
 };
@@ -165,6 +166,14 @@ fn a_provider_says_that_it_is_stopped_until_a_person_resumes() {
     assert!(says(&zero).unwrap().contains(&format!("keyprovider aws keyward.dev/resume-deletions={TRIP}")), "{zero:?}");
     let raised = round(10, None, zero.deletions.as_ref(), now());
     assert!(says(&raised).is_some(), "raising it resumes nothing");
+    // Whoever wrote a status puts no words into the command that a person runs.
+    let mut forged = raised.deletions.clone().unwrap();
+    forged.tripped.as_mut().unwrap().id = "x; rm -rf /".into();
+    let read = round(10, Some("x; rm -rf /"), Some(&forged), now());
+    assert_eq!((read.deletions.clone(), says(&read)), (raised.deletions.clone(), says(&raised)));
+    let rules = Rules::new("aws", &provider(10, None, Some(&forged)), "111122223333", "eu-west-1");
+    let told = note(&held(asked()).with(|s| s.rules = rules).plan()).1.to_owned();
+    assert!(!told.contains("rm -rf") && told.contains("the command in the condition DeletionsStopped"), "{told}");
     let resumed = round(10, Some(TRIP), raised.deletions.as_ref(), now());
     assert_eq!((resumed.deletions.clone(), says(&resumed)), (None, None));
 }
