@@ -19,8 +19,10 @@ end_stage() {
     trap '' TERM INT HUP
     local name tries
     # The operator first, with SIGTERM, so that it releases its lease.
-    [[ -z ${pid[operator]:-} ]] || kill -TERM "${pid[operator]}" 2>/dev/null || true
-    for name in operator double control-plane; do
+    for name in operator build; do
+        [[ -z ${pid[$name]:-} ]] || kill -TERM "${pid[$name]}" 2>/dev/null || true
+    done
+    for name in operator build double control-plane; do
         [[ $name == operator || -z $hold ]] || { exec {hold}>&-; hold=; }
         [[ -n ${pid[$name]:-} ]] || continue
         for ((tries = 0; tries < 100; tries++)); do
@@ -67,26 +69,29 @@ print(*{one["executable"] for one in made if one.get("executable") and one["targ
 ' "$dir/build.json" "$1"
 }
 
-# Builds what is missing. The first time on a machine takes minutes, and both builds show their progress.
+# Builds what is missing, the control plane beside the operator. The first time on a machine takes minutes, and both builds show
+# their progress.
 build() {
     local need
     for need in cargo python3 openssl; do
         command -v "$need" >/dev/null || { echo "demo: $need is not on PATH; install it" >&2; exit 1; }
     done
-    echo "Building Keyward and the KMS double (minutes the first time) ..."
+    echo "Finding or building kube-apiserver, etcd and kubectl, and beside them Keyward and the KMS double (minutes the first time) ..."
+    tests/control-plane/build demo >/dev/null &
+    pid[build]=$!
     cargo build --locked --bins --message-format=json-render-diagnostics >"$dir/build.json"
     keyward=$(executable keyward)
     double=$(executable kms-double)
     [[ -x $keyward && -x $double ]] || { echo "demo: cargo made no keyward or no kms-double" >&2; exit 1; }
-    echo "Finding or building kube-apiserver, etcd, kube-controller-manager, kubectl (minutes the first time) ..."
-    tests/control-plane/build >/dev/null
+    wait "${pid[build]}" || { echo "demo: there is no control plane; the cause is above" >&2; exit 1; }
+    unset 'pid[build]'
 }
 
 start_servers() {
     echo "Starting them and the double ..."
     mkfifo "$dir/hold"
     exec {hold}<>"$dir/hold"
-    start control-plane env -u KEEP tests/control-plane/run
+    start control-plane env -u KEEP tests/control-plane/run demo
     start double "$double" --exit-on-stdin-eof --clock-behind $((days_behind * 86400))
 
     await_output double
