@@ -151,6 +151,13 @@ fn manifests_name_this_version() {
 async fn kustomize_builds_what_the_server_accepts() {
     let cluster = shared();
     let built = cluster.kubectl(&["kustomize", path("deploy").to_str().unwrap()]).await.expect("kustomize");
+    assert!(!built.contains("kind: CustomResourceDefinition"), "`kubectl delete -k deploy` would delete every ManagedKey");
+    let crds = cluster.kubectl(&["kustomize", path("crds").to_str().unwrap()]).await.expect("kustomize");
+    assert_eq!(crds.matches("\nkind: CustomResourceDefinition\n").count(), 2, "{crds}");
+    cluster
+        .kubectl_with(&["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"], &crds)
+        .await
+        .expect("apply the CRDs");
     // In force, the policy would keep the operators of other tests from writing; so its binding is only tried.
     let binding = |document: &&str| document.contains("kind: ValidatingAdmissionPolicyBinding");
     let (bindings, rest): (Vec<&str>, Vec<&str>) = built.split("\n---\n").partition(|document| binding(document));

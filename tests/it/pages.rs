@@ -3,12 +3,18 @@
 use kms_double::Options;
 use serde_json::{Value, json};
 
-use crate::support::scene::Scene;
+use crate::support::{control_plane::shared, scene::Scene};
+
+/// The blocks of a page that are in that language.
+fn blocks<'a>(page: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
+    let begin = format!("```{language}\n");
+    let found: Vec<_> = page.split(&begin).skip(1).collect();
+    found.into_iter().map(|rest| rest.split("```").next().unwrap())
+}
 
 /// The manifests of a page.
 fn manifests(page: &str) -> Vec<Value> {
-    let blocks = page.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap());
-    blocks.map(|block| serde_saphyr::from_str(block).unwrap()).collect()
+    blocks(page, "yaml").map(|block| serde_saphyr::from_str(block).unwrap()).collect()
 }
 
 /// The spec of a manifest, without the name of its provider: the test has its own.
@@ -44,4 +50,41 @@ async fn an_existing_key_is_adopted_as_the_page_on_adoption_says() {
     let key = scene.key("orders").await;
     assert!(key.rotation.enabled && key.tags["team"] == "shop", "{key:?}");
     assert_eq!(key.tags["keyward-owner"], format!("{}.orders", scene.namespace));
+}
+
+/// The commands of the page, for one namespace instead of all, because other tests have objects in others.
+#[tokio::test]
+async fn objects_are_let_go_as_the_page_on_uninstalling_says() {
+    let cluster = shared();
+    let namespace = cluster.namespace("uninstall").await;
+    // It is paused, so that the operator of other tests does not bring the finalizer back.
+    let object = json!({
+        "apiVersion": "keyward.dev/v1alpha1",
+        "kind": "ManagedKey",
+        "metadata": {
+            "name": "orders",
+            "finalizers": ["example.com/other", "keyward.dev/key"],
+            "annotations": { "keyward.dev/paused": "true" },
+        },
+        "spec": { "deletionPolicy": "Delete" },
+    });
+    cluster.kubectl_with(&["create", "-n", &namespace, "-f", "-"], &object.to_string()).await.expect("create");
+    let field = async |path: &str| {
+        let path = format!("jsonpath={{{path}}}");
+        cluster.kubectl(&["get", "managedkey", "orders", "-n", &namespace, "-o", &path]).await.expect("get")
+    };
+
+    let [_, retain, remove] = blocks(include_str!("../../docs/uninstall.md"), "sh").collect::<Vec<_>>().try_into().unwrap();
+    let run = async |commands: &str| {
+        assert!(commands.contains("--all-namespaces"), "{commands}");
+        cluster.shell(&commands.replace("--all-namespaces", &format!("-n {namespace}"))).await.expect("the commands of the page");
+    };
+    run(retain).await;
+    assert_eq!(field(".spec.deletionPolicy").await, "Retain");
+    run(remove).await;
+    assert_eq!(field(".metadata.finalizers[*]").await, "example.com/other");
+    run(remove).await;
+    assert_eq!(field(".metadata.finalizers[*]").await, "example.com/other", "the commands may be repeated");
+    let none = json!({ "metadata": { "finalizers": null } }).to_string();
+    cluster.kubectl(&["patch", "managedkey", "orders", "-n", &namespace, "--type=merge", "-p", &none]).await.expect("patch");
 }

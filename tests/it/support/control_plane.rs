@@ -60,6 +60,14 @@ pub struct Output {
 }
 
 impl Output {
+    fn of(output: &std::process::Output) -> Self {
+        Self {
+            success: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// stdout, or a panic with what kubectl complained of.
     pub fn expect(self, what: &str) -> String {
         assert!(self.success, "{what}: {}", self.stderr);
@@ -227,6 +235,21 @@ impl ControlPlane {
         .unwrap()
     }
 
+    /// Runs shell commands as the administrator, with the real `kubectl`.
+    pub async fn shell(&'static self, commands: &str) -> Output {
+        let folder = self.kubectl.parent().unwrap().to_str().unwrap();
+        let output = tokio::process::Command::new("bash")
+            .args(["-euo", "pipefail", "-c", commands])
+            .env("PATH", format!("{folder}:{}", std::env::var("PATH").unwrap()))
+            .env("KUBECONFIG", &self.kubeconfig)
+            .env("KUBERC", "off")
+            .env("KUBECACHEDIR", self.dir.join("kubectl-cache"))
+            .output()
+            .await
+            .unwrap();
+        Output::of(&output)
+    }
+
     fn run_kubectl(&self, kubeconfig: &Path, args: &[&str], stdin: &str) -> Output {
         let mut child = Command::new(&self.kubectl)
             .arg("--kubeconfig")
@@ -244,12 +267,7 @@ impl ControlPlane {
         // Manifests are smaller than a pipe's buffer or kubectl reads them before it prints, so this cannot wait for ever. A kubectl that does not
         // read its stdin closes it early; what it makes of that is in its own output.
         let _ = child.stdin.take().unwrap().write_all(stdin.as_bytes());
-        let output = child.wait_with_output().unwrap();
-        Output {
-            success: output.status.success(),
-            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
-        }
+        Output::of(&child.wait_with_output().unwrap())
     }
 
     /// A fresh namespace whose name begins with `prefix`.
