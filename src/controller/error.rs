@@ -97,7 +97,12 @@ pub enum Ending {
     /// The marks could not be written, so nothing else is done to the key. The status says so. Next: as after a failed call.
     MarksNotWritable(Failure),
     /// Another object has the key, or is being bound to it. The status says which. Next: the regular look.
-    Contended(String),
+    Contended {
+        /// The key.
+        key: String,
+        /// The other object, in words.
+        by: String,
+    },
     /// The marks were written. Next: they are read back before anything else is done, once the KMS must show them.
     ReadBack,
     /// Nothing is known yet that the object could say: its provider is being tried, or did not answer a moment ago and others are finding out. Next: soon.
@@ -131,7 +136,7 @@ impl Ending {
             Self::Held(_) => "Held",
             Self::ReadBack => "ReadBack",
             Self::MarksNotWritable(_) => "MarksNotWritable",
-            Self::Contended(_) => "Contended",
+            Self::Contended { .. } => "Contended",
             Self::Unkept(_) => "Unkept",
             Self::Planned(_) | Self::Paused | Self::Refused { .. } | Self::Unknown | Self::Gone => "Ended",
             Self::Later(_) | Self::Changed | Self::Newer(_) | Self::Error(_) => "Aborted",
@@ -175,7 +180,7 @@ impl fmt::Display for Ending {
             Self::Refused { note, .. } => f.write_str(&note.message),
             Self::ReadBack => f.write_str("the marks are read back first"),
             Self::Failed(failure) | Self::MarksNotWritable(failure) => f.write_str(&failure.message),
-            Self::Contended(by) => write!(f, "another object is being bound to the same key: {by}"),
+            Self::Contended { key, by } => write!(f, "another object is being bound to key {key}: {by}"),
             Self::Unknown => f.write_str("nothing is known of the key yet"),
             Self::Unkept(left) => write!(f, "the step was done before and did not stick; it waits {} ms more", left.as_millis()),
             Self::Later(Next::Until(left)) => write!(f, "the KMS may not show yet what was done; {} ms are left", left.as_millis()),

@@ -8,7 +8,7 @@
 use super::{
     desired::Desired,
     observed::Key,
-    ownership::{self, Owner, Ownership},
+    ownership::{self, Owner},
     rules::Rules,
 };
 use crate::api::{ManagedKey, managed_key::ManagementPolicy};
@@ -28,9 +28,8 @@ pub struct Taker<'a> {
 pub fn barred(alias: &str, taker: Taker<'_>, holder: &Key, object: &ManagedKey) -> Option<String> {
     let Taker { owner, rules } = taker;
     let desired = Desired::of(object, &owner.cluster).ok();
-    let ours = |desired: &Desired| holder.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &desired.owner) == Ownership::Ours);
     let Some(desired) =
-        desired.filter(|desired| ours(desired) && desired.owner.namespace == owner.namespace && desired.owner.uid != owner.uid)
+        desired.filter(|desired| holder.is_of(&desired.owner) && desired.owner.namespace == owner.namespace && desired.owner.uid != owner.uid)
     else {
         return Some(stays(alias, holder, "choose another alias, or remove it there"));
     };

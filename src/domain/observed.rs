@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     deletion::IntentMark,
     limits::Limits,
-    ownership::{self, Tags},
+    ownership::{self, Owner, Ownership, Tags},
 };
 use crate::api::managed_key::{KeyState, KeyTemplate};
 
@@ -216,6 +216,12 @@ pub struct Key {
 }
 
 impl Key {
+    /// Whether the marks say that the key is this object's. Tags that were not read show nothing, so then it is not.
+    #[must_use]
+    pub fn is_of(&self, owner: &Owner) -> bool {
+        self.tags.as_ref().is_some_and(|tags| Ownership::of(tags, owner) == Ownership::Ours)
+    }
+
     /// The intent mark; `Missing` when tags were not read.
     #[must_use]
     pub fn intent(&self) -> IntentMark {

@@ -128,8 +128,14 @@ pub fn belongs_to(key: &str, owner: &str, rest: &str) -> String {
 
 /// The message that another key has an alias, and what to do.
 #[must_use]
-pub fn alias_of(alias: &str, holder: &str, next: &str) -> String {
-    format!("{alias} belongs to the key {holder}, and is not moved; {next}")
+pub fn alias_of(alias: &str, key: &str, next: &str) -> String {
+    alias_held(alias, &format!("the key {key}"), next)
+}
+
+/// The same, for a key that only words can name.
+#[must_use]
+pub fn alias_held(alias: &str, holder: &str, next: &str) -> String {
+    format!("{alias} belongs to {holder}, and is not moved; {next}")
 }
 
 /// What a key's marks say, from the view of one object.

@@ -10,7 +10,6 @@ use super::{
     },
     desired::Desired,
     observed::{Key, Observed, State},
-    ownership::Ownership,
     plan::{self, Gone, Note, Plan, Situation},
     step::Destruction,
 };
@@ -108,10 +107,10 @@ fn way_out(Note { reason, message }: Note) -> Note {
 }
 
 fn present(s: &Situation<'_>, key: &Key) -> Release {
-    let Some(tags) = &key.tags else {
+    if key.tags.is_none() {
         return Release::Look;
-    };
-    if Ownership::of(tags, &s.desired.owner) != Ownership::Ours {
+    }
+    if !key.is_of(&s.desired.owner) {
         return Release::LetGo;
     }
     match (s.desired.deletion_policy, key.state) {

@@ -31,7 +31,7 @@ use crate::{
         failure::{Failure, FailureKind, Outcome},
         memory::Memory,
         observed::{Facets, Key, Observed, Rotation},
-        ownership::{Owner, Ownership, Tags},
+        ownership::{Owner, Tags},
         plan::{Plan, Rest, Situation, takes},
         status::Conclusion,
         step::{Destruction, How, Step},
@@ -260,7 +260,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
 /// Binds the key to this object. Of two objects that want the same key the older one gets it, and only one is bound at a time.
 async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result<(), Ending> {
     if let Some((namespace, name)) = older_rival(round, key).await? {
-        return Err(Ending::Contended(format!("the older object {namespace}/{name}")));
+        return Err(Ending::Contended { key: key.arn.clone(), by: format!("the older object {namespace}/{name}") });
     }
     reserve(round, key)?;
     let Some(intent) = round.object.open(step, key)? else { return Ok(()) };
@@ -285,7 +285,8 @@ async fn bind(round: &mut Round<'_>, step: &Step, how: How, key: &Key) -> Result
 /// Reserves the key, so that no other object of this process binds it meanwhile.
 fn reserve(round: &Round<'_>, key: &Key) -> Result<(), Ending> {
     let seen = key.tags.as_ref().map(|tags| Seen { since: round.started, marked: tags.get(mark::UID).map(String::as_str) });
-    round.context.reserve(&key.arn, round.object.uid(), seen).map_err(|other| Ending::Contended(format!("the object with UID {other}")))
+    let contended = |other| Ending::Contended { key: key.arn.clone(), by: format!("the object with UID {other}") };
+    round.context.reserve(&key.arn, round.object.uid(), seen).map_err(contended)
 }
 
 /// An older object that wants the key and is bound to it, or could take it now. An object that has another key, or would be refused, does not count.
@@ -386,8 +387,7 @@ impl Round<'_> {
     pub(super) async fn keep_record(&mut self) -> Result<(), Ending> {
         let Observed::Present(key) = &self.observed else { return Ok(()) };
         let object = &mut self.object;
-        let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &object.desired.owner) == Ownership::Ours);
-        if !ours || object.desired.policy == ManagementPolicy::Observe {
+        if !key.is_of(&object.desired.owner) || object.desired.policy == ManagementPolicy::Observe {
             return Ok(());
         }
         // An object that adopted its key began no creation after that, whatever an annotation says.

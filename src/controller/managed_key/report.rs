@@ -24,6 +24,7 @@ use crate::{
         failure::Outcome,
         memory::Memory,
         observed::Observed,
+        ownership,
         plan::{Note, Plan},
         requeue::{Cause, Leftover, Next},
         rules::Rules,
@@ -59,7 +60,7 @@ pub(super) async fn finish(context: &Context, fingerprint: u64, mut reached: Rea
         Ending::Unkept(left) => (Next::Until(left), RoundResult::Waiting),
         Ending::Unknown => (Next::Soon, RoundResult::Ok),
         Ending::Paused | Ending::Refused { .. } | Ending::Held(_) => (Next::Regular, RoundResult::Ok),
-        Ending::Contended(_) => (Next::Regular, RoundResult::Failed),
+        Ending::Contended { .. } => (Next::Regular, RoundResult::Failed),
         Ending::Failed(failure) | Ending::MarksNotWritable(failure) => {
             (Next::Retry(failure.kind.verdict().retry, context.failed(&uid, Cause::Kms)), RoundResult::Failed)
         }
@@ -122,8 +123,8 @@ async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> 
             let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}{again}", failure.message);
             Conclusion::Refused { note: Note { reason: Reason::MarksNotWritable, message }, stalled: true }
         }
-        Ending::Contended(other) => {
-            let message = format!("the key belongs to {other}; remove one of the two objects");
+        Ending::Contended { key, by } => {
+            let message = ownership::belongs_to(key, by, "; remove one of the two objects");
             Conclusion::Refused { note: Note { reason: Reason::OwnedByAnother, message }, stalled: true }
         }
         Ending::ReadBack => {

@@ -304,7 +304,7 @@ async fn each_ending_has_its_next_look_and_those_that_say_something_a_status() {
     let rows: [(Ending, Option<u64>, bool, bool, RoundResult); 15] = [
         (Ending::Paused, Some(600_000), true, true, RoundResult::Ok),
         (Ending::Refused { note: note(), stalled: true }, Some(600_000), true, true, RoundResult::Ok),
-        (Ending::Contended("shop/other".into()), Some(600_000), true, true, RoundResult::Failed),
+        (Ending::Contended { key: "arn:1".into(), by: "the object shop/other".into() }, Some(600_000), true, true, RoundResult::Failed),
         (Ending::Failed(failure(FailureKind::Denied)), Some(30_000), true, true, RoundResult::Failed),
         (Ending::Failed(failure(FailureKind::Unavailable)), Some(5_000), true, true, RoundResult::Failed),
         (Ending::MarksNotWritable(failure(FailureKind::Denied)), Some(30_000), true, true, RoundResult::Failed),

@@ -71,7 +71,6 @@ use crate::{
         desired::Desired,
         memory::Memory,
         observed::Key,
-        ownership::Ownership,
         rules::Rules,
         step::{Destruction, Step},
     },
@@ -255,8 +254,7 @@ fn terminating(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn owned(evidence: &Evidence<'_>) -> Option<Reason> {
-    let ours = evidence.key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &evidence.desired.owner) == Ownership::Ours);
-    (!ours).then_some(Reason::NotOwned)
+    (!evidence.key.is_of(&evidence.desired.owner)).then_some(Reason::NotOwned)
 }
 
 fn fresh(evidence: &Evidence<'_>) -> Option<Reason> {

@@ -35,7 +35,6 @@ use crate::{
     domain::{
         desired::Desired,
         observed::{Key, State},
-        ownership::Ownership,
         step::{Destruction, How, Step},
     },
 };
@@ -299,8 +298,7 @@ impl Record<&mut ManagedKeyStatus> {
     fn opened_cancel(&mut self, opening: &Opening<'_>) {
         let &Opening { desired, key, .. } = opening;
         self.closed(key);
-        let ours = key.tags.as_ref().is_some_and(|tags| Ownership::of(tags, &desired.owner) == Ownership::Ours);
-        if let (true, Ok(seq)) = (ours, self.next_live(opening)) {
+        if let (true, Ok(seq)) = (key.is_of(&desired.owner), self.next_live(opening)) {
             self.announced(seq, Word::Live, None, desired);
         }
     }

@@ -161,8 +161,10 @@ impl CipherTrustKms {
         };
         let message = match holder {
             Some(holder) => read_back::taken(alias, &holder),
-            None => format!(
-                "{alias} belongs to a key that CCKM does not show, and is not moved; synchronise the KMS in CCKM, choose another alias, or remove it in AWS"
+            None => ownership::alias_held(
+                alias,
+                "a key that CCKM does not show",
+                "synchronise the KMS in CCKM, choose another alias, or remove it in AWS",
             ),
         };
         Failure { message, ..refused }
