@@ -63,6 +63,9 @@ words! {
     DeletionScheduled,
     /// Keyward is creating the key, or the KMS has not finished creating it.
     Creating,
+    /// Keyward is changing the key, or the KMS has not finished changing it, for example its primary Region. Nothing else is changed until
+    /// then. A key that was Ready stays Ready.
+    Updating,
     /// Keyward is binding the key to this object: it wrote the marks, and reads them back before it does anything else.
     Adopting,
     /// The key is pending deletion, but the object does not declare it.
@@ -104,8 +107,6 @@ words! {
     ProviderNotFound,
     /// The `KeyProvider` cannot be used yet, for example because its Secret is missing. Its own `Ready` condition says why.
     ProviderNotReady,
-    /// This version of Keyward has no adapter for that type of provider.
-    ProviderNotSupported,
     /// The credentials belong to an account that is not the provider's account. Keyward read no key.
     WrongAccount,
     /// The KMS denies the call. The message names the operation to allow.

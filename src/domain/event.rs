@@ -235,6 +235,7 @@ fn failed(reason: &str) -> bool {
         Reason::Drifted,
         Reason::Disabled,
         Reason::Creating,
+        Reason::Updating,
         Reason::Adopting,
         Reason::AliasMoving,
         Reason::KeyDeleted,

@@ -25,7 +25,7 @@ use super::{
 };
 use crate::api::{
     ConditionType, Reason, condition,
-    managed_key::{KeyState, ManagementPolicy, Missing},
+    managed_key::{ManagementPolicy, Missing},
 };
 
 mod absent;
@@ -249,19 +249,28 @@ fn differed(memory: &Memory) -> bool {
     synced.is_some_and(|synced| synced.status != "True") || said(Reason::Drifted) || said(Reason::Disabled)
 }
 
-fn transitional(state: State) -> Plan {
-    wait(
-        Reason::Creating,
-        format!("the key is {}, so the KMS has not finished an operation on it; Keyward waits", KeyState::from(state).as_str()),
-    )
+/// The sentence about a key on which the KMS still works. No call may change such a key.
+pub(super) fn unsettled(key: &Key) -> Option<Note> {
+    let (reason, work) = match key.state {
+        State::Creating => (Reason::Creating, "creating it"),
+        State::Updating => (Reason::Updating, "updating it, for example because its primary Region changes"),
+        State::Enabled
+        | State::Disabled
+        | State::PendingDeletion
+        | State::PendingReplicaDeletion
+        | State::PendingImport
+        | State::Unavailable => return None,
+    };
+    let message = format!("key {} is not changed now, because the KMS is still {work}; Keyward waits for that, and continues by itself", key.arn);
+    Some(Note { reason, message })
 }
 
 /// The key belongs to this object.
 fn bound(s: &Situation<'_>, key: &Key) -> Plan {
-    match (key.state, s.desired.life) {
-        (State::Creating | State::Updating, _) => transitional(key.state),
+    match s.desired.life {
+        _ if let Some(note) = unsettled(key) => Plan::Wait(note),
         _ if s.desired.policy == ManagementPolicy::Observe => live::unusable(s, key).unwrap_or_else(|| Plan::Rest(live::observe(s, key))),
-        (_, Life::Live) => live::live(s, key),
-        (_, Life::Scheduled(days)) => scheduled::scheduled(s, key, days),
+        Life::Live => live::live(s, key),
+        Life::Scheduled(days) => scheduled::scheduled(s, key, days),
     }
 }

@@ -117,10 +117,7 @@ fn present(s: &Situation<'_>, key: &Key) -> Release {
         (DeletionPolicy::Retain, _)
         | (_, State::PendingDeletion | State::PendingReplicaDeletion)
         | (DeletionPolicy::Disable, State::Disabled | State::PendingImport) => Release::LetGo,
-        (_, State::Creating | State::Updating) => Release::Wait(Note {
-            reason: Reason::Creating,
-            message: "the KMS has not finished an operation on the key, so Keyward waits; set deletionPolicy: Retain to let the object go at once".into(),
-        }),
+        _ if let Some(note) = plan::unsettled(key) => Release::Wait(way_out(note)),
         (DeletionPolicy::Disable, _) => disable(s, key),
         (DeletionPolicy::Delete, _) => delete(s, key),
     }

@@ -23,6 +23,7 @@ use super::{
     plan::{Gone, Note, Plan, Rest},
     rotation,
     rules::Rules,
+    step::Step,
 };
 use crate::api::{
     ConditionType, ManagedKeyStatus, Reason, annotation,
@@ -337,10 +338,10 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>)
         Conclusion::Refused { note, stalled: true } => set.stalled(note),
         Conclusion::Refused { note, stalled: false } if failure::is_no_news(note.reason, false) => set.unheard(note, memory, round),
         Conclusion::Refused { note, stalled: false } => set.waiting(note),
-        Conclusion::ReadingBack(note) => set.reading_back(note),
+        Conclusion::ReadingBack(note) => set.working(note),
         Conclusion::Failed(failure) => set.failed(failure, memory, round),
         Conclusion::Planned(plan) => {
-            set.planned(plan, round);
+            set.planned(plan, memory, round);
             set.unkept(round);
             set.troubles(plan, memory, round);
         }
@@ -428,8 +429,8 @@ impl Setter {
         self.not_ready(note, &[ConditionType::Reconciling]);
     }
 
-    /// A key that was Ready stays Ready.
-    fn reading_back(&mut self, note: &Note) {
+    /// Work on the key that does not end its use: a key that was Ready stays Ready.
+    fn working(&mut self, note: &Note) {
         let is_ready = condition::find(&self.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
         if !is_ready {
             return self.waiting(note);
@@ -515,15 +516,36 @@ impl Setter {
         self.not_ready(&note, &[kind, ConditionType::DeletionHeld]);
     }
 
-    fn planned(&mut self, plan: &Plan, round: &Round<'_>) {
+    fn planned(&mut self, plan: &Plan, memory: &Memory, round: &Round<'_>) {
         match plan {
             Plan::Rest(rest) => self.rest(rest, round),
             Plan::Stall(note) | Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
+            Plan::Wait(note) if note.reason == Reason::Updating => self.updating(note, memory, round),
             Plan::Wait(note) | Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
             Plan::Hold(hold) => self.held(hold, round),
-            Plan::Do(step) => self.waiting(&Note { reason: Reason::Creating, message: format!("about to {step}") }),
-            Plan::Read(_) => self.waiting(&Note { reason: Reason::Creating, message: "the key is being looked at".into() }),
+            Plan::Do(Step::Create) => {
+                self.waiting(&Note { reason: Reason::Creating, message: "the key is not created yet; Keyward creates it next".into() });
+            }
+            Plan::Do(step) => {
+                let message = format!("the key is not as declared yet; the next step is to {step}, and Keyward continues by itself");
+                self.updating(&Note { reason: Reason::Updating, message }, memory, round);
+            }
+            Plan::Read(_) => {
+                let message = "the key was not read to the end yet; Keyward continues by itself".into();
+                self.updating(&Note { reason: Reason::Updating, message }, memory, round);
+            }
         }
+    }
+
+    /// The key is being changed. If it was Ready for this spec, and its state does not speak against that, it stays Ready.
+    fn updating(&mut self, note: &Note, memory: &Memory, round: &Round<'_>) {
+        let is_about_this_spec = condition::find(&self.conditions, ConditionType::Ready)
+            .is_some_and(|ready| ready.observed_generation == Some(round.generation));
+        let is_as_before = match (round.observed, round.desired) {
+            (Some(Observed::Present(key)), Some(desired)) => is_as_before(key, desired, memory),
+            _ => false,
+        };
+        if is_about_this_spec && is_as_before { self.working(note) } else { self.waiting(note) }
     }
 
     /// What was set and does not stay. The message is the same for as long as that lasts.
@@ -704,7 +726,8 @@ fn again(retry: Retry, round: &Round<'_>) -> String {
 /// Whether a key that was as declared still is, by its state.
 fn is_as_before(key: &Key, desired: &Desired, memory: &Memory) -> bool {
     match (desired.life, key.state) {
-        (Life::Live, State::Enabled) if desired.wants_enabled() => true,
+        // AWS lets a key be used while it updates it, and updates only enabled keys.
+        (Life::Live, State::Enabled | State::Updating) if desired.wants_enabled() => true,
         (Life::Live, State::Disabled | State::PendingImport | State::Unavailable) if !desired.wants_enabled() => true,
         (Life::Scheduled(_), state) => state.is_pending(),
         // Nothing is declared about this state, so it is only compared with the last look.

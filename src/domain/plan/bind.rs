@@ -4,7 +4,7 @@ use super::{
     Plan, Read, Rest, Situation, bound,
     live::{enforced, pending_undeclared},
     scheduled::stands,
-    stall, transitional,
+    stall, unsettled,
 };
 use crate::{
     api::{
@@ -286,7 +286,7 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
         );
     }
     match (key.state, desired.life) {
-        (State::Creating | State::Updating, _) => transitional(key.state),
+        _ if let Some(note) = unsettled(key) => Plan::Wait(note),
         (State::PendingDeletion | State::PendingReplicaDeletion, Life::Live) if !enforced(s).life && !asks_for_rescue(s) => {
             Plan::Rest(Rest { unbound: true, ..pending_undeclared() })
         }

@@ -177,7 +177,7 @@ fn is_an_end(plan: &Plan, world: &World) -> bool {
             };
             settled && enabled
         }
-        Plan::Wait(note) => matches!(key.state, State::Creating | State::Updating) && note.reason == Reason::Creating,
+        Plan::Wait(note) => matches!((key.state, note.reason), (State::Creating, Reason::Creating) | (State::Updating, Reason::Updating)),
         Plan::Hold(_) => desired.life != Life::Live && desired.policy != ManagementPolicy::Observe,
         Plan::Stall(note) => match note.reason {
             Reason::PendingImport => key.state == State::PendingImport && desired.wants_enabled(),

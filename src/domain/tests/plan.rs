@@ -198,9 +198,9 @@ fn every_cell_of_desired_against_observed() {
         ("Creating × live, enabled", Scene::of(Creating), &["wait Creating"]),
         ("Creating × live, disabled", off(Scene::of(Creating)), &["wait Creating"]),
         ("Creating × scheduled", asked(Scene::of(Creating), 7), &["wait Creating"]),
-        ("Updating × live, enabled", Scene::of(Updating), &["wait Creating"]),
-        ("Updating × live, disabled", off(Scene::of(Updating)), &["wait Creating"]),
-        ("Updating × scheduled", asked(Scene::of(Updating), 7), &["wait Creating"]),
+        ("Updating × live, enabled", Scene::of(Updating), &["wait Updating"]),
+        ("Updating × live, disabled", off(Scene::of(Updating)), &["wait Updating"]),
+        ("Updating × scheduled", asked(Scene::of(Updating), 7), &["wait Updating"]),
         // Unavailable
         ("Unavailable × live, enabled", Scene::of(Unavailable), &["stall KeyUnavailable"]),
         ("Unavailable × live, disabled", off(Scene::of(Unavailable)), &["rest"]),

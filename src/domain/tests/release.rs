@@ -94,7 +94,7 @@ fn every_policy_against_every_state() {
         (State::PendingImport, "let go", "schedule the deletion in 30 days"),
         (State::PendingReplicaDeletion, "let go", "let go"),
         (State::Unavailable, "disable the key", "schedule the deletion in 30 days"),
-        (State::Updating, "wait Creating", "wait Creating"),
+        (State::Updating, "wait Updating", "wait Updating"),
     ];
     assert_eq!(rows.map(|row| row.0), State::ALL);
     for (state, disable, delete) in rows {

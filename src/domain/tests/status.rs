@@ -459,6 +459,35 @@ fn a_key_that_is_ready_stays_so_while_its_marks_are_read_back() {
     assert_eq!(said(&known), "Ready=Available !Synced=Adopting");
 }
 
+/// A key whose primary Region changes can be used. A new spec is not applied until that ends, so it is not Ready.
+#[test]
+fn a_key_that_is_ready_stays_so_while_the_kms_updates_it() {
+    let mut scene = Scene::of(State::Enabled);
+    let plan = |scene: &Scene| scene.plan();
+    let ready = after(&scene, Conclusion::Planned(&plan(&scene)), now());
+    assert_eq!(said(&ready), "Ready=Available Synced=Synced");
+    scene.key().state = State::Updating;
+    let new = after(&scene, Conclusion::Planned(&plan(&scene)), now());
+    is_well_formed("new", &new);
+    assert_eq!(said(&new), "!Ready=Updating !Synced=Updating Reconciling=Updating");
+    let text = message(&new, ConditionType::Ready);
+    assert!(text.contains("the KMS is still updating it") && text.contains(&scene.key().arn), "{text}");
+
+    scene.memory.status = ready;
+    let known = after(&scene, Conclusion::Planned(&plan(&scene)), now());
+    is_well_formed("known", &known);
+    assert_eq!(said(&known), "Ready=Available !Synced=Updating");
+    let step = Plan::Do(Step::Describe { description: "signing".into() });
+    assert_eq!(said(&after(&scene, Conclusion::Planned(&step), now())), "Ready=Available !Synced=Updating", "a round that did not end");
+
+    scene.desired.generation += 1;
+    let changed = after(&scene, Conclusion::Planned(&plan(&scene)), now());
+    assert_eq!(said(&changed), "!Ready=Updating !Synced=Updating Reconciling=Updating", "the new spec is not applied");
+    scene.desired.generation -= 1;
+    scene.desired.enabled = Some(false);
+    assert_eq!(said(&after(&scene, Conclusion::Planned(&plan(&scene)), now())), "!Ready=Updating !Synced=Updating Reconciling=Updating");
+}
+
 /// Somebody tried to pause the object, and nothing is paused.
 #[test]
 fn a_pause_that_is_none_is_told() {

@@ -540,6 +540,10 @@ fn situations() -> Vec<Told> {
             story.ended(Conclusion::ReadingBack(Note { reason: Reason::Adopting, message }))
         }
         .told("A key is being adopted", "It takes as long as the KMS needs to show what was written."),
+        Story::new().outside(|key| key.state = State::Updating).looked().told(
+            "The KMS is updating the key",
+            "Its primary Region changes, for example. The key can be used, so it stays Ready, and nothing is changed until the KMS is done.",
+        ),
         refused(known::none("aws")).told(
             "There is no such provider",
             "The object may come before its provider. It is looked at as soon as that is there.",

@@ -355,7 +355,7 @@ async fn an_object_whose_key_the_kms_is_not_done_with_waits_for_it() {
     let (scene, key) = ready("end-settling", json!({ "deletionPolicy": "Disable" }), json!({})).await;
     scene.double.set_state(&key, Actual::Updating).unwrap();
     scene.delete("orders").await;
-    waits(&scene, "Creating").await;
+    waits(&scene, "Updating").await;
     assert!(scene.calls("DisableKey").is_empty());
     scene.double.resume(&key).unwrap();
     scene.until_gone("orders").await;

@@ -75,7 +75,7 @@ async fn a_key_whose_store_is_disconnected_rests_if_it_is_to_be_disabled_and_is_
 
 #[tokio::test]
 async fn a_key_that_the_kms_is_not_done_with_is_waited_for() {
-    for state in [Actual::Creating, Actual::Updating] {
+    for (state, reason) in [(Actual::Creating, "Creating"), (Actual::Updating, "Updating")] {
         let scene = Scene::new("settling").await;
         scene.create("orders", json!({})).await;
         scene.until_ready("orders", "True", "Available").await;
@@ -83,7 +83,7 @@ async fn a_key_that_the_kms_is_not_done_with_is_waited_for() {
         scene.double.set_state(&key, state).unwrap();
         let before = scene.now();
         scene.spec("orders", json!({ "description": "later" })).await;
-        let object = scene.until_ready("orders", "False", "Creating").await;
+        let object = scene.until_ready("orders", "False", reason).await;
         assert!(find(&object, ConditionType::Reconciling).is_some());
         assert_eq!(scene.changes(before), [""; 0]);
         scene.double.resume(&key).unwrap();
