@@ -14,7 +14,7 @@
 //!
 //! A lease does not fence calls: a call that was sent while the lease was held may arrive later. So the calls to a KMS are guarded as well.
 //! One case is left open on purpose. If a person deletes the Lease of a running leader, and a replica starts in the same second, that
-//! replica creates the Lease, and both act until the leader's next turn. To close this case, every first start would have to wait for the
+//! replica creates the Lease, and both act until the leader's next attempt. To close this case, every first start would have to wait for the
 //! whole duration.
 //!
 //! Rights: `get`, `create` and `update` on leases, in the operator's namespace.
@@ -44,9 +44,9 @@ pub struct Timing {
     pub duration: Duration,
     /// How much earlier than `duration` the holder stops. It is longer than one attempt of a call to a KMS.
     pub grace: Duration,
-    /// The time from the start of one turn to the start of the next.
-    pub turn: Duration,
-    /// The timeout of a turn, and of the release.
+    /// The time from the start of one attempt to acquire or renew the lease to the start of the next.
+    pub retry_period: Duration,
+    /// The timeout of an attempt, and of the release.
     pub timeout: Duration,
 }
 
@@ -55,7 +55,7 @@ impl Default for Timing {
         Self {
             duration: Duration::from_secs(15),
             grace: Duration::from_secs(5),
-            turn: Duration::from_secs(2),
+            retry_period: Duration::from_secs(2),
             timeout: Duration::from_secs(4),
         }
     }
@@ -87,7 +87,7 @@ pub struct Candidate {
 pub struct Election {
     standing: watch::Sender<Standing>,
     set_back: watch::Sender<u64>,
-    turns: AbortOnDropHandle<()>,
+    campaign: AbortOnDropHandle<()>,
     api: Api<Lease>,
     candidate: Candidate,
 }
@@ -107,7 +107,7 @@ impl Election {
             revision: Revision::default(),
             rival: None,
         };
-        Self { standing, set_back, turns: AbortOnDropHandle::new(tokio::spawn(elector.campaign())), api, candidate }
+        Self { standing, set_back, campaign: AbortOnDropHandle::new(tokio::spawn(elector.campaign())), api, candidate }
     }
 
     /// The leader check, for all code that changes something.
@@ -118,14 +118,14 @@ impl Election {
 
     /// Reports "not held", stops the renewals, and then writes the release, so that another replica can take over at once.
     ///
-    /// Call it only when all work that began under the lease has ended. It takes at most the timeout of a turn. If the release fails, that
+    /// Call it only when all work that began under the lease has ended. It takes at most the timeout of an attempt. If the release fails, that
     /// is logged, and the lease expires.
     pub async fn withdraw(self) {
-        let Self { standing, set_back: _, turns, api, candidate } = self;
+        let Self { standing, set_back: _, campaign, api, candidate } = self;
         let before = standing.send_replace(Standing::Over(Lost::Withdrawn));
-        turns.abort();
+        campaign.abort();
         // The error of an aborted task says only that it was aborted. It cannot be a panic, because a panic ends the process.
-        let _ended = turns.await;
+        let _ended = campaign.await;
         if matches!(before, Standing::Joining | Standing::Over(_)) {
             return;
         }
@@ -155,7 +155,7 @@ async fn release(api: &Api<Lease>, candidate: &Candidate) -> kube::Result<bool> 
     Ok(true)
 }
 
-/// The task that runs the turns.
+/// The task that acquires and renews the lease.
 struct Elector {
     api: Api<Lease>,
     candidate: Candidate,
@@ -167,14 +167,14 @@ struct Elector {
 }
 
 impl Elector {
-    /// Runs turns until the lease is lost.
+    /// Tries again and again, until the lease is lost.
     async fn campaign(mut self) {
         let timing = self.candidate.timing;
         let mut failing = false;
         loop {
             let began = Instant::now();
-            // The timeout is not longer than the rest of our time, so that a lost lease is reported at once and not one turn later.
-            let outcome = tokio::time::timeout(timing.timeout.min(self.left()), self.turn()).await;
+            // The timeout is not longer than the rest of our time, so that a lost lease is reported at once and not one attempt later.
+            let outcome = tokio::time::timeout(timing.timeout.min(self.left()), self.attempt()).await;
             let problem = match outcome {
                 Ok(Ok(standing)) => {
                     self.tell(standing);
@@ -185,9 +185,11 @@ impl Elector {
             };
             match (&problem, failing) {
                 (Some(problem), false) => {
-                    warn!(lease = self.candidate.lease, problem, "a turn of the leader election failed; trying again");
+                    warn!(lease = self.candidate.lease, problem, "an attempt to acquire or renew the lease failed; trying again");
                 }
-                (Some(problem), true) => debug!(lease = self.candidate.lease, problem, "a turn of the leader election failed again"),
+                (Some(problem), true) => {
+                    debug!(lease = self.candidate.lease, problem, "an attempt to acquire or renew the lease failed again")
+                }
                 (None, true) => info!(lease = self.candidate.lease, "the leader election works again"),
                 (None, false) => {}
             }
@@ -195,12 +197,12 @@ impl Elector {
             if self.over() {
                 return;
             }
-            tokio::time::sleep(timing.turn.saturating_sub(began.elapsed()).min(self.left())).await;
+            tokio::time::sleep(timing.retry_period.saturating_sub(began.elapsed()).min(self.left())).await;
         }
     }
 
     /// Reads the Lease, and writes it if we may.
-    async fn turn(&mut self) -> kube::Result<Standing> {
+    async fn attempt(&mut self) -> kube::Result<Standing> {
         let found = self.api.get_opt(&self.candidate.lease).await?;
         self.note(found.as_ref());
         let now = Instant::now();
@@ -281,7 +283,7 @@ impl Elector {
         }
     }
 
-    /// Publishes the outcome of a turn.
+    /// Publishes the outcome of an attempt.
     fn tell(&self, next: Standing) {
         let (first, wait) = match (&*self.standing.borrow(), &next) {
             (Standing::Joining | Standing::Waiting, Standing::Holding(_)) => (true, false),

@@ -185,13 +185,13 @@ async fn stop_on(mut signal: Signal, name: &'static str, stop: CancellationToken
 pub fn end_on_panic() {
     std::panic::set_hook(Box::new(|panic| {
         let message = panic.payload_as_str().unwrap_or("no message");
-        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let location = panic.location().map(ToString::to_string).unwrap_or_default();
         if controller::is_contained() {
             let backtrace = std::backtrace::Backtrace::capture();
-            error!(message, place, %backtrace, "a panic in a round; its object is not reconciled for a while; please report this bug");
+            error!(message, location, %backtrace, "a panic in a round; its object is not reconciled for a while; please report this bug");
             return;
         }
-        error!(message, place, backtrace = %std::backtrace::Backtrace::capture(), "a panic; the process ends");
+        error!(message, location, backtrace = %std::backtrace::Backtrace::capture(), "a panic; the process ends");
         std::process::exit(PANICKED);
     }));
 }

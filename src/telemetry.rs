@@ -90,8 +90,8 @@ where
 /// An error and its causes, each once. The causes are needed because the error of a client often says only that it failed.
 #[must_use]
 pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = words(error);
-    for cause in std::iter::successors(error.source(), |cause| cause.source()).map(words) {
+    let mut text = message(error);
+    for cause in std::iter::successors(error.source(), |cause| cause.source()).map(message) {
         if !text.contains(&cause) {
             text = format!("{text}: {cause}");
         }
@@ -99,8 +99,8 @@ pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
     text
 }
 
-/// The text of one error. kube's own text contains the whole answer of the API server as a Rust structure, so it is replaced.
-fn words(error: &(dyn std::error::Error + 'static)) -> String {
+/// The message of one error. kube's own message contains the whole answer of the API server as a Rust structure, so it is replaced.
+fn message(error: &(dyn std::error::Error + 'static)) -> String {
     let kube = error.downcast_ref::<kube::Error>().or_else(|| error.downcast_ref::<Box<kube::Error>>().map(|error| &**error));
     match kube {
         Some(kube::Error::Api(status)) => format!("{} ({})", status.message, status.code),

@@ -74,14 +74,14 @@ impl Moved {
 #[derive(Debug)]
 pub struct Move<'a> {
     aliases: &'a Aliases,
-    place: (String, String),
+    alias: (String, String),
     by: String,
     consistency: Duration,
 }
 
 impl Drop for Move<'_> {
     fn drop(&mut self) {
-        if let Some(moved) = self.aliases.moved().get_mut(&self.place).filter(|moved| moved.by == self.by)
+        if let Some(moved) = self.aliases.moved().get_mut(&self.alias).filter(|moved| moved.by == self.by)
             && matches!(moved.until, Until::Ended)
         {
             // Nobody said how it ended, so its request may still take effect.
@@ -158,12 +158,12 @@ impl Aliases {
         let now = Instant::now();
         let mut moved = self.moved();
         moved.retain(|_, moved| moved.left(now).is_some());
-        let place = (provider.to_owned(), alias.to_owned());
-        if let Some(left) = moved.get(&place).filter(|moved| moved.by != uid).and_then(|moved| moved.left(now)) {
+        let key = (provider.to_owned(), alias.to_owned());
+        if let Some(left) = moved.get(&key).filter(|moved| moved.by != uid).and_then(|moved| moved.left(now)) {
             return Err(left);
         }
-        moved.insert(place.clone(), Moved { by: uid.into(), until: Until::Ended });
-        Ok(Move { aliases: self, place, by: uid.into(), consistency })
+        moved.insert(key.clone(), Moved { by: uid.into(), until: Until::Ended });
+        Ok(Move { aliases: self, alias: key, by: uid.into(), consistency })
     }
 
     /// A move took effect.

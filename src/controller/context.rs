@@ -20,7 +20,7 @@ use super::{
     Settings,
     alarms::{Alarm, Alarms, Source},
     aliases::Aliases,
-    crowd::Kind,
+    crowd::RoundKind,
     events::Events,
     key_provider::Providers,
     lane::Lanes,
@@ -73,14 +73,14 @@ pub struct Context {
     namespaces: Store<Labelled>,
     /// The queues of objects to look at, and the objects that have a round under way.
     pub lanes: Arc<Lanes>,
-    /// Places for rounds that have no provider to ask. Other rounds take places of their provider, and rescues need none.
-    pub places: Arc<Semaphore>,
+    /// Permits for rounds that have no provider to ask. Other rounds take permits of their provider, and rescues need none.
+    pub permits: Arc<Semaphore>,
     /// Restarts the watches.
     anew: Anew,
     /// Objects of which a live read showed a version that the watch has not brought yet.
     late: Mutex<Late>,
     /// What is remembered of objects, by UID.
-    objects: Mutex<HashMap<String, Looked>>,
+    objects: Mutex<HashMap<String, Remembered>>,
     /// Keys that are bound, or being bound, by this process, by canonical reference.
     bindings: Mutex<HashMap<String, Binding>>,
 }
@@ -153,13 +153,13 @@ impl std::fmt::Debug for Context {
 
 /// What is remembered of an object.
 #[derive(Debug, Default)]
-struct Looked {
+struct Remembered {
     /// The fingerprint of the object at the last look.
     fingerprint: u64,
     /// When the object is looked at again if its fingerprint stays the same.
     due: Option<Instant>,
     /// Counts the looks that came to their end. It chooses which of rotation, tags and aliases the next one reads.
-    turn: usize,
+    reads: usize,
     /// Whether the last look knows all of these because it made the key.
     complete: bool,
     /// The namespace and name in its metrics.
@@ -181,7 +181,7 @@ struct Looked {
     /// How often it had to be looked at because of another object.
     woken: u64,
     /// The kind of its next round, if the last one saw what has to be done and could not wait for its turn.
-    again: Option<Kind>,
+    again: Option<RoundKind>,
     /// The last steps on the key.
     steps: StepBackoff,
 }
@@ -205,7 +205,7 @@ impl Context {
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
         let events = Events::new(client.clone(), &settings.instance, metrics.clone());
         let (books, lanes, aliases, started) = (Books::default(), Arc::new(lanes), Aliases::default(), Instant::now());
-        let places = Arc::new(Semaphore::new(settings.concurrency.into()));
+        let permits = Arc::new(Semaphore::new(settings.concurrency.into()));
         Self {
             client,
             settings,
@@ -221,7 +221,7 @@ impl Context {
             keys,
             namespaces,
             lanes,
-            places,
+            permits,
             anew,
             late,
             objects,
@@ -229,7 +229,7 @@ impl Context {
         }
     }
 
-    fn objects(&self) -> MutexGuard<'_, HashMap<String, Looked>> {
+    fn objects(&self) -> MutexGuard<'_, HashMap<String, Remembered>> {
         self.objects.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -289,7 +289,7 @@ impl Context {
     }
 
     /// Lists everything again if the watch does not bring what live reads showed.
-    pub fn end_silence(&self) {
+    pub fn restart_stale_watches(&self) {
         if self.late().is_due(|namespace, name| self.stored(namespace, name), Instant::now()) {
             tracing::warn!("the watch does not bring what live reads show; everything is listed again");
             self.anew.list();
@@ -306,10 +306,10 @@ impl Context {
 
     /// How many looks at an object came to their end, which chooses what the next one reads. A look that was put off or failed is repeated and reads the same.
     /// `None` after a look that made the key, while the fingerprint stays the same.
-    pub fn turn(&self, uid: &str, fingerprint: u64) -> Option<usize> {
+    pub fn reads(&self, uid: &str, fingerprint: u64) -> Option<usize> {
         let objects = self.objects();
         let Some(looked) = objects.get(uid) else { return Some(0) };
-        (!looked.complete || looked.fingerprint != fingerprint).then_some(looked.turn)
+        (!looked.complete || looked.fingerprint != fingerprint).then_some(looked.reads)
     }
 
     /// Remembers that an object with this fingerprint is due again after `wait`.
@@ -392,12 +392,12 @@ impl Context {
     }
 
     /// Remembers of which kind the next round of an object is.
-    pub fn comes_again(&self, uid: &str, kind: Kind) {
+    pub fn comes_again(&self, uid: &str, kind: RoundKind) {
         self.objects().entry(uid.into()).or_default().again = Some(kind);
     }
 
     /// Of which kind the next round of an object is. This is answered once.
-    pub fn comes_again_as(&self, uid: &str) -> Option<Kind> {
+    pub fn comes_again_as(&self, uid: &str) -> Option<RoundKind> {
         self.objects().get_mut(uid)?.again.take()
     }
 
@@ -428,7 +428,7 @@ impl Context {
         let looked = objects.entry(uid.into()).or_default();
         looked.failures.succeeded();
         looked.complete = complete;
-        looked.turn = looked.turn.wrapping_add(1);
+        looked.reads = looked.reads.wrapping_add(1);
     }
 
     /// How long a step must wait because the same was done a moment ago.

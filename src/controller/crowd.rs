@@ -1,7 +1,7 @@
 //! Limits how many rounds of a provider are begun, and how many of these work at the same time. So the rounds of one provider do not delay those of another,
 //! and a first look does not wait behind rounds that already wait for a turn within a quota.
 //!
-//! A round that waits for a turn has no place among those that work, but it keeps what it read in memory. A round that is not begun needs almost no memory, and
+//! A round that waits for a turn has given up its worker permit, but it keeps what it read in memory. A round that is not begun needs almost no memory, and
 //! rounds begin in the order in which they came. This must never decide what is done to a key.
 
 use std::{
@@ -22,9 +22,9 @@ const BEGUN: usize = 256;
 
 /// What a round is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A look: what has to be done is not known yet.
-    Look,
+pub enum RoundKind {
+    /// A read: what has to be done is not known yet.
+    Read,
     /// A change of the life of a key. In an incident it must not wait for the tags of other keys.
     Life,
     /// A creation.
@@ -33,7 +33,7 @@ pub enum Kind {
     Settings,
 }
 
-impl Kind {
+impl RoundKind {
     /// The kind that an object needs as it stands.
     #[must_use]
     pub fn of(object: &ManagedKey) -> Self {
@@ -42,7 +42,7 @@ impl Kind {
         if object.metadata.deletion_timestamp.is_some() {
             return Self::Life;
         }
-        let Some(state) = status.and_then(|status| status.key_state) else { return Self::Look };
+        let Some(state) = status.and_then(|status| status.key_state) else { return Self::Read };
         let wants_enabled = spec.enabled.unwrap_or(true);
         let as_declared = match (spec.deletion_schedule_days, state) {
             (None | Some(0), KeyState::Enabled) => wants_enabled,
@@ -50,14 +50,14 @@ impl Kind {
             (days, KeyState::PendingDeletion | KeyState::PendingReplicaDeletion) => days.is_some_and(|days| days > 0),
             (days, _) => days.is_none_or(|days| days <= 0),
         };
-        if as_declared { Self::Look } else { Self::Life }
+        if as_declared { Self::Read } else { Self::Life }
     }
 
     /// The kind that a round begins as, if the last round found that it needs `again`. A change of the key's life that was declared since then comes first.
     #[must_use]
     pub fn begun(object: &ManagedKey, again: Option<Self>) -> Self {
         match Self::of(object) {
-            Self::Look => again.unwrap_or(Self::Look),
+            Self::Read => again.unwrap_or(Self::Read),
             kind => kind,
         }
     }
@@ -80,10 +80,10 @@ pub struct Crowd(Arc<Inner>);
 #[derive(Debug)]
 struct Inner {
     kinds: [Arc<Semaphore>; 4],
-    /// Places for the rounds that work.
-    places: Arc<Semaphore>,
+    /// Permits for the rounds that work.
+    permits: Arc<Semaphore>,
     /// By the UID of their objects.
-    begun: Mutex<HashMap<String, (Kind, OwnedSemaphorePermit)>>,
+    begun: Mutex<HashMap<String, (RoundKind, OwnedSemaphorePermit)>>,
 }
 
 /// A round is under way until this value is dropped.
@@ -100,45 +100,45 @@ impl Drop for Begun {
 }
 
 impl Crowd {
-    /// Without any round. `places`: how many rounds work at the same time.
+    /// Without any round. `permits`: how many rounds work at the same time.
     #[must_use]
-    pub fn new(places: usize) -> Self {
+    pub fn new(permits: usize) -> Self {
         let kinds = std::array::from_fn(|_| Arc::new(Semaphore::new(BEGUN)));
-        Self(Arc::new(Inner { kinds, places: Arc::new(Semaphore::new(places)), begun: Mutex::default() }))
+        Self(Arc::new(Inner { kinds, permits: Arc::new(Semaphore::new(permits)), begun: Mutex::default() }))
     }
 
-    fn begun(&self) -> MutexGuard<'_, HashMap<String, (Kind, OwnedSemaphorePermit)>> {
+    fn begun(&self) -> MutexGuard<'_, HashMap<String, (RoundKind, OwnedSemaphorePermit)>> {
         self.0.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, kind: Kind) -> Arc<Semaphore> {
-        let [look, life, new, settings] = &self.0.kinds;
+    fn of(&self, kind: RoundKind) -> Arc<Semaphore> {
+        let [read, life, new, settings] = &self.0.kinds;
         Arc::clone(match kind {
-            Kind::Look => look,
-            Kind::Life => life,
-            Kind::New => new,
-            Kind::Settings => settings,
+            RoundKind::Read => read,
+            RoundKind::Life => life,
+            RoundKind::New => new,
+            RoundKind::Settings => settings,
         })
     }
 
     /// Waits until a round of that object may begin, first come, first served. An object has one round at a time.
-    pub async fn enter(&self, kind: Kind, uid: &str) -> Option<Begun> {
+    pub async fn enter(&self, kind: RoundKind, uid: &str) -> Option<Begun> {
         // The semaphore is never closed.
         let permit = self.of(kind).acquire_owned().await.ok()?;
         self.begun().insert(uid.to_owned(), (kind, permit));
         Some(Begun { crowd: self.clone(), uid: uid.to_owned() })
     }
 
-    /// Waits for a place among the rounds that work.
-    pub async fn place(&self) -> Option<OwnedSemaphorePermit> {
+    /// Waits for a worker permit.
+    pub async fn worker_permit(&self) -> Option<OwnedSemaphorePermit> {
         // The semaphore is never closed.
-        Arc::clone(&self.0.places).acquire_owned().await.ok()
+        Arc::clone(&self.0.permits).acquire_owned().await.ok()
     }
 
     /// Turns a round that looked into one of that kind, if one more of that kind may begin. Rounds of other kinds, and rescues, go on as they are.
-    pub fn goes_on(&self, kind: Kind, uid: &str) -> bool {
+    pub fn goes_on(&self, kind: RoundKind, uid: &str) -> bool {
         let mut begun = self.begun();
-        let Some(looks) = begun.get_mut(uid).filter(|(kind, _)| *kind == Kind::Look) else { return true };
+        let Some(looks) = begun.get_mut(uid).filter(|(kind, _)| *kind == RoundKind::Read) else { return true };
         let Ok(permit) = self.of(kind).try_acquire_owned() else { return false };
         *looks = (kind, permit);
         true
@@ -163,37 +163,39 @@ mod tests {
             .unwrap()
         };
         let rows = [
-            (json!({}), None, Kind::Look),
-            (json!({ "tags": { "a": "b" } }), Some("Enabled"), Kind::Look),
-            (json!({ "enabled": false }), Some("Enabled"), Kind::Life),
-            (json!({ "enabled": false }), Some("Disabled"), Kind::Look),
-            (json!({}), Some("Disabled"), Kind::Life),
-            (json!({ "deletionScheduleDays": 7 }), Some("Enabled"), Kind::Life),
-            (json!({ "deletionScheduleDays": 7 }), Some("PendingDeletion"), Kind::Look),
-            (json!({ "deletionScheduleDays": 0 }), Some("PendingDeletion"), Kind::Life),
-            (json!({}), Some("Unavailable"), Kind::Look),
+            (json!({}), None, RoundKind::Read),
+            (json!({ "tags": { "a": "b" } }), Some("Enabled"), RoundKind::Read),
+            (json!({ "enabled": false }), Some("Enabled"), RoundKind::Life),
+            (json!({ "enabled": false }), Some("Disabled"), RoundKind::Read),
+            (json!({}), Some("Disabled"), RoundKind::Life),
+            (json!({ "deletionScheduleDays": 7 }), Some("Enabled"), RoundKind::Life),
+            (json!({ "deletionScheduleDays": 7 }), Some("PendingDeletion"), RoundKind::Read),
+            (json!({ "deletionScheduleDays": 0 }), Some("PendingDeletion"), RoundKind::Life),
+            (json!({}), Some("Unavailable"), RoundKind::Read),
         ];
         for (spec, state, expected) in rows {
             let object = object(&spec, state);
-            assert_eq!((Kind::of(&object), Kind::begun(&object, None)), (expected, expected), "{spec} {state:?}");
-            let again = if expected == Kind::Look { Kind::Settings } else { expected };
-            assert_eq!(Kind::begun(&object, Some(Kind::Settings)), again, "{spec} {state:?}: it was to be begun anew");
+            assert_eq!((RoundKind::of(&object), RoundKind::begun(&object, None)), (expected, expected), "{spec} {state:?}");
+            let again = if expected == RoundKind::Read { RoundKind::Settings } else { expected };
+            assert_eq!(RoundKind::begun(&object, Some(RoundKind::Settings)), again, "{spec} {state:?}: it was to be begun anew");
         }
         let mut deleted = object(&json!({}), Some("Enabled"));
         deleted.metadata.deletion_timestamp = Some(crate::api::condition::seconds(jiff::Timestamp::UNIX_EPOCH));
-        assert_eq!(Kind::of(&deleted), Kind::Life);
+        assert_eq!(RoundKind::of(&deleted), RoundKind::Life);
     }
 
     #[tokio::test]
     async fn one_kind_does_not_wait_behind_another_and_is_begun_in_its_order() {
         let crowd = Crowd::new(1);
         let names: Vec<_> = (0..BEGUN).map(|number| format!("u{number}")).collect();
-        let mut begun: Vec<_> = futures::future::join_all(names.iter().map(|uid| crowd.enter(Kind::New, uid))).await;
+        let mut begun: Vec<_> = futures::future::join_all(names.iter().map(|uid| crowd.enter(RoundKind::New, uid))).await;
         // After too many polls in one run, tokio makes the task yield.
         tokio::task::yield_now().await;
-        let (mut first, mut second) = (Box::pin(crowd.enter(Kind::New, "first")), Box::pin(crowd.enter(Kind::New, "second")));
+        let (mut first, mut second) = (Box::pin(crowd.enter(RoundKind::New, "first")), Box::pin(crowd.enter(RoundKind::New, "second")));
         assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
-        assert!(crowd.enter(Kind::Life, "a").now_or_never().is_some() && crowd.enter(Kind::Settings, "b").now_or_never().is_some());
+        assert!(
+            crowd.enter(RoundKind::Life, "a").now_or_never().is_some() && crowd.enter(RoundKind::Settings, "b").now_or_never().is_some()
+        );
         begun.pop();
         assert!(second.as_mut().now_or_never().is_none() && first.as_mut().now_or_never().is_some());
     }
@@ -204,25 +206,28 @@ mod tests {
         let mut waiting = Vec::new();
         for number in 0..BEGUN {
             let uid = format!("u{number}");
-            waiting.push(crowd.enter(Kind::Look, &uid).await);
-            assert!(crowd.goes_on(Kind::New, &uid) && crowd.goes_on(Kind::Settings, &uid), "it is made, and its settings with it");
+            waiting.push(crowd.enter(RoundKind::Read, &uid).await);
+            assert!(
+                crowd.goes_on(RoundKind::New, &uid) && crowd.goes_on(RoundKind::Settings, &uid),
+                "it is made, and its settings with it"
+            );
             tokio::task::yield_now().await;
         }
-        let looks = crowd.enter(Kind::Look, "u").now_or_never().expect("a first look");
-        assert!(!crowd.goes_on(Kind::New, "u"), "it comes again, and waits among its like");
-        assert!(crowd.goes_on(Kind::Settings, "u"));
+        let looks = crowd.enter(RoundKind::Read, "u").now_or_never().expect("a first look");
+        assert!(!crowd.goes_on(RoundKind::New, "u"), "it comes again, and waits among its like");
+        assert!(crowd.goes_on(RoundKind::Settings, "u"));
         drop(looks);
         waiting.pop();
-        let _looks = crowd.enter(Kind::Look, "u").await;
-        assert!(crowd.goes_on(Kind::New, "u"));
-        assert!(crowd.goes_on(Kind::New, "rescued"), "what is not of the crowd is not held up by it");
+        let _looks = crowd.enter(RoundKind::Read, "u").await;
+        assert!(crowd.goes_on(RoundKind::New, "u"));
+        assert!(crowd.goes_on(RoundKind::New, "rescued"), "what is not of the crowd is not held up by it");
     }
 
     #[tokio::test]
     async fn one_provider_has_no_place_of_another() {
         let (slow, other) = (Crowd::new(1), Crowd::new(1));
-        let _works = slow.place().await;
-        assert!(slow.place().now_or_never().is_none());
-        assert!(other.place().now_or_never().is_some());
+        let _works = slow.worker_permit().await;
+        assert!(slow.worker_permit().now_or_never().is_none());
+        assert!(other.worker_permit().now_or_never().is_some());
     }
 }

@@ -149,11 +149,11 @@ impl Ending {
         matches!(self, Self::Later(_) | Self::Changed | Self::Newer(_) | Self::Error(_))
     }
 
-    /// A request that did not get its turn within a quota was not sent: the round only gave up its place in the line, and nothing failed.
+    /// A request that did not get its turn within a quota was not sent: the round only gave up its turn, and nothing failed.
     #[must_use]
     pub fn without_turns(self) -> Self {
         match self {
-            Self::Failed(failure) if failure.kind == FailureKind::Waiting => Self::Later(Next::PlaceGivenUp),
+            Self::Failed(failure) if failure.kind == FailureKind::Waiting => Self::Later(Next::TurnGivenUp),
             ending => ending,
         }
     }

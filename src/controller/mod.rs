@@ -71,7 +71,7 @@ const SWEEP: Duration = Duration::from_secs(15);
 const GATHERED: Duration = Duration::from_millis(100);
 
 /// The pause between two checks whether the watch brings what live reads showed.
-const SILENCE: Duration = Duration::from_secs(1);
+const CHECK: Duration = Duration::from_secs(1);
 
 /// Runs the controllers of both kinds until `stop`, and ends once the rounds under way have.
 ///
@@ -87,7 +87,7 @@ pub async fn run(
     stop: CancellationToken,
 ) -> anyhow::Result<()> {
     let caches = readiness.gate("caches");
-    let watches = signs::Kind::ALL.map(|kind| (kind, readiness.gate(kind.gate())));
+    let watches = signs::WatchKind::ALL.map(|kind| (kind, readiness.gate(kind.gate())));
     let anew = Anew::new(signs.clone());
     let (provider_queue, providers) = key_provider::prepare(&client, &settings, &anew);
     let (key_queue, keys, namespaces) = managed_key::prepare(&client, &providers, &anew);
@@ -119,11 +119,11 @@ pub async fn run(
             }
         }
     };
-    let silence = {
+    let check_watches = {
         let (context, stop) = (Arc::clone(&context), stop.clone());
         async move {
-            while tokio::time::timeout(SILENCE, stop.cancelled()).await.is_err() {
-                context.end_silence();
+            while tokio::time::timeout(CHECK, stop.cancelled()).await.is_err() {
+                context.restart_stale_watches();
                 signs::tell(&signs.ages(), &watches, &context.metrics);
             }
         }
@@ -152,7 +152,7 @@ pub async fn run(
     };
     let ended = CancellationToken::new();
     let rounds = async {
-        tokio::join!(provider_rounds, key_rounds, sweep, silence, setbacks);
+        tokio::join!(provider_rounds, key_rounds, sweep, check_watches, setbacks);
         ended.cancel();
     };
     tokio::join!(rounds, events.events.post(&stop, &ended));

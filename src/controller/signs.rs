@@ -22,13 +22,13 @@ use crate::{metrics::Metrics, server::Gate};
 /// After how many seconds the API server ends a watch. The watch then continues from where it was.
 pub const RENEWED: u32 = 15;
 /// After this time without a sign a watch starts again, with a list.
-const SILENT: Duration = Duration::from_secs(30);
+const STALE: Duration = Duration::from_secs(30);
 /// After this time without a sign, although the watch started again, the process is not ready.
 const OLD: Duration = Duration::from_secs(90);
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Kind {
+pub enum WatchKind {
     /// `KeyProvider`s.
     KeyProviders,
     /// `ManagedKey`s.
@@ -39,7 +39,7 @@ pub enum Kind {
     Secrets,
 }
 
-impl Kind {
+impl WatchKind {
     /// All of them.
     pub const ALL: [Self; 4] = [Self::KeyProviders, Self::ManagedKeys, Self::Namespaces, Self::Secrets];
 
@@ -76,7 +76,7 @@ impl Kind {
 
 /// When something last came on each watch. Clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct Signs(Arc<Mutex<BTreeMap<Kind, Sign>>>);
+pub struct Signs(Arc<Mutex<BTreeMap<WatchKind, Sign>>>);
 
 #[derive(Clone, Copy, Debug)]
 struct Sign {
@@ -90,18 +90,18 @@ struct Sign {
 
 impl Sign {
     /// How long nothing may come after `begun`. It grows with each start, for lists that take long.
-    fn patience(self) -> Duration {
-        SILENT.saturating_mul(1 << self.times.saturating_sub(1).min(4))
+    fn limit(self) -> Duration {
+        STALE.saturating_mul(1 << self.times.saturating_sub(1).min(4))
     }
 }
 
 impl Signs {
-    fn signs(&self) -> MutexGuard<'_, BTreeMap<Kind, Sign>> {
+    fn signs(&self) -> MutexGuard<'_, BTreeMap<WatchKind, Sign>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A watch starts, with a list.
-    pub fn begun(&self, kind: Kind) {
+    pub fn begun(&self, kind: WatchKind) {
         let now = Instant::now();
         let mut signs = self.signs();
         let sign = signs.entry(kind).or_insert(Sign { heard: now, begun: now, times: 0 });
@@ -109,12 +109,12 @@ impl Signs {
     }
 
     /// The watch ended.
-    pub fn ended(&self, kind: Kind) {
+    pub fn ended(&self, kind: WatchKind) {
         self.signs().remove(&kind);
     }
 
     /// Something came. This does not bring back a watch that ended.
-    pub fn heard(&self, kind: Kind) {
+    pub fn heard(&self, kind: WatchKind) {
         let now = Instant::now();
         if let Some(sign) = self.signs().get_mut(&kind) {
             *sign = Sign { heard: now, begun: now, times: 0 };
@@ -123,14 +123,14 @@ impl Signs {
 
     /// How long ago something came, for every watch that there is.
     #[must_use]
-    pub fn ages(&self) -> BTreeMap<Kind, Duration> {
+    pub fn ages(&self) -> BTreeMap<WatchKind, Duration> {
         self.signs().iter().map(|(kind, sign)| (*kind, sign.heard.elapsed())).collect()
     }
 
     /// Waits until nothing came on a watch for too long.
-    pub async fn silence(&self, kind: Kind) {
+    pub async fn stale(&self, kind: WatchKind) {
         loop {
-            let left = self.signs().get(&kind).map_or(SILENT, |sign| sign.patience().saturating_sub(sign.begun.elapsed()));
+            let left = self.signs().get(&kind).map_or(STALE, |sign| sign.limit().saturating_sub(sign.begun.elapsed()));
             if left.is_zero() {
                 return;
             }
@@ -140,7 +140,7 @@ impl Signs {
 }
 
 /// Reports how long nothing came on each watch: as a metric, and by closing the gate of a watch that is [too old](OLD).
-pub fn tell(ages: &BTreeMap<Kind, Duration>, watches: &[(Kind, Gate)], metrics: &Metrics) {
+pub fn tell(ages: &BTreeMap<WatchKind, Duration>, watches: &[(WatchKind, Gate)], metrics: &Metrics) {
     for (kind, gate) in watches {
         let age = ages.get(kind).copied();
         metrics.watch_age(kind.resource(), age);
@@ -183,7 +183,7 @@ where
     }
 
     fn call(&mut self, request: Request<A>) -> Self::Future {
-        let watched = Kind::of(&request);
+        let watched = WatchKind::of(&request);
         let signs = self.signs.clone();
         let answered = self.inner.call(request);
         let listened = async move {
@@ -238,15 +238,15 @@ mod tests {
             ("/apis/keyward.dev/v1alpha1/namespaces/shop/managedkeys/orders?watch=true", 200, false),
         ] {
             let signs = Signs::default();
-            signs.begun(Kind::ManagedKeys);
-            let begun = signs.signs()[&Kind::ManagedKeys];
+            signs.begun(WatchKind::ManagedKeys);
+            let begun = signs.signs()[&WatchKind::ManagedKeys];
             let (server, pieces) = unbounded();
             let mut answer = Box::pin(ask(&signs, path, status, pieces).await);
             assert!(futures::poll!(answer.next()).is_pending());
-            assert_eq!(signs.signs()[&Kind::ManagedKeys].heard, begun.heard, "{path}: that it was answered says nothing of the watch");
+            assert_eq!(signs.signs()[&WatchKind::ManagedKeys].heard, begun.heard, "{path}: that it was answered says nothing of the watch");
             server.unbounded_send(b"piece").unwrap();
             answer.next().await.unwrap();
-            let heard = signs.signs()[&Kind::ManagedKeys];
+            let heard = signs.signs()[&WatchKind::ManagedKeys];
             assert_eq!((heard.heard > begun.heard, heard.times), (counts, u32::from(!counts)), "{path} {status}");
         }
     }
@@ -254,26 +254,26 @@ mod tests {
     #[test]
     fn what_is_not_watched_has_no_age() {
         let signs = Signs::default();
-        signs.heard(Kind::Namespaces);
+        signs.heard(WatchKind::Namespaces);
         assert!(signs.ages().is_empty());
-        signs.begun(Kind::Namespaces);
-        assert_eq!(signs.ages().into_keys().collect::<Vec<_>>(), [Kind::Namespaces]);
-        signs.ended(Kind::Namespaces);
-        signs.heard(Kind::Namespaces);
+        signs.begun(WatchKind::Namespaces);
+        assert_eq!(signs.ages().into_keys().collect::<Vec<_>>(), [WatchKind::Namespaces]);
+        signs.ended(WatchKind::Namespaces);
+        signs.heard(WatchKind::Namespaces);
         assert!(signs.ages().is_empty(), "what comes late brings it not back");
     }
 
     #[test]
     fn an_old_watch_is_told_and_makes_the_process_not_ready_and_one_that_is_not_watched_does_neither() {
         let (readiness, metrics) = (Readiness::default(), Metrics::new(true));
-        let watches = Kind::ALL.map(|kind| (kind, readiness.gate(kind.gate())));
-        let series = |kind: Kind, age: f64| format!("keyward_watch_age_seconds{{resource=\"{}\"}} {age:?}\n", kind.resource());
-        let kind = Kind::ManagedKeys;
+        let watches = WatchKind::ALL.map(|kind| (kind, readiness.gate(kind.gate())));
+        let series = |kind: WatchKind, age: f64| format!("keyward_watch_age_seconds{{resource=\"{}\"}} {age:?}\n", kind.resource());
+        let kind = WatchKind::ManagedKeys;
         for (seconds, ready) in [(89, true), (90, false), (4000, false), (1, true)] {
-            tell(&[(kind, Duration::from_secs(seconds)), (Kind::Secrets, Duration::ZERO)].into(), &watches, &metrics);
+            tell(&[(kind, Duration::from_secs(seconds)), (WatchKind::Secrets, Duration::ZERO)].into(), &watches, &metrics);
             assert_eq!(readiness.is_ready(), ready, "{seconds} s");
             let text = metrics.encode();
-            for line in [series(kind, f64::from(u16::try_from(seconds).unwrap())), series(Kind::Secrets, 0.0)] {
+            for line in [series(kind, f64::from(u16::try_from(seconds).unwrap())), series(WatchKind::Secrets, 0.0)] {
                 assert!(text.contains(&line), "no {line} in {text}");
             }
         }
@@ -286,13 +286,13 @@ mod tests {
     #[test]
     fn a_watch_has_more_time_each_time_that_nothing_comes() {
         let signs = Signs::default();
-        let patience = || signs.signs()[&Kind::Secrets].patience().as_secs();
+        let limit = || signs.signs()[&WatchKind::Secrets].limit().as_secs();
         let patiences = std::iter::repeat_with(|| {
-            signs.begun(Kind::Secrets);
-            patience()
+            signs.begun(WatchKind::Secrets);
+            limit()
         });
         assert_eq!(patiences.take(6).collect::<Vec<_>>(), [30, 60, 120, 240, 480, 480]);
-        signs.heard(Kind::Secrets);
-        assert_eq!(patience(), 30);
+        signs.heard(WatchKind::Secrets);
+        assert_eq!(limit(), 30);
     }
 }

@@ -33,7 +33,7 @@ const SHOWN: Duration = Duration::from_mins(15);
 
 /// What is known of a name without asking for it.
 #[derive(Debug, PartialEq)]
-pub enum Known {
+pub enum Lookup {
     /// No key has the name in its marks.
     Nobody,
     /// A key may have it. With the creation that this process began for an earlier object of the name, if its outcome is not known.
@@ -63,7 +63,7 @@ struct Inner {
 /// The hashes of all names in the marks of one provider's keys. If two names have the same hash, that costs one search.
 #[derive(Clone, Debug)]
 struct Survey {
-    of: Place,
+    covers: Coverage,
     names: Names,
 }
 
@@ -71,7 +71,7 @@ struct Survey {
 type Names = watch::Receiver<Option<Result<HashSet<u64>, Failure>>>;
 
 /// What a survey covers: the generation of the provider, its account and its Region.
-type Place = (i64, String, String);
+type Coverage = (i64, String, String);
 
 /// A name that this process put, or may have put, into the marks of a key.
 #[derive(Clone, Debug)]
@@ -125,21 +125,21 @@ impl Surveys {
     }
 
     /// What this process knows of a name because it used it itself.
-    fn remembered(&self, name: &str, consistency: Duration) -> Option<Known> {
+    fn remembered(&self, name: &str, consistency: Duration) -> Option<Lookup> {
         let Named { at, open } = self.inner().named.get(name).cloned()?;
         Some(match left(at, consistency) {
-            Some(left) if open.is_none() => Known::NotYet(left),
-            _ => Known::Perhaps(open),
+            Some(left) if open.is_none() => Lookup::NotYet(left),
+            _ => Lookup::Perhaps(open),
         })
     }
 
     /// What is known of the name of an object that has no key and began no creation.
-    pub async fn ask(&self, connected: &Arc<Connected>, owner: &Owner, consistency: Duration) -> Result<Known, Failure> {
+    pub async fn look_up(&self, connected: &Arc<Connected>, owner: &Owner, consistency: Duration) -> Result<Lookup, Failure> {
         if let Some(known) = self.remembered(&owner.mark(), consistency) {
             return Ok(known);
         }
         if let Some(left) = left(self.started, consistency) {
-            return Ok(Known::NotYet(left));
+            return Ok(Lookup::NotYet(left));
         }
         let mut names = self.survey(connected, &owner.cluster);
         // A survey that ended without a result, such as when the process ends, counts as none.
@@ -148,10 +148,10 @@ impl Surveys {
             self.withdraw_survey(&names);
         }
         let answer = match &*names.borrow() {
-            None => return Ok(Known::Underway),
+            None => return Ok(Lookup::Underway),
             Some(Ok(names)) => {
                 let bears = [OwnerMark::Name, OwnerMark::Digest].iter().any(|form| names.contains(&hash(&owner.mark_as(*form))));
-                return Ok(if bears { Known::Perhaps(None) } else { Known::Nobody });
+                return Ok(if bears { Lookup::Perhaps(None) } else { Lookup::Nobody });
             }
             Some(Err(failure)) => again(failure),
         };
@@ -167,13 +167,13 @@ impl Surveys {
     /// The survey of a provider as it is now. If there is none, one is started.
     fn survey(&self, connected: &Arc<Connected>, cluster: &str) -> Names {
         let (uid, generation) = connected.made_for.spec();
-        let of = (generation, connected.identity.account.clone(), connected.identity.region.clone());
+        let covers = (generation, connected.identity.account.clone(), connected.identity.region.clone());
         let mut inner = self.inner();
-        if let Some(survey) = inner.surveys.get(uid).filter(|survey| survey.of == of) {
+        if let Some(survey) = inner.surveys.get(uid).filter(|survey| survey.covers == covers) {
             return survey.names.clone();
         }
         let (done, names) = watch::channel(None);
-        inner.surveys.insert(uid.to_owned(), Survey { of, names: names.clone() });
+        inner.surveys.insert(uid.to_owned(), Survey { covers, names: names.clone() });
         drop(inner);
         let (connected, cluster) = (Arc::clone(connected), cluster.to_owned());
         tokio::spawn(async move {
@@ -236,13 +236,13 @@ mod tests {
         assert_eq!(known("shop.orders", never), None);
         // Open: at once, and with what it waits for.
         surveys.begin("shop.orders".into(), Some(attempt()));
-        assert_eq!(known("shop.orders", long), Some(Known::Perhaps(Some(attempt()))));
+        assert_eq!(known("shop.orders", long), Some(Lookup::Perhaps(Some(attempt()))));
         let before = surveys.begin("shop.orders".into(), Some(attempt()));
         surveys.withdraw("shop.orders", before);
-        assert_eq!(known("shop.orders", long), Some(Known::Perhaps(Some(attempt()))), "the first is still open");
+        assert_eq!(known("shop.orders", long), Some(Lookup::Perhaps(Some(attempt()))), "the first is still open");
         surveys.end("shop.orders");
-        assert!(matches!(known("shop.orders", long), Some(Known::NotYet(left)) if left <= long), "the KMS may not show it yet");
-        assert_eq!(known("shop.orders", never), Some(Known::Perhaps(None)));
+        assert!(matches!(known("shop.orders", long), Some(Lookup::NotYet(left)) if left <= long), "the KMS may not show it yet");
+        assert_eq!(known("shop.orders", never), Some(Lookup::Perhaps(None)));
         assert_eq!(known("shop.invoices", never), None);
     }
 
@@ -251,7 +251,7 @@ mod tests {
         let surveys = Surveys::default();
         let survey = |inner: &mut Inner| {
             let (_, names) = watch::channel(None);
-            inner.surveys.insert("u1".into(), Survey { of: (1, "111122223333".into(), "eu-west-1".into()), names });
+            inner.surveys.insert("u1".into(), Survey { covers: (1, "111122223333".into(), "eu-west-1".into()), names });
         };
         surveys.begin("shop.orders".into(), None);
         surveys.begin("shop.invoices".into(), None);

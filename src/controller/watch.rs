@@ -27,7 +27,7 @@ use serde::de::DeserializeOwned;
 use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
-use super::signs::{Kind, RENEWED, Signs};
+use super::signs::{RENEWED, Signs, WatchKind};
 
 /// A namespace as it is watched. Only its metadata is transferred.
 pub type Labelled = PartialObjectMeta<Namespace>;
@@ -82,7 +82,7 @@ impl Anew {
 }
 
 /// The events of a watch. The watch restarts on request, and when nothing comes on it for too long.
-pub fn events<K>(api: Api<K>, kind: Kind, anew: &Anew) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
+pub fn events<K>(api: Api<K>, kind: WatchKind, anew: &Anew) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
 where
     K: Resource + Clone + DeserializeOwned + std::fmt::Debug + Send + 'static,
 {
@@ -92,7 +92,7 @@ where
 /// The same while it is `wanted`, which is asked again after each of the `changes`.
 fn events_while<K>(
     api: Api<K>,
-    kind: Kind,
+    kind: WatchKind,
     anew: &Anew,
     wanted: impl Fn() -> bool + Send + Sync + 'static,
     changes: impl Stream<Item = ()> + Send + 'static,
@@ -111,22 +111,26 @@ where
         kube::runtime::watcher(api.clone(), watcher::Config::default().timeout(RENEWED)).default_backoff().boxed()
     };
     let mut was = is_wanted();
-    let turns = changes.filter_map(move |()| std::future::ready((std::mem::replace(&mut was, is_wanted()) != was).then_some(())));
-    let restarts = stream::select_all([anew.asks(), silences(anew.signs.clone(), kind).boxed(), turns.boxed()]);
+    let toggles = changes.filter_map(move |()| std::future::ready((std::mem::replace(&mut was, is_wanted()) != was).then_some(())));
+    let restarts = stream::select_all([anew.asks(), stale(anew.signs.clone(), kind).boxed(), toggles.boxed()]);
     let signs = anew.signs.clone();
     begun(begin, restarts.boxed()).inspect_ok(move |_| signs.heard(kind))
 }
 
 /// One item whenever nothing came on a watch for too long.
-fn silences(signs: Signs, kind: Kind) -> impl Stream<Item = ()> + Send + 'static {
+fn stale(signs: Signs, kind: WatchKind) -> impl Stream<Item = ()> + Send + 'static {
     stream::unfold(signs, move |signs| async move {
-        signs.silence(kind).await;
+        signs.stale(kind).await;
         Some(((), signs))
     })
 }
 
 /// All objects of a kind, and a queue of those to look at, because they changed or because all were listed.
-pub fn objects<K>(api: Api<K>, kind: Kind, anew: &Anew) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
+pub fn objects<K>(
+    api: Api<K>,
+    kind: WatchKind,
+    anew: &Anew,
+) -> (Store<K>, impl Stream<Item = watcher::Result<ObjectRef<K>>> + Send + 'static)
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + std::fmt::Debug + Send + Sync + 'static,
 {
@@ -136,7 +140,7 @@ where
 /// The same while they are `wanted`, which is asked again after each of the `changes`.
 pub fn objects_while<K>(
     api: Api<K>,
-    kind: Kind,
+    kind: WatchKind,
     anew: &Anew,
     wanted: impl Fn() -> bool + Send + Sync + 'static,
     changes: impl Stream<Item = ()> + Send + 'static,

@@ -28,8 +28,8 @@ pub struct Taker<'a> {
 pub fn barred(alias: &str, taker: Taker<'_>, holder: &Key, object: &ManagedKey) -> Option<String> {
     let Taker { owner, rules } = taker;
     let desired = Desired::of(object, &owner.cluster).ok();
-    let Some(desired) =
-        desired.filter(|desired| holder.is_of(&desired.owner) && desired.owner.namespace == owner.namespace && desired.owner.uid != owner.uid)
+    let Some(desired) = desired
+        .filter(|desired| holder.is_of(&desired.owner) && desired.owner.namespace == owner.namespace && desired.owner.uid != owner.uid)
     else {
         return Some(stays(alias, holder, "choose another alias, or remove it there"));
     };

@@ -93,16 +93,16 @@ impl Memory {
 impl Memory {
     /// The account and Region of the key that the object was bound to. A search anywhere else proves nothing.
     #[must_use]
-    pub fn place(&self) -> Option<(&str, &str)> {
+    pub fn location(&self) -> Option<(&str, &str)> {
         let status = self.status.provider.as_ref().map(|provider| (&*provider.account, &*provider.region));
-        status.or_else(|| place(self.bound_to()?))
+        status.or_else(|| location(self.bound_to()?))
     }
 }
 
 /// The account and Region that an ARN names: `arn:<partition>:kms:<region>:<account>:…`. A reference of Huawei has none: it names the account, and Keyward uses
-/// the project in its place.
+/// the project instead.
 #[must_use]
-pub fn place(reference: &str) -> Option<(&str, &str)> {
+pub fn location(reference: &str) -> Option<(&str, &str)> {
     let mut parts = reference.strip_prefix("arn:")?.split(':').skip(2);
     let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
     Some((account, region))

@@ -87,7 +87,7 @@ impl From<State> for KeyState {
     }
 }
 
-/// A multi-Region key's place among its replicas.
+/// Whether a multi-Region key is the primary or a replica.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum MultiRegion {
     /// The primary, with the ARNs of its replicas.
@@ -192,7 +192,7 @@ pub struct Key {
     /// Whether a customer manages the key, or the KMS does not say otherwise. Keyward cannot manage the key of a provider's service: the
     /// KMS refuses even tags.
     pub customer_managed: bool,
-    /// Its place among replicas. `None`: it has no replicas, or the KMS did not tell.
+    /// Whether it is a primary or a replica. `None`: it has no replicas, or the KMS did not tell.
     pub multi_region: Option<MultiRegion>,
     /// Its description. `None`: not told.
     pub description: Option<String>,

@@ -100,15 +100,15 @@ fn room<E: Entry>(mut entries: Vec<E>) -> (Vec<E>, Vec<E>) {
         return (entries, Vec::new());
     }
     let mut shares = HashMap::<(String, bool), usize>::new();
-    let place = |entry: E| {
+    let rank = |entry: E| {
         let before = shares.entry((entry.namespace().to_owned(), entry.date().is_some())).or_default();
         *before += 1;
         (*before, entry)
     };
-    let mut placed: Vec<_> = entries.into_iter().map(place).collect();
+    let mut ranked: Vec<_> = entries.into_iter().map(rank).collect();
     // The sort is stable, so entries with the same place stay sorted by date.
-    placed.sort_by_key(|(place, _)| *place);
-    let mut kept: Vec<E> = placed.into_iter().map(|(_, entry)| entry).collect();
+    ranked.sort_by_key(|(rank, _)| *rank);
+    let mut kept: Vec<E> = ranked.into_iter().map(|(_, entry)| entry).collect();
     let rest = kept.split_off(MOST_PENDING);
     sort(&mut kept);
     (kept, rest)

@@ -35,7 +35,7 @@ mod scheduled;
 mod tried;
 
 pub use self::absent::{elsewhere, named_elsewhere};
-pub use self::scheduled::ask;
+pub use self::scheduled::edge;
 pub use self::tried::Tried;
 
 /// Everything that a decision needs, except what was read of the key.
@@ -223,7 +223,7 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
 /// A key that no object may have through this provider. Its marks do not matter and are not read.
 fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     if (&key.account, &key.region) != (&s.rules.account, &s.rules.region) {
-        return Some(stall(Reason::AdoptionNotAllowed, of_another_place(&key.arn, &key.account, &key.region, s.rules)));
+        return Some(stall(Reason::AdoptionNotAllowed, of_another_account(&key.arn, &key.account, &key.region, s.rules)));
     }
     (!key.customer_managed).then(|| {
         stall(
@@ -233,7 +233,7 @@ fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     })
 }
 
-fn of_another_place(key: &str, account: &str, region: &str, rules: &Rules) -> String {
+fn of_another_account(key: &str, account: &str, region: &str, rules: &Rules) -> String {
     format!(
         "key {key} is in account {account} and Region {region}, and KeyProvider {} is for account {} and Region {}; \
          make an object that names the provider for that account and Region",
@@ -261,7 +261,8 @@ pub(super) fn unsettled(key: &Key) -> Option<Note> {
         | State::PendingImport
         | State::Unavailable => return None,
     };
-    let message = format!("key {} is not changed now, because the KMS is still {work}; Keyward waits for that, and continues by itself", key.arn);
+    let message =
+        format!("key {} is not changed now, because the KMS is still {work}; Keyward waits for that, and continues by itself", key.arn);
     Some(Note { reason, message })
 }
 

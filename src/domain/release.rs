@@ -24,7 +24,7 @@ pub enum Release {
     /// Remove the finalizer. The key stays as it is.
     LetGo,
     /// The key must be read first.
-    Look,
+    Read,
     /// Write a word on the key, then decide again.
     Say(Saying),
     /// Do the last step, if the guard lets it pass, then decide again.
@@ -52,7 +52,7 @@ pub struct Circumstances {
 pub fn first(desired: &Desired, circumstances: Circumstances) -> Release {
     let Circumstances { terminating, admitted } = circumstances;
     let left = terminating || desired.deletion_policy == DeletionPolicy::Retain || desired.policy == ManagementPolicy::Observe || !admitted;
-    if left { Release::LetGo } else { Release::Look }
+    if left { Release::LetGo } else { Release::Read }
 }
 
 /// After a read.
@@ -98,7 +98,7 @@ fn absent(s: &Situation<'_>, observed: &Observed) -> Release {
         Plan::Missing(missing, note, Gone::Unsure) => Release::Missing(missing, way_out(note)),
         Plan::Stall(note) => Release::Wait(way_out(note)),
         // An object that was bound has no other outcome than these. In any other case the key stays as it is.
-        _ => Release::Look,
+        _ => Release::Read,
     }
 }
 
@@ -108,7 +108,7 @@ fn way_out(Note { reason, message }: Note) -> Note {
 
 fn present(s: &Situation<'_>, key: &Key) -> Release {
     if key.tags.is_none() {
-        return Release::Look;
+        return Release::Read;
     }
     if !key.is_of(&s.desired.owner) {
         return Release::LetGo;
@@ -156,7 +156,7 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
     if let Some(message) = days_refused(field, days, s.rules) {
         return Release::Wait(way_out(Note { reason: Reason::InvalidSpec, message }));
     }
-    let refused = match plan::ask(s, key, days) {
+    let refused = match plan::edge(s, key, days) {
         Edge::Passes(passed) => return Release::Destroy(Destruction::Schedule { days, passed }),
         Edge::Say(say) => return Release::Say(say),
         Edge::Holds(reason) => hold(s.desired, s.rules, key, Some(days), reason),

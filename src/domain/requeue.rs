@@ -23,8 +23,8 @@ pub const SOON: Duration = Duration::from_secs(10);
 pub const SHORTEST: Duration = Duration::from_millis(100);
 /// How soon to see whether the round of the same object in the other lane is over.
 pub const BUSY: Duration = Duration::from_millis(200);
-/// How soon a round begins again that gave up its place in the line for a quota. Its object changed, or what it had read is too old by now.
-pub const PLACE_GIVEN_UP: Duration = Duration::from_secs(1);
+/// How soon a round begins again that gave up its turn within a quota. Its object changed, or what it had read is too old by now.
+pub const TURN_GIVEN_UP: Duration = Duration::from_secs(1);
 /// The first and the longest wait of [`Retry::Backoff`].
 pub const BACKOFF: (Duration, Duration) = (Duration::from_secs(5), Duration::from_mins(10));
 /// The first wait of [`Retry::Slow`].
@@ -64,7 +64,7 @@ impl Pace {
 pub enum Next {
     /// Only when it changes: the object is gone, or this version does not understand it.
     OnChange,
-    /// At once: it changed while it waited for its place, or the next round has to begin as one of another kind.
+    /// At once: it changed while it waited for its permit, or the next round has to begin as one of another kind.
     AtOnce,
     /// A round of the same object is under way in the other lane.
     Busy,
@@ -84,8 +84,8 @@ pub enum Next {
     Retry(Retry, u32),
     /// Somebody else changed the object, so often in a row: when the watch is expected to show it.
     Unseen(u32),
-    /// The round gave up its place in the line for a quota.
-    PlaceGivenUp,
+    /// The round gave up its turn within a quota.
+    TurnGivenUp,
     /// A rescue was turned away for so long because too many others are at the same KMS.
     TurnedAway(Duration),
     /// Exactly when this time is over: until then nothing can be done, or concluded from a look.
@@ -150,14 +150,14 @@ impl Next {
             Self::Working => SOON.min(pace.attempt_wait),
             Self::Retry(retry, failures) => retry.wait(failures, pace.resync),
             Self::Unseen(rounds) => doubled(UNSEEN.0, rounds).min(UNSEEN.1),
-            Self::PlaceGivenUp => PLACE_GIVEN_UP,
+            Self::TurnGivenUp => TURN_GIVEN_UP,
             Self::TurnedAway(wait) | Self::Until(wait) | Self::In(wait) => wait,
         })
     }
 
     /// Whether the time is exact. Every other wait has jitter.
     const fn is_exact(self) -> bool {
-        matches!(self, Self::OnChange | Self::AtOnce | Self::PlaceGivenUp | Self::Until(_))
+        matches!(self, Self::OnChange | Self::AtOnce | Self::TurnGivenUp | Self::Until(_))
     }
 
     /// How long it is; `None`: until the object changes. `chance`, from 0 to 1, chooses the jitter.
@@ -298,7 +298,7 @@ mod tests {
             (Next::Unseen(1), millis(500), millis(600)),
             (Next::Unseen(3), seconds(2), millis(2400)),
             (Next::Unseen(u32::MAX), seconds(30), seconds(36)),
-            (Next::PlaceGivenUp, seconds(1), seconds(1)),
+            (Next::TurnGivenUp, seconds(1), seconds(1)),
             (Next::TurnedAway(seconds(10)), seconds(10), seconds(12)),
             (Next::Until(seconds(7)), seconds(7), seconds(7)),
             (Next::In(seconds(10)), seconds(10), seconds(12)),

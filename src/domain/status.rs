@@ -1,4 +1,4 @@
-//! The status that people and tools see, made from the result of a round.
+//! The status that people and tools see, made from the report of a round.
 //!
 //! The same result gives the same status, so an idle operator writes nothing. Messages are sentences with a next step. They have no request ids, no times
 //! that move, and no secrets.
@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     deletion::{
-        Look, Record,
+        Observation, Record,
         hold::{AT_THE_END, Hold, why},
     },
     desired::{Desired, Life},
@@ -31,7 +31,7 @@ use crate::api::{
     managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
 };
 
-/// The result of a round.
+/// How a round ended.
 #[derive(Debug)]
 pub enum Conclusion<'a> {
     /// The last plan: nothing more can be done.
@@ -62,9 +62,9 @@ pub struct SetBy {
     pub stays: bool,
 }
 
-/// A round, as far as it went.
+/// What a round reports: how far it went, and how it ended.
 #[derive(Debug)]
-pub struct Round<'a> {
+pub struct Report<'a> {
     /// Generation of the object.
     pub generation: i64,
     /// What was declared; `None` when it could not be read.
@@ -93,8 +93,9 @@ pub struct Round<'a> {
     pub now: Timestamp,
 }
 
-impl<'a> Round<'a> {
-    /// A round with that conclusion and nothing else: nothing failed, nobody asked for it, and the last look is recent. Looks are ten minutes apart.
+impl<'a> Report<'a> {
+    /// The report of a round with that conclusion and nothing else: nothing failed, nobody asked for it, and the last read is recent. Reads are ten minutes
+    /// apart.
     #[must_use]
     pub fn plain(
         desired: &'a Desired,
@@ -123,45 +124,45 @@ impl<'a> Round<'a> {
 
 /// How long the KMS could not be asked, by the status alone; `None`: it could be asked, or that is not known. A process that just started knows no more.
 #[must_use]
-pub fn silent_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Duration> {
+pub fn unreachable_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Duration> {
     let stalled = condition::find(&status.conditions, ConditionType::Stalled).is_some();
     let synced = condition::find(&status.conditions, ConditionType::Synced).filter(|synced| synced.status == "False")?;
     let (reason, _) = Reason::ALL.iter().find(|(reason, _)| reason.as_str() == synced.reason)?;
-    let silent = !stalled && failure::is_no_news(*reason, false);
-    silent.then(|| now.duration_since(synced.last_transition_time.0).try_into().unwrap_or_default())
+    let unreachable = !stalled && failure::is_no_news(*reason, false);
+    unreachable.then(|| now.duration_since(synced.last_transition_time.0).try_into().unwrap_or_default())
 }
 
-/// The status after a round.
+/// The status after a round, as the report tells it.
 #[must_use]
-pub fn status(memory: &Memory, round: &Round<'_>) -> ManagedKeyStatus {
+pub fn status(memory: &Memory, report: &Report<'_>) -> ManagedKeyStatus {
     let mut status = memory.status.clone();
     // A paused object is not looked at, so the request waits until the pause ends.
-    if let Some(requested) = round.requested.filter(|_| !matches!(round.conclusion, Conclusion::Paused)) {
+    if let Some(requested) = report.requested.filter(|_| !matches!(report.conclusion, Conclusion::Paused)) {
         status.last_handled_reconcile_at = Some(handled(requested));
     }
-    if !matches!(round.conclusion, Conclusion::Paused | Conclusion::Unfinished) {
-        status.observed_generation = Some(round.generation);
+    if !matches!(report.conclusion, Conclusion::Paused | Conclusion::Unfinished) {
+        status.observed_generation = Some(report.generation);
     }
-    if matches!(round.observed, Some(Observed::Present(_))) {
+    if matches!(report.observed, Some(Observed::Present(_))) {
         status.missing = None;
     }
-    if let (Some(Observed::Present(key)), Some(desired), Some(rules)) = (round.observed, round.desired, round.rules) {
-        facts(&mut status, key, desired, rules, memory, round);
+    if let (Some(Observed::Present(key)), Some(desired), Some(rules)) = (report.observed, report.desired, report.rules) {
+        facts(&mut status, key, desired, rules, memory, report);
     }
-    if let Conclusion::Planned(Plan::Missing(missing, _, gone)) = &round.conclusion {
+    if let Conclusion::Planned(Plan::Missing(missing, _, gone)) = &report.conclusion {
         status.missing = Some(missing.clone());
         match gone {
-            Gone::Deleted => Record::of(&mut status).seen(Look::Deleted),
-            Gone::Lost => Record::of(&mut status).seen(Look::Lost),
+            Gone::Deleted => Record::of(&mut status).seen(Observation::Deleted),
+            Gone::Lost => Record::of(&mut status).seen(Observation::Lost),
             Gone::Unsure => {}
         }
     }
-    if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&round.conclusion, round.desired) {
-        rested(&mut status, rest, desired, round);
+    if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&report.conclusion, report.desired) {
+        rested(&mut status, rest, desired, report);
     }
-    conditions(&mut status, memory, round);
+    conditions(&mut status, memory, report);
     if condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
-        Record::of(&mut status).seen(Look::NothingPending);
+        Record::of(&mut status).seen(Observation::NothingPending);
     }
     status
 }
@@ -190,28 +191,28 @@ pub fn handled(requested: &str) -> String {
 }
 
 /// What a look at the key says of it.
-fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Rules, memory: &Memory, round: &Round<'_>) {
+fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Rules, memory: &Memory, report: &Report<'_>) {
     let ours = match key.tags.as_ref().map(|tags| Ownership::of(tags, &desired.owner)) {
         Some(Ownership::Ours) => true,
         // A key that is only watched has no marks.
         Some(Ownership::Unmarked) => {
-            desired.policy == ManagementPolicy::Observe && matches!(round.conclusion, Conclusion::Planned(Plan::Rest(_)))
+            desired.policy == ManagementPolicy::Observe && matches!(report.conclusion, Conclusion::Planned(Plan::Rest(_)))
         }
         Some(_) => false,
         None => status.key_id.is_some(),
     };
-    let resting = rests_unbound(round);
+    let resting = rests_unbound(report);
     if !ours && !resting {
-        let concerns = estranged(memory, round).is_some();
-        return Record::of(status).seen(Look::Unmarked { key, concerns, asked: desired.days() });
+        let concerns = estranged(memory, report).is_some();
+        return Record::of(status).seen(Observation::Unmarked { key, concerns, asked: desired.days() });
     }
     if ours {
         // `keyId` is immutable once it is set.
         status.key_id.get_or_insert_with(|| key.id.clone());
         status.key_arn.get_or_insert_with(|| key.arn.clone());
     }
-    let judged = matches!(round.conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
-    Record::of(&mut *status).seen(Look::Own { key, asked: desired.days(), judged, now: round.now });
+    let judged = matches!(report.conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
+    Record::of(&mut *status).seen(Observation::Own { key, asked: desired.days(), judged, now: report.now });
     // These facts of a key never change. If the KMS does not tell one this time, the known one stays.
     let known = status.key.take().unwrap_or_default();
     let word = |told: &str, known: String| if told.is_empty() { known } else { told.to_owned() };
@@ -227,36 +228,36 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         Some(ProviderFacts { type_: rules.provider.as_str().into(), account: key.account.clone(), region: key.region.clone() });
     // While a key is pending, AWS reports rotation as off. After a cancel the old value is back, so the known one stays.
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
-        status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), round.now));
+        status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), report.now));
     }
 }
 
 /// Whether the object rests on a key that it is not bound to.
-const fn rests_unbound(round: &Round<'_>) -> bool {
-    matches!(round.conclusion, Conclusion::Planned(Plan::Rest(rest)) if rest.unbound)
+const fn rests_unbound(report: &Report<'_>) -> bool {
+    matches!(report.conclusion, Conclusion::Planned(Plan::Rest(rest)) if rest.unbound)
 }
 
 /// The key that the object had or looks for, if it does not have the object's marks any more. If that key is pending deletion, this may be a mistake, and the
 /// object's data would be lost with the key. So it is told.
 ///
 /// A key that the object only names in `spec.keyId`, and that it may not adopt, is not told of: whoever knows the name of a key would learn what happens to it.
-fn estranged<'a>(memory: &Memory, round: &Round<'a>) -> Option<&'a Key> {
-    let (Some(Observed::Present(key)), Some(desired)) = (round.observed, round.desired) else { return None };
+fn estranged<'a>(memory: &Memory, report: &Report<'a>) -> Option<&'a Key> {
+    let (Some(Observed::Present(key)), Some(desired)) = (report.observed, report.desired) else { return None };
     let ownership = Ownership::of(key.tags.as_ref()?, &desired.owner);
     let watches = desired.policy == ManagementPolicy::Observe && ownership == Ownership::Unmarked;
-    if watches || ownership == Ownership::Ours || rests_unbound(round) {
+    if watches || ownership == Ownership::Ours || rests_unbound(report) {
         return None;
     }
-    let refused = matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason != Reason::OwnedByAnother);
+    let refused = matches!(&report.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason != Reason::OwnedByAnother);
     let only_named = desired.adopt.is_some() && memory.reference().is_none() && ownership != Ownership::Namesake;
     (!(refused && only_named)).then_some(key)
 }
 
 /// Whether a look shows that there is no pending deletion to tell of any more. A look that does not find the key, or does not read whose it is, shows nothing: the
 /// known deletion is told until the key is taken for deleted, or for lost after its date.
-fn shows_no_deletion(status: &ManagedKeyStatus, round: &Round<'_>) -> bool {
-    let is_due = status.deletion_date.as_ref().is_none_or(|date| date.0 <= round.now);
-    match (round.observed, &round.conclusion) {
+fn shows_no_deletion(status: &ManagedKeyStatus, report: &Report<'_>) -> bool {
+    let is_due = status.deletion_date.as_ref().is_none_or(|date| date.0 <= report.now);
+    match (report.observed, &report.conclusion) {
         (Some(Observed::Present(key)), _) => !key.state.is_pending() || key.tags.is_some(),
         (Some(Observed::Absent(_)), Conclusion::Planned(Plan::Missing(_, _, gone))) => match gone {
             Gone::Deleted => true,
@@ -280,7 +281,7 @@ pub fn pending(status: &ManagedKeyStatus) -> Option<KeyState> {
 }
 
 /// What was applied, once nothing is left to do.
-fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: &Round<'_>) {
+fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, report: &Report<'_>) {
     if rest.unbound || desired.policy == ManagementPolicy::Observe {
         return;
     }
@@ -288,14 +289,14 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
     if without_record && !rest.drift.is_empty() {
         return;
     }
-    let Some(Observed::Present(key)) = round.observed else { return };
+    let Some(Observed::Present(key)) = report.observed else { return };
     if desired.life == Life::Live && key.state.is_pending() {
         // The policy leaves the schedule as it is, and nothing was compared or applied.
         return;
     }
     let before = status.applied.take().unwrap_or_default();
     let unread = (desired.rotation.is_some() && key.unread.has(Facet::Rotation)) || key.unread.has(Facet::Aliases);
-    let whole = rest.refused.is_none() && rest.stays.is_none() && round.failed.is_empty() && !unread;
+    let whole = rest.refused.is_none() && rest.stays.is_none() && report.failed.is_empty() && !unread;
     status.applied = Some(match desired.life {
         // Some settings are not on the key yet. The next round continues with them.
         Life::Live if !whole => {
@@ -317,47 +318,47 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, round: 
         Life::Scheduled(days) => Applied { generation: desired.generation, deletion_schedule_days: Some(days), ..before },
     });
     if desired.life == Life::Live {
-        Record::of(status).seen(Look::Alive);
+        Record::of(status).seen(Observation::Alive);
     }
 }
 
-/// All conditions, from the end of the round.
-fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
+/// All conditions.
+fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, report: &Report<'_>) {
     // The schema's default for an object that was never looked at is -1.
-    let generation = status.observed_generation.unwrap_or(round.generation).max(0);
+    let generation = status.observed_generation.unwrap_or(report.generation).max(0);
     let mut set = Setter {
         conditions: std::mem::take(&mut status.conditions),
         generation,
         recorded: status.applied.is_some(),
         schedule: status.deletion.clone(),
-        now: round.now,
+        now: report.now,
     };
-    match &round.conclusion {
+    match &report.conclusion {
         Conclusion::Unfinished => {}
         Conclusion::Paused => set.paused(),
         Conclusion::Refused { note, stalled: true } => set.stalled(note),
-        Conclusion::Refused { note, stalled: false } if failure::is_no_news(note.reason, false) => set.unheard(note, memory, round),
+        Conclusion::Refused { note, stalled: false } if failure::is_no_news(note.reason, false) => set.unheard(note, memory, report),
         Conclusion::Refused { note, stalled: false } => set.waiting(note),
         Conclusion::ReadingBack(note) => set.working(note),
-        Conclusion::Failed(failure) => set.failed(failure, memory, round),
+        Conclusion::Failed(failure) => set.failed(failure, memory, report),
         Conclusion::Planned(plan) => {
-            set.planned(plan, memory, round);
-            set.unkept(round);
-            set.troubles(plan, memory, round);
+            set.planned(plan, memory, report);
+            set.unkept(report);
+            set.troubles(plan, memory, report);
         }
     }
     if let Conclusion::Refused { note: Note { message, .. }, .. }
     | Conclusion::ReadingBack(Note { message, .. })
-    | Conclusion::Failed(Failure { message, .. }) = &round.conclusion
+    | Conclusion::Failed(Failure { message, .. }) = &report.conclusion
     {
-        set.still_held(memory, round, message);
+        set.still_held(memory, report, message);
     }
-    if let Some(text) = round.desired.and_then(|desired| desired.misspelt_pause.as_deref()) {
+    if let Some(text) = report.desired.and_then(|desired| desired.misspelt_pause.as_deref()) {
         set.misspelt_pause(text);
     }
     // A pause changes nothing but the note that says so.
-    if !matches!(round.conclusion, Conclusion::Paused) {
-        set.deletion(status, memory, round);
+    if !matches!(report.conclusion, Conclusion::Paused) {
+        set.deletion(status, memory, report);
     }
     // Conditions may have been set several times above. Only a changed status is a transition.
     for known in &mut set.conditions {
@@ -449,24 +450,24 @@ impl Setter {
         }
     }
 
-    fn failed(&mut self, failure: &Failure, memory: &Memory, round: &Round<'_>) {
+    fn failed(&mut self, failure: &Failure, memory: &Memory, report: &Report<'_>) {
         let verdict = failure.kind.verdict();
-        let note = Note { reason: verdict.reason, message: format!("{}{}", failure.message, again(verdict.retry, round)) };
+        let note = Note { reason: verdict.reason, message: format!("{}{}", failure.message, again(verdict.retry, report)) };
         match verdict {
             _ if verdict.stalled => self.stalled(&note),
-            _ if verdict.is_no_news() => self.unheard(&note, memory, round),
+            _ if verdict.is_no_news() => self.unheard(&note, memory, report),
             _ => self.waiting(&note),
         }
     }
 
     /// The KMS could not be asked, so nothing new is known of the key. `Synced` says so at once. `Ready` stays while the last look is recent enough and was about
     /// this spec, and nothing speaks against it.
-    fn unheard(&mut self, note: &Note, memory: &Memory, round: &Round<'_>) {
-        if !self.knows(memory, round) {
+    fn unheard(&mut self, note: &Note, memory: &Memory, report: &Report<'_>) {
+        if !self.knows(memory, report) {
             return self.waiting(note);
         }
         self.set(ConditionType::Synced, false, note.reason, &note.message);
-        if !round.word_stands {
+        if !report.word_stands {
             self.only(&[ConditionType::Reconciling]);
             self.set(ConditionType::Reconciling, true, note.reason, &note.message);
             let message = format!("the key was not seen for longer than twice the provider's resyncSeconds: {}", note.message);
@@ -475,24 +476,24 @@ impl Setter {
     }
 
     /// Whether `Ready` said something about this spec, and nothing was seen since that contradicts it.
-    fn knows(&self, memory: &Memory, round: &Round<'_>) -> bool {
+    fn knows(&self, memory: &Memory, report: &Report<'_>) -> bool {
         let find = |kind| condition::find(&self.conditions, kind);
-        let Some(ready) = find(ConditionType::Ready).filter(|ready| ready.observed_generation == Some(round.generation)) else {
+        let Some(ready) = find(ConditionType::Ready).filter(|ready| ready.observed_generation == Some(report.generation)) else {
             return false;
         };
-        match round.observed {
+        match report.observed {
             None => ready.status != "False" || find(ConditionType::Stalled).is_some(),
             Some(Observed::Present(key)) => {
-                ready.status != "False" && round.desired.is_some_and(|desired| is_as_before(key, desired, memory))
+                ready.status != "False" && report.desired.is_some_and(|desired| is_as_before(key, desired, memory))
             }
             Some(_) => false,
         }
     }
 
     /// A hold on record stays, whatever failed, and even if it could not be written on the key.
-    fn still_held(&mut self, memory: &Memory, round: &Round<'_>, trouble: &str) {
+    fn still_held(&mut self, memory: &Memory, report: &Report<'_>, trouble: &str) {
         let before = condition::find(&memory.status.conditions, ConditionType::DeletionHeld);
-        let days = round.desired.and_then(Desired::days);
+        let days = report.desired.and_then(Desired::days);
         let stands = condition::find(&self.conditions, ConditionType::DeletionHeld).is_some();
         if stands || !memory.record().is_held() || (before.is_none() && days.is_none()) {
             return;
@@ -510,38 +511,38 @@ impl Setter {
     }
 
     /// A hold also says who set the field: a manifest without the field may not remove it.
-    fn held(&mut self, hold: &Hold, round: &Round<'_>) {
-        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(round.set_by)) };
+    fn held(&mut self, hold: &Hold, report: &Report<'_>) {
+        let note = Note { reason: hold.reason, message: format!("{}{}", hold.message, set_by(report.set_by)) };
         let kind = if hold.passes { ConditionType::Reconciling } else { ConditionType::Stalled };
         self.not_ready(&note, &[kind, ConditionType::DeletionHeld]);
     }
 
-    fn planned(&mut self, plan: &Plan, memory: &Memory, round: &Round<'_>) {
+    fn planned(&mut self, plan: &Plan, memory: &Memory, report: &Report<'_>) {
         match plan {
-            Plan::Rest(rest) => self.rest(rest, round),
+            Plan::Rest(rest) => self.rest(rest, report),
             Plan::Stall(note) | Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
-            Plan::Wait(note) if note.reason == Reason::Updating => self.updating(note, memory, round),
+            Plan::Wait(note) if note.reason == Reason::Updating => self.updating(note, memory, report),
             Plan::Wait(note) | Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
-            Plan::Hold(hold) => self.held(hold, round),
+            Plan::Hold(hold) => self.held(hold, report),
             Plan::Do(Step::Create) => {
                 self.waiting(&Note { reason: Reason::Creating, message: "the key is not created yet; Keyward creates it next".into() });
             }
             Plan::Do(step) => {
                 let message = format!("the key is not as declared yet; the next step is to {step}, and Keyward continues by itself");
-                self.updating(&Note { reason: Reason::Updating, message }, memory, round);
+                self.updating(&Note { reason: Reason::Updating, message }, memory, report);
             }
             Plan::Read(_) => {
                 let message = "the key was not read to the end yet; Keyward continues by itself".into();
-                self.updating(&Note { reason: Reason::Updating, message }, memory, round);
+                self.updating(&Note { reason: Reason::Updating, message }, memory, report);
             }
         }
     }
 
     /// The key is being changed. If it was Ready for this spec, and its state does not speak against that, it stays Ready.
-    fn updating(&mut self, note: &Note, memory: &Memory, round: &Round<'_>) {
+    fn updating(&mut self, note: &Note, memory: &Memory, report: &Report<'_>) {
         let is_about_this_spec = condition::find(&self.conditions, ConditionType::Ready)
-            .is_some_and(|ready| ready.observed_generation == Some(round.generation));
-        let is_as_before = match (round.observed, round.desired) {
+            .is_some_and(|ready| ready.observed_generation == Some(report.generation));
+        let is_as_before = match (report.observed, report.desired) {
             (Some(Observed::Present(key)), Some(desired)) => is_as_before(key, desired, memory),
             _ => false,
         };
@@ -549,12 +550,12 @@ impl Setter {
     }
 
     /// What was set and does not stay. The message is the same for as long as that lasts.
-    fn unkept(&mut self, round: &Round<'_>) {
+    fn unkept(&mut self, report: &Report<'_>) {
         let is_synced = condition::find(&self.conditions, ConditionType::Synced).is_some_and(|synced| synced.status == "True");
-        if round.unkept.is_empty() || !is_synced {
+        if report.unkept.is_empty() || !is_synced {
             return;
         }
-        let steps = round.unkept.join(", ");
+        let steps = report.unkept.join(", ");
         let message = format!(
             "Keyward did this, and the key does not show it: {steps}; Keyward does it again, after longer and longer waits of at most 10 minutes; \
              look for another program that changes the key, or for a KMS that does not keep the change"
@@ -563,12 +564,12 @@ impl Setter {
     }
 
     /// What failed, could not be read, or is refused, while the round continued without it. All of it is told; the gravest gives the reason.
-    fn troubles(&mut self, plan: &Plan, memory: &Memory, round: &Round<'_>) {
+    fn troubles(&mut self, plan: &Plan, memory: &Memory, report: &Report<'_>) {
         let of = |failure: &Failure| (failure.kind.verdict().stalled, failure.kind.verdict().reason, failure.message.clone());
         let refused = if let Plan::Rest(rest) = plan { rest.refused.clone() } else { None };
         let mut failed: Vec<_> = refused.map(|message| (true, Reason::InvalidSpec, message)).into_iter().collect();
-        failed.extend(round.failed.iter().map(of));
-        let unread = round.unread.iter().map(of);
+        failed.extend(report.failed.iter().map(of));
+        let unread = report.unread.iter().map(of);
         let all: Vec<_> =
             failed.iter().cloned().chain(unread.map(|(stalled, reason, text)| (stalled, reason, format!("not read: {text}")))).collect();
         let Some((_, reason, _)) = all.iter().find(|(stalled, ..)| *stalled).or(all.first()) else { return };
@@ -578,9 +579,9 @@ impl Setter {
                 texts.push(text);
             }
         }
-        let troubles = || round.failed.iter().chain(round.unread);
+        let troubles = || report.failed.iter().chain(report.unread);
         let slow = troubles().map(|failure| failure.kind.verdict().retry).find(|retry| *retry == Retry::Slow);
-        let again = slow.map(|retry| again(retry, round)).unwrap_or_default();
+        let again = slow.map(|retry| again(retry, report)).unwrap_or_default();
         let (reason, message) = (*reason, format!("{}{again}", texts.join("; ")));
         let synced = condition::find(&self.conditions, ConditionType::Synced).filter(|synced| synced.status == "False");
         let before = synced.map(|synced| format!("{}; ", synced.message)).unwrap_or_default();
@@ -593,7 +594,7 @@ impl Setter {
         }
         // A read that failed says nothing against the key, and neither does a KMS that could not be asked: the key's life is as declared.
         let was_ready = condition::find(&memory.status.conditions, ConditionType::Ready)
-            .is_some_and(|ready| ready.status == "True" && ready.observed_generation == Some(round.generation));
+            .is_some_and(|ready| ready.status == "True" && ready.observed_generation == Some(report.generation));
         let unheard = failed.iter().all(|(stalled, reason, _)| failure::is_no_news(*reason, *stalled));
         if failed.is_empty() || !is_ready || (was_ready && unheard) {
             return;
@@ -611,8 +612,8 @@ impl Setter {
         }
     }
 
-    fn rest(&mut self, rest: &Rest, round: &Round<'_>) {
-        let (Some(Observed::Present(key)), Some(desired)) = (round.observed, round.desired) else {
+    fn rest(&mut self, rest: &Rest, report: &Report<'_>) {
+        let (Some(Observed::Present(key)), Some(desired)) = (report.observed, report.desired) else {
             return;
         };
         let drift = rest.drift.join("; ");
@@ -640,7 +641,7 @@ impl Setter {
             self.set(ConditionType::Ready, false, reason, &message);
             self.set(ConditionType::Stalled, true, reason, message);
         } else {
-            let (reason, message) = self.ready(key, desired, round);
+            let (reason, message) = self.ready(key, desired, report);
             self.set(ConditionType::Ready, true, reason, message);
             if let Some(stays) = &rest.stays {
                 self.set(ConditionType::Reconciling, true, Reason::AliasMoving, stays);
@@ -664,12 +665,12 @@ impl Setter {
     }
 
     /// `PendingDeletion` follows the key alone, whatever else failed.
-    fn deletion(&mut self, status: &ManagedKeyStatus, memory: &Memory, round: &Round<'_>) {
-        if let Some(key) = estranged(memory, round) {
+    fn deletion(&mut self, status: &ManagedKeyStatus, memory: &Memory, report: &Report<'_>) {
+        if let Some(key) = estranged(memory, report) {
             if key.state.is_pending() {
                 let when = when(Record::of(status).date_of(key).map(|date| date.0));
                 let is_anothers =
-                    matches!(&round.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason == Reason::OwnedByAnother);
+                    matches!(&report.conclusion, Conclusion::Planned(Plan::Stall(note)) if note.reason == Reason::OwnedByAnother);
                 let whose = if is_anothers { "it belongs to another object" } else { "it does not bear this object's marks" };
                 let message =
                     format!("the key will be deleted {when}, and {whose}; the condition Ready says what to do if it is this object's");
@@ -680,25 +681,25 @@ impl Setter {
             return;
         }
         if !Record::of(status).was_pending() {
-            if shows_no_deletion(status, round) {
+            if shows_no_deletion(status, report) {
                 self.remove(&[ConditionType::PendingDeletion]);
             }
             return;
         }
         // Without a look, the known state stays.
-        let Some(desired) = round.desired else { return };
+        let Some(desired) = report.desired else { return };
         let date = status.deletion_date.as_ref().map(|date| date.0);
-        let goes = match (date.is_some_and(|date| date <= round.now), round.observed) {
+        let goes = match (date.is_some_and(|date| date <= report.now), report.observed) {
             (true, Some(Observed::Absent(_))) => format!("the key was to be deleted {}, and is not found any more", when(date)),
             (true, _) => format!("the key was to be deleted {}, and can be gone at any moment", when(date)),
             (false, _) => format!("the key will be deleted {}", when(date)),
         };
-        let absent = matches!(round.observed, Some(Observed::Absent(_)));
+        let absent = matches!(report.observed, Some(Observed::Absent(_)));
         let (reason, message) = match desired.life {
             Life::Scheduled(_) if absent => (Reason::Declared, goes),
             Life::Scheduled(_) => {
                 let text =
-                    format!("{goes}; to cancel, remove spec.deletionScheduleDays or set it to 0; {AT_THE_END}{}", set_by(round.set_by));
+                    format!("{goes}; to cancel, remove spec.deletionScheduleDays or set it to 0; {AT_THE_END}{}", set_by(report.set_by));
                 (Reason::Declared, text)
             }
             Life::Live => (Reason::External, format!("{goes}, which this object does not declare")),
@@ -719,8 +720,8 @@ pub fn tried_again(retry: Retry, resync: Duration, owner: &Owner) -> String {
     )
 }
 
-fn again(retry: Retry, round: &Round<'_>) -> String {
-    round.desired.map_or_else(String::new, |desired| tried_again(retry, round.resync, &desired.owner))
+fn again(retry: Retry, report: &Report<'_>) -> String {
+    report.desired.map_or_else(String::new, |desired| tried_again(retry, report.resync, &desired.owner))
 }
 
 /// Whether a key that was as declared still is, by its state.
@@ -752,7 +753,7 @@ pub(super) fn set_by(by: Option<&SetBy>) -> String {
 }
 
 impl Setter {
-    fn ready(&self, key: &Key, desired: &Desired, round: &Round<'_>) -> (Reason, String) {
+    fn ready(&self, key: &Key, desired: &Desired, report: &Report<'_>) -> (Reason, String) {
         match (key.state, desired.life) {
             (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(days)) => {
                 let replicas = match &key.multi_region {
@@ -761,7 +762,7 @@ impl Setter {
                     }
                     _ => String::new(),
                 };
-                (Reason::DeletionScheduled, format!("{}{replicas}{}", self.stands(key, desired, days), set_by(round.set_by)))
+                (Reason::DeletionScheduled, format!("{}{replicas}{}", self.stands(key, desired, days), set_by(report.set_by)))
             }
             (State::Disabled, _) => (Reason::Disabled, "the key is disabled".into()),
             (State::PendingImport | State::Unavailable, _) => {

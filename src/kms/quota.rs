@@ -70,7 +70,7 @@ impl Grant {
     }
 }
 
-/// Limiters by place and operation, as long as somebody uses them.
+/// Limiters by account and operation, as long as somebody uses them.
 type ByPlace = HashMap<(String, &'static str), Weak<Limiter>>;
 
 /// The limiters of every KMS that the process calls. Clones share them.
@@ -84,11 +84,11 @@ impl fmt::Debug for Books {
 }
 
 impl Books {
-    /// The limiter of an operation at that place. It is the same for all clients as long as one of them uses it.
-    fn limiter(&self, place: &str, operation: &'static str, per_second: f64) -> Arc<Limiter> {
+    /// The limiter of an operation of that account. It is the same for all clients as long as one of them uses it.
+    fn limiter(&self, account: &str, operation: &'static str, per_second: f64) -> Arc<Limiter> {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, limiter| limiter.strong_count() > 0);
-        let known = all.entry((place.to_owned(), operation)).or_default();
+        let known = all.entry((account.to_owned(), operation)).or_default();
         if let Some(limiter) = known.upgrade() {
             limiter.raise(per_second);
             return limiter;
@@ -107,7 +107,7 @@ pub(super) struct Quotas<O>(HashMap<O, Limit>);
 struct Limit {
     /// How much of the quota the client may use, if that is not all. What brings a key back may use all of it.
     cap: Option<Cap>,
-    /// What all clients of the place use together.
+    /// What all clients of the account use together.
     limiter: Arc<Limiter>,
 }
 
@@ -137,11 +137,16 @@ impl Cap {
 }
 
 impl<O: Copy + Eq + Hash> Quotas<O> {
-    /// Limits to that share of the quotas at a place. An operation without a quota is not limited.
-    pub(super) fn new(grants: impl IntoIterator<Item = (O, &'static str, Grant)>, share_percent: u32, books: &Books, place: &str) -> Self {
+    /// Limits to that share of the quotas of an account. An operation without a quota is not limited.
+    pub(super) fn new(
+        grants: impl IntoIterator<Item = (O, &'static str, Grant)>,
+        share_percent: u32,
+        books: &Books,
+        account: &str,
+    ) -> Self {
         let limit = |(operation, name, grant): (O, &'static str, Grant)| {
             let cap = (share_percent < 100 && !grant.urgent).then(|| Cap::new(grant.rate(share_percent)));
-            (operation, Limit { cap, limiter: books.limiter(place, name, grant.rate(share_percent.max(100))) })
+            (operation, Limit { cap, limiter: books.limiter(account, name, grant.rate(share_percent.max(100))) })
         };
         Self(grants.into_iter().map(limit).collect())
     }
@@ -210,7 +215,7 @@ mod tests {
         assert!(times.is_sorted(), "{times:?}");
         let last = times.last().unwrap().as_millis();
         assert!((1390..2500).contains(&last), "seven pauses of 200 ms: {times:?}");
-        assert!(alias < Duration::from_millis(150) && there < Duration::from_millis(150), "a line for each operation and place");
+        assert!(alias < Duration::from_millis(150) && there < Duration::from_millis(150), "a line for each operation and account");
         assert!(one.turn("other", false).await.unwrap().is_none(), "what nothing is granted for is not limited");
     }
 

@@ -33,7 +33,7 @@ impl Reading {
 
 /// What a request for a facet brought.
 #[derive(Debug)]
-pub(super) enum Told {
+pub(super) enum FacetValue {
     /// All tags.
     Tags(Tags),
     /// Rotation.
@@ -49,7 +49,7 @@ pub(super) trait Source: Sync {
     /// The key that `reference` names, with the facets that the same answer tells.
     fn describe(&self, reference: &str) -> impl Future<Output = Result<Option<Key>, Failure>> + Send;
     /// One facet of a key that was described.
-    fn facet(&self, key: &Key, facet: Facet) -> impl Future<Output = Result<Told, Failure>> + Send;
+    fn facet(&self, key: &Key, facet: Facet) -> impl Future<Output = Result<FacetValue, Failure>> + Send;
 }
 
 /// Describes the key and reads those facets that the description does not tell.
@@ -80,7 +80,7 @@ pub(super) async fn complete(source: &impl Source, mut key: Key, facets: Facets)
     Reading { key, failures }
 }
 
-impl Told {
+impl FacetValue {
     fn put_into(self, key: &mut Key) {
         match self {
             Self::Tags(tags) => key.tags = Some(tags),
@@ -143,17 +143,17 @@ mod tests {
             }))
         }
 
-        async fn facet(&self, _: &Key, facet: Facet) -> Result<Told, Failure> {
+        async fn facet(&self, _: &Key, facet: Facet) -> Result<FacetValue, Failure> {
             self.asked.lock().unwrap().push(Some(facet));
             if self.fails.has(facet) {
                 let (kind, outcome) = (FailureKind::Denied, Outcome::Refused);
                 return Err(Failure { kind, operation: "Look", message: format!("{facet:?}"), outcome, source: None });
             }
             Ok(match facet {
-                Facet::Tags | Facet::Aliases if self.one_answer => Told::TagsAndAliases(Tags::new(), Vec::new()),
-                Facet::Tags => Told::Tags(Tags::new()),
-                Facet::Rotation => Told::Rotation(Rotation::default()),
-                Facet::Aliases => Told::Aliases(Vec::new()),
+                Facet::Tags | Facet::Aliases if self.one_answer => FacetValue::TagsAndAliases(Tags::new(), Vec::new()),
+                Facet::Tags => FacetValue::Tags(Tags::new()),
+                Facet::Rotation => FacetValue::Rotation(Rotation::default()),
+                Facet::Aliases => FacetValue::Aliases(Vec::new()),
             })
         }
     }

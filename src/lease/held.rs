@@ -81,11 +81,11 @@ pub enum Lost {
 
 /// Says whether this process may act. Clones share one answer.
 #[derive(Clone, Debug)]
-pub struct Held(Option<Told>);
+pub struct Held(Option<Reports>);
 
 /// What the elector reports.
 #[derive(Clone, Debug)]
-struct Told {
+struct Reports {
     standing: watch::Receiver<Standing>,
     set_back: watch::Receiver<u64>,
 }
@@ -98,14 +98,14 @@ impl Held {
     }
 
     pub(super) fn of(standing: watch::Receiver<Standing>, set_back: watch::Receiver<u64>) -> Self {
-        Self(Some(Told { standing, set_back }))
+        Self(Some(Reports { standing, set_back }))
     }
 
     /// Changes whenever the Lease shows that the storage of the API server went back to an earlier state. `None` without leader election,
     /// because nobody reads a Lease then.
     #[must_use]
     pub fn set_back(&self) -> Option<watch::Receiver<u64>> {
-        self.0.as_ref().map(|told| told.set_back.clone())
+        self.0.as_ref().map(|reports| reports.set_back.clone())
     }
 
     /// Whether this process is the leader at this moment.
@@ -114,8 +114,8 @@ impl Held {
     /// true to false, it stays false.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        let Some(told) = &self.0 else { return true };
-        matches!(*told.standing.borrow(), Standing::Holding(until) if !until.passed(Moment::now()))
+        let Some(reports) = &self.0 else { return true };
+        matches!(*reports.standing.borrow(), Standing::Holding(until) if !until.passed(Moment::now()))
     }
 
     /// Returns when the Lease was read, whoever holds it. This shows that the API server can be reached and that the rights on the Lease

@@ -56,7 +56,7 @@ pub(super) struct Rival {
 impl Rival {
     /// What to remember after `record` was read at `now`.
     ///
-    /// A deleted lease stays in memory. A deletion is not a release, because the holder notices it only in its next turn.
+    /// A deleted lease stays in memory. A deletion is not a release, because the holder notices it only in its next attempt.
     pub fn remember(before: Option<Self>, record: Option<&Record>, me: Me<'_>, now: Instant) -> Option<Self> {
         let Some(record) = record else { return before };
         let holder = record.holder.as_ref().filter(|holder| *holder != me.identity)?;
@@ -78,7 +78,7 @@ impl Rival {
     }
 }
 
-/// What the candidate does in this turn.
+/// What the candidate does in this attempt.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// There is no Lease: create one with us as the holder.

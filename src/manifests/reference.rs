@@ -62,7 +62,7 @@ fn section(page: &mut Vec<String>, path: &str, about: &str, schema: &JSONSchemaP
         page.push("\n| field | type | default | allowed | |\n|---|---|---|---|---|\n".to_owned());
     }
     for (name, field) in schema.properties.iter().flatten() {
-        let place = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        let field_path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
         if !path.is_empty() {
             let required = schema.required.iter().flatten().any(|required| required == name);
             let default = match &field.default {
@@ -73,9 +73,9 @@ fn section(page: &mut Vec<String>, path: &str, about: &str, schema: &JSONSchemaP
             page.push(format!("| `{name}` | {} | {default} | {} | {} |\n", kind(field), allowed(field), cell(&text(field))));
         }
         match (&field.properties, &field.items) {
-            (Some(_), _) => inner.push((place, text(field), field)),
+            (Some(_), _) => inner.push((field_path, text(field), field)),
             (None, Some(JSONSchemaPropsOrArray::Schema(item))) if item.properties.is_some() => {
-                inner.push((format!("{place}[]"), text(field), item));
+                inner.push((format!("{field_path}[]"), text(field), item));
             }
             _ => {}
         }
@@ -83,8 +83,8 @@ fn section(page: &mut Vec<String>, path: &str, about: &str, schema: &JSONSchemaP
     if path.is_empty() {
         rules(page, schema);
     }
-    for (place, about, field) in inner {
-        section(page, &place, &about, field);
+    for (field_path, about, field) in inner {
+        section(page, &field_path, &about, field);
     }
 }
 

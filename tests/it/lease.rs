@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const TIMING: Timing = Timing {
     duration: Duration::from_secs(6),
     grace: Duration::from_secs(2),
-    turn: Duration::from_millis(200),
+    retry_period: Duration::from_millis(200),
     timeout: Duration::from_millis(1500),
 };
 
@@ -220,7 +220,7 @@ async fn a_short_partition_costs_nothing() {
         let leases = place.leases().await;
         let before = leases.get(LEASE).await.unwrap().metadata.resource_version;
         proxy.set(mode);
-        tokio::time::sleep(TIMING.turn * 2).await; // the length of the partition, not a wait for something
+        tokio::time::sleep(TIMING.retry_period * 2).await; // the length of the partition, not a wait for something
         proxy.set(Mode::Open);
         eventually("a renewal after the partition", PATIENCE, async || {
             let now = leases.get(LEASE).await.unwrap().metadata.resource_version;
@@ -300,7 +300,7 @@ async fn a_deleted_lease_is_made_again_by_its_holder_and_not_by_who_waits() {
 async fn a_released_lease_is_taken_at_the_next_turn() {
     let place = Place::new().await;
     // With the usual duration, so that a take-over by patience could not be mistaken for one by release.
-    let timing = Timing { turn: TIMING.turn, ..Timing::default() };
+    let timing = Timing { retry_period: TIMING.retry_period, ..Timing::default() };
     let client = shared().client_of(&place.kubeconfig).await;
     let leader = Election::stand(client.clone(), place.candidate("leader", timing));
     acquired(&leader.held()).await;

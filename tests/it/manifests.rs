@@ -11,7 +11,7 @@ use keyward::{
     api::{Reason, condition::EVENTS},
     domain::deletion::{
         guard::RULES,
-        hold::{TOLD, Told},
+        hold::{SENTENCES, Sentence},
     },
     manifests::{self, rbac, reference},
 };
@@ -53,8 +53,9 @@ fn generated() -> Vec<(String, String)> {
 fn guard_page() -> String {
     let rules = RULES.iter().map(|(rule, _)| format!("1. {rule}\n")).collect::<Vec<_>>().concat();
     let yes = |yes: bool| if yes { "yes" } else { "" };
-    let row = |told: &Told| format!("| `{}` | {} | {} | {} |\n", told.reason.as_str(), told.seen, yes(told.confirmable), yes(told.passes));
-    let rows = TOLD.iter().map(row).collect::<String>();
+    let row =
+        |told: &Sentence| format!("| `{}` | {} | {} | {} |\n", told.reason.as_str(), told.seen, yes(told.confirmable), yes(told.passes));
+    let rows = SENTENCES.iter().map(row).collect::<String>();
     format!(
         "# The guard\n\n\
          Keyward asks the guard before each call that schedules a deletion, and before it disables a key because the object is deleted; it does not ask for a declared `enabled: false`. Each of these must be so. They are asked in this order; the first that is not so is reported.\n\n\

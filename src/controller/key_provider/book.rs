@@ -32,8 +32,8 @@ pub enum Entered {
 
 /// Enters a deletion of the key with that id into the book of a provider, or stops all deletions if there is no room.
 pub async fn enter(context: &Context, name: &str, made_for: &MadeFor, key: &str) -> Result<Entered, Error> {
-    let turn = context.providers.lists.turn(name);
-    let _turn = turn.lock().await;
+    let lock = context.providers.lists.write_lock(name);
+    let _writing = lock.lock().await;
     let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
     let mut tries = 0;
     loop {
@@ -43,7 +43,7 @@ pub async fn enter(context: &Context, name: &str, made_for: &MadeFor, key: &str)
         let Some(provider) = provider else { return Ok(Entered::Changed) };
         let mut status = provider::ours(&provider).unwrap_or_default();
         let max_per_hour = provider.spec.deletion_guard.max_per_hour;
-        let (book, entered) = match budget::ask(status.deletions.as_ref(), max_per_hour, key, now(), &trip_id()) {
+        let (book, entered) = match budget::check(status.deletions.as_ref(), max_per_hour, key, now(), &trip_id()) {
             Answer::Stopped => return Ok(Entered::Stopped(trip(&status))),
             Answer::Trips(book) => (book, None),
             Answer::Room(entry) => (entry.book().clone(), Some(entry)),
@@ -116,8 +116,8 @@ fn waiting(context: &Context) -> HashMap<String, i32> {
 }
 
 async fn tell_waiting(context: &Context, name: &str, count: Option<i32>) -> Result<(), Error> {
-    let turn = context.providers.lists.turn(name);
-    let _turn = turn.lock().await;
+    let lock = context.providers.lists.write_lock(name);
+    let _writing = lock.lock().await;
     let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
     let read = api.get_opt(name).await.map_err(|error| Error::Api("a live read of the provider", Box::new(error)))?;
     let Some(provider) = read.and_then(|read| read.into_decoded().ok()) else { return Ok(()) };

@@ -1,5 +1,5 @@
 //! The circuit breaker of one KMS. While the KMS does not answer, only a few rounds probe it. The others report what the probes heard, so they do not hold
-//! places while they wait.
+//! worker permits while they wait.
 //!
 //! The breaker does not stop rescues: calls about one key may hang while calls about another are answered.
 
@@ -16,13 +16,13 @@ use crate::{
     },
 };
 
-/// How many rounds probe a KMS that does not answer, at the same time. Each holds a place of its provider until its deadline, and the other rounds need
-/// places to report the silence meanwhile.
+/// How many rounds probe a KMS that does not answer, at the same time. Each holds a worker permit of its provider until its deadline, and the other rounds need
+/// permits to report the outage meanwhile.
 const PROBES: usize = 2;
 /// How many rescues are at one KMS at the same time, whether it answers or not. Rescues have workers of their own, and one KMS that does not answer, or
 /// throttles, must not hold all of them.
 const RESCUES: usize = 32;
-/// How long a KMS has to be silent before keys report it that were not asked for themselves. One lost reply is no news for them.
+/// How long a KMS has to be unreachable before keys report it that were not asked for themselves. One lost reply is no news for them.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether a KMS answers, and how many rounds probe it.
@@ -31,7 +31,7 @@ pub struct Breaker(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
-    silence: Option<Silence>,
+    outage: Option<Outage>,
     probes: usize,
     rescues: usize,
     away: Option<Away>,
@@ -70,7 +70,7 @@ impl State {
 }
 
 #[derive(Debug)]
-struct Silence {
+struct Outage {
     since: Instant,
     operation: &'static str,
     message: String,
@@ -111,21 +111,21 @@ impl Breaker {
 
     fn permit_at(&self, lane: Lane, now: Instant) -> Result<Permit<'_>, Rejected> {
         let mut state = self.state();
-        match (lane, &state.silence) {
+        match (lane, &state.outage) {
             (Lane::Rescue, _) if state.rescues >= RESCUES => {
                 let away = Away::next(state.away.as_ref(), now);
                 let pause = away.pause;
                 state.away = Some(away);
                 return Err(Rejected::Busy(pause));
             }
-            (Lane::Ordinary, Some(silence)) if state.probes >= PROBES => {
-                return Err(if now.saturating_duration_since(silence.since) < PATIENCE {
+            (Lane::Ordinary, Some(outage)) if state.probes >= PROBES => {
+                return Err(if now.saturating_duration_since(outage.since) < PATIENCE {
                     Rejected::Lately
                 } else {
                     Rejected::Long(Failure {
                         kind: FailureKind::Unavailable,
-                        operation: silence.operation,
-                        message: silence.message.clone(),
+                        operation: outage.operation,
+                        message: outage.message.clone(),
                         outcome: Outcome::Refused,
                         source: None,
                     })
@@ -137,14 +137,14 @@ impl Breaker {
         Ok(Permit(self, lane))
     }
 
-    /// Notes that the KMS answered. Returns whether keys may be waiting that reported a long silence.
+    /// Notes that the KMS answered. Returns whether keys may be waiting that reported a long outage.
     #[must_use]
     pub fn answered(&self) -> bool {
         self.answered_at(Instant::now())
     }
 
     fn answered_at(&self, now: Instant) -> bool {
-        self.state().silence.take().is_some_and(|silence| now.saturating_duration_since(silence.since) >= PATIENCE)
+        self.state().outage.take().is_some_and(|outage| now.saturating_duration_since(outage.since) >= PATIENCE)
     }
 
     /// Notes how a call failed. A refusal is an answer, and so is a fault at one call. Returns the same as [`answered`](Self::answered).
@@ -162,8 +162,8 @@ impl Breaker {
             return self.answered_at(now);
         }
         let mut state = self.state();
-        let since = state.silence.as_ref().map_or(now, |silence| silence.since);
-        state.silence = Some(Silence { since, operation: failure.operation, message: failure.message.clone() });
+        let since = state.outage.as_ref().map_or(now, |outage| outage.since);
+        state.outage = Some(Outage { since, operation: failure.operation, message: failure.message.clone() });
         false
     }
 }
@@ -194,7 +194,7 @@ mod tests {
         drop(answering);
 
         let probes: Vec<_> = (0..PROBES).map(|_| breaker.permit_at(Lane::Ordinary, began).unwrap()).collect();
-        // The silence goes on, and counts from the first failure.
+        // The outage goes on, and counts from the first failure.
         assert!(!breaker.failed_at(&failure(FailureKind::Unavailable), began + PATIENCE / 2));
         let Err(Rejected::Long(said)) = breaker.permit_at(Lane::Ordinary, began + PATIENCE) else { panic!("permit") };
         assert_eq!((said.kind, said.message.as_str()), (FailureKind::Unavailable, "kms.test did not answer"));
@@ -236,7 +236,7 @@ mod tests {
         let faulted = |breaker: &Breaker| breaker.failed(&failure(FailureKind::Faulted));
         for heard in [Breaker::answered, refused, faulted] {
             assert!(!breaker.failed(&failure(FailureKind::Unavailable)));
-            assert!(!heard(&breaker), "a moment of silence was told to nobody");
+            assert!(!heard(&breaker), "a short outage was reported to nobody");
             let all: Vec<_> = (0..10).map(|_| breaker.permit(Lane::Ordinary)).collect();
             assert!(all.iter().all(Result::is_ok));
         }

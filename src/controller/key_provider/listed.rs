@@ -47,7 +47,7 @@ const LONGEST_LOOK: Duration = Duration::from_secs(20);
 /// Writes these changes into the lists of a provider. Returns the keys that lost their objects by these changes. A provider that is gone has no list.
 pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> Result<Vec<String>, Error> {
     let lists = &context.providers.lists;
-    let (ticket, turn) = {
+    let (ticket, lock) = {
         let mut inner = lists.inner();
         let shown = Instant::now();
         inner.noted.extend(changes.iter().filter_map(listed).map(|key| (key.to_owned(), shown)));
@@ -55,9 +55,9 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
         let number = queue.next;
         queue.next += 1;
         queue.waiting.insert(number, changes);
-        (Ticket { lists, provider, number }, Arc::clone(&queue.turn))
+        (Ticket { lists, provider, number }, Arc::clone(&queue.writing))
     };
-    let _turn = turn.lock().await;
+    let _writing = lock.lock().await;
     let number = ticket.number;
     let all = {
         let mut inner = lists.inner();

@@ -48,7 +48,7 @@ pub(super) struct Queue {
     pub(super) done: HashMap<u64, Vec<String>>,
     /// The version of the provider that was written last.
     pub(super) version: Option<String>,
-    pub(super) turn: Arc<tokio::sync::Mutex<()>>,
+    pub(super) writing: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Lists {
@@ -56,9 +56,9 @@ impl Lists {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whose turn it is to write the status of a provider.
-    pub(super) fn turn(&self, provider: &str) -> Arc<tokio::sync::Mutex<()>> {
-        Arc::clone(&self.inner().queues.entry(provider.to_owned()).or_default().turn)
+    /// Only its holder writes the status of a provider.
+    pub(super) fn write_lock(&self, provider: &str) -> Arc<tokio::sync::Mutex<()>> {
+        Arc::clone(&self.inner().queues.entry(provider.to_owned()).or_default().writing)
     }
 
     /// Forgets providers that are gone, and keys that are not listed any more.

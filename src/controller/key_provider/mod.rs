@@ -33,7 +33,7 @@ pub use self::{
 };
 use super::{
     Context, Settings,
-    signs::Kind,
+    signs::WatchKind,
     spawned,
     watch::{self, Anew},
     watched::Watched,
@@ -46,11 +46,11 @@ pub fn prepare(
     settings: &Settings,
     anew: &Anew,
 ) -> (impl Stream<Item = watcher::Result<ObjectRef<Watched<KeyProvider>>>> + Send + 'static, Providers) {
-    let (store, queue) = watch::objects(Api::<Watched<KeyProvider>>::all(client.clone()), Kind::KeyProviders, anew);
+    let (store, queue) = watch::objects(Api::<Watched<KeyProvider>>::all(client.clone()), WatchKind::KeyProviders, anew);
     let providers = Providers::new(store.clone());
     // Only the metadata of secrets is watched. Their data is read when a client is made, and not kept.
     let secrets = Api::<Secret>::namespaced(client.clone(), &settings.namespace);
-    let secrets = watch::events(secrets_metadata(secrets), Kind::Secrets, anew).touched_objects();
+    let secrets = watch::events(secrets_metadata(secrets), WatchKind::Secrets, anew).touched_objects();
     let users = secrets.map_ok(move |secret| stream::iter(users_of(&store, &secret.name_any()).into_iter().map(Ok))).try_flatten();
     (stream::select(queue, users), providers)
 }

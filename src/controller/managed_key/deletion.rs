@@ -25,7 +25,7 @@ use crate::{
 /// The way out of every wait: the sentence at the end of every message that says why the finalizer stays.
 pub(super) const WAY_OUT: &str = "; to let the object go and leave the key, set deletionPolicy: Retain";
 /// How many steps and reads one round may take.
-const TURNS: usize = 8;
+const MOST_STEPS: usize = 8;
 
 /// Lets the object go at once where nothing is asked of the key, whether or not its provider can be used.
 pub(super) async fn first(context: &Context, object: &mut Object<'_>, provider: &Resolved) -> Result<(), Ending> {
@@ -33,7 +33,7 @@ pub(super) async fn first(context: &Context, object: &mut Object<'_>, provider: 
     let circumstances = Circumstances { terminating: object.is_terminating().await?, admitted };
     match release::first(&object.desired, circumstances) {
         Release::LetGo => Err(let_go(context, object, None, &[]).await?),
-        Release::Look | Release::Missing(..) | Release::Wait(_) | Release::Say(_) | Release::Destroy(_) | Release::Hold(_) => Ok(()),
+        Release::Read | Release::Missing(..) | Release::Wait(_) | Release::Say(_) | Release::Destroy(_) | Release::Hold(_) => Ok(()),
     }
 }
 
@@ -53,7 +53,11 @@ pub(super) async fn release_unread(context: &Context, object: &mut Object<'_>, i
 }
 
 /// The first look: the key with its marks.
-pub(super) async fn look(context: &Context, object: &mut Object<'_>, provider: &Provider) -> Result<(Observed, Option<Failure>), Ending> {
+pub(super) async fn first_read(
+    context: &Context,
+    object: &mut Object<'_>,
+    provider: &Provider,
+) -> Result<(Observed, Option<Failure>), Ending> {
     // If the KMS still shows the key from before our last step, it may look as the policy wants it while it is not.
     settled(context, object)?;
     object.refresh().await?;
@@ -75,7 +79,7 @@ pub(super) async fn release(round: &mut Round<'_>) -> Ending {
         Ok(Release::Missing(missing, note)) => Plan::Missing(missing, note, Gone::Unsure).into(),
         Ok(Release::Hold(hold)) => Plan::Hold(hold).into(),
         // What did not come to its end begins again; the finalizer goes only when nothing is left to do.
-        Ok(Release::Look | Release::Say(_) | Release::Destroy(_)) => Ending::Changed,
+        Ok(Release::Read | Release::Say(_) | Release::Destroy(_)) => Ending::Changed,
         Ok(Release::LetGo) => {
             let key = round.key().cloned();
             Box::pin(let_go(round.context, &mut round.object, key.as_ref(), &round.steps)).await.unwrap_or_else(|ending| ending)
@@ -85,20 +89,20 @@ pub(super) async fn release(round: &mut Round<'_>) -> Ending {
 }
 
 async fn work(round: &mut Round<'_>) -> Result<Release, Ending> {
-    for _ in 0..TURNS {
+    for _ in 0..MOST_STEPS {
         let step = match release::release(&round.situation(), &round.observed) {
             Release::Say(say) => Step::Mark { say },
             Release::Destroy(destruction) => {
                 let still =
                     |situation: &Situation<'_>, observed: &Observed| release::release(situation, observed) == Release::Destroy(destruction);
-                let Some(cleared) = guard::ask(round, destruction, still).await? else { continue };
+                let Some(cleared) = guard::check(round, destruction, still).await? else { continue };
                 Step::Destroy(cleared)
             }
             other => return Ok(other),
         };
         Box::pin(kms::hastily(execute::execute(round, step))).await?;
     }
-    Ok(Release::Look)
+    Ok(Release::Read)
 }
 
 /// Takes the finalizer away. A key that is pending deletion is on its provider's list before that: `saw` is the key as a look showed it, and without a look

@@ -26,21 +26,21 @@ use crate::{
     kms::{Kms, Reading},
 };
 
-/// The step in the form in which it may be done. If it can make data unreadable, the guard is asked. `None`: as for [`ask`].
+/// The step in the form in which it may be done. If it can make data unreadable, the guard is asked. `None`: as for [`check`].
 pub(super) async fn pass(round: &mut Round<'_>, step: &Step) -> Result<Option<Step<Cleared>>, Ending> {
     let destruction = match step.harmless() {
         Ok(step) => return Ok(Some(step)),
         Err(destruction) => destruction,
     };
     let still = |situation: &Situation<'_>, observed: &Observed| plan(situation, observed) == Plan::Do(step.clone());
-    Ok(ask(round, destruction, still).await?.map(Step::Destroy))
+    Ok(check(round, destruction, still).await?.map(Step::Destroy))
 }
 
 /// Asks the guard, and counts what it lets pass. `still` says whether the same step follows from what was read live. `None`: all deletions through the provider
 /// are stopped. The round knows that now, so it has to plan again.
-pub(super) async fn ask(
+pub(super) async fn check(
     round: &mut Round<'_>,
-    ask: Destruction,
+    requested: Destruction,
     still: impl Fn(&Situation<'_>, &Observed) -> bool,
 ) -> Result<Option<Cleared>, Ending> {
     // The object is read last, so that a deletion which is withdrawn while the KMS answers slowly is noticed.
@@ -57,7 +57,7 @@ pub(super) async fn ask(
     let situation = round.situation();
     let Some(key) = round.key() else { return Err(Ending::Changed) };
     let evidence = Evidence {
-        ask,
+        requested,
         desired: &round.object.desired,
         memory: &round.object.memory,
         still_asked: unchanged && still(&situation, &round.observed),
@@ -71,7 +71,7 @@ pub(super) async fn ask(
     // It is counted last, so that a held deletion uses nothing of the budget.
     let entered = enter(round.context, &round.provider.rules.name, &round.provider.connected.made_for, checked.key_id()).await;
     match entered.map_err(Ending::Error)? {
-        // The object may have changed while its turn to write came.
+        // The object may have changed while it waited to write.
         Entered::Booked(_) if !round.object.is_unchanged().await? => Err(Ending::Changed),
         Entered::Booked(booked) => Ok(Some(checked.counted(&booked).ok_or(Ending::Changed)?)),
         Entered::Stopped(trip) => {

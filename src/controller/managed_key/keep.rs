@@ -22,7 +22,7 @@ use crate::{
 
 /// How many steps and reads one round may take. A key is as declared after at most twelve steps, and one more for each alias that comes or goes: 49 of each.
 /// A key that works must not be reported as unfinished because its round was.
-const TURNS: usize = 128;
+const MOST_STEPS: usize = 128;
 
 /// Whether the key may be looked at now, before anything is asked of the API server: thousands of objects may be waiting.
 pub(super) fn may_look(context: &Context, object: &Object<'_>, stored: &ManagedKey, lane: Lane) -> Result<(), Ending> {
@@ -42,9 +42,13 @@ pub(super) fn is_near(object: &Object<'_>, provider: &Provider) -> Result<(), En
     }
 }
 
-/// The first look. `turn` says which part of the key it reads beside the state.
-pub(super) async fn look(object: &Object<'_>, provider: &Provider, turn: Option<usize>) -> Result<(Observed, Option<Failure>), Ending> {
-    Ok(observe::quick_read(&provider.connected.kms, object, provider.rules.limits(), turn).await?)
+/// The first look. `reads`: how many reads of the object came before, which chooses what is read beside the state.
+pub(super) async fn first_read(
+    object: &Object<'_>,
+    provider: &Provider,
+    reads: Option<usize>,
+) -> Result<(Observed, Option<Failure>), Ending> {
+    Ok(observe::quick_read(&provider.connected.kms, object, provider.rules.limits(), reads).await?)
 }
 
 /// Keeps the key. `unread`: what the first look failed to read beside the state.
@@ -67,7 +71,7 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Ending> {
     if (round.object.is_asked_for() || round.object.is_misrecorded()) && round.object.memory.is_bound() && round.key().is_some() {
         round.read(Read::Facets).await?;
     }
-    for _ in 0..TURNS {
+    for _ in 0..MOST_STEPS {
         round.keep_record().await?;
         let decided = plan(&round.situation(), &round.observed);
         round.may_conclude(&decided)?;

@@ -41,29 +41,29 @@ pub use self::object::read_live;
 use super::{
     Context,
     lane::{Lane, Queues, RESCUERS},
-    signs::Kind,
+    signs::WatchKind,
     watch::{self, Anew, Labelled},
     watched::Watched,
 };
 use crate::{api::ManagedKey, controller::key_provider::Providers};
 
 /// An object to look at, or an error of a watch.
-type Told = watcher::Result<ObjectRef<Watched<ManagedKey>>>;
+type Queued = watcher::Result<ObjectRef<Watched<ManagedKey>>>;
 
 /// A queue of objects to look at, all objects as the watch has them, and the namespaces whose labels matter.
 pub fn prepare(
     client: &Client,
     providers: &Providers,
     anew: &Anew,
-) -> (impl Stream<Item = Told> + Send + 'static, Store<Watched<ManagedKey>>, Store<Labelled>) {
-    let (store, queue) = watch::objects(Api::<Watched<ManagedKey>>::all(client.clone()), Kind::ManagedKeys, anew);
+) -> (impl Stream<Item = Queued> + Send + 'static, Store<Watched<ManagedKey>>, Store<Labelled>) {
+    let (store, queue) = watch::objects(Api::<Watched<ManagedKey>>::all(client.clone()), WatchKind::ManagedKeys, anew);
     // Namespaces are watched only while a provider selects them by labels.
     let selects = {
         let providers = providers.clone();
         move || providers.select_by_labels()
     };
     let namespaces = Api::<Labelled>::all(client.clone());
-    let (namespaces, labelled) = watch::objects_while(namespaces, Kind::Namespaces, anew, selects, providers.changes());
+    let (namespaces, labelled) = watch::objects_while(namespaces, WatchKind::Namespaces, anew, selects, providers.changes());
     let inside = store.clone();
     let labelled = labelled.map_ok(move |namespace| {
         let is_inside = |object: &Arc<Watched<ManagedKey>>| object.meta().namespace.as_ref() == Some(&namespace.name);
@@ -77,7 +77,7 @@ pub fn prepare(
 }
 
 /// Runs rounds, in both lanes, until it is stopped.
-pub async fn run(queue: impl Stream<Item = Told> + Send + 'static, queues: Queues, context: Arc<Context>, stop: CancellationToken) {
+pub async fn run(queue: impl Stream<Item = Queued> + Send + 'static, queues: Queues, context: Arc<Context>, stop: CancellationToken) {
     let told = queue.take_until(stop.clone().cancelled_owned()).for_each(|told| {
         match told {
             Ok(object) => {
@@ -100,7 +100,7 @@ pub async fn run(queue: impl Stream<Item = Told> + Send + 'static, queues: Queue
         std::future::ready(())
     });
     let Queues { ordinary, rescue } = queues;
-    // The number of workers is not limited here. Rounds wait for a place, and a round that waits for its turn within a quota has none.
+    // The number of workers is not limited here. Rounds wait for a permit, and a round that waits for its turn within a quota has none.
     let ordinary = rounds(Lane::Ordinary, ordinary, 0, &context, &stop);
     let rescue = rounds(Lane::Rescue, rescue, RESCUERS, &context, &stop);
     tokio::join!(told, ordinary, rescue);

@@ -94,8 +94,8 @@ impl<'a> Object<'a> {
 
     /// Whether the key was seen recently enough that `Ready` may keep what it said then.
     pub(super) fn was_seen_lately(&self) -> bool {
-        let silent = status::silent_for(&self.stored, now());
-        self.context.unheard(self.uid(), silent.unwrap_or_default()) <= self.resync().saturating_mul(2)
+        let unreachable = status::unreachable_for(&self.stored, now());
+        self.context.unheard(self.uid(), unreachable.unwrap_or_default()) <= self.resync().saturating_mul(2)
     }
 
     /// Whether a person asked for this look, and was not answered yet.

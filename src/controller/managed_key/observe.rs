@@ -19,13 +19,13 @@ use crate::{
     kms::{AnyKms, Kms, Reading},
 };
 
-/// A quick read: the key's state and one facet, which `turn` chooses; without a turn the state alone. Two requests at most. If the facet
+/// A quick read: the key's state and one facet, which `reads` chooses, the number of reads that came before; without it the state alone. Two requests at most. If the facet
 /// fails, the failure is returned together with the key.
 pub(super) async fn quick_read(
     kms: &AnyKms,
     object: &Object<'_>,
     limits: &Limits,
-    turn: Option<usize>,
+    reads: Option<usize>,
 ) -> Result<(Observed, Option<Failure>), Failure> {
     // If the object's own creation may have made a key, that key is looked for first.
     let adopts = object.desired.adopt.as_deref().filter(|_| object.memory.open_attempt().is_none());
@@ -34,7 +34,7 @@ pub(super) async fn quick_read(
     let Some(Reading { mut key, .. }) = kms.read(&reference, Facets::NONE).await? else {
         return Ok((Observed::Absent(Searched::Reference), None));
     };
-    let facet = turn.and_then(|turn| facet_of_turn(&key, limits, turn));
+    let facet = reads.and_then(|reads| next_facet(&key, limits, reads));
     let failures = match facet {
         Some(facet) => read_facets(kms, &mut key, Facets::NONE.with(facet)).await,
         None => Vec::new(),
@@ -42,13 +42,13 @@ pub(super) async fn quick_read(
     Ok((Observed::Present(Box::new(key)), failures.into_iter().next().map(|(_, failure)| failure)))
 }
 
-/// The facet that a quick read reads at that turn; `None` if the key has all that matters in its state.
-fn facet_of_turn(key: &Key, limits: &Limits, turn: usize) -> Option<Facet> {
+/// The facet that a quick read reads after that many reads; `None` if the key has all that matters in its state.
+fn next_facet(key: &Key, limits: &Limits, reads: usize) -> Option<Facet> {
     if key.is_complete(limits) {
         return None;
     }
     let is_pending = key.state.is_pending();
-    Some(match turn % 3 {
+    Some(match reads % 3 {
         1 if !is_pending && limits.rotates(&key.kind.spec, &key.kind.origin) => Facet::Rotation,
         2 if !is_pending => Facet::Aliases,
         _ => Facet::Tags,

@@ -81,11 +81,11 @@ pub(super) fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus,
 
 /// Whether the status tells what a round saw.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Told {
+pub(super) enum Reported {
     /// It is written.
-    ByStatus,
+    InStatus,
     /// The status could not be written: the object may be gone.
-    ByNobody {
+    Nowhere {
         /// The round ended with a call that may have taken effect.
         unsure: bool,
         /// Somebody else changed the object, or it is gone.
@@ -98,12 +98,12 @@ pub(super) enum Told {
 ///
 /// If the status could not be written, there may be no next look. Then a key whose schedule may have been accepted is watched too, and the provider's own look
 /// shows whether it was.
-pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step], told: Told) {
+pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step], reported: Reported) {
     let Some(Observed::Present(key)) = view.observed else { return };
     let desired = &object.desired;
     let Some(provider) = context.providers.get(&object.provider) else { return };
     let Ok(provider) = provider.decoded() else { return };
-    if desired.policy == ManagementPolicy::Observe || (told == Told::ByStatus && object.metadata.deletion_timestamp.is_some()) {
+    if desired.policy == ManagementPolicy::Observe || (reported == Reported::InStatus && object.metadata.deletion_timestamp.is_some()) {
         return;
     }
     let Some(listed) = &provider.status else { return };
@@ -111,7 +111,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let watches = listed.watched_deletions.iter().find(|entry| entry.key == key.arn);
     let status = &object.memory.status;
     let open = status.deletion.as_ref().is_some_and(|deletion| deletion.call == Some(DeletionCall::Open));
-    let may_pend = matches!(told, Told::ByNobody { unsure: true, .. }) && open;
+    let may_pend = matches!(reported, Reported::Nowhere { unsure: true, .. }) && open;
     let rests = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)) && !object.memory.is_bound();
     // No list has the key, and it was this object's, whatever its marks say now.
     let lost = object.memory.is_bound() && watches.is_none() && !known(&key.arn);
@@ -141,7 +141,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let Owner { namespace, name, uid, .. } = &desired.owner;
     // An object that somebody else changed is looked at again in a moment, and that round must not wait for a list: it may be a rescue. If the object goes
     // before that, its key is listed from memory.
-    if told == (Told::ByNobody { unsure: false, changed: true }) && is_there(context, namespace, name, uid) {
+    if reported == (Reported::Nowhere { unsure: false, changed: true }) && is_there(context, namespace, name, uid) {
         return remember(context, &object.provider, change);
     }
     if let Err(error) = key_provider::commit(context, &object.provider, vec![change.clone()]).await {
@@ -242,10 +242,10 @@ mod tests {
     async fn a_pending_key_that_could_not_be_listed_is_missed_when_its_object_goes() {
         let provider = json!({ "conditions": [] });
         for (name, told, there, writes) in [
-            ("the list is refused", Told::ByStatus, true, 1),
-            ("the object was changed", Told::ByNobody { unsure: false, changed: true }, true, 0),
-            ("the object is gone", Told::ByNobody { unsure: false, changed: true }, false, 1),
-            ("a call may have been taken", Told::ByNobody { unsure: true, changed: true }, true, 1),
+            ("the list is refused", Reported::InStatus, true, 1),
+            ("the object was changed", Reported::Nowhere { unsure: false, changed: true }, true, 0),
+            ("the object is gone", Reported::Nowhere { unsure: false, changed: true }, false, 1),
+            ("a call may have been taken", Reported::Nowhere { unsure: true, changed: true }, true, 1),
         ] {
             let stored = managed("u1");
             let objects = if there { vec![stored.clone()] } else { Vec::new() };
@@ -293,7 +293,7 @@ mod tests {
             let object = Object::new(&context, &stored, None).unwrap();
             let observed = Observed::Present(Box::new(key.clone()));
             let view = View { observed: Some(&observed), ..View::default() };
-            watch(&context, &object, view, &[], Told::ByStatus).await;
+            watch(&context, &object, view, &[], Reported::InStatus).await;
             assert_eq!(server.writes().is_empty(), known, "{:?}", server.writes());
             for seen in [Some(&key), None] {
                 let view = View { observed: seen.and(Some(&observed)), ..View::default() };

@@ -1,6 +1,6 @@
 //! The driver: one round of one `ManagedKey`, **observe → plan → guard → execute → report**.
 //!
-//! [`reconcile`] finds a place for the round, [`ended`] bounds it, `round` takes in readings of the object, and [`drive`] is the round itself.
+//! [`reconcile`] gets a worker permit for the round, [`ended`] bounds it, `round` takes in readings of the object, and [`drive`] is the round itself.
 
 use std::{
     pin::pin,
@@ -28,7 +28,7 @@ use crate::{
     api::ManagedKey,
     controller::{
         Context, action, contained,
-        crowd::{Begun, Kind},
+        crowd::{Begun, RoundKind},
         error::{Ending, Error},
         key_provider::Rejected,
         lane::{Busy, Lane},
@@ -72,11 +72,11 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
             spawned(Box::pin(rescue)).await
         }
         Lane::Ordinary => {
-            let Some((begun, place)) = place(&watched, &context, &busy).await else {
+            let Some((begun, permit)) = permits(&watched, &context, &busy).await else {
                 return Ok(action(context.wait(Next::AtOnce, RESYNC)));
             };
             let ordinary = async move {
-                let patience = Arc::new(Patience::new(Box::new(place), busy.unwanted.clone()));
+                let patience = Arc::new(Patience::new(Box::new(permit), busy.unwanted.clone()));
                 let _held = (busy, begun);
                 let round = Box::pin(round(&watched, &context, lane));
                 kms::patiently(Arc::clone(&patience), ended(&watched, &context, Some(&patience), round)).instrument(span).await
@@ -86,28 +86,28 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
     }
 }
 
-/// What a round needs to begin, and a place among the rounds that work.
-type Places = (Option<Begun>, Option<OwnedSemaphorePermit>);
+/// What a round needs to begin, and its worker permit.
+type Permits = (Option<Begun>, Option<OwnedSemaphorePermit>);
 
-/// Waits for both; `None`: the object changed meanwhile. A round whose provider has a client takes a place of that provider.
-async fn place(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) -> Option<Places> {
+/// Waits for both; `None`: the object changed meanwhile. A round whose provider has a client takes a worker permit of that provider.
+async fn permits(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) -> Option<Permits> {
     let connected = watched.decoded().ok().filter(|_| !is_settled(watched, context)).and_then(|object| {
         let connected = provider::connected(context, object)?;
         let uid = object.metadata.uid.clone().unwrap_or_default();
-        let kind = Kind::begun(object, context.comes_again_as(&uid));
+        let kind = RoundKind::begun(object, context.comes_again_as(&uid));
         Some((connected, kind, uid))
     });
     let wait = async {
         match &connected {
-            Some((connected, kind, uid)) => (connected.crowd.enter(*kind, uid).await, connected.crowd.place().await),
+            Some((connected, kind, uid)) => (connected.crowd.enter(*kind, uid).await, connected.crowd.worker_permit().await),
             // The semaphore is never closed.
-            None => (None, Arc::clone(&context.places).acquire_owned().await.ok()),
+            None => (None, Arc::clone(&context.permits).acquire_owned().await.ok()),
         }
     };
     tokio::select! {
         biased;
         () = busy.unwanted.cancelled() => None,
-        places = wait => Some(places),
+        permits = wait => Some(permits),
     }
 }
 
@@ -217,8 +217,11 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> R
     if let Some(left) = context.settled(uid, fingerprint) {
         return Ok(Finished::Until(Some(left), RoundResult::Idle));
     }
-    let way =
-        if object.metadata.deletion_timestamp.is_some() { Way::Release } else { Way::Keep { lane, turn: context.turn(uid, fingerprint) } };
+    let way = if object.metadata.deletion_timestamp.is_some() {
+        Way::Release
+    } else {
+        Way::Keep { lane, reads: context.reads(uid, fingerprint) }
+    };
     let (reached, ending) = match Object::new(context, object, watched.set_by.clone()) {
         Ok(paused) if way != Way::Release && paused.desired.paused => (Reached::Object(paused), Ending::Paused),
         Ok(object) => Box::pin(drive(context, object, watched, way)).await,
@@ -243,8 +246,8 @@ enum Way {
     Keep {
         /// Which workers it has.
         lane: Lane,
-        /// Which part of the key the first look reads beside the state.
-        turn: Option<usize>,
+        /// How many reads came before, which chooses what the first one reads beside the state.
+        reads: Option<usize>,
     },
     /// The object is being deleted, and its policy may ask for a last act.
     Release,
@@ -272,11 +275,11 @@ async fn drive<'a>(context: &'a Context, mut object: Object<'a>, watched: &Watch
         Ok(permit) => permit,
         Err(rejected) => return (Reached::Provider(object, provider), rejected.into()),
     };
-    let look = match way {
-        Way::Keep { turn, .. } => keep::look(&object, &provider, turn).await,
-        Way::Release => deletion::look(context, &mut object, &provider).await,
+    let read = match way {
+        Way::Keep { reads, .. } => keep::first_read(&object, &provider, reads).await,
+        Way::Release => deletion::first_read(context, &mut object, &provider).await,
     };
-    let (observed, unread) = match look {
+    let (observed, unread) = match read {
         Ok(seen) => seen,
         Err(ending) => {
             if let Ending::Failed(failure) = &ending {

@@ -8,7 +8,7 @@ use kube::Api;
 
 use super::{
     object::{Object, readable},
-    pending::{self, Told},
+    pending::{self, Reported},
     round::{Reached, Round, View},
 };
 use crate::{
@@ -228,8 +228,8 @@ pub(super) async fn write(
     }
     // The status of an object that is gone by now cannot tell of its key.
     let told = match &written {
-        Ok(()) => Told::ByStatus,
-        Err(ending) => Told::ByNobody { unsure, changed: matches!(ending, Ending::Changed) },
+        Ok(()) => Reported::InStatus,
+        Err(ending) => Reported::Nowhere { unsure, changed: matches!(ending, Ending::Changed) },
     };
     Box::pin(pending::watch(context, object, view, steps, told)).await;
     written?;
@@ -251,7 +251,7 @@ pub(super) fn concluded(
     view: View<'_>,
     conclusion: Conclusion<'_>,
 ) -> ManagedKeyStatus {
-    let round = status::Round {
+    let report = status::Report {
         generation: object.desired.generation,
         desired: Some(&object.desired),
         rules,
@@ -266,5 +266,5 @@ pub(super) fn concluded(
         resync: object.resync(),
         now: now(),
     };
-    status::status(memory, &round)
+    status::status(memory, &report)
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::{object::Object, observe, provider::Provider};
 use crate::{
     api::Reason,
-    controller::{Context, aliases::Move, crowd::Kind, error::Ending, now, survey::Known},
+    controller::{Context, aliases::Move, crowd::RoundKind, error::Ending, now, survey::Lookup},
     domain::{
         failure::{Failure, FailureKind},
         limits::Limits,
@@ -178,7 +178,7 @@ impl Round<'_> {
 
     /// Whether the round may wait for the turn of this step. If not, the object comes again later, so that other objects are looked at meanwhile.
     pub(super) fn goes_on(&self, step: &Step) -> bool {
-        let Some(kind) = Kind::for_step(step) else { return true };
+        let Some(kind) = RoundKind::for_step(step) else { return true };
         let goes_on = self.provider.connected.crowd.goes_on(kind, self.object.uid());
         if !goes_on {
             self.context.comes_again(self.object.uid(), kind);
@@ -325,16 +325,16 @@ impl Round<'_> {
         // An annotation can only forbid a creation. Whoever wrote it, it does not replace what the process knows.
         if self.object.memory.status.create_attempt.is_none() {
             let owner = &self.object.desired.owner;
-            match context.surveys.ask(&self.provider.connected, owner, context.settings.consistency).await? {
-                Known::Nobody if self.object.memory.attempt.is_some() => {}
-                Known::Nobody => {
+            match context.surveys.look_up(&self.provider.connected, owner, context.settings.consistency).await? {
+                Lookup::Nobody if self.object.memory.attempt.is_some() => {}
+                Lookup::Nobody => {
                     self.observed = Observed::Absent(Searched::Everywhere);
                     return Ok(None);
                 }
                 // The earlier object's creation may have made a key, so this object waits as that one would have.
-                Known::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
-                Known::NotYet(left) => return Err(Ending::until(left)),
-                Known::Underway => {
+                Lookup::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
+                Lookup::NotYet(left) => return Err(Ending::until(left)),
+                Lookup::Underway => {
                     let message = "the marks of all keys of the account are read once, before the first key is created".into();
                     return Ok(Some(Plan::Wait(Note { reason: Reason::Creating, message })));
                 }

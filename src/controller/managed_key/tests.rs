@@ -152,7 +152,7 @@ fn with_aliases(name: &str, declared: &[&str], applied: &[&str]) -> Watched<Mana
     serde_json::from_value(object).unwrap()
 }
 
-/// A round that waits for a quota holds a place in the queue. It gives up the place if its object goes or its alias becomes free, because
+/// A round that waits for a quota holds its turn in the queue. It gives it up if its object goes or its alias becomes free, because
 /// its plan is old.
 #[tokio::test]
 async fn a_round_that_waits_ends_once_its_object_goes_or_another_lets_go_of_its_alias() {

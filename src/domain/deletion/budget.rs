@@ -75,7 +75,7 @@ fn counts(entry: &RecentDeletion, now: Timestamp) -> bool {
 
 /// Asks the book whether a deletion of `key` has room. `id` names the trip if there is one. A key counts once: a call that is sent again is the same deletion.
 #[must_use]
-pub fn ask(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Timestamp, id: &str) -> Answer {
+pub fn check(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Timestamp, id: &str) -> Answer {
     let mut book = book.cloned().unwrap_or_default();
     if book.tripped.is_some() {
         return Answer::Stopped;
@@ -139,7 +139,7 @@ mod tests {
     /// The book after that many deletions, one a minute.
     fn after(count: i64) -> DeletionBook {
         (0..count).fold(DeletionBook::default(), |book, number| {
-            let Answer::Room(entry) = ask(Some(&book), 1000, &format!("key-{number}"), at(number), "id") else { panic!("no room") };
+            let Answer::Room(entry) = check(Some(&book), 1000, &format!("key-{number}"), at(number), "id") else { panic!("no room") };
             entry.book().clone()
         })
     }
@@ -147,10 +147,10 @@ mod tests {
     #[test]
     fn the_one_after_the_last_stops_all_and_time_does_not_lift_it() {
         let book = after(10);
-        let Answer::Trips(stopped) = ask(Some(&book), 10, "one-more", at(11), "abcdef") else { panic!("it has no room") };
+        let Answer::Trips(stopped) = check(Some(&book), 10, "one-more", at(11), "abcdef") else { panic!("it has no room") };
         assert_eq!((stopped.recent.len(), stopped.tripped.clone().unwrap().id.as_str()), (10, "abcdef"));
         for minute in [11, 120, 100_000] {
-            assert_eq!(ask(Some(&stopped), 1000, "one-more", at(minute), "other"), Answer::Stopped, "{minute}");
+            assert_eq!(check(Some(&stopped), 1000, "one-more", at(minute), "other"), Answer::Stopped, "{minute}");
         }
         assert!(is_stopped(Some(&stopped), 1000) && !is_stopped(Some(&book), 10));
     }
@@ -158,8 +158,8 @@ mod tests {
     #[test]
     fn an_hour_later_there_is_room_again() {
         let book = after(10);
-        assert!(matches!(ask(Some(&book), 10, "one-more", at(59), "id"), Answer::Trips(_)));
-        let Answer::Room(entry) = ask(Some(&book), 10, "one-more", at(60), "id") else { panic!("the first is an hour old") };
+        assert!(matches!(check(Some(&book), 10, "one-more", at(59), "id"), Answer::Trips(_)));
+        let Answer::Room(entry) = check(Some(&book), 10, "one-more", at(60), "id") else { panic!("the first is an hour old") };
         assert_eq!(entry.book().recent.len(), 10);
         assert_eq!(entry.written(), Booked { key: "one-more".into() });
     }
@@ -167,26 +167,26 @@ mod tests {
     #[test]
     fn a_key_counts_once_and_its_call_may_be_sent_again() {
         let book = after(10);
-        let Answer::Room(entry) = ask(Some(&book), 10, "key-0", at(30), "id") else { panic!("it is in the book") };
+        let Answer::Room(entry) = check(Some(&book), 10, "key-0", at(30), "id") else { panic!("it is in the book") };
         assert_eq!(entry.book().recent.len(), 10);
-        assert!(matches!(ask(Some(entry.book()), 10, "one-more", at(61), "id"), Answer::Room(_)), "that of key-1 is over");
-        assert!(matches!(ask(Some(entry.book()), 9, "one-more", at(61), "id"), Answer::Trips(_)), "that of key-0 is not");
+        assert!(matches!(check(Some(entry.book()), 10, "one-more", at(61), "id"), Answer::Room(_)), "that of key-1 is over");
+        assert!(matches!(check(Some(entry.book()), 9, "one-more", at(61), "id"), Answer::Trips(_)), "that of key-0 is not");
     }
 
     #[test]
     fn a_clock_that_went_back_frees_nothing() {
         let book = after(10);
         for minute in [-1, -1_000_000] {
-            assert!(matches!(ask(Some(&book), 10, "one-more", at(minute), "id"), Answer::Trips(_)), "{minute}");
-            let Answer::Room(entry) = ask(Some(&book), 10, "key-9", at(minute), "id") else { panic!("it is in the book") };
+            assert!(matches!(check(Some(&book), 10, "one-more", at(minute), "id"), Answer::Trips(_)), "{minute}");
+            let Answer::Room(entry) = check(Some(&book), 10, "key-9", at(minute), "id") else { panic!("it is in the book") };
             assert_eq!(entry.book(), &book, "its time does not go back");
         }
     }
 
     #[test]
     fn zero_is_a_trip_that_raising_it_does_not_lift() {
-        assert!(matches!(ask(None, 0, "key", at(0), "id"), Answer::Trips(_)));
-        assert!(matches!(ask(None, -1, "key", at(0), "id"), Answer::Trips(_)));
+        assert!(matches!(check(None, 0, "key", at(0), "id"), Answer::Trips(_)));
+        assert!(matches!(check(None, -1, "key", at(0), "id"), Answer::Trips(_)));
         assert!(is_stopped(None, 0));
         let stopped = kept(None, 0, None, at(0), "abcdef").unwrap();
         assert_eq!(kept(Some(&stopped), 0, None, at(1), "other").as_ref(), Some(&stopped), "it is one trip");
@@ -196,13 +196,13 @@ mod tests {
 
     #[test]
     fn only_its_own_id_lifts_a_trip_and_the_book_begins_anew() {
-        let Answer::Trips(stopped) = ask(Some(&after(10)), 10, "one-more", at(11), "abcdef") else { panic!("it has no room") };
+        let Answer::Trips(stopped) = check(Some(&after(10)), 10, "one-more", at(11), "abcdef") else { panic!("it has no room") };
         for resume in [None, Some(""), Some("abcdeg"), Some("true")] {
             assert_eq!(kept(Some(&stopped), 10, resume, at(12), "id").as_ref(), Some(&stopped), "{resume:?}");
         }
         assert_eq!(kept(Some(&stopped), 10, Some("abcdef"), at(12), "id"), None);
         // An annotation that is left behind lifts no later trip.
-        let Answer::Trips(again) = ask(Some(&after(10)), 10, "one-more", at(11), "ghijkl") else { panic!("it has no room") };
+        let Answer::Trips(again) = check(Some(&after(10)), 10, "one-more", at(11), "ghijkl") else { panic!("it has no room") };
         assert!(kept(Some(&again), 10, Some("abcdef"), at(12), "id").unwrap().tripped.is_some());
     }
 
@@ -216,7 +216,7 @@ mod tests {
     #[test]
     fn a_reference_that_is_too_long_is_cut_and_counted() {
         let long = "k".repeat(LONGEST_BOOKED + 7);
-        let Answer::Room(entry) = ask(None, 10, &long, at(0), "id") else { panic!("there is room") };
+        let Answer::Room(entry) = check(None, 10, &long, at(0), "id") else { panic!("there is room") };
         assert_eq!(entry.book().recent.first().unwrap().key.len(), LONGEST_BOOKED);
         assert_eq!(entry.written().key, long);
     }

@@ -19,7 +19,7 @@
 //! | the same number, and the word `held` with its token | is held, with the reason on record |
 //! | **what holds it, and a word is written first** | |
 //! | the record's number is higher, and its word may still be written | is held; that word is written |
-//! | everything else | is held; `held` is written, with the reason of `Ask::why` |
+//! | everything else | is held; `held` is written, with the reason of `Request::why` |
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -51,23 +51,23 @@ pub enum Edge {
 /// Asks the mark on `key`, and the object's record, whether its deletion in `days` may go on. `confirmation` is the object's token, if it has one.
 #[must_use]
 pub fn edge(days: i32, generation: i64, key: &Key, status: &ManagedKeyStatus, confirmation: Option<&str>, now: Timestamp) -> Edge {
-    let ask = Ask { days, generation, key, mark: key.intent(), record: Record::of(status), confirmation, now };
-    match ask.number() {
+    let request = Request { days, generation, key, mark: key.intent(), record: Record::of(status), confirmation, now };
+    match request.number() {
         Number::Ended => Edge::CountEnded,
-        Number::NoMark => Edge::Say(Saying::Held(ask.why())),
+        Number::NoMark => Edge::Say(Saying::Held(request.why())),
 
-        _ if ask.was_seen_alive() => Edge::Passes(Passed::Edge),
-        _ if ask.open_call_is_for_these_days() => Edge::Passes(Passed::OpenCall),
-        _ if ask.open_call_is_for_other_days() => Edge::Passes(Passed::Edge),
-        _ if ask.changes_our_schedule() => Edge::Passes(Passed::ChangedDays),
-        _ if ask.is_confirmed() => Edge::Passes(Passed::Confirmed),
+        _ if request.was_seen_alive() => Edge::Passes(Passed::Edge),
+        _ if request.open_call_is_for_these_days() => Edge::Passes(Passed::OpenCall),
+        _ if request.open_call_is_for_other_days() => Edge::Passes(Passed::Edge),
+        _ if request.changes_our_schedule() => Edge::Passes(Passed::ChangedDays),
+        _ if request.is_confirmed() => Edge::Passes(Passed::Confirmed),
 
-        Number::Lower if ask.takes_no_word() || ask.token().is_some() => Edge::Holds(Reason::RollbackSuspected),
-        _ if ask.takes_no_word() => Edge::Holds(Reason::CancelledOutside),
-        Number::Same if ask.is_held_on_the_key() => Edge::Holds(ask.why().into()),
+        Number::Lower if request.takes_no_word() || request.token().is_some() => Edge::Holds(Reason::RollbackSuspected),
+        _ if request.takes_no_word() => Edge::Holds(Reason::CancelledOutside),
+        Number::Same if request.is_held_on_the_key() => Edge::Holds(request.why().into()),
 
-        Number::Higher if ask.last_word_may_be_written() => Edge::Say(Saying::Again),
-        _ => Edge::Say(Saying::Held(ask.why())),
+        Number::Higher if request.last_word_may_be_written() => Edge::Say(Saying::Again),
+        _ => Edge::Say(Saying::Held(request.why())),
     }
 }
 
@@ -87,7 +87,7 @@ enum Number {
 }
 
 /// A deletion that is asked for, with all that answers for it.
-struct Ask<'a> {
+struct Request<'a> {
     days: i32,
     generation: i64,
     key: &'a Key,
@@ -97,7 +97,7 @@ struct Ask<'a> {
     now: Timestamp,
 }
 
-impl Ask<'_> {
+impl Request<'_> {
     /// How the record's number compares with the mark's.
     fn number(&self) -> Number {
         if self.mark.next_seq(self.record.seq(), 0).is_none() {

@@ -80,7 +80,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub struct Evidence<'a> {
     /// What is to be done.
-    pub ask: Destruction,
+    pub requested: Destruction,
     /// The object, read live.
     pub desired: &'a Desired,
     /// The object's memory, read live.
@@ -231,9 +231,9 @@ pub const RULES: &[(&str, Rule)] = &[
 /// The first hold, with the sentence for `DeletionHeld`.
 pub fn check(evidence: &Evidence<'_>) -> Result<Checked, Hold> {
     match RULES.iter().find_map(|(_, rule)| rule(evidence)) {
-        None => Ok(Checked { cleared: Cleared::new(evidence.key.arn.clone(), evidence.ask), id: evidence.key.id.clone() }),
-        Some(Reason::KeyInUse) => Err(in_use(evidence.desired, evidence.rules, evidence.key, evidence.ask.days(), evidence.last_use)),
-        Some(reason) => Err(hold(evidence.desired, evidence.rules, evidence.key, evidence.ask.days(), reason)),
+        None => Ok(Checked { cleared: Cleared::new(evidence.key.arn.clone(), evidence.requested), id: evidence.key.id.clone() }),
+        Some(Reason::KeyInUse) => Err(in_use(evidence.desired, evidence.rules, evidence.key, evidence.requested.days(), evidence.last_use)),
+        Some(reason) => Err(hold(evidence.desired, evidence.rules, evidence.key, evidence.requested.days(), reason)),
     }
 }
 
@@ -241,7 +241,7 @@ impl Evidence<'_> {
     /// Whether the object has the token for this act and for the mark as it is on the key.
     fn has_token(&self) -> bool {
         let mark = self.key.intent();
-        let token = match self.ask {
+        let token = match self.requested {
             Destruction::Schedule { .. } | Destruction::Reschedule { .. } => mark.token(&self.key.id),
             Destruction::Disable => mark.token_to_disable(&self.key.id),
         };
@@ -270,12 +270,12 @@ fn unneeded(evidence: &Evidence<'_>) -> Option<Reason> {
 }
 
 fn window(evidence: &Evidence<'_>) -> Option<Reason> {
-    window_refused(evidence.ask.days()?, evidence.rules).map(|_| Reason::InvalidSpec)
+    window_refused(evidence.requested.days()?, evidence.rules).map(|_| Reason::InvalidSpec)
 }
 
 /// What the edge says; `None`: no deletion is asked for.
 fn asked_edge(evidence: &Evidence<'_>) -> Option<Edge> {
-    let days = evidence.ask.days()?;
+    let days = evidence.requested.days()?;
     let confirmation = evidence.desired.confirmation.as_deref();
     Some(ask_marks(days, evidence.desired.generation, evidence.key, &evidence.memory.status, confirmation, evidence.now))
 }

@@ -1,6 +1,6 @@
 //! What is told of a held deletion: the reason, what was seen, and the command that continues it.
 //!
-//! A new reason needs a row in [`TOLD`], and a rule in [`RULES`](super::guard::RULES) or an answer of [`edge`](super::edge).
+//! A new reason needs a row in [`SENTENCES`], and a rule in [`RULES`](super::guard::RULES) or an answer of [`edge`](super::edge).
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -73,7 +73,7 @@ pub fn count_ended(key: &Key, days: Option<i32>) -> Hold {
 
 /// What is told of one reason.
 #[derive(Debug)]
-pub struct Told {
+pub struct Sentence {
     /// The reason, for conditions.
     pub reason: Reason,
     /// What was seen.
@@ -84,7 +84,7 @@ pub struct Told {
     pub passes: bool,
 }
 
-impl Told {
+impl Sentence {
     const fn new(reason: Reason, seen: &'static str) -> Self {
         Self { reason, seen, confirmable: false, passes: false }
     }
@@ -99,55 +99,55 @@ impl Told {
 }
 
 /// What is told of each reason that [`RULES`](super::guard::RULES) and the edge have for a hold.
-pub const TOLD: &[Told] = &[
-    Told::new(
+pub const SENTENCES: &[Sentence] = &[
+    Sentence::new(
         Reason::NotSeenLive,
         "the key's mark does not show that this object was without deletionScheduleDays while its key was alive, or this object took the \
          key up by its name less than a day ago; the field may come from a copied manifest",
     )
     .confirmable(),
-    Told::new(Reason::RollbackSuspected, "the key's mark is newer than this object's status, so the object may come from a backup")
+    Sentence::new(Reason::RollbackSuspected, "the key's mark is newer than this object's status, so the object may come from a backup")
         .confirmable(),
-    Told::new(Reason::CancelledOutside, "the deletion was cancelled, or the key changed, outside Keyward").confirmable(),
-    Told::new(
+    Sentence::new(Reason::CancelledOutside, "the deletion was cancelled, or the key changed, outside Keyward").confirmable(),
+    Sentence::new(
         Reason::Interrupted,
         "Keyward was interrupted between its own calls for this deletion, so it cannot tell its own changes from those of others",
     )
     .confirmable(),
-    Told::new(
+    Sentence::new(
         Reason::ConfirmationRequired,
         "the provider asks for a confirmation of every deletion, and before a key is disabled with its object",
     )
     .confirmable(),
-    Told::new(Reason::NotOwned, "the key does not bear this object's marks"),
-    Told::new(Reason::StaleObject, "the object changed while Keyward decided about the deletion; Keyward decides again").passing(),
-    Told::new(Reason::StaleView, "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not finish")
+    Sentence::new(Reason::NotOwned, "the key does not bear this object's marks"),
+    Sentence::new(Reason::StaleObject, "the object changed while Keyward decided about the deletion; Keyward decides again").passing(),
+    Sentence::new(Reason::StaleView, "the KMS answers from a copy that is older than maxStalenessSeconds, and its refresh did not finish")
         .passing(),
-    Told::new(Reason::InvalidSpec, "the provider does not accept these days"),
-    Told::new(Reason::KeyInUse, "the key was used within the days of the provider's deletionGuard.minimumIdleDays").passing(),
-    Told::new(Reason::OtherFinalizers, "the object has a finalizer of somebody else, who may still need the key").passing(),
-    Told::new(Reason::BudgetExhausted, "all deletions through the provider were stopped when this one was requested").confirmable(),
-    Told::new(Reason::Terminating, "the namespace or the CRD is being deleted; Keyward then leaves keys as they are"),
+    Sentence::new(Reason::InvalidSpec, "the provider does not accept these days"),
+    Sentence::new(Reason::KeyInUse, "the key was used within the days of the provider's deletionGuard.minimumIdleDays").passing(),
+    Sentence::new(Reason::OtherFinalizers, "the object has a finalizer of somebody else, who may still need the key").passing(),
+    Sentence::new(Reason::BudgetExhausted, "all deletions through the provider were stopped when this one was requested").confirmable(),
+    Sentence::new(Reason::Terminating, "the namespace or the CRD is being deleted; Keyward then leaves keys as they are"),
 ];
 
 /// What is told of a reason that no rule has.
-const OTHER: Told = Told::new(Reason::StaleObject, "the guard holds it");
+const OTHER: Sentence = Sentence::new(Reason::StaleObject, "the guard holds it");
 
-fn told(reason: Reason) -> &'static Told {
-    TOLD.iter().find(|told| told.reason == reason).unwrap_or(&OTHER)
+fn sentence(reason: Reason) -> &'static Sentence {
+    SENTENCES.iter().find(|known| known.reason == reason).unwrap_or(&OTHER)
 }
 
 /// What was seen that holds a deletion.
 #[must_use]
 pub fn why(reason: Reason) -> &'static str {
-    told(reason).seen
+    sentence(reason).seen
 }
 
 /// The hold of a deletion or, without days, of disabling the key: what was seen, how the key is now, and the command that continues.
 #[must_use]
 pub fn hold(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, reason: Reason) -> Hold {
     let owner = &desired.owner;
-    let &Told { seen, confirmable, passes, .. } = told(reason);
+    let &Sentence { seen, confirmable, passes, .. } = sentence(reason);
     let stopped = reason == Reason::BudgetExhausted && rules.is_stopped();
     // No token helps while everything is stopped.
     let confirmable = confirmable && !stopped;

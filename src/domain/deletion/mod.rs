@@ -81,14 +81,14 @@ mod edge;
 pub mod guard;
 pub mod hold;
 mod idle;
-mod look;
 mod mark;
+mod observation;
 mod record;
 
 pub use self::{
     edge::{Edge, edge},
     idle::LastUse,
-    look::Look,
     mark::{Intent, IntentMark, MAX_SEQ, Nonce, Passed, Saying, Word},
+    observation::Observation,
     record::{CountEnded, OPEN_CALL, Opening, Record},
 };

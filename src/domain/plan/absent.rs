@@ -11,7 +11,7 @@ use crate::{
     domain::{
         deletion::hold::window_refused,
         desired::Desired,
-        memory::{Attempt, Memory, place},
+        memory::{Attempt, Memory, location},
         observed::Searched,
         ownership::Owner,
         rules::Rules,
@@ -99,13 +99,13 @@ pub fn elsewhere(memory: &Memory, rules: &Rules) -> Option<Note> {
 pub fn named_elsewhere(desired: &Desired, memory: &Memory, rules: &Rules) -> Option<Note> {
     let named = desired.adopt.as_deref().filter(|_| memory.reference().is_none() && memory.open_attempt().is_none())?;
     // Huawei Cloud has no ARNs, so this is no reference there. Its adapter says so.
-    let (account, region) = place(named).filter(|_| rules.provider != ProviderType::Huawei)?;
+    let (account, region) = location(named).filter(|_| rules.provider != ProviderType::Huawei)?;
     let is_here = (account, region) == (&*rules.account, &*rules.region);
-    (!is_here).then(|| Note { reason: Reason::AdoptionNotAllowed, message: super::of_another_place(named, account, region, rules) })
+    (!is_here).then(|| Note { reason: Reason::AdoptionNotAllowed, message: super::of_another_account(named, account, region, rules) })
 }
 
 fn not_here(key: &str, memory: &Memory, rules: &Rules) -> Option<Note> {
-    let (account, region) = memory.place()?;
+    let (account, region) = memory.location()?;
     let here = rules.provider.as_str();
     let kms = memory.status.provider.as_ref().map_or(here, |provider| provider.type_.as_str());
     if (kms, account, region) == (here, &*rules.account, &*rules.region) {

@@ -45,7 +45,7 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         };
         return Plan::Rest(Rest { drift: vec![drift], life_drifted: true, ..Rest::default() });
     }
-    match ask(s, key, days) {
+    match edge(s, key, days) {
         Edge::Passes(passed) if pending => Plan::Do(Step::Destroy(Destruction::Reschedule { days, passed })),
         Edge::Passes(passed) => Plan::Do(Step::Destroy(Destruction::Schedule { days, passed })),
         Edge::Say(say) => Plan::Do(Step::Mark { say }),
@@ -62,7 +62,7 @@ pub(super) fn not_pending(key: &Key, days: i32) -> String {
 /// Asks the edge. If the provider requires a confirmation of every deletion, or all its deletions are stopped, the word `held` must be written first, because
 /// the token needs its nonce. So a deletion that was held by a stop does not continue by itself when the stop is lifted.
 #[must_use]
-pub fn ask(s: &Situation<'_>, key: &Key, days: i32) -> Edge {
+pub fn edge(s: &Situation<'_>, key: &Key, days: i32) -> Edge {
     let confirmation = s.desired.confirmation.as_deref();
     match deletion::edge(days, s.desired.generation, key, &s.memory.status, confirmation, s.now) {
         Edge::Passes(passed) if s.rules.is_stopped() => match passed {

@@ -18,7 +18,7 @@ use crate::{
         ownership::{Owner, OwnerMark, Tags},
         plan::{self, OtherOwner, Plan, Situation, Tried},
         rules::Rules,
-        status::{Conclusion, Round},
+        status::{Conclusion, Report},
     },
 };
 
@@ -275,8 +275,8 @@ impl Scene {
     }
 
     /// A plain round of this scene that ended so.
-    pub fn round<'a>(&'a self, conclusion: Conclusion<'a>) -> Round<'a> {
-        Round::plain(&self.desired, &self.rules, Some(&self.observed), conclusion, self.now)
+    pub fn report<'a>(&'a self, conclusion: Conclusion<'a>) -> Report<'a> {
+        Report::plain(&self.desired, &self.rules, Some(&self.observed), conclusion, self.now)
     }
 }
 

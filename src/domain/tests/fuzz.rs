@@ -185,7 +185,7 @@ fn nothing_that_others_write_ends_a_round() {
                 }
                 plan => {
                     holds += usize::from(matches!(plan, Plan::Hold(_)));
-                    scene.memory.status = status::status(&scene.memory, &scene.round(Conclusion::Planned(plan)));
+                    scene.memory.status = status::status(&scene.memory, &scene.report(Conclusion::Planned(plan)));
                     within_bounds(&scene, &before);
                     break;
                 }

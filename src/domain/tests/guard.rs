@@ -24,7 +24,7 @@ fn schedule(days: i32) -> Destruction {
 /// A case: the scene, and what else was read.
 struct Case {
     scene: Scene,
-    ask: Destruction,
+    requested: Destruction,
     still_asked: bool,
     last_use: LastUse,
     terminating: bool,
@@ -34,7 +34,7 @@ impl Case {
     fn evidence<R>(&mut self, use_it: impl FnOnce(&Evidence<'_>) -> R) -> R {
         let key = self.scene.key().clone();
         use_it(&Evidence {
-            ask: self.ask,
+            requested: self.requested,
             desired: &self.scene.desired,
             memory: &self.scene.memory,
             still_asked: self.still_asked,
@@ -57,7 +57,7 @@ fn clean() -> Case {
         s.desired.generation = GENERATION + 1;
         s.desired.life = Life::Scheduled(7);
     });
-    Case { scene, ask: schedule(7), still_asked: true, last_use: LastUse::Untold, terminating: false }
+    Case { scene, requested: schedule(7), still_asked: true, last_use: LastUse::Untold, terminating: false }
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn nothing_speaks_against_a_clean_deletion() {
     strict.scene.intent(word(HELD));
     strict.scene.desired.confirmation = strict.scene.token();
     assert_eq!(strict.check().map(drop), Ok(()));
-    let mut disable = Case { ask: Destruction::Disable, ..clean() };
+    let mut disable = Case { requested: Destruction::Disable, ..clean() };
     assert_eq!(disable.check().map(drop), Ok(()));
 }
 
@@ -93,7 +93,7 @@ fn each_rule_alone_holds() {
             |c| c.scene.desired.finalizers = vec!["shop.example/backup".into()],
             Reason::OtherFinalizers,
         ),
-        ("the window is one that the provider accepts", |c| c.ask = schedule(31), Reason::InvalidSpec),
+        ("the window is one that the provider accepts", |c| c.requested = schedule(31), Reason::InvalidSpec),
         ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(HELD)), Reason::NotSeenLive),
         ("the key was not used lately", |c| c.last_use = LastUse::At(now() - minutes(60)), Reason::KeyInUse),
         ("the provider is not stopped", |c| c.scene.rules.guard.max_per_hour = 0, Reason::BudgetExhausted),
@@ -143,9 +143,9 @@ fn each_rule_case_by_case() {
             },
             Some(Reason::NotOwned),
         ),
-        ("6 days", |c| c.ask = schedule(6), Some(Reason::InvalidSpec)),
-        ("0 days", |c| c.ask = schedule(0), Some(Reason::InvalidSpec)),
-        ("30 days", |c| c.ask = schedule(30), None),
+        ("6 days", |c| c.requested = schedule(6), Some(Reason::InvalidSpec)),
+        ("0 days", |c| c.requested = schedule(0), Some(Reason::InvalidSpec)),
+        ("30 days", |c| c.requested = schedule(30), None),
         ("below the provider's minimum", |c| c.scene.rules.guard.minimum_schedule_days = 8, Some(Reason::InvalidSpec)),
         ("this object is behind", |c| c.scene.memory.status.intent_seq = Some(SEQ - 1), Some(Reason::RollbackSuspected)),
         ("disabled by someone", |c| c.scene.key().state = State::Disabled, Some(Reason::CancelledOutside)),
@@ -185,7 +185,7 @@ fn each_rule_case_by_case() {
         ),
         (
             "to disable a key that was used lately",
-            |c| (c.ask, c.last_use) = (Destruction::Disable, LastUse::At(now())),
+            |c| (c.requested, c.last_use) = (Destruction::Disable, LastUse::At(now())),
             Some(Reason::KeyInUse),
         ),
         (
@@ -230,13 +230,17 @@ fn each_rule_case_by_case() {
             },
             Some(Reason::ConfirmationRequired),
         ),
-        ("to disable, marks are needed", |c| (c.ask, c.scene.key().tags) = (Destruction::Disable, None), Some(Reason::NotOwned)),
-        ("to disable, the object has to be gone", |c| (c.ask, c.still_asked) = (Destruction::Disable, false), Some(Reason::StaleObject)),
-        ("to disable in a namespace that goes", |c| (c.ask, c.terminating) = (Destruction::Disable, true), Some(Reason::Terminating)),
+        ("to disable, marks are needed", |c| (c.requested, c.scene.key().tags) = (Destruction::Disable, None), Some(Reason::NotOwned)),
+        (
+            "to disable, the object has to be gone",
+            |c| (c.requested, c.still_asked) = (Destruction::Disable, false),
+            Some(Reason::StaleObject),
+        ),
+        ("to disable in a namespace that goes", |c| (c.requested, c.terminating) = (Destruction::Disable, true), Some(Reason::Terminating)),
         (
             "to disable, no edge",
             |c| {
-                c.ask = Destruction::Disable;
+                c.requested = Destruction::Disable;
                 c.scene.intent(word(HELD));
             },
             None,
@@ -244,7 +248,7 @@ fn each_rule_case_by_case() {
         (
             "to disable, the token where one is demanded",
             |c| {
-                c.ask = Destruction::Disable;
+                c.requested = Destruction::Disable;
                 c.scene.rules.guard.require_confirmation = true;
                 c.scene.intent(word(HELD));
             },
@@ -253,7 +257,7 @@ fn each_rule_case_by_case() {
         (
             "to disable, with the token that is demanded",
             |c| {
-                c.ask = Destruction::Disable;
+                c.requested = Destruction::Disable;
                 c.scene.rules.guard.require_confirmation = true;
                 c.scene.intent(word(HELD));
                 c.scene.desired.confirmation = c.scene.token_to_disable();
@@ -263,7 +267,7 @@ fn each_rule_case_by_case() {
         (
             "to disable, with the token for a deletion",
             |c| {
-                c.ask = Destruction::Disable;
+                c.requested = Destruction::Disable;
                 c.scene.rules.guard.require_confirmation = true;
                 c.scene.intent(word(HELD));
                 c.scene.desired.confirmation = c.scene.token();
@@ -281,7 +285,7 @@ fn each_rule_case_by_case() {
         ),
         (
             "to disable, through a provider that is stopped",
-            |c| (c.ask, c.scene.rules.guard.max_per_hour) = (Destruction::Disable, 0),
+            |c| (c.requested, c.scene.rules.guard.max_per_hour) = (Destruction::Disable, 0),
             Some(Reason::BudgetExhausted),
         ),
         ("through a provider whose budget was exceeded", |c| c.scene.rules.trip = Some("abcdef".into()), Some(Reason::BudgetExhausted)),
@@ -324,7 +328,7 @@ fn a_hold_shows_the_token_only_where_it_helps() {
 #[test]
 fn what_is_checked_is_cleared_by_the_entry_of_its_own_key_alone() {
     let booked = |key: &str| {
-        let Answer::Room(entry) = budget::ask(None, 10, key, now(), "abcdef") else { panic!("the book is empty") };
+        let Answer::Room(entry) = budget::check(None, 10, key, now(), "abcdef") else { panic!("the book is empty") };
         entry.written()
     };
     let checked = || clean().check().unwrap();

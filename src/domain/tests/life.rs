@@ -14,7 +14,7 @@ use crate::{
         failure::{Failure, FailureKind, Outcome},
         observed::{Facets, Observed, Rotation, State},
         plan::{Plan, Read, Tried},
-        status::{self, Conclusion, Round},
+        status::{self, Conclusion, Report},
         step::{Part, Step},
     },
 };
@@ -152,7 +152,7 @@ fn an_alias_of_another_key_comes_and_one_that_another_takes_stays_for_now() {
     assert_eq!(rest.stays.as_deref(), Some("alias/next stays"));
     // The key is Ready all the same, and the status remembers which aliases it has.
     let plan = Plan::Rest(rest);
-    let status = status::status(&scene.memory, &scene.round(Conclusion::Planned(&plan)));
+    let status = status::status(&scene.memory, &scene.report(Conclusion::Planned(&plan)));
     let says = |kind| condition::find(&status.conditions, kind).map(|found| (found.status.clone(), found.reason.clone()));
     let text = |status: &str, reason: Reason| Some((status.to_owned(), reason.as_str().to_owned()));
     assert_eq!(says(ConditionType::Ready), text("True", Reason::Available));
@@ -245,7 +245,7 @@ fn a_rescue_is_gone_on_with_after_enabling_failed() {
     scene.intent(crate::domain::deletion::Intent { seq: 4, generation: 6, word: crate::domain::deletion::Word::Live });
     let plan = scene.plan();
     assert_eq!(brief(&plan), "rest");
-    scene.memory.status = status::status(&scene.memory, &Round { failed: &failed, ..scene.round(Conclusion::Planned(&plan)) });
+    scene.memory.status = status::status(&scene.memory, &Report { failed: &failed, ..scene.report(Conclusion::Planned(&plan)) });
     scene.tried = Tried::default();
     assert_eq!(scene.plan(), Plan::Do(Step::Enable));
 }
@@ -272,7 +272,7 @@ fn all_that_failed_is_said_together_and_the_gravest_is_the_reason() {
     let failed = [failure(FailureKind::Throttled), failure(FailureKind::Denied)];
     let unread = [failure(FailureKind::Unavailable)];
     let conditions = |plan: &Plan, failed: &[Failure], unread: &[Failure]| {
-        status::status(&scene.memory, &Round { failed, unread, ..scene.round(Conclusion::Planned(plan)) })
+        status::status(&scene.memory, &Report { failed, unread, ..scene.report(Conclusion::Planned(plan)) })
     };
     let said = conditions(&plan, &failed, &unread);
     let ready = condition::find(&said.conditions, ConditionType::Ready).unwrap();

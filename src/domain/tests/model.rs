@@ -200,7 +200,7 @@ impl World {
         let key = self.key.as_mut().unwrap();
         if let Step::Destroy(destruction) = step {
             let evidence = Evidence {
-                ask: *destruction,
+                requested: *destruction,
                 desired: &desired,
                 memory: &scene.memory,
                 still_asked: true,
@@ -211,7 +211,7 @@ impl World {
                 now: scene.now,
             };
             let checked = guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
-            let Answer::Room(entry) = budget::ask(None, 10, checked.key_id(), scene.now, "trip") else { panic!("the book is empty") };
+            let Answer::Room(entry) = budget::check(None, 10, checked.key_id(), scene.now, "trip") else { panic!("the book is empty") };
             assert_eq!(checked.counted(&entry.written()).map(|cleared| cleared.destruction()), Some(*destruction));
         }
         let opened = scene.memory.open(step, &desired, key, scene.now, NONCE).expect("planned, and no word can follow");
@@ -261,7 +261,7 @@ impl World {
     /// What is known after a round.
     pub fn report(&mut self, conclusion: Conclusion<'_>) {
         let scene = &mut self.scene;
-        scene.memory.status = status::status(&scene.memory, &scene.round(conclusion));
+        scene.memory.status = status::status(&scene.memory, &scene.report(conclusion));
     }
 
     /// Continues until nothing is left to do. Returns the steps and the end, in a few words each.

@@ -67,7 +67,7 @@ struct Saved {
 /// What others do, and what goes wrong.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Act {
-    Ask(i32),
+    Request(i32),
     Withdraw,
     Confirm,
     OutsideSchedule,
@@ -90,8 +90,8 @@ enum Act {
 }
 
 const ACTS: [Act; 26] = [
-    Act::Ask(7),
-    Act::Ask(9),
+    Act::Request(7),
+    Act::Request(9),
     Act::Withdraw,
     Act::Confirm,
     Act::OutsideSchedule,
@@ -274,7 +274,7 @@ impl Run {
         self.story.push(format!("{act:?}"));
         let scene = &mut self.world.scene;
         match (act, self.world.key.as_mut()) {
-            (Act::Ask(days), _) if life != Life::Scheduled(days) => {
+            (Act::Request(days), _) if life != Life::Scheduled(days) => {
                 scene.desired.life = Life::Scheduled(days);
                 scene.desired.generation += 1;
             }
@@ -622,9 +622,10 @@ fn what_others_did_is_not_washed_away_by_looks_without_marks() {
     // Our cancel is recorded and refused. The deletion is asked for again. A responder cancels it and enables the key.
     for policy in [ManagementPolicy::Enforce, ManagementPolicy::EnforceOnChange] {
         let mut run = settled(policy, None);
-        for act in [Act::Ask(7), Act::Withdraw, Act::Crash(Crash::AfterStatus), Act::Ask(7), Act::OutsideCancel, Act::OutsideEnable] {
+        for act in [Act::Request(7), Act::Withdraw, Act::Crash(Crash::AfterStatus), Act::Request(7), Act::OutsideCancel, Act::OutsideEnable]
+        {
             assert!(run.act(act), "{act:?}");
-            if matches!(act, Act::Ask(_)) {
+            if matches!(act, Act::Request(_)) {
                 operate_to_the_end(&mut run);
             }
         }
@@ -634,7 +635,7 @@ fn what_others_did_is_not_washed_away_by_looks_without_marks() {
     // A responder disables the key, and somebody enables it to save it, while the marks cannot be read.
     for looks in [[true, false], [false, true], [true, true]] {
         let mut run = settled(ManagementPolicy::Enforce, None);
-        assert!(run.act(Act::OutsideDisable) && run.act(Act::Ask(7)));
+        assert!(run.act(Act::OutsideDisable) && run.act(Act::Request(7)));
         for (look, act) in looks.into_iter().zip([Some(Act::OutsideEnable), None]) {
             assert!(!look || run.act(Act::FailedLook));
             assert!(act.is_none_or(|act| run.act(act)));

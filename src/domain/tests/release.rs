@@ -22,7 +22,7 @@ use crate::{
 fn brief(release: &Release) -> String {
     match release {
         Release::LetGo => "let go".into(),
-        Release::Look => "look".into(),
+        Release::Read => "read".into(),
         Release::Say(say) => Step::<Destruction>::Mark { say: *say }.to_string(),
         Release::Destroy(destruction) => Step::Destroy(*destruction).to_string(),
         Release::Wait(note) => format!("wait {}", note.reason.as_str()),
@@ -44,7 +44,7 @@ const CALM: Circumstances = Circumstances { terminating: false, admitted: true }
 /// Both stages, as the controller asks them.
 fn ask(scene: &Scene, circumstances: Circumstances) -> Release {
     match first(&scene.desired, circumstances) {
-        Release::Look => release(&scene.situation(), &scene.observed),
+        Release::Read => release(&scene.situation(), &scene.observed),
         decided => decided,
     }
 }
@@ -76,7 +76,7 @@ fn cases_in_which_the_kms_does_not_matter() {
                     s.desired.policy = if observe { ManagementPolicy::Observe } else { ManagementPolicy::Enforce };
                 });
                 let left = terminating || !admitted || observe || policy == Retain;
-                let expected = if left { Release::LetGo } else { Release::Look };
+                let expected = if left { Release::LetGo } else { Release::Read };
                 assert_eq!(first(&scene.desired, Circumstances { terminating, admitted }), expected, "{policy:?} {terminating} {admitted}");
             }
         }
@@ -120,7 +120,7 @@ fn keys_that_are_not_this_objects() {
             ("another cluster", goes().with(by(Owner { cluster: "test".into(), ..owner() })), "let go"),
             ("marks gone", goes().with(|s| s.tags().clear()), "let go"),
             ("the UID alone gone", goes().with(|s| drop(s.tags().remove(mark::UID))), "let go"),
-            ("marks not read", goes().with(|s| s.key().tags = None), "look"),
+            ("marks not read", goes().with(|s| s.key().tags = None), "read"),
             (
                 "bound by the marks, whatever status says",
                 goes().with(|s| s.memory = Memory::default()).with(|s| s.desired.deletion_policy = DeletionPolicy::Disable),

@@ -23,7 +23,7 @@ use crate::{
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Note, Plan},
         rescue, rotation,
-        status::{Conclusion, Round, SetBy, fit, pending, silent_for, status},
+        status::{Conclusion, Report, SetBy, fit, pending, status, unreachable_for},
         step::Step,
     },
 };
@@ -35,7 +35,7 @@ fn after(scene: &Scene, conclusion: Conclusion<'_>, at: Timestamp) -> ManagedKey
 
 /// The same, for a round that saw only that, and a last good look that is young or old.
 fn ended(scene: &Scene, observed: Option<&Observed>, conclusion: Conclusion<'_>, word_stands: bool, at: Timestamp) -> ManagedKeyStatus {
-    status(&scene.memory, &Round { observed, word_stands, now: at, ..scene.round(conclusion) })
+    status(&scene.memory, &Report { observed, word_stands, now: at, ..scene.report(conclusion) })
 }
 
 /// The conditions in a few words: `Ready=Available Synced …`; a `!` stands for False, a `?` for Unknown.
@@ -362,7 +362,7 @@ fn a_setting_that_fails_each_time_changes_nothing_after_the_first() {
     let look = |scene: &Scene, at| {
         let plan = scene.plan();
         let failed = std::slice::from_ref(&denied);
-        status(&scene.memory, &Round { failed, now: at, ..scene.round(Conclusion::Planned(&plan)) })
+        status(&scene.memory, &Report { failed, now: at, ..scene.report(Conclusion::Planned(&plan)) })
     };
     let first = look(&scene, now() + minutes(1));
     assert_eq!(said(&first), "!Ready=AccessDenied !Synced=AccessDenied Stalled=AccessDenied");
@@ -396,16 +396,16 @@ fn the_status_tells_for_how_long_a_kms_could_not_be_asked() {
         Failure { kind: FailureKind::Throttled, operation: "DescribeKey", message: "no".into(), outcome: Outcome::Refused, source: None };
     let mut scene = Scene::of(State::Enabled);
     scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
-    let silent = |scene: &Scene, at| silent_for(&scene.memory.status, at).map(|silent| silent.as_secs());
-    assert_eq!(silent(&scene, now() + minutes(5)), None, "it could be asked");
+    let unreachable = |scene: &Scene, at| unreachable_for(&scene.memory.status, at).map(|unreachable| unreachable.as_secs());
+    assert_eq!(unreachable(&scene, now() + minutes(5)), None, "it could be asked");
     scene.memory.status = ended(&scene, None, Conclusion::Failed(&throttled), true, now());
-    assert_eq!(silent(&scene, now() + minutes(5)), Some(300));
-    assert_eq!(silent(&scene, now() - minutes(5)), Some(0), "by a clock that was ahead");
+    assert_eq!(unreachable(&scene, now() + minutes(5)), Some(300));
+    assert_eq!(unreachable(&scene, now() - minutes(5)), Some(0), "by a clock that was ahead");
     scene.memory.status = ended(&scene, None, Conclusion::Failed(&throttled), true, now() + minutes(9));
-    assert_eq!(silent(&scene, now() + minutes(10)), Some(600), "it is one silence");
+    assert_eq!(unreachable(&scene, now() + minutes(10)), Some(600), "it is one silence");
     let denied = Failure { kind: FailureKind::Denied, ..throttled };
     scene.memory.status = ended(&scene, None, Conclusion::Failed(&denied), true, now());
-    assert_eq!(silent(&scene, now() + minutes(5)), None, "a denial is an answer");
+    assert_eq!(unreachable(&scene, now() + minutes(5)), None, "a denial is an answer");
 }
 
 #[test]
@@ -741,7 +741,7 @@ fn a_schedule_that_is_left_as_it_is_applies_nothing() {
 fn a_request_is_not_answered_while_it_is_paused() {
     let scene = Scene::of(State::Enabled);
     let handled = |conclusion: Conclusion<'_>| {
-        status(&scene.memory, &Round { requested: Some("now"), ..scene.round(conclusion) }).last_handled_reconcile_at
+        status(&scene.memory, &Report { requested: Some("now"), ..scene.report(conclusion) }).last_handled_reconcile_at
     };
     assert_eq!(handled(Conclusion::Paused), None);
     assert_eq!(handled(Conclusion::Planned(&scene.plan())).as_deref(), Some("now"));
@@ -752,8 +752,8 @@ fn a_hold_and_a_schedule_name_who_set_the_field() {
     let text = |scene: &Scene, managers: &str, stays: bool, kind| {
         let plan = scene.plan();
         let set_by = SetBy { managers: managers.into(), stays };
-        let round = Round { set_by: Some(&set_by), requested: Some("now"), ..scene.round(Conclusion::Planned(&plan)) };
-        let status = status(&scene.memory, &round);
+        let report = Report { set_by: Some(&set_by), requested: Some("now"), ..scene.report(Conclusion::Planned(&plan)) };
+        let status = status(&scene.memory, &report);
         assert_eq!(status.last_handled_reconcile_at.as_deref(), Some("now"));
         condition::find(&status.conditions, kind).unwrap().message.clone()
     };

@@ -109,7 +109,7 @@ fn older_spec(metadata: &KeyMetadata) -> Option<&str> {
     metadata.customer_master_key_spec().map(|spec| spec.as_str())
 }
 
-/// The place among replicas; `None` if AWS does not tell it.
+/// Whether the key is a primary or a replica; `None` if AWS does not tell it.
 fn multi_region(configuration: &MultiRegionConfiguration) -> Result<Option<MultiRegion>, Unusable> {
     let arn = |key: &MultiRegionKey| filled(key.arn()).map(str::to_owned);
     match configuration.multi_region_key_type() {

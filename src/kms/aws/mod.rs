@@ -26,7 +26,7 @@ use jiff::Timestamp;
 use self::{arn::Arn, client::Clients, convert::Asked, failure::Answered, operation::Operation};
 use super::{
     Creation, Identity, Kms, Scheduled, Turn, read_back,
-    reading::{self, Reading, Source, Told},
+    reading::{self, FacetValue, Reading, Source},
 };
 use crate::domain::{
     deletion::{LastUse, guard::ClearedDeletion},
@@ -228,11 +228,11 @@ impl Source for AwsKms {
         }
     }
 
-    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<FacetValue, Failure> {
         match facet {
-            Facet::Tags => self.tags(&key.arn).await.map(Told::Tags),
-            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
-            Facet::Aliases => self.aliases(&key.arn).await.map(Told::Aliases),
+            Facet::Tags => self.tags(&key.arn).await.map(FacetValue::Tags),
+            Facet::Rotation => self.rotation(&key.arn).await.map(FacetValue::Rotation),
+            Facet::Aliases => self.aliases(&key.arn).await.map(FacetValue::Aliases),
         }
     }
 }

@@ -40,7 +40,7 @@ fn grant(operation: Operation) -> Option<Grant> {
 pub(super) struct Account {
     books: Books,
     /// Another endpoint is another KMS.
-    place: String,
+    endpoint: String,
     share_percent: u32,
     quotas: OnceLock<Quotas<Operation>>,
     number: OnceLock<String>,
@@ -48,8 +48,8 @@ pub(super) struct Account {
 
 impl Account {
     pub(super) fn new(books: Books, region: &str, endpoint: Option<&str>, share_percent: u32) -> Self {
-        let place = format!("AWS {region} {}", endpoint.unwrap_or_default());
-        Self { books, place, share_percent, quotas: OnceLock::new(), number: OnceLock::new() }
+        let endpoint = format!("AWS {region} {}", endpoint.unwrap_or_default());
+        Self { books, endpoint, share_percent, quotas: OnceLock::new(), number: OnceLock::new() }
     }
 
     /// Notes the account.
@@ -70,7 +70,7 @@ impl Account {
 
     fn open(&self, account: &str) -> Quotas<Operation> {
         let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, operation.as_str(), grant(*operation)?)));
-        Quotas::new(grants, self.share_percent, &self.books, &format!("{} {account}", self.place))
+        Quotas::new(grants, self.share_percent, &self.books, &format!("{} {account}", self.endpoint))
     }
 }
 

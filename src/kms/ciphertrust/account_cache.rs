@@ -9,7 +9,7 @@ use reqwest::Method;
 use super::{CipherTrustKms, convert::Account, failure::is_absent, id::CckmId, operation::Operation};
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::rest::Ask,
+    kms::rest::Call,
 };
 
 /// The KMS object, the Region, and what was last found.
@@ -66,8 +66,8 @@ impl CipherTrustKms {
     }
 
     async fn account_by_id(&self, id: &CckmId) -> Result<Option<Account>, Failure> {
-        let ask = Ask::new(Operation::GetKms, &self.account_cache.kms, Method::GET, format!("/cckm/aws/kms/{}", id.as_str()));
-        match self.caller.json(&ask).await {
+        let call = Call::new(Operation::GetKms, &self.account_cache.kms, Method::GET, format!("/cckm/aws/kms/{}", id.as_str()));
+        match self.caller.json(&call).await {
             Ok(account) => Ok(Some(account)),
             Err(failure) if is_absent(&failure) => Ok(None),
             Err(failure) => Err(failure),

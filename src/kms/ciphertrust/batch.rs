@@ -31,22 +31,22 @@ const MOST: usize = 50;
 /// How long a read waits for the request before it. A request that hangs must not delay the others.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// The waiting reads. The holder of `turn` sends the next request.
+/// The waiting reads. The holder of `sending` sends the next request.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     waiting: Mutex<Vec<Waiting>>,
-    turn: tokio::sync::Mutex<()>,
+    sending: tokio::sync::Mutex<()>,
 }
 
 #[derive(Debug)]
 struct Waiting {
     id: CckmId,
-    answer: oneshot::Sender<Told>,
+    answer: oneshot::Sender<BatchAnswer>,
 }
 
 /// What a waiting read gets from the read that sent the request.
 #[derive(Debug)]
-enum Told {
+enum BatchAnswer {
     Row(Box<Seen>),
     /// Nothing: it has to read alone.
     Nothing,
@@ -73,40 +73,40 @@ impl CipherTrustKms {
     pub(super) async fn get(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
         let (sender, mut answer) = oneshot::channel();
         self.batch.waits(Waiting { id: id.clone(), answer: sender });
-        let turn = tokio::select! {
+        let lock = tokio::select! {
             biased;
-            told = &mut answer => return self.told(told.unwrap_or(Told::Nothing), id, subject).await,
-            turn = timeout(PATIENCE, self.batch.turn.lock()) => turn,
+            answered = &mut answer => return self.use_answer(answered.unwrap_or(BatchAnswer::Nothing), id, subject).await,
+            lock = timeout(PATIENCE, self.batch.sending.lock()) => lock,
         };
         match answer.try_recv() {
-            Ok(told) => {
-                drop(turn);
-                return self.told(told, id, subject).await;
+            Ok(answer) => {
+                drop(lock);
+                return self.use_answer(answer, id, subject).await;
             }
             // The read that asked for this one was given up.
             Err(TryRecvError::Closed) => {}
             Err(TryRecvError::Empty) => drop(answer),
         }
         // Kept until there is an answer, so that those who come meanwhile gather.
-        let others = if turn.is_ok() { self.batch.take() } else { Vec::new() };
+        let others = if lock.is_ok() { self.batch.take() } else { Vec::new() };
         if others.is_empty() {
             return self.get_alone(id, subject).await;
         }
-        let told = self.get_together(id, others).await;
-        drop(turn);
-        self.told(told, id, subject).await
+        let answer = self.get_together(id, others).await;
+        drop(lock);
+        self.use_answer(answer, id, subject).await
     }
 
-    async fn told(&self, told: Told, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
-        match told {
-            Told::Row(seen) => Ok(Some(*seen)),
-            Told::Nothing => self.get_alone(id, subject).await,
-            Told::Failed(kind, message) => Err(self.caller.refuse(Operation::ListKeys, subject, kind, message)),
+    async fn use_answer(&self, answer: BatchAnswer, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
+        match answer {
+            BatchAnswer::Row(seen) => Ok(Some(*seen)),
+            BatchAnswer::Nothing => self.get_alone(id, subject).await,
+            BatchAnswer::Failed(kind, message) => Err(self.caller.refuse(Operation::ListKeys, subject, kind, message)),
         }
     }
 
     /// Asks for a row along with those that others wait for, and tells them.
-    async fn get_together(&self, id: &CckmId, others: Vec<Waiting>) -> Told {
+    async fn get_together(&self, id: &CckmId, others: Vec<Waiting>) -> BatchAnswer {
         let mut ids: Vec<&str> = others.iter().map(|other| other.id.as_str()).chain([id.as_str()]).collect();
         ids.sort_unstable();
         ids.dedup();
@@ -115,8 +115,8 @@ impl CipherTrustKms {
             Ok(listed) => listed,
             Err(failure) => {
                 let told = || match failure.kind {
-                    Unavailable | Throttled | Credentials => Told::Failed(failure.kind, failure.message.clone()),
-                    _ => Told::Nothing,
+                    Unavailable | Throttled | Credentials => BatchAnswer::Failed(failure.kind, failure.message.clone()),
+                    _ => BatchAnswer::Nothing,
                 };
                 for other in others {
                     _ = other.answer.send(told());
@@ -129,9 +129,9 @@ impl CipherTrustKms {
         let told = |id: &CckmId| match rows.get(id.as_str()) {
             Some(row) => {
                 self.learn(row);
-                Told::Row(Box::new(Seen { row: row.clone(), now }))
+                BatchAnswer::Row(Box::new(Seen { row: row.clone(), now }))
             }
-            None => Told::Nothing,
+            None => BatchAnswer::Nothing,
         };
         for Waiting { id, answer } in others {
             // Whoever has given up needs no answer.

@@ -18,7 +18,7 @@ use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
         Books, LeaderCheck,
-        rest::{Answer, Ask, Authorities, Caller, Dialect, Refusal, Session, client},
+        rest::{Answer, Authorities, Call, Caller, Dialect, Refusal, Session, client},
     },
     metrics::Metrics,
 };
@@ -66,8 +66,8 @@ impl Dialect for Cckm {
     const NAME: &'static str = NAME;
     const AUTHORITY: &'static str = AUTHORITY;
 
-    async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
-        let mut request = self.root.request(ask)?;
+    async fn request(&self, call: &Call<'_, Operation>) -> Result<Request, Failure> {
+        let mut request = self.root.request(call)?;
         request.headers_mut().insert(AUTHORIZATION, self.session.header().await?);
         Ok(request)
     }

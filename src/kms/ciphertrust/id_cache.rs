@@ -70,9 +70,9 @@ struct Asked {
 
 /// Whether the caller asks for a refresh, and when the refresh was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Turn {
+pub(super) enum Refresh {
     /// The caller asks for it now.
-    Ask(Instant),
+    Request(Instant),
     /// It was asked for at that time and is not finished.
     Wait(Instant),
 }
@@ -91,21 +91,21 @@ impl IdCache {
     }
 
     /// Whether to ask for a refresh of a row that CCKM last read from AWS at `from`.
-    pub(super) fn turn(&self, id: &CckmId, from: Timestamp) -> Turn {
+    pub(super) fn refresh(&self, id: &CckmId, from: Timestamp) -> Refresh {
         let mut memory = self.memory();
         memory.refreshes.retain(|_, asked| asked.at.elapsed() < UNFINISHED);
         match memory.refreshes.get(id) {
-            Some(asked) if asked.from == from => Turn::Wait(asked.at),
+            Some(asked) if asked.from == from => Refresh::Wait(asked.at),
             _ => {
                 let at = Instant::now();
                 memory.refreshes.insert(id.clone(), Asked { at, from });
-                Turn::Ask(at)
+                Refresh::Request(at)
             }
         }
     }
 
     /// Forgets a refresh that could not be requested after all.
-    pub(super) fn unask(&self, id: &CckmId) {
+    pub(super) fn unrequest(&self, id: &CckmId) {
         self.memory().refreshes.remove(id);
     }
 
@@ -123,10 +123,10 @@ mod tests {
         let cache = IdCache::default();
         let (one, other) = (CckmId::parse("1").unwrap(), CckmId::parse("2").unwrap());
         let time = |second| Timestamp::from_second(second).unwrap();
-        let Turn::Ask(at) = cache.turn(&one, time(1)) else { panic!("nobody asked before") };
-        assert_eq!(cache.turn(&one, time(1)), Turn::Wait(at));
-        assert!(matches!(cache.turn(&other, time(1)), Turn::Ask(_)));
-        assert!(matches!(cache.turn(&one, time(2)), Turn::Ask(_)), "the row was read anew, so that one is finished");
+        let Refresh::Request(at) = cache.refresh(&one, time(1)) else { panic!("nobody asked before") };
+        assert_eq!(cache.refresh(&one, time(1)), Refresh::Wait(at));
+        assert!(matches!(cache.refresh(&other, time(1)), Refresh::Request(_)));
+        assert!(matches!(cache.refresh(&one, time(2)), Refresh::Request(_)), "the row was read anew, so that one is finished");
     }
 
     #[test]

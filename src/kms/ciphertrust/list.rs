@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use super::{CipherTrustKms, clock, convert::Page, operation::Operation};
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::rest::Ask,
+    kms::rest::Call,
 };
 
 /// Rows per page. The maximum is not documented; this is what CCKM's web interface uses.
@@ -61,7 +61,7 @@ impl CipherTrustKms {
         loop {
             let mut query = filter.to_vec();
             query.extend([("skip", items.len().to_string()), ("limit", PAGE.to_string())]);
-            let answer = self.caller.call(&Ask::new(operation, subject, Method::GET, path.to_owned()).query(query)).await?;
+            let answer = self.caller.call(&Call::new(operation, subject, Method::GET, path.to_owned()).query(query)).await?;
             let page: Page<T> = serde_json::from_slice(&answer.body).map_err(|error| self.caller.unusable(operation, subject, &error))?;
             let (total, now) = *first.get_or_insert_with(|| (page.total, clock::now(&answer)));
             if total != page.total {

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::rest::{Answer, Ask, Caller, Dialect, Grant, Login, Refusal},
+    kms::rest::{Answer, Call, Caller, Dialect, Grant, Login, Refusal},
 };
 
 /// How long a token lives if the server does not say it: 300 seconds.
@@ -59,7 +59,7 @@ impl Login for PasswordLogin {
             }
             None => credentials.body(),
         };
-        let answer = caller.call(&Ask::new(Operation::Login, "", Method::POST, "/auth/tokens".to_owned()).with(body)).await?;
+        let answer = caller.call(&Call::new(Operation::Login, "", Method::POST, "/auth/tokens".to_owned()).with(body)).await?;
         let granted: Option<Granted> = serde_json::from_slice(&answer.body).ok();
         // The error of serde may quote the token.
         granted.and_then(Granted::grant).ok_or_else(|| caller.unusable(Operation::Login, "", &"it has no jwt that fits a header"))
@@ -104,8 +104,8 @@ impl Dialect for LoginDialect {
     const NAME: &'static str = NAME;
     const AUTHORITY: &'static str = AUTHORITY;
 
-    async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
-        self.0.request(ask)
+    async fn request(&self, call: &Call<'_, Operation>) -> Result<Request, Failure> {
+        self.0.request(call)
     }
 
     /// If `CipherTrust` itself refuses a login, the credentials or the domains are wrong.

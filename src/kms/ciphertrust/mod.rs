@@ -44,8 +44,8 @@ use self::{
 };
 use super::{
     Creation, Identity, Kms, Scheduled, Turn, read_back,
-    reading::{self, Reading, Source, Told},
-    rest::{Answer, Ask, Caller},
+    reading::{self, FacetValue, Reading, Source},
+    rest::{Answer, Call, Caller},
 };
 use crate::domain::{
     deletion::guard::ClearedDeletion,
@@ -96,8 +96,8 @@ impl CipherTrustKms {
     async fn act(&self, operation: Operation, key: &str, body: Option<Value>) -> Result<Answer, Failure> {
         let id = self.id(key, operation).await?;
         let send = async |id: &id::CckmId| {
-            let ask = Ask::new(operation, key, Method::POST, format!("{KEYS}/{}/{}", id.as_str(), operation.name()));
-            self.caller.call(&Ask { body: body.clone(), ..ask }).await
+            let call = Call::new(operation, key, Method::POST, format!("{KEYS}/{}/{}", id.as_str(), operation.name()));
+            self.caller.call(&Call { body: body.clone(), ..call }).await
         };
         let done = match (send(&id).await, Arn::parse(key)) {
             (Err(failure), Some(arn)) if is_absent(&failure) && failure.outcome == Outcome::Refused => {
@@ -177,12 +177,12 @@ impl Source for CipherTrustKms {
     }
 
     /// A row tells tags and aliases together.
-    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<FacetValue, Failure> {
         match facet {
-            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
+            Facet::Rotation => self.rotation(&key.arn).await.map(FacetValue::Rotation),
             Facet::Tags | Facet::Aliases => {
                 let Key { tags, aliases, .. } = self.needed(&key.arn).await?;
-                Ok(Told::TagsAndAliases(tags.unwrap_or_default(), aliases.unwrap_or_default()))
+                Ok(FacetValue::TagsAndAliases(tags.unwrap_or_default(), aliases.unwrap_or_default()))
             }
         }
     }
@@ -243,8 +243,8 @@ impl Kms for CipherTrustKms {
     async fn create(&self, creation: &Creation) -> Result<Key, Failure> {
         let operation = Operation::CreateKey;
         let body = json!({ "kms": self.account().await?.id, "region": self.account_cache.region, "aws_param": param(creation) });
-        let ask = Ask::new(operation, "", Method::POST, KEYS.to_owned()).with(body);
-        let answer = match self.caller.call(&ask).await {
+        let call = Call::new(operation, "", Method::POST, KEYS.to_owned()).with(body);
+        let answer = match self.caller.call(&call).await {
             Ok(answer) => answer,
             Err(failure) => {
                 let outcome = if settles_creation(&failure) { failure.outcome } else { Outcome::Unknown };

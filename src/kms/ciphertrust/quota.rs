@@ -38,9 +38,9 @@ fn grant(operation: Operation) -> Option<Grant> {
 }
 
 /// Limits to that share of an account's quotas.
-pub(super) fn quotas(share_percent: u32, books: &Books, place: &str) -> Quotas<Operation> {
+pub(super) fn quotas(share_percent: u32, books: &Books, account: &str) -> Quotas<Operation> {
     let grants = Operation::ALL.iter().filter_map(|operation| Some((*operation, operation.name(), grant(*operation)?)));
-    Quotas::new(grants, share_percent, books, place)
+    Quotas::new(grants, share_percent, books, account)
 }
 
 #[cfg(test)]

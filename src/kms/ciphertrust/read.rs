@@ -14,7 +14,7 @@ use super::{
     convert::Row,
     failure::is_absent,
     id::{Arn, CckmId, Reference},
-    id_cache::Turn,
+    id_cache::Refresh,
     operation::Operation,
 };
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         failure::{Failure, FailureKind},
         observed::Key,
     },
-    kms::rest::Ask,
+    kms::rest::Call,
 };
 
 /// Where keys are.
@@ -150,8 +150,8 @@ impl CipherTrustKms {
 
     /// The row with that id, by a request of its own. `None`: CCKM says that it has no such row.
     pub(super) async fn get_alone(&self, id: &CckmId, subject: &str) -> Result<Option<Seen>, Failure> {
-        let ask = Ask::new(Operation::GetKey, subject, Method::GET, format!("{KEYS}/{}", id.as_str()));
-        let answer = match self.caller.call(&ask).await {
+        let call = Call::new(Operation::GetKey, subject, Method::GET, format!("{KEYS}/{}", id.as_str()));
+        let answer = match self.caller.call(&call).await {
             Ok(answer) => answer,
             Err(failure) if is_absent(&failure) => return Ok(None),
             Err(failure) => return Err(failure),
@@ -186,17 +186,17 @@ impl CipherTrustKms {
     async fn refreshed(&self, seen: Seen, subject: &str) -> Result<Option<Seen>, Failure> {
         let unusable = |why| self.caller.unusable(Operation::GetKey, subject, &why);
         let (id, from) = (seen.row.id().map_err(unusable)?, seen.row.synced_at().map_err(unusable)?);
-        let turn = self.id_cache.turn(&id, from);
-        let (Turn::Ask(asked) | Turn::Wait(asked)) = turn;
+        let refresh = self.id_cache.refresh(&id, from);
+        let (Refresh::Request(asked) | Refresh::Wait(asked)) = refresh;
         let until = tokio::time::Instant::from_std(asked + PATIENCE);
         let waited = async {
-            if let Turn::Ask(_) = turn {
-                let ask = Ask::new(Operation::Refresh, subject, Method::POST, format!("{KEYS}/{}/refresh", id.as_str()));
+            if let Refresh::Request(_) = refresh {
+                let call = Call::new(Operation::Refresh, subject, Method::POST, format!("{KEYS}/{}/refresh", id.as_str()));
                 // After a passing failure, the next read asks again.
                 let passed = |failure: &Failure| !failure.kind.verdict().stalled;
-                self.caller.call(&ask).await.inspect_err(|failure| {
+                self.caller.call(&call).await.inspect_err(|failure| {
                     if passed(failure) {
-                        self.id_cache.unask(&id);
+                        self.id_cache.unrequest(&id);
                     }
                 })?;
             }

@@ -8,7 +8,7 @@ use reqwest::{
 use super::operation::Operation;
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::rest::{Ask, base_url},
+    kms::rest::{Call, base_url},
 };
 
 pub(super) const NAME: &str = "CipherTrust";
@@ -19,23 +19,23 @@ pub(super) const AUTHORITY: &str = "ca.crt of the secret that spec.cipherTrust.c
 pub(super) struct Root(String);
 
 impl Root {
-    pub(super) fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
+    pub(super) fn request(&self, call: &Call<'_, Operation>) -> Result<Request, Failure> {
         let unmade = || Failure {
             kind: FailureKind::Invalid,
-            operation: ask.operation.name(),
-            message: format!("no request can be made of {}", ask.path),
+            operation: call.operation.name(),
+            message: format!("no request can be made of {}", call.path),
             outcome: Outcome::Refused,
             source: None,
         };
-        let mut url = Url::parse(&format!("{}{}", self.0, ask.path)).map_err(|_| unmade())?;
-        if !ask.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&ask.query);
+        let mut url = Url::parse(&format!("{}{}", self.0, call.path)).map_err(|_| unmade())?;
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
         }
-        let mut request = Request::new(ask.method.clone(), url);
-        if ask.method != Method::GET {
+        let mut request = Request::new(call.method.clone(), url);
+        if call.method != Method::GET {
             request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         }
-        *request.body_mut() = ask.body.as_ref().map(|body| body.to_string().into());
+        *request.body_mut() = call.body.as_ref().map(|body| body.to_string().into());
         Ok(request)
     }
 }
@@ -52,8 +52,8 @@ mod tests {
 
     use super::*;
 
-    fn made(ask: &Ask<'_, Operation>) -> Request {
-        root("https://cm.example.com/gateway/").unwrap().request(ask).unwrap()
+    fn made(call: &Call<'_, Operation>) -> Request {
+        root("https://cm.example.com/gateway/").unwrap().request(call).unwrap()
     }
 
     #[test]
@@ -72,22 +72,22 @@ mod tests {
 
     #[test]
     fn queries_are_encoded_and_may_repeat() {
-        let ask = Ask::new(Operation::ListKeys, "", Method::GET, "/cckm/aws/keys".into()).query(vec![
+        let call = Call::new(Operation::ListKeys, "", Method::GET, "/cckm/aws/keys".into()).query(vec![
             ("id", "a".into()),
             ("id", "b".into()),
             ("alias", "a/b c&d".into()),
         ]);
-        let request = made(&ask);
+        let request = made(&call);
         assert_eq!(request.url().as_str(), "https://cm.example.com/gateway/api/v1/cckm/aws/keys?id=a&id=b&alias=a%2Fb+c%26d");
         assert!(request.body().is_none());
     }
 
     #[test]
     fn a_body_is_json() {
-        let request = made(&Ask::new(Operation::Disable, "", Method::POST, "/x".into()).with(json!({ "days": 7 })));
+        let request = made(&Call::new(Operation::Disable, "", Method::POST, "/x".into()).with(json!({ "days": 7 })));
         assert_eq!(request.headers()[CONTENT_TYPE], "application/json");
         assert_eq!(request.body().unwrap().as_bytes().unwrap(), br#"{"days":7}"#);
-        let bare = made(&Ask::new(Operation::CancelDeletion, "", Method::POST, "/x".into()));
+        let bare = made(&Call::new(Operation::CancelDeletion, "", Method::POST, "/x".into()));
         assert_eq!((bare.method(), bare.url().path(), bare.body().is_none()), (&Method::POST, "/gateway/api/v1/x", true));
     }
 }

@@ -17,7 +17,7 @@ use tokio::time::sleep;
 use super::{CipherTrustKms, operation::Operation};
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::rest::Ask,
+    kms::rest::Call,
 };
 
 const JOBS: &str = "/cckm/aws/synchronization-jobs";
@@ -88,7 +88,7 @@ impl CipherTrustKms {
     async fn synchronise(&self) -> Result<Asked, Failure> {
         let body = json!({ "kms": [self.account().await?.id], "regions": [self.account_cache.region] });
         let at = Instant::now();
-        let job: Job = self.caller.json(&Ask::new(Operation::Synchronize, "", Method::POST, JOBS.to_owned()).with(body)).await?;
+        let job: Job = self.caller.json(&Call::new(Operation::Synchronize, "", Method::POST, JOBS.to_owned()).with(body)).await?;
         let asked = Asked { id: job.id, at, ended: false };
         *self.synchronisation.last() = Some(asked.clone());
         Ok(asked)
@@ -98,7 +98,7 @@ impl CipherTrustKms {
     async fn ended(&self, id: &str) -> Result<bool, Failure> {
         let operation = Operation::GetSynchronization;
         let escaped: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '-').collect();
-        let job: Job = self.caller.json(&Ask::new(operation, "", Method::GET, format!("{JOBS}/{escaped}"))).await?;
+        let job: Job = self.caller.json(&Call::new(operation, "", Method::GET, format!("{JOBS}/{escaped}"))).await?;
         match job.overall_status.as_deref() {
             Some("completed") => Ok(true),
             Some("failed" | "error" | "canceled") => {

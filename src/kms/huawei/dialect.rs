@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::rest::{Answer, Ask, Dialect, Refusal, Session},
+    kms::rest::{Answer, Call, Dialect, Refusal, Session},
 };
 
 /// The content type of every body.
@@ -53,20 +53,20 @@ impl Dialect for Huawei {
     type Operation = Operation;
     const NAME: &'static str = "Huawei";
 
-    async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
-        let mut request = request(&self.base, ask);
+    async fn request(&self, call: &Call<'_, Operation>) -> Result<Request, Failure> {
+        let mut request = request(&self.base, call);
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, JSON);
-        headers.insert(PROJECT, header(ask.operation, "the project id", &self.project)?);
+        headers.insert(PROJECT, header(call.operation, "the project id", &self.project)?);
         match &self.signer {
             Signer::Keys { access_key, secret_key, security_token } => {
                 if let Some(token) = security_token {
-                    headers.insert(SECURITY_TOKEN, secret(ask.operation, "securityToken", token.expose_secret())?);
+                    headers.insert(SECURITY_TOKEN, secret(call.operation, "securityToken", token.expose_secret())?);
                 }
                 let date = Timestamp::now().strftime(DATE).to_string();
-                headers.insert(sign::DATE, header(ask.operation, "the time", &date)?);
+                headers.insert(sign::DATE, header(call.operation, "the time", &date)?);
                 let authorization = sign::authorization(&signable(&request), access_key, secret_key.expose_secret());
-                let authorization = secret(ask.operation, "accessKey", &authorization)?;
+                let authorization = secret(call.operation, "accessKey", &authorization)?;
                 request.headers_mut().insert(AUTHORIZATION, authorization);
             }
             Signer::Tokens(tokens) => {
@@ -151,8 +151,8 @@ mod tests {
         Huawei { base: Url::parse(base).unwrap(), project: "0123".into(), signer }
     }
 
-    fn described() -> Ask<'static, Operation> {
-        Ask::new(Operation::DescribeKey, "k", Method::POST, "/v1.0/0123/kms/describe-key".into()).with(json!({ "key_id": "k" }))
+    fn described() -> Call<'static, Operation> {
+        Call::new(Operation::DescribeKey, "k", Method::POST, "/v1.0/0123/kms/describe-key".into()).with(json!({ "key_id": "k" }))
     }
 
     #[tokio::test]
@@ -180,8 +180,8 @@ mod tests {
     #[tokio::test]
     async fn a_query_goes_out_as_it_was_signed() {
         let query = vec![("marker", "a b+c/d".to_owned()), ("key_id", "k".to_owned())];
-        let ask = Ask::new(Operation::ListAliases, "k", Method::GET, "/v1.0/0123/kms/aliases".into()).query(query);
-        let request = huawei("http://127.0.0.1:8080", None).request(&ask).await.unwrap();
+        let call = Call::new(Operation::ListAliases, "k", Method::GET, "/v1.0/0123/kms/aliases".into()).query(query);
+        let request = huawei("http://127.0.0.1:8080", None).request(&call).await.unwrap();
         assert_eq!(request.url().query(), Some("key_id=k&marker=a%20b%2Bc%2Fd"));
     }
 

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::{
     convert::{Changed, Described, RotationStatus},
     failure,
-    urn::{self, Place, Reference},
+    urn::{self, Location, Reference},
 };
 use crate::{
     domain::{failure::FailureKind, observed::State},
@@ -23,10 +23,10 @@ fn huawei_references() {
     fuzz("huawei_references", |rng| {
         let text = text(rng, &[ID, &urn, "alias/keyward/a:b", "kms:r:d:alias:a:b"]);
         let written = match Reference::parse(&text) {
-            Ok(Reference::Key { id, place: None }) => id.to_owned(),
-            Ok(Reference::Key { id, place: Some(Place { region, account }) }) => urn::urn(region, account, id),
-            Ok(Reference::Alias { name, place: None }) => format!("alias/{name}"),
-            Ok(Reference::Alias { name, place: Some(Place { region, account }) }) => format!("kms:{region}:{account}:alias:{name}"),
+            Ok(Reference::Key { id, location: None }) => id.to_owned(),
+            Ok(Reference::Key { id, location: Some(Location { region, account }) }) => urn::urn(region, account, id),
+            Ok(Reference::Alias { name, location: None }) => format!("alias/{name}"),
+            Ok(Reference::Alias { name, location: Some(Location { region, account }) }) => format!("kms:{region}:{account}:alias:{name}"),
             Err(why) => return assert!(!urn::is_id(&text) && text != urn, "{text:?} is refused: {why}"),
         };
         assert_eq!(written, text);

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::{failure, operation::Operation, request::request};
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::rest::{Answer, Ask, Caller, Dialect, Grant, Login, Refusal},
+    kms::rest::{Answer, Call, Caller, Dialect, Grant, Login, Refusal},
 };
 
 /// How long a token lives if IAM does not say it, and at most.
@@ -41,8 +41,8 @@ impl Login for PasswordLogin {
         } } });
         let body = json!({ "auth": { "identity": identity, "scope": { "project": { "id": project } } } });
         let path = "/v3/auth/tokens".to_owned();
-        let ask = Ask::new(Operation::CreateToken, "", Method::POST, path).query(vec![("nocatalog", "true".to_owned())]).with(body);
-        let answer = caller.call(&ask).await?;
+        let call = Call::new(Operation::CreateToken, "", Method::POST, path).query(vec![("nocatalog", "true".to_owned())]).with(body);
+        let answer = caller.call(&call).await?;
         let token = answer.headers.get(SUBJECT_TOKEN).filter(|token| !token.is_empty());
         let header = token.cloned().ok_or_else(|| caller.unusable(Operation::CreateToken, "", &"it has no header X-Subject-Token"))?;
         let life = life(&answer.body);
@@ -74,8 +74,8 @@ impl Dialect for Iam {
     type Operation = Operation;
     const NAME: &'static str = "Huawei";
 
-    async fn request(&self, ask: &Ask<'_, Operation>) -> Result<Request, Failure> {
-        let mut request = request(&self.base, ask);
+    async fn request(&self, call: &Call<'_, Operation>) -> Result<Request, Failure> {
+        let mut request = request(&self.base, call);
         request.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json;charset=utf8"));
         Ok(request)
     }

@@ -36,8 +36,8 @@ use self::{
 };
 use super::{
     Creation, Identity, Kms, Scheduled, read_back,
-    reading::{self, Reading, Source, Told},
-    rest::{Answer, Ask, Caller},
+    reading::{self, FacetValue, Reading, Source},
+    rest::{Answer, Call, Caller},
 };
 use crate::{
     api::managed_key::KeyState,
@@ -64,30 +64,30 @@ pub struct HuaweiKms {
 }
 
 impl HuaweiKms {
-    fn post<'a>(&self, operation: Operation, subject: &'a str, body: Value) -> Ask<'a, Operation> {
-        Ask::new(operation, subject, Method::POST, self.path(operation.as_str())).with(body)
+    fn post<'a>(&self, operation: Operation, subject: &'a str, body: Value) -> Call<'a, Operation> {
+        Call::new(operation, subject, Method::POST, self.path(operation.as_str())).with(body)
     }
 
     fn path(&self, rest: &str) -> String {
         format!("/v1.0/{}/kms/{rest}", self.caller.dialect.project)
     }
 
-    async fn call(&self, ask: &Ask<'_, Operation>) -> Result<Answer, Failure> {
-        self.caller.call(ask).await.map_err(|failure| explained(ask, failure))
+    async fn call(&self, call: &Call<'_, Operation>) -> Result<Answer, Failure> {
+        self.caller.call(call).await.map_err(|failure| explained(call, failure))
     }
 
-    async fn json<T: DeserializeOwned>(&self, ask: &Ask<'_, Operation>) -> Result<T, Failure> {
-        self.caller.json(ask).await.map_err(|failure| explained(ask, failure))
+    async fn json<T: DeserializeOwned>(&self, call: &Call<'_, Operation>) -> Result<T, Failure> {
+        self.caller.json(call).await.map_err(|failure| explained(call, failure))
     }
 
     /// A change without an answer that matters. An answer that is not empty has to be JSON: an HTML page is not from Huawei.
-    async fn done(&self, ask: &Ask<'_, Operation>) -> Result<(), Failure> {
-        let answer = self.call(ask).await?;
+    async fn done(&self, call: &Call<'_, Operation>) -> Result<(), Failure> {
+        let answer = self.call(call).await?;
         if answer.body.trim_ascii().is_empty() {
             return Ok(());
         }
         let read: Result<Value, _> = serde_json::from_slice(&answer.body);
-        read.map(drop).map_err(|error| self.unusable(ask.operation, ask.subject, error))
+        read.map(drop).map_err(|error| self.unusable(call.operation, call.subject, error))
     }
 
     fn unusable(&self, operation: Operation, subject: &str, why: impl Display) -> Failure {
@@ -101,8 +101,8 @@ impl HuaweiKms {
     /// Enables or disables a key. Huawei refuses if the key is in that state already.
     async fn switch(&self, operation: Operation, key: &str, wanted: State) -> Result<(), Failure> {
         let id = self.id(operation, key)?;
-        let ask = self.post(operation, key, json!({ "key_id": id }));
-        let sent = self.json::<Changed>(&ask).await;
+        let call = self.post(operation, key, json!({ "key_id": id }));
+        let sent = self.json::<Changed>(&call).await;
         let sent = sent.and_then(|changed| self.left(operation, key, &changed, |state| state == wanted).map(drop));
         read_back::change(sent, Box::pin(self.describe(key)), |found| found.state == wanted).await
     }
@@ -130,10 +130,10 @@ impl HuaweiKms {
 }
 
 /// Replaces a general message by one that says what a person can do.
-fn explained(ask: &Ask<'_, Operation>, failure: Failure) -> Failure {
+fn explained(call: &Call<'_, Operation>, failure: Failure) -> Failure {
     let Some(advice) = failure::advice(&failure) else { return failure };
-    let about = if ask.subject.is_empty() { "the project" } else { ask.subject };
-    Failure { message: format!("Huawei refuses {} on {about}: {advice}", ask.operation.as_str()), ..failure }
+    let about = if call.subject.is_empty() { "the project" } else { call.subject };
+    Failure { message: format!("Huawei refuses {} on {about}: {advice}", call.operation.as_str()), ..failure }
 }
 
 /// The answer to `GET tags`.
@@ -147,11 +147,11 @@ impl Source for HuaweiKms {
         Ok(self.find(reference).await?.map(|found| found.key))
     }
 
-    async fn facet(&self, key: &Key, facet: Facet) -> Result<Told, Failure> {
+    async fn facet(&self, key: &Key, facet: Facet) -> Result<FacetValue, Failure> {
         match facet {
-            Facet::Tags => self.tags(&key.arn).await.map(Told::Tags),
-            Facet::Rotation => self.rotation(&key.arn).await.map(Told::Rotation),
-            Facet::Aliases => self.aliases(&key.arn, key.name.as_deref()).await.map(Told::Aliases),
+            Facet::Tags => self.tags(&key.arn).await.map(FacetValue::Tags),
+            Facet::Rotation => self.rotation(&key.arn).await.map(FacetValue::Rotation),
+            Facet::Aliases => self.aliases(&key.arn, key.name.as_deref()).await.map(FacetValue::Aliases),
         }
     }
 }
@@ -160,7 +160,7 @@ impl Kms for HuaweiKms {
     /// A read proves the identity: Huawei refuses a project that does not belong to the credentials.
     async fn identity(&self) -> Result<Identity, Failure> {
         let operation = Operation::UserQuotas;
-        let quotas: Value = self.json(&Ask::new(operation, "", Method::GET, self.path("user-quotas"))).await?;
+        let quotas: Value = self.json(&Call::new(operation, "", Method::GET, self.path("user-quotas"))).await?;
         if !quotas.get("quotas").is_some_and(Value::is_object) {
             return Err(self.unusable(operation, "", "it has no quotas"));
         }
@@ -232,8 +232,8 @@ impl Kms for HuaweiKms {
         let id = self.id(operation, key)?;
         self.reference(operation, alias)?;
         let path = self.path("aliases");
-        let ask = Ask::new(operation, alias, Method::POST, path).with(json!({ "key_id": id, "alias": alias }));
-        let refused = match self.json::<Changed>(&ask).await {
+        let call = Call::new(operation, alias, Method::POST, path).with(json!({ "key_id": id, "alias": alias }));
+        let refused = match self.json::<Changed>(&call).await {
             Ok(created) => {
                 let about = created.id().and_then(|found| convert::same(&found, id));
                 return about.map_err(|why| self.unusable(operation, alias, why));
@@ -258,8 +258,8 @@ impl Kms for HuaweiKms {
             }
             Some(_) => {}
         }
-        let ask = Ask::new(operation, alias, Method::DELETE, self.path("aliases")).with(json!({ "aliases": [alias], "key_id": id }));
-        let refused = match self.done(&ask).await {
+        let call = Call::new(operation, alias, Method::DELETE, self.path("aliases")).with(json!({ "aliases": [alias], "key_id": id }));
+        let refused = match self.done(&call).await {
             Err(failure) if matches!(failure.kind, FailureKind::NotFound | FailureKind::Invalid | FailureKind::Conflict) => failure,
             done => return done,
         };
@@ -277,9 +277,9 @@ impl Kms for HuaweiKms {
         if !may_move.map_err(|(kind, message)| self.caller.refuse(operation, alias, kind, message))? {
             return Ok(());
         }
-        let ask =
-            Ask::new(operation, alias, Method::POST, self.path("alias/associate")).with(json!({ "alias": alias, "target_key_id": id }));
-        let moved: Changed = self.json(&ask).await?;
+        let call =
+            Call::new(operation, alias, Method::POST, self.path("alias/associate")).with(json!({ "alias": alias, "target_key_id": id }));
+        let moved: Changed = self.json(&call).await?;
         moved.id().and_then(|found| convert::same(&found, id)).map_err(|why| self.unusable(operation, alias, why))
     }
 
@@ -367,8 +367,8 @@ impl Kms for HuaweiKms {
         let (key, days) = (cleared.key(), cleared.days());
         let operation = Operation::ScheduleKeyDeletion;
         let id = self.id(operation, key)?;
-        let ask = self.post(operation, key, json!({ "key_id": id, "pending_days": days.to_string() }));
-        let sent = match self.json::<Changed>(&ask).await {
+        let call = self.post(operation, key, json!({ "key_id": id, "pending_days": days.to_string() }));
+        let sent = match self.json::<Changed>(&call).await {
             Ok(changed) => {
                 let state = self.left(operation, key, &changed, |state| state == State::PendingDeletion)?;
                 let found = self.describe(id).await.ok().flatten();
@@ -393,7 +393,7 @@ impl HuaweiKms {
     async fn tags(&self, key: &str) -> Result<Tags, Failure> {
         let operation = Operation::ListTags;
         let path = self.path(&format!("{}/tags", self.id(operation, key)?));
-        let tagged: Tagged = self.json(&Ask::new(operation, key, Method::GET, path)).await?;
+        let tagged: Tagged = self.json(&Call::new(operation, key, Method::GET, path)).await?;
         convert::tags(tagged.tags).map_err(|why| self.unusable(operation, key, why))
     }
 
@@ -459,6 +459,6 @@ impl HuaweiKms {
         let operation = Operation::BatchTags;
         let path = self.path(&format!("{}/tags/action", self.id(operation, key)?));
         let tags: Vec<_> = tags.iter().map(|(key, value)| json!({ "key": key, "value": value })).collect();
-        self.done(&Ask::new(operation, key, Method::POST, path).with(json!({ "action": action, "tags": tags }))).await
+        self.done(&Call::new(operation, key, Method::POST, path).with(json!({ "action": action, "tags": tags }))).await
     }
 }

@@ -27,7 +27,7 @@ impl HuaweiKms {
     /// What a reference names. A reference that cannot name a key in this Region is refused, because the key would look absent.
     pub(super) fn reference<'a>(&self, operation: Operation, text: &'a str) -> Result<Reference<'a>, Failure> {
         let named = Reference::parse(text).map_err(|why| self.refuse(operation, text, format!("{text:?} cannot be looked up: {why}")))?;
-        match named.place().map(|place| place.region).filter(|region| *region != self.region) {
+        match named.location().map(|location| location.region).filter(|region| *region != self.region) {
             None => Ok(named),
             Some(region) => {
                 let here = &self.region;
@@ -66,8 +66,8 @@ impl HuaweiKms {
         };
         // A key of the same name in another account is another key. Only a key tells which account this is, so without one it cannot be
         // checked.
-        match (&found, named.place()) {
-            (Some(Found { key, .. }), Some(place)) if !key.arn.starts_with(&urn(&key.region, place.account, "")) => {
+        match (&found, named.location()) {
+            (Some(Found { key, .. }), Some(location)) if !key.arn.starts_with(&urn(&key.region, location.account, "")) => {
                 let message = format!(
                     "{reference} is of another account than the key that is found by it here; if that key is meant, write {}",
                     key.arn

@@ -23,7 +23,7 @@ use crate::{
         limits,
         ownership::{Owner, Tags},
     },
-    kms::rest::Ask,
+    kms::rest::Call,
 };
 
 /// Entries per page of keys and of aliases, as Huawei's own clients request them.
@@ -131,7 +131,7 @@ impl HuaweiKms {
             let mut query = vec![("limit", ALIASES.to_string())];
             query.extend(key.map(|key| ("key_id", key.to_owned())));
             query.extend(marker.clone().map(|marker| ("marker", marker)));
-            let (aliases, next) = match self.json(&Ask::new(operation, reference, Method::GET, self.path("aliases")).query(query)).await {
+            let (aliases, next) = match self.json(&Call::new(operation, reference, Method::GET, self.path("aliases")).query(query)).await {
                 Ok(Aliases::Page(page)) => (page.aliases, page.page_info),
                 Ok(Aliases::Pages(pages)) => {
                     let mut info = None;
@@ -210,7 +210,7 @@ impl HuaweiKms {
         let (mut found, mut offset) = (Vec::new(), 0);
         loop {
             let body = json!({ "action": "filter", "limit": INSTANCES.to_string(), "offset": offset.to_string(), "tags": marks });
-            let page: Instances = self.json(&Ask::new(operation, "", Method::POST, path.clone()).with(body)).await?;
+            let page: Instances = self.json(&Call::new(operation, "", Method::POST, path.clone()).with(body)).await?;
             let total = page.total_count.map(|total| total.to_string().parse::<usize>());
             let (Some(resources), Some(Ok(total))) = (page.resources, total) else {
                 return Err(self.unusable(operation, "", "it has no resources, or not their number"));

@@ -11,20 +11,20 @@ pub(super) enum Reference<'a> {
         /// Its id.
         id: &'a str,
         /// Where it is, if the reference is a URN.
-        place: Option<Place<'a>>,
+        location: Option<Location<'a>>,
     },
     /// An alias.
     Alias {
         /// Its name, without `alias/`.
         name: &'a str,
         /// Where it is, if the reference is a URN.
-        place: Option<Place<'a>>,
+        location: Option<Location<'a>>,
     },
 }
 
 /// Where a URN says that its key or alias is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Place<'a> {
+pub(super) struct Location<'a> {
     /// The Region.
     pub(super) region: &'a str,
     /// The account, by the id that Huawei calls `domain_id`.
@@ -43,8 +43,8 @@ impl<'a> Reference<'a> {
         let mut parts = rest.splitn(4, ':');
         match (parts.next(), parts.next(), parts.next(), parts.next()) {
             (Some(region), Some(account), Some(kind), Some(name)) if !region.is_empty() && !account.is_empty() => match kind {
-                "KeyId" => key(name, Some(Place { region, account })),
-                "alias" => alias(name, Some(Place { region, account })),
+                "KeyId" => key(name, Some(Location { region, account })),
+                "alias" => alias(name, Some(Location { region, account })),
                 _ => Err(UNREADABLE),
             },
             _ => Err(UNREADABLE),
@@ -52,9 +52,9 @@ impl<'a> Reference<'a> {
     }
 
     /// Where it is, if the reference is a URN.
-    pub(super) const fn place(self) -> Option<Place<'a>> {
+    pub(super) const fn location(self) -> Option<Location<'a>> {
         match self {
-            Self::Key { place, .. } | Self::Alias { place, .. } => place,
+            Self::Key { location, .. } | Self::Alias { location, .. } => location,
         }
     }
 }
@@ -68,17 +68,17 @@ pub(super) fn urn(region: &str, account: &str, id: &str) -> String {
     format!("kms:{region}:{account}:KeyId:{id}")
 }
 
-fn key<'a>(id: &'a str, place: Option<Place<'a>>) -> Result<Reference<'a>, &'static str> {
+fn key<'a>(id: &'a str, location: Option<Location<'a>>) -> Result<Reference<'a>, &'static str> {
     if is_id(id) {
-        return Ok(Reference::Key { id, place });
+        return Ok(Reference::Key { id, location });
     }
     Err(if is_id(&id.to_ascii_lowercase()) { UPPER_CASE } else { UNREADABLE })
 }
 
-fn alias<'a>(name: &'a str, place: Option<Place<'a>>) -> Result<Reference<'a>, &'static str> {
+fn alias<'a>(name: &'a str, location: Option<Location<'a>>) -> Result<Reference<'a>, &'static str> {
     let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, ':' | '/' | '_' | '-');
     let valid = (1..=255).contains(&name.len()) && name.chars().all(fits);
-    if valid { Ok(Reference::Alias { name, place }) } else { Err(ALIAS) }
+    if valid { Ok(Reference::Alias { name, location }) } else { Err(ALIAS) }
 }
 
 /// Whether it is an id as the KMS makes them: `^[0-9a-z]{8}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{4}-[0-9a-z]{12}$`.
@@ -95,18 +95,18 @@ mod tests {
 
     #[test]
     fn a_key_is_named_by_its_id_or_its_urn() {
-        assert_eq!(Reference::parse(ID), Ok(Reference::Key { id: ID, place: None }));
-        let place = Place { region: "cn-north-7", account: "3bab8e245e854f68af5967c00dd43127" };
-        let urn = urn(place.region, place.account, ID);
-        assert_eq!(Reference::parse(&urn), Ok(Reference::Key { id: ID, place: Some(place) }));
+        assert_eq!(Reference::parse(ID), Ok(Reference::Key { id: ID, location: None }));
+        let location = Location { region: "cn-north-7", account: "3bab8e245e854f68af5967c00dd43127" };
+        let urn = urn(location.region, location.account, ID);
+        assert_eq!(Reference::parse(&urn), Ok(Reference::Key { id: ID, location: Some(location) }));
     }
 
     #[test]
     fn an_alias_is_named_in_either_spelling() {
-        assert_eq!(Reference::parse("alias/keyward/a:b"), Ok(Reference::Alias { name: "keyward/a:b", place: None }));
+        assert_eq!(Reference::parse("alias/keyward/a:b"), Ok(Reference::Alias { name: "keyward/a:b", location: None }));
         assert_eq!(
             Reference::parse("kms:r:d:alias:a:b"),
-            Ok(Reference::Alias { name: "a:b", place: Some(Place { region: "r", account: "d" }) })
+            Ok(Reference::Alias { name: "a:b", location: Some(Location { region: "r", account: "d" }) })
         );
     }
 

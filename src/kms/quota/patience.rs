@@ -1,4 +1,4 @@
-//! How a round waits for a turn. Meanwhile it gives up its place among the rounds that work, its time limit does not run, and it stops
+//! How a round waits for a turn. Meanwhile it gives up its permit to be among the rounds that work, its time limit does not run, and it stops
 //! waiting if its object changes.
 
 use std::{
@@ -11,7 +11,7 @@ use std::{
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-/// A wait so short that the round keeps its place.
+/// A wait so short that the round keeps its permit.
 const SHORT: Duration = Duration::from_millis(50);
 /// The longest wait for a turn. After a longer one, what the round read before would be too old.
 const LONGEST: Duration = Duration::from_mins(2);
@@ -34,8 +34,8 @@ pub async fn hastily<T>(work: impl Future<Output = T>) -> T {
 
 /// What a round gives up while it waits for a turn, and what ends the wait.
 pub struct Patience {
-    /// Its place among the rounds that work. Another round takes it, and this one does not get it back: turns come one by one anyway.
-    place: Mutex<Option<Box<dyn Send>>>,
+    /// Its permit to be among the rounds that work. Another round takes it, and this one does not get it back: turns come one by one anyway.
+    permit: Mutex<Option<Box<dyn Send>>>,
     /// Cancelled when its object has changed, or when the lane that brings keys back takes the object.
     unwanted: CancellationToken,
     clock: Mutex<Clock>,
@@ -65,10 +65,10 @@ impl Drop for Waits<'_> {
 }
 
 impl Patience {
-    /// For a round that has that place. It stops waiting once `unwanted` is cancelled.
+    /// For a round that has that permit. It stops waiting once `unwanted` is cancelled.
     #[must_use]
-    pub fn new(place: Box<dyn Send>, unwanted: CancellationToken) -> Self {
-        Self { place: Mutex::new(Some(place)), unwanted, clock: Mutex::default() }
+    pub fn new(permit: Box<dyn Send>, unwanted: CancellationToken) -> Self {
+        Self { permit: Mutex::new(Some(permit)), unwanted, clock: Mutex::default() }
     }
 
     fn clock(&self) -> MutexGuard<'_, Clock> {
@@ -83,7 +83,7 @@ impl Patience {
     }
 
     fn wait(&self) -> Waits<'_> {
-        drop(self.place.lock().unwrap_or_else(PoisonError::into_inner).take());
+        drop(self.permit.lock().unwrap_or_else(PoisonError::into_inner).take());
         self.clock().since = Some(Instant::now());
         Waits(self)
     }
@@ -130,20 +130,20 @@ mod tests {
 
     #[tokio::test]
     async fn what_must_not_rest_on_old_reads_waits_for_seconds_alone() {
-        let (place, mut gone) = oneshot::channel::<()>();
-        let patience = Arc::new(Patience::new(Box::new(place), CancellationToken::new()));
+        let (permit, mut gone) = oneshot::channel::<()>();
+        let patience = Arc::new(Patience::new(Box::new(permit), CancellationToken::new()));
         let began = Instant::now();
         let destroys = hastily(wait(false, std::future::pending::<()>()));
         assert_eq!(patiently(Arc::clone(&patience), destroys).await, Err(NotYet));
         assert!(began.elapsed() < LONGEST / 2, "{:?}", began.elapsed());
-        assert!(gone.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty), "it keeps its place");
+        assert!(gone.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty), "it keeps its permit");
     }
 
     #[tokio::test]
     async fn a_round_that_waits_gives_its_place_away_and_its_clock_stands_still() {
-        let (place, mut gone) = oneshot::channel::<()>();
+        let (permit, mut gone) = oneshot::channel::<()>();
         let unwanted = CancellationToken::new();
-        let patience = Arc::new(Patience::new(Box::new(place), unwanted.clone()));
+        let patience = Arc::new(Patience::new(Box::new(permit), unwanted.clone()));
         let (give, turn) = oneshot::channel();
         let (taken, was_taken) = oneshot::channel();
         let works = async {

@@ -34,7 +34,7 @@ pub(super) enum Ended<'a> {
     /// The server failed, or something that is not the KMS answered.
     Failed(&'a str),
     /// No answer.
-    Silent,
+    NoAnswer,
 }
 
 impl<'a> Attempts<'a> {
@@ -57,9 +57,9 @@ impl<'a> Attempts<'a> {
                 code
             }
             Ended::Failed(code) => code,
-            Ended::Silent => "NoAnswer",
+            Ended::NoAnswer => "NoAnswer",
         };
-        self.open |= matches!(ended, Ended::Failed(_) | Ended::Silent);
+        self.open |= matches!(ended, Ended::Failed(_) | Ended::NoAnswer);
         self.count(code);
     }
 
@@ -99,7 +99,7 @@ mod tests {
         let refused = Ended::Refused { code: "C", throttled: false };
         assert_eq!(outcome(&[refused]), Outcome::Refused);
         assert_eq!(outcome(&[Ended::NotSent]), Outcome::Refused);
-        assert_eq!(outcome(&[Ended::Silent, refused]), Outcome::Unknown);
+        assert_eq!(outcome(&[Ended::NoAnswer, refused]), Outcome::Unknown);
         assert_eq!(outcome(&[Ended::Failed("C"), refused]), Outcome::Unknown);
 
         let mut running = Attempts::new("Test", "schedule", true, &metrics);
@@ -114,7 +114,7 @@ mod tests {
         let metrics = Metrics::new(false);
         let mut attempts = Attempts::new("Test", "describe", false, &metrics);
         attempts.begin();
-        attempts.end(Ended::Silent);
+        attempts.end(Ended::NoAnswer);
         assert_eq!(attempts.outcome(), Outcome::Refused);
     }
 }

@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{Instrument, field};
 
 use super::{
-    Answer, Ask, Dialect, Operation, Refusal,
+    Answer, Call, Dialect, Operation, Refusal,
     attempts::{Attempts, Ended},
     messages::About,
 };
@@ -65,21 +65,21 @@ enum Missed {
 #[allow(clippy::unused_self, reason = "a caller says which KMS it is about")]
 impl<D: Dialect> Caller<D> {
     /// Waits for a turn, sends the request, and returns the answer if it is a success.
-    pub(in crate::kms) async fn call(&self, ask: &Ask<'_, D::Operation>) -> Result<Answer, Failure> {
-        let operation = ask.operation;
+    pub(in crate::kms) async fn call(&self, call: &Call<'_, D::Operation>) -> Result<Answer, Failure> {
+        let operation = call.operation;
         let span = tracing::info_span!("kms", provider = D::NAME, operation = operation.as_str(), failure = field::Empty);
         let result = async {
             let mut attempts = Attempts::new(D::NAME, operation.as_str(), operation.changes(), &self.metrics);
             let mut throttled = 0;
             loop {
-                let turn = self.turn(operation, ask.subject, throttled > 0).await?;
+                let turn = self.turn(operation, call.subject, throttled > 0).await?;
                 turn.iter().for_each(Turn::sent);
                 // Boxed, because a request may need a login, which is a call as well.
-                let attempted = Box::pin(self.attempts(ask, &mut attempts, turn.is_some()));
+                let attempted = Box::pin(self.attempts(call, &mut attempts, turn.is_some()));
                 let failure = match timeout(CALL, attempted).await {
                     Ok(Ok(answer)) => return Ok(answer),
                     Ok(Err(failure)) => failure,
-                    Err(_) => self.missed(ask, attempts.outcome(), Missed::Unanswered(None)),
+                    Err(_) => self.missed(call, attempts.outcome(), Missed::Unanswered(None)),
                 };
                 // A login that the request needed can be throttled as well, which says nothing about this quota.
                 let Some(turn) = turn.filter(|_| failure.kind == Throttled && failure.operation == operation.as_str()) else {
@@ -101,9 +101,9 @@ impl<D: Dialect> Caller<D> {
     }
 
     /// The same, with the answer read as JSON.
-    pub(in crate::kms) async fn json<T: DeserializeOwned>(&self, ask: &Ask<'_, D::Operation>) -> Result<T, Failure> {
-        let answer = self.call(ask).await?;
-        serde_json::from_slice(&answer.body).map_err(|error| self.unusable(ask.operation, ask.subject, &error))
+    pub(in crate::kms) async fn json<T: DeserializeOwned>(&self, call: &Call<'_, D::Operation>) -> Result<T, Failure> {
+        let answer = self.call(call).await?;
+        serde_json::from_slice(&answer.body).map_err(|error| self.unusable(call.operation, call.subject, &error))
     }
 
     /// A turn within the operation's quota, if its quota is known. `again`: the KMS throttled it before.
@@ -127,11 +127,11 @@ impl<D: Dialect> Caller<D> {
         About::<D>::new(operation, subject).failure(kind, Outcome::Refused, message)
     }
 
-    async fn attempts(&self, ask: &Ask<'_, D::Operation>, attempts: &mut Attempts<'_>, limited: bool) -> Result<Answer, Failure> {
+    async fn attempts(&self, call: &Call<'_, D::Operation>, attempts: &mut Attempts<'_>, limited: bool) -> Result<Answer, Failure> {
         let mut waits = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_WAIT).with_max_times(REPEATS).build();
         let mut renewed = false;
         loop {
-            let (failure, least_wait) = match self.attempt(ask, attempts).await {
+            let (failure, least_wait) = match self.attempt(call, attempts).await {
                 Ok((request, answer)) => {
                     if (200..300).contains(&answer.status) {
                         attempts.end(Ended::Done);
@@ -141,21 +141,21 @@ impl<D: Dialect> Caller<D> {
                     let refusal = self.dialect.refusal(&answer);
                     self.settle(&refusal, answer.status, attempts);
                     // Only a code of the KMS proves that a creation was not carried out.
-                    let undone = ask.operation.repeats() || refusal.code.is_some();
+                    let undone = call.operation.repeats() || refusal.code.is_some();
                     if matches!(refusal.kind, Credentials | Expired) && !renewed && self.dialect.renew(&request) && undone {
                         renewed = true;
                         continue;
                     }
-                    (self.refused(ask, &request, &answer, &refusal, attempts.outcome()), retry_after(&answer))
+                    (self.refused(call, &request, &answer, &refusal, attempts.outcome()), retry_after(&answer))
                 }
-                Err(missed @ Missed::Forbidden) => return Err(self.missed(ask, attempts.outcome(), missed)),
-                Err(missed) => (self.missed(ask, attempts.outcome(), missed), Duration::ZERO),
+                Err(missed @ Missed::Forbidden) => return Err(self.missed(call, attempts.outcome(), missed)),
+                Err(missed) => (self.missed(call, attempts.outcome(), missed), Duration::ZERO),
             };
             // If the server asks for a longer pause than this call has, the call ends as throttled. A request with a quota waits in its
             // line for another turn.
             let in_line = limited && failure.kind == Throttled && least_wait.is_zero();
             let worthwhile =
-                least_wait <= ATTEMPT && ask.operation.repeats() && matches!(failure.kind, Throttled | Faulted | Unavailable) && !in_line;
+                least_wait <= ATTEMPT && call.operation.repeats() && matches!(failure.kind, Throttled | Faulted | Unavailable) && !in_line;
             match waits.next().filter(|_| worthwhile) {
                 Some(wait) => sleep(wait.max(least_wait)).await,
                 None => return Err(failure),
@@ -163,12 +163,12 @@ impl<D: Dialect> Caller<D> {
         }
     }
 
-    async fn attempt(&self, ask: &Ask<'_, D::Operation>, attempts: &mut Attempts<'_>) -> Result<(Request, Answer), Missed> {
-        let request = self.dialect.request(ask).await.map_err(Missed::Unmade)?;
+    async fn attempt(&self, call: &Call<'_, D::Operation>, attempts: &mut Attempts<'_>) -> Result<(Request, Answer), Missed> {
+        let request = self.dialect.request(call).await.map_err(Missed::Unmade)?;
         let told = request.try_clone();
         attempts.begin();
         // Checked here and not earlier: the call may have waited for a turn or a retry, and the process may have been frozen meanwhile.
-        if ask.operation.changes() && !self.leader_check.asked() {
+        if call.operation.changes() && !self.leader_check.asked() {
             attempts.end(Ended::NotSent);
             return Err(Missed::Forbidden);
         }
@@ -184,7 +184,7 @@ impl<D: Dialect> Caller<D> {
         match &answer {
             Ok(_) => {}
             Err(Missed::Unreached(_)) => attempts.end(Ended::NotSent),
-            Err(_) => attempts.end(Ended::Silent),
+            Err(_) => attempts.end(Ended::NoAnswer),
         }
         // A request with its body in memory can always be cloned.
         told.ok_or(Missed::Unanswered(None)).and_then(|request| Ok((request, answer?)))
@@ -200,15 +200,15 @@ impl<D: Dialect> Caller<D> {
         });
     }
 
-    fn refused(&self, ask: &Ask<'_, D::Operation>, request: &Request, answer: &Answer, refusal: &Refusal, outcome: Outcome) -> Failure {
-        let about = About::<D>::new(ask.operation, ask.subject);
+    fn refused(&self, call: &Call<'_, D::Operation>, request: &Request, answer: &Answer, refusal: &Refusal, outcome: Outcome) -> Failure {
+        let about = About::<D>::new(call.operation, call.subject);
         let host = request.url().host_str().unwrap_or_default();
         let failure = about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host));
         Failure { source: Some(Box::new(refusal.clone())), ..failure }
     }
 
-    fn missed(&self, ask: &Ask<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {
-        let about = About::<D>::new(ask.operation, ask.subject);
+    fn missed(&self, call: &Call<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {
+        let about = About::<D>::new(call.operation, call.subject);
         let (kind, message, source) = match missed {
             Missed::Unmade(failure) => return Failure { outcome, ..failure },
             Missed::Forbidden => (Unavailable, format!("{} is not sent: this process may change nothing any more", about.request()), None),

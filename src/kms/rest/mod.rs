@@ -38,7 +38,7 @@ pub(super) trait Operation: Copy + Debug + Eq + Hash + Send + Sync + 'static {
 
 /// What is asked of the KMS.
 #[derive(Clone, Debug)]
-pub(super) struct Ask<'a, O> {
+pub(super) struct Call<'a, O> {
     /// The operation.
     pub(super) operation: O,
     /// The key or alias that it is about; empty for the whole account.
@@ -53,7 +53,7 @@ pub(super) struct Ask<'a, O> {
     pub(super) body: Option<Value>,
 }
 
-impl<'a, O> Ask<'a, O> {
+impl<'a, O> Call<'a, O> {
     /// A request without query and body.
     pub(super) const fn new(operation: O, subject: &'a str, method: Method, path: String) -> Self {
         Self { operation, subject, method, path, query: Vec::new(), body: None }
@@ -104,7 +104,7 @@ pub(super) trait Dialect: Debug + Send + Sync + 'static {
     const AUTHORITY: &'static str = "the authorities of the system";
 
     /// The request of one attempt, with the current credentials.
-    fn request(&self, ask: &Ask<'_, Self::Operation>) -> impl Future<Output = Result<Request, Failure>> + Send;
+    fn request(&self, call: &Call<'_, Self::Operation>) -> impl Future<Output = Result<Request, Failure>> + Send;
     /// Reads an answer that is no success. The code decides the kind, never the text, which the KMS may change.
     fn refusal(&self, answer: &Answer) -> Refusal;
     /// The credentials were refused. Whether others are available at once, such as a new token. Called at most once in a call.

@@ -26,7 +26,7 @@ pub(in crate::kms) trait Login: Debug + Send + Sync + 'static {
     const UNPROVED: Duration;
     /// How long a refused token is kept after another was replaced.
     const REPLACED: Duration;
-    /// Failures that pass by themselves: after one of them, the next caller may ask at once.
+    /// Failures that pass by themselves: after one of them, the next caller may call at once.
     const PASSING: &'static [FailureKind];
 
     /// Asks for a token, by the refresh token of the last grant if there is one, otherwise by the password.

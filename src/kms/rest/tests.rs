@@ -11,7 +11,7 @@ use tokio::{
     net::TcpListener,
 };
 
-use super::{Answer, Ask, Authorities, Caller, Dialect, Operation, Refusal, client};
+use super::{Answer, Authorities, Call, Caller, Dialect, Operation, Refusal, client};
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{LeaderCheck, quota::Quotas},
@@ -19,15 +19,15 @@ use crate::{
 };
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Call {
-    Look,
+enum Op {
+    Read,
     Create,
 }
 
-impl Operation for Call {
+impl Operation for Op {
     fn as_str(self) -> &'static str {
         match self {
-            Self::Look => "look",
+            Self::Read => "read",
             Self::Create => "create",
         }
     }
@@ -37,7 +37,7 @@ impl Operation for Call {
     }
 
     fn repeats(self) -> bool {
-        self == Self::Look
+        self == Self::Read
     }
 }
 
@@ -46,10 +46,10 @@ impl Operation for Call {
 struct Plain(String);
 
 impl Dialect for Plain {
-    type Operation = Call;
+    type Operation = Op;
     const NAME: &'static str = "Plain";
 
-    async fn request(&self, _: &Ask<'_, Call>) -> Result<Request, Failure> {
+    async fn request(&self, _: &Call<'_, Op>) -> Result<Request, Failure> {
         Ok(Request::new(Method::POST, self.0.parse().unwrap()))
     }
 
@@ -69,7 +69,7 @@ impl Dialect for Plain {
         true
     }
 
-    fn permission(&self, _: Call) -> &'static str {
+    fn permission(&self, _: Op) -> &'static str {
         "allow it"
     }
 
@@ -79,7 +79,7 @@ impl Dialect for Plain {
 }
 
 /// How a call ends that is answered so each time, and how often it was sent.
-async fn answered(call: Call, head: &'static str, body: &'static str) -> (Failure, usize) {
+async fn answered(call: Op, head: &'static str, body: &'static str) -> (Failure, usize) {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let root = format!("http://{}/", listener.local_addr().unwrap());
@@ -103,11 +103,11 @@ async fn answered(call: Call, head: &'static str, body: &'static str) -> (Failur
         metrics: Metrics::new(false),
         leader_check: LeaderCheck::when(|| true),
     };
-    let failure = caller.call(&Ask::new(call, "", Method::POST, String::new())).await.unwrap_err();
+    let failure = caller.call(&Call::new(call, "", Method::POST, String::new())).await.unwrap_err();
     (failure, count.load(Ordering::SeqCst))
 }
 
-async fn ends(call: Call, head: &'static str, body: &'static str) -> (FailureKind, Outcome, usize) {
+async fn ends(call: Op, head: &'static str, body: &'static str) -> (FailureKind, Outcome, usize) {
     let (failure, sent) = answered(call, head, body).await;
     (failure.kind, failure.outcome, sent)
 }
@@ -115,30 +115,26 @@ async fn ends(call: Call, head: &'static str, body: &'static str) -> (FailureKin
 #[tokio::test]
 async fn only_the_kms_s_own_word_has_a_creation_sent_again() {
     use FailureKind::{Credentials, Denied, Unavailable, Unknown};
-    assert_eq!(
-        ends(Call::Create, "401 Unauthorized", "Expired").await,
-        (Credentials, Outcome::Refused, 2),
-        "it says that nothing was done"
-    );
-    assert_eq!(ends(Call::Create, "401 Unauthorized", "").await, (Credentials, Outcome::Unknown, 1), "anything may have said so");
-    assert_eq!(ends(Call::Create, "403 Forbidden", "No").await, (Denied, Outcome::Refused, 1));
-    assert_eq!(ends(Call::Create, "400 Bad Request", "NeverHeardOf").await, (Unknown, Outcome::Unknown, 1));
-    assert_eq!(ends(Call::Create, "502 Bad Gateway", "").await, (Unavailable, Outcome::Unknown, 1));
+    assert_eq!(ends(Op::Create, "401 Unauthorized", "Expired").await, (Credentials, Outcome::Refused, 2), "it says that nothing was done");
+    assert_eq!(ends(Op::Create, "401 Unauthorized", "").await, (Credentials, Outcome::Unknown, 1), "anything may have said so");
+    assert_eq!(ends(Op::Create, "403 Forbidden", "No").await, (Denied, Outcome::Refused, 1));
+    assert_eq!(ends(Op::Create, "400 Bad Request", "NeverHeardOf").await, (Unknown, Outcome::Unknown, 1));
+    assert_eq!(ends(Op::Create, "502 Bad Gateway", "").await, (Unavailable, Outcome::Unknown, 1));
 }
 
 #[tokio::test]
 async fn a_read_is_repeated_where_that_helps() {
     use FailureKind::{Credentials, Denied, Throttled, Unavailable};
-    assert_eq!(ends(Call::Look, "503 Service Unavailable", "Down").await, (Unavailable, Outcome::Refused, 3));
-    assert_eq!(ends(Call::Look, "429 Too Many Requests", "Slow").await, (Throttled, Outcome::Refused, 3));
-    assert_eq!(ends(Call::Look, "401 Unauthorized", "").await, (Credentials, Outcome::Refused, 2));
-    assert_eq!(ends(Call::Look, "403 Forbidden", "No").await, (Denied, Outcome::Refused, 1));
+    assert_eq!(ends(Op::Read, "503 Service Unavailable", "Down").await, (Unavailable, Outcome::Refused, 3));
+    assert_eq!(ends(Op::Read, "429 Too Many Requests", "Slow").await, (Throttled, Outcome::Refused, 3));
+    assert_eq!(ends(Op::Read, "401 Unauthorized", "").await, (Credentials, Outcome::Refused, 2));
+    assert_eq!(ends(Op::Read, "403 Forbidden", "No").await, (Denied, Outcome::Refused, 1));
 }
 
 #[tokio::test]
 async fn who_asks_for_more_time_than_a_call_has_is_left_alone_and_told_as_throttling() {
     assert_eq!(
-        ends(Call::Look, "429 Too Many Requests\r\nretry-after: 60", "Slow").await,
+        ends(Op::Read, "429 Too Many Requests\r\nretry-after: 60", "Slow").await,
         (FailureKind::Throttled, Outcome::Refused, 1),
         "and not as a KMS that does not answer"
     );
@@ -146,14 +142,14 @@ async fn who_asks_for_more_time_than_a_call_has_is_left_alone_and_told_as_thrott
 
 #[tokio::test]
 async fn an_outage_is_told_alike_whatever_was_asked() {
-    let (look, _) = answered(Call::Look, "503 Service Unavailable", "Down").await;
-    let (create, _) = answered(Call::Create, "503 Service Unavailable", "Down").await;
+    let (look, _) = answered(Op::Read, "503 Service Unavailable", "Down").await;
+    let (create, _) = answered(Op::Create, "503 Service Unavailable", "Down").await;
     assert_eq!(look.message, create.message);
 }
 
 #[test]
 fn what_a_kms_says_is_told_on_one_line_and_shortly() {
-    let about = super::messages::About::<Plain>::new(Call::Look, "key-1");
+    let about = super::messages::About::<Plain>::new(Op::Read, "key-1");
     let odd = "odd\n".repeat(1000);
     let refusal = Refusal { kind: FailureKind::Unknown, code: Some(odd.clone()), text: odd.clone() };
     for message in [about.refused(&Plain(String::new()), &refusal, 400, "kms"), about.unusable(&odd)] {

@@ -16,7 +16,7 @@ use kms_double::{ACCESS_KEY, ACCOUNT, Credential, Plant, Role, SECOND_ACCOUNT, S
 
 use super::{Bench, REGION, assert_steady, creation, keys, settings, tags};
 use crate::support::{
-    fixtures::{Destroy as _, Look as _},
+    fixtures::{Destroy as _, ReadKey as _},
     program::alone,
 };
 

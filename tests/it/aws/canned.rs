@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{creation, settings, tags};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 /// An adapter whose nth request gets the nth answer, and every one after the last the last. The counter tells how many came.
 async fn answered(answers: Vec<(u16, String)>) -> (AwsKms, Arc<AtomicUsize>) {

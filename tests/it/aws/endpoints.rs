@@ -3,7 +3,7 @@
 use super::{Bench, settings};
 use crate::support::program::alone;
 
-use crate::support::fixtures::Look as _;
+use crate::support::fixtures::ReadKey as _;
 use keyward::{
     domain::failure::FailureKind,
     kms::{

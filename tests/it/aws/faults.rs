@@ -13,7 +13,7 @@ use keyward::{
 use kms_double::{Fault, FaultAction};
 
 use super::{Bench, assert_steady, creation, settings, tags};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 use crate::support::nowhere;
 
 fn refusal(code: &str, status: u16) -> FaultAction {

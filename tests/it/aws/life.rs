@@ -17,7 +17,7 @@ use keyward::{
 use kms_double::{ACCOUNT, KeyState};
 
 use super::{Bench, REGION, creation, owner, settings, tags};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 fn template(spec: &str, usage: &str) -> KeyTemplate {
     KeyTemplate { spec: spec.into(), usage: usage.into(), ..KeyTemplate::default() }

@@ -13,7 +13,7 @@ mod partitions;
 mod pod;
 mod search;
 
-use crate::support::fixtures::{Look as _, aws_endpoints};
+use crate::support::fixtures::{ReadKey as _, aws_endpoints};
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::{

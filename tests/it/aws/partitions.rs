@@ -2,7 +2,7 @@
 
 use super::{creation, keys, settings, tags};
 
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::failure::FailureKind,

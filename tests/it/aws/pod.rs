@@ -11,7 +11,7 @@ use std::{
 use super::settings;
 use crate::support::{program::alone, tunnel::Tunnel};
 
-use crate::support::fixtures::Look as _;
+use crate::support::fixtures::ReadKey as _;
 use jiff::{SignedDuration, Timestamp};
 use keyward::{
     domain::failure::FailureKind,

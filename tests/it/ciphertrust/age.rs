@@ -14,7 +14,7 @@ use keyward::{
 use kms_double::{Fault, FaultAction};
 
 use super::{STALENESS, Scene};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 /// Longer than a copy may be old.
 const LONG: SignedDuration = SignedDuration::from_mins(11);

@@ -10,7 +10,7 @@ mod tokens;
 
 use std::time::Duration;
 
-use crate::support::fixtures::{Look as _, aws_endpoints};
+use crate::support::fixtures::{ReadKey as _, aws_endpoints};
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::{observed::Key, ownership::Tags},

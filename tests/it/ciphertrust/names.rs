@@ -12,7 +12,7 @@ use keyward::{
 };
 
 use super::{Scene, creation};
-use crate::support::fixtures::Look as _;
+use crate::support::fixtures::ReadKey as _;
 
 #[tokio::test]
 async fn a_key_is_found_by_aws_s_id() {

@@ -7,7 +7,7 @@ use keyward::{
 use kms_double::{ACCOUNT, CIPHERTRUST_PASSWORD, CIPHERTRUST_USER, CiphertrustUser, Fault, FaultAction};
 
 use super::{Scene, creation, settings};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 #[tokio::test]
 async fn aws_s_refusal_is_read_wherever_it_stands() {

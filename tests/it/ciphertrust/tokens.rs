@@ -6,7 +6,7 @@ use keyward::{domain::failure::FailureKind, kms::Kms};
 use kms_double::{Fault, FaultAction};
 
 use super::Scene;
-use crate::support::fixtures::Look as _;
+use crate::support::fixtures::ReadKey as _;
 
 #[tokio::test]
 async fn many_calls_at_once_log_in_once() {

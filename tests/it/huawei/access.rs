@@ -12,7 +12,7 @@ use kms_double::{
 };
 
 use super::{Bench, keys, password};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 #[tokio::test]
 async fn a_temporary_key_signs_its_token_too() {

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
 use super::{creation, owner, settings};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 const ID: &str = "0d0466b0-e727-4d9c-b35d-f84bb474a37f";
 const OTHER: &str = "bb6a3d22-dc93-47ac-b5bd-88df7ad35f1e";

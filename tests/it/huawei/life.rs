@@ -10,7 +10,7 @@ use keyward::{
 use kms_double::{HUAWEI_PROJECT, HUAWEI_REGION, KeyState, Manager, Plant};
 
 use super::{Bench, creation, tags};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 #[tokio::test]
 async fn a_key_bears_its_claim_as_its_own_name_from_its_first_moment() {

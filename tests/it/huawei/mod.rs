@@ -9,7 +9,7 @@ mod life;
 mod proxy;
 mod search;
 
-use crate::support::fixtures::Look as _;
+use crate::support::fixtures::ReadKey as _;
 use keyward::{
     domain::{
         limits,

@@ -6,7 +6,7 @@ use keyward::kms::{Kms, huawei::HuaweiKms};
 use kms_double::{Double, HUAWEI_PASSWORD, HUAWEI_PROJECT, HUAWEI_SECRET_KEY, Options};
 
 use super::{HUAWEI_ACCESS_KEY, creation, keys, password, settings};
-use crate::support::fixtures::Look as _;
+use crate::support::fixtures::ReadKey as _;
 use crate::support::{program::alone, tunnel::Tunnel};
 
 /// Signed requests and tokens go the same way: those of the KMS, and those of IAM.

@@ -11,7 +11,7 @@ use keyward::{
 use kms_double::{HUAWEI_PROJECT, HUAWEI_REGION, Plant};
 
 use super::{Bench, owner, tags};
-use crate::support::fixtures::Look as _;
+use crate::support::fixtures::ReadKey as _;
 
 #[tokio::test]
 async fn a_name_is_found_behind_many_keys() {

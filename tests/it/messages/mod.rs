@@ -31,7 +31,7 @@ use keyward::{
         provider::{self as known, Unusable},
         release::{Release, release},
         rules::Rules,
-        status::{self, Conclusion, Round, SetBy},
+        status::{self, Conclusion, Report, SetBy},
         step::{Destruction, Step},
     },
     kms::{
@@ -270,11 +270,11 @@ impl Story {
         found: &[(Step, Vec<keyward::domain::step::Difference>)],
     ) {
         let desired = self.desired();
-        let plain = Round::plain(&desired, &self.rules, observed, conclusion, self.now);
-        let round = Round { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, ..plain };
+        let plain = Report::plain(&desired, &self.rules, observed, conclusion, self.now);
+        let report = Report { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, ..plain };
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
-        let after = status::status(&self.memory, &round);
+        let after = status::status(&self.memory, &report);
         self.events =
             event::events(&before, &after, About { desired: &desired, set_by: self.set_by.as_ref(), found, created: None }, steps);
         self.memory.status = after;

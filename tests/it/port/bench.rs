@@ -30,7 +30,7 @@ use kms_double::{
 };
 
 use super::ways::{Ways, Wire};
-use crate::support::fixtures::{Look as _, aws_endpoints};
+use crate::support::fixtures::{ReadKey as _, aws_endpoints};
 
 const REGION: &str = "eu-west-1";
 

@@ -10,7 +10,7 @@ use keyward::{
 };
 
 use super::bench::Bench;
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 const fn days(days: i32) -> SignedDuration {
     SignedDuration::from_hours(24 * days as i64)

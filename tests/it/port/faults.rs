@@ -14,7 +14,7 @@ use keyward::{
 use kms_double::FaultAction;
 
 use super::bench::{Bench, refusal};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 use crate::support::nowhere;
 
 /// How a look at a key fails when it is answered so.

@@ -9,7 +9,7 @@ use keyward::{
 };
 
 use super::bench::{Bench, tags};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 pub async fn the_identity_names_account_and_region(bench: Bench) {
     let Identity { account, region, principal } = bench.kms.identity().await.unwrap();

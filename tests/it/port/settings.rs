@@ -11,7 +11,7 @@ use keyward::{
 };
 
 use super::bench::{Bench, tags};
-use crate::support::fixtures::{Destroy as _, Look as _};
+use crate::support::fixtures::{Destroy as _, ReadKey as _};
 
 /// A key without tags.
 async fn bare(bench: &Bench) -> String {

@@ -22,12 +22,12 @@ use crate::support::{eventually, operator::PATIENCE, scene::Scene, vendor::Vendo
 const FULL: [&str; 4] = ["TagException", "LimitExceeded", "KMS.0409", "upper limit"];
 
 /// Every status that an object has from now on.
-struct Told {
+struct Reports {
     seen: Arc<Mutex<Vec<ManagedKey>>>,
     _watch: AbortOnDropHandle<()>,
 }
 
-impl Told {
+impl Reports {
     async fn of(scene: &Scene) -> Self {
         let (seen, keys) = (Arc::<Mutex<Vec<ManagedKey>>>::default(), scene.keys());
         let into = Arc::clone(&seen);
@@ -112,7 +112,7 @@ async fn changed(vendor: &'static Vendor, name: &str, before: Settings, after: S
     scene.create("orders", before.spec()).await;
     scene.until_synced("orders", "True", "Synced").await;
     scene.look_at_all("orders").await;
-    let (seen, told) = (scene.now(), Told::of(&scene).await);
+    let (seen, told) = (scene.now(), Reports::of(&scene).await);
     scene.spec("orders", before.patch(&after)).await;
     let last = scene
         .until("orders", "as declared", |object| {

@@ -89,7 +89,7 @@ pub fn cleared(key: &str, days: i32) -> ClearedDeletion {
     // Huawei's, because its keys may be deleted after more days than those of the others.
     let rules = Rules { provider: ProviderType::Huawei, ..rules() };
     let cleared = guard::check(&Evidence {
-        ask: Destruction::Schedule { days, passed: Passed::Edge },
+        requested: Destruction::Schedule { days, passed: Passed::Edge },
         desired: &desired,
         memory: &memory,
         still_asked: true,
@@ -100,7 +100,7 @@ pub fn cleared(key: &str, days: i32) -> ClearedDeletion {
         now: "2026-11-22T12:00:00Z".parse().unwrap(),
     });
     let checked = cleared.unwrap_or_else(|hold| panic!("{days} days: {hold:?}"));
-    let Answer::Room(entry) = budget::ask(None, 1, checked.key_id(), Timestamp::UNIX_EPOCH, "trip") else { panic!("the book is empty") };
+    let Answer::Room(entry) = budget::check(None, 1, checked.key_id(), Timestamp::UNIX_EPOCH, "trip") else { panic!("the book is empty") };
     match checked.counted(&entry.written()) {
         Some(Cleared::Schedule(deletion)) => deletion,
         other => panic!("{days} days: {other:?}"),
@@ -123,7 +123,7 @@ pub trait Destroy: Kms {
 impl<K: Kms> Destroy for K {}
 
 /// One thing that a KMS tells of a key, with no request besides.
-pub trait Look: Kms {
+pub trait ReadKey: Kms {
     /// The key that a reference names.
     fn describe(&self, reference: &str) -> impl Future<Output = Result<Option<Key>, Failure>> + Send {
         async move { Ok(self.read(reference, Facets::NONE).await?.map(|reading| reading.key)) }
@@ -145,7 +145,7 @@ pub trait Look: Kms {
     }
 }
 
-impl<K: Kms> Look for K {}
+impl<K: Kms> ReadKey for K {}
 
 /// A key of which nothing was read.
 fn bare(reference: &str) -> Key {

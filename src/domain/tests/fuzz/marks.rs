@@ -134,7 +134,7 @@ fn annotations() {
             // Void only by a time that can be read.
             None => assert!(attempt.parse::<Attempt>().is_ok(), "{attempt:?}"),
         }
-        if let Some((account, region)) = memory::place(&text(rng, &[ARN, "kms:r:a:KeyId:1"])) {
+        if let Some((account, region)) = memory::location(&text(rng, &[ARN, "kms:r:a:KeyId:1"])) {
             assert!(!account.contains(':') && !region.contains(':'));
         }
     });

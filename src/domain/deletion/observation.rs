@@ -20,7 +20,7 @@ use crate::{
 
 /// What a look showed.
 #[derive(Clone, Copy, Debug)]
-pub enum Look<'a> {
+pub enum Observation<'a> {
     /// The object's own key, or the key that the object rests on without being bound to it.
     Own {
         /// The key.
@@ -53,10 +53,10 @@ pub enum Look<'a> {
 
 impl Record<&mut ManagedKeyStatus> {
     /// **After a look at the key.**
-    pub fn seen(&mut self, look: Look<'_>) {
-        match look {
-            Look::Own { key, asked, judged, .. } if self.keeps_evidence(key, asked, judged) => {}
-            Look::Own { key, asked, now, .. } => {
+    pub fn seen(&mut self, observation: Observation<'_>) {
+        match observation {
+            Observation::Own { key, asked, judged, .. } if self.keeps_evidence(key, asked, judged) => {}
+            Observation::Own { key, asked, now, .. } => {
                 if key.state.is_pending() {
                     self.0.deletion = Some(self.pending_deletion(key, asked, now));
                 } else if !self.state_is_as_known(key)
@@ -66,14 +66,14 @@ impl Record<&mut ManagedKeyStatus> {
                 }
                 (self.0.key_state, self.0.deletion_date) = (Some(key.state.into()), self.date_of(key));
             }
-            Look::Unmarked { key, concerns, asked } => self.seen_unmarked(key, concerns, asked),
-            Look::Deleted => (self.0.key_state, self.0.deletion, self.0.deletion_date) = (Some(KeyState::Deleted), None, None),
+            Observation::Unmarked { key, concerns, asked } => self.seen_unmarked(key, concerns, asked),
+            Observation::Deleted => (self.0.key_state, self.0.deletion, self.0.deletion_date) = (Some(KeyState::Deleted), None, None),
             // A disabled key is evidence for a deletion that is asked for now or later. A pending one has a date that is still to come.
-            Look::Lost if self.0.key_state == Some(KeyState::Disabled) || self.was_pending() => {}
-            Look::Lost => self.0.key_state = None,
-            Look::Alive => self.0.deletion = None,
-            Look::NothingPending if self.was_pending() => {}
-            Look::NothingPending => self.0.deletion_date = None,
+            Observation::Lost if self.0.key_state == Some(KeyState::Disabled) || self.was_pending() => {}
+            Observation::Lost => self.0.key_state = None,
+            Observation::Alive => self.0.deletion = None,
+            Observation::NothingPending if self.was_pending() => {}
+            Observation::NothingPending => self.0.deletion_date = None,
         }
     }
 
