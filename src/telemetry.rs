@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_no_level_is_understood_or_refused_and_nothing_silences_an_error() {
+    fn an_unknown_log_level_is_refused_and_no_level_hides_errors() {
         for (word, level) in [("warning", "warn"), ("WARNING", "warn"), ("fatal", "error"), ("info,keyward=debug", "info,keyward=debug")] {
             assert_eq!(word.parse::<LogLevel>().unwrap().0, level);
         }

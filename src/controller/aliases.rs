@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_an_alias_is_woken_by_whoever_has_to_do_with_it_and_once() {
+    fn an_object_that_waits_for_an_alias_is_woken_once_by_each_object_with_a_stake() {
         let aliases = Aliases::default();
         let (green, blue) = (object("green", &["live"], &[]), object("blue", &["live"], &["live"]));
         let names = |object: &ManagedKey| aliases.told(object).into_iter().map(|(_, object)| object.name).collect::<Vec<_>>();

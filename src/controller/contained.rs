@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_panic_is_told_and_the_others_go_on() {
+    async fn a_panic_is_reported_and_other_rounds_continue() {
         let rounds = (0..3).map(|number| {
             contained(async move {
                 tokio::task::yield_now().await;

@@ -602,7 +602,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_process_that_has_just_been_started_knows_of_a_silence_only_what_the_status_says() {
+    async fn a_new_process_knows_of_an_outage_only_what_the_status_says() {
         let context = with_objects(&["x"], Duration::ZERO);
         let hour = Duration::from_hours(1);
         assert!(context.unheard("x", hour) >= hour);
@@ -632,7 +632,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_reservation_ends_when_the_marks_name_another_or_nobody() {
+    async fn a_reservation_ends_if_the_marks_name_another_object_or_none() {
         let unmarked = |since| Some(Seen { since, marked: None });
         let marked = |since, uid| Some(Seen { since, marked: Some(uid) });
         let before = Instant::now();

@@ -154,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_changes_the_life_of_a_key_is_no_setting() {
+    fn a_change_of_the_life_of_a_key_is_not_a_setting() {
         let object = |spec: &Value, state: Option<&str>| -> ManagedKey {
             let status = state.map(|state| json!({ "keyState": state }));
             serde_json::from_value(json!({
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_kind_does_not_wait_behind_another_and_is_begun_in_its_order() {
+    async fn round_kinds_do_not_wait_for_each_other_and_begin_in_order() {
         let crowd = Crowd::new(1);
         let names: Vec<_> = (0..BEGUN).map(|number| format!("u{number}")).collect();
         let mut begun: Vec<_> = futures::future::join_all(names.iter().map(|uid| crowd.enter(RoundKind::New, uid))).await;
@@ -201,7 +201,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nobody_waits_for_a_first_look_behind_those_that_wait_for_a_turn() {
+    async fn a_first_read_does_not_wait_behind_rounds_that_wait_for_a_turn() {
         let crowd = Crowd::new(1);
         let mut waiting = Vec::new();
         for number in 0..BEGUN {
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn one_provider_has_no_place_of_another() {
+    async fn providers_do_not_share_worker_permits() {
         let (slow, other) = (Crowd::new(1), Crowd::new(1));
         let _works = slow.worker_permit().await;
         assert!(slow.worker_permit().now_or_never().is_none());

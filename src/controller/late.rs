@@ -58,7 +58,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_store_that_does_not_come_to_what_was_read_is_listed_anew() {
+    fn everything_is_listed_again_if_the_watch_does_not_bring_what_was_read() {
         let (mut late, now) = (Late::default(), Instant::now());
         let has = |version: &str| {
             let version = version.to_owned();

@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_is_room_for_all_that_is_ours() {
+    fn there_is_room_for_all_conditions_of_keyward() {
         let of = |kind: &str| json!({ "type": kind });
         let foreign: Vec<_> = (0..condition::MOST).map(|number| of(&format!("Foreign{number}"))).collect();
         let ours: Vec<_> = ConditionType::ALL.iter().map(|(kind, _)| of(kind.as_str())).collect();

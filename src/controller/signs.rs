@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_comes_on_a_watch_is_a_sign_of_its_life_and_nothing_else_is() {
+    async fn only_what_comes_on_a_watch_shows_that_it_works() {
         let watch = "/apis/keyward.dev/v1alpha1/managedkeys?allowWatchBookmarks=true&watch=true";
         for (path, status, counts) in [
             (watch, 200, true),
@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn an_old_watch_is_told_and_makes_the_process_not_ready_and_one_that_is_not_watched_does_neither() {
+    fn an_old_watch_makes_the_process_not_ready_and_an_ended_watch_does_not() {
         let (readiness, metrics) = (Readiness::default(), Metrics::new(true));
         let watches = WatchKind::ALL.map(|kind| (kind, readiness.gate(kind.gate())));
         let series = |kind: WatchKind, age: f64| format!("keyward_watch_age_seconds{{resource=\"{}\"}} {age:?}\n", kind.resource());

@@ -134,14 +134,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_never_as_declared_is_put_right_less_and_less_often() {
+    fn a_key_that_is_never_as_declared_is_changed_less_and_less_often() {
         let describe = Step::Describe { description: "orders".into() };
         assert_eq!(waits(&describe, 8), [10, 20, 40, 80, 160, 320, 600, 600]);
         assert_eq!(waits(&Step::Enable, 4), [10; 4], "a key is brought back at once, each time");
     }
 
     #[test]
-    fn what_is_forgotten_changes_no_wait() {
+    fn forgetting_a_step_changes_no_wait() {
         let (mut recent, mut now) = (StepBackoff::default(), Instant::now());
         recent.stepped(1, &Step::Disable, TEN, now);
         now += TEN;
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn another_step_or_spec_does_not_wait_and_after_it_stuck_none_does() {
+    fn another_step_or_spec_does_not_wait_and_neither_does_a_step_that_stuck() {
         let (mut recent, now) = (StepBackoff::default(), Instant::now());
         let describe = |text: &str| Step::Describe { description: text.into() };
         recent.stepped(1, &describe("orders"), TEN, now);

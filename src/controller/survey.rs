@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn what_this_process_marked_is_searched_for_once_the_kms_shows_it() {
+    fn names_that_this_process_marked_are_searched_once_the_kms_shows_them() {
         let surveys = Surveys::default();
         let known = |name, consistency| surveys.remembered(name, consistency);
         let (never, long) = (Duration::ZERO, Duration::from_hours(1));

@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_silent_watch_is_begun_anew_and_its_store_has_what_was_listed_then() {
+    async fn a_stale_watch_is_started_again_and_its_store_has_what_was_listed_then() {
         let anew = Anew::default();
         // Each beginning takes the next of these, and stays silent at its end.
         let (first, silent) = unbounded();
@@ -259,14 +259,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_queued_is_in_the_store_by_then() {
+    async fn a_queued_object_is_in_the_store() {
         let (store, queue) = stored(stream::iter(listed(&[("a", "1")]).into_iter().chain(listed(&[("a", "2")]))), Arc::default());
         let versions = queue.map_ok(|object| store.get(&object).unwrap().metadata.resource_version.clone().unwrap());
         assert_eq!(versions.try_collect::<Vec<_>>().await.unwrap(), ["1", "2"]);
     }
 
     #[tokio::test]
-    async fn what_goes_is_queued_and_not_in_the_store_by_then() {
+    async fn a_deleted_object_is_queued_and_not_in_the_store() {
         let deleted = Ok(Event::Delete(object("a", "2")));
         let (store, queue) = stored(stream::iter(listed(&[("a", "1")]).into_iter().chain([deleted])), Arc::default());
         let seen = queue.map_ok(|object| (store.get(&object).is_some(), object.name));
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_never_listed_ends_with_the_stop_and_what_was_does_not() {
+    async fn a_controller_that_never_got_a_list_ends_at_the_stop() {
         let stop = CancellationToken::new();
         let (empty, _queue) = stored(stream::pending::<watcher::Result<Event<ConfigMap>>>(), Arc::default());
         let (full, queue) = stored(stream::iter(listed(&[("a", "1")])), Arc::default());

@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_annotations_those_that_are_read_are_kept() {
+    fn only_annotations_that_keyward_reads_are_kept() {
         let kept = [
             "keyward.dev/confirm-deletion",
             "keyward.dev/create-attempt",
@@ -163,7 +163,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_managers_only_the_setter_is_kept() {
+    fn only_the_manager_that_set_the_field_is_kept() {
         let object = |managers: &[(&str, &str, bool)]| {
             let entry = |(manager, operation, owns): &(&str, &str, bool)| {
                 let field = if *owns { "f:deletionScheduleDays" } else { "f:enabled" };

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_what_a_person_must_mend_is_stalled() {
+    fn only_a_failure_that_a_person_must_correct_is_stalled() {
         use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Quota, WrongAccount};
         let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
         assert_eq!(stalled, [Invalid, AliasTaken, Denied, Credentials, WrongAccount, Quota]);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_is_about_the_way_to_the_kms_is_no_news_of_the_key() {
+    fn only_a_failure_to_reach_the_kms_says_nothing_about_the_key() {
         use FailureKind::{Expired, Faulted, Throttled, Unavailable, Unknown, Waiting};
         let no_news: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().is_no_news()).collect();
         assert_eq!(no_news, [Expired, Throttled, Waiting, Faulted, Unavailable, Unknown]);

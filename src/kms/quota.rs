@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_share_is_a_cap_for_its_client_but_not_for_what_brings_a_key_back() {
+    async fn a_share_limits_its_client_but_not_rescues() {
         let books = Books::default();
         // One in twenty seconds.
         let (one, other) = (quotas(1, &books), quotas(100, &books));
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_brings_a_key_back_is_served_first() {
+    async fn rescues_are_served_first() {
         let quotas = quotas(100, &Books::default());
         let started = Instant::now();
         for _ in 0..5 {
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn turns_that_were_taken_are_used_and_what_is_left_of_them_goes_to_others() {
+    async fn turns_taken_in_advance_are_used_and_the_rest_goes_to_others() {
         let quotas = quotas(100, &Books::default());
         let started = Instant::now();
         let turns = vec![quotas.turn("create", false).await.unwrap().unwrap(), quotas.turn("alias", false).await.unwrap().unwrap()];
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_was_throttled_comes_before_what_had_no_turn() {
+    async fn throttled_requests_come_before_new_ones() {
         let quotas = quotas(100, &Books::default());
         let started = Instant::now();
         let turn = quotas.turn("create", false).await.unwrap().unwrap();

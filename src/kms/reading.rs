@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn only_what_is_wanted_and_not_told_is_asked_for() {
+    async fn only_missing_facets_that_are_wanted_are_read() {
         use Facet::{Aliases, Rotation, Tags};
         assert_eq!(asked(Fake::default(), Facets::NONE).await, (vec![None], vec![]));
         assert_eq!(asked(Fake::default(), all()).await.0, [None, Some(Tags), Some(Rotation), Some(Aliases)]);

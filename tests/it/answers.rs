@@ -15,7 +15,7 @@ async fn models() -> &'static Models {
 }
 
 #[tokio::test]
-async fn what_is_not_as_modelled_is_told() {
+async fn an_answer_that_differs_from_the_model_is_reported() {
     let models = models().await;
     let kms = |operation: &str, status: u16, body: &str| models.check_kms(operation, status, body).expect_err("it is wrong");
     let sts = |status: u16, body: &str| models.check_sts("GetCallerIdentity", status, body).expect_err("it is wrong");

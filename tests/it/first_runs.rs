@@ -124,7 +124,7 @@ impl Site {
 }
 
 #[tokio::test]
-async fn what_a_cluster_lacks_is_told_and_the_lease_is_given_back() {
+async fn what_a_cluster_lacks_is_logged_and_the_lease_is_released() {
     let site = Site::new().await;
     let server = site.control_plane.server.clone();
     let client = site.control_plane.client().await;
@@ -256,7 +256,7 @@ fn kubeconfig(path: &Path, server: &str) {
 
 /// The table of what needs no cluster: what is wrong, and the words of the line.
 #[tokio::test]
-async fn what_keeps_it_from_a_cluster_is_told_in_one_line() {
+async fn a_cluster_that_cannot_be_used_is_logged_in_one_line() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("kubeconfig");
     let (_closed, address) = nowhere();

@@ -14,7 +14,7 @@ fn after<'a>(text: &'a str, before: &str) -> Vec<&'a str> {
 }
 
 #[test]
-fn every_place_has_the_same_versions() {
+fn tools_have_the_same_version_in_every_file() {
     let rust = text("rust-toolchain.toml");
     let rust = after(&rust, "channel = \"")[0];
     assert!(rust.starts_with(after(&text("Cargo.toml"), "rust-version = \"")[0]), "Cargo.toml has another Rust than {rust}");
@@ -40,7 +40,7 @@ fn a_container_has_what_ci_installs() {
 }
 
 #[test]
-fn what_robots_are_told_of_is_there() {
+fn dependabot_watches_every_folder_with_dependencies() {
     let bot = text(".github/dependabot.yml");
     let listed: BTreeSet<PathBuf> = bot
         .split(['[', ']', ' ', ',', '\n'])

@@ -185,7 +185,7 @@ pub fn page() -> String {
 }
 
 #[test]
-fn what_a_test_says_is_read_and_held_against_the_table() {
+fn what_a_test_shows_is_read_and_compared_with_the_table() {
     let source = "//! Shows S1.\n/// Tells.\n///\n/// Shows S2, S3 and L1.\n#[tokio::test]\nasync fn a() {}\n/// Shows S4.\nfn b() {}\n/// Shows the way.\nfn c() {}";
     let found = shown("a.rs", &["m".to_owned()], source, &|name| name == "b");
     let found: Vec<_> = found.iter().map(|(shown, ids)| (shown.path.as_str(), shown.is_module, ids.join(" "))).collect();

@@ -276,7 +276,7 @@ async fn a_leader_whose_name_is_removed_stops() {
 }
 
 #[tokio::test]
-async fn a_deleted_lease_is_made_again_by_its_holder_and_not_by_who_waits() {
+async fn a_deleted_lease_is_created_again_by_its_holder_and_not_by_a_standby() {
     let place = Place::new().await;
     let leader = place.lead("leader").await;
     let standby = place.stand_by("standby").await;
@@ -297,7 +297,7 @@ async fn a_deleted_lease_is_made_again_by_its_holder_and_not_by_who_waits() {
 }
 
 #[tokio::test]
-async fn a_released_lease_is_taken_at_the_next_turn() {
+async fn a_released_lease_is_taken_at_the_next_attempt() {
     let place = Place::new().await;
     // With the usual duration, so that a take-over by patience could not be mistaken for one by release.
     let timing = Timing { retry_period: TIMING.retry_period, ..Timing::default() };
@@ -335,7 +335,7 @@ async fn the_lease_of_a_leader_that_dies_is_taken_after_its_duration() {
 }
 
 #[tokio::test]
-async fn of_two_that_start_together_one_holds() {
+async fn of_two_replicas_that_start_together_one_holds_the_lease() {
     let place = Place::new().await;
     let (one, other) = tokio::join!(place.stand("one"), place.stand("other"));
     let watch = Watch::over(one.held(), other.held());

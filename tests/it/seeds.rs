@@ -63,10 +63,10 @@ fn every_sentence_has_a_test_or_a_reason() {
 }
 
 #[test]
-fn what_is_not_there_is_noticed() {
+fn a_missing_test_is_noticed() {
     let named = |file, function| Named { file, function };
     for (test, said) in [
-        (named("tests/it/seeds", "what_is_not_there_is_noticed"), None),
+        (named("tests/it/seeds", "a_missing_test_is_noticed"), None),
         (named("tests/it/port/deletion", "the_shortest_window_is_kept"), None),
         (named("tests/it/nowhere", "a"), Some("there is no ")),
         (named("tests/it/seeds", "nothing"), Some("has no function")),

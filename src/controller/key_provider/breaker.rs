@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn a_silent_kms_is_asked_by_few_and_the_rest_say_what_those_heard() {
+    fn few_rounds_probe_a_kms_that_does_not_answer_and_the_others_report_it() {
         let (breaker, began) = (Breaker::default(), Instant::now());
         let answering: Vec<_> = (0..10).map(|_| breaker.permit(Lane::Ordinary).unwrap()).collect();
         assert!(!breaker.failed_at(&failure(FailureKind::Unavailable), began));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_a_key_back_is_not_kept_from_asking_nor_does_it_hold_all_workers() {
+    fn the_breaker_stops_no_rescue_and_rescues_do_not_take_all_workers() {
         let breaker = Breaker::default();
         assert!(!breaker.failed(&failure(FailureKind::Unavailable)));
         let probes: Vec<_> = (0..PROBES).map(|_| breaker.permit(Lane::Ordinary).unwrap()).collect();

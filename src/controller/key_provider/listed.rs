@@ -372,7 +372,7 @@ mod tests {
     use crate::controller::fixtures;
 
     #[test]
-    fn what_was_seen_before_a_key_was_listed_proves_nothing_whoever_listed_it() {
+    fn a_read_from_before_a_key_was_listed_proves_nothing() {
         let (key, rescue) = (String::from("k"), String::from("cancel it"));
         let entry = PendingDeletion { key: key.clone(), date: None, owner: "shop/orders".into(), rescue: rescue.clone() };
         let (gone, vanished) = (Change::Gone(entry), Change::Vanished { key: key.clone(), uid: "u".into(), rescue });
@@ -380,7 +380,7 @@ mod tests {
         assert_eq!(listed(&Change::Over(key)), None);
     }
     #[tokio::test]
-    async fn what_went_while_no_operator_ran_is_counted_once_it_can_be_written() {
+    async fn objects_deleted_while_no_operator_ran_are_counted_once_the_list_can_be_written() {
         let counted = json!({ "moreWatchedDeletions": [{ "namespace": "shop", "count": 2, "earliest": "2026-12-20T10:00:00Z" }] });
         let (context, server) = fixtures::context(&counted, &[]);
         server.refuse(1);
@@ -399,7 +399,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn of_what_was_counted_those_that_are_known_are_listed_by_name() {
+    async fn counted_keys_that_are_known_again_are_listed_by_name() {
         let counted = json!({ "moreWatchedDeletions": [{ "namespace": "shop", "count": 2 }] });
         let (context, server) = fixtures::context(&counted, &[]);
         let known = WatchedDeletion { key: "k".into(), date: None, owner: "shop/orders".into(), uid: "u".into() };

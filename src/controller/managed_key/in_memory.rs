@@ -122,7 +122,7 @@ fn attempt() -> CreateAttempt {
 }
 
 #[tokio::test]
-async fn of_two_writers_the_later_one_is_refused_and_its_status_is_not_rebased() {
+async fn the_later_of_two_writers_is_refused_and_its_status_is_not_rebased() {
     let world = World::new(json!({})).await;
     let (mut first, mut second) = (world.object().await, world.object().await);
     first.memory.status.key_arn = Some("first".into());
@@ -134,7 +134,7 @@ async fn of_two_writers_the_later_one_is_refused_and_its_status_is_not_rebased()
 }
 
 #[tokio::test]
-async fn an_edit_meanwhile_refuses_a_status_once_and_loses_nothing_of_it() {
+async fn an_edit_in_between_refuses_a_status_once_and_nothing_is_lost() {
     let world = World::new(json!({})).await;
     let mut object = world.object().await;
     object.memory.status.key_arn = Some("key".into());
@@ -149,7 +149,7 @@ async fn an_edit_meanwhile_refuses_a_status_once_and_loses_nothing_of_it() {
 }
 
 #[tokio::test]
-async fn what_is_rehearsed_is_not_kept_and_what_is_as_it_was_is_not_written() {
+async fn a_dry_run_is_not_stored_and_an_unchanged_status_is_not_written() {
     let world = World::new(json!({})).await;
     let mut object = world.object().await;
     let mut status = object.stored().clone();

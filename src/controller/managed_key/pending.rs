@@ -281,7 +281,7 @@ mod tests {
 
     /// If a KMS leaves the date out, the last known one stands, in the lists and in the series. The list continues the series of the object.
     #[tokio::test]
-    async fn a_date_that_is_not_told_changes_neither_a_list_nor_a_series() {
+    async fn a_missing_date_changes_neither_a_list_nor_a_series() {
         let mut key = domain_fixtures::key(State::PendingDeletion);
         let date = key.deletion_date.take().unwrap();
         let watched = json!({ "key": key.arn, "date": date.to_string(), "owner": "shop/orders", "uid": "u1" });

@@ -155,7 +155,7 @@ fn with_aliases(name: &str, declared: &[&str], applied: &[&str]) -> Watched<Mana
 /// A round that waits for a quota holds its turn in the queue. It gives it up if its object goes or its alias becomes free, because
 /// its plan is old.
 #[tokio::test]
-async fn a_round_that_waits_ends_once_its_object_goes_or_another_lets_go_of_its_alias() {
+async fn a_waiting_round_ends_if_its_object_is_deleted_or_its_alias_becomes_free() {
     let (client, _) = api_server(json!({})).await;
     let (store, mut writer) = reflector::store();
     let (lanes, queues) = Lanes::new();
@@ -195,7 +195,7 @@ async fn a_round_that_waits_ends_once_its_object_goes_or_another_lets_go_of_its_
 }
 
 #[tokio::test]
-async fn a_round_that_panics_is_told_on_its_object_which_is_left_alone_for_a_while() {
+async fn a_panic_is_reported_on_its_object_which_is_not_reconciled_for_a_while() {
     let object = json!({
         "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
         "metadata": { "name": "orders", "namespace": "shop", "uid": "u1", "resourceVersion": "7", "generation": 2 },
@@ -296,7 +296,7 @@ async fn an_api_server_that_hangs_on_events_costs_no_round() {
 
 /// The table from the end of a round to the next look.
 #[tokio::test]
-async fn each_ending_has_its_next_look_and_those_that_say_something_a_status() {
+async fn each_ending_has_its_next_round_and_some_write_a_status() {
     let failure = |kind| Failure { kind, operation: "DescribeKey", message: "x".into(), outcome: Outcome::Refused, source: None };
     let note = || Note { reason: Reason::ProviderNotFound, message: "x".into() };
     let seconds = std::time::Duration::from_secs;

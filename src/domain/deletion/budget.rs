@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_one_after_the_last_stops_all_and_time_does_not_lift_it() {
+    fn one_deletion_above_the_limit_stops_all_and_time_does_not_resume_them() {
         let book = after(10);
         let Answer::Trips(stopped) = check(Some(&book), 10, "one-more", at(11), "abcdef") else { panic!("it has no room") };
         assert_eq!((stopped.recent.len(), stopped.tripped.clone().unwrap().id.as_str()), (10, "abcdef"));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_went_back_frees_nothing() {
+    fn a_clock_that_was_set_back_makes_no_room() {
         let book = after(10);
         for minute in [-1, -1_000_000] {
             assert!(matches!(check(Some(&book), 10, "one-more", at(minute), "id"), Answer::Trips(_)), "{minute}");
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn zero_is_a_trip_that_raising_it_does_not_lift() {
+    fn a_limit_of_zero_stops_all_and_raising_it_does_not_resume_them() {
         assert!(matches!(check(None, 0, "key", at(0), "id"), Answer::Trips(_)));
         assert!(matches!(check(None, -1, "key", at(0), "id"), Answer::Trips(_)));
         assert!(is_stopped(None, 0));
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn only_its_own_id_lifts_a_trip_and_the_book_begins_anew() {
+    fn only_the_id_of_a_stop_resumes_deletions_and_empties_the_book() {
         let Answer::Trips(stopped) = check(Some(&after(10)), 10, "one-more", at(11), "abcdef") else { panic!("it has no room") };
         for resume in [None, Some(""), Some("abcdeg"), Some("true")] {
             assert_eq!(kept(Some(&stopped), 10, resume, at(12), "id").as_ref(), Some(&stopped), "{resume:?}");

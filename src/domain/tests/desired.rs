@@ -36,7 +36,7 @@ fn absent_null_and_zero_mean_alive() {
 
 /// Shows S6.
 #[test]
-fn what_could_do_harm_is_refused_again() {
+fn harmful_days_are_refused_again() {
     for (spec, says) in [
         (json!({ "deletionScheduleDays": 6 }), "spec.deletionScheduleDays is 6"),
         (json!({ "deletionScheduleDays": -1 }), "spec.deletionScheduleDays is -1"),
@@ -78,7 +78,7 @@ fn a_setting_that_no_key_can_have_is_left_out_and_told() {
 }
 
 #[test]
-fn the_rest_is_read_as_it_stands() {
+fn all_other_fields_are_read_as_they_are() {
     let desired = read(&json!({ "autoRotation": true, "rotationPeriodDays": 180, "aliases": ["orders"], "keyId": "alias/old" })).unwrap();
     assert_eq!(desired.rotation, Some(WantedRotation::On(Some(180))));
     assert!(desired.aliases.contains("alias/orders"));

@@ -272,7 +272,7 @@ fn the_edge_itself() {
 }
 
 #[test]
-fn an_open_call_fits_in_every_respect_or_is_none() {
+fn an_open_call_counts_only_if_it_matches_in_every_respect() {
     let since = |ago: i64| {
         move |s: &mut Scene| {
             s.memory.status.deletion = Some(Deletion { requested_time: Some(seconds(now() - minutes(ago))), ..ours(7, OPEN) });
@@ -333,7 +333,7 @@ fn an_open_call_fits_in_every_respect_or_is_none() {
 
 /// If Keyward was about to cancel, nobody can know whether Keyward or somebody else did. Otherwise it was somebody else.
 #[test]
-fn a_cancel_of_our_own_is_not_told_as_anothers() {
+fn our_own_cancel_is_not_reported_as_somebody_elses() {
     // The process ended on the way from 7 days to 14, between the cancel and the schedule.
     let rescheduling = |state| {
         scene(Word::Days(7), state).with(|s| {

@@ -62,7 +62,7 @@ fn an_alias_comes_from_a_key_that_is_ours_and_whose_object_let_it_go() {
 }
 
 #[test]
-fn in_every_other_case_it_stays() {
+fn in_every_other_case_the_alias_stays() {
     let is_left = |holder: &Key, object: &ManagedKey, says: &str| {
         let why = why(holder, object).unwrap_or_else(|| panic!("moved, though {says}"));
         assert!(why.contains("alias/live belongs to the key") && why.contains("is not moved") && why.contains(says), "{why}");
@@ -112,7 +112,7 @@ fn in_every_other_case_it_stays() {
 }
 
 #[test]
-fn who_has_to_do_with_an_alias() {
+fn an_object_has_a_stake_in_an_alias_that_it_declares_or_applied() {
     assert_eq!(stake(&object(json!({})), "alias/live"), (false, true));
     assert_eq!(stake(&object(json!({})), "alias/next"), (true, false));
     assert_eq!(stake(&object(json!({ "spec": { "managementPolicy": "Observe" } })), "alias/next"), (false, false), "it takes none");

@@ -224,7 +224,7 @@ fn from_every_small_state_the_declared_one_is_reached_and_stays() {
 }
 
 #[test]
-fn from_no_key_at_all_too() {
+fn without_a_key_the_declared_state_is_reached_too() {
     use crate::domain::observed::Searched;
     for policy in POLICIES {
         for (life, enabled) in WISHES {

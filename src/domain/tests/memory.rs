@@ -54,7 +54,7 @@ fn open() -> CreateAttempt {
 
 /// A key that a person or another object created says nothing about this object's own creation.
 #[test]
-fn whoever_takes_another_key_is_done_with_its_own_creation() {
+fn an_object_that_takes_another_key_ends_its_own_creation() {
     for (how, ends) in [(How::Create, false), (How::TakeUp, true), (How::Adopt, true)] {
         let mut scene = made();
         scene.memory.status.create_attempt = Some(open());

@@ -120,7 +120,7 @@ fn one_namespace_does_not_push_out_the_keys_of_another_and_no_key_goes_uncounted
 }
 
 #[test]
-fn of_objects_that_went_while_nobody_looked_it_is_known_how_many() {
+fn objects_that_were_deleted_unseen_are_counted() {
     let (one, other) = (watched("a", "u1"), WatchedDeletion { owner: "bank/pay".into(), ..watched("b", "u2") });
     let before = unlisted([&one, &one, &one, &other]);
     assert_eq!(counts(&before), [("bank", 1), ("shop", 3)]);
@@ -144,7 +144,7 @@ fn of_objects_that_went_while_nobody_looked_it_is_known_how_many() {
 }
 
 #[test]
-fn what_stands_in_a_status_is_input() {
+fn the_lists_in_a_status_are_input() {
     let twice = vec![entry("k", Some(Timestamp::MAX)), entry("k", Some(Timestamp::MIN)), entry("", None)];
     let many = (0..3 * MOST_PENDING).map(|number| watched(&format!("w{number}"), "u")).chain([watched("k", "u")]).collect();
     let mut status = KeyProviderStatus { pending_deletions: twice, watched_deletions: many, ..KeyProviderStatus::default() };

@@ -1134,7 +1134,7 @@ fn taking_up_and_losing_a_key() {
 }
 
 #[test]
-fn where_there_is_no_room_for_both_what_goes_is_removed_first() {
+fn a_full_key_loses_old_settings_before_it_gets_new_ones() {
     let tags = |from: i32, count: i32| (from..from + count).map(|number| (format!("tag-{number}"), "1".to_owned()));
     let renamed = |old: i32, new: i32, provider: ProviderType| {
         Scene::of(State::Enabled).with(new_generation).with(|s| {
@@ -1193,7 +1193,7 @@ fn where_there_is_no_room_for_both_what_goes_is_removed_first() {
 }
 
 #[test]
-fn whose_marks_are_wrong_is_told_the_way_out() {
+fn wrong_marks_are_reported_with_the_way_out() {
     let with = |name: &'static str, value: Option<&'static str>, pending: bool| {
         Scene::of(if pending { State::PendingDeletion } else { State::Enabled }).with(new_generation).with(move |s| {
             s.tags().remove(name);

@@ -571,7 +571,7 @@ fn no_short_story_schedules_what_was_not_asked_for() {
 
 /// Random samples of stories that are too long for the walk: acts and steps in any order, and then the operator alone.
 #[test]
-fn no_long_story_does_either() {
+fn no_long_story_schedules_what_was_not_asked_for() {
     use ManagementPolicy::{Enforce, EnforceOnChange, Observe};
     let stories = std::env::var("KEYWARD_STORIES").map_or(1500, |count| count.parse().unwrap());
     let mut random = fastrand::Rng::with_seed(7);
@@ -618,7 +618,7 @@ fn operate_to_the_end(run: &mut Run) -> Plan {
 
 /// Stories that a review found, and that are too long for the walk.
 #[test]
-fn what_others_did_is_not_washed_away_by_looks_without_marks() {
+fn reads_without_marks_do_not_hide_what_others_did() {
     // Our cancel is recorded and refused. The deletion is asked for again. A responder cancels it and enables the key.
     for policy in [ManagementPolicy::Enforce, ManagementPolicy::EnforceOnChange] {
         let mut run = settled(policy, None);

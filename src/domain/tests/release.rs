@@ -156,7 +156,7 @@ fn a_key_that_is_gone_already() {
 
 /// Shows S1.
 #[test]
-fn a_deletion_of_the_object_is_an_ask_like_any_other() {
+fn deleting_the_object_requests_a_deletion_as_the_field_does() {
     let delete = |state| goes(DeletionPolicy::Delete, state);
     let days = |days: i32| move |s: &mut Scene| s.desired.life = Life::Scheduled(days);
     check([

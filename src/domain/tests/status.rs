@@ -305,7 +305,7 @@ fn the_conditions_of_rounds_that_could_not_plan() {
 
 /// What the KMS does to us is no news about the key.
 #[test]
-fn what_was_known_of_a_key_stands_for_a_while_when_the_kms_cannot_be_asked() {
+fn ready_keeps_its_value_for_a_while_if_the_kms_cannot_be_reached() {
     let failure = |kind| Failure { kind, operation: "DescribeKey", message: "no".into(), outcome: Outcome::Refused, source: None };
     let no_news = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().is_no_news());
     for (kind, refused) in no_news.flat_map(|kind| [(kind, false), (kind, true)]) {
@@ -490,7 +490,7 @@ fn a_key_that_is_ready_stays_so_while_the_kms_updates_it() {
 
 /// Somebody tried to pause the object, and nothing is paused.
 #[test]
-fn a_pause_that_is_none_is_told() {
+fn a_misspelt_pause_is_reported() {
     let spelt = |scene: Scene| scene.with(|s| s.desired.misspelt_pause = Some("yes".into()));
     let mut well = spelt(Scene::of(State::Enabled));
     let status = after(&well, Conclusion::Planned(&well.plan()), now());
@@ -547,7 +547,7 @@ fn a_hold_says_how_the_key_is_and_what_is_wrong_with_a_token() {
 }
 
 #[test]
-fn the_death_of_a_key_is_awaited_by_its_date() {
+fn a_missing_key_is_reported_by_its_deletion_date() {
     let absent = |scene: Scene, at: Timestamp| {
         let scene = scene.with(|s| (s.observed, s.now) = (Observed::Absent(Searched::Reference), at));
         note(&scene.plan()).1.to_owned()
@@ -564,7 +564,7 @@ fn the_death_of_a_key_is_awaited_by_its_date() {
 
 /// From what to what, and the life of the key first.
 #[test]
-fn drift_says_from_what_to_what() {
+fn drift_is_reported_with_the_old_and_the_new_value() {
     let drifted = policy(Scene::of(State::Enabled), ManagementPolicy::EnforceOnChange).with(|s| {
         s.desired.enabled = Some(false);
         s.desired.rotation = Some(WantedRotation::On(Some(90)));
@@ -591,7 +591,7 @@ fn drift_says_from_what_to_what() {
 }
 
 #[test]
-fn what_is_corrected_is_told_from_what_to_what() {
+fn a_correction_is_reported_with_the_old_and_the_new_value() {
     let scene = Scene::of(State::Enabled);
     let steps = [Step::AddAlias { alias: "alias/orders".into() }, Step::Enable];
     let mut key = super::fixtures::key(State::Disabled);
@@ -647,7 +647,7 @@ fn a_deleted_key_stays_deleted() {
 }
 
 #[test]
-fn the_death_of_a_key_at_its_date_is_no_failure() {
+fn a_deletion_at_its_date_is_no_failure() {
     let reasons = |since: Timestamp| {
         let scene = Scene::scheduled(7).with(|s| s.observed = Observed::Absent(Searched::Reference));
         let missing = |count, gone, reason| Plan::Missing(Missing { count, first_time: seconds(since) }, named(reason), gone);
@@ -664,7 +664,7 @@ fn the_death_of_a_key_at_its_date_is_no_failure() {
 }
 
 #[test]
-fn a_pause_leaves_all_but_the_note() {
+fn a_pause_changes_nothing_but_its_message() {
     for mut scene in [Scene::of(State::Enabled), Scene::scheduled(7), held(asked(Scene::of(State::Disabled), 7))] {
         let before = after(&scene, Conclusion::Planned(&scene.plan()), now());
         scene.memory.status = before.clone();

@@ -77,7 +77,7 @@ fn a_stop_is_said_on_the_key_and_needs_a_token_after_it_is_lifted() {
 }
 
 #[test]
-fn an_object_that_goes_waits_for_its_token_too() {
+fn a_deleted_object_waits_for_its_token_too() {
     let goes = |policy: DeletionPolicy| {
         Scene::of(State::Enabled).with(|s| {
             s.desired.deletion_policy = policy;

@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn every_member_finds_its_place() {
+    fn every_member_is_converted() {
         assert_eq!(
             read(metadata()).unwrap(),
             Key {
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_is_not_said_is_what_the_rest_leaves() {
+    fn a_missing_state_follows_from_the_other_members() {
         let unsaid = || metadata().set_key_state(None).enabled(false).origin(OriginType::AwsKms);
         let date = DateTime::from_secs(1_800_000_000);
         for (metadata, state) in [
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn a_missing_member_is_named() {
         let cases: [(KeyMetadataBuilder, &str); 3] = [
             (metadata().key_id(""), "KeyId"),
             (metadata().set_key_state(None).enabled(false).origin(OriginType::External), "KeyState"),

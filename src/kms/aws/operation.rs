@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reads_is_named_so() {
+    fn operations_that_only_read_are_listed_as_reads() {
         for operation in Operation::ALL {
             let reads = ["Describe", "Get", "List", "Assume"].iter().any(|verb| operation.as_str().starts_with(verb));
             assert_eq!(operation.changes(), !reads, "{operation:?}");

@@ -84,7 +84,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_operation_of_kms_has_a_quota_and_what_brings_a_key_back_may_use_it_all() {
+    fn every_operation_of_kms_has_a_quota_and_rescues_may_use_all_of_it() {
         for operation in Operation::ALL {
             assert_eq!(grant(*operation).is_some(), operation.action().starts_with("kms:"), "{operation:?}");
         }

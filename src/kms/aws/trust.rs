@@ -46,7 +46,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_certificate_is_said() {
+    fn a_text_that_is_no_certificate_is_refused_by_name() {
         for (pem, expected) in [
             ("", "has no certificate in PEM"),
             ("hello", "has no certificate in PEM"),

@@ -27,7 +27,7 @@ mod tests {
     }
 
     #[test]
-    fn without_one_that_can_be_read_the_own_clock_counts() {
+    fn without_a_readable_time_of_the_server_the_own_clock_counts() {
         for date in [None, Some("yesterday"), Some("")] {
             let before = Timestamp::now();
             assert!(answered(date) >= before, "{date:?}");

@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_could_leave_its_place_in_a_path_is_no_reference() {
+    fn a_name_that_could_change_the_path_is_no_reference() {
         for other in [
             "",
             ".",

@@ -85,7 +85,7 @@ mod tests {
     use rest::Operation as _;
 
     #[test]
-    fn the_list_is_sorted_and_what_reads_is_named_so() {
+    fn the_list_is_sorted_and_reads_are_listed_as_reads() {
         let names: Vec<_> = Operation::ALL.iter().map(|operation| operation.as_str()).collect();
         assert!(names.is_sorted(), "{names:?}");
         for operation in Operation::ALL {

@@ -49,7 +49,7 @@ mod tests {
     use crate::kms::rest::Operation as _;
 
     #[test]
-    fn every_change_has_a_quota_and_what_brings_a_key_back_may_use_it_all() {
+    fn every_change_has_a_quota_and_rescues_may_use_all_of_it() {
         for operation in Operation::ALL {
             assert!(!operation.changes() || grant(*operation).is_some(), "{operation:?}");
         }

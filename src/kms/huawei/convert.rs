@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn every_member_finds_its_place() {
+    fn every_member_is_converted() {
         assert_eq!(
             described(|_| {}).unwrap(),
             Key {
@@ -370,7 +370,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said() {
+    fn a_missing_member_is_named() {
         let without = |member: &str| described(|key| _ = key.as_object_mut().unwrap().remove(member));
         for member in ["key_id", "domain_id", "key_state"] {
             assert_eq!(without(member).unwrap_err(), missing(member));

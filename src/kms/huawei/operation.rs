@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn what_reads_is_named_so_and_only_a_creation_is_sent_once() {
+    fn reads_are_listed_as_reads_and_only_a_creation_is_sent_once() {
         for operation in Operation::ALL {
             let reads = ["describe", "filter", "get", "list", "user"].iter().any(|verb| operation.as_str().starts_with(verb));
             // A token is no part of a key: whoever may change nothing still has to read.

@@ -20,7 +20,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_brings_a_key_back_waits_for_no_turn() {
+    fn no_call_of_a_rescue_waits_for_a_turn() {
         let limited: Vec<_> = Operation::ALL.iter().filter(|operation| grant(**operation).is_some()).collect();
         assert_eq!(limited, [&Operation::DescribeKey]);
     }

@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_tampered_with_has_another_signature() {
+    fn a_changed_request_has_another_signature() {
         let recorded = recorded();
         let cases = recorded["negative_cases"].as_array().unwrap();
         assert_eq!(cases.len(), 9);
@@ -175,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn what_encodes_nothing_stands_for_itself() {
+    fn an_invalid_escape_is_kept_as_it_is() {
         assert_eq!(decoded("100%"), b"100%");
         assert_eq!(decoded("%zz%41"), b"%zzA");
         assert_eq!(canonical_path("/"), "/");

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn what_names_nothing_is_said_and_never_looked_up() {
+    fn a_malformed_reference_is_refused_and_never_looked_up() {
         for text in [
             "",
             "orders",

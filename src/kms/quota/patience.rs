@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn what_must_not_rest_on_old_reads_waits_for_seconds_alone() {
+    async fn a_step_on_fresh_reads_waits_only_seconds_for_a_turn() {
         let (permit, mut gone) = oneshot::channel::<()>();
         let patience = Arc::new(Patience::new(Box::new(permit), CancellationToken::new()));
         let began = Instant::now();
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_round_that_waits_gives_its_place_away_and_its_clock_stands_still() {
+    async fn a_waiting_round_gives_up_its_permit_and_its_time_limit_does_not_run() {
         let (permit, mut gone) = oneshot::channel::<()>();
         let unwanted = CancellationToken::new();
         let patience = Arc::new(Patience::new(Box::new(permit), unwanted.clone()));

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn what_another_program_takes_is_left_to_it_and_the_rest_is_used() {
+    fn the_part_of_a_quota_that_another_program_leaves_is_used() {
         let mut random = fastrand::Rng::with_seed(7);
         for (every, left) in [(400, 2.5), (250, 1.0), (1000, 4.0)] {
             // On its way, and for the jitter.
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_turn_that_nothing_was_sent_in_is_given_back() {
+    fn an_unused_turn_is_given_back() {
         let now = Instant::now();
         let mut rate = Rate::new(5.0, now);
         let turn = rate.take(false, now).unwrap();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn what_brings_a_key_back_may_use_all_whatever_is_under_way_or_was_throttled() {
+    fn rescues_may_use_the_whole_quota_whatever_is_under_way_or_was_throttled() {
         let now = Instant::now();
         let mut rate = Rate::new(5.0, now);
         rate.take(false, now).unwrap();

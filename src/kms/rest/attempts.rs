@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_nothing_leaves_nothing_open() {
+    fn a_read_without_an_answer_has_changed_nothing() {
         let metrics = Metrics::new(false);
         let mut attempts = Attempts::new("Test", "describe", false, &metrics);
         attempts.begin();

@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_certificate_is_said() {
+    fn a_text_that_is_no_certificate_is_refused_by_name() {
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         assert!(client(&Authorities::System).is_ok());
         assert!(client(&Authorities::And(b"hello".to_vec())).unwrap_err().contains("PEM"));

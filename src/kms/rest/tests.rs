@@ -132,7 +132,7 @@ async fn a_read_is_repeated_where_that_helps() {
 }
 
 #[tokio::test]
-async fn who_asks_for_more_time_than_a_call_has_is_left_alone_and_told_as_throttling() {
+async fn a_long_retry_after_ends_the_call_as_throttled() {
     assert_eq!(
         ends(Op::Read, "429 Too Many Requests\r\nretry-after: 60", "Slow").await,
         (FailureKind::Throttled, Outcome::Refused, 1),
@@ -141,14 +141,14 @@ async fn who_asks_for_more_time_than_a_call_has_is_left_alone_and_told_as_thrott
 }
 
 #[tokio::test]
-async fn an_outage_is_told_alike_whatever_was_asked() {
+async fn an_outage_has_one_message_for_all_calls() {
     let (look, _) = answered(Op::Read, "503 Service Unavailable", "Down").await;
     let (create, _) = answered(Op::Create, "503 Service Unavailable", "Down").await;
     assert_eq!(look.message, create.message);
 }
 
 #[test]
-fn what_a_kms_says_is_told_on_one_line_and_shortly() {
+fn text_of_a_kms_is_shortened_to_one_line() {
     let about = super::messages::About::<Plain>::new(Op::Read, "key-1");
     let odd = "odd\n".repeat(1000);
     let refusal = Refusal { kind: FailureKind::Unknown, code: Some(odd.clone()), text: odd.clone() };

@@ -97,7 +97,7 @@ async fn credentials_that_aws_does_not_take_are_told_apart() {
 }
 
 #[tokio::test]
-async fn what_is_denied_is_named_with_its_action() {
+async fn a_denial_names_the_action() {
     let bench = Bench::with(|settings| settings.credentials = keys("AKIAREADER", "secret", None)).await;
     let allow = Some(vec!["kms:DescribeKey".into()]);
     bench.double.add_credential(Credential { allow, ..Credential::new("AKIAREADER", "secret", ACCOUNT) });
@@ -114,7 +114,7 @@ async fn what_is_denied_is_named_with_its_action() {
 
 /// Shows S7.
 #[tokio::test]
-async fn a_key_of_elsewhere_is_never_absent() {
+async fn a_key_of_another_account_or_region_is_never_absent() {
     let bench = Bench::new().await;
     let id = "11111111-2222-3333-4444-555555555555";
     let abroad = bench.kms.describe(&format!("arn:aws:kms:us-east-1:{ACCOUNT}:key/{id}")).await.unwrap_err();

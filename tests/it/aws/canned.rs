@@ -89,7 +89,7 @@ async fn refused(status: u16, body: &str) -> (Failure, Failure) {
 }
 
 #[tokio::test]
-async fn what_stands_between_here_and_aws_is_not_taken_for_aws() {
+async fn an_answer_of_a_proxy_is_not_taken_for_one_of_aws() {
     for status in [400, 403, 404, 407] {
         let (read, change) = refused(status, "<html>go away</html>").await;
         assert_eq!(read.kind, FailureKind::Unknown, "{status}: {read}");
@@ -139,7 +139,7 @@ async fn a_primary_that_waits_for_its_replicas_has_no_date() {
 }
 
 #[tokio::test]
-async fn without_any_optional_member_nothing_is_taken_for_known() {
+async fn a_missing_optional_member_is_unknown() {
     let kms = told(&json!({})).await;
     let refused = [
         kms.describe("1234").await.map(drop).unwrap_err(),
@@ -163,7 +163,7 @@ async fn without_any_optional_member_nothing_is_taken_for_known() {
 }
 
 #[tokio::test]
-async fn a_page_that_says_where_the_next_begins_is_not_the_last() {
+async fn a_page_with_a_marker_for_the_next_is_not_the_last() {
     let page =
         |tag: &str, next: Option<&str>| (200, json!({ "Tags": [{ "TagKey": tag, "TagValue": "1" }], "NextMarker": next }).to_string());
     let (kms, count) = answered(vec![page("a", Some("2")), page("b", None)]).await;

@@ -82,7 +82,7 @@ async fn an_answer_without_a_state_is_read_by_its_date() {
 /// An answer without `KeyState`, date and window tells no state, and Keyward does not guess one. The next look shows whether the key is
 /// scheduled.
 #[tokio::test]
-async fn an_answer_that_tells_no_state_leaves_open_what_became_of_it() {
+async fn a_change_whose_answer_has_no_state_has_an_unknown_outcome() {
     let (kms, recorder) = answered(|_, _| {
         let mut printed = answer();
         for member in ["KeyState", "DeletionDate", "PendingWindowInDays"] {

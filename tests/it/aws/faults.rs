@@ -135,7 +135,7 @@ async fn a_cancel_and_an_alias_whose_replies_were_lost_are_done() {
 }
 
 #[tokio::test]
-async fn what_cannot_be_looked_up_after_a_refusal_keeps_its_outcome() {
+async fn a_refusal_keeps_its_outcome_if_the_read_after_it_fails() {
     let bench = Bench::new().await;
     let key = bench.key().await.arn;
     bench.double.inject(Fault::on("ScheduleKeyDeletion", FaultAction::LoseReply).times(1));

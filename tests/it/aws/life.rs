@@ -75,7 +75,7 @@ async fn keys_of_every_kind_are_read_back_as_that_kind() {
 }
 
 #[tokio::test]
-async fn what_is_not_there_is_none() {
+async fn a_key_that_does_not_exist_is_none() {
     let bench = Bench::new().await;
     let id = "11111111-2222-3333-4444-555555555555";
     for reference in [id, &format!("arn:aws:kms:{REGION}:{ACCOUNT}:key/{id}"), "alias/nowhere"] {
@@ -89,7 +89,7 @@ async fn what_is_not_there_is_none() {
 }
 
 #[tokio::test]
-async fn a_reference_that_cannot_be_is_invalid() {
+async fn a_malformed_reference_is_invalid() {
     let bench = Bench::new().await;
     for reference in ["arn:aws:kms", "arn:aws:iam::111122223333:role/keyward", &"x".repeat(2049)] {
         let failure = bench.kms.describe(reference).await.unwrap_err();

@@ -76,7 +76,7 @@ async fn a_key_that_vanishes_meanwhile_is_passed_over() {
 }
 
 #[tokio::test]
-async fn owners_are_told_though_some_key_cannot_be_read_and_not_if_none_can() {
+async fn owners_are_read_although_one_key_cannot_be_read_but_not_if_none_can() {
     let bench = Bench::new().await;
     marked(&bench, &owner("orders")).await;
     let foreign = bench.key().await.arn;

@@ -28,7 +28,7 @@ fn tags(count: usize) -> Value {
 
 /// Shows S6.
 #[tokio::test]
-async fn what_cannot_be_is_stalled_with_the_way_out_and_holds_nobody_up() {
+async fn an_impossible_spec_is_stalled_with_the_way_out_and_delays_no_other_object() {
     let spec = json!({
         "resyncSeconds": 600,
         "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] },

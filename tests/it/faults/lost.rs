@@ -86,7 +86,7 @@ async fn whatever_becomes_of_its_object_a_creation_whose_reply_is_lost_makes_one
 
 /// Shows S2.
 #[tokio::test]
-async fn a_key_without_its_claim_is_every_later_objects_of_its_name() {
+async fn a_key_without_its_claim_is_found_by_every_later_object_of_its_name() {
     let scene = Scene::with("unclaimed", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.double.inject(refusal("CreateAlias", "AccessDeniedException", 400));
     let mut known = None;
@@ -102,7 +102,7 @@ async fn a_key_without_its_claim_is_every_later_objects_of_its_name() {
 }
 
 #[tokio::test]
-async fn a_creation_that_may_have_been_is_repeated_only_after_the_wait_and_an_empty_search() {
+async fn an_unresolved_creation_is_repeated_only_after_the_wait_and_an_empty_search() {
     let each = [Fault::on("CreateKey", FaultAction::Cut), refusal("CreateKey", "KMSInternalException", 500)].map(async |fault| {
         let scene = Scene::new("cut-creation").await;
         scene.double.inject(fault.nth(1));

@@ -222,7 +222,7 @@ async fn an_object_that_lost_its_status_is_found_by_its_marks_and_not_by_its_ann
 
 /// A status proves nothing about who owns a key. The message speaks of the status, not of an alias that nobody set.
 #[tokio::test]
-async fn a_key_that_a_forged_status_names_is_told_as_that_and_left_alone() {
+async fn a_key_that_a_forged_status_names_is_reported_and_left_alone() {
     let scene = Scene::with("status-forged", Options::default(), json!({ "resyncSeconds": 600 })).await;
     let other = scene.foreign_key().await;
     let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
@@ -246,7 +246,7 @@ async fn a_key_that_a_forged_status_names_is_told_as_that_and_left_alone() {
 }
 
 #[tokio::test]
-async fn where_only_the_annotation_says_that_there_was_a_key_its_removal_lets_one_be_created() {
+async fn a_key_can_be_created_once_an_annotation_about_a_lost_key_is_removed() {
     let scene = Scene::real_with("only-record", Options::default(), json!({ "resyncSeconds": 600 })).await;
     let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
         "metadata": { "name": "orders", "annotations": { (annotation::KEY): "nobody knows" } },

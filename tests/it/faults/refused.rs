@@ -184,7 +184,7 @@ async fn a_used_up_quota_is_named_and_asked_again_only_when_a_person_asks() {
 }
 
 #[tokio::test]
-async fn a_creation_that_has_no_turn_waits_and_writes_nothing_down() {
+async fn a_creation_without_a_turn_waits_and_records_nothing() {
     // One creation in twenty seconds.
     let scene = Scene::with("turn", Options::default(), json!({ "quotaSharePercent": 1 })).await;
     scene.create("orders", json!({})).await;
@@ -205,7 +205,7 @@ async fn a_creation_that_has_no_turn_waits_and_writes_nothing_down() {
 }
 
 #[tokio::test]
-async fn credentials_that_end_are_said_and_new_ones_are_taken_up() {
+async fn expired_credentials_are_reported_and_new_ones_are_used() {
     let scene = Scene::with("expired", Options::default(), json!({ "resyncSeconds": 600 })).await;
     let first = Credential::new("AKIAFIRSTEXAMPLE0000", SECRET_KEY, ACCOUNT);
     scene.double.add_credential(first.clone());

@@ -17,7 +17,7 @@ const OTHERS: usize = 30;
 
 /// Shows S11.
 #[tokio::test(flavor = "multi_thread")]
-async fn what_brings_a_key_back_waits_for_nobody_else() {
+async fn a_rescue_waits_for_no_other_key() {
     let memory = Memory::new().await;
     // Fewer workers than usual, so that fewer others hold all of them.
     let _operator = memory.start_with(|settings| settings.concurrency = 4);

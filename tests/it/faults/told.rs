@@ -31,7 +31,7 @@ async fn ready(name: &str) -> Scene {
 }
 
 #[tokio::test]
-async fn of_a_status_that_others_filled_a_deletion_is_told_all_the_same() {
+async fn a_deletion_is_reported_in_a_status_that_others_filled() {
     for by_apply in [true, false] {
         let scene = ready("full").await;
         let object = scene.keys().get("orders").await.unwrap();
@@ -99,7 +99,7 @@ async fn allow(scene: &Scene, name: &str) {
 }
 
 #[tokio::test]
-async fn a_deletion_of_which_nothing_can_be_told_is_not_scheduled() {
+async fn a_deletion_that_cannot_be_reported_is_not_scheduled() {
     let pending = "!object.status.conditions.exists(known, known.type == 'PendingDeletion')";
     let condition = json!({ "type": "PendingDeletion", "status": "True", "reason": "Declared", "message": "a probe", "lastTransitionTime": "2026-11-20T10:00:00Z" });
     // First only the status after the call is refused; then all statuses are.

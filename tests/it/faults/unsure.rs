@@ -13,7 +13,7 @@ use crate::support::{
 };
 
 #[tokio::test]
-async fn throttled_creations_have_another_turn_and_nothing_is_said() {
+async fn throttled_creations_get_another_turn_and_nothing_is_reported() {
     const OBJECTS: usize = 12;
     // What was throttled comes before the others, so that both may strike one object. It has three turns.
     const THROTTLED: usize = 2;
@@ -135,7 +135,7 @@ async fn an_answer_that_is_not_known_is_followed_by_no_change() {
 
 /// An error of the KMS itself says nothing about the key.
 #[tokio::test]
-async fn a_kms_that_is_away_says_nothing_of_the_keys() {
+async fn an_unreachable_kms_says_nothing_about_the_keys() {
     let scene = Scene::new("away").await;
     scene.create("orders", json!({})).await;
     let before = scene.until_ready("orders", "True", "Available").await;
@@ -157,7 +157,7 @@ async fn a_kms_that_is_away_says_nothing_of_the_keys() {
 }
 
 #[tokio::test]
-async fn a_kms_that_is_ill_is_asked_again_and_gets_no_change_meanwhile() {
+async fn a_failing_kms_is_asked_again_and_gets_no_change_meanwhile() {
     let scene = Scene::new("ill").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;

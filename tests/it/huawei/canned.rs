@@ -104,7 +104,7 @@ async fn only_huawei_s_own_code_means_that_there_is_no_key() {
 }
 
 #[tokio::test]
-async fn what_stands_between_here_and_huawei_is_not_taken_for_huawei() {
+async fn an_answer_of_a_proxy_is_not_taken_for_one_of_huawei() {
     for status in [301, 400, 401, 403, 404, 407] {
         let (kms, _) = answered(vec![(status, "<html>go away</html>".into())]).await;
         let read = kms.describe(ID).await.unwrap_err();

@@ -161,7 +161,7 @@ async fn only_tags_that_are_there_are_removed() {
 }
 
 #[tokio::test]
-async fn what_names_nothing_here_is_refused_without_a_request() {
+async fn a_reference_that_names_no_key_here_is_refused_without_a_request() {
     let bench = Bench::new().await;
     let key = bench.key("orders").await;
     let before = bench.double.ledger().len();

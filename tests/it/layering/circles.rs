@@ -84,7 +84,7 @@ fn no_two_files_import_each_other() {
 }
 
 #[test]
-fn a_circle_is_seen_through_a_face() {
+fn a_circle_through_a_parent_is_found() {
     let source = |module: &[&str], is_face, text: &str| {
         let module: Module = module.iter().map(ToString::to_string).collect();
         let found = source::read(&module, text);

@@ -77,7 +77,7 @@ pub async fn a_key_is_found_by_an_alias(bench: Bench) {
     assert_eq!(bench.found("alias/orders").await.arn, key.arn);
 }
 
-pub async fn what_is_not_there_is_none(bench: Bench) {
+pub async fn a_key_that_does_not_exist_is_none(bench: Bench) {
     bench.key("orders").await;
     for reference in [bench.ways.absent[0], bench.ways.absent[1], "alias/nowhere"] {
         assert_eq!(bench.kms.describe(reference).await.unwrap(), None, "{reference}");

@@ -50,7 +50,7 @@ suite! {{
         a_key_is_found_by_its_canonical_reference,
         a_facet_that_is_known_costs_no_request,
         a_key_is_found_by_an_alias,
-        what_is_not_there_is_none,
+        a_key_that_does_not_exist_is_none,
         a_call_to_a_key_that_is_not_there_fails,
         a_change_by_another_is_seen,
         a_key_is_switched_off_and_off_again,

@@ -394,7 +394,7 @@ async fn keys_of_another_account_or_region_and_names_of_no_key_are_refused() {
 
 /// Of two objects that name a key the older one has it, unless it has another or is itself refused.
 #[tokio::test]
-async fn an_older_object_that_does_not_take_the_key_bars_nobody() {
+async fn an_older_object_that_does_not_take_the_key_blocks_no_other() {
     let scene = open("no-rival").await;
     let (first, second) = (scene.foreign_key().await, scene.foreign_key().await);
     scene.person().create_alias().alias_name("alias/moving").target_key_id(&first).send().await.unwrap();

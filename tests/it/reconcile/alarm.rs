@@ -185,7 +185,7 @@ async fn a_key_that_is_scheduled_with_its_object_is_listed_before_the_object_goe
 }
 
 #[tokio::test]
-async fn an_object_that_is_there_no_more_is_missed_and_one_that_rests_on_the_key_is_not() {
+async fn a_key_stays_listed_until_another_object_rests_on_it() {
     let scene = Scene::new("alarm-rest").await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
@@ -260,7 +260,7 @@ async fn a_pending_key_whose_marks_are_gone_or_anothers_is_told_of_and_outlives_
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn of_objects_that_no_list_had_room_for_and_that_went_unseen_it_is_told_how_many() {
+async fn unlisted_objects_that_were_deleted_unseen_are_counted() {
     let (_control_plane, scene, post, address) = alone("alarm-more").await;
     let mut operator = post.start_with(&["--listen", &address]);
     scene.create("orders", json!({})).await;

@@ -122,17 +122,17 @@ async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
 }
 
 #[tokio::test]
-async fn what_is_over_the_budget_is_held_and_needs_its_own_token() {
+async fn a_deletion_above_the_budget_is_held_and_needs_its_own_token() {
     all_are_deleted(&AWS, "budget").await;
 }
 
 #[tokio::test]
-async fn what_is_over_the_budget_is_held_at_ciphertrust() {
+async fn a_deletion_above_the_budget_is_held_at_ciphertrust() {
     all_are_deleted(&CIPHER_TRUST, "budget-ct").await;
 }
 
 #[tokio::test]
-async fn what_is_over_the_budget_is_held_at_huawei() {
+async fn a_deletion_above_the_budget_is_held_at_huawei() {
     all_are_deleted(&HUAWEI, "budget-hw").await;
 }
 
@@ -188,7 +188,7 @@ async fn a_deletion_that_is_declared_is_held_like_that_of_an_object() {
 }
 
 #[tokio::test]
-async fn max_per_hour_0_is_a_trip_that_raising_it_does_not_lift() {
+async fn max_per_hour_0_stops_all_and_raising_it_does_not_resume_them() {
     let scene = Scene::real_with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
     fill(&scene, 1, json!({})).await;
     scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;

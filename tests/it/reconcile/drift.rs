@@ -62,7 +62,7 @@ async fn a_deletion_scheduled_outside_is_cancelled_and_the_key_enabled() {
 
 /// Another program, or a KMS that hides what it was told, undoes a tag each time. Keyward does not fight with it.
 #[tokio::test]
-async fn what_never_sticks_is_told_once_and_set_less_and_less_often() {
+async fn a_setting_that_never_sticks_is_reported_once_and_set_less_and_less_often() {
     let scene = Scene::new("unkept").await;
     scene.create("orders", json!({ "tags": { "team": "shop" } })).await;
     scene.until_ready("orders", "True", "Available").await;
@@ -111,7 +111,7 @@ async fn what_never_sticks_is_told_once_and_set_less_and_less_often() {
 
 /// Shows L2.
 #[tokio::test]
-async fn rotation_and_tags_and_aliases_come_back_within_three_looks() {
+async fn rotation_and_tags_and_aliases_come_back_within_three_reads() {
     let scene = Scene::new("drift-rest").await;
     scene
         .create("orders", json!({ "autoRotation": true, "rotationPeriodDays": 100, "tags": { "team": "shop" }, "aliases": ["orders"] }))
@@ -140,7 +140,7 @@ async fn rotation_and_tags_and_aliases_come_back_within_three_looks() {
 }
 
 #[tokio::test]
-async fn a_settled_key_costs_two_reads_a_look_and_no_write() {
+async fn a_key_as_declared_costs_two_requests_per_read_and_no_write() {
     let scene = Scene::with("idle", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
     scene.until_ready("orders", "True", "Available").await;
@@ -160,7 +160,7 @@ async fn a_settled_key_costs_two_reads_a_look_and_no_write() {
 }
 
 #[tokio::test]
-async fn a_look_that_was_asked_for_puts_right_whatever_it_sees() {
+async fn a_requested_read_corrects_whatever_it_sees() {
     let scene = Scene::with("asked", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.create("orders", json!({ "aliases": ["orders"] })).await;
     scene.until_ready("orders", "True", "Available").await;

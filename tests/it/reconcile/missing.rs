@@ -75,7 +75,7 @@ async fn a_key_gone_without_a_known_deletion_is_missing_and_never_replaced() {
 }
 
 #[tokio::test]
-async fn a_key_that_is_found_again_is_kept_as_if_nothing_had_been() {
+async fn a_key_that_is_found_again_is_kept() {
     let scene = Scene::with("back", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
@@ -92,7 +92,7 @@ async fn a_key_that_is_found_again_is_kept_as_if_nothing_had_been() {
 }
 
 #[tokio::test]
-async fn an_object_that_is_deleted_after_its_key_died_goes() {
+async fn an_object_whose_key_is_deleted_can_be_deleted() {
     let scene = Scene::with("vanish-release", Options { clock_behind: weeks(2), ..Options::default() }, json!({})).await;
     scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
     scene.until_ready("orders", "True", "Available").await;

@@ -76,7 +76,7 @@ async fn any_other_value_of_the_annotation_is_no_pause() {
 }
 
 #[tokio::test]
-async fn a_look_can_be_asked_for_in_fluxs_words_too() {
+async fn the_annotation_of_flux_requests_a_read_too() {
     let scene = Scene::with("asked", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;

@@ -156,7 +156,7 @@ async fn the_alarm_over_a_forged_owner_names_a_way_out_that_works() {
 
 /// Shows S3.
 #[tokio::test]
-async fn of_objects_that_name_one_key_in_any_spelling_the_oldest_has_it() {
+async fn the_oldest_of_the_objects_that_name_one_key_has_it_in_any_spelling() {
     let rules = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
     let scene = Scene::with("rivals", Options::default(), rules.clone()).await;
     let arn = scene.foreign_key().await;

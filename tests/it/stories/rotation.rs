@@ -102,7 +102,7 @@ pub async fn rotation_that_was_off_on_its_date_is_none(vendor: &'static Vendor) 
 
 /// Keyward does not need that read, so it asks nobody to allow it.
 #[tokio::test]
-async fn whoever_may_not_read_rotations_is_told_of_none_and_of_nothing_else() {
+async fn without_the_right_to_read_rotations_only_rotations_are_missing() {
     for vendor in [&vendor::AWS, &vendor::CIPHER_TRUST] {
         let scene = rotating(vendor, "unlisted").await;
         scene.double.advance(days(vendor.period)).unwrap();

@@ -89,7 +89,7 @@ fn with(path: &[&str], to: Value) -> Value {
 }
 
 #[test]
-fn every_member_finds_its_place() {
+fn every_member_is_converted() {
     let expected = Key {
         id: "baf58871-2503-4d13-a84a-339aeb8fdfaf".into(),
         arn: ARN.into(),
@@ -164,7 +164,7 @@ fn every_state_is_read_and_no_other_is_guessed() {
 }
 
 #[test]
-fn what_stands_outside_counts_only_where_nothing_stands_inside() {
+fn a_value_outside_aws_param_counts_only_if_there_is_none_inside() {
     let mut outside = scheduled();
     outside["key_state"] = json!("Enabled");
     outside["deletion_date"] = json!("2030-01-01T00:00:00Z");
@@ -186,7 +186,7 @@ fn a_deletion_date_is_told_only_while_pending() {
 }
 
 #[test]
-fn what_is_missing_or_does_not_fit_is_said() {
+fn a_missing_or_unfit_member_is_named() {
     for (path, member) in [(&["id"][..], "id"), (&["aws_param", "Arn"], "Arn")] {
         for absent in [Value::Null, json!("")] {
             assert_eq!(read(&with(path, absent)), Err(missing(member)));
