@@ -24,8 +24,8 @@ use crate::{
     telemetry::causes,
 };
 
-/// How long one request may take. Even after two in a row, the problem is logged within ten seconds.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// The deadline of one request. Even after two in a row, the problem is logged within ten seconds.
+const ANSWER: Duration = Duration::from_secs(4);
 /// The time between two checks while something is wrong.
 const AGAIN: Duration = Duration::from_secs(5);
 /// How many requests are sent at the same time.
@@ -131,11 +131,11 @@ enum Why {
 }
 
 async fn answered<T>(question: impl Future<Output = kube::Result<T>>) -> Result<T, Why> {
-    match tokio::time::timeout(PATIENCE, question).await {
+    match tokio::time::timeout(ANSWER, question).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) => Err(Why::Refused(status.code)),
         Ok(Err(error)) => Err(Why::Lost(causes(&error))),
-        Err(_) => Err(Why::Lost(format!("no answer within {} s", PATIENCE.as_secs()))),
+        Err(_) => Err(Why::Lost(format!("no answer within {} s", ANSWER.as_secs()))),
     }
 }
 

@@ -12,13 +12,11 @@ use std::{
 use kube::{api::ObjectMeta, runtime::reflector::ObjectRef};
 
 use super::watched::Watched;
+use crate::controller::waits;
 use crate::{
     api::ManagedKey,
     domain::{handover, requeue::SOON},
 };
-
-/// How long a request may still take effect after Keyward gave up waiting for its answer.
-const LATE: Duration = Duration::from_mins(1);
 
 /// A namespace and the name of a provider. Aliases move only between objects that have both in common.
 type Among = (String, String);
@@ -85,7 +83,7 @@ impl Drop for Move<'_> {
             && matches!(moved.until, Until::Ended)
         {
             // Nobody said how it ended, so its request may still take effect.
-            moved.until = Until::Shown(later(Instant::now(), LATE.saturating_add(self.consistency)));
+            moved.until = Until::Shown(later(Instant::now(), waits::REQUEST_LATE.saturating_add(self.consistency)));
         }
     }
 }

@@ -30,6 +30,7 @@ use super::{
     watch::{Anew, Labelled},
     watched::Watched,
 };
+use crate::controller::waits;
 use crate::{
     api::{ManagedKey, key_provider::NamespacesFrom, managed_key::ManagementPolicy},
     domain::{
@@ -141,9 +142,6 @@ impl Requests {
 
 /// In how many looks a KMS is asked about a rotation that it may have made.
 const ROTATION_ASKS: u8 = 3;
-
-/// How long a bind is under way at most if nothing more is heard of it: longer than a round.
-const UNDER_WAY: Duration = Duration::from_mins(3);
 
 impl std::fmt::Debug for Context {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -502,7 +500,7 @@ impl Context {
         match bindings.get(key) {
             Some(other) if other.uid != uid && is_there(&other.uid) && !has_lost(other) => Err(other.uid.clone()),
             _ => {
-                bindings.insert(key.into(), Binding { uid: uid.into(), shows: self.shows_after(UNDER_WAY) });
+                bindings.insert(key.into(), Binding { uid: uid.into(), shows: self.shows_after(waits::BINDING) });
                 Ok(())
             }
         }

@@ -6,10 +6,7 @@
 //!
 //! If the process is killed, the events that are still in the queue are lost.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::{
     api::{core::v1::ObjectReference, events::v1::Event as ApiEvent},
@@ -26,6 +23,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::now;
+use crate::controller::waits;
 use crate::{
     api::{FIELD_MANAGER, ManagedKey},
     domain::{event::Event, ownership::Owner},
@@ -38,10 +36,6 @@ const ELSEWHERE: &str = "default";
 const QUEUE: usize = 1024;
 /// How many places of the queue are kept for events about keys that outlive their objects.
 const KEPT: usize = 128;
-/// How long the API server may take for one request.
-const DEADLINE: Duration = Duration::from_secs(5);
-/// How long the queue is drained after a stop. The controller has a second more to end before the process ends without it.
-const LAST: Duration = Duration::from_secs(4);
 
 /// The queue of events, and what its worker needs.
 pub struct Events {
@@ -159,7 +153,7 @@ impl Events {
                 () = stop.cancelled() => {}
                 () = ended.cancelled() => {}
             }
-            sleep(LAST).await;
+            sleep(waits::LAST_EVENTS).await;
         };
         tokio::select! {
             () = all => {}
@@ -190,7 +184,7 @@ impl Events {
         let mut event = posting.event.clone();
         event.metadata.namespace = Some(namespace.into());
         let api = Api::<ApiEvent>::namespaced(self.client.clone(), namespace);
-        match timeout(DEADLINE, api.create(&PostParams::default(), &event)).await {
+        match timeout(waits::EVENT, api.create(&PostParams::default(), &event)).await {
             Ok(Ok(_)) => Ok(true),
             // Forbidden while it is being deleted, not found once it is gone.
             Ok(Err(kube::Error::Api(status))) if status.is_forbidden() || status.is_not_found() => Ok(false),
@@ -343,7 +337,7 @@ mod tests {
         stop.cancel();
         // Rounds go on, and publish no more.
         events.post(&stop, &CancellationToken::new()).await;
-        assert!(began.elapsed() < LAST * 2, "{:?}", began.elapsed());
+        assert!(began.elapsed() < waits::LAST_EVENTS * 2, "{:?}", began.elapsed());
         assert_eq!((came.lock().unwrap().len(), &*lost(&events, EventLost::Stopped)), (1, "3"));
     }
 }

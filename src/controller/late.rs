@@ -1,14 +1,7 @@
 //! Objects of which a live read showed another version than the watch has. If the watch does not bring a new version soon, everything is listed again.
 
-use std::{
-    collections::HashMap,
-    time::{Duration, Instant},
-};
-
-/// How long the watch may take to bring what a live read showed.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// The pause between two such lists, in case a list brings nothing new either.
-const PAUSE: Duration = Duration::from_mins(1);
+use crate::controller::waits;
+use std::{collections::HashMap, time::Instant};
 
 /// The objects that the watch is expected to bring.
 #[derive(Debug, Default)]
@@ -42,8 +35,8 @@ impl Late {
     /// Whether to list everything again: some object has had its old version in the store for too long. `stored` returns the version in the store.
     pub fn is_due(&mut self, stored: impl Fn(&str, &str) -> Option<String>, now: Instant) -> bool {
         self.awaited.retain(|(namespace, name), awaited| stored(namespace, name).as_ref() == Some(&awaited.stored));
-        let paused = self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < PAUSE);
-        let late = |awaited: &Awaited| now.saturating_duration_since(awaited.since) >= PATIENCE;
+        let paused = self.listed.is_some_and(|listed| now.saturating_duration_since(listed) < waits::BETWEEN_LISTS);
+        let late = |awaited: &Awaited| now.saturating_duration_since(awaited.since) >= waits::WATCH_LATE;
         if paused || !self.awaited.values().any(late) {
             return false;
         }
@@ -65,22 +58,22 @@ mod tests {
             move |_: &str, name: &str| (name == "orders").then(|| version.clone())
         };
         late.read("shop", "orders", Some("7"), Some("7"), now);
-        assert!(!late.is_due(has("7"), now + PATIENCE), "as it was read");
+        assert!(!late.is_due(has("7"), now + waits::WATCH_LATE), "as it was read");
 
         late.read("shop", "orders", Some("7"), Some("9"), now);
-        assert!(!late.is_due(has("7"), now + PATIENCE / 2), "the watch has time");
-        late.read("shop", "orders", Some("7"), Some("10"), now + PATIENCE / 2);
-        assert!(late.is_due(has("7"), now + PATIENCE), "it is the same silence");
-        assert!(!late.is_due(has("7"), now + PATIENCE), "it was asked for");
+        assert!(!late.is_due(has("7"), now + waits::WATCH_LATE / 2), "the watch has time");
+        late.read("shop", "orders", Some("7"), Some("10"), now + waits::WATCH_LATE / 2);
+        assert!(late.is_due(has("7"), now + waits::WATCH_LATE), "it is the same silence");
+        assert!(!late.is_due(has("7"), now + waits::WATCH_LATE), "it was asked for");
 
-        let now = now + PAUSE;
+        let now = now + waits::BETWEEN_LISTS;
         late.read("shop", "orders", Some("7"), Some("9"), now);
-        assert!(!late.is_due(has("8"), now + PATIENCE), "the watch goes on");
+        assert!(!late.is_due(has("8"), now + waits::WATCH_LATE), "the watch goes on");
 
         late.read("shop", "orders", Some("8"), None, now);
-        assert!(late.is_due(has("8"), now + 2 * PATIENCE), "an object that is gone, too");
-        late.read("shop", "orders", Some("8"), None, now + 2 * PATIENCE);
-        assert!(!late.is_due(has("8"), now + 4 * PATIENCE), "a list that did not help is not repeated at once");
-        assert!(late.is_due(has("8"), now + 2 * PATIENCE + PAUSE));
+        assert!(late.is_due(has("8"), now + 2 * waits::WATCH_LATE), "an object that is gone, too");
+        late.read("shop", "orders", Some("8"), None, now + 2 * waits::WATCH_LATE);
+        assert!(!late.is_due(has("8"), now + 4 * waits::WATCH_LATE), "a list that did not help is not repeated at once");
+        assert!(late.is_due(has("8"), now + 2 * waits::WATCH_LATE + waits::BETWEEN_LISTS));
     }
 }

@@ -21,6 +21,7 @@ mod setback;
 mod signs;
 mod step_backoff;
 mod survey;
+mod waits;
 mod watch;
 mod watched;
 
@@ -64,15 +65,6 @@ pub struct Settings {
     pub per_object_metrics: bool,
 }
 
-/// The pause between two sweeps, each of which forgets objects that are gone.
-const SWEEP: Duration = Duration::from_secs(15);
-
-/// After one object went, how long to wait for others, so that one sweep covers all of them.
-const GATHERED: Duration = Duration::from_millis(100);
-
-/// The pause between two checks whether the watch brings what live reads showed.
-const CHECK: Duration = Duration::from_secs(1);
-
 /// Runs the controllers of both kinds until `stop`, and ends once the rounds under way have.
 ///
 /// # Errors
@@ -113,8 +105,8 @@ pub async fn run(
                 context.sweep();
                 tokio::select! {
                     () = stop.cancelled() => return,
-                    () = context.gone() => tokio::time::sleep(GATHERED).await,
-                    () = tokio::time::sleep(SWEEP) => {}
+                    () = context.gone() => tokio::time::sleep(waits::SWEEP_GATHERS).await,
+                    () = tokio::time::sleep(waits::SWEEP) => {}
                 }
             }
         }
@@ -122,7 +114,7 @@ pub async fn run(
     let check_watches = {
         let (context, stop) = (Arc::clone(&context), stop.clone());
         async move {
-            while tokio::time::timeout(CHECK, stop.cancelled()).await.is_err() {
+            while tokio::time::timeout(waits::WATCH_CHECK, stop.cancelled()).await.is_err() {
                 context.restart_stale_watches();
                 signs::tell(&signs.ages(), &watches, &context.metrics);
             }

@@ -2,18 +2,14 @@
 //!
 //! With leader election the elector notices it on the Lease. Without leader election this module looks for it, by reads alone.
 
-use std::time::Duration;
-
 use kube::{Api, Client, ResourceExt, api::ListParams};
 
 use super::{Context, managed_key, watched::Watched};
+use crate::controller::waits;
 use crate::{
     api::KeyProvider,
     lease::{Revision, is_before},
 };
-
-/// The pause between two reads, which is that of the elector.
-const PAUSE: Duration = Duration::from_secs(2);
 
 /// How many objects are read at most to find one that still exists.
 const NEWEST: usize = 5;
@@ -29,7 +25,7 @@ pub async fn watch(client: Client, context: &Context) {
     }
     let mut revision = Revision::default();
     loop {
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(waits::SETBACK_CHECK).await;
         match is_set_back(&client, context, &mut revision).await {
             Ok(true) => context.set_back(),
             Ok(false) => {}

@@ -17,14 +17,11 @@ use http_body::{Body, Frame};
 use http_body_util::{BodyExt, combinators::MapFrame};
 use tower::{Layer, Service};
 
+use crate::controller::waits;
 use crate::{metrics::Metrics, server::Gate};
 
 /// After how many seconds the API server ends a watch. The watch then continues from where it was.
 pub const RENEWED: u32 = 15;
-/// After this time without a sign a watch starts again, with a list.
-const STALE: Duration = Duration::from_secs(30);
-/// After this time without a sign, although the watch started again, the process is not ready.
-const OLD: Duration = Duration::from_secs(90);
 
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -91,7 +88,7 @@ struct Sign {
 impl Sign {
     /// How long nothing may come after `begun`. It grows with each start, for lists that take long.
     fn limit(self) -> Duration {
-        STALE.saturating_mul(1 << self.times.saturating_sub(1).min(4))
+        waits::WATCH_STALE.saturating_mul(1 << self.times.saturating_sub(1).min(4))
     }
 }
 
@@ -130,7 +127,7 @@ impl Signs {
     /// Waits until nothing came on a watch for too long.
     pub async fn stale(&self, kind: WatchKind) {
         loop {
-            let left = self.signs().get(&kind).map_or(STALE, |sign| sign.limit().saturating_sub(sign.begun.elapsed()));
+            let left = self.signs().get(&kind).map_or(waits::WATCH_STALE, |sign| sign.limit().saturating_sub(sign.begun.elapsed()));
             if left.is_zero() {
                 return;
             }
@@ -139,13 +136,13 @@ impl Signs {
     }
 }
 
-/// Reports how long nothing came on each watch: as a metric, and by closing the gate of a watch that is [too old](OLD).
+/// Reports how long nothing came on each watch: as a metric, and by closing the gate of a watch that is [too old](waits::WATCH_DEAD).
 pub fn tell(ages: &BTreeMap<WatchKind, Duration>, watches: &[(WatchKind, Gate)], metrics: &Metrics) {
     for (kind, gate) in watches {
         let age = ages.get(kind).copied();
         metrics.watch_age(kind.resource(), age);
         // A kind that is not watched does not make the process unready.
-        if age.is_none_or(|age| age < OLD) { gate.open() } else { gate.close() }
+        if age.is_none_or(|age| age < waits::WATCH_DEAD) { gate.open() } else { gate.close() }
     }
 }
 
@@ -277,7 +274,7 @@ mod tests {
                 assert!(text.contains(&line), "no {line} in {text}");
             }
         }
-        tell(&[(kind, OLD)].into(), &watches, &metrics);
+        tell(&[(kind, waits::WATCH_DEAD)].into(), &watches, &metrics);
         assert!(!readiness.is_ready() && !metrics.encode().contains("resource=\"secrets\""), "{}", metrics.encode());
         tell(&BTreeMap::new(), &watches, &metrics);
         assert!(readiness.is_ready() && !metrics.encode().contains("keyward_watch_age_seconds{"), "{}", metrics.encode());

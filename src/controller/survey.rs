@@ -15,6 +15,7 @@ use std::{
 use tokio::sync::watch;
 
 use super::{account::same_account, key_provider::Connected};
+use crate::controller::waits;
 use crate::{
     api::managed_key::CreateAttempt,
     domain::{
@@ -24,12 +25,8 @@ use crate::{
     kms::Kms,
 };
 
-/// How long a round waits for a survey that is under way. In a large account a survey takes longer, and the round comes again.
-const PATIENCE: Duration = Duration::from_secs(2);
 /// How many names are remembered beside the surveys. If there are more, the surveys are made again.
 const NAMES: usize = 100_000;
-/// How long a name is remembered at least, so that a new survey shows it.
-const SHOWN: Duration = Duration::from_mins(15);
 
 /// What is known of a name without asking for it.
 #[derive(Debug, PartialEq)]
@@ -104,7 +101,7 @@ impl Surveys {
     /// The name is about to be put into the marks of a key, by `creation` if there is one. Returns what was known of the name before.
     pub fn begin(&self, name: String, creation: Option<CreateAttempt>) -> Option<Named> {
         let mut inner = self.inner();
-        inner.shed(NAMES, SHOWN);
+        inner.shed(NAMES, waits::NAME_SHOWN);
         inner.named.insert(name, Named { at: Instant::now(), open: creation })
     }
 
@@ -143,7 +140,7 @@ impl Surveys {
         }
         let mut names = self.survey(connected, &owner.cluster);
         // A survey that ended without a result, such as when the process ends, counts as none.
-        let waited = tokio::time::timeout(PATIENCE, names.wait_for(Option::is_some)).await.map(|answer| answer.is_ok());
+        let waited = tokio::time::timeout(waits::SURVEY, names.wait_for(Option::is_some)).await.map(|answer| answer.is_ok());
         if waited == Ok(false) {
             self.withdraw_survey(&names);
         }

@@ -4,8 +4,8 @@
 //! `Next::length`, and a row in the test below. Then return it where the round ends: `finish` in `src/controller/managed_key/report.rs` for a key,
 //! `round` in `src/controller/key_provider/reconcile.rs` for a provider.
 //!
-//! Two kinds of times are not here, because they are not about when one object is looked at again: the deadlines of calls and rounds, and the pace of tasks
-//! in the background. They stand beside what they bound.
+//! Times that do not decide when one object is looked at again, such as the deadlines of calls and rounds and the pace of tasks in the background, are in
+//! `src/controller/waits.rs` and `src/kms/waits.rs`.
 
 use std::time::Duration;
 

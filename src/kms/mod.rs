@@ -36,6 +36,7 @@ mod read_back;
 mod reading;
 mod rest;
 mod sanitize;
+mod waits;
 
 use std::future::Future;
 

@@ -8,6 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::controller::waits;
 use crate::{
     controller::lane::Lane,
     domain::{
@@ -22,8 +23,6 @@ const PROBES: usize = 2;
 /// How many rescues are at one KMS at the same time, whether it answers or not. Rescues have workers of their own, and one KMS that does not answer, or
 /// throttles, must not hold all of them.
 const RESCUES: usize = 32;
-/// How long a KMS has to be unreachable before keys report it that were not asked for themselves. One lost reply is no news for them.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Whether a KMS answers, and how many rounds probe it.
 #[derive(Debug, Default)]
@@ -119,7 +118,7 @@ impl Breaker {
                 return Err(Rejected::Busy(pause));
             }
             (Lane::Ordinary, Some(outage)) if state.probes >= PROBES => {
-                return Err(if now.saturating_duration_since(outage.since) < PATIENCE {
+                return Err(if now.saturating_duration_since(outage.since) < waits::OUTAGE_REPORTED {
                     Rejected::Lately
                 } else {
                     Rejected::Long(Failure {
@@ -144,7 +143,7 @@ impl Breaker {
     }
 
     fn answered_at(&self, now: Instant) -> bool {
-        self.state().outage.take().is_some_and(|outage| now.saturating_duration_since(outage.since) >= PATIENCE)
+        self.state().outage.take().is_some_and(|outage| now.saturating_duration_since(outage.since) >= waits::OUTAGE_REPORTED)
     }
 
     /// Notes how a call failed. A refusal is an answer, and so is a fault at one call. Returns the same as [`answered`](Self::answered).
@@ -195,12 +194,15 @@ mod tests {
 
         let probes: Vec<_> = (0..PROBES).map(|_| breaker.permit_at(Lane::Ordinary, began).unwrap()).collect();
         // The outage goes on, and counts from the first failure.
-        assert!(!breaker.failed_at(&failure(FailureKind::Unavailable), began + PATIENCE / 2));
-        let Err(Rejected::Long(said)) = breaker.permit_at(Lane::Ordinary, began + PATIENCE) else { panic!("permit") };
+        assert!(!breaker.failed_at(&failure(FailureKind::Unavailable), began + waits::OUTAGE_REPORTED / 2));
+        let Err(Rejected::Long(said)) = breaker.permit_at(Lane::Ordinary, began + waits::OUTAGE_REPORTED) else { panic!("permit") };
         assert_eq!((said.kind, said.message.as_str()), (FailureKind::Unavailable, "kms.test did not answer"));
         drop(probes);
-        assert!(breaker.permit_at(Lane::Ordinary, began + PATIENCE).is_ok(), "somebody has to find out");
-        assert!(breaker.answered_at(began + PATIENCE) && !breaker.answered_at(began + PATIENCE), "it is news once");
+        assert!(breaker.permit_at(Lane::Ordinary, began + waits::OUTAGE_REPORTED).is_ok(), "somebody has to find out");
+        assert!(
+            breaker.answered_at(began + waits::OUTAGE_REPORTED) && !breaker.answered_at(began + waits::OUTAGE_REPORTED),
+            "it is news once"
+        );
     }
 
     #[test]

@@ -14,6 +14,7 @@ use futures::{FutureExt, future::join_all};
 use kube::Api;
 
 use super::{clients::Connected, lists::Ticket, status::write};
+use crate::controller::waits;
 use crate::{
     api::{
         KeyProvider, KeyProviderStatus,
@@ -41,8 +42,6 @@ use crate::{
 const TRIES: usize = 8;
 /// How many keys are looked at at the same time.
 const LOOKS: usize = 4;
-/// After this time a round of the provider looks at no further keys. The keys that will be deleted first come first.
-const LONGEST_LOOK: Duration = Duration::from_secs(20);
 
 /// Writes these changes into the lists of a provider. Returns the keys that lost their objects by these changes. A provider that is gone has no list.
 pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> Result<Vec<String>, Error> {
@@ -180,7 +179,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
     let mut seen = Vec::new();
     for some in status.pending_deletions.chunks(LOOKS) {
         // A KMS that is slow to answer must not hold up the provider.
-        if begun.1.elapsed() >= LONGEST_LOOK {
+        if begun.1.elapsed() >= waits::LISTED_READS {
             break;
         }
         let looks = some.iter().map(|entry| connected.kms.read(&entry.key, Facets::NONE).boxed());

@@ -3,16 +3,14 @@
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
+use crate::controller::waits;
 use crate::{
     api::key_provider::WatchedDeletion,
     domain::pending::{Change, Unfound},
 };
-
-/// Longer than a write takes until the watch shows it.
-const SHOWN: Duration = Duration::from_mins(10);
 
 /// The changes that wait to be written, and what was written.
 #[derive(Debug, Default)]
@@ -64,7 +62,7 @@ impl Lists {
     /// Forgets providers that are gone, and keys that are not listed any more.
     pub fn forget(&self, is_there: impl Fn(&str) -> bool, listed: &HashSet<String>) {
         let mut inner = self.inner();
-        inner.noted.retain(|key, noted| listed.contains(key) || noted.elapsed() < SHOWN);
+        inner.noted.retain(|key, noted| listed.contains(key) || noted.elapsed() < waits::LIST_SHOWN);
         inner.unfound.retain(|key, _| listed.contains(key));
         inner.queues.retain(|name, queue| is_there(name) || !queue.waiting.is_empty());
         inner.unlisted.retain(|name, _| is_there(name));

@@ -9,6 +9,7 @@ use kube::{Resource, runtime::controller::Action};
 use tracing::Instrument;
 
 use super::{book::trip_id, clients::Connected, connect, listed, status::write};
+use crate::controller::waits;
 use crate::{
     api::{KeyProvider, Reason, key_provider::IdentityStatus},
     controller::{Context, action, contained, error::Error, now, watched::Watched},
@@ -22,9 +23,6 @@ use crate::{
     metrics::RoundResult,
 };
 
-/// How long one round may take.
-const ROUND: Duration = Duration::from_mins(1);
-
 /// Brings the client and the status of a provider up to date.
 pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
     let span = tracing::info_span!("round", kind = "KeyProvider", name = name(&provider));
@@ -34,14 +32,14 @@ pub(super) async fn reconcile(provider: Arc<Watched<KeyProvider>>, context: Arc<
 /// Runs a round until it ends, panics, or is out of time.
 async fn ended(provider: Arc<Watched<KeyProvider>>, context: Arc<Context>) -> Result<Action, Error> {
     let started = Instant::now();
-    let (result, label) = match tokio::time::timeout(ROUND, contained(round(&provider, &context))).await {
+    let (result, label) = match tokio::time::timeout(waits::PROVIDER_ROUND, contained(round(&provider, &context))).await {
         Ok(Ok(Ok(action))) => (Ok(action), RoundResult::Ok),
         Ok(Ok(Err(error))) => {
             let label = error.result();
             (Err(error), label)
         }
         Ok(Err(_logged)) => (Ok(action(quarantine(&provider, &context).await)), RoundResult::Panic),
-        Err(_) => (Err(Error::Timeout(ROUND)), RoundResult::Timeout),
+        Err(_) => (Err(Error::Timeout(waits::PROVIDER_ROUND)), RoundResult::Timeout),
     };
     let took = started.elapsed();
     context.metrics.reconciled("keyprovider", label, took);
@@ -64,7 +62,7 @@ async fn quarantine(watched: &Watched<KeyProvider>, context: &Context) -> Option
             context.providers.put(provider, Err(unusable.clone()));
         }
         let status = status(provider, Err(&unusable), None, now(), &trip_id());
-        match tokio::time::timeout(ROUND, write(context, provider, &status)).await {
+        match tokio::time::timeout(waits::PROVIDER_ROUND, write(context, provider, &status)).await {
             Ok(Ok(_)) => {}
             Ok(Err(error)) => tracing::warn!(error = &error as &dyn std::error::Error, "the status does not say that the round panicked"),
             Err(_) => tracing::warn!("the status does not say that the round panicked: the API server does not answer"),

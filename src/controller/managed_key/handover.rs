@@ -6,6 +6,7 @@
 use std::{sync::Arc, time::Duration};
 
 use super::{object, round::Round};
+use crate::controller::waits;
 use crate::{
     api::{ManagedKey, mark},
     controller::{account::same_account, aliases::Move, error::Ending, watched::Watched},
@@ -20,9 +21,6 @@ use crate::{
     },
     kms::{Kms, Reading},
 };
-
-/// How long an alias stays on its key for the object that declares it now.
-const PATIENCE: Duration = Duration::from_mins(2);
 
 impl<'a> Round<'a> {
     /// Other objects of the namespace that have the provider of this one, as the watch has them.
@@ -66,7 +64,7 @@ impl<'a> Round<'a> {
             Some(taker) => {
                 self.hands_over = true;
                 let why = format!("{alias} stays on this key until ManagedKey {taker}, which declares it now, has taken it");
-                PATIENCE.checked_sub(waited).map(|left| (left, why))
+                waits::ALIAS_STAYS.checked_sub(waited).map(|left| (left, why))
             }
             // If the key has no room for other aliases, the alias is removed at once.
             None if self.key().is_some_and(|key| settings::is_full(&self.provider.rules, key)) => None,

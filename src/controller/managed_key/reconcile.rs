@@ -24,6 +24,7 @@ use super::{
     report::{self, Finished},
     round::{Reached, Round},
 };
+use crate::controller::waits;
 use crate::{
     api::ManagedKey,
     controller::{
@@ -44,8 +45,6 @@ use crate::{
     metrics::RoundResult,
 };
 
-/// How long one round may take: longer than every call in it, shorter than anyone's patience.
-const ROUND: Duration = Duration::from_mins(2);
 /// How many readings of an object one round may take in.
 const READINGS: usize = 3;
 
@@ -123,16 +122,16 @@ pub(super) async fn ended(
 ) -> Result<Action, Error> {
     let started = Instant::now();
     let mut round = pin!(contained(round));
-    let mut limit = ROUND;
+    let mut limit = waits::ROUND;
     let result = loop {
         match tokio::time::timeout(limit.saturating_sub(started.elapsed()), &mut round).await {
             Ok(Ok(ended)) => break ended,
             Ok(Err(_logged)) => break Ok((action(Box::pin(quarantine(watched, context)).await), RoundResult::Panic)),
             Err(_) => {
                 // Time that was spent waiting for turns does not count.
-                let longer = ROUND.saturating_add(patience.map(Patience::waited).unwrap_or_default());
+                let longer = waits::ROUND.saturating_add(patience.map(Patience::waited).unwrap_or_default());
                 if longer <= started.elapsed() {
-                    break Err(Error::Timeout(ROUND));
+                    break Err(Error::Timeout(waits::ROUND));
                 }
                 limit = longer;
             }
@@ -161,7 +160,7 @@ async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Option<
     let wait = context.wait(Next::Retry(Retry::Backoff, context.failed(uid, Cause::Panicked)), RESYNC);
     let Ok(object) = watched.decoded() else { return wait };
     // Writing the status may panic too.
-    match tokio::time::timeout(ROUND, contained(Box::pin(report::panicked(context, object)))).await {
+    match tokio::time::timeout(waits::ROUND, contained(Box::pin(report::panicked(context, object)))).await {
         Ok(Ok(Ok(()))) => {}
         Ok(Ok(Err(ending))) => tracing::warn!(%ending, "the status does not say that the round panicked"),
         Ok(Err(panicked)) => {

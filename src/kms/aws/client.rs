@@ -3,7 +3,7 @@
 //! Only the settings decide. A variable such as `AWS_ENDPOINT_URL`, or the Region of a profile, must never send a client elsewhere: keys
 //! would look deleted there. The environment is read only for credentials, and only by [`AwsCredentials::DefaultChain`].
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::{
@@ -26,18 +26,13 @@ use super::{
     quota::Account,
     trust,
 };
+use crate::kms::waits;
 use crate::{
     domain::failure::{Failure, FailureKind},
     kms::{Books, LeaderCheck},
     metrics::Metrics,
 };
 
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(2);
-/// How long one attempt may take.
-const ATTEMPT: Duration = Duration::from_secs(3);
-/// How long a call may take, with all attempts and the waits between them.
-const CALL: Duration = Duration::from_secs(10);
 /// How often a request is sent at most.
 const ATTEMPTS: u32 = 3;
 
@@ -164,7 +159,11 @@ fn http_client(trusted: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
 }
 
 fn timeouts() -> TimeoutConfig {
-    TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).operation_timeout(CALL).build()
+    TimeoutConfig::builder()
+        .connect_timeout(waits::CONNECT)
+        .operation_attempt_timeout(waits::ATTEMPT)
+        .operation_timeout(waits::CALL)
+        .build()
 }
 
 /// Assumes a role. The SDK can do that too, but its calls would be neither counted nor classified.

@@ -6,7 +6,6 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, PoisonError},
-    time::Duration,
 };
 
 use tokio::{
@@ -25,11 +24,10 @@ use crate::domain::failure::{
     Failure,
     FailureKind::{self, Credentials, Throttled, Unavailable},
 };
+use crate::kms::waits;
 
 /// How many rows one request asks for. That many ids fit into a URL.
 const MOST: usize = 50;
-/// How long a read waits for the request before it. A request that hangs must not delay the others.
-const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The waiting reads. The holder of `sending` sends the next request.
 #[derive(Debug, Default)]
@@ -76,7 +74,7 @@ impl CipherTrustKms {
         let lock = tokio::select! {
             biased;
             answered = &mut answer => return self.use_answer(answered.unwrap_or(BatchAnswer::Nothing), id, subject).await,
-            lock = timeout(PATIENCE, self.batch.sending.lock()) => lock,
+            lock = timeout(waits::BATCH, self.batch.sending.lock()) => lock,
         };
         match answer.try_recv() {
             Ok(answer) => {

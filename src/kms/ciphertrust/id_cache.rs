@@ -6,17 +6,16 @@
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use jiff::Timestamp;
 
 use super::id::{Arn, CckmId};
+use crate::kms::waits;
 
 /// How many ids are kept. Beyond that the ids that were not used for longest are forgotten, which costs one search each.
 const MOST: usize = 50_000;
-/// How long an unfinished refresh prevents another one.
-const UNFINISHED: Duration = Duration::from_mins(1);
 
 /// The memory of one client.
 #[derive(Debug, Default)]
@@ -93,7 +92,7 @@ impl IdCache {
     /// Whether to ask for a refresh of a row that CCKM last read from AWS at `from`.
     pub(super) fn refresh(&self, id: &CckmId, from: Timestamp) -> Refresh {
         let mut memory = self.memory();
-        memory.refreshes.retain(|_, asked| asked.at.elapsed() < UNFINISHED);
+        memory.refreshes.retain(|_, asked| asked.at.elapsed() < waits::REFRESH_UNFINISHED);
         match memory.refreshes.get(id) {
             Some(asked) if asked.from == from => Refresh::Wait(asked.at),
             _ => {

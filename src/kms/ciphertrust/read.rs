@@ -3,7 +3,7 @@
 //! A row is a copy, and its age is part of the answer. A key is absent only if CCKM says that it has no such row, or that AWS has no such
 //! key any more. A key of another account or Region than the provider's is refused, never called absent.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -17,6 +17,7 @@ use super::{
     id_cache::Refresh,
     operation::Operation,
 };
+use crate::kms::waits;
 use crate::{
     domain::{
         failure::{Failure, FailureKind},
@@ -27,10 +28,6 @@ use crate::{
 
 /// Where keys are.
 pub(super) const KEYS: &str = "/cckm/aws/keys";
-/// How long to wait for a refresh, from when it was requested.
-const PATIENCE: Duration = Duration::from_millis(2500);
-/// The first wait for a refresh. Each next wait is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
 /// How many rows may match one name. At most one of them can be right.
 const NAMESAKES: usize = 4;
 
@@ -188,7 +185,7 @@ impl CipherTrustKms {
         let (id, from) = (seen.row.id().map_err(unusable)?, seen.row.synced_at().map_err(unusable)?);
         let refresh = self.id_cache.refresh(&id, from);
         let (Refresh::Request(asked) | Refresh::Wait(asked)) = refresh;
-        let until = tokio::time::Instant::from_std(asked + PATIENCE);
+        let until = tokio::time::Instant::from_std(asked + waits::REFRESH);
         let waited = async {
             if let Refresh::Request(_) = refresh {
                 let call = Call::new(Operation::Refresh, subject, Method::POST, format!("{KEYS}/{}/refresh", id.as_str()));
@@ -200,7 +197,7 @@ impl CipherTrustKms {
                     }
                 })?;
             }
-            let mut wait = FIRST_WAIT;
+            let mut wait = waits::FIRST_POLL;
             loop {
                 sleep(wait).await;
                 wait *= 2;
@@ -211,7 +208,7 @@ impl CipherTrustKms {
                 }
             }
         };
-        if Instant::now() >= asked + PATIENCE {
+        if Instant::now() >= asked + waits::REFRESH {
             return Ok(Some(seen));
         }
         match timeout_at(until, waited).await {

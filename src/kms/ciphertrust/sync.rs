@@ -6,7 +6,7 @@
 
 use std::{
     sync::{Mutex, MutexGuard, PoisonError},
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use reqwest::Method;
@@ -15,18 +15,13 @@ use serde_json::json;
 use tokio::time::sleep;
 
 use super::{CipherTrustKms, operation::Operation};
+use crate::kms::waits;
 use crate::{
     domain::failure::{Failure, FailureKind},
     kms::rest::Call,
 };
 
 const JOBS: &str = "/cckm/aws/synchronization-jobs";
-/// How long one search waits for the end of a job.
-const PATIENCE: Duration = Duration::from_secs(3);
-/// The first wait. Each next wait is twice as long.
-const FIRST_WAIT: Duration = Duration::from_millis(50);
-/// How long after its start a finished job counts for further searches.
-const FRESH: Duration = Duration::from_secs(30);
 
 /// A synchronisation job of CCKM.
 #[derive(Debug, Deserialize)]
@@ -57,12 +52,12 @@ impl CipherTrustKms {
     pub(super) async fn synchronised(&self) -> Result<(), Failure> {
         let last = self.synchronisation.last().clone();
         let asked = match last {
-            Some(asked) if asked.ended && asked.at.elapsed() < FRESH => return Ok(()),
+            Some(asked) if asked.ended && asked.at.elapsed() < waits::SYNCHRONISED => return Ok(()),
             Some(asked) if !asked.ended => asked,
             _ => self.synchronise().await?,
         };
-        let until = Instant::now() + PATIENCE;
-        let mut wait = FIRST_WAIT;
+        let until = Instant::now() + waits::SYNCHRONISATION;
+        let mut wait = waits::FIRST_POLL;
         loop {
             match self.ended(&asked.id).await {
                 Ok(true) => {

@@ -5,18 +5,13 @@ use std::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use tokio::time::sleep;
 
 use super::rate::Rate;
-
-/// Spreads callers that waited, by at most half a turn. Without it, a program that keeps exactly to the pace of an exhausted quota would
-/// get every turn, and others none.
-const JITTER: Duration = Duration::from_millis(100);
-/// How long a caller that gives way waits before it looks again.
-const GIVE_WAY: Duration = Duration::from_millis(20);
+use crate::kms::waits;
 
 /// A line. Callers in an earlier line of this list have their turns first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -82,7 +77,7 @@ impl Limiter {
         let mut waited = None;
         let turn = loop {
             let wait = if ahead.iter().any(|ahead| ahead.load(Ordering::Relaxed) > 0) {
-                GIVE_WAY
+                waits::GIVE_WAY
             } else {
                 let now = Instant::now();
                 match self.rate().take(line == Line::Rescues, now) {
@@ -94,7 +89,7 @@ impl Limiter {
             sleep(wait).await;
         };
         if let Some(wait) = waited.filter(|_| line != Line::Rescues) {
-            sleep(JITTER.min(wait / 2).mul_f64(fastrand::f64())).await;
+            sleep(waits::TURN_JITTER.min(wait / 2).mul_f64(fastrand::f64())).await;
         }
         turn
     }

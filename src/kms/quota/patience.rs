@@ -8,18 +8,9 @@ use std::{
     time::{Duration, Instant},
 };
 
+use crate::kms::waits;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
-
-/// A wait so short that the round keeps its permit.
-const SHORT: Duration = Duration::from_millis(50);
-/// The longest wait for a turn. After a longer one, what the round read before would be too old.
-const LONGEST: Duration = Duration::from_mins(2);
-/// The longest wait of a call that can destroy a key or harm another's. Its evidence was read right before and must still hold when the
-/// request is sent.
-const LONGEST_HASTE: Duration = Duration::from_secs(2);
-/// The longest wait of work that brings a key back. Its turns come before all others, so a longer wait means that something else is wrong.
-const LONGEST_RESCUE: Duration = Duration::from_secs(10);
 
 tokio::task_local! {
     static PATIENCE: Arc<Patience>;
@@ -103,13 +94,13 @@ pub(super) async fn wait<T>(rescues: bool, turn: impl Future<Output = T>) -> Res
     let round = PATIENCE.try_with(Arc::clone).ok();
     let mut turn = pin!(turn);
     if rescues {
-        return timeout(LONGEST_RESCUE, turn).await.map_err(|_| NotYet);
+        return timeout(waits::LONGEST_RESCUE, turn).await.map_err(|_| NotYet);
     }
     if HASTE.try_with(|()| ()).is_ok() {
-        return timeout(LONGEST_HASTE, turn).await.map_err(|_| NotYet);
+        return timeout(waits::LONGEST_HASTE, turn).await.map_err(|_| NotYet);
     }
     let Some(round) = round else { return Ok(turn.await) };
-    if let Ok(turn) = timeout(SHORT, &mut turn).await {
+    if let Ok(turn) = timeout(waits::SHORT_TURN, &mut turn).await {
         return Ok(turn);
     }
     let _waits = round.wait();
@@ -117,7 +108,7 @@ pub(super) async fn wait<T>(rescues: bool, turn: impl Future<Output = T>) -> Res
         biased;
         () = round.unwanted.cancelled() => Err(NotYet),
         turn = turn => Ok(turn),
-        () = sleep(LONGEST) => Err(NotYet),
+        () = sleep(waits::LONGEST_TURN) => Err(NotYet),
     }
 }
 
@@ -135,7 +126,7 @@ mod tests {
         let began = Instant::now();
         let destroys = hastily(wait(false, std::future::pending::<()>()));
         assert_eq!(patiently(Arc::clone(&patience), destroys).await, Err(NotYet));
-        assert!(began.elapsed() < LONGEST / 2, "{:?}", began.elapsed());
+        assert!(began.elapsed() < waits::LONGEST_TURN / 2, "{:?}", began.elapsed());
         assert!(gone.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty), "it keeps its permit");
     }
 

@@ -13,6 +13,7 @@ use super::{
     attempts::{Attempts, Ended},
     messages::About,
 };
+use crate::kms::waits;
 use crate::{
     domain::failure::{
         Failure,
@@ -26,14 +27,8 @@ use crate::{
     metrics::Metrics,
 };
 
-/// How long one attempt may take. It is shorter than the grace period of the lease.
-const ATTEMPT: Duration = Duration::from_secs(3);
-/// How long a call may take, with all attempts and the waits between them.
-const CALL: Duration = Duration::from_secs(10);
 /// How often a request is repeated at most.
 const REPEATS: usize = 2;
-/// The first wait between two attempts. The next is twice as long. Both have jitter.
-const FIRST_WAIT: Duration = Duration::from_millis(200);
 /// The longest answer that is read, in bytes. A page of a thousand keys has about one million bytes.
 const LONGEST: usize = 16 * 1024 * 1024;
 
@@ -76,7 +71,7 @@ impl<D: Dialect> Caller<D> {
                 turn.iter().for_each(Turn::sent);
                 // Boxed, because a request may need a login, which is a call as well.
                 let attempted = Box::pin(self.attempts(call, &mut attempts, turn.is_some()));
-                let failure = match timeout(CALL, attempted).await {
+                let failure = match timeout(waits::CALL, attempted).await {
                     Ok(Ok(answer)) => return Ok(answer),
                     Ok(Err(failure)) => failure,
                     Err(_) => self.missed(call, attempts.outcome(), Missed::Unanswered(None)),
@@ -128,7 +123,7 @@ impl<D: Dialect> Caller<D> {
     }
 
     async fn attempts(&self, call: &Call<'_, D::Operation>, attempts: &mut Attempts<'_>, limited: bool) -> Result<Answer, Failure> {
-        let mut waits = ExponentialBuilder::new().with_jitter().with_min_delay(FIRST_WAIT).with_max_times(REPEATS).build();
+        let mut waits = ExponentialBuilder::new().with_jitter().with_min_delay(waits::FIRST_RETRY).with_max_times(REPEATS).build();
         let mut renewed = false;
         loop {
             let (failure, least_wait) = match self.attempt(call, attempts).await {
@@ -154,8 +149,10 @@ impl<D: Dialect> Caller<D> {
             // If the server asks for a longer pause than this call has, the call ends as throttled. A request with a quota waits in its
             // line for another turn.
             let in_line = limited && failure.kind == Throttled && least_wait.is_zero();
-            let worthwhile =
-                least_wait <= ATTEMPT && call.operation.repeats() && matches!(failure.kind, Throttled | Faulted | Unavailable) && !in_line;
+            let worthwhile = least_wait <= waits::ATTEMPT
+                && call.operation.repeats()
+                && matches!(failure.kind, Throttled | Faulted | Unavailable)
+                && !in_line;
             match waits.next().filter(|_| worthwhile) {
                 Some(wait) => sleep(wait.max(least_wait)).await,
                 None => return Err(failure),
@@ -180,7 +177,7 @@ impl<D: Dialect> Caller<D> {
                 .map_err(|error| if error.is_connect() { Missed::Unreached(error) } else { Missed::Unanswered(Some(error)) })?;
             whole(response).await
         };
-        let answer = timeout(ATTEMPT, sent).await.unwrap_or(Err(Missed::Unanswered(None)));
+        let answer = timeout(waits::ATTEMPT, sent).await.unwrap_or(Err(Missed::Unanswered(None)));
         match &answer {
             Ok(_) => {}
             Err(Missed::Unreached(_)) => attempts.end(Ended::NotSent),

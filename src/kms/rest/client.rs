@@ -2,14 +2,8 @@
 //!
 //! It must never follow a redirect: a signed request is for one host, and a request that changes something goes to its own host or nowhere.
 
-use std::time::Duration;
-
+use crate::kms::waits;
 use reqwest::{Certificate, Client, Url, redirect::Policy};
-
-/// How long connecting may take.
-const CONNECT: Duration = Duration::from_secs(2);
-/// How long an unused connection is kept.
-const IDLE: Duration = Duration::from_secs(30);
 
 /// The authorities whose signature makes a server's certificate valid.
 #[derive(Clone, Debug)]
@@ -24,8 +18,8 @@ pub(in crate::kms) enum Authorities {
 pub(in crate::kms) fn client(authorities: &Authorities) -> Result<Client, String> {
     let mut builder = Client::builder()
         .user_agent(concat!("keyward/", env!("CARGO_PKG_VERSION")))
-        .connect_timeout(CONNECT)
-        .pool_idle_timeout(IDLE)
+        .connect_timeout(waits::CONNECT)
+        .pool_idle_timeout(waits::IDLE_CONNECTION)
         .redirect(Policy::none());
     if let Authorities::And(pem) = authorities {
         let own = Certificate::from_pem_bundle(pem).map_err(|_| "is no certificate in PEM".to_owned())?;

@@ -14,9 +14,8 @@ use reqwest::header::HeaderValue;
 use secrecy::SecretString;
 
 use crate::domain::failure::{Failure, FailureKind, Outcome};
+use crate::kms::waits;
 
-/// After a failed login, no login is sent for this time. A valid token is still used.
-const REST: Duration = Duration::from_mins(1);
 /// No token is taken to live longer.
 const LONGEST: Duration = Duration::from_hours(24);
 
@@ -150,7 +149,7 @@ impl<L: Login> Session<L> {
     fn postponed(&self) -> Option<HeaderValue> {
         let (now, mut kept) = (Instant::now(), self.kept());
         let token = kept.token.as_mut().filter(|token| now < token.ends)?;
-        token.renew_at = now + REST.min((token.ends - now) / 2);
+        token.renew_at = now + waits::LOGIN_PAUSE.min((token.ends - now) / 2);
         Some(token.header.clone())
     }
 
@@ -168,7 +167,9 @@ impl<L: Login> Session<L> {
                 }
             }
         }
-        if let Some(Refused { kind, operation, message, .. }) = renewal.refused.as_ref().filter(|refused| refused.at.elapsed() < REST) {
+        if let Some(Refused { kind, operation, message, .. }) =
+            renewal.refused.as_ref().filter(|refused| refused.at.elapsed() < waits::LOGIN_PAUSE)
+        {
             let (message, outcome) = (message.clone(), Outcome::Refused);
             return Err(Failure { kind: *kind, operation, message, outcome, source: None });
         }
