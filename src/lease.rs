@@ -188,7 +188,7 @@ impl Elector {
                     warn!(lease = self.candidate.lease, problem, "an attempt to acquire or renew the lease failed; trying again");
                 }
                 (Some(problem), true) => {
-                    debug!(lease = self.candidate.lease, problem, "an attempt to acquire or renew the lease failed again")
+                    debug!(lease = self.candidate.lease, problem, "an attempt to acquire or renew the lease failed again");
                 }
                 (None, true) => info!(lease = self.candidate.lease, "the leader election works again"),
                 (None, false) => {}
