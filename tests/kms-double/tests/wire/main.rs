@@ -25,4 +25,5 @@ mod lifecycle;
 mod multi_region;
 mod recorded;
 mod requests;
+mod specs;
 mod states;

@@ -40,7 +40,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
 fn read_spec(call: &Call<'_>) -> Result<&'static Spec, Failure> {
     let names = spec::names();
     let new = call.members.one_of("KeySpec", &names)?;
-    let old = call.members.one_of("CustomerMasterKeySpec", &names)?;
+    let old = call.members.one_of("CustomerMasterKeySpec", &spec::old_names())?;
     if new.is_some() && old.is_some() {
         return Err(Failure::validation(
             "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",

@@ -52,7 +52,9 @@ pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
     put("KeyState", json!(key.state.name()));
     put("Origin", json!(key.origin));
     put("KeyManager", json!(key.manager));
-    put("CustomerMasterKeySpec", json!(key.spec));
+    if spec::old_names().contains(&key.spec.as_str()) {
+        put("CustomerMasterKeySpec", json!(key.spec));
+    }
     put("KeySpec", json!(key.spec));
     put("MultiRegion", json!(key.multi_region.is_some()));
     if let Some((name, algorithms)) = spec::find(&key.spec).and_then(|spec| algorithms(spec, &key.usage)) {
