@@ -24,6 +24,7 @@ mod deletion;
 mod description;
 mod enabling;
 mod end;
+mod grants;
 mod identifiers;
 mod identity;
 mod imported;
@@ -271,6 +272,34 @@ cases! {
     cryptography::a_rescued_key_decrypts_what_it_encrypted, "KMS API Reference, CancelKeyDeletion";
     cryptography::a_key_never_used_has_no_last_use, "KMS API Reference, GetKeyLastUsage, KeyLastUsage",
         localstack: "GetKeyLastUsage was refused with InternalError";
+    grants::a_grant_is_listed_with_what_it_permits, "KMS API Reference, ListGrants";
+    grants::a_name_makes_the_same_request_one_grant, "KMS API Reference, CreateGrant, Name";
+    grants::each_request_has_a_grant_token_of_its_own, "KMS API Reference, CreateGrant, Name",
+        localstack: "it does not hold that the tokens differ";
+    grants::the_same_name_with_other_operations_is_another_grant, "KMS API Reference, CreateGrant, Name",
+        localstack: "it does not hold that another request makes another grant";
+    grants::without_a_name_the_same_request_makes_two_grants, "KMS API Reference, CreateGrant, Name";
+    grants::a_grant_cannot_permit_what_its_key_cannot_do, "KMS API Reference, CreateGrant, Operations",
+        localstack: "CreateGrant was accepted";
+    grants::a_grant_needs_a_grantee, "KMS API Reference, CreateGrant, GranteePrincipal",
+        localstack: "CreateGrant was accepted";
+    grants::a_grantee_that_is_no_principal_is_refused, "KMS API Reference, CreateGrant, GranteePrincipal",
+        localstack: "CreateGrant was accepted";
+    grants::an_hmac_key_takes_no_encryption_context_constraint, "KMS API Reference, CreateGrant, Constraints",
+        localstack: "CreateGrant was accepted";
+    grants::a_disabled_key_takes_no_grant, "KMS Developer Guide, Key states of AWS KMS keys";
+    grants::a_pending_key_takes_no_grant, "KMS Developer Guide, Key states of AWS KMS keys";
+    grants::a_grant_that_is_only_tried_is_not_made, "KMS API Reference, CreateGrant, DryRun",
+        localstack: "CreateGrant was accepted";
+    grants::a_revoked_grant_is_gone, "KMS API Reference, RevokeGrant";
+    grants::a_grant_of_a_pending_key_is_listed_and_revoked, "KMS Developer Guide, Key states of AWS KMS keys";
+    grants::a_grant_is_retired_by_its_token, "KMS API Reference, RetireGrant, GrantToken";
+    grants::a_grant_is_retired_by_its_key_and_its_id, "KMS API Reference, RetireGrant, GrantId";
+    grants::grants_are_listed_by_who_may_retire_them, "KMS API Reference, ListRetirableGrants";
+    grants::grants_are_listed_page_by_page, "KMS API Reference, ListGrants, Marker";
+    grants::more_than_a_hundred_grants_a_page_are_refused, "KMS API Reference, ListGrants, Limit",
+        localstack: "ListGrants was accepted";
+    grants::a_key_has_the_default_policy, "KMS API Reference, ListKeyPolicies";
     identity::a_caller_learns_its_account, "STS API Reference, GetCallerIdentity";
     identity::a_role_session_belongs_to_the_account_of_the_role, "STS API Reference, AssumeRole";
     identity::a_role_session_works_on_the_keys_of_the_account_of_the_role, "STS API Reference, AssumeRole";

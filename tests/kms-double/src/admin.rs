@@ -22,7 +22,7 @@ use crate::fault::Fault;
 use crate::huawei;
 use crate::identity::{Credential, Role};
 use crate::state::{Inner, Shared};
-use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
+use crate::world::{Alias, Grant, GrantTerms, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
 
 /// A key to create from outside of the wire protocols.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -171,6 +171,23 @@ pub(crate) fn point_alias(inner: &mut Inner, alias: &str, arn_or_id: &str) -> an
     let at = find_one(inner, arn_or_id)?;
     let pointed = Alias { name: alias.to_owned(), target: at.id.clone(), created: now, updated: now };
     inner.world.put_alias(&at.account, &at.region, alias, Some(pointed));
+    Ok(())
+}
+
+/// The grants of a key, by id.
+pub(crate) fn grants(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<Vec<Grant>> {
+    inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    Ok(inner.world.grants(&at).cloned().collect())
+}
+
+/// Adds grants with the same terms.
+pub(crate) fn plant_grants(inner: &mut Inner, arn_or_id: &str, terms: &GrantTerms, count: usize) -> anyhow::Result<()> {
+    let created = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    for _ in 0..count {
+        inner.world.put_grant(&at, Grant { id: aws::new_grant_id(), created, issuer: at.account.clone(), terms: terms.clone() });
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use crate::ledger::Entry;
 use crate::model::Models;
 use crate::state::Shared;
 use crate::wire::{Cut, CuttableListener};
-use crate::world::{KeyRef, KeyState, KeyView};
+use crate::world::{Grant, GrantTerms, KeyRef, KeyState, KeyView};
 use crate::{admin, aws, ciphertrust, huawei};
 
 /// The options of a double. Use [`Options::default`] and change what you need.
@@ -243,6 +243,16 @@ impl Double {
     #[must_use]
     pub fn key(&self, arn_or_id: &str) -> Option<KeyView> {
         self.keys().into_iter().find(|key| key.at().is_named_by(arn_or_id))
+    }
+
+    /// The grants of a key, by id.
+    pub fn grants(&self, arn_or_id: &str) -> anyhow::Result<Vec<Grant>> {
+        admin::grants(&mut self.shared.lock(), arn_or_id)
+    }
+
+    /// Adds `count` grants with these terms to a key, as another person. So a test need not send 50,000 calls to reach the quota.
+    pub fn plant_grants(&self, arn_or_id: &str, terms: &GrantTerms, count: usize) -> anyhow::Result<()> {
+        admin::plant_grants(&mut self.shared.lock(), arn_or_id, terms, count)
     }
 
     /// Puts a key into a state that calls cannot cause, such as Unavailable.

@@ -44,4 +44,4 @@ pub use huawei::{
 pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY, WebIdentity};
 pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
 pub use model::Models;
-pub use world::{KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};
+pub use world::{Grant, GrantTerms, KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};

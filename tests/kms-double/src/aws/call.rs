@@ -6,6 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 
 use super::failure::Failure;
+use super::granted;
 use super::members::Members;
 use super::operation::Operation;
 use super::partition;
@@ -37,6 +38,8 @@ pub(crate) struct Call<'a> {
     pub(crate) settling: SignedDuration,
     pub(crate) caller: &'a Caller,
     pub(crate) members: &'a Members,
+    /// Whether the credential allows the operation. If not, only a grant can.
+    pub(crate) allowed: bool,
     pub(crate) request_id: &'a str,
     /// The other forms of answers that are used.
     pub(crate) forms: &'a [Form],
@@ -101,6 +104,15 @@ impl Call<'_> {
         Failure::of_state(verdict, &key.at, key.state).map_or(Ok(()), Err)
     }
 
+    /// A caller may ask whether a call would succeed. The answer is an error in every case. So each call that takes `DryRun` asks this
+    /// after its other checks, before its effect.
+    pub(crate) fn check_dry_run(&self) -> Result<(), Failure> {
+        if self.members.flag("DryRun")? {
+            return Err(Failure::new("DryRunOperationException", "The request would have succeeded, but the DryRun option is set."));
+        }
+        Ok(())
+    }
+
     /// The error for an alias that does not exist in the caller's account and Region.
     pub(crate) fn no_alias(&self, name: &str) -> Failure {
         Failure::not_found(format!("Alias {} is not found.", self.alias_arn(name)))
@@ -118,10 +130,14 @@ impl Call<'_> {
 
     /// The key or alias that a text names for this caller.
     pub(crate) fn target(&self, text: &str, aliases: Aliases) -> Result<Target, Failure> {
-        target::parse(text, &self.caller.account, &self.caller.region, aliases).map_err(|astray| match astray {
-            Astray::Failure(failure) => failure,
-            Astray::OtherAccount(arn) => self.denied(&arn),
-        })
+        match target::parse(text, &self.caller.account, &self.caller.region, aliases) {
+            Ok(target) => Ok(target),
+            Err(Astray::Failure(failure)) => Err(failure),
+            Err(Astray::OtherAccount(arn)) => {
+                let at = KeyRef::of_arn(&arn).filter(|at| granted::permits(self.world, self.caller, self.operation, self.members, at));
+                at.map(Target::Key).ok_or_else(|| self.denied(&arn))
+            }
+        }
     }
 }
 

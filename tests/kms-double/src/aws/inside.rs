@@ -65,6 +65,7 @@ pub(crate) fn call(
         settling: shared.settling,
         caller: &caller,
         members: &members,
+        allowed: true,
         request_id,
         forms: &shared.forms,
         touched: None,

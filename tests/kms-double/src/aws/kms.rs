@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::call::{Call, Caller};
 use super::calls;
 use super::failure::Failure;
+use super::granted;
 use super::members::Members;
 use super::operation::{Kind, NOT_SERVED, Operation};
 use super::reply::{Outcome, refuse, succeed};
@@ -43,7 +44,8 @@ pub(super) fn perform(
         return Outcome { key: located, ..refuse(request, &Failure::throttled(), request_id) };
     }
     let allowed = inner.identities.credential(&caller.access_key).is_some_and(|credential| credential.may(&operation.action()));
-    if !allowed {
+    let granted = || granted::may_try(&inner.world, caller, operation, members, located.as_ref());
+    if !allowed && !granted() {
         let resource = located.as_ref().map_or_else(|| "*".to_owned(), KeyRef::arn);
         let failure = Failure::access_denied(&caller.principal, &operation.action(), &resource, "identity");
         return Outcome { key: located, ..refuse(request, &failure, request_id) };
@@ -57,6 +59,7 @@ pub(super) fn perform(
         settling: shared.settling,
         caller,
         members,
+        allowed,
         request_id,
         forms: &shared.forms,
         touched: located,

@@ -88,6 +88,20 @@ impl Members {
         value.as_array().map(|list| Some(list.as_slice())).ok_or_else(|| wrong_type(value, "a List"))
     }
 
+    /// A list of strings, if present.
+    pub(crate) fn strings(&self, name: &str) -> Result<Option<Vec<&str>>, Failure> {
+        let list = self.list(name)?;
+        list.map(|list| list.iter().map(|value| value.as_str().ok_or_else(|| wrong_type(value, "a String"))).collect()).transpose()
+    }
+
+    /// A structure, if present.
+    pub(crate) fn structure(&self, name: &str) -> Result<Option<Self>, Failure> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value.as_object().map(|members| Some(Self(members.clone()))).ok_or_else(|| wrong_type(value, "a Structure"))
+    }
+
     /// A map from strings to strings. Absent means empty.
     pub(crate) fn string_map(&self, name: &str) -> Result<Vec<(&str, &str)>, Failure> {
         let Some(value) = self.get(name) else {

@@ -9,6 +9,8 @@ mod call;
 mod calls;
 mod failure;
 mod form;
+mod grant_token;
+mod granted;
 mod inside;
 mod kms;
 mod members;
@@ -24,7 +26,7 @@ mod states;
 mod sts;
 mod target;
 
-pub(crate) use calls::default_policy;
+pub(crate) use calls::{default_policy, new_grant_id};
 pub(crate) use failure::Failure;
 pub(crate) use form::pairs as query_pairs;
 pub(crate) use inside::{Inside, call as call_inside};

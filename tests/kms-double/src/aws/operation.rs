@@ -48,6 +48,7 @@ pub(crate) enum Kind {
 operations! {
     CancelKeyDeletion Mutation 5,
     CreateAlias Mutation 5,
+    CreateGrant Mutation 50,
     CreateKey Mutation 5,
     Decrypt Cryptographic 10_000,
     DeleteAlias Mutation 15,
@@ -61,11 +62,16 @@ operations! {
     GetKeyPolicy Read 1_000,
     GetKeyRotationStatus Read 1_000,
     ListAliases Read 500,
+    ListGrants Read 100,
+    ListKeyPolicies Read 100,
     ListKeyRotations Read 100,
     ListKeys Read 500,
     ListResourceTags Read 2_000,
+    ListRetirableGrants Read 100,
     PutKeyPolicy Mutation 15,
     ReplicateKey Mutation 5,
+    RetireGrant Mutation 50,
+    RevokeGrant Mutation 50,
     RotateKeyOnDemand Mutation 5,
     ScheduleKeyDeletion Mutation 15,
     TagResource Mutation 10,
@@ -77,10 +83,9 @@ operations! {
 
 /// The operations of AWS KMS that the double does not have. They are denied for every caller, as AWS denies operations that no policy
 /// allows. A name that is in neither list is wrong.
-pub const NOT_SERVED: [&str; 29] = [
+pub const NOT_SERVED: [&str; 23] = [
     "ConnectCustomKeyStore",
     "CreateCustomKeyStore",
-    "CreateGrant",
     "Decapsulate",
     "DeleteCustomKeyStore",
     "DeleteImportedKeyMaterial",
@@ -97,12 +102,7 @@ pub const NOT_SERVED: [&str; 29] = [
     "GetParametersForImport",
     "GetPublicKey",
     "ImportKeyMaterial",
-    "ListGrants",
-    "ListKeyPolicies",
-    "ListRetirableGrants",
     "ReEncrypt",
-    "RetireGrant",
-    "RevokeGrant",
     "Sign",
     "UpdateCustomKeyStore",
     "Verify",

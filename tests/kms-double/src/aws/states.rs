@@ -1,7 +1,7 @@
 //! What each operation does in each key state: the table of AWS's page "Key states of AWS KMS keys", as data.
 //!
 //! If that page is not clear, the choices are:
-//! - a key pending deletion refuses `ReplicateKey`, `UpdatePrimaryRegion` and cryptographic operations with
+//! - a key pending deletion refuses `CreateGrant`, `ReplicateKey`, `UpdatePrimaryRegion` and cryptographic operations with
 //!   `KMSInvalidStateException` (the page allows `DisabledException` as well);
 //! - our copy of the page is older than `RotateKeyOnDemand`, `ListKeyRotations` and `GetKeyLastUsage`. The first follows
 //!   `EnableKeyRotation`, except for `PendingImport`, because imported keys can be rotated on demand. The others only read, and always
@@ -33,14 +33,18 @@ const COLUMNS: [KeyState; 8] = [
     KeyState::Updating,
 ];
 
-/// `CreateKey`, `ListKeys` and `ListAliases` have no row, because they are not about one key.
+/// `CreateKey`, `ListKeys`, `ListAliases` and `ListRetirableGrants` have no row, because they are not about one key.
 #[rustfmt::skip]
-const TABLE: [(Operation, [Verdict; 8]); 24] = [
+const TABLE: [(Operation, [Verdict; 8]); 29] = [
     //                                  Enabled Disabled Pending PendRepl Import Unavail Creating Updating
     (Operation::DescribeKey,          [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
     (Operation::GetKeyPolicy,         [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
     (Operation::PutKeyPolicy,         [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
     (Operation::ListResourceTags,     [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::ListGrants,           [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::ListKeyPolicies,      [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::RetireGrant,          [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
+    (Operation::RevokeGrant,          [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
     (Operation::DeleteAlias,          [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
     (Operation::GetKeyLastUsage,      [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
     (Operation::EnableKey,            [ YES,    YES,     INV,    INV,     INV,   YES,    INV,     INV ]),
@@ -58,6 +62,7 @@ const TABLE: [(Operation, [Verdict; 8]); 24] = [
     (Operation::CreateAlias,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
     // The new key of the alias. The old key may be in any state.
     (Operation::UpdateAlias,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
+    (Operation::CreateGrant,          [ YES,    DIS,     INV,    INV,     INV,   YES,    INV,     YES ]),
     (Operation::ReplicateKey,         [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     INV ]),
     (Operation::UpdatePrimaryRegion,  [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     YES ]),
     (Operation::Encrypt,              [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
@@ -77,7 +82,7 @@ mod tests {
 
     #[test]
     fn every_operation_on_a_key_has_a_row() {
-        let without = [Operation::CreateKey, Operation::ListKeys, Operation::ListAliases];
+        let without = [Operation::CreateKey, Operation::ListKeys, Operation::ListAliases, Operation::ListRetirableGrants];
         for operation in Operation::ALL {
             let rows = TABLE.iter().filter(|(candidate, _)| candidate == operation).count();
             assert_eq!(rows, usize::from(!without.contains(operation)), "{operation:?}");

@@ -3,6 +3,7 @@
 //! All wire protocols share this part. It knows no HTTP, no error codes and no permissions. It must never refuse a change for a reason that
 //! only one vendor has.
 
+mod grants;
 mod key;
 mod lagged;
 mod view;
@@ -14,8 +15,10 @@ use std::time::{Duration, Instant};
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::days;
+use grants::Grants;
 use lagged::Lagged;
 
+pub use grants::{Grant, GrantTerms};
 pub(crate) use key::{Due, Key, Rotating, Rotation};
 pub use view::{KeyView, RotationView};
 pub use vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
@@ -48,6 +51,7 @@ struct Region {
     aliases: BTreeMap<String, Lagged<Alias>>,
     /// Every alias name that a key ever had, to find a key's aliases without reading all aliases.
     names: BTreeMap<String, BTreeSet<String>>,
+    grants: Grants,
 }
 
 /// All keys of all accounts.
@@ -217,7 +221,7 @@ impl World {
         }
     }
 
-    /// Removes a key, its aliases and its place in the family. When the last replica is removed, the window of a waiting primary starts.
+    /// Removes a key, its aliases, its grants and its place in the family. When the last replica is removed, the window of a waiting primary starts.
     fn bury(&mut self, at: &KeyRef, time: Timestamp) {
         let family = self.key(at).and_then(|key| key.multi_region.clone());
         for name in self.aliases_of(at).into_iter().map(|alias| alias.name.clone()).collect::<Vec<_>>() {
@@ -226,6 +230,7 @@ impl World {
         let (now, lag) = (Instant::now(), self.lag);
         if let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) {
             region.names.remove(&at.id);
+            region.grants.remove(&at.id);
             if let Some(slot) = region.keys.get_mut(&at.id) {
                 *slot.change(now, lag) = None;
                 if slot.is_gone(now) {

@@ -13,6 +13,7 @@ mod ciphertrust_tokens;
 mod client;
 mod faults;
 mod forms;
+mod grants;
 mod huawei_client;
 mod huawei_faults;
 mod huawei_identity;

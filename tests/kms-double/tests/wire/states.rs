@@ -23,6 +23,10 @@ const CELLS: &str = "
     PutKeyPolicy         Y Y Y Y Y Y Y Y
     ListAliases          Y Y Y Y Y Y Y Y
     ListResourceTags     Y Y Y Y Y Y Y Y
+    ListGrants           Y Y Y Y Y Y Y Y
+    ListKeyPolicies      Y Y Y Y Y Y Y Y
+    RetireGrant          Y Y Y Y Y Y Y Y
+    RevokeGrant          Y Y Y Y Y Y Y Y
     DeleteAlias          Y Y Y Y Y Y Y Y
     GetKeyLastUsage      Y Y Y Y Y Y Y Y
     EnableKey            Y Y I I I Y I I
@@ -39,6 +43,7 @@ const CELLS: &str = "
     UpdateKeyDescription Y Y I I Y Y Y Y
     CreateAlias          Y Y I I Y Y Y Y
     UpdateAlias          Y Y I I Y Y Y Y
+    CreateGrant          Y D I I I Y I Y
     ReplicateKey         Y D I I I U I I
     UpdatePrimaryRegion  Y D I I I U I Y
     Encrypt              Y D I I I I I Y
@@ -73,7 +78,7 @@ async fn every_operation_does_in_every_state_what_the_table_says() {
             cells += 1;
         }
     }
-    assert_eq!(cells, 25 * 8);
+    assert_eq!(cells, 30 * 8);
 }
 
 /// A key in that state and the members of a call of the operation on it.
@@ -116,6 +121,12 @@ async fn prepare(double: &Double, client: &Client, operation: &str, state: KeySt
             }
             json!({ "PrimaryRegion": "us-east-1" })
         }
+        "CreateGrant" => grant(),
+        "RetireGrant" | "RevokeGrant" => {
+            let mut granted = json!({ "KeyId": id });
+            granted.as_object_mut().unwrap().extend(grant().as_object().unwrap().clone());
+            json!({ "GrantId": client.ok("CreateGrant", granted).await["GrantId"] })
+        }
         "Encrypt" => json!({ "Plaintext": "aGk=" }),
         "Decrypt" => {
             let encrypted = client.ok("Encrypt", json!({ "KeyId": id, "Plaintext": "aGk=" })).await;
@@ -129,4 +140,8 @@ async fn prepare(double: &Double, client: &Client, operation: &str, state: KeySt
     }
     double.set_state(&arn, state).unwrap();
     (arn, members)
+}
+
+fn grant() -> Value {
+    json!({ "GranteePrincipal": format!("arn:aws:iam::{}:role/reader", kms_double::ACCOUNT), "Operations": ["DescribeKey"] })
 }

@@ -27,7 +27,7 @@ pub(super) fn encrypt(call: &mut Call<'_>) -> Answer {
     let context = context(call)?;
     let key = call.read(Aliases::Taken)?;
     let algorithm = algorithm(call, &key)?;
-    check_dry_run(call)?;
+    call.check_dry_run()?;
     let body = json!({ "key": key.at.id, "context": context, "plaintext": STANDARD.encode(plaintext) }).to_string();
     let mut ciphertext = MAGIC.to_vec();
     ciphertext.extend(seal(&key, body.as_bytes()));
@@ -63,7 +63,7 @@ pub(super) fn decrypt(call: &mut Call<'_>) -> Answer {
     if seal(&key, body) != tag || opened.get("context") != Some(&context) {
         return Err(invalid());
     }
-    check_dry_run(call)?;
+    call.check_dry_run()?;
     note_use(call, &key);
     let mut answer = json!({ "KeyId": key.at.arn(), "Plaintext": opened.get("plaintext"), "EncryptionAlgorithm": algorithm });
     if let (spec::SYMMETRIC, Some(members)) = (key.spec.as_str(), answer.as_object_mut()) {
@@ -84,14 +84,6 @@ pub(super) fn last_usage(call: &mut Call<'_>) -> Answer {
         "TrackingStartDate": TRACKING_START,
         "KeyCreationDate": seconds(key.created),
     }))
-}
-
-/// A caller may ask whether a call would succeed. The answer is an error in every case.
-fn check_dry_run(call: &Call<'_>) -> Result<(), Failure> {
-    if call.members.flag("DryRun")? {
-        return Err(Failure::new("DryRunOperationException", "The request would have succeeded, but the DryRun option is set."));
-    }
-    Ok(())
 }
 
 /// KMS does not reveal whether such a key exists.

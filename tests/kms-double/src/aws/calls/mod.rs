@@ -6,6 +6,9 @@ mod crypto;
 mod deletion;
 mod describe;
 mod family;
+mod grant;
+mod grant_list;
+mod grant_terms;
 mod page;
 mod policy;
 mod rotation;
@@ -13,15 +16,19 @@ mod switch;
 mod tag;
 
 use super::call::{Answer, Call};
+use super::grant_token;
 use super::operation::Operation;
 
+pub(crate) use grant::new_id as new_grant_id;
 pub(crate) use policy::default as default_policy;
 
 /// Does a call.
 pub(crate) fn carry_out(call: &mut Call<'_>) -> Answer {
+    grant_token::check(call)?;
     match call.operation {
         Operation::CancelKeyDeletion => deletion::cancel(call),
         Operation::CreateAlias => alias::create(call),
+        Operation::CreateGrant => grant::create(call),
         Operation::CreateKey => create::create(call),
         Operation::Decrypt => crypto::decrypt(call),
         Operation::DeleteAlias => alias::delete(call),
@@ -35,11 +42,16 @@ pub(crate) fn carry_out(call: &mut Call<'_>) -> Answer {
         Operation::GetKeyPolicy => policy::get(call),
         Operation::GetKeyRotationStatus => rotation::status(call),
         Operation::ListAliases => alias::list(call),
+        Operation::ListGrants => grant_list::of_key(call),
+        Operation::ListKeyPolicies => policy::list(call),
         Operation::ListKeyRotations => rotation::list(call),
         Operation::ListKeys => describe::list(call),
         Operation::ListResourceTags => tag::list(call),
+        Operation::ListRetirableGrants => grant_list::retirable(call),
         Operation::PutKeyPolicy => policy::put(call),
         Operation::ReplicateKey => family::replicate(call),
+        Operation::RetireGrant => grant::retire(call),
+        Operation::RevokeGrant => grant::revoke(call),
         Operation::RotateKeyOnDemand => rotation::on_demand(call),
         Operation::ScheduleKeyDeletion => deletion::schedule(call),
         Operation::TagResource => tag::tag(call),
