@@ -13,6 +13,7 @@ use super::partition;
 use super::states;
 use super::target::{self, Aliases, Astray, Target};
 use crate::form::Form;
+use crate::identity::Credential;
 use crate::world::{Key, KeyRef, Manager, World};
 
 /// The caller, and the Region.
@@ -23,6 +24,25 @@ pub(crate) struct Caller {
     pub(crate) principal: String,
     pub(crate) user_id: String,
     pub(crate) region: String,
+}
+
+/// What the caller's own account allows it. Grants can allow more.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Rights<'a> {
+    /// Everything.
+    All,
+    /// What the credential allows.
+    Of(&'a Credential),
+}
+
+impl Rights<'_> {
+    /// Whether this action is allowed.
+    pub(crate) fn may(self, action: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Of(credential) => credential.may(action),
+        }
+    }
 }
 
 /// A call in progress.
@@ -38,8 +58,7 @@ pub(crate) struct Call<'a> {
     pub(crate) settling: SignedDuration,
     pub(crate) caller: &'a Caller,
     pub(crate) members: &'a Members,
-    /// Whether the credential allows the operation. If not, only a grant can.
-    pub(crate) allowed: bool,
+    pub(crate) rights: Rights<'a>,
     pub(crate) request_id: &'a str,
     /// The other forms of answers that are used.
     pub(crate) forms: &'a [Form],
@@ -126,6 +145,14 @@ impl Call<'_> {
     /// The error if no key policy allows the call.
     pub(crate) fn denied(&self, resource: &str) -> Failure {
         Failure::access_denied(&self.caller.principal, &self.operation.action(), resource, "resource")
+    }
+
+    /// Refuses the call if the caller may not do another action that belongs to it.
+    pub(crate) fn need(&self, action: &str, resource: &str) -> Result<(), Failure> {
+        if self.rights.may(action) {
+            return Ok(());
+        }
+        Err(Failure::access_denied(&self.caller.principal, action, resource, "identity"))
     }
 
     /// The key or alias that a text names for this caller.

@@ -5,7 +5,7 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::call::{Call, Caller};
+use super::call::{Call, Caller, Rights};
 use super::calls;
 use super::failure::Failure;
 use super::granted;
@@ -43,13 +43,14 @@ pub(super) fn perform(
     if shared.throttles && !within_quota(inner, operation, caller, members) {
         return Outcome { key: located, ..refuse(request, &Failure::throttled(), request_id) };
     }
-    let allowed = inner.identities.credential(&caller.access_key).is_some_and(|credential| credential.may(&operation.action()));
+    let credential = inner.identities.credential(&caller.access_key);
+    let allowed = credential.is_some_and(|credential| credential.may(&operation.action()));
     let granted = || granted::may_try(&inner.world, caller, operation, members, located.as_ref());
-    if !allowed && !granted() {
+    let Some(rights) = credential.filter(|_| allowed || granted()).map(Rights::Of) else {
         let resource = located.as_ref().map_or_else(|| "*".to_owned(), KeyRef::arn);
         let failure = Failure::access_denied(&caller.principal, &operation.action(), &resource, "identity");
         return Outcome { key: located, ..refuse(request, &failure, request_id) };
-    }
+    };
     let revision = inner.world.revision();
     let mut call = Call {
         operation,
@@ -59,7 +60,7 @@ pub(super) fn perform(
         settling: shared.settling,
         caller,
         members,
-        allowed,
+        rights,
         request_id,
         forms: &shared.forms,
         touched: located,

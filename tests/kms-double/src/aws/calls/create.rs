@@ -22,6 +22,10 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let multi_region = members.flag("MultiRegion")?;
     let description = members.sized("Description", 0, DESCRIPTION_MAX)?.unwrap_or_default();
     let tags = tag::read_tags(members)?;
+    // "To use this parameter, you must have kms:TagResource permission in an IAM policy."
+    if !tags.is_empty() {
+        call.need("kms:TagResource", "*")?;
+    }
     let policy = policy::read(call)?;
 
     let id = if multi_region { format!("mrk-{}", uuid::Uuid::new_v4().simple()) } else { uuid::Uuid::new_v4().to_string() };

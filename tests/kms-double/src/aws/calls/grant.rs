@@ -58,7 +58,7 @@ pub(super) fn retire(call: &mut Call<'_>) -> Answer {
         return Err(Failure::no_key(&at));
     }
     let found = call.world.grants(&at).find(|grant| grant.id == id).cloned();
-    let own = call.allowed && at.account == call.caller.account;
+    let own = call.rights.may(&call.operation.action()) && at.account == call.caller.account;
     let permitted = found.as_ref().map_or(own, |grant| own || may_retire(grant, call));
     if !permitted {
         return Err(call.denied(&at.arn()));
