@@ -7,6 +7,7 @@
 //! - [`Double`] runs it inside a test; the binary `kms-double` runs it alone.
 //! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's, `huawei` Huawei Cloud's, and
 //!   `ciphertrust` that of Thales's Cloud Key Manager, which works on the same keys through `aws`.
+//! - `crypto` does the cryptography of keys.
 //! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`, `ciphertrust`, `huawei`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail"))]
@@ -15,6 +16,7 @@ mod admin;
 mod aws;
 mod ciphertrust;
 mod clock;
+mod crypto;
 mod double;
 mod fault;
 mod form;

@@ -1,5 +1,6 @@
 //! One call of the KMS API in progress: the caller, the key, the time.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use jiff::{SignedDuration, Timestamp};
@@ -12,6 +13,7 @@ use super::operation::Operation;
 use super::partition;
 use super::states;
 use super::target::{self, Aliases, Astray, Target};
+use crate::crypto;
 use crate::form::Form;
 use crate::identity::Credential;
 use crate::world::{Key, KeyRef, Manager, World};
@@ -80,7 +82,12 @@ const KEY_ID_MAX: usize = 2048;
 impl Call<'_> {
     /// The key that `KeyId` names, as a reader sees it.
     pub(crate) fn read(&mut self, aliases: Aliases) -> Result<Key, Failure> {
-        let text = self.members.required("KeyId", 1, KEY_ID_MAX)?;
+        self.read_named("KeyId", aliases)
+    }
+
+    /// The key that `member` names, as a reader sees it.
+    pub(crate) fn read_named(&mut self, member: &str, aliases: Aliases) -> Result<Key, Failure> {
+        let text = self.members.required(member, 1, KEY_ID_MAX)?;
         let at = match self.target(text, aliases)? {
             Target::Key(at) => at,
             Target::Alias(name) => {
@@ -147,6 +154,12 @@ impl Call<'_> {
         Failure::access_denied(&self.caller.principal, &self.operation.action(), resource, "resource")
     }
 
+    /// The secret of one of the key's materials.
+    pub(crate) fn secret(&mut self, key: &Key, material: &str) -> Result<Arc<[u8]>, Failure> {
+        let secret = self.world.secret(material, || crypto::generate(&key.spec));
+        secret.map_err(|_| Failure::internal(format!("the double has no cryptography for {}", key.spec)))
+    }
+
     /// Refuses the call if the caller may not do another action that belongs to it.
     pub(crate) fn need(&self, action: &str, resource: &str) -> Result<(), Failure> {
         if self.rights.may(action) {
@@ -170,7 +183,8 @@ impl Call<'_> {
 
 /// The key of a request, as far as it is known before the request is done. It is for faults and the ledger.
 pub(crate) fn locate(world: &World, caller: &Caller, members: &Members) -> Option<KeyRef> {
-    let text = ["KeyId", "TargetKeyId", "AliasName"].into_iter().find_map(|name| members.string(name).ok().flatten())?;
+    let text =
+        ["KeyId", "TargetKeyId", "AliasName", "DestinationKeyId"].into_iter().find_map(|name| members.string(name).ok().flatten())?;
     match target::parse(text, &caller.account, &caller.region, Aliases::Taken).ok()? {
         Target::Key(at) => Some(at),
         Target::Alias(name) => {

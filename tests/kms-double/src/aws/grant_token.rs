@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::call::Call;
 use super::failure::Failure;
 use super::members::check_length;
-use super::operation::Operation;
+use super::operation::{Kind, Operation};
 use crate::world::{Key, KeyRef, World};
 
 /// The maximum length of a token.
@@ -36,8 +36,9 @@ pub(super) fn read(world: &World, token: &str) -> Result<(KeyRef, String), Failu
 /// Checks the `GrantTokens` of a request. `DescribeKey` has no error for a wrong token, so it takes any.
 pub(super) fn check(call: &Call<'_>) -> Result<(), Failure> {
     use Operation as Op;
-    let takes = matches!(call.operation, Op::CreateGrant | Op::Decrypt | Op::DescribeKey | Op::Encrypt);
-    let Some(tokens) = call.members.strings("GrantTokens")?.filter(|_| takes) else {
+    let takes =
+        call.operation.kind() == Kind::Cryptographic || matches!(call.operation, Op::CreateGrant | Op::DescribeKey | Op::GetPublicKey);
+    let Some(tokens) = call.members.strings("GrantTokens")?.filter(|_| takes && call.operation != Op::GenerateRandom) else {
         return Ok(());
     };
     if tokens.len() > TOKENS_MAX {

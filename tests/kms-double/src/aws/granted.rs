@@ -10,15 +10,53 @@ use crate::world::{Grant, KeyRef, World};
 
 /// Whether a call that the credential does not allow can still be permitted by a grant.
 pub(super) fn may_try(world: &World, caller: &Caller, operation: Operation, members: &Members, key: Option<&KeyRef>) -> bool {
-    // Which grant it is about is found later, and with it who may retire it.
-    operation == Operation::RetireGrant || key.is_some_and(|key| permits(world, caller, operation, members, key))
+    // Which grant or which two keys it is about is found later, and the permission is checked there.
+    matches!(operation, Operation::RetireGrant | Operation::ReEncrypt)
+        || key.is_some_and(|key| permits(world, caller, operation, members, key))
 }
 
 /// Whether a grant of the key permits this call.
 pub(super) fn permits(world: &World, caller: &Caller, operation: Operation, members: &Members, key: &KeyRef) -> bool {
+    if operation == Operation::ReEncrypt {
+        return [Half::From, Half::To].iter().any(|half| permits_half(world, caller, *half, members, key));
+    }
+    let context = (operation.kind() == Kind::Cryptographic).then_some("EncryptionContext");
+    permits_named(world, caller, operation.name(), context, members, key)
+}
+
+/// The two halves of `ReEncrypt`, each of which has an action and an encryption context of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Half {
+    From,
+    To,
+}
+
+impl Half {
+    /// The name of the grant operation and of the action.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::From => "ReEncryptFrom",
+            Self::To => "ReEncryptTo",
+        }
+    }
+
+    fn context(self) -> &'static str {
+        match self {
+            Self::From => "SourceEncryptionContext",
+            Self::To => "DestinationEncryptionContext",
+        }
+    }
+}
+
+/// Whether a grant of the key permits this half of a `ReEncrypt`.
+pub(super) fn permits_half(world: &World, caller: &Caller, half: Half, members: &Members, key: &KeyRef) -> bool {
+    permits_named(world, caller, half.name(), Some(half.context()), members, key)
+}
+
+fn permits_named(world: &World, caller: &Caller, name: &str, context: Option<&str>, members: &Members, key: &KeyRef) -> bool {
     world.grants(key).any(|grant| {
-        let named = grant.terms.operations.iter().any(|granted| granted == operation.name());
-        named && is(&grant.terms.grantee, caller) && fits(grant, operation, members)
+        let named = grant.terms.operations.iter().any(|granted| granted == name);
+        named && is(&grant.terms.grantee, caller) && fits(grant, context, members)
     })
 }
 
@@ -39,14 +77,14 @@ pub(super) fn is(principal: &str, caller: &Caller) -> bool {
 
 /// Constraints on the encryption context apply to cryptographic operations. No request here is made for another resource, so a grant
 /// with a source ARN permits nothing.
-fn fits(grant: &Grant, operation: Operation, members: &Members) -> bool {
+fn fits(grant: &Grant, context: Option<&str>, members: &Members) -> bool {
     if grant.terms.source_arn.is_some() {
         return false;
     }
-    if operation.kind() != Kind::Cryptographic {
+    let Some(context) = context else {
         return true;
-    }
-    let Ok(pairs) = members.string_map("EncryptionContext") else {
+    };
+    let Ok(pairs) = members.string_map(context) else {
         return false;
     };
     // "In a grant constraint, the key in each pair is not case sensitive, but the value is."

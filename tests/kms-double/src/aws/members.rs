@@ -3,9 +3,24 @@
 //! It behaves like AWS: a member of the wrong type is a `SerializationException`, a member that violates a constraint of the model is a
 //! `ValidationException`, null means absent, and unknown members are ignored.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+
+/// Members with data of cryptographic operations.
+const DATA: [&str; 9] = [
+    "CiphertextBlob",
+    "EncryptedKeyMaterial",
+    "ImportToken",
+    "Mac",
+    "Message",
+    "Plaintext",
+    "PublicKey",
+    "SharedSecretCiphertextBlob",
+    "Signature",
+];
 
 /// The members of a request.
 #[derive(Clone, Debug, Default)]
@@ -80,6 +95,23 @@ impl Members {
         value.as_bool().ok_or_else(|| wrong_type(value, "a Boolean"))
     }
 
+    /// Base64 of 1 to `max` bytes, if present.
+    pub(crate) fn blob(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(text) = self.string(name)? else {
+            return Ok(None);
+        };
+        let bytes = STANDARD.decode(text).map_err(|_| Failure::serialization(format!("{name} is not base64")))?;
+        if bytes.is_empty() || bytes.len() > max {
+            return Err(Failure::constraint("*", name, &format!("Member must have length from 1 to {max}")));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Base64 of 1 to `max` bytes.
+    pub(crate) fn required_blob(&self, name: &str, max: usize) -> Result<Vec<u8>, Failure> {
+        self.blob(name, max)?.ok_or_else(|| missing(name))
+    }
+
     /// A list, if present.
     pub(crate) fn list(&self, name: &str) -> Result<Option<&[Value]>, Failure> {
         let Some(value) = self.get(name) else {
@@ -115,7 +147,7 @@ impl Members {
 
     /// The members for the ledger: all except the data of cryptographic operations.
     pub(crate) fn for_ledger(&self) -> Value {
-        let members = self.0.iter().filter(|(name, _)| !matches!(name.as_str(), "Plaintext" | "CiphertextBlob"));
+        let members = self.0.iter().filter(|(name, _)| !DATA.contains(&name.as_str()));
         Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }

@@ -33,9 +33,9 @@ const COLUMNS: [KeyState; 8] = [
     KeyState::Updating,
 ];
 
-/// `CreateKey`, `ListKeys`, `ListAliases` and `ListRetirableGrants` have no row, because they are not about one key.
+/// `CreateKey`, `GenerateRandom`, `ListKeys`, `ListAliases` and `ListRetirableGrants` have no row, because they are not about one key.
 #[rustfmt::skip]
-const TABLE: [(Operation, [Verdict; 8]); 29] = [
+const TABLE: [(Operation, [Verdict; 8]); 42] = [
     //                                  Enabled Disabled Pending PendRepl Import Unavail Creating Updating
     (Operation::DescribeKey,          [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
     (Operation::GetKeyPolicy,         [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
@@ -67,6 +67,19 @@ const TABLE: [(Operation, [Verdict; 8]); 29] = [
     (Operation::UpdatePrimaryRegion,  [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     YES ]),
     (Operation::Encrypt,              [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
     (Operation::Decrypt,              [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::DeriveSharedSecret,   [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::Encapsulate,          [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::Decapsulate,          [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::GenerateDataKey,      [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::GenerateDataKeyPair,  [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::GenerateDataKeyPairWithoutPlaintext,[ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::GenerateDataKeyWithoutPlaintext,[ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::GenerateMac,          [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::GetPublicKey,         [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::ReEncrypt,            [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::Sign,                 [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::Verify,               [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
+    (Operation::VerifyMac,            [ YES,    DIS,     INV,    INV,     INV,   INV,    INV,     YES ]),
 ];
 
 /// What `operation` does to a key in `state`.
@@ -82,7 +95,8 @@ mod tests {
 
     #[test]
     fn every_operation_on_a_key_has_a_row() {
-        let without = [Operation::CreateKey, Operation::ListKeys, Operation::ListAliases, Operation::ListRetirableGrants];
+        let without =
+            [Operation::CreateKey, Operation::GenerateRandom, Operation::ListKeys, Operation::ListAliases, Operation::ListRetirableGrants];
         for operation in Operation::ALL {
             let rows = TABLE.iter().filter(|(candidate, _)| candidate == operation).count();
             assert_eq!(rows, usize::from(!without.contains(operation)), "{operation:?}");

@@ -6,10 +6,12 @@
 mod grants;
 mod key;
 mod lagged;
+mod secrets;
 mod view;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
@@ -62,6 +64,8 @@ pub(crate) struct World {
     agenda: BTreeSet<(Timestamp, KeyRef)>,
     lag: Duration,
     late: SignedDuration,
+    /// By the id of the material.
+    secrets: BTreeMap<String, Arc<[u8]>>,
     /// Counts the changes that had an effect.
     revision: u64,
 }
@@ -69,7 +73,7 @@ pub(crate) struct World {
 impl World {
     /// An empty world. Readers see changes `lag` late. Keys are deleted `late` after their deletion date.
     pub(crate) fn new(lag: Duration, late: SignedDuration) -> Self {
-        Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, revision: 0 }
+        Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, secrets: BTreeMap::new(), revision: 0 }
     }
 
     /// Grows with every change.

@@ -11,6 +11,8 @@ mod ciphertrust_faults;
 mod ciphertrust_rows;
 mod ciphertrust_tokens;
 mod client;
+mod cryptography;
+mod data_keys;
 mod faults;
 mod forms;
 mod grants;

@@ -54,7 +54,8 @@ async fn what_a_request_says_is_checked_as_documented() {
         ("ListKeys", json!({ "Limit": 1001 }), "ValidationException"),
         ("ListKeys", json!({ "Marker": "nonsense" }), "InvalidMarkerException"),
         ("GetKeyPolicy", json!({ "KeyId": key, "PolicyName": "other" }), "NotFoundException"),
-        ("GenerateRandom", json!({}), "AccessDeniedException"),
+        ("GenerateRandom", json!({}), "ValidationException"),
+        ("CreateCustomKeyStore", json!({}), "AccessDeniedException"),
         ("GenerateRandomly", json!({}), "UnknownOperationException"),
     ];
     for (operation, members, code) in cases {

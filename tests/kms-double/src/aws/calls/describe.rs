@@ -82,7 +82,8 @@ pub(super) fn lead(call: &Call<'_>, key: &Key) -> Key {
     call.world.seen_key(&World::lead(key), call.seen).unwrap_or(key).clone()
 }
 
-fn algorithms(spec: &'static Spec, usage: &str) -> Option<(&'static str, &'static [&'static str])> {
+/// The member with the algorithms of a key, and the algorithms.
+pub(super) fn algorithms(spec: &'static Spec, usage: &str) -> Option<(&'static str, &'static [&'static str])> {
     match usage {
         "ENCRYPT_DECRYPT" => Some(("EncryptionAlgorithms", spec.encryption)),
         "SIGN_VERIFY" => Some(("SigningAlgorithms", spec.signing)),
