@@ -1,36 +1,32 @@
 //! Grant tokens: they name a grant before it is visible everywhere.
 //!
-//! Each `CreateGrant` returns another token, and all tokens of a grant are worth the same. A token says which grant it names, and has a seal
-//! that only the key can make, so the double stores none.
+//! Each `CreateGrant` returns another token, and all tokens of a grant are worth the same. A token says which grant it names, and is sealed,
+//! so the double stores none.
 
-use aws_lc_rs::hmac;
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::call::Call;
 use super::failure::Failure;
 use super::members::check_length;
 use super::operation::{Kind, Operation};
+use super::sealed;
 use crate::world::{Key, KeyRef, World};
 
 /// The maximum length of a token.
 const TOKEN_MAX: usize = 8192;
 /// The maximum number of tokens in a request.
 const TOKENS_MAX: usize = 10;
-const SEAL: usize = 32;
+const PURPOSE: &str = "grant";
 
 /// A new token of a grant.
 pub(super) fn mint(key: &Key, grant: &str) -> String {
-    let body = json!({ "key": key.at.arn(), "grant": grant, "token": uuid::Uuid::new_v4().to_string() }).to_string();
-    let mut token = seal(key, body.as_bytes());
-    token.extend(body.as_bytes());
-    STANDARD.encode(token)
+    sealed::mint(key, PURPOSE, &json!({ "grant": grant, "token": uuid::Uuid::new_v4().to_string() }))
 }
 
 /// The key and the id of the grant that a token names. The grant may be gone.
 pub(super) fn read(world: &World, token: &str) -> Result<(KeyRef, String), Failure> {
-    open(world, token).ok_or_else(|| Failure::new("InvalidGrantTokenException", "The grant token is not valid."))
+    let named = sealed::open(world, PURPOSE, token).and_then(|(at, said)| Some((at, said.get("grant")?.as_str()?.to_owned())));
+    named.ok_or_else(|| Failure::new("InvalidGrantTokenException", "The grant token is not valid."))
 }
 
 /// Checks the `GrantTokens` of a request. `DescribeKey` has no error for a wrong token, so it takes any.
@@ -52,18 +48,4 @@ pub(super) fn check(call: &Call<'_>) -> Result<(), Failure> {
         }
     }
     Ok(())
-}
-
-fn open(world: &World, token: &str) -> Option<(KeyRef, String)> {
-    let bytes = STANDARD.decode(token).ok()?;
-    let (tag, body) = bytes.split_at_checked(SEAL)?;
-    let named: Value = serde_json::from_slice(body).ok()?;
-    let at = KeyRef::of_arn(named.get("key")?.as_str()?)?;
-    let key = world.key(&at)?;
-    (seal(key, body) == tag).then(|| Some((at, named.get("grant")?.as_str()?.to_owned())))?
-}
-
-fn seal(key: &Key, body: &[u8]) -> Vec<u8> {
-    let secret = hmac::Key::new(hmac::HMAC_SHA256, key.first_material.as_bytes());
-    hmac::sign(&secret, body).as_ref().to_vec()
 }

@@ -5,6 +5,7 @@
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
@@ -85,6 +86,16 @@ impl Members {
             let constraint = format!("Member must have value less than or equal to {max}");
             Failure::constraint(&number.to_string(), name, &constraint)
         })
+    }
+
+    /// A time, as seconds since 1970, if present.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let seconds = value.as_f64().ok_or_else(|| wrong_type(value, "a Timestamp"))?;
+        let millis = SignedDuration::try_from_secs_f64(seconds).ok().and_then(|since| Timestamp::UNIX_EPOCH.checked_add(since).ok());
+        millis.map(Some).ok_or_else(|| wrong_type(value, "a Timestamp"))
     }
 
     /// A boolean. Absent means false.

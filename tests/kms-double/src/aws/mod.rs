@@ -18,6 +18,7 @@ mod operation;
 pub(crate) mod partition;
 mod reply;
 mod request;
+mod sealed;
 mod serve;
 mod sigv4;
 mod sparse;

@@ -53,6 +53,7 @@ operations! {
     Decapsulate Cryptographic 1_000,
     Decrypt Cryptographic 10_000,
     DeleteAlias Mutation 15,
+    DeleteImportedKeyMaterial Mutation 15,
     DeriveSharedSecret Cryptographic 1_000,
     DescribeKey Read 2_000,
     DisableKey Mutation 5,
@@ -70,7 +71,9 @@ operations! {
     GetKeyLastUsage Read 5,
     GetKeyPolicy Read 1_000,
     GetKeyRotationStatus Read 1_000,
+    GetParametersForImport Read 1,
     GetPublicKey Read 2_000,
+    ImportKeyMaterial Mutation 15,
     ListAliases Read 500,
     ListGrants Read 100,
     ListKeyPolicies Read 100,
@@ -97,15 +100,12 @@ operations! {
 
 /// The operations of AWS KMS that the double does not have. They are denied for every caller, as AWS denies operations that no policy
 /// allows. A name that is in neither list is wrong.
-pub const NOT_SERVED: [&str; 9] = [
+pub const NOT_SERVED: [&str; 6] = [
     "ConnectCustomKeyStore",
     "CreateCustomKeyStore",
     "DeleteCustomKeyStore",
-    "DeleteImportedKeyMaterial",
     "DescribeCustomKeyStores",
     "DisconnectCustomKeyStore",
-    "GetParametersForImport",
-    "ImportKeyMaterial",
     "UpdateCustomKeyStore",
 ];
 

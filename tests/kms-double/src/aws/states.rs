@@ -6,6 +6,7 @@
 //! - our copy of the page is older than `RotateKeyOnDemand`, `ListKeyRotations` and `GetKeyLastUsage`. The first follows
 //!   `EnableKeyRotation`, except for `PendingImport`, because imported keys can be rotated on demand. The others only read, and always
 //!   work, except that keys of a custom key store have no rotations to list;
+//! - `DeleteImportedKeyMaterial` works while a deletion is pending, and leaves that state, as its own page says;
 //! - `ReplicateKey` and `UpdatePrimaryRegion` do not apply to keys of a custom key store (Unavailable); they are refused as
 //!   `UnsupportedOperationException`.
 //!
@@ -35,7 +36,7 @@ const COLUMNS: [KeyState; 8] = [
 
 /// `CreateKey`, `GenerateRandom`, `ListKeys`, `ListAliases` and `ListRetirableGrants` have no row, because they are not about one key.
 #[rustfmt::skip]
-const TABLE: [(Operation, [Verdict; 8]); 42] = [
+const TABLE: [(Operation, [Verdict; 8]); 45] = [
     //                                  Enabled Disabled Pending PendRepl Import Unavail Creating Updating
     (Operation::DescribeKey,          [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
     (Operation::GetKeyPolicy,         [ YES,    YES,     YES,    YES,     YES,   YES,    YES,     YES ]),
@@ -56,6 +57,9 @@ const TABLE: [(Operation, [Verdict; 8]); 42] = [
     (Operation::GetKeyRotationStatus, [ YES,    YES,     YES,    YES,     UNS,   UNS,    YES,     YES ]),
     (Operation::RotateKeyOnDemand,    [ YES,    DIS,     INV,    INV,     INV,   UNS,    INV,     YES ]),
     (Operation::ListKeyRotations,     [ YES,    YES,     YES,    YES,     YES,   UNS,    YES,     YES ]),
+    (Operation::GetParametersForImport, [ YES,  YES,     INV,    INV,     YES,   UNS,    INV,     YES ]),
+    (Operation::ImportKeyMaterial,    [ YES,    YES,     INV,    INV,     YES,   UNS,    INV,     YES ]),
+    (Operation::DeleteImportedKeyMaterial, [ YES, YES,   YES,    YES,     YES,   UNS,    INV,     YES ]),
     (Operation::TagResource,          [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
     (Operation::UntagResource,        [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),
     (Operation::UpdateKeyDescription, [ YES,    YES,     INV,    INV,     YES,   YES,    YES,     YES ]),

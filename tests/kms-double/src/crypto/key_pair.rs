@@ -56,6 +56,17 @@ pub(crate) fn public_key(spec: &str, secret: &[u8]) -> Result<Vec<u8>, Failed> {
     }
 }
 
+/// Whether these bytes can be the secret of a key of this spec.
+pub(crate) fn takes(spec: &str, secret: &[u8]) -> bool {
+    match secret_length(spec) {
+        Some(length) if spec.starts_with("HMAC_") => (length..=HMAC_MAX).contains(&secret.len()),
+        Some(length) => secret.len() == length,
+        None => public_key(spec, secret).is_ok() && rsa_fits(spec, secret),
+    }
+}
+
+/// The maximum length of an HMAC secret: 1024 bits.
+const HMAC_MAX: usize = 128;
 const EDWARDS: &str = "ECC_NIST_EDWARDS25519";
 
 /// The length of a secret that has no structure.
@@ -76,6 +87,11 @@ fn rsa_size(spec: &str) -> Option<KeySize> {
         "RSA_4096" => Some(KeySize::Rsa4096),
         _ => None,
     }
+}
+
+fn rsa_fits(spec: &str, secret: &[u8]) -> bool {
+    let size = |pair: rsa::KeyPair| Some(pair.public_modulus_len()) == rsa_size(spec).map(KeySize::len);
+    rsa_size(spec).is_none() || rsa::KeyPair::from_pkcs8(secret).is_ok_and(size)
 }
 
 pub(super) fn ecdsa(spec: &str) -> Option<&'static EcdsaSigningAlgorithm> {
@@ -117,4 +133,41 @@ fn tlv(tag: u8, content: &[u8]) -> Vec<u8> {
         _ => vec![tag, 0x82, high, low],
     };
     [&head, content].concat()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_spec_has_a_secret_that_it_takes() {
+        // RSA keys are made by the wire tests, because making them is slow.
+        let specs = [
+            "SYMMETRIC_DEFAULT",
+            "HMAC_224",
+            "HMAC_256",
+            "HMAC_384",
+            "HMAC_512",
+            "ECC_NIST_P256",
+            "ECC_NIST_P384",
+            "ECC_NIST_P521",
+            "ECC_SECG_P256K1",
+            EDWARDS,
+            "ML_DSA_44",
+            "ML_DSA_65",
+            "ML_DSA_87",
+            "ML_KEM_512",
+            "ML_KEM_768",
+            "ML_KEM_1024",
+        ];
+        for (index, spec) in specs.iter().enumerate() {
+            let secret = generate(spec).unwrap();
+            assert!(takes(spec, &secret), "{spec}");
+            for other in specs.iter().skip(index + 1).filter(|other| !spec.contains("256") || !other.contains("HMAC")) {
+                let both_are_bytes = secret_length(spec).is_some() && other.starts_with("HMAC_");
+                assert!(!takes(other, &secret) || both_are_bytes, "{other} takes the secret of {spec}");
+            }
+        }
+        assert!(generate("SM2").is_err() && !takes("SM2", &[0; 32]));
+    }
 }

@@ -10,13 +10,15 @@ mod envelope;
 mod key_pair;
 mod oaep;
 mod signing;
+mod unwrap;
 
 pub(crate) use agreement::{decapsulate, derive, encapsulate};
 pub(crate) use aws_lc_rs::error::Unspecified as Failed;
 pub(crate) use envelope::{open, seal};
-pub(crate) use key_pair::{generate, public_key};
+pub(crate) use key_pair::{generate, public_key, takes};
 pub(crate) use oaep::{decrypt as oaep_decrypt, encrypt as oaep_encrypt, largest as oaep_largest};
 pub(crate) use signing::{Message, digest_length, mac, sign, verify, verify_mac};
+pub(crate) use unwrap::unwrap;
 
 /// Random bytes.
 pub(crate) fn random(length: usize) -> Result<Vec<u8>, Failed> {

@@ -4,6 +4,7 @@
 //! only one vendor has.
 
 mod grants;
+mod import;
 mod key;
 mod lagged;
 mod secrets;
@@ -21,6 +22,7 @@ use grants::Grants;
 use lagged::Lagged;
 
 pub use grants::{Grant, GrantTerms};
+pub(crate) use import::Import;
 pub(crate) use key::{Due, Key, Rotating, Rotation};
 pub use view::{KeyView, RotationView};
 pub use vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
@@ -210,6 +212,12 @@ impl World {
         happenings
     }
 
+    /// The materials that stay associated with a key, which its whole family shares.
+    pub(crate) fn associated(&self, at: &KeyRef) -> Vec<String> {
+        let lead = self.key(at).map(Self::lead).and_then(|lead| self.key(&lead));
+        lead.map(Key::associated).unwrap_or_default()
+    }
+
     fn act(&mut self, at: &KeyRef, time: Timestamp, due: Due) {
         match due {
             Due::Settle => self.change(at, |key| {
@@ -221,6 +229,10 @@ impl World {
                 key.rotate(time, RotationKind::OnDemand);
             }),
             Due::Rotate => self.change(at, |key| key.rotate(time, RotationKind::Automatic)),
+            Due::Expire => {
+                let needed = self.associated(at);
+                self.change(at, |key| key.expire_imports(time, &needed));
+            }
             Due::Die => self.bury(at, time),
         }
     }

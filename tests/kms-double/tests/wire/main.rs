@@ -23,6 +23,7 @@ mod huawei_lifecycle;
 mod huawei_requests;
 mod huawei_states;
 mod identity;
+mod imported;
 mod ledger;
 mod lifecycle;
 mod multi_region;

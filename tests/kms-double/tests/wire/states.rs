@@ -38,6 +38,9 @@ const CELLS: &str = "
     GetKeyRotationStatus Y Y Y Y U U Y Y
     RotateKeyOnDemand    Y D I I I U I Y
     ListKeyRotations     Y Y Y Y Y U Y Y
+    GetParametersForImport Y Y I I Y U I Y
+    ImportKeyMaterial    Y Y I I Y U I Y
+    DeleteImportedKeyMaterial Y Y Y Y Y U I Y
     TagResource          Y Y I I Y Y Y Y
     UntagResource        Y Y I I Y Y Y Y
     UpdateKeyDescription Y Y I I Y Y Y Y
@@ -94,13 +97,15 @@ async fn every_operation_does_in_every_state_what_the_table_says() {
             cells += 1;
         }
     }
-    assert_eq!(cells, 43 * 8);
+    assert_eq!(cells, 46 * 8);
 }
 
 /// A key in that state and the members of a call of the operation on it.
 async fn prepare(double: &Double, client: &Client, operation: &str, state: KeyState) -> (String, Value) {
     let multi_region = matches!(operation, "ReplicateKey" | "UpdatePrimaryRegion");
+    let imports = matches!(operation, "GetParametersForImport" | "ImportKeyMaterial" | "DeleteImportedKeyMaterial");
     let origin = match state {
+        _ if imports => Origin::External,
         KeyState::PendingImport => Origin::External,
         KeyState::Unavailable => Origin::AwsCloudHsm,
         _ => Origin::AwsKms,
@@ -139,6 +144,12 @@ async fn prepare(double: &Double, client: &Client, operation: &str, state: KeySt
                 double.resume(&arn.replace(REGION, "us-east-1")).unwrap();
             }
             json!({ "PrimaryRegion": "us-east-1" })
+        }
+        "GetParametersForImport" => json!({ "WrappingAlgorithm": "RSAES_OAEP_SHA_256", "WrappingKeySpec": "RSA_2048" }),
+        "ImportKeyMaterial" => crate::imported::wrap(client, &id, &[7; 32]).await,
+        "DeleteImportedKeyMaterial" => {
+            client.ok("ImportKeyMaterial", crate::imported::wrap(client, &id, &[7; 32]).await).await;
+            json!({})
         }
         "CreateGrant" => grant(),
         "RetireGrant" | "RevokeGrant" => {

@@ -76,14 +76,16 @@ pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
         });
     }
     let (rotation, rotating, rotated) = (key.rotation.clone(), key.rotating.clone(), key.rotated.clone());
+    let (first, pending) = (key.first_material.clone(), key.pending_material.clone());
     call.world.change(&heir, |heir| {
         heir.multi_region = Some(MultiRegion::Primary { replicas: remaining });
         (heir.rotation, heir.rotating, heir.rotated) = (rotation, rotating, rotated);
+        (heir.first_material, heir.pending_material) = (first, pending);
         heir.pass_through(KeyState::Updating, KeyState::Enabled, ends);
     });
     call.world.change(&key.at, |old| {
         old.multi_region = Some(MultiRegion::Replica { primary: region });
-        (old.rotation, old.rotating) = (None, None);
+        (old.rotation, old.rotating, old.pending_material) = (None, None, None);
         old.rotated.clear();
         old.pass_through(KeyState::Updating, KeyState::Enabled, ends);
     });

@@ -11,6 +11,8 @@ mod family;
 mod grant;
 mod grant_list;
 mod grant_terms;
+mod import;
+mod import_parameters;
 mod mac;
 mod page;
 mod policy;
@@ -41,6 +43,7 @@ pub(crate) fn carry_out(call: &mut Call<'_>) -> Answer {
         Operation::Decapsulate => shared_secret::decapsulate(call),
         Operation::Decrypt => encryption::decrypt(call),
         Operation::DeleteAlias => alias::delete(call),
+        Operation::DeleteImportedKeyMaterial => import::delete(call),
         Operation::DeriveSharedSecret => shared_secret::derive(call),
         Operation::DescribeKey => describe::describe(call),
         Operation::DisableKey => switch::disable(call),
@@ -58,7 +61,9 @@ pub(crate) fn carry_out(call: &mut Call<'_>) -> Answer {
         Operation::GetKeyLastUsage => usage::last(call),
         Operation::GetKeyPolicy => policy::get(call),
         Operation::GetKeyRotationStatus => rotation::status(call),
+        Operation::GetParametersForImport => import_parameters::get(call),
         Operation::GetPublicKey => public_key::get(call),
+        Operation::ImportKeyMaterial => import::import(call),
         Operation::ListAliases => alias::list(call),
         Operation::ListGrants => grant_list::of_key(call),
         Operation::ListKeyPolicies => policy::list(call),
