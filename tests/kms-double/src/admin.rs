@@ -21,6 +21,7 @@ use crate::clock::days;
 use crate::fault::Fault;
 use crate::huawei;
 use crate::identity::{Credential, Role};
+use crate::key_store::KeyStore;
 use crate::state::{Inner, Shared};
 use crate::world::{Alias, Grant, GrantTerms, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
 
@@ -96,6 +97,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/_double/keys", get(keys).post(plant_key))
         .route("/_double/keys/{id}/state", post(put_state))
         .route("/_double/keys/{id}/resume", post(put_resume))
+        .route("/_double/key-stores", post(plant_store))
         .route("/_double/credentials", post(add_credential))
         .route("/_double/roles", post(add_role))
         .merge(ciphertrust::admin_router())
@@ -272,6 +274,14 @@ async fn plant_key(State(shared): State<Arc<Shared>>, Json(body): Json<Plant>) -
     }
 }
 
+async fn plant_store(State(shared): State<Arc<Shared>>, Json(body): Json<KeyStore>) -> Response {
+    let planted = body.plant(&mut shared.lock());
+    match planted {
+        Ok(id) => Json(json!({ "customKeyStoreId": id })).into_response(),
+        Err(error) => bad_request(&error),
+    }
+}
+
 async fn put_state(State(shared): State<Arc<Shared>>, Path(id): Path<String>, Json(body): Json<NewState>) -> Response {
     let set = set_state(&mut shared.lock(), &id, body.state);
     match set {
@@ -299,7 +309,9 @@ async fn add_role(State(shared): State<Arc<Shared>>, Json(role): Json<Role>) -> 
 }
 
 async fn unknown(Path(path): Path<String>) -> Response {
-    let message = format!("there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, ciphertrust, health\n");
+    let message = format!(
+        "there is no /_double/{path}; there are clock, ledger, faults, keys, key-stores, credentials, roles, ciphertrust, health\n"
+    );
     (StatusCode::NOT_FOUND, message).into_response()
 }
 

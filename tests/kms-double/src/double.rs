@@ -16,6 +16,7 @@ use crate::fault::Fault;
 use crate::form::Form;
 use crate::huawei::{HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser};
 use crate::identity::{self, Credential, Role, WebIdentity};
+use crate::key_store::KeyStore;
 use crate::ledger::Entry;
 use crate::model::Models;
 use crate::state::Shared;
@@ -283,6 +284,11 @@ impl Double {
     /// Creates a key that calls cannot create, such as a key that AWS manages.
     pub fn plant(&self, plant: &admin::Plant) -> anyhow::Result<KeyRef> {
         admin::plant(&mut self.shared.lock(), plant)
+    }
+
+    /// Adds a custom key store, which no call can make here, and returns its id.
+    pub fn plant_key_store(&self, store: &KeyStore) -> anyhow::Result<String> {
+        store.plant(&mut self.shared.lock())
     }
 
     /// Adds or replaces an access key.

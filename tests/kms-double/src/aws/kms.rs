@@ -80,9 +80,10 @@ pub(super) fn perform(
     }
 }
 
-/// If the model of an operation has no output, its answer is an empty body.
+/// If the model of an operation has no output, its answer is an empty body. The output of the two on key stores has no members.
 fn body_of(operation: Operation, answer: &Value) -> String {
-    let silent = answer.as_object().is_some_and(serde_json::Map::is_empty) && operation.kind() == Kind::Mutation;
+    let stores = matches!(operation, Operation::ConnectCustomKeyStore | Operation::DisconnectCustomKeyStore);
+    let silent = answer.as_object().is_some_and(serde_json::Map::is_empty) && operation.kind() == Kind::Mutation && !stores;
     if silent { String::new() } else { answer.to_string() }
 }
 

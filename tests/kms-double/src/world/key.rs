@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use super::import::Import;
+use super::stores::Stored;
 use super::vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 use crate::clock::days;
 use jiff::{SignedDuration, Timestamp};
@@ -60,6 +61,7 @@ pub(crate) struct Key {
     pub(crate) imports: Vec<Import>,
     /// Imported material that the next rotation makes current.
     pub(crate) pending_material: Option<String>,
+    pub(crate) stored: Option<Stored>,
     pub(crate) last_use: Option<LastUse>,
     pub(crate) multi_region: Option<MultiRegion>,
     /// The alias that is the key's own name, if the vendor gives each key one.
@@ -105,6 +107,7 @@ impl Key {
             first_material: new_material(),
             imports: Vec::new(),
             pending_material: None,
+            stored: None,
             last_use: None,
             multi_region: None,
             built_in_name: None,

@@ -8,6 +8,7 @@ mod import;
 mod key;
 mod lagged;
 mod secrets;
+mod stores;
 mod view;
 mod vocabulary;
 
@@ -24,6 +25,7 @@ use lagged::Lagged;
 pub use grants::{Grant, GrantTerms};
 pub(crate) use import::Import;
 pub(crate) use key::{Due, Key, Rotating, Rotation};
+pub(crate) use stores::{Connection, Store, Stored};
 pub use view::{KeyView, RotationView};
 pub use vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 
@@ -56,6 +58,7 @@ struct Region {
     /// Every alias name that a key ever had, to find a key's aliases without reading all aliases.
     names: BTreeMap<String, BTreeSet<String>>,
     grants: Grants,
+    stores: BTreeMap<String, Store>,
 }
 
 /// All keys of all accounts.
@@ -187,7 +190,7 @@ impl World {
 
     /// Does everything that is due at `now`, in the order of time, and returns what it did.
     pub(crate) fn settle(&mut self, now: Timestamp) -> Vec<Happening> {
-        let mut happenings = Vec::new();
+        let mut happenings = self.settle_stores(now);
         while let Some((at, _)) = self.agenda.first()
             && *at <= now
         {

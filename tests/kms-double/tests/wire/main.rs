@@ -24,6 +24,7 @@ mod huawei_requests;
 mod huawei_states;
 mod identity;
 mod imported;
+mod key_stores;
 mod ledger;
 mod lifecycle;
 mod multi_region;

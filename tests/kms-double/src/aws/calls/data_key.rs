@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::cipher::{PLAIN, base64, seal};
 use super::encryption::{put, refuse_recipient};
-use super::usage;
+use super::{key_store, usage};
 use crate::aws::call::{Answer, Call};
 use crate::aws::failure::Failure;
 use crate::aws::members::missing;
@@ -98,8 +98,12 @@ pub(super) fn generate_pair(call: &mut Call<'_>, plaintext: Plaintext) -> Answer
 pub(super) fn random(call: &mut Call<'_>) -> Answer {
     refuse_recipient(call)?;
     let length = call.members.int("NumberOfBytes", 1, BYTES_MAX)?.ok_or_else(|| missing("NumberOfBytes"))?;
-    if let Some(store) = call.members.sized("CustomKeyStoreId", 1, 64)? {
-        return Err(Failure::new("CustomKeyStoreNotFoundException", format!("Custom key store {store} does not exist")));
+    if let Some(id) = call.members.sized("CustomKeyStoreId", 1, 64)? {
+        let store = key_store::find(call, id)?;
+        if store.origin == Origin::ExternalKeyStore {
+            return Err(Failure::unsupported(format!("{id} is an external key store")));
+        }
+        key_store::check_connected(&store)?;
     }
     let bytes = crypto::random(length as usize).map_err(|_| Failure::internal("there are no random bytes"))?;
     Ok(json!({ "Plaintext": base64(&bytes) }))

@@ -88,6 +88,15 @@ pub(super) fn metadata(call: &Call<'_>, key: &Key) -> Value {
             None => put("PendingDeletionWindowInDays", json!(deletion.window_days)),
         };
     }
+    if let Some(stored) = &key.stored {
+        put("CustomKeyStoreId", json!(stored.store));
+        if let Some(cluster) = &stored.cluster {
+            put("CloudHsmClusterId", json!(cluster));
+        }
+        if let Some(external) = &stored.external {
+            put("XksKeyConfiguration", json!({ "Id": external }));
+        }
+    }
     if let Some(family) = family(call, key) {
         put("MultiRegionConfiguration", family);
     }

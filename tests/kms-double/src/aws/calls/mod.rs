@@ -13,6 +13,7 @@ mod grant_list;
 mod grant_terms;
 mod import;
 mod import_parameters;
+mod key_store;
 mod mac;
 mod page;
 mod policy;
@@ -37,6 +38,7 @@ pub(crate) fn carry_out(call: &mut Call<'_>) -> Answer {
     grant_token::check(call)?;
     match call.operation {
         Operation::CancelKeyDeletion => deletion::cancel(call),
+        Operation::ConnectCustomKeyStore => key_store::connect(call),
         Operation::CreateAlias => alias::create(call),
         Operation::CreateGrant => grant::create(call),
         Operation::CreateKey => create::create(call),
@@ -45,9 +47,11 @@ pub(crate) fn carry_out(call: &mut Call<'_>) -> Answer {
         Operation::DeleteAlias => alias::delete(call),
         Operation::DeleteImportedKeyMaterial => import::delete(call),
         Operation::DeriveSharedSecret => shared_secret::derive(call),
+        Operation::DescribeCustomKeyStores => key_store::describe(call),
         Operation::DescribeKey => describe::describe(call),
         Operation::DisableKey => switch::disable(call),
         Operation::DisableKeyRotation => rotation::disable(call),
+        Operation::DisconnectCustomKeyStore => key_store::disconnect(call),
         Operation::EnableKey => switch::enable(call),
         Operation::EnableKeyRotation => rotation::enable(call),
         Operation::Encapsulate => shared_secret::encapsulate(call),
