@@ -17,7 +17,7 @@ mod kms;
 mod outcome;
 
 mod aliases;
-mod boto3;
+mod clients;
 mod creation;
 mod cryptography;
 mod data_keys;
