@@ -30,9 +30,17 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 	tests/localstack/venv
 	tests/huawei-sdk/venv
 	tests/huawei-go-sdk/build
+	tests/aws-go-sdk/build
 	tests/answer-models/build
 	@# Tests mostly wait: for a watch, a read, or the clock of the double. So more tests run at the same time than there are cores.
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test --locked
+
+.PHONY: wire
+wire: ## Let AWS's clients for Python, Go and JavaScript lead keys through their lives on the double (needs Node.js)
+	tests/localstack/venv
+	tests/aws-go-sdk/build
+	tests/aws-js-sdk/build
+	cargo test --locked --test it -- --include-ignored contract::clients::
 
 .PHONY: check
 check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, licences and sources of dependencies, and fuzz for a minute

@@ -95,6 +95,28 @@ def main():
     expect("the key that opened it", opened["KeyId"], key["Arn"])
     step("what it encrypted can be read")
 
+    grant = {"KeyId": key["KeyId"], "GranteePrincipal": f"arn:aws:iam::{os.environ['KEYWARD_ACCOUNT']}:root", "Operations": ["Decrypt"]}
+    made = kms.create_grant(**grant, Name="story")
+    expect("the grant of the same request", kms.create_grant(**grant, Name="story")["GrantId"], made["GrantId"])
+    expect_refusal("DryRunOperationException", kms.create_grant, **grant, DryRun=True)
+    grants = [entry["GrantId"] for page in kms.get_paginator("list_grants").paginate(KeyId=key["KeyId"]) for entry in page["Grants"]]
+    expect("the grants", grants, [made["GrantId"]])
+    kms.retire_grant(GrantToken=made["GrantToken"])
+    expect("the grants", kms.list_grants(KeyId=key["KeyId"])["Grants"], [])
+    step("a grant is made once, listed and retired")
+
+    data_key = kms.generate_data_key(KeyId=key["KeyId"], KeySpec="AES_256")
+    expect("the data key", kms.decrypt(CiphertextBlob=data_key["CiphertextBlob"])["Plaintext"], data_key["Plaintext"])
+    expect("the random bytes", len(kms.generate_random(NumberOfBytes=24)["Plaintext"]), 24)
+    step("a data key is made and decrypted")
+
+    hmac_key = kms.create_key(KeySpec="HMAC_256", KeyUsage="GENERATE_VERIFY_MAC")["KeyMetadata"]["KeyId"]
+    code = kms.generate_mac(KeyId=hmac_key, Message=b"a letter", MacAlgorithm="HMAC_SHA_256")["Mac"]
+    verify = {"KeyId": hmac_key, "Mac": code, "MacAlgorithm": "HMAC_SHA_256"}
+    expect("MacValid", kms.verify_mac(Message=b"a letter", **verify)["MacValid"], True)
+    expect_refusal("KMSInvalidMacException", kms.verify_mac, Message=b"another", **verify)
+    step("a code shows its message")
+
     arns = [entry["KeyArn"] for page in kms.get_paginator("list_keys").paginate() for entry in page["Keys"]]
     expect("the key in the list", arns.count(key["Arn"]), 1)
     try:

@@ -86,8 +86,9 @@ async fn an_operation_of_aws_is_served_or_denied() {
         .endpoint_url(double.endpoint())
         .credentials_provider(Credentials::new(ACCESS_KEY, SECRET_KEY, None, None, "tests"))
         .build();
-    let denied = aws_sdk_kms::Client::from_conf(config).generate_random().send().await.unwrap_err();
-    assert!(format!("{denied:?}").contains("is not authorized to perform: kms:GenerateRandom"), "{denied:?}");
+    let create = aws_sdk_kms::Client::from_conf(config).create_custom_key_store().custom_key_store_name("store");
+    let denied = create.send().await.unwrap_err();
+    assert!(format!("{denied:?}").contains("is not authorized to perform: kms:CreateCustomKeyStore"), "{denied:?}");
     let served: Vec<&str> = models.kms_operations().filter(served).collect();
     assert_eq!(served, kms_double::served());
 }

@@ -17,19 +17,22 @@ mod kms;
 mod outcome;
 
 mod aliases;
-mod boto3;
+mod clients;
 mod creation;
 mod cryptography;
+mod data_keys;
 mod deletion;
 mod description;
 mod enabling;
 mod end;
+mod grants;
 mod identifiers;
 mod identity;
 mod imported;
 mod pages;
 mod replicas;
 mod rotation;
+mod signatures;
 mod tags;
 
 use case::{Case, cases};
@@ -137,6 +140,14 @@ cases! {
         localstack: "GetKeyRotationStatus was accepted";
     rotation::rotation_cannot_be_enabled_by_an_alias, "KMS API Reference, EnableKeyRotation, KeyId",
         localstack: "EnableKeyRotation was accepted";
+    rotation::a_rotation_on_demand_leaves_the_schedule_as_it_is, "KMS API Reference, RotateKeyOnDemand";
+    rotation::a_rotation_on_demand_is_listed_as_such, "KMS API Reference, ListKeyRotations, RotationType", moves the clock,
+        localstack: "ListKeyRotations was refused with InternalFailure";
+    rotation::a_key_rotates_on_demand_twenty_five_times, "KMS API Reference, RotateKeyOnDemand, LimitExceededException", moves the clock,
+        localstack: "RotateKeyOnDemand was refused with LimitExceededException";
+    rotation::a_disabled_key_does_not_rotate_on_demand, "KMS Developer Guide, Key states of AWS KMS keys";
+    rotation::a_pending_key_does_not_rotate_on_demand, "KMS Developer Guide, Key states of AWS KMS keys";
+    rotation::an_hmac_key_does_not_rotate_on_demand, "KMS API Reference, RotateKeyOnDemand, UnsupportedOperationException";
     tags::tags_given_at_creation_are_there_at_once, "KMS API Reference, CreateKey, Tags";
     tags::tagging_adds_and_replaces, "KMS API Reference, TagResource";
     tags::tag_keys_are_case_sensitive, "KMS API Reference, TagResource";
@@ -235,6 +246,17 @@ cases! {
     imported::a_key_without_material_can_be_scheduled, "KMS Developer Guide, Key states of AWS KMS keys";
     imported::cancelling_is_refused_for_a_key_without_material, "KMS Developer Guide, Key states of AWS KMS keys",
         localstack: "CancelKeyDeletion was accepted";
+    imported::imported_material_enables_its_key, "KMS API Reference, ImportKeyMaterial";
+    imported::a_key_whose_material_was_deleted_waits_for_it, "KMS API Reference, DeleteImportedKeyMaterial";
+    imported::what_imported_material_encrypted_it_decrypts_after_another_import, "KMS API Reference, ImportKeyMaterial";
+    imported::other_material_cannot_replace_what_was_deleted, "KMS API Reference, ImportKeyMaterial, IncorrectKeyMaterialException",
+        localstack: "ImportKeyMaterial was accepted";
+    imported::material_that_expires_needs_a_date, "KMS API Reference, ImportKeyMaterial, ValidTo";
+    imported::an_import_token_that_nobody_gave_is_refused, "KMS API Reference, ImportKeyMaterial, InvalidImportTokenException",
+        localstack: "ImportKeyMaterial was refused with NotFoundException";
+    imported::the_parameters_of_an_import_are_valid_for_a_day, "KMS API Reference, GetParametersForImport",
+        localstack: "seconds from now; documented: 1 days";
+    imported::a_key_with_material_of_kms_takes_no_other, "KMS API Reference, GetParametersForImport, UnsupportedOperationException";
     replicas::a_replica_has_the_id_of_its_primary, "KMS API Reference, ReplicateKey";
     replicas::a_primary_lists_its_replicas, "KMS API Reference, DescribeKey, MultiRegionConfiguration";
     replicas::a_region_takes_one_replica, "KMS API Reference, ReplicateKey, AlreadyExistsException";
@@ -261,6 +283,16 @@ cases! {
     replicas::rotation_cannot_be_set_on_a_replica, "KMS API Reference, EnableKeyRotation",
         localstack: "EnableKeyRotation was accepted";
     replicas::a_multi_region_key_without_replicas_is_scheduled_as_any_other, "KMS Developer Guide, Deleting multi-Region keys";
+    replicas::the_primary_moves_to_the_region_of_its_replica, "KMS API Reference, UpdatePrimaryRegion",
+        localstack: "UpdatePrimaryRegion was refused with InternalFailure";
+    replicas::an_old_primary_is_scheduled_as_any_replica, "KMS API Reference, UpdatePrimaryRegion",
+        localstack: "UpdatePrimaryRegion was refused with InternalFailure";
+    replicas::a_disabled_primary_does_not_move, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "UpdatePrimaryRegion was refused with InternalFailure";
+    replicas::a_primary_does_not_move_from_a_replica, "KMS API Reference, UpdatePrimaryRegion, KeyId",
+        localstack: "UpdatePrimaryRegion was refused with InternalFailure";
+    replicas::a_primary_does_not_move_to_a_region_without_a_replica, "KMS API Reference, UpdatePrimaryRegion, PrimaryRegion",
+        localstack: "UpdatePrimaryRegion was refused with InternalFailure";
     cryptography::what_a_key_encrypts_it_decrypts, "KMS API Reference, Decrypt";
     cryptography::an_alias_can_encrypt, "KMS API Reference, Encrypt, KeyId";
     cryptography::another_encryption_context_does_not_decrypt, "KMS API Reference, Decrypt, EncryptionContext";
@@ -271,6 +303,64 @@ cases! {
     cryptography::a_rescued_key_decrypts_what_it_encrypted, "KMS API Reference, CancelKeyDeletion";
     cryptography::a_key_never_used_has_no_last_use, "KMS API Reference, GetKeyLastUsage, KeyLastUsage",
         localstack: "GetKeyLastUsage was refused with InternalError";
+    data_keys::a_data_key_can_be_decrypted, "KMS API Reference, GenerateDataKey";
+    data_keys::a_data_key_has_the_length_that_was_asked_for, "KMS API Reference, GenerateDataKey, NumberOfBytes",
+        localstack: "the length of the key is 32";
+    data_keys::a_data_key_without_its_plaintext_can_be_decrypted, "KMS API Reference, GenerateDataKeyWithoutPlaintext";
+    data_keys::a_data_key_needs_a_length, "KMS API Reference, GenerateDataKey, NumberOfBytes",
+        localstack: "GenerateDataKey was accepted";
+    data_keys::a_data_key_is_bound_to_its_encryption_context, "KMS API Reference, GenerateDataKey, EncryptionContext";
+    data_keys::a_disabled_key_makes_no_data_keys, "KMS Developer Guide, Key states of AWS KMS keys";
+    data_keys::the_private_key_of_a_pair_can_be_decrypted, "KMS API Reference, GenerateDataKeyPair";
+    data_keys::a_pair_that_is_only_tried_is_not_made, "KMS API Reference, GenerateDataKeyPair, DryRun";
+    data_keys::what_is_encrypted_again_is_decrypted_by_the_other_key, "KMS API Reference, ReEncrypt";
+    data_keys::nothing_is_encrypted_again_under_a_disabled_key, "KMS Developer Guide, Key states of AWS KMS keys";
+    data_keys::random_bytes_have_the_length_that_was_asked_for, "KMS API Reference, GenerateRandom, NumberOfBytes";
+    data_keys::random_bytes_need_a_length, "KMS API Reference, GenerateRandom, NumberOfBytes";
+    signatures::what_a_key_signs_it_verifies, "KMS API Reference, Verify";
+    signatures::the_signature_of_another_message_is_refused, "KMS API Reference, Verify, KMSInvalidSignatureException";
+    signatures::a_digest_of_a_wrong_length_is_not_signed, "KMS API Reference, Sign, MessageType";
+    signatures::an_encryption_key_does_not_sign, "KMS API Reference, Sign, InvalidKeyUsageException";
+    signatures::a_key_does_not_sign_with_the_algorithm_of_another_kind, "KMS API Reference, Sign, InvalidKeyUsageException",
+        localstack: "Sign was accepted";
+    signatures::a_disabled_key_does_not_sign, "KMS Developer Guide, Key states of AWS KMS keys";
+    signatures::a_signing_key_tells_its_public_key, "KMS API Reference, GetPublicKey";
+    signatures::a_disabled_key_does_not_tell_its_public_key, "KMS Developer Guide, Key states of AWS KMS keys",
+        localstack: "GetPublicKey was accepted";
+    signatures::a_symmetric_key_has_no_public_key, "KMS API Reference, GetPublicKey, UnsupportedOperationException",
+        localstack: "GetPublicKey was accepted";
+    signatures::a_code_shows_its_message, "KMS API Reference, VerifyMac, KMSInvalidMacException";
+    signatures::two_keys_derive_the_same_secret, "KMS API Reference, DeriveSharedSecret";
+    signatures::the_last_use_of_a_key_is_told, "KMS API Reference, GetKeyLastUsage, Operation",
+        localstack: "GetKeyLastUsage was refused with InternalError";
+    grants::a_grant_is_listed_with_what_it_permits, "KMS API Reference, ListGrants";
+    grants::a_name_makes_the_same_request_one_grant, "KMS API Reference, CreateGrant, Name";
+    grants::each_request_has_a_grant_token_of_its_own, "KMS API Reference, CreateGrant, Name",
+        localstack: "it does not hold that the tokens differ";
+    grants::the_same_name_with_other_operations_is_another_grant, "KMS API Reference, CreateGrant, Name",
+        localstack: "it does not hold that another request makes another grant";
+    grants::without_a_name_the_same_request_makes_two_grants, "KMS API Reference, CreateGrant, Name";
+    grants::a_grant_cannot_permit_what_its_key_cannot_do, "KMS API Reference, CreateGrant, Operations",
+        localstack: "CreateGrant was accepted";
+    grants::a_grant_needs_a_grantee, "KMS API Reference, CreateGrant, GranteePrincipal",
+        localstack: "CreateGrant was accepted";
+    grants::a_grantee_that_is_no_principal_is_refused, "KMS API Reference, CreateGrant, GranteePrincipal",
+        localstack: "CreateGrant was accepted";
+    grants::an_hmac_key_takes_no_encryption_context_constraint, "KMS API Reference, CreateGrant, Constraints",
+        localstack: "CreateGrant was refused with ValidationError";
+    grants::a_disabled_key_takes_no_grant, "KMS Developer Guide, Key states of AWS KMS keys";
+    grants::a_pending_key_takes_no_grant, "KMS Developer Guide, Key states of AWS KMS keys";
+    grants::a_grant_that_is_only_tried_is_not_made, "KMS API Reference, CreateGrant, DryRun",
+        localstack: "CreateGrant was accepted";
+    grants::a_revoked_grant_is_gone, "KMS API Reference, RevokeGrant";
+    grants::a_grant_of_a_pending_key_is_listed_and_revoked, "KMS Developer Guide, Key states of AWS KMS keys";
+    grants::a_grant_is_retired_by_its_token, "KMS API Reference, RetireGrant, GrantToken";
+    grants::a_grant_is_retired_by_its_key_and_its_id, "KMS API Reference, RetireGrant, GrantId";
+    grants::grants_are_listed_by_who_may_retire_them, "KMS API Reference, ListRetirableGrants";
+    grants::grants_are_listed_page_by_page, "KMS API Reference, ListGrants, Marker";
+    grants::more_than_a_hundred_grants_a_page_are_refused, "KMS API Reference, ListGrants, Limit",
+        localstack: "ListGrants was accepted";
+    grants::a_key_has_the_default_policy, "KMS API Reference, ListKeyPolicies";
     identity::a_caller_learns_its_account, "STS API Reference, GetCallerIdentity";
     identity::a_role_session_belongs_to_the_account_of_the_role, "STS API Reference, AssumeRole";
     identity::a_role_session_works_on_the_keys_of_the_account_of_the_role, "STS API Reference, AssumeRole";

@@ -209,3 +209,49 @@ pub(super) async fn a_multi_region_key_without_replicas_is_scheduled_as_any_othe
     same("KeyState", described.key_state(), Some(&KeyState::PendingDeletion))?;
     holds("a date is known", described.deletion_date().is_some())
 }
+
+/// Waits until both keys have left Updating. Then the second one is the primary.
+async fn moved(kms: &Kms) -> Outcome<(Key, Key, Client)> {
+    let (primary, replica, abroad) = pair(kms).await?;
+    kms.client.update_primary_region().key_id(&primary.id).primary_region(ABROAD).send().await.accepted()?;
+    let deadline = Instant::now() + Duration::from_mins(1);
+    while kms.state(&primary).await? == KeyState::Updating || state(&abroad, &replica).await? == KeyState::Updating {
+        if Instant::now() > deadline {
+            return Err(Mismatch::new("the keys are still Updating after a minute; documented: a few seconds"));
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    Ok((primary, replica, abroad))
+}
+
+pub(super) async fn the_primary_moves_to_the_region_of_its_replica(kms: &Kms) -> Outcome {
+    let (old, new, abroad) = moved(kms).await?;
+    let kind = |described: &aws_sdk_kms::types::KeyMetadata| {
+        described.multi_region_configuration().and_then(|related| related.multi_region_key_type()).cloned()
+    };
+    same("MultiRegionKeyType of the new primary", kind(&describe(&abroad, &new).await?), Some(MultiRegionKeyType::Primary))?;
+    same("MultiRegionKeyType of the old primary", kind(&kms.describe(&old).await?), Some(MultiRegionKeyType::Replica))
+}
+
+pub(super) async fn an_old_primary_is_scheduled_as_any_replica(kms: &Kms) -> Outcome {
+    let (old, ..) = moved(kms).await?;
+    kms.schedule(&old, 7).await?;
+    same("KeyState", kms.state(&old).await?, KeyState::PendingDeletion)
+}
+
+pub(super) async fn a_disabled_primary_does_not_move(kms: &Kms) -> Outcome {
+    let (primary, ..) = pair(kms).await?;
+    kms.client.disable_key().key_id(&primary.id).send().await.accepted()?;
+    kms.client.update_primary_region().key_id(&primary.id).primary_region(ABROAD).send().await.refused("DisabledException")
+}
+
+pub(super) async fn a_primary_does_not_move_from_a_replica(kms: &Kms) -> Outcome {
+    let (_, replica, abroad) = pair(kms).await?;
+    abroad.update_primary_region().key_id(&replica.id).primary_region(ABROAD).send().await.refused("UnsupportedOperationException")
+}
+
+pub(super) async fn a_primary_does_not_move_to_a_region_without_a_replica(kms: &Kms) -> Outcome {
+    let (primary, ..) = pair(kms).await?;
+    let update = kms.client.update_primary_region().key_id(&primary.id).primary_region("ap-south-1");
+    update.send().await.refused_with_one_of(&["NotFoundException", "UnsupportedOperationException"])
+}

@@ -210,3 +210,50 @@ pub(super) async fn rotation_cannot_be_enabled_by_an_alias(kms: &Kms) -> Outcome
     kms.client.enable_key_rotation().key_id("alias/named").send().await.refused_with_one_of(NO_ALIAS)?;
     same("KeyRotationEnabled", status(kms, &key).await?.key_rotation_enabled(), false)
 }
+
+async fn rotate_now(kms: &Kms, key: &Key) -> Outcome {
+    kms.client.rotate_key_on_demand().key_id(&key.id).send().await.accepted()?;
+    Ok(())
+}
+
+pub(super) async fn a_rotation_on_demand_leaves_the_schedule_as_it_is(kms: &Kms) -> Outcome {
+    let key = rotating_key(kms, 90).await?;
+    let due = status(kms, &key).await?.next_rotation_date;
+    rotate_now(kms, &key).await?;
+    let status = status(kms, &key).await?;
+    same("RotationPeriodInDays", status.rotation_period_in_days(), Some(90))?;
+    same("NextRotationDate", status.next_rotation_date, due)
+}
+
+pub(super) async fn a_rotation_on_demand_is_listed_as_such(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    rotate_now(kms, &key).await?;
+    kms.pass_days(1).await?;
+    let listed = rotations(kms, &key).await?;
+    let kinds: Vec<_> = listed.iter().filter_map(RotationsListEntry::rotation_type).collect();
+    same("RotationType", kinds, vec![&RotationType::OnDemand])
+}
+
+pub(super) async fn a_key_rotates_on_demand_twenty_five_times(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    for _ in 0..25 {
+        rotate_now(kms, &key).await?;
+        kms.pass_days(1).await?;
+    }
+    kms.client.rotate_key_on_demand().key_id(&key.id).send().await.refused("LimitExceededException")
+}
+
+pub(super) async fn a_disabled_key_does_not_rotate_on_demand(kms: &Kms) -> Outcome {
+    let key = kms.disabled_key().await?;
+    kms.client.rotate_key_on_demand().key_id(&key.id).send().await.refused("DisabledException")
+}
+
+pub(super) async fn a_pending_key_does_not_rotate_on_demand(kms: &Kms) -> Outcome {
+    let key = kms.pending_key().await?;
+    kms.client.rotate_key_on_demand().key_id(&key.id).send().await.refused("KMSInvalidStateException")
+}
+
+pub(super) async fn an_hmac_key_does_not_rotate_on_demand(kms: &Kms) -> Outcome {
+    let key = hmac_key(kms).await?;
+    kms.client.rotate_key_on_demand().key_id(&key.id).send().await.refused("UnsupportedOperationException")
+}

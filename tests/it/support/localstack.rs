@@ -68,6 +68,8 @@ fn started(cell: &'static OnceLock<Result<LocalStack, String>>) -> &'static Loca
 impl LocalStack {
     /// Moves its clock ahead by whole days, and lets the keys die that are due then.
     pub(crate) async fn pass_days(&self, days: i64) -> reqwest::Result<()> {
+        // The client needs a TLS provider even for plain HTTP. If this test is the first of its process, there is none yet.
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let clock = format!("{}/_double/clock", self.endpoint);
         let ahead = serde_json::json!({ "advanceSeconds": days * 24 * 60 * 60 });
         reqwest::Client::new().post(clock).json(&ahead).send().await?.error_for_status()?;

@@ -21,8 +21,9 @@ use crate::clock::days;
 use crate::fault::Fault;
 use crate::huawei;
 use crate::identity::{Credential, Role};
+use crate::key_store::KeyStore;
 use crate::state::{Inner, Shared};
-use crate::world::{Alias, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
+use crate::world::{Alias, Grant, GrantTerms, Key, KeyRef, KeyState, KeyView, Manager, MultiRegion, Origin, Rotation};
 
 /// A key to create from outside of the wire protocols.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -96,6 +97,7 @@ pub(crate) fn router() -> Router<Arc<Shared>> {
         .route("/_double/keys", get(keys).post(plant_key))
         .route("/_double/keys/{id}/state", post(put_state))
         .route("/_double/keys/{id}/resume", post(put_resume))
+        .route("/_double/key-stores", post(plant_store))
         .route("/_double/credentials", post(add_credential))
         .route("/_double/roles", post(add_role))
         .merge(ciphertrust::admin_router())
@@ -171,6 +173,23 @@ pub(crate) fn point_alias(inner: &mut Inner, alias: &str, arn_or_id: &str) -> an
     let at = find_one(inner, arn_or_id)?;
     let pointed = Alias { name: alias.to_owned(), target: at.id.clone(), created: now, updated: now };
     inner.world.put_alias(&at.account, &at.region, alias, Some(pointed));
+    Ok(())
+}
+
+/// The grants of a key, by id.
+pub(crate) fn grants(inner: &mut Inner, arn_or_id: &str) -> anyhow::Result<Vec<Grant>> {
+    inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    Ok(inner.world.grants(&at).cloned().collect())
+}
+
+/// Adds grants with the same terms.
+pub(crate) fn plant_grants(inner: &mut Inner, arn_or_id: &str, terms: &GrantTerms, count: usize) -> anyhow::Result<()> {
+    let created = inner.pass_time();
+    let at = find_one(inner, arn_or_id)?;
+    for _ in 0..count {
+        inner.world.put_grant(&at, Grant { id: aws::new_grant_id(), created, issuer: at.account.clone(), terms: terms.clone() });
+    }
     Ok(())
 }
 
@@ -255,6 +274,14 @@ async fn plant_key(State(shared): State<Arc<Shared>>, Json(body): Json<Plant>) -
     }
 }
 
+async fn plant_store(State(shared): State<Arc<Shared>>, Json(body): Json<KeyStore>) -> Response {
+    let planted = body.plant(&mut shared.lock());
+    match planted {
+        Ok(id) => Json(json!({ "customKeyStoreId": id })).into_response(),
+        Err(error) => bad_request(&error),
+    }
+}
+
 async fn put_state(State(shared): State<Arc<Shared>>, Path(id): Path<String>, Json(body): Json<NewState>) -> Response {
     let set = set_state(&mut shared.lock(), &id, body.state);
     match set {
@@ -282,7 +309,9 @@ async fn add_role(State(shared): State<Arc<Shared>>, Json(role): Json<Role>) -> 
 }
 
 async fn unknown(Path(path): Path<String>) -> Response {
-    let message = format!("there is no /_double/{path}; there are clock, ledger, faults, keys, credentials, roles, ciphertrust, health\n");
+    let message = format!(
+        "there is no /_double/{path}; there are clock, ledger, faults, keys, key-stores, credentials, roles, ciphertrust, health\n"
+    );
     (StatusCode::NOT_FOUND, message).into_response()
 }
 

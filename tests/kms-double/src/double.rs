@@ -16,11 +16,12 @@ use crate::fault::Fault;
 use crate::form::Form;
 use crate::huawei::{HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser};
 use crate::identity::{self, Credential, Role, WebIdentity};
+use crate::key_store::KeyStore;
 use crate::ledger::Entry;
 use crate::model::Models;
 use crate::state::Shared;
 use crate::wire::{Cut, CuttableListener};
-use crate::world::{KeyRef, KeyState, KeyView};
+use crate::world::{Grant, GrantTerms, KeyRef, KeyState, KeyView};
 use crate::{admin, aws, ciphertrust, huawei};
 
 /// The options of a double. Use [`Options::default`] and change what you need.
@@ -245,6 +246,16 @@ impl Double {
         self.keys().into_iter().find(|key| key.at().is_named_by(arn_or_id))
     }
 
+    /// The grants of a key, by id.
+    pub fn grants(&self, arn_or_id: &str) -> anyhow::Result<Vec<Grant>> {
+        admin::grants(&mut self.shared.lock(), arn_or_id)
+    }
+
+    /// Adds `count` grants with these terms to a key, as another person. So a test need not send 50,000 calls to reach the quota.
+    pub fn plant_grants(&self, arn_or_id: &str, terms: &GrantTerms, count: usize) -> anyhow::Result<()> {
+        admin::plant_grants(&mut self.shared.lock(), arn_or_id, terms, count)
+    }
+
     /// Puts a key into a state that calls cannot cause, such as Unavailable.
     pub fn set_state(&self, arn_or_id: &str, state: KeyState) -> anyhow::Result<()> {
         admin::set_state(&mut self.shared.lock(), arn_or_id, state)
@@ -273,6 +284,11 @@ impl Double {
     /// Creates a key that calls cannot create, such as a key that AWS manages.
     pub fn plant(&self, plant: &admin::Plant) -> anyhow::Result<KeyRef> {
         admin::plant(&mut self.shared.lock(), plant)
+    }
+
+    /// Adds a custom key store, which no call can make here, and returns its id.
+    pub fn plant_key_store(&self, store: &KeyStore) -> anyhow::Result<String> {
+        store.plant(&mut self.shared.lock())
     }
 
     /// Adds or replaces an access key.

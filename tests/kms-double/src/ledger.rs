@@ -14,7 +14,8 @@ pub const OK: &str = "OK";
 /// The result of a call that a fault stopped before it was done, and that got no answer. Its status is 0.
 pub const NOT_CARRIED_OUT: &str = "NotCarriedOut";
 
-/// One call, or one action of the KMS itself (then `accessKey` is absent, and the operation is `DeleteKey`, `RotateKey` or `SettleKey`).
+/// One call, or one action of the KMS itself (then `accessKey` is absent, and the operation is `DeleteKey`, `RotateKey`, `SettleKey` or
+/// `DeleteExpiredKeyMaterial`).
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Entry {

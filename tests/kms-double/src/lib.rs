@@ -7,7 +7,8 @@
 //! - [`Double`] runs it inside a test; the binary `kms-double` runs it alone.
 //! - `world` holds accounts, Regions, keys and aliases and knows no protocol; `aws` speaks AWS's, `huawei` Huawei Cloud's, and
 //!   `ciphertrust` that of Thales's Cloud Key Manager, which works on the same keys through `aws`.
-//! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `credentials`, `roles`, `ciphertrust`, `huawei`.
+//! - `crypto` does the cryptography of keys.
+//! - `admin` serves the routes under `/_double/`: `clock`, `ledger`, `faults`, `keys`, `key-stores`, `credentials`, `roles`, `ciphertrust`, `huawei`.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that meets the unexpected has to fail"))]
 
@@ -15,11 +16,13 @@ mod admin;
 mod aws;
 mod ciphertrust;
 mod clock;
+mod crypto;
 mod double;
 mod fault;
 mod form;
 mod huawei;
 mod identity;
+mod key_store;
 mod ledger;
 mod model;
 mod quota;
@@ -42,6 +45,7 @@ pub use huawei::{
     HuaweiCredential, HuaweiIdentities, HuaweiProject, HuaweiUser,
 };
 pub use identity::{ACCESS_KEY, ACCOUNT, Credential, Role, SECOND_ACCESS_KEY, SECOND_ACCOUNT, SECOND_SECRET_KEY, SECRET_KEY, WebIdentity};
+pub use key_store::KeyStore;
 pub use ledger::{Entry, NOT_CARRIED_OUT, OK};
 pub use model::Models;
-pub use world::{KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};
+pub use world::{Grant, GrantTerms, KeyRef, KeyState, KeyView, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind, RotationView};

@@ -142,6 +142,7 @@ impl Inner {
                 Due::Die => "DeleteKey",
                 Due::Rotate | Due::FinishRotation => "RotateKey",
                 Due::Settle => "SettleKey",
+                Due::Expire => "DeleteExpiredKeyMaterial",
             };
             self.ledger.append(Entry {
                 seq: 0,

@@ -72,6 +72,16 @@ impl Failure {
         Self::new("TagException", message)
     }
 
+    /// The key cannot be used for this operation or algorithm.
+    pub(crate) fn key_usage(message: impl Into<String>) -> Self {
+        Self::new("InvalidKeyUsageException", message)
+    }
+
+    /// A fault of the service itself.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self { status: 500, ..Self::new("KMSInternalException", message) }
+    }
+
     pub(crate) fn throttled() -> Self {
         Self::new("ThrottlingException", "You have exceeded the rate at which you may call KMS. Reduce the frequency of your calls.")
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::call::{Call, Caller};
+use super::call::{Call, Caller, Rights};
 use super::calls;
 use super::failure::Failure;
 use super::kms::within_quota;
@@ -65,6 +65,7 @@ pub(crate) fn call(
         settling: shared.settling,
         caller: &caller,
         members: &members,
+        rights: Rights::All,
         request_id,
         forms: &shared.forms,
         touched: None,

@@ -5,9 +5,10 @@ use std::time::Instant;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::call::{Call, Caller};
+use super::call::{self, Call, Caller, Rights};
 use super::calls;
 use super::failure::Failure;
+use super::granted;
 use super::members::Members;
 use super::operation::{Kind, NOT_SERVED, Operation};
 use super::reply::{Outcome, refuse, succeed};
@@ -42,12 +43,14 @@ pub(super) fn perform(
     if shared.throttles && !within_quota(inner, operation, caller, members) {
         return Outcome { key: located, ..refuse(request, &Failure::throttled(), request_id) };
     }
-    let allowed = inner.identities.credential(&caller.access_key).is_some_and(|credential| credential.may(&operation.action()));
-    if !allowed {
+    let credential = inner.identities.credential(&caller.access_key);
+    let allowed = credential.is_some_and(|credential| operation.actions().iter().all(|action| credential.may(action)));
+    let granted = || granted::may_try(&inner.world, caller, operation, members, located.as_ref());
+    let Some(rights) = credential.filter(|_| allowed || granted()).map(Rights::Of) else {
         let resource = located.as_ref().map_or_else(|| "*".to_owned(), KeyRef::arn);
         let failure = Failure::access_denied(&caller.principal, &operation.action(), &resource, "identity");
         return Outcome { key: located, ..refuse(request, &failure, request_id) };
-    }
+    };
     let revision = inner.world.revision();
     let mut call = Call {
         operation,
@@ -57,6 +60,7 @@ pub(super) fn perform(
         settling: shared.settling,
         caller,
         members,
+        rights,
         request_id,
         forms: &shared.forms,
         touched: located,
@@ -76,23 +80,29 @@ pub(super) fn perform(
     }
 }
 
-/// If the model of an operation has no output, its answer is an empty body.
+/// If the model of an operation has no output, its answer is an empty body. The output of the two on key stores has no members.
 fn body_of(operation: Operation, answer: &Value) -> String {
-    let silent = answer.as_object().is_some_and(serde_json::Map::is_empty) && operation.kind() == Kind::Mutation;
+    let stores = matches!(operation, Operation::ConnectCustomKeyStore | Operation::DisconnectCustomKeyStore);
+    let silent = answer.as_object().is_some_and(serde_json::Map::is_empty) && operation.kind() == Kind::Mutation && !stores;
     if silent { String::new() } else { answer.to_string() }
 }
 
 /// `ReplicateKey` counts as two creations in the replica's Region, `UpdatePrimaryRegion` once in each Region.
 pub(super) fn within_quota(inner: &mut Inner, operation: Operation, caller: &Caller, members: &Members) -> bool {
     let now = Instant::now();
+    let pair = members.string("KeyPairSpec").ok().flatten();
+    let key = call::locate(&inner.world, caller, members).and_then(|at| inner.world.key(&at)).map(|key| key.spec.as_str());
+    let (bucket, quota) = operation.bucket(pair.or(key));
     let quotas = &mut inner.quotas;
-    let mut take =
-        |region: &str, operation: Operation, count| quotas.take(&caller.account, region, operation.bucket(), operation.quota(), count, now);
-    let elsewhere = |name: &str| members.string(name).ok().flatten().map(str::to_owned);
-    take(&caller.region, operation, 1)
+    let mut take = |region: &str, bucket, quota, count| quotas.take(&caller.account, region, bucket, quota, count, now);
+    let elsewhere = |name: &str| members.string(name).ok().flatten();
+    take(&caller.region, bucket, quota, 1)
         && match operation {
-            Operation::ReplicateKey => elsewhere("ReplicaRegion").is_none_or(|region| take(&region, Operation::CreateKey, 2)),
-            Operation::UpdatePrimaryRegion => elsewhere("PrimaryRegion").is_none_or(|region| take(&region, operation, 1)),
+            Operation::ReplicateKey => elsewhere("ReplicaRegion").is_none_or(|region| {
+                let creation = Operation::CreateKey;
+                take(region, creation.name(), creation.quota(), 2)
+            }),
+            Operation::UpdatePrimaryRegion => elsewhere("PrimaryRegion").is_none_or(|region| take(region, bucket, quota, 1)),
             _ => true,
         }
 }

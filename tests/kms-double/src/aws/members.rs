@@ -3,9 +3,25 @@
 //! It behaves like AWS: a member of the wrong type is a `SerializationException`, a member that violates a constraint of the model is a
 //! `ValidationException`, null means absent, and unknown members are ignored.
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::{Map, Value};
 
 use super::failure::Failure;
+
+/// Members with data of cryptographic operations.
+const DATA: [&str; 9] = [
+    "CiphertextBlob",
+    "EncryptedKeyMaterial",
+    "ImportToken",
+    "Mac",
+    "Message",
+    "Plaintext",
+    "PublicKey",
+    "SharedSecretCiphertextBlob",
+    "Signature",
+];
 
 /// The members of a request.
 #[derive(Clone, Debug, Default)]
@@ -72,6 +88,16 @@ impl Members {
         })
     }
 
+    /// A time, as seconds since 1970, if present.
+    pub(crate) fn time(&self, name: &str) -> Result<Option<Timestamp>, Failure> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        let seconds = value.as_f64().ok_or_else(|| wrong_type(value, "a Timestamp"))?;
+        let millis = SignedDuration::try_from_secs_f64(seconds).ok().and_then(|since| Timestamp::UNIX_EPOCH.checked_add(since).ok());
+        millis.map(Some).ok_or_else(|| wrong_type(value, "a Timestamp"))
+    }
+
     /// A boolean. Absent means false.
     pub(crate) fn flag(&self, name: &str) -> Result<bool, Failure> {
         let Some(value) = self.get(name) else {
@@ -80,12 +106,43 @@ impl Members {
         value.as_bool().ok_or_else(|| wrong_type(value, "a Boolean"))
     }
 
+    /// Base64 of 1 to `max` bytes, if present.
+    pub(crate) fn blob(&self, name: &str, max: usize) -> Result<Option<Vec<u8>>, Failure> {
+        let Some(text) = self.string(name)? else {
+            return Ok(None);
+        };
+        let bytes = STANDARD.decode(text).map_err(|_| Failure::serialization(format!("{name} is not base64")))?;
+        if bytes.is_empty() || bytes.len() > max {
+            return Err(Failure::constraint("*", name, &format!("Member must have length from 1 to {max}")));
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Base64 of 1 to `max` bytes.
+    pub(crate) fn required_blob(&self, name: &str, max: usize) -> Result<Vec<u8>, Failure> {
+        self.blob(name, max)?.ok_or_else(|| missing(name))
+    }
+
     /// A list, if present.
     pub(crate) fn list(&self, name: &str) -> Result<Option<&[Value]>, Failure> {
         let Some(value) = self.get(name) else {
             return Ok(None);
         };
         value.as_array().map(|list| Some(list.as_slice())).ok_or_else(|| wrong_type(value, "a List"))
+    }
+
+    /// A list of strings, if present.
+    pub(crate) fn strings(&self, name: &str) -> Result<Option<Vec<&str>>, Failure> {
+        let list = self.list(name)?;
+        list.map(|list| list.iter().map(|value| value.as_str().ok_or_else(|| wrong_type(value, "a String"))).collect()).transpose()
+    }
+
+    /// A structure, if present.
+    pub(crate) fn structure(&self, name: &str) -> Result<Option<Self>, Failure> {
+        let Some(value) = self.get(name) else {
+            return Ok(None);
+        };
+        value.as_object().map(|members| Some(Self(members.clone()))).ok_or_else(|| wrong_type(value, "a Structure"))
     }
 
     /// A map from strings to strings. Absent means empty.
@@ -101,7 +158,7 @@ impl Members {
 
     /// The members for the ledger: all except the data of cryptographic operations.
     pub(crate) fn for_ledger(&self) -> Value {
-        let members = self.0.iter().filter(|(name, _)| !matches!(name.as_str(), "Plaintext" | "CiphertextBlob"));
+        let members = self.0.iter().filter(|(name, _)| !DATA.contains(&name.as_str()));
         Value::Object(members.map(|(name, value)| (name.clone(), value.clone())).collect())
     }
 }

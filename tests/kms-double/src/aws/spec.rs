@@ -64,6 +64,11 @@ const SPECS: &[Spec] = &[
 /// The spec of encryption keys, which rotate.
 pub(crate) const SYMMETRIC: &str = "SYMMETRIC_DEFAULT";
 
+/// The names of the specs that the older member `CustomerMasterKeySpec` has. It is deprecated, and newer specs are not in its enum.
+pub(crate) fn old_names() -> Vec<&'static str> {
+    SPECS.iter().map(|spec| spec.name).filter(|name| !name.starts_with("ML_") && *name != "ECC_NIST_EDWARDS25519").collect()
+}
+
 /// The names of all specs.
 pub(crate) fn names() -> Vec<&'static str> {
     SPECS.iter().map(|spec| spec.name).collect()

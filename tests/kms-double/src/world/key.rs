@@ -5,6 +5,8 @@
 
 use std::collections::BTreeMap;
 
+use super::import::Import;
+use super::stores::Stored;
 use super::vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 use crate::clock::days;
 use jiff::{SignedDuration, Timestamp};
@@ -56,6 +58,10 @@ pub(crate) struct Key {
     pub(crate) rotating: Option<Rotating>,
     pub(crate) rotated: Vec<Rotated>,
     pub(crate) first_material: String,
+    pub(crate) imports: Vec<Import>,
+    /// Imported material that the next rotation makes current.
+    pub(crate) pending_material: Option<String>,
+    pub(crate) stored: Option<Stored>,
     pub(crate) last_use: Option<LastUse>,
     pub(crate) multi_region: Option<MultiRegion>,
     /// The alias that is the key's own name, if the vendor gives each key one.
@@ -71,6 +77,8 @@ pub(crate) enum Due {
     FinishRotation,
     /// The period is over.
     Rotate,
+    /// Imported material expires.
+    Expire,
     /// The deletion date has come.
     Die,
 }
@@ -97,6 +105,9 @@ impl Key {
             rotating: None,
             rotated: Vec::new(),
             first_material: new_material(),
+            imports: Vec::new(),
+            pending_material: None,
+            stored: None,
             last_use: None,
             multi_region: None,
             built_in_name: None,
@@ -203,7 +214,8 @@ impl Key {
 
     /// Replaces the material.
     pub(crate) fn rotate(&mut self, date: Timestamp, kind: RotationKind) {
-        self.rotated.push(Rotated { date, kind, material: new_material() });
+        let material = self.pending_material.take().unwrap_or_else(new_material);
+        self.rotated.push(Rotated { date, kind, material });
         if kind == RotationKind::Automatic
             && let Some(rotation) = &mut self.rotation
         {
@@ -217,9 +229,10 @@ impl Key {
         let settle = self.settles.map(|at| (at, Due::Settle));
         let finish = self.rotating.as_ref().map(|rotating| (rotating.ends, Due::FinishRotation));
         let rotate = self.rotation.as_ref().filter(|_| self.state == KeyState::Enabled).map(|rotation| (rotation.next, Due::Rotate));
+        let expire = self.material_expires().map(|at| (at, Due::Expire));
         let date = self.deletion.as_ref().and_then(|deletion| deletion.date);
         let die = date.map(|date| (date.checked_add(late).unwrap_or(Timestamp::MAX), Due::Die));
-        [settle, finish, rotate, die].into_iter().flatten().min()
+        [settle, finish, rotate, expire, die].into_iter().flatten().min()
     }
 
     fn rotate_if_overdue(&mut self, now: Timestamp) {

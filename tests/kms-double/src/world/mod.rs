@@ -3,20 +3,29 @@
 //! All wire protocols share this part. It knows no HTTP, no error codes and no permissions. It must never refuse a change for a reason that
 //! only one vendor has.
 
+mod grants;
+mod import;
 mod key;
 mod lagged;
+mod secrets;
+mod stores;
 mod view;
 mod vocabulary;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use jiff::{SignedDuration, Timestamp};
 
 use crate::clock::days;
+use grants::Grants;
 use lagged::Lagged;
 
+pub use grants::{Grant, GrantTerms};
+pub(crate) use import::Import;
 pub(crate) use key::{Due, Key, Rotating, Rotation};
+pub(crate) use stores::{Connection, Store, Stored};
 pub use view::{KeyView, RotationView};
 pub use vocabulary::{KeyRef, KeyState, LastUse, Manager, MultiRegion, Origin, Rotated, RotationKind};
 
@@ -48,6 +57,8 @@ struct Region {
     aliases: BTreeMap<String, Lagged<Alias>>,
     /// Every alias name that a key ever had, to find a key's aliases without reading all aliases.
     names: BTreeMap<String, BTreeSet<String>>,
+    grants: Grants,
+    stores: BTreeMap<String, Store>,
 }
 
 /// All keys of all accounts.
@@ -58,6 +69,8 @@ pub(crate) struct World {
     agenda: BTreeSet<(Timestamp, KeyRef)>,
     lag: Duration,
     late: SignedDuration,
+    /// By the id of the material.
+    secrets: BTreeMap<String, Arc<[u8]>>,
     /// Counts the changes that had an effect.
     revision: u64,
 }
@@ -65,7 +78,7 @@ pub(crate) struct World {
 impl World {
     /// An empty world. Readers see changes `lag` late. Keys are deleted `late` after their deletion date.
     pub(crate) fn new(lag: Duration, late: SignedDuration) -> Self {
-        Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, revision: 0 }
+        Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, secrets: BTreeMap::new(), revision: 0 }
     }
 
     /// Grows with every change.
@@ -177,7 +190,7 @@ impl World {
 
     /// Does everything that is due at `now`, in the order of time, and returns what it did.
     pub(crate) fn settle(&mut self, now: Timestamp) -> Vec<Happening> {
-        let mut happenings = Vec::new();
+        let mut happenings = self.settle_stores(now);
         while let Some((at, _)) = self.agenda.first()
             && *at <= now
         {
@@ -202,6 +215,12 @@ impl World {
         happenings
     }
 
+    /// The materials that stay associated with a key, which its whole family shares.
+    pub(crate) fn associated(&self, at: &KeyRef) -> Vec<String> {
+        let lead = self.key(at).map(Self::lead).and_then(|lead| self.key(&lead));
+        lead.map(Key::associated).unwrap_or_default()
+    }
+
     fn act(&mut self, at: &KeyRef, time: Timestamp, due: Due) {
         match due {
             Due::Settle => self.change(at, |key| {
@@ -213,11 +232,15 @@ impl World {
                 key.rotate(time, RotationKind::OnDemand);
             }),
             Due::Rotate => self.change(at, |key| key.rotate(time, RotationKind::Automatic)),
+            Due::Expire => {
+                let needed = self.associated(at);
+                self.change(at, |key| key.expire_imports(time, &needed));
+            }
             Due::Die => self.bury(at, time),
         }
     }
 
-    /// Removes a key, its aliases and its place in the family. When the last replica is removed, the window of a waiting primary starts.
+    /// Removes a key, its aliases, its grants and its place in the family. When the last replica is removed, the window of a waiting primary starts.
     fn bury(&mut self, at: &KeyRef, time: Timestamp) {
         let family = self.key(at).and_then(|key| key.multi_region.clone());
         for name in self.aliases_of(at).into_iter().map(|alias| alias.name.clone()).collect::<Vec<_>>() {
@@ -226,6 +249,7 @@ impl World {
         let (now, lag) = (Instant::now(), self.lag);
         if let Some(region) = self.regions.get_mut(&(at.account.clone(), at.region.clone())) {
             region.names.remove(&at.id);
+            region.grants.remove(&at.id);
             if let Some(slot) = region.keys.get_mut(&at.id) {
                 *slot.change(now, lag) = None;
                 if slot.is_gone(now) {

@@ -25,6 +25,14 @@ impl KeyRef {
         format!("arn:{}:kms:{}:{}:key/{}", partition::of(&self.region), self.region, self.account, self.id)
     }
 
+    /// The key of a key ARN.
+    pub(crate) fn of_arn(arn: &str) -> Option<Self> {
+        let mut parts = arn.splitn(6, ':').skip(3);
+        let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
+        let id = resource.strip_prefix("key/")?;
+        Some(Self { account: account.to_owned(), region: region.to_owned(), id: id.to_owned() })
+    }
+
     /// Whether `text` names this key: its id, its ARN, or another vendor's reference, which ends in the id after a slash or colon.
     pub(crate) fn is_named_by(&self, text: &str) -> bool {
         let reference = || text.strip_suffix(&self.id).is_some_and(|before| before.ends_with(['/', ':']));

@@ -52,9 +52,12 @@ async fn what_a_request_says_is_checked_as_documented() {
         ("ScheduleKeyDeletion", json!({ "KeyId": "x".repeat(2048) }), "NotFoundException"),
         ("ScheduleKeyDeletion", json!({ "KeyId": "arn:aws:kms:eu-west-1" }), "InvalidArnException"),
         ("ListKeys", json!({ "Limit": 1001 }), "ValidationException"),
+        ("ListKeys", json!({ "ResourceOwners": [] }), "ValidationException"),
+        ("ListKeys", json!({ "ResourceOwners": ["ALL"] }), "ValidationException"),
         ("ListKeys", json!({ "Marker": "nonsense" }), "InvalidMarkerException"),
         ("GetKeyPolicy", json!({ "KeyId": key, "PolicyName": "other" }), "NotFoundException"),
-        ("GenerateRandom", json!({}), "AccessDeniedException"),
+        ("GenerateRandom", json!({}), "ValidationException"),
+        ("CreateCustomKeyStore", json!({}), "AccessDeniedException"),
         ("GenerateRandomly", json!({}), "UnknownOperationException"),
     ];
     for (operation, members, code) in cases {
@@ -111,6 +114,10 @@ async fn lists_come_in_pages() {
         assert_eq!(client.refused("ListAliases", json!({ "Marker": page["NextMarker"] })).await, "InvalidMarkerException");
     }
     assert_eq!(listed, keys);
+    for (owners, count) in [(json!(["SELF"]), 5), (json!(["OTHER_ACCOUNTS_VIA_RAM"]), 0), (json!(["OTHER_ACCOUNTS_VIA_RAM", "SELF"]), 5)] {
+        let page = client.ok("ListKeys", json!({ "ResourceOwners": owners })).await;
+        assert_eq!(page["Keys"].as_array().unwrap().len(), count, "{owners}");
+    }
 
     for index in 0..60 {
         let target = &keys[usize::from(index >= 45)];

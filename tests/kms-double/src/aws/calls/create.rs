@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::describe::metadata;
-use super::{policy, tag};
+use super::{key_store, policy, tag};
 use crate::aws::call::{Answer, Call};
 use crate::aws::failure::Failure;
 use crate::aws::spec::{self, Spec, USAGES};
@@ -19,9 +19,14 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     let spec = read_spec(call)?;
     let usage = read_usage(call, spec)?;
     let origin = read_origin(call, spec)?;
+    let stored = key_store::read(call, origin)?;
     let multi_region = members.flag("MultiRegion")?;
     let description = members.sized("Description", 0, DESCRIPTION_MAX)?.unwrap_or_default();
     let tags = tag::read_tags(members)?;
+    // "To use this parameter, you must have kms:TagResource permission in an IAM policy."
+    if !tags.is_empty() {
+        call.need("kms:TagResource", "*")?;
+    }
     let policy = policy::read(call)?;
 
     let id = if multi_region { format!("mrk-{}", uuid::Uuid::new_v4().simple()) } else { uuid::Uuid::new_v4().to_string() };
@@ -30,6 +35,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
     description.clone_into(&mut key.description);
     key.tags = tags.into_iter().collect();
     key.policy = policy.unwrap_or_else(|| policy::default(&at.account, &at.region));
+    key.stored = stored;
     key.multi_region = multi_region.then(|| MultiRegion::Primary { replicas: std::collections::BTreeSet::new() });
     call.world.add(key.clone());
     call.touched = Some(at);
@@ -40,7 +46,7 @@ pub(super) fn create(call: &mut Call<'_>) -> Answer {
 fn read_spec(call: &Call<'_>) -> Result<&'static Spec, Failure> {
     let names = spec::names();
     let new = call.members.one_of("KeySpec", &names)?;
-    let old = call.members.one_of("CustomerMasterKeySpec", &names)?;
+    let old = call.members.one_of("CustomerMasterKeySpec", &spec::old_names())?;
     if new.is_some() && old.is_some() {
         return Err(Failure::validation(
             "You cannot specify KeySpec and CustomerMasterKeySpec in the same request. CustomerMasterKeySpec is deprecated.",
@@ -68,19 +74,16 @@ fn read_usage(call: &Call<'_>, spec: &Spec) -> Result<String, Failure> {
     }
 }
 
-/// There are no custom key stores, so their origins are refused. The admin routes can create such a key.
 fn read_origin(call: &Call<'_>, spec: &Spec) -> Result<Origin, Failure> {
     let origin = call.members.one_of("Origin", ORIGINS)?.unwrap_or("AWS_KMS");
-    let store = call.members.sized("CustomKeyStoreId", 1, 64)?;
     let custom = matches!(origin, "AWS_CLOUDHSM" | "EXTERNAL_KEY_STORE");
     if custom && (spec.name != spec::SYMMETRIC || call.members.flag("MultiRegion")?) {
         return Err(Failure::unsupported(format!("Origin {origin} is for single-Region symmetric encryption keys only")));
     }
-    match (store, origin) {
-        (None, "AWS_KMS") => Ok(Origin::AwsKms),
-        (None, "EXTERNAL") => Ok(Origin::External),
-        (None, _) => Err(Failure::validation(format!("CustomKeyStoreId is required when Origin is {origin}"))),
-        (Some(_), "AWS_KMS" | "EXTERNAL") => Err(Failure::validation(format!("CustomKeyStoreId cannot be given when Origin is {origin}"))),
-        (Some(store), _) => Err(Failure::new("CustomKeyStoreNotFoundException", format!("Custom key store {store} does not exist"))),
-    }
+    Ok(match origin {
+        "EXTERNAL" => Origin::External,
+        "AWS_CLOUDHSM" => Origin::AwsCloudHsm,
+        "EXTERNAL_KEY_STORE" => Origin::ExternalKeyStore,
+        _ => Origin::AwsKms,
+    })
 }

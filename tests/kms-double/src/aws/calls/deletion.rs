@@ -5,7 +5,7 @@ use serde_json::json;
 use super::describe::deletion_date;
 use crate::aws::call::{Answer, Call};
 use crate::aws::failure::Failure;
-use crate::world::Key;
+use crate::world::KeyState;
 
 /// The window if the caller gives none.
 const DEFAULT_WINDOW_DAYS: u32 = 30;
@@ -28,6 +28,12 @@ pub(super) fn schedule(call: &mut Call<'_>) -> Answer {
 
 pub(super) fn cancel(call: &mut Call<'_>) -> Answer {
     let key = call.open()?;
-    call.world.change(&key.at, Key::cancel_deletion);
+    let (now, cut_off) = (call.now, call.world.is_cut_off(&key.at));
+    call.world.change(&key.at, |key| {
+        key.cancel_deletion();
+        if cut_off {
+            key.force(KeyState::Unavailable, now);
+        }
+    });
     Ok(json!({ "KeyId": key.at.arn() }))
 }

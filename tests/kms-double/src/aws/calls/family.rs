@@ -9,6 +9,7 @@ use super::describe::metadata;
 use super::{policy, tag};
 use crate::aws::call::{Answer, Call, nothing};
 use crate::aws::failure::Failure;
+use crate::aws::partition;
 use crate::aws::sigv4::is_region;
 use crate::world::{Key, KeyRef, KeyState, MultiRegion, Origin};
 
@@ -21,6 +22,14 @@ pub(super) fn replicate(call: &mut Call<'_>) -> Answer {
     let replicas = replicas(&key)?;
     call.permit(&key)?;
     let at = KeyRef { region: region.clone(), ..key.at.clone() };
+    if partition::of(&region) != partition::of(&key.at.region) {
+        return Err(Failure::unsupported(format!("{region} is in another partition than {}", key.at.arn())));
+    }
+    // The caller must be able to create the replica in its Region.
+    call.need("kms:CreateKey", &at.arn())?;
+    if !tags.is_empty() {
+        call.need("kms:TagResource", &at.arn())?;
+    }
     // A replica that is pending deletion still exists, so its deletion must be cancelled instead.
     if replicas.contains(&region) || region == key.at.region || call.world.key(&at).is_some() {
         return Err(Failure::new("AlreadyExistsException", format!("{} already exists", at.arn())));
@@ -67,14 +76,16 @@ pub(super) fn update_primary(call: &mut Call<'_>) -> Answer {
         });
     }
     let (rotation, rotating, rotated) = (key.rotation.clone(), key.rotating.clone(), key.rotated.clone());
+    let (first, pending) = (key.first_material.clone(), key.pending_material.clone());
     call.world.change(&heir, |heir| {
         heir.multi_region = Some(MultiRegion::Primary { replicas: remaining });
         (heir.rotation, heir.rotating, heir.rotated) = (rotation, rotating, rotated);
+        (heir.first_material, heir.pending_material) = (first, pending);
         heir.pass_through(KeyState::Updating, KeyState::Enabled, ends);
     });
     call.world.change(&key.at, |old| {
         old.multi_region = Some(MultiRegion::Replica { primary: region });
-        (old.rotation, old.rotating) = (None, None);
+        (old.rotation, old.rotating, old.pending_material) = (None, None, None);
         old.rotated.clear();
         old.pass_through(KeyState::Updating, KeyState::Enabled, ends);
     });

@@ -1,7 +1,8 @@
-//! `GetKeyPolicy`, `PutKeyPolicy`. Policies are stored and their format is checked. They decide nothing.
+//! `GetKeyPolicy`, `PutKeyPolicy`, `ListKeyPolicies`. Policies are stored and their format is checked. They decide nothing.
 
 use serde_json::{Value, json};
 
+use super::page::{Paging, page};
 use crate::aws::call::{Answer, Call, nothing};
 use crate::aws::failure::Failure;
 use crate::aws::members::missing;
@@ -23,6 +24,13 @@ pub(super) fn put(call: &mut Call<'_>) -> Answer {
     let key = call.open()?;
     call.world.change(&key.at, |key| key.policy = policy);
     Ok(nothing())
+}
+
+/// Keys are not shared through RAM here, so the one policy of a key is `default`.
+pub(super) fn list(call: &mut Call<'_>) -> Answer {
+    call.read(Aliases::Refused)?;
+    let paging = Paging { list: "PolicyNames", default: 100, max: 1000 };
+    page(call.members, call.operation, paging, ["default"].into_iter(), |name| (*name).to_owned(), Value::from)
 }
 
 /// The policy of a key that is created without one.

@@ -8,6 +8,7 @@ use jiff::SignedDuration;
 use serde_json::json;
 
 use super::describe::{lead, seconds};
+use super::import;
 use super::page::{Paging, page};
 use crate::aws::call::{Answer, Call, nothing};
 use crate::aws::failure::Failure;
@@ -71,7 +72,8 @@ pub(super) fn on_demand(call: &mut Call<'_>) -> Answer {
     // AWS returns nothing more about it.
     check_kind(&key, Imported::Taken).map_err(|failure| Failure { message: String::new(), ..failure })?;
     check_primary(&key)?;
-    if key.origin == Origin::External {
+    let ready = key.pending_material.as_ref().is_some_and(|pending| import::everywhere(call, &key, pending));
+    if key.origin == Origin::External && !ready {
         return Err(Failure::new(
             "KMSInvalidStateException",
             format!("No available key material pending rotation for the key: {}.", key.at.arn()),
@@ -98,25 +100,41 @@ pub(super) fn on_demand(call: &mut Call<'_>) -> Answer {
     Ok(json!({ "KeyId": key.at.arn() }))
 }
 
+/// With `ALL_KEY_MATERIAL` the list has the first material too, and imported material that waits for a rotation. Both have no date.
 pub(super) fn list(call: &mut Call<'_>) -> Answer {
     let include = call.members.one_of("IncludeKeyMaterial", &["ALL_KEY_MATERIAL", "ROTATIONS_ONLY"])?;
     let key = call.read(Aliases::Refused)?;
     check_kind(&key, Imported::Taken)?;
     let lead = lead(call, &key);
-    let first = (include == Some("ALL_KEY_MATERIAL")).then_some((0, None));
-    let rotated = lead.rotated.iter().enumerate().map(|(index, rotated)| (index + 1, Some(rotated)));
-    let show = |(_, rotated): (usize, Option<&Rotated>)| {
-        let material = rotated.map_or(&lead.first_material, |rotated| &rotated.material);
-        let state = if material == lead.material() { "CURRENT" } else { "NON_CURRENT" };
+    let all = include == Some("ALL_KEY_MATERIAL");
+    let waits = key.origin == Origin::External && lead.imports.is_empty();
+    let first = (all && !waits).then_some((lead.first_material.as_str(), None));
+    let rotated = lead.rotated.iter().map(|rotated| (rotated.material.as_str(), Some(rotated)));
+    let pending = lead.pending_material.as_deref().filter(|_| all).map(|material| (material, None));
+    let entries = first.into_iter().chain(rotated).chain(pending).enumerate();
+    let call = &*call;
+    let show = |(_, (material, rotated)): (usize, (&str, Option<&Rotated>))| {
+        let state = match lead.pending_material.as_deref() {
+            Some(pending) if pending == material && import::everywhere(call, &lead, pending) => "PENDING_ROTATION",
+            Some(pending) if pending == material => "PENDING_MULTI_REGION_IMPORT_AND_ROTATION",
+            _ if material == lead.material() => "CURRENT",
+            _ => "NON_CURRENT",
+        };
         let mut entry = json!({ "KeyId": key.at.arn(), "KeyMaterialId": material, "KeyMaterialState": state });
-        if let (Some(rotated), Some(members)) = (rotated, entry.as_object_mut()) {
+        let Some(members) = entry.as_object_mut() else {
+            return entry;
+        };
+        if let Some(rotated) = rotated {
             members.insert("RotationDate".to_owned(), seconds(rotated.date));
             members.insert("RotationType".to_owned(), json!(rotated.kind));
+        }
+        if key.origin == Origin::External {
+            import::show(&key, material, members);
         }
         entry
     };
     let paging = Paging { list: "Rotations", default: 100, max: 1000 };
-    page(call.members, call.operation, paging, first.into_iter().chain(rotated), |(index, _)| format!("{index:08}"), show)
+    page(call.members, call.operation, paging, entries, |(index, _)| format!("{index:08}"), show)
 }
 
 /// Whether a key with imported material is allowed.

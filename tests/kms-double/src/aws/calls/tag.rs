@@ -31,8 +31,7 @@ pub(super) fn tag(call: &mut Call<'_>) -> Answer {
 }
 
 pub(super) fn untag(call: &mut Call<'_>) -> Answer {
-    let names = call.members.list("TagKeys")?.ok_or_else(|| missing("TagKeys"))?;
-    let names: Vec<&str> = names.iter().map(|name| name.as_str().ok_or_else(|| wrong_type(name, "a String"))).collect::<Result<_, _>>()?;
+    let names = call.members.strings("TagKeys")?.ok_or_else(|| missing("TagKeys"))?;
     names.iter().zip(1..).try_for_each(|(name, number)| check_key(name, &format!("tagKeys.{number}.member")))?;
     let key = call.open()?;
     call.world.change(&key.at, |key| {
