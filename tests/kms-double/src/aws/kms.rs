@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::call::{Call, Caller};
 use super::calls;
+use super::denial::{self, Asked};
 use super::failure::Failure;
 use super::members::Members;
 use super::operation::{Kind, NOT_SERVED, Operation};
@@ -46,6 +47,10 @@ pub(super) fn perform(
     if !allowed {
         let resource = located.as_ref().map_or_else(|| "*".to_owned(), KeyRef::arn);
         let failure = Failure::access_denied(&caller.principal, &operation.action(), &resource, "identity");
+        return Outcome { key: located, ..refuse(request, &failure, request_id) };
+    }
+    let asked = Asked { operation, caller, members, key: located.as_ref() };
+    if let Some(failure) = denial::refusal(&inner.denials, &asked, &inner.world, now) {
         return Outcome { key: located, ..refuse(request, &failure, request_id) };
     }
     let revision = inner.world.revision();

@@ -7,6 +7,7 @@
 
 mod call;
 mod calls;
+mod denial;
 mod failure;
 mod form;
 mod inside;
@@ -25,6 +26,7 @@ mod sts;
 mod target;
 
 pub(crate) use calls::default_policy;
+pub use denial::Denial;
 pub(crate) use failure::Failure;
 pub(crate) use form::pairs as query_pairs;
 pub(crate) use inside::{Inside, call as call_inside};

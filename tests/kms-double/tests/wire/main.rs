@@ -11,6 +11,7 @@ mod ciphertrust_faults;
 mod ciphertrust_rows;
 mod ciphertrust_tokens;
 mod client;
+mod denials;
 mod faults;
 mod forms;
 mod huawei_client;

@@ -20,7 +20,7 @@ use crate::world::{Key, LastUse};
 const MAGIC: &[u8] = b"kms-double-1";
 const SEAL: usize = 32;
 /// When AWS began to track usage: 2026-04-23, in seconds since 1970.
-const TRACKING_START: u32 = 1_776_902_400;
+pub(crate) const TRACKING_START: u32 = 1_776_902_400;
 
 pub(super) fn encrypt(call: &mut Call<'_>) -> Answer {
     let plaintext = blob(call, "Plaintext", 4096)?.ok_or_else(|| missing("Plaintext"))?;

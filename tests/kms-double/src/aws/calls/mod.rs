@@ -15,6 +15,8 @@ mod tag;
 use super::call::{Answer, Call};
 use super::operation::Operation;
 
+pub(super) use crypto::TRACKING_START;
+pub(super) use deletion::DEFAULT_WINDOW_DAYS;
 pub(crate) use policy::default as default_policy;
 
 /// Does a call.
