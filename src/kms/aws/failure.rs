@@ -218,9 +218,6 @@ impl Context<'_> {
             Operation::AssumeRole => {
                 "allow it to the base credentials in their policy and in the trust policy of the role, and check externalId"
             }
-            Operation::ScheduleKeyDeletion | Operation::DisableKey => {
-                "allow it in the policy of Keyward's role and in the key's policy, and look for a policy that forbids it by the window or by the last use"
-            }
             Operation::CreateKey | Operation::ListKeys => "allow it in the policy of Keyward's role",
             _ => "allow it in the policy of Keyward's role and in the key's policy",
         }
