@@ -166,6 +166,8 @@ struct Remembered {
     gauged: bool,
     /// When the key was last seen, and for how long it had not been seen before this process started.
     heard: Option<(Instant, Duration)>,
+    /// When this process last saw the key.
+    seen: Option<Instant>,
     /// The requests for a look that were answered.
     requests: Requests,
     /// Failures in a row.
@@ -320,7 +322,15 @@ impl Context {
 
     /// Remembers that the key was seen.
     pub fn heard(&self, uid: &str) {
-        self.objects().entry(uid.into()).or_default().heard = Some((Instant::now(), Duration::ZERO));
+        let mut objects = self.objects();
+        let looked = objects.entry(uid.into()).or_default();
+        let now = Instant::now();
+        (looked.heard, looked.seen) = (Some((now, Duration::ZERO)), Some(now));
+    }
+
+    /// How long ago this process last saw the key of an object; `None`: it did not see it yet.
+    pub fn seen_ago(&self, uid: &str) -> Option<Duration> {
+        self.objects().get(uid)?.seen.map(|seen| seen.elapsed())
     }
 
     /// For how long the key was not seen. If this process never saw it, the time counts from the first call, plus `before`.

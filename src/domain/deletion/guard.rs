@@ -245,9 +245,10 @@ pub const RULES: &[(&str, Rule)] = &[
 /// The first hold, with the sentence for `DeletionHeld`.
 pub fn check(evidence: &Evidence<'_>) -> Result<Checked, Hold> {
     match RULES.iter().find_map(|(_, rule)| rule(evidence)) {
-        None => {
-            Ok(Checked { cleared: Cleared::new(evidence.key.arn.clone(), evidence.requested, evidence.last_use), id: evidence.key.id.clone() })
-        }
+        None => Ok(Checked {
+            cleared: Cleared::new(evidence.key.arn.clone(), evidence.requested, evidence.last_use),
+            id: evidence.key.id.clone(),
+        }),
         Some(Reason::KeyInUse) => Err(in_use(evidence.desired, evidence.rules, evidence.key, evidence.requested.days(), evidence.last_use)),
         Some(reason) => Err(hold(evidence.desired, evidence.rules, evidence.key, evidence.requested.days(), reason)),
     }

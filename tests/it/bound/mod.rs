@@ -4,6 +4,8 @@
 //! All in memory, and each on all three KMS.
 
 mod denied;
+mod elsewhere;
+mod gone;
 mod one_key;
 
 use futures::future::join_all;
