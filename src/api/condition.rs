@@ -107,7 +107,8 @@ words! {
     ProviderNotFound,
     /// The `KeyProvider` cannot be used yet, for example because its Secret is missing. Its own `Ready` condition says why.
     ProviderNotReady,
-    /// The credentials belong to an account that is not the provider's account. Keyward read no key.
+    /// The credentials belong to an account that is not the provider's account, or the provider is now for another account, Region or
+    /// endpoint than that of the object's key. Keyward changes nothing, and the key does not count as gone.
     WrongAccount,
     /// The KMS denies the call. The message names the operation to allow.
     AccessDenied,

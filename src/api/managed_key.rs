@@ -359,6 +359,8 @@ fn key_states() -> Value {
 pub const MOST_APPLIED: usize = 128;
 /// The maximum length of a KMS's name for a kind of key that the status shows.
 pub const LONGEST_WORD: usize = 64;
+/// The maximum length of the text that names an endpoint. The parts of a provider's spec that it is made of are not longer together.
+pub const LONGEST_ENDPOINT: usize = 3072;
 
 /// The settings that were last applied completely.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -514,6 +516,11 @@ pub struct ProviderFacts {
     /// Region of the key.
     #[schemars(length(max = 64))]
     pub region: String,
+    /// The endpoint at which the key was last found, as the provider names it. If the provider names another endpoint and the key is not
+    /// found there, the key does not count as gone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_ENDPOINT))]
+    pub endpoint: Option<String>,
 }
 
 /// A creation that Keyward began. It is written before the request is sent.
@@ -529,6 +536,10 @@ pub struct CreateAttempt {
     /// Region in which the key would be.
     #[schemars(length(max = 64))]
     pub region: String,
+    /// The endpoint to which the creation was sent, as the provider names it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_ENDPOINT))]
+    pub endpoint: Option<String>,
     /// When the creation began.
     pub time: Time,
 }

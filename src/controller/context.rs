@@ -166,6 +166,8 @@ struct Remembered {
     gauged: bool,
     /// When the key was last seen, and for how long it had not been seen before this process started.
     heard: Option<(Instant, Duration)>,
+    /// When this process last saw the key.
+    seen: Option<Instant>,
     /// The requests for a look that were answered.
     requests: Requests,
     /// Failures in a row.
@@ -320,7 +322,15 @@ impl Context {
 
     /// Remembers that the key was seen.
     pub fn heard(&self, uid: &str) {
-        self.objects().entry(uid.into()).or_default().heard = Some((Instant::now(), Duration::ZERO));
+        let mut objects = self.objects();
+        let looked = objects.entry(uid.into()).or_default();
+        let now = Instant::now();
+        (looked.heard, looked.seen) = (Some((now, Duration::ZERO)), Some(now));
+    }
+
+    /// How long ago this process last saw the key of an object; `None`: it did not see it yet.
+    pub fn seen_ago(&self, uid: &str) -> Option<Duration> {
+        self.objects().get(uid)?.seen.map(|seen| seen.elapsed())
     }
 
     /// For how long the key was not seen. If this process never saw it, the time counts from the first call, plus `before`.
@@ -464,11 +474,9 @@ impl Context {
 
     /// Older objects whose `spec.keyId` names the same key, with the same provider. This does not ask whether they may have it.
     pub fn older_rivals(&self, metadata: &ObjectMeta, key: &Key, provider: &str) -> Vec<Arc<Watched<ManagedKey>>> {
-        let names =
-            |reference: &str| reference == key.id || reference == key.arn || key.aliases.iter().flatten().any(|alias| alias == reference);
         let age = |metadata: &ObjectMeta| (metadata.creation_timestamp.clone().map(|time| time.0), metadata.uid.clone());
         let is_rival = |object: &ManagedKey| {
-            object.spec.key_id.as_deref().is_some_and(names)
+            object.spec.key_id.as_deref().is_some_and(|named| key.is_named_by(named))
                 && object.spec.provider_ref.name == provider
                 && object.spec.management_policy != ManagementPolicy::Observe
                 && object.metadata.deletion_timestamp.is_none()
@@ -572,7 +580,12 @@ mod tests {
     use serde_json::json;
 
     use super::*;
-    use crate::{api::key_provider::WatchedDeletion, controller::key_provider, metrics::PendingKey};
+    use crate::{
+        api::key_provider::WatchedDeletion,
+        controller::{fixtures, key_provider},
+        domain::{observed::State, tests::fixtures::key},
+        metrics::PendingKey,
+    };
 
     /// A context in which these objects are there.
     fn with_objects(uids: &[&str], consistency: Duration) -> Context {
@@ -597,6 +610,36 @@ mod tests {
             writer.apply_watcher_event(&watcher::Event::Apply(serde_json::from_value(object).unwrap()));
         }
         Context::new(client, settings, Held::always(), Metrics::new(false), providers, keys, reflector::store().0, anew, Lanes::new().0)
+    }
+
+    /// Shows S3.
+    #[tokio::test]
+    async fn an_older_object_is_a_rival_in_whatever_spelling_it_names_the_key() {
+        let key = key(State::Enabled);
+        let place = "eu-west-1:111122223333";
+        let claim = &key.aliases.as_ref().unwrap()[0];
+        let spelled = |uid: &str, made: &str, spelling: &str| -> ManagedKey {
+            let metadata = json!({ "name": format!("of-{uid}"), "namespace": "shop", "uid": uid, "creationTimestamp": made });
+            let spec = json!({ "providerRef": { "name": fixtures::PROVIDER }, "keyId": spelling });
+            let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec });
+            serde_json::from_value(object).unwrap()
+        };
+        let (early, late) = ("2026-11-22T10:00:00Z", "2026-11-22T11:00:00Z");
+        let own = spelled("own", "2026-11-22T10:30:00Z", &key.arn);
+        for (spelling, is_rival) in [
+            (key.arn.clone(), true),
+            (key.id.clone(), true),
+            (claim.clone(), true),
+            (format!("arn:aws:kms:{place}:{claim}"), true),
+            (format!("arn:aws:kms:eu-west-1:444455556666:{claim}"), false),
+            ("another".to_owned(), false),
+        ] {
+            let objects = [own.clone(), spelled("older", early, &spelling), spelled("younger", late, &spelling)];
+            let (context, _) = fixtures::context(&json!({}), &objects);
+            let rivals = context.older_rivals(&own.metadata, &key, fixtures::PROVIDER);
+            let uids: Vec<_> = rivals.iter().filter_map(|rival| rival.meta().uid.as_deref()).collect();
+            assert_eq!(uids, if is_rival { vec!["older"] } else { vec![] }, "{spelling}");
+        }
     }
 
     #[tokio::test]

@@ -218,7 +218,7 @@ mod tests {
 
     fn attempt() -> CreateAttempt {
         let time = crate::api::condition::seconds(jiff::Timestamp::UNIX_EPOCH);
-        CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), time }
+        CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), endpoint: None, time }
     }
 
     #[test]

@@ -151,6 +151,23 @@ impl FailureKind {
         matches!(self, Self::Unknown | Self::Credentials | Self::Expired | Self::WrongAccount | Self::Waiting)
     }
 
+    /// Whether the KMS answered, with something else than that there is no such key. Such an answer ends a row of answers that there is none.
+    #[must_use]
+    pub const fn is_answer(self) -> bool {
+        match self {
+            Self::NotFound | Self::Throttled | Self::Waiting | Self::Faulted | Self::Unavailable => false,
+            Self::Invalid
+            | Self::Conflict
+            | Self::AliasTaken
+            | Self::Denied
+            | Self::Credentials
+            | Self::Expired
+            | Self::WrongAccount
+            | Self::Quota
+            | Self::Unknown => true,
+        }
+    }
+
     /// The one verdict on this kind.
     #[must_use]
     pub const fn verdict(self) -> Verdict {

@@ -53,7 +53,7 @@ impl Memory {
     /// The creation that was begun and not yet recorded as done. The status has it, which no manifest can drop.
     #[must_use]
     pub fn open_attempt(&self) -> Option<Attempt> {
-        let CreateAttempt { id, account, region, time } = match &self.status.create_attempt {
+        let CreateAttempt { id, account, region, time, endpoint: _ } = match &self.status.create_attempt {
             Some(attempt) => attempt.clone(),
             None => return self.attempt.clone(),
         };
@@ -61,9 +61,10 @@ impl Memory {
     }
 
     /// Takes over the creation that was begun for an earlier object of the same name, so that this object waits for it too. A creation that was begun in another
-    /// account or Region made no key that can be found here.
+    /// account or Region, or at another endpoint, made no key that can be found here.
     pub fn inherit(&mut self, attempt: Option<CreateAttempt>, rules: &Rules) {
-        self.status.create_attempt = attempt.filter(|begun| (&begun.account, &begun.region) == (&rules.account, &rules.region));
+        self.status.create_attempt = attempt
+            .filter(|begun| (&begun.account, &begun.region) == (&rules.account, &rules.region) && was_begun_at(begun, &rules.endpoint));
     }
 
     /// Ends the record of a creation: the key is on record, or the creation certainly made none.
@@ -90,22 +91,62 @@ impl Memory {
     }
 }
 
-impl Memory {
-    /// The account and Region of the key that the object was bound to. A search anywhere else proves nothing.
-    #[must_use]
-    pub fn location(&self) -> Option<(&str, &str)> {
-        let status = self.status.provider.as_ref().map(|provider| (&*provider.account, &*provider.region));
-        status.or_else(|| location(self.bound_to()?))
-    }
+/// Whether a creation was sent to that endpoint, as far as its record says. An earlier version recorded no endpoint.
+#[must_use]
+pub fn was_begun_at(attempt: &CreateAttempt, endpoint: &str) -> bool {
+    attempt.endpoint.as_deref().is_none_or(|begun| begun == endpoint)
 }
 
-/// The account and Region that an ARN names: `arn:<partition>:kms:<region>:<account>:…`. A reference of Huawei has none: it names the account, and Keyward uses
-/// the project instead.
+/// Where a reference says that its key is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Location<'a> {
+    /// An ARN of AWS: `arn:<partition>:kms:<region>:<account>:…`.
+    Aws {
+        /// The account.
+        account: &'a str,
+        /// The Region.
+        region: &'a str,
+    },
+    /// A URN of Huawei: `kms:<region>:<account>:…`. Keyward uses the project in place of the account, and the URN does not name the project.
+    Huawei {
+        /// The Region.
+        region: &'a str,
+    },
+}
+
+/// Where a reference says that its key is; `None`: it does not say it.
 #[must_use]
-pub fn location(reference: &str) -> Option<(&str, &str)> {
-    let mut parts = reference.strip_prefix("arn:")?.split(':').skip(2);
-    let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
-    Some((account, region))
+pub fn location(reference: &str) -> Option<Location<'_>> {
+    if let Some(rest) = reference.strip_prefix("arn:") {
+        let mut parts = rest.split(':').skip(2);
+        let (region, account, _) = (parts.next()?, parts.next()?, parts.next()?);
+        return Some(Location::Aws { account, region });
+    }
+    let mut parts = reference.strip_prefix("kms:")?.split(':');
+    let (region, _account, _) = (parts.next()?, parts.next()?, parts.next()?);
+    Some(Location::Huawei { region })
+}
+
+/// A record of times has whole seconds, so a time in it may be earlier than the event by almost this much.
+const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
+
+/// What is known of a key that was not found.
+impl Memory {
+    /// Drops a count of such answers that cannot be true: its first answer is in the future, was long before the object was made, or was before this process
+    /// last saw the key. Somebody else wrote that count, or a clock was changed. The count then begins again, so a key never counts as gone sooner.
+    ///
+    /// `seen_ago`: how long ago this process last saw the key; `None`: it did not see the key yet. Then the status is all that is known, and a count that an
+    /// earlier process wrote continues.
+    pub fn doubt_missing(&mut self, now: Timestamp, made: Option<Timestamp>, seen_ago: Option<SignedDuration>) {
+        let Some(first) = self.status.missing.as_ref().map(|missing| missing.first_time.0) else { return };
+        let age = now.duration_since(first);
+        let in_future = first > now;
+        let before_object = made.is_some_and(|made| made.duration_since(first) > SURELY_BEFORE);
+        let before_seen = seen_ago.is_some_and(|ago| age.checked_sub(ROUNDED).is_none_or(|age| age > ago));
+        if in_future || before_object || before_seen {
+            self.status.missing = None;
+        }
+    }
 }
 
 /// What is known of the steps that were taken.
@@ -335,7 +376,60 @@ impl fmt::Display for Attempt {
 #[cfg(test)]
 #[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
     use super::*;
+    use crate::api::managed_key::Missing;
+
+    #[test]
+    fn a_count_of_answers_that_cannot_be_true_begins_again() {
+        let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+        let now = at("2026-11-22T12:00:00.5Z");
+        let made = Some(at("2026-11-22T10:00:00Z"));
+        let ago = |seconds: i64| Some(SignedDuration::from_secs(seconds));
+        for (name, first, seen_ago, stays) in [
+            ("what an earlier process wrote", at("2026-11-22T11:50:00Z"), None, true),
+            ("since this process saw the key", at("2026-11-22T11:50:00Z"), ago(601), true),
+            ("in the second in which this process saw the key", at("2026-11-22T11:50:00Z"), ago(600), true),
+            ("before this process saw the key", at("2026-11-22T11:50:00Z"), ago(590), false),
+            ("a clock that went forward", at("2026-11-22T11:00:00Z"), ago(300), false),
+            ("now", at("2026-11-22T12:00:00Z"), ago(0), true),
+            ("in the future", at("2026-11-22T12:00:01Z"), None, false),
+            ("at the end of time", Timestamp::MAX, None, false),
+            ("at its beginning", Timestamp::MIN, None, false),
+            ("at its beginning, and seen", Timestamp::MIN, ago(0), false),
+            ("a little before the object, by another clock", at("2026-11-22T09:45:00Z"), None, true),
+            ("before the object", at("2026-11-22T09:44:59Z"), None, false),
+        ] {
+            for count in [i32::MIN, -1, 0, 1, 3, i32::MAX] {
+                let mut memory = Memory::default();
+                memory.status.missing = Some(Missing { count, first_time: Time(first) });
+                memory.doubt_missing(now, made, seen_ago);
+                assert_eq!(memory.status.missing.is_some(), stays, "{name}, {count}");
+            }
+        }
+        let mut memory = Memory::default();
+        memory.status.missing = Some(Missing { count: 3, first_time: Time(Timestamp::MIN) });
+        memory.doubt_missing(Timestamp::MAX, None, Some(SignedDuration::MAX));
+        memory.doubt_missing(Timestamp::MAX, None, Some(SignedDuration::MIN));
+        memory.doubt_missing(Timestamp::MIN, Some(Timestamp::MAX), None);
+    }
+
+    #[test]
+    fn a_reference_says_where_its_key_is() {
+        for (reference, expected) in [
+            ("arn:aws:kms:eu-west-1:111122223333:key/1", Some(Location::Aws { account: "111122223333", region: "eu-west-1" })),
+            ("arn:aws-cn:kms:cn-north-1:1:key/1", Some(Location::Aws { account: "1", region: "cn-north-1" })),
+            ("kms:eu-west-101:d0:KeyId:1", Some(Location::Huawei { region: "eu-west-101" })),
+            ("arn:aws:kms:eu-west-1:111122223333", None),
+            ("kms:eu-west-101:d0", None),
+            ("alias/kms:a:b:c", None),
+            ("1234abcd", None),
+            ("", None),
+        ] {
+            assert_eq!(location(reference), expected, "{reference}");
+        }
+    }
 
     #[test]
     fn the_record_of_a_key_is_of_one_object() {

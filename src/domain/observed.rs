@@ -222,6 +222,19 @@ impl Key {
         self.tags.as_ref().is_some_and(|tags| Ownership::of(tags, owner) == Ownership::Ours)
     }
 
+    /// Whether a reference, in any spelling, names this key: its id, its canonical reference, the id inside that reference, an alias, or the ARN or URN of an
+    /// alias in the key's own place. Aliases that were not read name nothing.
+    #[must_use]
+    pub fn is_named_by(&self, reference: &str) -> bool {
+        let (place, resource) = parts(reference);
+        let (here, own) = parts(&self.arn);
+        let has = |alias: &str| self.aliases.iter().flatten().chain(&self.name).any(|known| known == alias);
+        if let Some(place) = place {
+            return Some(place) == here && (resource == own || resource.is_some_and(|resource| has(&resource.alias())));
+        }
+        reference == self.id || reference == self.arn || own.is_some_and(|own| own == Resource::Key(reference)) || has(reference)
+    }
+
     /// The intent mark; `Missing` when tags were not read.
     #[must_use]
     pub fn intent(&self) -> IntentMark {
@@ -258,9 +271,117 @@ impl Key {
     }
 }
 
+/// What an ARN or a URN names, without its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Resource<'a> {
+    Key(&'a str),
+    /// Without `alias/`.
+    Alias(&'a str),
+}
+
+impl Resource<'_> {
+    /// The alias with `alias/`; empty for a key.
+    fn alias(self) -> String {
+        if let Self::Alias(name) = self { format!("alias/{name}") } else { String::new() }
+    }
+}
+
+/// The place and the resource of an ARN, `arn:<partition>:kms:<region>:<account>:key/<id>`, or of a URN, `kms:<region>:<account>:KeyId:<id>`. Neither is known of
+/// another text.
+fn parts(reference: &str) -> (Option<(&str, &str)>, Option<Resource<'_>>) {
+    let arn = || {
+        let mut parts = reference.splitn(6, ':');
+        let (arn, _partition, _service) = (parts.next()?, parts.next()?, parts.next()?);
+        let (region, account, resource) = (parts.next()?, parts.next()?, parts.next()?);
+        let resource = match resource.split_once('/')? {
+            ("key", id) => Resource::Key(id),
+            ("alias", name) => Resource::Alias(name),
+            _ => return None,
+        };
+        (arn == "arn").then_some(((region, account), resource))
+    };
+    let urn = || {
+        let mut parts = reference.splitn(5, ':');
+        let (kms, region, account) = (parts.next()?, parts.next()?, parts.next()?);
+        let resource = match (parts.next()?, parts.next()?) {
+            ("KeyId", id) => Resource::Key(id),
+            ("alias", name) => Resource::Alias(name),
+            _ => return None,
+        };
+        (kms == "kms").then_some(((region, account), resource))
+    };
+    arn().or_else(urn).map_or((None, None), |(place, resource)| (Some(place), Some(resource)))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn key(id: &str, arn: &str) -> Key {
+        Key {
+            id: id.into(),
+            arn: arn.into(),
+            account: String::new(),
+            region: String::new(),
+            state: State::Enabled,
+            deletion_date: None,
+            kind: KeyTemplate::default(),
+            customer_managed: true,
+            multi_region: None,
+            description: None,
+            creation_time: None,
+            age: None,
+            name: Some("alias/own".into()),
+            rotation: None,
+            rotations: None,
+            tags: None,
+            aliases: Some(vec!["alias/orders".into(), "alias/a:b/c".into()]),
+            unread: Facets::NONE,
+        }
+    }
+
+    /// Shows S3.
+    #[test]
+    fn a_key_is_known_by_every_spelling() {
+        let aws = key("cckm-1", "arn:aws:kms:eu-west-1:111122223333:key/1234");
+        let place = "kms:eu-west-1:111122223333";
+        for (reference, named) in [
+            ("cckm-1".to_owned(), true),
+            ("1234".to_owned(), true),
+            (aws.arn.clone(), true),
+            ("alias/orders".to_owned(), true),
+            ("alias/own".to_owned(), true),
+            (format!("arn:aws:{place}:alias/orders"), true),
+            (format!("arn:aws:{place}:alias/a:b/c"), true),
+            // AWS looks at no other part of an ARN.
+            (format!("arn:aws-cn:{place}:key/1234"), true),
+            (format!("arn:aws:{place}:key/orders"), false),
+            (format!("arn:aws:{place}:alias/1234"), false),
+            (format!("arn:aws:{place}:key/"), false),
+            ("arn:aws:kms:us-east-1:111122223333:key/1234".to_owned(), false),
+            ("arn:aws:kms:eu-west-1:444455556666:alias/orders".to_owned(), false),
+            ("alias/other".to_owned(), false),
+            ("orders".to_owned(), false),
+            (String::new(), false),
+            ("key/1234".to_owned(), false),
+        ] {
+            assert_eq!(aws.is_named_by(&reference), named, "{reference}");
+        }
+        let huawei = key("0d04", "kms:eu-west-101:d0:KeyId:0d04");
+        for (reference, named) in [
+            ("0d04", true),
+            ("kms:eu-west-101:d0:KeyId:0d04", true),
+            ("alias/a:b/c", true),
+            ("kms:eu-west-101:d0:alias:a:b/c", true),
+            ("kms:eu-west-101:d0:alias:own", true),
+            ("kms:eu-west-101:d1:alias:own", false),
+            ("kms:cn-north-4:d0:KeyId:0d04", false),
+            ("kms:eu-west-101:d0:key:0d04", false),
+        ] {
+            assert_eq!(huawei.is_named_by(reference), named, "{reference}");
+        }
+        assert!(!Key { aliases: None, name: None, ..aws }.is_named_by("alias/orders"), "they were not read");
+    }
 
     #[test]
     fn a_set_has_what_was_put_into_it() {

@@ -214,6 +214,10 @@ fn present(s: &Situation<'_>, key: &Key) -> Plan {
         return Plan::Read(Read::Facets);
     }
     match &key.tags {
+        // This key is not the one that the creation may have made.
+        Some(tags) if s.memory.reference().is_none() && !key.is_of(&s.desired.owner) => {
+            absent::begun_elsewhere(s).or_else(|| bind::bind(s, key, tags)).unwrap_or_else(|| bound(s, key))
+        }
         Some(tags) => bind::bind(s, key, tags).unwrap_or_else(|| bound(s, key)),
         None if s.memory.is_bound() => bound(s, key),
         None => Plan::Read(Read::Facets),

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 
 use super::{deletion::budget::is_id, limits::Limits, observed::Key, ownership::Tags};
 use crate::api::{
-    KeyProvider,
+    KeyProvider, KeyProviderSpec,
     key_provider::{Adoption, AdoptionFrom, Allow, DeletionGuard, Namespaces, NamespacesFrom, ProviderType},
     mark,
 };
@@ -23,6 +23,8 @@ pub struct Rules {
     pub account: String,
     /// Its Region.
     pub region: String,
+    /// Its endpoint, as [`endpoint`] names it.
+    pub endpoint: String,
     /// Which existing keys may be adopted.
     pub adoption: Adoption,
     /// What may be set on keys.
@@ -46,6 +48,7 @@ impl Rules {
             provider: spec.type_,
             account: account.into(),
             region: region.into(),
+            endpoint: endpoint(spec),
             adoption: spec.adoption.clone(),
             allow: spec.allow.clone(),
             guard: spec.deletion_guard.clone(),
@@ -107,6 +110,33 @@ impl Rules {
     }
 }
 
+/// The KMS's own endpoint of the Region.
+pub const DEFAULT_ENDPOINT: &str = "default";
+
+/// Where a provider asks for keys: the host and the port of its URL, and for `CipherTrust` the KMS and the domain as well. Two providers of
+/// one account and Region whose texts differ may have different keys. Objects show the text in their status, so it has no user, password,
+/// path or query of the URL.
+#[must_use]
+pub fn endpoint(spec: &KeyProviderSpec) -> String {
+    let of = |url: Option<&str>| url.map_or(DEFAULT_ENDPOINT, host).to_owned();
+    match spec.type_ {
+        ProviderType::Aws => of(spec.aws.as_ref().and_then(|aws| aws.endpoint.as_deref())),
+        ProviderType::Huawei => of(spec.huawei.as_ref().and_then(|huawei| huawei.endpoint.as_deref())),
+        ProviderType::CipherTrust => spec.cipher_trust.as_ref().map_or_else(String::new, |cipher_trust| {
+            let domain = cipher_trust.domain.as_deref().filter(|domain| !domain.is_empty());
+            let domain = domain.map_or_else(String::new, |domain| format!(" in domain {domain}"));
+            format!("{}, KMS {}{domain}", host(&cipher_trust.url), cipher_trust.kms)
+        }),
+    }
+}
+
+/// Host and port of a URL.
+fn host(url: &str) -> &str {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
 /// Whether objects of a namespace with these labels may use a provider. `None`: the namespace does not exist.
 #[must_use]
 pub fn admits_namespace(namespaces: &Namespaces, name: &str, labels: Option<&BTreeMap<String, String>>) -> bool {
@@ -160,6 +190,39 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_endpoint_is_named_without_secrets() {
+        let spec = |value: serde_json::Value| -> KeyProviderSpec {
+            let mut spec = serde_json::json!({ "namespaces": { "from": "All" } });
+            spec.as_object_mut().unwrap().extend(value.as_object().unwrap().clone());
+            serde_json::from_value(spec).unwrap()
+        };
+        let aws =
+            |endpoint: Option<&str>| spec(serde_json::json!({ "type": "AWS", "aws": { "region": "eu-west-1", "endpoint": endpoint } }));
+        for (url, named) in [
+            (None, "default"),
+            (Some("https://vpce-1.kms.eu-west-1.vpce.amazonaws.com"), "vpce-1.kms.eu-west-1.vpce.amazonaws.com"),
+            (Some("http://127.0.0.1:4599/path?token=secret#part"), "127.0.0.1:4599"),
+            (Some("https://user:secret@kms.example.com:8443/"), "kms.example.com:8443"),
+            (Some("https://user:sec@ret@kms.example.com"), "kms.example.com"),
+            (Some("https://[::1]:443"), "[::1]:443"),
+            (Some("kms.example.com?secret"), "kms.example.com"),
+        ] {
+            assert_eq!(endpoint(&aws(url)), named, "{url:?}");
+        }
+        let huawei = serde_json::json!({ "region": "r", "projectId": "p", "endpoint": "https://kms.example.com", "credentialsSecretRef": { "name": "s" } });
+        assert_eq!(endpoint(&spec(serde_json::json!({ "type": "Huawei", "huawei": huawei }))), "kms.example.com");
+        let cipher_trust = |domain: Option<&str>| {
+            let cipher_trust = serde_json::json!({
+                "url": "https://cm.example.com/", "kms": "prod", "region": "r", "domain": domain, "credentialsSecretRef": { "name": "s" },
+            });
+            endpoint(&spec(serde_json::json!({ "type": "CipherTrust", "cipherTrust": cipher_trust })))
+        };
+        assert_eq!(cipher_trust(None), "cm.example.com, KMS prod");
+        assert_eq!(cipher_trust(Some("")), "cm.example.com, KMS prod");
+        assert_eq!(cipher_trust(Some("shop")), "cm.example.com, KMS prod in domain shop");
+    }
 
     #[test]
     fn a_star_stands_for_any_run() {

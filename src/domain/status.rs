@@ -143,7 +143,9 @@ pub fn status(memory: &Memory, report: &Report<'_>) -> ManagedKeyStatus {
     if !matches!(report.conclusion, Conclusion::Paused | Conclusion::Unfinished) {
         status.observed_generation = Some(report.generation);
     }
-    if matches!(report.observed, Some(Observed::Present(_))) {
+    if matches!(report.observed, Some(Observed::Present(_)))
+        || interrupts(&report.conclusion) && status.key_state != Some(KeyState::Deleted)
+    {
         status.missing = None;
     }
     if let (Some(Observed::Present(key)), Some(desired), Some(rules)) = (report.observed, report.desired, report.rules) {
@@ -165,6 +167,15 @@ pub fn status(memory: &Memory, report: &Report<'_>) -> ManagedKeyStatus {
         Record::of(&mut status).seen(Observation::NothingPending);
     }
     status
+}
+
+/// Whether a round that did not see the key ends a row of answers that there is no such key: the KMS gave another answer, or the provider is for another place.
+const fn interrupts(conclusion: &Conclusion<'_>) -> bool {
+    match conclusion {
+        Conclusion::Failed(failure) => failure.kind.is_answer(),
+        Conclusion::Refused { note, .. } | Conclusion::Planned(Plan::Stall(note)) => matches!(note.reason, Reason::WrongAccount),
+        Conclusion::Planned(_) | Conclusion::ReadingBack(_) | Conclusion::Unfinished | Conclusion::Paused => false,
+    }
 }
 
 /// Shortens what others wrote to what the schema accepts, so that the API server does not refuse the status. Identifiers stay as they are: a shorter one would
@@ -224,8 +235,12 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         multi_region: key.kind.multi_region,
         creation_time: key.creation_time.map(seconds).or(known.creation_time),
     });
-    status.provider =
-        Some(ProviderFacts { type_: rules.provider.as_str().into(), account: key.account.clone(), region: key.region.clone() });
+    status.provider = Some(ProviderFacts {
+        type_: rules.provider.as_str().into(),
+        account: key.account.clone(),
+        region: key.region.clone(),
+        endpoint: Some(rules.endpoint.clone()),
+    });
     // While a key is pending, AWS reports rotation as off. After a cancel the old value is back, so the known one stays.
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
         status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), report.now));
@@ -264,6 +279,8 @@ fn shows_no_deletion(status: &ManagedKeyStatus, report: &Report<'_>) -> bool {
             Gone::Lost => is_due,
             Gone::Unsure => false,
         },
+        // A key is not looked for where the object had it.
+        (Some(Observed::Absent(_)), Conclusion::Planned(Plan::Stall(note))) if note.reason == Reason::WrongAccount => false,
         // The object has no key and does not look for one any more.
         (Some(Observed::Absent(_)), Conclusion::Planned(plan)) => !matches!(plan, Plan::Wait(_) | Plan::Read(_)),
         (None | Some(Observed::Several(_) | Observed::Absent(_)), _) => false,

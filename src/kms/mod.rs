@@ -29,6 +29,7 @@
 
 pub mod aws;
 pub mod ciphertrust;
+mod denied;
 pub mod huawei;
 mod leader_check;
 mod quota;
@@ -224,6 +225,7 @@ delegate! {
     fn set_description(&self, key: &str, description: &str) -> Result<(), Failure>;
     fn enable(&self, key: &str) -> Result<(), Failure>;
     fn disable(&self, key: &str) -> Result<(), Failure>;
+    fn disable_for_good(&self, cleared: ClearedDisabling) -> Result<(), Failure>;
     fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure>;
     fn stop_rotation(&self, key: &str) -> Result<(), Failure>;
     fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure>;

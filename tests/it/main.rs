@@ -6,6 +6,7 @@
 mod admission;
 mod answers;
 mod aws;
+mod bound;
 mod ciphertrust;
 mod contract;
 mod crash;

@@ -200,7 +200,8 @@ enum Created {
 async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
     let rules = &round.provider.rules;
     let (account, region, time) = (rules.account.clone(), rules.region.clone(), seconds(now()));
-    let attempt = CreateAttempt { id: uuid::Uuid::new_v4().to_string(), account, region, time };
+    let endpoint = Some(rules.endpoint.clone());
+    let attempt = CreateAttempt { id: uuid::Uuid::new_v4().to_string(), account, region, endpoint, time };
     round.object.begin_creation(attempt.clone()).await?;
     let name = round.object.desired.owner.mark();
     let before = round.context.surveys.begin(name.clone(), Some(attempt));

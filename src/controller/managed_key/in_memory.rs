@@ -118,7 +118,7 @@ async fn kms() -> Double {
 }
 
 fn attempt() -> CreateAttempt {
-    CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), time: seconds(now()) }
+    CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), endpoint: None, time: seconds(now()) }
 }
 
 #[tokio::test]
@@ -199,6 +199,7 @@ async fn a_creation_is_on_record_before_it_is_sent_and_its_key_is_after() {
     let writes = world.writes();
     let [("status", begun), ("object", recorded)] = &writes[..] else { panic!("{writes:?}") };
     assert!(begun.pointer("/status/createAttempt/id").is_some_and(Value::is_string), "{begun}");
+    assert_eq!(begun.pointer("/status/createAttempt/endpoint"), Some(&json!("default")));
     assert_eq!(recorded.pointer("/metadata/annotations/keyward.dev~1key"), Some(&json!(format!("shop/orders/{}", key.arn))));
     assert_eq!((round.object.memory.open_attempt(), round.object.memory.key.as_deref()), (None, Some(&*key.arn)));
     assert_eq!(Some(&key.tags["keyward-uid"]), world.stored().await.metadata.uid.as_ref());

@@ -70,8 +70,10 @@ impl<'a> Object<'a> {
     /// Takes an object as the watch has it.
     pub(super) fn new(context: &'a Context, object: &ManagedKey, set_by: Option<Box<SetBy>>) -> Result<Self, Invalid> {
         let desired = Desired::of(object, &context.settings.cluster_id)?;
-        let memory = Memory::of(object);
+        let mut memory = Memory::of(object);
         let stored = memory.status.clone();
+        let seen_ago = context.seen_ago(&desired.owner.uid).and_then(|ago| ago.try_into().ok());
+        memory.doubt_missing(now(), memory::made(&object.metadata), seen_ago);
         let others = room::others(object.status.iter().flat_map(|status| &status.conditions));
         let provider = object.spec.provider_ref.name.clone();
         Ok(Self { context, metadata: object.metadata.clone(), provider, desired, memory, stored, others, set_by, live: false })

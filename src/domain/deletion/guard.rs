@@ -10,8 +10,8 @@
 //!
 //! ```compile_fail,E0451
 //! use keyward::domain::deletion::guard::ClearedDeletion;
-//! # use keyward::domain::deletion::Passed;
-//! let forged = ClearedDeletion { key: "1234".into(), days: 7, passed: Passed::Edge };
+//! # use keyward::domain::deletion::{LastUse, Passed};
+//! let forged = ClearedDeletion { key: "1234".into(), days: 7, passed: Passed::Edge, last_use: LastUse::Never };
 //! ```
 //!
 //! ```compile_fail,E0061
@@ -139,20 +139,22 @@ pub struct ClearedDeletion {
     key: String,
     days: i32,
     passed: Passed,
+    last_use: LastUse,
 }
 
 /// Proof that one key may be disabled once. No object will enable it again.
 #[derive(Debug, PartialEq, Eq)]
 pub struct ClearedDisabling {
     key: String,
+    last_use: LastUse,
 }
 
 impl Cleared {
-    const fn new(key: String, destruction: Destruction) -> Self {
+    const fn new(key: String, destruction: Destruction, last_use: LastUse) -> Self {
         match destruction {
-            Destruction::Schedule { days, passed } => Self::Schedule(ClearedDeletion { key, days, passed }),
-            Destruction::Reschedule { days, passed } => Self::Reschedule(ClearedDeletion { key, days, passed }),
-            Destruction::Disable => Self::Disable(ClearedDisabling { key }),
+            Destruction::Schedule { days, passed } => Self::Schedule(ClearedDeletion { key, days, passed, last_use }),
+            Destruction::Reschedule { days, passed } => Self::Reschedule(ClearedDeletion { key, days, passed, last_use }),
+            Destruction::Disable => Self::Disable(ClearedDisabling { key, last_use }),
         }
     }
 
@@ -179,6 +181,12 @@ impl ClearedDeletion {
     pub const fn days(&self) -> i32 {
         self.days
     }
+
+    /// When the key was last used, as far as the guard knows. It is only for messages.
+    #[must_use]
+    pub const fn last_use(&self) -> LastUse {
+        self.last_use
+    }
 }
 
 impl ClearedDisabling {
@@ -186,6 +194,12 @@ impl ClearedDisabling {
     #[must_use]
     pub fn key(&self) -> &str {
         &self.key
+    }
+
+    /// When the key was last used, as far as the guard knows. It is only for messages.
+    #[must_use]
+    pub const fn last_use(&self) -> LastUse {
+        self.last_use
     }
 }
 
@@ -231,7 +245,10 @@ pub const RULES: &[(&str, Rule)] = &[
 /// The first hold, with the sentence for `DeletionHeld`.
 pub fn check(evidence: &Evidence<'_>) -> Result<Checked, Hold> {
     match RULES.iter().find_map(|(_, rule)| rule(evidence)) {
-        None => Ok(Checked { cleared: Cleared::new(evidence.key.arn.clone(), evidence.requested), id: evidence.key.id.clone() }),
+        None => Ok(Checked {
+            cleared: Cleared::new(evidence.key.arn.clone(), evidence.requested, evidence.last_use),
+            id: evidence.key.id.clone(),
+        }),
         Some(Reason::KeyInUse) => Err(in_use(evidence.desired, evidence.rules, evidence.key, evidence.requested.days(), evidence.last_use)),
         Some(reason) => Err(hold(evidence.desired, evidence.rules, evidence.key, evidence.requested.days(), reason)),
     }

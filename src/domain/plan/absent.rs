@@ -11,10 +11,10 @@ use crate::{
     domain::{
         deletion::hold::window_refused,
         desired::Desired,
-        memory::{Attempt, Memory, location},
+        memory::{Attempt, Location, Memory, location, was_begun_at},
         observed::Searched,
         ownership::Owner,
-        rules::Rules,
+        rules::{DEFAULT_ENDPOINT, Rules},
         settings,
         step::Step,
     },
@@ -86,11 +86,16 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     if searched == Searched::Everywhere { Plan::Do(Step::Create) } else { Plan::Read(Read::Everywhere) }
 }
 
-/// Why Keyward does not ask for the key of an object at all: the object's status says that the key is at another KMS, account or Region
-/// than the provider is for now. A status may be forged, but the only effect of this check is that no call is made.
+/// Why Keyward does not ask for the key of an object at all: the key is at another KMS, account or Region than the provider is for now. The key's own reference
+/// says where it is; what it does not say, the status says. Both may be forged, but the only effect of this check is that no call is made.
 #[must_use]
 pub fn elsewhere(memory: &Memory, rules: &Rules) -> Option<Note> {
-    not_here(memory.reference()?, memory, rules)
+    let key = memory.reference()?;
+    by_reference(key, rules).or_else(|| match location(key) {
+        // A status that contradicts such a reference is corrected when the key is found.
+        Some(Location::Aws { .. }) => by_status(key, memory, rules).filter(|_| is_other_kms(memory, rules)),
+        Some(Location::Huawei { .. }) | None => by_status(key, memory, rules),
+    })
 }
 
 /// Why Keyward does not ask for the key that `spec.keyId` names at all: its ARN has another account or Region than the provider. The KMS's
@@ -99,24 +104,92 @@ pub fn elsewhere(memory: &Memory, rules: &Rules) -> Option<Note> {
 pub fn named_elsewhere(desired: &Desired, memory: &Memory, rules: &Rules) -> Option<Note> {
     let named = desired.adopt.as_deref().filter(|_| memory.reference().is_none() && memory.open_attempt().is_none())?;
     // Huawei Cloud has no ARNs, so this is no reference there. Its adapter says so.
-    let (account, region) = location(named).filter(|_| rules.provider != ProviderType::Huawei)?;
+    let Some(Location::Aws { account, region }) = location(named).filter(|_| rules.provider != ProviderType::Huawei) else { return None };
     let is_here = (account, region) == (&*rules.account, &*rules.region);
     (!is_here).then(|| Note { reason: Reason::AdoptionNotAllowed, message: super::of_another_account(named, account, region, rules) })
 }
 
+/// Why an answer that there is no such key proves nothing: the object had the key at another KMS, account, Region or endpoint.
 fn not_here(key: &str, memory: &Memory, rules: &Rules) -> Option<Note> {
-    let (account, region) = memory.location()?;
-    let here = rules.provider.as_str();
-    let kms = memory.status.provider.as_ref().map_or(here, |provider| provider.type_.as_str());
-    if (kms, account, region) == (here, &*rules.account, &*rules.region) {
+    by_reference(key, rules).or_else(|| by_status(key, memory, rules)).or_else(|| by_endpoint(key, memory, rules))
+}
+
+/// A reference says that its key is at another KMS, account or Region.
+fn by_reference(key: &str, rules: &Rules) -> Option<Note> {
+    let place = match (location(key)?, rules.provider) {
+        (Location::Aws { account, region }, ProviderType::Aws | ProviderType::CipherTrust)
+            if (account, region) == (&*rules.account, &*rules.region) =>
+        {
+            return None;
+        }
+        (Location::Huawei { region }, ProviderType::Huawei) if region == rules.region => return None,
+        (Location::Aws { account, region }, _) => format!("AWS account {account} and Region {region}"),
+        (Location::Huawei { region }, _) => format!("Huawei Region {region}"),
+    };
+    Some(of_another_place(key, &place, rules, "correct the provider"))
+}
+
+/// The status says that the key is at another KMS, account or Region.
+fn by_status(key: &str, memory: &Memory, rules: &Rules) -> Option<Note> {
+    let known = memory.status.provider.as_ref()?;
+    if (&*known.type_, &known.account, &known.region) == (rules.provider.as_str(), &rules.account, &rules.region) {
         return None;
     }
+    let place = format!("{} account {} and Region {}", known.type_, known.account, known.region);
+    let next = "correct the provider, or, if status.provider of this object is wrong, delete this object and make it again";
+    Some(of_another_place(key, &place, rules, next))
+}
+
+fn is_other_kms(memory: &Memory, rules: &Rules) -> bool {
+    memory.status.provider.as_ref().is_some_and(|known| known.type_ != rules.provider.as_str())
+}
+
+fn of_another_place(key: &str, place: &str, rules: &Rules, next: &str) -> Note {
     let message = format!(
-        "key {key} is in {kms} account {account} and Region {region}, but KeyProvider {} is now for {here} account {} and Region {}, \
-         so the key cannot be read; correct the provider",
-        rules.name, rules.account, rules.region
+        "key {key} is in {place}, but KeyProvider {} is now for {} account {} and Region {}, so the key cannot be read; {next}",
+        rules.name,
+        rules.provider.as_str(),
+        rules.account,
+        rules.region
+    );
+    Note { reason: Reason::WrongAccount, message }
+}
+
+/// The key was last found at another endpoint. What is behind an endpoint may be another KMS, even if it names the same account.
+fn by_endpoint(key: &str, memory: &Memory, rules: &Rules) -> Option<Note> {
+    let known = memory.status.provider.as_ref()?.endpoint.as_deref().filter(|known| *known != rules.endpoint)?;
+    let message = format!(
+        "key {key} was last found at {}, but KeyProvider {} now names {}, where it is not found, so nothing is known of the key; \
+         set the provider back, or, if the key is lost, make a new object",
+        told(known),
+        rules.name,
+        told(&rules.endpoint)
     );
     Some(Note { reason: Reason::WrongAccount, message })
+}
+
+/// An endpoint, for messages.
+fn told(endpoint: &str) -> String {
+    if endpoint == DEFAULT_ENDPOINT { "the default endpoint".to_owned() } else { format!("endpoint {endpoint}") }
+}
+
+/// A `CreateKey` was begun at another account, Region or endpoint than the provider is for now. `None`: it was not.
+pub(super) fn begun_elsewhere(s: &Situation<'_>) -> Option<Plan> {
+    let Some(Attempt::At { account, region, .. }) = s.memory.open_attempt() else { return None };
+    let is_here = (&account, &region) == (&s.rules.account, &s.rules.region);
+    let begun = s.memory.status.create_attempt.as_ref();
+    let place = match begun.filter(|begun| is_here && !was_begun_at(begun, &s.rules.endpoint)).and_then(|begun| begun.endpoint.as_deref()) {
+        Some(endpoint) => format!("at {}", told(endpoint)),
+        None if is_here => return None,
+        None => format!("in account {account} and Region {region}"),
+    };
+    Some(stall(
+        Reason::CreateUnresolved,
+        format!(
+            "a key may have been created {place}, but this provider is now for another place; correct the provider, or {}",
+            unresolved_way_out(s)
+        ),
+    ))
 }
 
 /// A key that existed is not found. A single such answer proves nothing, because a KMS is eventually consistent.
@@ -184,30 +257,12 @@ fn without(owner: &Owner, annotation: &str) -> String {
 
 /// A `CreateKey` was begun, and its outcome is not known. `None`: it counts as having made no key.
 fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Option<Plan> {
-    let way_out = format!(
-        "look for a key with the alias {} or the tag keyward-uid of this object; if there is none, {}",
-        s.desired.owner.claim_alias(),
-        if s.memory.status.create_attempt.is_some() {
-            "delete this object and make it again to make Keyward create another key".to_owned()
-        } else {
-            format!(
-                "remove the annotation {0} to make Keyward create another key; run: {1}",
-                annotation::CREATE_ATTEMPT,
-                without(&s.desired.owner, annotation::CREATE_ATTEMPT)
-            )
-        }
-    );
-    let Attempt::At { account, region, time, .. } = attempt else {
+    let way_out = unresolved_way_out(s);
+    let Attempt::At { time, .. } = attempt else {
         return Some(stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}")));
     };
-    if (account, region) != (&s.rules.account, &s.rules.region) {
-        return Some(stall(
-            Reason::CreateUnresolved,
-            format!(
-                "a key may have been created in account {account} and Region {region}, but this provider is now for another place; \
-                 correct the provider, or {way_out}"
-            ),
-        ));
+    if let Some(plan) = begun_elsewhere(s) {
+        return Some(plan);
     }
     if searched != Searched::Everywhere {
         return Some(Plan::Read(Read::Everywhere));
@@ -227,4 +282,21 @@ fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Optio
             format!("CreateKey was sent at {time}, and its outcome is not known; Keyward looks for its key before it creates another"),
         )
     })
+}
+
+/// What a person can do about a creation whose outcome is not known.
+fn unresolved_way_out(s: &Situation<'_>) -> String {
+    format!(
+        "look for a key with the alias {} or the tag keyward-uid of this object; if there is none, {}",
+        s.desired.owner.claim_alias(),
+        if s.memory.status.create_attempt.is_some() {
+            "delete this object and make it again to make Keyward create another key".to_owned()
+        } else {
+            format!(
+                "remove the annotation {0} to make Keyward create another key; run: {1}",
+                annotation::CREATE_ATTEMPT,
+                without(&s.desired.owner, annotation::CREATE_ATTEMPT)
+            )
+        }
+    )
 }

@@ -87,6 +87,7 @@ pub fn rules() -> Rules {
         provider: ProviderType::Aws,
         account: ACCOUNT.into(),
         region: REGION.into(),
+        endpoint: "default".into(),
         adoption: Adoption::default(),
         allow: Allow::default(),
         guard: DeletionGuard::default(),
@@ -104,6 +105,11 @@ pub fn admitting() -> Adoption {
     }
 }
 
+/// Where the key is, as an earlier version recorded it.
+pub fn facts() -> ProviderFacts {
+    ProviderFacts { type_: "AWS".into(), account: ACCOUNT.into(), region: REGION.into(), endpoint: None }
+}
+
 /// What an object remembers of a key that is as declared.
 pub fn memory() -> Memory {
     Memory {
@@ -115,7 +121,7 @@ pub fn memory() -> Memory {
             key_state: Some(State::Enabled.into()),
             intent_seq: Some(SEQ),
             intent_word: Some(Word::Live.to_string()),
-            provider: Some(ProviderFacts { type_: "AWS".into(), account: ACCOUNT.into(), region: REGION.into() }),
+            provider: Some(ProviderFacts { endpoint: Some("default".into()), ..facts() }),
             ..ManagedKeyStatus::default()
         },
         attempt: None,

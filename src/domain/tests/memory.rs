@@ -49,7 +49,7 @@ fn attempted(mut scene: Scene) -> Scene {
 }
 
 fn open() -> CreateAttempt {
-    CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), time: seconds(now()) }
+    CreateAttempt { id: "a".into(), account: "111122223333".into(), region: "eu-west-1".into(), endpoint: None, time: seconds(now()) }
 }
 
 /// A key that a person or another object created says nothing about this object's own creation.

@@ -2,8 +2,8 @@
 
 use super::{
     fixtures::{
-        ACCOUNT, GENERATION, ID, NONCE, REGION, SEQ, Scene, admitting, arn, brief, days_on, external, minutes, note, now, ours, owner,
-        rules, word,
+        ACCOUNT, GENERATION, ID, NONCE, REGION, SEQ, Scene, admitting, arn, brief, days_on, external, facts, minutes, note, now, ours,
+        owner, rules, word,
     },
     model::{Crash, World, call},
 };
@@ -626,6 +626,38 @@ fn a_key_is_taken_for_gone_after_three_answers_over_five_minutes() {
             found(2, 5, None).with(|s| (s.memory.status.provider, s.memory.status.key_arn) = (None, Some("0d0466b0".into()))),
             "missing 3 Lost",
         ),
+        ("at another endpoint", found(2, 5, None).with(|s| s.rules.endpoint = "kms.example.com".into()), "stall WrongAccount"),
+        ("at another endpoint, past its date", found(2, 5, Some(-1)).with(|s| s.rules.endpoint = "x".into()), "stall WrongAccount"),
+        (
+            "at an endpoint that an earlier version did not record",
+            found(2, 5, None).with(|s| s.memory.status.provider = Some(facts())).with(|s| s.rules.endpoint = "kms.example.com".into()),
+            "missing 3 Lost",
+        ),
+        (
+            "in another account than a status says whose ARN is here",
+            found(2, 5, None).with(|s| s.memory.status.provider.as_mut().unwrap().account = "444455556666".into()),
+            "stall WrongAccount",
+        ),
+        (
+            "bound by an annotation alone, of another account",
+            annotated(Searched::Everywhere).with(|s| s.rules.account = "444455556666".into()),
+            "stall WrongAccount",
+        ),
+        (
+            "bound by an annotation alone, of another Region of Huawei",
+            annotated(Searched::Everywhere).with(|s| {
+                (s.rules.provider, s.rules.region) = (ProviderType::Huawei, "cn-north-4".into());
+                s.memory.key = Some("kms:eu-west-101:d0:KeyId:1".into());
+            }),
+            "stall WrongAccount",
+        ),
+        (
+            "bound by an annotation alone, of another KMS",
+            annotated(Searched::Everywhere).with(|s| s.memory.key = Some("kms:eu-west-1:d0:KeyId:1".into())),
+            "stall WrongAccount",
+        ),
+        ("a count that is too large", found(i32::MAX, 5, None), "missing 3 Lost"),
+        ("a count below zero", found(1, 50, None).with(|s| s.memory.status.missing.as_mut().unwrap().count = i32::MIN), "missing 1 Unsure"),
         ("Observe counts too", policy(found(2, 5, None), ManagementPolicy::Observe), "missing 3 Lost"),
         ("an adopted key", found(2, 5, None).with(|s| s.desired.adopt = Some(ID.into())), "missing 3 Lost"),
     ] {
@@ -653,10 +685,14 @@ fn a_creation_whose_outcome_is_not_known() {
     let begun = |searched, attempt| Scene::unbound(searched).with(|s| s.memory.attempt = Some(attempt));
     let opened = |searched, minutes_ago: i64, account: &str| {
         let (id, account, region) = ("a".into(), account.into(), REGION.into());
-        let attempt = CreateAttempt { id, account, region, time: seconds(now() - minutes(minutes_ago)) };
+        let attempt = CreateAttempt { id, account, region, endpoint: None, time: seconds(now() - minutes(minutes_ago)) };
         Scene::unbound(searched).with(|s| s.memory.status.create_attempt = Some(attempt))
     };
     let names = |scene: Scene| scene.with(|s| s.desired.adopt = Some("another".into())).with(|s| s.rules.adoption = admitting());
+    let at_endpoint =
+        |scene: Scene, endpoint: &str| scene.with(|s| s.memory.status.create_attempt.as_mut().unwrap().endpoint = Some(endpoint.into()));
+    let finds = |s: &mut Scene| s.observed = Scene::finds(State::Enabled).observed;
+    let namesake = |s: &mut Scene| drop(s.tags().insert(mark::UID.into(), "u8".into()));
     use Searched::{Everywhere, Reference};
     for (name, scene, expected) in [
         ("the alias first, then the marks", begun(Reference, attempt(60, ACCOUNT, REGION)), "read Everywhere"),
@@ -687,6 +723,29 @@ fn a_creation_whose_outcome_is_not_known() {
         ("an attempt in the status, after 15 minutes", opened(Everywhere, 15, ACCOUNT), "create the key"),
         ("an attempt in the status, another account", opened(Everywhere, 60, "444455556666"), "stall CreateUnresolved"),
         (
+            "an attempt in the status, another endpoint",
+            at_endpoint(opened(Everywhere, 60, ACCOUNT), "kms.example.com"),
+            "stall CreateUnresolved",
+        ),
+        ("an attempt in the status, the same endpoint", at_endpoint(opened(Everywhere, 15, ACCOUNT), "default"), "create the key"),
+        ("another endpoint: the marks first", at_endpoint(opened(Reference, 60, ACCOUNT), "kms.example.com"), "stall CreateUnresolved"),
+        (
+            "another endpoint, where a key has its marks",
+            at_endpoint(opened(Everywhere, 60, ACCOUNT).with(finds), "kms.example.com"),
+            "mark the key live",
+        ),
+        (
+            "another endpoint, where a key of an earlier object is",
+            at_endpoint(opened(Everywhere, 60, ACCOUNT).with(finds).with(namesake), "kms.example.com"),
+            "stall CreateUnresolved",
+        ),
+        (
+            "another account, where a key of an earlier object is",
+            opened(Everywhere, 60, "444455556666").with(finds).with(namesake),
+            "stall CreateUnresolved",
+        ),
+        ("here, where a key of an earlier object is", opened(Everywhere, 60, ACCOUNT).with(finds).with(namesake), "take the key up again"),
+        (
             "the status counts, whatever the annotation says",
             opened(Everywhere, 14, ACCOUNT).with(|s| s.memory.attempt = Some(attempt(60, ACCOUNT, REGION))),
             "wait Creating",
@@ -714,15 +773,65 @@ fn a_creation_whose_outcome_is_not_known() {
     }
 }
 
+/// An object whose key is in that project and Region of Huawei.
+fn huawei(project: &str, region: &str) -> Scene {
+    Scene::of(State::Enabled).with(|s| {
+        (s.rules.provider, s.rules.account, s.rules.region) = (ProviderType::Huawei, project.into(), region.into());
+        s.memory.status.key_arn = Some(format!("kms:{region}:d0:KeyId:1"));
+        s.memory.status.provider = Some(ProviderFacts {
+            type_: "Huawei".into(),
+            account: project.into(),
+            region: region.into(),
+            endpoint: Some("default".into()),
+        });
+    })
+}
+
 #[test]
 fn a_bound_key_of_another_place_is_not_asked_for() {
     let place = |s: &mut Scene, change: fn(&mut ProviderFacts)| change(s.memory.status.provider.as_mut().unwrap());
     for (name, scene, expected) in [
         ("here", Scene::of(State::Enabled), false),
-        ("another account", Scene::of(State::Enabled).with(|s| place(s, |it| it.account = "444455556666".into())), true),
-        ("another Region", Scene::of(State::Enabled).with(|s| place(s, |it| it.region = "eu-north-1".into())), true),
+        ("another account", Scene::of(State::Enabled).with(|s| s.rules.account = "444455556666".into()), true),
+        ("another Region", Scene::of(State::Enabled).with(|s| s.rules.region = "eu-north-1".into()), true),
         ("another KMS of the account", Scene::of(State::Enabled).with(|s| place(s, |it| it.type_ = "CipherTrust".into())), true),
+        // What is behind an endpoint is asked: it may be the same KMS.
+        ("another endpoint", Scene::of(State::Enabled).with(|s| s.rules.endpoint = "kms.example.com".into()), false),
         ("of a place that nobody tells", Scene::of(State::Enabled).with(|s| s.memory.status.provider = None), false),
+        // The ARN is looked up, and the look corrects the status.
+        (
+            "another account in a forged status",
+            Scene::of(State::Enabled).with(|s| place(s, |it| it.account = "444455556666".into())),
+            false,
+        ),
+        ("another Region in a forged status", Scene::of(State::Enabled).with(|s| place(s, |it| it.region = "eu-north-1".into())), false),
+        (
+            "another account that a forged status hides",
+            Scene::of(State::Enabled).with(|s| {
+                s.rules.account = "444455556666".into();
+                place(s, |it| it.account = "444455556666".into());
+            }),
+            true,
+        ),
+        (
+            "a Region spelled otherwise",
+            Scene::of(State::Enabled).with(|s| s.memory.status.key_arn = Some(arn().to_uppercase().replacen("ARN", "arn", 1))),
+            true,
+        ),
+        (
+            "a reference of Huawei",
+            Scene::of(State::Enabled).with(|s| s.memory.status.key_arn = Some("kms:eu-west-1:d0:KeyId:1".into())),
+            true,
+        ),
+        ("an ARN, and a provider of Huawei", Scene::of(State::Enabled).with(|s| s.rules.provider = ProviderType::Huawei), true),
+        ("another project", huawei("p0", "eu-west-101").with(|s| s.rules.account = "p1".into()), true),
+        ("another Region of Huawei", huawei("p0", "eu-west-101").with(|s| s.rules.region = "cn-north-4".into()), true),
+        (
+            "another Region of Huawei, by its reference alone",
+            huawei("p0", "eu-west-101").with(|s| s.memory.status.provider = None).with(|s| s.rules.region = "cn-north-4".into()),
+            true,
+        ),
+        ("a project and Region of Huawei", huawei("p0", "eu-west-101"), false),
         (
             "by its reference alone",
             Scene::of(State::Enabled).with(|s| s.memory.status.provider = None).with(|s| s.rules.account = "444455556666".into()),
@@ -952,7 +1061,7 @@ fn a_key_made_before_its_marks_is_this_objects_own() {
     };
     let open = |s: &mut Scene| {
         let (id, account, region) = ("0198c5a2".into(), ACCOUNT.into(), REGION.into());
-        s.memory.status.create_attempt = Some(CreateAttempt { id, account, region, time: seconds(now() - minutes(1)) });
+        s.memory.status.create_attempt = Some(CreateAttempt { id, account, region, endpoint: None, time: seconds(now() - minutes(1)) });
     };
     check([
         ("by its description", made(), &["mark the created key", "rest"]),
@@ -1422,7 +1531,7 @@ fn the_record_follows_what_was_applied() {
         })
     );
     assert_eq!(status.intent_seq, Some(1));
-    assert_eq!(status.provider, Some(ProviderFacts { type_: "AWS".into(), account: ACCOUNT.into(), region: REGION.into() }));
+    assert_eq!(status.provider, Some(ProviderFacts { endpoint: Some("default".into()), ..facts() }));
     assert_eq!(Memory { status: status.clone(), ..Memory::default() }.bound_to(), Some(&*arn()));
 }
 

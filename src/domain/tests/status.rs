@@ -260,6 +260,18 @@ fn the_conditions_of_every_outcome() {
             "!Ready=KeyMissing !Synced=KeyMissing Reconciling=KeyMissing PendingDeletion=Declared",
         ),
         (
+            "not found at another endpoint",
+            absent(Scene::of(State::Enabled)).with(|s| s.rules.endpoint = "kms.example.com".into()),
+            None,
+            "!Ready=WrongAccount !Synced=WrongAccount Stalled=WrongAccount",
+        ),
+        (
+            "not found at another endpoint, while pending",
+            absent(Scene::scheduled(7)).with(|s| s.rules.endpoint = "kms.example.com".into()),
+            None,
+            "!Ready=WrongAccount !Synced=WrongAccount Stalled=WrongAccount PendingDeletion=Declared",
+        ),
+        (
             "deleted",
             absent(Scene::scheduled(7)).with(|s| s.now = days_on(8)).with(|s| {
                 s.memory.status.missing = Some(Missing { count: 3, first_time: seconds(now()) });
@@ -1071,4 +1083,32 @@ fn no_message_has_a_time_that_moves() {
     assert!(held.contains(&format!("{ID}@{SEQ}")) && !held.contains("2026"), "{held}");
     assert_eq!(Memory { key: Some(arn()), ..Memory::default() }.bound_to(), Some(&*arn()));
     assert_eq!(scene.desired.generation, GENERATION + 1);
+}
+
+fn counted(scene: &Scene, conclusion: Conclusion<'_>) -> Option<Missing> {
+    after(scene, conclusion, now()).missing
+}
+
+/// Another answer, or another place, ends a row of answers that there is no such key. No answer at all does not.
+#[test]
+fn a_row_of_answers_is_ended_by_another_answer() {
+    let missing = || Some(Missing { count: 2, first_time: seconds(now() - minutes(4)) });
+    let scene = Scene::of(State::Enabled).with(|s| s.memory.status.missing = missing());
+    assert_eq!(counted(&scene, Conclusion::Unfinished), None, "the key was seen");
+    let scene = scene.with(|s| s.observed = Observed::Absent(Searched::Reference));
+    for kind in FailureKind::ALL {
+        use FailureKind::{Faulted, NotFound, Throttled, Unavailable, Waiting};
+        let failure = Failure { kind, operation: "DescribeKey", message: "no".into(), outcome: Outcome::Refused, source: None };
+        let goes_on = matches!(kind, NotFound | Throttled | Waiting | Faulted | Unavailable);
+        assert_eq!(counted(&scene, Conclusion::Failed(&failure)), missing().filter(|_| goes_on), "{kind:?}");
+        let deleted = scene.clone().with(|s| s.memory.status.key_state = Some(KeyState::Deleted));
+        assert_eq!(counted(&deleted, Conclusion::Failed(&failure)), missing(), "{kind:?}: what is sure stays");
+    }
+    for (reason, goes_on) in [(Reason::WrongAccount, false), (Reason::ProviderNotFound, true), (Reason::CredentialsInvalid, true)] {
+        let refused = Conclusion::Refused { note: named(reason), stalled: true };
+        assert_eq!(counted(&scene, refused), missing().filter(|_| goes_on), "{reason:?}");
+    }
+    let elsewhere = scene.with(|s| s.rules.endpoint = "kms.example.com".into());
+    let plan = elsewhere.plan();
+    assert_eq!(counted(&elsewhere, Conclusion::Planned(&plan)), None, "{plan:?}");
 }

@@ -168,7 +168,9 @@ impl Context<'_> {
 
     fn refused(&self, answer: &aws_sdk_kms::error::ErrorMetadata, status: u16) -> (FailureKind, String) {
         let code = answer.code().unwrap_or_default();
-        let kind = kind(code).unwrap_or(match status {
+        // AWS KMS says that a key does not exist with HTTP 400. With another status the code is that of another service or of a proxy.
+        let known = kind(code).filter(|kind| *kind != NotFound || status == 400);
+        let kind = known.unwrap_or(match status {
             429 => Throttled,
             500.. => Unavailable,
             _ => Unknown,
@@ -195,6 +197,12 @@ impl Context<'_> {
             _ if code.is_empty() => {
                 format!("{} answers {request} with HTTP {status} and no code of AWS; check that the endpoint is one of AWS", self.host())
             }
+            _ if self::kind(code) == Some(NotFound) => {
+                format!(
+                    "{} answers {request} with {code} and HTTP {status}, which AWS KMS does not do; check that the endpoint is one of AWS KMS",
+                    self.host()
+                )
+            }
             _ => format!("AWS answers {request} with the unknown code {code}; nothing is changed because of it"),
         }
     }
@@ -217,9 +225,6 @@ impl Context<'_> {
         match self.operation {
             Operation::AssumeRole => {
                 "allow it to the base credentials in their policy and in the trust policy of the role, and check externalId"
-            }
-            Operation::ScheduleKeyDeletion | Operation::DisableKey => {
-                "allow it in the policy of Keyward's role and in the key's policy, and look for a policy that forbids it by the window or by the last use"
             }
             Operation::CreateKey | Operation::ListKeys => "allow it in the policy of Keyward's role",
             _ => "allow it in the policy of Keyward's role and in the key's policy",
@@ -395,6 +400,16 @@ mod tests {
         assert_eq!(refused("BrandNewException", 503, "").0, Unavailable);
         assert_eq!(refused("BrandNewException", 429, "").0, Throttled);
         assert_eq!(refused("", 404, "").0, Unknown);
+        // Another service, or a proxy: KMS has this code with 400 alone.
+        assert_eq!(refused("NotFoundException", 400, "").0, NotFound);
+        for (status, kind) in [(404, Unknown), (200, Unknown), (403, Unknown), (410, Unknown), (500, Unavailable)] {
+            assert_eq!(refused("NotFoundException", status, "").0, kind, "{status}");
+        }
+        assert!(
+            refused("NotFoundException", 404, "")
+                .1
+                .contains("kms.eu-west-1.amazonaws.com answers DescribeKey on key-1 with NotFoundException and HTTP 404")
+        );
         assert_eq!(kind("notfoundexception"), None);
     }
 

@@ -25,11 +25,14 @@ use jiff::Timestamp;
 
 use self::{arn::Arn, client::Clients, convert::Asked, failure::Answered, operation::Operation};
 use super::{
-    Creation, Identity, Kms, Scheduled, Turn, read_back,
+    Creation, Identity, Kms, Scheduled, Turn, denied, read_back,
     reading::{self, FacetValue, Reading, Source},
 };
 use crate::domain::{
-    deletion::{LastUse, guard::ClearedDeletion},
+    deletion::{
+        LastUse,
+        guard::{ClearedDeletion, ClearedDisabling},
+    },
     failure::{Failure, FailureKind, Outcome},
     observed::{Facet, Facets, Key, Rotation},
     ownership::{self, Owner, Tags},
@@ -386,7 +389,11 @@ impl Kms for AwsKms {
     }
 
     async fn disable(&self, key: &str) -> Result<(), Failure> {
-        send!(self, DisableKey, key, self.0.kms.disable_key().key_id(key)).await.map(drop)
+        self.disabled(key, LastUse::Untold).await
+    }
+
+    async fn disable_for_good(&self, cleared: ClearedDisabling) -> Result<(), Failure> {
+        self.disabled(cleared.key(), cleared.last_use()).await
     }
 
     async fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure> {
@@ -404,7 +411,8 @@ impl Kms for AwsKms {
         let request = self.0.kms.schedule_key_deletion().key_id(key).pending_window_in_days(days);
         let sent = send!(self, ScheduleKeyDeletion, key, request)
             .await
-            .and_then(|output| convert::scheduled(&output).map_err(|why| self.unusable(Operation::ScheduleKeyDeletion, key, why)));
+            .and_then(|output| convert::scheduled(&output).map_err(|why| self.unusable(Operation::ScheduleKeyDeletion, key, why)))
+            .map_err(|failure| denied::of_deletion(failure, days, cleared.last_use()));
         read_back::schedule(sent, Box::pin(self.describe(key))).await
     }
 
@@ -416,6 +424,11 @@ impl Kms for AwsKms {
 }
 
 impl AwsKms {
+    async fn disabled(&self, key: &str, last_use: LastUse) -> Result<(), Failure> {
+        let sent = send!(self, DisableKey, key, self.0.kms.disable_key().key_id(key)).await;
+        sent.map(drop).map_err(|failure| denied::of_disabling(failure, last_use))
+    }
+
     fn tag_list(&self, operation: Operation, key: &str, tags: &Tags) -> Result<Vec<Tag>, Failure> {
         let tags = tags.iter().map(|(key, value)| Tag::builder().tag_key(key).tag_value(value).build());
         tags.collect::<Result<_, _>>().map_err(|error| self.0.caller.refuse(operation, key, FailureKind::Invalid, error.to_string()))

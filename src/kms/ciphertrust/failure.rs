@@ -142,6 +142,11 @@ pub(super) fn is_absent(failure: &Failure) -> bool {
     failure.kind == NotFound && code(failure) == Some(ABSENT)
 }
 
+/// Whether AWS, and not `CipherTrust`, denies the call.
+pub(super) fn is_denied_by_aws(failure: &Failure) -> bool {
+    failure.kind == Denied && code(failure) == Some("AccessDeniedException")
+}
+
 /// Whether AWS does not support the call for keys of this kind.
 pub(super) fn is_unsupported(failure: &Failure) -> bool {
     code(failure) == Some("UnsupportedOperationException")

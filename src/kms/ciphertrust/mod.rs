@@ -35,7 +35,7 @@ use self::{
     batch::Batch,
     client::Cckm,
     convert::{Rotated, RotationStatus, Row},
-    failure::{is_absent, is_unsupported, settles_creation},
+    failure::{is_absent, is_denied_by_aws, is_unsupported, settles_creation},
     id::Arn,
     id_cache::IdCache,
     operation::Operation,
@@ -43,12 +43,15 @@ use self::{
     sync::Synchronisation,
 };
 use super::{
-    Creation, Identity, Kms, Scheduled, Turn, read_back,
+    Creation, Identity, Kms, Scheduled, Turn, denied, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
 };
 use crate::domain::{
-    deletion::guard::ClearedDeletion,
+    deletion::{
+        LastUse,
+        guard::{ClearedDeletion, ClearedDisabling},
+    },
     failure::{Failure, FailureKind, Outcome},
     observed::{Facet, Facets, Key, Rotation},
     ownership::{self, Owner, Tags},
@@ -151,6 +154,11 @@ impl CipherTrustKms {
         self.synchronised().await?;
         let listed = self.list::<Row>(Operation::ListKeys, "", KEYS, &self.here().await?, Row::id_text).await?;
         Ok(listed.items)
+    }
+
+    async fn disabled(&self, key: &str, last_use: LastUse) -> Result<(), Failure> {
+        let sent = self.act(Operation::Disable, key, None).await.map(drop);
+        sent.map_err(|failure| if is_denied_by_aws(&failure) { denied::of_disabling(failure, last_use) } else { failure })
     }
 
     /// The failure for an alias that another key has.
@@ -320,7 +328,11 @@ impl Kms for CipherTrustKms {
     }
 
     async fn disable(&self, key: &str) -> Result<(), Failure> {
-        self.act(Operation::Disable, key, None).await.map(drop)
+        self.disabled(key, LastUse::Untold).await
+    }
+
+    async fn disable_for_good(&self, cleared: ClearedDisabling) -> Result<(), Failure> {
+        self.disabled(cleared.key(), cleared.last_use()).await
     }
 
     async fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure> {
@@ -347,6 +359,7 @@ impl Kms for CipherTrustKms {
                 }
                 Ok(Scheduled { state, deletion_date })
             }
+            Err(failure) if is_denied_by_aws(&failure) => Err(denied::of_deletion(failure, days, cleared.last_use())),
             Err(failure) => Err(failure),
         };
         read_back::schedule(sent, Box::pin(self.look(key, Age::Newest))).await

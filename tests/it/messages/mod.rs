@@ -526,6 +526,14 @@ fn situations() -> Vec<Told> {
         ),
         absent(scheduled(7)).later(8).looked().told("The key is deleted", "Remove the object."),
         absent(Story::new()).looked().told("The key is gone, and nobody knows why", "No deletion was known. No other key is made in its place."),
+        absent(Story::new()).with(|story| story.rules.endpoint = "kms.example.com".into()).looked().told(
+            "The provider has another endpoint, where the key is not found",
+            "Another KMS may be behind the endpoint, even if it names the same account. The key does not count as gone.",
+        ),
+        absent(Story::new()).with(|story| story.rules.account = "999999999999".into()).looked().told(
+            "The provider is for another account now",
+            "Nothing is asked of the KMS. The object is well again by itself when the provider is for its account.",
+        ),
         Story::new().outside(foreign("prod", "invoices", "5b0e7c1a-0000-4000-8000-000000000001")).looked().told(
             "The key is another object's",
             "Each tag that is in the way is named, with its value and the right one.",

@@ -44,6 +44,7 @@ pub fn rules() -> Rules {
         provider: ProviderType::Aws,
         account: ACCOUNT.into(),
         region: REGION.into(),
+        endpoint: "default".into(),
         adoption: Adoption::default(),
         allow: Allow::default(),
         guard: DeletionGuard::default(),

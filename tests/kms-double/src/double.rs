@@ -296,6 +296,11 @@ impl Double {
         self.shared.lock().identities.put_credential(credential);
     }
 
+    /// Replaces the policies that deny the deletion of keys. They apply to calls of `CipherTrust` to AWS, too.
+    pub fn set_denials(&self, denials: Vec<aws::Denial>) {
+        self.shared.lock().denials = denials;
+    }
+
     /// Removes an access key. False if it was not known.
     #[must_use]
     pub fn remove_credential(&self, access_key: &str) -> bool {

@@ -31,7 +31,7 @@ mod wire;
 mod world;
 
 pub use admin::Plant;
-pub use aws::{NOT_SERVED, STS_NOT_SERVED, served};
+pub use aws::{Denial, NOT_SERVED, STS_NOT_SERVED, served};
 pub use ciphertrust::{
     CIPHERTRUST_DOMAIN, CIPHERTRUST_KMS, CIPHERTRUST_PASSWORD, CIPHERTRUST_SECOND_KMS, CIPHERTRUST_SECOND_PASSWORD,
     CIPHERTRUST_SECOND_USER, CIPHERTRUST_USER, CiphertrustUser,

@@ -9,6 +9,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use tokio::sync::watch;
 
+use crate::aws::Denial;
 use crate::ciphertrust::Appliance;
 use crate::clock::Clock;
 use crate::double::Options;
@@ -45,6 +46,7 @@ pub(crate) struct Inner {
     pub(crate) faults: Faults,
     pub(crate) quotas: Quotas,
     pub(crate) identities: Identities,
+    pub(crate) denials: Vec<Denial>,
     pub(crate) appliance: Appliance,
     pub(crate) huawei: huawei::Known,
     /// The models for the check of answers, if there are any.
@@ -69,6 +71,7 @@ impl Shared {
             faults: Faults::default(),
             quotas: Quotas::default(),
             identities,
+            denials: Vec::new(),
             appliance,
             huawei: huawei::Known::new(options.huawei.clone()),
             models: if options.checked { Models::of_environment()? } else { None },

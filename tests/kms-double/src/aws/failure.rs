@@ -97,6 +97,17 @@ impl Failure {
         )
     }
 
+    /// A service control policy denies the call. AWS does not name the condition of the policy.
+    pub(crate) fn denied_by_an_organization(principal: &str, action: &str, resource: &str) -> Self {
+        Self::new(
+            "AccessDeniedException",
+            format!(
+                "User: {principal} is not authorized to perform: {action} on resource: {resource} \
+                 with an explicit deny in a service control policy"
+            ),
+        )
+    }
+
     /// The failure for a key whose state forbids the call. None if the call works.
     pub(crate) fn of_state(verdict: Verdict, at: &KeyRef, state: KeyState) -> Option<Self> {
         let arn = at.arn();

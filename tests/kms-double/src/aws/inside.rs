@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use serde_json::Value;
 
-use super::call::{Call, Caller, Rights};
+use super::call::{self, Call, Caller, Rights};
 use super::calls;
+use super::denial::{self, Asked};
 use super::failure::Failure;
 use super::kms::within_quota;
 use super::members::Members;
@@ -56,6 +57,11 @@ pub(crate) fn call(
     let counted = counted && operation.kind() == Kind::Mutation;
     if shared.throttles && counted && !within_quota(inner, operation, &caller, &members) {
         return Err(Failure::throttled());
+    }
+    let key = call::locate(&inner.world, &caller, &members);
+    let asked = Asked { operation, caller: &caller, members: &members, key: key.as_ref() };
+    if let Some(denied) = denial::refusal(&inner.denials, &asked, &inner.world, now) {
+        return Err(denied);
     }
     let mut call = Call {
         operation,

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::call::{self, Call, Caller, Rights};
 use super::calls;
+use super::denial::{self, Asked};
 use super::failure::Failure;
 use super::granted;
 use super::members::Members;
@@ -51,6 +52,10 @@ pub(super) fn perform(
         let failure = Failure::access_denied(&caller.principal, &operation.action(), &resource, "identity");
         return Outcome { key: located, ..refuse(request, &failure, request_id) };
     };
+    let asked = Asked { operation, caller, members, key: located.as_ref() };
+    if let Some(failure) = denial::refusal(&inner.denials, &asked, &inner.world, now) {
+        return Outcome { key: located, ..refuse(request, &failure, request_id) };
+    }
     let revision = inner.world.revision();
     let mut call = Call {
         operation,

@@ -7,6 +7,7 @@
 
 mod call;
 mod calls;
+mod denial;
 mod failure;
 mod form;
 mod grant_token;
@@ -28,6 +29,7 @@ mod sts;
 mod target;
 
 pub(crate) use calls::{default_policy, new_grant_id};
+pub use denial::Denial;
 pub(crate) use failure::Failure;
 pub(crate) use form::pairs as query_pairs;
 pub(crate) use inside::{Inside, call as call_inside};

@@ -13,6 +13,7 @@ mod ciphertrust_tokens;
 mod client;
 mod cryptography;
 mod data_keys;
+mod denials;
 mod faults;
 mod forms;
 mod grants;

@@ -8,7 +8,7 @@ use crate::aws::failure::Failure;
 use crate::world::KeyState;
 
 /// The window if the caller gives none.
-const DEFAULT_WINDOW_DAYS: u32 = 30;
+pub(crate) const DEFAULT_WINDOW_DAYS: u32 = 30;
 
 /// The date is now plus the window, to the millisecond. It is not documented whether AWS rounds it; see [`crate::Form::MidnightDates`].
 pub(super) fn schedule(call: &mut Call<'_>) -> Answer {

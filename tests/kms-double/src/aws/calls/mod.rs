@@ -30,8 +30,10 @@ use super::grant_token;
 use super::operation::Operation;
 use data_key::Plaintext;
 
+pub(super) use deletion::DEFAULT_WINDOW_DAYS;
 pub(crate) use grant::new_id as new_grant_id;
 pub(crate) use policy::default as default_policy;
+pub(super) use usage::TRACKING_START;
 
 /// Does a call.
 pub(crate) fn carry_out(call: &mut Call<'_>) -> Answer {

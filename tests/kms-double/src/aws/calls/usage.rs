@@ -9,7 +9,7 @@ use crate::aws::target::Aliases;
 use crate::world::{Key, LastUse};
 
 /// When AWS began to track usage: 2026-04-23, in seconds since 1970.
-const TRACKING_START: u32 = 1_776_902_400;
+pub(crate) const TRACKING_START: u32 = 1_776_902_400;
 
 pub(super) fn last(call: &mut Call<'_>) -> Answer {
     let key = call.read(Aliases::Refused)?;
