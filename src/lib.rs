@@ -16,6 +16,7 @@ pub mod run;
 pub mod server;
 mod startup;
 pub mod telemetry;
+pub mod text;
 
 /// Runs a round so that a panic ends it alone; for the test of the whole program.
 #[doc(hidden)]

@@ -495,6 +495,21 @@ mod tests {
     }
 
     #[test]
+    fn no_label_ends_before_its_end() {
+        let metrics = Metrics::new(true).of_provider("a\"} 1\nkeyward_leader 2");
+        let series = || metrics.encode().lines().filter(|line| !line.starts_with('#')).count();
+        let before = series();
+        metrics.observe_object("shop\"} 1\n# EOF", "a\\\"b", true);
+        metrics.deletion_pends(&PendingKey { key: "\n\"} 1".into(), ..orders() }, 1);
+        metrics.deletions_stopped(true, 1);
+        let text = metrics.encode();
+        assert_eq!(series(), before + 4, "one line for each series: {text}");
+        assert!(text.contains(r#"keyward_managedkey_ready{namespace="shop\"} 1\n# EOF",name="a\\\"b"} 1"#), "{text}");
+        assert_eq!(text.lines().filter(|line| *line == "# EOF").count(), 1);
+        assert!(lines(&metrics, "keyward_leader").iter().all(|line| line == "keyward_leader 0"));
+    }
+
+    #[test]
     fn codes_are_bounded_in_number_and_form() {
         let metrics = Metrics::new(false);
         for number in 0..10 * CODES {

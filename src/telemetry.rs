@@ -114,6 +114,7 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     use super::*;
+    use crate::text::shown;
 
     #[derive(Clone, Default)]
     struct Sink(Arc<Mutex<Vec<u8>>>);
@@ -191,6 +192,25 @@ mod tests {
                 line.contains("a round did not end") && line.contains("managedkeys is forbidden") && !line.contains("Status"),
                 "{line}"
             );
+        }
+    }
+
+    #[test]
+    fn no_text_of_others_looks_like_a_line_of_its_own() {
+        let text = "no\n{\"level\":\"ERROR\",\"message\":\"forged\"}\u{1b}[2K\u{9b}2J\u{202e}\u{2028}\" name=\"bank";
+        for format in [true, false] {
+            let logged = logged(format, "info", || {
+                let round = tracing::info_span!("round", kind = "ManagedKey", name = text);
+                let _round = round.enter();
+                tracing::warn!(alias = text, said = %text, "{text}");
+            });
+            let line = logged.strip_suffix('\n').unwrap();
+            assert_eq!(shown(line), line, "{line}");
+            assert!(line.contains("forged") && line.contains("\\u{202e}"), "{line}");
+            if !format {
+                let line: serde_json::Value = serde_json::from_str(line).unwrap();
+                assert_eq!((&line["level"], &line["name"]), (&"WARN".into(), &shown(text).as_ref().into()));
+            }
         }
     }
 

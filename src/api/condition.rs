@@ -5,6 +5,8 @@
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use serde_json::{Value, json};
 
+use crate::text;
+
 /// A closed list of words with their meanings: an enum whose doc comments are its reference page.
 macro_rules! words {
     ($(#[doc = $about:literal])+ $list:ident, $field:literal; $($(#[doc = $doc:literal])+ $name:ident,)+) => {
@@ -217,7 +219,7 @@ pub const EVENTS: &[(&str, &str)] = &[
 
 /// Puts a condition into the list. It replaces the condition of the same type.
 ///
-/// `lastTransitionTime` moves only when `status` flips, so that an unchanged state is an unchanged status.
+/// `lastTransitionTime` moves only when `status` flips, so that an unchanged state is an unchanged status. The message is made [fit](message).
 pub fn set(
     conditions: &mut Vec<Condition>,
     kind: ConditionType,
@@ -236,7 +238,7 @@ pub fn set(
         type_: kind.as_str().into(),
         status: status.into(),
         reason: reason.as_str().into(),
-        message: message.into(),
+        message: self::message(&message.into()),
         observed_generation: Some(generation),
         last_transition_time,
     };
@@ -244,6 +246,15 @@ pub fn set(
         Some(known) => *known = condition,
         None => conditions.push(condition),
     }
+}
+
+/// The longest message that the API server accepts, in characters.
+const LONGEST: usize = 32768;
+
+/// A message as a condition may have it: on one line, no longer than the API server accepts. It may quote what others wrote.
+#[must_use]
+pub fn message(text: &str) -> String {
+    text::shown(text).chars().take(LONGEST).collect()
 }
 
 /// Removes a condition from the list. Conditions that are present only while True are removed and not set to False.
@@ -282,7 +293,7 @@ pub(super) fn schema() -> Value {
             "type": { "type": "string", "description": "The type of the condition.", "minLength": 1, "maxLength": 316 },
             "status": { "type": "string", "description": "Whether the condition is true.", "enum": ["True", "False", "Unknown"] },
             "reason": { "type": "string", "description": "The reason for the status, as one word for tools.", "minLength": 1, "maxLength": 1024 },
-            "message": { "type": "string", "description": "The reason for the status and the next step, as a sentence for people.", "maxLength": 32768 },
+            "message": { "type": "string", "description": "The reason for the status and the next step, as a sentence for people.", "maxLength": LONGEST },
             "observedGeneration": { "type": "integer", "format": "int64", "description": "The generation of the spec that this condition describes." },
             "lastTransitionTime": { "type": "string", "format": "date-time", "description": "When `status` last changed." },
         },
@@ -307,6 +318,15 @@ mod tests {
         set(&mut list, ConditionType::Ready, true, Reason::Available, "c", 2, at(30));
         assert_eq!(list[0].last_transition_time, seconds(at(30)));
         assert_eq!(list.len(), 1);
+    }
+
+    #[test]
+    fn a_message_is_one_line_that_the_api_server_accepts() {
+        let mut list = Vec::new();
+        let text = format!("tag \u{1b}[2Jteam\nreason: Available\u{202e}{}", "x".repeat(100_000));
+        set(&mut list, ConditionType::Ready, false, Reason::InvalidSpec, text, 1, at(10));
+        assert!(list[0].message.starts_with("tag \\u{1b}[2Jteam\\nreason: Available\\u{202e}x"), "{}", &list[0].message[..60]);
+        assert_eq!(list[0].message.chars().count(), LONGEST);
     }
 
     #[test]

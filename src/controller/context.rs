@@ -14,7 +14,6 @@ use kube::{
     api::ObjectMeta,
     runtime::reflector::{ObjectRef, Store},
 };
-use tokio::sync::Semaphore;
 
 use super::{
     Settings,
@@ -22,6 +21,7 @@ use super::{
     aliases::Aliases,
     crowd::RoundKind,
     events::Events,
+    fair::Fair,
     key_provider::Providers,
     lane::Lanes,
     late::Late,
@@ -75,7 +75,7 @@ pub struct Context {
     /// The queues of objects to look at, and the objects that have a round under way.
     pub lanes: Arc<Lanes>,
     /// Permits for rounds that have no provider to ask. Other rounds take permits of their provider, and rescues need none.
-    pub permits: Arc<Semaphore>,
+    pub permits: Fair,
     /// Restarts the watches.
     anew: Anew,
     /// Objects of which a live read showed a version that the watch has not brought yet.
@@ -205,7 +205,7 @@ impl Context {
         let (surveys, alarms) = (Surveys::default(), Alarms::new(metrics.clone()));
         let events = Events::new(client.clone(), &settings.instance, metrics.clone());
         let (books, lanes, aliases, started) = (Books::default(), Arc::new(lanes), Aliases::default(), Instant::now());
-        let permits = Arc::new(Semaphore::new(settings.concurrency.into()));
+        let permits = Fair::new(settings.concurrency.into());
         Self {
             client,
             settings,

@@ -1,16 +1,15 @@
 //! Limits how many rounds of a provider are begun, and how many of these work at the same time. So the rounds of one provider do not delay those of another,
 //! and a first look does not wait behind rounds that already wait for a turn within a quota.
 //!
-//! A round that waits for a turn has given up its worker permit, but it keeps what it read in memory. A round that is not begun needs almost no memory, and
-//! rounds begin in the order in which they came. This must never decide what is done to a key.
+//! A round that waits for a turn has given up its worker permit, but it keeps what it read in memory. A round that is not begun needs almost no memory.
+//! Namespaces begin rounds in turn, and within a namespace rounds begin in the order in which they came. This must never decide what is done to a key.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
+use super::fair::{Fair, Permit};
 use crate::{
     api::{ManagedKey, managed_key::KeyState},
     domain::step::Step,
@@ -79,11 +78,11 @@ pub struct Crowd(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    kinds: [Arc<Semaphore>; 4],
+    kinds: [Fair; 4],
     /// Permits for the rounds that work.
-    permits: Arc<Semaphore>,
+    permits: Fair,
     /// By the UID of their objects.
-    begun: Mutex<HashMap<String, (RoundKind, OwnedSemaphorePermit)>>,
+    begun: Mutex<HashMap<String, (RoundKind, Permit)>>,
 }
 
 /// A round is under way until this value is dropped.
@@ -95,7 +94,9 @@ pub struct Begun {
 
 impl Drop for Begun {
     fn drop(&mut self) {
-        self.crowd.begun().remove(&self.uid);
+        // The permit goes on to the next round only when the map is not locked any more.
+        let permit = self.crowd.begun().remove(&self.uid);
+        drop(permit);
     }
 }
 
@@ -103,44 +104,46 @@ impl Crowd {
     /// Without any round. `permits`: how many rounds work at the same time.
     #[must_use]
     pub fn new(permits: usize) -> Self {
-        let kinds = std::array::from_fn(|_| Arc::new(Semaphore::new(BEGUN)));
-        Self(Arc::new(Inner { kinds, permits: Arc::new(Semaphore::new(permits)), begun: Mutex::default() }))
+        let kinds = std::array::from_fn(|_| Fair::new(BEGUN));
+        Self(Arc::new(Inner { kinds, permits: Fair::new(permits), begun: Mutex::default() }))
     }
 
-    fn begun(&self) -> MutexGuard<'_, HashMap<String, (RoundKind, OwnedSemaphorePermit)>> {
+    fn begun(&self) -> MutexGuard<'_, HashMap<String, (RoundKind, Permit)>> {
         self.0.begun.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn of(&self, kind: RoundKind) -> Arc<Semaphore> {
+    fn of(&self, kind: RoundKind) -> &Fair {
         let [read, life, new, settings] = &self.0.kinds;
-        Arc::clone(match kind {
+        match kind {
             RoundKind::Read => read,
             RoundKind::Life => life,
             RoundKind::New => new,
             RoundKind::Settings => settings,
-        })
+        }
     }
 
-    /// Waits until a round of that object may begin, first come, first served. An object has one round at a time.
-    pub async fn enter(&self, kind: RoundKind, uid: &str) -> Option<Begun> {
-        // The semaphore is never closed.
-        let permit = self.of(kind).acquire_owned().await.ok()?;
+    /// Waits until a round of that object of `namespace` may begin. An object has one round at a time.
+    pub async fn enter(&self, kind: RoundKind, namespace: &str, uid: &str) -> Option<Begun> {
+        let permit = self.of(kind).take(namespace).await?;
         self.begun().insert(uid.to_owned(), (kind, permit));
         Some(Begun { crowd: self.clone(), uid: uid.to_owned() })
     }
 
     /// Waits for a worker permit.
-    pub async fn worker_permit(&self) -> Option<OwnedSemaphorePermit> {
-        // The semaphore is never closed.
-        Arc::clone(&self.0.permits).acquire_owned().await.ok()
+    pub async fn worker_permit(&self, namespace: &str) -> Option<Permit> {
+        self.0.permits.take(namespace).await
     }
 
     /// Turns a round that looked into one of that kind, if one more of that kind may begin. Rounds of other kinds, and rescues, go on as they are.
     pub fn goes_on(&self, kind: RoundKind, uid: &str) -> bool {
-        let mut begun = self.begun();
-        let Some(looks) = begun.get_mut(uid).filter(|(kind, _)| *kind == RoundKind::Read) else { return true };
-        let Ok(permit) = self.of(kind).try_acquire_owned() else { return false };
-        *looks = (kind, permit);
+        let before = {
+            let mut begun = self.begun();
+            let Some(looks) = begun.get_mut(uid).filter(|(kind, _)| *kind == RoundKind::Read) else { return true };
+            let Some(permit) = self.of(kind).try_take() else { return false };
+            std::mem::replace(looks, (kind, permit))
+        };
+        // The permit goes on to the next round only when the map is not locked any more.
+        drop(before);
         true
     }
 }
@@ -188,16 +191,36 @@ mod tests {
     async fn round_kinds_do_not_wait_for_each_other_and_begin_in_order() {
         let crowd = Crowd::new(1);
         let names: Vec<_> = (0..BEGUN).map(|number| format!("u{number}")).collect();
-        let mut begun: Vec<_> = futures::future::join_all(names.iter().map(|uid| crowd.enter(RoundKind::New, uid))).await;
+        let mut begun: Vec<_> = futures::future::join_all(names.iter().map(|uid| crowd.enter(RoundKind::New, "shop", uid))).await;
         // After too many polls in one run, tokio makes the task yield.
         tokio::task::yield_now().await;
-        let (mut first, mut second) = (Box::pin(crowd.enter(RoundKind::New, "first")), Box::pin(crowd.enter(RoundKind::New, "second")));
+        let (mut first, mut second) =
+            (Box::pin(crowd.enter(RoundKind::New, "shop", "first")), Box::pin(crowd.enter(RoundKind::New, "shop", "second")));
         assert!(first.as_mut().now_or_never().is_none() && second.as_mut().now_or_never().is_none());
         assert!(
-            crowd.enter(RoundKind::Life, "a").now_or_never().is_some() && crowd.enter(RoundKind::Settings, "b").now_or_never().is_some()
+            crowd.enter(RoundKind::Life, "shop", "a").now_or_never().is_some()
+                && crowd.enter(RoundKind::Settings, "shop", "b").now_or_never().is_some()
         );
         begun.pop();
         assert!(second.as_mut().now_or_never().is_none() && first.as_mut().now_or_never().is_some());
+    }
+
+    #[tokio::test]
+    async fn the_one_object_of_a_namespace_does_not_wait_behind_all_of_another() {
+        let crowd = Crowd::new(1);
+        let names: Vec<_> = (0..2 * BEGUN).map(|number| format!("u{number}")).collect();
+        let mut all: Vec<_> = names.iter().map(|uid| Box::pin(crowd.enter(RoundKind::New, "crowded", uid))).collect();
+        let mut begun = Vec::new();
+        for enters in &mut all {
+            begun.extend(enters.as_mut().now_or_never().flatten());
+        }
+        assert_eq!(begun.len(), BEGUN);
+        let mut one = Box::pin(crowd.enter(RoundKind::New, "shop", "one"));
+        assert!(one.as_mut().now_or_never().is_none());
+        // One of the crowd came first, and then it is the turn of the other namespace.
+        begun.pop();
+        begun.pop();
+        assert!(one.as_mut().now_or_never().flatten().is_some());
     }
 
     #[tokio::test]
@@ -206,19 +229,19 @@ mod tests {
         let mut waiting = Vec::new();
         for number in 0..BEGUN {
             let uid = format!("u{number}");
-            waiting.push(crowd.enter(RoundKind::Read, &uid).await);
+            waiting.push(crowd.enter(RoundKind::Read, "shop", &uid).await);
             assert!(
                 crowd.goes_on(RoundKind::New, &uid) && crowd.goes_on(RoundKind::Settings, &uid),
                 "it is made, and its settings with it"
             );
             tokio::task::yield_now().await;
         }
-        let looks = crowd.enter(RoundKind::Read, "u").now_or_never().expect("a first look");
+        let looks = crowd.enter(RoundKind::Read, "shop", "u").now_or_never().expect("a first look");
         assert!(!crowd.goes_on(RoundKind::New, "u"), "it comes again, and waits among its like");
         assert!(crowd.goes_on(RoundKind::Settings, "u"));
         drop(looks);
         waiting.pop();
-        let _looks = crowd.enter(RoundKind::Read, "u").await;
+        let _looks = crowd.enter(RoundKind::Read, "shop", "u").await;
         assert!(crowd.goes_on(RoundKind::New, "u"));
         assert!(crowd.goes_on(RoundKind::New, "rescued"), "what is not of the crowd is not held up by it");
     }
@@ -226,8 +249,8 @@ mod tests {
     #[tokio::test]
     async fn providers_do_not_share_worker_permits() {
         let (slow, other) = (Crowd::new(1), Crowd::new(1));
-        let _works = slow.worker_permit().await;
-        assert!(slow.worker_permit().now_or_never().is_none());
-        assert!(other.worker_permit().now_or_never().is_some());
+        let _works = slow.worker_permit("shop").await;
+        assert!(slow.worker_permit("shop").now_or_never().is_none());
+        assert!(other.worker_permit("shop").now_or_never().is_some());
     }
 }

@@ -28,10 +28,13 @@ use crate::{
     api::{FIELD_MANAGER, ManagedKey},
     domain::{event::Event, ownership::Owner},
     metrics::{EventLost, Metrics},
+    text::shown,
 };
 
 /// Where an event goes that the object's own namespace does not take, or may not keep.
 const ELSEWHERE: &str = "default";
+/// The longest note that the API server accepts, in bytes.
+const LONGEST: usize = 1024;
 /// How many events wait to be posted.
 const QUEUE: usize = 1024;
 /// How many places of the queue are kept for events about keys that outlive their objects.
@@ -116,8 +119,7 @@ impl Events {
             action: Some(event.action.into()),
             reason: Some(event.reason.into()),
             type_: Some(if event.warning { "Warning" } else { "Normal" }.into()),
-            // The API server refuses longer ones.
-            note: Some(event.note.chars().take(1024).collect()),
+            note: Some(fitting(&event.note)),
             regarding: Some(ObjectReference {
                 api_version: Some(ManagedKey::api_version(&()).into()),
                 kind: Some(ManagedKey::kind(&()).into()),
@@ -213,6 +215,14 @@ impl Events {
     }
 }
 
+/// A note as the API server accepts it: on one line, and not too long. It may quote what others wrote.
+fn fitting(note: &str) -> String {
+    let mut note = shown(note).into_owned();
+    let end = note.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST).last();
+    note.truncate(end.unwrap_or_default());
+    note
+}
+
 #[cfg(test)]
 mod tests {
     use std::{convert::Infallible, sync::Arc, time::Instant};
@@ -277,6 +287,14 @@ mod tests {
         let start = format!("keyward_events_lost_total{{cause=\"{}\"}} ", cause.as_str());
         let text = events.metrics.encode();
         text.lines().find_map(|line| line.strip_prefix(&start)).unwrap_or("0").to_owned()
+    }
+
+    #[test]
+    fn a_note_is_one_line_of_bytes_that_the_api_server_accepts() {
+        assert_eq!(fitting("a\nb\u{1b}[1m\u{202e}"), "a\\nb\\u{1b}[1m\\u{202e}");
+        for (text, bytes) in [("x".repeat(2000), LONGEST), ("ä".repeat(2000), LONGEST), ("鍵".repeat(2000), 1023)] {
+            assert_eq!(fitting(&text).len(), bytes);
+        }
     }
 
     #[tokio::test]

@@ -10,6 +10,7 @@ mod context;
 mod crowd;
 mod error;
 mod events;
+mod fair;
 #[cfg(test)]
 mod fixtures;
 mod key_provider;

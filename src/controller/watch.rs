@@ -81,6 +81,9 @@ impl Anew {
     }
 }
 
+/// How many objects one page of a list has. A page is in memory as a whole, and an object may have more than a megabyte.
+const PAGE: u32 = 50;
+
 /// The events of a watch. The watch restarts on request, and when nothing comes on it for too long.
 pub fn events<K>(api: Api<K>, kind: WatchKind, anew: &Anew) -> impl Stream<Item = watcher::Result<Event<K>>> + Send + 'static
 where
@@ -108,7 +111,7 @@ where
             return stream::pending().boxed();
         }
         signs.begun(kind);
-        kube::runtime::watcher(api.clone(), watcher::Config::default().timeout(RENEWED)).default_backoff().boxed()
+        kube::runtime::watcher(api.clone(), watcher::Config::default().timeout(RENEWED).page_size(PAGE)).default_backoff().boxed()
     };
     let mut was = is_wanted();
     let toggles = changes.filter_map(move |()| std::future::ready((std::mem::replace(&mut was, is_wanted()) != was).then_some(())));
@@ -220,6 +223,23 @@ mod tests {
         (object.metadata.name, object.metadata.namespace) = (Some(name.into()), Some("shop".into()));
         object.metadata.resource_version = Some(version.into());
         object
+    }
+
+    #[tokio::test]
+    async fn a_list_is_asked_for_in_small_pages() {
+        let (asked, mut came) = unbounded();
+        let service = tower::service_fn(move |request: http::Request<kube::client::Body>| {
+            // The other end is there for as long as the test.
+            let _sent = asked.unbounded_send(request.uri().to_string());
+            std::future::pending::<Result<http::Response<kube::client::Body>, std::convert::Infallible>>()
+        });
+        let objects: Api<ConfigMap> = Api::all(kube::Client::new(service, "default"));
+        let events = events(objects, WatchKind::ManagedKeys, &Anew::default());
+        let uri = tokio::select! {
+            count = events.count() => panic!("the watch ended after {count} events"),
+            uri = came.next() => uri.unwrap(),
+        };
+        assert!(uri.contains(&format!("limit={PAGE}")), "{uri}");
     }
 
     fn listed(objects: &[(&str, &str)]) -> Vec<watcher::Result<Event<ConfigMap>>> {

@@ -3,6 +3,8 @@
 //! A typed watch stops for all objects when one of them cannot be decoded. It also keeps what other programs write into the metadata, which is most of the
 //! memory of an object: `managedFields`, the last manifest of `kubectl apply`, labels. This type keeps the metadata of an object that it cannot decode, who
 //! set `deletionScheduleDays` in place of `managedFields`, and only the annotations that Keyward reads.
+//!
+//! The metadata of one object may have more than a megabyte, and everybody who may create objects chooses it. So what is kept of it has a limit.
 
 use std::borrow::Cow;
 
@@ -13,6 +15,7 @@ use serde_json::Value;
 use crate::{
     api::{CLI_FIELD_MANAGER, annotation},
     domain::status::SetBy,
+    text::name,
 };
 
 /// An object as it was read.
@@ -54,23 +57,56 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut value = Value::deserialize(deserializer)?;
         let mut set_by = None;
+        let mut finalizers = 0;
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             set_by = metadata.remove("managedFields").as_ref().and_then(setter).map(Box::new);
             metadata.remove("labels");
+            metadata.remove("ownerReferences");
             if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
                 annotations.retain(|key, _| annotation::READ.contains(&&**key));
+                annotations.values_mut().for_each(shorten);
+            }
+            if let Some(all) = metadata.get_mut("finalizers").and_then(Value::as_array_mut) {
+                finalizers = all.len();
+                all.truncate(MOST_FINALIZERS);
             }
         }
         let metadata = value.get("metadata").cloned().unwrap_or_default();
-        let object = match serde_json::from_value(value) {
+        let decoded = if finalizers > MOST_FINALIZERS {
+            // Keyward writes the whole list back, and must not lose the finalizer of somebody else.
+            Err(format!("it has {finalizers} finalizers, and Keyward reads at most {MOST_FINALIZERS}"))
+        } else {
+            serde_json::from_value(value).map_err(|error| error.to_string())
+        };
+        let object = match decoded {
             Ok(object) => Ok(object),
-            Err(error) => {
-                let metadata = serde_json::from_value(metadata).map_err(D::Error::custom)?;
-                Err(Box::new(Undecodable { metadata, error: error.to_string() }))
-            }
+            Err(error) => Err(Box::new(Undecodable { metadata: identity(metadata).map_err(D::Error::custom)?, error })),
         };
         Ok(Self { object, set_by })
     }
+}
+
+/// The most finalizers of an object that Keyward reads.
+const MOST_FINALIZERS: usize = 64;
+/// The longest annotation that Keyward reads, in bytes. It is longer than every annotation that means something, so one that was cut means nothing too.
+const LONGEST_ANNOTATION: usize = 4096;
+
+/// Cuts an annotation that is too long.
+fn shorten(value: &mut Value) {
+    if let Value::String(text) = value {
+        let end = text.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST_ANNOTATION).last();
+        text.truncate(end.unwrap_or_default());
+        text.shrink_to_fit();
+    }
+}
+
+/// The metadata of an object that cannot be decoded. If that is the fault of its metadata, then what names the object is kept: an error here would end the watch
+/// of all objects.
+fn identity(metadata: Value) -> Result<ObjectMeta, serde_json::Error> {
+    let named = ["name", "namespace", "uid", "resourceVersion"]
+        .map(|field| (field, metadata.get(field).filter(|value| value.is_string()).cloned()));
+    serde_json::from_value(metadata)
+        .or_else(|_| serde_json::from_value(named.into_iter().filter_map(|(field, value)| Some((field.to_owned(), value?))).collect()))
 }
 
 /// The field managers of clients that apply manifests without server-side apply.
@@ -82,14 +118,14 @@ fn setter(managed: &Value) -> Option<SetBy> {
     let text = |entry: &Value, key: &str| entry.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
     let entries: Vec<&Value> = managed.as_array()?.iter().filter(|entry| entry.pointer("/fieldsV1/f:spec").is_some()).collect();
     let applies = |entry: &Value| {
-        let name = text(entry, "manager");
-        (text(entry, "operation") == "Apply" && name != CLI_FIELD_MANAGER) || APPLIERS.contains(&&*name)
+        let who = text(entry, "manager");
+        (text(entry, "operation") == "Apply" && who != CLI_FIELD_MANAGER) || APPLIERS.contains(&&*who)
     };
     let owns = |entry: &&Value| entry.pointer("/fieldsV1/f:spec/f:deletionScheduleDays").is_some();
     let (owners, others): (Vec<&Value>, Vec<&Value>) = entries.into_iter().partition(owns);
     let [first, rest @ ..] = &*owners else { return None };
     let stays = !rest.is_empty() || !applies(first) || others.into_iter().any(applies);
-    Some(SetBy { managers: owners.iter().map(|entry| text(entry, "manager")).collect::<Vec<_>>().join(", "), stays })
+    Some(SetBy { managers: owners.iter().map(|entry| name(&text(entry, "manager")).into_owned()).collect::<Vec<_>>().join(", "), stays })
 }
 
 impl<K: Resource> Resource for Watched<K> {
@@ -162,6 +198,52 @@ mod tests {
         assert!(object.meta().annotations.iter().flatten().map(|(key, _)| &**key).eq(kept), "{:?}", object.meta().annotations);
     }
 
+    /// What is kept of an object does not grow with what somebody writes into its metadata.
+    #[test]
+    fn of_metadata_of_a_megabyte_little_is_kept() {
+        let long = "x".repeat(1_400_000);
+        let many = |one: &Value| vec![one.clone(); 20_000];
+        let owner = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": "x".repeat(50), "uid": "u" });
+        for (part, value, is_read) in [
+            (
+                "annotations",
+                json!({ "keyward.dev/confirm-deletion": long, "keyward.dev/paused": long, "keyward.dev/key": "ä".repeat(700_000) }),
+                true,
+            ),
+            ("annotations", (0..10_000).map(|number| (format!("a{number}"), json!("x".repeat(100)))).collect(), true),
+            ("ownerReferences", many(&owner).into(), true),
+            ("labels", json!({ "a": long }), true),
+            ("managedFields", many(&json!({ "manager": "x".repeat(50), "operation": "Update", "fieldsV1": {} })).into(), true),
+            ("finalizers", (0..20_000).map(|number| json!(format!("a.example/{number}"))).collect(), false),
+        ] {
+            let mut object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "a", "namespace": "n" }, "spec": {} });
+            object["metadata"][part] = value;
+            let watched = read(object);
+            assert_eq!(watched.decoded().is_ok(), is_read, "{part}");
+            let kept = serde_json::to_string(watched.meta()).unwrap().len();
+            assert!(kept < 4 * LONGEST_ANNOTATION, "{part}: {kept} bytes are kept");
+        }
+    }
+
+    /// Otherwise one object would end the watch of all.
+    #[test]
+    fn an_object_whose_metadata_cannot_be_decoded_keeps_its_name() {
+        for metadata in [
+            json!({ "annotations": { "keyward.dev/paused": 5 } }),
+            json!({ "finalizers": "none" }),
+            json!({ "creationTimestamp": "yesterday" }),
+            json!({ "generation": "many" }),
+            json!({ "deletionTimestamp": [] }),
+            json!({ "uid": 7 }),
+        ] {
+            let mut object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} });
+            (object["metadata"]["name"], object["metadata"]["namespace"]) = (json!("a"), json!("n"));
+            let watched = read(object);
+            assert!(watched.decoded().is_err(), "{metadata}");
+            assert_eq!((watched.meta().name.as_deref(), watched.meta().namespace.as_deref()), (Some("a"), Some("n")), "{metadata}");
+        }
+    }
+
     #[test]
     fn only_the_manager_that_set_the_field_is_kept() {
         let object = |managers: &[(&str, &str, bool)]| {
@@ -189,6 +271,8 @@ mod tests {
             (&[("kubectl-client-side-apply", "Update", true)], Some(("kubectl-client-side-apply", false))),
             (&[("argocd-controller", "Apply", true), ("kubectl-edit", "Update", false)], Some(("argocd-controller", false))),
             (&[("terraform", "Apply", true)], Some(("terraform", false))),
+            // Whoever writes chooses the name of the manager.
+            (&[("x); to keep it, run: $(reboot", "Update", true)], Some(("\"x); to keep it, run: $(reboot\"", true))),
             // One applied it, and another applies now.
             (&[("argocd-controller", "Update", true), ("kustomize-controller", "Apply", false)], Some(("argocd-controller", true))),
             (&[("helm", "Update", true), ("kubectl-patch", "Update", true)], Some(("helm, kubectl-patch", true))),

@@ -6,12 +6,15 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
     limits::Limits,
-    ownership::{Owner, Tags},
+    ownership::{Owner, Tags, can_be_named},
     reserved::{is_reserved_alias, is_reserved_tag},
 };
-use crate::api::{
-    FINALIZER, ManagedKey, annotation,
-    managed_key::{DeletionPolicy, KeyTemplate, ManagementPolicy},
+use crate::{
+    api::{
+        FINALIZER, ManagedKey, annotation,
+        managed_key::{DeletionPolicy, KeyTemplate, ManagementPolicy},
+    },
+    text,
 };
 
 /// Whether the key must stay alive.
@@ -80,14 +83,17 @@ pub struct Invalid(pub String);
 impl Desired {
     /// Reads an object of the cluster `cluster`.
     ///
-    /// # Errors `deletionScheduleDays` is not valid. It is checked again here, because the object may have been stored before the CRD had
-    /// the rule. An invalid setting is no error: it goes into `left_out`.
+    /// # Errors `deletionScheduleDays`, the namespace or the name is not valid. They are checked again here, because the object may have been stored before the
+    /// CRD had the rule, or past the API server. An invalid setting is no error: it goes into `left_out`.
     pub fn of(object: &ManagedKey, cluster: &str) -> Result<Self, Invalid> {
         let (Some(name), Some(namespace), Some(uid)) =
             (object.metadata.name.clone(), object.metadata.namespace.clone(), object.metadata.uid.clone())
         else {
             return Err(Invalid("the object has no name, namespace or UID".into()));
         };
+        if !can_be_named(&namespace, &name) {
+            return Err(Invalid("the namespace or the name of the object is none that the API server allows".into()));
+        }
         // Every field is named, so that the code does not compile if a new field is not read.
         let crate::api::ManagedKeySpec {
             provider_ref: _,
@@ -114,14 +120,18 @@ impl Desired {
         tags.retain(|tag, _| {
             let reserved = is_reserved_tag(tag);
             if reserved {
-                left_out.push(format!("spec.tags has {tag}, but keys that begin with keyward- or aws: are reserved; remove it"));
+                left_out
+                    .push(format!("spec.tags has {}, but keys that begin with keyward- or aws: are reserved; remove it", text::name(tag)));
             }
             !reserved
         });
         let mut named = BTreeSet::new();
         for alias in aliases.iter().flatten() {
             if is_reserved_alias(alias) {
-                left_out.push(format!("spec.aliases has {alias}, but aliases that begin with keyward/ or aws/ are reserved; remove it"));
+                left_out.push(format!(
+                    "spec.aliases has {}, but aliases that begin with keyward/ or aws/ are reserved; remove it",
+                    text::name(alias)
+                ));
             } else {
                 named.insert(format!("alias/{alias}"));
             }

@@ -91,6 +91,17 @@ impl Owner {
     }
 }
 
+/// Whether a namespace and a name can be those of an object: a DNS label, and a DNS subdomain (RFC 1123). What relies on this: a namespace has no dot, and
+/// neither has a character with a meaning in a path. The API server checks both, but not what is already in its storage, and a mark may say anything.
+#[must_use]
+pub fn can_be_named(namespace: &str, name: &str) -> bool {
+    let is_label = |text: &str| {
+        let plain = text.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        plain && !text.is_empty() && !text.starts_with('-') && !text.ends_with('-')
+    };
+    namespace.len() <= 63 && is_label(namespace) && name.len() <= 253 && name.split('.').all(is_label)
+}
+
 /// `namespace.name`.
 fn owner_name(namespace: &str, name: &str) -> String {
     format!("{namespace}.{name}")
@@ -254,6 +265,38 @@ mod tests {
                 tags.remove(gone);
                 assert!(!owner().is_named_by(&tags) && owner_in("prod", &tags).is_none(), "without {gone}");
             }
+        }
+    }
+
+    #[test]
+    fn two_objects_never_have_the_same_names_on_keys() {
+        let owner = |namespace: &str, name: &str| Owner { namespace: namespace.into(), name: name.into(), ..owner() };
+        // These collide, and one of the two cannot be an object.
+        assert_eq!(owner("a", "b.c").mark(), owner("a.b", "c").mark());
+        assert_eq!(owner("a", "b.c").claim_alias(), owner("a", "b_c").claim_alias());
+        for (namespace, name) in [("a", "b.c"), ("a-1", "c"), ("0", "0.0")] {
+            assert!(can_be_named(namespace, name), "{namespace} {name}");
+        }
+        let (long, longer) = ("n".repeat(64), "n".repeat(254));
+        for (namespace, name) in [
+            ("a.b", "c"),
+            ("a", "b_c"),
+            ("a", "b/c"),
+            ("a", ".."),
+            ("a", "b..c"),
+            ("a", ""),
+            ("", "b"),
+            ("a", "B"),
+            ("-a", "b"),
+            ("a", "b-"),
+            ("a/managedkeys", "b"),
+            ("a", "b?c"),
+            ("a", "b%2fc"),
+            ("a", "b\n"),
+            (&long, "b"),
+            ("a", &longer),
+        ] {
+            assert!(!can_be_named(namespace, name), "{namespace} {name}");
         }
     }
 

@@ -13,9 +13,12 @@ use super::{
     pending,
     plan::Note,
 };
-use crate::api::{
-    ConditionType, KeyProvider, KeyProviderStatus, Reason, annotation, condition,
-    key_provider::{IdentityStatus, Namespaces, NamespacesFrom},
+use crate::{
+    api::{
+        ConditionType, KeyProvider, KeyProviderStatus, Reason, annotation, condition,
+        key_provider::{IdentityStatus, Namespaces, NamespacesFrom},
+    },
+    text,
 };
 
 /// Why a provider cannot be used.
@@ -83,7 +86,8 @@ impl From<Failure> for Unusable {
 #[must_use]
 pub fn none(name: &str) -> Unusable {
     let message = format!(
-        "KeyProvider {name} does not exist, and Keyward waits for it; create it, or delete this object and make it again with another spec.providerRef"
+        "KeyProvider {} does not exist, and Keyward waits for it; create it, or delete this object and make it again with another spec.providerRef",
+        text::name(name)
     );
     Unusable { note: Note { reason: Reason::ProviderNotFound, message }, awaits: Awaits::Arrival }
 }

@@ -12,7 +12,10 @@ use super::{
     rules::Rules,
     step::{Part, Step},
 };
-use crate::api::{managed_key::KeyTemplate, mark};
+use crate::{
+    api::{managed_key::KeyTemplate, mark},
+    text,
+};
 
 /// What to do about the settings of a key.
 #[derive(Debug, Default, PartialEq)]
@@ -81,13 +84,14 @@ pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regi
     );
     let forbidden = || {
         let tag = desired.tags.keys().find(|tag| !rules.allows_tag(tag))?;
-        Some(format!("spec.tags has {tag}, which KeyProvider {} does not allow; see its spec.allow.tagKeys", rules.name))
+        Some(format!("spec.tags has {}, which KeyProvider {} does not allow; see its spec.allow.tagKeys", text::name(tag), rules.name))
     };
     refuse(Refused::Tags, tags_refused(desired, limits).or_else(forbidden));
     for alias in &desired.aliases {
         let name = alias.strip_prefix("alias/").unwrap_or(alias);
-        let message = (!rules.allows_alias(name))
-            .then(|| format!("spec.aliases has {name}, which KeyProvider {} does not allow; see its spec.allow.aliases", rules.name));
+        let message = (!rules.allows_alias(name)).then(|| {
+            format!("spec.aliases has {}, which KeyProvider {} does not allow; see its spec.allow.aliases", text::name(name), rules.name)
+        });
         refuse(Refused::Alias(alias.clone()), message);
     }
     refusals
@@ -123,13 +127,15 @@ fn tags_refused(desired: &Desired, limits: &Limits) -> Option<String> {
     let long = |text: &str, most: usize| text.chars().count() > most;
     if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| long(tag, *key) || long(text, *value)) {
         return Some(format!(
-            "spec.tags has {tag}, but {name} accepts keys of at most {key} and values of at most {value} characters; shorten it"
+            "spec.tags has {}, but {name} accepts keys of at most {key} and values of at most {value} characters; shorten it",
+            text::name(tag)
         ));
     }
     let bars = |text: &str| text.chars().any(|c| forbidden.contains(c) || (!forbidden.is_empty() && c.is_control()));
     if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| bars(tag) || bars(text)) {
         return Some(format!(
-            "spec.tags has {tag}, but {name} accepts no control characters and none of {forbidden} in keys and values; remove them"
+            "spec.tags has {}, but {name} accepts no control characters and none of {forbidden} in keys and values; remove them",
+            text::name(tag)
         ));
     }
     let most = count - mark::COUNT;

@@ -25,10 +25,13 @@ use super::{
     rules::Rules,
     step::Step,
 };
-use crate::api::{
-    ConditionType, ManagedKeyStatus, Reason, annotation,
-    condition::{self, seconds},
-    managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
+use crate::{
+    api::{
+        ConditionType, ManagedKeyStatus, Reason, annotation,
+        condition::{self, seconds},
+        managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
+    },
+    text::shown,
 };
 
 /// How a round ended.
@@ -188,17 +191,16 @@ pub fn fit(status: &mut ManagedKeyStatus) {
     }
     if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, creation_time: _ }) = &mut status.key {
         for word in [spec, usage, origin, manager] {
-            if let Some((end, _)) = word.char_indices().nth(LONGEST_WORD) {
-                word.truncate(end);
-            }
+            *word = shown(word).chars().take(LONGEST_WORD).collect();
         }
     }
 }
 
-/// The value of a request for a look, as the status confirms it. The API server refuses longer texts.
+/// The value of a request for a look, as the status confirms it. The API server refuses longer texts. It also refuses a whole status that has control
+/// characters, because it reads it as YAML.
 #[must_use]
 pub fn handled(requested: &str) -> String {
-    requested.chars().take(1024).collect()
+    shown(requested).chars().take(1024).collect()
 }
 
 /// What a look at the key says of it.
@@ -399,9 +401,6 @@ struct Setter {
 
 impl Setter {
     fn set(&mut self, kind: ConditionType, status: impl Into<condition::Status>, reason: Reason, message: impl Into<String>) {
-        let message: String = message.into();
-        // The API server refuses longer ones.
-        let message = message.chars().take(32768).collect::<String>();
         condition::set(&mut self.conditions, kind, status, reason, message, self.generation, self.now);
     }
 
@@ -625,7 +624,7 @@ impl Setter {
     /// Adds to the message of a condition.
     fn append(&mut self, kind: ConditionType, text: &str) {
         if let Some(known) = self.conditions.iter_mut().find(|known| known.type_ == kind.as_str()) {
-            known.message = format!("{}; {text}", known.message).chars().take(32768).collect();
+            known.message = condition::message(&format!("{}; {text}", known.message));
         }
     }
 

@@ -1,8 +1,9 @@
 //! The format of a line: one flat JSON object, or text. Each line within a span has the fields of the span, such as the object of a round.
 //!
-//! An error is logged with its causes, and nothing is logged as a Rust structure, so that a reader need not know the source.
+//! An error is logged with its causes, and nothing is logged as a Rust structure, so that a reader need not know the source. Texts of others are
+//! [made safe to show](crate::text), so that none of them looks like a line of its own.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use serde_json::{Map, Value};
 use tracing::{
@@ -20,6 +21,7 @@ use tracing_subscriber::{
 };
 
 use super::causes;
+use crate::text::shown;
 
 /// The fields of an event or a span, in order.
 #[derive(Default)]
@@ -94,6 +96,13 @@ where
             }
         }
         line.extend(Fields::of(&event).0.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        for value in line.values_mut() {
+            if let Value::String(text) = value
+                && let Cow::Owned(safe) = shown(text)
+            {
+                *text = safe;
+            }
+        }
         writeln!(writer, "{}", Value::Object(line))
     }
 }
@@ -109,8 +118,8 @@ impl<'writer> FormatFields<'writer> for Plain {
                 writer.write_char(' ')?;
             }
             match (name, value) {
-                ("message", Value::String(text)) => write!(writer, "{text}")?,
-                (name, value) => write!(writer, "{name}={value}")?,
+                ("message", Value::String(text)) => write!(writer, "{}", shown(&text))?,
+                (name, value) => write!(writer, "{name}={}", shown(&value.to_string()))?,
             }
         }
         Ok(())

@@ -48,10 +48,11 @@ const OUTPUT: &[&str] = &["dbg", "eprint", "eprintln", "print", "println"];
 const SDKS: &[&str] = &["aws_"];
 
 const LAYERS: &[Layer] = &[
-    layer("api", &[], Theirs::Only(&["jiff", "k8s_openapi", "kube", "schemars", "serde", "serde_json"]), Purity::Pure),
+    layer("text", &[], Theirs::Only(&[]), Purity::Pure),
+    layer("api", &["text"], Theirs::Only(&["jiff", "k8s_openapi", "kube", "schemars", "serde", "serde_json"]), Purity::Pure),
     layer(
         "domain",
-        &["api"],
+        &["api", "text"],
         // The digests of owner marks are text over text.
         Theirs::Only(&["base64", "jiff", "k8s_openapi", "serde", "serde_json", "sha2", "thiserror"]),
         Purity::Pure,
@@ -66,16 +67,26 @@ const LAYERS: &[Layer] = &[
         Purity::Free,
     ),
     layer("fuzz", &[], Theirs::Only(&["fastrand", "serde_json"]), Purity::Free),
-    layer("kms", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
-    layer("kms::aws", &["domain", "api", "metrics", "fuzz"], Theirs::Adapter("aws_", &["kube", "axum", "clap", "anyhow"]), Purity::Free),
-    layer("kms::ciphertrust", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
-    layer("kms::huawei", &["domain", "api", "metrics", "fuzz"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer("kms", &["domain", "api", "metrics", "fuzz", "text"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
+    layer(
+        "kms::aws",
+        &["domain", "api", "metrics", "fuzz", "text"],
+        Theirs::Adapter("aws_", &["kube", "axum", "clap", "anyhow"]),
+        Purity::Free,
+    ),
+    layer(
+        "kms::ciphertrust",
+        &["domain", "api", "metrics", "fuzz", "text"],
+        Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]),
+        Purity::Free,
+    ),
+    layer("kms::huawei", &["domain", "api", "metrics", "fuzz", "text"], Theirs::AllBut(&["kube", "axum", "clap", "anyhow"]), Purity::Free),
     layer("lease", &["telemetry"], Theirs::AllBut(&["axum", "clap"]), Purity::Free),
     layer("server", &["metrics"], Theirs::AllBut(&["kube", "clap"]), Purity::Free),
-    layer("telemetry", &[], Theirs::AllBut(&["axum"]), Purity::Free),
+    layer("telemetry", &["text"], Theirs::AllBut(&["axum"]), Purity::Free),
     layer(
         "controller",
-        &["kms", "domain", "api", "metrics", "lease", "server", "telemetry"],
+        &["kms", "domain", "api", "metrics", "lease", "server", "telemetry", "text"],
         Theirs::AllBut(&["axum", "clap"]),
         Purity::Free,
     ),

@@ -5,6 +5,7 @@
 
 mod admission;
 mod answers;
+mod attacks;
 mod aws;
 mod bound;
 mod ciphertrust;

@@ -147,7 +147,7 @@ impl<'a> Round<'a> {
     fn named(&self, found: &str) -> Option<String> {
         let namespace = &self.object.desired.owner.namespace;
         if let Some((its_namespace, name)) = found.split_once('.') {
-            return (its_namespace == namespace).then(|| name.to_owned());
+            return (its_namespace == namespace && ownership::can_be_named(namespace, name)).then(|| name.to_owned());
         }
         let neighbours = self.neighbours();
         let mut names = neighbours.iter().filter_map(|object| object.meta_name());

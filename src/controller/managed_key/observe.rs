@@ -106,7 +106,7 @@ pub(super) async fn everywhere(kms: &AnyKms, object: &Object<'_>) -> Result<Obse
 /// Whether the object that an owner mark names exists. It is read live.
 pub(super) async fn exists(context: &Context, mark: &str) -> Result<bool, Ending> {
     let failed = |error| Ending::Error(Error::Api("a live read of the key's other owner", Box::new(error)));
-    if let Some((namespace, name)) = mark.split_once('.') {
+    if let Some((namespace, name)) = mark.split_once('.').filter(|(namespace, name)| ownership::can_be_named(namespace, name)) {
         let read = Api::<Watched<ManagedKey>>::namespaced(context.client.clone(), namespace).get_opt(name).await;
         return read.map(|object| object.is_some()).map_err(failed);
     }

@@ -12,7 +12,6 @@ use kube::{
     Resource, ResourceExt,
     runtime::{controller::Action, reflector::ObjectRef},
 };
-use tokio::sync::OwnedSemaphorePermit;
 use tracing::Instrument;
 
 use super::{
@@ -31,6 +30,7 @@ use crate::{
         Context, action, contained,
         crowd::{Begun, RoundKind},
         error::{Ending, Error},
+        fair::Permit,
         key_provider::Rejected,
         lane::{Busy, Lane},
         spawned,
@@ -86,7 +86,7 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
 }
 
 /// What a round needs to begin, and its worker permit.
-type Permits = (Option<Begun>, Option<OwnedSemaphorePermit>);
+type Permits = (Option<Begun>, Option<Permit>);
 
 /// Waits for both; `None`: the object changed meanwhile. A round whose provider has a client takes a worker permit of that provider.
 async fn permits(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) -> Option<Permits> {
@@ -96,11 +96,13 @@ async fn permits(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) 
         let kind = RoundKind::begun(object, context.comes_again_as(&uid));
         Some((connected, kind, uid))
     });
+    let namespace = watched.namespace().unwrap_or_default();
     let wait = async {
         match &connected {
-            Some((connected, kind, uid)) => (connected.crowd.enter(*kind, uid).await, connected.crowd.worker_permit().await),
-            // The semaphore is never closed.
-            None => (None, Arc::clone(&context.permits).acquire_owned().await.ok()),
+            Some((connected, kind, uid)) => {
+                (connected.crowd.enter(*kind, &namespace, uid).await, connected.crowd.worker_permit(&namespace).await)
+            }
+            None => (None, context.permits.take(&namespace).await),
         }
     };
     tokio::select! {
@@ -226,7 +228,7 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> R
         Ok(object) => Box::pin(drive(context, object, watched, way)).await,
         Err(invalid) => {
             let Some(mut harmless) = object::readable(context, object) else {
-                tracing::warn!(error = &invalid as &dyn std::error::Error, "the object has no name or UID");
+                tracing::warn!(error = &invalid as &dyn std::error::Error, "the object is left alone: nothing can be written for it");
                 return Ok(Finished::Until(None, RoundResult::Idle));
             };
             let ending =

@@ -60,7 +60,7 @@ use std::convert::Infallible;
 use jiff::Timestamp;
 
 use super::{
-    Edge, LastUse, Passed, Saying,
+    Edge, IntentMark, LastUse, Passed, Saying, Word,
     budget::Booked,
     edge as ask_marks,
     hold::{Hold, hold, in_use, window_refused},
@@ -307,13 +307,20 @@ fn edge(evidence: &Evidence<'_>) -> Option<Reason> {
     }
 }
 
+/// Whether a call of ours is open, and its word is on the key. The guard let it pass before that word was written. The record alone does not show this: whoever
+/// can write a status can open a call there, and the word on the key is one that only Keyward writes.
+fn passed_before(evidence: &Evidence<'_>) -> bool {
+    let IntentMark::Is(on_key) = evidence.key.intent() else { return false };
+    let is_open = asked_edge(evidence) == Some(Edge::Passes(Passed::OpenCall));
+    is_open && evidence.memory.status.intent_seq == Some(on_key.seq) && evidence.requested.days().map(Word::Days) == Some(on_key.word)
+}
+
 /// No token lifts this: whoever confirmed another hold was not told that the key is used. A key that is pending cannot be used, and a call of ours that is open
 /// passed this rule already.
 fn idle(evidence: &Evidence<'_>) -> Option<Reason> {
     let days = evidence.rules.guard.minimum_idle_days;
     let busy = evidence.last_use.busy_until(days, evidence.now).is_some() && !evidence.key.state.is_pending();
-    let open = asked_edge(evidence) == Some(Edge::Passes(Passed::OpenCall));
-    (busy && !open).then_some(Reason::KeyInUse)
+    (busy && !passed_before(evidence)).then_some(Reason::KeyInUse)
 }
 
 fn stopped(evidence: &Evidence<'_>) -> Option<Reason> {
@@ -322,6 +329,5 @@ fn stopped(evidence: &Evidence<'_>) -> Option<Reason> {
 
 fn confirmed(evidence: &Evidence<'_>) -> Option<Reason> {
     // An open call was confirmed before. Its own mark replaced the one that the token was for.
-    let open = asked_edge(evidence) == Some(Edge::Passes(Passed::OpenCall));
-    (evidence.rules.guard.require_confirmation && !open && !evidence.has_token()).then_some(Reason::ConfirmationRequired)
+    (evidence.rules.guard.require_confirmation && !passed_before(evidence) && !evidence.has_token()).then_some(Reason::ConfirmationRequired)
 }

@@ -18,6 +18,7 @@ use crate::{
         settings,
         step::Step,
     },
+    text,
 };
 
 /// No key is found.
@@ -27,6 +28,7 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     }
     let attempt = s.memory.open_attempt();
     if let Some(key) = s.desired.adopt.as_ref().filter(|_| attempt.is_none()) {
+        let key = text::name(key);
         return stall(
             Reason::KeyMissing,
             format!(
@@ -42,6 +44,7 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
         return plan;
     }
     if let Some(key) = &s.desired.adopt {
+        let key = text::name(key);
         return stall(
             Reason::CreateUnresolved,
             format!(
@@ -198,6 +201,7 @@ fn missing(s: &Situation<'_>, key: &str) -> Plan {
     if let Some(note) = not_here(key, s.memory, s.rules) {
         return Plan::Stall(note);
     }
+    let key = text::name(key);
     let before = s.memory.status.missing.as_ref();
     let first = before.map_or_else(|| seconds(s.now), |missing| missing.first_time.clone());
     let sure = before.is_some_and(|missing| missing.count.saturating_add(1) >= ANSWERS) && s.now.duration_since(first.0) >= s.missing_after;

@@ -128,6 +128,14 @@ fn each_rule_alone_holds() {
     }
 }
 
+/// The record has an open call with its word. The key still has the word `live`.
+fn opened_in_the_status_alone(c: &mut Case) {
+    let status = &mut c.scene.memory.status;
+    status.deletion = Some(ours(7, Some(DeletionCall::Open)));
+    (status.intent_seq, status.intent_word) = (Some(SEQ + 1), Some("7".into()));
+    c.requested = Destruction::Schedule { days: 7, passed: Passed::OpenCall };
+}
+
 /// Shows S1.
 #[test]
 fn each_rule_case_by_case() {
@@ -230,6 +238,23 @@ fn each_rule_case_by_case() {
             },
             Some(Reason::ConfirmationRequired),
         ),
+        (
+            "a call that the status alone says is open is not confirmed by that",
+            |c| {
+                c.scene.rules.guard.require_confirmation = true;
+                opened_in_the_status_alone(c);
+            },
+            Some(Reason::ConfirmationRequired),
+        ),
+        (
+            "a key used lately, and a call that the status alone says is open",
+            |c| {
+                c.last_use = LastUse::At(now());
+                opened_in_the_status_alone(c);
+            },
+            Some(Reason::KeyInUse),
+        ),
+        ("a call of ours that was interrupted before its mark", opened_in_the_status_alone, None),
         ("to disable, marks are needed", |c| (c.requested, c.scene.key().tags) = (Destruction::Disable, None), Some(Reason::NotOwned)),
         (
             "to disable, the object has to be gone",

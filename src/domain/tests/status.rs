@@ -759,6 +759,15 @@ fn a_request_is_not_answered_while_it_is_paused() {
     assert_eq!(handled(Conclusion::Planned(&scene.plan())).as_deref(), Some("now"));
 }
 
+/// The API server refuses a status that has them.
+#[test]
+fn a_request_is_answered_without_control_characters() {
+    let asked = format!("now\n\u{1b}\u{7f}\u{9b}\u{feff}\u{ffff}{}", "x".repeat(2000));
+    let handled = super::super::status::handled(&asked);
+    assert!(handled.starts_with("now\\n\\u{1b}\\u{7f}\\u{9b}\\u{feff}\\u{ffff}x"), "{handled}");
+    assert_eq!(handled.chars().count(), 1024);
+}
+
 #[test]
 fn a_hold_and_a_schedule_name_who_set_the_field() {
     let text = |scene: &Scene, managers: &str, stays: bool, kind| {

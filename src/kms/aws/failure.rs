@@ -3,7 +3,7 @@
 //! Only the code decides the kind, never AWS's text. A message names the key or alias, the cause and the next step. It is the same at every
 //! try: no request ids, no times, no session names.
 
-use std::error::Error;
+use std::{borrow::Cow, error::Error};
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::{
@@ -21,6 +21,7 @@ use crate::domain::failure::{
     Outcome,
 };
 use crate::kms::sanitize::{not_found, sanitize};
+use crate::text::name;
 
 /// The kind of every known code, from the error lists of the KMS and STS API references, their "Common Errors", and the list of throttling
 /// codes in the AWS SDKs. The SDK has already removed `com.amazonaws.kms#` and `:http://…`.
@@ -264,12 +265,12 @@ impl Context<'_> {
     fn request(&self) -> String {
         match self.subject {
             "" => self.operation.as_str().to_owned(),
-            subject => format!("{} on {subject}", self.operation.as_str()),
+            subject => format!("{} on {}", self.operation.as_str(), name(subject)),
         }
     }
 
-    fn subject(&self) -> &str {
-        if self.subject.is_empty() { "the account" } else { self.subject }
+    fn subject(&self) -> Cow<'_, str> {
+        if self.subject.is_empty() { "the account".into() } else { name(self.subject) }
     }
 
     fn host(&self) -> &str {

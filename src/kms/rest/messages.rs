@@ -14,6 +14,7 @@ use crate::{
         Outcome,
     },
     kms::sanitize::{not_found, sanitize},
+    text,
 };
 
 /// The operation of a call, and the key or alias that it was about.
@@ -36,7 +37,7 @@ impl<'a, D: Dialect> About<'a, D> {
     pub(super) fn request(&self) -> String {
         match self.subject {
             "" => self.operation.as_str().to_owned(),
-            subject => format!("{} on {subject}", self.operation.as_str()),
+            subject => format!("{} on {}", self.operation.as_str(), text::name(subject)),
         }
     }
 

@@ -217,6 +217,14 @@ impl ControlPlane {
         Client::try_from(config).unwrap()
     }
 
+    /// A client of that user, as the administrator impersonates them.
+    pub async fn client_as(&self, user: &str) -> Client {
+        let kubeconfig = Kubeconfig::read_from(&self.kubeconfig).unwrap();
+        let mut config = Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        config.auth_info.impersonate = Some(user.into());
+        Client::try_from(config).unwrap()
+    }
+
     /// Runs the real `kubectl` as the administrator.
     pub async fn kubectl(&'static self, args: &[&str]) -> Output {
         self.kubectl_with(args, "").await

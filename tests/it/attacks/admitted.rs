@@ -1,0 +1,149 @@
+//! Every row with admission on: a real control plane with the CRDs and the policy that is always installed, and a user who has all rights in one namespace.
+
+use std::sync::Mutex;
+
+use keyward::{manifests, text::shown};
+use kube::{
+    Api, Client,
+    api::{Patch, PatchParams},
+};
+use serde_json::{Value, json};
+
+use super::{
+    Admission, Ends, rows,
+    world::{World, all, attempt},
+};
+use crate::support::{
+    control_plane::{ControlPlane, apply, shared},
+    eventually,
+    operator::{self, PATIENCE},
+    scene::Scene,
+};
+
+/// Forged statuses that the CRD accepts.
+const SAMPLE: [&str; 6] =
+    ["status-key-arn", "status-account", "status-seq-largest", "status-applied", "status-deletion-open", "status-missing"];
+
+/// Everything on Keyward's kinds, their statuses included, in that namespace.
+async fn grant(cluster: &'static ControlPlane, user: &str, namespace: &str) {
+    let (group, version) = ("rbac.authorization.k8s.io", "rbac.authorization.k8s.io/v1");
+    let metadata = json!({ "name": "mallory", "namespace": namespace });
+    let rules = json!([{ "apiGroups": ["keyward.dev"], "resources": ["*"], "verbs": ["*"] }]);
+    let list = json!({ "apiVersion": "v1", "kind": "List", "items": [
+        { "apiVersion": version, "kind": "Role", "metadata": metadata, "rules": rules },
+        { "apiVersion": version, "kind": "RoleBinding", "metadata": metadata, "roleRef": { "apiGroup": group, "kind": "Role", "name": "mallory" }, "subjects": [{ "apiGroup": group, "kind": "User", "name": user }] },
+    ] });
+    cluster.kubectl_with(&["create", "-f", "-"], &list.to_string()).await.expect("rights");
+}
+
+/// The policy for statuses, as it is shipped, in that namespace alone.
+async fn protect(client: &Client, operator: &str, namespace: &str) {
+    let mut admission = manifests::admission(operator);
+    admission.policy.metadata.name = Some(namespace.into());
+    admission.binding.metadata.name = Some(namespace.into());
+    let spec = admission.binding.spec.as_mut().unwrap();
+    spec.policy_name = Some(namespace.into());
+    let selector = json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } } });
+    spec.match_resources = serde_json::from_value(selector).unwrap();
+    apply(&Api::all(client.clone()), &admission.policy).await;
+    apply(&Api::all(client.clone()), &admission.binding).await;
+}
+
+/// Shows S3.
+#[tokio::test]
+async fn every_attack_through_admission_is_refused_or_harmless() {
+    let attacks = rows::all();
+    let cluster = shared();
+    let world = Box::pin(World::new(Scene::real("mallory").await)).await;
+    let (admin, namespace) = (world.scene.client.clone(), world.scene.namespace.clone());
+    grant(cluster, &namespace, &namespace).await;
+    protect(&admin, &operator::shared().post.namespace, &namespace).await;
+    let mallory = cluster.client_as(&namespace).await;
+    eventually("the rights and the policy are in force", PATIENCE, async || {
+        let keys = Api::<keyward::api::ManagedKey>::namespaced(mallory.clone(), &namespace);
+        let dry = PatchParams { dry_run: true, ..PatchParams::default() };
+        let nothing = Patch::Merge(json!({ "status": { "observedGeneration": 1 } }));
+        match keys.patch_status("neighbour", &dry, &nothing).await {
+            Err(error) if error.to_string().contains("only Keyward may write this status") => Ok(()),
+            other => Err(format!("{other:?}")),
+        }
+    })
+    .await;
+
+    let left_alone = Mutex::new(Vec::new());
+    let mut wrong = all(&attacks, async |attack| match attack.admission {
+        Admission::Refused(words) => match attempt(&world, &mallory, attack).await {
+            Err(said) if said.contains(words) => Ok(()),
+            Err(said) => Err(format!("refused, but with: {}", said.chars().take(500).collect::<String>())),
+            Ok(()) => Err(format!("accepted, and was to be refused: {words}")),
+        },
+        Admission::Accepted(ends) => {
+            let stored = world.act(&mallory, attack).await?;
+            if ends == Ends::LeftAlone {
+                left_alone.lock().unwrap().push(stored.clone());
+            }
+            world.ended(&mallory, attack, &stored, ends).await
+        }
+    })
+    .await;
+    // Some of these again by an administrator: past the rights and the policy, and through the real storage.
+    let forged: Vec<_> = attacks.into_iter().filter(|attack| SAMPLE.contains(&attack.name)).collect();
+    assert_eq!(forged.len(), SAMPLE.len());
+    let past = all(&forged, async |attack| {
+        let stored = world.act(&admin, attack).await?;
+        world.ended(&admin, attack, &stored, attack.bypassed).await
+    });
+    wrong.extend(past.await);
+    wrong.extend(world.harm(&left_alone.into_inner().unwrap()).await);
+    wrong.extend(logged(&namespace));
+    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+        cluster.kubectl(&["delete", kind, &namespace]).await.expect("delete");
+    }
+    assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
+}
+
+/// Lines of the operator about that namespace that are none, or that have what a terminal obeys.
+fn logged(namespace: &str) -> Vec<String> {
+    let log = std::fs::read_to_string(&operator::shared().log).unwrap();
+    // The last line may be half written.
+    let whole = log.rsplit_once('\n').map_or("", |(whole, _)| whole);
+    let is_wrong = |line: &&str| {
+        let fields = serde_json::from_str::<Value>(line).ok();
+        let forged = fields.as_ref().is_none_or(|fields| fields["message"] == "forged" || fields.get("timestamp").is_none());
+        shown(line) != *line || (line.contains(namespace) && forged)
+    };
+    whole.lines().filter(is_wrong).map(|line| format!("logged: {line}")).collect()
+}
+
+/// Objects cost nothing, and keys do. What limits the objects of a namespace is a quota of Kubernetes.
+#[tokio::test]
+async fn a_quota_bounds_the_objects_of_a_namespace() {
+    const COUNT: &str = "count/managedkeys.keyward.dev";
+    let cluster = shared();
+    let namespace = cluster.namespace("quota").await;
+    let kubectl = async |args: &[&str], stdin: &Value| {
+        let args: Vec<&str> = args.iter().copied().chain(["-n", &namespace]).collect();
+        cluster.kubectl_with(&args, &stdin.to_string()).await
+    };
+    let metadata = |name: &str| json!({ "name": name });
+    let quota = json!({ "apiVersion": "v1", "kind": "ResourceQuota", "metadata": metadata("keys"), "spec": { "hard": { COUNT: "2" } } });
+    kubectl(&["create", "-f", "-"], &quota).await.expect("a quota");
+    // The controller that counts does not run here.
+    let counted = json!({ "status": { "hard": { COUNT: "2" }, "used": { COUNT: "0" } } }).to_string();
+    kubectl(&["patch", "resourcequota", "keys", "--subresource=status", "--type=merge", "-p", &counted], &json!(null))
+        .await
+        .expect("a count");
+    let key = |name: &str| {
+        let spec = json!({ "providerRef": { "name": namespace } });
+        json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata(name), "spec": spec })
+    };
+    for name in ["one", "two"] {
+        eventually("the quota is known", PATIENCE, async || {
+            let output = kubectl(&["apply", "-f", "-"], &key(name)).await;
+            if output.success { Ok(()) } else { Err(output.stderr) }
+        })
+        .await;
+    }
+    let third = kubectl(&["create", "-f", "-"], &key("three")).await;
+    assert!(!third.success && third.stderr.contains("exceeded quota: keys"), "{third:?}");
+}

@@ -1,0 +1,154 @@
+//! The rows, by what the attacker writes.
+
+mod keys;
+mod objects;
+mod places;
+mod settings;
+mod sizes;
+mod statuses;
+mod texts;
+
+pub use self::texts::TEXT;
+use super::{Act, Admission, Attack, Ends, Foreign, World};
+
+/// An attack that has a test of its own, with admission on and with it bypassed, because it needs more than one object or one write.
+pub struct Own {
+    /// What is tried, for the page.
+    pub what: &'static str,
+    /// What becomes of it if admission is on.
+    pub admission: &'static str,
+    /// What becomes of it if admission is bypassed.
+    pub bypassed: &'static str,
+    /// The test.
+    pub test: &'static str,
+}
+
+/// The rows under one heading.
+pub struct Group {
+    pub title: &'static str,
+    pub rows: fn() -> Vec<Attack>,
+}
+
+/// Every group of rows.
+pub const GROUPS: &[Group] = &[
+    Group { title: "Somebody else's key", rows: keys::rows },
+    Group { title: "Marks, claims and aliases in the spec", rows: settings::rows },
+    Group { title: "Providers, namespaces and Secrets", rows: places::rows },
+    Group { title: "A forged status", rows: statuses::rows },
+    Group { title: "Names, annotations, finalizers and owners", rows: objects::rows },
+    Group { title: "Texts that look like something else", rows: texts::rows },
+    Group { title: "Sizes", rows: sizes::rows },
+];
+
+/// Every row.
+pub fn all() -> Vec<Attack> {
+    GROUPS.iter().flat_map(|group| (group.rows)()).collect()
+}
+
+/// Attacks with a test of their own.
+pub const OWN: &[Own] = &[
+    Own {
+        what: "2,000 objects in one namespace, so that the one object of another namespace waits behind them",
+        admission: "accepted, as many as the ResourceQuota of the namespace lets through",
+        bypassed: "namespaces take turns: at most the rounds that were begun already come first",
+        test: "attacks::shared::two_thousand_objects_do_not_delay_the_one_of_another_namespace",
+    },
+    Own {
+        what: "Objects in masses, whose keys cost money",
+        admission: "refused by a ResourceQuota on `count/managedkeys.keyward.dev`",
+        bypassed: "not limited by Keyward; the KMS has a quota of keys per account",
+        test: "attacks::admitted::a_quota_bounds_the_objects_of_a_namespace",
+    },
+    Own {
+        what: "`deletionScheduleDays` is set and removed again and again, and then on many objects, to use up the budget that all share",
+        admission: "accepted; refused with the optional policies, unless the user has the verb `schedule-deletion`",
+        bypassed: "a key counts once in the budget, and has one round at a time. With many keys the brake stops all deletions through the provider. Others lose this: their own deletions are held until an administrator resumes and each has its token. Bringing keys back goes on",
+        test: "attacks::shared::a_tenant_who_trips_the_brake_keeps_nobody_from_bringing_a_key_back",
+    },
+    Own {
+        what: "A status says that a deletion was confirmed and is under way, where the provider demands a confirmation",
+        admission: "refused: “only Keyward may write this status”",
+        bypassed: "held: the word on the key does not say so",
+        test: "attacks::shared::a_status_confirms_no_deletion",
+    },
+    Own {
+        what: "Keyward's finalizer is removed by hand from an object with `deletionPolicy: Delete`, and the object is deleted",
+        admission: "accepted; the object goes, and its key stays",
+        bypassed: "the same",
+        test: "attacks::shared::a_finalizer_that_is_removed_by_hand_takes_no_key_along",
+    },
+    Own {
+        what: "A token that was used is used again",
+        admission: "accepted; refused with the optional policies, unless the user has the verb `confirm-deletion`",
+        bypassed: "held: a token is spent when its deletion was scheduled",
+        test: "reconcile::held::a_token_is_spent_once_its_deletion_was_scheduled",
+    },
+    Own {
+        what: "A namespace is deleted and created again by another team, which creates an object of the same name",
+        admission: "accepted; the object takes the key up, because the name is the identity",
+        bypassed: "the same; for a day a deletion needs a token",
+        test: "attacks::shared::a_namespace_that_changes_hands_gives_no_deletion",
+    },
+    Own {
+        what: "A name in the spec comes back in the error of the KMS, with line feeds and escape sequences",
+        admission: "accepted; told on one line",
+        bypassed: "the same",
+        test: "attacks::shared::the_text_of_an_error_is_told_on_one_line",
+    },
+    Own {
+        what: "Such a text in a line of the log",
+        admission: "accepted; one line, escaped",
+        bypassed: "the same",
+        test: "telemetry::tests::no_text_of_others_looks_like_a_line_of_its_own",
+    },
+    Own {
+        what: "Such a text in the label of a metric",
+        admission: "refused: names have no such characters",
+        bypassed: "escaped",
+        test: "metrics::tests::no_label_ends_before_its_end",
+    },
+    Own {
+        what: "Metadata of 1.4 MB in many objects, to use up the operator's memory",
+        admission: "accepted",
+        bypassed: "a few kilobytes are kept of each, and lists are read 50 objects at a time",
+        test: "controller::watched::tests::of_metadata_of_a_megabyte_little_is_kept",
+    },
+    Own {
+        what: "Metadata that cannot be decoded, to end the watch of all objects",
+        admission: "refused by the API server",
+        bypassed: "that object is left alone, and the others are watched",
+        test: "controller::watched::tests::an_object_whose_metadata_cannot_be_decoded_keeps_its_name",
+    },
+    Own {
+        what: "An older object with a forged status keeps a key from the object that may have it",
+        admission: "refused: “only Keyward may write this status”",
+        bypassed: "an object counts only if its own rules let it have the key",
+        test: "reconcile::adoption::an_older_object_that_does_not_take_the_key_blocks_no_other",
+    },
+    Own {
+        what: "Conditions of others fill a status, so that a deletion cannot be told",
+        admission: "refused: “only Keyward may write this status”",
+        bypassed: "Keyward makes room, or does not schedule",
+        test: "faults::told::a_deletion_is_reported_in_a_status_that_others_filled",
+    },
+    Own {
+        what: "An alias is taken from the key of another namespace, because its object no longer declares it",
+        admission: "accepted",
+        bypassed: "an alias moves only within one namespace and provider",
+        test: "domain::tests::handover",
+    },
+];
+
+const fn ready(reason: &'static str) -> Ends {
+    Ends::Ready(reason)
+}
+
+/// Accepted, and the end is the same with and without admission.
+fn accepted(name: &'static str, what: &'static str, act: Act, reason: &'static str) -> Attack {
+    Attack { name, what, act, admission: Admission::Accepted(ready(reason)), bypassed: ready(reason) }
+}
+
+/// Refused by admission.
+fn refused(name: &'static str, what: &'static str, act: Act, words: &'static str, bypassed: Ends) -> Attack {
+    Attack { name, what, act, admission: Admission::Refused(words), bypassed }
+}

@@ -1,0 +1,208 @@
+//! What namespaces share: the operator's work, and the brake of a provider. And attacks that take more than one write.
+
+use std::collections::BTreeSet;
+
+use keyward::{
+    api::{ConditionType, KeyProvider, ManagedKey, condition},
+    text::shown,
+};
+use kms_double::{Fault, FaultAction, Options};
+use kube::{
+    Api, ResourceExt,
+    api::{Patch, PatchParams, PostParams},
+};
+use serde_json::{Value, json};
+
+use super::rows::TEXT;
+use crate::support::{
+    eventually,
+    memory::Memory,
+    operator::PATIENCE,
+    scene::{Scene, describe, find},
+    vendor::AWS,
+};
+
+/// An object of another namespace of the scene.
+async fn create_in(scene: &Scene, namespace: &str, name: &str, spec: Value) -> Api<ManagedKey> {
+    let mut spec = spec;
+    spec["providerRef"] = json!({ "name": scene.provider });
+    let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": name }, "spec": spec });
+    let api = Api::<ManagedKey>::namespaced(scene.client.clone(), namespace);
+    api.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    api
+}
+
+async fn until(api: &Api<ManagedKey>, name: &str, reason: &str) -> ManagedKey {
+    eventually(&format!("{name}: {reason}"), PATIENCE, async || {
+        let object = api.get(name).await.unwrap();
+        let ready = find(&object, ConditionType::Ready);
+        let is = ready.is_some_and(|ready| ready.reason == reason && ready.observed_generation == object.metadata.generation);
+        if is { Ok(object) } else { Err(describe(&object)) }
+    })
+    .await
+}
+
+async fn declare(api: &Api<ManagedKey>, name: &str, spec: Value) {
+    api.patch(name, &PatchParams::default(), &Patch::Merge(json!({ "spec": spec }))).await.unwrap();
+}
+
+/// Measured by the order of service, and not by time: how many keys of the crowd are created before the one of the other namespace. The crowd is listed first.
+///
+/// Shows S11.
+#[tokio::test]
+async fn two_thousand_objects_do_not_delay_the_one_of_another_namespace() {
+    const CROWD: usize = 2000;
+    // Rounds of a crowd that began before the other object was seen.
+    const BEGUN: usize = 2 * 256 + 64;
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, &AWS, "crowd", Options::default(), json!({})).await;
+    for number in 0..CROWD {
+        scene.create(&format!("key-{number}"), json!({})).await;
+    }
+    let shop = scene.another_namespace("shop").await;
+    let api = create_in(&scene, &shop, "one", json!({})).await;
+    let mut operator = memory.start();
+    until(&api, "one", "Available").await;
+    operator.kill();
+    let created = scene.calls("CreateKey");
+    let one = created.iter().position(|entry| entry.params.to_string().contains(&format!("{shop}.one")));
+    let before = one.unwrap_or_else(|| panic!("not among {}", created.len()));
+    assert!(before < BEGUN, "{before} keys of the crowd were created before it");
+}
+
+/// A tenant uses the budget of the provider up. What the other loses is that his own deletions wait for a person; bringing a key back is not braked.
+///
+/// Shows S1 and S11.
+#[tokio::test]
+async fn a_tenant_who_trips_the_brake_keeps_nobody_from_bringing_a_key_back() {
+    const BUDGET: usize = 3;
+    let guard = json!({ "deletionGuard": { "maxPerHour": BUDGET } });
+    let scene = Scene::with("flaps", Options::default(), guard).await;
+    let bank = scene.another_namespace("bank").await;
+    let api = create_in(&scene, &bank, "pay", json!({})).await;
+    create_in(&scene, &bank, "old", json!({})).await;
+    for name in ["flag", "last", "over"] {
+        scene.create(name, json!({})).await;
+    }
+    for name in ["flag", "last", "over"] {
+        scene.until_ready(name, "True", "Available").await;
+    }
+    until(&api, "pay", "Available").await;
+    until(&api, "old", "Available").await;
+    declare(&api, "pay", json!({ "deletionScheduleDays": 7 })).await;
+    until(&api, "pay", "DeletionScheduled").await;
+
+    // One key counts once, however often its deletion is asked for and withdrawn.
+    for _ in 0..BUDGET {
+        scene.spec("flag", json!({ "deletionScheduleDays": 7 })).await;
+        scene.until_ready("flag", "True", "DeletionScheduled").await;
+        scene.spec("flag", json!({ "deletionScheduleDays": null })).await;
+        scene.until_ready("flag", "True", "Available").await;
+    }
+    for (name, status, reason) in [("last", "True", "DeletionScheduled"), ("over", "False", "BudgetExhausted")] {
+        scene.spec(name, json!({ "deletionScheduleDays": 7 })).await;
+        scene.until_ready(name, status, reason).await;
+    }
+    let scheduled =
+        |scene: &Scene| scene.calls("ScheduleKeyDeletion").into_iter().filter_map(|entry| entry.key).collect::<BTreeSet<_>>().len();
+    assert_eq!(scheduled(&scene), BUDGET, "one key of the bank, and two of the attacker");
+    let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
+    let conditions = provider.status.unwrap_or_default().conditions;
+    assert!(condition::find(&conditions, ConditionType::DeletionsStopped).is_some(), "an administrator is told");
+
+    declare(&api, "old", json!({ "deletionScheduleDays": 7 })).await;
+    until(&api, "old", "BudgetExhausted").await;
+    declare(&api, "pay", json!({ "deletionScheduleDays": null })).await;
+    until(&api, "pay", "Available").await;
+    assert_eq!(scheduled(&scene), BUDGET);
+}
+
+/// A status says that a call is open that a person confirmed. The word on the key says nothing of it, so the token is demanded all the same.
+///
+/// Shows S1.
+#[tokio::test]
+async fn a_status_confirms_no_deletion() {
+    let scene = Scene::with("confirms", Options::default(), json!({ "deletionGuard": { "requireConfirmation": true } })).await;
+    scene.create("orders", json!({})).await;
+    let own = scene.until_ready("orders", "True", "Available").await;
+    let seq = own.status.and_then(|status| status.intent_seq).unwrap();
+    let deletion = json!({ "origin": "Keyward", "call": "Open", "scheduleDays": 7, "requestedTime": jiff::Timestamp::now().to_string() });
+    scene.patch_status("orders", json!({ "deletion": deletion, "intentWord": "7", "intentSeq": seq + 1 })).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let held = scene.until("orders", "it is held", |object| find(object, ConditionType::DeletionHeld).is_some()).await;
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty(), "{}", describe(&held));
+    // A token of one's own making is none.
+    for token in ["held-aaaaaa", "00000000-0000-0000-0000-000000000000@2-aaaaaa"] {
+        scene.patch("orders", json!({ "metadata": { "annotations": { "keyward.dev/confirm-deletion": token } } })).await;
+        scene.look("orders").await;
+    }
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
+}
+
+/// An object of the same namespace and name, made by whoever has the namespace now, takes the key up. For a day it cannot have the key deleted without a token.
+///
+/// Shows S8.
+#[tokio::test]
+async fn a_namespace_that_changes_hands_gives_no_deletion() {
+    let scene = Scene::new("hands").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await.arn;
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.key("orders").await.arn, key);
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "False", "NotSeenLive").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.delete("orders").await;
+    scene.until("orders", "it waits", |object| find(object, ConditionType::DeletionHeld).is_some()).await;
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
+}
+
+/// A pause keeps Keyward from adding its finalizer again.
+#[tokio::test]
+async fn a_finalizer_that_is_removed_by_hand_takes_no_key_along() {
+    let scene = Scene::new("finalizer").await;
+    scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let key = scene.key("orders").await;
+    scene.patch("orders", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" }, "finalizers": null } })).await;
+    scene.until_paused("orders").await;
+    let before = scene.now();
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    scene.create("another", json!({})).await;
+    scene.until_ready("another", "True", "Available").await;
+    assert_eq!(scene.double.key(&key.arn).unwrap().state, key.state);
+    assert!(!scene.changes(before).iter().any(|change| ["ScheduleKeyDeletion", "DisableKey"].contains(&change.as_str())));
+}
+
+/// What a KMS says of an error goes into conditions and events. A tenant chooses part of it, such as the names in it.
+#[tokio::test]
+async fn the_text_of_an_error_is_told_on_one_line() {
+    let scene = Scene::new("errors").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    for (number, code) in ["AccessDeniedException", "ValidationException", "Unheard0fException"].into_iter().enumerate() {
+        let action = FaultAction::Error { code: code.into(), status: 400, message: format!("forged {TEXT}") };
+        scene.double.inject(Fault::on("UpdateKeyDescription", action));
+        scene.spec("orders", json!({ "description": format!("text {number}") })).await;
+        let told = scene
+            .until("orders", code, |object| {
+                let synced = find(object, ConditionType::Synced).filter(|synced| synced.status == "False");
+                synced.is_some_and(|synced| synced.observed_generation == object.metadata.generation)
+            })
+            .await;
+        let messages: Vec<_> = told.status.iter().flat_map(|status| &status.conditions).map(|condition| &condition.message).collect();
+        assert!(messages.iter().any(|message| message.contains("UpdateKeyDescription")), "{messages:?}");
+        let events = scene.events_in(&scene.namespace, &told.name_any()).await;
+        for text in messages.into_iter().chain(events.iter().map(|(_, note)| note)) {
+            assert_eq!(shown(text), *text);
+        }
+        scene.double.clear_faults();
+        scene.look("orders").await;
+    }
+}
