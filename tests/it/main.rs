@@ -29,3 +29,4 @@ mod reconcile;
 mod seeds;
 mod stories;
 mod support;
+mod threats;

@@ -120,6 +120,7 @@ pub fn memory() -> Memory {
         },
         attempt: None,
         key: Some(arn()),
+        made: None,
     }
 }
 
