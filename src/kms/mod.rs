@@ -29,8 +29,10 @@
 
 pub mod aws;
 pub mod ciphertrust;
+mod endpoint;
 pub mod huawei;
 mod leader_check;
+mod names;
 mod quota;
 mod read_back;
 mod reading;

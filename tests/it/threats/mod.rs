@@ -1,5 +1,7 @@
 //! What an attacker can and cannot bring about, row by row, as `docs/threat-model.md` lists it.
 
+mod credentials;
+mod endpoints;
 mod tagger;
 
 /// One test for each attack and KMS.
