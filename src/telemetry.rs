@@ -2,6 +2,10 @@
 //!
 //! No Secret may get into the log. If kube's client cannot decode an answer, it logs the whole body at level WARN, and the body can be a
 //! Secret. So this one source is always silent, whatever the log level is. The caller logs the error and its cause.
+//!
+//! At level TRACE, libraries log requests and answers as they are, with signatures, tokens and the answers to logins. So the level TRACE is for
+//! Keyward's own lines only. The SDK of AWS logs its settings as Rust structures at level DEBUG, with the ids of access keys, so it is silent
+//! at that level as well.
 mod lines;
 
 use std::io::IsTerminal;
@@ -75,7 +79,16 @@ where
     W: for<'w> MakeWriter<'w> + Send + Sync + 'static,
 {
     // This is a filter of its own and not one more directive, because a more specific directive of the user would win.
-    let safe = filter_fn(|metadata| !metadata.target().starts_with("kube_client::client"));
+    let safe = filter_fn(|metadata| {
+        let target = metadata.target();
+        let most = match () {
+            () if target.starts_with("keyward") => LevelFilter::TRACE,
+            () if target.starts_with("kube_client::client") => LevelFilter::OFF,
+            () if target.starts_with("aws_") => LevelFilter::INFO,
+            () => LevelFilter::DEBUG,
+        };
+        *metadata.level() <= most
+    });
     // Errors that end the process, or stop it from working, are logged at every log level.
     let grave = filter_fn(|metadata| metadata.target().starts_with("keyward") && *metadata.level() == tracing::Level::ERROR);
     let chosen = filter(directives)?.and(safe).or(grave);
@@ -148,6 +161,25 @@ mod tests {
                 tracing::error!("said");
             });
             assert!(!lines.contains("c2VjcmV0"), "{directives}: {lines}");
+        }
+    }
+
+    /// Whatever library logs it, by `tracing` or by `log`: the levels are the same.
+    #[test]
+    fn a_library_logs_nothing_at_trace() {
+        for directives in ["trace", "aws_smithy_runtime=trace", "hyper_util=trace,aws_smithy_runtime::client[request]=trace"] {
+            let lines = logged(false, directives, || {
+                tracing::trace!(target: "aws_smithy_runtime::client::orchestrator", "x-amz-security-token: hush");
+                tracing::debug!(target: "aws_smithy_runtime::client::orchestrator::endpoints", "access_key_id: hush");
+                tracing::trace!(target: "hyper_util::client", "hush");
+                tracing::trace!("our own");
+                tracing::debug!(target: "hyper_util::client", "connecting");
+                tracing::warn!(target: "aws_config", "a profile is wrong");
+            });
+            assert!(!lines.contains("hush"), "{directives}: {lines}");
+            assert_eq!(lines.contains("our own"), directives == "trace", "{directives}: {lines}");
+            assert_eq!(lines.contains("connecting"), !directives.starts_with("aws"), "{directives}: {lines}");
+            assert_eq!(lines.contains("a profile is wrong"), directives == "trace", "{directives}: {lines}");
         }
     }
 

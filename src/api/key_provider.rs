@@ -16,6 +16,20 @@ use serde_json::{Value, json};
 
 use super::condition;
 
+/// The rule of an endpoint, in CEL. It has one spelling, which a person reads as the program does; it is `https`, except on loopback; and it is never an
+/// address where only the machine itself answers. The program checks the same, in `kms::endpoint`, and one test tries both.
+///
+/// It has regular expressions only: the API server estimates the cost of a rule before it takes a CRD, and it knows the length of the URL, but not of a part
+/// of it, such as its host.
+const ENDPOINT: &str = "isURL(self) \
+    && self.matches('^https?://([A-Za-z0-9_-]+([.][A-Za-z0-9_-]+)*|[[](::1|([23][0-9A-Fa-f]{3}|[Ff][CDcd][0-9A-Fa-f]{2})(:[0-9A-Fa-f]{0,4}){1,7})[]])\
+    (:([1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5]))?(/[A-Za-z0-9._~/-]*)?$') \
+    && (!self.matches('^https?://([^/:]*[.])?([0-9]+|0[Xx][0-9A-Fa-f]*)(:|/|$)') \
+    || self.matches('^https?://((25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])[.]){3}(25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])(:|/|$)')) \
+    && !self.matches('^https?://((0|22[4-9]|2[3-5][0-9])([.][0-9]+){3}|169[.]254([.][0-9]+){2}|100[.]100[.]100[.]200|168[.]63[.]129[.]16|192[.]0[.]0[.]192)(:|/|$)') \
+    && !self.matches('^https?://[[](2002|[Ff][Dd]00:0?[Ee][Cc]2|[Ff][Dd]20:0{0,2}[Cc][Ee])(:|[]])') \
+    && (self.startsWith('https://') || self.matches('^http://(127([.][0-9]+){3}|[[]::1[]])(:|/|$)'))";
+
 /// How Keyward reaches a KMS, and who may use it for what.
 #[derive(CustomResource, KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[kube(
@@ -147,17 +161,18 @@ pub struct AwsProvider {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 2, max = 1224))]
     pub external_id: Option<String>,
-    /// URL of another endpoint for KMS, such as a VPC endpoint. It is not used for STS. Use `http` only for tests. If absent, Keyward uses
-    /// the endpoint of the Region.
+    /// URL of another endpoint for KMS, such as a VPC endpoint. It is not used for STS. It must begin with `https`. Only for 127.0.0.1 and
+    /// [::1] it can be `http`, for tests. Addresses where no KMS is, such as link-local ones, are refused. If absent, Keyward uses the endpoint
+    /// of the Region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com"))]
+    #[x_kube(validation = Rule::new(ENDPOINT).message("endpoint must be an https URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com, and not of an address such as 169.254.169.254; http is accepted for 127.0.0.1 and [::1] only"))]
     pub endpoint: Option<String>,
-    /// URL of another endpoint for STS, in the same Region. Keyward asks STS for the identity of the credentials and for the role. Use
-    /// `http` only for tests. If absent, Keyward uses the endpoint of the Region.
+    /// URL of another endpoint for STS, in the same Region. Keyward asks STS for the identity of the credentials and for the role. The
+    /// rules of `endpoint` apply. If absent, Keyward uses the endpoint of the Region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("stsEndpoint must be an https URL, such as https://vpce-….sts.eu-west-1.vpce.amazonaws.com"))]
+    #[x_kube(validation = Rule::new(ENDPOINT).message("stsEndpoint must be an https URL, such as https://vpce-….sts.eu-west-1.vpce.amazonaws.com, and not of an address such as 169.254.169.254; http is accepted for 127.0.0.1 and [::1] only"))]
     pub sts_endpoint: Option<String>,
     /// Use the FIPS endpoints of the Region. Default: false. It does not change `endpoint` or `stsEndpoint`.
     #[serde(default)]
@@ -180,9 +195,12 @@ pub struct AwsProvider {
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CipherTrustProvider {
-    /// URL of the CipherTrust Manager. It must begin with `https`.
+    /// URL of the CipherTrust Manager. It must begin with `https`. Addresses where no KMS is, such as link-local ones, are refused.
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() == 'https'").message("url must be an https URL, such as https://ciphertrust.example.com"))]
+    #[x_kube(
+        validation = Rule::new(ENDPOINT).message("url must be that of a host or IP address in its usual form, such as https://ciphertrust.example.com, and not of an address such as 169.254.169.254"),
+        validation = Rule::new("self.startsWith('https://')").message("url must be an https URL, such as https://ciphertrust.example.com")
+    )]
     pub url: String,
     /// Name or id of the KMS (the AWS account) in CCKM.
     #[schemars(length(min = 1, max = 256))]
@@ -224,15 +242,16 @@ pub struct HuaweiProvider {
     /// Id of the project.
     #[schemars(length(min = 1, max = 64))]
     pub project_id: String,
-    /// URL of another endpoint for KMS. If absent, Keyward uses the endpoint of the region.
+    /// URL of another endpoint for KMS. It must begin with `https`. Only for 127.0.0.1 and [::1] it can be `http`, for tests. Addresses where
+    /// no KMS is, such as link-local ones, are refused. If absent, Keyward uses the endpoint of the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("endpoint must be an https URL"))]
+    #[x_kube(validation = Rule::new(ENDPOINT).message("endpoint must be an https URL, and not of an address such as 169.254.169.254; http is accepted for 127.0.0.1 and [::1] only"))]
     pub endpoint: Option<String>,
-    /// URL of another endpoint for IAM. If absent, Keyward uses the endpoint of the region.
+    /// URL of another endpoint for IAM. The rules of `endpoint` apply. If absent, Keyward uses the endpoint of the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
-    #[x_kube(validation = Rule::new("isURL(self) && url(self).getScheme() in ['http', 'https']").message("iamEndpoint must be an https URL"))]
+    #[x_kube(validation = Rule::new(ENDPOINT).message("iamEndpoint must be an https URL, and not of an address such as 169.254.169.254; http is accepted for 127.0.0.1 and [::1] only"))]
     pub iam_endpoint: Option<String>,
     /// How to authenticate: `AccessKey` (default) signs requests with an access key; `Password` gets a token for a user name and password.
     #[serde(default)]

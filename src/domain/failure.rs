@@ -66,6 +66,12 @@ pub enum FailureKind {
 }
 
 impl FailureKind {
+    /// Whether the KMS refused the credentials. What it says then can repeat a part of the request that proves who sent it, so it is shown nowhere.
+    #[must_use]
+    pub const fn is_of_credentials(self) -> bool {
+        matches!(self, Self::Credentials | Self::Expired)
+    }
+
     /// One word for logs.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -31,6 +31,8 @@ pub struct Memory {
     /// The key that the object was bound to, as its annotation says it; the whole text if it cannot be read. Anybody can write the annotation, so Keyward never
     /// looks at that key. An annotation that is there forbids a creation, and nothing else.
     pub key: Option<String>,
+    /// When the object was made. `None`: it is not known.
+    pub made: Option<Timestamp>,
 }
 
 impl Memory {
@@ -47,7 +49,19 @@ impl Memory {
             status,
             attempt: get(annotation::CREATE_ATTEMPT).and_then(|text| Attempt::read(text, made(metadata))),
             key: get(annotation::KEY).and_then(|text| KeyRecord::read(text, namespace, name).into_forbidding(text)),
+            made: made(metadata),
         }
+    }
+
+    /// Whether a key certainly existed before this object could have created it: before its creation was begun, or else before the object was made. If that
+    /// key has this object's UID, then another key's owner or a person wrote it there.
+    #[must_use]
+    pub fn is_younger_than(&self, key: &Key) -> bool {
+        let began = match self.open_attempt() {
+            Some(Attempt::At { time, .. }) => Some(time),
+            Some(Attempt::Unreadable) | None => self.made,
+        };
+        key.creation_time.zip(began).is_some_and(|(created, began)| began.duration_since(created) > SURELY_BEFORE)
     }
 
     /// The creation that was begun and not yet recorded as done. The status has it, which no manifest can drop.

@@ -30,8 +30,10 @@
 pub mod aws;
 pub mod ciphertrust;
 mod denied;
+mod endpoint;
 pub mod huawei;
 mod leader_check;
+mod names;
 mod quota;
 mod read_back;
 mod reading;

@@ -31,3 +31,4 @@ mod reconcile;
 mod seeds;
 mod stories;
 mod support;
+mod threats;

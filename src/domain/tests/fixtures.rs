@@ -126,6 +126,7 @@ pub fn memory() -> Memory {
         },
         attempt: None,
         key: Some(arn()),
+        made: None,
     }
 }
 

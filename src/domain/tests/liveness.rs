@@ -106,6 +106,8 @@ fn scenes(state: State, marks: Marks, policy: ManagementPolicy) -> Vec<(String, 
                 {
                     let mut scene = Scene::of(state);
                     scene.desired.policy = policy;
+                    // A key of another kind than is created without a word has to be declared.
+                    scene.desired.kind = Some(scene.key().kind.clone());
                     (scene.desired.life, scene.desired.enabled, scene.desired.generation) = (life, enabled, generation);
                     let by = match marks {
                         Marks::Ours | Marks::None => owner(),

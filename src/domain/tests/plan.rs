@@ -1,5 +1,7 @@
 //! The table: every state of a key against every wish, and the bullets under it.
 
+use jiff::Timestamp;
+
 use super::{
     fixtures::{
         ACCOUNT, GENERATION, ID, NONCE, REGION, SEQ, Scene, admitting, arn, brief, days_on, external, facts, minutes, note, now, ours,
@@ -1152,6 +1154,56 @@ fn nothing_but_a_rescue_follows_from_an_old_copy() {
     );
     let new = old(Scene::of(Enabled)).with(|s| s.key().age = Some(minutes(9))).plan();
     assert!(matches!(&new, Plan::Rest(rest) if rest.stale.is_none()), "{new:?}");
+}
+
+/// Whoever may tag keys can write every mark, also this object's UID. What they cannot choose is when a key was made, and of what kind it is.
+///
+/// Shows S8.
+#[test]
+fn a_tag_alone_makes_no_key_this_objects_own() {
+    use State::Enabled;
+    let made = |object: Timestamp, key: Option<Timestamp>| {
+        Scene::finds(Enabled).with(move |s| {
+            s.memory = Memory { made: Some(object), ..Memory::default() };
+            s.key().creation_time = key;
+        })
+    };
+    let (hour, minute) = (minutes(60), minutes(1));
+    let first = |scene: &Scene| brief(&scene.plan());
+    let older = made(now(), Some(now() - hour));
+    assert_eq!(first(&older), "take the key up again", "so its deletion needs a token for a day");
+    check([
+        ("a key that is older", older.clone(), &["take the key up again", "rest"]),
+        ("a key that is older, with the field", asked(older.clone(), 7), &["take the key up again", "hold NotSeenLive"]),
+    ]);
+    let begun = |time: Timestamp| Some(Attempt::At { id: "a".into(), account: ACCOUNT.into(), region: REGION.into(), time });
+    let attempted = older.clone().with(|s| s.memory.attempt = begun(now()));
+    assert_eq!(first(&attempted), "take the key up again", "it is not what that creation made");
+    for (own, why) in [
+        (made(now(), Some(now() - minute)), "clocks differ"),
+        (made(now() - hour, Some(now())), "its own creation can have made it"),
+        (made(now(), None), "the KMS does not tell"),
+        (older.clone().with(|s| s.memory.attempt = begun(now() - hour)), "that creation can have made it"),
+        (older.clone().with(|s| s.memory.status.key_arn = Some(arn())), "it is on record"),
+        (older.clone().with(|s| s.memory.status.intent_seq = Some(1)), "this very round created it, whatever the clock of the KMS says"),
+    ] {
+        assert_ne!(first(&own), "take the key up again", "{why}");
+    }
+
+    // Material that somebody else brought, or another kind of key.
+    let earlier = Owner { uid: "u0".into(), ..owner() };
+    let of = |kind: KeyTemplate| Scene::finds(Enabled).with(marked(earlier.clone())).with(move |s| s.key().kind = kind);
+    let imported = || KeyTemplate { origin: "EXTERNAL".into(), ..KeyTemplate::default() };
+    let asymmetric = KeyTemplate { spec: "RSA_2048".into(), usage: "ENCRYPT_DECRYPT".into(), ..KeyTemplate::default() };
+    for kind in [imported(), asymmetric, KeyTemplate { multi_region: true, ..KeyTemplate::default() }] {
+        let plan = of(kind.clone()).plan();
+        assert_eq!(note(&plan).0, Reason::AdoptionMismatch, "{kind:?}");
+        assert!(note(&plan).1.contains("an object without spec.key creates SYMMETRIC_DEFAULT"), "{}", note(&plan).1);
+        let declared = of(kind.clone()).with(|s| s.desired.kind = Some(kind.clone()));
+        assert_eq!(first(&declared), "take the key up again", "{kind:?}, which is declared");
+    }
+    let named = of(imported()).with(|s| s.desired.adopt = Some(arn()));
+    assert_eq!(first(&named), "take the key up again", "a key that was adopted may be of any kind");
 }
 
 /// Shows S3.

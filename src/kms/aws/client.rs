@@ -29,7 +29,7 @@ use super::{
 use crate::kms::waits;
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::{Books, LeaderCheck},
+    kms::{Books, LeaderCheck, names::Names},
     metrics::Metrics,
 };
 
@@ -88,6 +88,11 @@ pub(super) struct Clients {
 impl Clients {
     /// Makes the clients. Nothing is sent.
     pub(super) fn new(settings: AwsSettings) -> Result<Self, Failure> {
+        Self::with(settings, Names::default())
+    }
+
+    /// The same, with names that are resolved so.
+    pub(super) fn with(settings: AwsSettings, names: Names) -> Result<Self, Failure> {
         let AwsSettings {
             region,
             endpoints,
@@ -104,11 +109,13 @@ impl Clients {
         let account = Arc::new(Account::new(books, &region, endpoints.kms.as_deref(), share));
         let caller = Caller { region: region.as_str().into(), account, metrics, leader_check };
         let refuse = |message| caller.refuse(Operation::GetCallerIdentity, "", FailureKind::Invalid, message);
-        endpoints.check().map_err(refuse)?;
         // The SDK has a retry budget for each partition. A failing provider must not use up the budget of another one.
         let partition = format!("{region} {endpoints}");
+        let endpoints = endpoints.read(&region).map_err(refuse)?;
         let trusted = trust::store(ca_pem.as_deref()).map_err(refuse)?;
-        let http = http_client(trusted.clone(), ProxyConfig::from_env());
+        let http = http_client(trusted.clone(), ProxyConfig::from_env(), Some(names));
+        // For the addresses of the machine itself, which the chain of credentials asks.
+        let direct = http_client(trusted, ProxyConfig::disabled(), None);
         let config = SdkConfig::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(region.clone()))
@@ -117,7 +124,7 @@ impl Clients {
             .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS))
             .build();
         let sts = |credentials: Option<SharedCredentialsProvider>| {
-            let mut config = endpoints.sts(&config).to_builder();
+            let mut config = endpoints.sts(&config, &direct).to_builder();
             config.set_credentials_provider(credentials);
             let config =
                 aws_sdk_sts::config::Builder::from(&config.build()).retry_partition(RetryPartition::new(format!("sts {partition}")));
@@ -132,7 +139,6 @@ impl Clients {
                 "keyward",
             )),
             AwsCredentials::DefaultChain => {
-                let direct = http_client(trusted, ProxyConfig::disabled());
                 let web_identity = WebIdentity { sts: sts(None), caller: caller.clone() };
                 credentials::chain(&region, &timeouts(), &http, &direct, web_identity)
             }
@@ -141,20 +147,23 @@ impl Clients {
             Some(arn) => SharedCredentialsProvider::new(Role { sts: sts(Some(base)), caller: caller.clone(), arn, external_id }),
             None => base,
         };
-        let kms = endpoints.kms(&config).to_builder().credentials_provider(credentials.clone()).build();
+        let kms = endpoints.kms(&config, &direct).to_builder().credentials_provider(credentials.clone()).build();
         let kms = aws_sdk_kms::config::Builder::from(&kms).retry_partition(RetryPartition::new(format!("kms {partition}")));
         Ok(Self { kms: aws_sdk_kms::Client::from_conf(kms.build()), sts: sts(Some(credentials)), caller })
     }
 }
 
-/// The HTTP client of the SDK, made once, so that connections and trusted certificates are shared.
-fn http_client(trusted: TlsContext, proxy: ProxyConfig) -> SharedHttpClient {
+/// The HTTP client of the SDK, made once, so that connections and trusted certificates are shared. It follows no redirect.
+fn http_client(trusted: TlsContext, proxy: ProxyConfig, names: Option<Names>) -> SharedHttpClient {
     Builder::new().build_with_connector_fn(move |settings, components| {
         let mut connector = ConnectorBuilder::default().tls_provider(Provider::Rustls(CryptoMode::AwsLc)).tls_context(trusted.clone());
         connector.set_connector_settings(settings.cloned());
         connector.set_sleep_impl(components.and_then(aws_sdk_kms::config::RuntimeComponents::sleep_impl));
         connector.set_proxy_config(Some(proxy.clone()));
-        connector.build()
+        match &names {
+            Some(names) => connector.build_with_resolver(names.clone()),
+            None => connector.build(),
+        }
     })
 }
 
@@ -230,5 +239,44 @@ mod tests {
         };
         let shown = format!("{settings:?}");
         assert!(shown.contains("AKIAIOSFODNN7EXAMPLE") && !shown.contains("hush"), "{shown}");
+    }
+
+    /// KMS and STS are asked for by names, which have what address DNS says at that moment.
+    #[tokio::test]
+    async fn a_name_that_leads_to_the_machine_itself_is_not_called() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        listener.set_nonblocking(true).unwrap();
+        let url = format!("https://kms.example.com:{}", listener.local_addr().unwrap().port());
+        let settings = || AwsSettings {
+            region: "eu-west-1".into(),
+            endpoints: AwsEndpoints { kms: Some(url.clone()), sts: Some(url.clone()), ..AwsEndpoints::default() },
+            ca_pem: None,
+            role_arn: None,
+            external_id: None,
+            credentials: AwsCredentials::Keys {
+                access_key_id: "AKIAIOSFODNN7EXAMPLE".into(),
+                secret_access_key: "hush".into(),
+                session_token: None,
+            },
+            quota_share_percent: 100,
+            books: Books::default(),
+            metrics: Metrics::new(false),
+            leader_check: LeaderCheck::when(|| true),
+        };
+        // `0.0.0.0` is this machine as well, so a connection to it would be seen.
+        for (address, called) in [("127.0.0.1", true), ("0.0.0.0", false), ("::ffff:0.0.0.0", false)] {
+            let clients = Clients::with(settings(), Names::told(move || vec![address.parse().unwrap()])).unwrap();
+            let describe = clients
+                .caller
+                .call(Operation::DescribeKey, "k", |call| call.kms(clients.kms.describe_key().key_id("k").customize()).send());
+            // Nobody answers the greeting of TLS.
+            let patience = if called { std::time::Duration::from_millis(300) } else { std::time::Duration::from_mins(1) };
+            let failure = tokio::time::timeout(patience, describe).await;
+            assert_eq!(std::iter::from_fn(|| listener.accept().ok()).count() > 0, called, "{address}");
+            if !called {
+                let failure = failure.unwrap().unwrap_err();
+                assert!(failure.message.contains("kms.example.com has no address that a KMS can have"), "{failure}");
+            }
+        }
     }
 }

@@ -5,6 +5,10 @@
 use std::fmt;
 
 use aws_config::SdkConfig;
+use aws_sdk_kms::config::SharedHttpClient;
+use aws_smithy_runtime_api::client::dns::{DnsFuture, ResolveDns, ResolveDnsError};
+
+use crate::kms::{endpoint::Endpoint, names::Names};
 
 /// The endpoints of KMS and STS.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -20,34 +24,57 @@ pub struct AwsEndpoints {
 }
 
 impl AwsEndpoints {
-    /// The settings of KMS's client.
-    pub(super) fn kms(&self, config: &SdkConfig) -> SdkConfig {
-        self.lead(config, self.kms.as_deref())
+    /// Reads both URLs. The error is for the person who configured them.
+    pub(super) fn read(&self, region: &str) -> Result<Endpoints, String> {
+        // The Region is a part of the host that the SDK takes if no endpoint is named.
+        let fits = !region.is_empty() && region.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
+        if !fits {
+            return Err(format!("spec.aws.region {region:?} is not one of AWS; correct it"));
+        }
+        let read = |field: &str, url: &Option<String>| {
+            url.as_deref().map(Endpoint::read).transpose().map_err(|why| format!("spec.aws.{field} {why}"))
+        };
+        let Self { kms, sts, fips, dual_stack } = self;
+        Ok(Endpoints { kms: read("endpoint", kms)?, sts: read("stsEndpoint", sts)?, fips: *fips, dual_stack: *dual_stack })
+    }
+}
+
+/// The same, of which every URL may be called.
+#[derive(Clone, Debug)]
+pub(super) struct Endpoints {
+    kms: Option<Endpoint>,
+    sts: Option<Endpoint>,
+    fips: bool,
+    dual_stack: bool,
+}
+
+impl Endpoints {
+    /// The settings of KMS's client. `direct` is a client without a proxy.
+    pub(super) fn kms(&self, config: &SdkConfig, direct: &SharedHttpClient) -> SdkConfig {
+        self.lead(config, self.kms.as_ref(), direct)
     }
 
     /// The settings of STS's client.
-    pub(super) fn sts(&self, config: &SdkConfig) -> SdkConfig {
-        self.lead(config, self.sts.as_deref())
+    pub(super) fn sts(&self, config: &SdkConfig, direct: &SharedHttpClient) -> SdkConfig {
+        self.lead(config, self.sts.as_ref(), direct)
     }
 
     /// A named endpoint is used as it is: the SDK does not combine it with FIPS or dual-stack.
-    fn lead(&self, config: &SdkConfig, named: Option<&str>) -> SdkConfig {
+    fn lead(&self, config: &SdkConfig, named: Option<&Endpoint>, direct: &SharedHttpClient) -> SdkConfig {
         let config = config.to_builder();
+        let url = |endpoint: &Endpoint| endpoint.url().as_str().trim_end_matches('/').to_owned();
         match named {
-            Some(url) => config.endpoint_url(url),
+            Some(endpoint) if endpoint.is_plain() => config.endpoint_url(url(endpoint)).http_client(direct.clone()),
+            Some(endpoint) => config.endpoint_url(url(endpoint)),
             None => config.use_fips(self.fips).use_dual_stack(self.dual_stack),
         }
         .build()
     }
+}
 
-    /// Checks both. The error is for the person who configured them.
-    pub(super) fn check(&self) -> Result<(), String> {
-        for (field, url) in [("endpoint", &self.kms), ("stsEndpoint", &self.sts)] {
-            if let Some(url) = url.as_deref().filter(|url| !is_url(url)) {
-                return Err(format!("the {field} {url} is no URL; write it as https://host or https://host:port"));
-            }
-        }
-        Ok(())
+impl ResolveDns for Names {
+    fn resolve_dns<'a>(&'a self, name: &'a str) -> DnsFuture<'a> {
+        DnsFuture::new(async move { self.addresses(name).await.map_err(ResolveDnsError::new) })
     }
 }
 
@@ -60,28 +87,12 @@ impl fmt::Display for AwsEndpoints {
     }
 }
 
-/// Whether the text is a URL with `http` or `https` and a host.
-fn is_url(text: &str) -> bool {
-    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
-    rest.and_then(|rest| rest.split('/').next()).is_some_and(|host| !host.is_empty() && !host.contains(char::is_whitespace))
-}
-
 #[cfg(test)]
 mod tests {
     use aws_sdk_kms::config::endpoint::{self as kms, ResolveEndpoint as _};
     use aws_sdk_sts::config::endpoint::{self as sts, ResolveEndpoint as _};
 
     use super::*;
-
-    #[test]
-    fn an_endpoint_is_a_url() {
-        for url in ["https://kms.example.com", "http://127.0.0.1:4599", "https://kms.example.com/path"] {
-            assert!(is_url(url), "{url}");
-        }
-        for other in ["", "kms.example.com", "https://", "ftp://kms.example.com", "https:///path", "https://a b"] {
-            assert!(!is_url(other), "{other}");
-        }
-    }
 
     /// The endpoints of a Region, KMS's and STS's, by the rules that the SDK has.
     async fn of_the_region(region: &str, fips: bool, dual_stack: bool) -> (String, String) {
@@ -117,7 +128,15 @@ mod tests {
 
     #[test]
     fn it_is_said_which_endpoint_is_wrong() {
-        let sts = AwsEndpoints { sts: Some("sts.example.com".into()), ..AwsEndpoints::default() }.check().unwrap_err();
-        assert_eq!(sts, "the stsEndpoint sts.example.com is no URL; write it as https://host or https://host:port");
+        let sts = |url: &str| AwsEndpoints { sts: Some(url.into()), ..AwsEndpoints::default() }.read("eu-west-1").unwrap_err();
+        assert!(sts("sts.example.com").starts_with("spec.aws.stsEndpoint is no URL of an endpoint; write it as https://host"));
+        assert!(!sts("https://user:hush@sts.example.com").contains("hush"), "a password in it is not shown");
+    }
+
+    #[test]
+    fn a_region_that_would_be_another_host_is_none() {
+        for region in ["", "eu-west-1.evil.example", "eu-west-1/", "eu-west-1@evil", "eu-west-1#", "EU", "ë"] {
+            assert!(AwsEndpoints::default().read(region).unwrap_err().contains("is not one of AWS"), "{region}");
+        }
     }
 }

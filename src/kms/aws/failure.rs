@@ -20,7 +20,10 @@ use crate::domain::failure::{
     },
     Outcome,
 };
-use crate::kms::sanitize::{not_found, sanitize};
+use crate::kms::{
+    names::NoAddress,
+    sanitize::{not_found, sanitize},
+};
 use crate::text::name;
 
 /// The kind of every known code, from the error lists of the KMS and STS API references, their "Common Errors", and the list of throttling
@@ -142,16 +145,7 @@ impl Context<'_> {
                 Some(failure) => (failure.kind, failure.message.clone()),
                 None => match cause::<CredentialsError>(&error) {
                     Some(credentials) => self.without_credentials(credentials),
-                    None if failed.is_timeout() => {
-                        (Unavailable, format!("cannot connect to {} in time; check the endpoint and the network", self.host()))
-                    }
-                    None => (
-                        Unavailable,
-                        format!(
-                            "cannot reach {}, or lost the connection to it; check the endpoint, its certificate and the network",
-                            self.host()
-                        ),
-                    ),
+                    None => (Unavailable, self.unreached(&error, failed.is_timeout())),
                 },
             },
             SdkError::ResponseError(_) => {
@@ -161,10 +155,20 @@ impl Context<'_> {
         };
         // The SDK would log AWS's answer as a Rust structure.
         let source: Box<dyn Error + Send + Sync> = match &error {
-            SdkError::ServiceError(refused) => Box::new(Answered::new(refused.err().meta(), refused.raw().status().as_u16())),
+            SdkError::ServiceError(refused) => Box::new(Answered::new(kind, refused.err().meta(), refused.raw().status().as_u16())),
             _ => Box::new(error),
         };
         Failure { source: Some(source), ..self.failure(kind, message) }
+    }
+
+    /// Why there is no connection.
+    fn unreached(&self, error: &(dyn Error + 'static), is_late: bool) -> String {
+        let host = self.host();
+        match cause::<NoAddress>(error) {
+            Some(none) => format!("nothing was sent to AWS: {none}; correct the endpoint or the DNS"),
+            None if is_late => format!("cannot connect to {host} in time; check the endpoint and the network"),
+            None => format!("cannot reach {host}, or lost the connection to it; check the endpoint, its certificate and the network"),
+        }
     }
 
     fn refused(&self, answer: &aws_sdk_kms::error::ErrorMetadata, status: u16) -> (FailureKind, String) {
@@ -316,9 +320,11 @@ impl Answered {
         self.code == code
     }
 
-    fn new(answer: &aws_sdk_kms::error::ErrorMetadata, status: u16) -> Self {
+    fn new(kind: FailureKind, answer: &aws_sdk_kms::error::ErrorMetadata, status: u16) -> Self {
         let told = |text: Option<&str>| text.unwrap_or("none").to_owned();
-        Self { status, code: told(answer.code()), text: told(answer.message()), id: told(answer.extra("aws_request_id")) }
+        // AWS repeats the headers of a request whose signature is wrong, and one of them is the session token.
+        let text = answer.message().filter(|_| !kind.is_of_credentials());
+        Self { status, code: told(answer.code()), text: told(text), id: told(answer.extra("aws_request_id")) }
     }
 }
 

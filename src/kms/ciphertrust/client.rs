@@ -18,6 +18,8 @@ use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
         Books, LeaderCheck,
+        endpoint::{Endpoint, NoEndpoint},
+        names::Names,
         rest::{Answer, Authorities, Call, Caller, Dialect, Refusal, Session, client},
     },
     metrics::Metrics,
@@ -104,11 +106,12 @@ pub(super) fn caller(settings: &CipherTrustSettings) -> Result<Caller<Cckm>, Fai
         outcome: Outcome::Refused,
         source: None,
     };
-    let root = root(url).ok_or_else(|| {
-        refuse(format!("spec.cipherTrust.url {url} is no https URL; write it as https://host, https://host:port or https://host/path"))
-    })?;
+    let endpoint = Endpoint::read(url).and_then(|endpoint| if endpoint.is_plain() { Err(NoEndpoint::Plain) } else { Ok(endpoint) });
+    let endpoint = endpoint.map_err(|why| refuse(format!("spec.cipherTrust.url {why}")))?;
+    let root = root(&endpoint);
     let authorities = ca_pem.clone().map_or(Authorities::System, Authorities::And);
-    let http = client(&authorities).map_err(|why| refuse(format!("{AUTHORITY} {why}; put the certificate in PEM there")))?;
+    let http = client(&endpoint, &authorities, Names::default())
+        .map_err(|why| refuse(format!("{AUTHORITY} {why}; put the certificate in PEM there")))?;
     let share = u32::try_from(*quota_share_percent).unwrap_or_default();
     let quotas = Arc::new(quota::quotas(share, books, &format!("CipherTrust {url} {kms} {region}")));
     let login_caller = Caller {

@@ -101,6 +101,7 @@ pub(super) struct LoginDialect(pub(super) Root);
 
 impl Dialect for LoginDialect {
     type Operation = Operation;
+    const LOGS_IN: bool = true;
     const NAME: &'static str = NAME;
     const AUTHORITY: &'static str = AUTHORITY;
 

@@ -15,7 +15,9 @@ use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
     kms::{
         Books, LeaderCheck,
-        rest::{Authorities, Caller, Session, base_url, client},
+        endpoint::Endpoint,
+        names::Names,
+        rest::{Authorities, Caller, Session, client},
     },
     metrics::Metrics,
 };
@@ -88,26 +90,35 @@ impl HuaweiKms {
         };
         word("region", &region)?;
         word("project id", &project_id)?;
-        let root = |service: &str, given: Option<String>| {
+        let endpoint_of = |service: &str, field: &str, given: Option<String>| {
             let text = given.unwrap_or_else(|| default_endpoint(service, &region));
-            base_url(&text).ok_or_else(|| invalid(format!("the endpoint {text} is no URL; write it as https://host or https://host:port")))
+            Endpoint::read(&text).map_err(|why| invalid(format!("spec.huawei.{field} {why}")))
         };
-        let http = client(&Authorities::System).map_err(|why| invalid(format!("the certificates of this machine: {why}")))?;
+        let http = |endpoint: &Endpoint| {
+            client(endpoint, &Authorities::System, Names::default())
+                .map_err(|why| invalid(format!("the certificates of this machine: {why}")))
+        };
         let principal = credentials.principal();
-        let base = root("kms", endpoint)?;
+        let (kms, iam) = (endpoint_of("kms", "endpoint", endpoint)?, endpoint_of("iam", "iamEndpoint", iam_endpoint)?);
+        let base = kms.url().clone();
         let share = u32::try_from(quota_share_percent).unwrap_or_default();
         let quotas = Arc::new(quota::quotas(share, &books, &format!("Huawei {base} {project_id}")));
         let signer = match credentials {
             HuaweiCredentials::Keys { access_key, secret_key, security_token } => Signer::Keys { access_key, secret_key, security_token },
             HuaweiCredentials::Password { domain, user, password } => {
-                let dialect = Iam { base: root("iam", iam_endpoint)?, user, domain, password, project: project_id.clone() };
-                let (http, quotas) = (http.clone(), Arc::clone(&quotas));
-                let caller = Caller { dialect, http, quotas, metrics: metrics.clone(), leader_check: leader_check.clone() };
+                let dialect = Iam { base: iam.url().clone(), user, domain, password, project: project_id.clone() };
+                let caller = Caller {
+                    dialect,
+                    http: http(&iam)?,
+                    quotas: Arc::clone(&quotas),
+                    metrics: metrics.clone(),
+                    leader_check: leader_check.clone(),
+                };
                 Signer::Tokens(Box::new(Session::new(PasswordLogin(caller))))
             }
         };
         let dialect = Huawei { base, project: project_id, signer };
-        Ok(Self { caller: Box::new(Caller { dialect, http, quotas, metrics, leader_check }), region, principal })
+        Ok(Self { caller: Box::new(Caller { dialect, http: http(&kms)?, quotas, metrics, leader_check }), region, principal })
     }
 }
 

@@ -72,6 +72,7 @@ pub(super) struct Iam {
 
 impl Dialect for Iam {
     type Operation = Operation;
+    const LOGS_IN: bool = true;
     const NAME: &'static str = "Huawei";
 
     async fn request(&self, call: &Call<'_, Operation>) -> Result<Request, Failure> {

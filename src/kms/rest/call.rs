@@ -22,6 +22,7 @@ use crate::{
     },
     kms::{
         LeaderCheck,
+        names::NoAddress,
         quota::{NotYet, Quotas, Turn},
     },
     metrics::Metrics,
@@ -201,7 +202,8 @@ impl<D: Dialect> Caller<D> {
         let about = About::<D>::new(call.operation, call.subject);
         let host = request.url().host_str().unwrap_or_default();
         let failure = about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host));
-        Failure { source: Some(Box::new(refusal.clone())), ..failure }
+        let source = if D::LOGS_IN { refusal.of_login() } else { refusal.clone() };
+        Failure { source: Some(Box::new(source)), ..failure }
     }
 
     fn missed(&self, call: &Call<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {
@@ -254,6 +256,9 @@ fn unreached<D: Dialect>(error: &reqwest::Error) -> String {
                 "the certificate of {host} is not valid for this client, so nothing was sent to {name}; \
                  put the authority that signed it into {authority}, or correct the host name"
             );
+        }
+        if let Some(none) = error.downcast_ref::<NoAddress>() {
+            return format!("nothing was sent to {name}: {none}; correct the endpoint or the DNS");
         }
         cause = error.source().or_else(|| {
             // `source` of an I/O error skips the error that it wraps.

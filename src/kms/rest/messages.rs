@@ -57,7 +57,7 @@ impl<'a, D: Dialect> About<'a, D> {
             };
         };
         let said = match sanitize(&refusal.text) {
-            text if text.is_empty() => code.clone(),
+            text if text.is_empty() || D::LOGS_IN => code.clone(),
             text => text.trim_end_matches('.').to_owned(),
         };
         match refusal.kind {

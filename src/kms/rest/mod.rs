@@ -13,7 +13,10 @@ mod session;
 #[cfg(test)]
 mod tests;
 
-use std::{fmt::Debug, hash::Hash};
+use std::{
+    fmt::{self, Debug},
+    hash::Hash,
+};
 
 use reqwest::{Method, Request, header::HeaderMap};
 use serde_json::Value;
@@ -22,7 +25,7 @@ use crate::domain::failure::{Failure, FailureKind};
 
 pub(super) use self::{
     call::Caller,
-    client::{Authorities, base_url, client},
+    client::{Authorities, client},
     session::{Grant, Login, Session},
 };
 
@@ -37,7 +40,7 @@ pub(super) trait Operation: Copy + Debug + Eq + Hash + Send + Sync + 'static {
 }
 
 /// What is asked of the KMS.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Call<'a, O> {
     /// The operation.
     pub(super) operation: O,
@@ -51,6 +54,16 @@ pub(super) struct Call<'a, O> {
     pub(super) query: Vec<(&'static str, String)>,
     /// The body.
     pub(super) body: Option<Value>,
+}
+
+/// Without the body: that of a login has the password.
+impl<O: Debug> Debug for Call<'_, O> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { operation, subject, method, path, query, body: _ } = self;
+        let mut shown = f.debug_struct("Call");
+        shown.field("operation", operation).field("subject", subject).field("method", method).field("path", path).field("query", query);
+        shown.finish_non_exhaustive()
+    }
 }
 
 impl<'a, O> Call<'a, O> {
@@ -71,7 +84,7 @@ impl<'a, O> Call<'a, O> {
 }
 
 /// A whole answer, whatever its status.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(super) struct Answer {
     /// The HTTP status.
     pub(super) status: u16,
@@ -81,10 +94,17 @@ pub(super) struct Answer {
     pub(super) body: Vec<u8>,
 }
 
+/// Only its status: the answer to a login has the token, in a header or in the body.
+impl Debug for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Answer").field("status", &self.status).finish_non_exhaustive()
+    }
+}
+
 /// A refusal by a KMS. It is the source of the failure that follows, so that an adapter can tell by the code whether the change was already
 /// done before.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{}: {text}", code.as_deref().unwrap_or("no code"))]
+#[derive(Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}: {}", code.as_deref().unwrap_or("no code"), self.shown())]
 pub(super) struct Refusal {
     /// The kind of failure.
     pub(super) kind: FailureKind,
@@ -94,12 +114,32 @@ pub(super) struct Refusal {
     pub(super) text: String,
 }
 
+impl Refusal {
+    /// The text for messages and for the log. A server that does not accept credentials may repeat them.
+    fn shown(&self) -> &str {
+        if self.kind.is_of_credentials() { "its text is not shown" } else { &self.text }
+    }
+
+    /// The same for a request that has a password: whatever kind of refusal it is, its text may repeat that.
+    fn of_login(&self) -> Self {
+        Self { kind: self.kind, code: self.code.clone(), text: "its text is not shown".to_owned() }
+    }
+}
+
+impl Debug for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Refusal").field("kind", &self.kind).field("code", &self.code).field("text", &self.shown()).finish()
+    }
+}
+
 /// The wire protocol of a KMS.
 pub(super) trait Dialect: Debug + Send + Sync + 'static {
     /// Its operations.
     type Operation: Operation;
     /// The KMS, as metrics, spans and messages name it.
     const NAME: &'static str;
+    /// Whether its requests have a password, which a refusal may repeat.
+    const LOGS_IN: bool = false;
     /// Where a person puts the authority that signed the server's certificate.
     const AUTHORITY: &'static str = "the authorities of the system";
 

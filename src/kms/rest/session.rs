@@ -5,7 +5,7 @@
 //! of this process, from before the login was sent. Neither a token nor a password may ever be shown.
 
 use std::{
-    fmt::Debug,
+    fmt::{self, Debug},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -33,7 +33,6 @@ pub(in crate::kms) trait Login: Debug + Send + Sync + 'static {
 }
 
 /// What a login brought.
-#[derive(Debug)]
 pub(in crate::kms) struct Grant {
     /// The token, as the value of a header.
     pub(in crate::kms) header: HeaderValue,
@@ -43,6 +42,14 @@ pub(in crate::kms) struct Grant {
     pub(in crate::kms) ahead: Duration,
     /// What gets the next token without the password.
     pub(in crate::kms) refresh: Option<SecretString>,
+}
+
+/// Without the token.
+impl fmt::Debug for Grant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { header: _, life, ahead, refresh } = self;
+        f.debug_struct("Grant").field("life", life).field("ahead", ahead).field("refresh", refresh).finish_non_exhaustive()
+    }
 }
 
 /// The session of one user.

@@ -14,7 +14,7 @@ use tokio::{
 use super::{Answer, Authorities, Call, Caller, Dialect, Operation, Refusal, client};
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::{LeaderCheck, quota::Quotas},
+    kms::{LeaderCheck, endpoint::Endpoint, names::Names, quota::Quotas},
     metrics::Metrics,
 };
 
@@ -79,7 +79,8 @@ impl Dialect for Plain {
 }
 
 /// How a call ends that is answered so each time, and how often it was sent.
-async fn answered(call: Op, head: &'static str, body: &'static str) -> (Failure, usize) {
+async fn answered(call: Op, head: impl Into<String>, body: &'static str) -> (Failure, usize) {
+    let head = head.into();
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let root = format!("http://{}/", listener.local_addr().unwrap());
@@ -97,14 +98,48 @@ async fn answered(call: Op, head: &'static str, body: &'static str) -> (Failure,
         }
     });
     let caller = Caller {
+        http: client(&Endpoint::read(&root).unwrap(), &Authorities::System, Names::default()).unwrap(),
         dialect: Plain(root),
-        http: client(&Authorities::System).unwrap(),
         quotas: Arc::new(Quotas::new([], 100, &crate::kms::Books::default(), "")),
         metrics: Metrics::new(false),
         leader_check: LeaderCheck::when(|| true),
     };
     let failure = caller.call(&Call::new(call, "", Method::POST, String::new())).await.unwrap_err();
     (failure, count.load(Ordering::SeqCst))
+}
+
+/// Whoever answers with a redirect gets nobody to go there, whatever kind it is.
+#[tokio::test]
+async fn no_redirect_is_followed() {
+    let other = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    for status in ["301 Moved Permanently", "302 Found", "303 See Other", "307 Temporary Redirect", "308 Permanent Redirect"] {
+        for call in [Op::Read, Op::Create] {
+            let to = format!("{status}\r\nlocation: http://{}/latest/meta-data", other.local_addr().unwrap());
+            let (failure, sent) = answered(call, to, "").await;
+            assert_eq!((failure.kind, sent), (FailureKind::Unknown, 1), "{status}");
+        }
+    }
+    let connection = tokio::time::timeout(std::time::Duration::ZERO, other.accept()).await;
+    assert!(connection.is_err(), "a connection was opened");
+}
+
+/// The body of a login has the password, the answer to it the token. Neither is shown, and neither is a refusal that repeats them.
+#[test]
+fn no_request_and_no_answer_shows_what_proves_who_sent_it() {
+    let request = Call::new(Op::Read, "", Method::POST, "/auth/tokens".into()).with(serde_json::json!({ "password": "hush" }));
+    let headers = [(reqwest::header::AUTHORIZATION, reqwest::header::HeaderValue::from_static("hush"))].into_iter().collect();
+    let answer = Answer { status: 201, headers, body: b"hush".to_vec() };
+    let header = reqwest::header::HeaderValue::from_static("hush");
+    let grant = super::Grant { header, life: std::time::Duration::ZERO, ahead: std::time::Duration::ZERO, refresh: Some("hush".into()) };
+    let refusal = |kind| Refusal { kind, code: Some("401".into()), text: "you sent hush".into() };
+    let (wrong, ended) = (refusal(FailureKind::Credentials), refusal(FailureKind::Expired));
+    let of_login = refusal(FailureKind::Unknown).of_login();
+    let shown =
+        format!("{request:?} {request:#?} {answer:?} {answer:#?} {grant:?} {wrong:?} {wrong} {ended:?} {ended} {of_login:?} {of_login}");
+    // As bytes, too.
+    assert!(!shown.contains("hush") && !shown.contains("104, 117"), "{shown}");
+    assert!(shown.contains("/auth/tokens") && shown.contains("201") && shown.contains("its text is not shown"), "{shown}");
+    assert!(refusal(FailureKind::Unknown).to_string().contains("you sent"), "other refusals are told");
 }
 
 async fn ends(call: Op, head: &'static str, body: &'static str) -> (FailureKind, Outcome, usize) {

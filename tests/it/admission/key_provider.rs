@@ -155,7 +155,7 @@ fn aws_rows() -> Vec<Row> {
         refused(
             "an endpoint of another scheme",
             create_aws(json!({ "endpoint": "ftp://kms.example.com" })),
-            "endpoint must be an https URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com",
+            "endpoint must be an https URL, such as https://vpce-….kms.eu-west-1.vpce.amazonaws.com, and not of an address such as 169.254.169.254; http is accepted for 127.0.0.1 and [::1] only",
         ),
         refused("an empty endpoint", create_aws(json!({ "endpoint": "" })), too_short!("spec.aws.endpoint")),
         refused("an endpoint of 2049", create_aws(json!({ "endpoint": format!("https://{}", text(2041)) })), "spec.aws.endpoint: Too long"),
@@ -163,7 +163,7 @@ fn aws_rows() -> Vec<Row> {
         refused(
             "an endpoint of STS without a scheme",
             create_aws(json!({ "stsEndpoint": "sts.example.com" })),
-            "stsEndpoint must be an https URL, such as https://vpce-….sts.eu-west-1.vpce.amazonaws.com",
+            "stsEndpoint must be an https URL, such as https://vpce-….sts.eu-west-1.vpce.amazonaws.com, and not of an address such as 169.254.169.254; http is accepted for 127.0.0.1 and [::1] only",
         ),
         refused("an empty endpoint of STS", create_aws(json!({ "stsEndpoint": "" })), too_short!("spec.aws.stsEndpoint")),
         refused(
@@ -214,13 +214,13 @@ fn other_rows() -> Vec<Row> {
         ),
         refused(
             "CipherTrust over http",
-            create_cipher_trust(json!({ "url": "http://ciphertrust.example.com" })),
+            create_cipher_trust(json!({ "url": "http://127.0.0.1:4600" })),
             "url must be an https URL, such as https://ciphertrust.example.com",
         ),
         refused(
             "CipherTrust without a scheme",
             create_cipher_trust(json!({ "url": "ciphertrust.example.com" })),
-            "url must be an https URL",
+            "url must be that of a host or IP address in its usual form, such as https://ciphertrust.example.com, and not of an address such as 169.254.169.254",
         ),
         refused("an empty url", create_cipher_trust(json!({ "url": "" })), too_short!("spec.cipherTrust.url")),
         refused(
@@ -279,14 +279,22 @@ fn other_rows() -> Vec<Row> {
         refused("a region of 65", create_huawei(json!({ "region": text(65) })), "spec.huawei.region: Too long"),
         refused("an empty project", create_huawei(json!({ "projectId": "" })), too_short!("spec.huawei.projectId")),
         refused("a project of 65", create_huawei(json!({ "projectId": text(65) })), "spec.huawei.projectId: Too long"),
-        refused("an endpoint that is none", create_huawei(json!({ "endpoint": "kms" })), "endpoint must be an https URL"),
+        refused(
+            "an endpoint that is none",
+            create_huawei(json!({ "endpoint": "kms" })),
+            "endpoint must be an https URL, and not of an address such as 169.254.169.254; http is accepted for 127.0.0.1 and [::1] only",
+        ),
         refused("an empty endpoint", create_huawei(json!({ "endpoint": "" })), too_short!("spec.huawei.endpoint")),
         refused(
             "an endpoint of 2049",
             create_huawei(json!({ "endpoint": format!("https://{}", text(2041)) })),
             "spec.huawei.endpoint: Too long",
         ),
-        refused("an IAM endpoint that is none", create_huawei(json!({ "iamEndpoint": "iam" })), "iamEndpoint must be an https URL"),
+        refused(
+            "an IAM endpoint that is none",
+            create_huawei(json!({ "iamEndpoint": "iam" })),
+            "iamEndpoint must be an https URL, and not of an address such as 169.254.169.254; http is accepted for 127.0.0.1 and [::1] only",
+        ),
         refused("an empty IAM endpoint", create_huawei(json!({ "iamEndpoint": "" })), too_short!("spec.huawei.iamEndpoint")),
         refused(
             "an IAM endpoint of 2049",

@@ -152,6 +152,7 @@ async fn a_stored_provider_can_be_stopped() {
         ("too-long-a-minimum", json!({ "deletionGuard": { "minimumScheduleDays": 100 } })),
         ("names-with-all", json!({ "namespaces": { "names": ["a"] } })),
         ("an-endpoint-that-is-none", json!({ "aws": { "endpoint": "kms", "accountId": "1" } })),
+        ("an-endpoint-in-plain-text", json!({ "aws": { "endpoint": "http://kms.example.com", "stsEndpoint": "https://169.254.169.254" } })),
         ("nothing-wrong", json!({})),
     ];
     let objects: Vec<_> = wrongs.iter().map(|(name, wrong)| object(&crd, name, super::with(aws.clone(), wrong.clone()))).collect();

@@ -317,6 +317,14 @@ impl Double {
         self.shared.lock().identities.put_role(role);
     }
 
+    /// Every secret that the double ever issued: bearer and refresh tokens of `CipherTrust`, tokens of Huawei Cloud's IAM, and secret keys and
+    /// tokens of AWS's sessions.
+    #[must_use]
+    pub fn issued(&self) -> Vec<String> {
+        let inner = self.shared.lock();
+        [&inner.appliance.sessions.issued, &inner.huawei.issued, &inner.identities.issued].into_iter().flatten().cloned().collect()
+    }
+
     /// Lets `CipherTrust` read every key of every kms object from AWS at once. It finds new keys, and sees which are gone.
     pub fn ciphertrust_sync(&self) {
         ciphertrust::synchronize_all(&mut self.shared.lock(), &self.shared);

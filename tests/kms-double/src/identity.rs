@@ -127,9 +127,18 @@ pub(crate) struct Identities {
     tokens: HashMap<String, WebIdentity>,
     credentials: HashMap<String, Credential>,
     roles: HashMap<String, Role>,
+    /// The secret keys and the tokens of all sessions that were ever issued.
+    pub(crate) issued: Vec<String>,
 }
 
 impl Identities {
+    /// A session of a role.
+    pub(crate) fn issue(&mut self, credential: Credential) {
+        self.issued.push(credential.secret_key.clone());
+        self.issued.extend(credential.session_token.clone());
+        self.put_credential(credential);
+    }
+
     pub(crate) fn put_credential(&mut self, credential: Credential) {
         self.credentials.insert(credential.access_key.clone(), credential);
     }

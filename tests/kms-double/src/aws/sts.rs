@@ -91,7 +91,7 @@ pub(crate) fn assume_role_with_web_identity(
         escape(&subject),
         credentials_of(&credential, partition, expires)
     );
-    identities.put_credential(credential);
+    identities.issue(credential);
     Ok(answer)
 }
 
@@ -149,7 +149,7 @@ fn assume_role(form: &[(String, String)], caller: &Caller, identities: &mut Iden
     let expires = now.checked_add(SignedDuration::from_secs(seconds)).map_err(|_| invalid("the session would end out of range"))?;
     let credential = session_of(partition, account, name, session, expires, role.allow);
     let answer = credentials_of(&credential, partition, expires);
-    identities.put_credential(credential);
+    identities.issue(credential);
     Ok(answer)
 }
 

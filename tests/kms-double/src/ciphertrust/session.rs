@@ -33,12 +33,14 @@ pub(crate) struct Sessions {
     secret: hmac::Key,
     bearers: HashMap<String, (Session, Timestamp)>,
     refreshes: HashMap<String, (Session, Timestamp)>,
+    /// Every token that was ever issued.
+    pub(crate) issued: Vec<String>,
 }
 
 impl Default for Sessions {
     fn default() -> Self {
         let secret = hmac::Key::new(hmac::HMAC_SHA256, uuid::Uuid::new_v4().as_bytes());
-        Self { secret, bearers: HashMap::new(), refreshes: HashMap::new() }
+        Self { secret, bearers: HashMap::new(), refreshes: HashMap::new(), issued: Vec::new() }
     }
 }
 
@@ -62,6 +64,7 @@ impl Sessions {
         let token = format!("{signed}.{}", URL_SAFE_NO_PAD.encode(hmac::sign(&self.secret, signed.as_bytes())));
         let expires = Timestamp::from_second(expires).unwrap_or(Timestamp::MAX);
         self.bearers.insert(token.clone(), (session.clone(), expires));
+        self.issued.push(token.clone());
         token
     }
 
@@ -69,6 +72,7 @@ impl Sessions {
     pub(crate) fn issue_refresh(&mut self, session: &Session, now: Timestamp) -> String {
         let token = format!("{}{}", uuid::Uuid::new_v4().simple(), uuid::Uuid::new_v4().simple());
         self.refreshes.insert(token.clone(), (session.clone(), refresh_end(now)));
+        self.issued.push(token.clone());
         token
     }
 

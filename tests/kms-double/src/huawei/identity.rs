@@ -159,11 +159,13 @@ pub(crate) struct Token {
 pub(crate) struct Known {
     identities: HuaweiIdentities,
     tokens: HashMap<String, Token>,
+    /// Every token that was ever issued.
+    pub(crate) issued: Vec<String>,
 }
 
 impl Known {
     pub(crate) fn new(identities: HuaweiIdentities) -> Self {
-        Self { identities, tokens: HashMap::new() }
+        Self { identities, tokens: HashMap::new(), issued: Vec::new() }
     }
 
     pub(crate) fn put_project(&mut self, project: HuaweiProject) {
@@ -221,6 +223,7 @@ impl Known {
             expires: now.checked_add(TOKEN_LIFE).unwrap_or(Timestamp::MAX),
         };
         self.tokens.insert(text.clone(), token.clone());
+        self.issued.push(text.clone());
         (text, token)
     }
 }
