@@ -49,9 +49,12 @@ pub enum Conclusion<'a> {
     ReadingBack(Note),
     /// The round ended after a step and begins again. The status keeps what was done, and says nothing new.
     Unfinished,
-    /// The object is paused.
-    Paused,
+    /// The object is paused. The sentence says what helps.
+    Paused(&'static str),
 }
+
+/// What an object says that is paused.
+pub const PAUSED: &str = "the annotation keyward.dev/paused stops all work on this object; remove it to go on";
 
 /// Who set `deletionScheduleDays`, as the API server recorded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -137,10 +140,10 @@ pub fn unreachable_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Dura
 pub fn status(memory: &Memory, report: &Report<'_>) -> ManagedKeyStatus {
     let mut status = memory.status.clone();
     // A paused object is not looked at, so the request waits until the pause ends.
-    if let Some(requested) = report.requested.filter(|_| !matches!(report.conclusion, Conclusion::Paused)) {
+    if let Some(requested) = report.requested.filter(|_| !matches!(report.conclusion, Conclusion::Paused(_))) {
         status.last_handled_reconcile_at = Some(handled(requested));
     }
-    if !matches!(report.conclusion, Conclusion::Paused | Conclusion::Unfinished) {
+    if !matches!(report.conclusion, Conclusion::Paused(_) | Conclusion::Unfinished) {
         status.observed_generation = Some(report.generation);
     }
     if matches!(report.observed, Some(Observed::Present(_))) {
@@ -335,7 +338,7 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, report: &Report<'_
     };
     match &report.conclusion {
         Conclusion::Unfinished => {}
-        Conclusion::Paused => set.paused(),
+        Conclusion::Paused(message) => set.paused(message),
         Conclusion::Refused { note, stalled: true } => set.stalled(note),
         Conclusion::Refused { note, stalled: false } if failure::is_no_news(note.reason, false) => set.unheard(note, memory, report),
         Conclusion::Refused { note, stalled: false } => set.waiting(note),
@@ -357,7 +360,7 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, report: &Report<'_
         set.misspelt_pause(text);
     }
     // A pause changes nothing but the note that says so.
-    if !matches!(report.conclusion, Conclusion::Paused) {
+    if !matches!(report.conclusion, Conclusion::Paused(_)) {
         set.deletion(status, memory, report);
     }
     // Conditions may have been set several times above. Only a changed status is a transition.
@@ -403,8 +406,7 @@ impl Setter {
     }
 
     /// Nothing new is known, so `Ready` stays as it was.
-    fn paused(&mut self) {
-        let message = "the annotation keyward.dev/paused stops all work on this object; remove it to go on";
+    fn paused(&mut self, message: &str) {
         if condition::find(&self.conditions, ConditionType::Ready).is_none() {
             self.set(ConditionType::Ready, false, Reason::Paused, message);
         }

@@ -23,7 +23,7 @@ use crate::{
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Note, Plan},
         rescue, rotation,
-        status::{Conclusion, Report, SetBy, fit, pending, status, unreachable_for},
+        status::{Conclusion, PAUSED, Report, SetBy, fit, pending, status, unreachable_for},
         step::Step,
     },
 };
@@ -617,10 +617,10 @@ fn a_pause_is_an_event_once() {
         events(before, after, about, &[]).into_iter().map(|event| (event.reason, event.warning)).collect::<Vec<_>>()
     };
     scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
-    let paused = after(&scene, Conclusion::Paused, now());
+    let paused = after(&scene, Conclusion::Paused(PAUSED), now());
     assert_eq!(about(&scene, &scene.memory.status, &paused), [("Paused", false)]);
     scene.memory.status = paused.clone();
-    assert_eq!(about(&scene, &paused, &after(&scene, Conclusion::Paused, now())), []);
+    assert_eq!(about(&scene, &paused, &after(&scene, Conclusion::Paused(PAUSED), now())), []);
 }
 
 #[test]
@@ -671,7 +671,7 @@ fn a_pause_changes_nothing_but_its_message() {
         // Edited while paused.
         scene.desired.generation += 1;
         scene.desired.life = Life::Live;
-        let mut paused = after(&scene, Conclusion::Paused, now() + minutes(1));
+        let mut paused = after(&scene, Conclusion::Paused(PAUSED), now() + minutes(1));
         is_well_formed("paused", &paused);
         assert_eq!(paused.observed_generation, before.observed_generation);
         let find = |status: &ManagedKeyStatus, kind| condition::find(&status.conditions, kind).cloned();
@@ -680,14 +680,14 @@ fn a_pause_changes_nothing_but_its_message() {
         }
         assert_eq!(find(&paused, ConditionType::Synced).unwrap().reason, "Paused");
         scene.memory.status = paused.clone();
-        assert_eq!(after(&scene, Conclusion::Paused, now() + minutes(60)), paused);
+        assert_eq!(after(&scene, Conclusion::Paused(PAUSED), now() + minutes(60)), paused);
         paused.conditions = before.conditions.clone();
         assert_eq!(paused, before, "a pause changes nothing else");
     }
     // Paused before the first look, with the schema's default for the generation.
     let mut scene = Scene::unbound(Searched::Reference);
     scene.memory.status.observed_generation = Some(-1);
-    let status = after(&scene, Conclusion::Paused, now());
+    let status = after(&scene, Conclusion::Paused(PAUSED), now());
     assert_eq!((status.observed_generation, said(&status).as_str()), (Some(-1), "!Ready=Paused !Synced=Paused"));
     assert!(status.conditions.iter().all(|known| known.observed_generation == Some(0)));
 }
@@ -743,7 +743,7 @@ fn a_request_is_not_answered_while_it_is_paused() {
     let handled = |conclusion: Conclusion<'_>| {
         status(&scene.memory, &Report { requested: Some("now"), ..scene.report(conclusion) }).last_handled_reconcile_at
     };
-    assert_eq!(handled(Conclusion::Paused), None);
+    assert_eq!(handled(Conclusion::Paused(PAUSED)), None);
     assert_eq!(handled(Conclusion::Planned(&scene.plan())).as_deref(), Some("now"));
 }
 
