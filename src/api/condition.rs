@@ -208,6 +208,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("KeyDeletionCancelled", "The deletion was cancelled."),
     ("KeyDeleted", "Warning. The key is gone."),
     ("DeletionHeld", "Warning. The guard holds a deletion; the note has the command that confirms it."),
+    ("DeletionsStopped", "Warning, on a `KeyProvider`. All deletions through it are stopped; the note has the command that resumes them."),
+    ("DeletionsResumed", "On a `KeyProvider`. A person resumed the deletions through it."),
     ("DriftDetected", "Warning. Somebody changed the key, or a record that Keyward keeps; the note has the old and the new value."),
     ("KeyReleased", "The object is being deleted; the note says what happened to its key."),
     ("Paused", "The object is paused."),

@@ -58,11 +58,6 @@ pub async fn enter(context: &Context, name: &str, made_for: &MadeFor, key: &str)
         if let Some(entry) = entered {
             return Ok(Entered::Booked(entry.written()));
         }
-        tracing::warn!(
-            provider = name,
-            max_per_hour,
-            "all deletions through the provider are stopped: more than deletionGuard.maxPerHour were asked for within an hour"
-        );
         // Each object that asks for a deletion is looked at now, so that its key bears the word before anybody resumes.
         context.providers.wake(name);
         return Ok(Entered::Stopped(trip(&status)));

@@ -120,10 +120,6 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         return Err(error);
     }
     context.providers.reported(&name);
-    let was_stopped = provider.status.as_ref().and_then(|before| before.deletions.as_ref()).is_some_and(|book| book.tripped.is_some());
-    if was_stopped && status.deletions.as_ref().is_none_or(|book| book.tripped.is_none()) {
-        tracing::info!(provider = name, "deletions through the provider are resumed; those that were held need their tokens");
-    }
     let connected = client.as_ref().ok().cloned();
     context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     if let Some(connected) = connected {
