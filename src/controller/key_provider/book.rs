@@ -83,10 +83,6 @@ pub async fn count_waiting(context: &Context) {
         let book = provider.status.as_ref().and_then(|status| status.deletions.as_ref());
         let stopped = book.is_some_and(|book| book.tripped.is_some());
         context.metrics.of_provider(&name).deletions_stopped(stopped, count.unwrap_or(0));
-        // By now the rounds of its keys see it as well.
-        if context.providers.turned(&name, stopped) {
-            context.providers.wake(&name);
-        }
         if book.and_then(|book| book.waiting) == count {
             continue;
         }

@@ -148,6 +148,25 @@ async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
     until_told(&scene, &[("Warning", "DeletionsStopped"), ("Normal", "DeletionsResumed")]).await;
 }
 
+/// A pending key takes no word, so other days wait for nothing but the end of the stop.
+#[tokio::test]
+async fn other_days_that_were_held_come_about_once_deletions_are_resumed() {
+    let scene =
+        Scene::real_with("budget-other", Options::default(), json!({ "deletionGuard": { "maxPerHour": 1 }, "resyncSeconds": 600 })).await;
+    fill(&scene, 2, json!({})).await;
+    scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("key-0", "True", "DeletionScheduled").await;
+    scene.spec("key-1", json!({ "deletionScheduleDays": 7 })).await;
+    until_held(&scene, 1).await;
+    scene.spec("key-0", json!({ "deletionScheduleDays": 9 })).await;
+    scene.until_ready("key-0", "False", "BudgetExhausted").await;
+    assert_eq!((schedules(&scene), scene.key("key-0").await.pending_window_days), (1, Some(7)));
+    resume(&scene).await;
+    scene.until_ready("key-0", "True", "DeletionScheduled").await;
+    assert_eq!((schedules(&scene), scene.key("key-0").await.pending_window_days), (2, Some(9)));
+    assert!(is_held(&scene.look("key-1").await));
+}
+
 #[tokio::test]
 async fn a_deletion_above_the_budget_is_held_and_needs_its_own_token() {
     all_are_deleted(&AWS, "budget").await;
