@@ -258,6 +258,13 @@ pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition>
     conditions.iter().find(|known| known.type_ == kind.as_str())
 }
 
+/// Why a deletion is held, if the conditions say that one is.
+#[must_use]
+pub fn held(conditions: &[Condition]) -> Option<Reason> {
+    let held = find(conditions, ConditionType::DeletionHeld)?;
+    Reason::ALL.iter().map(|(reason, _)| *reason).find(|reason| reason.as_str() == held.reason)
+}
+
 /// Whether this is a condition type of Keyward. Others may put their own conditions into a status.
 #[must_use]
 pub fn is_ours(kind: &str) -> bool {

@@ -224,7 +224,7 @@ pub(super) async fn write(
     // The alert is there even if the API server does not take the status.
     if matches!(written, Ok(()) | Err(Ending::Error(Error::Api(..)))) {
         let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-        context.gauge(owner, ready, pending::alarm(context, owner, after, view));
+        context.gauge(owner, ready, pending::alarm(context, owner, after, view), condition::held(&after.conditions));
     }
     // The status of an object that is gone by now cannot tell of its key.
     let told = match &written {
