@@ -167,7 +167,18 @@ pub fn status(memory: &Memory, report: &Report<'_>) -> ManagedKeyStatus {
     if condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
         Record::of(&mut status).seen(Observation::NothingPending);
     }
+    used(&mut status, report);
     status
+}
+
+/// The use of the key, for as long as it holds the deletion.
+fn used(status: &mut ManagedKeyStatus, report: &Report<'_>) {
+    if let Conclusion::Planned(Plan::Hold(Hold { used: Some(used), .. })) = &report.conclusion {
+        return Record::of(status).seen(Observation::InUse { used: *used });
+    }
+    if condition::held(&status.conditions) != Some(Reason::KeyInUse) {
+        Record::of(status).seen(Observation::NotInUse);
+    }
 }
 
 /// Shortens what others wrote to what the schema accepts, so that the API server does not refuse the status. Identifiers stay as they are: a shorter one would

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    fixtures::{GENERATION, HELD, ID, SEQ, Scene, arn, days_on, external, minutes, note, now, ours, owner, word},
+    fixtures::{GENERATION, HELD, ID, SEQ, Scene, arn, brief, days_on, external, minutes, note, now, ours, owner, word},
     model::World,
 };
 use crate::{
@@ -14,7 +14,10 @@ use crate::{
         mark,
     },
     domain::{
-        deletion::{Word, hold::Hold},
+        deletion::{
+            LastUse, Word,
+            hold::{Hold, in_use},
+        },
         desired::{Life, WantedRotation},
         event::{About, events},
         failure::{Failure, FailureKind, Outcome},
@@ -164,7 +167,7 @@ fn named(reason: Reason) -> Note {
 #[test]
 fn the_conditions_of_every_outcome() {
     use ManagementPolicy::{EnforceOnChange, Observe};
-    let hold = |reason, passes| Some(Plan::Hold(Hold { reason, message: "held".into(), passes }));
+    let hold = |reason, passes| Some(Plan::Hold(Hold { reason, message: "held".into(), passes, used: None }));
     let gone = |count, gone, reason| Some(Plan::Missing(Missing { count, first_time: seconds(now()) }, named(reason), gone));
     let absent = |scene: Scene| scene.with(|s| s.observed = Observed::Absent(Searched::Reference));
     let untagged = |scene: Scene| scene.with(|s| s.desired.tags = Tags::from([("team".into(), "shop".into())]));
@@ -723,6 +726,38 @@ fn the_record_of_a_deletion() {
     assert_eq!(at(&Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external()))), None, "alive again");
     let watched = policy(Scene::of(State::Enabled).with(|s| s.memory.status.deletion = Some(external())), ManagementPolicy::Observe);
     assert_eq!(at(&watched), Some(external()), "what was seen still counts against a deletion");
+}
+
+#[test]
+fn a_use_that_holds_a_deletion_is_told_for_as_long_as_it_holds() {
+    let held = |scene: &Scene, at: &str| {
+        let Observed::Present(key) = &scene.observed else { panic!("a key") };
+        let hold = in_use(&scene.desired, &scene.rules, key, Some(7), LastUse::At(at.parse().unwrap()));
+        after(scene, Conclusion::Planned(&Plan::Hold(hold)), now())
+    };
+    let told = |status: &ManagedKeyStatus| status.deletion.as_ref()?.last_used_time.as_ref().map(|time| time.0.to_string());
+    let mut scene = asked(Scene::of(State::Enabled), 7);
+    let first = held(&scene, "2026-11-20T08:00:00Z");
+    assert_eq!((told(&first).as_deref(), said(&first).contains("KeyInUse")), (Some("2026-11-20T08:00:00Z"), true));
+    scene.memory.status = first.clone();
+    assert_eq!(held(&scene, "2026-11-20T23:00:00Z"), first, "another use on that day is no reason to write");
+    let next = held(&scene, "2026-11-21T01:00:00Z");
+    assert_eq!(told(&next).as_deref(), Some("2026-11-21T01:00:00Z"));
+    scene.memory.status = next;
+    // It is no evidence against the deletion, nor for a rescue.
+    let plan = scene.plan();
+    assert_eq!(brief(&plan), "schedule the deletion in 7 days");
+    assert_eq!(after(&scene, Conclusion::Planned(&plan), now()).deletion, None, "nothing holds it any more");
+    let failed =
+        Failure { kind: FailureKind::Denied, operation: "GetKeyLastUsage", message: "no".into(), outcome: Outcome::Refused, source: None };
+    assert_eq!(after(&scene, Conclusion::Failed(&failed), now()).deletion, None, "nor is that known");
+    assert_eq!(told(&after(&scene, Conclusion::Paused(PAUSED), now())).as_deref(), Some("2026-11-21T01:00:00Z"), "a pause leaves all");
+    // What others did stays evidence.
+    let mut watched = scene.with(|s| s.memory.status.deletion = Some(external()));
+    watched.memory.status = held(&watched, "2026-11-20T08:00:00Z");
+    assert_eq!(told(&watched.memory.status).as_deref(), Some("2026-11-20T08:00:00Z"));
+    let over = after(&watched, Conclusion::Planned(&watched.plan()), now());
+    assert_eq!(over.deletion, Some(external()));
 }
 
 #[test]
