@@ -3,7 +3,7 @@
 //! There is one value, which is created once and passed on. There is no global registry, so that two tests in one process do not share
 //! counters. No label may have unbounded values that a stranger chooses. The answers of a server are such values, so `Codes` below bounds
 //! them. Namespaces and names of objects are the one exception, and a flag switches them off.
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -176,6 +176,13 @@ struct Object {
     name: String,
 }
 
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct HeldObject {
+    namespace: String,
+    name: String,
+    reason: &'static str,
+}
+
 /// The labels of the series of a key that is going to be deleted.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct PendingKey {
@@ -217,14 +224,36 @@ struct Inner {
     provider_throttled: Family<Provider, Counter>,
     deletions_stopped: Family<Named, Gauge>,
     deletions_waiting: Family<Named, Gauge>,
+    deletions_held: Family<Named, Gauge>,
     objects: Option<Objects>,
 }
 
 /// The series that exist once per object.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 struct Objects {
     ready: Family<Object, Gauge>,
+    held: Family<HeldObject, Gauge>,
+    /// The reasons in `held`. An object has at most one.
+    reasons: Mutex<HashMap<Object, &'static str>>,
     deletion: Family<PendingKey, Gauge<f64, AtomicU64>>,
+}
+
+impl Objects {
+    /// Replaces the series of an object whose deletion is held.
+    fn hold(&self, object: &Object, held: Option<&'static str>) {
+        let series = |reason| HeldObject { namespace: object.namespace.clone(), name: object.name.clone(), reason };
+        let mut reasons = self.reasons.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = match held {
+            Some(reason) => reasons.insert(object.clone(), reason),
+            None => reasons.remove(object),
+        };
+        if let Some(before) = before.filter(|before| held != Some(*before)) {
+            self.held.remove(&series(before));
+        }
+        if let Some(reason) = held {
+            self.held.get_or_create(&series(reason)).set(1);
+        }
+    }
 }
 
 impl Metrics {
@@ -261,8 +290,21 @@ impl Metrics {
                 "Deletions that were held because all through a KeyProvider were stopped",
                 Family::default(),
             ),
+            deletions_held: added(
+                &mut registry,
+                "provider_deletions_held",
+                "Deletions through a KeyProvider that are requested and held, for any reason",
+                Family::default(),
+            ),
             objects: per_object.then(|| Objects {
                 ready: added(&mut registry, "managedkey_ready", "Whether the key is as declared: 1 or 0", Family::default()),
+                held: added(
+                    &mut registry,
+                    "managedkey_deletion_held",
+                    "1 while a deletion is requested and held, with the reason; absent otherwise",
+                    Family::default(),
+                ),
+                reasons: Mutex::default(),
                 deletion: in_seconds(
                     &mut registry,
                     "managedkey_deletion_timestamp",
@@ -314,11 +356,12 @@ impl Metrics {
         self.inner.provider_throttled.get_or_create(&Provider { provider: self.provider.to_string(), r#type: kms }).inc();
     }
 
-    /// Whether all deletions through this `KeyProvider` are stopped, and how many wait because of that.
-    pub fn deletions_stopped(&self, stopped: bool, waiting: i32) {
+    /// Whether all deletions through this `KeyProvider` are stopped, how many wait because of that, and how many are held for any reason.
+    pub fn deletions(&self, stopped: bool, waiting: i32, held: i32) {
         let named = Named { provider: self.provider.to_string() };
         self.inner.deletions_stopped.get_or_create(&named).set(stopped.into());
         self.inner.deletions_waiting.get_or_create(&named).set(waiting.into());
+        self.inner.deletions_held.get_or_create(&named).set(held.into());
     }
 
     /// This `KeyProvider` is gone.
@@ -326,19 +369,23 @@ impl Metrics {
         let named = Named { provider: self.provider.to_string() };
         self.inner.deletions_stopped.remove(&named);
         self.inner.deletions_waiting.remove(&named);
+        self.inner.deletions_held.remove(&named);
     }
 
-    /// Whether the key of one `ManagedKey` is as declared.
-    pub fn observe_object(&self, namespace: &str, name: &str, ready: bool) {
+    /// Whether the key of one `ManagedKey` is as declared, and the reason for which its deletion is held, if it is. Reasons are a closed set.
+    pub fn observe_object(&self, namespace: &str, name: &str, ready: bool, held: Option<&'static str>) {
         let Some(objects) = &self.inner.objects else { return };
         let object = Object { namespace: namespace.to_owned(), name: name.to_owned() };
         objects.ready.get_or_create(&object).set(i64::from(ready));
+        objects.hold(&object, held);
     }
 
     /// One `ManagedKey` is gone.
     pub fn forget_object(&self, namespace: &str, name: &str) {
         let Some(objects) = &self.inner.objects else { return };
-        objects.ready.remove(&Object { namespace: namespace.to_owned(), name: name.to_owned() });
+        let object = Object { namespace: namespace.to_owned(), name: name.to_owned() };
+        objects.ready.remove(&object);
+        objects.hold(&object, None);
     }
 
     /// A key will be deleted at this UNIX time in seconds. 0: the KMS has reported no time.
@@ -433,10 +480,16 @@ mod tests {
         one.provider_request("AWS", "DescribeKey", "OK", Duration::from_millis(7));
         other.provider_request("AWS", "DescribeKey", "OK", Duration::from_millis(7));
         one.provider_throttled("AWS");
-        one.deletions_stopped(true, 290);
-        other.deletions_stopped(true, 1);
+        one.deletions(true, 290, 292);
+        other.deletions(true, 1, 1);
         other.forget_provider();
-        metrics.observe_object("shop", "orders", true);
+        metrics.observe_object("shop", "orders", true, None);
+        metrics.observe_object("shop", "carts", false, Some("KeyInUse"));
+        metrics.observe_object("shop", "carts", false, Some("BudgetExhausted"));
+        metrics.observe_object("shop", "bills", false, Some("KeyInUse"));
+        metrics.observe_object("shop", "bills", true, None);
+        metrics.observe_object("shop", "gone", false, Some("KeyInUse"));
+        metrics.forget_object("shop", "gone");
         metrics.deletion_pends(&orders(), 1_796_000_000);
         metrics.event_lost(EventLost::Full);
         metrics.watch_age("managedkeys", Some(Duration::from_millis(2500)));
@@ -458,6 +511,8 @@ mod tests {
             r#"keyward_provider_throttled_total{provider="production",type="AWS"} 1"#,
             r#"keyward_provider_deletions_stopped{provider="production"} 1"#,
             r#"keyward_provider_deletions_waiting{provider="production"} 290"#,
+            r#"keyward_provider_deletions_held{provider="production"} 292"#,
+            r#"keyward_managedkey_deletion_held{namespace="shop",name="carts",reason="BudgetExhausted"} 1"#,
             r#"keyward_managedkey_ready{namespace="shop",name="orders"} 1"#,
             r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="k1",state="PendingDeletion"} 1796000000.0"#,
             r#"keyward_events_lost_total{cause="full"} 1"#,
@@ -467,7 +522,8 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
         assert!(!text.contains("resource=\"namespaces\""), "it is not watched any more: {text}");
-        assert!(!text.contains("keyward_provider_deletions_stopped{provider=\"staging\"}"), "it is gone: {text}");
+        assert!(!text.contains("{provider=\"staging\"}"), "it is gone: {text}");
+        assert_eq!(lines(&metrics, "keyward_managedkey_deletion_held{").len(), 1, "an object has one reason at most: {text}");
     }
 
     #[test]
@@ -487,7 +543,7 @@ mod tests {
     #[test]
     fn without_the_switch_there_is_nothing_per_object() {
         let metrics = Metrics::new(false);
-        metrics.observe_object("shop", "orders", true);
+        metrics.observe_object("shop", "orders", true, Some("KeyInUse"));
         metrics.deletion_pends(&orders(), 1);
         metrics.deletion_ended(&orders());
         metrics.forget_object("shop", "orders");

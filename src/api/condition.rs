@@ -211,6 +211,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("KeyDeletionCancelled", "The deletion was cancelled."),
     ("KeyDeleted", "Warning. The key is gone."),
     ("DeletionHeld", "Warning. The guard holds a deletion; the note has the command that confirms it."),
+    ("DeletionsStopped", "Warning, on a `KeyProvider`. All deletions through it are stopped; the note has the command that resumes them."),
+    ("DeletionsResumed", "On a `KeyProvider`. A person resumed the deletions through it."),
     ("DriftDetected", "Warning. Somebody changed the key, or a record that Keyward keeps; the note has the old and the new value."),
     ("KeyReleased", "The object is being deleted; the note says what happened to its key."),
     ("Paused", "The object is paused."),
@@ -266,6 +268,13 @@ pub fn remove(conditions: &mut Vec<Condition>, kind: ConditionType) {
 #[must_use]
 pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition> {
     conditions.iter().find(|known| known.type_ == kind.as_str())
+}
+
+/// Why a deletion is held, if the conditions say that one is.
+#[must_use]
+pub fn held(conditions: &[Condition]) -> Option<Reason> {
+    let held = find(conditions, ConditionType::DeletionHeld)?;
+    Reason::ALL.iter().map(|(reason, _)| *reason).find(|reason| reason.as_str() == held.reason)
 }
 
 /// Whether this is a condition type of Keyward. Others may put their own conditions into a status.

@@ -389,7 +389,7 @@ pub struct Applied {
     pub aliases: Vec<String>,
 }
 
-/// The deletion of the key that is pending, or that Keyward is scheduling now.
+/// The deletion of the key that is pending, or that Keyward is scheduling now, or the use of the key that holds a deletion.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Deletion {
@@ -407,7 +407,7 @@ pub struct Deletion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Open", "Refused"]))]
     pub call: Option<DeletionCall>,
-    /// When the key was last used. Present only while this use holds the deletion.
+    /// When the key was last used. Present only while this use holds the deletion. A later use on the same day (UTC) does not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_time: Option<Time>,
 }

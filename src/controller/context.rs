@@ -32,7 +32,7 @@ use super::{
 };
 use crate::controller::waits;
 use crate::{
-    api::{ManagedKey, key_provider::NamespacesFrom, managed_key::ManagementPolicy},
+    api::{ManagedKey, Reason, key_provider::NamespacesFrom, managed_key::ManagementPolicy},
     domain::{
         observed::Key,
         ownership::Owner,
@@ -527,12 +527,12 @@ impl Context {
         Instant::now().checked_add(wait.checked_add(self.settings.consistency)?)
     }
 
-    /// Reports an object in metrics: whether it is ready, and its key if that is pending deletion.
-    pub fn gauge(&self, owner: &Owner, ready: bool, pending: Option<Alarm>) {
+    /// Reports an object in metrics: whether it is ready, its key if that is pending deletion, and the reason for which a deletion is held.
+    pub fn gauge(&self, owner: &Owner, ready: bool, pending: Option<Alarm>, held: Option<Reason>) {
         self.objects().entry(owner.uid.clone()).or_default().gauged = true;
         self.alarms.say(&Source::Object(owner.uid.clone()), pending.into_iter().collect());
         if self.settings.per_object_metrics {
-            self.metrics.observe_object(&owner.namespace, &owner.name, ready);
+            self.metrics.observe_object(&owner.namespace, &owner.name, ready, held.map(Reason::as_str));
             self.objects().entry(owner.uid.clone()).or_default().series = Some((owner.namespace.clone(), owner.name.clone()));
         }
     }
@@ -663,11 +663,11 @@ mod tests {
             context.sweep();
             context.alarms.key_of("y").is_some()
         };
-        context.gauge(&owner, true, Some((key.clone(), 1)));
+        context.gauge(&owner, true, Some((key.clone(), 1)), None);
         let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into() };
         key_provider::remember(&context, "default", entry);
         assert!(said(), "it is not listed yet");
-        context.gauge(&owner, true, Some((key, 1)));
+        context.gauge(&owner, true, Some((key, 1)), None);
         key_provider::over(&context, "default", "y");
         assert!(!said());
     }

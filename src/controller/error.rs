@@ -83,8 +83,8 @@ pub enum Ending {
     Planned(Box<Plan>),
     /// The guard holds a deletion. The status says why, and what lifts the hold.
     Held(Hold),
-    /// The object is paused. The status says so. Next: the regular look.
-    Paused,
+    /// The object is paused. The status says so, with this sentence. Next: the regular look.
+    Paused(&'static str),
     /// No key was looked at: the provider cannot be used, or the spec cannot be read. The status says why. Next: the regular look, or a change of either.
     Refused {
         /// What the status says.
@@ -138,7 +138,7 @@ impl Ending {
             Self::MarksNotWritable(_) => "MarksNotWritable",
             Self::Contended { .. } => "Contended",
             Self::Unkept(_) => "Unkept",
-            Self::Planned(_) | Self::Paused | Self::Refused { .. } | Self::Unknown | Self::Gone => "Ended",
+            Self::Planned(_) | Self::Paused(_) | Self::Refused { .. } | Self::Unknown | Self::Gone => "Ended",
             Self::Later(_) | Self::Changed | Self::Newer(_) | Self::Error(_) => "Aborted",
         }
     }
@@ -176,7 +176,7 @@ impl fmt::Display for Ending {
         match self {
             Self::Planned(_) => f.write_str("nothing is left to do"),
             Self::Held(hold) => f.write_str(&hold.message),
-            Self::Paused => f.write_str("the object is paused"),
+            Self::Paused(message) => f.write_str(message),
             Self::Refused { note, .. } => f.write_str(&note.message),
             Self::ReadBack => f.write_str("the marks are read back first"),
             Self::Failed(failure) | Self::MarksNotWritable(failure) => f.write_str(&failure.message),

@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::now;
 use crate::controller::waits;
 use crate::{
-    api::{FIELD_MANAGER, ManagedKey},
+    api::{FIELD_MANAGER, KeyProvider, ManagedKey},
     domain::{event::Event, ownership::Owner},
     metrics::{EventLost, Metrics},
     text::shown,
@@ -35,6 +35,8 @@ use crate::{
 const ELSEWHERE: &str = "default";
 /// The longest note that the API server accepts, in bytes.
 const LONGEST: usize = 1024;
+/// How much of an object's name is in the names of its events.
+const LONGEST_NAME: usize = 200;
 /// How many events wait to be posted.
 const QUEUE: usize = 1024;
 /// How many places of the queue are kept for events about keys that outlive their objects.
@@ -88,13 +90,25 @@ impl Events {
         self.queue(owner, event, Goes::Widely);
     }
 
+    /// Puts an event on a provider. Events about what has no namespace are in `default`.
+    pub fn publish_on_provider(&self, provider: &KeyProvider, event: &Event) {
+        self.post_later(reference::<KeyProvider>(provider.meta()), event, Goes::Once);
+    }
+
     fn queue(&self, owner: &Owner, event: &Event, goes: Goes) {
+        let Owner { namespace, name, uid, .. } = owner;
+        let metadata =
+            ObjectMeta { namespace: Some(namespace.clone()), name: Some(name.clone()), uid: Some(uid.clone()), ..ObjectMeta::default() };
+        self.post_later(reference::<ManagedKey>(&metadata), event, goes);
+    }
+
+    fn post_later(&self, object: ObjectReference, event: &Event, goes: Goes) {
         if event.warning {
             tracing::warn!(reason = event.reason, "{}", event.note);
         } else {
             tracing::info!(reason = event.reason, "{}", event.note);
         }
-        let posting = Posting { event: self.event(owner, event), goes };
+        let posting = Posting { event: self.event(object, event), goes };
         if goes == Goes::Once && self.queue.capacity() <= KEPT {
             return self.lost(&posting, EventLost::Full);
         }
@@ -105,12 +119,14 @@ impl Events {
         }
     }
 
-    fn event(&self, owner: &Owner, event: &Event) -> ApiEvent {
+    fn event(&self, object: ObjectReference, event: &Event) -> ApiEvent {
         let time = now();
+        // The name of an event has to be a valid one too, and a provider's name may be as long as any.
+        let name: String = object.name.iter().flat_map(|name| name.chars()).take(LONGEST_NAME).collect();
         ApiEvent {
             metadata: ObjectMeta {
-                name: Some(format!("{}.{:x}", owner.name, time.as_nanosecond())),
-                namespace: Some(owner.namespace.clone()),
+                name: Some(format!("{}.{:x}", name.trim_end_matches(['.', '-']), time.as_nanosecond())),
+                namespace: Some(object.namespace.as_deref().unwrap_or(ELSEWHERE).into()),
                 ..ObjectMeta::default()
             },
             event_time: Some(MicroTime(time)),
@@ -120,14 +136,7 @@ impl Events {
             reason: Some(event.reason.into()),
             type_: Some(if event.warning { "Warning" } else { "Normal" }.into()),
             note: Some(fitting(&event.note)),
-            regarding: Some(ObjectReference {
-                api_version: Some(ManagedKey::api_version(&()).into()),
-                kind: Some(ManagedKey::kind(&()).into()),
-                namespace: Some(owner.namespace.clone()),
-                name: Some(owner.name.clone()),
-                uid: Some(owner.uid.clone()),
-                ..ObjectReference::default()
-            }),
+            regarding: Some(object),
             ..ApiEvent::default()
         }
     }
@@ -221,6 +230,18 @@ fn fitting(note: &str) -> String {
     let end = note.char_indices().map(|(at, c)| at + c.len_utf8()).take_while(|end| *end <= LONGEST).last();
     note.truncate(end.unwrap_or_default());
     note
+}
+
+/// What an event is about.
+fn reference<K: Resource<DynamicType = ()>>(metadata: &ObjectMeta) -> ObjectReference {
+    ObjectReference {
+        api_version: Some(K::api_version(&()).into()),
+        kind: Some(K::kind(&()).into()),
+        namespace: metadata.namespace.clone(),
+        name: metadata.name.clone(),
+        uid: metadata.uid.clone(),
+        ..ObjectReference::default()
+    }
 }
 
 #[cfg(test)]

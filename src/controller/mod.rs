@@ -103,6 +103,7 @@ pub async fn run(
             loop {
                 managed_key::told_of_the_vanished(&context).await;
                 key_provider::count_waiting(&context).await;
+                managed_key::release_the_waiting(&context).await;
                 context.sweep();
                 tokio::select! {
                     () = stop.cancelled() => return,

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::{
     deletion::budget,
+    event::Event,
     failure::{Failure, Retry},
     pending,
     plan::Note,
@@ -228,6 +229,26 @@ pub fn say_stopped(status: &mut KeyProviderStatus, provider: &KeyProvider, now: 
     );
     let generation = provider.metadata.generation.unwrap_or_default();
     condition::set(&mut status.conditions, ConditionType::DeletionsStopped, true, Reason::BudgetExhausted, message, generation, now);
+}
+
+/// The event of a status that stops all deletions through a provider, or lets them go on. The id of a stop tells one from another.
+#[must_use]
+pub fn turned(before: &KeyProvider, after: &KeyProviderStatus) -> Option<Event> {
+    fn trip(status: &KeyProviderStatus) -> Option<&str> {
+        status.deletions.as_ref()?.tripped.as_ref().map(|trip| trip.id.as_str())
+    }
+    let name = before.metadata.name.as_deref().unwrap_or_default();
+    match (before.status.as_ref().and_then(trip), trip(after)) {
+        (known, Some(new)) if known != Some(new) => {
+            let note = condition::find(&after.conditions, ConditionType::DeletionsStopped)?.message.clone();
+            Some(Event { reason: "DeletionsStopped", action: "StopDeletions", warning: true, note })
+        }
+        (Some(_), None) => {
+            let note = format!("deletions through KeyProvider {name} are resumed; each deletion that is held still needs its own token");
+            Some(Event { reason: "DeletionsResumed", action: "ResumeDeletions", warning: false, note })
+        }
+        _ => None,
+    }
 }
 
 /// The status without conditions that are not Keyward's.

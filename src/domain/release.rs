@@ -18,6 +18,10 @@ use crate::api::{
     managed_key::{DeletionPolicy, HoldReason, ManagementPolicy, Missing},
 };
 
+/// What an object says that is paused and being deleted.
+pub const PAUSED: &str = "the object is paused, so its key stays as it is and the deletion of the object waits; remove the annotation keyward.dev/paused, \
+                          or set deletionPolicy: Retain";
+
 /// What to do with the object.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Release {
@@ -78,12 +82,9 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
     };
     match asked {
         // A pause leaves the key as it is. An object that needs no call is let go all the same.
-        Release::Say(_) | Release::Destroy(_) | Release::Hold(_) | Release::Wait(_) if s.desired.paused => Release::Wait(Note {
-            reason: Reason::Paused,
-            message: "the object is paused, so its key stays as it is and the deletion of the object waits; remove the annotation keyward.dev/paused, \
-                      or set deletionPolicy: Retain"
-                .into(),
-        }),
+        Release::Say(_) | Release::Destroy(_) | Release::Hold(_) | Release::Wait(_) if s.desired.paused => {
+            Release::Wait(Note { reason: Reason::Paused, message: PAUSED.into() })
+        }
         asked => asked,
     }
 }

@@ -314,7 +314,7 @@ mod tests {
     #[test]
     fn each_plan_has_its_rule() {
         let note = || Note { reason: Reason::Creating, message: "x".into() };
-        let hold = |reason, passes| Plan::Hold(Hold { reason, message: "x".into(), passes });
+        let hold = |reason, passes| Plan::Hold(Hold { reason, message: "x".into(), passes, used: None });
         let missing = |gone| {
             let time = crate::api::condition::seconds(jiff::Timestamp::UNIX_EPOCH);
             Plan::Missing(Missing { count: 1, first_time: time }, note(), gone)

@@ -3,6 +3,7 @@
 //!
 //! The answer is only a hint, because a status can be old or forged. Every change of a key follows from a read of the key.
 
+use super::deletion::Record;
 use crate::api::{
     ManagedKey, annotation,
     managed_key::{KeyState, ManagementPolicy},
@@ -32,7 +33,7 @@ pub fn suspected(object: &ManagedKey) -> bool {
         // The reply to a call that schedules a deletion may have been lost. If the state of the key is not known any more, only such an
         // open call is a sign.
         None => status.deletion.as_ref().is_some_and(|deletion| deletion.call.is_some()),
-        Some(_) => status.deletion.is_some(),
+        Some(_) => Record::of(status).has_deletion(),
     };
     enforced && down
 }

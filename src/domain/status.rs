@@ -52,9 +52,12 @@ pub enum Conclusion<'a> {
     ReadingBack(Note),
     /// The round ended after a step and begins again. The status keeps what was done, and says nothing new.
     Unfinished,
-    /// The object is paused.
-    Paused,
+    /// The object is paused. The sentence says what helps.
+    Paused(&'static str),
 }
+
+/// What an object says that is paused.
+pub const PAUSED: &str = "the annotation keyward.dev/paused stops all work on this object; remove it to go on";
 
 /// Who set `deletionScheduleDays`, as the API server recorded it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -140,10 +143,10 @@ pub fn unreachable_for(status: &ManagedKeyStatus, now: Timestamp) -> Option<Dura
 pub fn status(memory: &Memory, report: &Report<'_>) -> ManagedKeyStatus {
     let mut status = memory.status.clone();
     // A paused object is not looked at, so the request waits until the pause ends.
-    if let Some(requested) = report.requested.filter(|_| !matches!(report.conclusion, Conclusion::Paused)) {
+    if let Some(requested) = report.requested.filter(|_| !matches!(report.conclusion, Conclusion::Paused(_))) {
         status.last_handled_reconcile_at = Some(handled(requested));
     }
-    if !matches!(report.conclusion, Conclusion::Paused | Conclusion::Unfinished) {
+    if !matches!(report.conclusion, Conclusion::Paused(_) | Conclusion::Unfinished) {
         status.observed_generation = Some(report.generation);
     }
     if matches!(report.observed, Some(Observed::Present(_)))
@@ -169,6 +172,7 @@ pub fn status(memory: &Memory, report: &Report<'_>) -> ManagedKeyStatus {
     if condition::find(&status.conditions, ConditionType::PendingDeletion).is_none() {
         Record::of(&mut status).seen(Observation::NothingPending);
     }
+    used(&mut status, report);
     status
 }
 
@@ -177,7 +181,17 @@ const fn interrupts(conclusion: &Conclusion<'_>) -> bool {
     match conclusion {
         Conclusion::Failed(failure) => failure.kind.is_answer(),
         Conclusion::Refused { note, .. } | Conclusion::Planned(Plan::Stall(note)) => matches!(note.reason, Reason::WrongAccount),
-        Conclusion::Planned(_) | Conclusion::ReadingBack(_) | Conclusion::Unfinished | Conclusion::Paused => false,
+        Conclusion::Planned(_) | Conclusion::ReadingBack(_) | Conclusion::Unfinished | Conclusion::Paused(_) => false,
+    }
+}
+
+/// The use of the key, for as long as it holds the deletion.
+fn used(status: &mut ManagedKeyStatus, report: &Report<'_>) {
+    if let Conclusion::Planned(Plan::Hold(Hold { used: Some(used), .. })) = &report.conclusion {
+        return Record::of(status).seen(Observation::InUse { used: *used });
+    }
+    if condition::held(&status.conditions) != Some(Reason::KeyInUse) {
+        Record::of(status).seen(Observation::NotInUse);
     }
 }
 
@@ -354,7 +368,7 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, report: &Report<'_
     };
     match &report.conclusion {
         Conclusion::Unfinished => {}
-        Conclusion::Paused => set.paused(),
+        Conclusion::Paused(message) => set.paused(message),
         Conclusion::Refused { note, stalled: true } => set.stalled(note),
         Conclusion::Refused { note, stalled: false } if failure::is_no_news(note.reason, false) => set.unheard(note, memory, report),
         Conclusion::Refused { note, stalled: false } => set.waiting(note),
@@ -376,7 +390,7 @@ fn conditions(status: &mut ManagedKeyStatus, memory: &Memory, report: &Report<'_
         set.misspelt_pause(text);
     }
     // A pause changes nothing but the note that says so.
-    if !matches!(report.conclusion, Conclusion::Paused) {
+    if !matches!(report.conclusion, Conclusion::Paused(_)) {
         set.deletion(status, memory, report);
     }
     // Conditions may have been set several times above. Only a changed status is a transition.
@@ -419,8 +433,7 @@ impl Setter {
     }
 
     /// Nothing new is known, so `Ready` stays as it was.
-    fn paused(&mut self) {
-        let message = "the annotation keyward.dev/paused stops all work on this object; remove it to go on";
+    fn paused(&mut self, message: &str) {
         if condition::find(&self.conditions, ConditionType::Ready).is_none() {
             self.set(ConditionType::Ready, false, Reason::Paused, message);
         }

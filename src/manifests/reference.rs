@@ -44,7 +44,7 @@ pub fn conditions_page() -> String {
     for (kind, meaning) in ConditionType::ALL {
         page.push(format!("| `{}` | {} |\n", kind.as_str(), cell(meaning)));
     }
-    page.push("\nA `KeyProvider` has `Ready`, `Reconciling` and `Stalled`.\n\n## Reasons\n\n| reason | meaning |\n|---|---|\n".to_owned());
+    page.push("\nA `KeyProvider` has `Ready`, `Reconciling`, `Stalled` and `DeletionsStopped`.\n\n## Reasons\n\n| reason | meaning |\n|---|---|\n".to_owned());
     for (reason, meaning) in Reason::ALL {
         page.push(format!("| `{}` | {} |\n", reason.as_str(), cell(meaning)));
     }

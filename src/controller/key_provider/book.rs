@@ -8,7 +8,7 @@ use kube::{Api, ResourceExt};
 
 use super::{clients::MadeFor, listed, status::write};
 use crate::{
-    api::{ConditionType, KeyProvider, KeyProviderStatus, Reason, condition, key_provider::DeletionBook},
+    api::{KeyProvider, KeyProviderStatus, Reason, condition, key_provider::DeletionBook},
     controller::{Context, error::Error, now, watched::Watched},
     domain::{
         deletion::budget::{self, Answer, Booked},
@@ -58,11 +58,6 @@ pub async fn enter(context: &Context, name: &str, made_for: &MadeFor, key: &str)
         if let Some(entry) = entered {
             return Ok(Entered::Booked(entry.written()));
         }
-        tracing::warn!(
-            provider = name,
-            max_per_hour,
-            "all deletions through the provider are stopped: more than deletionGuard.maxPerHour were asked for within an hour"
-        );
         // Each object that asks for a deletion is looked at now, so that its key bears the word before anybody resumes.
         context.providers.wake(name);
         return Ok(Entered::Stopped(trip(&status)));
@@ -78,20 +73,18 @@ pub(super) fn trip_id() -> String {
     uuid::Uuid::new_v4().to_string()
 }
 
-/// Has each provider, and its series, say how many deletions wait because all were stopped. Nothing is written where the number is the same.
+/// Has each provider, and its series, say how many deletions wait because all were stopped. Nothing is written where the number is the same. Its series also say
+/// how many are held for any reason.
 pub async fn count_waiting(context: &Context) {
-    let waiting = waiting(context);
+    let all = held(context);
     for watched in context.providers.store.state() {
         let Ok(provider) = watched.decoded() else { continue };
         let name = provider.name_any();
-        let count = waiting.get(&name).copied();
+        let Held { any, stopped: waiting } = all.get(&name).copied().unwrap_or_default();
+        let count = (waiting > 0).then_some(waiting);
         let book = provider.status.as_ref().and_then(|status| status.deletions.as_ref());
         let stopped = book.is_some_and(|book| book.tripped.is_some());
-        context.metrics.of_provider(&name).deletions_stopped(stopped, count.unwrap_or(0));
-        // By now the rounds of its keys see it as well.
-        if context.providers.turned(&name, stopped) {
-            context.providers.wake(&name);
-        }
+        context.metrics.of_provider(&name).deletions(stopped, waiting, any);
         if book.and_then(|book| book.waiting) == count {
             continue;
         }
@@ -101,18 +94,27 @@ pub async fn count_waiting(context: &Context) {
     }
 }
 
-/// How many objects of each provider say that their deletion waits because all were stopped.
-fn waiting(context: &Context) -> HashMap<String, i32> {
-    let mut waiting = HashMap::new();
+/// How many objects of a provider say that their deletion is held.
+#[derive(Clone, Copy, Debug, Default)]
+struct Held {
+    /// For any reason.
+    any: i32,
+    /// Because all deletions were stopped.
+    stopped: i32,
+}
+
+/// The numbers of each provider that has such objects.
+fn held(context: &Context) -> HashMap<String, Held> {
+    let mut all: HashMap<String, Held> = HashMap::new();
     for object in context.keys().state() {
         let Ok(object) = object.decoded() else { continue };
         let conditions = object.status.as_ref().map(|status| status.conditions.as_slice()).unwrap_or_default();
-        if condition::find(conditions, ConditionType::DeletionHeld).is_some_and(|held| held.reason == Reason::BudgetExhausted.as_str()) {
-            let count: &mut i32 = waiting.entry(object.spec.provider_ref.name.clone()).or_default();
-            *count = count.saturating_add(1);
-        }
+        let Some(reason) = condition::held(conditions) else { continue };
+        let count = all.entry(object.spec.provider_ref.name.clone()).or_default();
+        count.any = count.any.saturating_add(1);
+        count.stopped = count.stopped.saturating_add((reason == Reason::BudgetExhausted).into());
     }
-    waiting
+    all
 }
 
 async fn tell_waiting(context: &Context, name: &str, count: Option<i32>) -> Result<(), Error> {

@@ -91,6 +91,11 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
     if let Some(status) = &provider.status {
         listed::say(context, &name, provider.metadata.resource_version.as_deref(), status);
     }
+    // By now the rounds of its keys see a stop, or its end, as well. No stop is missed: this round is also the one that ends it.
+    let stopped = provider.status.as_ref().and_then(|status| status.deletions.as_ref()).is_some_and(|book| book.tripped.is_some());
+    if context.providers.turned(&name, stopped) {
+        context.providers.wake(&name);
+    }
     let resync = u64::try_from(provider.spec.resync_seconds).map_or(RESYNC, Duration::from_secs);
     let client = match client(context, &name, provider).await.map_err(|unusable| unusable.tried_again(&name, resync)) {
         // A failure that passes by itself does not take away a client that worked.
@@ -120,10 +125,6 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         return Err(error);
     }
     context.providers.reported(&name);
-    let was_stopped = provider.status.as_ref().and_then(|before| before.deletions.as_ref()).is_some_and(|book| book.tripped.is_some());
-    if was_stopped && status.deletions.as_ref().is_none_or(|book| book.tripped.is_none()) {
-        tracing::info!(provider = name, "deletions through the provider are resumed; those that were held need their tokens");
-    }
     let connected = client.as_ref().ok().cloned();
     context.providers.put(provider, client.or_else(|(unusable, known)| known.ok_or(unusable)));
     if let Some(connected) = connected {

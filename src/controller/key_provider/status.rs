@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::{
     api::{FIELD_MANAGER, KeyProvider, KeyProviderStatus},
     controller::{Context, error::Error, room, watched::Watched},
-    domain::provider::ours,
+    domain::provider::{ours, turned},
 };
 
 /// Writes the status if it changed, and returns the version after that.
@@ -43,5 +43,9 @@ pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &Ke
     let name = metadata.name.as_deref().unwrap_or_default();
     let api = Api::<Watched<KeyProvider>>::all(context.client.clone());
     let written = api.patch_status(name, &PatchParams::apply(FIELD_MANAGER).force(), &Patch::Apply(&patch)).await.map_err(failed)?;
+    // Every stop and its end is written here, with the version that was read as its precondition, so each is told once.
+    if let Some(event) = turned(provider, status) {
+        context.events.publish_on_provider(provider, &event);
+    }
     Ok(written.meta().resource_version.clone())
 }

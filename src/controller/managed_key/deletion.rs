@@ -74,7 +74,7 @@ pub(super) async fn first_read(
 /// Does what the policy asks for, then lets the object go.
 pub(super) async fn release(round: &mut Round<'_>) -> Ending {
     match work(round).await {
-        Ok(Release::Wait(note)) if note.reason == Reason::Paused => Ending::Paused,
+        Ok(Release::Wait(note)) if note.reason == Reason::Paused => Ending::Paused(release::PAUSED),
         Ok(Release::Wait(note)) => Plan::Wait(note).into(),
         Ok(Release::Missing(missing, note)) => Plan::Missing(missing, note, Gone::Unsure).into(),
         Ok(Release::Hold(hold)) => Plan::Hold(hold).into(),

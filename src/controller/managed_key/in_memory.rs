@@ -25,7 +25,7 @@ use crate::{
         observed::{Observed, Searched},
         plan::Tried,
         rules::Rules,
-        status::Conclusion,
+        status::{Conclusion, PAUSED},
         step::Step,
         tests::fixtures as domain_fixtures,
     },
@@ -235,7 +235,7 @@ async fn a_status_is_written_once_and_over_an_edit_only_after_steps() {
     let world = World::new(json!({})).await;
     let mut object = world.object().await;
     let paused = async |object: &mut Object<'_>, steps: &[Step]| {
-        report::write(&world.context, object, None, View::default(), Conclusion::Paused, steps).await
+        report::write(&world.context, object, None, View::default(), Conclusion::Paused(PAUSED), steps).await
     };
     paused(&mut object, &[]).await.unwrap();
     paused(&mut object, &[]).await.unwrap();
@@ -246,7 +246,7 @@ async fn a_status_is_written_once_and_over_an_edit_only_after_steps() {
         let world = World::new(json!({})).await;
         let mut object = world.object().await;
         world.edit().await;
-        let written = report::write(&world.context, &mut object, None, View::default(), Conclusion::Paused, &steps).await;
+        let written = report::write(&world.context, &mut object, None, View::default(), Conclusion::Paused(PAUSED), &steps).await;
         assert_eq!((written.is_ok(), world.writes().len()), (told, usize::from(told)));
     }
 }

@@ -18,10 +18,14 @@ mod provider;
 mod reconcile;
 mod report;
 mod round;
+mod terminating;
 #[cfg(test)]
 mod tests;
 
-pub(super) use pending::{told_as_known, told_of_the_vanished};
+pub(super) use self::{
+    pending::{told_as_known, told_of_the_vanished},
+    terminating::release_the_waiting,
+};
 
 use std::{convert::Infallible, sync::Arc};
 

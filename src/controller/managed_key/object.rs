@@ -4,14 +4,13 @@
 
 use std::time::Duration;
 
-use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition;
 use kube::{
     Api, Resource,
     api::{ObjectMeta, Patch, PatchParams},
 };
 use serde_json::{Value, json};
 
-use super::provider;
+use super::{provider, terminating};
 use crate::{
     api::{
         FIELD_MANAGER, FINALIZER, ManagedKey, ManagedKeyStatus, annotation,
@@ -354,17 +353,7 @@ impl<'a> Object<'a> {
 
     /// Whether the namespace or the CRD is being deleted. Its objects go then without anybody asking for the deletion of their keys.
     pub(super) async fn is_terminating(&self) -> Result<bool, Ending> {
-        let client = &self.context.client;
-        let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(client.clone());
-        let namespace = namespaces.get(&self.desired.owner.namespace).await.map_err(api("a live read of the namespace"))?;
-        if namespace.metadata.deletion_timestamp.is_some() {
-            return Ok(true);
-        }
-        let kinds = Api::<CustomResourceDefinition>::all(client.clone());
-        let kind = kinds.get("managedkeys.keyward.dev").await.map_err(api("a live read of the CRD"))?;
-        let conditions = kind.status.iter().flat_map(|status| status.conditions.iter().flatten());
-        Ok(kind.metadata.deletion_timestamp.is_some()
-            || conditions.into_iter().any(|condition| condition.type_ == "Terminating" && condition.status == "True"))
+        terminating::is_terminating(&self.context.client, &self.desired.owner.namespace).await
     }
 }
 

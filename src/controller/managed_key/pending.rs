@@ -273,7 +273,7 @@ mod tests {
         assert!(!is_told());
         told_as_known(&context);
         assert!(is_told(), "before any look");
-        context.gauge(&Object::new(&context, &object, None).unwrap().desired.owner, true, None);
+        context.gauge(&Object::new(&context, &object, None).unwrap().desired.owner, true, None, None);
         assert!(!is_told(), "a look showed it alive");
         told_as_known(&context);
         assert!(!is_told(), "what the watch still has is older than that");

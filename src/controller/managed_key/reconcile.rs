@@ -40,6 +40,7 @@ use crate::{
         failure::Retry,
         plan::{Tried, elsewhere},
         requeue::{Cause, Next, RESYNC},
+        status,
     },
     kms::{self, Patience},
     metrics::RoundResult,
@@ -224,7 +225,7 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> R
         Way::Keep { lane, reads: context.reads(uid, fingerprint) }
     };
     let (reached, ending) = match Object::new(context, object, watched.set_by.clone()) {
-        Ok(paused) if way != Way::Release && paused.desired.paused => (Reached::Object(paused), Ending::Paused),
+        Ok(paused) if way != Way::Release && paused.desired.paused => (Reached::Object(paused), Ending::Paused(status::PAUSED)),
         Ok(object) => Box::pin(drive(context, object, watched, way)).await,
         Err(invalid) => {
             let Some(mut harmless) = object::readable(context, object) else {

@@ -59,7 +59,7 @@ pub(super) async fn finish(context: &Context, fingerprint: u64, mut reached: Rea
         Ending::Later(next) => (next, RoundResult::Waiting),
         Ending::Unkept(left) => (Next::Until(left), RoundResult::Waiting),
         Ending::Unknown => (Next::Soon, RoundResult::Ok),
-        Ending::Paused | Ending::Refused { .. } | Ending::Held(_) => (Next::Regular, RoundResult::Ok),
+        Ending::Paused(_) | Ending::Refused { .. } | Ending::Held(_) => (Next::Regular, RoundResult::Ok),
         Ending::Contended { .. } => (Next::Regular, RoundResult::Failed),
         Ending::Failed(failure) | Ending::MarksNotWritable(failure) => {
             (Next::Retry(failure.kind.verdict().retry, context.failed(&uid, Cause::Kms)), RoundResult::Failed)
@@ -114,7 +114,7 @@ async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> 
             plan_of_hold = Plan::Hold(hold.clone());
             Conclusion::Planned(&plan_of_hold)
         }
-        Ending::Paused => Conclusion::Paused,
+        Ending::Paused(message) => Conclusion::Paused(message),
         Ending::Refused { note, stalled } => Conclusion::Refused { note: note.clone(), stalled: *stalled },
         Ending::Failed(failure) => Conclusion::Failed(failure),
         Ending::MarksNotWritable(failure) => {
@@ -152,7 +152,7 @@ async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> 
             let told: Vec<Step> = steps.iter().filter(|step| !repeats.contains(step)).cloned().collect();
             write(context, object, rules, View { unkept: &unkept, ..view }, conclusion, &told).await
         }
-        Conclusion::Paused => write(context, object, None, View::default(), conclusion, &[]).await,
+        Conclusion::Paused(_) => write(context, object, None, View::default(), conclusion, &[]).await,
         Conclusion::Unfinished => write(context, object, rules, View { failed: &[], unread: &[], ..view }, conclusion, steps).await,
         _ => write(context, object, rules, view, conclusion, steps).await,
     }
@@ -224,7 +224,7 @@ pub(super) async fn write(
     // The alert is there even if the API server does not take the status.
     if matches!(written, Ok(()) | Err(Ending::Error(Error::Api(..)))) {
         let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-        context.gauge(owner, ready, pending::alarm(context, owner, after, view));
+        context.gauge(owner, ready, pending::alarm(context, owner, after, view), condition::held(&after.conditions));
     }
     // The status of an object that is gone by now cannot tell of its key.
     let told = match &written {

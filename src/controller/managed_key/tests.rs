@@ -42,6 +42,7 @@ use crate::{
         failure::{Failure, FailureKind, Outcome},
         plan::Note,
         requeue::{Cause, Next},
+        status,
     },
     lease::Held,
     metrics::{Metrics, RoundResult},
@@ -302,7 +303,7 @@ async fn each_ending_has_its_next_round_and_some_write_a_status() {
     let seconds = std::time::Duration::from_secs;
     // The ending, the least wait in milliseconds, whether it has jitter, whether the status is written, and the result.
     let rows: [(Ending, Option<u64>, bool, bool, RoundResult); 15] = [
-        (Ending::Paused, Some(600_000), true, true, RoundResult::Ok),
+        (Ending::Paused(status::PAUSED), Some(600_000), true, true, RoundResult::Ok),
         (Ending::Refused { note: note(), stalled: true }, Some(600_000), true, true, RoundResult::Ok),
         (Ending::Contended { key: "arn:1".into(), by: "the object shop/other".into() }, Some(600_000), true, true, RoundResult::Failed),
         (Ending::Failed(failure(FailureKind::Denied)), Some(30_000), true, true, RoundResult::Failed),

@@ -26,6 +26,8 @@ pub struct Hold {
     pub message: String,
     /// Whether the hold ends by itself.
     pub passes: bool,
+    /// When the key was last used, if this use holds the deletion.
+    pub used: Option<Timestamp>,
 }
 
 /// The field of the declared days, as messages name it.
@@ -68,7 +70,7 @@ pub fn count_ended(key: &Key, days: Option<i32>) -> Hold {
          its end (2^53) or outside its bounds, so no word can follow it; somebody else wrote that number; {way_out}",
         act(key, days)
     );
-    Hold { reason: Reason::RollbackSuspected, message, passes: false }
+    Hold { reason: Reason::RollbackSuspected, message, passes: false, used: None }
 }
 
 /// What is told of one reason.
@@ -190,7 +192,7 @@ pub fn hold(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, reas
         )
     });
     let resume = if stopped { resume(rules, key.state.is_pending()) } else { String::new() };
-    Hold { reason, message: format!("{} is held: {seen}{now}{keep}{policy}{go_on}{resume}", act(key, days)), passes }
+    Hold { reason, message: format!("{} is held: {seen}{now}{keep}{policy}{go_on}{resume}", act(key, days)), passes, used: None }
 }
 
 /// The first of these names, and how many more there are.
@@ -205,7 +207,7 @@ fn named(names: &[String]) -> String {
 pub fn in_use(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, last_use: LastUse) -> Hold {
     let Rules { name, guard, .. } = rules;
     let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
-    let used = match last_use {
+    let seen = match last_use {
         LastUse::At(used) => format!("the key was used on {}", day(used)),
         LastUse::Never | LastUse::Untold => "the key was used".to_owned(),
     };
@@ -220,12 +222,13 @@ pub fn in_use(desired: &Desired, rules: &Rules, key: &Key, days: Option<i32>, la
         None => String::new(),
     };
     let message = format!(
-        "{} is held: {used}, and KeyProvider {name} demands {} days without use (deletionGuard.minimumIdleDays){goes_on}{keep}; to have it sooner, ask \
+        "{} is held: {seen}, and KeyProvider {name} demands {} days without use (deletionGuard.minimumIdleDays){goes_on}{keep}; to have it sooner, ask \
          the administrator of the provider for fewer days",
         act(key, days),
         guard.minimum_idle_days
     );
-    Hold { reason: Reason::KeyInUse, message, passes: true }
+    let used = if let LastUse::At(used) = last_use { Some(used) } else { None };
+    Hold { reason: Reason::KeyInUse, message, passes: true, used }
 }
 
 /// Why all deletions through a provider are stopped.

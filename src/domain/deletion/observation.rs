@@ -3,11 +3,11 @@
 //! The record is evidence for the [edge](super::edge()), so a look must not make it say more than was known. A mark of ours that is still on the key does
 //! not prove that the schedule is ours, and a look without the marks does not prove that nobody changed the key.
 
-use jiff::Timestamp;
+use jiff::{Timestamp, tz::TimeZone};
 
 use super::{
     mark::{Intent, IntentMark, Word},
-    record::Record,
+    record::{Record, is_use_alone},
 };
 use crate::{
     api::{
@@ -49,6 +49,13 @@ pub enum Observation<'a> {
     Alive,
     /// Nothing that is told as pending, so that no date is told either.
     NothingPending,
+    /// The key was used lately, and that holds the deletion.
+    InUse {
+        /// When it was used last.
+        used: Timestamp,
+    },
+    /// No use holds a deletion.
+    NotInUse,
 }
 
 impl Record<&mut ManagedKeyStatus> {
@@ -74,6 +81,29 @@ impl Record<&mut ManagedKeyStatus> {
             Observation::Alive => self.0.deletion = None,
             Observation::NothingPending if self.was_pending() => {}
             Observation::NothingPending => self.0.deletion_date = None,
+            Observation::InUse { used } => self.seen_in_use(used),
+            Observation::NotInUse => {
+                self.0.deletion = self.0.deletion.take().filter(|known| !is_use_alone(known));
+                if let Some(known) = &mut self.0.deletion {
+                    known.last_used_time = None;
+                }
+            }
+        }
+    }
+
+    /// The use that holds the deletion. Of the uses of one day the first that was seen stays, so that a key that is used all the time does not have its status
+    /// written all the time.
+    fn seen_in_use(&mut self, used: Timestamp) {
+        let day = |at: Timestamp| at.to_zoned(TimeZone::UTC).date();
+        let known = self.0.deletion.get_or_insert(Deletion {
+            schedule_days: None,
+            requested_time: None,
+            origin: DeletionOrigin::Keyward,
+            call: None,
+            last_used_time: None,
+        });
+        if known.last_used_time.as_ref().is_none_or(|last| day(last.0) != day(used)) {
+            known.last_used_time = Some(seconds(used));
         }
     }
 

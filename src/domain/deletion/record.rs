@@ -119,9 +119,15 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
         self.0.intent_word.as_deref().and_then(|word| word.parse().ok())
     }
 
-    /// The deletion on record.
+    /// Whether a deletion is on record: one that is pending, or one whose call was opened.
+    #[must_use]
+    pub fn has_deletion(&self) -> bool {
+        self.deletion().is_some()
+    }
+
+    /// The deletion on record. A use that holds a deletion is no deletion.
     pub(super) fn deletion(&self) -> Option<&Deletion> {
-        self.0.deletion.as_ref()
+        self.0.deletion.as_ref().filter(|known| !is_use_alone(known))
     }
 
     /// Whether the key is in the state on record: the one in which it was last seen, or in which our call was opened.
@@ -364,4 +370,11 @@ impl Record<&mut ManagedKeyStatus> {
         (status.intent_seq, status.intent_word, status.intent_reason) = (Some(seq), Some(word.to_string()), reason);
         Intent { seq, generation: desired.generation, word }
     }
+}
+
+/// Whether nothing of a deletion is on record but the use that holds it.
+pub(super) fn is_use_alone(known: &Deletion) -> bool {
+    let Deletion { schedule_days, requested_time, origin, call, last_used_time } = known;
+    let is_empty = schedule_days.is_none() && requested_time.is_none() && call.is_none();
+    last_used_time.is_some() && is_empty && *origin == DeletionOrigin::Keyward
 }

@@ -1,6 +1,6 @@
 //! The edge: every word × pending or not × the record's number lower, the same or higher × the word it announced × an open call × a token.
 
-use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, days_on, external, minutes, now, ours, word};
+use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, days_on, external, minutes, now, ours, use_alone, word};
 use crate::{
     api::{
         Reason,
@@ -223,10 +223,16 @@ fn the_edge_itself() {
         ("held, and disabled by someone", applied(scene(HELD, State::Disabled), Some(true)), Holds(CancelledOutside.into())),
         ("held, and disabled by us", applied(scene(HELD, State::Disabled), Some(false)), Holds(NotSeenLive.into())),
         ("disabled, no record", applied(live(State::Disabled), None), say(NotSeenLive)),
+        (
+            "the same, held by a use of the key before",
+            applied(live(State::Disabled), None).with(|s| s.memory.status.deletion = Some(use_alone())),
+            say(NotSeenLive),
+        ),
         ("disabled, no record at all", live(State::Disabled).with(|s| s.memory.status.applied = None), say(NotSeenLive)),
         ("no material yet", live(State::PendingImport), Passes(Seen)),
         ("its store is disconnected", live(State::Unavailable), Passes(Seen)),
         ("a generation that goes back proves nothing", live(State::Enabled).with(|s| s.desired.generation = 1), Passes(Seen)),
+        ("held by a use of the key before", live(State::Enabled).with(|s| s.memory.status.deletion = Some(use_alone())), Passes(Seen)),
         ("scheduled by someone since", live(State::Enabled).with(|s| s.memory.status.deletion = Some(external())), say(CancelledOutside)),
         ("seen pending, and not pending any more", live(State::Enabled).with(was(State::PendingDeletion)), say(CancelledOutside)),
         (

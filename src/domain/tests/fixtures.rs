@@ -174,6 +174,11 @@ pub fn ours(days: i32, call: Option<DeletionCall>) -> Deletion {
     }
 }
 
+/// A use of the key that holds a deletion, and no deletion.
+pub fn use_alone() -> Deletion {
+    Deletion { schedule_days: None, requested_time: None, last_used_time: Some(seconds(now() - minutes(60))), ..ours(7, None) }
+}
+
 /// A deletion that someone else scheduled.
 pub fn external() -> Deletion {
     Deletion { schedule_days: None, origin: DeletionOrigin::External, ..ours(7, None) }

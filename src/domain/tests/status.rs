@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 
 use super::{
-    fixtures::{GENERATION, HELD, ID, SEQ, Scene, arn, days_on, external, minutes, note, now, ours, owner, word},
+    fixtures::{GENERATION, HELD, ID, SEQ, Scene, arn, brief, days_on, external, minutes, note, now, ours, owner, word},
     model::World,
 };
 use crate::{
@@ -14,7 +14,10 @@ use crate::{
         mark,
     },
     domain::{
-        deletion::{Word, hold::Hold},
+        deletion::{
+            LastUse, Word,
+            hold::{Hold, in_use},
+        },
         desired::{Life, WantedRotation},
         event::{About, events},
         failure::{Failure, FailureKind, Outcome},
@@ -23,7 +26,7 @@ use crate::{
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Note, Plan},
         rescue, rotation,
-        status::{Conclusion, Report, SetBy, fit, pending, status, unreachable_for},
+        status::{Conclusion, PAUSED, Report, SetBy, fit, pending, status, unreachable_for},
         step::Step,
     },
 };
@@ -164,7 +167,7 @@ fn named(reason: Reason) -> Note {
 #[test]
 fn the_conditions_of_every_outcome() {
     use ManagementPolicy::{EnforceOnChange, Observe};
-    let hold = |reason, passes| Some(Plan::Hold(Hold { reason, message: "held".into(), passes }));
+    let hold = |reason, passes| Some(Plan::Hold(Hold { reason, message: "held".into(), passes, used: None }));
     let gone = |count, gone, reason| Some(Plan::Missing(Missing { count, first_time: seconds(now()) }, named(reason), gone));
     let absent = |scene: Scene| scene.with(|s| s.observed = Observed::Absent(Searched::Reference));
     let untagged = |scene: Scene| scene.with(|s| s.desired.tags = Tags::from([("team".into(), "shop".into())]));
@@ -629,10 +632,10 @@ fn a_pause_is_an_event_once() {
         events(before, after, about, &[]).into_iter().map(|event| (event.reason, event.warning)).collect::<Vec<_>>()
     };
     scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
-    let paused = after(&scene, Conclusion::Paused, now());
+    let paused = after(&scene, Conclusion::Paused(PAUSED), now());
     assert_eq!(about(&scene, &scene.memory.status, &paused), [("Paused", false)]);
     scene.memory.status = paused.clone();
-    assert_eq!(about(&scene, &paused, &after(&scene, Conclusion::Paused, now())), []);
+    assert_eq!(about(&scene, &paused, &after(&scene, Conclusion::Paused(PAUSED), now())), []);
 }
 
 #[test]
@@ -683,7 +686,7 @@ fn a_pause_changes_nothing_but_its_message() {
         // Edited while paused.
         scene.desired.generation += 1;
         scene.desired.life = Life::Live;
-        let mut paused = after(&scene, Conclusion::Paused, now() + minutes(1));
+        let mut paused = after(&scene, Conclusion::Paused(PAUSED), now() + minutes(1));
         is_well_formed("paused", &paused);
         assert_eq!(paused.observed_generation, before.observed_generation);
         let find = |status: &ManagedKeyStatus, kind| condition::find(&status.conditions, kind).cloned();
@@ -692,14 +695,14 @@ fn a_pause_changes_nothing_but_its_message() {
         }
         assert_eq!(find(&paused, ConditionType::Synced).unwrap().reason, "Paused");
         scene.memory.status = paused.clone();
-        assert_eq!(after(&scene, Conclusion::Paused, now() + minutes(60)), paused);
+        assert_eq!(after(&scene, Conclusion::Paused(PAUSED), now() + minutes(60)), paused);
         paused.conditions = before.conditions.clone();
         assert_eq!(paused, before, "a pause changes nothing else");
     }
     // Paused before the first look, with the schema's default for the generation.
     let mut scene = Scene::unbound(Searched::Reference);
     scene.memory.status.observed_generation = Some(-1);
-    let status = after(&scene, Conclusion::Paused, now());
+    let status = after(&scene, Conclusion::Paused(PAUSED), now());
     assert_eq!((status.observed_generation, said(&status).as_str()), (Some(-1), "!Ready=Paused !Synced=Paused"));
     assert!(status.conditions.iter().all(|known| known.observed_generation == Some(0)));
 }
@@ -738,6 +741,38 @@ fn the_record_of_a_deletion() {
 }
 
 #[test]
+fn a_use_that_holds_a_deletion_is_told_for_as_long_as_it_holds() {
+    let held = |scene: &Scene, at: &str| {
+        let Observed::Present(key) = &scene.observed else { panic!("a key") };
+        let hold = in_use(&scene.desired, &scene.rules, key, Some(7), LastUse::At(at.parse().unwrap()));
+        after(scene, Conclusion::Planned(&Plan::Hold(hold)), now())
+    };
+    let told = |status: &ManagedKeyStatus| status.deletion.as_ref()?.last_used_time.as_ref().map(|time| time.0.to_string());
+    let mut scene = asked(Scene::of(State::Enabled), 7);
+    let first = held(&scene, "2026-11-20T08:00:00Z");
+    assert_eq!((told(&first).as_deref(), said(&first).contains("KeyInUse")), (Some("2026-11-20T08:00:00Z"), true));
+    scene.memory.status = first.clone();
+    assert_eq!(held(&scene, "2026-11-20T23:00:00Z"), first, "another use on that day is no reason to write");
+    let next = held(&scene, "2026-11-21T01:00:00Z");
+    assert_eq!(told(&next).as_deref(), Some("2026-11-21T01:00:00Z"));
+    scene.memory.status = next;
+    // It is no evidence against the deletion, nor for a rescue.
+    let plan = scene.plan();
+    assert_eq!(brief(&plan), "schedule the deletion in 7 days");
+    assert_eq!(after(&scene, Conclusion::Planned(&plan), now()).deletion, None, "nothing holds it any more");
+    let failed =
+        Failure { kind: FailureKind::Denied, operation: "GetKeyLastUsage", message: "no".into(), outcome: Outcome::Refused, source: None };
+    assert_eq!(after(&scene, Conclusion::Failed(&failed), now()).deletion, None, "nor is that known");
+    assert_eq!(told(&after(&scene, Conclusion::Paused(PAUSED), now())).as_deref(), Some("2026-11-21T01:00:00Z"), "a pause leaves all");
+    // What others did stays evidence.
+    let mut watched = scene.with(|s| s.memory.status.deletion = Some(external()));
+    watched.memory.status = held(&watched, "2026-11-20T08:00:00Z");
+    assert_eq!(told(&watched.memory.status).as_deref(), Some("2026-11-20T08:00:00Z"));
+    let over = after(&watched, Conclusion::Planned(&watched.plan()), now());
+    assert_eq!(over.deletion, Some(external()));
+}
+
+#[test]
 fn a_schedule_that_is_left_as_it_is_applies_nothing() {
     let mut world = World::new(policy(Scene::of(State::PendingDeletion), ManagementPolicy::EnforceOnChange));
     world.scene.desired.generation += 1;
@@ -755,7 +790,7 @@ fn a_request_is_not_answered_while_it_is_paused() {
     let handled = |conclusion: Conclusion<'_>| {
         status(&scene.memory, &Report { requested: Some("now"), ..scene.report(conclusion) }).last_handled_reconcile_at
     };
-    assert_eq!(handled(Conclusion::Paused), None);
+    assert_eq!(handled(Conclusion::Paused(PAUSED)), None);
     assert_eq!(handled(Conclusion::Planned(&scene.plan())).as_deref(), Some("now"));
 }
 

@@ -16,7 +16,7 @@ use crate::{
         deletion::Word,
         desired::Life,
         observed::State,
-        provider::status,
+        provider::{say_stopped, status, turned},
         release::{Release, release},
         rules::Rules,
         step::Step,
@@ -176,4 +176,43 @@ fn a_provider_says_that_it_is_stopped_until_a_person_resumes() {
     assert!(!told.contains("rm -rf") && told.contains("the command in the condition DeletionsStopped"), "{told}");
     let resumed = round(10, Some(TRIP), raised.deletions.as_ref(), now());
     assert_eq!((resumed.deletions.clone(), says(&resumed)), (None, None));
+}
+
+#[test]
+fn a_stop_and_its_end_are_an_event_each_and_once() {
+    let mut known = provider(0, None, None);
+    let mut round = |max: i32, resume: Option<&str>| {
+        let book = known.status.as_ref().and_then(|status| status.deletions.clone());
+        known = KeyProvider { status: known.status.clone(), ..provider(max, resume, book.as_ref()) };
+        let after = status(&known, Ok(()), None, now(), TRIP);
+        let event = turned(&known, &after);
+        known.status = Some(after);
+        event.map(|event| (event.reason, event.warning, event.note))
+    };
+    let (reason, warning, note) = round(0, None).unwrap();
+    assert_eq!(
+        (reason, warning, note.contains(&format!("keyward.dev/resume-deletions={TRIP}"))),
+        ("DeletionsStopped", true, true),
+        "{note}"
+    );
+    assert_eq!(round(0, None), None);
+    assert_eq!(round(10, None), None, "raising it resumes nothing");
+    let (reason, warning, note) = round(10, Some(TRIP)).unwrap();
+    assert_eq!((reason, warning, note.contains("KeyProvider aws")), ("DeletionsResumed", false, true), "{note}");
+    assert_eq!(round(10, Some(TRIP)), None);
+}
+
+/// The API server takes notes of 1024 characters.
+#[test]
+fn the_note_of_a_stop_has_the_whole_command_whatever_the_name() {
+    let name = "n".repeat(253);
+    for max in [0, 10] {
+        let mut stopped = provider(max, None, None);
+        stopped.metadata.name = Some(name.clone());
+        let mut after = status(&provider(0, None, None), Ok(()), None, now(), &"i".repeat(36));
+        say_stopped(&mut after, &stopped, now());
+        let note = turned(&stopped, &after).unwrap().note;
+        let command = format!("keyprovider {name} keyward.dev/resume-deletions={}", "i".repeat(36));
+        assert!(note.len() <= 1024 && note.contains(&command), "{}: {note}", note.len());
+    }
 }

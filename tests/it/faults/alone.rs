@@ -7,7 +7,7 @@ use kms_double::{Fault, FaultAction, KeyState, Options};
 use kube::ResourceExt;
 use serde_json::{Value, json};
 
-use super::refusal;
+use super::{crowd, refusal};
 use crate::support::{
     control_plane::{self, ControlPlane},
     eventually,
@@ -34,7 +34,10 @@ async fn a_kms_behind_its_time_another_crd_none_and_no_api_server() {
     operator = a_budget_is_counted_over_a_restart(control_plane, &post, operator).await;
     two_controllers_at_once_make_one_key_each(control_plane, &post).await;
     what_is_from_the_future_is_left_alone(control_plane, &post, &operator).await;
+    let crowd;
+    (crowd, operator) = crowd::gathered(control_plane, &post, operator).await;
     keys_outlive_their_crd(control_plane, &post).await;
+    crowd::scattered(&crowd);
     without_an_api_server_nothing_is_changed(control_plane, &post, operator).await;
 }
 

@@ -3,6 +3,7 @@
 //! The scenarios of what is declared are in `reconcile`; here something is wrong, and the KMS's ledger says what was done about it.
 
 mod alone;
+mod crowd;
 mod edits;
 mod endpoint;
 mod input;
@@ -12,6 +13,7 @@ mod records;
 mod refused;
 mod rescue;
 mod restored;
+mod rollback;
 mod told;
 mod unsure;
 

@@ -7,6 +7,7 @@ use kms_double::{KeyState, Options};
 use kube::{Api, ResourceExt};
 use serde_json::json;
 
+use super::rollback;
 use crate::support::{
     control_plane::{self, ControlPlane},
     eventually,
@@ -28,8 +29,9 @@ async fn a_withdrawal_after_a_restore_is_acted_on() {
     seen_at_the_lease(control_plane, &post, operator).await;
     // The API server's lists are still from the history before the restore.
     control_plane.restart().await;
-    let operator = post.start();
-    seen_without_a_lease(control_plane, &post, operator).await;
+    let mut operator = post.start();
+    seen_without_a_lease(control_plane, &post, &mut operator).await;
+    rollback::no_restore_is_an_edge(control_plane, &post, operator).await;
 }
 
 /// Makes a key that is pending as declared, and settled.
@@ -83,7 +85,7 @@ async fn seen_at_the_lease(control_plane: &'static ControlPlane, post: &Post, mu
 }
 
 /// The deletion is withdrawn before the operator reads anything, and no look at the key is due for a day.
-async fn seen_without_a_lease(control_plane: &'static ControlPlane, post: &Post, mut operator: Operator) {
+async fn seen_without_a_lease(control_plane: &'static ControlPlane, post: &Post, operator: &mut Operator) {
     let scene = Scene::on(control_plane, post, "alone", Options::default(), json!({ "resyncSeconds": 86_400 })).await;
     scheduled(&scene).await;
     control_plane.snapshot().await;
@@ -94,5 +96,5 @@ async fn seen_without_a_lease(control_plane: &'static ControlPlane, post: &Post,
     control_plane.restore().await;
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
     program::signal(operator.id(), "CONT");
-    noticed_and_cancelled(&scene, &mut operator).await;
+    noticed_and_cancelled(&scene, operator).await;
 }

@@ -283,7 +283,7 @@ impl Story {
     /// The object is paused.
     fn paused(mut self) -> Self {
         assert!(self.desired().paused);
-        self.report(Conclusion::Paused, None, &[], &[], &[]);
+        self.report(Conclusion::Paused(status::PAUSED), None, &[], &[], &[]);
         self
     }
 

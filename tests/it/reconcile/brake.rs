@@ -2,7 +2,7 @@
 //!
 //! Shows S1.
 
-use k8s_openapi::api::core::v1::ConfigMap;
+use k8s_openapi::api::{core::v1::ConfigMap, events::v1::Event};
 use keyward::api::{ConditionType, KeyProvider, KeyProviderStatus, ManagedKey, condition};
 use kms_double::Options;
 use kube::{
@@ -62,6 +62,31 @@ async fn resume(scene: &Scene) {
     eventually("deletions are resumed", PATIENCE, async || stopped(scene).await.map_or(Ok(()), Err)).await;
 }
 
+/// Type and reason of the provider's own events, oldest first.
+async fn told(scene: &Scene) -> Vec<(String, String)> {
+    let api = Api::<Event>::namespaced(scene.client.clone(), "default");
+    let mut events = api.list(&ListParams::default()).await.unwrap().items;
+    events.sort_by_key(|event| event.event_time.clone().map(|time| time.0));
+    events.retain(|event| {
+        let object = event.regarding.as_ref();
+        object.is_some_and(|object| object.kind.as_deref() == Some("KeyProvider") && object.name.as_deref() == Some(&scene.provider))
+    });
+    events.into_iter().map(|event| (event.type_.unwrap_or_default(), event.reason.unwrap_or_default())).collect()
+}
+
+/// Waits until the provider had exactly these events.
+async fn until_told(scene: &Scene, expected: &[(&str, &str)]) {
+    eventually(&format!("{expected:?}"), PATIENCE, async || {
+        let found = told(scene).await;
+        if found.iter().map(|(kind, reason)| (&**kind, &**reason)).eq(expected.iter().copied()) {
+            Ok(())
+        } else {
+            Err(format!("{found:?}"))
+        }
+    })
+    .await;
+}
+
 fn is_held(object: &ManagedKey) -> bool {
     find(object, ConditionType::DeletionHeld).is_some_and(|held| held.reason == "BudgetExhausted")
 }
@@ -102,6 +127,7 @@ async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
     })
     .await;
 
+    until_told(&scene, &[("Warning", "DeletionsStopped")]).await;
     resume(&scene).await;
     // Lifting the brake schedules nothing by itself.
     let first = held[0].name_any();
@@ -119,6 +145,26 @@ async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
     scene.spec(&second, json!({ "deletionPolicy": "Retain" })).await;
     scene.until_gone(&second).await;
     assert_eq!(schedules(&scene), BUDGET + 1);
+    until_told(&scene, &[("Warning", "DeletionsStopped"), ("Normal", "DeletionsResumed")]).await;
+}
+
+/// A pending key takes no word, so other days wait for nothing but the end of the stop.
+#[tokio::test]
+async fn other_days_that_were_held_come_about_once_deletions_are_resumed() {
+    let scene =
+        Scene::real_with("budget-other", Options::default(), json!({ "deletionGuard": { "maxPerHour": 1 }, "resyncSeconds": 600 })).await;
+    fill(&scene, 2, json!({})).await;
+    scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("key-0", "True", "DeletionScheduled").await;
+    scene.spec("key-1", json!({ "deletionScheduleDays": 7 })).await;
+    until_held(&scene, 1).await;
+    scene.spec("key-0", json!({ "deletionScheduleDays": 9 })).await;
+    scene.until_ready("key-0", "False", "BudgetExhausted").await;
+    assert_eq!((schedules(&scene), scene.key("key-0").await.pending_window_days), (1, Some(7)));
+    resume(&scene).await;
+    scene.until_ready("key-0", "True", "DeletionScheduled").await;
+    assert_eq!((schedules(&scene), scene.key("key-0").await.pending_window_days), (2, Some(9)));
+    assert!(is_held(&scene.look("key-1").await));
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 //! Shows S1.
 
 use aws_sdk_kms::primitives::Blob;
-use keyward::api::ConditionType;
+use keyward::api::{ConditionType, ManagedKey};
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use serde_json::{Value, json};
 
@@ -36,12 +36,26 @@ async fn a_key_that_was_used_lately_is_held_and_goes_on_by_itself() {
     );
     assert!(find(&object, ConditionType::DeletionHeld).is_some_and(|held| held.reason == "KeyInUse"));
     scene.until_event("orders", "DeletionHeld").await;
-    scene.look_at_all("orders").await;
+    let used = |object: &ManagedKey| object.status.as_ref()?.deletion.as_ref()?.last_used_time.clone();
+    let first = used(&object).expect("the use that holds it");
+    // It is used on and on. That is no reason to write.
+    scene.person().encrypt().key_id(scene.key("orders").await.arn).plaintext(Blob::new("data")).send().await.unwrap();
+    assert_eq!(used(&scene.look_at_all("orders").await), Some(first));
     assert_eq!((scene.calls("ScheduleKeyDeletion").len(), scene.key("orders").await.state), (0, Actual::Enabled));
     // The mark says still that it was seen alive.
     scene.provide(&scene.provider, json!({ "deletionGuard": { "minimumIdleDays": 0 } })).await;
-    scene.until_ready("orders", "True", "DeletionScheduled").await;
-    assert_eq!(scene.calls("ScheduleKeyDeletion").len(), 1);
+    let object = scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!((scene.calls("ScheduleKeyDeletion").len(), used(&object)), (1, None));
+}
+
+#[tokio::test]
+async fn a_deletion_that_is_withdrawn_is_held_by_no_use() {
+    let scene = used("in-use-withdrawn", json!({})).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "False", "KeyInUse").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    let object = scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(object.status.unwrap().deletion, None);
 }
 
 #[tokio::test]

@@ -3,8 +3,11 @@
 mod adoption;
 mod alarm;
 mod brake;
+mod crowd;
 mod drift;
+mod edge;
 mod enabled;
+mod ends;
 mod held;
 mod in_use;
 mod invalid;

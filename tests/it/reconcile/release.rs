@@ -273,6 +273,23 @@ async fn a_namespace_finishes_and_its_keys_stay() {
     .await;
 }
 
+/// The object does not change when its namespace is deleted after it, so nothing tells of that.
+///
+/// Shows S1.
+#[tokio::test]
+async fn an_object_that_is_held_goes_once_its_namespace_is_deleted_too() {
+    let stopped = json!({ "deletionGuard": { "maxPerHour": 0 }, "resyncSeconds": 86_400 });
+    let scene = Scene::real_with("end-held-namespace", Options::default(), stopped).await;
+    let (scene, key) = with_key(scene, json!({ "deletionPolicy": "Delete" })).await;
+    scene.delete("orders").await;
+    waits(&scene, "BudgetExhausted").await;
+    let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(scene.client.clone());
+    namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
+    scene.until_gone("orders").await;
+    assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
+}
+
 #[tokio::test]
 async fn a_paused_object_waits_and_goes_once_its_key_is_to_be_retained() {
     let (scene, key) = ready("end-paused", json!({ "deletionPolicy": "Delete" }), json!({})).await;

@@ -1,0 +1,146 @@
+//! Three hundred objects are deleted at once, while no operator runs. Ten keys go on their way to deletion. The others wait for a person, say so, cost nothing
+//! meanwhile, and go without a call once their keys are to be retained.
+//!
+//! The ways on which a real cluster deletes so many are in `faults::crowd`.
+//!
+//! Shows S1.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use api_double::Write;
+use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, ManagedKey};
+use kms_double::{KeyState, Options};
+use kube::{Api, ResourceExt, api::ListParams};
+use serde_json::{Value, json};
+
+use crate::support::{
+    eventually,
+    memory::Memory,
+    operator::PATIENCE,
+    scene::{Scene, describe, find},
+    vendor::AWS,
+};
+
+const ALL: usize = 300;
+/// What `maxPerHour` is by default.
+const BUDGET: usize = 10;
+const WAIT: usize = ALL - BUDGET;
+
+async fn crowd(memory: &Memory, name: &str) -> Scene {
+    Scene::within(memory, &AWS, name, Options::default(), json!({ "resyncSeconds": 86_400 })).await
+}
+
+async fn fill(scene: &Scene, spec: Value) {
+    for name in names() {
+        scene.create(&name, spec.clone()).await;
+    }
+    // One after the other: a list of all takes long to read, again and again.
+    for name in names() {
+        scene.until_ready(&name, "True", "Available").await;
+    }
+}
+
+fn names() -> impl Iterator<Item = String> {
+    (0..ALL).map(|number| format!("key-{number}"))
+}
+
+/// Waits until each object is gone, or is as asked; gives how many are there.
+async fn until_settled(scene: &Scene, ask: impl Fn(&ManagedKey) -> bool) -> usize {
+    let mut left = 0;
+    for name in names() {
+        left += eventually(&name, PATIENCE, async || match scene.keys().get_opt(&name).await.unwrap() {
+            None => Ok(0),
+            Some(object) if ask(&object) => Ok(1),
+            Some(object) => Err(describe(&object)),
+        })
+        .await;
+    }
+    left
+}
+
+/// The operator's writes so far of all but the others.
+fn writes(memory: &Memory) -> Vec<Write> {
+    let writes = memory.server.writes().into_iter();
+    writes.filter(|write| write.manager == FIELD_MANAGER && !write.name.starts_with("other")).collect()
+}
+
+/// Edits the other object, and waits until its key is as declared.
+async fn edited(scene: &Scene, description: &str) {
+    scene.spec("other", json!({ "description": description })).await;
+    scene.until_ready("other", "True", "Available").await;
+    assert_eq!(scene.key("other").await.description, description);
+}
+
+/// How often each object had such an event.
+async fn events(scene: &Scene, reason: &str) -> BTreeMap<String, usize> {
+    let api = Api::<k8s_openapi::api::events::v1::Event>::namespaced(scene.client.clone(), &scene.namespace);
+    let mut counts = BTreeMap::new();
+    for event in api.list(&ListParams::default()).await.unwrap() {
+        if let Some(name) = event.regarding.and_then(|object| object.name).filter(|_| event.reason.as_deref() == Some(reason)) {
+            *counts.entry(name).or_default() += 1;
+        }
+    }
+    counts
+}
+
+#[tokio::test]
+async fn of_three_hundred_deleted_objects_ten_keys_are_scheduled_and_the_others_wait_without_a_write() {
+    let memory = Memory::new().await;
+    let scene = crowd(&memory, "crowd").await;
+    let mut operator = memory.start();
+    // Nobody deletes this one.
+    scene.create("other", json!({})).await;
+    fill(&scene, json!({ "deletionPolicy": "Delete" })).await;
+    operator.kill();
+    for name in names() {
+        scene.delete(&name).await;
+    }
+    operator = memory.start();
+    let waits = |object: &ManagedKey| {
+        let held = find(object, ConditionType::DeletionHeld).is_some_and(|held| held.reason == "BudgetExhausted");
+        let said = object.status.as_ref().and_then(|status| status.intent_word.as_deref()).is_some_and(|word| word.starts_with("held-"));
+        held && said
+    };
+    assert_eq!(until_settled(&scene, waits).await, WAIT);
+    let providers = Api::<KeyProvider>::all(scene.client.clone());
+    let waiting =
+        async || providers.get(&scene.provider).await.unwrap().status.and_then(|status| status.deletions).and_then(|book| book.waiting);
+    eventually("the provider says how many wait", PATIENCE, async || match waiting().await {
+        Some(count) if usize::try_from(count) == Ok(WAIT) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    let scheduled = || scene.calls("ScheduleKeyDeletion").len();
+    assert_eq!(scheduled(), BUDGET);
+    // They hold up nobody.
+    edited(&scene, "first").await;
+
+    // Another process looks at each of them, finds all as it was told, and writes nothing.
+    operator.kill();
+    let (before, written) = (scene.now(), writes(&memory).len());
+    operator = memory.start();
+    eventually("all are looked at", PATIENCE, async || {
+        let read = scene.double.ledger_after(before).into_iter().filter(|call| call.operation == "ListResourceTags");
+        let count = read.filter_map(|call| call.key).collect::<BTreeSet<_>>().len();
+        if count >= WAIT { Ok(()) } else { Err(count) }
+    })
+    .await;
+    edited(&scene, "second").await;
+    operator.kill();
+    let all = writes(&memory);
+    assert_eq!(all.len(), written, "{:#?}", all.get(written..));
+    assert_eq!((scheduled(), scene.keys().list(&ListParams::default()).await.unwrap().items.len()), (BUDGET, WAIT + 1));
+    let held = events(&scene, "DeletionHeld").await;
+    assert!(held.len() == WAIT && held.values().all(|times| *times == 1), "{held:?}");
+
+    // With Retain nothing is called.
+    let before = scene.now();
+    for object in scene.keys().list(&ListParams::default()).await.unwrap() {
+        scene.spec(&object.name_any(), json!({ "deletionPolicy": "Retain" })).await;
+    }
+    let _operator = memory.start();
+    assert_eq!(until_settled(&scene, |_| false).await, 0);
+    assert_eq!(scene.changes(before), [""; 0]);
+    let alive = scene.double.keys().iter().filter(|key| key.state == KeyState::Enabled).count();
+    assert_eq!(alive, WAIT + 1);
+}
