@@ -23,6 +23,8 @@ pub struct Rules {
     pub account: String,
     /// Its Region.
     pub region: String,
+    /// As whom AWS sees Keyward: the principal of the credentials. `None`: that is not known, because another program calls AWS.
+    pub principal: Option<String>,
     /// Which existing keys may be adopted.
     pub adoption: Adoption,
     /// What may be set on keys.
@@ -46,6 +48,7 @@ impl Rules {
             provider: spec.type_,
             account: account.into(),
             region: region.into(),
+            principal: None,
             adoption: spec.adoption.clone(),
             allow: spec.allow.clone(),
             guard: spec.deletion_guard.clone(),

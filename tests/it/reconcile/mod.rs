@@ -8,6 +8,7 @@ mod enabled;
 mod held;
 mod in_use;
 mod invalid;
+mod key_policy;
 mod lifecycle;
 mod missing;
 mod pause;

@@ -44,6 +44,7 @@ pub fn rules() -> Rules {
         provider: ProviderType::Aws,
         account: ACCOUNT.into(),
         region: REGION.into(),
+        principal: None,
         adoption: Adoption::default(),
         allow: Allow::default(),
         guard: DeletionGuard::default(),
@@ -71,6 +72,7 @@ pub fn key(state: State) -> Key {
         rotations: None,
         tags: Some(Tags::new()),
         aliases: Some(Vec::new()),
+        policy: None,
         unread: Facets::NONE,
     }
 }
