@@ -36,9 +36,9 @@ words! {
     /// Unknown.
     Ready,
     /// Always present. True: the last read got the state of the key, and nothing that was read differs from the spec. Every read gets the
-    /// state. Rotation, tags (with the marks) and aliases are read in turn, each at least in every third read. All of them are read when a
-    /// person requests it (`keyward.dev/reconcile-requested-at`), after a change of the spec, before a change of the key, and while this
-    /// condition is not True.
+    /// state. Rotation, tags (with the marks) and aliases are read in turn, each at least in every third read. If `spec.policy` is set, the
+    /// key policy is read in turn too, and each of the four at least in every fourth read. All of them are read when a person requests it
+    /// (`keyward.dev/reconcile-requested-at`), after a change of the spec, before a change of the key, and while this condition is not True.
     Synced,
     /// Present only while True: Keyward is working, or will retry automatically. Never present together with `Stalled`.
     Reconciling,
@@ -95,6 +95,14 @@ words! {
     /// An alias is no longer declared here, but another object declares it now. The alias stays on the key until that object takes it, so
     /// that it always belongs to a key.
     AliasMoving,
+    /// The provider does not allow the key policy. The message names the statement.
+    PolicyNotAllowed,
+    /// Keyward does not set the key policy, because the policy does not allow Keyward's own principal what it needs. The message names the
+    /// missing actions.
+    PolicyWouldLockOut,
+    /// The KMS does not accept the key policy. If the policy names a principal that was created moments ago, the KMS may not know it yet:
+    /// Keyward tries for ten minutes, and then the object is Stalled.
+    PolicyNotAccepted,
     /// The key has the marks of another object or cluster.
     OwnedByAnother,
     /// Keyward cannot tell which key belongs to this object, so it creates none.
@@ -206,6 +214,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("KeyDisabled", "The key was disabled."),
     ("RotationEnabled", "Rotation was switched on, or its period was changed."),
     ("RotationDisabled", "Rotation was switched off."),
+    ("PolicyChanged", "The key policy was set; the note says which statements differed."),
     ("KeyRotated", "The KMS reports a new rotation of the key; the note has its date."),
     ("KeyDeletionScheduled", "Warning. The deletion of the key was scheduled; the note has the date and the command that cancels it."),
     ("KeyDeletionCancelled", "The deletion was cancelled."),

@@ -85,7 +85,8 @@ pub struct KeyProviderSpec {
     /// Which existing keys may be adopted, and by which namespaces. Default: none.
     #[serde(default)]
     pub adoption: Adoption,
-    /// Which tags and aliases ManagedKeys may set on keys and remove again. Tags and aliases can grant access. Default: all.
+    /// What ManagedKeys may set on keys. All of it can grant access. Default: all tags and aliases, which they may also remove again, and no
+    /// key policy.
     #[serde(default)]
     pub allow: Allow,
     /// What must be true before Keyward schedules a deletion.
@@ -386,7 +387,7 @@ fn pattern_text(longest: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": longest })
 }
 
-/// Which tags and aliases `ManagedKey`s may set on keys and remove again.
+/// What `ManagedKey`s may set on keys: tags and aliases, which they may also remove again, and key policies.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allow {
@@ -398,6 +399,44 @@ pub struct Allow {
     #[serde(default = "anything")]
     #[schemars(extend("maxItems" = 64, "items" = pattern_text(250)))]
     pub aliases: Vec<String>,
+    /// Which key policies. A key policy gives access to the key. Default: none.
+    #[serde(default)]
+    pub policies: AllowPolicies,
+}
+
+/// Which key policies `ManagedKey`s may set.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowPolicies {
+    /// `None` (default): no key policy. `Any`: every key policy. `Accounts`: a key policy that gives access only to the account of this
+    /// provider, to `accounts` and to `services`. With `Accounts`, an allow for everybody needs a condition `StringEquals` on
+    /// `kms:CallerAccount` or `aws:PrincipalAccount` with such accounts, and an allow for `NotPrincipal` or for a federated principal is
+    /// refused.
+    #[serde(default)]
+    pub from: PoliciesFrom,
+    /// With `from: Accounts`, the 12-digit ids of other accounts that may get access.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 64, "items" = account_id(), "default" = json!([])))]
+    pub accounts: Vec<String>,
+    /// With `from: Accounts`, the AWS services that may get access, such as `logs.eu-west-1.amazonaws.com`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = 64, "items" = pattern_text(128), "default" = json!([])))]
+    pub services: Vec<String>,
+}
+
+fn account_id() -> Value {
+    json!({ "type": "string", "maxLength": 12, "pattern": "^[0-9]{12}$" })
+}
+
+/// Which key policies are allowed.
+#[derive(JsonSchema, Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum PoliciesFrom {
+    /// No key policy.
+    #[default]
+    None,
+    /// Every key policy.
+    Any,
+    /// Key policies that give access only to listed accounts and services.
+    Accounts,
 }
 
 fn anything() -> Vec<String> {
@@ -406,7 +445,7 @@ fn anything() -> Vec<String> {
 
 impl Default for Allow {
     fn default() -> Self {
-        Self { tag_keys: anything(), aliases: anything() }
+        Self { tag_keys: anything(), aliases: anything(), policies: AllowPolicies::default() }
     }
 }
 

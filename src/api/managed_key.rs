@@ -123,6 +123,12 @@ pub struct ManagedKeySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxItems" = 49, "items" = alias_name(), "x-kubernetes-list-type" = "set"))]
     pub aliases: Option<Vec<String>>,
+    /// The key policy at AWS, which says who may use the key: a JSON document as text, at most 32768 bytes. If absent, Keyward leaves the
+    /// policy as it is. The provider's `allow.policies` must allow it. Policies are compared as IAM compares them, so order and spelling do
+    /// not matter. Keyward sets no policy that takes away what Keyward needs itself on the key. Huawei has no key policies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 32768))]
+    pub policy: Option<String>,
     /// The kind of key to create, or the kind that an adopted key must have. Immutable. If absent, Keyward creates a symmetric key for
     /// encryption.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -25,6 +25,7 @@ use super::{
     key_provider::Providers,
     lane::Lanes,
     late::Late,
+    policy_wait::PolicyWait,
     step_backoff::StepBackoff,
     survey::Surveys,
     watch::{Anew, Labelled},
@@ -156,7 +157,7 @@ struct Remembered {
     fingerprint: u64,
     /// When the object is looked at again if its fingerprint stays the same.
     due: Option<Instant>,
-    /// Counts the looks that came to their end. It chooses which of rotation, tags and aliases the next one reads.
+    /// Counts the looks that came to their end. It chooses which facet the next one reads.
     reads: usize,
     /// Whether the last look knows all of these because it made the key.
     complete: bool,
@@ -174,6 +175,8 @@ struct Remembered {
     failures: Failures,
     /// The generation for which rotation could not be changed.
     rotation_failed: Option<i64>,
+    /// Since when the KMS does not accept the key policy.
+    policy_wait: PolicyWait,
     /// In how many more looks the KMS is asked whether it rotated the key.
     rotation_asks: u8,
     /// The generation that stopped declaring an alias, and since when the alias waits to be removed.
@@ -348,6 +351,16 @@ impl Context {
     /// Whether rotation could not be changed for that generation. Before a key is disabled, rotation gets one try.
     pub fn rotation_failed(&self, uid: &str, generation: i64) -> bool {
         self.objects().get(uid).is_some_and(|looked| looked.rotation_failed == Some(generation))
+    }
+
+    /// The KMS did not accept the key policy of that generation. Returns whether a principal in it may still be too new.
+    pub fn policy_refused(&self, uid: &str, generation: i64) -> bool {
+        self.objects().entry(uid.into()).or_default().policy_wait.refused(generation, Instant::now())
+    }
+
+    /// The KMS accepted the key policy.
+    pub fn policy_accepted(&self, uid: &str) {
+        self.objects().entry(uid.into()).or_default().policy_wait = PolicyWait::default();
     }
 
     /// Remembers that the KMS may have rotated the key. Its list of rotations can be late, so it is asked in several looks.

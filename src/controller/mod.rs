@@ -17,6 +17,7 @@ mod key_provider;
 mod lane;
 mod late;
 mod managed_key;
+mod policy_wait;
 mod room;
 mod setback;
 mod signs;

@@ -7,6 +7,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use super::{
     limits::Limits,
     ownership::{Owner, Tags, can_be_named},
+    policy::Document,
     reserved::{is_reserved_alias, is_reserved_tag},
 };
 use crate::{
@@ -35,6 +36,15 @@ pub enum WantedRotation {
     Off,
 }
 
+/// A key policy that is declared.
+#[derive(Clone, Debug, PartialEq)]
+pub struct WantedPolicy {
+    /// The text, as it is sent.
+    pub text: String,
+    /// The same, read.
+    pub document: Document,
+}
+
 /// What an object declares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
@@ -56,6 +66,8 @@ pub struct Desired {
     pub tags: Tags,
     /// Aliases that Keyward keeps on the key, with the prefix `alias/`.
     pub aliases: BTreeSet<String>,
+    /// The key policy, if the spec declares one.
+    pub key_policy: Option<WantedPolicy>,
     /// The kind of key, if the spec declares it.
     pub kind: Option<KeyTemplate>,
     /// The key to adopt: ID, ARN or alias.
@@ -107,6 +119,7 @@ impl Desired {
             description,
             tags,
             aliases,
+            policy,
             key,
         } = &object.spec;
 
@@ -146,6 +159,13 @@ impl Desired {
             (Some(false), None) => Some(WantedRotation::Off),
             (None, None) => None,
         };
+        let key_policy = policy.as_ref().and_then(|text| match Document::read(text) {
+            Ok(document) => Some(WantedPolicy { text: text.clone(), document }),
+            Err(why) => {
+                left_out.push(format!("spec.policy is no key policy: {why}; correct it"));
+                None
+            }
+        });
         let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         let pause = annotation(annotation::PAUSED);
         Ok(Self {
@@ -158,6 +178,7 @@ impl Desired {
             description: description.clone(),
             tags,
             aliases: named,
+            key_policy,
             kind: key.clone(),
             adopt: key_id.clone(),
             deletion_policy: *deletion_policy,

@@ -55,6 +55,7 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
         events.push(Event { reason: "DriftDetected", action: "CorrectDrift", warning: true, note });
     }
     events.extend(steps.iter().filter_map(|step| done(step, key, date, &cancel)));
+    events.extend(steps.iter().filter_map(|step| about.policy_set(step, key)));
     events.extend(seen(before, after, key, about.created));
     events
 }
@@ -132,6 +133,17 @@ fn cancel(About { desired, set_by, found: _, created: _ }: About<'_>) -> String 
 }
 
 impl About<'_> {
+    /// A key policy was set. It decides who may use the key, so the event names the statements, and says what is not certain.
+    fn policy_set(&self, step: &Step, key: &str) -> Option<Event> {
+        let Step::SetPolicy { unsure, .. } = step else { return None };
+        let found = self.found.iter().find(|(done, _)| done == step).map(|(_, differences)| differences.as_slice()).unwrap_or_default();
+        let clauses: Vec<&str> = found.iter().filter_map(Difference::clause).collect();
+        let before = if clauses.is_empty() { String::new() } else { format!("; before that, {}", clauses.join(", ")) };
+        let unsure = unsure.as_ref().map(|why| format!("; {why}")).unwrap_or_default();
+        let note = format!("set the key policy of {key} as declared{before}{unsure}");
+        Some(Event { reason: "PolicyChanged", action: "SetPolicy", warning: false, note })
+    }
+
     /// The old and the new value of everything that a step corrected.
     fn corrected(&self, step: &Step) -> Vec<String> {
         self.found
@@ -176,7 +188,8 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
         | Step::Tag { .. }
         | Step::Untag { .. }
         | Step::AddAlias { .. }
-        | Step::RemoveAlias { .. } => None,
+        | Step::RemoveAlias { .. }
+        | Step::SetPolicy { .. } => None,
         Step::MoveAlias { alias, from } => event("AliasMoved", "MoveAlias", format!("moved {alias} from {from} to {key}")),
     }
 }

@@ -39,6 +39,10 @@ pub enum FailureKind {
     NotFound,
     /// The KMS cannot take a value.
     Invalid,
+    /// The KMS does not accept a key policy. It may name a principal that does not exist.
+    Policy,
+    /// The KMS does not accept a key policy that names a principal. The principal may be so new that the KMS does not know it yet.
+    NewPrincipal,
     /// The key's state does not allow it. Often the view of the key was too old.
     Conflict,
     /// The alias is on another key.
@@ -78,6 +82,8 @@ impl FailureKind {
         match self {
             Self::NotFound => "NotFound",
             Self::Invalid => "Invalid",
+            Self::Policy => "Policy",
+            Self::NewPrincipal => "NewPrincipal",
             Self::Conflict => "Conflict",
             Self::AliasTaken => "AliasTaken",
             Self::Denied => "Denied",
@@ -133,9 +139,11 @@ pub fn is_no_news(reason: Reason, stalled: bool) -> bool {
 
 impl FailureKind {
     /// Every kind, for tests.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::NotFound,
         Self::Invalid,
+        Self::Policy,
+        Self::NewPrincipal,
         Self::Conflict,
         Self::AliasTaken,
         Self::Denied,
@@ -181,6 +189,8 @@ impl FailureKind {
             // A read that finds no key is no failure. This is a call about a key that existed a moment ago.
             Self::NotFound => (Retry::Backoff, false, Reason::KeyMissing),
             Self::Invalid => (Retry::Resync, true, Reason::InvalidSpec),
+            Self::Policy => (Retry::Resync, true, Reason::PolicyNotAccepted),
+            Self::NewPrincipal => (Retry::Backoff, false, Reason::PolicyNotAccepted),
             Self::AliasTaken => (Retry::Resync, true, Reason::AliasTaken),
             Self::Denied => (Retry::Slow, true, Reason::AccessDenied),
             Self::Credentials => (Retry::Slow, true, Reason::CredentialsInvalid),
@@ -202,9 +212,9 @@ mod tests {
 
     #[test]
     fn only_a_failure_that_a_person_must_correct_is_stalled() {
-        use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Quota, WrongAccount};
+        use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Policy, Quota, WrongAccount};
         let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
-        assert_eq!(stalled, [Invalid, AliasTaken, Denied, Credentials, WrongAccount, Quota]);
+        assert_eq!(stalled, [Invalid, Policy, AliasTaken, Denied, Credentials, WrongAccount, Quota]);
     }
 
     #[test]

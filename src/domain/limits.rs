@@ -7,6 +7,7 @@ use crate::api::{key_provider::ProviderType, managed_key::KeyTemplate};
 
 /// The limits and names of one KMS.
 #[derive(Debug, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is a fact about a KMS by itself")]
 pub struct Limits {
     /// The name of the KMS in messages.
     pub name: &'static str,
@@ -32,6 +33,8 @@ pub struct Limits {
     pub aliases: Option<usize>,
     /// Whether one request can move an alias from one key to another.
     pub moves_aliases: bool,
+    /// Whether keys have policies of their own.
+    pub key_policies: bool,
     /// The maximum length of a description, in characters.
     pub description: usize,
     /// The name of a customer's key must not end in this text.
@@ -78,6 +81,7 @@ pub const AWS: Limits = Limits {
     tags: TagLimits { key: 128, value: 256, count: 50, forbidden: "" },
     aliases: Some(50),
     moves_aliases: true,
+    key_policies: true,
     description: 8192,
     reserved_ending: None,
     unavailable: "its key store is disconnected; connect it again",
@@ -103,6 +107,7 @@ pub const HUAWEI: Limits = Limits {
     tags: TagLimits { key: 36, value: 43, count: 20, forbidden: "*<>\\=" },
     aliases: None,
     moves_aliases: true,
+    key_policies: false,
     description: 255,
     reserved_ending: Some("/default"),
     unavailable: "it is frozen; pay the overdue bill at Huawei Cloud",

@@ -24,6 +24,7 @@ pub mod observed;
 pub mod ownership;
 pub mod pending;
 pub mod plan;
+pub mod policy;
 pub mod provider;
 pub mod release;
 pub mod requeue;

@@ -118,17 +118,20 @@ pub enum Facet {
     Rotation,
     /// Aliases. The life of a key does not need them.
     Aliases,
+    /// The key policy. It is read only if it is declared.
+    Policy,
 }
 
 impl Facet {
     /// Every facet, in the order in which they are read.
-    pub const ALL: [Self; 3] = [Self::Tags, Self::Rotation, Self::Aliases];
+    pub const ALL: [Self; 4] = [Self::Tags, Self::Rotation, Self::Aliases, Self::Policy];
 
     const fn bit(self) -> u8 {
         match self {
             Self::Tags => 1,
             Self::Rotation => 2,
             Self::Aliases => 4,
+            Self::Policy => 8,
         }
     }
 }
@@ -146,6 +149,8 @@ impl Facets {
     pub const ROTATION: Self = Self::NONE.with(Facet::Rotation);
     /// Aliases alone.
     pub const ALIASES: Self = Self::NONE.with(Facet::Aliases);
+    /// The key policy alone.
+    pub const POLICY: Self = Self::NONE.with(Facet::Policy);
 
     /// This set and that facet.
     #[must_use]
@@ -170,6 +175,15 @@ impl FromIterator<Facet> for Facets {
     fn from_iter<I: IntoIterator<Item = Facet>>(facets: I) -> Self {
         facets.into_iter().fold(Self::NONE, Self::with)
     }
+}
+
+/// The key policy as the KMS has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KeyPolicy {
+    /// Its text.
+    Text(String),
+    /// The KMS has no key policies, or does not tell this one.
+    Untold,
 }
 
 /// A key, as far as it was read.
@@ -211,6 +225,8 @@ pub struct Key {
     pub tags: Option<Tags>,
     /// All aliases, with `alias/`. `None`: not read.
     pub aliases: Option<Vec<String>>,
+    /// The key policy. `None`: not read.
+    pub policy: Option<KeyPolicy>,
     /// Facets that could not be read in this round. They are not compared, and not read again in it.
     pub unread: Facets,
 }
@@ -248,17 +264,20 @@ impl Key {
             Facet::Tags => self.tags.is_some(),
             Facet::Rotation => self.rotation.is_some(),
             Facet::Aliases => self.aliases.is_some(),
+            Facet::Policy => self.policy.is_some(),
         }
     }
 
     /// The facets that matter in its state and are still to be read. While the deletion is pending, AWS reports rotation as off and refuses
-    /// changes, so neither rotation nor aliases matter then. Tags always matter.
+    /// changes, so neither rotation nor aliases nor the policy matter then. Tags always matter. `declared`: facets that matter only if they
+    /// are declared.
     #[must_use]
-    pub fn lacks(&self, limits: &Limits) -> Facets {
+    pub fn lacks(&self, limits: &Limits, declared: Facets) -> Facets {
         let matters = |facet: &Facet| match facet {
             Facet::Tags => true,
             Facet::Rotation => !self.state.is_pending() && limits.rotates(&self.kind.spec, &self.kind.origin),
             Facet::Aliases => !self.state.is_pending(),
+            Facet::Policy => !self.state.is_pending() && declared.has(Facet::Policy),
         };
         let given_up = |facet: Facet| facet != Facet::Tags && self.unread.has(facet);
         Facet::ALL.into_iter().filter(matters).filter(|facet| !self.knows(*facet) && !given_up(*facet)).collect()
@@ -266,8 +285,8 @@ impl Key {
 
     /// Whether everything was read that matters in its state, or could not be read.
     #[must_use]
-    pub fn is_complete(&self, limits: &Limits) -> bool {
-        self.lacks(limits).is_empty()
+    pub fn is_complete(&self, limits: &Limits, declared: Facets) -> bool {
+        self.lacks(limits, declared).is_empty()
     }
 }
 

@@ -21,6 +21,7 @@ use super::{
     memory::Memory,
     observed::{Key, Observed, State},
     rules::Rules,
+    settings,
     step::Step,
 };
 use crate::api::{
@@ -57,6 +58,13 @@ pub struct Situation<'a> {
     pub tried: &'a Tried,
     /// What a live read said about the object that the key's owner mark names; `None`: it was not asked for.
     pub other_owner: Option<&'a OtherOwner>,
+}
+
+impl Situation<'_> {
+    /// Whether everything was read of the key that matters for this object.
+    fn is_complete(&self, key: &Key) -> bool {
+        key.is_complete(self.rules.limits(), settings::declared_facets(self.desired, self.rules))
+    }
 }
 
 /// Whether the object that an owner mark names exists, read live in this round.
@@ -97,7 +105,7 @@ pub struct Rest {
     /// Settings that wait for another state of the key.
     pub waits: Option<String>,
     /// Settings that the key or the provider cannot accept. The others are applied.
-    pub refused: Option<String>,
+    pub refused: Option<Note>,
     /// Aliases that stay on the key for now although they are not declared, and why.
     pub stays: Option<String>,
     /// Set if the KMS answered from a copy that is too old to base a change on.
@@ -164,7 +172,7 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
     match (decided, observed) {
         // A part that was not read counts as declared only if the plan is to do nothing.
         (Plan::Rest(rest), _) => Plan::Rest(rest),
-        (_, Observed::Present(key)) if !key.is_complete(situation.rules.limits()) => Plan::Read(Read::Facets),
+        (_, Observed::Present(key)) if !situation.is_complete(key) => Plan::Read(Read::Facets),
         (plan, _) => plan,
     }
 }
@@ -210,7 +218,7 @@ pub(super) fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
 fn present(s: &Situation<'_>, key: &Key) -> Plan {
     let applied = s.memory.status.applied.as_ref();
     let news = applied.is_none_or(|applied| applied.generation != s.desired.generation);
-    if !key.is_complete(s.rules.limits()) && (news || differed(s.memory)) {
+    if !s.is_complete(key) && (news || differed(s.memory)) {
         return Plan::Read(Read::Facets);
     }
     match &key.tags {

@@ -35,6 +35,9 @@ pub const UNSEEN: (Duration, Duration) = (Duration::from_millis(500), Duration::
 pub const TURNED_AWAY: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// The longest wait before a step is repeated that did not stick.
 pub const LONGEST_REPEAT: Duration = Duration::from_mins(10);
+/// How long a key policy is tried again that names a principal and that the KMS does not accept. AWS advises to wait, because it may not know a new principal
+/// yet (AWS KMS API reference, `PutKeyPolicy`).
+pub const NEW_PRINCIPAL: Duration = Duration::from_mins(10);
 /// How much longer a wait can become by jitter, as a share of it.
 const JITTER: f64 = 0.2;
 

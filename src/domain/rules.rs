@@ -25,6 +25,8 @@ pub struct Rules {
     pub region: String,
     /// Its endpoint, as [`endpoint`] names it.
     pub endpoint: String,
+    /// As whom AWS sees Keyward: the principal of the credentials. `None`: that is not known, because another program calls AWS.
+    pub principal: Option<String>,
     /// Which existing keys may be adopted.
     pub adoption: Adoption,
     /// What may be set on keys.
@@ -49,6 +51,7 @@ impl Rules {
             account: account.into(),
             region: region.into(),
             endpoint: endpoint(spec),
+            principal: None,
             adoption: spec.adoption.clone(),
             allow: spec.allow.clone(),
             guard: spec.deletion_guard.clone(),

@@ -1,19 +1,29 @@
-//! Rotation, description, tags and aliases: what differs from the spec, and what the spec cannot have.
+//! Rotation, description, tags, aliases and the key policy: what differs from the spec, and what the spec cannot have.
 
 use std::collections::BTreeSet;
 
 use super::{
-    desired::{Desired, WantedRotation},
+    desired::{Desired, WantedPolicy, WantedRotation},
     limits::{Limits, TagLimits},
     memory::Memory,
-    observed::{Key, MultiRegion, State},
+    observed::{Facets, Key, KeyPolicy, MultiRegion, State},
     ownership::Tags,
+    policy::{
+        Document,
+        access::{Access, Also, Caller, access},
+        allowed::Allowed,
+        compare,
+    },
     reserved::{is_reserved_alias, is_reserved_tag},
     rules::Rules,
     step::{Part, Step},
 };
 use crate::{
-    api::{managed_key::KeyTemplate, mark},
+    api::{
+        Reason,
+        managed_key::{DeletionPolicy, KeyTemplate, ManagementPolicy},
+        mark,
+    },
     text,
 };
 
@@ -31,6 +41,8 @@ pub struct Settings {
 pub struct Refusal {
     /// The part that is left out.
     part: Refused,
+    /// For conditions.
+    pub reason: Reason,
     /// The sentence for the person who wrote the spec.
     pub message: String,
 }
@@ -46,6 +58,7 @@ enum Refused {
     Tags,
     /// One alias, with `alias/`.
     Alias(String),
+    Policy,
 }
 
 impl Refusal {
@@ -57,6 +70,7 @@ impl Refusal {
             (Refused::Tags, Step::Tag { .. }) => true,
             (Refused::Rotation, step) => step.part() == Part::Rotation,
             (Refused::Description, step) => step.part() == Part::Description,
+            (Refused::Policy, step) => step.part() == Part::Policy,
             (Refused::Kind | Refused::LeftOut | Refused::Alias(_) | Refused::Tags, _) => false,
         }
     }
@@ -67,7 +81,9 @@ impl Refusal {
 pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Vec<Refusal> {
     let limits = rules.limits();
     let mut refusals = Vec::new();
-    let mut refuse = |part, message: Option<String>| refusals.extend(message.map(|message| Refusal { part, message }));
+    let mut refuse = |part, message: Option<String>| {
+        refusals.extend(message.map(|message| Refusal { part, reason: Reason::InvalidSpec, message }));
+    };
     for sentence in &desired.left_out {
         refuse(Refused::LeftOut, Some(sentence.clone()));
     }
@@ -94,7 +110,56 @@ pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regi
         });
         refuse(Refused::Alias(alias.clone()), message);
     }
+    refusals.extend(policy_refused(desired, rules));
     refusals
+}
+
+/// A key policy that the KMS does not have, or that the provider does not allow.
+fn policy_refused(desired: &Desired, rules: &Rules) -> Option<Refusal> {
+    let wanted = desired.key_policy.as_ref()?;
+    let refuse = |reason, message| Some(Refusal { part: Refused::Policy, reason, message });
+    if !rules.limits().key_policies {
+        let message = format!("spec.policy is set, but {} has no key policies; remove spec.policy", rules.limits().name);
+        return refuse(Reason::InvalidSpec, message);
+    }
+    let why = Allowed { rule: &rules.allow.policies, account: &rules.account }.refuses(&wanted.document)?;
+    refuse(
+        Reason::PolicyNotAllowed,
+        format!("spec.policy {why}, which KeyProvider {} does not allow; see its spec.allow.policies", rules.name),
+    )
+}
+
+/// The facets that are read only because they are declared. A policy that cannot be set is not read either, except for an object that only
+/// observes.
+#[must_use]
+pub fn declared_facets(desired: &Desired, rules: &Rules) -> Facets {
+    let observes = desired.policy == ManagementPolicy::Observe && rules.limits().key_policies;
+    let reads = desired.key_policy.is_some() && (observes || policy_refused(desired, rules).is_none());
+    if reads { Facets::POLICY } else { Facets::NONE }
+}
+
+/// Whether the step that sets the policy would take away what Keyward needs on the key.
+#[must_use]
+pub fn locked_out(desired: &Desired, rules: &Rules, key: &Key) -> Option<Refusal> {
+    let wanted = desired.key_policy.as_ref()?;
+    let Access::Loses(actions) = own_access(wanted, desired, rules, key) else { return None };
+    let who = rules.principal.as_deref().and_then(Caller::of).map_or_else(|| "Keyward".into(), Caller::shown);
+    let message = format!(
+        "spec.policy does not allow {who} what Keyward needs on key {}: {}; correct the policy, so that it allows them",
+        key.arn,
+        actions.into_iter().collect::<Vec<_>>().join(", ")
+    );
+    Some(Refusal { part: Refused::Policy, reason: Reason::PolicyWouldLockOut, message })
+}
+
+fn own_access(wanted: &WantedPolicy, desired: &Desired, rules: &Rules, key: &Key) -> Access {
+    let also = Also {
+        rotation: desired.rotation.map(|rotation| rotation != WantedRotation::Off),
+        description: desired.description.is_some(),
+        aliases: desired.adopt.is_none() || !desired.aliases.is_empty(),
+        deletion: desired.deletion_policy == DeletionPolicy::Delete,
+    };
+    access(&wanted.document, rules.principal.as_deref().and_then(Caller::of), &key.arn, also)
 }
 
 fn rotation_refused(desired: &Desired, limits: &Limits, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Option<String> {
@@ -165,6 +230,7 @@ pub fn compare(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> 
     }
     tags(desired, memory, rules, key, &mut settings);
     aliases(desired, memory, rules, key, &mut settings);
+    key_policy(desired, memory, rules, key, &mut settings);
     settings
 }
 
@@ -238,4 +304,24 @@ fn aliases(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, setting
     // One step is done at a time, and the next is planned on its result. So if a key has no room, one alias is removed for each that is
     // added.
     settings.steps.extend(if is_full(rules, key) { [remove, add] } else { [add, remove] }.into_iter().flatten());
+}
+
+/// The policy comes last: it may take away rights that the other settings need.
+fn key_policy(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: &mut Settings) {
+    let (Some(wanted), Some(found)) = (&desired.key_policy, &key.policy) else {
+        return;
+    };
+    let differs = match found {
+        KeyPolicy::Untold => is_news(desired, memory),
+        KeyPolicy::Text(text) => {
+            Document::read(text).map_or(true, |found| !compare::differences(&wanted.document, &found, &key.arn).is_empty())
+        }
+    };
+    if differs {
+        let unsure = match own_access(wanted, desired, rules, key) {
+            Access::Unknown(why) => Some(why.to_string()),
+            Access::Keeps | Access::Loses(_) => None,
+        };
+        settings.steps.push(Step::SetPolicy { policy: wanted.text.clone(), unsure });
+    }
 }

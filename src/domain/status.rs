@@ -328,7 +328,8 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, report:
         return;
     }
     let before = status.applied.take().unwrap_or_default();
-    let unread = (desired.rotation.is_some() && key.unread.has(Facet::Rotation)) || key.unread.has(Facet::Aliases);
+    let unread =
+        (desired.rotation.is_some() && key.unread.has(Facet::Rotation)) || key.unread.has(Facet::Aliases) || key.unread.has(Facet::Policy);
     let whole = rest.refused.is_none() && rest.stays.is_none() && report.failed.is_empty() && !unread;
     status.applied = Some(match desired.life {
         // Some settings are not on the key yet. The next round continues with them.
@@ -596,7 +597,7 @@ impl Setter {
     fn troubles(&mut self, plan: &Plan, memory: &Memory, report: &Report<'_>) {
         let of = |failure: &Failure| (failure.kind.verdict().stalled, failure.kind.verdict().reason, failure.message.clone());
         let refused = if let Plan::Rest(rest) = plan { rest.refused.clone() } else { None };
-        let mut failed: Vec<_> = refused.map(|message| (true, Reason::InvalidSpec, message)).into_iter().collect();
+        let mut failed: Vec<_> = refused.map(|Note { reason, message }| (true, reason, message)).into_iter().collect();
         failed.extend(report.failed.iter().map(of));
         let unread = report.unread.iter().map(of);
         let all: Vec<_> =

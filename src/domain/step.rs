@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{
     deletion::{Passed, Saying},
-    observed::{Key, Rotation, State},
+    observed::{Key, KeyPolicy, Rotation, State},
     ownership::Tags,
+    policy::{Document, compare},
 };
 use crate::api::managed_key::KeyState;
 
@@ -85,6 +86,13 @@ pub enum Step<D = Destruction> {
         /// With the prefix `alias/`.
         alias: String,
     },
+    /// Set the key policy.
+    SetPolicy {
+        /// The text.
+        policy: String,
+        /// Why it is not certain that Keyward keeps what it needs, if it is not.
+        unsure: Option<String>,
+    },
     /// A change that can make data unreadable.
     Destroy(D),
 }
@@ -136,6 +144,8 @@ pub enum Part {
     Tags,
     /// Aliases.
     Aliases,
+    /// The key policy.
+    Policy,
 }
 
 impl Step {
@@ -149,13 +159,14 @@ impl Step {
             Self::Describe { .. } => Part::Description,
             Self::Tag { .. } | Self::Untag { .. } => Part::Tags,
             Self::AddAlias { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. } => Part::Aliases,
+            Self::SetPolicy { .. } => Part::Policy,
         }
     }
 
     /// Whether it changes only a setting, which the life of the key does not need.
     #[must_use]
     pub const fn is_setting(&self) -> bool {
-        matches!(self.part(), Part::Rotation | Part::Description | Part::Tags | Part::Aliases)
+        matches!(self.part(), Part::Rotation | Part::Description | Part::Tags | Part::Aliases | Part::Policy)
     }
 
     /// Whether the step could harm another object's key, or destroy data, if the reads behind it were old. Such a step is done at once or
@@ -192,6 +203,7 @@ impl<D> Step<D> {
             Self::AddAlias { alias } => Step::AddAlias { alias: alias.clone() },
             Self::MoveAlias { alias, from } => Step::MoveAlias { alias: alias.clone(), from: from.clone() },
             Self::RemoveAlias { alias } => Step::RemoveAlias { alias: alias.clone() },
+            Self::SetPolicy { policy, unsure } => Step::SetPolicy { policy: policy.clone(), unsure: unsure.clone() },
             Self::Destroy(destruction) => Step::Destroy(destroy(destruction)?),
         })
     }
@@ -209,9 +221,10 @@ impl Key {
             Step::Cancel => {
                 self.state = State::Disabled;
                 self.deletion_date = None;
-                // Both were not read while the key was pending.
+                // These were not read while the key was pending.
                 self.rotation = None;
                 self.aliases = None;
+                self.policy = None;
             }
             Step::Enable => self.state = State::Enabled,
             Step::Disable | Step::Destroy(Destruction::Disable) => self.state = State::Disabled,
@@ -225,6 +238,7 @@ impl Key {
             Step::Untag { keys } => self.tags.get_or_insert_default().retain(|key, _| !keys.contains(key)),
             Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => self.aliases.get_or_insert_default().push(alias.clone()),
             Step::RemoveAlias { alias } => self.aliases.get_or_insert_default().retain(|known| known != alias),
+            Step::SetPolicy { policy, .. } => self.policy = Some(KeyPolicy::Text(policy.clone())),
             Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }) => self.state = State::PendingDeletion,
         }
         self
@@ -233,27 +247,47 @@ impl Key {
 
 /// One part of a key that differs from the spec.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Difference {
-    what: String,
-    found: String,
-    declared: String,
+pub enum Difference {
+    /// A value.
+    Value {
+        /// The part.
+        what: String,
+        /// Its value on the key.
+        found: String,
+        /// Its declared value.
+        declared: String,
+    },
+    /// A part of the key policy, which is named and not shown.
+    Policy(String),
 }
 
 impl Difference {
     fn new(what: impl Into<String>, found: impl Into<String>, declared: impl Into<String>) -> Self {
-        Self { what: what.into(), found: found.into(), declared: declared.into() }
+        Self::Value { what: what.into(), found: found.into(), declared: declared.into() }
     }
 
     /// The sentence for a difference that stays.
     #[must_use]
     pub fn left(&self) -> String {
-        format!("{} is {}, declared {}", self.what, self.found, self.declared)
+        match self {
+            Self::Value { what, found, declared } => format!("{what} is {found}, declared {declared}"),
+            Self::Policy(text) => format!("in the key policy, {text}"),
+        }
+    }
+
+    /// What differs in the key policy, as a clause.
+    #[must_use]
+    pub fn clause(&self) -> Option<&str> {
+        if let Self::Policy(clause) = self { Some(clause) } else { None }
     }
 
     /// The sentence for a difference that was corrected.
     #[must_use]
     pub fn corrected(&self) -> String {
-        format!("{} from {} to {}", self.what, self.found, self.declared)
+        match self {
+            Self::Value { what, found, declared } => format!("{what} from {found} to {declared}"),
+            Self::Policy(text) => format!("the key policy, in which {text}"),
+        }
     }
 }
 
@@ -263,6 +297,7 @@ impl Step {
     pub fn is_untold(&self, key: &Key) -> bool {
         match self {
             Self::Describe { .. } => key.description.is_none(),
+            Self::SetPolicy { .. } => key.policy == Some(KeyPolicy::Untold),
             Self::StartRotation { .. } => key.rotation.is_some_and(|found| found.enabled && found.period_days.is_none()),
             _ => false,
         }
@@ -296,9 +331,32 @@ impl Step {
             Self::AddAlias { alias } => one(alias, "absent".into(), "present".into()),
             Self::MoveAlias { alias, from } => one(alias, format!("on key {from}"), "present".into()),
             Self::RemoveAlias { alias } => one(alias, "present".into(), "absent".into()),
+            Self::SetPolicy { policy, .. } => policy_differences(policy, key).into_iter().map(Difference::Policy).collect(),
             Self::Create | Self::Bind { .. } | Self::Mark { .. } | Self::Destroy(_) => Vec::new(),
         }
     }
+}
+
+/// What differs between a declared policy and the one of the key, each as a clause.
+fn policy_differences(declared: &str, key: &Key) -> Vec<String> {
+    let Some(KeyPolicy::Text(found)) = &key.policy else { return vec!["nothing is told by the KMS".into()] };
+    match (Document::read(declared), Document::read(found)) {
+        (Ok(declared), Ok(found)) => {
+            let mut all: Vec<String> = compare::differences(&declared, &found, &key.arn).iter().map(ToString::to_string).collect();
+            let deleted = compare::deleted_principals(&found);
+            if !deleted.is_empty() {
+                let ids = deleted.into_iter().map(quoted_id).collect::<Vec<_>>().join(", ");
+                all.push(format!("{ids} is what is left of a principal that was deleted"));
+            }
+            all
+        }
+        _ => vec!["the policy of the key cannot be read".into()],
+    }
+}
+
+/// An id of AWS, shortened so that it fits into a sentence.
+fn quoted_id(id: &str) -> String {
+    id.chars().take(32).collect()
 }
 
 /// A text from a key or a spec, shortened so that it fits into a sentence.
@@ -331,6 +389,7 @@ impl fmt::Display for Step {
             Self::AddAlias { alias } => write!(f, "add {alias}"),
             Self::MoveAlias { alias, from } => write!(f, "move {alias} here from key {from}"),
             Self::RemoveAlias { alias } => write!(f, "remove {alias}"),
+            Self::SetPolicy { .. } => f.write_str("set the key policy"),
             Self::Destroy(Destruction::Schedule { days, .. }) => write!(f, "schedule the deletion in {days} days"),
             Self::Destroy(Destruction::Reschedule { days, .. }) => write!(f, "change the scheduled deletion to {days} days"),
         }

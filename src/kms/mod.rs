@@ -162,6 +162,9 @@ pub trait Kms: Send + Sync + 'static {
     fn tag(&self, key: &str, tags: &Tags) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Removes tags.
     fn untag(&self, key: &str, keys: &[String]) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Sets the key policy, in exactly that text. The KMS's own check against locking oneself out is never skipped. A KMS without key policies
+    /// ([`Limits::key_policies`](crate::domain::limits::Limits::key_policies)) refuses and sends nothing.
+    fn set_policy(&self, key: &str, policy: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Sets the description.
     fn set_description(&self, key: &str, description: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Enables the key.
@@ -224,6 +227,7 @@ delegate! {
     fn move_alias(&self, key: &str, alias: &str, from: &str) -> Result<(), Failure>;
     fn tag(&self, key: &str, tags: &Tags) -> Result<(), Failure>;
     fn untag(&self, key: &str, keys: &[String]) -> Result<(), Failure>;
+    fn set_policy(&self, key: &str, policy: &str) -> Result<(), Failure>;
     fn set_description(&self, key: &str, description: &str) -> Result<(), Failure>;
     fn enable(&self, key: &str) -> Result<(), Failure>;
     fn disable(&self, key: &str) -> Result<(), Failure>;

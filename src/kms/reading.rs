@@ -5,7 +5,7 @@
 
 use crate::domain::{
     failure::Failure,
-    observed::{Facet, Facets, Key, Rotation},
+    observed::{Facet, Facets, Key, KeyPolicy, Rotation},
     ownership::Tags,
 };
 
@@ -40,6 +40,8 @@ pub(super) enum FacetValue {
     Rotation(Rotation),
     /// All aliases.
     Aliases(Vec<String>),
+    /// The key policy.
+    Policy(KeyPolicy),
     /// Both, from one answer. Each replaces nothing that the key has already.
     TagsAndAliases(Tags, Vec<String>),
 }
@@ -86,6 +88,7 @@ impl FacetValue {
             Self::Tags(tags) => key.tags = Some(tags),
             Self::Rotation(rotation) => key.rotation = Some(rotation),
             Self::Aliases(aliases) => key.aliases = Some(aliases),
+            Self::Policy(policy) => key.policy = Some(policy),
             // What the key has already was read before, or is what was just set: a copy may not show it yet.
             Self::TagsAndAliases(tags, aliases) => {
                 key.tags.get_or_insert(tags);
@@ -139,6 +142,7 @@ mod tests {
                 rotations: None,
                 tags: self.told.has(Facet::Tags).then(Tags::new),
                 aliases: told(Facet::Aliases),
+                policy: self.told.has(Facet::Policy).then_some(KeyPolicy::Untold),
                 unread: Facets::NONE,
             }))
         }
@@ -154,6 +158,7 @@ mod tests {
                 Facet::Tags => FacetValue::Tags(Tags::new()),
                 Facet::Rotation => FacetValue::Rotation(Rotation::default()),
                 Facet::Aliases => FacetValue::Aliases(Vec::new()),
+                Facet::Policy => FacetValue::Policy(KeyPolicy::Untold),
             })
         }
     }
@@ -174,18 +179,24 @@ mod tests {
 
     #[tokio::test]
     async fn only_missing_facets_that_are_wanted_are_read() {
-        use Facet::{Aliases, Rotation, Tags};
+        use Facet::{Aliases, Policy, Rotation, Tags};
         assert_eq!(asked(Fake::default(), Facets::NONE).await, (vec![None], vec![]));
-        assert_eq!(asked(Fake::default(), all()).await.0, [None, Some(Tags), Some(Rotation), Some(Aliases)]);
-        assert_eq!(asked(Fake { told: Facets::TAGS, ..Fake::default() }, all()).await.0, [None, Some(Rotation), Some(Aliases)]);
-        assert_eq!(asked(Fake { one_answer: true, ..Fake::default() }, all()).await.0, [None, Some(Tags), Some(Rotation)]);
+        assert_eq!(asked(Fake::default(), all()).await.0, [None, Some(Tags), Some(Rotation), Some(Aliases), Some(Policy)]);
+        assert_eq!(
+            asked(Fake { told: Facets::TAGS, ..Fake::default() }, all()).await.0,
+            [None, Some(Rotation), Some(Aliases), Some(Policy)]
+        );
+        assert_eq!(asked(Fake { one_answer: true, ..Fake::default() }, all()).await.0, [None, Some(Tags), Some(Rotation), Some(Policy)]);
     }
 
     #[tokio::test]
     async fn a_facet_that_fails_hides_no_other_but_without_tags_nothing_more_is_read() {
-        use Facet::{Aliases, Rotation, Tags};
+        use Facet::{Aliases, Policy, Rotation, Tags};
         let fails = |fails| Fake { fails, ..Fake::default() };
-        assert_eq!(asked(fails(Facets::ROTATION), all()).await, (vec![None, Some(Tags), Some(Rotation), Some(Aliases)], vec![Rotation]));
+        assert_eq!(
+            asked(fails(Facets::ROTATION), all()).await,
+            (vec![None, Some(Tags), Some(Rotation), Some(Aliases), Some(Policy)], vec![Rotation])
+        );
         assert_eq!(asked(fails(all()), all()).await, (vec![None, Some(Tags)], vec![Tags]));
         let failure = read(&fails(Facets::ALIASES), "1", all()).await.unwrap().unwrap().whole().unwrap_err();
         assert_eq!(failure.message, "Aliases");

@@ -4,6 +4,7 @@
 //! where it waits, and the next one knows nothing of it. One story is told with the real program as well, which is killed as the kernel would.
 
 mod holds;
+mod policy;
 mod writes;
 
 use std::{pin::Pin, time::Duration};

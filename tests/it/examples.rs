@@ -50,6 +50,14 @@ async fn lives_as_the_examples_say(vendor: &'static Vendor) {
     assert_eq!((&*key.tags["team"], &*key.description), ("shop", "encrypts the orders of the shop"));
     assert!(key.aliases.contains(&"alias/orders".to_owned()), "{:?}", key.aliases);
 
+    if vendor.provider == ProviderType::Aws {
+        let declared = spec(vendor, "key-policy.yaml");
+        scene.create("invoices", declared.clone()).await;
+        scene.until_ready("invoices", "True", "Available").await;
+        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(value(&scene.key("invoices").await.policy), value(declared["policy"].as_str().unwrap()));
+    }
+
     let scheduled = spec(vendor, "scheduled-key.yaml");
     let days = scheduled["deletionScheduleDays"].as_u64().unwrap();
     scene.spec("orders", scheduled).await;

@@ -27,7 +27,7 @@ fn documented() -> (Vec<String>, Vec<String>) {
 #[tokio::test]
 async fn everything_works_with_the_documented_actions_and_needs_each_of_them() {
     let (of_role, of_base) = documented();
-    let spec = json!({ "aws": { "roleArn": ROLE }, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
+    let spec = json!({ "aws": { "roleArn": ROLE }, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] }, "allow": { "policies": { "from": "Accounts" } } });
     let options = Options {
         credentials: vec![Credential { allow: Some(of_base), ..Credential::new(ACCESS_KEY, SECRET_KEY, ACCOUNT) }],
         roles: vec![Role { allow: Some(of_role), ..Role::new(ROLE) }],
@@ -36,7 +36,11 @@ async fn everything_works_with_the_documented_actions_and_needs_each_of_them() {
     let scene = Scene::with("iam", options, spec).await;
 
     // Each is an edit, and the state in which it ends.
+    let statement =
+        json!({ "Effect": "Allow", "Principal": { "AWS": "arn:aws:iam::111122223333:root" }, "Action": "kms:*", "Resource": "*" });
+    let policy = json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string();
     let story = [
+        (json!({ "policy": policy }), "Available"),
         (json!({ "description": "second", "tags": { "team": "bank", "cost": null }, "aliases": ["iam-two"] }), "Available"),
         (json!({ "rotationPeriodDays": 180 }), "Available"),
         (json!({ "autoRotation": false, "rotationPeriodDays": null }), "Available"),

@@ -62,7 +62,7 @@ pub(super) async fn first_read(
     settled(context, object)?;
     object.refresh().await?;
     let kms = &provider.connected.kms;
-    let (mut observed, unread) = observe::quick_read(kms, object, provider.rules.limits(), None).await?;
+    let (mut observed, unread) = observe::quick_read(kms, object, &provider.rules, None).await?;
     match &mut observed {
         Observed::Present(key) => **key = kms.complete((**key).clone(), Facets::TAGS).await.whole()?,
         Observed::Absent(_) => same_account(kms, &provider.rules.account).await?,

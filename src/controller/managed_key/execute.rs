@@ -135,6 +135,7 @@ async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Resu
         Step::AddAlias { alias } => round.kms().add_alias(&key.arn, &alias).await?,
         Step::MoveAlias { alias, from } => round.kms().move_alias(&key.arn, &alias, &from).await?,
         Step::RemoveAlias { alias } => round.kms().remove_alias(&key.arn, &alias).await?,
+        Step::SetPolicy { policy, .. } => set_policy(round, &key, &policy).await?,
     }
     round.observed = Observed::Present(Box::new(key.after(step)));
     Ok(())
@@ -164,6 +165,29 @@ async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_day
     }
     round.observed = Observed::Present(Box::new(after));
     Ok(())
+}
+
+/// Sets the key policy. AWS may not know a principal yet that was created moments ago, and then refuses the policy as if the principal did not exist. So a
+/// policy that names principals is tried again for a while, as AWS advises (AWS KMS API reference, `PutKeyPolicy`).
+async fn set_policy(round: &Round<'_>, key: &Key, policy: &str) -> Result<(), Failure> {
+    let (uid, generation) = (round.object.uid(), round.object.desired.generation);
+    let failure = match round.kms().set_policy(&key.arn, policy).await {
+        Ok(()) => {
+            round.context.policy_accepted(uid);
+            return Ok(());
+        }
+        Err(failure) if failure.kind == FailureKind::Policy => failure,
+        Err(failure) => return Err(failure),
+    };
+    let wanted = round.object.desired.key_policy.as_ref();
+    let (kind, way_out) = match wanted.and_then(|wanted| wanted.document.new_principals(key.policy.as_ref())) {
+        None => (failure.kind, "correct spec.policy".to_owned()),
+        Some(named) if round.context.policy_refused(uid, generation) => {
+            (FailureKind::NewPrincipal, format!("the key policy names {named}, which may be new, so it is tried again for ten minutes"))
+        }
+        Some(named) => (failure.kind, format!("the key policy names {named}; correct what was deleted or is misspelt")),
+    };
+    Err(Failure { kind, message: format!("{}; {way_out}", failure.message), ..failure })
 }
 
 /// The rotation as it was last read. A deletion does not change it.

@@ -84,7 +84,7 @@ pub(super) async fn check(
 
 /// The provider's rules as they are now.
 async fn live_rules(round: &Round<'_>) -> Result<Rules, Ending> {
-    let Rules { name, account, region, .. } = &round.provider.rules;
+    let Rules { name, account, region, principal, .. } = &round.provider.rules;
     let read = Api::<Watched<KeyProvider>>::all(round.context.client.clone()).get(name).await;
     let read = read.map_err(|error| Ending::Error(Error::Api("a live read of the provider", Box::new(error))))?;
     let provider = read.into_decoded().map_err(|_| Ending::Changed)?;
@@ -98,7 +98,8 @@ async fn live_rules(round: &Round<'_>) -> Result<Rules, Ending> {
     {
         return Err(Ending::Changed);
     }
-    Ok(Rules::new(name, &provider, account, region))
+    // The client is the same, and so is who it calls as.
+    Ok(Rules { principal: principal.clone(), ..Rules::new(name, &provider, account, region) })
 }
 
 /// When the key was last used, where the provider demands days without use. That it cannot be read holds the deletion as any other failure does.
@@ -119,6 +120,6 @@ async fn live_key(round: &Round<'_>) -> Result<Key, Ending> {
     let Reading { mut key, .. } = round.kms().read(&known.arn, Facets::NONE).await?.ok_or(Ending::Changed)?;
     // What could not be read in this round is not read again, and does not count as evidence.
     key.unread = known.unread;
-    let _not_needed = observe::complete(round.kms(), &mut key, round.limits()).await?;
+    let _not_needed = observe::complete(round.kms(), &mut key, round.limits(), round.declared_facets()).await?;
     Ok(key)
 }

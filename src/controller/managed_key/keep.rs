@@ -48,7 +48,7 @@ pub(super) async fn first_read(
     provider: &Provider,
     reads: Option<usize>,
 ) -> Result<(Observed, Option<Failure>), Ending> {
-    Ok(observe::quick_read(&provider.connected.kms, object, provider.rules.limits(), reads).await?)
+    Ok(observe::quick_read(&provider.connected.kms, object, &provider.rules, reads).await?)
 }
 
 /// Keeps the key. `unread`: what the first look failed to read beside the state.

@@ -15,6 +15,8 @@ use crate::{
         limits::Limits,
         observed::{Facet, Facets, Key, Observed, Searched},
         ownership,
+        rules::Rules,
+        settings,
     },
     kms::{AnyKms, Kms, Reading},
 };
@@ -24,7 +26,7 @@ use crate::{
 pub(super) async fn quick_read(
     kms: &AnyKms,
     object: &Object<'_>,
-    limits: &Limits,
+    rules: &Rules,
     reads: Option<usize>,
 ) -> Result<(Observed, Option<Failure>), Failure> {
     // If the object's own creation may have made a key, that key is looked for first.
@@ -34,7 +36,8 @@ pub(super) async fn quick_read(
     let Some(Reading { mut key, .. }) = kms.read(&reference, Facets::NONE).await? else {
         return Ok((Observed::Absent(Searched::Reference), None));
     };
-    let facet = reads.and_then(|reads| next_facet(&key, limits, reads));
+    let declared = settings::declared_facets(&object.desired, rules);
+    let facet = reads.and_then(|reads| next_facet(&key, rules.limits(), declared, reads));
     let failures = match facet {
         Some(facet) => read_facets(kms, &mut key, Facets::NONE.with(facet)).await,
         None => Vec::new(),
@@ -43,12 +46,13 @@ pub(super) async fn quick_read(
 }
 
 /// The facet that a quick read reads after that many reads; `None` if the key has all that matters in its state.
-fn next_facet(key: &Key, limits: &Limits, reads: usize) -> Option<Facet> {
-    if key.is_complete(limits) {
+fn next_facet(key: &Key, limits: &Limits, declared: Facets, reads: usize) -> Option<Facet> {
+    if key.is_complete(limits, declared) {
         return None;
     }
     let is_pending = key.state.is_pending();
-    Some(match reads % 3 {
+    Some(match reads % if declared.is_empty() { 3 } else { 4 } {
+        3 if !is_pending => Facet::Policy,
         1 if !is_pending && limits.rotates(&key.kind.spec, &key.kind.origin) => Facet::Rotation,
         2 if !is_pending => Facet::Aliases,
         _ => Facet::Tags,
@@ -69,8 +73,8 @@ async fn read_facets(kms: &AnyKms, key: &mut Key, facets: Facets) -> Vec<(Facet,
 ///
 /// # Errors
 /// The tags could not be read, or a failure ends the round: nothing may follow then.
-pub(super) async fn complete(kms: &AnyKms, key: &mut Key, limits: &Limits) -> Result<Vec<Failure>, Failure> {
-    let lacking = key.lacks(limits);
+pub(super) async fn complete(kms: &AnyKms, key: &mut Key, limits: &Limits, declared: Facets) -> Result<Vec<Failure>, Failure> {
+    let lacking = key.lacks(limits, declared);
     if lacking.is_empty() {
         return Ok(Vec::new());
     }

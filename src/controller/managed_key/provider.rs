@@ -6,7 +6,10 @@ use k8s_openapi::api::core::v1::Namespace;
 use kube::Api;
 
 use crate::{
-    api::{KeyProvider, ManagedKey, Reason, key_provider::NamespacesFrom},
+    api::{
+        KeyProvider, ManagedKey, Reason,
+        key_provider::{NamespacesFrom, ProviderType},
+    },
     controller::{
         Context,
         error::{Ending, Error},
@@ -90,7 +93,10 @@ pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Re
         None => Resolved::Untried,
         Some(Err(unusable)) => Resolved::Unusable(known::told_by_objects(name, unusable)),
         Some(Ok(connected)) => Resolved::Usable(Box::new(Provider {
-            rules: Rules::new(name, provider, &connected.identity.account, &connected.identity.region),
+            rules: Rules {
+                principal: (provider.spec.type_ == ProviderType::Aws).then(|| connected.identity.principal.clone()),
+                ..Rules::new(name, provider, &connected.identity.account, &connected.identity.region)
+            },
             connected,
         })),
     })

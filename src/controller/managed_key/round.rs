@@ -9,10 +9,11 @@ use crate::{
     domain::{
         failure::{Failure, FailureKind},
         limits::Limits,
-        observed::{Key, Observed, Searched},
+        observed::{Facets, Key, Observed, Searched},
         plan::{Note, OtherOwner, Plan, Read, Situation, Tried},
         rotation,
         rules::Rules,
+        settings,
         step::{Difference, Part, Step},
     },
     kms::{self, AnyKms, Kms},
@@ -194,6 +195,7 @@ impl Round<'_> {
             (Part::Tags, key.tags.is_some()),
             (Part::Rotation, key.rotation.is_some()),
             (Part::Aliases, key.aliases.is_some()),
+            (Part::Policy, key.policy.is_some()),
         ];
         for (part, _) in seen.into_iter().filter(|(part, seen)| *seen && !self.tried.left_out(*part)) {
             self.context.stuck(self.object.uid(), part);
@@ -234,6 +236,11 @@ impl Round<'_> {
         self.provider.rules.limits()
     }
 
+    /// The facets that are read only because the object declares them.
+    pub(super) fn declared_facets(&self) -> Facets {
+        settings::declared_facets(&self.object.desired, &self.provider.rules)
+    }
+
     /// The key, if there is one.
     pub(super) fn key(&self) -> Option<&Key> {
         if let Observed::Present(key) = &self.observed { Some(key) } else { None }
@@ -244,7 +251,7 @@ impl Round<'_> {
     pub(super) fn made_and_knows(&self) -> bool {
         let knows = |key: &Key| {
             let told = key.rotation.as_ref().is_none_or(|rotation| !rotation.enabled || rotation.next.is_some());
-            told && key.is_complete(self.limits())
+            told && key.is_complete(self.limits(), self.declared_facets())
         };
         self.steps.contains(&Step::Create) && self.key().is_some_and(knows)
     }
@@ -269,7 +276,8 @@ impl Round<'_> {
         let kms = &self.provider.connected.kms;
         match (read, &mut self.observed) {
             (Read::Facets, Observed::Present(key)) => {
-                for failure in observe::complete(kms, key, self.provider.rules.limits()).await? {
+                let declared = settings::declared_facets(&self.object.desired, &self.provider.rules);
+                for failure in observe::complete(kms, key, self.provider.rules.limits(), declared).await? {
                     self.leave_unread(failure);
                 }
             }

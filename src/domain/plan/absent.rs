@@ -76,7 +76,7 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     }
     let refusals = settings::refusals(s.desired, s.rules, &s.desired.template(s.rules.limits()), None);
     if let Some(refusal) = refusals.into_iter().next() {
-        return stall(Reason::InvalidSpec, refusal.message);
+        return stall(refusal.reason, refusal.message);
     }
     let (limits, claim) = (s.rules.limits(), s.desired.owner.claim_alias());
     if let Some(end) = limits.reserved_ending.filter(|end| claim.ends_with(end)) {

@@ -1,13 +1,13 @@
 //! The key belongs to this object and is declared alive, or is only observed.
 
-use super::{Plan, Rest, Situation, stall};
+use super::{Note, Plan, Rest, Situation, stall};
 use crate::{
     api::{Reason, managed_key::ManagementPolicy},
     domain::{
         deletion::Saying,
         desired::Life,
         observed::{Key, State},
-        settings,
+        settings::{self, Refusal},
         step::{Difference, Step},
     },
 };
@@ -78,8 +78,11 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     if key.tags.is_some() && !said && !s.memory.record().count_ended(key) && !s.tried.leaves_out(&mark) {
         return Plan::Do(mark);
     }
-    let refusals = settings::refusals(s.desired, s.rules, &key.kind, key.multi_region.as_ref());
+    let mut refusals = settings::refusals(s.desired, s.rules, &key.kind, key.multi_region.as_ref());
     let mut settings = settings::compare(s.desired, s.memory, s.rules, key);
+    if enforced.settings && settings.steps.iter().any(|step| matches!(step, Step::SetPolicy { .. })) {
+        refusals.extend(settings::locked_out(s.desired, s.rules, key));
+    }
     settings.steps.retain(|step| !refusals.iter().any(|refusal| refusal.bars(step)));
     if enforced.settings {
         settings.steps = s.tried.among_others(settings.steps, settings::is_full(s.rules, key));
@@ -106,8 +109,15 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
         return Plan::Do(step);
     }
     rest.waits = settings.waits;
-    rest.refused = (!refusals.is_empty()).then(|| refusals.into_iter().map(|refusal| refusal.message).collect::<Vec<_>>().join("; "));
+    rest.refused = refused(&refusals);
     unusable(s, key).unwrap_or(Plan::Rest(rest))
+}
+
+/// All refusals in one note. The first one gives the reason.
+fn refused(refusals: &[Refusal]) -> Option<Note> {
+    let reason = refusals.first()?.reason;
+    let messages: Vec<&str> = refusals.iter().map(|refusal| refusal.message.as_str()).collect();
+    Some(Note { reason, message: messages.join("; ") })
 }
 
 /// A key that must be enabled, but that only a person can make usable.
@@ -147,6 +157,7 @@ pub(super) fn observe(s: &Situation<'_>, key: &Key) -> Rest {
     let settings = settings::compare(&unclaimed, s.memory, s.rules, key);
     rest.drift.extend(left_settings(&settings, key));
     rest.waits = settings.waits;
-    rest.refused = (!s.desired.left_out.is_empty()).then(|| s.desired.left_out.join("; "));
+    let left_out = || Note { reason: Reason::InvalidSpec, message: s.desired.left_out.join("; ") };
+    rest.refused = (!s.desired.left_out.is_empty()).then(left_out);
     rest
 }

@@ -70,6 +70,7 @@ pub fn desired() -> Desired {
         description: None,
         tags: Tags::new(),
         aliases: std::collections::BTreeSet::new(),
+        key_policy: None,
         kind: None,
         adopt: None,
         deletion_policy: DeletionPolicy::Retain,
@@ -88,6 +89,7 @@ pub fn rules() -> Rules {
         account: ACCOUNT.into(),
         region: REGION.into(),
         endpoint: "default".into(),
+        principal: None,
         adoption: Adoption::default(),
         allow: Allow::default(),
         guard: DeletionGuard::default(),
@@ -155,6 +157,7 @@ pub fn key(state: State) -> Key {
         rotations: None,
         tags: Some(owner().marks(word(Word::Live), OwnerMark::Name)),
         aliases: Some(vec![owner().claim_alias()]),
+        policy: None,
         unread: Facets::NONE,
     };
     if state.is_pending() {

@@ -3,6 +3,7 @@
 //! Shows S8.
 
 mod marks;
+mod policies;
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;

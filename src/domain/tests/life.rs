@@ -5,14 +5,15 @@
 use super::{
     fixtures::{Scene, brief},
     model::call,
+    policy::{self, wanted},
 };
 use crate::{
-    api::{ConditionType, Reason, condition, managed_key::ManagementPolicy},
+    api::{ConditionType, Reason, condition, key_provider::PoliciesFrom, managed_key::ManagementPolicy},
     domain::{
         deletion::Saying,
         desired::{Life, WantedRotation},
         failure::{Failure, FailureKind, Outcome},
-        observed::{Facets, Observed, Rotation, State},
+        observed::{Facets, KeyPolicy, Observed, Rotation, State},
         plan::{Plan, Read, Tried},
         status::{self, Conclusion, Report},
         step::{Part, Step},
@@ -31,6 +32,10 @@ fn declared(state: State) -> Scene {
         s.desired.description = Some("order signing".into());
         s.desired.tags.insert("team".into(), "shop".into());
         s.desired.aliases.insert("alias/orders".into());
+        s.desired.key_policy = Some(wanted(&policy::declared()));
+        s.rules.allow.policies.from = PoliciesFrom::Any;
+        s.rules.principal = Some(policy::SESSION.into());
+        s.key().policy = (!state.is_pending()).then(|| KeyPolicy::Text(policy::default()));
     })
 }
 
@@ -45,9 +50,16 @@ enum Trouble {
     Fails(Part, FailureKind),
     RotationUnread,
     AliasesUnread,
+    PolicyUnread,
+    PolicyNotAllowed,
+    PolicyLocksOut,
 }
 
-const TROUBLES: [Trouble; 13] = [
+const TROUBLES: [Trouble; 17] = [
+    Trouble::PolicyUnread,
+    Trouble::PolicyNotAllowed,
+    Trouble::PolicyLocksOut,
+    Trouble::Fails(Part::Policy, FailureKind::Policy),
     Trouble::LeftOut,
     Trouble::PeriodRefused,
     Trouble::AliasRefused,
@@ -72,6 +84,9 @@ fn round(mut scene: Scene, trouble: Trouble) -> (Vec<Step>, Vec<Step>, Scene, Pl
         Trouble::TagsRefused => scene.desired.tags.extend((0..60).map(|number| (format!("tag-{number}"), String::new()))),
         Trouble::RotationUnread => scene.key().rotation = None,
         Trouble::AliasesUnread => scene.key().aliases = None,
+        Trouble::PolicyUnread => scene.key().policy = None,
+        Trouble::PolicyNotAllowed => scene.rules.allow.policies.from = PoliciesFrom::None,
+        Trouble::PolicyLocksOut => scene.desired.key_policy = Some(wanted(&policy::for_others())),
         Trouble::Fails(..) => {}
     }
     let (mut done, mut failed) = (Vec::new(), Vec::new());
@@ -82,6 +97,10 @@ fn round(mut scene: Scene, trouble: Trouble) -> (Vec<Step>, Vec<Step>, Scene, Pl
                 match trouble {
                     Trouble::RotationUnread => key.unread = Facets::ROTATION,
                     _ => key.rotation = Some(Rotation::default()),
+                }
+                match trouble {
+                    Trouble::PolicyUnread => key.unread = Facets::POLICY,
+                    _ => key.policy = Some(KeyPolicy::Text(policy::default())),
                 }
                 match trouble {
                     Trouble::AliasesUnread => key.unread = Facets::ALIASES,
@@ -110,7 +129,7 @@ fn round(mut scene: Scene, trouble: Trouble) -> (Vec<Step>, Vec<Step>, Scene, Pl
                     continue;
                 }
                 if key.state.is_pending() {
-                    (key.rotation, key.aliases) = (None, None);
+                    (key.rotation, key.aliases, key.policy) = (None, None, None);
                 }
                 *scene.key() = key.after(&step);
                 scene.memory.close(&step, &desired);
@@ -204,10 +223,11 @@ fn no_setting_holds_up_the_life_of_a_key() {
             // Every setting that can be applied is applied.
             let has = |part| done.iter().any(|step| step.part() == part);
             if !matches!(trouble, Trouble::Fails(_, FailureKind::Unavailable)) {
-                for part in [Part::Description, Part::Tags, Part::Aliases] {
+                for part in [Part::Description, Part::Tags, Part::Aliases, Part::Policy] {
                     let barred = match trouble {
                         Trouble::AliasRefused | Trouble::AliasesUnread => part == Part::Aliases,
                         Trouble::TagsRefused => part == Part::Tags,
+                        Trouble::PolicyUnread | Trouble::PolicyNotAllowed | Trouble::PolicyLocksOut => part == Part::Policy,
                         Trouble::Fails(failing, _) => part == failing,
                         _ => false,
                     };

@@ -28,6 +28,7 @@ mod memory;
 mod model;
 mod pending;
 mod plan;
+mod policy;
 mod protocol;
 mod release;
 mod status;

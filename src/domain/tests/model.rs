@@ -14,7 +14,7 @@ use crate::{
             guard::{self, Evidence},
         },
         memory::Attempt,
-        observed::{Key, MultiRegion, Observed, Rotation, Searched, State},
+        observed::{Key, KeyPolicy, MultiRegion, Observed, Rotation, Searched, State},
         ownership::OwnerMark,
         plan::{OtherOwner, Plan, Read},
         status::{self, Conclusion},
@@ -75,6 +75,8 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
         Step::Tag { tags } => key.tags.as_mut().unwrap().extend(tags.clone()),
         Step::Untag { keys } => key.tags.as_mut().unwrap().retain(|key, _| !keys.contains(key)),
         Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => key.aliases.as_mut().unwrap().push(alias.clone()),
+        // It works in every state.
+        Step::SetPolicy { policy, .. } => key.policy = Some(KeyPolicy::Text(policy.clone())),
         Step::RemoveAlias { alias } => key.aliases.as_mut().unwrap().retain(|known| known != alias),
     }
     assert!(!matches!(state, Creating) || !destroys(step), "a key that is being created is left alone");

@@ -94,6 +94,7 @@ pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusa
         rotations: None,
         tags: None,
         aliases: None,
+        policy: None,
         unread: Facets::NONE,
     })
 }
@@ -278,6 +279,7 @@ mod tests {
                 rotations: None,
                 tags: None,
                 aliases: None,
+                policy: None,
                 unread: Facets::NONE,
             }
         );

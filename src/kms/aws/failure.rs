@@ -16,7 +16,8 @@ use super::operation::Operation;
 use crate::domain::failure::{
     Failure,
     FailureKind::{
-        self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown,
+        self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NewPrincipal, NotFound, Policy, Quota, Throttled,
+        Unavailable, Unknown,
     },
     Outcome,
 };
@@ -36,7 +37,7 @@ const CODES: &[(&str, FailureKind)] = &[
     ("InvalidParameterCombination", Invalid),
     ("InvalidParameterValue", Invalid),
     ("MalformedPolicyDocument", Invalid),
-    ("MalformedPolicyDocumentException", Invalid),
+    ("MalformedPolicyDocumentException", Policy),
     ("MissingParameter", Invalid),
     ("SerializationException", Invalid),
     ("TagException", Invalid),
@@ -187,8 +188,8 @@ impl Context<'_> {
         let (operation, request, region) = (self.operation, self.request(), self.region);
         match kind {
             NotFound => format!("{}; a change made moments ago may not be visible yet", not_found("AWS", operation.as_str(), self.subject)),
-            Invalid => match sanitize(text) {
-                text if text.is_empty() => format!("AWS does not accept {request}: {code}"),
+            Invalid | Policy | NewPrincipal => match sanitize(text).trim_end_matches('.') {
+                "" => format!("AWS does not accept {request}: {code}"),
                 text => format!("AWS does not accept {request}: {text}"),
             },
             Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
@@ -363,10 +364,11 @@ mod tests {
             (NotFound, "NotFoundException"),
             (
                 Invalid,
-                "InvalidAliasNameException InvalidArnException InvalidMarkerException MalformedPolicyDocumentException MalformedPolicyDocument TagException \
+                "InvalidAliasNameException InvalidArnException InvalidMarkerException MalformedPolicyDocument TagException \
                  UnsupportedOperationException ValidationException ValidationError SerializationException InvalidParameterValue \
                  InvalidParameterCombination MissingParameter",
             ),
+            (Policy, "MalformedPolicyDocumentException"),
             (Conflict, "KMSInvalidStateException DisabledException ConflictException"),
             (AliasTaken, "AlreadyExistsException"),
             (Denied, "AccessDeniedException AccessDenied NotAuthorized OptInRequired RegionDisabledException"),

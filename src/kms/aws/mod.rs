@@ -34,7 +34,7 @@ use crate::domain::{
         guard::{ClearedDeletion, ClearedDisabling},
     },
     failure::{Failure, FailureKind, Outcome},
-    observed::{Facet, Facets, Key, Rotation},
+    observed::{Facet, Facets, Key, KeyPolicy, Rotation},
     ownership::{self, Owner, Tags},
 };
 
@@ -48,6 +48,9 @@ pub use self::{
 const SEARCHES: usize = 8;
 /// Entries per page, the most that AWS allows: `ListKeys` and `ListKeyRotations`, `ListAliases`, `ListResourceTags`.
 const PAGES: (i32, i32, i32) = (1000, 100, 50);
+
+/// The name of the policy of a key.
+const POLICY: &str = "default";
 
 /// AWS KMS in one account and Region.
 #[derive(Debug)]
@@ -165,6 +168,13 @@ impl AwsKms {
         names.collect::<Result<_, _>>().map_err(|why| self.unusable(operation, key, why))
     }
 
+    /// AWS has one policy for each key, and its name is always `default`.
+    async fn policy(&self, key: &str) -> Result<KeyPolicy, Failure> {
+        let request = self.0.kms.get_key_policy().key_id(key).policy_name(POLICY);
+        let policy = send!(self, GetKeyPolicy, key, request).await?.policy;
+        policy.map(KeyPolicy::Text).ok_or_else(|| self.unusable(Operation::GetKeyPolicy, key, "it has no Policy"))
+    }
+
     async fn keys(&self) -> Result<Vec<KeyListEntry>, Failure> {
         let page = |marker| async {
             let page = send!(self, ListKeys, "", self.0.kms.list_keys().limit(PAGES.0).set_marker(marker)).await?;
@@ -236,6 +246,7 @@ impl Source for AwsKms {
             Facet::Tags => self.tags(&key.arn).await.map(FacetValue::Tags),
             Facet::Rotation => self.rotation(&key.arn).await.map(FacetValue::Rotation),
             Facet::Aliases => self.aliases(&key.arn).await.map(FacetValue::Aliases),
+            Facet::Policy => self.policy(&key.arn).await.map(FacetValue::Policy),
         }
     }
 }
@@ -378,6 +389,11 @@ impl Kms for AwsKms {
 
     async fn untag(&self, key: &str, keys: &[String]) -> Result<(), Failure> {
         send!(self, UntagResource, key, self.0.kms.untag_resource().key_id(key).set_tag_keys(Some(keys.to_vec()))).await.map(drop)
+    }
+
+    async fn set_policy(&self, key: &str, policy: &str) -> Result<(), Failure> {
+        let request = self.0.kms.put_key_policy().key_id(key).policy_name(POLICY).policy(policy);
+        send!(self, PutKeyPolicy, key, request).await.map(drop)
     }
 
     async fn set_description(&self, key: &str, description: &str) -> Result<(), Failure> {

@@ -1,7 +1,7 @@
 //! Every operation of AWS that the adapter calls. Permissions, quotas, metrics and outcomes follow from this list.
 //!
 //! An operation that is not in the list cannot be sent. The list may never have one that encrypts, decrypts or signs, or that reads or
-//! changes a key policy or a grant.
+//! changes a grant.
 
 macro_rules! operations {
     ($($service:ident: $($name:ident)+;)+) => {
@@ -43,11 +43,13 @@ operations! {
         EnableKey
         EnableKeyRotation
         GetKeyLastUsage
+        GetKeyPolicy
         GetKeyRotationStatus
         ListAliases
         ListKeyRotations
         ListKeys
         ListResourceTags
+        PutKeyPolicy
         ScheduleKeyDeletion
         TagResource
         UntagResource
@@ -70,6 +72,7 @@ impl Operation {
             | Self::DisableKeyRotation
             | Self::EnableKey
             | Self::EnableKeyRotation
+            | Self::PutKeyPolicy
             | Self::ScheduleKeyDeletion
             | Self::TagResource
             | Self::UntagResource
@@ -77,6 +80,7 @@ impl Operation {
             | Self::UpdateKeyDescription => true,
             Self::DescribeKey
             | Self::GetKeyLastUsage
+            | Self::GetKeyPolicy
             | Self::GetKeyRotationStatus
             | Self::ListAliases
             | Self::ListKeyRotations

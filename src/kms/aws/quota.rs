@@ -20,10 +20,10 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::UpdateAlias
         | Operation::UpdateKeyDescription => Some(5),
         Operation::TagResource => Some(10),
-        Operation::DeleteAlias | Operation::EnableKeyRotation | Operation::ScheduleKeyDeletion => Some(15),
+        Operation::DeleteAlias | Operation::EnableKeyRotation | Operation::PutKeyPolicy | Operation::ScheduleKeyDeletion => Some(15),
         Operation::ListKeyRotations => Some(100),
         Operation::ListAliases | Operation::ListKeys => Some(500),
-        Operation::GetKeyRotationStatus => Some(1000),
+        Operation::GetKeyPolicy | Operation::GetKeyRotationStatus => Some(1000),
         Operation::DescribeKey | Operation::ListResourceTags => Some(2000),
         Operation::AssumeRole | Operation::GetCallerIdentity => None,
     }

@@ -5,12 +5,13 @@
 
 use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 use super::id::{Arn, CckmId};
 use crate::{
     api::managed_key::KeyTemplate,
     domain::{
-        observed::{Facets, Key, MultiRegion, Rotation, State},
+        observed::{Facets, Key, KeyPolicy, MultiRegion, Rotation, State},
         ownership::Tags,
     },
 };
@@ -59,6 +60,7 @@ struct Param {
     deletion_date: Option<String>,
     alias: Option<Vec<String>>,
     tags: Option<Vec<Tag>>,
+    policy: Option<Value>,
     key_rotation_enabled: Option<bool>,
     rotation_period_in_days: Option<i32>,
     next_rotation_date: Option<String>,
@@ -183,6 +185,15 @@ impl Row {
         self.aws_param.alias.iter().flatten().map(whole).collect()
     }
 
+    /// The key policy, which CCKM tells as an object. A text is read as well.
+    fn policy(&self) -> KeyPolicy {
+        match &self.aws_param.policy {
+            Some(Value::String(text)) if !text.is_empty() => KeyPolicy::Text(text.clone()),
+            Some(Value::Object(members)) if !members.is_empty() => KeyPolicy::Text(json!(members).to_string()),
+            _ => KeyPolicy::Untold,
+        }
+    }
+
     /// The key. Its age is that of the row, by the clock of the server, which answered at `now`.
     pub(super) fn key(&self, now: Timestamp) -> Result<Key, Unusable> {
         let (arn, param) = (self.arn()?, &self.aws_param);
@@ -221,6 +232,7 @@ impl Row {
             rotations: None,
             tags: Some(self.tags()),
             aliases: Some(self.aliases()),
+            policy: Some(self.policy()),
             unread: Facets::NONE,
         })
     }

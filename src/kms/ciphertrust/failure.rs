@@ -10,7 +10,7 @@ use crate::{
     domain::failure::{
         Failure,
         FailureKind::{
-            self, AliasTaken, Conflict, Credentials, Denied, Faulted, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown,
+            self, AliasTaken, Conflict, Credentials, Denied, Faulted, Invalid, NotFound, Policy, Quota, Throttled, Unavailable, Unknown,
         },
     },
     kms::rest::{Answer, Refusal},
@@ -25,7 +25,7 @@ const EXCEPTIONS: &[(&str, FailureKind)] = &[
     ("NotFoundException", NotFound),
     ("InvalidAliasNameException", Invalid),
     ("InvalidArnException", Invalid),
-    ("MalformedPolicyDocumentException", Invalid),
+    ("MalformedPolicyDocumentException", Policy),
     ("TagException", Invalid),
     ("UnsupportedOperationException", Invalid),
     ("ValidationException", Invalid),

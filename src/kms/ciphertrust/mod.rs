@@ -53,7 +53,7 @@ use crate::domain::{
         guard::{ClearedDeletion, ClearedDisabling},
     },
     failure::{Failure, FailureKind, Outcome},
-    observed::{Facet, Facets, Key, Rotation},
+    observed::{Facet, Facets, Key, KeyPolicy, Rotation},
     ownership::{self, Owner, Tags},
 };
 
@@ -192,6 +192,7 @@ impl Source for CipherTrustKms {
                 let Key { tags, aliases, .. } = self.needed(&key.arn).await?;
                 Ok(FacetValue::TagsAndAliases(tags.unwrap_or_default(), aliases.unwrap_or_default()))
             }
+            Facet::Policy => Ok(FacetValue::Policy(self.needed(&key.arn).await?.policy.unwrap_or(KeyPolicy::Untold))),
         }
     }
 }
@@ -317,6 +318,14 @@ impl Kms for CipherTrustKms {
             return Ok(());
         }
         self.act(Operation::RemoveTags, key, Some(json!({ "tags": keys }))).await.map(drop)
+    }
+
+    /// CCKM takes the document as an object (Thales's Terraform provider).
+    async fn set_policy(&self, key: &str, policy: &str) -> Result<(), Failure> {
+        let operation = Operation::Policy;
+        let document: Map<String, Value> = serde_json::from_str(policy)
+            .map_err(|_| self.caller.refuse(operation, key, FailureKind::Invalid, "the key policy is no JSON object".to_owned()))?;
+        self.act(operation, key, Some(json!({ "policy": document }))).await.map(drop)
     }
 
     async fn set_description(&self, key: &str, description: &str) -> Result<(), Failure> {

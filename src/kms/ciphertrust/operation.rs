@@ -1,7 +1,7 @@
 //! Every operation of CCKM that the adapter calls. Quotas, metrics and outcomes follow from this list.
 //!
-//! An operation that is not in the list cannot be sent. The list may never have one that touches a key policy, key material or CCKM's own
-//! rotation, or that removes CCKM's record of a key: a living key would look absent.
+//! An operation that is not in the list cannot be sent. The list may never have one that touches key material or CCKM's own rotation, or
+//! that removes CCKM's record of a key: a living key would look absent.
 
 use crate::kms::rest;
 
@@ -54,6 +54,7 @@ operations! {
     ListKms "list-kms" Reads;
     ListRotations "list-rotations" Reads;
     Login "login" Reads;
+    Policy "policy" Changes;
     // It refreshes CCKM's copy and does not change the key.
     Refresh "refresh" Reads;
     RemoveTags "remove-tags" Changes;

@@ -17,7 +17,7 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::RemoveTags
         | Operation::UpdateDescription => Some(5),
         Operation::AddTags => Some(10),
-        Operation::DeleteAlias | Operation::EnableAutoRotation | Operation::ScheduleDeletion => Some(15),
+        Operation::DeleteAlias | Operation::EnableAutoRotation | Operation::Policy | Operation::ScheduleDeletion => Some(15),
         Operation::ListRotations => Some(100),
         Operation::Refresh => Some(500),
         Operation::GetKeyRotationStatus => Some(1000),

@@ -128,6 +128,7 @@ impl Details {
             rotations: None,
             tags: None,
             aliases: None,
+            policy: None,
             unread: Facets::NONE,
         })
     }
@@ -292,6 +293,7 @@ mod tests {
                 rotations: None,
                 tags: None,
                 aliases: None,
+                policy: None,
                 unread: Facets::NONE,
             }
         );

@@ -45,7 +45,7 @@ use crate::{
         deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind, Outcome},
         limits,
-        observed::{Facet, Facets, Key, Rotation, State},
+        observed::{Facet, Facets, Key, KeyPolicy, Rotation, State},
         ownership::{Owner, Tags},
     },
 };
@@ -152,6 +152,8 @@ impl Source for HuaweiKms {
             Facet::Tags => self.tags(&key.arn).await.map(FacetValue::Tags),
             Facet::Rotation => self.rotation(&key.arn).await.map(FacetValue::Rotation),
             Facet::Aliases => self.aliases(&key.arn, key.name.as_deref()).await.map(FacetValue::Aliases),
+            // Huawei has no key policies.
+            Facet::Policy => Ok(FacetValue::Policy(KeyPolicy::Untold)),
         }
     }
 }
@@ -305,6 +307,11 @@ impl Kms for HuaweiKms {
         };
         let left = read_back::after(&refused, there()).await?;
         if left.is_empty() { Ok(()) } else { Err(refused) }
+    }
+
+    async fn set_policy(&self, key: &str, _: &str) -> Result<(), Failure> {
+        let message = format!("key {key} can have no policy, because Huawei has no key policies; remove spec.policy");
+        Err(self.caller.refuse(Operation::DescribeKey, key, FailureKind::Invalid, message))
     }
 
     async fn set_description(&self, key: &str, description: &str) -> Result<(), Failure> {

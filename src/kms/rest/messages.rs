@@ -8,8 +8,8 @@ use crate::{
     domain::failure::{
         Failure,
         FailureKind::{
-            self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NotFound, Quota, Throttled, Unavailable, Waiting,
-            WrongAccount,
+            self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NewPrincipal, NotFound, Policy, Quota, Throttled,
+            Unavailable, Waiting, WrongAccount,
         },
         Outcome,
     },
@@ -64,7 +64,7 @@ impl<'a, D: Dialect> About<'a, D> {
             NotFound => {
                 format!("{}; a change made moments ago may not be visible yet", not_found(name, self.operation.as_str(), self.subject))
             }
-            Invalid => format!("{name} does not accept {request}: {said}"),
+            Invalid | Policy | NewPrincipal => format!("{name} does not accept {request}: {said}"),
             Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
             AliasTaken => format!("{name} does not allow {request}: the name is taken"),
             Denied => format!("{name} denies {request} ({code}); {}", dialect.permission(self.operation)),

@@ -95,7 +95,10 @@ fn aws_rows() -> Vec<Row> {
                 },
                 "namespaces": { "from": "Selector", "selector": { "matchLabels": { "keys": "yes" } } },
                 "adoption": { "from": "Rules", "rules": [{ "namespaces": ["shop-*"], "keys": ["arn:aws:kms:*:111122223333:key/*"] }], "fromClusters": ["old"] },
-                "allow": { "tagKeys": ["team"], "aliases": ["shop/*"] },
+                "allow": {
+                    "tagKeys": ["team"], "aliases": ["shop/*"],
+                    "policies": { "from": "Accounts", "accounts": ["444455556666"], "services": ["logs.eu-west-1.amazonaws.com"] },
+                },
                 "deletionGuard": { "minimumScheduleDays": 14, "objectDeletionDays": 30, "minimumIdleDays": 0, "maxPerHour": 0, "requireConfirmation": true },
                 "resyncSeconds": 300, "quotaSharePercent": 50,
             })),
@@ -326,6 +329,8 @@ fn rules_of_use() -> Vec<Row> {
         create(json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": namespaces, "keys": keys }] } }))
     };
     let allow = |value: Value| create(json!({ "allow": value }));
+    let policies = |value: Value| allow(json!({ "policies": value }));
+    let accounts = |count: u64| (0..count).map(|number| format!("{number:012}")).collect::<Vec<_>>();
     let one = || vec!["*".to_owned()];
     let which = "set names with from: Names, selector with from: Selector, and neither with from: All";
     vec![
@@ -417,6 +422,30 @@ fn rules_of_use() -> Vec<Row> {
         refused("an empty alias", allow(json!({ "aliases": [""] })), too_short!("spec.allow.aliases[0]")),
         refused("a tag key of 129", allow(json!({ "tagKeys": [text(129)] })), "spec.allow.tagKeys[0]: Too long"),
         refused("an alias of 251", allow(json!({ "aliases": [text(251)] })), "spec.allow.aliases[0]: Too long"),
+        passes("any policy", policies(json!({ "from": "Any" }))),
+        passes("no policy", policies(json!({ "from": "None" }))),
+        refused(
+            "policies from elsewhere",
+            policies(json!({ "from": "Some" })),
+            "spec.allow.policies.from: Unsupported value: \"Some\": supported values: \"None\", \"Any\", \"Accounts\"",
+        ),
+        refused(
+            "65 accounts",
+            policies(json!({ "accounts": accounts(65) })),
+            "spec.allow.policies.accounts: Too many: 65: must have at most 64 items",
+        ),
+        refused(
+            "an account of letters",
+            policies(json!({ "accounts": ["shop"] })),
+            "spec.allow.policies.accounts[0]: Invalid value: \"shop\": spec.allow.policies.accounts[0] in body should match '^[0-9]{12}$'",
+        ),
+        refused(
+            "65 services",
+            policies(json!({ "services": list(65) })),
+            "spec.allow.policies.services: Too many: 65: must have at most 64 items",
+        ),
+        refused("an empty service", policies(json!({ "services": [""] })), too_short!("spec.allow.policies.services[0]")),
+        refused("a service of 129", policies(json!({ "services": [text(129)] })), "spec.allow.policies.services[0]: Too long"),
         // pace
         refused("a look every 29 s", create(json!({ "resyncSeconds": 29 })), at_least!("spec.resyncSeconds", 29, 30)),
         refused("a look every 86401 s", create(json!({ "resyncSeconds": 86401 })), at_most!("spec.resyncSeconds", 86401, 86400)),
@@ -535,7 +564,7 @@ async fn null_means_absent() {
     assert_eq!(create(nulls.clone()).await.spec, smallest);
     let mut deeper = nulls;
     deeper["adoption"] = json!({ "from": null, "rules": null, "fromClusters": null });
-    deeper["allow"] = json!({ "tagKeys": null, "aliases": null });
+    deeper["allow"] = json!({ "tagKeys": null, "aliases": null, "policies": { "from": null, "accounts": null, "services": null } });
     deeper["deletionGuard"] = json!({ "minimumScheduleDays": null, "objectDeletionDays": null, "minimumIdleDays": null, "maxPerHour": null, "requireConfirmation": null });
     assert_eq!(create(deeper).await.spec, smallest);
     assert_eq!(

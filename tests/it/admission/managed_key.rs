@@ -87,7 +87,7 @@ fn creations() -> Vec<Row> {
             create(json!({
                 "providerRef": { "name": "aws-eu-west-1" }, "keyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "managementPolicy": "Enforce", "enabled": true,
                 "autoRotation": true, "rotationPeriodDays": 365, "deletionScheduleDays": 7, "deletionPolicy": "Retain", "description": "order signing",
-                "tags": { "team": "shop" }, "aliases": ["orders"],
+                "tags": { "team": "shop" }, "aliases": ["orders"], "policy": "{}",
                 "key": { "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "origin": "AWS_KMS", "multiRegion": false },
             })),
         ),
@@ -205,6 +205,14 @@ fn creations() -> Vec<Row> {
         refused("an alias with its prefix", alias("alias/orders"), "write the alias without the prefix alias/"),
         refused("an alias of AWS", alias("aws/s3"), reserved_alias),
         refused("an alias of Keyward", alias("keyward/prod/shop/orders"), reserved_alias),
+        // policy
+        passes("a policy of 32768", create(json!({ "policy": text(32_768) }))),
+        refused("a policy of 32769", create(json!({ "policy": text(32_769) })), "spec.policy: Too long"),
+        refused(
+            "an empty policy",
+            create(json!({ "policy": "" })),
+            "spec.policy: Invalid value: \"\": spec.policy in body should be at least 1 chars long",
+        ),
         // key
         passes("an empty key", create(json!({ "key": {} }))),
         passes("a key spec of 64", key("spec", text(64))),

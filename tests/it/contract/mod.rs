@@ -30,6 +30,7 @@ mod identifiers;
 mod identity;
 mod imported;
 mod pages;
+mod policies;
 mod replicas;
 mod rotation;
 mod signatures;
@@ -52,6 +53,22 @@ cases! {
     creation::a_policy_that_is_no_json_is_refused, "KMS API Reference, CreateKey, MalformedPolicyDocumentException",
         localstack: "CreateKey was accepted";
     creation::a_new_key_is_governed_by_its_account, "KMS Developer Guide, Default key policy";
+    policies::a_policy_is_put_and_read_back, "KMS API Reference, PutKeyPolicy and GetKeyPolicy";
+    policies::a_policy_can_be_put_without_its_name, "KMS API Reference, PutKeyPolicy, PolicyName",
+        localstack: "PutKeyPolicy was refused with UnsupportedOperationException";
+    policies::a_policy_of_another_name_is_not_found, "KMS API Reference, GetKeyPolicy, PolicyName";
+    policies::a_new_policy_that_is_no_json_is_refused, "KMS API Reference, PutKeyPolicy, MalformedPolicyDocumentException",
+        localstack: "PutKeyPolicy was accepted";
+    policies::a_policy_that_locks_out_its_caller_is_refused, "KMS API Reference, PutKeyPolicy, Policy",
+        localstack: "PutKeyPolicy was accepted";
+    policies::a_policy_of_a_deleted_principal_is_refused, "KMS API Reference, PutKeyPolicy, Policy",
+        localstack: "PutKeyPolicy was accepted";
+    policies::a_policy_of_32769_bytes_is_refused, "KMS API Reference, PutKeyPolicy, LimitExceededException",
+        localstack: "PutKeyPolicy was accepted";
+    policies::a_disabled_key_takes_a_policy, "KMS Developer Guide, Key states of AWS KMS keys";
+    policies::a_pending_key_takes_a_policy, "KMS Developer Guide, Key states of AWS KMS keys";
+    policies::a_policy_cannot_be_put_by_an_alias, "KMS API Reference, PutKeyPolicy, KeyId",
+        localstack: "PutKeyPolicy was accepted";
     deletion::a_window_of_six_days_is_refused, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
     deletion::a_window_of_thirty_one_days_is_refused, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";
     deletion::a_window_of_no_days_is_refused, "KMS API Reference, ScheduleKeyDeletion, PendingWindowInDays";

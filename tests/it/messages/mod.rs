@@ -15,7 +15,7 @@ use keyward::{
     api::{
         ConditionType, ManagedKey, ManagedKeyStatus, Reason,
         condition::{self, seconds},
-        key_provider::Adoption,
+        key_provider::{Adoption, PoliciesFrom},
         managed_key::Missing,
         mark,
     },
@@ -25,7 +25,7 @@ use keyward::{
         event::{self, About, Event},
         failure::Failure,
         memory::Memory,
-        observed::{Key, Observed, Searched, State},
+        observed::{Key, KeyPolicy, Observed, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Note, OtherOwner, Plan, Read, Situation, Tried, named_elsewhere, plan},
         provider::{self as known, Unusable},
@@ -224,6 +224,7 @@ impl Story {
                     let key = self.key.as_mut().unwrap();
                     key.rotation.get_or_insert_default();
                     key.aliases.get_or_insert_with(|| vec![desired.owner.claim_alias()]);
+                    key.policy.get_or_insert_with(|| KeyPolicy::Text(POLICY.into()));
                     continue;
                 }
                 other => break other,
@@ -372,6 +373,23 @@ fn made_again() -> Story {
     story.spec(json!({ "deletionScheduleDays": 7 })).looked()
 }
 
+/// The policy that AWS gives a key without one.
+const POLICY: &str = r#"{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"AllowAccount","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}]}"#;
+
+/// A policy with one statement.
+fn with_shop(principal: &str) -> String {
+    let statement = json!({ "Sid": "AllowShop", "Effect": "Allow", "Principal": { "AWS": principal }, "Action": "kms:*", "Resource": "*" });
+    json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
+}
+
+/// A key whose object declares that policy.
+fn policy(from: PoliciesFrom, text: &str) -> Story {
+    let mut story = Story::new();
+    story.rules.allow.policies.from = from;
+    story.rules.principal = Some("arn:aws:sts::111122223333:assumed-role/keyward/keyward".into());
+    story.spec(json!({ "policy": text })).looked()
+}
+
 fn token(story: &Story) -> String {
     story.key.as_ref().unwrap().intent().token(ID).unwrap()
 }
@@ -512,6 +530,26 @@ fn situations() -> Vec<Told> {
             .spec(json!({ "tags": { "team": "shop" } }))
             .looked()
             .told("A quota is used up", "Nothing but room at the KMS helps."),
+        policy(PoliciesFrom::None, &with_shop("arn:aws:iam::111122223333:root")).told(
+            "The provider does not allow the key policy",
+            "`spec.allow.policies` of the KeyProvider says which policies are allowed. The default is none.",
+        ),
+        policy(PoliciesFrom::Accounts, &with_shop("444455556666")).told(
+            "The key policy gives access to another account",
+            "The statement is named by its `Sid`, or by its number.",
+        ),
+        policy(PoliciesFrom::Any, &with_shop("arn:aws:iam::111122223333:role/shop")).told(
+            "The key policy would lock Keyward out",
+            "The policy is not sent. AWS itself would refuse it too, but only if it takes away `kms:PutKeyPolicy`.",
+        ),
+        policy(PoliciesFrom::Any, "{ \"Version\": \"2012-10-17\",\n  \"Statement\": [ { \"Effect\" } ] }")
+            .told("The key policy is no JSON", "Line and column are those of the text in `spec.policy`."),
+        policy(PoliciesFrom::Any, POLICY)
+            .spec(json!({ "managementPolicy": "EnforceOnChange" }))
+            .looked()
+            .outside(|key| key.policy = Some(KeyPolicy::Text(POLICY.replace("kms:*", "kms:Describe*"))))
+            .looked()
+            .told("Somebody changed the key policy, and the policy leaves it so", "The statement is named, and nothing of it is shown."),
         silent(true).told(
             "The KMS throttles",
             "That is no news about the key: `Ready` keeps its word, and `Synced` says what is the matter.",

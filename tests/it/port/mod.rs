@@ -62,6 +62,8 @@ suite! {{
         tags_are_removed_and_removed_again,
         all_tags_are_read,
         the_description_is_set_and_replaced_and_cleared,
+        a_policy_is_set_and_set_again,
+        a_policy_of_a_deleted_principal_is_refused_as_such,
         an_alias_is_given_and_given_again,
         an_alias_is_taken_away_and_away_again,
         an_alias_that_moved_is_left_where_it_is,

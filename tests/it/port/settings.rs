@@ -4,11 +4,13 @@ use jiff::{SignedDuration, Timestamp};
 use keyward::{
     domain::{
         failure::{FailureKind, Outcome},
-        observed::Rotation,
+        observed::{Facets, KeyPolicy, Rotation},
         ownership::Tags,
     },
     kms::Kms,
 };
+
+use serde_json::{Value, json};
 
 use super::bench::{Bench, tags};
 use crate::support::fixtures::{Destroy as _, ReadKey as _};
@@ -50,6 +52,62 @@ pub async fn the_description_is_set_and_replaced_and_cleared(bench: Bench) {
         bench.assert_told(bench.found(&key).await.description.as_deref(), description);
         assert_eq!(bench.double.key(&key).unwrap().description, description);
     }
+}
+
+/// A policy that lets the account, and that principal, do everything.
+fn policy(bench: &Bench, principal: &str) -> String {
+    let allow = |principal: &str| json!({ "Effect": "Allow", "Principal": { "AWS": principal }, "Action": "kms:*", "Resource": "*" });
+    let root = format!("arn:aws:iam::{}:root", bench.account());
+    json!({ "Version": "2012-10-17", "Statement": [allow(&root), allow(principal)] }).to_string()
+}
+
+/// A KMS without key policies sends nothing, and says so.
+async fn without_policies(bench: &Bench, key: &str) -> bool {
+    if bench.ways.limits().key_policies {
+        return false;
+    }
+    let before = bench.changes();
+    let refused = bench.kms.set_policy(key, &policy(bench, "*")).await.unwrap_err();
+    assert_eq!((refused.kind, refused.outcome), (FailureKind::Invalid, Outcome::Refused), "{refused}");
+    assert!(refused.message.contains("has no key policies"), "{refused}");
+    bench.assert_steady(&refused);
+    let described = bench.found(key).await;
+    let calls = bench.double.ledger().len();
+    let read = bench.kms.complete(described, Facets::POLICY).await.whole().unwrap();
+    assert_eq!((read.policy, bench.double.ledger().len()), (Some(KeyPolicy::Untold), calls), "there is nothing to ask for");
+    assert_eq!(bench.changes(), before, "nothing is sent");
+    true
+}
+
+pub async fn a_policy_is_set_and_set_again(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    if without_policies(&bench, &key).await {
+        return;
+    }
+    let first = policy(&bench, "*");
+    let second = policy(&bench, bench.account());
+    for wanted in [&first, &first, &second] {
+        bench.kms.set_policy(&key, wanted).await.unwrap();
+        let read = bench.kms.read(&key, Facets::POLICY).await.unwrap().unwrap().whole().unwrap();
+        let value = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        match read.policy {
+            Some(KeyPolicy::Text(found)) => assert_eq!(value(&found), value(wanted)),
+            other => assert!(bench.sparse && other == Some(KeyPolicy::Untold), "{other:?}"),
+        }
+        assert_eq!(value(&bench.double.key(&key).unwrap().policy), value(wanted));
+    }
+}
+
+pub async fn a_policy_of_a_deleted_principal_is_refused_as_such(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    if without_policies(&bench, &key).await {
+        return;
+    }
+    let before = bench.double.key(&key).unwrap().policy;
+    let refused = bench.kms.set_policy(&key, &policy(&bench, "AROAEXAMPLEIDEXAMPLEX")).await.unwrap_err();
+    assert_eq!((refused.kind, refused.outcome), (FailureKind::Policy, Outcome::Refused), "{refused}");
+    bench.assert_steady(&refused);
+    assert_eq!(bench.double.key(&key).unwrap().policy, before);
 }
 
 /// The aliases of a key that it did not get at its creation.

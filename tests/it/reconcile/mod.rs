@@ -11,6 +11,7 @@ mod ends;
 mod held;
 mod in_use;
 mod invalid;
+mod key_policy;
 mod lifecycle;
 mod missing;
 mod pause;

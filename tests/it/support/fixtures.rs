@@ -45,6 +45,7 @@ pub fn rules() -> Rules {
         account: ACCOUNT.into(),
         region: REGION.into(),
         endpoint: "default".into(),
+        principal: None,
         adoption: Adoption::default(),
         allow: Allow::default(),
         guard: DeletionGuard::default(),
@@ -72,6 +73,7 @@ pub fn key(state: State) -> Key {
         rotations: None,
         tags: Some(Tags::new()),
         aliases: Some(Vec::new()),
+        policy: None,
         unread: Facets::NONE,
     }
 }

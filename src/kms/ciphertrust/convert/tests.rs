@@ -113,6 +113,7 @@ fn every_member_is_converted() {
         rotations: None,
         tags: Some(Tags::from([("key".to_owned(), "value".to_owned())])),
         aliases: Some(vec!["alias/aws-test-key".into()]),
+        policy: Some(KeyPolicy::Text(r#"{"Id":"key-default-1"}"#.into())),
         unread: Facets::NONE,
     };
     assert_eq!(read(&cancelled()).unwrap(), expected);

@@ -31,6 +31,8 @@ pub struct KeyView {
     pub usage: String,
     /// The description.
     pub description: String,
+    /// The key policy.
+    pub policy: String,
     /// The tags.
     pub tags: BTreeMap<String, String>,
     /// Alias names, with the prefix `alias/`.
@@ -81,6 +83,7 @@ impl KeyView {
             spec: key.spec.clone(),
             usage: key.usage.clone(),
             description: key.description.clone(),
+            policy: key.policy.clone(),
             tags: key.tags.clone(),
             aliases: world.aliases_of(&key.at).into_iter().map(|alias| alias.name.clone()).collect(),
             created: key.created,

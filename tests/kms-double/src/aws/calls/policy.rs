@@ -61,26 +61,41 @@ pub(super) fn read(call: &Call<'_>) -> Result<Option<String>, Failure> {
     let document: Value = serde_json::from_str(policy).map_err(|_| malformed("This policy contains invalid Json"))?;
     let statements = document.get("Statement").ok_or_else(|| malformed("Missing required field Statement"))?;
     let statements = statements.as_array().cloned().unwrap_or_else(|| vec![statements.clone()]);
+    // AWS shows the unique id of a principal that was deleted, and accepts it in no new policy.
+    if statements.iter().flat_map(principals).any(|name| name.starts_with("AIDA") || name.starts_with("AROA")) {
+        return Err(malformed("Policy contains a statement with one or more invalid principals."));
+    }
     if !call.members.flag("BypassPolicyLockoutSafetyCheck")? && !statements.iter().any(|statement| lets_in(statement, call)) {
         return Err(malformed("The new key policy will not allow you to update the key policy in the future."));
     }
     Ok(Some(policy.to_owned()))
 }
 
+/// One text, or a list of texts.
+fn texts(value: Option<&Value>) -> Vec<String> {
+    match value {
+        Some(Value::String(text)) => vec![text.clone()],
+        Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
+}
+
+/// The principals of the account type that a statement names.
+fn principals(statement: &Value) -> Vec<String> {
+    let principal = statement.get("Principal");
+    texts(principal.and_then(|principal| principal.get("AWS")).or(principal))
+}
+
 /// Whether a statement lets the caller, or its account, change the policy again.
 fn lets_in(statement: &Value, call: &Call<'_>) -> bool {
-    let texts = |value: Option<&Value>| -> Vec<String> {
-        match value {
-            Some(Value::String(text)) => vec![text.clone()],
-            Some(Value::Array(list)) => list.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
-            _ => Vec::new(),
-        }
-    };
-    let principal = statement.get("Principal");
-    let principals = texts(principal.and_then(|principal| principal.get("AWS")).or(principal));
+    let principals = principals(statement);
     let account = &call.caller.account;
     let root = format!("arn:{}:iam::{account}:root", partition::of(&call.caller.region));
-    let named = principals.iter().any(|name| name == "*" || name == account || *name == root || *name == call.caller.principal);
+    // A session acts for its role: `assumed-role/NAME/SESSION` for `role/NAME`.
+    let role = call.caller.principal.split_once(":assumed-role/").and_then(|(_, rest)| rest.split('/').next());
+    let is_role = |name: &str| role.is_some_and(|role| name.contains(&format!("::{account}:role/")) && name.ends_with(&format!("/{role}")));
+    let is_caller = |name: &String| *name == call.caller.principal || is_role(name);
+    let named = principals.iter().any(|name| name == "*" || name == account || *name == root || is_caller(name));
     let acts =
         texts(statement.get("Action")).iter().any(|action| matches!(action.as_str(), "*" | "kms:*" | "kms:Put*" | "kms:PutKeyPolicy"));
     statement.get("Effect").and_then(Value::as_str) == Some("Allow") && named && acts

@@ -1,0 +1,222 @@
+//! Whether a key policy leaves Keyward what it needs on the key.
+//!
+//! AWS itself checks only that the caller may change the policy again. Keyward also needs the calls that keep the key alive. The answer
+//! follows from the document alone. Where other policies or the values of a request decide, the answer is [`Access::Unknown`], and it is
+//! not guessed.
+
+use std::{collections::BTreeSet, fmt};
+
+use super::{Arn, Case, Document, Effect, Principal, Principals, Statement, Who};
+
+/// The calls without which Keyward cannot keep the life of a key, or mend the policy.
+const NEEDED: [&str; 8] = [
+    "kms:CancelKeyDeletion",
+    "kms:DescribeKey",
+    "kms:DisableKey",
+    "kms:EnableKey",
+    "kms:GetKeyPolicy",
+    "kms:ListResourceTags",
+    "kms:PutKeyPolicy",
+    "kms:TagResource",
+];
+
+/// What Keyward may do under a policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// The policy allows everything that is needed.
+    Keeps,
+    /// The policy certainly does not allow these actions.
+    Loses(BTreeSet<&'static str>),
+    /// The document does not tell.
+    Unknown(Why),
+}
+
+/// What decides instead of the document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The policy leaves it to the account, so the policies of IAM decide.
+    Iam,
+    /// A statement applies only under conditions, or to a pattern with variables.
+    Statement(String),
+    /// Who calls AWS is not known, because another program calls it for Keyward.
+    Caller,
+}
+
+impl fmt::Display for Why {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Iam => f.write_str("the policy leaves it to the IAM policies of the account what Keyward may do"),
+            Self::Statement(name) => write!(f, "it depends on the conditions of {name} what Keyward may do"),
+            Self::Caller => f.write_str("it is not known as which principal AWS sees Keyward"),
+        }
+    }
+}
+
+/// Who AWS sees as the caller: an ARN of a user, a role's session or a root user.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caller<'a> {
+    arn: &'a str,
+    account: &'a str,
+    /// The name of the role of a session. Names of roles are unique in an account, whatever their path is.
+    role: Option<&'a str>,
+    is_root: bool,
+}
+
+impl<'a> Caller<'a> {
+    /// The caller with the ARN that `GetCallerIdentity` tells. `None`: the text is no such ARN.
+    #[must_use]
+    pub fn of(arn: &'a str) -> Option<Self> {
+        let Arn { account, name, .. } = Arn::read(arn).filter(|arn| matches!(arn.service, "iam" | "sts"))?;
+        if !super::is_account(account) {
+            return None;
+        }
+        let role = name.strip_prefix("assumed-role/").and_then(|rest| rest.split('/').next());
+        Some(Self { arn, account, role, is_root: name == "root" })
+    }
+
+    /// Its name in messages. The name of a session may be another one after each restart, so it is left out.
+    #[must_use]
+    pub fn shown(self) -> String {
+        self.role.map_or_else(|| self.arn.to_owned(), |role| format!("the role {role} of account {}", self.account))
+    }
+
+    /// Whether a principal of a statement is this caller.
+    fn is(self, principal: &Principal) -> Is {
+        match principal.who() {
+            Who::Anyone => Is::Caller,
+            Who::Account(account) if account != self.account => Is::Another,
+            Who::Account(_) => {
+                if self.is_root {
+                    Is::Caller
+                } else {
+                    Is::Account
+                }
+            }
+            Who::Named(text) if text == self.arn => Is::Caller,
+            Who::Named(text) => match (Arn::read(text), self.role) {
+                (Some(arn), Some(role)) if arn.service == "iam" && arn.account == self.account => {
+                    let named = arn.name.strip_prefix("role/").and_then(|path| path.rsplit('/').next());
+                    if named == Some(role) { Is::Caller } else { Is::Another }
+                }
+                _ => Is::Another,
+            },
+            Who::Other => Is::Another,
+        }
+    }
+}
+
+/// How a principal relates to the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Is {
+    Another,
+    /// The account of the caller.
+    Account,
+    Caller,
+}
+
+/// What an object needs besides [`NEEDED`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "each is one declared field")]
+pub struct Also {
+    /// Rotation is declared.
+    pub rotation: Option<bool>,
+    /// A description is declared.
+    pub description: bool,
+    /// The key needs an alias.
+    pub aliases: bool,
+    /// The key is scheduled for deletion when its object is deleted.
+    pub deletion: bool,
+}
+
+impl Also {
+    fn actions(self) -> impl Iterator<Item = &'static str> {
+        let rotation = self.rotation.map(|on| if on { "kms:EnableKeyRotation" } else { "kms:DisableKeyRotation" });
+        let others = [
+            (self.rotation.is_some(), "kms:GetKeyRotationStatus"),
+            (self.description, "kms:UpdateKeyDescription"),
+            (self.aliases, "kms:CreateAlias"),
+            (self.deletion, "kms:ScheduleKeyDeletion"),
+        ];
+        NEEDED.into_iter().chain(rotation).chain(others.into_iter().filter_map(|(needs, action)| needs.then_some(action)))
+    }
+}
+
+/// Whether the caller keeps what it needs on the key with that ARN.
+#[must_use]
+pub fn access(document: &Document, caller: Option<Caller<'_>>, key: &str, also: Also) -> Access {
+    let Some(caller) = caller else { return Access::Unknown(Why::Caller) };
+    let (mut loses, mut unknown) = (BTreeSet::new(), None);
+    for action in also.actions() {
+        match answer(document, caller, key, action) {
+            Answer::Allowed => {}
+            Answer::Denied => _ = loses.insert(action),
+            // A condition is worth more attention than IAM, which decides under every default policy.
+            Answer::Unknown(Why::Iam) => _ = unknown.get_or_insert(Why::Iam),
+            Answer::Unknown(why) => unknown = Some(why),
+        }
+    }
+    match unknown {
+        _ if !loses.is_empty() => Access::Loses(loses),
+        Some(why) => Access::Unknown(why),
+        None => Access::Keeps,
+    }
+}
+
+enum Answer {
+    Allowed,
+    Denied,
+    Unknown(Why),
+}
+
+/// A deny wins over every allow. A statement about the account lets IAM decide, if it allows; if it denies, it denies everybody in it (IAM
+/// User Guide, "Policy evaluation logic", and AWS KMS Developer Guide, "Default key policy").
+fn answer(document: &Document, caller: Caller<'_>, key: &str, action: &str) -> Answer {
+    let mut denied = None;
+    let mut allowed = None;
+    let mut delegated = None;
+    for statement in &document.statements {
+        let Some((applies, is)) = applies(statement, caller, key, action) else { continue };
+        let unsure = || Answer::Unknown(Why::Statement(statement.name.to_string()));
+        match (statement.effect, applies, is) {
+            (Effect::Deny, Applies::Always, _) => return Answer::Denied,
+            (Effect::Deny, Applies::Perhaps, _) => denied = Some(unsure()),
+            (Effect::Allow, Applies::Always, Is::Caller) => allowed = Some(Answer::Allowed),
+            (Effect::Allow, Applies::Always, _) => delegated = Some(Answer::Unknown(Why::Iam)),
+            (Effect::Allow, Applies::Perhaps, _) => _ = delegated.get_or_insert_with(unsure),
+        }
+    }
+    denied.or(allowed).or(delegated).unwrap_or(Answer::Denied)
+}
+
+/// Whether a statement applies to a request of the caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Applies {
+    Always,
+    /// That depends on the values of the request.
+    Perhaps,
+}
+
+fn applies(statement: &Statement, caller: Caller<'_>, key: &str, action: &str) -> Option<(Applies, Is)> {
+    let (actions, resources) = (statement.actions.as_ref()?, statement.resources.as_ref()?);
+    if !actions.covers(action, Case::Ignored) {
+        return None;
+    }
+    let varies = resources.patterns().iter().any(|pattern| pattern.contains("${"));
+    if !varies && !resources.covers(key, Case::Kept) {
+        return None;
+    }
+    let nearest = |principals: &BTreeSet<Principal>| principals.iter().map(|principal| caller.is(principal)).max().unwrap_or(Is::Another);
+    let (named, is) = match &statement.principals {
+        Principals::These(principals) => match nearest(principals) {
+            Is::Another => return None,
+            is => (true, is),
+        },
+        // A session counts as named only if the account and the role are named too, so a name in the list decides nothing alone.
+        Principals::AllBut(principals) => match nearest(principals) {
+            Is::Another if statement.effect == Effect::Deny => (true, Is::Caller),
+            is => (false, is),
+        },
+    };
+    let applies = if named && !varies && statement.conditions.is_empty() { Applies::Always } else { Applies::Perhaps };
+    Some((applies, is))
+}
