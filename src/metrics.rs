@@ -189,6 +189,26 @@ pub struct PendingKey {
     pub state: &'static str,
 }
 
+/// What is left behind at a `KeyProvider`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrphanCounts {
+    /// Keys with this cluster's marks that no object has.
+    pub keys: usize,
+    /// Objects whose key is gone.
+    pub objects: usize,
+    /// Claim aliases that lead to no key of this cluster.
+    pub aliases: usize,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Left {
+    provider: String,
+    kind: &'static str,
+}
+
+/// The kinds of what is left behind: a closed set, which `docs/operating.md` explains.
+const KINDS: [&str; 3] = ["key", "object", "alias"];
+
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
@@ -217,6 +237,7 @@ struct Inner {
     provider_throttled: Family<Provider, Counter>,
     deletions_stopped: Family<Named, Gauge>,
     deletions_waiting: Family<Named, Gauge>,
+    orphans: Family<Left, Gauge>,
     objects: Option<Objects>,
 }
 
@@ -259,6 +280,12 @@ impl Metrics {
                 &mut registry,
                 "provider_deletions_waiting",
                 "Deletions that were held because all through a KeyProvider were stopped",
+                Family::default(),
+            ),
+            orphans: added(
+                &mut registry,
+                "provider_orphans",
+                "Keys without an object, objects whose key is gone, and claim aliases without a key, counted once a day; absent until counted",
                 Family::default(),
             ),
             objects: per_object.then(|| Objects {
@@ -321,8 +348,24 @@ impl Metrics {
         self.inner.deletions_waiting.get_or_create(&named).set(waiting.into());
     }
 
+    /// What is left behind at this `KeyProvider`, as it was counted last.
+    pub fn orphans(&self, OrphanCounts { keys, objects, aliases }: OrphanCounts) {
+        for (kind, count) in KINDS.into_iter().zip([keys, objects, aliases]) {
+            let left = Left { provider: self.provider.to_string(), kind };
+            self.inner.orphans.get_or_create(&left).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// It is not known any more what is left behind at this `KeyProvider`.
+    pub fn forget_orphans(&self) {
+        for kind in KINDS {
+            self.inner.orphans.remove(&Left { provider: self.provider.to_string(), kind });
+        }
+    }
+
     /// This `KeyProvider` is gone.
     pub fn forget_provider(&self) {
+        self.forget_orphans();
         let named = Named { provider: self.provider.to_string() };
         self.inner.deletions_stopped.remove(&named);
         self.inner.deletions_waiting.remove(&named);
@@ -435,6 +478,9 @@ mod tests {
         one.provider_throttled("AWS");
         one.deletions_stopped(true, 290);
         other.deletions_stopped(true, 1);
+        for provider in [&one, &other] {
+            provider.orphans(OrphanCounts { keys: 3, objects: 2, aliases: 1 });
+        }
         other.forget_provider();
         metrics.observe_object("shop", "orders", true);
         metrics.deletion_pends(&orders(), 1_796_000_000);
@@ -458,6 +504,9 @@ mod tests {
             r#"keyward_provider_throttled_total{provider="production",type="AWS"} 1"#,
             r#"keyward_provider_deletions_stopped{provider="production"} 1"#,
             r#"keyward_provider_deletions_waiting{provider="production"} 290"#,
+            r#"keyward_provider_orphans{provider="production",kind="key"} 3"#,
+            r#"keyward_provider_orphans{provider="production",kind="object"} 2"#,
+            r#"keyward_provider_orphans{provider="production",kind="alias"} 1"#,
             r#"keyward_managedkey_ready{namespace="shop",name="orders"} 1"#,
             r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="k1",state="PendingDeletion"} 1796000000.0"#,
             r#"keyward_events_lost_total{cause="full"} 1"#,
@@ -467,7 +516,9 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
         assert!(!text.contains("resource=\"namespaces\""), "it is not watched any more: {text}");
-        assert!(!text.contains("keyward_provider_deletions_stopped{provider=\"staging\"}"), "it is gone: {text}");
+        for series in ["deletions_stopped", "deletions_waiting", "orphans"] {
+            assert!(!text.contains(&format!("keyward_provider_{series}{{provider=\"staging\"")), "it is gone: {text}");
+        }
     }
 
     #[test]
