@@ -7,9 +7,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use clap::{ArgAction, Args, Parser, Subcommand};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::controller::Settings;
+use crate::controller::{Settings, orphans::Query};
 use crate::manifests::{NAME, NAMESPACE};
 use crate::telemetry::{LogFormat, LogLevel};
 
@@ -35,6 +35,65 @@ pub enum Command {
         #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
         namespace: String,
     },
+    /// List keys with this cluster's marks that no ManagedKey has, and what else is left behind at a KeyProvider; changes nothing
+    ///
+    /// It uses the KeyProvider's own credentials, from its Secret in the operator's namespace, and KUBECONFIG for the cluster.
+    /// Exit code: 0 if nothing is found, 2 if something is found, 1 if it failed or not everything could be read.
+    Orphans(OrphanOptions),
+}
+
+/// The flags of `keyward orphans`.
+#[derive(Clone, Debug, Args)]
+pub struct OrphanOptions {
+    /// Name of the KeyProvider whose account and Region are looked at
+    #[arg(long, env = "KEYWARD_PROVIDER", value_name = "NAME")]
+    pub provider: String,
+
+    /// The same value as for the operator: the cluster id on the keys
+    #[arg(long, env = "KEYWARD_CLUSTER_ID", value_name = "ID", value_parser = cluster_id)]
+    pub cluster_id: String,
+
+    /// The operator's own namespace, which has the Secrets of its providers
+    #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
+    pub namespace: String,
+
+    /// The same value as for the operator: how long after its start a CreateKey may have made a key
+    #[arg(long, env = "KEYWARD_ATTEMPT_WAIT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub attempt_wait: Duration,
+
+    /// Format of the list on stdout
+    #[arg(short, long, env = "KEYWARD_OUTPUT", value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+
+    /// Format of the log on stderr; auto is text on a terminal, and JSON otherwise
+    #[arg(long, env = "KEYWARD_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+
+    /// Log level: error, warn, info, debug, trace, or directives such as info,keyward=debug
+    #[arg(long, env = "KEYWARD_LOG_LEVEL", value_name = "LEVEL", default_value = "warn")]
+    pub log_level: LogLevel,
+}
+
+/// A format of what a command prints.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// Tables for people.
+    Table,
+    /// One JSON object, whose fields docs/orphans.md describes.
+    Json,
+}
+
+impl OrphanOptions {
+    /// What to search for.
+    #[must_use]
+    pub fn query(&self) -> Query {
+        Query {
+            cluster_id: self.cluster_id.clone(),
+            namespace: self.namespace.clone(),
+            provider: self.provider.clone(),
+            attempt_wait: self.attempt_wait.try_into().unwrap_or(jiff::SignedDuration::MAX),
+        }
+    }
 }
 
 /// The flags of `keyward controller`.
@@ -85,6 +144,10 @@ pub struct Options {
     #[arg(long, env = "KEYWARD_ATTEMPT_WAIT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub attempt_wait: Duration,
 
+    /// How often the keys without an object are counted for /metrics; a count reads the tags of every key of an account
+    #[arg(long, env = "KEYWARD_ORPHANS_EVERY", value_name = "DURATION", default_value = "24h", value_parser = duration)]
+    pub orphans_every: Duration,
+
     /// Include series for each ManagedKey in /metrics; disable it if there are very many objects
     #[arg(long, env = "KEYWARD_PER_OBJECT_METRICS", value_name = "BOOL", default_value_t = true, action = ArgAction::Set)]
     pub per_object_metrics: bool,
@@ -110,6 +173,7 @@ impl Options {
             consistency: self.consistency,
             missing_after: self.missing_after,
             attempt_wait: self.attempt_wait,
+            orphans_every: self.orphans_every,
             per_object_metrics: self.per_object_metrics,
         }
     }
@@ -163,6 +227,7 @@ mod tests {
         let options = options(&["--cluster-id", "prod-eu"]).unwrap();
         assert_eq!((options.consistency, options.missing_after), (Duration::from_secs(10), Duration::from_mins(5)));
         assert_eq!((options.attempt_wait, options.concurrency), (Duration::from_mins(15), 16));
+        assert_eq!(options.orphans_every, Duration::from_hours(24));
         assert!(options.leader_election && options.per_object_metrics);
         assert_eq!(options.listen.to_string(), "0.0.0.0:8080");
         assert!(!options.pod_name.is_empty());
@@ -189,6 +254,28 @@ mod tests {
             assert!(error.contains(expected), "{arguments:?}: {error}");
         }
         assert!(options(&["--cluster-id", "012345678901234567890123456789012345", "--attempt-wait", "1h30m"]).is_ok());
+    }
+
+    #[test]
+    fn the_list_of_orphans_needs_a_provider_and_a_cluster() {
+        let options = |arguments: &[&str]| -> Result<OrphanOptions, clap::Error> {
+            match Cli::try_parse_from(["keyward", "orphans"].iter().chain(arguments))?.command {
+                Command::Orphans(options) => Ok(options),
+                other => panic!("{other:?}"),
+            }
+        };
+        let found = options(&["--provider", "aws", "--cluster-id", "prod-eu"]).unwrap();
+        assert_eq!((found.output, found.query().attempt_wait), (Output::Table, jiff::SignedDuration::from_mins(15)));
+        assert_eq!(options(&["--provider", "aws", "--cluster-id", "prod-eu", "-o", "json"]).unwrap().output, Output::Json);
+        for (arguments, expected) in [
+            (&["--cluster-id", "prod-eu"][..], "--provider"),
+            (&["--provider", "aws"], "--cluster-id"),
+            (&["--provider", "aws", "--cluster-id", "Prod"], "lower-case"),
+            (&["--provider", "aws", "--cluster-id", "prod", "-o", "yaml"], "table, json"),
+        ] {
+            let error = options(arguments).expect_err("is refused").to_string();
+            assert!(error.contains(expected), "{arguments:?}: {error}");
+        }
     }
 
     #[test]

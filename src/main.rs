@@ -3,7 +3,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use keyward::cli::{Cli, Command, Options};
+use keyward::cli::{Cli, Command, Options, OrphanOptions};
 use keyward::manifests;
 
 fn main() -> ExitCode {
@@ -12,8 +12,13 @@ fn main() -> ExitCode {
     if rustls::crypto::aws_lc_rs::default_provider().install_default().is_err() {
         return failed(&anyhow::anyhow!("a TLS provider is installed already"));
     }
-    match Cli::parse().command {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(usage) => return misused(&usage),
+    };
+    match cli.command {
         Command::Controller(options) => controller(options),
+        Command::Orphans(options) => orphans(&options),
         Command::Crds => manifests::crds_yaml().and_then(|yaml| print(&yaml)),
         Command::Rbac { namespace } => manifests::rbac(&namespace).to_yaml().and_then(|yaml| print(&yaml)),
     }
@@ -33,6 +38,24 @@ fn controller(options: Options) -> anyhow::Result<ExitCode> {
             ExitCode::FAILURE
         }
     })
+}
+
+/// Ends with 0 if nothing is left behind, 2 if something is, and 1 if not everything could be read.
+fn orphans(options: &OrphanOptions) -> anyhow::Result<ExitCode> {
+    keyward::telemetry::start(options.log_format, &options.log_level)?;
+    let runtime = tokio::runtime::Runtime::new()?;
+    let ended = runtime.block_on(keyward::run::orphans(options));
+    runtime.shutdown_background();
+    let (text, code) = ended?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::from(code))
+}
+
+/// Prints the help, or what is wrong with the arguments. The latter ends with 1, because 2 says that something was found.
+fn misused(usage: &clap::Error) -> ExitCode {
+    // If the terminal is gone there is nobody to tell.
+    let _ = usage.print();
+    if usage.use_stderr() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
 }
 
 fn print(yaml: &str) -> anyhow::Result<ExitCode> {

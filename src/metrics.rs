@@ -196,6 +196,26 @@ pub struct PendingKey {
     pub state: &'static str,
 }
 
+/// What is left behind at a `KeyProvider`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OrphanCounts {
+    /// Keys with this cluster's marks that no object has.
+    pub keys: usize,
+    /// Objects whose key is gone.
+    pub objects: usize,
+    /// Claim aliases that lead to no key of this cluster.
+    pub aliases: usize,
+}
+
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct Left {
+    provider: String,
+    kind: &'static str,
+}
+
+/// The kinds of what is left behind: a closed set, which `docs/operating.md` explains.
+const KINDS: [&str; 3] = ["key", "object", "alias"];
+
 type Durations<L> = Family<L, Histogram, fn() -> Histogram>;
 
 fn durations<L: Clone + std::hash::Hash + Eq>() -> Durations<L> {
@@ -225,6 +245,7 @@ struct Inner {
     deletions_stopped: Family<Named, Gauge>,
     deletions_waiting: Family<Named, Gauge>,
     deletions_held: Family<Named, Gauge>,
+    orphans: Family<Left, Gauge>,
     objects: Option<Objects>,
 }
 
@@ -296,6 +317,12 @@ impl Metrics {
                 "Deletions through a KeyProvider that are requested and held, for any reason",
                 Family::default(),
             ),
+            orphans: added(
+                &mut registry,
+                "provider_orphans",
+                "Keys without an object, objects whose key is gone, and claim aliases without a key, counted once a day; absent until counted",
+                Family::default(),
+            ),
             objects: per_object.then(|| Objects {
                 ready: added(&mut registry, "managedkey_ready", "Whether the key is as declared: 1 or 0", Family::default()),
                 held: added(
@@ -364,8 +391,24 @@ impl Metrics {
         self.inner.deletions_held.get_or_create(&named).set(held.into());
     }
 
+    /// What is left behind at this `KeyProvider`, as it was counted last.
+    pub fn orphans(&self, OrphanCounts { keys, objects, aliases }: OrphanCounts) {
+        for (kind, count) in KINDS.into_iter().zip([keys, objects, aliases]) {
+            let left = Left { provider: self.provider.to_string(), kind };
+            self.inner.orphans.get_or_create(&left).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// It is not known any more what is left behind at this `KeyProvider`.
+    pub fn forget_orphans(&self) {
+        for kind in KINDS {
+            self.inner.orphans.remove(&Left { provider: self.provider.to_string(), kind });
+        }
+    }
+
     /// This `KeyProvider` is gone.
     pub fn forget_provider(&self) {
+        self.forget_orphans();
         let named = Named { provider: self.provider.to_string() };
         self.inner.deletions_stopped.remove(&named);
         self.inner.deletions_waiting.remove(&named);
@@ -482,6 +525,9 @@ mod tests {
         one.provider_throttled("AWS");
         one.deletions(true, 290, 292);
         other.deletions(true, 1, 1);
+        for provider in [&one, &other] {
+            provider.orphans(OrphanCounts { keys: 3, objects: 2, aliases: 1 });
+        }
         other.forget_provider();
         metrics.observe_object("shop", "orders", true, None);
         metrics.observe_object("shop", "carts", false, Some("KeyInUse"));
@@ -513,6 +559,9 @@ mod tests {
             r#"keyward_provider_deletions_waiting{provider="production"} 290"#,
             r#"keyward_provider_deletions_held{provider="production"} 292"#,
             r#"keyward_managedkey_deletion_held{namespace="shop",name="carts",reason="BudgetExhausted"} 1"#,
+            r#"keyward_provider_orphans{provider="production",kind="key"} 3"#,
+            r#"keyward_provider_orphans{provider="production",kind="object"} 2"#,
+            r#"keyward_provider_orphans{provider="production",kind="alias"} 1"#,
             r#"keyward_managedkey_ready{namespace="shop",name="orders"} 1"#,
             r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="k1",state="PendingDeletion"} 1796000000.0"#,
             r#"keyward_events_lost_total{cause="full"} 1"#,
@@ -522,7 +571,9 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
         assert!(!text.contains("resource=\"namespaces\""), "it is not watched any more: {text}");
-        assert!(!text.contains("{provider=\"staging\"}"), "it is gone: {text}");
+        for series in ["deletions_stopped", "deletions_waiting", "deletions_held", "orphans"] {
+            assert!(!text.contains(&format!("keyward_provider_{series}{{provider=\"staging\"")), "it is gone: {text}");
+        }
         assert_eq!(lines(&metrics, "keyward_managedkey_deletion_held{").len(), 1, "an object has one reason at most: {text}");
     }
 

@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use crate::cli::Options;
+use crate::cli::{Options, OrphanOptions, Output};
 use crate::controller::{self, Signs};
 use crate::lease::{Candidate, Election, Held, Timing};
 use crate::metrics::Metrics;
@@ -58,6 +58,20 @@ pub async fn controller(options: Options) -> anyhow::Result<()> {
         }
         ended = &mut serving => ended.context("the server for probes and metrics failed"),
     }
+}
+
+/// Lists what is left behind at a provider: the text for stdout, and the exit code. It changes nothing.
+///
+/// # Errors
+/// The cluster, the provider or its KMS cannot be reached.
+pub async fn orphans(options: &OrphanOptions) -> anyhow::Result<(String, u8)> {
+    let (client, _) = client(&Signs::default()).await?;
+    let report = controller::orphans::list(client, &options.query()).await?;
+    let text = match options.output {
+        Output::Table => report.to_string(),
+        Output::Json => format!("{}\n", serde_json::to_string_pretty(&report)?),
+    };
+    Ok((text, report.exit_code()))
 }
 
 /// Competes for the lease, works while it holds the lease, and releases it.

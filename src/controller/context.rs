@@ -611,6 +611,7 @@ mod tests {
             consistency,
             missing_after: Duration::ZERO,
             attempt_wait: Duration::ZERO,
+            orphans_every: Duration::from_hours(24),
             per_object_metrics: false,
         };
         let client = Client::try_from(kube::Config::new("http://127.0.0.1:1".parse().unwrap())).unwrap();

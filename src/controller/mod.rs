@@ -17,6 +17,8 @@ mod key_provider;
 mod lane;
 mod late;
 mod managed_key;
+mod orphan_count;
+pub mod orphans;
 mod policy_wait;
 mod room;
 mod setback;
@@ -63,6 +65,8 @@ pub struct Settings {
     pub missing_after: Duration,
     /// How long a creation of unknown outcome prevents another one.
     pub attempt_wait: Duration,
+    /// How often the keys without an object are counted.
+    pub orphans_every: Duration,
     /// Whether each object has its own series of metrics.
     pub per_object_metrics: bool,
 }
@@ -132,6 +136,15 @@ pub async fn run(
             }
         }
     };
+    let orphans = {
+        let (context, stop) = (Arc::clone(&context), stop.clone());
+        async move {
+            tokio::select! {
+                () = orphan_count::count(&context) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    };
     let provider_rounds = key_provider::run(provider_queue, Arc::clone(&context), stop.clone());
     let key_rounds = async {
         tokio::select! {
@@ -147,7 +160,7 @@ pub async fn run(
     };
     let ended = CancellationToken::new();
     let rounds = async {
-        tokio::join!(provider_rounds, key_rounds, sweep, check_watches, setbacks);
+        tokio::join!(provider_rounds, key_rounds, sweep, check_watches, setbacks, orphans);
         ended.cancel();
     };
     tokio::join!(rounds, events.events.post(&stop, &ended));

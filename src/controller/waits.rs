@@ -50,6 +50,8 @@ pub const REQUEST_LATE: Duration = Duration::from_mins(1);
 pub const SWEEP: Duration = Duration::from_secs(15);
 /// How long a sweep waits after one object went, so that it covers others that go together with it.
 pub const SWEEP_GATHERS: Duration = Duration::from_millis(100);
+/// The longest and the shortest pause between two checks whether a count of orphans is due. The flag `--orphans-every` says how often it is.
+pub const ORPHANS_CHECK: (Duration, Duration) = (Duration::from_mins(1), Duration::from_millis(50));
 /// How long the API server may take to accept one event.
 pub const EVENT: Duration = Duration::from_secs(5);
 /// How long events are posted after a stop. The controller has a second more to end before the process ends without it.

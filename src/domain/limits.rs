@@ -43,6 +43,8 @@ pub struct Limits {
     pub unavailable: &'static str,
     /// The calls by which a person cancels a deletion, and sets a tag, with the KMS's own tools.
     pub calls: Calls,
+    /// What the KMS bills for a key. `None`: not known here.
+    pub price: Option<Price>,
 }
 
 /// The KMS's own names of the calls that messages tell a person to make.
@@ -52,6 +54,26 @@ pub struct Calls {
     pub cancel: &'static str,
     /// Sets tags.
     pub tag: &'static str,
+}
+
+/// What a KMS bills for each key, in US dollars a month. It bills nothing while the deletion of the key is pending.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Price {
+    /// For the key.
+    pub key: u32,
+    /// In addition, for each of its first rotations.
+    pub rotation: u32,
+    /// How many rotations are billed at most.
+    pub billed_rotations: u32,
+}
+
+impl Price {
+    /// What a key costs that was rotated so often.
+    #[must_use]
+    pub fn of_rotated(self, rotations: usize) -> u32 {
+        let billed = u32::try_from(rotations).unwrap_or(u32::MAX).min(self.billed_rotations);
+        self.key.saturating_add(self.rotation.saturating_mul(billed))
+    }
 }
 
 /// What a KMS accepts as tags.
@@ -86,9 +108,12 @@ pub const AWS: Limits = Limits {
     reserved_ending: None,
     unavailable: "its key store is disconnected; connect it again",
     calls: Calls { cancel: "CancelKeyDeletion", tag: "TagResource" },
+    // "AWS KMS pricing": 1 USD a month for each customer key, disabled or not, and 1 more for each of its first two rotations. A key that is
+    // pending deletion is not billed.
+    price: Some(Price { key: 1, rotation: 1, billed_rotations: 2 }),
 };
 
-/// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds are those of AWS.
+/// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds, and the price of a key, are those of AWS.
 pub const CIPHER_TRUST: Limits =
     Limits { name: "CipherTrust", moves_aliases: false, calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
 
@@ -112,6 +137,8 @@ pub const HUAWEI: Limits = Limits {
     reserved_ending: Some("/default"),
     unavailable: "it is frozen; pay the overdue bill at Huawei Cloud",
     calls: Calls { cancel: "CancelKeyDeletion", tag: "BatchCreateKmsTags" },
+    // Huawei's price depends on the Region and the kind of key, and no page that this project rests on has it.
+    price: None,
 };
 
 impl Limits {
@@ -152,5 +179,13 @@ mod tests {
         let kind = HUAWEI.kind(&template);
         assert_eq!((&*kind.spec, &*kind.usage, &*kind.origin), ("AES_256", "ENCRYPT_DECRYPT", "kms"));
         assert!(HUAWEI.rotates(&kind.spec, &kind.origin) && !HUAWEI.rotates("RSA_2048", "kms"));
+    }
+
+    #[test]
+    fn the_first_two_rotations_of_a_key_of_aws_are_billed() {
+        let costs = |limits: &Limits| limits.price.map(|price| [0, 1, 2, 3, usize::MAX].map(|rotations| price.of_rotated(rotations)));
+        assert_eq!(costs(&AWS), Some([1, 2, 3, 3, 3]));
+        assert_eq!(costs(&CIPHER_TRUST), costs(&AWS), "AWS bills these keys");
+        assert_eq!(costs(&HUAWEI), None);
     }
 }

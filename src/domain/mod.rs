@@ -13,6 +13,7 @@
 //! Everything here is a total function over plain data. There is no I/O, no clock, no client, no log and no `async`. Time is a parameter,
 //! so a test can visit every state. [`release`] decides what happens when the object itself is deleted.
 
+pub mod candidates;
 pub mod deletion;
 pub mod desired;
 pub mod event;
@@ -21,6 +22,7 @@ pub mod handover;
 pub mod limits;
 pub mod memory;
 pub mod observed;
+pub mod orphans;
 pub mod ownership;
 pub mod pending;
 pub mod plan;

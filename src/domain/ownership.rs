@@ -128,7 +128,13 @@ pub fn names(found: &str, namespace: &str, name: &str) -> bool {
 /// The owner mark of a key that has the mark of that cluster.
 #[must_use]
 pub fn owner_in<'a>(cluster: &str, tags: &'a Tags) -> Option<&'a str> {
-    tags.get(mark::OWNER).map(String::as_str).filter(|_| tags.get(mark::CLUSTER).is_some_and(|found| found == cluster))
+    tags.get(mark::OWNER).map(String::as_str).filter(|_| is_of(cluster, tags))
+}
+
+/// Whether a key has the mark of that cluster.
+#[must_use]
+pub fn is_of(cluster: &str, tags: &Tags) -> bool {
+    tags.get(mark::CLUSTER).is_some_and(|found| found == cluster)
 }
 
 /// The message that a key belongs to somebody else. `rest` begins with its own separator.

@@ -3,7 +3,8 @@
 //! # What every adapter guarantees
 //!
 //! - **Reading never writes.** [`Kms::identity`], [`Kms::read`], [`Kms::complete`], [`Kms::rotations`], [`Kms::last_use`],
-//!   [`Kms::find_marked`] and [`Kms::owners`] change nothing and may be repeated.
+//!   [`Kms::find_marked`], [`Kms::marked`], [`Kms::owners`], [`Kms::unmarked`] and [`Kms::aliases_under`] change nothing and may be
+//!   repeated.
 //! - **Absent is a value.** If the KMS says that a key or an alias does not exist, the answer is `None`. Anything else, such as a refusal,
 //!   an expired credential or a time-out, is a [`Failure`] and never means that the key is absent.
 //! - **One change is one request.** A method that changes something sends one request, or several that may each be repeated. The adapter
@@ -33,6 +34,7 @@ mod denied;
 mod endpoint;
 pub mod huawei;
 mod leader_check;
+mod listing;
 mod names;
 mod quota;
 mod read_back;
@@ -54,11 +56,13 @@ use crate::{
         },
         failure::Failure,
         observed::{Facets, Key, State},
-        ownership::{Owner, Tags},
+        orphans::{MarkedKey, Pointer},
+        ownership::{Owner, Tags, owner_in},
     },
 };
 
 pub use leader_check::LeaderCheck;
+pub use listing::Listing;
 pub use quota::{Books, Patience, Turn, hastily, in_turn, is_rescuing, patiently, rescuing};
 pub use reading::Reading;
 
@@ -131,9 +135,25 @@ pub trait Kms: Send + Sync + 'static {
     /// Canonical references of all keys of this account and Region that have the marks of that cluster, namespace and name. Reads the tags
     /// of every key.
     fn find_marked(&self, owner: &Owner) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
-    /// The owner marks, in either form, of all keys of this account and Region that have the mark of that cluster. Reads the tags of every
-    /// key. If the KMS denies the tags of some keys only, those keys are left out and the call succeeds.
-    fn owners(&self, cluster: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send;
+    /// All keys of this account and Region that have the mark of that cluster, with their tags. Reads the tags of every key, except at a
+    /// KMS that searches for tags itself. Such a search may be late: a caller that concludes something from the tags reads the key again.
+    fn marked(&self, cluster: &str) -> impl Future<Output = Result<Listing<MarkedKey>, Failure>> + Send;
+    /// The owner marks, in either form, of all keys of this account and Region that have the mark of that cluster. If the KMS denies the
+    /// tags of some keys only, those keys are left out and the call succeeds.
+    fn owners(&self, cluster: &str) -> impl Future<Output = Result<Vec<String>, Failure>> + Send {
+        async move {
+            let Listing { found, denied } = self.marked(cluster).await?;
+            if let Some(failure) = denied.first() {
+                tracing::warn!(keys = denied.len(), "{}; keys whose tags are denied are left out", failure.message);
+            }
+            Ok(found.iter().filter_map(|key| owner_in(cluster, &key.tags)).map(str::to_owned).collect())
+        }
+    }
+    /// All customer keys of this account and Region without an owner's mark. Reads the tags of every key.
+    fn unmarked(&self) -> impl Future<Output = Result<Listing<Key>, Failure>> + Send;
+    /// All aliases of this account and Region that begin with that text, sorted, and where each points. An alias of a key that the KMS
+    /// knows to be gone points to none.
+    fn aliases_under(&self, prefix: &str) -> impl Future<Output = Result<Vec<Pointer>, Failure>> + Send;
 
     /// Waits for the turns of a creation and of its claim within the request quota. The caller waits before it records the creation, so
     /// that it has nothing to take back if no turn comes. Requests made [in turn](in_turn) use them. `again`: the last creation was
@@ -219,7 +239,9 @@ delegate! {
     fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure>;
     fn last_use(&self, key: &str) -> Result<LastUse, Failure>;
     fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure>;
-    fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure>;
+    fn marked(&self, cluster: &str) -> Result<Listing<MarkedKey>, Failure>;
+    fn unmarked(&self) -> Result<Listing<Key>, Failure>;
+    fn aliases_under(&self, prefix: &str) -> Result<Vec<Pointer>, Failure>;
     fn creation_turn(&self, again: bool) -> Result<Vec<Turn>, Failure>;
     fn create(&self, creation: &Creation) -> Result<Key, Failure>;
     fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure>;

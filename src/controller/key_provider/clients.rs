@@ -161,6 +161,14 @@ impl Providers {
         (entry.tried == tried(provider)).then(|| entry.client.clone())
     }
 
+    /// The clients of all providers that can be used, by the names of the providers.
+    #[must_use]
+    pub fn connected(&self) -> Vec<(String, Arc<Connected>)> {
+        let clients = self.clients();
+        let connected = |(name, entry): (&String, &Entry)| Some((name.clone(), Arc::clone(entry.client.as_ref().ok()?)));
+        clients.iter().filter_map(connected).collect()
+    }
+
     /// Whether a provider admits namespaces by their labels.
     #[must_use]
     pub fn select_by_labels(&self) -> bool {

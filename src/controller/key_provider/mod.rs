@@ -29,6 +29,7 @@ pub use self::{
     book::{Entered, count_waiting, enter},
     breaker::Rejected,
     clients::{Connected, Providers},
+    connect::{ReadOnly, read_only},
     listed::{alarm, commit, over, remember, vanished},
 };
 use super::{

@@ -3,6 +3,7 @@
 //! | file | what |
 //! |---|---|
 //! | [`plan`], [`edge`], [`guard`], [`stop`], [`release`], [`status`], [`desired`] | tables |
+//! | [`orphans`] | which keys no object has, and what is printed of them |
 //! | [`arrows`] | each arrow in the diagram of [`super::deletion`] |
 //! | [`model`] | a small KMS with AWS's table of states, written without [`super::observed::Key::after`], and the executor's order |
 //! | [`liveness`] | from every small state the declared one is reached, and stays |
@@ -26,6 +27,7 @@ mod life;
 mod liveness;
 mod memory;
 mod model;
+mod orphans;
 mod pending;
 mod plan;
 mod policy;

@@ -10,8 +10,8 @@ use aws_sdk_kms::{
     },
     primitives::DateTime,
     types::{
-        KeyLastUsageData, KeyListEntry, KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType, MultiRegionConfiguration,
-        MultiRegionKey, MultiRegionKeyType, OriginType, RotationsListEntry,
+        AliasListEntry, KeyLastUsageData, KeyListEntry, KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType,
+        MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, RotationsListEntry,
     },
 };
 use jiff::Timestamp;
@@ -22,6 +22,7 @@ use crate::{
     domain::{
         deletion::LastUse,
         observed::{Facets, Key, MultiRegion, Rotation, State},
+        orphans::Pointer,
     },
     kms::Scheduled,
 };
@@ -154,6 +155,17 @@ fn state(state: Option<&KeyState>) -> Result<State, Unusable> {
 pub(super) fn listed(entry: &KeyListEntry, asked: Asked<'_>) -> Result<String, Unusable> {
     let made = || filled(entry.key_id()).and_then(|id| arn::of_key(id, asked.reference, asked.region, asked.account));
     filled(entry.key_arn()).map(str::to_owned).or_else(made).ok_or_else(|| missing("KeyArn"))
+}
+
+/// An alias from the list of all aliases, with its key if the answer has it.
+pub(super) fn pointer(entry: &AliasListEntry, asked: Asked<'_>) -> Result<Pointer, Unusable> {
+    let alias = text(entry.alias_name(), "AliasName")?;
+    // The ARN of the alias names the account and Region of its key.
+    let reference = filled(entry.alias_arn()).unwrap_or(asked.reference);
+    let key = filled(entry.target_key_id())
+        .map(|id| arn::of_key(id, reference, asked.region, asked.account).ok_or_else(|| missing("AliasArn")))
+        .transpose()?;
+    Ok(Pointer { alias, key })
 }
 
 /// The answer to `ScheduleKeyDeletion`.

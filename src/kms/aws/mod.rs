@@ -19,22 +19,24 @@ mod trust;
 
 use std::fmt::Display;
 
-use aws_sdk_kms::types::{KeyListEntry, KeyMetadata, KeySpec, KeyUsageType, OriginType, Tag};
+use aws_sdk_kms::types::{AliasListEntry, KeyListEntry, KeyMetadata, KeySpec, KeyUsageType, OriginType, Tag};
 use futures::{StreamExt, TryStreamExt, stream};
 use jiff::Timestamp;
 
 use self::{arn::Arn, client::Clients, convert::Asked, failure::Answered, operation::Operation};
 use super::{
-    Creation, Identity, Kms, Scheduled, Turn, denied, read_back,
+    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, read_back,
     reading::{self, FacetValue, Reading, Source},
 };
 use crate::domain::{
+    candidates::is_unmarked,
     deletion::{
         LastUse,
         guard::{ClearedDeletion, ClearedDisabling},
     },
     failure::{Failure, FailureKind, Outcome},
     observed::{Facet, Facets, Key, KeyPolicy, Rotation},
+    orphans::{MarkedKey, Pointer},
     ownership::{self, Owner, Tags},
 };
 
@@ -158,14 +160,20 @@ impl AwsKms {
     }
 
     async fn aliases(&self, key: &str) -> Result<Vec<String>, Failure> {
-        let operation = Operation::ListAliases;
+        let aliases = self.list_aliases(Some(key)).await?;
+        let names = aliases.iter().map(|alias| convert::text(alias.alias_name(), "AliasName"));
+        names.collect::<Result<_, _>>().map_err(|why| self.unusable(Operation::ListAliases, key, why))
+    }
+
+    /// The aliases of a key, or all aliases of the account and Region.
+    async fn list_aliases(&self, key: Option<&str>) -> Result<Vec<AliasListEntry>, Failure> {
+        let subject = key.unwrap_or_default();
         let page = |marker| async {
-            let page = send!(self, ListAliases, key, self.0.kms.list_aliases().key_id(key).limit(PAGES.1).set_marker(marker)).await?;
+            let request = self.0.kms.list_aliases().set_key_id(key.map(str::to_owned)).limit(PAGES.1).set_marker(marker);
+            let page = send!(self, ListAliases, subject, request).await?;
             Ok(Page { entries: page.aliases, truncated: page.truncated, next: page.next_marker })
         };
-        let aliases = self.pages(operation, key, page).await?;
-        let names = aliases.iter().map(|alias| convert::text(alias.alias_name(), "AliasName"));
-        names.collect::<Result<_, _>>().map_err(|why| self.unusable(operation, key, why))
+        self.pages(Operation::ListAliases, subject, page).await
     }
 
     /// AWS has one policy for each key, and its name is always `default`.
@@ -189,10 +197,36 @@ impl AwsKms {
         Ok(owner.is_named_by(&tags).then_some(arn))
     }
 
-    /// The key's owner mark, if it has the mark of that cluster.
-    async fn owner(&self, key: KeyListEntry, cluster: &str) -> Result<Option<String>, Failure> {
-        let (_, tags) = self.listed(key).await?;
-        Ok(ownership::owner_in(cluster, &tags).map(str::to_owned))
+    /// The key with its tags, if it has the mark of that cluster.
+    async fn of_cluster(&self, key: KeyListEntry, cluster: &str) -> Result<Option<MarkedKey>, Failure> {
+        let (reference, tags) = self.listed(key).await?;
+        Ok(ownership::is_of(cluster, &tags).then_some(MarkedKey { reference, tags }))
+    }
+
+    /// The key, if it is a customer's and has no owner's mark.
+    async fn without_marks(&self, key: KeyListEntry) -> Result<Option<Key>, Failure> {
+        let (arn, tags) = self.listed(key).await?;
+        if !is_unmarked(&tags) {
+            return Ok(None);
+        }
+        let key = self.describe(&arn).await?.filter(|key| key.customer_managed);
+        Ok(key.map(|key| Key { tags: Some(tags), ..key }))
+    }
+
+    /// An alias and the ARN of its key. `TargetKeyId` is optional, so AWS is asked for the key if it is absent.
+    async fn pointer(&self, alias: AliasListEntry) -> Result<Pointer, Failure> {
+        let operation = Operation::ListAliases;
+        if alias.target_key_id().is_some() {
+            self.need_account(operation).await?;
+        }
+        let pointer = convert::pointer(&alias, self.asked("")).map_err(|why| self.unusable(operation, "", why))?;
+        match pointer {
+            Pointer { alias, key: None } => {
+                let key = self.describe(&alias).await?.map(|key| key.arn);
+                Ok(Pointer { alias, key })
+            }
+            pointer => Ok(pointer),
+        }
     }
 
     /// ARN and tags of a listed key. A key that was deleted since has no tags.
@@ -299,29 +333,25 @@ impl Kms for AwsKms {
         Ok(found)
     }
 
-    async fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
+    async fn marked(&self, cluster: &str) -> Result<Listing<MarkedKey>, Failure> {
         let keys = self.keys().await?;
-        let mut read = stream::iter(keys).map(|key| self.owner(key, cluster)).buffer_unordered(SEARCHES);
-        let (mut owners, mut told, mut denied) = (Vec::new(), false, None);
-        while let Some(owner) = read.next().await {
-            match owner {
-                Ok(owner) => {
-                    told = true;
-                    owners.extend(owner);
-                }
-                Err(failure) if failure.kind == FailureKind::Denied => denied = Some(failure),
-                Err(failure) => return Err(failure),
+        Listing::of(stream::iter(keys).map(|key| self.of_cluster(key, cluster)).buffer_unordered(SEARCHES)).await
+    }
+
+    async fn unmarked(&self) -> Result<Listing<Key>, Failure> {
+        let keys = self.keys().await?;
+        Listing::of(stream::iter(keys).map(|key| self.without_marks(key)).buffer_unordered(SEARCHES)).await
+    }
+
+    async fn aliases_under(&self, prefix: &str) -> Result<Vec<Pointer>, Failure> {
+        let mut found = Vec::new();
+        for alias in self.list_aliases(None).await? {
+            if alias.alias_name().is_some_and(|name| name.starts_with(prefix)) {
+                found.push(self.pointer(alias).await?);
             }
         }
-        // If all tags were denied, nothing is known.
-        match denied {
-            Some(failure) if !told => Err(failure),
-            Some(failure) => {
-                tracing::warn!("{}, and is left out", failure.message);
-                Ok(owners)
-            }
-            None => Ok(owners),
-        }
+        found.sort_unstable();
+        Ok(found)
     }
 
     /// Also takes the turn of the claim, so that the claim need not wait once the key exists.

@@ -26,6 +26,8 @@ mod read;
 mod request;
 mod sync;
 
+use std::collections::BTreeMap;
+
 use jiff::{SignedDuration, Timestamp};
 use reqwest::Method;
 use serde_json::{Map, Value, json};
@@ -38,22 +40,25 @@ use self::{
     failure::{is_absent, is_denied_by_aws, is_unsupported, settles_creation},
     id::Arn,
     id_cache::IdCache,
+    list::List,
     operation::Operation,
     read::{Age, KEYS, Seen},
     sync::Synchronisation,
 };
 use super::{
-    Creation, Identity, Kms, Scheduled, Turn, denied, read_back,
+    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
 };
 use crate::domain::{
+    candidates::is_unmarked,
     deletion::{
         LastUse,
         guard::{ClearedDeletion, ClearedDisabling},
     },
     failure::{Failure, FailureKind, Outcome},
     observed::{Facet, Facets, Key, KeyPolicy, Rotation},
+    orphans::{MarkedKey, Pointer},
     ownership::{self, Owner, Tags},
 };
 
@@ -150,10 +155,14 @@ impl CipherTrustKms {
 
     /// Has CCKM synchronise its keys with AWS, then reads every row. CCKM's filter for tags is not documented, and a key that the search
     /// misses would be created a second time.
-    async fn rows(&self) -> Result<Vec<Row>, Failure> {
+    async fn rows(&self) -> Result<List<Row>, Failure> {
         self.synchronised().await?;
-        let listed = self.list::<Row>(Operation::ListKeys, "", KEYS, &self.here().await?, Row::id_text).await?;
-        Ok(listed.items)
+        self.list::<Row>(Operation::ListKeys, "", KEYS, &self.here().await?, Row::id_text).await
+    }
+
+    /// The ARN that a row of the list tells.
+    fn listed_arn(&self, row: &Row) -> Result<String, Failure> {
+        row.arn().map(|arn| arn.as_str().to_owned()).map_err(|why| self.caller.unusable(Operation::ListKeys, "", &why))
     }
 
     async fn disabled(&self, key: &str, last_use: LastUse) -> Result<(), Failure> {
@@ -226,11 +235,11 @@ impl Kms for CipherTrustKms {
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
         let mut found = Vec::new();
-        for row in self.rows().await?.iter().filter(|row| !row.is_gone()) {
+        for row in self.rows().await?.items.iter().filter(|row| !row.is_gone()) {
             if owner.is_named_by(&row.tags()) {
-                let arn = row.arn().map_err(|why| self.caller.unusable(Operation::ListKeys, "", &why))?;
+                let arn = self.listed_arn(row)?;
                 self.learn(row);
-                found.push(arn.to_string());
+                found.push(arn);
             }
         }
         found.sort_unstable();
@@ -238,10 +247,34 @@ impl Kms for CipherTrustKms {
         Ok(found)
     }
 
-    async fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
-        let rows = self.rows().await?;
-        let owner = |row: &Row| ownership::owner_in(cluster, &row.tags()).map(str::to_owned);
-        Ok(rows.iter().filter(|row| !row.is_gone()).filter_map(owner).collect())
+    async fn marked(&self, cluster: &str) -> Result<Listing<MarkedKey>, Failure> {
+        let rows = self.rows().await?.items;
+        let marked = rows.iter().filter(|row| !row.is_gone() && ownership::is_of(cluster, &row.tags()));
+        let tagged = |row: &Row| self.listed_arn(row).map(|reference| MarkedKey { reference, tags: row.tags() });
+        Ok(Listing::whole(marked.map(tagged).collect::<Result<_, _>>()?))
+    }
+
+    async fn unmarked(&self) -> Result<Listing<Key>, Failure> {
+        let List { items, now } = self.rows().await?;
+        let mut found = Vec::new();
+        for row in items.into_iter().filter(|row| !row.is_gone() && is_unmarked(&row.tags())) {
+            let key = self.key(&Seen { row, now }, Operation::ListKeys, "")?;
+            found.extend(Some(key).filter(|key| key.customer_managed));
+        }
+        Ok(Listing::whole(found))
+    }
+
+    /// The row of a key that is gone may still have an alias that AWS has removed, or moved to another key.
+    async fn aliases_under(&self, prefix: &str) -> Result<Vec<Pointer>, Failure> {
+        let mut found = BTreeMap::new();
+        for row in self.rows().await?.items {
+            for alias in row.aliases().into_iter().filter(|alias| alias.starts_with(prefix)) {
+                let key = if row.is_gone() { None } else { Some(self.listed_arn(&row)?) };
+                let known = found.entry(alias).or_insert(None);
+                *known = key.or_else(|| known.take());
+            }
+        }
+        Ok(found.into_iter().map(|(alias, key)| Pointer { alias, key }).collect())
     }
 
     async fn creation_turn(&self, again: bool) -> Result<Vec<Turn>, Failure> {

@@ -35,7 +35,7 @@ use self::{
     urn::Reference,
 };
 use super::{
-    Creation, Identity, Kms, Scheduled, read_back,
+    Creation, Identity, Kms, Listing, Scheduled, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
 };
@@ -46,6 +46,7 @@ use crate::{
         failure::{Failure, FailureKind, Outcome},
         limits,
         observed::{Facet, Facets, Key, KeyPolicy, Rotation, State},
+        orphans::{MarkedKey, Pointer},
         ownership::{Owner, Tags},
     },
 };
@@ -190,8 +191,16 @@ impl Kms for HuaweiKms {
         self.search(owner).await
     }
 
-    async fn owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
-        self.search_owners(cluster).await
+    async fn marked(&self, cluster: &str) -> Result<Listing<MarkedKey>, Failure> {
+        self.search_cluster(cluster).await
+    }
+
+    async fn unmarked(&self) -> Result<Listing<Key>, Failure> {
+        self.search_unmarked().await
+    }
+
+    async fn aliases_under(&self, prefix: &str) -> Result<Vec<Pointer>, Failure> {
+        self.pointers(prefix).await
     }
 
     /// The claim is the key's own name, so it is made together with the key.

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::{StreamExt, stream};
 use reqwest::Method;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -19,11 +20,14 @@ use super::{
 use crate::{
     api::mark,
     domain::{
+        candidates::is_unmarked,
         failure::{Failure, FailureKind},
         limits,
-        ownership::{Owner, Tags},
+        observed::Key,
+        orphans::{MarkedKey, Pointer},
+        ownership::{Owner, Tags, is_of},
     },
-    kms::rest::Call,
+    kms::{Listing, rest::Call},
 };
 
 /// Entries per page of keys and of aliases, as Huawei's own clients request them.
@@ -31,6 +35,12 @@ const KEYS: usize = 100;
 const ALIASES: usize = 50;
 /// Entries per page of a search by tags, the most that Huawei allows.
 const INSTANCES: usize = 1000;
+
+/// How many keys' tags are read at once.
+const SEARCHES: usize = 8;
+
+/// Where the next page of a list begins.
+type NextPage = Result<Option<String>, Failure>;
 
 /// An alias that a key was given, with `alias/`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,28 +109,51 @@ impl HuaweiKms {
 
     /// The id of the key that was made with that name.
     async fn named(&self, reference: &str, name: &str) -> Result<Option<String>, Failure> {
-        let operation = Operation::ListKeys;
+        let unusable = |why: Unusable| self.unusable(Operation::ListKeys, reference, why);
         let mut marker = None;
         loop {
-            let mut body = json!({ "limit": KEYS.to_string(), "key_spec": "ALL" });
-            if let (Some(marker), Some(body)) = (&marker, body.as_object_mut()) {
-                body.insert("marker".to_owned(), json!(marker));
-            }
-            let Keys { key_details, next_marker, truncated } = self.json(&self.post(operation, reference, body)).await?;
-            let unusable = |why: Unusable| self.unusable(operation, reference, why);
-            let details = key_details.ok_or_else(|| unusable(Unusable("it has no key_details".to_owned())))?;
+            let (details, next) = self.page_of_keys(reference, marker).await?;
             for details in details {
                 if details.name().map_err(unusable)? == name {
                     return details.id().map(Some).map_err(unusable);
                 }
             }
-            let next = next_marker.filter(|next| !next.is_empty());
-            match truncated.map(|truncated| truncated.to_string()).as_deref() {
-                Some("false") => return Ok(None),
-                Some("true") if next.is_some() && next != marker => marker = next,
-                _ => return Err(self.unusable(operation, reference, NO_WAY_ON)),
-            }
+            marker = Some(match next? {
+                Some(next) => next,
+                None => return Ok(None),
+            });
         }
+    }
+
+    /// Every key of the project.
+    async fn all_keys(&self) -> Result<Vec<Details>, Failure> {
+        let (mut all, mut marker) = (Vec::new(), None);
+        loop {
+            let (details, next) = self.page_of_keys("", marker).await?;
+            all.extend(details);
+            marker = Some(match next? {
+                Some(next) => next,
+                None => return Ok(all),
+            });
+        }
+    }
+
+    /// A page of keys, and where the next one begins; `None`: it is the last one. A caller that found its key needs no next page.
+    async fn page_of_keys(&self, subject: &str, marker: Option<String>) -> Result<(Vec<Details>, NextPage), Failure> {
+        let operation = Operation::ListKeys;
+        let mut body = json!({ "limit": KEYS.to_string(), "key_spec": "ALL" });
+        if let (Some(marker), Some(body)) = (&marker, body.as_object_mut()) {
+            body.insert("marker".to_owned(), json!(marker));
+        }
+        let Keys { key_details, next_marker, truncated } = self.json(&self.post(operation, subject, body)).await?;
+        let details = key_details.ok_or_else(|| self.unusable(operation, subject, "it has no key_details"))?;
+        let next = next_marker.filter(|next| !next.is_empty());
+        let next = match truncated.map(|truncated| truncated.to_string()).as_deref() {
+            Some("false") => Ok(None),
+            Some("true") if next.is_some() && next != marker => Ok(next),
+            _ => Err(self.unusable(operation, subject, NO_WAY_ON)),
+        };
+        Ok((details, next))
     }
 
     /// The aliases that a key, or any key, was given in addition to its own name. `None`: the Region has no such aliases.
@@ -174,21 +207,56 @@ impl HuaweiKms {
         Ok(found)
     }
 
-    /// The owner marks of the keys that the search finds by the mark of that cluster.
-    pub(super) async fn search_owners(&self, cluster: &str) -> Result<Vec<String>, Failure> {
-        let mut owners = Vec::new();
-        for (id, tags) in self.filter(&json!([{ "key": mark::CLUSTER, "values": [cluster] }])).await? {
+    /// The keys that the search finds by the mark of that cluster.
+    pub(super) async fn search_cluster(&self, cluster: &str) -> Result<Listing<MarkedKey>, Failure> {
+        let found = self.filter(&json!([{ "key": mark::CLUSTER, "values": [cluster] }])).await?;
+        let tagged = |(id, tags): (String, Option<Tags>)| async move {
             let tags = match tags {
-                Some(tags) => tags,
-                None => match self.tags(&id).await {
-                    Ok(tags) => tags,
-                    Err(failure) if failure.kind == FailureKind::NotFound => continue,
-                    Err(failure) => return Err(failure),
-                },
+                Some(tags) => Some(tags),
+                None => self.tags_if_there(&id).await?,
             };
-            owners.extend(tags.get(mark::OWNER).cloned());
+            Ok(tags.filter(|tags| is_of(cluster, tags)).map(|tags| MarkedKey { reference: id, tags }))
+        };
+        Listing::of(stream::iter(found).map(tagged).buffer_unordered(SEARCHES)).await
+    }
+
+    /// The customer keys without an owner's mark. The search finds no key by a tag that it lacks, so the tags of every key are read.
+    pub(super) async fn search_unmarked(&self) -> Result<Listing<Key>, Failure> {
+        let (operation, mut keys) = (Operation::ListKeys, Vec::new());
+        for details in self.all_keys().await? {
+            let key = details.key(&self.region, &self.caller.dialect.project).map_err(|why| self.unusable(operation, "", why))?;
+            keys.extend(Some(key).filter(|key| key.customer_managed));
         }
-        Ok(owners)
+        let unmarked = |key: Key| async move {
+            let tags = self.tags_if_there(&key.id).await?.filter(is_unmarked);
+            Ok(tags.map(|tags| Key { tags: Some(tags), ..key }))
+        };
+        Listing::of(stream::iter(keys).map(unmarked).buffer_unordered(SEARCHES)).await
+    }
+
+    /// The names and aliases that begin with that text. The list of aliases lacks the own names of keys.
+    pub(super) async fn pointers(&self, prefix: &str) -> Result<Vec<Pointer>, Failure> {
+        let mut found = Vec::new();
+        for details in self.all_keys().await? {
+            let named = || Ok((format!("alias/{}", details.name()?), details.id()?));
+            let (alias, key) = named().map_err(|why: Unusable| self.unusable(Operation::ListKeys, "", why))?;
+            found.push(Pointer { alias, key: Some(key) });
+        }
+        let given = self.given_aliases("", None).await?.unwrap_or_default();
+        found.extend(given.into_iter().map(|Alias { alias, key_id }| Pointer { alias, key: Some(key_id) }));
+        found.retain(|pointer| pointer.alias.starts_with(prefix));
+        found.sort_unstable();
+        found.dedup();
+        Ok(found)
+    }
+
+    /// The tags of a key; `None`: the key was deleted meanwhile.
+    async fn tags_if_there(&self, id: &str) -> Result<Option<Tags>, Failure> {
+        match self.tags(id).await {
+            Ok(tags) => Ok(Some(tags)),
+            Err(failure) if failure.kind == FailureKind::NotFound => Ok(None),
+            Err(failure) => Err(failure),
+        }
     }
 
     /// Ids of the keys that the search finds by those marks.

@@ -82,6 +82,11 @@ async fn owners_are_read_although_one_key_cannot_be_read_but_not_if_none_can() {
     let foreign = bench.key().await.arn;
     bench.double.inject(Fault::on("ListResourceTags", refusal("AccessDeniedException")).for_key(&foreign));
     assert_eq!(bench.kms.owners("prod").await.unwrap(), [owner("orders").mark()]);
+    let listing = bench.kms.marked("prod").await.unwrap();
+    assert_eq!((listing.found.len(), listing.denied.len()), (1, 1));
+    assert!(listing.denied[0].message.contains(&foreign), "{}", listing.denied[0]);
+    let listing = bench.kms.unmarked().await.unwrap();
+    assert_eq!((listing.found.len(), listing.denied.len()), (0, 1), "whether it has marks is not known");
     bench.double.inject(Fault::on("ListResourceTags", refusal("AccessDeniedException")));
     let failure = bench.kms.owners("prod").await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Denied);

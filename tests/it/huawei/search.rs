@@ -4,6 +4,7 @@ use keyward::{
     domain::{
         deletion::{Intent, Word},
         failure::FailureKind,
+        orphans::Pointer,
         ownership::OwnerMark,
     },
     kms::Kms,
@@ -24,6 +25,9 @@ async fn a_name_is_found_behind_many_keys() {
     assert_eq!(bench.kms.describe("alias/keyward/prod/shop/order").await.unwrap(), None);
     assert_eq!(bench.calls("list-keys").iter().filter(|call| call.params["marker"].is_null()).count(), 2);
     assert!(bench.calls("list-keys").len() >= 4, "all pages were read before it was called absent");
+    assert_eq!(bench.kms.unmarked().await.unwrap().found.len(), 251, "keys without an owner's mark, from every page");
+    let claim = Pointer { alias: "alias/keyward/prod/shop/orders".into(), key: Some(key.id) };
+    assert_eq!(bench.kms.aliases_under("alias/keyward/").await.unwrap(), [claim]);
 }
 
 #[tokio::test]

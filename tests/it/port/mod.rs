@@ -101,6 +101,10 @@ suite! {{
         the_owners_of_all_keys_of_the_cluster_are_told,
         the_owners_are_told_of_keys_on_every_page,
         owners_that_are_refused_are_no_answer,
+        the_keys_of_a_cluster_are_listed_with_their_tags,
+        a_cluster_s_keys_that_are_refused_are_no_answer,
+        keys_without_an_owner_s_mark_are_listed,
+        aliases_are_listed_with_their_keys,
         a_search_that_is_refused_is_no_answer;
 } {
     faults:

@@ -9,6 +9,8 @@ use keyward::{
     kms::Kms,
 };
 
+use keyward::domain::observed::Facets;
+
 use super::bench::{Bench, owner, tags};
 use crate::support::fixtures::Destroy as _;
 
@@ -119,4 +121,83 @@ pub async fn a_search_that_is_refused_is_no_answer(bench: Bench) {
     let failure = bench.kms.find_marked(&owner("orders")).await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Denied, "{failure}");
     bench.assert_steady(&failure);
+}
+
+pub async fn the_keys_of_a_cluster_are_listed_with_their_tags(bench: Bench) {
+    bench.key("nobody-s").await;
+    marked(&bench, "a", &Owner { cluster: "test".into(), ..owner("orders") }).await;
+    let mut expected = Vec::new();
+    for name in ["orders", "invoices"] {
+        expected.push(marked(&bench, name, &owner(name)).await);
+    }
+    let half = marked(&bench, "b", &owner("half")).await;
+    bench.kms.untag(&half, &[keyward::api::mark::OWNER.to_owned()]).await.unwrap();
+    expected.push(half);
+    let pending = marked(&bench, "c", &owner("pending")).await;
+    bench.kms.schedule(&pending, 7).await.unwrap();
+    expected.push(pending);
+    let listing = bench.kms.marked("prod").await.unwrap();
+    assert!(listing.denied.is_empty(), "{:?}", listing.denied);
+    let mut found = Vec::new();
+    for listed in listing.found {
+        // The reference is one by which the key is read.
+        let key = bench.kms.read(&listed.reference, Facets::TAGS).await.unwrap().unwrap().whole().unwrap();
+        assert_eq!(key.tags.as_ref(), Some(&listed.tags));
+        found.push(key.arn);
+    }
+    found.sort_unstable();
+    expected.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+pub async fn a_cluster_s_keys_that_are_refused_are_no_answer(bench: Bench) {
+    marked(&bench, "a", &owner("orders")).await;
+    bench.refuse(bench.ways.operations.search, bench.ways.errors.denied);
+    let failure = bench.kms.marked("prod").await.unwrap_err();
+    assert_eq!(failure.kind, FailureKind::Denied, "{failure}");
+    bench.assert_steady(&failure);
+}
+
+pub async fn keys_without_an_owner_s_mark_are_listed(bench: Bench) {
+    marked(&bench, "a", &owner("orders")).await;
+    marked(&bench, "b", &Owner { cluster: "test".into(), ..owner("orders") }).await;
+    let half = bench.key("c").await.arn;
+    bench.kms.tag(&half, &tags(&[("keyward-uid", "u1")])).await.unwrap();
+    let mut expected = [bench.key("d").await, bench.key("e").await].map(|key| key.arn);
+    expected.sort_unstable();
+    let listing = bench.kms.unmarked().await.unwrap();
+    assert!(listing.denied.is_empty(), "{:?}", listing.denied);
+    let mut found = Vec::new();
+    for key in listing.found {
+        let there = bench.double.key(&key.arn).unwrap();
+        assert_eq!(key.tags.as_ref(), Some(&there.tags));
+        bench.assert_told(key.creation_time.map(jiff::Timestamp::as_second), there.created.as_second());
+        found.push(key.arn);
+    }
+    found.sort_unstable();
+    assert_eq!(found, expected);
+}
+
+pub async fn aliases_are_listed_with_their_keys(bench: Bench) {
+    let mut expected = Vec::new();
+    for (name, alias) in [
+        ("orders", "alias/keyward/prod/shop/orders"),
+        ("invoices", "alias/keyward/prod/shop/invoices"),
+        ("reports", "alias/keyward/prod/shop/reports"),
+    ] {
+        let key = bench.key(name).await.arn;
+        // Some KMS made it together with the key.
+        bench.kms.add_alias(&key, alias).await.unwrap();
+        expected.push((alias.to_owned(), key));
+    }
+    bench.kms.add_alias(&expected[0].1, "alias/orders").await.unwrap();
+    bench.kms.add_alias(&expected[0].1, "alias/keyward/test/shop/orders").await.unwrap();
+    let mut found = Vec::new();
+    for pointer in bench.kms.aliases_under("alias/keyward/prod/").await.unwrap() {
+        let key = bench.kms.read(&pointer.key.unwrap(), Facets::NONE).await.unwrap().unwrap().key;
+        found.push((pointer.alias, key.arn));
+    }
+    expected.sort_unstable();
+    assert_eq!(found, expected, "sorted");
+    assert_eq!(bench.kms.aliases_under("alias/keyward/none/").await.unwrap(), []);
 }

@@ -10,6 +10,7 @@ mod handover;
 mod holds;
 mod input;
 mod life;
+mod orphans;
 mod ownership;
 mod room;
 mod rotation;
@@ -90,6 +91,8 @@ stories! {
         a_rotation_is_told_once_with_the_date_of_the_kms,
         rotation_that_is_switched_off_outside_and_corrected_is_none,
         rotation_that_was_off_on_its_date_is_none;
+    orphans:
+        what_is_left_behind_is_listed_and_nothing_is_changed;
     gone:
         a_key_whose_date_has_passed_is_deleted,
         a_key_gone_without_a_known_deletion_is_missing_and_never_replaced;

@@ -322,7 +322,7 @@ impl ControlPlane {
     }
 
     /// The administrator's kubeconfig with a token in place of the certificate. JSON is YAML.
-    fn kubeconfig_with(&self, token: &str) -> String {
+    pub fn kubeconfig_with(&self, token: &str) -> String {
         let admin = Kubeconfig::read_from(&self.kubeconfig).unwrap();
         json!({
             "apiVersion": "v1",

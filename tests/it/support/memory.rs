@@ -110,10 +110,13 @@ impl Memory {
             consistency: Duration::from_millis(100),
             missing_after: Duration::from_secs(2),
             attempt_wait: Duration::from_secs(4),
+            // No test lasts until the first count, unless it says so.
+            orphans_every: Duration::from_hours(24),
             per_object_metrics: false,
         };
         change(&mut settings);
-        let way = Arc::clone(&self.way);
+        let (way, metrics) = (Arc::clone(&self.way), Metrics::new(false));
+        let its_own = metrics.clone();
         let (kill, killed) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -122,7 +125,7 @@ impl Memory {
                     way(),
                     settings,
                     Held::always(),
-                    Metrics::new(false),
+                    its_own,
                     Readiness::default(),
                     Signs::default(),
                     CancellationToken::new(),
@@ -135,7 +138,7 @@ impl Memory {
             });
             runtime.shutdown_background();
         });
-        Hand { kill: Some(kill), thread: Some(thread) }
+        Hand { kill: Some(kill), thread: Some(thread), metrics }
     }
 }
 
@@ -145,6 +148,7 @@ fn client(server: &ApiDouble) -> Client {
 
 /// An operator in this process. Dropping it kills it.
 pub struct Hand {
+    pub metrics: Metrics,
     kill: Option<oneshot::Sender<()>>,
     thread: Option<JoinHandle<()>>,
 }

@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -98,6 +98,15 @@ impl Drop for Program {
             eprintln!("log of keyward:\n{}", self.log());
         }
     }
+}
+
+/// What `keyward` with these arguments says, with the rights of `kubeconfig`. It runs until it ends by itself.
+pub async fn told(kubeconfig: &Path, arguments: &[&str]) -> Output {
+    let mut command = tied(Path::new(env!("CARGO_BIN_EXE_keyward")));
+    command.env_clear().envs([("AWS_EC2_METADATA_DISABLED", "true")]).env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    command.args(arguments).env("KUBECONFIG", kubeconfig).stdin(Stdio::null());
+    // Off the test's runtime, in which the KMS may run.
+    tokio::task::spawn_blocking(move || command.output().expect("setpriv, of util-linux, is there")).await.unwrap()
 }
 
 /// A child that is killed when this is dropped, even if it is stopped.

@@ -3,16 +3,15 @@
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
-use super::{Unusable, hidden, leader_check, named, needed, value};
+use super::{Means, Unusable, hidden, named, needed, value};
 use crate::{
     api::{KeyProviderSpec, key_provider::AwsProvider},
-    controller::Context,
     kms::aws::{AwsCredentials, AwsEndpoints, AwsSettings},
 };
 
 /// Settings from the spec and its secrets: that with the credentials, and that with the authority, if it has them.
 pub(super) fn settings(
-    context: &Context,
+    means: &Means,
     name: &str,
     spec: &KeyProviderSpec,
     aws: &AwsProvider,
@@ -51,8 +50,8 @@ pub(super) fn settings(
         external_id: external_id.clone(),
         credentials,
         quota_share_percent: spec.quota_share_percent,
-        books: context.books.clone(),
-        metrics: context.metrics.of_provider(name),
-        leader_check: leader_check(context),
+        books: means.books.clone(),
+        metrics: means.metrics.of_provider(name),
+        leader_check: means.leader_check.clone(),
     })
 }

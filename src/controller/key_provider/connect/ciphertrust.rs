@@ -4,16 +4,15 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Unusable, hidden, leader_check, needed, secret};
+use super::{Means, Unusable, hidden, needed, secret};
 use crate::{
     api::{KeyProviderSpec, key_provider::CipherTrustProvider},
-    controller::Context,
     kms::ciphertrust::CipherTrustSettings,
 };
 
 /// Settings from the spec and its secrets: that with the credentials, and that with the authority, if it has one.
 pub(super) fn settings(
-    context: &Context,
+    means: &Means,
     name: &str,
     spec: &KeyProviderSpec,
     cipher_trust: &CipherTrustProvider,
@@ -38,8 +37,8 @@ pub(super) fn settings(
         password: hidden(credentials, "password")?,
         max_staleness: Duration::from_secs(u64::try_from(*max_staleness_seconds).unwrap_or_default()),
         quota_share_percent: spec.quota_share_percent,
-        books: context.books.clone(),
-        metrics: context.metrics.of_provider(name),
-        leader_check: leader_check(context),
+        books: means.books.clone(),
+        metrics: means.metrics.of_provider(name),
+        leader_check: means.leader_check.clone(),
     })
 }

@@ -3,19 +3,18 @@
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
-use super::{Unusable, hidden, leader_check, needed, secret, value};
+use super::{Means, Unusable, hidden, needed, secret, value};
 use crate::{
     api::{
         KeyProviderSpec,
         key_provider::{HuaweiAuth, HuaweiProvider},
     },
-    controller::Context,
     kms::huawei::{HuaweiCredentials, HuaweiSettings},
 };
 
 /// Settings from the spec and the secret with the credentials.
 pub(super) fn settings(
-    context: &Context,
+    means: &Means,
     name: &str,
     spec: &KeyProviderSpec,
     huawei: &HuaweiProvider,
@@ -44,8 +43,8 @@ pub(super) fn settings(
         iam_endpoint: iam_endpoint.clone(),
         credentials,
         quota_share_percent: spec.quota_share_percent,
-        books: context.books.clone(),
-        metrics: context.metrics.of_provider(name),
-        leader_check: leader_check(context),
+        books: means.books.clone(),
+        metrics: means.metrics.of_provider(name),
+        leader_check: means.leader_check.clone(),
     })
 }

@@ -5,7 +5,7 @@ mod ciphertrust;
 mod huawei;
 
 use k8s_openapi::api::core::v1::Secret;
-use kube::Api;
+use kube::{Api, Client};
 use secrecy::SecretString;
 
 use super::{
@@ -19,7 +19,8 @@ use crate::{
     },
     controller::{Context, crowd::Crowd},
     domain::provider::{Unusable, lacks, no_secret, right_account, unread_secret},
-    kms::{AnyKms, Kms, LeaderCheck, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
+    kms::{AnyKms, Books, Identity, Kms, LeaderCheck, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
+    metrics::Metrics,
 };
 
 /// The names of a provider's secrets: that with its credentials, then others.
@@ -35,57 +36,112 @@ pub(super) fn secrets_of(spec: &KeyProviderSpec) -> Vec<&str> {
     references.into_iter().flatten().flatten().map(|reference| reference.name.as_str()).collect()
 }
 
+/// What a client is made with beside the provider and its secrets.
+pub(super) struct Means {
+    /// The API server, for the secrets.
+    client: Client,
+    /// The operator's own namespace, where they are.
+    namespace: String,
+    books: Books,
+    metrics: Metrics,
+    /// Asked right before each request that changes a key.
+    leader_check: LeaderCheck,
+}
+
+impl Means {
+    fn of(context: &Context) -> Self {
+        let held = context.held.clone();
+        Self {
+            client: context.client.clone(),
+            namespace: context.settings.namespace.clone(),
+            books: context.books.clone(),
+            metrics: context.metrics.clone(),
+            leader_check: LeaderCheck::when(move || held.is_held()),
+        }
+    }
+}
+
 /// Makes a client for the provider, or takes the one there is if nothing changed, and asks whose credentials it has.
 pub(super) async fn connect(context: &Context, name: &str, provider: &KeyProvider) -> Result<Connected, Unusable> {
-    let spec = &provider.spec;
-    let secrets = read_all(context, spec).await?;
+    let means = Means::of(context);
+    let secrets = read_all(&means, &provider.spec).await?;
     let made_for = MadeFor {
         uid: provider.metadata.uid.clone().unwrap_or_default(),
         generation: provider.metadata.generation.unwrap_or_default(),
         secrets: versions(&secrets),
     };
-    let missing = |field: &str| Unusable::by_a_person(Reason::InvalidSpec, format!("spec.{field} is missing; set it"));
-    let kms = match spec.type_ {
-        ProviderType::Aws => {
-            let aws = spec.aws.as_ref().ok_or_else(|| missing("aws"))?;
-            AnyKms::Aws(AwsKms::new(aws::settings(context, name, spec, aws, &secrets)?).await?)
-        }
-        ProviderType::CipherTrust => {
-            let cipher_trust = spec.cipher_trust.as_ref().ok_or_else(|| missing("cipherTrust"))?;
-            AnyKms::CipherTrust(CipherTrustKms::new(ciphertrust::settings(context, name, spec, cipher_trust, &secrets)?).await?)
-        }
-        ProviderType::Huawei => {
-            let huawei = spec.huawei.as_ref().ok_or_else(|| missing("huawei"))?;
-            AnyKms::Huawei(HuaweiKms::new(huawei::settings(context, name, spec, huawei, &secrets)?).await?)
-        }
-    };
-    let identity = kms.identity().await?;
-    right_account(provider, &identity.account)?;
+    let (kms, identity) = open(&means, name, provider, &secrets).await?;
     tracing::info!(provider = name, account = identity.account, region = identity.region, "the provider's credentials were accepted");
     let crowd = Crowd::new(context.settings.concurrency.into());
     Ok(Connected { made_for, kms, identity, breaker: Breaker::default(), crowd })
 }
 
+/// A client that refuses every request that changes something.
+#[derive(Debug)]
+pub struct ReadOnly {
+    /// The client.
+    pub kms: AnyKms,
+    /// The identity of its credentials.
+    pub identity: Identity,
+}
+
+/// Makes a client of the provider for a process that only reads. `namespace` has the provider's secrets.
+pub async fn read_only(client: &Client, namespace: &str, name: &str, provider: &KeyProvider) -> Result<ReadOnly, Unusable> {
+    let means = Means {
+        client: client.clone(),
+        namespace: namespace.to_owned(),
+        books: Books::default(),
+        metrics: Metrics::new(false),
+        leader_check: LeaderCheck::when(|| false),
+    };
+    let secrets = read_all(&means, &provider.spec).await?;
+    let (kms, identity) = open(&means, name, provider, &secrets).await?;
+    Ok(ReadOnly { kms, identity })
+}
+
+/// Makes a client from a provider and its secrets, and asks whose credentials it has.
+async fn open(means: &Means, name: &str, provider: &KeyProvider, secrets: &[Secret]) -> Result<(AnyKms, Identity), Unusable> {
+    let spec = &provider.spec;
+    let missing = |field: &str| Unusable::by_a_person(Reason::InvalidSpec, format!("spec.{field} is missing; set it"));
+    let kms = match spec.type_ {
+        ProviderType::Aws => {
+            let aws = spec.aws.as_ref().ok_or_else(|| missing("aws"))?;
+            AnyKms::Aws(AwsKms::new(aws::settings(means, name, spec, aws, secrets)?).await?)
+        }
+        ProviderType::CipherTrust => {
+            let cipher_trust = spec.cipher_trust.as_ref().ok_or_else(|| missing("cipherTrust"))?;
+            AnyKms::CipherTrust(CipherTrustKms::new(ciphertrust::settings(means, name, spec, cipher_trust, secrets)?).await?)
+        }
+        ProviderType::Huawei => {
+            let huawei = spec.huawei.as_ref().ok_or_else(|| missing("huawei"))?;
+            AnyKms::Huawei(HuaweiKms::new(huawei::settings(means, name, spec, huawei, secrets)?).await?)
+        }
+    };
+    let identity = kms.identity().await?;
+    right_account(provider, &identity.account)?;
+    Ok((kms, identity))
+}
+
 /// The versions of the provider's secrets, without what they hold; `None` when one cannot be read.
 pub(super) async fn secret_versions(context: &Context, spec: &KeyProviderSpec) -> Option<Vec<String>> {
-    read_all(context, spec).await.ok().map(|secrets| versions(&secrets))
+    read_all(&Means::of(context), spec).await.ok().map(|secrets| versions(&secrets))
 }
 
 fn versions(secrets: &[Secret]) -> Vec<String> {
     secrets.iter().map(|secret| secret.metadata.resource_version.clone().unwrap_or_default()).collect()
 }
 
-async fn read_all(context: &Context, spec: &KeyProviderSpec) -> Result<Vec<Secret>, Unusable> {
+async fn read_all(means: &Means, spec: &KeyProviderSpec) -> Result<Vec<Secret>, Unusable> {
     let mut secrets = Vec::new();
     for name in secrets_of(spec) {
-        secrets.push(read(context, name).await?);
+        secrets.push(read(means, name).await?);
     }
     Ok(secrets)
 }
 
-async fn read(context: &Context, name: &str) -> Result<Secret, Unusable> {
-    let namespace = &context.settings.namespace;
-    match Api::<Secret>::namespaced(context.client.clone(), namespace).get_opt(name).await {
+async fn read(means: &Means, name: &str) -> Result<Secret, Unusable> {
+    let namespace = &means.namespace;
+    match Api::<Secret>::namespaced(means.client.clone(), namespace).get_opt(name).await {
         Ok(Some(secret)) => Ok(secret),
         Ok(None) => Err(no_secret(name, namespace)),
         Err(error) => {
@@ -93,12 +149,6 @@ async fn read(context: &Context, name: &str) -> Result<Secret, Unusable> {
             Err(unread_secret(name, namespace))
         }
     }
-}
-
-/// Asked right before each request that changes a key.
-fn leader_check(context: &Context) -> LeaderCheck {
-    let held = context.held.clone();
-    LeaderCheck::when(move || held.is_held())
 }
 
 /// A value that has to be there.
