@@ -11,6 +11,7 @@ mod key_pair;
 mod oaep;
 mod signing;
 mod unwrap;
+mod wrapping;
 
 pub(crate) use agreement::{decapsulate, derive, encapsulate};
 pub(crate) use aws_lc_rs::error::Unspecified as Failed;
@@ -19,6 +20,7 @@ pub(crate) use key_pair::{generate, public_key, takes};
 pub(crate) use oaep::{decrypt as oaep_decrypt, encrypt as oaep_encrypt, largest as oaep_largest};
 pub(crate) use signing::{Message, digest_length, mac, sign, verify, verify_mac};
 pub(crate) use unwrap::unwrap;
+pub(crate) use wrapping::wrapping_secret;
 
 /// Random bytes.
 pub(crate) fn random(length: usize) -> Result<Vec<u8>, Failed> {

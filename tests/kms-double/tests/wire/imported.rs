@@ -243,6 +243,9 @@ async fn what_can_be_imported_is_checked_as_documented() {
     let expires = |date: Value| with(import.clone(), &json!({ "ExpirationModel": "KEY_MATERIAL_EXPIRES", "ValidTo": date }));
     let but = |name: &str, value: Value| with(import.clone(), &json!({ name: value }));
     let of_other = wrap(&client, &other, &[7; 32]).await;
+    // The public key and the token of one answer belong together.
+    let mixed = wrap(&client, &key, &[7; 32]).await["EncryptedKeyMaterial"].clone();
+    let mixed = with(wrap(&client, &key, &[7; 32]).await, &json!({ "EncryptedKeyMaterial": mixed }));
     let refused = [
         ("GetParametersForImport", asked(&own, "RSAES_OAEP_SHA_256", "RSA_2048"), "UnsupportedOperationException"),
         ("GetParametersForImport", asked(&key, "RSAES_PKCS1_V1_5", "RSA_2048"), "UnsupportedOperationException"),
@@ -251,6 +254,7 @@ async fn what_can_be_imported_is_checked_as_documented() {
         ("GetParametersForImport", asked(&key, "RSAES_OAEP_SHA_256", "RSA_1024"), "ValidationException"),
         ("GetParametersForImport", json!({ "KeyId": key }), "ValidationException"),
         ("ImportKeyMaterial", short, "IncorrectKeyMaterialException"),
+        ("ImportKeyMaterial", mixed, "InvalidCiphertextException"),
         ("ImportKeyMaterial", but("ExpirationModel", Value::Null), "ValidationException"),
         ("ImportKeyMaterial", but("ValidTo", json!(now + 60)), "ValidationException"),
         ("ImportKeyMaterial", expires(json!(now - 60)), "ValidationException"),
