@@ -606,11 +606,11 @@ mod tests {
         let metrics = Metrics::new(true).of_provider("a\"} 1\nkeyward_leader 2");
         let series = || metrics.encode().lines().filter(|line| !line.starts_with('#')).count();
         let before = series();
-        metrics.observe_object("shop\"} 1\n# EOF", "a\\\"b", true);
+        metrics.observe_object("shop\"} 1\n# EOF", "a\\\"b", true, None);
         metrics.deletion_pends(&PendingKey { key: "\n\"} 1".into(), ..orders() }, 1);
-        metrics.deletions_stopped(true, 1);
+        metrics.deletions(true, 1, 1);
         let text = metrics.encode();
-        assert_eq!(series(), before + 4, "one line for each series: {text}");
+        assert_eq!(series(), before + 5, "one line for each series: {text}");
         assert!(text.contains(r#"keyward_managedkey_ready{namespace="shop\"} 1\n# EOF",name="a\\\"b"} 1"#), "{text}");
         assert_eq!(text.lines().filter(|line| *line == "# EOF").count(), 1);
         assert!(lines(&metrics, "keyward_leader").iter().all(|line| line == "keyward_leader 0"));

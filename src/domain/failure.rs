@@ -171,6 +171,8 @@ impl FailureKind {
         match self {
             Self::NotFound | Self::Throttled | Self::Waiting | Self::Faulted | Self::Unavailable => false,
             Self::Invalid
+            | Self::Policy
+            | Self::NewPrincipal
             | Self::Conflict
             | Self::AliasTaken
             | Self::Denied

@@ -354,6 +354,7 @@ mod tests {
             rotation: None,
             rotations: None,
             tags: None,
+            policy: None,
             aliases: Some(vec!["alias/orders".into(), "alias/a:b/c".into()]),
             unread: Facets::NONE,
         }

@@ -350,18 +350,18 @@ async fn no_credential_stands_in_anything_that_the_program_writes() {
     secrets.extend([AWS_ACCESS_KEY, ENV_ACCESS_KEY, HW_ACCESS_KEY, CT_USER, HW_USER, EXTERNAL_ID].map(str::to_owned));
     let kubeconfig: Value = serde_json::from_str(&std::fs::read_to_string(&site.kubeconfig).unwrap()).unwrap();
     secrets.push(kubeconfig.pointer("/users/0/user/token").unwrap().as_str().unwrap().to_owned());
-    let (mut hits, mut size) = (Vec::new(), 0);
+    let (mut hits, mut length) = (Vec::new(), 0);
     for (place, text) in site.written().await {
-        size += text.len();
+        length += text.len();
         hits.extend(found(place, &text, &secrets));
         hits.extend(DERIVED.iter().filter_map(|word| {
             text.find(word).map(|at| format!("{place}: {word}: {}", &text[at.saturating_sub(200)..text.len().min(at + 80)]))
         }));
     }
-    assert!(hits.is_empty(), "{} hits in {size} bytes:\n{}", hits.len(), hits.join("\n"));
+    assert!(hits.is_empty(), "{} hits in {length} bytes:\n{}", hits.len(), hits.join("\n"));
     // There was something to be found in: the program logged at TRACE, and libraries at DEBUG.
     let log = site.program.log();
-    assert!(log.contains("\"level\":\"DEBUG\"") && log.contains("\"target\":\"hyper_util") && size > 100_000, "{size}");
+    assert!(log.contains("\"level\":\"DEBUG\"") && log.contains("\"target\":\"hyper_util") && length > 100_000, "{length}");
 }
 
 fn is_synced(object: &ManagedKey) -> bool {
