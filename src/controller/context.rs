@@ -28,6 +28,7 @@ use super::{
     policy_wait::PolicyWait,
     step_backoff::StepBackoff,
     survey::Surveys,
+    unmarked::UnmarkedKeys,
     watch::{Anew, Labelled},
     watched::Watched,
 };
@@ -63,6 +64,8 @@ pub struct Context {
     pub providers: Providers,
     /// The owners' names in the marks of keys.
     pub surveys: Surveys,
+    /// The keys that no mark gives to an object.
+    pub unmarked: UnmarkedKeys,
     /// Keys that are pending deletion.
     pub alarms: Alarms,
     /// Which objects wait for an alias of another object.
@@ -218,6 +221,7 @@ impl Context {
             books,
             providers,
             surveys,
+            unmarked: UnmarkedKeys::default(),
             alarms,
             aliases,
             started,
@@ -584,6 +588,7 @@ impl Context {
             self.metrics.of_provider(&name).forget_provider();
         }
         self.surveys.forget(|uid| self.providers.is_there(uid));
+        self.unmarked.forget(|uid| self.providers.is_there(uid));
     }
 }
 

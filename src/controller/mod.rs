@@ -25,6 +25,7 @@ mod setback;
 mod signs;
 mod step_backoff;
 mod survey;
+mod unmarked;
 mod waits;
 mod watch;
 mod watched;

@@ -39,6 +39,8 @@ pub const LIST_SHOWN: Duration = Duration::from_mins(10);
 pub const SURVEY: Duration = Duration::from_secs(2);
 /// How long a name is remembered at least that was written into the marks of a key, so that a new survey shows it.
 pub const NAME_SHOWN: Duration = Duration::from_mins(15);
+/// How long the list of keys without an owner's mark is used. Making it reads every key of an account.
+pub const UNMARKED_KEPT: Duration = Duration::from_mins(10);
 /// How long an alias stays on its key for the object that declares it now.
 pub const ALIAS_STAYS: Duration = Duration::from_mins(2);
 /// How long a request may still take effect after Keyward gave up waiting for its answer.

@@ -31,7 +31,7 @@ pub struct Memory {
     /// The key that the object was bound to, as its annotation says it; the whole text if it cannot be read. Anybody can write the annotation, so Keyward never
     /// looks at that key. An annotation that is there forbids a creation, and nothing else.
     pub key: Option<String>,
-    /// When the object was made. `None`: it is not known.
+    /// When the object was made, by the API server's clock. `None`: it is not known.
     pub made: Option<Timestamp>,
 }
 

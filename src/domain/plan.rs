@@ -16,6 +16,7 @@
 use jiff::{SignedDuration, Timestamp};
 
 use super::{
+    candidates::Unmarked,
     deletion::hold::Hold,
     desired::{Desired, Life},
     memory::Memory,
@@ -58,6 +59,8 @@ pub struct Situation<'a> {
     pub tried: &'a Tried,
     /// What a live read said about the object that the key's owner mark names; `None`: it was not asked for.
     pub other_owner: Option<&'a OtherOwner>,
+    /// The keys that no mark gives to an object; `None`: they were not asked for.
+    pub unmarked: Option<&'a Unmarked>,
 }
 
 impl Situation<'_> {
@@ -124,6 +127,8 @@ pub enum Read {
     Everywhere,
     /// Whether the object exists that this owner mark of the key names.
     OtherOwner(String),
+    /// The keys that no mark gives to an object. They are only named in a message.
+    Unmarked,
 }
 
 /// A reason and a sentence.

@@ -8,6 +8,7 @@ use futures::future::join_all;
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
 use keyward::{
+    api::{annotation, key_provider::ProviderType},
     controller::orphans::{Query, list},
     domain::{
         deletion::{Intent, Word},
@@ -27,7 +28,7 @@ use crate::{
         memory::{Memory, OPERATOR},
         operator::{CLUSTER, PATIENCE},
         program::told,
-        scene::Scene,
+        scene::{Scene, message},
         vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
     },
 };
@@ -260,4 +261,31 @@ async fn the_count_is_absent_until_it_is_known_and_stays_while_it_cannot_be_read
     scene.create("orders", json!({})).await;
     until("1").await;
     assert_eq!(scene.operator_namespace, OPERATOR);
+}
+
+#[tokio::test]
+async fn a_creation_that_stays_unresolved_names_the_keys_that_could_be_it() {
+    let each = [&AWS, &CIPHER_TRUST, &HUAWEI].map(async |vendor| {
+        let scene = Scene::alone(vendor, "unresolved", Options::default(), json!({ "resyncSeconds": 600 })).await;
+        let id = scene.plant_outside(None);
+        plant(&scene, CLUSTER, "invoices", "u2");
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
+            "metadata": { "name": "orders", "annotations": { (annotation::CREATE_ATTEMPT): "begun some time" } },
+            "spec": { "providerRef": { "name": scene.provider } } });
+        scene.restore(&serde_json::from_value(object).unwrap()).await;
+        let object = scene.until_ready("orders", "False", "CreateUnresolved").await;
+        let told = format!(
+            "; one key without an owner's mark was created since this object was made: {id}; \
+             to adopt one of them, set spec.keyId to its id and remove the annotation keyward.dev/create-attempt"
+        );
+        assert!(message(&object).ends_with(&told), "{}", message(&object));
+        // Many objects with such a record cost one listing.
+        if vendor.provider == ProviderType::Aws {
+            let before = scene.calls("ListKeys").len();
+            scene.look("orders").await;
+            assert_eq!(scene.calls("ListKeys").len(), before);
+        }
+        assert_eq!(scene.changes(0), [""; 0]);
+    });
+    join_all(each).await;
 }

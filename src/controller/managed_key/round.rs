@@ -1,12 +1,16 @@
 //! What one round works with: the object, its provider, the key as it was seen, and the steps that were done so far.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use super::{object::Object, observe, provider::Provider};
 use crate::{
     api::Reason,
     controller::{Context, aliases::Move, crowd::RoundKind, error::Ending, now, survey::Lookup},
     domain::{
+        candidates::Unmarked,
         failure::{Failure, FailureKind},
         limits::Limits,
         observed::{Facets, Key, Observed, Searched},
@@ -45,6 +49,8 @@ pub(super) struct Round<'a> {
     pub(super) observed: Observed,
     /// Whether the object that another's mark on the key names exists, if that was asked for.
     pub(super) other_owner: Option<OtherOwner>,
+    /// The keys that no mark gives to an object, if they were asked for.
+    pub(super) unmarked: Option<Arc<Unmarked>>,
     /// The steps that were done.
     pub(super) steps: Vec<Step>,
     /// What each of these steps found that was not as declared.
@@ -140,6 +146,7 @@ impl<'a> Round<'a> {
             provider,
             observed,
             other_owner: None,
+            unmarked: None,
             steps: Vec::new(),
             found: Vec::new(),
             unkept: Vec::new(),
@@ -268,6 +275,7 @@ impl Round<'_> {
             attempt_wait: settings.attempt_wait.try_into().unwrap_or(jiff::SignedDuration::MAX),
             tried: &self.tried,
             other_owner: self.other_owner.as_ref(),
+            unmarked: self.unmarked.as_deref(),
         }
     }
 
@@ -285,6 +293,7 @@ impl Round<'_> {
                 let exists = observe::exists(self.context, &mark).await?;
                 self.other_owner = Some(OtherOwner { mark, exists });
             }
+            (Read::Unmarked, _) => self.unmarked = Some(self.context.unmarked.list(&self.provider.connected).await),
             (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
         }
         Ok(())

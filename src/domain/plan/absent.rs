@@ -9,6 +9,7 @@ use crate::{
         managed_key::{KeyState, ManagementPolicy, Missing},
     },
     domain::{
+        candidates::Window,
         deletion::hold::window_refused,
         desired::Desired,
         memory::{Attempt, Location, Memory, location, was_begun_at},
@@ -44,14 +45,16 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
         return plan;
     }
     if let Some(key) = &s.desired.adopt {
+        let window = match attempt {
+            Some(Attempt::At { time, .. }) => Some(Window::of_attempt(time, s.attempt_wait)),
+            Some(Attempt::Unreadable) | None => None,
+        };
         let key = text::name(key);
-        return stall(
-            Reason::CreateUnresolved,
-            format!(
-                "CreateKey was sent for this object before spec.keyId named {key}, and no key of that call is found; \
-                 to adopt {key}, delete this object and make it again"
-            ),
+        let message = format!(
+            "CreateKey was sent for this object before spec.keyId named {key}, and no key of that call is found; \
+             to adopt {key}, delete this object and make it again"
         );
+        return with_candidates(s, window, message);
     }
     if let Some(key) = &s.memory.key {
         // There is only the annotation. Everybody who may edit the object can write it, so it is not used as an address. The key is found
@@ -263,7 +266,8 @@ fn without(owner: &Owner, annotation: &str) -> String {
 fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Option<Plan> {
     let way_out = unresolved_way_out(s);
     let Attempt::At { time, .. } = attempt else {
-        return Some(stall(Reason::CreateUnresolved, format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}")));
+        let message = format!("the annotation keyward.dev/create-attempt cannot be read; {way_out}");
+        return Some(with_candidates(s, s.memory.made.map(Window::of_object), message));
     };
     if let Some(plan) = begun_elsewhere(s) {
         return Some(plan);
@@ -273,12 +277,10 @@ fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Optio
     }
     // The time is from a wrong clock, or somebody else wrote it. Waiting for it could take for ever.
     if time.duration_since(s.now) > s.attempt_wait {
-        return Some(stall(
-            Reason::CreateUnresolved,
-            format!(
-                "the record of a creation (status.createAttempt) says that CreateKey was sent at {time}, which is in the future; {way_out}"
-            ),
-        ));
+        let message = format!(
+            "the record of a creation (status.createAttempt) says that CreateKey was sent at {time}, which is in the future; {way_out}"
+        );
+        return Some(with_candidates(s, s.memory.made.map(Window::of_object), message));
     }
     (s.now.duration_since(*time) < s.attempt_wait).then(|| {
         wait(
@@ -303,4 +305,16 @@ fn unresolved_way_out(s: &Situation<'_>) -> String {
             )
         }
     )
+}
+
+/// The outcome of a creation stays open: names the keys that it may have made. Without a `window` nothing is known of when that was, so none is named.
+fn with_candidates(s: &Situation<'_>, window: Option<Window>, message: String) -> Plan {
+    let Some(window) = window else { return stall(Reason::CreateUnresolved, message) };
+    let Some(unmarked) = s.unmarked else { return Plan::Read(Read::Unmarked) };
+    let adopt = if s.memory.status.create_attempt.is_some() {
+        "to adopt one of them, delete this object and make it again with the id in spec.keyId"
+    } else {
+        "to adopt one of them, set spec.keyId to its id and remove the annotation keyward.dev/create-attempt"
+    };
+    stall(Reason::CreateUnresolved, format!("{message}; {}", unmarked.sentence(&s.desired.owner, window, adopt)))
 }

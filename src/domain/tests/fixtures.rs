@@ -11,6 +11,7 @@ use crate::{
         mark,
     },
     domain::{
+        candidates::Unmarked,
         deletion::{Intent, Nonce, Word},
         desired::{Desired, Life},
         memory::Memory,
@@ -197,6 +198,7 @@ pub struct Scene {
     pub now: Timestamp,
     pub tried: Tried,
     pub other_owner: Option<OtherOwner>,
+    pub unmarked: Option<Unmarked>,
 }
 
 impl Scene {
@@ -210,6 +212,7 @@ impl Scene {
             now: now(),
             tried: Tried::default(),
             other_owner: None,
+            unmarked: None,
         };
         scene.memory.status.key_state = Some(state.into());
         scene
@@ -282,6 +285,7 @@ impl Scene {
             attempt_wait: minutes(15),
             tried: &self.tried,
             other_owner: self.other_owner.as_ref(),
+            unmarked: self.unmarked.as_ref(),
         }
     }
 

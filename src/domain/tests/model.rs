@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use crate::{
     api::mark,
     domain::{
+        candidates::Unmarked,
         deletion::{Intent, Word},
         deletion::{
             LastUse,
@@ -162,6 +163,7 @@ impl World {
                 Plan::Read(Read::Facets) => full = true,
                 Plan::Read(Read::Everywhere) => searched = Searched::Everywhere,
                 Plan::Read(Read::OtherOwner(mark)) => self.scene.other_owner = Some(OtherOwner { mark, exists: false }),
+                Plan::Read(Read::Unmarked) => self.scene.unmarked = Some(Unmarked::Unread),
                 plan => return plan,
             }
             self.look(full, searched);

@@ -18,6 +18,7 @@ use crate::{
         mark,
     },
     domain::{
+        candidates::{Unmarked, UnmarkedKey},
         deletion::{Intent, Word, hold::window_refused},
         desired::{Life, WantedRotation},
         failure::{Failure, FailureKind, Outcome},
@@ -754,7 +755,22 @@ fn a_creation_whose_outcome_is_not_known() {
         ),
         ("a key is named meanwhile", names(opened(Reference, 60, ACCOUNT)), "read Everywhere"),
         ("a key is named meanwhile, not before 15 minutes", names(opened(Everywhere, 14, ACCOUNT)), "wait Creating"),
-        ("a key is named meanwhile, and none is found", names(opened(Everywhere, 15, ACCOUNT)), "stall CreateUnresolved"),
+        ("a key is named meanwhile, and none is found: what could it be", names(opened(Everywhere, 15, ACCOUNT)), "read Unmarked"),
+        (
+            "a key is named meanwhile, and none is found",
+            names(opened(Everywhere, 15, ACCOUNT)).with(|s| s.unmarked = Some(Unmarked::Unread)),
+            "stall CreateUnresolved",
+        ),
+        (
+            "unreadable, on an object of known age",
+            begun(Everywhere, Attempt::Unreadable).with(|s| s.memory.made = Some(now())),
+            "read Unmarked",
+        ),
+        (
+            "from the future, on an object of known age",
+            begun(Everywhere, attempt(-16, ACCOUNT, REGION)).with(|s| s.memory.made = Some(now())),
+            "read Unmarked",
+        ),
         ("a key is named, an attempt that cannot be read", names(begun(Reference, Attempt::Unreadable)), "stall CreateUnresolved"),
         ("no attempt: the marks are searched all the same", Scene::unbound(Reference), "read Everywhere"),
         ("no attempt, and no key bears the marks", Scene::unbound(Everywhere), "create the key"),
@@ -787,6 +803,69 @@ fn huawei(project: &str, region: &str) -> Scene {
             endpoint: Some("default".into()),
         });
     })
+}
+
+/// Shows S2.
+#[test]
+fn what_stays_unresolved_names_the_keys_that_could_be_it() {
+    let unmarked =
+        |id: &str, minutes_ago: i64| UnmarkedKey { id: id.into(), created: Some(now() - minutes(minutes_ago)), description: None };
+    let listed = |keys: Vec<UnmarkedKey>, denied| Some(Unmarked::Listed { keys, denied });
+    let (early, late) = (unmarked("early", 90), unmarked("late", 30));
+    // The creation was begun an hour ago and certainly over a quarter of an hour later.
+    let in_time: Vec<UnmarkedKey> = (0..7).map(|number| unmarked(&format!("k{number}"), 62 - number)).collect();
+    let undated = UnmarkedKey { created: None, ..unmarked("undated", 0) };
+    let born = |uid: &str| UnmarkedKey { description: Some(Owner { uid: uid.into(), ..owner() }.birth()), ..unmarked(uid, 60) };
+    let told = |unmarked: Option<Unmarked>| {
+        let (id, account, region) = ("a".into(), ACCOUNT.into(), REGION.into());
+        let attempt = CreateAttempt { id, account, region, endpoint: None, time: seconds(now() - minutes(60)) };
+        let scene = Scene::unbound(Searched::Everywhere).with(|s| {
+            s.memory.status.create_attempt = Some(attempt);
+            s.desired.adopt = Some("another".into());
+            s.unmarked = unmarked;
+        });
+        let plan = scene.plan();
+        assert_eq!(note(&plan).0, Reason::CreateUnresolved);
+        note(&plan).1.split_once("make it again; ").unwrap().1.to_owned()
+    };
+    let adopt = "to adopt one of them, delete this object and make it again with the id in spec.keyId";
+    for (unmarked, expected) in [
+        (Some(Unmarked::Unread), "the keys that it may have made are not known, because the keys of the account could not be listed".to_owned()),
+        (listed(vec![early.clone(), late.clone()], 0), "no key without an owner's mark was created at the time of that call".into()),
+        (
+            listed(vec![late.clone(), in_time[0].clone(), early.clone()], 0),
+            format!("one key without an owner's mark was created at the time of that call: k0; {adopt}"),
+        ),
+        (
+            listed(vec![in_time[1].clone(), in_time[0].clone()], 0),
+            format!("these keys without an owner's mark were created at the time of that call: k0, k1; {adopt}"),
+        ),
+        (
+            listed(in_time.iter().rev().cloned().collect(), 0),
+            format!("these keys without an owner's mark were created at the time of that call: k0, k1, k2, k3, k4, and 2 more; {adopt}"),
+        ),
+        (
+            listed(vec![undated.clone()], 2),
+            "no key without an owner's mark was created at the time of that call; the KMS does not tell when 1 key without an owner's mark was created; \
+             2 keys could not be read"
+                .into(),
+        ),
+        (
+            listed(vec![born("u2"), born("u1")], 0),
+            format!("one key without an owner's mark was created at the time of that call: u1; {adopt}"),
+        ),
+    ] {
+        assert_eq!(told(unmarked), expected);
+    }
+    let annotated = Scene::unbound(Searched::Everywhere).with(|s| {
+        s.memory.attempt = Some(Attempt::Unreadable);
+        s.memory.made = Some(now() - minutes(60));
+        s.unmarked = listed(vec![early, late], 0);
+    });
+    let plan = annotated.plan();
+    let rest = "one key without an owner's mark was created since this object was made: late; \
+                to adopt one of them, set spec.keyId to its id and remove the annotation keyward.dev/create-attempt";
+    assert!(note(&plan).1.ends_with(rest), "{}", note(&plan).1);
 }
 
 #[test]

@@ -20,6 +20,7 @@ use keyward::{
         mark,
     },
     domain::{
+        candidates::{Unmarked, UnmarkedKey},
         deletion::{Intent, Nonce, Passed, Word},
         desired::Desired,
         event::{self, About, Event},
@@ -210,14 +211,21 @@ impl Story {
     fn look(&mut self) {
         let desired = self.desired();
         let (mut tried, mut failed, mut steps, mut found) = (Tried::default(), Vec::new(), Vec::new(), Vec::new());
-        let mut other_owner = None;
+        let (mut other_owner, mut unmarked) = (None, None);
         let decided = loop {
             let observed = self.observed();
-            let decided = plan(&Situation { other_owner: other_owner.as_ref(), ..situation(self, &desired, &tried) }, &observed);
+            let known = Situation { other_owner: other_owner.as_ref(), unmarked: unmarked.as_ref(), ..situation(self, &desired, &tried) };
+            let decided = plan(&known, &observed);
             let step = match decided {
                 Plan::Do(step) => step,
                 Plan::Read(Read::OtherOwner(mark)) => {
                     other_owner = Some(OtherOwner { mark, exists: true });
+                    continue;
+                }
+                Plan::Read(Read::Unmarked) => {
+                    let keys =
+                        vec![UnmarkedKey { id: ID.into(), created: Some(self.now - SignedDuration::from_mins(58)), description: None }];
+                    unmarked = Some(Unmarked::Listed { keys, denied: 0 });
                     continue;
                 }
                 Plan::Read(_) => {
@@ -325,6 +333,7 @@ fn situation<'a>(story: &'a Story, desired: &'a Desired, tried: &'a Tried) -> Si
         attempt_wait: SignedDuration::from_mins(15),
         tried,
         other_owner: None,
+        unmarked: None,
     }
 }
 
@@ -607,6 +616,17 @@ fn situations() -> Vec<Told> {
             "`spec.adoption` of the KeyProvider says which keys may be adopted from where.",
         ),
         elsewhere.told("The key to adopt is of another account", "Nothing is asked of the KMS, which would only deny it."),
+        Story::unbound(json!({ "keyId": "alias/orders" }))
+            .with(|story| {
+                let time = seconds(story.now - SignedDuration::from_mins(60));
+                let attempt = json!({ "id": "a", "account": ACCOUNT, "region": REGION, "time": time });
+                story.memory.status.create_attempt = serde_json::from_value(attempt).unwrap();
+            })
+            .looked()
+            .told(
+                "A creation has an unknown outcome",
+                "The message names the keys without an owner's mark that were created at that time. Look at them before you adopt one: they may be anybody's.",
+            ),
         adopting().outside(|key| key.state = State::Disabled).looked().told(
             "The key to adopt is disabled",
             "A key that was disabled in an incident does not come alive because somebody adopts it.",

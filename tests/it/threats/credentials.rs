@@ -57,7 +57,7 @@ const PROXY: [(&str, &str); 2] = [("HTTPS_PROXY", "http://proxy-user:CanaryProxy
 /// Ids of access keys. They are no secrets, and AWS's stand nowhere all the same.
 const AWS_ACCESS_KEY: &str = "AKIACANARYSECRET0001";
 const ENV_ACCESS_KEY: &str = "AKIACANARYENVIRON002";
-/// At Huawei and CipherTrust an access key or a user name is all that tells who it is: `status.identity.principal` of the provider has it.
+/// At Huawei and `CipherTrust` an access key or a user name is all that tells who it is: `status.identity.principal` of the provider has it.
 const HW_ACCESS_KEY: &str = "CANARYHUAWEIKEY00003";
 const CT_USER: &str = "canary-ciphertrust-user";
 const HW_USER: &str = "canary-huawei-user";
@@ -197,7 +197,7 @@ struct Site {
     namespace: String,
     kubeconfig: PathBuf,
     program: Program,
-    /// Of AWS, of CipherTrust and of Huawei.
+    /// Of AWS, of `CipherTrust` and of Huawei.
     doubles: [Double; 3],
 }
 
@@ -427,15 +427,28 @@ fn huawei(double: &Double, credentials: HuaweiCredentials) -> HuaweiSettings {
     }
 }
 
+/// A server that does not accept the credentials repeats them, by each code that says so.
+const OF_AWS: [(&str, u16); 5] = [
+    ("InvalidSignatureException", 403),
+    ("SignatureDoesNotMatch", 403),
+    ("IncompleteSignature", 400),
+    ("UnrecognizedClientException", 400),
+    ("ExpiredToken", 400),
+];
+/// The same of `CipherTrust`.
+const OF_CIPHER_TRUST: [(&str, u16); 2] = [("NCERRUnauthorized", 401), ("UnrecognizedClientException", 400)];
+/// The same of Huawei.
+const OF_HUAWEI: [(&str, u16); 4] = [("APIGW.0301", 401), ("APIG.0301", 401), ("KMS.0301", 403), ("401", 401)];
+
 /// What a panic would print, and what the log has of a failure: the structure, and each cause.
 fn shown(failure: &Failure) -> String {
-    let mut text = format!("{failure:?} {failure}");
+    let mut texts = vec![format!("{failure:?} {failure}")];
     let mut cause = std::error::Error::source(failure);
     while let Some(error) = cause {
-        text.push_str(&format!(" {error:?} {error}"));
+        texts.push(format!("{error:?} {error}"));
         cause = error.source();
     }
-    text
+    texts.join(" ")
 }
 
 /// Every public type that holds a credential, before and after it was used, and every failure that a server can cause which repeats the request.
@@ -454,16 +467,6 @@ async fn no_credential_is_shown_by_a_structure_or_a_failure() {
     let password =
         |password: &str| HuaweiCredentials::Password { domain: HUAWEI_DOMAIN_NAME.into(), user: HW_USER.into(), password: password.into() };
     let mut texts = Vec::new();
-    // A server that does not accept the credentials repeats them, by each code that says so.
-    const OF_AWS: [(&str, u16); 5] = [
-        ("InvalidSignatureException", 403),
-        ("SignatureDoesNotMatch", 403),
-        ("IncompleteSignature", 400),
-        ("UnrecognizedClientException", 400),
-        ("ExpiredToken", 400),
-    ];
-    const OF_CIPHER_TRUST: [(&str, u16); 2] = [("NCERRUnauthorized", 401), ("UnrecognizedClientException", 400)];
-    const OF_HUAWEI: [(&str, u16); 4] = [("APIGW.0301", 401), ("APIG.0301", 401), ("KMS.0301", 403), ("401", 401)];
     macro_rules! show {
         ($kms:ty, $codes:ident, $settings:expr) => {{
             let settings = $settings;

@@ -197,8 +197,8 @@ impl Field {
             Self::CipherTrust => json!({
                 "type": "CipherTrust", "cipherTrust": { "url": url, "kms": "prod", "region": "eu-west-1", "credentialsSecretRef": secret },
             }),
-            Self::Huawei => json!({ "type": "Huawei", "huawei": huawei(json!({ "endpoint": url })) }),
-            Self::HuaweiIam => json!({ "type": "Huawei", "huawei": huawei(json!({ "iamEndpoint": url })) }),
+            Self::Huawei => json!({ "type": "Huawei", "huawei": huawei(&json!({ "endpoint": url })) }),
+            Self::HuaweiIam => json!({ "type": "Huawei", "huawei": huawei(&json!({ "iamEndpoint": url })) }),
         };
         spec["namespaces"] = json!({ "from": "All" });
         spec
@@ -244,7 +244,7 @@ impl Field {
     }
 }
 
-fn huawei(over: Value) -> Value {
+fn huawei(over: &Value) -> Value {
     let mut spec = json!({ "region": HUAWEI_REGION, "projectId": HUAWEI_PROJECT, "credentialsSecretRef": { "name": "secret" } });
     spec.as_object_mut().unwrap().extend(over.as_object().unwrap().clone());
     spec

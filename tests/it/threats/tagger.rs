@@ -169,21 +169,25 @@ async fn held(scene: &Scene, name: &str) -> (String, String) {
     (key, intent)
 }
 
+/// A word, for the number of the hold that it replaces; `None` removes the mark.
+type Forged = fn(i64) -> Option<String>;
+
+/// What is written in the place of `<seq>.<generation>.held-<nonce>`.
+const WORDS: [(&str, Forged); 9] = [
+    ("gone", |_| None),
+    ("live", |seq| Some(format!("{seq}.1.live"))),
+    ("live-next", |seq| Some(format!("{}.1.live", seq + 1))),
+    ("live-before", |seq| Some(format!("{}.1.live", seq - 1))),
+    ("live-first", |_| Some("1.1.live".into())),
+    ("days", |seq| Some(format!("{seq}.1.7"))),
+    ("nonce", |seq| Some(format!("{seq}.1.held-abcdef"))),
+    ("no-nonce", |seq| Some(format!("{seq}.1.held"))),
+    ("malformed", |_| Some("held".into())),
+];
+
 /// Shows S10.
 pub async fn no_forged_mark_ends_a_hold(vendor: &'static Vendor) {
     let scene = &Scene::alone(vendor, "held", Options::default(), json!({})).await;
-    /// What is written in the place of `<seq>.<generation>.held-<nonce>`.
-    const WORDS: [(&str, fn(i64) -> Option<String>); 9] = [
-        ("gone", |_| None),
-        ("live", |seq| Some(format!("{seq}.1.live"))),
-        ("live-next", |seq| Some(format!("{}.1.live", seq + 1))),
-        ("live-before", |seq| Some(format!("{}.1.live", seq - 1))),
-        ("live-first", |_| Some("1.1.live".into())),
-        ("days", |seq| Some(format!("{seq}.1.7"))),
-        ("nonce", |seq| Some(format!("{seq}.1.held-abcdef"))),
-        ("no-nonce", |seq| Some(format!("{seq}.1.held"))),
-        ("malformed", |_| Some("held".into())),
-    ];
     join_all(WORDS.map(async |(name, word)| {
         let (key, intent) = held(scene, name).await;
         let seq = intent.split('.').next().unwrap().parse().unwrap();

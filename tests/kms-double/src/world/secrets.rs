@@ -18,6 +18,11 @@ impl World {
         Ok(secret)
     }
 
+    /// How many secrets have an id that begins so.
+    pub(crate) fn count_secrets(&self, beginning: &str) -> usize {
+        self.secrets.keys().filter(|id| id.starts_with(beginning)).count()
+    }
+
     /// Sets the secret of this material.
     pub(crate) fn keep_secret(&mut self, material: &str, secret: Vec<u8>) {
         self.secrets.insert(material.to_owned(), secret.into());

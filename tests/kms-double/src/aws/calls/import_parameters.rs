@@ -34,8 +34,9 @@ pub(super) fn get(call: &mut Call<'_>) -> Answer {
     let key = find(call)?;
     check_wrapping(&key, &algorithm, &spec)?;
     let id = format!("import {}", uuid::Uuid::new_v4());
+    let turn = call.world.count_secrets("import ");
     let broken = |_| Failure::internal(format!("the double makes no wrapping keys of {spec}"));
-    let secret = call.world.secret(&id, || crypto::wrapping_secret(&spec)).map_err(broken)?;
+    let secret = call.world.secret(&id, || crypto::wrapping_secret(&spec, turn)).map_err(broken)?;
     let public = crypto::public_key(&spec, &secret).map_err(broken)?;
     let until = call.now.checked_add(VALID).unwrap_or(Timestamp::MAX);
     let token = sealed::mint(&key, PURPOSE, &json!({ "secret": id, "spec": spec, "algorithm": algorithm, "until": until }));
