@@ -13,7 +13,7 @@ use kube::{Api, Client, Resource, api::ListParams};
 use super::{
     account::same_account,
     key_provider::{self, ReadOnly},
-    watched::Watched,
+    watched::{Undecodable, Watched},
 };
 use crate::{
     api::{KeyProvider, ManagedKey, mark},
@@ -111,7 +111,9 @@ pub(super) async fn find(search: &Search<'_>) -> anyhow::Result<Found> {
     for failure in &denied {
         unread.key(failure);
     }
-    for holder in holders.iter().filter(|holder| holder.holds == Holds::Unread) {
+    // An object that names another provider has no key of this one.
+    let may_hold = |holder: &&Holder| holder.holds == Holds::Unread && (holder.provider.is_empty() || holder.provider == search.rules.name);
+    for holder in holders.iter().filter(may_hold) {
         unread.object(format!("this version of Keyward does not understand ManagedKey {}", holder.object()));
     }
     let objects = lost(search, &marked, &holders, &mut unread).await?;
@@ -125,8 +127,9 @@ pub(super) async fn find(search: &Search<'_>) -> anyhow::Result<Found> {
 /// Every object, live.
 async fn holders(search: &Search<'_>) -> kube::Result<Vec<Holder>> {
     let api = Api::<Watched<ManagedKey>>::all(search.client.clone());
-    let read =
-        |object: &Watched<ManagedKey>| object.decoded().map_or_else(|_| not_understood(object), |object| Holder::of(object, search.rules));
+    let read = |object: &Watched<ManagedKey>| {
+        object.decoded().map_or_else(|why| not_understood(object, why), |object| Holder::of(object, search.rules))
+    };
     let mut page = ListParams::default().limit(PAGE);
     let mut holders = Vec::new();
     loop {
@@ -139,14 +142,14 @@ async fn holders(search: &Search<'_>) -> kube::Result<Vec<Holder>> {
     }
 }
 
-fn not_understood(object: &Watched<ManagedKey>) -> Holder {
+fn not_understood(object: &Watched<ManagedKey>, why: &Undecodable) -> Holder {
     let metadata = object.meta();
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     Holder {
         namespace: text(&metadata.namespace),
         name: text(&metadata.name),
         uid: text(&metadata.uid),
-        provider: String::new(),
+        provider: why.provider.clone().unwrap_or_default(),
         holds: Holds::Unread,
     }
 }

@@ -30,6 +30,8 @@ pub struct Watched<K> {
 #[derive(Clone, Debug)]
 pub struct Undecodable {
     metadata: ObjectMeta,
+    /// The provider that its spec names, if that can be read.
+    pub provider: Option<String>,
     /// What is wrong with it.
     pub error: String,
 }
@@ -72,6 +74,7 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
             }
         }
         let metadata = value.get("metadata").cloned().unwrap_or_default();
+        let provider = value.pointer("/spec/providerRef/name").and_then(Value::as_str).map(|named| name(named).into_owned());
         let decoded = if finalizers > MOST_FINALIZERS {
             // Keyward writes the whole list back, and must not lose the finalizer of somebody else.
             Err(format!("it has {finalizers} finalizers, and Keyward reads at most {MOST_FINALIZERS}"))
@@ -80,7 +83,7 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
         };
         let object = match decoded {
             Ok(object) => Ok(object),
-            Err(error) => Err(Box::new(Undecodable { metadata: identity(metadata).map_err(D::Error::custom)?, error })),
+            Err(error) => Err(Box::new(Undecodable { metadata: identity(metadata).map_err(D::Error::custom)?, provider, error })),
         };
         Ok(Self { object, set_by })
     }

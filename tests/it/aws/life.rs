@@ -7,7 +7,7 @@ use keyward::{
     api::managed_key::KeyTemplate,
     domain::{
         failure::{FailureKind, Outcome},
-        observed::{Key, MultiRegion, Rotation, State},
+        observed::{Facets, Key, KeyPolicy, MultiRegion, Rotation, State},
     },
     kms::{
         Creation, Kms, Scheduled,
@@ -295,6 +295,10 @@ async fn the_port_calls_what_is_listed_and_no_more() {
     kms.set_description(&key, "new").await.unwrap();
     kms.start_rotation(&key, 365).await.unwrap();
     kms.stop_rotation(&key).await.unwrap();
+    let Some(KeyPolicy::Text(policy)) = kms.read(&key, Facets::POLICY).await.unwrap().unwrap().key.policy else {
+        panic!("a key of AWS has a policy")
+    };
+    kms.set_policy(&key, &policy).await.unwrap();
     kms.disable(&key).await.unwrap();
     kms.enable(&key).await.unwrap();
     kms.schedule(&key, 7).await.unwrap();

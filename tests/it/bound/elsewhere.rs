@@ -18,6 +18,7 @@ use super::on_each;
 use crate::support::{
     eventually,
     operator::PATIENCE,
+    proxy::Proxy,
     scene::{Scene, find, merge, message},
     vendor::Vendor,
 };
@@ -247,9 +248,9 @@ async fn a_key_that_is_found_at_another_endpoint_is_kept_there() {
     scene.until_ready("orders", "True", "Available").await;
     scene.look_at_all("orders").await;
     let begun = scene.now();
-    let endpoint = scene.double.endpoint().replace("127.0.0.1", "localhost");
-    scene.provide(&scene.provider, json!({ "resyncSeconds": 600, "aws": { "endpoint": endpoint } })).await;
-    let host = endpoint.trim_start_matches("http://").to_owned();
+    let proxy = Proxy::start(scene.double.endpoint().trim_start_matches("http://").parse().unwrap()).await;
+    let host = proxy.address.to_string();
+    scene.provide(&scene.provider, json!({ "resyncSeconds": 600, "aws": { "endpoint": format!("http://{host}") } })).await;
     scene
         .until("orders", "it was found there", |object| {
             let provider = object.status.as_ref().and_then(|status| status.provider.as_ref());

@@ -62,15 +62,15 @@ pub fn rows() -> Vec<Attack> {
         ),
         forged(
             "status-account",
-            "`status.provider` names another account: no call is made",
+            "`status.provider` names another account: the ARN of the key decides, and the status is corrected",
             |_, _| json!({ "provider": { "type": "AWS", "account": "444455556666", "region": "eu-west-1" } }),
-            ready("WrongAccount"),
+            own,
         ),
         forged(
             "status-region",
-            "`status.provider` names another Region: no call is made",
+            "`status.provider` names another Region: the ARN of the key decides, and the status is corrected",
             |_, _| json!({ "provider": { "type": "AWS", "account": "111122223333", "region": "us-east-1" } }),
-            ready("WrongAccount"),
+            own,
         ),
         forged(
             "status-attempt",
