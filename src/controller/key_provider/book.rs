@@ -26,7 +26,7 @@ pub enum Entered {
     Booked(Booked),
     /// All deletions are stopped, by the trip of that id.
     Stopped(String),
-    /// The provider is not the one that the client was made for any more.
+    /// The provider is not the one that the client was made for any more, or its status does not have the entry.
     Changed,
 }
 
@@ -50,13 +50,14 @@ pub async fn enter(context: &Context, name: &str, made_for: &MadeFor, key: &str)
         };
         status.deletions = Some(book);
         provider::say_stopped(&mut status, &provider, now());
-        match write(context, &provider, &status).await {
-            Ok(version) => listed::say(context, name, version.as_deref(), &status),
+        let stored = match write(context, &provider, &status).await {
+            Ok(stored) => stored,
             Err(error) if error.is_conflict() && tries < TRIES => continue,
             Err(error) => return Err(error),
-        }
+        };
+        listed::say(context, name, stored.version.as_deref(), &status);
         if let Some(entry) = entered {
-            return Ok(Entered::Booked(entry.written()));
+            return Ok(entry.written(stored.book.as_ref()).map_or(Entered::Changed, Entered::Booked));
         }
         // Each object that asks for a deletion is looked at now, so that its key bears the word before anybody resumes.
         context.providers.wake(name);
@@ -126,7 +127,7 @@ async fn tell_waiting(context: &Context, name: &str, count: Option<i32>) -> Resu
     let mut status = provider::ours(&provider).unwrap_or_default();
     let book = DeletionBook { waiting: count, ..status.deletions.take().unwrap_or_default() };
     status.deletions = (book != DeletionBook::default()).then_some(book);
-    let version = write(context, &provider, &status).await?;
-    listed::say(context, name, version.as_deref(), &status);
+    let stored = write(context, &provider, &status).await?;
+    listed::say(context, name, stored.version.as_deref(), &status);
     Ok(())
 }

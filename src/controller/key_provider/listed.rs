@@ -104,7 +104,7 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
         let before = provider::ours(&read).unwrap_or_default();
         let Changed { status, gone, unlisted } = pending::changed(&before, all.values().flatten());
         let version = match write(context, &read, &status).await {
-            Ok(version) => version,
+            Ok(stored) => stored.version,
             Err(error) if error.is_conflict() && tries < TRIES => continue,
             // The provider was deleted meanwhile.
             Err(error) if error.is_not_found() => return Ok(Vec::new()),
@@ -220,7 +220,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
         tracing::warn!(
             provider = name,
             error = &error as &dyn std::error::Error,
-            "the provider's list of pending keys could not be written; a later look writes it"
+            "the provider's list of pending keys could not be written; a later read writes it"
         );
     }
 }

@@ -7,15 +7,31 @@ use kube::{
 use serde_json::json;
 
 use crate::{
-    api::{FIELD_MANAGER, KeyProvider, KeyProviderStatus},
+    api::{FIELD_MANAGER, KeyProvider, KeyProviderStatus, key_provider::DeletionBook},
     controller::{Context, error::Error, room, watched::Watched},
     domain::provider::{ours, turned},
 };
 
-/// Writes the status if it changed, and returns the version after that.
-pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderStatus) -> Result<Option<String>, Error> {
+/// The provider as the API server has it after a write.
+#[derive(Debug)]
+pub(super) struct Stored {
+    /// Its version.
+    pub(super) version: Option<String>,
+    /// The book of deletions.
+    pub(super) book: Option<DeletionBook>,
+}
+
+impl Stored {
+    fn of(provider: &KeyProvider) -> Self {
+        let book = provider.status.as_ref().and_then(|status| status.deletions.clone());
+        Self { version: provider.metadata.resource_version.clone(), book }
+    }
+}
+
+/// Writes the status if it changed.
+pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &KeyProviderStatus) -> Result<Stored, Error> {
     if ours(provider).as_ref() == Some(status) {
-        return Ok(provider.metadata.resource_version.clone());
+        return Ok(Stored::of(provider));
     }
     if !context.held.is_held() {
         return Err(Error::NotLeader);
@@ -47,5 +63,6 @@ pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &Ke
     if let Some(event) = turned(provider, status) {
         context.events.publish_on_provider(provider, &event);
     }
-    Ok(written.meta().resource_version.clone())
+    let version = written.meta().resource_version.clone();
+    Ok(written.decoded().map_or(Stored { version, book: None }, Stored::of))
 }

@@ -12,6 +12,12 @@
 //!
 //! While it is stopped, nothing is scheduled and no key is disabled with its object. A deletion that was held by the brake gets the word `held` on its key, so
 //! it needs a token of its own after the brake is lifted.
+//!
+//! A [`Booked`] proves that an entry was stored. Only [`Entry::written`] gives one, for the book that the API server answered with:
+//!
+//! ```compile_fail,E0451
+//! let forged = keyward::domain::deletion::budget::Booked { key: "1234".into() };
+//! ```
 
 use jiff::{SignedDuration, Timestamp};
 
@@ -57,9 +63,11 @@ impl Entry {
         &self.book
     }
 
-    /// The book was written.
-    pub fn written(self) -> Booked {
-        Booked { key: self.key }
+    /// The book was written, and the API server stored this one. `None`: the entry is not in it.
+    #[must_use]
+    pub fn written(self, stored: Option<&DeletionBook>) -> Option<Booked> {
+        let entry = self.book.recent.last()?;
+        stored?.recent.contains(entry).then_some(Booked { key: self.key })
     }
 }
 
@@ -103,12 +111,6 @@ pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// Whether nothing may be scheduled through the provider.
-#[must_use]
-pub const fn is_stopped(book: Option<&DeletionBook>, max_per_hour: i32) -> bool {
-    matches!(book, Some(DeletionBook { tripped: Some(_), .. })) || max_per_hour <= 0
-}
-
 /// The book after a round of the provider. `maxPerHour: 0` trips the brake, so that raising it again is not enough to go on. A person lifts it with the id of
 /// the trip; the book is empty then. `resume`: the annotation.
 #[must_use]
@@ -128,7 +130,6 @@ pub fn kept(book: Option<&DeletionBook>, max_per_hour: i32, resume: Option<&str>
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
     use super::*;
 
@@ -152,7 +153,7 @@ mod tests {
         for minute in [11, 120, 100_000] {
             assert_eq!(check(Some(&stopped), 1000, "one-more", at(minute), "other"), Answer::Stopped, "{minute}");
         }
-        assert!(is_stopped(Some(&stopped), 1000) && !is_stopped(Some(&book), 10));
+        assert_eq!(book.tripped, None);
     }
 
     #[test]
@@ -161,7 +162,8 @@ mod tests {
         assert!(matches!(check(Some(&book), 10, "one-more", at(59), "id"), Answer::Trips(_)));
         let Answer::Room(entry) = check(Some(&book), 10, "one-more", at(60), "id") else { panic!("the first is an hour old") };
         assert_eq!(entry.book().recent.len(), 10);
-        assert_eq!(entry.written(), Booked { key: "one-more".into() });
+        let stored = entry.book().clone();
+        assert_eq!(entry.written(Some(&stored)), Some(Booked { key: "one-more".into() }));
     }
 
     #[test]
@@ -187,11 +189,10 @@ mod tests {
     fn a_limit_of_zero_stops_all_and_raising_it_does_not_resume_them() {
         assert!(matches!(check(None, 0, "key", at(0), "id"), Answer::Trips(_)));
         assert!(matches!(check(None, -1, "key", at(0), "id"), Answer::Trips(_)));
-        assert!(is_stopped(None, 0));
         let stopped = kept(None, 0, None, at(0), "abcdef").unwrap();
         assert_eq!(kept(Some(&stopped), 0, None, at(1), "other").as_ref(), Some(&stopped), "it is one trip");
         assert_eq!(kept(Some(&stopped), 0, Some("abcdef"), at(1), "other").as_ref(), Some(&stopped), "as long as it is 0");
-        assert!(is_stopped(kept(Some(&stopped), 10, None, at(1), "other").as_ref(), 10));
+        assert_eq!(kept(Some(&stopped), 10, None, at(1), "other").as_ref(), Some(&stopped), "raising it is not enough");
     }
 
     #[test]
@@ -218,6 +219,21 @@ mod tests {
         let long = "k".repeat(LONGEST_BOOKED + 7);
         let Answer::Room(entry) = check(None, 10, &long, at(0), "id") else { panic!("there is room") };
         assert_eq!(entry.book().recent.first().unwrap().key.len(), LONGEST_BOOKED);
-        assert_eq!(entry.written().key, long);
+        let stored = entry.book().clone();
+        assert_eq!(entry.written(Some(&stored)).unwrap().key, long);
+    }
+
+    /// Shows S1.
+    #[test]
+    fn only_an_entry_that_was_stored_counts() {
+        let entry = || match check(Some(&after(3)), 10, "one-more", at(4), "id") {
+            Answer::Room(entry) => entry,
+            other => panic!("there is room: {other:?}"),
+        };
+        let mut other_time = entry().book().clone();
+        other_time.recent.last_mut().unwrap().time = seconds(at(-60));
+        for stored in [None, Some(&DeletionBook::default()), Some(&after(3)), Some(&other_time)] {
+            assert_eq!(entry().written(stored), None, "{stored:?}");
+        }
     }
 }

@@ -45,8 +45,9 @@
 //!
 //! async fn delete(kms: &impl Kms, evidence: &Evidence<'_>, entry: Entry) {
 //!     let Ok(checked) = check(evidence) else { return };
-//!     // Here the book of the provider is written with `entry.book()`.
-//!     let booked = entry.written();
+//!     // Here the book of the provider is written with `entry.book()`, and the API server answers with what it stored.
+//!     let stored = entry.book().clone();
+//!     let Some(booked) = entry.written(Some(&stored)) else { return };
 //!     if let Some(Cleared::Schedule(cleared)) = checked.counted(&booked) {
 //!         let _ = kms.schedule_deletion(cleared).await;
 //!     }

@@ -88,11 +88,11 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
 /// A KMS with at most one key, and the object that is to be kept.
 #[derive(Clone, Debug)]
 pub struct World {
-    /// What is declared, remembered and allowed; its `observed` is the last look.
+    /// What is declared, remembered and allowed; its `observed` is the last read.
     pub scene: Scene,
     /// The key as it is.
     pub key: Option<Key>,
-    /// Whether every look reads everything at once, and not by turns.
+    /// Whether every read gets everything at once, and not by turns.
     pub thorough: bool,
     /// How many deletions were ever scheduled: no two have the same date.
     pub schedules: i64,
@@ -136,7 +136,7 @@ impl World {
         Self { scene, key, thorough: false, schedules: 0 }
     }
 
-    /// A look at the state alone, or at everything that can be read.
+    /// A read of the state alone, or of everything that can be read.
     pub fn look(&mut self, full: bool, searched: Searched) {
         self.scene.observed = match &self.key {
             None => Observed::Absent(searched),
@@ -216,7 +216,9 @@ impl World {
             };
             let checked = guard::check(&evidence).unwrap_or_else(|hold| panic!("planned, and held by the guard: {hold:?}"));
             let Answer::Room(entry) = budget::check(None, 10, checked.key_id(), scene.now, "trip") else { panic!("the book is empty") };
-            assert_eq!(checked.counted(&entry.written()).map(|cleared| cleared.destruction()), Some(*destruction));
+            let stored = entry.book().clone();
+            let booked = entry.written(Some(&stored)).expect("it is in the book");
+            assert_eq!(checked.counted(&booked).map(|cleared| cleared.destruction()), Some(*destruction));
         }
         let opened = scene.memory.open(step, &desired, key, scene.now, NONCE).expect("planned, and no word can follow");
         if let Step::Bind { how, .. } = step {

@@ -104,7 +104,8 @@ pub fn cleared(key: &str, days: i32) -> ClearedDeletion {
     });
     let checked = cleared.unwrap_or_else(|hold| panic!("{days} days: {hold:?}"));
     let Answer::Room(entry) = budget::check(None, 1, checked.key_id(), Timestamp::UNIX_EPOCH, "trip") else { panic!("the book is empty") };
-    match checked.counted(&entry.written()) {
+    let stored = entry.book().clone();
+    match checked.counted(&entry.written(Some(&stored)).unwrap()) {
         Some(Cleared::Schedule(deletion)) => deletion,
         other => panic!("{days} days: {other:?}"),
     }
