@@ -10,7 +10,7 @@
 //! - A lease of another process is taken only after this process has seen it unchanged for its whole duration, on its own clock.
 //! - When it stops, it first reports "not held", and then writes the release.
 //!
-//! Because it reads the Lease all the time, it also notices when the Lease goes back to an earlier version ([`Revision`]).
+//! Because it reads the Lease all the time, it also notices when the Lease goes back to an earlier version (`Revision`).
 //!
 //! A lease does not fence calls: a call that was sent while the lease was held may arrive later. So the calls to a KMS are guarded as well.
 //! One case is left open on purpose. If a person deletes the Lease of a running leader, and a replica starts in the same second, that
@@ -33,7 +33,7 @@ use tracing::{debug, info, warn};
 
 pub use self::held::{Held, Lost};
 use self::held::{Moment, Standing};
-pub use self::revision::{Revision, is_before};
+pub(crate) use self::revision::{Revision, is_before};
 use self::step::{Me, Record, Rival, Step, step};
 use crate::telemetry::causes;
 

@@ -58,21 +58,6 @@ pub enum RoundResult {
 }
 
 impl RoundResult {
-    /// Every result.
-    pub const ALL: [Self; 11] = [
-        Self::Ok,
-        Self::Idle,
-        Self::Waiting,
-        Self::Changed,
-        Self::Failed,
-        Self::NotLeader,
-        Self::Undecodable,
-        Self::Api,
-        Self::Timeout,
-        Self::Ended,
-        Self::Panic,
-    ];
-
     /// The label.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -88,15 +73,6 @@ impl RoundResult {
             Self::Timeout => "timeout",
             Self::Ended => "ended",
             Self::Panic => "panic",
-        }
-    }
-
-    /// Whether a person should be alerted if this result repeats.
-    #[must_use]
-    pub const fn alerts(self) -> bool {
-        match self {
-            Self::Ok | Self::Idle | Self::Waiting | Self::Changed | Self::Failed | Self::NotLeader => false,
-            Self::Undecodable | Self::Api | Self::Timeout | Self::Ended | Self::Panic => true,
         }
     }
 }
@@ -505,6 +481,31 @@ impl Codes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    impl RoundResult {
+        /// Every result.
+        const ALL: [Self; 11] = [
+            Self::Ok,
+            Self::Idle,
+            Self::Waiting,
+            Self::Changed,
+            Self::Failed,
+            Self::NotLeader,
+            Self::Undecodable,
+            Self::Api,
+            Self::Timeout,
+            Self::Ended,
+            Self::Panic,
+        ];
+
+        /// Whether a person should be alerted if this result repeats.
+        const fn alerts(self) -> bool {
+            match self {
+                Self::Ok | Self::Idle | Self::Waiting | Self::Changed | Self::Failed | Self::NotLeader => false,
+                Self::Undecodable | Self::Api | Self::Timeout | Self::Ended | Self::Panic => true,
+            }
+        }
+    }
 
     fn lines(metrics: &Metrics, start: &str) -> Vec<String> {
         metrics.encode().lines().filter(|line| line.starts_with(start)).map(str::to_owned).collect()

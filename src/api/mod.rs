@@ -13,8 +13,6 @@ pub use managed_key::{ManagedKey, ManagedKeySpec, ManagedKeyStatus};
 
 /// The API group of both kinds.
 pub const GROUP: &str = "keyward.dev";
-/// The version served and stored.
-pub const VERSION: &str = "v1alpha1";
 /// The finalizer. Only a `ManagedKey` whose `deletionPolicy` is `Disable` or `Delete` has it.
 pub const FINALIZER: &str = "keyward.dev/key";
 /// The field manager of everything that the operator writes.

@@ -37,10 +37,8 @@ use kube::{Client, runtime::controller::Action};
 use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use tracing::Instrument;
 
-pub use self::{
-    contained::{contained, is_contained},
-    signs::Signs,
-};
+pub(crate) use self::contained::is_contained;
+pub use self::{contained::contained, signs::Signs};
 use self::{
     context::{Context, Requests, Seen},
     error::Error,

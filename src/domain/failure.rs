@@ -111,7 +111,7 @@ pub struct Verdict {
     pub reason: Reason,
 }
 
-/// When to try again. How long each of these waits stands in [`requeue`](super::requeue).
+/// When to try again. How long each of these waits stands in `src/domain/requeue.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
     /// At the next regular look, or when the spec changes.

@@ -2,7 +2,7 @@
 //!
 //! Memory gives no authority over a key; only the key's own marks do. Memory can only forbid a second creation or a deletion.
 //!
-//! What the status remembers of a deletion is [`Record`]'s to change. Here it is passed the steps.
+//! What the status remembers of a deletion is `Record`'s to change. Here it is passed the steps.
 
 use std::{fmt, str::FromStr};
 
@@ -200,7 +200,7 @@ impl Memory {
     /// Before the call of a step: what has to be in the status, and the mark that has to be on the key, before it is sent.
     ///
     /// # Errors
-    /// [`CountEnded`] if no word can follow; then nothing may be done.
+    /// `CountEnded` if no word can follow; then nothing may be done.
     pub fn open(&mut self, step: &Step, desired: &Desired, key: &Key, now: Timestamp, nonce: Nonce) -> Result<Option<Intent>, CountEnded> {
         let was_bound = self.bound_to().is_some();
         let opened = Record::of(&mut self.status).opened(&Opening { step, desired, key, was_bound, now, nonce })?;
@@ -323,7 +323,7 @@ impl KeyRecord {
 /// A creation that was begun: `status.createAttempt`, or the annotation `keyward.dev/create-attempt`, `<uuid>/<account>/<region>/<time>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attempt {
-    /// Begun at a known time and place.
+    /// Begun at a known time, in a known account and Region.
     At {
         /// Names the attempt.
         id: String,
@@ -388,7 +388,6 @@ impl fmt::Display for Attempt {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
     use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 

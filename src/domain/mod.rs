@@ -8,7 +8,7 @@
 //! | **plan** | [`plan`] | [`desired::Desired`], [`memory::Memory`], `Observed` | [`plan::Plan`]: rest, wait, stall, hold, or one [`step::Step`] |
 //! | **guard** | [`deletion::guard`] | evidence read live for this one call | [`Cleared`](deletion::guard::Cleared), or the reason for the hold |
 //! | execute | `controller` | | calls the KMS |
-//! | **report** | [`status`], [`requeue`] | the outcome | the status that people see, and when to look again |
+//! | **report** | [`status`], `requeue` | the outcome | the status that people see, and when to look again |
 //!
 //! Everything here is a total function over plain data. There is no I/O, no clock, no client, no log and no `async`. Time is a parameter,
 //! so a test can visit every state. [`release`] decides what happens when the object itself is deleted.
@@ -18,7 +18,7 @@ pub mod deletion;
 pub mod desired;
 pub mod event;
 pub mod failure;
-pub mod handover;
+pub(crate) mod handover;
 pub mod limits;
 pub mod memory;
 pub mod observed;
@@ -29,12 +29,12 @@ pub mod plan;
 pub mod policy;
 pub mod provider;
 pub mod release;
-pub mod requeue;
-pub mod rescue;
-pub mod reserved;
-pub mod rotation;
+pub(crate) mod requeue;
+pub(crate) mod rescue;
+pub(crate) mod reserved;
+pub(crate) mod rotation;
 pub mod rules;
-pub mod settings;
+pub(crate) mod settings;
 pub mod status;
 pub mod step;
 

@@ -11,7 +11,6 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     observed::{Key, Observed, State},
     ownership::Owner,
-    rules::Rules,
     status::when,
 };
 use crate::api::{
@@ -106,7 +105,7 @@ fn room<E: Entry>(mut entries: Vec<E>) -> (Vec<E>, Vec<E>) {
         (*before, entry)
     };
     let mut ranked: Vec<_> = entries.into_iter().map(rank).collect();
-    // The sort is stable, so entries with the same place stay sorted by date.
+    // The sort is stable, so entries with the same rank stay sorted by date.
     ranked.sort_by_key(|(rank, _)| *rank);
     let mut kept: Vec<E> = ranked.into_iter().map(|(_, entry)| entry).collect();
     let rest = kept.split_off(MOST_PENDING);
@@ -285,12 +284,6 @@ pub fn rescue(key: &str, owner: &str, cancel: &str) -> String {
     let text =
         format!("create {owner} again with enabled: true, which takes the key up and cancels its deletion; or call {cancel} for {key}");
     text.chars().take(LONGEST_RESCUE).collect()
-}
-
-/// The call that cancels a deletion, as the KMS names it.
-#[must_use]
-pub fn cancel(rules: &Rules) -> &'static str {
-    rules.limits().calls.cancel
 }
 
 /// The text of the event about an entry.

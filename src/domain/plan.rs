@@ -36,8 +36,9 @@ mod live;
 mod scheduled;
 mod tried;
 
-pub use self::absent::{elsewhere, named_elsewhere};
-pub use self::scheduled::edge;
+pub(crate) use self::absent::elsewhere;
+pub use self::absent::named_elsewhere;
+pub(crate) use self::scheduled::edge;
 pub use self::tried::Tried;
 
 /// Everything that a decision needs, except what was read of the key.

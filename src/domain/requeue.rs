@@ -15,9 +15,9 @@ use super::{
 };
 use crate::api::Reason;
 
-/// The wait between two regular looks, for an object whose provider is not there to say how long.
+/// The wait between two regular reads, for an object whose provider is not there to say how long.
 pub const RESYNC: Duration = Duration::from_mins(10);
-/// Between two looks at something that is expected to change by itself: a key that the KMS is still working on, a provider that is being tried.
+/// Between two reads of something that is expected to change by itself: a key that the KMS is still working on, a provider that is being tried.
 pub const SOON: Duration = Duration::from_secs(10);
 /// The shortest wait after a round that came to its end, however short the times are that the flags set.
 pub const SHORTEST: Duration = Duration::from_millis(100);
@@ -44,7 +44,7 @@ const JITTER: f64 = 0.2;
 /// The times that people set, as far as waits depend on them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
-    /// Between two regular looks: `resyncSeconds` of the provider.
+    /// Between two regular reads: `resyncSeconds` of the provider.
     pub resync: Duration,
     /// How long a KMS may answer with the state from before a change.
     pub consistency: Duration,
@@ -52,14 +52,6 @@ pub struct Pace {
     pub missing_after: Duration,
     /// For how long a creation whose outcome is not known bars another.
     pub attempt_wait: Duration,
-}
-
-impl Pace {
-    /// For a round that depends on no flag.
-    #[must_use]
-    pub const fn of_resync(resync: Duration) -> Self {
-        Self { resync, consistency: Duration::ZERO, missing_after: Duration::ZERO, attempt_wait: Duration::ZERO }
-    }
 }
 
 /// When an object is looked at again.
@@ -71,7 +63,7 @@ pub enum Next {
     AtOnce,
     /// A round of the same object is under way in the other lane.
     Busy,
-    /// Nothing is left to do, or a person has to act: at the next regular look.
+    /// Nothing is left to do, or a person has to act: at the next regular read.
     Regular,
     /// Something is expected to change by itself.
     Soon,
@@ -79,7 +71,7 @@ pub enum Next {
     Changed,
     /// The key was not found, and that is not certain yet: twice until it would be.
     NotFound,
-    /// A creation of unknown outcome is waited for, and each look reads the tags of every key: ten times until another creation is allowed.
+    /// A creation of unknown outcome is waited for, and each round reads the tags of every key: ten times until another creation is allowed.
     Searching,
     /// The KMS is not done yet, or the round had no time left: soon, and before another creation is allowed.
     Working,
@@ -91,7 +83,7 @@ pub enum Next {
     TurnGivenUp,
     /// A rescue was turned away for so long because too many others are at the same KMS.
     TurnedAway(Duration),
-    /// Exactly when this time is over: until then nothing can be done, or concluded from a look.
+    /// Exactly when this time is over: until then nothing can be done, or concluded from a read.
     Until(Duration),
     /// In so long, which [`Next::after_plan`] made of several rules.
     In(Duration),
@@ -171,7 +163,7 @@ impl Next {
     }
 }
 
-/// The wait, up to a fifth longer, so that a thousand objects that were looked at together are not looked at together for ever. It is never shorter: a look
+/// The wait, up to a fifth longer, so that a thousand objects that were looked at together are not looked at together for ever. It is never shorter: a read
 /// that waits until the KMS shows a change must not come before that.
 fn jittered(wait: Duration, chance: f64) -> Duration {
     wait.mul_f64(1.0 + JITTER * chance.clamp(0.0, 1.0))
@@ -184,7 +176,7 @@ pub fn repeat(consistency: Duration, repeats: u32) -> Duration {
 }
 
 impl Retry {
-    /// How long to wait after `failures` failures in a row, before jitter; `resync` is the wait between regular looks.
+    /// How long to wait after `failures` failures in a row, before jitter; `resync` is the wait between regular reads.
     #[must_use]
     pub fn wait(self, failures: u32, resync: Duration) -> Duration {
         match self {
@@ -310,7 +302,7 @@ mod tests {
         }
         assert_eq!(Next::OnChange.wait(&PACE, 0.0), None);
         // Tests set these times to nothing, and a round must not follow another at once.
-        let none = Pace::of_resync(RESYNC);
+        let none = Pace { resync: RESYNC, consistency: Duration::ZERO, missing_after: Duration::ZERO, attempt_wait: Duration::ZERO };
         assert_eq!([Next::Changed, Next::NotFound].map(|next| next.wait(&none, 0.0)), [Some(SHORTEST); 2]);
     }
 

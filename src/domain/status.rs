@@ -3,7 +3,7 @@
 //! The same result gives the same status, so an idle operator writes nothing. Messages are sentences with a next step. They have no request ids, no times
 //! that move, and no secrets.
 //!
-//! What the status remembers of a deletion is [`Record`]'s to change. Here it is told what a look showed.
+//! What the status remembers of a deletion is `Record`'s to change. Here it is told what a look showed.
 
 use std::time::Duration;
 

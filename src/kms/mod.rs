@@ -62,9 +62,10 @@ use crate::{
 };
 
 pub use leader_check::LeaderCheck;
-pub use listing::Listing;
-pub use quota::{Books, Patience, Turn, hastily, in_turn, is_rescuing, patiently, rescuing};
-pub use reading::Reading;
+pub(crate) use listing::Listing;
+pub use quota::Books;
+pub(crate) use quota::{Patience, Turn, hastily, in_turn, is_rescuing, patiently, rescuing};
+pub(crate) use reading::Reading;
 
 /// Who the credentials belong to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,7 +120,7 @@ pub trait Kms: Send + Sync + 'static {
     /// Who the credentials belong to. The caller asks this before it takes a key for absent.
     fn identity(&self) -> impl Future<Output = Result<Identity, Failure>> + Send;
     /// The key that `reference` names, with those facets. `reference` is an id, a canonical reference (at AWS an ARN), or an alias with
-    /// `alias/`. `None`: the KMS has no such key. A facet that cannot be read is a failure in the [`Reading`], not an error. A KMS that
+    /// `alias/`. `None`: the KMS has no such key. A facet that cannot be read is a failure in the `Reading`, not an error. A KMS that
     /// answers from a copy says how old the copy is; if it is too old for a change to rest on it, the adapter has it refreshed first,
     /// within a time limit.
     fn read(&self, reference: &str, facets: Facets) -> impl Future<Output = Result<Option<Reading>, Failure>> + Send;
@@ -156,7 +157,7 @@ pub trait Kms: Send + Sync + 'static {
     fn aliases_under(&self, prefix: &str) -> impl Future<Output = Result<Vec<Pointer>, Failure>> + Send;
 
     /// Waits for the turns of a creation and of its claim within the request quota. The caller waits before it records the creation, so
-    /// that it has nothing to take back if no turn comes. Requests made [in turn](in_turn) use them. `again`: the last creation was
+    /// that it has nothing to take back if no turn comes. Requests made in turn (`in_turn`) use them. `again`: the last creation was
     /// throttled. Without a known quota there is no turn to wait for.
     fn creation_turn(&self, _again: bool) -> impl Future<Output = Result<Vec<Turn>, Failure>> + Send {
         async { Ok(Vec::new()) }

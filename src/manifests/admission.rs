@@ -14,7 +14,7 @@ use super::{NAME, labels, yaml};
 use crate::api::GROUP;
 
 /// The verb that lets a person restore a status, on `managedkeys/status` or `keyproviders/status`.
-pub const RESTORE: &str = "restore";
+const RESTORE: &str = "restore";
 
 /// Whether somebody may write a status: the operator, and who may restore one.
 const MAY_WRITE: &str = "request.userInfo.username == variables.operator || \

@@ -103,7 +103,7 @@ impl World {
             metrics: Metrics::new(false),
             leader_check: LeaderCheck::when(|| true),
         };
-        let kms = AnyKms::Aws(AwsKms::new(settings).await.unwrap());
+        let kms = AnyKms::Aws(AwsKms::new(settings).unwrap());
         let rules = Rules { name: fixtures::PROVIDER.into(), ..domain_fixtures::rules() };
         let identity = Identity { account: rules.account.clone(), region: rules.region.clone(), principal: String::new() };
         let connected = Arc::new(Connected::for_tests(kms, identity));

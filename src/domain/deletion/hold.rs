@@ -1,6 +1,6 @@
 //! What is told of a held deletion: the reason, what was seen, and the command that continues it.
 //!
-//! A new reason needs a row in [`SENTENCES`], and a rule in [`RULES`](super::guard::RULES) or an answer of [`edge`](super::edge).
+//! A new reason needs a row in [`SENTENCES`], and a rule in [`RULES`](super::guard::RULES) or an answer of `edge`.
 
 use jiff::{Timestamp, tz::TimeZone};
 

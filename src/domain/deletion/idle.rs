@@ -26,7 +26,6 @@ impl LastUse {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
     use super::*;
 

@@ -117,7 +117,7 @@ fn number(text: &str) -> Result<i64, NotAnIntent> {
 /// The mark `keyward-intent`: `<seq>.<generation>.<live|held-nonce|N>`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Intent {
-    /// Grows with each word; at most [`MAX_SEQ`].
+    /// Grows with each word; at most `MAX_SEQ`.
     pub seq: i64,
     /// Generation of the object when the word was written.
     pub generation: i64,
@@ -212,7 +212,6 @@ impl IntentMark {
 }
 
 #[cfg(test)]
-#[allow(clippy::unwrap_used, reason = "a test that meets a broken assumption is to fail there")]
 mod tests {
     use super::*;
 

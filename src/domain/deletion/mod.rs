@@ -43,17 +43,17 @@
 //! |---|---|---|---|---|
 //! | 1 | created | new | live | the key is created, adopted or taken up, and the field is absent |
 //! | 2 | bound with the field | new | held | the key is adopted or taken up, and the field is set already |
-//! | 3 | asked | live | open | the field is set, and the [edge](edge()) passes |
+//! | 3 | asked | live | open | the field is set, and the edge passes |
 //! | 4 | changed outside | live | held | the field is set, and somebody changed the key before |
 //! | 5 | answered | open | pending | the reply of the call comes |
-//! | 6 | found pending | open | pending | the reply is lost, and a look shows the key pending |
+//! | 6 | found pending | open | pending | the reply is lost, and a read shows the key pending |
 //! | 7 | refused | open | refused | the KMS throttles the call, or refuses it otherwise |
-//! | 8 | sent again | refused | open | the call is sent again within [`OPEN_CALL`] |
+//! | 8 | sent again | refused | open | the call is sent again within `OPEN_CALL` |
 //! | 9 | other days | pending | open | the days are changed: a cancel and a new call follow |
 //! | 10 | withdrawn | pending | live | the field is removed: the deletion is cancelled |
 //! | 11 | withdrawn in time | open | live | the field is removed before the call took effect |
 //! | 12 | cancelled outside | pending | held | somebody else cancels the deletion |
-//! | 13 | interrupted | open | held | the call took no effect within [`OPEN_CALL`] |
+//! | 13 | interrupted | open | held | the call took no effect within `OPEN_CALL` |
 //! | 14 | confirmed | held | open | a person writes the token of the mark on the object |
 //! | 15 | hold ended | held | live | the field is removed |
 //! | 16 | gone | pending | deleted | the key is not found any more, after its date |
@@ -71,7 +71,7 @@
 //! | file | what |
 //! |---|---|
 //! | `mark` | the words, and how the mark is written and read |
-//! | `record`, `look` | what the status remembers, and the only code that changes it |
+//! | `record`, `observation` | what the status remembers, and the only code that changes it |
 //! | `edge` | whether a deletion may go on |
 //! | `guard` | the rules before a destructive call, and the proof that they passed |
 //! | `hold` | what is told of a held deletion |
@@ -85,10 +85,15 @@ mod mark;
 mod observation;
 mod record;
 
-pub use self::{
+#[cfg(test)]
+pub(crate) use self::mark::MAX_SEQ;
+pub(crate) use self::{
     edge::{Edge, edge},
-    idle::LastUse,
-    mark::{Intent, IntentMark, MAX_SEQ, Nonce, Passed, Saying, Word},
+    mark::{IntentMark, Saying},
     observation::Observation,
-    record::{CountEnded, OPEN_CALL, Opening, Record},
+    record::{CountEnded, Opening, Record},
+};
+pub use self::{
+    idle::LastUse,
+    mark::{Intent, Nonce, Passed, Word},
 };

@@ -70,8 +70,7 @@ macro_rules! send {
 
 impl AwsKms {
     /// Makes the clients; nothing is sent yet.
-    #[allow(clippy::unused_async, reason = "the adapters are made alike")]
-    pub async fn new(settings: AwsSettings) -> Result<Self, Failure> {
+    pub fn new(settings: AwsSettings) -> Result<Self, Failure> {
         Clients::new(settings).map(Self)
     }
 

@@ -6,7 +6,7 @@ use super::operation::Operation;
 use crate::kms::quota::{Books, Grant, Quotas};
 
 /// Requests per second that AWS allows to an account and Region by default (AWS KMS Developer Guide, "Request quotas"). STS is called once
-/// per hour and once per look at a provider, far below any quota.
+/// per hour and once per round of a provider, far below any quota.
 const fn per_second(operation: Operation) -> Option<u32> {
     match operation {
         Operation::CancelKeyDeletion

@@ -43,7 +43,7 @@ impl CipherTrustKms {
     /// The account as it is now.
     pub(super) async fn account_now(&self) -> Result<Arc<Account>, Failure> {
         let AccountCache { kms, region, found } = &self.account_cache;
-        // A known id is tried first, so that a look at the provider is one request.
+        // A known id is tried first, so that a round of the provider is one request.
         let known = self.account_cache.found().map(|account| account.id.clone());
         let by_id = match known.as_deref().or_else(|| looks_like_id(kms).then_some(kms.as_str())).and_then(CckmId::parse) {
             Some(id) => self.account_by_id(&id).await?,

@@ -81,8 +81,7 @@ pub struct CipherTrustKms {
 
 impl CipherTrustKms {
     /// Makes the client; nothing is sent yet.
-    #[allow(clippy::unused_async, reason = "every adapter is made in the same way")]
-    pub async fn new(settings: CipherTrustSettings) -> Result<Self, Failure> {
+    pub fn new(settings: CipherTrustSettings) -> Result<Self, Failure> {
         let caller = Box::new(client::caller(&settings)?);
         let CipherTrustSettings { kms, region, domain, username, max_staleness, .. } = settings;
         Ok(Self {

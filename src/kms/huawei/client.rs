@@ -80,8 +80,7 @@ impl HuaweiCredentials {
 
 impl HuaweiKms {
     /// Makes the client; nothing is sent yet.
-    #[allow(clippy::unused_async, reason = "adapters are made alike, and some have to read something first")]
-    pub async fn new(settings: HuaweiSettings) -> Result<Self, Failure> {
+    pub fn new(settings: HuaweiSettings) -> Result<Self, Failure> {
         let HuaweiSettings { region, project_id, endpoint, iam_endpoint, credentials, quota_share_percent, books, metrics, leader_check } =
             settings;
         let word = |name: &str, text: &str| {
@@ -169,7 +168,7 @@ mod tests {
     async fn secrets_are_not_shown() {
         for (credentials, who) in [(keys(), "access key AKEXAMPLE"), (password(), "user keyward")] {
             let settings = settings(credentials);
-            let shown = format!("{settings:?} {:?}", HuaweiKms::new(settings.clone()).await.unwrap());
+            let shown = format!("{settings:?} {:?}", HuaweiKms::new(settings.clone()).unwrap());
             assert!(!shown.contains("hush"), "{shown}");
             assert_eq!(settings.credentials.principal(), who);
         }
@@ -193,7 +192,7 @@ mod tests {
         for change in cases {
             let mut settings = settings(password());
             change(&mut settings);
-            let failure = HuaweiKms::new(settings).await.unwrap_err();
+            let failure = HuaweiKms::new(settings).unwrap_err();
             assert_eq!((failure.kind, failure.outcome), (FailureKind::Invalid, Outcome::Refused), "{failure}");
         }
     }

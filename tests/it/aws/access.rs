@@ -130,7 +130,7 @@ async fn a_key_of_another_account_or_region_is_never_absent() {
 
 #[tokio::test]
 async fn an_endpoint_that_is_no_url_is_refused() {
-    let failure = AwsKms::new(settings("kms.example.com")).await.unwrap_err();
+    let failure = AwsKms::new(settings("kms.example.com")).unwrap_err();
     assert_eq!(failure.kind, FailureKind::Invalid);
     assert!(failure.message.starts_with("spec.aws.endpoint is no URL of an endpoint; write it as https://host,"), "{failure}");
 }
@@ -170,11 +170,11 @@ async fn the_environment_gives_credentials_and_nothing_else() {
     // Given keys are used though the environment has others, and without an endpoint the Region's own is meant.
     let mut own = settings(&bench.double.endpoint());
     own.credentials = keys(kms_double::SECOND_ACCESS_KEY, kms_double::SECOND_SECRET_KEY, None);
-    assert_eq!(AwsKms::new(own.clone()).await.unwrap().identity().await.unwrap().account, SECOND_ACCOUNT);
+    assert_eq!(AwsKms::new(own.clone()).unwrap().identity().await.unwrap().account, SECOND_ACCOUNT);
     own.endpoints.kms = None;
     // A Region that is no Region has no host, so nothing leaves this machine.
     own.region = "xx-nowhere-1".into();
-    let failure = AwsKms::new(own).await.unwrap().describe("alias/a").await.unwrap_err();
+    let failure = AwsKms::new(own).unwrap().describe("alias/a").await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unavailable);
     assert!(failure.message.contains("kms.xx-nowhere-1.amazonaws.com"), "{failure}");
 }

@@ -30,7 +30,7 @@ async fn answered(answers: Vec<(u16, String)>) -> (AwsKms, Arc<AtomicUsize>) {
     });
     // It ends with the runtime of the test.
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (AwsKms::new(settings(&endpoint)).await.unwrap(), count)
+    (AwsKms::new(settings(&endpoint)).unwrap(), count)
 }
 
 async fn told(body: &Value) -> AwsKms {

@@ -32,7 +32,7 @@ async fn answered(answer: impl Fn(&Recorded, usize) -> (u16, Value) + Clone + Se
     .await;
     let mut settings = settings(&recorder.endpoint);
     settings.region = "us-east-2".into();
-    (AwsKms::new(settings).await.unwrap(), recorder)
+    (AwsKms::new(settings).unwrap(), recorder)
 }
 
 #[tokio::test]

@@ -40,13 +40,13 @@ async fn behind_tls() -> Double {
 async fn a_certificate_is_trusted_by_its_own_authority() {
     let double = behind_tls().await;
     let mut settings = settings(&double.ciphertrust_endpoint());
-    let stranger = AwsKms::new(settings.clone()).await.unwrap().identity().await.unwrap_err();
+    let stranger = AwsKms::new(settings.clone()).unwrap().identity().await.unwrap_err();
     assert_eq!(stranger.kind, FailureKind::Unavailable);
     assert!(stranger.message.contains("its certificate"), "{stranger}");
     settings.ca_pem = Some(double.ca_pem().into());
-    assert_eq!(AwsKms::new(settings.clone()).await.unwrap().identity().await.unwrap().account, ACCOUNT);
+    assert_eq!(AwsKms::new(settings.clone()).unwrap().identity().await.unwrap().account, ACCOUNT);
     settings.ca_pem = Some(b"hello".to_vec());
-    let refused = AwsKms::new(settings).await.unwrap_err();
+    let refused = AwsKms::new(settings).unwrap_err();
     assert_eq!(refused.kind, FailureKind::Invalid);
     assert!(refused.message.contains("spec.aws.caSecretRef"), "{refused}");
 }
@@ -62,13 +62,13 @@ async fn a_certificate_is_trusted_by_the_bundle_of_the_environment() {
     let file = std::path::PathBuf::from(std::env::var_os("AWS_CA_BUNDLE").unwrap());
     let double = behind_tls().await;
     let settings = settings(&double.ciphertrust_endpoint());
-    let absent = AwsKms::new(settings.clone()).await.unwrap_err();
+    let absent = AwsKms::new(settings.clone()).unwrap_err();
     assert_eq!(absent.kind, FailureKind::Invalid);
     assert!(absent.message.starts_with("AWS_CA_BUNDLE names ") && absent.message.contains("mount the file"), "{absent}");
     std::fs::write(&file, double.ca_pem()).unwrap();
-    assert_eq!(AwsKms::new(settings.clone()).await.unwrap().identity().await.unwrap().account, ACCOUNT);
+    assert_eq!(AwsKms::new(settings.clone()).unwrap().identity().await.unwrap().account, ACCOUNT);
     std::fs::write(&file, "hello").unwrap();
-    let refused = AwsKms::new(settings).await.unwrap_err();
+    let refused = AwsKms::new(settings).unwrap_err();
     assert!(refused.message.contains("has no certificate in PEM"), "{refused}");
 }
 
@@ -83,7 +83,7 @@ async fn the_endpoints_of_the_region_are_those_that_were_chosen() {
         let mut settings = settings("");
         settings.region = "xx-nowhere-1".into();
         settings.endpoints = AwsEndpoints { sts: Some("http://127.0.0.1:1".into()), fips, dual_stack, ..AwsEndpoints::default() };
-        let kms = AwsKms::new(settings).await.unwrap();
+        let kms = AwsKms::new(settings).unwrap();
         let failure = kms.describe("alias/a").await.unwrap_err();
         assert!(failure.message.contains(&format!("reach {host},")), "{failure}");
         let failure = kms.identity().await.unwrap_err();

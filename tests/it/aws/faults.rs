@@ -167,7 +167,7 @@ async fn every_call_ends() {
 #[tokio::test]
 async fn a_host_that_does_not_listen_is_named() {
     let (_closed, address) = nowhere();
-    let kms = AwsKms::new(settings(&format!("http://{address}"))).await.unwrap();
+    let kms = AwsKms::new(settings(&format!("http://{address}"))).unwrap();
     let failure = kms.describe("alias/a").await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unavailable);
     assert_eq!(

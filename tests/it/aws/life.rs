@@ -220,7 +220,7 @@ async fn a_replica_and_its_primary_know_each_other() {
     let primary = bench.kms.create(&creation(KeyTemplate { multi_region: true, ..KeyTemplate::default() })).await.unwrap();
     let mut settings = settings(&bench.double.endpoint());
     settings.region = ABROAD.into();
-    let abroad = AwsKms::new(settings).await.unwrap();
+    let abroad = AwsKms::new(settings).unwrap();
     assert_eq!(abroad.describe(&primary.id).await.unwrap(), None, "the id is that of every Region, but there is no replica yet");
 
     replicate(&bench, &primary.arn, ABROAD).await;

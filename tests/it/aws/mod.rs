@@ -73,7 +73,7 @@ impl Bench {
         let mut settings = settings(&double.endpoint());
         change(&mut settings);
         let metrics = settings.metrics.clone();
-        Self { kms: AwsKms::new(settings).await.unwrap(), double, metrics }
+        Self { kms: AwsKms::new(settings).unwrap(), double, metrics }
     }
 
     /// A symmetric key without tags.

@@ -29,7 +29,7 @@ async fn a_key_lives_in_every_partition() {
         settings.region = region.into();
         settings.credentials = keys(ACCESS_KEY, SECRET_KEY, None);
         settings.role_arn = Some(role);
-        let kms = AwsKms::new(settings).await.unwrap();
+        let kms = AwsKms::new(settings).unwrap();
         let identity = kms.identity().await.unwrap();
         assert_eq!(identity.principal, format!("arn:{partition}:sts::{ACCOUNT}:assumed-role/keyward/keyward"));
         let key = kms.create(&creation(KeyTemplate::default())).await.unwrap();

@@ -31,7 +31,7 @@ async fn pod() -> (Double, AwsKms) {
     let mut settings = settings(&double.ciphertrust_endpoint());
     settings.ca_pem = Some(double.ca_pem().into());
     settings.credentials = AwsCredentials::DefaultChain;
-    let kms = AwsKms::new(settings).await.unwrap();
+    let kms = AwsKms::new(settings).unwrap();
     (double, kms)
 }
 

@@ -95,7 +95,7 @@ async fn a_key_whose_date_has_passed_is_gone_only_when_aws_was_asked() {
     // The copy is young, but the date has passed.
     scene.double.set_refresh_delay(None);
     scene.double.advance(SignedDuration::from_mins(61)).unwrap();
-    let young = scene.with(|settings| settings.max_staleness = Duration::from_hours(1000)).await;
+    let young = scene.with(|settings| settings.max_staleness = Duration::from_hours(1000));
     assert!(young.describe(&key).await.unwrap().unwrap().state.is_pending(), "that it should be gone is no proof");
     assert_eq!(scene.calls("refresh").len(), refreshes + 1);
     scene.double.ciphertrust_sync();

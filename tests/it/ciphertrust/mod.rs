@@ -55,14 +55,14 @@ impl Scene {
             metrics: Metrics::new(false),
             leader_check: LeaderCheck::when(|| true),
         };
-        let kms = CipherTrustKms::new(settings(&double)).await.unwrap();
-        Self { kms, aws: AwsKms::new(aws).await.unwrap(), double }
+        let kms = CipherTrustKms::new(settings(&double)).unwrap();
+        Self { kms, aws: AwsKms::new(aws).unwrap(), double }
     }
 
-    async fn with(&self, change: impl FnOnce(&mut CipherTrustSettings)) -> CipherTrustKms {
+    fn with(&self, change: impl FnOnce(&mut CipherTrustSettings)) -> CipherTrustKms {
         let mut settings = settings(&self.double);
         change(&mut settings);
-        CipherTrustKms::new(settings).await.unwrap()
+        CipherTrustKms::new(settings).unwrap()
     }
 
     async fn key(&self, name: &str) -> Key {

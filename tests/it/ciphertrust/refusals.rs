@@ -48,7 +48,7 @@ async fn a_key_of_another_account_or_region_is_not_absent() {
         assert_eq!(refused.kind, FailureKind::Invalid, "{refused}");
         assert!(refused.message.contains(said), "{refused}");
     }
-    let elsewhere = scene.with(|settings| settings.region = "us-east-1".into()).await;
+    let elsewhere = scene.with(|settings| settings.region = "us-east-1".into());
     let id = scene.key("invoices").await.id;
     let refused = elsewhere.describe(&id).await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Invalid, "{refused}");
@@ -58,9 +58,9 @@ async fn a_key_of_another_account_or_region_is_not_absent() {
 async fn a_kms_or_region_that_is_not_there_is_a_fault_of_the_settings() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    let unknown = scene.with(|settings| settings.kms = "nowhere".into()).await;
-    let by_id = scene.with(|settings| settings.kms = "0b90f8de-8617-498d-ad63-ca18eb717ae7".into()).await;
-    let region = scene.with(|settings| settings.region = "eu-north-1".into()).await;
+    let unknown = scene.with(|settings| settings.kms = "nowhere".into());
+    let by_id = scene.with(|settings| settings.kms = "0b90f8de-8617-498d-ad63-ca18eb717ae7".into());
+    let region = scene.with(|settings| settings.region = "eu-north-1".into());
     for (kms, said) in [(unknown, "nowhere"), (by_id, "spec.cipherTrust.kms"), (region, "eu-west-1")] {
         for refused in [kms.identity().await.map(drop), kms.describe(&key).await.map(drop)].map(Result::unwrap_err) {
             assert_eq!(refused.kind, FailureKind::Invalid, "{refused}");
@@ -82,7 +82,7 @@ async fn a_kms_is_found_by_its_id_too() {
     // Keys are made in the KMS by its id.
     let id = scene.calls("create-key")[0].params["kms"].as_str().unwrap().to_owned();
     assert_ne!(id, kms_double::CIPHERTRUST_KMS);
-    let by_id = scene.with(|settings| settings.kms = id).await;
+    let by_id = scene.with(|settings| settings.kms = id);
     assert_eq!(by_id.identity().await.unwrap().account, ACCOUNT);
 }
 
@@ -125,7 +125,7 @@ async fn what_the_user_may_not_do_is_denied_and_not_absent() {
 #[tokio::test]
 async fn an_authority_that_is_not_known_is_said() {
     let scene = Scene::new().await;
-    let kms = scene.with(|settings| settings.ca_pem = None).await;
+    let kms = scene.with(|settings| settings.ca_pem = None);
     let refused = kms.identity().await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Unavailable, "{refused}");
     assert!(refused.message.contains("caSecretRef"), "{refused}");
@@ -137,7 +137,7 @@ async fn nothing_is_sent_in_the_clear() {
     let scene = Scene::new().await;
     let mut settings = settings(&scene.double);
     settings.url = settings.url.replace("https", "http");
-    let refused = CipherTrustKms::new(settings).await.unwrap_err();
+    let refused = CipherTrustKms::new(settings).unwrap_err();
     assert!(refused.kind == FailureKind::Invalid && refused.message.contains("https"), "{refused}");
 }
 

@@ -12,7 +12,7 @@ use crate::support::fixtures::ReadKey as _;
 async fn many_calls_at_once_log_in_once() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    let kms = scene.with(|_| {}).await;
+    let kms = scene.with(|_| {});
     let logins = scene.calls("login").len();
     let looks = join_all((0..20).map(|_| kms.describe(&key))).await;
     assert!(looks.into_iter().all(|look| look.unwrap().is_some()));
@@ -44,7 +44,7 @@ async fn where_no_token_is_left_the_password_is_used() {
 #[tokio::test]
 async fn a_wrong_password_is_tried_once_and_said() {
     let scene = Scene::new().await;
-    let kms = scene.with(|settings| settings.password = "guessed".into()).await;
+    let kms = scene.with(|settings| settings.password = "guessed".into());
     let looks = join_all((0..5).map(|_| kms.describe("alias/a"))).await;
     for refused in looks.into_iter().map(Result::unwrap_err) {
         assert_eq!(refused.kind, FailureKind::Credentials, "{refused}");
@@ -71,7 +71,7 @@ async fn a_server_that_takes_none_of_its_tokens_is_not_asked_for_one_at_each_cal
 #[tokio::test]
 async fn a_domain_that_is_not_known_is_said() {
     let scene = Scene::new().await;
-    let kms = scene.with(|settings| settings.domain = Some("nowhere".into())).await;
+    let kms = scene.with(|settings| settings.domain = Some("nowhere".into()));
     let refused = kms.identity().await.unwrap_err();
     assert_eq!(refused.kind, FailureKind::Credentials, "{refused}");
     assert!(refused.message.contains("spec.cipherTrust.domain"), "{refused}");
@@ -81,7 +81,7 @@ async fn a_domain_that_is_not_known_is_said() {
 async fn each_domain_has_its_own_keys() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
-    let tenant = scene.with(|settings| settings.domain = Some(kms_double::CIPHERTRUST_DOMAIN.into())).await;
+    let tenant = scene.with(|settings| settings.domain = Some(kms_double::CIPHERTRUST_DOMAIN.into()));
     assert_eq!(tenant.describe(&key).await.unwrap(), None, "it is not synchronised there");
     assert!(tenant.identity().await.unwrap().principal.contains(kms_double::CIPHERTRUST_DOMAIN));
 }

@@ -35,7 +35,7 @@ async fn answered(answers: Vec<(u16, String)>) -> (HuaweiKms, Arc<AtomicUsize>) 
     });
     // It ends with the runtime of the test.
     tokio::spawn(async move { axum::serve(listener, router).await });
-    (HuaweiKms::new(settings(&endpoint)).await.unwrap(), count)
+    (HuaweiKms::new(settings(&endpoint)).unwrap(), count)
 }
 
 /// The same, for answers that are all successes.

@@ -33,7 +33,7 @@ async fn answered(status: u16, body: Value, with_password: bool) -> (HuaweiKms, 
     if with_password {
         settings.credentials = password("hush");
     }
-    (HuaweiKms::new(settings).await.unwrap(), recorder)
+    (HuaweiKms::new(settings).unwrap(), recorder)
 }
 
 /// The answer that is printed, for the key of the printed request.

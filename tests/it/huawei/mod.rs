@@ -68,7 +68,7 @@ impl Bench {
         let double = Double::start(Options::default()).await.unwrap();
         let mut settings = settings(&double.endpoint());
         change(&mut settings);
-        Self { kms: HuaweiKms::new(settings).await.unwrap(), double }
+        Self { kms: HuaweiKms::new(settings).unwrap(), double }
     }
 
     async fn with_password() -> Self {

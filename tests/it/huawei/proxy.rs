@@ -25,7 +25,7 @@ async fn calls_go_through_the_proxy_that_the_environment_names() {
             {
                 let mut settings = settings(&double.ciphertrust_endpoint());
                 settings.credentials = credentials;
-                let kms = HuaweiKms::new(settings).await.unwrap();
+                let kms = HuaweiKms::new(settings).unwrap();
                 assert_eq!(kms.identity().await.unwrap().account, HUAWEI_PROJECT);
                 let key = kms.create(&creation(name)).await.unwrap();
                 assert!(kms.describe(&key.arn).await.unwrap().is_some());

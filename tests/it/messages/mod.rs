@@ -361,7 +361,7 @@ fn answered(code: &'static str, status: u16, text: &'static str) -> Failure {
     runtime.block_on(async {
         let double = Double::start(Options::default()).await.unwrap();
         let settings = settings(&double.endpoint());
-        let kms = AwsKms::new(settings).await.unwrap();
+        let kms = AwsKms::new(settings).unwrap();
         double.inject(Fault::on("TagResource", FaultAction::Error { code: code.into(), status, message: text.into() }));
         kms.tag(ARN, &Tags::from([("team".into(), "shop".into())])).await.unwrap_err()
     })

@@ -87,7 +87,7 @@ fn asked(secret: &str, endpoint: Option<&str>, fault: Option<FaultAction>) -> Fa
         let mut settings = settings(endpoint.unwrap_or(&double.endpoint()));
         settings.credentials =
             AwsCredentials::Keys { access_key_id: ACCESS_KEY.into(), secret_access_key: secret.into(), session_token: None };
-        AwsKms::new(settings).await.unwrap().identity().await.unwrap_err()
+        AwsKms::new(settings).unwrap().identity().await.unwrap_err()
     })
 }
 
@@ -155,7 +155,7 @@ pub(super) fn situations() -> Vec<Told> {
 
 fn no_url() -> Unusable {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    runtime.block_on(async { AwsKms::new(settings("kms.example.com")).await.unwrap_err() }).into()
+    runtime.block_on(async { AwsKms::new(settings("kms.example.com")).unwrap_err() }).into()
 }
 
 fn other_account(spec: &Value, status: Option<KeyProviderStatus>) -> Unusable {

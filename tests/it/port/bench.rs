@@ -54,7 +54,7 @@ impl Bench {
         let options = Options { ciphertrust: ways.provider == ProviderType::CipherTrust, forms: forms.to_vec(), ..Options::default() };
         let double = Double::start(options).await.unwrap();
         let (metrics, leader_check) = (Metrics::new(false), Arc::new(AtomicBool::new(true)));
-        let kms = connect(ways, &endpoint(ways, &double), double.ca_pem(), secret(ways), &metrics, &leader_check).await;
+        let kms = connect(ways, &endpoint(ways, &double), double.ca_pem(), secret(ways), &metrics, &leader_check);
         // A date at the midnight before is nearer by up to a day.
         let dates_within = if forms.contains(&Form::MidnightDates) { SignedDuration::from_hours(24) } else { SignedDuration::from_mins(5) };
         let sparse = forms.iter().any(|form| matches!(form, Form::AwsSparse | Form::AwsStateOnly | Form::CckmSparse | Form::HuaweiSparse));
@@ -62,19 +62,19 @@ impl Bench {
     }
 
     /// Another client of the same KMS, which remembers nothing.
-    pub async fn another(&self) -> AnyKms {
-        self.elsewhere(&endpoint(self.ways, &self.double)).await
+    pub fn another(&self) -> AnyKms {
+        self.elsewhere(&endpoint(self.ways, &self.double))
     }
 
     /// One with a wrong secret.
-    pub async fn impostor(&self) -> AnyKms {
+    pub fn impostor(&self) -> AnyKms {
         let endpoint = endpoint(self.ways, &self.double);
-        connect(self.ways, &endpoint, self.double.ca_pem(), "guessed", &self.metrics, &self.leader_check).await
+        connect(self.ways, &endpoint, self.double.ca_pem(), "guessed", &self.metrics, &self.leader_check)
     }
 
     /// One of a KMS elsewhere.
-    pub async fn elsewhere(&self, endpoint: &str) -> AnyKms {
-        connect(self.ways, endpoint, self.double.ca_pem(), secret(self.ways), &self.metrics, &self.leader_check).await
+    pub fn elsewhere(&self, endpoint: &str) -> AnyKms {
+        connect(self.ways, endpoint, self.double.ca_pem(), secret(self.ways), &self.metrics, &self.leader_check)
     }
 
     pub fn account(&self) -> &'static str {
@@ -191,7 +191,7 @@ fn secret(ways: &Ways) -> &'static str {
     }
 }
 
-async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metrics: &Metrics, leader_check: &Arc<AtomicBool>) -> AnyKms {
+fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metrics: &Metrics, leader_check: &Arc<AtomicBool>) -> AnyKms {
     let allowed = Arc::clone(leader_check);
     let leader_check = LeaderCheck::when(move || allowed.load(Ordering::SeqCst));
     match ways.provider {
@@ -212,7 +212,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                 metrics: metrics.clone(),
                 leader_check,
             };
-            AnyKms::Aws(AwsKms::new(settings).await.unwrap())
+            AnyKms::Aws(AwsKms::new(settings).unwrap())
         }
         ProviderType::CipherTrust => {
             let settings = CipherTrustSettings {
@@ -230,7 +230,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                 metrics: metrics.clone(),
                 leader_check,
             };
-            AnyKms::CipherTrust(CipherTrustKms::new(settings).await.unwrap())
+            AnyKms::CipherTrust(CipherTrustKms::new(settings).unwrap())
         }
         ProviderType::Huawei => {
             let settings = HuaweiSettings {
@@ -248,7 +248,7 @@ async fn connect(ways: &Ways, endpoint: &str, ca_pem: &str, secret: &str, metric
                 metrics: metrics.clone(),
                 leader_check,
             };
-            AnyKms::Huawei(HuaweiKms::new(settings).await.unwrap())
+            AnyKms::Huawei(HuaweiKms::new(settings).unwrap())
         }
     }
 }

@@ -101,7 +101,7 @@ pub async fn a_key_is_gone_after_its_date(bench: Bench) {
     let id = bench.found(&key).await.id;
     bench.double.advance(days(8)).unwrap();
     assert_eq!(bench.kms.describe(&key).await.unwrap(), None);
-    assert_eq!(bench.another().await.describe(&id).await.unwrap(), None);
+    assert_eq!(bench.another().describe(&id).await.unwrap(), None);
     let gone = bench.kms.cancel_deletion(&key).await.unwrap_err();
     assert_eq!(gone.kind, FailureKind::NotFound, "{gone}");
 }

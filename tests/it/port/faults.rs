@@ -61,7 +61,7 @@ pub async fn throttling_is_told_as_such(bench: Bench) {
 }
 
 pub async fn credentials_that_are_wrong_are_told_as_such(bench: Bench) {
-    let impostor = bench.impostor().await;
+    let impostor = bench.impostor();
     for failure in [impostor.identity().await.unwrap_err(), impostor.describe("alias/orders").await.unwrap_err()] {
         assert_eq!((failure.kind, failure.outcome), (FailureKind::Credentials, Outcome::Refused), "{failure}");
         bench.assert_steady(&failure);
@@ -176,7 +176,7 @@ pub async fn a_change_without_an_answer_ends(bench: Bench) {
 
 pub async fn a_host_that_does_not_listen_is_named(bench: Bench) {
     let (_closed, address) = nowhere();
-    let kms = bench.elsewhere(&format!("{}://{address}", bench.scheme())).await;
+    let kms = bench.elsewhere(&format!("{}://{address}", bench.scheme()));
     let failure = kms.describe("alias/a").await.unwrap_err();
     assert_eq!(failure.kind, FailureKind::Unavailable, "{failure}");
     assert!(failure.message.contains(&address.to_string()) && failure.message.contains("check"), "{failure}");

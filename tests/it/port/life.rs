@@ -54,7 +54,7 @@ pub async fn a_key_is_found_by_its_canonical_reference(bench: Bench) {
     let key = bench.key("orders").await;
     bench.key("invoices").await;
     assert_eq!(bench.found(&key.arn).await.id, key.id);
-    assert_eq!(bench.another().await.describe(&key.arn).await.unwrap().unwrap().id, key.id, "nothing has to be remembered for it");
+    assert_eq!(bench.another().describe(&key.arn).await.unwrap().unwrap().id, key.id, "nothing has to be remembered for it");
 }
 
 pub async fn a_facet_that_is_known_costs_no_request(bench: Bench) {
@@ -104,7 +104,7 @@ pub async fn a_call_to_a_key_that_is_not_there_fails(bench: Bench) {
 
 pub async fn a_change_by_another_is_seen(bench: Bench) {
     let key = bench.key("orders").await;
-    let another = bench.another().await;
+    let another = bench.another();
     another.disable(&key.arn).await.unwrap();
     assert_eq!(bench.found(&key.arn).await.state, State::Disabled);
     another.tag(&key.arn, &tags(&[("team", "audit")])).await.unwrap();

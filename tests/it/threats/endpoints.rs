@@ -212,7 +212,7 @@ impl Field {
         match self {
             Self::Aws | Self::AwsSts => {
                 let (kms, sts) = if self == Self::Aws { (Some(url.to_owned()), other()) } else { (other(), Some(url.to_owned())) };
-                let kms = AwsKms::new(aws(AwsEndpoints { kms, sts, ..AwsEndpoints::default() })).await.map_err(failed)?;
+                let kms = AwsKms::new(aws(AwsEndpoints { kms, sts, ..AwsEndpoints::default() })).map_err(failed)?;
                 // Each at its own endpoint.
                 if ask && self == Self::Aws {
                     let _failed = kms.describe("alias/orders").await;
@@ -221,7 +221,7 @@ impl Field {
                 }
             }
             Self::CipherTrust => {
-                let kms = CipherTrustKms::new(cipher_trust(url)).await.map_err(failed)?;
+                let kms = CipherTrustKms::new(cipher_trust(url)).map_err(failed)?;
                 if ask {
                     let _failed = kms.identity().await;
                 }
@@ -234,7 +234,7 @@ impl Field {
                     settings.credentials =
                         HuaweiCredentials::Password { domain: "acme".into(), user: "keyward".into(), password: "hush".into() };
                 }
-                let kms = HuaweiKms::new(settings).await.map_err(failed)?;
+                let kms = HuaweiKms::new(settings).map_err(failed)?;
                 if ask {
                     let _failed = kms.identity().await;
                 }
@@ -438,17 +438,17 @@ async fn a_request_in_plain_text_never_goes_through_a_proxy() {
     if alone(TEST, &environment) {
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let double = Double::start(Options::default()).await.unwrap();
-        let aws = AwsKms::new(aws(crate::support::fixtures::aws_endpoints(&double.endpoint()))).await.unwrap();
+        let aws = AwsKms::new(aws(crate::support::fixtures::aws_endpoints(&double.endpoint()))).unwrap();
         aws.identity().await.unwrap();
         aws.describe("alias/orders").await.unwrap();
         let mut settings = huawei_settings(&double.endpoint());
-        HuaweiKms::new(settings.clone()).await.unwrap().identity().await.unwrap();
+        HuaweiKms::new(settings.clone()).unwrap().identity().unwrap();
         settings.credentials = HuaweiCredentials::Password {
             domain: kms_double::HUAWEI_DOMAIN_NAME.into(),
             user: kms_double::HUAWEI_USER.into(),
             password: kms_double::HUAWEI_PASSWORD.into(),
         };
-        HuaweiKms::new(settings).await.unwrap().identity().await.unwrap();
+        HuaweiKms::new(settings).await.unwrap().identity().unwrap();
         return;
     }
     assert_eq!(tunnel.asked(), [""; 0]);

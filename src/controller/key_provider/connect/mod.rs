@@ -106,15 +106,15 @@ async fn open(means: &Means, name: &str, provider: &KeyProvider, secrets: &[Secr
     let kms = match spec.type_ {
         ProviderType::Aws => {
             let aws = spec.aws.as_ref().ok_or_else(|| missing("aws"))?;
-            AnyKms::Aws(AwsKms::new(aws::settings(means, name, spec, aws, secrets)?).await?)
+            AnyKms::Aws(AwsKms::new(aws::settings(means, name, spec, aws, secrets)?)?)
         }
         ProviderType::CipherTrust => {
             let cipher_trust = spec.cipher_trust.as_ref().ok_or_else(|| missing("cipherTrust"))?;
-            AnyKms::CipherTrust(CipherTrustKms::new(ciphertrust::settings(means, name, spec, cipher_trust, secrets)?).await?)
+            AnyKms::CipherTrust(CipherTrustKms::new(ciphertrust::settings(means, name, spec, cipher_trust, secrets)?)?)
         }
         ProviderType::Huawei => {
             let huawei = spec.huawei.as_ref().ok_or_else(|| missing("huawei"))?;
-            AnyKms::Huawei(HuaweiKms::new(huawei::settings(means, name, spec, huawei, secrets)?).await?)
+            AnyKms::Huawei(HuaweiKms::new(huawei::settings(means, name, spec, huawei, secrets)?)?)
         }
     };
     let identity = kms.identity().await?;
@@ -161,7 +161,7 @@ fn hidden(secret: &Secret, key: &str) -> Result<SecretString, Unusable> {
     needed(secret, key).map(SecretString::from)
 }
 
-/// The secret at that place among those of the provider, which has been read.
+/// The secret at that index among those of the provider, which has been read.
 fn secret(secrets: &[Secret], at: usize) -> Result<&Secret, Unusable> {
     secrets
         .get(at)
