@@ -442,13 +442,13 @@ async fn a_request_in_plain_text_never_goes_through_a_proxy() {
         aws.identity().await.unwrap();
         aws.describe("alias/orders").await.unwrap();
         let mut settings = huawei_settings(&double.endpoint());
-        HuaweiKms::new(settings.clone()).unwrap().identity().unwrap();
+        HuaweiKms::new(settings.clone()).unwrap().identity().await.unwrap();
         settings.credentials = HuaweiCredentials::Password {
             domain: kms_double::HUAWEI_DOMAIN_NAME.into(),
             user: kms_double::HUAWEI_USER.into(),
             password: kms_double::HUAWEI_PASSWORD.into(),
         };
-        HuaweiKms::new(settings).await.unwrap().identity().unwrap();
+        HuaweiKms::new(settings).unwrap().identity().await.unwrap();
         return;
     }
     assert_eq!(tunnel.asked(), [""; 0]);
