@@ -33,7 +33,7 @@ use support::{
 };
 
 /// How long convergence may take before the benchmark stops with an error.
-const PATIENCE: Duration = Duration::from_mins(15);
+const WITHIN: Duration = Duration::from_mins(15);
 /// How long the operator is observed at rest. Each key is read about three times in this time: at once, because its provider is edited, and
 /// every 30 seconds.
 const REST: Duration = Duration::from_mins(1);
@@ -145,7 +145,7 @@ async fn measure(objects: usize, vendor: &'static Vendor) -> Vec<Figure> {
     let writes_before = writes(control_plane, &post);
     let started = Instant::now();
     let operator = post.start_with(&["--log-level", "warn", "--consistency", "2s"]);
-    eventually("all objects are ready", PATIENCE, async || {
+    eventually("all objects are ready", WITHIN, async || {
         // The full list is read only when the KMS has all keys.
         let keys = scene.double.keys().len();
         let ready = if keys < objects { 0 } else { ready(&scene).await };
@@ -154,7 +154,7 @@ async fn measure(objects: usize, vendor: &'static Vendor) -> Vec<Figure> {
     .await;
     let converged = started.elapsed();
     // Steady: every key was read after its change.
-    eventually("the look after the change", PATIENCE, async || {
+    eventually("the read after the change", WITHIN, async || {
         // At AWS the first read was for a key that did not exist yet.
         let first = usize::from(vendor.operations.first == vendor.operations.look);
         let looks = looks(&scene, calls(&scene).iter());
@@ -237,7 +237,7 @@ async fn quotas() -> Vec<Figure> {
             scene.create(&format!("key-{number}"), parameters.clone()).await;
         };
         stream::iter(0..keys).for_each_concurrent(16, create).await;
-        eventually("all objects are ready", PATIENCE, async || {
+        eventually("all objects are ready", WITHIN, async || {
             let ready = ready(&scene).await;
             if ready > keys { Ok(()) } else { Err(format!("{ready} ready\n{}", operator.tail())) }
         })
@@ -252,7 +252,7 @@ async fn quotas() -> Vec<Figure> {
             let looks = calls.iter().filter(|call| call.operation == "DescribeKey").count();
             if looks >= 2 * (keys + 1) { Ok(calls.len()) } else { Err(format!("{looks} looks")) }
         };
-        let after = eventually("the look after the change", PATIENCE, looked).await;
+        let after = eventually("the read after the change", WITHIN, looked).await;
         let first_s_own_look = 1;
         (took, (after - before - first_s_own_look) as f64 / keys as f64, (throttled(&scene) - throttled_before) as f64)
     };
@@ -289,7 +289,7 @@ async fn survey() -> Vec<Figure> {
     eprintln!("making a key in an account with {STRANGERS} others");
     let started = Instant::now();
     scene.create("first", json!({})).await;
-    eventually("the key is ready", PATIENCE, async || if ready(&scene).await == 1 { Ok(()) } else { Err(operator.tail()) }).await;
+    eventually("the key is ready", WITHIN, async || if ready(&scene).await == 1 { Ok(()) } else { Err(operator.tail()) }).await;
     let read = scene.operator_calls().into_iter().filter(|call| ["ListKeys", "ListResourceTags"].contains(&&*call.operation)).count();
     vec![
         ("first key among 1,000 others: until ready", started.elapsed().as_secs_f64(), "s"),
@@ -334,7 +334,7 @@ async fn rescues() -> Vec<Figure> {
             let asked = Instant::now();
             scene.spec(name, json!({ "deletionScheduleDays": null })).await;
             while scene.double.key(&key).unwrap().state != KeyState::Enabled {
-                assert!(asked.elapsed() < PATIENCE, "{name} is not back\n{}", operator.tail());
+                assert!(asked.elapsed() < WITHIN, "{name} is not back\n{}", operator.tail());
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             times.push(asked.elapsed().as_secs_f64());

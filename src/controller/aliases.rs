@@ -1,7 +1,7 @@
 //! What the process remembers of aliases that move from one object to another: which objects wait for which alias, and which aliases were moved a moment ago.
 //!
 //! A KMS shows a move late. So this memory keeps two objects of one process from taking the same alias at once, and keeps one from removing what another just
-//! moved. Nothing else depends on it: an object that waits is looked at again with the next regular look in any case.
+//! moved. Nothing else depends on it: an object that waits is looked at again with the next regular read in any case.
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -170,7 +170,7 @@ impl Aliases {
         self.moved().insert((provider.into(), alias.into()), moved);
     }
 
-    /// Whether another object moves the alias, or moved it a moment ago. If so, a look may still show it where it was before.
+    /// Whether another object moves the alias, or moved it a moment ago. If so, a read may still show it where it was before.
     pub fn was_moved(&self, provider: &str, alias: &str, uid: &str) -> bool {
         let moved = self.moved();
         let known = moved.get(&(provider.to_owned(), alias.to_owned())).filter(|moved| moved.by != uid);

@@ -1,4 +1,4 @@
-//! What rounds share: clients, settings, and the little that the process remembers between two looks at an object.
+//! What rounds share: clients, settings, and the little that the process remembers between two rounds of an object.
 //!
 //! Safety does not depend on this memory: a process that starts without it does the same, only a little later.
 
@@ -108,7 +108,7 @@ pub struct Seen<'a> {
     pub marked: Option<&'a str>,
 }
 
-/// Which requests for a look at an object were answered. There are two annotations for requests, and one status field for the answer.
+/// Which requests for a reconcile of an object were answered. There are two annotations for requests, and one status field for the answer.
 #[derive(Clone, Debug, Default)]
 pub struct Requests {
     /// Whether this process answered a request.
@@ -144,7 +144,7 @@ impl Requests {
     }
 }
 
-/// In how many looks a KMS is asked about a rotation that it may have made.
+/// In how many reads a KMS is asked about a rotation that it may have made.
 const ROTATION_ASKS: u8 = 3;
 
 impl std::fmt::Debug for Context {
@@ -156,13 +156,13 @@ impl std::fmt::Debug for Context {
 /// What is remembered of an object.
 #[derive(Debug, Default)]
 struct Remembered {
-    /// The fingerprint of the object at the last look.
+    /// The fingerprint of the object at the last read.
     fingerprint: u64,
     /// When the object is looked at again if its fingerprint stays the same.
     due: Option<Instant>,
     /// Counts the looks that came to their end. It chooses which facet the next one reads.
     reads: usize,
-    /// Whether the last look knows all of these because it made the key.
+    /// Whether the last read knows all of these because it made the key.
     complete: bool,
     /// The namespace and name in its metrics.
     series: Option<(String, String)>,
@@ -279,7 +279,7 @@ impl Context {
     }
 
     /// The storage of the API server went back to an earlier revision. Watches stay silent until it passes the revision from which they watch, and what is
-    /// known may be from a history that does not exist any more. So everything is read again, and from here on each look reads its object live.
+    /// known may be from a history that does not exist any more. So everything is read again, and from here on each round reads its object live.
     pub fn set_back(&self) {
         tracing::warn!("the storage of the API server was set back to an earlier revision; everything is read again");
         self.providers.disconnect();
@@ -311,8 +311,8 @@ impl Context {
         looked.due?.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
     }
 
-    /// How many looks at an object came to their end, which chooses what the next one reads. A look that was put off or failed is repeated and reads the same.
-    /// `None` after a look that made the key, while the fingerprint stays the same.
+    /// How many reads of an object's key came to their end, which chooses what the next one reads. A read that was put off or failed is repeated and reads the same.
+    /// `None` after a read that made the key, while the fingerprint stays the same.
     pub fn reads(&self, uid: &str, fingerprint: u64) -> Option<usize> {
         let objects = self.objects();
         let Some(looked) = objects.get(uid) else { return Some(0) };
@@ -384,7 +384,7 @@ impl Context {
         }
     }
 
-    /// Which requests for a look at an object were answered.
+    /// Which requests for a reconcile of an object were answered.
     pub fn requests(&self, uid: &str) -> Requests {
         self.objects().get(uid).map(|looked| looked.requests.clone()).unwrap_or_default()
     }
@@ -426,7 +426,7 @@ impl Context {
         self.objects().get_mut(uid)?.again.take()
     }
 
-    /// The times that waits depend on; `resync`: between two regular looks.
+    /// The times that waits depend on; `resync`: between two regular reads.
     pub fn pace(&self, resync: Duration) -> Pace {
         let Settings { consistency, missing_after, attempt_wait, .. } = self.settings;
         Pace { resync, consistency, missing_after, attempt_wait }
@@ -447,7 +447,7 @@ impl Context {
         self.objects().entry(uid.into()).or_default().failures.reported();
     }
 
-    /// A look came to its end without a failure. `complete`: it made the key and so knows all of it.
+    /// A read came to its end without a failure. `complete`: it made the key and so knows all of it.
     pub fn succeeded(&self, uid: &str, complete: bool) {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
@@ -461,7 +461,7 @@ impl Context {
         self.objects().get(uid)?.steps.too_soon(generation, step, self.settings.consistency, Instant::now())
     }
 
-    /// How long a look may still show the state from before the last steps.
+    /// How long a read may still show the state from before the last steps.
     pub fn unsettled(&self, uid: &str) -> Option<Duration> {
         self.objects().get(uid)?.steps.unsettled(self.settings.consistency, Instant::now())
     }
@@ -477,7 +477,7 @@ impl Context {
         self.objects().entry(uid.into()).or_default().steps.stepped(generation, step, consistency, now)
     }
 
-    /// A look shows that this part of the key is as declared.
+    /// A read shows that this part of the key is as declared.
     pub fn stuck(&self, uid: &str, part: Part) {
         if let Some(looked) = self.objects().get_mut(uid) {
             looked.steps.stuck(part);

@@ -1,5 +1,5 @@
 //! Limits how many rounds of a provider are begun, and how many of these work at the same time. So the rounds of one provider do not delay those of another,
-//! and a first look does not wait behind rounds that already wait for a turn within a quota.
+//! and a first read does not wait behind rounds that already wait for a turn within a quota.
 //!
 //! A round that waits for a turn has given up its worker permit, but it keeps what it read in memory. A round that is not begun needs almost no memory.
 //! Namespaces begin rounds in turn, and within a namespace rounds begin in the order in which they came. This must never decide what is done to a key.

@@ -96,7 +96,7 @@ pub enum Ending {
     Failed(Failure),
     /// The marks could not be written, so nothing else is done to the key. The status says so. Next: as after a failed call.
     MarksNotWritable(Failure),
-    /// Another object has the key, or is being bound to it. The status says which. Next: the regular look.
+    /// Another object has the key, or is being bound to it. The status says which. Next: the regular read.
     Contended {
         /// The key.
         key: String,

@@ -1,7 +1,7 @@
-//! The last steps on a key: how soon the same step may be done again, and how soon a look shows its effect.
+//! The last steps on a key: how soon the same step may be done again, and how soon a read shows its effect.
 //!
 //! A KMS may answer with the state from before a change, even if the object changed since. And if a KMS, or another program, always puts a part of a key back,
-//! the same step is due for ever. Such a step is done less and less often, however rarely the key is looked at, until a look shows that it stuck.
+//! the same step is due for ever. Such a step is done less and less often, however rarely the key is looked at, until a read shows that it stuck.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use crate::domain::{
     step::{Part, Step},
 };
 
-/// How many steps on settings are remembered whose effect no look has shown yet. A key has more of them only while it is set up.
+/// How many steps on settings are remembered whose effect no read has shown yet. A key has more of them only while it is set up.
 const MOST: usize = 128;
 
 /// The last steps on one key.
 #[derive(Debug, Default)]
 pub struct StepBackoff {
-    /// The last finished step of each part of the key. For settings, which do not exclude each other: every step whose effect no look has shown yet.
+    /// The last finished step of each part of the key. For settings, which do not exclude each other: every step whose effect no read has shown yet.
     done: Vec<Done>,
     /// When a step failed that may have taken effect anyway.
     unsure: Option<Instant>,
@@ -44,7 +44,7 @@ impl Done {
         requeue::repeat(consistency, self.repeats)
     }
 
-    /// Whether the same step would be a repeat if it was done now. A step on a setting would be, until a look shows that the last one stuck.
+    /// Whether the same step would be a repeat if it was done now. A step on a setting would be, until a read shows that the last one stuck.
     fn is_recent(&self, consistency: Duration, now: Instant) -> bool {
         self.step.is_setting() || now.saturating_duration_since(self.at) < self.wait(consistency).saturating_mul(2)
     }
@@ -57,7 +57,7 @@ impl StepBackoff {
         done.wait(consistency).checked_sub(now.saturating_duration_since(done.at))
     }
 
-    /// How long a look has to wait until the KMS shows all steps. A look before that may show the state from before them, so nothing may be concluded from it,
+    /// How long a read has to wait until the KMS shows all steps. A read before that may show the state from before them, so nothing may be concluded from it,
     /// not even that the key is as declared. It does not matter for which spec a step was done.
     pub fn unsettled(&self, consistency: Duration, now: Instant) -> Option<Duration> {
         let times = self.done.iter().map(|done| done.at).chain(self.unsure);
@@ -91,7 +91,7 @@ impl StepBackoff {
         repeats
     }
 
-    /// A look shows that this part of the key is as declared.
+    /// A read shows that this part of the key is as declared.
     pub fn stuck(&mut self, part: Part) {
         self.done.retain(|done| done.step.part() != part);
         self.done.shrink_to_fit();

@@ -114,7 +114,7 @@ pub struct Verdict {
 /// When to try again. How long each of these waits stands in `src/domain/requeue.rs`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Retry {
-    /// At the next regular look, or when the spec changes.
+    /// At the next regular read, or when the spec changes.
     Resync,
     /// After 30 seconds, then doubling, up to the resync and at most ten minutes. A person has to correct something at the KMS.
     Slow,

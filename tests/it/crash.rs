@@ -18,7 +18,7 @@ use crate::support::{
     control_plane, eventually,
     gate::At,
     memory::{Hand, Memory},
-    operator::{PATIENCE, Post},
+    operator::{Post, WITHIN},
     scene::Scene,
     vendor::{self, Operations, Vendor},
 };
@@ -270,7 +270,7 @@ async fn look_before_the_marks_are_read_back(vendor: &'static Vendor) {
     scene.until_ready("orders", "False", "Creating").await;
     let seen = scene.now();
     scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::RECONCILE_REQUESTED_AT): "now" } } })).await;
-    eventually("the look that was asked for", PATIENCE, async || {
+    eventually("the look that was asked for", WITHIN, async || {
         let looked = scene.calls(vendor.operations.look).iter().any(|call| call.seq > seen);
         if looked { Ok(()) } else { Err("no look") }
     })
@@ -381,7 +381,7 @@ async fn restarted(scene: &Scene, mut operator: Hand, memory: &Memory, point: &s
     let _operator = memory.start();
     // If a process must first learn the key's id at the KMS, its first look is a search.
     let looks = [scene.vendor.operations.look, scene.vendor.operations.first];
-    eventually(point, PATIENCE, async || {
+    eventually(point, WITHIN, async || {
         let looked = scene.double.ledger().iter().skip(seen).any(|call| looks.contains(&call.operation.as_str()));
         if looked { Ok(()) } else { Err("no look since the restart") }
     })
@@ -395,7 +395,7 @@ async fn restarted(scene: &Scene, mut operator: Hand, memory: &Memory, point: &s
 
 /// Waits until the fault has struck.
 async fn struck(scene: &Scene, operation: &str, point: &str) {
-    eventually(point, PATIENCE, async || {
+    eventually(point, WITHIN, async || {
         let struck = scene.calls(operation).iter().any(|call| call.fault.is_some());
         if struck { Ok(()) } else { Err(format!("{operation} was not called")) }
     })

@@ -25,7 +25,7 @@ use crate::support::{
 /// How long a person waits for a line.
 const SOON: SignedDuration = SignedDuration::from_secs(10);
 /// How long a busy machine may take for it in a test.
-const PATIENCE: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(1);
 /// After SIGTERM, as in `program`.
 const BOUND: Duration = Duration::from_secs(20);
 
@@ -40,7 +40,7 @@ fn complaints(program: &Program) -> Vec<(Timestamp, String)> {
 
 /// Waits for a line that has all of these words, and sees that it came soon.
 async fn told(program: &Program, words: &[&str]) {
-    let time = eventually("a line that helps", PATIENCE, async || {
+    let time = eventually("a line that helps", WITHIN, async || {
         let found = complaints(program).into_iter().find(|(_, line)| words.iter().all(|word| line.contains(word)));
         found.map(|(time, _)| time).ok_or_else(|| program.log())
     })
@@ -52,10 +52,10 @@ async fn told(program: &Program, words: &[&str]) {
 
 /// The program ends soon, by itself and with that code. Its last output has these words. A wrong flag is reported before there is a log.
 async fn ended(program: &mut Program, code: i32, words: &[&str]) {
-    assert_eq!(program.ended(PATIENCE).await.code(), Some(code), "{}", program.log());
+    assert_eq!(program.ended(WITHIN).await.code(), Some(code), "{}", program.log());
     eventually(
         "the reason",
-        PATIENCE,
+        WITHIN,
         async || {
             if words.iter().all(|word| program.log().contains(word)) { Ok(()) } else { Err(program.log()) }
         },
@@ -103,7 +103,7 @@ impl Site {
     }
 
     async fn led(&self) {
-        eventually("the lease is held", PATIENCE, async || self.holder().await.ok_or("nobody's")).await;
+        eventually("the lease is held", WITHIN, async || self.holder().await.ok_or("nobody's")).await;
     }
 
     /// Starts one, waits for the line, and sees that the lease is taken and given back.
@@ -160,7 +160,7 @@ async fn what_a_cluster_lacks_is_logged_and_the_lease_is_released() {
     for crd in manifests::crds() {
         apply::<CustomResourceDefinition>(&Api::all(client.clone()), &crd).await;
     }
-    eventually("ready", PATIENCE, async || match program.get("/readyz?verbose").await {
+    eventually("ready", WITHIN, async || match program.get("/readyz?verbose").await {
         (200, text) if text.contains("[+] caches ok") => Ok(()),
         (_, text) => Err(text),
     })
@@ -183,7 +183,7 @@ async fn what_a_cluster_lacks_is_logged_and_the_lease_is_released() {
     let tunnel = Tunnel::start();
     let proxy = format!("http://{}", tunnel.address);
     let mut program = site.start(&[("HTTPS_PROXY", &proxy)]);
-    eventually("ready", PATIENCE, async || match program.get("/readyz").await {
+    eventually("ready", WITHIN, async || match program.get("/readyz").await {
         (200, _) => Ok(()),
         (_, text) => Err(text),
     })
@@ -198,7 +198,7 @@ async fn what_a_cluster_lacks_is_logged_and_the_lease_is_released() {
     site.stopped(&mut program).await;
     // What NO_PROXY names is reached without it.
     let mut program = site.start(&[("HTTPS_PROXY", &format!("http://{address}")), ("NO_PROXY", "127.0.0.1")]);
-    eventually("ready", PATIENCE, async || match program.get("/readyz").await {
+    eventually("ready", WITHIN, async || match program.get("/readyz").await {
         (200, _) => Ok(()),
         (_, text) => Err(text),
     })

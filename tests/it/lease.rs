@@ -22,7 +22,7 @@ use crate::support::program::{Killed, signal, tied};
 use crate::support::proxy::{Mode, Proxy};
 
 const LEASE: &str = "keyward";
-const PATIENCE: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// Short, but with a tenure (duration less grace) that a busy machine does not use up between two turns.
 const TIMING: Timing = Timing {
@@ -90,15 +90,15 @@ impl Place {
 }
 
 async fn joined(held: &Held) {
-    tokio::time::timeout(PATIENCE, held.joined()).await.expect("reads the lease");
+    tokio::time::timeout(WITHIN, held.joined()).await.expect("reads the lease");
 }
 
 async fn acquired(held: &Held) {
-    tokio::time::timeout(PATIENCE, held.acquired()).await.expect("holds the lease");
+    tokio::time::timeout(WITHIN, held.acquired()).await.expect("holds the lease");
 }
 
 async fn lost(held: &Held) -> Lost {
-    tokio::time::timeout(PATIENCE, held.lost()).await.expect("loses the lease")
+    tokio::time::timeout(WITHIN, held.lost()).await.expect("loses the lease")
 }
 
 /// Asks two candidates all the time who of them holds.
@@ -188,7 +188,7 @@ async fn partition(mode: Mode) {
     let leases = place.leases().await;
     let mut seen = renewed(&leases.get(LEASE).await.unwrap());
     for _ in 0..2 {
-        seen = eventually("another renewal", PATIENCE, async || {
+        seen = eventually("another renewal", WITHIN, async || {
             let lease = leases.get(LEASE).await.unwrap();
             assert_eq!(lease.spec.as_ref().unwrap().holder_identity.as_deref(), Some("standby"));
             Some(renewed(&lease)).filter(|now| *now != seen).ok_or("unchanged")
@@ -222,7 +222,7 @@ async fn a_short_partition_costs_nothing() {
         proxy.set(mode);
         tokio::time::sleep(TIMING.retry_period * 2).await; // the length of the partition, not a wait for something
         proxy.set(Mode::Open);
-        eventually("a renewal after the partition", PATIENCE, async || {
+        eventually("a renewal after the partition", WITHIN, async || {
             let now = leases.get(LEASE).await.unwrap().metadata.resource_version;
             if now == before { Err("unchanged") } else { Ok(()) }
         })
@@ -247,7 +247,7 @@ async fn a_leader_stops_when_the_api_server_is_gone() {
     assert!(killed.elapsed() <= TIMING.duration, "stopped after {:?}", killed.elapsed());
     assert!(!standby.held().is_held());
     // Nobody answers. Giving up the lease must not wait for an answer.
-    let withdrawn = tokio::time::timeout(PATIENCE, async { tokio::join!(leader.withdraw(), standby.withdraw()) });
+    let withdrawn = tokio::time::timeout(WITHIN, async { tokio::join!(leader.withdraw(), standby.withdraw()) });
     withdrawn.await.expect("ends without an answer");
 }
 
@@ -285,7 +285,7 @@ async fn a_deleted_lease_is_created_again_by_its_holder_and_not_by_a_standby() {
     for _ in 0..3 {
         let uid = leases.get(LEASE).await.unwrap().metadata.uid;
         leases.delete(LEASE, &DeleteParams::default()).await.unwrap();
-        let again = eventually("a new lease", PATIENCE, async || match leases.get_opt(LEASE).await.unwrap() {
+        let again = eventually("a new lease", WITHIN, async || match leases.get_opt(LEASE).await.unwrap() {
             Some(lease) if lease.metadata.uid != uid => Ok(lease),
             other => Err(format!("{other:?}")),
         })
@@ -373,14 +373,14 @@ async fn a_stopped_process_finds_that_it_does_not_hold_the_lease_when_it_wakes()
             }
         }
     });
-    let next = tokio::time::timeout(PATIENCE, acts.recv());
+    let next = tokio::time::timeout(WITHIN, acts.recv());
     next.await.expect("the child acts").expect("the child lives");
 
     signal(child.0.id(), "STOP");
     let standby = place.lead("standby").await;
     let taken = micros();
     signal(child.0.id(), "CONT");
-    let status = eventually("the end of the child", PATIENCE, async || child.0.try_wait().unwrap().ok_or("it still runs")).await;
+    let status = eventually("the end of the child", WITHIN, async || child.0.try_wait().unwrap().ok_or("it still runs")).await;
     assert!(status.success(), "the child says otherwise: {status}");
     while let Some(at) = acts.recv().await {
         assert!(at < taken, "acted {} µs after another had taken the lease", at - taken);

@@ -58,10 +58,10 @@ fn guard_page() -> String {
     let rows = SENTENCES.iter().map(row).collect::<String>();
     format!(
         "# The guard\n\n\
-         Keyward asks the guard before each call that schedules a deletion, and before it disables a key because the object is deleted; it does not ask for a declared `enabled: false`. Each of these must be so. They are asked in this order; the first that is not so is reported.\n\n\
+         Keyward asks the guard before each call that schedules a deletion, and before it disables a key because the object is deleted; it does not ask for a declared `enabled: false`. All of these rules must hold. The guard checks them in this order, and reports the first one that does not hold.\n\n\
          {rules}\n\
-         What is not let pass is held: the key is neither scheduled for deletion nor disabled, and the condition `DeletionHeld` has one of these reasons. At most, Keyward writes the hold into the key's mark.\n\
-         Where a person can confirm, the condition has the command with the token.\n\n\
+         If a rule does not hold, the deletion is held: Keyward neither schedules the deletion nor disables the key, and the condition `DeletionHeld` has one of these reasons. Keyward may write the hold into the key's mark, and changes nothing else.\n\
+         If a person can confirm, the condition has the command with the token.\n\n\
          | reason | what was seen | a person can confirm | passes by itself |\n|---|---|---|---|\n{rows}"
     )
 }

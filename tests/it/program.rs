@@ -14,7 +14,7 @@ use crate::support::eventually;
 use crate::support::gate::Gate;
 use crate::support::program::{Killed, Program, tied};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// After SIGTERM: 5 s for the controller, 4 s for the release, 1 s for the server, and room for a busy machine. Below
 /// the 30 s after which a kubelet kills.
@@ -28,7 +28,7 @@ fn control_plane() -> &'static ControlPlane {
 }
 
 async fn leader(program: &Program, expected: u8) {
-    eventually("keyward_leader", PATIENCE, async || {
+    eventually("keyward_leader", WITHIN, async || {
         let (_, text) = program.get("/metrics").await;
         if text.lines().any(|line| line == format!("keyward_leader {expected}")) { Ok(()) } else { Err(text) }
     })
@@ -37,7 +37,7 @@ async fn leader(program: &Program, expected: u8) {
 
 /// Ready, and this gate is there and open.
 async fn ready(program: &Program, gate: &str) {
-    eventually("ready", PATIENCE, async || match program.get("/readyz?verbose").await {
+    eventually("ready", WITHIN, async || match program.get("/readyz?verbose").await {
         (200, text) if text.contains(&format!("[+] {gate} ok")) => Ok(()),
         (status, text) => Err(format!("{status} {text}")),
     })
@@ -93,7 +93,7 @@ async fn a_leader_that_never_gets_a_list_gives_the_lease_back() {
         let mut program = Program::controller(&through, &["--cluster-id", "program", "--namespace", &namespace]);
         leader(&program, 1).await;
         // It is asked for again and again; by the third time everything that waits for it is waiting.
-        eventually("lists are refused", PATIENCE, async || if gate.refusals() > 2 { Ok(()) } else { Err(program.log()) }).await;
+        eventually("lists are refused", WITHIN, async || if gate.refusals() > 2 { Ok(()) } else { Err(program.log()) }).await;
         let (status, text) = program.get("/readyz?verbose").await;
         assert!(status == 503 && text.contains("[+] cluster ok"), "{text}");
         program.signal("TERM");
@@ -135,7 +135,7 @@ async fn sigterm_ends_it_when_the_api_server_never_answered() {
         let mut program = Program::controller(&kubeconfig, &["--cluster-id", "program", "--leader-election", election]);
         program.logged("keyward starts").await;
         if election == "true" {
-            let connected = tokio::time::timeout(PATIENCE, connections.recv());
+            let connected = tokio::time::timeout(WITHIN, connections.recv());
             connected.await.expect("asks the API server").expect("the listener lives");
             assert_eq!(program.get("/readyz").await.0, 503, "it has not read the lease");
         }
@@ -154,7 +154,7 @@ async fn a_panic_in_a_task_ends_the_process() {
         .stderr(Stdio::null())
         .spawn();
     let mut child = Killed(child.unwrap());
-    let status = eventually("the end of the child", PATIENCE, async || child.0.try_wait().unwrap().ok_or("it still runs")).await;
+    let status = eventually("the end of the child", WITHIN, async || child.0.try_wait().unwrap().ok_or("it still runs")).await;
     // The harness of a test that merely fails ends with 101 too; but this one waits for ever unless the process ends.
     assert_eq!(status.code(), Some(101));
 }

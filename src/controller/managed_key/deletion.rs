@@ -52,7 +52,7 @@ pub(super) async fn release_unread(context: &Context, object: &mut Object<'_>, i
     go.await.unwrap_or_else(|ending| ending)
 }
 
-/// The first look: the key with its marks.
+/// The first read: the key with its marks.
 pub(super) async fn first_read(
     context: &Context,
     object: &mut Object<'_>,
@@ -105,7 +105,7 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Ending> {
     Ok(Release::Read)
 }
 
-/// Takes the finalizer away. A key that is pending deletion is on its provider's list before that: `saw` is the key as a look showed it, and without a look
+/// Takes the finalizer away. A key that is pending deletion is on its provider's list before that: `saw` is the key as a read showed it, and without a read
 /// the status tells what it was.
 ///
 /// The events are in the queue before the finalizer goes, and are posted beside the round. If the process is killed in between they are lost; the list of

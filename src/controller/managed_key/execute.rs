@@ -153,7 +153,7 @@ async fn cancel(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Endi
     Ok(())
 }
 
-/// Switches rotation on. Only the KMS knows when the next rotation is due. If it does not show that yet, a later look does.
+/// Switches rotation on. Only the KMS knows when the next rotation is due. If it does not show that yet, a later read does.
 async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_days: i32) -> Result<(), Ending> {
     round.kms().start_rotation(&key.arn, period_days).await?;
     let mut after = key.after(step);
@@ -161,7 +161,7 @@ async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_day
     match round.kms().complete(unread, Facets::ROTATION).await.whole() {
         Ok(Key { rotation: Some(found), .. }) if found.enabled && found.period_days == Some(period_days) => after.rotation = Some(found),
         Ok(_) => {}
-        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "when the key is rotated next is read by a later look"),
+        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "a later read shows when the key is rotated next"),
     }
     round.observed = Observed::Present(Box::new(after));
     Ok(())

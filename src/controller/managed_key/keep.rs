@@ -42,7 +42,7 @@ pub(super) fn is_near(object: &Object<'_>, provider: &Provider) -> Result<(), En
     }
 }
 
-/// The first look. `reads`: how many reads of the object came before, which chooses what is read beside the state.
+/// The first read. `reads`: how many reads of the object came before, which chooses what is read beside the state.
 pub(super) async fn first_read(
     object: &Object<'_>,
     provider: &Provider,
@@ -51,7 +51,7 @@ pub(super) async fn first_read(
     Ok(observe::quick_read(&provider.connected.kms, object, &provider.rules, reads).await?)
 }
 
-/// Keeps the key. `unread`: what the first look failed to read beside the state.
+/// Keeps the key. `unread`: what the first read failed to read beside the state.
 pub(super) async fn keep(round: &mut Round<'_>, unread: Option<Failure>) -> Ending {
     if let Some(failure) = unread {
         if failure.kind.ends_round() {
@@ -67,7 +67,7 @@ pub(super) async fn keep(round: &mut Round<'_>, unread: Option<Failure>) -> Endi
 
 /// Plans and does one step after the other, until nothing is left to do or a step ends the round.
 async fn work(round: &mut Round<'_>) -> Result<Plan, Ending> {
-    // A person who asks for a look is told everything there is to see. A record that is wrong is written again from what the marks say.
+    // A person who asks for a reconcile is told everything there is to see. A record that is wrong is written again from what the marks say.
     if (round.object.is_asked_for() || round.object.is_misrecorded()) && round.object.memory.is_bound() && round.key().is_some() {
         round.read(Read::Facets).await?;
     }

@@ -88,7 +88,7 @@ impl<'a> Object<'a> {
         &self.desired.owner.uid
     }
 
-    /// The wait between two regular looks at it.
+    /// The wait between two regular reads of its key.
     pub(super) fn resync(&self) -> Duration {
         provider::resync(self.context, &self.provider)
     }
@@ -99,13 +99,13 @@ impl<'a> Object<'a> {
         self.context.unheard(self.uid(), unreachable.unwrap_or_default()) <= self.resync().saturating_mul(2)
     }
 
-    /// Whether a person asked for this look, and was not answered yet.
+    /// Whether a person asked for this reconcile, and was not answered yet.
     pub(super) fn is_asked_for(&self) -> bool {
         let handled = self.stored.last_handled_reconcile_at.as_deref();
         self.requested().is_some_and(|asked| handled != Some(&*status::handled(asked)))
     }
 
-    /// The text with which a person asked for this look, or for the last one.
+    /// The text with which a person asked for this reconcile, or for the last one.
     pub(super) fn requested(&self) -> Option<&str> {
         let known = self.context.requests(self.uid());
         requested(&self.metadata, self.stored.last_handled_reconcile_at.as_deref(), &known)
@@ -375,13 +375,13 @@ pub(super) fn readable<'a>(context: &'a Context, stored: &ManagedKey) -> Option<
     })
 }
 
-/// What asks for a look: Keyward's own annotation, and Flux's.
+/// What asks for a reconcile: Keyward's own annotation, and Flux's.
 fn requests(object: &ObjectMeta) -> (Option<&str>, Option<&str>) {
     let value = |key| object.annotations.as_ref().and_then(|annotations| annotations.get(key)).map(String::as_str);
     (value(annotation::RECONCILE_REQUESTED_AT), value(annotation::FLUX_REQUESTED_AT))
 }
 
-/// The text with which a person asked for this look, or for the last one. If Flux asked too, the later of the two counts. If a text is not a time, the new one
+/// The text with which a person asked for this reconcile, or for the last one. If Flux asked too, the later of the two counts. If a text is not a time, the new one
 /// counts: the one that is neither in `handled`, which was answered last, nor known from an answer before.
 fn requested<'a>(object: &'a ObjectMeta, handled: Option<&str>, known: &Requests) -> Option<&'a str> {
     let (Some(own), Some(flux)) = requests(object) else {

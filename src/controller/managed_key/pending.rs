@@ -28,7 +28,7 @@ use crate::{
     metrics::PendingKey,
 };
 
-/// The entry for the object's key in the provider's list, if the key is pending while the object goes. `seen` is the key from a look; without a look the
+/// The entry for the object's key in the provider's list, if the key is pending while the object goes. `seen` is the key from a read; without a read the
 /// status tells what it was.
 pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) -> Option<PendingDeletion> {
     let desired = &object.desired;
@@ -70,7 +70,7 @@ pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &Pending
 pub(super) fn alarm(context: &Context, owner: &Owner, status: &ManagedKeyStatus, view: View<'_>) -> Option<Alarm> {
     status::pending(status)?;
     let seen = if let Some(Observed::Present(key)) = view.observed { Some(key) } else { None };
-    // Without a look it is the key from before.
+    // Without a read it is the key from before.
     let known = || status.key_arn.clone().or_else(|| context.alarms.key_of(&owner.uid)).unwrap_or_default();
     let key = seen.map_or_else(known, |key| key.arn.clone());
     let (namespace, name) = (owner.namespace.clone(), owner.name.clone());
@@ -94,9 +94,9 @@ pub(super) enum Reported {
 }
 
 /// Updates the provider's lists after a round looked at the object's key. A pending key goes on the list of watched keys, so that the operator notices if the
-/// object goes while no operator runs. A key that is alive comes off the lists. If a list cannot be written, the next look updates it.
+/// object goes while no operator runs. A key that is alive comes off the lists. If a list cannot be written, the next read updates it.
 ///
-/// If the status could not be written, there may be no next look. Then a key whose schedule may have been accepted is watched too, and the provider's own look
+/// If the status could not be written, there may be no next read. Then a key whose schedule may have been accepted is watched too, and the provider's own read
 /// shows whether it was.
 pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>, steps: &[Step], reported: Reported) {
     let Some(Observed::Present(key)) = view.observed else { return };
@@ -126,7 +126,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
             _ => return,
         }
     } else {
-        // A look that may show the state from before our last steps proves nothing, unless we cancelled the deletion ourselves.
+        // A read that may show the state from before our last steps proves nothing, unless we cancelled the deletion ourselves.
         let sure = steps.contains(&Step::Cancel) || context.unsettled(object.uid()).is_none();
         let marked = key.tags.is_some() && was_ours(object, key);
         if key.state.is_pending() || !sure || !marked {
@@ -149,7 +149,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
         tracing::warn!(
             key = key.arn,
             error = &error as &dyn std::error::Error,
-            "the provider's list of pending keys could not be written; a later look writes it"
+            "the provider's list of pending keys could not be written; a later read writes it"
         );
     }
 }
@@ -176,7 +176,7 @@ pub(in crate::controller) async fn told_of_the_vanished(context: &Context) {
     }
 }
 
-/// Raises the alarms that the statuses tell of, before the first look. So an alert of an earlier process does not end because a KMS does not answer, or because
+/// Raises the alarms that the statuses tell of, before the first read. So an alert of an earlier process does not end because a KMS does not answer, or because
 /// other objects are looked at first.
 pub(in crate::controller) fn told_as_known(context: &Context) {
     for object in context.keys().state() {

@@ -68,7 +68,7 @@ pub(super) fn connected(context: &Context, object: &ManagedKey) -> Option<Arc<Co
     context.providers.client(watched.decoded().ok()?)?.ok()
 }
 
-/// The wait between two regular looks at the keys of that provider, or the default if it does not exist.
+/// The wait between two regular reads of the keys of that provider, or the default if it does not exist.
 pub(super) fn resync(context: &Context, name: &str) -> Duration {
     let watched = context.providers.get(name);
     let seconds = watched.and_then(|provider| provider.decoded().ok().map(|provider| provider.spec.resync_seconds));

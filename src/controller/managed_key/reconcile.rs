@@ -157,7 +157,7 @@ pub(super) fn retry(watched: Arc<Watched<ManagedKey>>, error: &Error, context: A
 }
 
 /// Leaves an object alone whose round panicked, and says so in its status. Returns for how long: longer each time, until the object changes or somebody asks
-/// for a look.
+/// for a reconcile.
 async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Option<Duration> {
     let uid = watched.meta().uid.as_deref().unwrap_or_default();
     let wait = context.wait(Next::Retry(Retry::Backoff, context.failed(uid, Cause::Panicked)), RESYNC);
@@ -264,7 +264,7 @@ impl Way {
     }
 }
 
-/// The five steps: the provider, a look at the key, then plan, guard and execute until nothing is left to do. How far the round came and how it ended goes to
+/// The five steps: the provider, a read of the key, then plan, guard and execute until nothing is left to do. How far the round came and how it ended goes to
 /// the report, which is the same for all.
 async fn drive<'a>(context: &'a Context, mut object: Object<'a>, watched: &Watched<ManagedKey>, way: Way) -> (Reached<'a>, Ending) {
     let provider = match usable(context, &mut object, watched, way).await {

@@ -26,7 +26,7 @@ use crate::{
 /// What a round saw, and what failed in it.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct View<'a> {
-    /// The last look; `None` when there was none.
+    /// The last read; `None` when there was none.
     pub(super) observed: Option<&'a Observed>,
     /// Changes that failed, and without which the round went on.
     pub(super) failed: &'a [Failure],
@@ -124,7 +124,7 @@ impl<'a> Reached<'a> {
     }
 }
 
-/// Ends a round that would look at a key while the KMS may still show what was before our last steps.
+/// Ends a round that would read a key while the KMS may still show what was before our last steps.
 pub(super) fn settled(context: &Context, object: &Object<'_>) -> Result<(), Ending> {
     context.unsettled(object.uid()).map_or(Ok(()), |left| Err(Ending::until(left)))
 }
@@ -194,7 +194,7 @@ impl Round<'_> {
         goes_on
     }
 
-    /// Forgets the steps on those parts of the key that this look shows as declared.
+    /// Forgets the steps on those parts of the key that this read shows as declared.
     pub(super) fn note_what_stuck(&self) {
         let Some(key) = self.key() else { return };
         let seen = [
@@ -215,7 +215,7 @@ impl Round<'_> {
         self.unread.push(failure);
     }
 
-    /// Nothing is concluded from a look that may show the state from before the last steps: neither a change, nor that no change is needed. Only a rescue
+    /// Nothing is concluded from a read that may show the state from before the last steps: neither a change, nor that no change is needed. Only a rescue
     /// follows from it at once, unless it was just done.
     pub(super) fn may_conclude(&self, decided: &Plan) -> Result<(), Ending> {
         if !self.steps.is_empty() {
@@ -253,7 +253,7 @@ impl Round<'_> {
         if let Observed::Present(key) = &self.observed { Some(key) } else { None }
     }
 
-    /// Whether the round made the key and knows every part of it, so that the next look need not read them: the tags came with the key, and the KMS told
+    /// Whether the round made the key and knows every part of it, so that the next read need not get them: the tags came with the key, and the KMS told
     /// when it is rotated.
     pub(super) fn made_and_knows(&self) -> bool {
         let knows = |key: &Key| {

@@ -296,7 +296,7 @@ async fn an_api_server_that_hangs_on_events_costs_no_round() {
     assert!(metrics.contains(r#"keyward_events_lost_total{cause="stopped"} 1"#), "{metrics}");
 }
 
-/// The table from the end of a round to the next look.
+/// The table from the end of a round to the next read.
 #[tokio::test]
 async fn each_ending_has_its_next_round_and_some_write_a_status() {
     let failure = |kind| Failure { kind, operation: "DescribeKey", message: "x".into(), outcome: Outcome::Refused, source: None };

@@ -101,6 +101,11 @@ impl Sentence {
 }
 
 /// What is told of each reason that [`RULES`](super::guard::RULES) and the edge have for a hold.
+///
+/// Three sentences are functions, because they name what is not the same for every object:
+/// - [`in_use`] names the last use, the provider's days and the day on which the hold ends.
+/// - `stopped_by` names the provider and its `maxPerHour`. It takes the place of the row's sentence while the provider is stopped.
+/// - [`count_ended`] is about a number that has no successor. It has the reason of a row here, but no token can lift it.
 pub const SENTENCES: &[Sentence] = &[
     Sentence::new(
         Reason::NotSeenLive,

@@ -1,7 +1,7 @@
-//! What the record takes over from a look at the key.
+//! What the record takes over from a read of the key.
 //!
-//! The record is evidence for the [edge](super::edge()), so a look must not make it say more than was known. A mark of ours that is still on the key does
-//! not prove that the schedule is ours, and a look without the marks does not prove that nobody changed the key.
+//! The record is evidence for the [edge](super::edge()), so a read must not make it say more than was known. A mark of ours that is still on the key does
+//! not prove that the schedule is ours, and a read without the marks does not prove that nobody changed the key.
 
 use jiff::{Timestamp, tz::TimeZone};
 
@@ -18,7 +18,7 @@ use crate::{
     domain::observed::Key,
 };
 
-/// What a look showed.
+/// What a read showed.
 #[derive(Clone, Copy, Debug)]
 pub enum Observation<'a> {
     /// The object's own key, or the key that the object rests on without being bound to it.
@@ -29,7 +29,7 @@ pub enum Observation<'a> {
         asked: Option<i32>,
         /// Whether this round asked the edge, so that nothing the record shows goes unnoticed.
         judged: bool,
-        /// The time of the look.
+        /// The time of the read.
         now: Timestamp,
     },
     /// A key that does not bear the object's marks.
@@ -59,7 +59,7 @@ pub enum Observation<'a> {
 }
 
 impl Record<&mut ManagedKeyStatus> {
-    /// **After a look at the key.**
+    /// **After a read of the key.**
     pub fn seen(&mut self, observation: Observation<'_>) {
         match observation {
             Observation::Own { key, asked, judged, .. } if self.keeps_evidence(key, asked, judged) => {}
@@ -107,7 +107,7 @@ impl Record<&mut ManagedKeyStatus> {
         }
     }
 
-    /// Whether the state on record stays, though the look showed another. It stays if a deletion is asked for, this round did not ask the edge about it, and
+    /// Whether the state on record stays, though the read showed another. It stays if a deletion is asked for, this round did not ask the edge about it, and
     /// the record shows that the key was pending, or that somebody disabled it. Without this, a failed round would forget what others did to the key.
     fn keeps_evidence(&self, key: &Key, asked: Option<i32>, judged: bool) -> bool {
         let is_evidence = self.was_pending() || self.enabled_by_another(key);
@@ -138,7 +138,7 @@ impl Record<&mut ManagedKeyStatus> {
         let marked = match (&key.tags, key.intent()) {
             (Some(_), IntentMark::Is(Intent { word: Word::Days(days), .. })) => Some(days),
             (Some(_), _) => None,
-            // The marks were not read in this look, so the record is all there is.
+            // This read did not get the marks, so the record is all there is.
             (None, _) => known.filter(|known| known.origin == DeletionOrigin::Keyward).and_then(|known| known.schedule_days),
         };
         // New days were opened while the key is still pending with the old ones, and they are still asked for.

@@ -1,6 +1,6 @@
 //! The record: what the object's status remembers of its deletion, and the word that the object announced last.
 //!
-//! Six fields of the status are the record. Only this file and [`look`](super::look) edit them:
+//! Six fields of the status are the record. Only this file and [`observation`](super::observation) edit them:
 //!
 //! | fields | what they remember |
 //! |---|---|
@@ -15,7 +15,7 @@
 //! | [`opened`](Record::opened) | before a call |
 //! | [`refused`](Record::refused) | the KMS refused the call for certain |
 //! | [`called`](Record::called) | the reply of the call came |
-//! | [`seen`](Record::seen) | after a look at the key |
+//! | [`seen`](Record::seen) | after a read of the key |
 //!
 //! The record is written before the mark is tried, so a hold stays even if the mark can never be written. Whoever may write a status can write anything
 //! here, so the record can only forbid: it lets no deletion pass that the mark alone would hold.
@@ -98,7 +98,7 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
         matches!(self.0.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
     }
 
-    /// When the key will be deleted: the date that this look told, else the one that is known. No window can be moved, so a known date stays true while the
+    /// When the key will be deleted: the date that this read told, else the one that is known. No window can be moved, so a known date stays true while the
     /// key is pending. A key that waits for its replicas has no date.
     #[must_use]
     pub fn date_of(&self, key: &Key) -> Option<Time> {
@@ -192,13 +192,13 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
 
     /// Whether the pending deletion is exactly the one that this object scheduled with `written` days.
     pub(super) fn scheduled_exactly(&self, key: &Key, written: i32) -> bool {
-        // The date is not known while the key waits for its replicas, nor between our call and the next look.
+        // The date is not known while the key waits for its replicas, nor between our call and the next read.
         let recorded = self.0.deletion_date.as_ref().map(|date| date.0.as_second());
         let is_the_same = self.was_pending() && (recorded.is_none() || recorded == key.deletion_date.map(Timestamp::as_second));
         let is_open = self.open_call(key).is_some();
         let ours = self.deletion().filter(|known| known.origin == DeletionOrigin::Keyward && !self.is_held());
         match ours.and_then(|known| known.schedule_days) {
-            // Our call took effect, and this is the first look since.
+            // Our call took effect, and this is the first read since.
             Some(days) if days == written && is_open => true,
             Some(days) if days == written => is_the_same,
             // Other days were opened over exactly our schedule, and it is still the same.
@@ -283,7 +283,7 @@ impl Record<&mut ManagedKeyStatus> {
         match step {
             // `CreateKey` writes this word.
             Step::Create => (status.intent_seq, status.intent_word) = (Some(1), Some(Word::Live.to_string())),
-            // The next look tells the date.
+            // The next read tells the date.
             Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }) => {
                 (status.key_state, status.deletion_date) = (Some(KeyState::PendingDeletion), None);
                 if let Some(deletion) = &mut status.deletion {

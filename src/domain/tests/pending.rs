@@ -1,4 +1,4 @@
-//! The list of pending keys that a provider keeps: bounded, each key once, and judged by what a look shows.
+//! The list of pending keys that a provider keeps: bounded, each key once, and judged by what a read shows.
 //!
 //! Shows S12.
 

@@ -404,7 +404,7 @@ fn what_was_not_read_is_neither_compared_nor_changed() {
     assert_eq!(glance(Scene::scheduled(7)), "rest");
     for (name, scene) in [
         ("a new generation", declares(Scene::of(State::Enabled))),
-        // It would be Ready at each look that does not read whose the key is.
+        // It would be Ready after each read that does not show whose the key is.
         (
             "a key that was another's at the last look",
             Scene::of(State::Enabled).with(|s| {

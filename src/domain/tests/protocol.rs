@@ -36,7 +36,7 @@ struct Witness {
     confirmed: bool,
     /// Somebody cancelled a deletion, and this could be known.
     cancelled: bool,
-    /// The pending deletion was reported by a look.
+    /// The pending deletion was reported by a read.
     pending_reported: bool,
     /// The state of the key when it was last looked at, or after the last step.
     known: Option<State>,

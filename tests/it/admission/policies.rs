@@ -11,7 +11,7 @@ use super::status::{create, grant};
 use crate::support::{
     control_plane::{ControlPlane, Output, apply, shared},
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
 };
 
 /// What somebody tries. Nothing of it is kept.
@@ -211,7 +211,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
     ];
     // Each policy has to be in force first, and the rights too.
     for refused in tries.iter().filter(|attempt| !attempt.told.is_empty()) {
-        eventually(&format!("{} is refused", refused.what), PATIENCE, async || {
+        eventually(&format!("{} is refused", refused.what), WITHIN, async || {
             let output = attempt(cluster, refused, "editor").await;
             if !output.success && output.stderr.contains(refused.told) { Ok(()) } else { Err(format!("{output:?}")) }
         })

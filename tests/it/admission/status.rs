@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::{ControlPlane, Output, apply, shared},
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
 };
 
 /// One who wants to write a status.
@@ -91,7 +91,7 @@ async fn nobody_but_the_operator_writes_a_status_unless_an_administrator_lets_th
     grant(cluster, &name("restorer"), "restorer", None, restores).await;
     // Without the policy all of them may.
     for who in ["tenant", "editor", "restorer"] {
-        eventually(&format!("the rights of {who}"), PATIENCE, async || {
+        eventually(&format!("the rights of {who}"), WITHIN, async || {
             let output = write(cluster, who, "managedkey", "orders", &namespace).await;
             if output.success { Ok(()) } else { Err(output.stderr) }
         })
@@ -101,7 +101,7 @@ async fn nobody_but_the_operator_writes_a_status_unless_an_administrator_lets_th
     apply(&Api::all(admin.clone()), &admission.policy).await;
     apply(&Api::all(admin.clone()), &admission.binding).await;
     let refused = |output: &Output| !output.success && output.stderr.contains("only Keyward may write this status");
-    eventually("the policy is in force", PATIENCE, async || {
+    eventually("the policy is in force", WITHIN, async || {
         let output = write(cluster, "tenant", "managedkey", "orders", &namespace).await;
         if refused(&output) { Ok(()) } else { Err(format!("{output:?}")) }
     })

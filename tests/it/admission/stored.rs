@@ -18,7 +18,7 @@ use super::{attempt, store};
 use crate::support::control_plane::{apply, shared};
 use crate::support::eventually;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// The CRD of `kind` under another name, so that other tests keep theirs.
 fn renamed(kind: &str) -> CustomResourceDefinition {
@@ -73,13 +73,13 @@ async fn stored(crd: &CustomResourceDefinition, namespace: Option<&str>, objects
         None => Api::all_with(client, &resource),
     };
     apply(&definitions, &older(crd.clone())).await;
-    eventually("the older CRD", PATIENCE, async || api.list(&kube::api::ListParams::default()).await).await;
+    eventually("the older CRD", WITHIN, async || api.list(&kube::api::ListParams::default()).await).await;
     for object in objects {
         store(&api, object, &json!({ "observedGeneration": 1, "keyId": "k-1" })).await;
     }
     apply(&definitions, crd).await;
     let probe = super::Write::Create(object(crd, "probe", refused));
-    eventually("today's CRD", PATIENCE, async || match attempt(&api, &probe).await {
+    eventually("today's CRD", WITHIN, async || match attempt(&api, &probe).await {
         Ok(_) => Err("the older one is still in force"),
         Err(_) => Ok(()),
     })

@@ -11,7 +11,7 @@ use crate::support::{
     eventually,
     gate::At,
     memory::Memory,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::Scene,
     vendor::{self, Vendor},
 };
@@ -96,7 +96,7 @@ async fn holds(vendor: &'static Vendor, asker: Asker, trouble: Trouble) {
     }
     operator = memory.start();
     if let Trouble::KilledAtWrite(..) = trouble {
-        eventually(&point, PATIENCE, async || if gate.has_struck() { Ok(()) } else { Err("not held") }).await;
+        eventually(&point, WITHIN, async || if gate.has_struck() { Ok(()) } else { Err("not held") }).await;
     } else {
         struck(&scene, tag, &point).await;
     }

@@ -8,7 +8,7 @@ use crate::support::{
     eventually,
     gate::{At, Gate},
     memory::Memory,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, find, merge},
     vendor::{self, Vendor},
 };
@@ -88,7 +88,7 @@ async fn die_at_the_end(vendor: &'static Vendor, nth: usize, at: At) -> bool {
     let arn = with_last_act(&scene).await;
     gate.hold(nth, at);
     scene.delete("orders").await;
-    let died = eventually(&point, PATIENCE, async || {
+    let died = eventually(&point, WITHIN, async || {
         let object = scene.keys().get_opt("orders").await.unwrap();
         match (gate.has_struck(), object.is_none() && !gate.is_reached()) {
             (true, _) => Ok(true),
@@ -154,7 +154,7 @@ async fn die_once(vendor: &'static Vendor, death: Death) -> bool {
 
 /// Whether the write is held before the chapter ends without it.
 async fn struck_before(scene: &Scene, gate: &Gate, reason: &str, point: &str) -> bool {
-    eventually(point, PATIENCE, async || {
+    eventually(point, WITHIN, async || {
         let object = scene.keys().get("orders").await.unwrap();
         let ready = find(&object, keyward::api::ConditionType::Ready);
         let is_over = ready.is_some_and(|ready| ready.reason == reason && ready.observed_generation == object.metadata.generation);

@@ -11,7 +11,7 @@ use super::{crowd, refusal};
 use crate::support::{
     control_plane::{self, ControlPlane},
     eventually,
-    operator::{Operator, PATIENCE, Post},
+    operator::{Operator, Post, WITHIN},
     program,
     scene::{Scene, message},
 };
@@ -58,7 +58,7 @@ async fn a_budget_is_counted_over_a_restart(control_plane: &'static ControlPlane
         scene.delete(name).await;
     }
     let operator = post.start();
-    eventually("two are held", PATIENCE, async || {
+    eventually("two are held", WITHIN, async || {
         let objects = scene.keys().list(&kube::api::ListParams::default()).await.unwrap().items;
         let held = objects.iter().filter(|object| message(object).contains("resume-deletions=")).count();
         if held == 2 && objects.len() == 2 { Ok(()) } else { Err(format!("{held} of {}", objects.len())) }
@@ -149,7 +149,7 @@ async fn nothing_is_concluded_from_what_a_kms_shows_late(control_plane: &'static
     let before = scene.now();
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
     // An edit that comes before the word `live` is held: the KMS does not tell whose the cancel was.
-    eventually("the key is enabled and marked again", PATIENCE, async || {
+    eventually("the key is enabled and marked again", WITHIN, async || {
         let key = scene.key("orders").await;
         let is_live = key.tags.get("keyward-intent").is_some_and(|intent| intent.split('.').next_back() == Some("live"));
         if is_live && key.state == KeyState::Enabled { Ok(()) } else { Err(format!("{:?} {:?}", key.state, key.tags)) }
@@ -177,7 +177,7 @@ async fn an_annotation_permits_no_second_key(control_plane: &'static ControlPlan
     scene
         .until("orders", "its creation is under way", |object| object.status.as_ref().is_some_and(|status| status.create_attempt.is_some()))
         .await;
-    eventually("a key was made", PATIENCE, async || if scene.double.keys().len() == 2 { Ok(()) } else { Err("one key") }).await;
+    eventually("a key was made", WITHIN, async || if scene.double.keys().len() == 2 { Ok(()) } else { Err("one key") }).await;
     scene.double.clear_faults();
     scene.delete("orders").await;
     scene.until_gone("orders").await;
@@ -253,7 +253,7 @@ async fn what_is_from_the_future_is_left_alone(control_plane: &'static ControlPl
     let future = json!({ "spec": { "managementPolicy": "FromTheFuture", "deletionScheduleDays": 7 } });
     let patch = ["patch", "managedkey", "orders", "-n", &scene.namespace, "--type=merge", "-p", &future.to_string()];
     // The API server takes the new schema a moment after it took the CRD.
-    eventually("the word is taken", PATIENCE, async || {
+    eventually("the word is taken", WITHIN, async || {
         let output = control_plane.kubectl(&patch).await;
         if output.success { Ok(()) } else { Err(output.stderr) }
     })
@@ -261,7 +261,7 @@ async fn what_is_from_the_future_is_left_alone(control_plane: &'static ControlPl
     let new = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "new", "namespace": scene.namespace },
         "spec": { "providerRef": { "name": scene.provider }, "managementPolicy": "FromTheFuture" } });
     control_plane.kubectl_with(&["apply", "-f", "-"], &new.to_string()).await.expect("an object from the future");
-    eventually("both are left alone", PATIENCE, async || {
+    eventually("both are left alone", WITHIN, async || {
         let log = std::fs::read_to_string(&operator.log).unwrap();
         let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
         let says = |line: &Value| line["message"].as_str().is_some_and(|message| message.contains("does not understand the object"));
@@ -307,7 +307,7 @@ async fn keys_outlive_their_crd(control_plane: &'static ControlPlane, post: &Pos
     control_plane.kubectl_with(&["apply", "--server-side", "-f", "-"], &manifests::crds_yaml().unwrap()).await.expect("the CRDs");
     control_plane.kubectl(&["wait", "--for=condition=Established", "crd/managedkeys.keyward.dev", "--timeout=60s"]).await.expect("served");
     // The operator finds its way back to the new CRD by itself, and the objects to their keys.
-    eventually("the kind is served", PATIENCE, async || scene.keys().list(&kube::api::ListParams::default()).await.map(drop)).await;
+    eventually("the kind is served", WITHIN, async || scene.keys().list(&kube::api::ListParams::default()).await.map(drop)).await;
     scene.create("deleted", json!({})).await;
     scene.until_ready("deleted", "True", "Available").await;
     assert_eq!(scene.calls("CreateKey").len(), 3);
@@ -337,7 +337,7 @@ async fn without_an_api_server_nothing_is_changed(control_plane: &'static Contro
     scene.person().disable_key().key_id(&key).send().await.unwrap();
     let before = scene.now();
     scene.double.clear_faults();
-    eventually("both keys are looked at, and nothing comes of it", PATIENCE, async || {
+    eventually("both keys are looked at, and nothing comes of it", WITHIN, async || {
         let reads = scene.calls("DescribeKey").into_iter().filter(|call| call.seq > before && call.succeeded());
         let keys: BTreeSet<_> = reads.filter_map(|call| call.key).collect();
         let ended = logged(&log).matches("a round did not end").count();

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::refusal;
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, find},
 };
 
@@ -33,7 +33,7 @@ fn hold_back(scene: &Scene) {
 
 /// Waits until the guard of the round that began after `before` reads the tags: it has read the key's state, the second time in the round.
 async fn until_guarded(scene: &Scene, before: u64) {
-    eventually("the guard reads", PATIENCE, async || {
+    eventually("the guard reads", WITHIN, async || {
         let reads = scene.calls("DescribeKey").iter().filter(|call| call.seq > before).count();
         if reads >= 2 { Ok(()) } else { Err(format!("{reads} reads")) }
     })

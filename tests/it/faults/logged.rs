@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::refusal;
 use crate::support::{
     eventually,
-    operator::{PATIENCE, shared},
+    operator::{WITHIN, shared},
     scene::Scene,
 };
 
@@ -23,7 +23,7 @@ fn steps(scene: &Scene, name: &str) -> Vec<Value> {
 
 /// The first line about `orders` in which a field is that text.
 async fn line(scene: &Scene, field: &str, text: &str) -> Value {
-    eventually(&format!("a line with {field} {text}"), PATIENCE, async || {
+    eventually(&format!("a line with {field} {text}"), WITHIN, async || {
         lines(scene, "orders", field).into_iter().find(|line| line[field] == text).ok_or("none")
     })
     .await
@@ -35,7 +35,7 @@ async fn a_change_is_logged_after_its_answer_and_with_it() {
     scene.double.inject(refusal("CreateKey", "AccessDeniedException", 400));
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "False", "AccessDenied").await;
-    let refused = eventually("a line", PATIENCE, async || steps(&scene, "orders").pop().ok_or("none")).await;
+    let refused = eventually("a line", WITHIN, async || steps(&scene, "orders").pop().ok_or("none")).await;
     assert_eq!((&refused["step"], &refused["outcome"]), (&json!("create the key"), &json!("Denied")), "{refused}");
     assert!(refused["message"].as_str().unwrap().starts_with("a step did not succeed: AWS denies kms:CreateKey"), "{refused}");
     assert!(!steps(&scene, "orders").iter().any(|line| line["outcome"] == "Done"), "nothing was changed");
@@ -49,7 +49,7 @@ async fn a_change_is_logged_after_its_answer_and_with_it() {
     scene.look("orders").await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;
-    let done = eventually("the creation", PATIENCE, async || {
+    let done = eventually("the creation", WITHIN, async || {
         steps(&scene, "orders").into_iter().find(|line| line["outcome"] == "Done").ok_or("none")
     })
     .await;
@@ -65,7 +65,7 @@ async fn a_change_is_logged_after_its_answer_and_with_it() {
     scene.until_ready("orders", "False", "AccessDenied").await;
     let failed = line(&scene, "operation", "UpdateKeyDescription").await;
     assert_eq!((&failed["level"], &failed["key"], &failed["outcome"]), (&json!("WARN"), &json!(key), &json!("Denied")), "{failed}");
-    let refused = eventually("the step", PATIENCE, async || {
+    let refused = eventually("the step", WITHIN, async || {
         steps(&scene, "orders").into_iter().rfind(|line| line["outcome"] == "Denied" && line["key"] == key).ok_or("none")
     })
     .await;

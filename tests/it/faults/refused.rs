@@ -1,4 +1,4 @@
-//! What AWS denies, and credentials that end: said once, by name, and nothing else is changed until it is mended.
+//! AWS denies a call, or the credentials expire. The status names the cause once, and Keyward changes nothing else until somebody corrects it.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::refusal;
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, describe, find, message},
 };
 
@@ -191,7 +191,7 @@ async fn a_creation_without_a_turn_waits_and_records_nothing() {
     scene.until_ready("orders", "True", "Available").await;
     scene.create("invoices", json!({})).await;
     let looked = async || scene.calls("DescribeKey").iter().filter(|call| call.params["KeyId"] == scene.claim("invoices")).count();
-    eventually("it was looked for", PATIENCE, async || if looked().await == 1 { Ok(()) } else { Err("not yet") }).await;
+    eventually("it was looked for", WITHIN, async || if looked().await == 1 { Ok(()) } else { Err("not yet") }).await;
     // Others do what they like meanwhile.
     scene.spec("orders", json!({ "enabled": false })).await;
     scene.until_ready("orders", "True", "Disabled").await;

@@ -8,7 +8,7 @@ use futures::future::join_all;
 use kms_double::{ACCESS_KEY, Fault, FaultAction, KeyState, Options};
 use serde_json::json;
 
-use crate::support::{eventually, memory::Memory, operator::PATIENCE, scene::Scene, vendor::AWS};
+use crate::support::{eventually, memory::Memory, operator::WITHIN, scene::Scene, vendor::AWS};
 
 /// How soon a key is back, on a machine that has much else to do; on a quiet one it takes well under a second.
 const BOUND: Duration = Duration::from_secs(10);
@@ -56,7 +56,7 @@ async fn not_for_calls_that_hang(memory: &Memory) {
         scene.double.inject(hang);
     }
     join_all(others.iter().map(async |name| scene.spec(name, json!({ "description": "hangs" })).await)).await;
-    eventually("calls hang", PATIENCE, async || {
+    eventually("calls hang", WITHIN, async || {
         let hanging = scene.operator_calls().iter().filter(|call| !call.replied).count();
         if hanging >= 4 { Ok(()) } else { Err(format!("{hanging} calls")) }
     })
@@ -83,7 +83,7 @@ async fn not_for_a_quota_of_another_provider(memory: &Memory) {
     withdraw(&scene, "orders").await;
     // A new object is looked at first, though so many wait to have their keys made.
     crowded.create("lost", json!({ "enabled": true })).await;
-    eventually("the key of an earlier object is rescued", PATIENCE, async || match crowded.double.key(&lost).unwrap().state {
+    eventually("the key of an earlier object is rescued", WITHIN, async || match crowded.double.key(&lost).unwrap().state {
         KeyState::Enabled => Ok(()),
         state => Err(format!("{state:?}")),
     })
@@ -107,7 +107,7 @@ async fn a_kms_that_is_slow_to_answer_holds_up_no_object_of_another_provider() {
     let names: Vec<_> = (0..8).map(|number| format!("key-{number}")).collect();
     let before = slow.operator_calls().len();
     join_all(names.iter().map(async |name| slow.create(name, json!({})).await)).await;
-    eventually("it is asked", PATIENCE, async || if slow.operator_calls().len() > before { Ok(()) } else { Err("not yet") }).await;
+    eventually("it is asked", WITHIN, async || if slow.operator_calls().len() > before { Ok(()) } else { Err("not yet") }).await;
     other.create("orders", json!({})).await;
     other.until_ready("orders", "True", "Available").await;
     assert!(slow.double.keys().len() < names.len(), "its objects were looked at first");

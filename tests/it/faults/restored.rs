@@ -11,7 +11,7 @@ use super::rollback;
 use crate::support::{
     control_plane::{self, ControlPlane},
     eventually,
-    operator::{Operator, PATIENCE, Post},
+    operator::{Operator, Post, WITHIN},
     program,
     scene::Scene,
 };
@@ -57,7 +57,7 @@ async fn noticed_and_cancelled(scene: &Scene, operator: &mut Operator) {
         if log.contains("was set back to an earlier revision") { Ok(()) } else { Err(operator.tail()) }
     })
     .await;
-    eventually("the key is enabled again", PATIENCE, async || match scene.key("orders").await.state {
+    eventually("the key is enabled again", WITHIN, async || match scene.key("orders").await.state {
         KeyState::Enabled => Ok(()),
         state => Err(format!("{state:?}\n{}", operator.tail())),
     })
@@ -77,7 +77,7 @@ async fn seen_at_the_lease(control_plane: &'static ControlPlane, post: &Post, mu
     let version = async || leases.get("keyward").await.unwrap().resource_version();
     for _ in 0..2 {
         let before = version().await;
-        eventually("the lease is renewed", PATIENCE, async || if version().await == before { Err("not yet") } else { Ok(()) }).await;
+        eventually("the lease is renewed", WITHIN, async || if version().await == before { Err("not yet") } else { Ok(()) }).await;
     }
     control_plane.restore().await;
     scene.spec("orders", json!({ "deletionScheduleDays": null })).await;

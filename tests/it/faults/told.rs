@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, find},
 };
 
@@ -82,7 +82,7 @@ async fn refuse(scene: &Scene, expression: &str, probe: Value) -> String {
         scene.control_plane().kubectl_with(&["create", "-f", "-"], &object.to_string()).await.expect("create");
     }
     let dry = PatchParams { dry_run: true, ..PatchParams::default() };
-    eventually("the policy is in force", PATIENCE, async || {
+    eventually("the policy is in force", WITHIN, async || {
         match scene.keys().patch_status("orders", &dry, &Patch::Merge(json!({ "status": probe }))).await {
             Err(kube::Error::Api(status)) if status.message.contains("refused for a test") => Ok(()),
             other => Err(format!("{other:?}")),
@@ -108,7 +108,7 @@ async fn a_deletion_that_cannot_be_reported_is_not_scheduled() {
         let policy = refuse(&scene, expression, probe).await;
         let refusals = refused_statuses(&scene);
         scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
-        eventually("a status is refused, and the round is tried again", PATIENCE, async || {
+        eventually("a status is refused, and the round is tried again", WITHIN, async || {
             let now = refused_statuses(&scene);
             if now >= refusals + 2 { Ok(()) } else { Err(format!("{now} after {refusals}")) }
         })

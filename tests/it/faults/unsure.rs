@@ -8,7 +8,7 @@ use serde_json::json;
 use super::refusal;
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, find, message},
 };
 
@@ -63,7 +63,7 @@ async fn within_the_default_quotas_nothing_is_throttled_and_a_key_costs_six_call
             let calls: Vec<_> = of_it();
             if calls.iter().filter(|call| *call == "DescribeKey").count() > 1 { Ok(calls) } else { Err(format!("{name}: {calls:?}")) }
         };
-        let calls = eventually("the look after the change", PATIENCE, looked).await;
+        let calls = eventually("the look after the change", WITHIN, looked).await;
         made += calls.len();
     }
     // A few are looked for once more, by a view of the object from before its key was on record.

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::{ACCOUNT, ID, REGION};
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, find, merge},
 };
 
@@ -89,7 +89,7 @@ async fn kubectl_prints_what_the_page_says() {
     annotate(&scene, "keyward.dev/paused", json!("yes")).await;
     scene.until_event("orders", "SyncFailed").await;
     synced(&scene, Reason::InvalidSpec).await;
-    compare(&scene, "The pause is misspelt").await;
+    compare(&scene, "The pause annotation has a wrong value").await;
     annotate(&scene, "keyward.dev/paused", json!(null)).await;
     synced(&scene, Reason::Synced).await;
 
@@ -124,10 +124,10 @@ async fn kubectl_prints_of_a_provider_what_the_page_says() {
     let account = json!({ "aws": { "accountId": "999999999999" } });
     let rows = [
         ("The provider can be used", Some(good.clone()), json!({})),
-        ("The provider's Secret is not there", None, json!({})),
+        ("The provider's Secret does not exist", None, json!({})),
         ("The provider's Secret lacks a key", with(json!({ "AWS_SECRET_ACCESS_KEY": null })), json!({})),
         ("AWS refuses the credentials", with(json!({ "AWS_SECRET_ACCESS_KEY": "wrong" })), json!({})),
-        ("The credentials are of another account than is declared", Some(good.clone()), account),
+        ("The credentials belong to another account than the declared one", Some(good.clone()), account),
     ];
     for (number, (title, secret, spec)) in rows.into_iter().enumerate() {
         let name = format!("{}-{number}", scene.provider);
@@ -138,7 +138,7 @@ async fn kubectl_prints_of_a_provider_what_the_page_says() {
         merge(&mut all, spec);
         scene.provide(&name, all).await;
         let page = page(title);
-        let shown = eventually(&format!("what is said of {name}"), PATIENCE, async || {
+        let shown = eventually(&format!("what is said of {name}"), WITHIN, async || {
             let shown = scene.control_plane().kubectl(&["describe", "keyprovider", &name]).await.expect("describe");
             if shown.contains("\n  Conditions:\n") { Ok(shown) } else { Err(shown) }
         })

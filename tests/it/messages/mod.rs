@@ -449,11 +449,11 @@ fn situations() -> Vec<Told> {
         (key.rotation, key.aliases) = (None, None);
     };
     vec![
-        Story::new().told("The key is as declared", "Nothing is to be done."),
+        Story::new().told("The key is as declared", "Nothing is left to do."),
         Story::new().spec(json!({ "enabled": false })).looked().told("The key is disabled, as declared", "`enabled: false` is in the spec."),
         Story::new().outside(|key| key.state = State::Disabled).looked().told(
             "Somebody disabled the key, and it is enabled again",
-            "Keyward corrects what others change, and says from what to what. If the key was disabled on purpose, set `enabled: false`.",
+            "Keyward corrects what others change, and reports the old and the new value. If the key was disabled on purpose, set `enabled: false`.",
         ),
         Story::new()
             .spec(json!({ "managementPolicy": "EnforceOnChange", "tags": { "team": "shop" } }))
@@ -463,37 +463,37 @@ fn situations() -> Vec<Told> {
                 key.tags.get_or_insert_default().insert("team".into(), "bank".into());
             })
             .looked()
-            .told("Somebody changed the key, and the policy leaves it so", "`managementPolicy: EnforceOnChange` reports what others change, and leaves it."),
-        Story::new().annotated("keyward.dev/paused", "true").paused().told("The object is paused", "Nothing is called until the annotation is removed."),
+            .told("Somebody changed the key, and the management policy keeps the change", "`managementPolicy: EnforceOnChange` reports what others change, and does not correct it."),
+        Story::new().annotated("keyward.dev/paused", "true").paused().told("The object is paused", "Keyward calls nothing until the annotation is removed."),
         Story::new().annotated("keyward.dev/paused", "yes").looked().told(
-            "The pause is misspelt",
+            "The pause annotation has a wrong value",
             "Only `true` pauses. The object is **not** paused, and Keyward goes on.",
         ),
         scheduled(7).told("The deletion is scheduled, as declared", "The date is the KMS's own. The event names the command that cancels it."),
         scheduled(7).looked().outside(|key| pending_until(key, "2026-12-22T09:00:00Z")).looked().told(
-            "The deletion that stands is another's",
-            "Somebody cancelled ours and scheduled another. The key goes, as declared, but on another day.",
+            "Somebody scheduled the deletion anew",
+            "Somebody cancelled Keyward's deletion and scheduled another. The key is deleted, as declared, but on another day.",
         ),
         Story::new().spec(json!({ "managementPolicy": "Observe" })).looked().outside(|key| pending_until(key, "2026-12-22T09:00:00Z")).looked().told(
             "Somebody scheduled a deletion that is not declared",
             "`managementPolicy: Observe` calls nothing. With `Enforce` the deletion is cancelled.",
         ),
         made_again().told(
-            "A deletion is held: the object was made with the field in it",
-            "A copied manifest, or a restored backup, looks like this. Run the command only if the key is really to go.",
+            "A deletion is held: the object was created with deletionScheduleDays",
+            "A copied manifest, or a restored backup, looks like this. Run the command only if you want the key to be deleted.",
         ),
         {
             let story = made_again();
             let old = token(&story).replace('@', "@1");
             story.annotated("keyward.dev/confirm-deletion", &old).looked()
         }
-        .told("A deletion is held: the token is another hold's", "The token in the annotation is from another hold, or of another key."),
+        .told("A deletion is held: the token belongs to another hold", "The token in the annotation belongs to another hold, or to another key."),
         scheduled(7)
             .outside(|key| {
                 *key = key.clone().after(&Step::Cancel);
             })
             .looked()
-            .told("A deletion is held: somebody cancelled it at the KMS", "The key stays as they left it: disabled, which is what a KMS makes of a cancelled deletion."),
+            .told("A deletion is held: somebody cancelled it at the KMS", "The key stays as they left it: it is disabled, because a KMS disables a key when its deletion is cancelled."),
         scheduled(7)
             .with(|story| {
                 let reschedule = Step::Destroy(Destruction::Reschedule { days: 14, passed: Passed::ChangedDays });
@@ -505,13 +505,13 @@ fn situations() -> Vec<Told> {
             .looked()
             .told(
                 "A deletion is held: Keyward was interrupted",
-                "The process ended between its cancel and its schedule, which is how days are changed. Whether somebody else cancelled too cannot be known.",
+                "To change the days, Keyward cancels the deletion and schedules it again. The process ended between the two calls. Keyward cannot know whether somebody else cancelled too.",
             ),
         Story::new()
             .with(|story| story.rules.guard.require_confirmation = true)
             .spec(json!({ "deletionScheduleDays": 7 }))
             .looked()
-            .told("A deletion is held: the provider wants a confirmation", "`deletionGuard.requireConfirmation` is true."),
+            .told("A deletion is held: the provider requires a confirmation", "`deletionGuard.requireConfirmation` is true."),
         Story::new()
             .with(|story| story.rules.guard.require_confirmation = true)
             .spec(json!({ "deletionPolicy": "Disable" }))
@@ -523,17 +523,17 @@ fn situations() -> Vec<Told> {
             story.look();
             story
         }
-        .told("There is nothing to delete", "The object has had `deletionScheduleDays` from the start, and no key is found for it. None is created."),
+        .told("There is nothing to delete", "The object has had `deletionScheduleDays` from the start, and Keyward finds no key for it. Keyward creates none."),
         Story::new()
             .with(|story| story.rules.allow.aliases = vec!["shop-*".into()])
             .spec(json!({ "autoRotation": true, "rotationPeriodDays": 45, "aliases": ["live"] }))
             .looked()
-            .told("The spec asks for what cannot be had", "All of it is said together. What can be had is applied, and the life of the key waits for none of it."),
+            .told("The KMS or the provider does not allow a part of the spec", "One message lists all of it. Keyward applies the rest, and the state of the key does not wait for it."),
         Story::new()
             .with(|story| story.fails.push((tag("shop"), answered("AccessDeniedException", 400, denied))))
             .spec(json!({ "tags": { "team": "shop" } }))
             .looked()
-            .told("AWS denies a call", "Which kind of policy it is, and whether it denies outright, is said in AWS's own words."),
+            .told("AWS denies a call", "AWS's own words say which kind of policy denies the call, and whether the deny is explicit."),
         Story::new()
             .with(|story| story.fails.push((tag("shop"), answered("LimitExceededException", 400, ""))))
             .spec(json!({ "tags": { "team": "shop" } }))
@@ -561,15 +561,15 @@ fn situations() -> Vec<Told> {
             .told("Somebody changed the key policy, and the policy leaves it so", "The statement is named, and nothing of it is shown."),
         silent(true).told(
             "The KMS throttles",
-            "That is no news about the key: `Ready` keeps its word, and `Synced` says what is the matter.",
+            "This says nothing about the key: `Ready` stays as it was, and `Synced` gives the reason.",
         ),
         silent(false).told(
-            "The KMS could not be asked for longer than twice the resync",
-            "What was known is too old to be repeated.",
+            "The KMS was not reachable for more than twice resyncSeconds",
+            "The last read is too old, so `Ready` is `Unknown`.",
         ),
         absent(scheduled(7)).later(8).with(|story| story.memory.status.missing = None).looked().told(
-            "The key's day has come",
-            "The key is not found any more. Three answers over five minutes confirm it.",
+            "The date of the deletion has passed",
+            "The KMS does not find the key any more. Three such answers over five minutes confirm it.",
         ),
         absent(scheduled(7)).later(8).looked().told("The key is deleted", "Remove the object."),
         absent(Story::new()).looked().told("The key is gone, and nobody knows why", "No deletion was known. No other key is made in its place."),
@@ -582,12 +582,12 @@ fn situations() -> Vec<Told> {
             "Nothing is asked of the KMS. The object is well again by itself when the provider is for its account.",
         ),
         Story::new().outside(foreign("prod", "invoices", "5b0e7c1a-0000-4000-8000-000000000001")).looked().told(
-            "The key is another object's",
-            "Each tag that is in the way is named, with its value and the right one.",
+            "The key belongs to another object",
+            "The message names each tag that is not this object's, with its value and the right one.",
         ),
         Story::new().with(|story| story.cluster = "staging").looked().told(
             "The operator runs with another cluster id",
-            "Usually the flag is wrong: every key of the cluster says this at once.",
+            "Usually the flag is wrong: then every key of the cluster reports this at once.",
         ),
         {
             let story = adopting();
@@ -600,8 +600,8 @@ fn situations() -> Vec<Told> {
             "Its primary Region changes, for example. The key can be used, so it stays Ready, and nothing is changed until the KMS is done.",
         ),
         refused(known::none("aws")).told(
-            "There is no such provider",
-            "The object may come before its provider. It is looked at as soon as that is there.",
+            "The provider does not exist",
+            "The object may be created before its provider. Keyward continues as soon as the provider exists.",
         ),
         refused(known::told_by_objects("aws", known::no_secret("aws", "keyward-system").tried_again("aws", Duration::from_mins(10)))).told(
             "The provider cannot be used",
@@ -629,7 +629,7 @@ fn situations() -> Vec<Told> {
             ),
         adopting().outside(|key| key.state = State::Disabled).looked().told(
             "The key to adopt is disabled",
-            "A key that was disabled in an incident does not come alive because somebody adopts it.",
+            "Somebody may have disabled the key in an incident. An adoption does not enable it.",
         ),
     ]
 }

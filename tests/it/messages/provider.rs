@@ -105,15 +105,15 @@ pub(super) fn situations() -> Vec<Told> {
     let error = |code: &str, status| FaultAction::Error { code: code.into(), status, message: String::new() };
     let told = |title, about, status| Told { title, about, status };
     vec![
-        told("The provider can be used", "The account is pinned: from now on credentials of another are refused.", accepted()),
+        told("The provider can be used", "The account is pinned: from now on Keyward refuses credentials of another account.", accepted()),
         told(
-            "The provider's Secret is not there",
-            "Secrets are read in the operator's own namespace. It is waited for, and its coming is noticed.",
+            "The provider's Secret does not exist",
+            "Keyward reads Secrets in the operator's own namespace. It continues as soon as the Secret exists.",
             refused(&plain, provider::no_secret("aws", "keyward-system")),
         ),
         told(
             "The provider's Secret lacks a key",
-            "Perhaps it has another spelling. [keyprovider.md](reference/keyprovider.md) lists the keys for each KMS.",
+            "The key may have another spelling. [keyprovider.md](reference/keyprovider.md) lists the keys for each KMS.",
             refused(&plain, provider::lacks("aws", "AWS_SECRET_ACCESS_KEY")),
         ),
         told(
@@ -122,8 +122,8 @@ pub(super) fn situations() -> Vec<Told> {
             refused(&plain, asked("wrong", None, None).into()),
         ),
         told(
-            "The credentials have ended",
-            "Those of a session end. Keyward reads the Secret anew when it changes.",
+            "The credentials have expired",
+            "Credentials of a session expire. Keyward reads the Secret again when it changes.",
             refused(&known, asked(SECRET_KEY, None, Some(error("ExpiredToken", 403))).into()),
         ),
         told(
@@ -131,15 +131,15 @@ pub(super) fn situations() -> Vec<Told> {
             "A wrong endpoint, a network policy or an outage look like this. Keys that were Ready stay so for twice the provider's `resyncSeconds`.",
             refused(&known, asked(SECRET_KEY, Some("http://127.0.0.1:1"), None).into()),
         ),
-        told("The provider's endpoint is no URL", "Nothing is sent.", refused(&plain, no_url())),
+        told("The provider's endpoint is not a URL", "Nothing is sent.", refused(&plain, no_url())),
         told(
-            "The credentials are of another account than is declared",
-            "No key is looked at: in a wrong account each would look gone.",
+            "The credentials belong to another account than the declared one",
+            "Keyward reads no key: in a wrong account every key would look deleted.",
             refused(&aws(&json!({ "accountId": "999999999999" }), None), other_account(&json!({ "accountId": "999999999999" }), None)),
         ),
         told(
-            "The credentials are of another account than before",
-            "The account is pinned by the first success, and cannot be changed: keys of the one are not in the other.",
+            "The credentials belong to another account than before",
+            "The first success pins the account. It cannot be changed, because the keys of one account are not in another.",
             {
                 let first = KeyProviderStatus { identity: Some(identity("444455556666")), ..accepted() };
                 refused(&aws(&json!({}), Some(first.clone())), other_account(&json!({}), Some(first)))
@@ -147,7 +147,7 @@ pub(super) fn situations() -> Vec<Told> {
         ),
         told(
             "A key is pending deletion, and its object is gone",
-            "Alerts go on until it is cancelled or deleted. `Rescue` says what to do.",
+            "Alerts continue until the deletion is cancelled or the key is deleted. `Rescue` says what to do.",
             with_pending(),
         ),
     ]

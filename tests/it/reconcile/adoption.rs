@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{REGION, Scene, find, message},
 };
 
@@ -75,7 +75,7 @@ async fn an_alias_that_moves_before_the_marks_are_read_back_moves_nothing() {
     // The mark is on the key, and its reply on the way.
     scene.double.inject(Fault::on("TagResource", FaultAction::LateReply { millis: 2000 }).for_caller(ACCESS_KEY).nth(1));
     scene.create("orders", json!({ "keyId": "alias/legacy" })).await;
-    eventually("the mark", PATIENCE, async || {
+    eventually("the mark", WITHIN, async || {
         let marked = scene.double.key(&key).unwrap().tags.contains_key("keyward-uid");
         if marked { Ok(()) } else { Err("no mark") }
     })

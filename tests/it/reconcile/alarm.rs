@@ -14,7 +14,7 @@ use serde_json::json;
 use crate::support::{
     control_plane::{self, Own},
     eventually,
-    operator::{PATIENCE, Post},
+    operator::{Post, WITHIN},
     scene::{Scene, find},
 };
 
@@ -25,7 +25,7 @@ async fn listed(scene: &Scene) -> Vec<PendingDeletion> {
 }
 
 async fn until_listed(scene: &Scene, key: Option<&str>) {
-    eventually(&format!("the list has {key:?}"), PATIENCE, async || {
+    eventually(&format!("the list has {key:?}"), WITHIN, async || {
         let listed = listed(scene).await;
         let keys: Vec<_> = listed.iter().map(|entry| entry.key.as_str()).collect();
         if keys.iter().copied().eq(key) { Ok(()) } else { Err(format!("{listed:?}")) }
@@ -35,7 +35,7 @@ async fn until_listed(scene: &Scene, key: Option<&str>) {
 
 /// Whether the key is watched while its object is there.
 async fn until_watched(scene: &Scene, key: &str) {
-    eventually("the key is watched", PATIENCE, async || {
+    eventually("the key is watched", WITHIN, async || {
         let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
         let watched = provider.status.unwrap_or_default().watched_deletions;
         if watched.iter().any(|entry| entry.key == key) { Ok(()) } else { Err(format!("{watched:?}")) }
@@ -46,7 +46,7 @@ async fn until_watched(scene: &Scene, key: &str) {
 /// A warning with the date of the key's deletion, in a namespace.
 async fn until_told(scene: &Scene, namespace: &str, key: &str) {
     let date = format!("{:.10}", scene.double.key(key).unwrap().deletion_date.unwrap().to_string());
-    eventually(&format!("{namespace} is told"), PATIENCE, async || {
+    eventually(&format!("{namespace} is told"), WITHIN, async || {
         let events = scene.events_in(namespace, "orders").await;
         let told = |(reason, note): &(String, String)| reason == "KeyReleased" && note.contains(key) && note.contains(&date);
         if events.iter().any(told) { Ok(()) } else { Err(format!("{events:?}")) }
@@ -78,7 +78,7 @@ async fn series(address: &str, scene: &Scene, name: &str) -> Option<Vec<(String,
 
 /// Waits until an object has exactly that series: key, state and value.
 async fn until_the_series(address: &str, scene: &Scene, name: &str, expected: &[(&str, &str, i64)]) {
-    eventually(&format!("the series of {name}: {expected:?}"), PATIENCE, async || {
+    eventually(&format!("the series of {name}: {expected:?}"), WITHIN, async || {
         let found = series(address, scene, name).await;
         let as_expected =
             |found: &Vec<(String, String, i64)>| found.iter().map(|(key, state, at)| (&**key, &**state, *at)).eq(expected.iter().copied());
@@ -215,7 +215,7 @@ async fn a_key_whose_object_goes_while_it_is_scheduled_is_listed_and_told_of() {
         let key = scene.key("orders").await.arn;
         scene.double.inject(fault);
         scene.spec("orders", json!({ "deletionScheduleDays": 9 })).await;
-        eventually("the key is scheduled", PATIENCE, async || {
+        eventually("the key is scheduled", WITHIN, async || {
             let state = scene.double.key(&key).unwrap().state;
             if state == Actual::PendingDeletion { Ok(()) } else { Err(format!("{state:?}")) }
         })
@@ -224,7 +224,7 @@ async fn a_key_whose_object_goes_while_it_is_scheduled_is_listed_and_told_of() {
         scene.delete("orders").await;
         scene.until_gone("orders").await;
         until_listed(&scene, Some(&key)).await;
-        eventually("both namespaces are told", PATIENCE, async || {
+        eventually("both namespaces are told", WITHIN, async || {
             for namespace in [scene.namespace.as_str(), "default"] {
                 let events = scene.events_in(namespace, "orders").await;
                 if !events.iter().any(|(reason, note)| reason == "KeyReleased" && note.contains(&key)) {
@@ -278,7 +278,7 @@ async fn unlisted_objects_that_were_deleted_unseen_are_counted() {
     providers.patch_status(&scene.provider, &as_operator, &Patch::Apply(&patch)).await.unwrap();
 
     let _operator = post.start_with(&["--listen", &address]);
-    eventually("they are counted as gone", PATIENCE, async || {
+    eventually("they are counted as gone", WITHIN, async || {
         let status = providers.get(&scene.provider).await.unwrap().status.unwrap_or_default();
         let counts: Vec<_> = status.more_pending_deletions.iter().map(|more| (more.namespace.as_str(), more.count)).collect();
         if counts == [("bank", 3)] && status.more_watched_deletions.is_empty() { Ok(()) } else { Err(format!("{status:?}")) }
@@ -288,7 +288,7 @@ async fn unlisted_objects_that_were_deleted_unseen_are_counted() {
         "keyward_managedkey_deletion_timestamp_seconds{{namespace=\"bank\",name=\"\",key=\"KeyProvider/{}\",state=\"PendingDeletion\"}} 4070908800",
         scene.provider
     );
-    eventually("their series is there", PATIENCE, async || {
+    eventually("their series is there", WITHIN, async || {
         let text = match reqwest::get(format!("http://{address}/metrics")).await {
             Ok(answer) => answer.text().await.unwrap_or_default(),
             Err(error) => return Err(error.to_string()),

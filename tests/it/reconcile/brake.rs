@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     control_plane, eventually,
-    operator::{self, PATIENCE},
+    operator::{self, WITHIN},
     scene::{Scene, describe, find, message},
     vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
 };
@@ -54,12 +54,12 @@ async fn stopped(scene: &Scene) -> Option<String> {
 
 /// Runs, as it stands, the command that the provider's condition names.
 async fn resume(scene: &Scene) {
-    let message = eventually("the provider says that it is stopped", PATIENCE, async || stopped(scene).await.ok_or("it does not")).await;
+    let message = eventually("the provider says that it is stopped", WITHIN, async || stopped(scene).await.ok_or("it does not")).await;
     let command = message.split("kubectl annotate").nth(1).unwrap_or_else(|| panic!("no command in: {message}"));
     let command = command.split(';').next().unwrap_or_default();
     let words: Vec<&str> = ["annotate"].into_iter().chain(command.split_whitespace()).collect();
     scene.control_plane().kubectl(&words).await.expect("the command in the message");
-    eventually("deletions are resumed", PATIENCE, async || stopped(scene).await.map_or(Ok(()), Err)).await;
+    eventually("deletions are resumed", WITHIN, async || stopped(scene).await.map_or(Ok(()), Err)).await;
 }
 
 /// Type and reason of the provider's own events, oldest first.
@@ -93,7 +93,7 @@ fn is_held(object: &ManagedKey) -> bool {
 
 /// Waits until so many objects are held by the brake, each with the word on its key, and gives them.
 async fn until_held(scene: &Scene, count: usize) -> Vec<ManagedKey> {
-    eventually(&format!("{count} are held"), PATIENCE, async || {
+    eventually(&format!("{count} are held"), WITHIN, async || {
         let held: Vec<_> = scene.keys().list(&ListParams::default()).await.unwrap().into_iter().filter(is_held).collect();
         let said = held.iter().all(|object| {
             let word = object.status.as_ref().and_then(|status| status.intent_word.as_deref());
@@ -121,7 +121,7 @@ async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
             message(object)
         );
     }
-    eventually("the provider says how many wait", PATIENCE, async || {
+    eventually("the provider says how many wait", WITHIN, async || {
         let waiting = status(&scene).await.deletions.and_then(|book| book.waiting);
         if waiting == Some(3) { Ok(()) } else { Err(format!("{waiting:?}")) }
     })

@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, find},
 };
 
@@ -79,7 +79,7 @@ async fn a_setting_that_never_sticks_is_reported_once_and_set_less_and_less_ofte
     let set = || scene.calls("TagResource").iter().filter(|call| call.params.to_string().contains("team")).count();
     let drifts = async || scene.events("orders").await.iter().filter(|reason| *reason == "DriftDetected").count();
     let check = async {
-        let object = eventually("it is told that the tag does not stick", PATIENCE, async || {
+        let object = eventually("it is told that the tag does not stick", WITHIN, async || {
             let object = scene.look("orders").await;
             if find(&object, ConditionType::Synced).unwrap().reason == "Drifted" { Ok(object) } else { Err(format!("set {} times", set())) }
         })

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, find, message},
 };
 
@@ -44,7 +44,7 @@ async fn a_creation_costs_six_calls_and_three_writes() {
     assert_eq!(scene.calls("ListKeys").len(), 1);
     scene.create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
     let object = scene.until_ready("orders", "True", "Available").await;
-    eventually("the look after the change", PATIENCE, async || {
+    eventually("the look after the change", WITHIN, async || {
         let looks = scene.calls("DescribeKey").iter().filter(|call| call.seq > first).count();
         if looks >= 2 { Ok(()) } else { Err(format!("{looks} looks")) }
     })

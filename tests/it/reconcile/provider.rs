@@ -10,7 +10,7 @@ use serde_json::json;
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, find, message},
 };
 
@@ -30,7 +30,7 @@ fn key_calls(scene: &Scene) -> Vec<String> {
 
 /// Waits until the provider says that, and gives its status.
 async fn provider(scene: &Scene, reason: &str) -> KeyProviderStatus {
-    eventually(&format!("the provider says {reason}"), PATIENCE, async || {
+    eventually(&format!("the provider says {reason}"), WITHIN, async || {
         let status = providers(scene).get(&scene.provider).await.unwrap().status.unwrap_or_default();
         let ready = condition::find(&status.conditions, ConditionType::Ready);
         if ready.is_some_and(|ready| ready.reason == reason) { Ok(status) } else { Err(format!("{status:?}")) }
@@ -229,7 +229,7 @@ async fn providers_that_do_not_answer_hold_up_no_other() {
     }))
     .await;
     // All of them are asked before any is asked again, so none waits for the end of another's call.
-    let calls = eventually("every provider is tried", PATIENCE, async || {
+    let calls = eventually("every provider is tried", WITHIN, async || {
         let ledger = scene.operator_calls().into_iter();
         let calls: Vec<String> = ledger.filter_map(|entry| entry.access_key.filter(|key| silent.contains(key))).collect();
         if silent.iter().all(|key| calls.contains(key)) { Ok(calls) } else { Err(format!("{calls:?}")) }

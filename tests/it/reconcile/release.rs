@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, describe, find, message},
 };
 
@@ -254,7 +254,7 @@ async fn a_namespace_finishes_and_its_keys_stay() {
     let before = scene.now();
     let namespaces = Api::<k8s_openapi::api::core::v1::Namespace>::all(scene.client.clone());
     namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
-    eventually("the namespace is gone", PATIENCE, async || match namespaces.get_opt(&scene.namespace).await.unwrap() {
+    eventually("the namespace is gone", WITHIN, async || match namespaces.get_opt(&scene.namespace).await.unwrap() {
         None => Ok(()),
         Some(namespace) => {
             let left = scene.keys().list(&ListParams::default()).await.map(|list| list.items.iter().map(describe).collect::<Vec<_>>());
@@ -265,7 +265,7 @@ async fn a_namespace_finishes_and_its_keys_stay() {
     assert_eq!(scene.changes(before), [""; 0]);
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
     // Its own namespace takes no events any more.
-    eventually("what became of the key is told", PATIENCE, async || {
+    eventually("what became of the key is told", WITHIN, async || {
         let events = scene.events_in("default", "orders").await;
         let told = events.iter().any(|(reason, note)| reason == "KeyReleased" && note.contains(&key));
         if told { Ok(()) } else { Err(format!("{events:?}")) }

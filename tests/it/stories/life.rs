@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, describe, find},
     vendor::Vendor,
 };
@@ -81,7 +81,7 @@ pub async fn no_setting_holds_up_the_life_of_a_key(vendor: &'static Vendor) {
             scene.double.inject(Fault::on(operation, answer));
         }
         let is = async |what: &str, state: Actual| {
-            eventually(&format!("{}, {}: {what}", vendor.provider.as_str(), trouble.name), PATIENCE, async || {
+            eventually(&format!("{}, {}: {what}", vendor.provider.as_str(), trouble.name), WITHIN, async || {
                 let found = scene.double.key(&key).map(|key| key.state);
                 if found == Some(state) {
                     Ok(())

@@ -16,7 +16,7 @@ use kube::runtime::watcher::{self, Event};
 use serde_json::{Value, json};
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::support::{eventually, operator::PATIENCE, scene::Scene, vendor::Vendor};
+use crate::support::{eventually, operator::WITHIN, scene::Scene, vendor::Vendor};
 
 /// What the KMS say where there is no room.
 const FULL: [&str; 4] = ["TagException", "LimitExceeded", "KMS.0409", "upper limit"];
@@ -40,14 +40,14 @@ impl Reports {
             }
         });
         let told = Self { seen, _watch: AbortOnDropHandle::new(watch) };
-        eventually("the watch", PATIENCE, async || if told.seen.lock().unwrap().is_empty() { Err("nothing") } else { Ok(()) }).await;
+        eventually("the watch", WITHIN, async || if told.seen.lock().unwrap().is_empty() { Err("nothing") } else { Ok(()) }).await;
         told
     }
 
     /// What all conditions said, up to that version of the object.
     async fn until(self, last: &ManagedKey) -> BTreeSet<String> {
         let version = &last.metadata.resource_version;
-        eventually("the last version", PATIENCE, async || {
+        eventually("the last version", WITHIN, async || {
             if self.seen.lock().unwrap().iter().any(|seen| seen.metadata.resource_version == *version) { Ok(()) } else { Err("not yet") }
         })
         .await;

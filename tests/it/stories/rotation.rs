@@ -8,7 +8,7 @@ use serde_json::json;
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, describe, find},
     vendor::{self, Vendor},
 };
@@ -47,7 +47,7 @@ async fn look_by_itself(scene: &Scene) {
         let token = uuid::Uuid::new_v4().to_string();
         // It changes what a round goes by, and asks for nothing.
         scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::CONFIRM_DELETION): token } } })).await;
-        eventually("a look", PATIENCE, async || {
+        eventually("a look", WITHIN, async || {
             if scene.calls(scene.vendor.operations.look).iter().any(|call| call.seq > before) { Ok(()) } else { Err("none") }
         })
         .await;

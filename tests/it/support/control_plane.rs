@@ -23,7 +23,7 @@ use serde_json::json;
 use super::eventually;
 
 /// How long the API server may take for anything that it does in milliseconds on a quiet machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// Facts about a running control plane. Dropping it ends the servers.
 pub struct ControlPlane {
@@ -168,7 +168,7 @@ impl ControlPlane {
         };
         let started = std::time::Instant::now();
         while let Err(complaint) = served() {
-            if started.elapsed() > PATIENCE {
+            if started.elapsed() > WITHIN {
                 return Err(complaint);
             }
             std::thread::sleep(Duration::from_millis(50));
@@ -198,9 +198,9 @@ impl ControlPlane {
         let _ = std::fs::remove_file(&done);
         let mut stdin = self.stdin.as_ref().unwrap();
         stdin.write_all(format!("{word}\n").as_bytes()).unwrap();
-        eventually(word, PATIENCE, async || if done.exists() { Ok(()) } else { Err("not yet") }).await;
+        eventually(word, WITHIN, async || if done.exists() { Ok(()) } else { Err("not yet") }).await;
         let namespaces = Api::<Namespace>::all(self.client().await);
-        eventually("the API server answers", PATIENCE, async || namespaces.get("default").await.map(drop)).await;
+        eventually("the API server answers", WITHIN, async || namespaces.get("default").await.map(drop)).await;
     }
 
     /// A client of the administrator, for the runtime that calls.
@@ -316,7 +316,7 @@ impl ControlPlane {
                 ..ResourceAttributes::default()
             },
         ] {
-            eventually("the rights of the ServiceAccount", PATIENCE, async || may(&operator, attributes.clone()).await).await;
+            eventually("the rights of the ServiceAccount", WITHIN, async || may(&operator, attributes.clone()).await).await;
         }
         path
     }

@@ -164,4 +164,4 @@ fn end_with_this_process(operator: Operator) {
 }
 
 /// How long a test waits for what an operator does in well under a second on a quiet machine.
-pub const PATIENCE: Duration = Duration::from_mins(1);
+pub const WITHIN: Duration = Duration::from_mins(1);

@@ -12,7 +12,7 @@ use serde_json::Value;
 use super::eventually;
 
 /// How long the program may take for what it does in well under a second on a quiet machine.
-const PATIENCE: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// A running `keyward`. It is killed when dropped, and when this process dies.
 pub struct Program {
@@ -56,7 +56,7 @@ impl Program {
 
     /// Waits for the first log line with this message.
     pub async fn logged(&self, message: &str) -> Value {
-        eventually(&format!("the log line {message:?}"), PATIENCE, async || {
+        eventually(&format!("the log line {message:?}"), WITHIN, async || {
             let log = self.log.lock().unwrap();
             let found = log.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()).find(|line| line["message"] == message);
             found.ok_or_else(|| log.join("\n"))

@@ -18,7 +18,7 @@ use super::{
     control_plane::{self, ControlPlane},
     eventually,
     memory::{Hand, Memory, OPERATOR},
-    operator::{self, CLUSTER, PATIENCE, Post},
+    operator::{self, CLUSTER, Post, WITHIN},
     vendor::{AWS, Vendor},
 };
 
@@ -259,14 +259,8 @@ impl Scene {
         // It changes what a round goes by, and asks for nothing.
         let token = uuid::Uuid::new_v4().to_string();
         self.patch(name, json!({ "metadata": { "annotations": { (keyward::api::annotation::CONFIRM_DELETION): token } } })).await;
-        eventually(
-            &format!("{name}: a look"),
-            PATIENCE,
-            async || {
-                if self.operator_calls().len() > all { Ok(()) } else { Err("no request") }
-            },
-        )
-        .await;
+        eventually(&format!("{name}: a look"), WITHIN, async || if self.operator_calls().len() > all { Ok(()) } else { Err("no request") })
+            .await;
         // Looks at one object come one after the other, so the next that is asked for begins when this one has ended.
         self.look(name).await;
         let both = self.operator_calls().len();
@@ -301,7 +295,7 @@ impl Scene {
         spec["providerRef"] = json!({ "name": self.provider });
         let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": name }, "spec": spec });
         let mut object: ManagedKey = serde_json::from_value(object).unwrap();
-        eventually(&format!("{name} is replaced"), PATIENCE, async || {
+        eventually(&format!("{name} is replaced"), WITHIN, async || {
             object.metadata.resource_version = self.keys().get(name).await.unwrap().metadata.resource_version;
             self.keys().replace(name, &PostParams::default(), &object).await.map(drop)
         })
@@ -341,7 +335,7 @@ impl Scene {
 
     /// Waits until an object is gone.
     pub async fn until_gone(&self, name: &str) {
-        eventually(&format!("{name} is gone"), PATIENCE, async || match self.keys().get_opt(name).await.unwrap() {
+        eventually(&format!("{name} is gone"), WITHIN, async || match self.keys().get_opt(name).await.unwrap() {
             None => Ok(()),
             Some(object) => Err(describe(&object)),
         })
@@ -350,7 +344,7 @@ impl Scene {
 
     /// Waits until an object is as asked, and gives it.
     pub async fn until(&self, name: &str, what: &str, ask: impl Fn(&ManagedKey) -> bool) -> ManagedKey {
-        eventually(&format!("{name}: {what}"), PATIENCE, async || {
+        eventually(&format!("{name}: {what}"), WITHIN, async || {
             let object = self.keys().get(name).await.unwrap();
             if ask(&object) { Ok(object) } else { Err(describe(&object)) }
         })
@@ -378,7 +372,7 @@ impl Scene {
 
     /// Waits until `Ready` of one of these has that status and reason.
     pub async fn until_any_ready(&self, names: &[String], status: &str, reason: &str) {
-        eventually(&format!("one is Ready={status} {reason}"), PATIENCE, async || {
+        eventually(&format!("one is Ready={status} {reason}"), WITHIN, async || {
             for object in self.keys().list(&kube::api::ListParams::default()).await.unwrap().items {
                 let ready = find(&object, ConditionType::Ready).filter(|_| names.contains(&object.name_any()));
                 if ready.is_some_and(|ready| ready.status == status && ready.reason == reason) {
@@ -496,7 +490,7 @@ impl Scene {
         // A write shows before its line is in the log. A read that came after it has its line later.
         let marker = uuid::Uuid::new_v4().to_string();
         self.keys().get_opt(&marker).await.unwrap();
-        let log = eventually("the audit log", PATIENCE, async || {
+        let log = eventually("the audit log", WITHIN, async || {
             let log = std::fs::read_to_string(&control_plane.audit_log).unwrap();
             if log.contains(&marker) { Ok(log) } else { Err("the last read is not in it") }
         })
@@ -554,7 +548,7 @@ impl Scene {
 
     /// Waits until an object has had an event, and gives what it says.
     pub async fn until_event(&self, name: &str, reason: &str) -> String {
-        eventually(&format!("{name}: event {reason}"), PATIENCE, async || {
+        eventually(&format!("{name}: event {reason}"), WITHIN, async || {
             let mut events = self.events_in(&self.namespace, name).await;
             match events.iter().rposition(|(found, _)| found == reason) {
                 Some(at) => Ok(events.swap_remove(at).1),

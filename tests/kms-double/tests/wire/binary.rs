@@ -14,7 +14,7 @@ use crate::ciphertrust_client;
 use crate::client::Client;
 
 /// Longer than any machine takes to start or end a process.
-const PATIENCE: Duration = Duration::from_secs(30);
+const WITHIN: Duration = Duration::from_secs(30);
 
 /// Starts the binary and reads what it prints until it is ready. It ends with this process, because its stdin does.
 async fn start() -> (Child, Client) {
@@ -50,7 +50,7 @@ async fn start_exporting() -> (Child, HashMap<String, String>) {
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let mut exports = HashMap::new();
     while !exports.contains_key("AWS_EC2_METADATA_DISABLED") {
-        let line = timeout(PATIENCE, lines.next_line()).await.unwrap().unwrap().unwrap();
+        let line = timeout(WITHIN, lines.next_line()).await.unwrap().unwrap().unwrap();
         let (name, value) = line.strip_prefix("export ").unwrap().split_once('=').unwrap();
         exports.insert(name.to_owned(), value.to_owned());
     }
@@ -64,7 +64,7 @@ async fn what_it_prints_points_a_client_at_it_and_it_ends_with_its_stdin() {
     let arn = client.describe(&key).await["Arn"].as_str().unwrap().to_owned();
     assert_eq!(arn, format!("arn:aws:kms:us-east-2:111122223333:key/{key}"));
     drop(child.stdin.take());
-    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    assert!(timeout(WITHIN, child.wait()).await.unwrap().unwrap().success());
 }
 
 #[tokio::test]
@@ -72,7 +72,7 @@ async fn it_ends_on_sigterm() {
     let (mut child, _client) = start().await;
     let pid = child.id().unwrap().to_string();
     assert!(Command::new("kill").args(["-TERM", &pid]).status().await.unwrap().success());
-    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    assert!(timeout(WITHIN, child.wait()).await.unwrap().unwrap().success());
 }
 
 #[tokio::test]
@@ -84,7 +84,7 @@ async fn the_certificate_of_ciphertrust_goes_with_it() {
     let login = json!({ "username": exports["CIPHERTRUST_USERNAME"], "password": exports["CIPHERTRUST_PASSWORD"] });
     assert_eq!(client.post("/api/v1/auth/tokens", login).await.status, 200);
     drop(child.stdin.take());
-    assert!(timeout(PATIENCE, child.wait()).await.unwrap().unwrap().success());
+    assert!(timeout(WITHIN, child.wait()).await.unwrap().unwrap().success());
     assert!(!file.exists());
 }
 
@@ -92,7 +92,7 @@ async fn the_certificate_of_ciphertrust_goes_with_it() {
 async fn at_its_start_it_says_what_it_does_not_serve() {
     let options = ["--exit-on-stdin-eof", "--forms", "midnight-dates,huawei-texts", "--log", "info"];
     let ended = Command::new(env!("CARGO_BIN_EXE_kms-double")).args(options).env_clear().stdin(Stdio::null()).output();
-    let ended = timeout(PATIENCE, ended).await.unwrap().unwrap();
+    let ended = timeout(WITHIN, ended).await.unwrap().unwrap();
     let told = String::from_utf8(ended.stderr).unwrap();
     assert!(ended.status.success(), "{told}");
     for name in kms_double::NOT_SERVED.iter().chain(&kms_double::STS_NOT_SERVED) {

@@ -1,4 +1,4 @@
-//! The forms of answers that documents leave open. That Keyward's adapters stand them is for `tests/it/port` to show; here stands what they are.
+//! The forms of answers that the documents allow. These tests show what the double answers in each form. `tests/it/port` shows that the adapters accept all of them.
 
 use kms_double::{Double, Form, Options};
 use serde_json::json;
