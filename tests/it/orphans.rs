@@ -26,7 +26,7 @@ use crate::{
         control_plane::may,
         eventually,
         memory::{Memory, OPERATOR},
-        operator::{CLUSTER, PATIENCE},
+        operator::{CLUSTER, WITHIN},
         program::told,
         scene::{Scene, message},
         vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
@@ -170,7 +170,7 @@ async fn person(scene: &Scene) -> PathBuf {
             namespace: (resource == "secrets").then(|| namespace.to_owned()),
             ..ResourceAttributes::default()
         };
-        eventually("the rights of the page", PATIENCE, async || may(&client, attributes.clone()).await).await;
+        eventually("the rights of the page", WITHIN, async || may(&client, attributes.clone()).await).await;
     }
     path
 }
@@ -241,7 +241,7 @@ async fn the_count_is_absent_until_it_is_known_and_stays_while_it_cannot_be_read
 
     let operator = memory.start_with(|settings| settings.orphans_every = Duration::from_millis(600));
     let until = async |expected: &str| {
-        eventually(&format!("{expected} keys are counted"), PATIENCE, async || match counted(&operator, "key") {
+        eventually(&format!("{expected} keys are counted"), WITHIN, async || match counted(&operator, "key") {
             Some(found) if found == expected => Ok(()),
             found => Err(format!("{found:?}")),
         })
@@ -255,7 +255,7 @@ async fn the_count_is_absent_until_it_is_known_and_stays_while_it_cannot_be_read
     scene.double.inject(denied(&AWS, "ListKeys"));
     let before = scene.now();
     let tried = || scene.calls("ListKeys").iter().filter(|call| call.seq > before && !call.succeeded()).count();
-    eventually("counts fail", PATIENCE, async || if tried() > 1 { Ok(()) } else { Err(tried()) }).await;
+    eventually("counts fail", WITHIN, async || if tried() > 1 { Ok(()) } else { Err(tried()) }).await;
     assert_eq!(counted(&operator, "key").as_deref(), Some("2"), "the last one stays");
     scene.double.clear_faults();
     scene.create("orders", json!({})).await;

@@ -16,7 +16,7 @@ use super::{
 use crate::support::{
     control_plane::{ControlPlane, apply, shared},
     eventually,
-    operator::{self, PATIENCE},
+    operator::{self, WITHIN},
     scene::Scene,
 };
 
@@ -59,7 +59,7 @@ async fn every_attack_through_admission_is_refused_or_harmless() {
     grant(cluster, &namespace, &namespace).await;
     protect(&admin, &operator::shared().post.namespace, &namespace).await;
     let mallory = cluster.client_as(&namespace).await;
-    eventually("the rights and the policy are in force", PATIENCE, async || {
+    eventually("the rights and the policy are in force", WITHIN, async || {
         let keys = Api::<keyward::api::ManagedKey>::namespaced(mallory.clone(), &namespace);
         let dry = PatchParams { dry_run: true, ..PatchParams::default() };
         let nothing = Patch::Merge(json!({ "status": { "observedGeneration": 1 } }));
@@ -138,7 +138,7 @@ async fn a_quota_bounds_the_objects_of_a_namespace() {
         json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata(name), "spec": spec })
     };
     for name in ["one", "two"] {
-        eventually("the quota is known", PATIENCE, async || {
+        eventually("the quota is known", WITHIN, async || {
             let output = kubectl(&["apply", "-f", "-"], &key(name)).await;
             if output.success { Ok(()) } else { Err(output.stderr) }
         })

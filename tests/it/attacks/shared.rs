@@ -17,7 +17,7 @@ use super::rows::TEXT;
 use crate::support::{
     eventually,
     memory::Memory,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, describe, find},
     vendor::AWS,
 };
@@ -33,7 +33,7 @@ async fn create_in(scene: &Scene, namespace: &str, name: &str, spec: Value) -> A
 }
 
 async fn until(api: &Api<ManagedKey>, name: &str, reason: &str) -> ManagedKey {
-    eventually(&format!("{name}: {reason}"), PATIENCE, async || {
+    eventually(&format!("{name}: {reason}"), WITHIN, async || {
         let object = api.get(name).await.unwrap();
         let ready = find(&object, ConditionType::Ready);
         let is = ready.is_some_and(|ready| ready.reason == reason && ready.observed_generation == object.metadata.generation);

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{Act, Attack, Ends};
 use crate::support::{
     eventually,
-    operator::{CLUSTER, PATIENCE},
+    operator::{CLUSTER, WITHIN},
     scene::{Scene, describe, find, merge},
 };
 
@@ -83,7 +83,7 @@ impl World {
         let neighbour = scene.create("neighbour", json!({})).await.name_any();
         let ready = |object: &ManagedKey| find(object, ConditionType::Ready).is_some_and(|ready| ready.reason == "Available");
         let ready = async |api: &Api<ManagedKey>, name: &str| {
-            eventually(name, PATIENCE, async || {
+            eventually(name, WITHIN, async || {
                 let object = api.get(name).await.unwrap();
                 if ready(&object) { Ok(object) } else { Err(describe(&object)) }
             })
@@ -96,7 +96,7 @@ impl World {
         api.delete("old", &DeleteParams::default()).await.unwrap();
         let key = scene.double.key(&arn(&pay)).unwrap();
         scene.person().replicate_key().key_id(&key.arn).replica_region("us-east-1").send().await.unwrap();
-        eventually("the replica is there", PATIENCE, async || {
+        eventually("the replica is there", WITHIN, async || {
             let states: Vec<_> = scene.double.keys().iter().map(|key| key.state).collect();
             if states.iter().all(|state| *state == KeyState::Enabled) { Ok(()) } else { Err(format!("{states:?}")) }
         })

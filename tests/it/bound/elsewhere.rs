@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use super::on_each;
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     proxy::Proxy,
     scene::{Scene, find, merge, message},
     vendor::Vendor,
@@ -259,7 +259,7 @@ async fn a_key_that_is_found_at_another_endpoint_is_kept_there() {
         .await;
     scene.until_ready("orders", "True", "Available").await;
     assert_eq!(scene.changes(begun), [""; 0]);
-    eventually("the provider is ready", PATIENCE, async || {
+    eventually("the provider is ready", WITHIN, async || {
         let api = Api::<KeyProvider>::all(scene.client.clone());
         let identity = api.get(&scene.provider).await.unwrap().status.and_then(|status| status.identity);
         if identity.as_ref().is_some_and(|identity| identity.account == ACCOUNT) { Ok(()) } else { Err(format!("{identity:?}")) }

@@ -15,7 +15,7 @@ use super::on_each;
 use crate::support::{
     eventually,
     memory::Memory,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, describe, find, message},
     vendor::Vendor,
 };
@@ -92,7 +92,7 @@ async fn owned(scene: &Scene) -> (KeyView, Vec<String>, Vec<String>) {
 
 /// Waits until each of those objects is refused, and gives them.
 async fn refused(scene: &Scene, count: usize) -> Vec<ManagedKey> {
-    eventually("all are refused", PATIENCE, async || {
+    eventually("all are refused", WITHIN, async || {
         let mut objects = scene.keys().list(&kube::api::ListParams::default()).await.unwrap().items;
         objects.retain(|object| object.name_any() != "orders" && find(object, ConditionType::Stalled).is_some());
         if objects.len() == count { Ok(objects) } else { Err(objects.iter().map(describe).collect::<Vec<_>>().join("\n")) }
@@ -159,7 +159,7 @@ async fn of_many_that_name_one_key_at_once_one_gets_it() {
             scene.create(&format!("object-{number}"), json!({ "keyId": spelling })).await;
         }))
         .await;
-        let objects = eventually("one has it, and the others do not", PATIENCE, async || {
+        let objects = eventually("one has it, and the others do not", WITHIN, async || {
             let mut objects = scene.keys().list(&kube::api::ListParams::default()).await.unwrap().items;
             objects.retain(|object| object.name_any() != "first");
             let is = |object: &ManagedKey, reason: &str| find(object, ConditionType::Ready).is_some_and(|ready| ready.reason == reason);

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::ControlPlane,
     eventually, nowhere,
-    operator::{Operator, PATIENCE, Post},
+    operator::{Operator, Post, WITHIN},
     scene::{Scene, describe, find},
 };
 
@@ -81,7 +81,7 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     for within in &namespaces {
         for number in 0..EACH {
             let name = format!("key-{number}");
-            eventually(&format!("{within}/{name} is Ready"), PATIENCE, async || {
+            eventually(&format!("{within}/{name} is Ready"), WITHIN, async || {
                 let object = keys(&scene, within).get(&name).await.unwrap();
                 if find(&object, ConditionType::Ready).is_some_and(|ready| ready.status == "True") {
                     Ok(())
@@ -116,7 +116,7 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     drop(socket);
     let operator = post.start_with(&["--listen", &address.to_string()]);
     let waiting = asked - BUDGET;
-    eventually("the provider says how many wait", PATIENCE, async || {
+    eventually("the provider says how many wait", WITHIN, async || {
         let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
         let book = provider.status.and_then(|status| status.deletions).unwrap_or_default();
         let (waits, is_stopped) = (book.waiting.unwrap_or_default(), book.tripped.is_some());
@@ -124,7 +124,7 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     })
     .await;
     let namespaces_left = Api::<Namespace>::all(scene.client.clone());
-    eventually("the namespace goes", PATIENCE, async || match namespaces_left.get_opt(namespace).await.unwrap() {
+    eventually("the namespace goes", WITHIN, async || match namespaces_left.get_opt(namespace).await.unwrap() {
         None => Ok(()),
         Some(left) => Err(format!("{:?}", left.status)),
     })
@@ -137,7 +137,7 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
             held_in(&scene, all).await
         ),
     ];
-    eventually("the metrics say how many are held", PATIENCE, async || {
+    eventually("the metrics say how many are held", WITHIN, async || {
         let text = reqwest::get(format!("http://{address}/metrics")).await.map_err(|error| error.to_string())?.text().await.unwrap();
         let series = text.lines().filter(|line| line.starts_with("keyward_managedkey_deletion_held{")).count();
         let said = held.iter().all(|held| text.lines().any(|line| line == held));
@@ -169,7 +169,7 @@ fn ten_are_pending(scene: &Scene) {
 
 /// Waits until the objects of these namespaces are as asked.
 async fn until(scene: &Scene, namespaces: &[String], what: &str, ask: impl Fn(&[ManagedKey]) -> bool) {
-    eventually(what, PATIENCE, async || {
+    eventually(what, WITHIN, async || {
         let mut objects = Vec::new();
         for namespace in namespaces {
             objects.extend(keys(scene, namespace).list(&ListParams::default()).await.unwrap().items);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use crate::support::{
     control_plane::ControlPlane,
     eventually,
-    operator::{Operator, PATIENCE, Post},
+    operator::{Operator, Post, WITHIN},
     scene::{Scene, message},
 };
 
@@ -84,7 +84,7 @@ async fn a_take_up_that_dies_is_none(scene: &Scene, post: &Post, mut operator: O
         let before = scene.now();
         scene.double.inject(kms_double::Fault::on("TagResource", kms_double::FaultAction::Hang));
         scene.create("dies", at_first.clone()).await;
-        eventually("the mark is on its way", PATIENCE, async || {
+        eventually("the mark is on its way", WITHIN, async || {
             let tried = scene.calls("TagResource").into_iter().any(|call| call.seq > before);
             if tried { Ok(()) } else { Err(operator.tail()) }
         })

@@ -76,7 +76,7 @@ async fn told(scene: &Scene) -> Vec<(String, String)> {
 
 /// Waits until the provider had exactly these events.
 async fn until_told(scene: &Scene, expected: &[(&str, &str)]) {
-    eventually(&format!("{expected:?}"), PATIENCE, async || {
+    eventually(&format!("{expected:?}"), WITHIN, async || {
         let found = told(scene).await;
         if found.iter().map(|(kind, reason)| (&**kind, &**reason)).eq(expected.iter().copied()) {
             Ok(())

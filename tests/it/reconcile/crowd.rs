@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use crate::support::{
     eventually,
     memory::Memory,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, describe, find},
     vendor::AWS,
 };
@@ -48,7 +48,7 @@ fn names() -> impl Iterator<Item = String> {
 async fn until_settled(scene: &Scene, ask: impl Fn(&ManagedKey) -> bool) -> usize {
     let mut left = 0;
     for name in names() {
-        left += eventually(&name, PATIENCE, async || match scene.keys().get_opt(&name).await.unwrap() {
+        left += eventually(&name, WITHIN, async || match scene.keys().get_opt(&name).await.unwrap() {
             None => Ok(0),
             Some(object) if ask(&object) => Ok(1),
             Some(object) => Err(describe(&object)),
@@ -105,7 +105,7 @@ async fn of_three_hundred_deleted_objects_ten_keys_are_scheduled_and_the_others_
     let providers = Api::<KeyProvider>::all(scene.client.clone());
     let waiting =
         async || providers.get(&scene.provider).await.unwrap().status.and_then(|status| status.deletions).and_then(|book| book.waiting);
-    eventually("the provider says how many wait", PATIENCE, async || match waiting().await {
+    eventually("the provider says how many wait", WITHIN, async || match waiting().await {
         Some(count) if usize::try_from(count) == Ok(WAIT) => Ok(()),
         other => Err(format!("{other:?}")),
     })
@@ -119,7 +119,7 @@ async fn of_three_hundred_deleted_objects_ten_keys_are_scheduled_and_the_others_
     operator.kill();
     let (before, written) = (scene.now(), writes(&memory).len());
     operator = memory.start();
-    eventually("all are looked at", PATIENCE, async || {
+    eventually("all are looked at", WITHIN, async || {
         let read = scene.double.ledger_after(before).into_iter().filter(|call| call.operation == "ListResourceTags");
         let count = read.filter_map(|call| call.key).collect::<BTreeSet<_>>().len();
         if count >= WAIT { Ok(()) } else { Err(count) }

@@ -17,7 +17,7 @@ use serde_json::json;
 
 use crate::support::{
     eventually,
-    operator::PATIENCE,
+    operator::WITHIN,
     scene::{Scene, describe, find, message},
 };
 
@@ -304,7 +304,7 @@ async fn happens(scene: &Scene, around: Around, keys: &[(String, String, End)]) 
         Around::NamespaceDeleted => {
             let namespaces = Api::<Namespace>::all(scene.client.clone());
             namespaces.delete(&scene.namespace, &DeleteParams::default()).await.unwrap();
-            eventually("the namespace goes", PATIENCE, async || match namespaces.get_opt(&scene.namespace).await.unwrap() {
+            eventually("the namespace goes", WITHIN, async || match namespaces.get_opt(&scene.namespace).await.unwrap() {
                 None => Ok(()),
                 Some(namespace) => Err(format!("{:?}", namespace.status)),
             })

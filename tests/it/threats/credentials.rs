@@ -36,7 +36,7 @@ use crate::support::{
     program::{Program, alone},
 };
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const WITHIN: Duration = Duration::from_mins(1);
 
 /// What is secret. Each is told apart from all other text, and has characters that encodings change.
 const SECRETS: [&str; 11] =
@@ -240,7 +240,7 @@ impl Site {
     /// Waits until the object of each provider is as asked.
     async fn until(&self, what: &str, ask: impl Fn(&ManagedKey) -> bool) {
         let keys = self.keys().await;
-        eventually(what, PATIENCE, async || {
+        eventually(what, WITHIN, async || {
             let objects = keys.list(&ListParams::default()).await.unwrap().items;
             match objects.iter().find(|object| !ask(object)) {
                 None => Ok(()),

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
-    operator::{CLUSTER, PATIENCE},
+    operator::{CLUSTER, WITHIN},
     scene::{Scene, find, message},
     vendor::Vendor,
 };
@@ -370,7 +370,7 @@ pub async fn tags_that_are_put_back_at_once_end_no_hold(vendor: &'static Vendor)
     let scene = &Scene::alone(vendor, "raced", Options::default(), json!({})).await;
     let (key, _) = held(scene, "raced").await;
     let mut puts = 0;
-    eventually("three words were put back", PATIENCE, async || {
+    eventually("three words were put back", WITHIN, async || {
         if scene.double.key(&key).unwrap().tags.get(INTENT).is_none_or(|word| word != "1.1.live") {
             forge(scene, &key, &set(INTENT, "1.1.live"));
             puts += 1;
@@ -397,7 +397,7 @@ pub async fn tags_that_are_put_back_at_once_end_no_hold(vendor: &'static Vendor)
     scene.double.ciphertrust_sync();
     scene.provide(&scene.provider, json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } })).await;
     scene.spec("full", json!({ "deletionScheduleDays": 7 })).await;
-    eventually("the object says why", PATIENCE, async || {
+    eventually("the object says why", WITHIN, async || {
         let object = scene.look("full").await;
         let told = message(&object).to_owned();
         if find(&object, ConditionType::Ready).is_some_and(|ready| ready.status == "False") { Ok(()) } else { Err(told) }
