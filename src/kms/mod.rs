@@ -35,6 +35,7 @@ mod endpoint;
 pub mod huawei;
 mod leader_check;
 mod listing;
+mod messages;
 mod names;
 mod quota;
 mod read_back;

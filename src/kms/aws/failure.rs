@@ -3,7 +3,7 @@
 //! Only the code decides the kind, never AWS's text. A message names the key or alias, the cause and the next step. It is the same at every
 //! try: no request ids, no times, no session names.
 
-use std::{borrow::Cow, error::Error};
+use std::error::Error;
 
 use aws_credential_types::provider::error::CredentialsError;
 use aws_sdk_kms::{
@@ -16,14 +16,15 @@ use super::operation::Operation;
 use crate::domain::failure::{
     Failure,
     FailureKind::{
-        self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NewPrincipal, NotFound, Policy, Quota, Throttled,
-        Unavailable, Unknown,
+        self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NotFound, Policy, Quota, Throttled, Unavailable,
+        Unknown,
     },
     Outcome,
 };
 use crate::kms::{
+    messages::{About, Advice, Refused},
     names::NoAddress,
-    sanitize::{not_found, sanitize},
+    sanitize::sanitize,
 };
 use crate::text::name;
 
@@ -120,15 +121,18 @@ pub(super) struct Context<'a> {
 }
 
 impl Context<'_> {
+    const fn about(&self) -> About<'_> {
+        About { name: "AWS", operation: self.operation.as_str(), subject: self.subject }
+    }
+
     /// A failure with this message.
     pub(super) fn failure(&self, kind: FailureKind, message: String) -> Failure {
-        Failure { kind, operation: self.operation.as_str(), message, outcome: self.outcome, source: None }
+        self.about().failure(kind, self.outcome, message)
     }
 
     /// The failure for an answer that lacks something required.
     pub(super) fn unusable(&self, why: &dyn std::fmt::Display) -> Failure {
-        let why = sanitize(&why.to_string());
-        self.failure(Unknown, format!("cannot use AWS's answer to {}: {why}; nothing is changed because of it", self.request()))
+        self.failure(Unknown, self.about().unusable(why))
     }
 
     /// The failure for an error of the SDK.
@@ -181,50 +185,17 @@ impl Context<'_> {
             500.. => Unavailable,
             _ => Unknown,
         });
-        (kind, self.sentence(kind, &sanitize(code), status, answer.message().unwrap_or_default()))
-    }
-
-    fn sentence(&self, kind: FailureKind, code: &str, status: u16, text: &str) -> String {
-        let (operation, request, region) = (self.operation, self.request(), self.region);
-        match kind {
-            NotFound => format!("{}; a change made moments ago may not be visible yet", not_found("AWS", operation.as_str(), self.subject)),
-            Invalid | Policy | NewPrincipal => match sanitize(text).trim_end_matches('.') {
-                "" => format!("AWS does not accept {request}: {code}"),
-                text => format!("AWS does not accept {request}: {text}"),
-            },
-            Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
-            AliasTaken => format!("AWS does not allow {request}: the name is taken"),
-            Denied => self.denied(text),
-            Credentials | Expired => format!("AWS does not accept the credentials of {request}: {}", credentials_advice(code)),
-            Quota => format!("AWS refuses {request}: {} is used up; remove what is not needed, or ask AWS for more", quota_name(operation)),
-            Throttled => format!("AWS throttles {} in {region}; it is tried again, more slowly", operation.as_str()),
-            Unavailable if code.is_empty() => format!("{} answers {request} with HTTP {status}; it is tried again", self.host()),
-            Faulted | Unavailable => format!("AWS answers {request} with {code}; it is tried again"),
-            _ if code.is_empty() => {
-                format!("{} answers {request} with HTTP {status} and no code of AWS; check that the endpoint is one of AWS", self.host())
-            }
-            _ if self::kind(code) == Some(NotFound) => {
-                format!(
-                    "{} answers {request} with {code} and HTTP {status}, which AWS KMS does not do; check that the endpoint is one of AWS KMS",
-                    self.host()
-                )
-            }
-            _ => format!("AWS answers {request} with the unknown code {code}; nothing is changed because of it"),
+        let text = answer.message().unwrap_or_default();
+        if kind == Unknown && self::kind(code) == Some(NotFound) {
+            let message = format!(
+                "{} answers {} with {code} and HTTP {status}, which AWS KMS does not do; check that the endpoint is one of AWS KMS",
+                self.host(),
+                self.request()
+            );
+            return (kind, message);
         }
-    }
-
-    /// AWS's text names the kind of policy that denies, and says whether the deny is explicit: then no allow helps.
-    fn denied(&self, text: &str) -> String {
-        let (action, subject) = (self.operation.action(), self.subject());
-        let Some(why) = because(text) else { return format!("AWS denies {action} on {subject}; {}", self.permission()) };
-        let way_out = match self.operation {
-            _ if why.starts_with("with an explicit deny") => "an allow does not help, so have that policy changed",
-            Operation::AssumeRole => self.permission(),
-            _ if why.contains("resource-based") => "allow it in the key's policy",
-            _ if why.contains("identity-based") => "allow it in the policy of Keyward's role",
-            _ => "have it allowed there",
-        };
-        format!("AWS denies {action} on {subject}, {why}; {way_out}")
+        let refused = Refused { kind, code: answer.code().filter(|code| !code.is_empty()), text, status, host: self.host() };
+        (kind, self.about().refused(&refused, &Answer { context: self, code, text }))
     }
 
     fn permission(&self) -> &'static str {
@@ -266,20 +237,64 @@ impl Context<'_> {
         (kind, format!("AWS answers AssumeRoleWithWebIdentity in {} with {code}; {advice}", self.region))
     }
 
-    /// The operation and its subject.
     fn request(&self) -> String {
-        match self.subject {
-            "" => self.operation.as_str().to_owned(),
-            subject => format!("{} on {}", self.operation.as_str(), name(subject)),
-        }
-    }
-
-    fn subject(&self) -> Cow<'_, str> {
-        if self.subject.is_empty() { "the account".into() } else { name(self.subject) }
+        self.about().request()
     }
 
     fn host(&self) -> &str {
         if self.host.is_empty() { "AWS" } else { self.host }
+    }
+}
+
+/// A refusal by AWS, as the messages need it.
+struct Answer<'a> {
+    context: &'a Context<'a>,
+    code: &'a str,
+    text: &'a str,
+}
+
+impl Advice for Answer<'_> {
+    /// AWS's text names the kind of policy that denies, and says whether the deny is explicit: then no allow helps.
+    fn denied(&self) -> String {
+        let context = self.context;
+        let subject = if context.subject.is_empty() { "the account".into() } else { name(context.subject) };
+        let denied = format!("{} on {subject}", context.operation.action());
+        let Some(why) = because(self.text) else { return format!("{denied}; {}", context.permission()) };
+        let way_out = match context.operation {
+            _ if why.starts_with("with an explicit deny") => "an allow does not help, so have that policy changed",
+            Operation::AssumeRole => context.permission(),
+            _ if why.contains("resource-based") => "allow it in the key's policy",
+            _ if why.contains("identity-based") => "allow it in the policy of Keyward's role",
+            _ => "have it allowed there",
+        };
+        format!("{denied}, {why}; {way_out}")
+    }
+
+    fn credentials(&self) -> &'static str {
+        match self.code {
+            "ExpiredToken" | "ExpiredTokenException" => "they have expired; put new ones into the secret, or give the pod a role",
+            "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" => {
+                "the access key or the session token is not known; correct AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN"
+            }
+            "InvalidSignatureException" | "SignatureDoesNotMatch" => {
+                "the secret does not belong to the access key, the Region is not the endpoint's, or the clock is wrong; correct AWS_SECRET_ACCESS_KEY or the provider"
+            }
+            "RequestExpired" | "RequestTimeTooSkewed" => "the clock of this machine is wrong",
+            _ => "correct the secret, or give the pod a role",
+        }
+    }
+
+    fn quota(&self) -> &'static str {
+        match self.context.operation {
+            Operation::CreateKey => "the quota of keys in this account and Region",
+            Operation::CreateAlias | Operation::UpdateAlias => "the quota of aliases of a key (50), or of an account",
+            Operation::TagResource => "the quota of tags of a key (50)",
+            _ => "a quota of the account",
+        }
+    }
+
+    fn region(&self) -> Option<&str> {
+        Some(self.context.region)
     }
 }
 
@@ -289,20 +304,6 @@ fn because(text: &str) -> Option<String> {
     let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     let at = [" because ", " with an explicit deny "].iter().filter_map(|words| text.find(words)).min()?;
     Some(sanitize(text.get(at..)?).trim_end_matches('.').to_owned())
-}
-
-fn credentials_advice(code: &str) -> &'static str {
-    match code {
-        "ExpiredToken" | "ExpiredTokenException" => "they have expired; put new ones into the secret, or give the pod a role",
-        "UnrecognizedClientException" | "InvalidClientTokenId" | "InvalidAccessKeyId" => {
-            "the access key or the session token is not known; correct AWS_ACCESS_KEY_ID and AWS_SESSION_TOKEN"
-        }
-        "InvalidSignatureException" | "SignatureDoesNotMatch" => {
-            "the secret does not belong to the access key, the Region is not the endpoint's, or the clock is wrong; correct AWS_SECRET_ACCESS_KEY or the provider"
-        }
-        "RequestExpired" | "RequestTimeTooSkewed" => "the clock of this machine is wrong",
-        _ => "correct the secret, or give the pod a role",
-    }
 }
 
 /// AWS's answer, for the log.
@@ -326,16 +327,6 @@ impl Answered {
         // AWS repeats the headers of a request whose signature is wrong, and one of them is the session token.
         let text = answer.message().filter(|_| !kind.is_of_credentials());
         Self { status, code: told(answer.code()), text: told(text), id: told(answer.extra("aws_request_id")) }
-    }
-}
-
-/// The resource quota that an operation can exhaust.
-const fn quota_name(operation: Operation) -> &'static str {
-    match operation {
-        Operation::CreateKey => "the quota of keys in this account and Region",
-        Operation::CreateAlias | Operation::UpdateAlias => "the quota of aliases of a key (50), or of an account",
-        Operation::TagResource => "the quota of tags of a key (50)",
-        _ => "a quota of the account",
     }
 }
 
@@ -457,7 +448,7 @@ mod tests {
             ),
             (
                 "LimitExceededException",
-                "AWS refuses DescribeKey on key-1: a quota of the account is used up; remove what is not needed, or ask AWS for more",
+                "AWS refuses DescribeKey on key-1: a quota of the account is used up (LimitExceededException); remove what is not needed, or ask for more",
             ),
             ("ThrottlingException", "AWS throttles DescribeKey in eu-west-1; it is tried again, more slowly"),
             ("KMSInternalException", "AWS answers DescribeKey on key-1 with KMSInternalException; it is tried again"),

@@ -11,9 +11,7 @@ use tracing::{Instrument, field};
 use super::{
     Answer, Call, Dialect, Operation, Refusal,
     attempts::{Attempts, Ended},
-    messages::About,
 };
-use crate::kms::waits;
 use crate::{
     domain::failure::{
         Failure,
@@ -22,8 +20,11 @@ use crate::{
     },
     kms::{
         LeaderCheck,
+        messages::{About, Advice, Refused},
         names::NoAddress,
         quota::{NotYet, Quotas, Turn},
+        sanitize::sanitize,
+        waits,
     },
     metrics::Metrics,
 };
@@ -111,7 +112,7 @@ impl<D: Dialect> Caller<D> {
     /// The failure for an answer that lacks something required. It leaves open whether anything changed.
     pub(in crate::kms) fn unusable(&self, operation: D::Operation, subject: &str, why: &dyn fmt::Display) -> Failure {
         let outcome = if operation.changes() { Outcome::Unknown } else { Outcome::Refused };
-        let about = About::<D>::new(operation, subject);
+        let about = about::<D>(operation, subject);
         // The position in the answer can differ at every try.
         let why = why.to_string();
         let why = why.split(" at line ").next().unwrap_or_default();
@@ -120,7 +121,7 @@ impl<D: Dialect> Caller<D> {
 
     /// A failure without a request: nothing was sent.
     pub(in crate::kms) fn refuse(&self, operation: D::Operation, subject: &str, kind: FailureKind, message: String) -> Failure {
-        About::<D>::new(operation, subject).failure(kind, Outcome::Refused, message)
+        about::<D>(operation, subject).failure(kind, Outcome::Refused, message)
     }
 
     async fn attempts(&self, call: &Call<'_, D::Operation>, attempts: &mut Attempts<'_>, limited: bool) -> Result<Answer, Failure> {
@@ -199,15 +200,20 @@ impl<D: Dialect> Caller<D> {
     }
 
     fn refused(&self, call: &Call<'_, D::Operation>, request: &Request, answer: &Answer, refusal: &Refusal, outcome: Outcome) -> Failure {
-        let about = About::<D>::new(call.operation, call.subject);
+        let about = about::<D>(call.operation, call.subject);
+        let Refusal { kind, code, text } = refusal;
         let host = request.url().host_str().unwrap_or_default();
-        let failure = about.failure(refusal.kind, outcome, about.refused(&self.dialect, refusal, answer.status, host));
+        // A login that is refused may have its request repeated in the text.
+        let text = if D::LOGS_IN { "" } else { text.as_str() };
+        let refused = Refused { kind: *kind, code: code.as_deref(), text, status: answer.status, host };
+        let advice = DialectAdvice { dialect: &self.dialect, operation: call.operation, request: about.request(), refusal };
+        let failure = about.failure(*kind, outcome, about.refused(&refused, &advice));
         let source = if D::LOGS_IN { refusal.of_login() } else { refusal.clone() };
         Failure { source: Some(Box::new(source)), ..failure }
     }
 
     fn missed(&self, call: &Call<'_, D::Operation>, outcome: Outcome, missed: Missed) -> Failure {
-        let about = About::<D>::new(call.operation, call.subject);
+        let about = about::<D>(call.operation, call.subject);
         let (kind, message, source) = match missed {
             Missed::Unmade(failure) => return Failure { outcome, ..failure },
             Missed::Forbidden => (Unavailable, format!("{} is not sent: this process may change nothing any more", about.request()), None),
@@ -220,6 +226,29 @@ impl<D: Dialect> Caller<D> {
         // The query of the URL may have private values.
         let source = source.map(|error| Box::new(error.without_url()) as Box<dyn Error + Send + Sync>);
         Failure { source, ..about.failure(kind, outcome, message) }
+    }
+}
+
+fn about<D: Dialect>(operation: D::Operation, subject: &str) -> About<'_> {
+    About { name: D::NAME, operation: operation.as_str(), subject }
+}
+
+/// What a dialect knows of a refusal.
+struct DialectAdvice<'a, D: Dialect> {
+    dialect: &'a D,
+    operation: D::Operation,
+    request: String,
+    refusal: &'a Refusal,
+}
+
+impl<D: Dialect> Advice for DialectAdvice<'_, D> {
+    fn denied(&self) -> String {
+        let code = self.refusal.code.as_deref().map(sanitize).unwrap_or_default();
+        format!("{} ({code}); {}", self.request, self.dialect.permission(self.operation))
+    }
+
+    fn credentials(&self) -> &'static str {
+        self.dialect.credentials(self.refusal)
     }
 }
 

@@ -7,7 +7,6 @@
 mod attempts;
 mod call;
 mod client;
-mod messages;
 mod session;
 
 #[cfg(test)]

@@ -181,13 +181,3 @@ async fn an_outage_has_one_message_for_all_calls() {
     let (create, _) = answered(Op::Create, "503 Service Unavailable", "Down").await;
     assert_eq!(look.message, create.message);
 }
-
-#[test]
-fn text_of_a_kms_is_shortened_to_one_line() {
-    let about = super::messages::About::<Plain>::new(Op::Read, "key-1");
-    let odd = "odd\n".repeat(1000);
-    let refusal = Refusal { kind: FailureKind::Unknown, code: Some(odd.clone()), text: odd.clone() };
-    for message in [about.refused(&Plain(String::new()), &refusal, 400, "kms"), about.unusable(&odd)] {
-        assert!(!message.contains('\n') && message.len() < 600 && message.contains("odd odd"), "{message}");
-    }
-}

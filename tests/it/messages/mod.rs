@@ -538,7 +538,7 @@ fn situations() -> Vec<Told> {
             .with(|story| story.fails.push((tag("shop"), answered("LimitExceededException", 400, ""))))
             .spec(json!({ "tags": { "team": "shop" } }))
             .looked()
-            .told("A quota is used up", "Nothing but room at the KMS helps."),
+            .told("A quota is used up", "Remove what is not needed at the KMS, or ask for a higher quota."),
         policy(PoliciesFrom::None, &with_shop("arn:aws:iam::111122223333:root")).told(
             "The provider does not allow the key policy",
             "`spec.allow.policies` of the KeyProvider says which policies are allowed. The default is none.",
@@ -552,13 +552,13 @@ fn situations() -> Vec<Told> {
             "The policy is not sent. AWS itself would refuse it too, but only if it takes away `kms:PutKeyPolicy`.",
         ),
         policy(PoliciesFrom::Any, "{ \"Version\": \"2012-10-17\",\n  \"Statement\": [ { \"Effect\" } ] }")
-            .told("The key policy is no JSON", "Line and column are those of the text in `spec.policy`."),
+            .told("The key policy is not JSON", "Line and column are those of the text in `spec.policy`."),
         policy(PoliciesFrom::Any, POLICY)
             .spec(json!({ "managementPolicy": "EnforceOnChange" }))
             .looked()
             .outside(|key| key.policy = Some(KeyPolicy::Text(POLICY.replace("kms:*", "kms:Describe*"))))
             .looked()
-            .told("Somebody changed the key policy, and the policy leaves it so", "The statement is named, and nothing of it is shown."),
+            .told("Somebody changed the key policy, and the management policy keeps the change", "The statement is named, and nothing of it is shown."),
         silent(true).told(
             "The KMS throttles",
             "This says nothing about the key: `Ready` stays as it was, and `Synced` gives the reason.",
@@ -572,14 +572,14 @@ fn situations() -> Vec<Told> {
             "The KMS does not find the key any more. Three such answers over five minutes confirm it.",
         ),
         absent(scheduled(7)).later(8).looked().told("The key is deleted", "Remove the object."),
-        absent(Story::new()).looked().told("The key is gone, and nobody knows why", "No deletion was known. No other key is made in its place."),
+        absent(Story::new()).looked().told("The key is gone, and no deletion was known", "Keyward does not create another key in its place."),
         absent(Story::new()).with(|story| story.rules.endpoint = "kms.example.com".into()).looked().told(
             "The provider has another endpoint, where the key is not found",
             "Another KMS may be behind the endpoint, even if it names the same account. The key does not count as gone.",
         ),
         absent(Story::new()).with(|story| story.rules.account = "999999999999".into()).looked().told(
             "The provider is for another account now",
-            "Nothing is asked of the KMS. The object is well again by itself when the provider is for its account.",
+            "Keyward does not call the KMS. The object recovers by itself when the provider is for its account again.",
         ),
         Story::new().outside(foreign("prod", "invoices", "5b0e7c1a-0000-4000-8000-000000000001")).looked().told(
             "The key belongs to another object",
@@ -615,7 +615,7 @@ fn situations() -> Vec<Told> {
             "The provider does not admit an adoption",
             "`spec.adoption` of the KeyProvider says which keys may be adopted from where.",
         ),
-        elsewhere.told("The key to adopt is of another account", "Nothing is asked of the KMS, which would only deny it."),
+        elsewhere.told("The key to adopt belongs to another account", "Keyward does not call the KMS, because it would deny the call."),
         Story::unbound(json!({ "keyId": "alias/orders" }))
             .with(|story| {
                 let time = seconds(story.now - SignedDuration::from_mins(60));
