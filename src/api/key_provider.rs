@@ -163,7 +163,7 @@ pub struct AwsProvider {
     #[schemars(length(min = 2, max = 1224))]
     pub external_id: Option<String>,
     /// URL of another endpoint for KMS, such as a VPC endpoint. It is not used for STS. It must begin with `https`. Only for 127.0.0.1 and
-    /// [::1] it can be `http`, for tests. Addresses where no KMS is, such as link-local ones, are refused. If absent, Keyward uses the endpoint
+    /// ::1 it can be `http`, for tests. Addresses where no KMS is, such as link-local ones, are refused. If absent, Keyward uses the endpoint
     /// of the Region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]
@@ -243,7 +243,7 @@ pub struct HuaweiProvider {
     /// Id of the project.
     #[schemars(length(min = 1, max = 64))]
     pub project_id: String,
-    /// URL of another endpoint for KMS. It must begin with `https`. Only for 127.0.0.1 and [::1] it can be `http`, for tests. Addresses where
+    /// URL of another endpoint for KMS. It must begin with `https`. Only for 127.0.0.1 and ::1 it can be `http`, for tests. Addresses where
     /// no KMS is, such as link-local ones, are refused. If absent, Keyward uses the endpoint of the region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 2048))]

@@ -114,7 +114,7 @@ enum Is {
     Caller,
 }
 
-/// What an object needs besides [`NEEDED`].
+/// What an object needs besides `NEEDED`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "each is one declared field")]
 pub struct Also {
