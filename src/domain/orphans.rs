@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     memory::{Attempt, Memory},
     ownership::{Owner, OwnerMark, Tags, names},
-    plan::elsewhere,
+    plan::not_here,
     rules::Rules,
 };
 use crate::api::{ManagedKey, mark};
@@ -85,7 +85,7 @@ impl Holder {
         let references: Vec<String> = status.key_arn.iter().chain(&status.key_id).cloned().collect();
         let holds = match (references.first(), memory.open_attempt()) {
             (Some(key), _) => Holds::Key {
-                elsewhere: elsewhere(&memory, rules).filter(|_| provider == rules.name).map(|note| note.message),
+                elsewhere: not_here(key, &memory, rules).filter(|_| provider == rules.name).map(|note| note.message),
                 lost: LostKey {
                     object: named.clone(),
                     key: key.clone(),

@@ -36,8 +36,8 @@ mod live;
 mod scheduled;
 mod tried;
 
-pub(crate) use self::absent::elsewhere;
 pub use self::absent::named_elsewhere;
+pub(crate) use self::absent::{elsewhere, not_here};
 pub(crate) use self::scheduled::edge;
 pub use self::tried::Tried;
 

@@ -116,7 +116,8 @@ pub fn named_elsewhere(desired: &Desired, memory: &Memory, rules: &Rules) -> Opt
 }
 
 /// Why an answer that there is no such key proves nothing: the object had the key at another KMS, account, Region or endpoint.
-fn not_here(key: &str, memory: &Memory, rules: &Rules) -> Option<Note> {
+#[must_use]
+pub fn not_here(key: &str, memory: &Memory, rules: &Rules) -> Option<Note> {
     by_reference(key, rules).or_else(|| by_status(key, memory, rules)).or_else(|| by_endpoint(key, memory, rules))
 }
 

@@ -285,8 +285,13 @@ fn an_object_is_read_as_far_as_it_matters() {
     let Holds::Key { references, elsewhere, lost } = lost.holds else { panic!("{lost:?}") };
     assert_eq!((references, elsewhere), (vec![arn(), ID.into()], None));
     assert_eq!((lost.key, lost.state, lost.missing_since), (arn(), Some(KeyState::Disabled), Some(time)));
-    let place = serde_json::json!({ "type": "AWS", "account": "444455556666", "region": REGION });
-    let moved = object("orders", "u1", &serde_json::json!({ "keyId": ID, "provider": place, "conditions": [] }), &serde_json::json!({}));
-    let Holds::Key { elsewhere, .. } = moved.holds else { panic!("{moved:?}") };
-    assert!(elsewhere.is_some_and(|why| why.contains("444455556666")), "the key is not looked for here");
+    for (place, named) in [
+        (serde_json::json!({ "type": "AWS", "account": "444455556666", "region": REGION }), "444455556666"),
+        (serde_json::json!({ "type": "AWS", "account": ACCOUNT, "region": REGION, "endpoint": "kms.example.com" }), "kms.example.com"),
+    ] {
+        let moved =
+            object("orders", "u1", &serde_json::json!({ "keyId": ID, "provider": place, "conditions": [] }), &serde_json::json!({}));
+        let Holds::Key { elsewhere, .. } = moved.holds else { panic!("{moved:?}") };
+        assert!(elsewhere.is_some_and(|why| why.contains(named)), "that it is absent here says nothing about it");
+    }
 }
