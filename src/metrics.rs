@@ -129,8 +129,7 @@ struct Provider {
     r#type: &'static str,
 }
 
-// The field is the label.
-#[allow(clippy::struct_field_names)]
+#[allow(clippy::struct_field_names)] // The name of a field is the name of its label.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct Operation {
     provider: String,
@@ -410,8 +409,7 @@ impl Metrics {
     /// A key will be deleted at this UNIX time in seconds. 0: the KMS has reported no time.
     pub fn deletion_pends(&self, key: &PendingKey, at: i64) {
         let Some(objects) = &self.inner.objects else { return };
-        // UNIX times stay exact in a double for longer than there will be keys.
-        #[allow(clippy::cast_precision_loss)]
+        #[allow(clippy::cast_precision_loss)] // UNIX times stay exact in a double for longer than there will be keys.
         objects.deletion.get_or_create(key).set(at as f64);
     }
 

@@ -54,7 +54,7 @@ pub fn policies() -> Vec<Admission> {
             variables: vec![("days", days("object"))],
             validations: vec![(
                 "variables.days == null || variables.days == 0",
-                "spec.deletionScheduleDays schedules the key of this object for deletion now; it is no window for later. A living key is held until a person \
+                "spec.deletionScheduleDays schedules the key of this object for deletion now; it does not set a waiting period for later. A living key is held until a person \
                  confirms. For what happens when the object is deleted, use spec.deletionPolicy"
                     .into(),
             )],

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Tells people that the field decides nothing about the deletion of the object.
-pub const AT_THE_END: &str = "what becomes of the key when this object is deleted is spec.deletionPolicy";
+pub const AT_THE_END: &str = "spec.deletionPolicy says what happens to the key when this object is deleted";
 
 /// Why a deletion is held.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -222,7 +222,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
             let output = attempt(cluster, one, who).await;
             assert_eq!(output.success, one.may.contains(who), "{}, {who}: {output:?}", one.what);
             assert!(output.success || output.stderr.contains(one.told), "{}, {who}: {output:?}", one.what);
-            let warned = output.stderr.contains("it is no window for later");
+            let warned = output.stderr.contains("it does not set a waiting period for later");
             assert_eq!(warned, one.what == "create with it", "{}, {who}: {output:?}", one.what);
         }
     }

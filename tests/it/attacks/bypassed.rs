@@ -1,4 +1,4 @@
-//! Every row, written straight to the storage: the API server in memory knows no schema, no rule and no right.
+//! Every row, written past admission: the API server in memory has no schema, no rules and no rights.
 
 use std::sync::Mutex;
 

@@ -49,7 +49,7 @@ use crate::support::fixtures::{ACCOUNT, ARN, ID, REGION, aws_endpoints, key, obj
 /// The page.
 pub fn page() -> String {
     let (keys, providers) = (situations(), provider::situations());
-    let mut page = format!("{INTRODUCTION}\nOf a key:\n\n");
+    let mut page = format!("{INTRODUCTION}\nKeys:\n\n");
     let mut sections = String::new();
     let mut tell = |title: &str, about: &str, text: String| {
         write!(sections, "\n## {title}\n\n{about}\n\n```text\n{text}```\n").unwrap();
@@ -58,7 +58,7 @@ pub fn page() -> String {
     for Told { title, about, status, events } in &keys {
         page.push_str(&tell(title, about, describe(status, events)));
     }
-    page.push_str("\nOf a provider:\n\n");
+    page.push_str("\nProviders:\n\n");
     for provider::Told { title, about, status } in &providers {
         page.push_str(&tell(title, about, provider::describe(status)));
     }
@@ -67,12 +67,12 @@ pub fn page() -> String {
 
 const INTRODUCTION: &str = "# What `kubectl describe` says
 
-The texts of forty-odd situations, of keys and of their providers, for whoever has to act on one of them.
-They are printed by the code that writes the status, so they say what your cluster says; only the names differ.
+This page shows what Keyward says in the status of keys and of their providers, one situation after the other.
+The texts are printed by the code that writes the status, so they are what your cluster shows; only the names differ.
 The object is `orders` in namespace `shop`, its provider is `aws`, the operator's namespace is `keyward-system`, and its cluster id is `prod`.
-Of each condition there are type, status, reason and message; `kubectl` prints `Last Transition Time` and `Observed Generation` as well.
-Of each event there are type, reason and message.
-What each reason means stands in [conditions.md](reference/conditions.md).
+The page shows type, status, reason and message of each condition; `kubectl` prints `Last Transition Time` and `Observed Generation` as well.
+It shows type, reason and message of each event.
+[conditions.md](reference/conditions.md) says what each reason means.
 ";
 
 fn anchor(title: &str) -> String {
