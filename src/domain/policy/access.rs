@@ -92,12 +92,16 @@ impl<'a> Caller<'a> {
                     Is::Account
                 }
             }
+            // The next session of the role may have another name.
+            Who::Named(text) if text == self.arn && self.role.is_some() => Is::Session,
             Who::Named(text) if text == self.arn => Is::Caller,
             Who::Named(text) => match (Arn::read(text), self.role) {
                 (Some(arn), Some(role)) if arn.service == "iam" && arn.account == self.account => {
                     let named = arn.name.strip_prefix("role/").and_then(|path| path.rsplit('/').next());
                     if named == Some(role) { Is::Caller } else { Is::Another }
                 }
+                // A unique id, such as that of a role. Whose it is, the text does not tell.
+                (None, _) => Is::Session,
                 _ => Is::Another,
             },
             Who::Other => Is::Another,
@@ -109,6 +113,8 @@ impl<'a> Caller<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Is {
     Another,
+    /// Perhaps the caller, and perhaps only until it starts again. An allow of it gives nothing that lasts.
+    Session,
     /// The account of the caller.
     Account,
     Caller,
@@ -171,21 +177,21 @@ enum Answer {
 /// A deny wins over every allow. A statement about the account lets IAM decide, if it allows; if it denies, it denies everybody in it (IAM
 /// User Guide, "Policy evaluation logic", and AWS KMS Developer Guide, "Default key policy").
 fn answer(document: &Document, caller: Caller<'_>, key: &str, action: &str) -> Answer {
-    let mut denied = None;
     let mut allowed = None;
     let mut delegated = None;
     for statement in &document.statements {
         let Some((applies, is)) = applies(statement, caller, key, action) else { continue };
         let unsure = || Answer::Unknown(Why::Statement(statement.name.to_string()));
         match (statement.effect, applies, is) {
-            (Effect::Deny, Applies::Always, _) => return Answer::Denied,
-            (Effect::Deny, Applies::Perhaps, _) => denied = Some(unsure()),
+            // What a condition or a list of exceptions means for Keyward is not known before it is too late to correct the policy.
+            (Effect::Deny, _, _) => return Answer::Denied,
+            (Effect::Allow, _, Is::Session) => {}
             (Effect::Allow, Applies::Always, Is::Caller) => allowed = Some(Answer::Allowed),
             (Effect::Allow, Applies::Always, _) => delegated = Some(Answer::Unknown(Why::Iam)),
             (Effect::Allow, Applies::Perhaps, _) => _ = delegated.get_or_insert_with(unsure),
         }
     }
-    denied.or(allowed).or(delegated).unwrap_or(Answer::Denied)
+    allowed.or(delegated).unwrap_or(Answer::Denied)
 }
 
 /// Whether a statement applies to a request of the caller.
