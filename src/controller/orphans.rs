@@ -21,7 +21,7 @@ use crate::{
         candidates::{UnmarkedKey, Window, could_be},
         failure::{Failure, FailureKind},
         memory::Attempt,
-        observed::{Facets, Key},
+        observed::{Facet, Facets, Key},
         orphans::{
             Holder, Holds, LostKey, MarkedKey, ObjectName, OpenCreation, Orphan, Pointer, Report, StrayAlias, Totals, Unread, UnreadKind,
             Why, claims_of, last_owner, unheld,
@@ -150,6 +150,7 @@ fn not_understood(object: &Watched<ManagedKey>, why: &Undecodable) -> Holder {
         name: text(&metadata.name),
         uid: text(&metadata.uid),
         provider: why.provider.clone().unwrap_or_default(),
+        declared: None,
         holds: Holds::Unread,
     }
 }
@@ -173,6 +174,10 @@ async fn free(
     for (tagged, why, holder) in unheld(&marked, holders) {
         // A key that seems free only now, because the marks of another one changed meanwhile, is found by the next search.
         let Some(Some(key)) = read.remove(&tagged.reference) else { continue };
+        // A key that an object has or names is in use, by whatever reference.
+        if holders.iter().any(|holder| holder.names(&key)) {
+            continue;
+        }
         found.push(FoundKey { key, why, object: holder.map(Holder::object) });
     }
     Ok((found, marked))
@@ -185,7 +190,7 @@ async fn read_all(
     unread: &mut Doubts,
 ) -> anyhow::Result<HashMap<String, Option<Key>>> {
     let read = |reference: String| async move {
-        let read = match kms.read(&reference, Facets::TAGS).await {
+        let read = match kms.read(&reference, Facets::TAGS.with(Facet::Aliases)).await {
             Ok(Some(reading)) => reading.whole().map(Some),
             Ok(None) => Ok(None),
             Err(failure) => Err(failure),

@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use super::{
     memory::{Attempt, Memory},
+    observed::Key,
     ownership::{Owner, OwnerMark, Tags, names},
     plan::not_here,
     rules::Rules,
@@ -48,6 +49,8 @@ pub struct Holder {
     pub uid: String,
     /// The name of its provider; empty if it cannot be read.
     pub provider: String,
+    /// The key that its spec names: an id, a canonical reference or an alias.
+    pub declared: Option<String>,
     /// What its status says of its key.
     pub holds: Holds,
 }
@@ -97,7 +100,8 @@ impl Holder {
             (None, Some(attempt)) => Holds::Creation(attempt),
             (None, None) => Holds::Nothing,
         };
-        Self { namespace: named.namespace, name: named.name, uid: metadata.uid.clone().unwrap_or_default(), provider, holds }
+        let declared = object.spec.key_id.clone();
+        Self { namespace: named.namespace, name: named.name, uid: metadata.uid.clone().unwrap_or_default(), provider, declared, holds }
     }
 
     /// Its namespace and name.
@@ -110,6 +114,15 @@ impl Holder {
     #[must_use]
     pub fn owner(&self, cluster: &str) -> Owner {
         Owner { cluster: cluster.into(), namespace: self.namespace.clone(), name: self.name.clone(), uid: self.uid.clone() }
+    }
+
+    /// Whether the object has this key, or names it in `spec.keyId`, by any of its references.
+    #[must_use]
+    pub fn names(&self, key: &Key) -> bool {
+        let is_key = |reference: &String| {
+            *reference == key.arn || *reference == key.id || key.aliases.iter().flatten().any(|alias| alias == reference)
+        };
+        self.references().iter().chain(&self.declared).any(is_key)
     }
 
     /// The references of its key.

@@ -50,6 +50,11 @@ pub async fn what_is_left_behind_is_listed_and_nothing_is_changed(vendor: &'stat
     assert_eq!(orphan.last_owner.as_ref().map(ToString::to_string), Some(format!("{}/left", scene.namespace)), "{orphan:?}");
     let created = left.key.unwrap().creation_time.map(|time| time.0);
     assert_eq!(orphan.creation_time.map(Timestamp::as_second), created.map(Timestamp::as_second));
+    // An object that only watches the key has no mark on it. Its key is in use all the same.
+    scene.create("watches", json!({ "managementPolicy": "Observe", "keyId": left.key_arn })).await;
+    assert_eq!(listed().await.keys, [], "a key that an object names is not listed");
+    scene.delete("watches").await;
+    scene.until_gone("watches").await;
     let price = Limits::of(vendor.provider).price.map(|price| price.key);
     assert_eq!((orphan.cost_per_month, report.totals.cost_unknown), (price, usize::from(price.is_none())));
     let objects: Vec<_> = report.objects.iter().map(|lost| lost.object.name.as_str()).collect();
