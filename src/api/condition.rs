@@ -219,7 +219,10 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("KeyDeletionScheduled", "Warning. The deletion of the key was scheduled; the note has the date and the command that cancels it."),
     ("KeyDeletionCancelled", "The deletion was cancelled."),
     ("KeyDeleted", "Warning. The key is gone."),
-    ("DeletionHeld", "Warning. The guard holds a deletion; the note says why, and how it goes on; where a person can confirm it, it has the command."),
+    (
+        "DeletionHeld",
+        "Warning. The guard holds a deletion; the note says why, and how it goes on; where a person can confirm it, it has the command.",
+    ),
     ("DeletionsStopped", "Warning, on a `KeyProvider`. All deletions through it are stopped; the note has the command that resumes them."),
     ("DeletionsResumed", "On a `KeyProvider`. A person resumed the deletions through it."),
     ("DriftDetected", "Warning. Somebody changed the key, or a record that Keyward keeps; the note has the old and the new value."),

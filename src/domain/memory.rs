@@ -53,6 +53,13 @@ impl Memory {
         }
     }
 
+    /// Whether the object has this UID on a key that it did not make, and nothing is on record of that key: the record was lost, or somebody wrote the tag. Only
+    /// a take-up may bind such a key.
+    #[must_use]
+    pub fn could_not_have_made(&self, key: &Key) -> bool {
+        self.reference().is_none() && self.status.intent_seq.is_none() && self.is_younger_than(key)
+    }
+
     /// Whether a key certainly existed before this object could have created it: before its creation was begun, or else before the object was made. If that
     /// key has this object's UID, then another key's owner or a person wrote it there.
     #[must_use]

@@ -415,6 +415,10 @@ impl Round<'_> {
         if !key.is_of(&object.desired.owner) || object.desired.policy == ManagementPolicy::Observe {
             return Ok(());
         }
+        // The plan takes such a key up, if it may. Recorded here, it would count as made by this object.
+        if object.memory.could_not_have_made(key) {
+            return Ok(());
+        }
         // An object that adopted its key began no creation after that, whatever an annotation says.
         let attempted = object.memory.open_attempt().is_some() && (object.desired.adopt.is_none() || !object.memory.is_bound());
         if object.desired.adopt.is_none() || attempted {

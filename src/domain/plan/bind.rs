@@ -32,10 +32,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
     let owned = |by: String| stall(Reason::OwnedByAnother, ownership::belongs_to(&key.arn, &by, &way_out(s, key, tags)));
     let ownership = if was_bound { Ownership::of_former } else { Ownership::of }(tags, &s.desired.owner);
     Some(match ownership {
-        // The UID is on a key that this object did not make, and nothing is on record of it: the record was lost, or somebody wrote the tag.
-        Ownership::Ours if is_unrecorded(s) && s.memory.is_younger_than(key) && s.desired.policy != ManagementPolicy::Observe => {
-            take(s, key, How::TakeUp)
-        }
+        Ownership::Ours if s.memory.could_not_have_made(key) && s.desired.policy != ManagementPolicy::Observe => take(s, key, How::TakeUp),
         Ownership::Ours => return None,
         Ownership::Nameless => {
             owned("an unknown object, because its marks are not complete; put the tags keyward-cluster and keyward-owner back".into())
@@ -107,11 +104,6 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
             ),
         ),
     })
-}
-
-/// Whether the object has no record of a key: neither which one it is, nor a word about its life.
-fn is_unrecorded(s: &Situation<'_>) -> bool {
-    s.memory.reference().is_none() && s.memory.status.intent_seq.is_none()
 }
 
 /// How a key whose marks name another object can come back to this object: the wrong tag, its value, the right value, and the call that
@@ -241,7 +233,9 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
     let limits = s.rules.limits();
     // A key that is found by its marks alone is of the kind that this object would create. Otherwise whoever may tag keys could give the object a key whose
     // material is known to others.
-    let created = || (how == How::TakeUp && desired.adopt.is_none()).then(|| desired.template(limits));
+    // A key that is pending deletion is rescued first, and compared then.
+    let is_rescued = key.state.is_pending() && desired.life == Life::Live;
+    let created = || (how == How::TakeUp && desired.adopt.is_none() && !is_rescued).then(|| desired.template(limits));
     let wanted = desired.kind.as_ref().map(|wanted| limits.kind(wanted)).or_else(created);
     // If a key has this object's marks, a value that the KMS does not report counts as unchanged.
     if let Some(wanted) = wanted.filter(|wanted| !agrees(wanted, &key.kind, how == How::Adopt)) {

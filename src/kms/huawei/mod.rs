@@ -264,7 +264,8 @@ impl Kms for HuaweiKms {
         match has().await? {
             None => return Ok(()),
             Some(0) => {
-                let message = format!("{alias} is the key's own name, and Huawei does not let anybody remove it; rename the key there, or keep it");
+                let message =
+                    format!("{alias} is the key's own name, and Huawei does not let anybody remove it; rename the key there, or keep it");
                 return Err(self.refuse(operation, alias, message));
             }
             Some(_) => {}

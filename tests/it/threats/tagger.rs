@@ -337,6 +337,17 @@ pub async fn a_new_object_gets_what_its_marks_name_and_no_deletion_follows(vendo
     assert_eq!(key_of(scene, "uid").await, own);
     is_held("uid").await;
 
+    // The same while the object says that it began a creation: that makes the key its own no more than before.
+    let time = jiff::Timestamp::now();
+    let attempt = format!("{}/{}/{}/{time}", uuid::Uuid::new_v4(), scene.vendor.account, scene.vendor.region);
+    let begun = json!({ "metadata": { "annotations": { (annotation::PAUSED): "true", (annotation::CREATE_ATTEMPT): attempt } } });
+    let uid = create_with(scene, "begun", begun).await.uid().unwrap();
+    let stranger = foreign(scene, default, Some(&scene.claim("begun")), &marks(scene, "begun", &uid, "1.1.live"));
+    pause(scene, "begun", false).await;
+    scene.until_ready("begun", "True", "Available").await;
+    assert_eq!(key_of(scene, "begun").await, stranger);
+    is_held("begun").await;
+
     // The claim alias of a bound object points elsewhere. It is not an address any more.
     scene.create("bound", json!({})).await;
     scene.until_ready("bound", "True", "Available").await;
@@ -346,7 +357,7 @@ pub async fn a_new_object_gets_what_its_marks_name_and_no_deletion_follows(vendo
     scene.look_at_all("bound").await;
     assert_eq!(key_of(scene, "bound").await, key);
 
-    for key in [&taken, &brought, &two[0], &two[1], &claimed, &both, &ended, &adopt, &other, &own, &key] {
+    for key in [&taken, &brought, &two[0], &two[1], &claimed, &both, &ended, &adopt, &other, &own, &stranger, &key] {
         let state = scene.double.key(key).unwrap().state;
         assert!(!matches!(state, Actual::PendingDeletion), "{key}");
     }
