@@ -1280,6 +1280,8 @@ fn a_tag_alone_makes_no_key_this_objects_own() {
         assert!(note(&plan).1.contains("an object without spec.key creates SYMMETRIC_DEFAULT"), "{}", note(&plan).1);
         let declared = of(kind.clone()).with(|s| s.desired.kind = Some(kind.clone()));
         assert_eq!(first(&declared), "take the key up again", "{kind:?}, which is declared");
+        let pending = of(kind.clone()).with(|s| s.key().state = State::PendingDeletion);
+        check([("a rescue comes before the comparison of kinds", pending, &["cancel the deletion", "stall AdoptionMismatch"])]);
     }
     let named = of(imported()).with(|s| s.desired.adopt = Some(arn()));
     assert_eq!(first(&named), "take the key up again", "a key that was adopted may be of any kind");
