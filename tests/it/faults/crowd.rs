@@ -23,8 +23,8 @@ use crate::support::{
 };
 
 /// How many objects are deleted on each way, and how many of these say Retain.
-const EACH: usize = 20;
-const RETAINED: usize = 4;
+const EACH: usize = 14;
+const RETAINED: usize = 3;
 /// What `maxPerHour` is by default.
 const BUDGET: usize = 10;
 

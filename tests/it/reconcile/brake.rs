@@ -12,20 +12,22 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    control_plane, eventually,
-    operator::{self, WITHIN},
+    eventually,
+    operator::WITHIN,
     scene::{Scene, describe, find, message},
-    vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
+    vendor::{CIPHER_TRUST, HUAWEI},
 };
 
 const BUDGET: usize = 3;
 
+/// The spec of a provider with that budget.
+fn guard() -> Value {
+    json!({ "deletionGuard": { "maxPerHour": BUDGET } })
+}
+
 /// A scene with a budget of three and that many objects, each with a key.
-async fn with_keys(vendor: &'static Vendor, name: &str, count: usize, spec: Value) -> Scene {
-    let shared = operator::shared();
-    let guard = json!({ "deletionGuard": { "maxPerHour": BUDGET } });
-    // The commands that the conditions name are run as they stand, so the API server is a real one.
-    let scene = Scene::at(control_plane::shared(), &shared.post, vendor, name, Options::default(), guard).await;
+async fn with_keys(name: &str, count: usize, spec: Value) -> Scene {
+    let scene = Scene::with(name, Options::default(), guard()).await;
     fill(&scene, count, spec).await;
     scene
 }
@@ -36,6 +38,13 @@ async fn fill(scene: &Scene, count: usize, spec: Value) {
     }
     for number in 0..count {
         scene.until_ready(&format!("key-{number}"), "True", "Available").await;
+    }
+}
+
+/// As `kubectl delete --all` does it.
+async fn delete_all(scene: &Scene) {
+    for object in scene.keys().list(&ListParams::default()).await.unwrap() {
+        scene.delete(&object.name_any()).await;
     }
 }
 
@@ -58,7 +67,7 @@ async fn resume(scene: &Scene) {
     let command = message.split("kubectl annotate").nth(1).unwrap_or_else(|| panic!("no command in: {message}"));
     let command = command.split(';').next().unwrap_or_default();
     let words: Vec<&str> = ["annotate"].into_iter().chain(command.split_whitespace()).collect();
-    scene.control_plane().kubectl(&words).await.expect("the command in the message");
+    scene.annotate(&words).await;
     eventually("deletions are resumed", WITHIN, async || stopped(scene).await.map_or(Ok(()), Err)).await;
 }
 
@@ -109,9 +118,9 @@ fn schedules(scene: &Scene) -> usize {
 }
 
 /// `kubectl delete --all` over more objects than the budget has room for.
-async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
-    let scene = with_keys(vendor, name, BUDGET + 3, json!({ "deletionPolicy": "Delete" })).await;
-    scene.keys().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+async fn all_are_deleted(scene: Scene) {
+    fill(&scene, BUDGET + 3, json!({ "deletionPolicy": "Delete" })).await;
+    delete_all(&scene).await;
     let held = until_held(&scene, 3).await;
     assert_eq!(schedules(&scene), BUDGET);
     for object in &held {
@@ -152,7 +161,7 @@ async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
 #[tokio::test]
 async fn other_days_that_were_held_come_about_once_deletions_are_resumed() {
     let scene =
-        Scene::real_with("budget-other", Options::default(), json!({ "deletionGuard": { "maxPerHour": 1 }, "resyncSeconds": 600 })).await;
+        Scene::with("budget-other", Options::default(), json!({ "deletionGuard": { "maxPerHour": 1 }, "resyncSeconds": 600 })).await;
     fill(&scene, 2, json!({})).await;
     scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
     scene.until_ready("key-0", "True", "DeletionScheduled").await;
@@ -169,23 +178,24 @@ async fn other_days_that_were_held_come_about_once_deletions_are_resumed() {
 
 #[tokio::test]
 async fn a_deletion_above_the_budget_is_held_and_needs_its_own_token() {
-    all_are_deleted(&AWS, "budget").await;
+    // The commands that the conditions name are run as they stand.
+    all_are_deleted(Scene::real_with("budget", Options::default(), guard()).await).await;
 }
 
 #[tokio::test]
 async fn a_deletion_above_the_budget_is_held_at_ciphertrust() {
-    all_are_deleted(&CIPHER_TRUST, "budget-ct").await;
+    all_are_deleted(Scene::alone(&CIPHER_TRUST, "budget-ct", Options::default(), guard()).await).await;
 }
 
 #[tokio::test]
 async fn a_deletion_above_the_budget_is_held_at_huawei() {
-    all_are_deleted(&HUAWEI, "budget-hw").await;
+    all_are_deleted(Scene::alone(&HUAWEI, "budget-hw", Options::default(), guard()).await).await;
 }
 
 #[tokio::test]
 async fn keys_that_are_disabled_with_their_objects_count_too() {
-    let scene = with_keys(&AWS, "budget-off", BUDGET + 2, json!({ "deletionPolicy": "Disable" })).await;
-    scene.keys().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    let scene = with_keys("budget-off", BUDGET + 2, json!({ "deletionPolicy": "Disable" })).await;
+    delete_all(&scene).await;
     let held = until_held(&scene, 2).await;
     assert_eq!(scene.calls("DisableKey").len(), BUDGET);
     resume(&scene).await;
@@ -199,7 +209,7 @@ async fn keys_that_are_disabled_with_their_objects_count_too() {
 
 #[tokio::test]
 async fn objects_that_go_with_their_owner_count_too() {
-    let scene = Scene::real_with("budget-owner", Options::default(), json!({ "deletionGuard": { "maxPerHour": BUDGET } })).await;
+    let scene = Scene::real_with("budget-owner", Options::default(), guard()).await;
     let owners = Api::<ConfigMap>::namespaced(scene.client.clone(), &scene.namespace);
     let owner = serde_json::from_value(json!({ "metadata": { "name": "owner" } })).unwrap();
     let owner = owners.create(&PostParams::default(), &owner).await.unwrap();
@@ -215,7 +225,7 @@ async fn objects_that_go_with_their_owner_count_too() {
 
 #[tokio::test]
 async fn a_deletion_that_is_declared_is_held_like_that_of_an_object() {
-    let scene = with_keys(&AWS, "budget-days", BUDGET + 1, json!({})).await;
+    let scene = with_keys("budget-days", BUDGET + 1, json!({})).await;
     for number in 0..BUDGET {
         let name = format!("key-{number}");
         scene.spec(&name, json!({ "deletionScheduleDays": 7 })).await;
@@ -235,7 +245,7 @@ async fn a_deletion_that_is_declared_is_held_like_that_of_an_object() {
 
 #[tokio::test]
 async fn max_per_hour_0_stops_all_and_raising_it_does_not_resume_them() {
-    let scene = Scene::real_with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
+    let scene = Scene::with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
     fill(&scene, 1, json!({})).await;
     scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
     let held = until_held(&scene, 1).await;
