@@ -234,14 +234,17 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created:
     }
     // It is no failure that a key is not found after its deletion date. The event `KeyDeleted` tells of it when it is certain.
     let awaited = after.missing.as_ref().zip(after.deletion_date.as_ref()).is_some_and(|(missing, due)| due.0 <= missing.first_time.0);
-    let told_elsewhere = |reason: &str| !failed(reason) || (awaited && reason == Reason::KeyMissing.as_str());
+    // The event `DeletionHeld` tells of a hold.
+    let held = condition::find(&after.conditions, ConditionType::DeletionHeld).map(|held| held.reason.as_str());
+    let told_elsewhere = |reason: &str| !failed(reason) || held == Some(reason) || (awaited && reason == Reason::KeyMissing.as_str());
     if let Some(synced) = turned(ConditionType::Synced).filter(|synced| synced.status == "False" && !told_elsewhere(&synced.reason)) {
         events.push(warn("SyncFailed", "Reconcile", synced.message.clone()));
     }
     events
 }
 
-/// Whether `Synced` is False because something failed. Reasons that have their own event, or that only mean work in progress, do not count.
+/// Whether `Synced` is False because something failed. Reasons that have their own event, or that only mean work in progress, do not count. For the reason of
+/// a hold, ask the condition `DeletionHeld`.
 fn failed(reason: &str) -> bool {
     let others = [
         Reason::Paused,
@@ -252,17 +255,6 @@ fn failed(reason: &str) -> bool {
         Reason::Adopting,
         Reason::AliasMoving,
         Reason::KeyDeleted,
-        Reason::NotOwned,
-        Reason::StaleObject,
-        Reason::NotSeenLive,
-        Reason::RollbackSuspected,
-        Reason::CancelledOutside,
-        Reason::Interrupted,
-        Reason::KeyInUse,
-        Reason::BudgetExhausted,
-        Reason::ConfirmationRequired,
-        Reason::OtherFinalizers,
-        Reason::Terminating,
     ];
     !others.iter().any(|other| other.as_str() == reason)
 }

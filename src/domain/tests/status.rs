@@ -16,7 +16,7 @@ use crate::{
     domain::{
         deletion::{
             LastUse, Word,
-            hold::{Hold, in_use},
+            hold::{Hold, SENTENCES, in_use},
         },
         desired::{Life, WantedRotation},
         event::{About, events},
@@ -676,6 +676,19 @@ fn a_deletion_at_its_date_is_no_failure() {
     };
     assert_eq!(reasons(days_on(8)), [vec![], vec!["KeyDeleted"]]);
     assert_eq!(reasons(days_on(2)), [vec!["SyncFailed"], vec!["KeyDeleted"]], "before its date it is one");
+}
+
+/// A hold has an event of its own, whatever its reason is.
+#[test]
+fn a_hold_is_told_once() {
+    for sentence in SENTENCES {
+        let scene = asked(Scene::of(State::Enabled), 7);
+        let hold = Hold { reason: sentence.reason, message: "held".into(), passes: sentence.passes, used: None };
+        let held = after(&scene, Conclusion::Planned(&Plan::Hold(hold)), now());
+        let about = About { desired: &scene.desired, set_by: None, found: &[], created: None };
+        let told: Vec<_> = events(&scene.memory.status, &held, about, &[]).into_iter().map(|event| event.reason).collect();
+        assert_eq!(told, ["DeletionHeld"], "{:?}", sentence.reason);
+    }
 }
 
 #[test]
