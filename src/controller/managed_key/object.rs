@@ -1,6 +1,6 @@
 //! The object of a round: it is read live, and every write has the version that was read as its precondition.
 //!
-//! So of two writers one is refused and looks again, and a round that began with an old view of the object ends at its first write.
+//! So of two writers one is refused and reads again, and a round that began with an old view of the object ends at its first write.
 
 use std::time::Duration;
 
@@ -121,10 +121,12 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether the annotation `keyward.dev/key` does not say what it should about the key on record.
+    /// Whether the annotation `keyward.dev/key` does not say what it should about the key on record, or the annotation of a creation is there although the
+    /// object has its key.
     pub(super) fn is_misrecorded(&self) -> bool {
         let records = self.desired.adopt.is_none() && self.desired.policy != ManagementPolicy::Observe && self.memory.is_bound();
-        records && self.stored.key_arn.as_deref().is_some_and(|key| !self.records(key))
+        let is_wrong = |key: &str| !self.records(key) || self.record(annotation::CREATE_ATTEMPT).is_some();
+        records && self.stored.key_arn.as_deref().is_some_and(is_wrong)
     }
 
     fn api(&self) -> Api<Watched<ManagedKey>> {
