@@ -33,7 +33,8 @@ use crate::{
     },
 };
 
-fn query(scene: &Scene) -> Query {
+/// What `keyward orphans` is asked in a scene.
+pub fn query(scene: &Scene) -> Query {
     Query {
         cluster_id: CLUSTER.into(),
         namespace: scene.operator_namespace.clone(),
