@@ -160,7 +160,7 @@ struct Remembered {
     fingerprint: u64,
     /// When the object is looked at again if its fingerprint stays the same.
     due: Option<Instant>,
-    /// Counts the looks that came to their end. It chooses which facet the next one reads.
+    /// Counts the reads that came to their end. It chooses which facet the next one reads.
     reads: usize,
     /// Whether the last read knows all of these because it made the key.
     complete: bool,
@@ -172,7 +172,7 @@ struct Remembered {
     heard: Option<(Instant, Duration)>,
     /// When this process last saw the key.
     seen: Option<Instant>,
-    /// The requests for a look that were answered.
+    /// The requests for a reconcile that were answered.
     requests: Requests,
     /// Failures in a row.
     failures: Failures,
@@ -180,7 +180,7 @@ struct Remembered {
     rotation_failed: Option<i64>,
     /// Since when the KMS does not accept the key policy.
     policy_wait: PolicyWait,
-    /// In how many more looks the KMS is asked whether it rotated the key.
+    /// In how many more reads the KMS is asked whether it rotated the key.
     rotation_asks: u8,
     /// The generation that stopped declaring an alias, and since when the alias waits to be removed.
     leaving: Option<(i64, Instant)>,
@@ -320,7 +320,7 @@ impl Context {
     }
 
     /// Remembers that an object with this fingerprint is due again after `wait`.
-    pub fn looked(&self, uid: &str, fingerprint: u64, wait: Duration) {
+    pub fn due_in(&self, uid: &str, fingerprint: u64, wait: Duration) {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
         looked.fingerprint = fingerprint;
@@ -367,7 +367,7 @@ impl Context {
         self.objects().entry(uid.into()).or_default().policy_wait = PolicyWait::default();
     }
 
-    /// Remembers that the KMS may have rotated the key. Its list of rotations can be late, so it is asked in several looks.
+    /// Remembers that the KMS may have rotated the key. Its list of rotations can be late, so it is asked in several reads.
     pub fn suspects_rotation(&self, uid: &str) {
         self.objects().entry(uid.into()).or_default().rotation_asks = ROTATION_ASKS;
     }

@@ -13,6 +13,8 @@ pub const PROVIDER_ROUND: Duration = Duration::from_mins(1);
 pub const LISTED_READS: Duration = Duration::from_secs(20);
 /// How long a bind is under way at most if nothing more is heard of it: longer than a round.
 pub const BINDING: Duration = Duration::from_mins(3);
+/// In this time, rescues that were turned away are counted. The count decides how long each of them waits.
+pub const TURNED_AWAY_COUNT: Duration = Duration::from_secs(1);
 /// How long a KMS must be unreachable before keys report it that were not probed themselves. One lost reply says nothing about them.
 pub const OUTAGE_REPORTED: Duration = Duration::from_secs(30);
 
@@ -43,6 +45,8 @@ pub const NAME_SHOWN: Duration = Duration::from_mins(15);
 pub const UNMARKED_KEPT: Duration = Duration::from_mins(10);
 /// How long an alias stays on its key for the object that declares it now.
 pub const ALIAS_STAYS: Duration = Duration::from_mins(2);
+/// The longest time ahead for which the end of a move is noted. The flags that it is made of allow no more.
+pub const ALIAS_AHEAD: Duration = Duration::from_hours(24);
 /// How long a request may still take effect after Keyward gave up waiting for its answer.
 pub const REQUEST_LATE: Duration = Duration::from_mins(1);
 

@@ -13,6 +13,7 @@ use super::{
     deletion::{CountEnded, Intent, IntentMark, Nonce, Opening, Passed, Record, Word},
     desired::Desired,
     observed::{Key, State},
+    periods::{ROUNDED, SURELY_BEFORE},
     rules::Rules,
     step::{Destruction, How, Step},
 };
@@ -147,9 +148,6 @@ pub fn location(reference: &str) -> Option<Location<'_>> {
     let (region, _account, _) = (parts.next()?, parts.next()?, parts.next()?);
     Some(Location::Huawei { region })
 }
-
-/// A record of times has whole seconds, so a time in it may be earlier than the event by almost this much.
-const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is known of a key that was not found.
 impl Memory {
@@ -344,10 +342,6 @@ pub enum Attempt {
     /// Somebody wrote another text. It still forbids a creation.
     Unreadable,
 }
-
-/// An attempt that began so long before its object was made is certainly not that object's own. Clocks differ by less. A KMS shows the key of an attempt sooner,
-/// so there is nothing to wait for. If a clock was further behind than this, then an object's own attempt of an earlier version is void as well.
-const SURELY_BEFORE: SignedDuration = SignedDuration::from_mins(15);
 
 /// When an object was made, by the API server's clock.
 #[must_use]

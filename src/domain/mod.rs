@@ -25,6 +25,7 @@ pub mod observed;
 pub mod orphans;
 pub mod ownership;
 pub mod pending;
+pub(crate) mod periods;
 pub mod plan;
 pub mod policy;
 pub mod provider;

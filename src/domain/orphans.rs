@@ -7,8 +7,6 @@ mod table;
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
 use super::{
     memory::{Attempt, Memory},
     observed::Key,
@@ -18,7 +16,7 @@ use super::{
 };
 use crate::api::{ManagedKey, mark};
 
-pub use self::report::{LostKey, ObjectName, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind};
+pub use self::report::{LostKey, ObjectName, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind, Why};
 
 /// A key and its tags, as a search of the account told them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -129,39 +127,6 @@ impl Holder {
     #[must_use]
     pub fn references(&self) -> &[String] {
         if let Holds::Key { references, .. } = &self.holds { references } else { &[] }
-    }
-}
-
-/// Why a key with this cluster's mark is on the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Why {
-    /// The object that its marks name does not exist.
-    NoObject,
-    /// It has the cluster's mark, and no mark says which object it belongs to.
-    NoOwnerMark,
-    /// The object that its marks name exists, has another UID, and has no key.
-    NotTakenUp,
-    /// The object that its marks name exists and has another key.
-    AnotherKey,
-    /// The object that its marks name exists and has no key, and several keys have its marks.
-    SeveralKeys,
-    /// The object that its marks name began a creation whose outcome is not on record. This key may be the one.
-    CreationUnderWay,
-}
-
-impl Why {
-    /// The sentence for people. `object` is the one that the marks name.
-    #[must_use]
-    pub fn sentence(self, object: Option<&ObjectName>) -> String {
-        let object = object.map_or_else(|| "the object".to_owned(), |object| format!("ManagedKey {object}"));
-        match self {
-            Self::NoObject => "no object has this name; make one to take the key up, or delete the key at the KMS".into(),
-            Self::NoOwnerMark => "the tag keyward-owner is missing; find out whose key it is".into(),
-            Self::NotTakenUp => format!("{object} has another UID and has no key; its conditions say why it does not take this one up"),
-            Self::AnotherKey => format!("{object} has another key"),
-            Self::SeveralKeys => format!("several keys have the marks of {object}; remove the keyward-* tags from all but one"),
-            Self::CreationUnderWay => format!("{object} began to create a key, and this may be it"),
-        }
     }
 }
 

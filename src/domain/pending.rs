@@ -11,6 +11,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use super::{
     observed::{Key, Observed, State},
     ownership::Owner,
+    periods::AFTER_ITS_DATE,
     status::when,
 };
 use crate::api::{
@@ -239,10 +240,10 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
 }
 
 /// The counts of keys without an object that are still valid at that time. Keyward does not read these keys, so a count ends when the last
-/// of them must be deleted: AWS deletes a key up to 24 hours after its date (AWS KMS, "Delete an AWS KMS key").
+/// of them must be deleted.
 #[must_use]
 pub fn more(status: &KeyProviderStatus, now: Timestamp) -> Vec<MoreDeletions> {
-    let over = |latest: &Time| now.duration_since(latest.0) >= SignedDuration::from_hours(24);
+    let over = |latest: &Time| now.duration_since(latest.0) >= AFTER_ITS_DATE;
     let stands = |known: &&MoreDeletions| known.count > 0 && !known.latest.as_ref().is_some_and(over);
     status.more_pending_deletions.iter().filter(stands).cloned().collect()
 }

@@ -69,7 +69,7 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
         Observed::Present(key) => present(s, key),
     };
     let asked = match (asked, observed) {
-        // What is held by a stop says so on its key in any case, or it would go on by itself once the stop is lifted.
+        // A deletion that the brake holds always gets the word `held`. Otherwise it would go on by itself after the brake is lifted.
         (asked @ Release::Say(Saying::Held(HoldReason::BudgetExhausted)), Observed::Present(_)) => asked,
         (Release::Say(_) | Release::Destroy(_), Observed::Present(key)) if !s.desired.finalizers.is_empty() => {
             let days = (s.desired.deletion_policy == DeletionPolicy::Delete).then(|| days(s.desired, s));

@@ -5,7 +5,7 @@
 //! `round` in `src/controller/key_provider/reconcile.rs` for a provider.
 //!
 //! Times that do not decide when one object is looked at again, such as the deadlines of calls and rounds and the pace of tasks in the background, are in
-//! `src/controller/waits.rs` and `src/kms/waits.rs`.
+//! `src/controller/waits.rs` and `src/kms/waits.rs`. How long something counts in a decision is in `src/domain/periods.rs`.
 
 use std::time::Duration;
 
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_for_later_brings_the_next_look_forward() {
+    fn what_is_left_for_later_brings_the_next_round_forward() {
         let left = |unkept: Option<u64>, lingers: Option<u64>, failed: &[Retry]| Leftover {
             unkept: unkept.map(seconds),
             lingers: lingers.map(seconds),

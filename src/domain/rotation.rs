@@ -4,22 +4,18 @@
 //! rotation is switched off and on. If the KMS has no record, or does not report it, the status reports no rotation. A date in the future
 //! is not the date of a past rotation.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::observed::Rotation;
+use super::{observed::Rotation, periods::CLOCK_SKEW};
 use crate::api::{condition::seconds, managed_key::RotationStatus};
-
-/// How far the clock of a KMS may be ahead of ours. If the clocks differ by more, AWS refuses the requests (IAM User Guide, "Troubleshoot
-/// Signature Version 4").
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 
 /// Whether the KMS may have rotated the key since `before` was recorded: the next rotation date has passed, and the KMS now reports another
 /// one.
 #[must_use]
 pub fn is_suspected(before: Option<&RotationStatus>, found: Rotation, now: Timestamp) -> bool {
     let was = before.and_then(|before| before.next_rotation_time.as_ref());
-    was.is_some_and(|was| was.0.duration_since(now) <= SKEW && found.next.map(seconds).as_ref() != Some(was))
+    was.is_some_and(|was| was.0.duration_since(now) <= CLOCK_SKEW && found.next.map(seconds).as_ref() != Some(was))
 }
 
 /// The newest of these dates that is not in the future.

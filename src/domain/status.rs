@@ -21,6 +21,7 @@ use super::{
     observed::{Facet, Key, Observed, State},
     ownership::{Owner, Ownership},
     plan::{Gone, Note, Plan, Rest},
+    requeue::RESYNC,
     rotation,
     rules::Rules,
     step::Step,
@@ -122,7 +123,7 @@ impl<'a> Report<'a> {
             set_by: None,
             requested: None,
             word_stands: true,
-            resync: Duration::from_mins(10),
+            resync: RESYNC,
             now,
         }
     }

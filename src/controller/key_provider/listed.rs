@@ -1,4 +1,4 @@
-//! The list of pending keys in a provider's status. A key is put on it before its object goes, the provider's rounds look at it, and it comes off when the
+//! The list of pending keys in a provider's status. A key is put on it before its object goes, the provider's rounds read it, and it comes off when the
 //! key is deleted or alive.
 //!
 //! Rounds of keys and of the provider write the same status. Every write has the version that was read as its precondition, and starts again if another
@@ -40,8 +40,8 @@ use crate::{
 
 /// How often a write starts again because another one came between.
 const TRIES: usize = 8;
-/// How many keys are looked at at the same time.
-const LOOKS: usize = 4;
+/// How many keys are read at the same time.
+const READS: usize = 4;
 
 /// Writes these changes into the lists of a provider. Returns the keys that lost their objects by these changes. A provider that is gone has no list.
 pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> Result<Vec<String>, Error> {
@@ -118,7 +118,7 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
             tracing::warn!(
                 provider,
                 more = more(&status),
-                "status.pendingDeletions of the provider is full; further keys are counted in morePendingDeletions and are not looked at"
+                "status.pendingDeletions of the provider is full; further keys are counted in morePendingDeletions and are not read"
             );
         }
         say(context, provider, version.as_deref(), &status);
@@ -169,7 +169,7 @@ fn alarm_of_more(provider: &str, more: &MoreDeletions) -> Alarm {
     (PendingKey { namespace, name: String::new(), key, state: "PendingDeletion" }, at)
 }
 
-/// Looks at the listed keys. The credentials must be of the right account.
+/// Reads the listed keys. The credentials must be of the right account.
 pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvider, connected: &Connected) {
     let Some(status) = &provider.status else { return };
     if status.pending_deletions.is_empty() {
@@ -177,13 +177,13 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
     }
     let begun = (now(), Instant::now());
     let mut seen = Vec::new();
-    for some in status.pending_deletions.chunks(LOOKS) {
+    for some in status.pending_deletions.chunks(READS) {
         // A KMS that is slow to answer must not hold up the provider.
         if begun.1.elapsed() >= waits::LISTED_READS {
             break;
         }
-        let looks = some.iter().map(|entry| connected.kms.read(&entry.key, Facets::NONE).boxed());
-        seen.extend(some.iter().zip(join_all(looks).await));
+        let reads = some.iter().map(|entry| connected.kms.read(&entry.key, Facets::NONE).boxed());
+        seen.extend(some.iter().zip(join_all(reads).await));
     }
     let absent = seen.iter().any(|(_, seen)| matches!(seen, Ok(None)));
     // In another account no key exists.

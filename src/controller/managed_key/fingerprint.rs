@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use kube::ResourceExt;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
     api::{ManagedKey, annotation},
@@ -11,8 +11,13 @@ use crate::{
 };
 
 /// The fingerprint of an object as the watch has it.
-pub(super) fn looks(watched: &Watched<ManagedKey>, context: &Context) -> u64 {
+pub(super) fn fingerprint_of(watched: &Watched<ManagedKey>, context: &Context) -> u64 {
     watched.decoded().map_or(0, |object| fingerprint(object, context))
+}
+
+/// If the fingerprint of the object changed, its round stops waiting for a turn.
+pub(super) fn stop_waiting_if_changed(context: &Context, object: &ObjectRef<Watched<ManagedKey>>) {
+    context.lanes.changed(object, || context.keys().get(object).as_deref().map_or(0, |watched| fingerprint_of(watched, context)));
 }
 
 /// The fingerprint covers the spec, the annotations that Keyward reads, whether the object is being deleted, and its provider. Finalizers of others

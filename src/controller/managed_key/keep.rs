@@ -24,8 +24,8 @@ use crate::{
 /// A key that works must not be reported as unfinished because its round was.
 const MOST_STEPS: usize = 128;
 
-/// Whether the key may be looked at now, before anything is asked of the API server: thousands of objects may be waiting.
-pub(super) fn may_look(context: &Context, object: &Object<'_>, stored: &ManagedKey, lane: Lane) -> Result<(), Ending> {
+/// Whether the key may be read now, before anything is asked of the API server: thousands of objects may be waiting.
+pub(super) fn may_read(context: &Context, object: &Object<'_>, stored: &ManagedKey, lane: Lane) -> Result<(), Ending> {
     // A rescue does not wait for this: see `may_conclude`.
     if !rescue::suspected(stored) {
         settled(context, object)?;

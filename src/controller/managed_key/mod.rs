@@ -40,7 +40,7 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::fingerprint::looks;
+use self::fingerprint::stop_waiting_if_changed;
 pub use self::object::read_live;
 use super::{
     Context,
@@ -90,11 +90,11 @@ pub async fn run(queue: impl Stream<Item = Queued> + Send + 'static, queues: Que
                     watched.iter().filter_map(|object| object.decoded().ok()).flat_map(|object| context.aliases.told(object))
                 {
                     context.wake(&uid);
-                    looked_at_anew(&context, &waiting);
+                    stop_waiting_if_changed(&context, &waiting);
                     context.lanes.queue(Lane::Ordinary, waiting);
                 }
                 let lane = watched.as_deref().map_or(Lane::Ordinary, Lane::of);
-                looked_at_anew(&context, &object);
+                stop_waiting_if_changed(&context, &object);
                 if watched.is_some() {
                     context.lanes.queue(lane, object);
                 }
@@ -108,11 +108,6 @@ pub async fn run(queue: impl Stream<Item = Queued> + Send + 'static, queues: Que
     let ordinary = rounds(Lane::Ordinary, ordinary, 0, &context, &stop);
     let rescue = rounds(Lane::Rescue, rescue, RESCUERS, &context, &stop);
     tokio::join!(told, ordinary, rescue);
-}
-
-/// If the fingerprint of the object changed, its round stops waiting for a turn.
-fn looked_at_anew(context: &Context, object: &ObjectRef<Watched<ManagedKey>>) {
-    context.lanes.changed(object, || context.keys().get(object).as_deref().map_or(0, |watched| looks(watched, context)));
 }
 
 async fn rounds(

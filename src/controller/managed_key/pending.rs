@@ -93,7 +93,7 @@ pub(super) enum Reported {
     },
 }
 
-/// Updates the provider's lists after a round looked at the object's key. A pending key goes on the list of watched keys, so that the operator notices if the
+/// Updates the provider's lists after a round read the object's key. A pending key goes on the list of watched keys, so that the operator notices if the
 /// object goes while no operator runs. A key that is alive comes off the lists. If a list cannot be written, the next read updates it.
 ///
 /// If the status could not be written, there may be no next read. Then a key whose schedule may have been accepted is watched too, and the provider's own read
@@ -272,9 +272,9 @@ mod tests {
         let is_told = || context.alarms.key_of("u1") == Some(domain_fixtures::key(State::PendingDeletion).arn);
         assert!(!is_told());
         told_as_known(&context);
-        assert!(is_told(), "before any look");
+        assert!(is_told(), "before any read");
         context.gauge(&Object::new(&context, &object, None).unwrap().desired.owner, true, None, None);
-        assert!(!is_told(), "a look showed it alive");
+        assert!(!is_told(), "a read showed it alive");
         told_as_known(&context);
         assert!(!is_told(), "what the watch still has is older than that");
     }

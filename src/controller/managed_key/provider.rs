@@ -43,7 +43,7 @@ impl Provider {
         self.heard(context, self.connected.breaker.failed(failure));
     }
 
-    /// If the KMS was silent for long, its keys are looked at now instead of when they would be tried again.
+    /// If the KMS was silent for long, its keys are read now, and not when they would be tried again.
     fn heard(&self, context: &Context, again: bool) {
         if again {
             context.providers.wake(&self.rules.name);

@@ -16,7 +16,7 @@ use tracing::Instrument;
 
 use super::{
     deletion,
-    fingerprint::{fingerprint, looks},
+    fingerprint::{fingerprint, fingerprint_of},
     keep,
     object::{self, Object},
     provider::{self, Provider, Resolved},
@@ -58,7 +58,7 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
         context.lanes.queue(belongs, object);
         return Ok(Action::await_change());
     }
-    let Some(busy) = context.lanes.begin(object, looks(&watched, &context)) else {
+    let Some(busy) = context.lanes.begin(object, fingerprint_of(&watched, &context)) else {
         return Ok(action(context.wait(Next::Busy, RESYNC)));
     };
     let span = tracing::info_span!("round", kind = "ManagedKey", namespace = watched.namespace(), name = watched.name_any());
@@ -172,7 +172,7 @@ async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Option<
         Err(_) => tracing::warn!("the status does not say that the round panicked: the API server does not answer"),
     }
     if let (Some(wait), Ok(fingerprint)) = (wait, contained(async { fingerprint(object, context) }).await) {
-        context.looked(uid, fingerprint, wait);
+        context.due_in(uid, fingerprint, wait);
     }
     wait
 }
@@ -313,7 +313,7 @@ async fn usable<'a>(
 ) -> Result<Box<Provider>, Ending> {
     let Ok(stored) = watched.decoded() else { return Err(Ending::Gone) };
     match way {
-        Way::Keep { lane, .. } => keep::may_look(context, object, stored, lane)?,
+        Way::Keep { lane, .. } => keep::may_read(context, object, stored, lane)?,
         Way::Release if !object.has_finalizer() => return Err(Ending::Gone),
         Way::Release => {}
     }

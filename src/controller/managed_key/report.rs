@@ -76,7 +76,7 @@ pub(super) async fn finish(context: &Context, fingerprint: u64, mut reached: Rea
     let wait = context.wait(next, resync);
     if let (Some(wait), RoundResult::Ok | RoundResult::Failed) = (wait, result) {
         context.reported(&uid);
-        context.looked(&uid, fingerprint, wait);
+        context.due_in(&uid, fingerprint, wait);
     }
     Ok(Finished::Until(wait, result))
 }

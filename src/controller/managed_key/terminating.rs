@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::{api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition};
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
 
-use super::looked_at_anew;
+use super::stop_waiting_if_changed;
 use crate::{
     api::FINALIZER,
     controller::{
@@ -54,7 +54,7 @@ pub(in crate::controller) async fn release_the_waiting(context: &Context) {
     for object in waiting.into_iter().filter(|object| all || object.namespace().is_some_and(|within| namespaces.contains(&within))) {
         context.wake(&object.uid().unwrap_or_default());
         let object = ObjectRef::from_obj(&*object);
-        looked_at_anew(context, &object);
+        stop_waiting_if_changed(context, &object);
         context.lanes.queue(Lane::Ordinary, object);
     }
 }

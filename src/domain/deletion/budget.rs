@@ -1,7 +1,8 @@
-//! The budget: how many keys may be put on their way to deletion through one provider within an hour, and the brake that stops everything when there are more.
+//! The budget: how many deletions may be scheduled, and how many keys disabled with their objects, through one provider within an hour. If there are more, the
+//! brake stops all of them.
 //!
-//! The book stands in the provider's status. An entry is written before the call that it is for, with the version that was read as its precondition, so that
-//! restarts and other replicas count along:
+//! The book is in the provider's status. Keyward writes an entry before the call, with the version that it read as the precondition. So the count stays right
+//! after a restart, and if two replicas act:
 //!
 //! ```text
 //!             room for one more: the entry is written
@@ -13,21 +14,28 @@
 //! While it is stopped, nothing is scheduled and no key is disabled with its object. A deletion that was held by the brake gets the word `held` on its key, so
 //! it needs a token of its own after the brake is lifted.
 //!
-//! A [`Booked`] proves that an entry was stored. Only [`Entry::written`] gives one, for the book that the API server answered with:
+//! A [`Booked`] proves that an entry was stored. Only [`Entry::written`] gives one, for the book that the API server answered with. Its field is private:
+//!
+//! ```
+//! # use keyward::domain::deletion::budget::Booked;
+//! fn booked(proof: Booked) -> Booked { proof }
+//! ```
 //!
 //! ```compile_fail,E0451
-//! let forged = keyward::domain::deletion::budget::Booked { key: "1234".into() };
+//! # use keyward::domain::deletion::budget::Booked;
+//! fn booked(proof: Booked) -> Booked { Booked { ..proof } }
 //! ```
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
-use crate::api::{
-    condition::seconds,
-    key_provider::{DeletionBook, LONGEST_BOOKED, MOST_BOOKED, RecentDeletion, Tripped},
+use crate::{
+    api::{
+        condition::seconds,
+        key_provider::{DeletionBook, LONGEST_BOOKED, MOST_BOOKED, RecentDeletion, Tripped},
+    },
+    domain::periods::BOOKED,
 };
 
-/// For how long an entry counts.
-const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// The longest id of a trip, as its schema has it.
 const LONGEST_ID: usize = 64;
 
@@ -76,12 +84,13 @@ fn named(key: &str) -> String {
     key.chars().take(LONGEST_BOOKED).collect()
 }
 
-/// Whether an entry still counts. One from the future was written by a clock that was ahead, or this clock went back: it counts until this clock is past it.
+/// Whether an entry still counts. If its time is in the future, a clock was wrong; the entry then counts until an hour after its time.
 fn counts(entry: &RecentDeletion, now: Timestamp) -> bool {
-    now.duration_since(entry.time.0) < WINDOW
+    now.duration_since(entry.time.0) < BOOKED
 }
 
-/// Asks the book whether a deletion of `key` has room. `id` names the trip if there is one. A key counts once: a call that is sent again is the same deletion.
+/// Asks the book whether there is room for the deletion of `key`. If not, the brake is tripped, and `id` becomes the id of the trip. A key counts once, because
+/// a call that is sent again is the same deletion.
 #[must_use]
 pub fn check(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Timestamp, id: &str) -> Answer {
     let mut book = book.cloned().unwrap_or_default();
@@ -95,7 +104,7 @@ pub fn check(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Tim
         book.tripped = Some(tripped(id, now));
         return Answer::Trips(book);
     }
-    // An entry never gets older: a clock that went back makes no room sooner.
+    // The time of an entry never moves back. Otherwise a clock that went back would make room too early.
     let time = known.map_or(now, |known| known.max(now));
     book.recent.push(RecentDeletion { time: seconds(time), key: name });
     Answer::Room(Entry { key: key.into(), book })
@@ -105,21 +114,22 @@ fn tripped(id: &str, now: Timestamp) -> Tripped {
     Tripped { id: id.into(), time: seconds(now) }
 }
 
-/// Whether that can be the id of a trip. Messages print it in a command, so nothing else is put there, whoever wrote the status.
+/// Whether this text can be the id of a trip. Messages print the id as a part of a command. Somebody else may have written the status, so no other text may
+/// get there.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The book after a round of the provider. `maxPerHour: 0` trips the brake, so that raising it again is not enough to go on. A person lifts it with the id of
-/// the trip; the book is empty then. `resume`: the annotation.
+/// The book after a round of the provider. `maxPerHour: 0` trips the brake. A higher value does not lift the brake: a person lifts it with the id of the trip.
+/// Then the book is empty. `resume`: the annotation.
 #[must_use]
 pub fn kept(book: Option<&DeletionBook>, max_per_hour: i32, resume: Option<&str>, now: Timestamp, id: &str) -> Option<DeletionBook> {
     let mut book = book.cloned().unwrap_or_default();
     book.recent.retain(|entry| counts(entry, now));
     match &book.tripped {
         None if max_per_hour <= 0 => book.tripped = Some(tripped(id, now)),
-        // Somebody else wrote it. The stop stays, under an id of its own.
+        // Somebody else wrote this id. The brake stays, and gets a new id.
         Some(trip) if !is_id(&trip.id) => book.tripped = Some(tripped(id, now)),
         Some(trip) if max_per_hour > 0 && resume == Some(&*trip.id) => {
             book = DeletionBook { waiting: book.waiting, ..DeletionBook::default() }

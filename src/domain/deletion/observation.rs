@@ -27,7 +27,7 @@ pub enum Observation<'a> {
         key: &'a Key,
         /// The days of the deletion that is declared; `None`: the key is to live.
         asked: Option<i32>,
-        /// Whether this round asked the edge, so that nothing the record shows goes unnoticed.
+        /// Whether this round asked the edge. If it did, the round took into account what the record shows.
         judged: bool,
         /// The time of the read.
         now: Timestamp,
@@ -41,13 +41,13 @@ pub enum Observation<'a> {
         /// The days of the deletion that is declared; `None`: the key is to live.
         asked: Option<i32>,
     },
-    /// No key, so often that it is taken for deleted.
+    /// The key was not found so often that it counts as deleted.
     Deleted,
-    /// No key, so often that it is taken for lost.
+    /// The key was not found so often that it counts as lost.
     Lost,
     /// The object's own key, alive, with all of its life as declared.
     Alive,
-    /// Nothing that is told as pending, so that no date is told either.
+    /// No pending deletion is reported, so no date is reported either.
     NothingPending,
     /// The key was used lately, and that holds the deletion.
     InUse {

@@ -159,7 +159,7 @@ fn the_lists_in_a_status_are_input() {
 }
 
 #[test]
-fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
+fn a_listed_key_goes_once_a_read_shows_that_it_is_not_pending() {
     let date = Some(days_on(7));
     let listed = entry("k", date);
     let pending = |date| {

@@ -395,13 +395,13 @@ fn nothing_is_compared_while_the_key_is_pending() {
 /// Shows S7.
 #[test]
 fn what_was_not_read_is_neither_compared_nor_changed() {
-    let glance = |mut scene: Scene| {
+    let quick = |mut scene: Scene| {
         let key = scene.key();
         (key.tags, key.rotation, key.aliases) = (None, None, None);
         brief(&scene.plan())
     };
-    assert_eq!(glance(Scene::of(State::Enabled)), "rest");
-    assert_eq!(glance(Scene::scheduled(7)), "rest");
+    assert_eq!(quick(Scene::of(State::Enabled)), "rest");
+    assert_eq!(quick(Scene::scheduled(7)), "rest");
     for (name, scene) in [
         ("a new generation", declares(Scene::of(State::Enabled))),
         // It would be Ready after each read that does not show whose the key is.
@@ -419,7 +419,7 @@ fn what_was_not_read_is_neither_compared_nor_changed() {
         ("a key to be scheduled", asked(Scene::of(State::Enabled), 7)),
         ("a schedule that is gone", Scene::scheduled(7).with(|s| s.key().state = State::Enabled)),
     ] {
-        assert_eq!(glance(scene), "read Facets", "{name}");
+        assert_eq!(quick(scene), "read Facets", "{name}");
     }
 }
 
@@ -1556,7 +1556,7 @@ fn a_schedule_after_a_restart_goes_on_or_is_held() {
 }
 
 #[test]
-fn a_failed_look_does_not_lend_its_state_to_an_open_call() {
+fn a_failed_read_does_not_lend_its_state_to_an_open_call() {
     // Someone scheduled and cancelled while nothing looked; then the key's state is read, and its marks are not.
     let mut world = World::new(asked(Scene::of(State::Enabled), 7));
     world.scene.intent(Intent { seq: SEQ + 1, generation: GENERATION + 1, word: Word::Days(7) });

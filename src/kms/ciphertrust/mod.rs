@@ -137,7 +137,7 @@ impl CipherTrustKms {
 
     /// A key that a call is about.
     async fn needed(&self, key: &str) -> Result<Key, Failure> {
-        self.look(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
+        self.read_key(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
     }
 
     /// CCKM reads rotation from AWS at once. For a key that AWS cannot rotate, rotation is off.
@@ -171,7 +171,7 @@ impl CipherTrustKms {
 
     /// The failure for an alias that another key has.
     async fn taken(&self, alias: &str, refused: Failure) -> Failure {
-        let holder = match read_back::after(&refused, self.look(alias, Age::Allowed)).await {
+        let holder = match read_back::after(&refused, self.read_key(alias, Age::Allowed)).await {
             Ok(holder) => holder,
             Err(failure) => return failure,
         };
@@ -189,7 +189,7 @@ impl CipherTrustKms {
 
 impl Source for CipherTrustKms {
     async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        self.look(reference, Age::Allowed).await
+        self.read_key(reference, Age::Allowed).await
     }
 
     /// A row tells tags and aliases together.
@@ -308,7 +308,7 @@ impl Kms for CipherTrustKms {
             Err(failure) if failure.kind == FailureKind::AliasTaken => failure,
             done => return done.map(drop),
         };
-        match read_back::after(&refused, self.look(key, Age::Newest)).await? {
+        match read_back::after(&refused, self.read_key(key, Age::Newest)).await? {
             Some(found) if has(&found, alias) => Ok(()),
             _ => Err(self.taken(alias, refused).await),
         }
@@ -316,7 +316,7 @@ impl Kms for CipherTrustKms {
 
     /// AWS removes an alias from any key that has it, and CCKM may not check. So the row is refreshed first, and the alias has to be in it.
     async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
-        if !self.look(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
+        if !self.read_key(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
             return Ok(());
         }
         let refused = match self.act(Operation::DeleteAlias, key, Some(json!({ "alias": bare(alias) }))).await {
@@ -327,7 +327,7 @@ impl Kms for CipherTrustKms {
         if !is_absent(&refused) {
             return Ok(());
         }
-        match self.look(key, Age::Allowed).await? {
+        match self.read_key(key, Age::Allowed).await? {
             Some(found) if !has(&found, alias) => Ok(()),
             _ => Err(refused),
         }
@@ -403,13 +403,13 @@ impl Kms for CipherTrustKms {
             Err(failure) if is_denied_by_aws(&failure) => Err(denied::of_deletion(failure, days, cleared.last_use())),
             Err(failure) => Err(failure),
         };
-        read_back::schedule(sent, Box::pin(self.look(key, Age::Newest))).await
+        read_back::schedule(sent, Box::pin(self.read_key(key, Age::Newest))).await
     }
 
     /// AWS refuses to cancel if no deletion is pending.
     async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
         let sent = self.act(Operation::CancelDeletion, key, None).await.map(drop);
-        read_back::change(sent, Box::pin(self.look(key, Age::Newest)), |found| !found.state.is_pending()).await
+        read_back::change(sent, Box::pin(self.read_key(key, Age::Newest)), |found| !found.state.is_pending()).await
     }
 }
 

@@ -20,7 +20,7 @@ mod search;
 mod sign;
 mod urn;
 
-use std::{fmt::Display, time::Duration};
+use std::fmt::Display;
 
 use jiff::Timestamp;
 use reqwest::Method;
@@ -38,6 +38,7 @@ use super::{
     Creation, Identity, Kms, Listing, Scheduled, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
+    waits,
 };
 use crate::{
     api::managed_key::KeyState,
@@ -52,9 +53,6 @@ use crate::{
 };
 
 pub use self::client::{HuaweiCredentials, HuaweiSettings};
-
-/// The waits, one after the other, for a new key that Huawei does not show yet.
-const NOT_SHOWN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
 /// Huawei Cloud KMS in one project.
 #[derive(Debug)]
@@ -448,7 +446,7 @@ impl HuaweiKms {
 
     /// A new key, as soon as Huawei shows it.
     async fn shown(&self, id: &str) -> Result<Option<Key>, Failure> {
-        for wait in NOT_SHOWN_YET {
+        for wait in waits::NOT_SHOWN_YET {
             if let Some(key) = self.describe(id).await? {
                 return Ok(Some(key));
             }
