@@ -447,8 +447,8 @@ fn rules_of_use() -> Vec<Row> {
         refused("an empty service", policies(json!({ "services": [""] })), too_short!("spec.allow.policies.services[0]")),
         refused("a service of 129", policies(json!({ "services": [text(129)] })), "spec.allow.policies.services[0]: Too long"),
         // pace
-        refused("a look every 29 s", create(json!({ "resyncSeconds": 29 })), at_least!("spec.resyncSeconds", 29, 30)),
-        refused("a look every 86401 s", create(json!({ "resyncSeconds": 86401 })), at_most!("spec.resyncSeconds", 86401, 86400)),
+        refused("a read every 29 s", create(json!({ "resyncSeconds": 29 })), at_least!("spec.resyncSeconds", 29, 30)),
+        refused("a read every 86401 s", create(json!({ "resyncSeconds": 86401 })), at_most!("spec.resyncSeconds", 86401, 86400)),
         refused("no share of the quotas", create(json!({ "quotaSharePercent": 0 })), at_least!("spec.quotaSharePercent", 0, 1)),
         passes("a hundred times the quotas, where the provider raised them", create(json!({ "quotaSharePercent": 10000 }))),
         refused("more than that", create(json!({ "quotaSharePercent": 10001 })), at_most!("spec.quotaSharePercent", 10001, 10000)),

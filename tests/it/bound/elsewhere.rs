@@ -197,7 +197,7 @@ async fn a_creation_that_is_open_is_not_repeated_at_another_place() {
     .await;
 }
 
-/// The key's own reference says where it is, and a look corrects a status that says something else.
+/// The key's own reference says where it is, and a read corrects a status that says something else.
 #[tokio::test]
 async fn a_status_that_names_another_place_is_corrected_or_only_forbids() {
     on_each(async |vendor| {
