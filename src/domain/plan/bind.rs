@@ -40,11 +40,12 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         Ownership::Namesake if was_bound => owned("another object of this name, with another UID".into()),
         Ownership::Namesake => take(s, key, How::TakeUp),
         Ownership::Stranger(name) => {
-            let (owner, cluster) = (mark::OWNER, mark::CLUSTER);
-            let why = format!(
-                ": it has the tag {owner}={name} but no tag {cluster}; ask the owner to put that tag back, or, if it has no owner, remove the keyward-* tags"
+            let way_out = format!(
+                ": it has the tag {}={name} but no tag {}; ask the owner to put that tag back, or, if it has no owner, remove the keyward-* tags",
+                mark::OWNER,
+                mark::CLUSTER
             );
-            stall(Reason::OwnedByAnother, ownership::belongs_to(&key.arn, "an object of an unknown cluster", &why))
+            stall(Reason::OwnedByAnother, ownership::belongs_to(&key.arn, "an object of an unknown cluster", &way_out))
         }
         Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
         Ownership::Other(name) => match s.other_owner.filter(|other| other.mark == name).map(|other| other.exists) {

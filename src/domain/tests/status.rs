@@ -683,10 +683,10 @@ fn a_deletion_at_its_date_is_no_failure() {
 fn a_hold_is_told_once() {
     for sentence in SENTENCES {
         let scene = asked(Scene::of(State::Enabled), 7);
-        let hold = Hold { reason: sentence.reason, message: "held".into(), passes: sentence.passes, used: None };
-        let held = after(&scene, Conclusion::Planned(&Plan::Hold(hold)), now());
+        let plan = Plan::Hold(Hold { reason: sentence.reason, message: "held".into(), passes: sentence.passes, used: None });
+        let reported = after(&scene, Conclusion::Planned(&plan), now());
         let about = About { desired: &scene.desired, set_by: None, found: &[], created: None };
-        let told: Vec<_> = events(&scene.memory.status, &held, about, &[]).into_iter().map(|event| event.reason).collect();
+        let told: Vec<_> = events(&scene.memory.status, &reported, about, &[]).into_iter().map(|event| event.reason).collect();
         assert_eq!(told, ["DeletionHeld"], "{:?}", sentence.reason);
     }
 }
