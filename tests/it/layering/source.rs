@@ -121,7 +121,7 @@ impl Reader<'_> {
         }
         let mut name = path.last().cloned().unwrap_or_default();
         if import.is_some() && self.word(at) == "as" {
-            name = self.word(at + 1).to_owned();
+            self.word(at + 1).clone_into(&mut name);
             at += 2;
         }
         self.found(path, name, import);
