@@ -14,8 +14,8 @@ cargo_deny := $(cache)/tools/cargo-deny-$(cargo_deny_version)/bin/cargo-deny
 cargo_llvm_cov_version := 0.9.1
 cargo_llvm_cov := $(cache)/tools/cargo-llvm-cov-$(cargo_llvm_cov_version)/bin/cargo-llvm-cov
 
-# Modules of tests/it that check the generated files and the imports. They need no servers.
-golden := generated layering:: house::
+# Tests of tests/it that check the generated files, the imports, and that each bound of a CRD has its rows. They need no servers.
+golden := generated layering:: house:: each_rule_and_bound_has_a_row
 
 .PHONY: help
 help: ## List the targets
