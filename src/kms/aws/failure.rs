@@ -383,14 +383,17 @@ mod tests {
                  ServiceUnavailable ServiceUnavailableException RequestTimeout RequestTimeoutException IDPCommunicationError",
             ),
         ];
-        let mut seen = 0;
+        let mut seen = Vec::new();
         for (expected, codes) in table {
             for code in codes.split_whitespace() {
                 assert_eq!(kind(code), Some(expected), "{code}");
-                seen += 1;
+                seen.push(code);
             }
         }
-        assert_eq!(seen, CODES.len(), "a code of the table is not tested, or stands in it twice");
+        for (code, _) in CODES {
+            assert!(seen.contains(code), "{code} is in CODES; add it to the table of this test");
+        }
+        assert_eq!(seen.len(), CODES.len(), "a code is in CODES twice");
     }
 
     /// Shows S7.
