@@ -86,15 +86,18 @@ mod tests {
     /// The API server estimates the cost of CEL rules from the bounds, and takes 3 MiB where there is none.
     #[test]
     fn everything_has_bounds() {
+        let way_out = "give the field one in src/api, such as #[schemars(length(max = 256))] or #[schemars(range(min = 0, max = 23))]";
         walk(&mut |path, schema, _| match schema.type_.as_deref() {
             Some("string") => {
                 let bounded = schema.max_length.is_some() || schema.enum_.is_some() || schema.format.as_deref() == Some("date-time");
-                assert!(bounded, "{path} has no bound");
+                assert!(bounded, "{path} has no bound; {way_out}");
             }
-            Some("array") => assert!(schema.max_items.is_some(), "{path} has no bound"),
-            Some("object") if schema.additional_properties.is_some() => assert!(schema.max_properties.is_some(), "{path} has no bound"),
+            Some("array") => assert!(schema.max_items.is_some(), "{path} has no bound; {way_out}"),
+            Some("object") if schema.additional_properties.is_some() => {
+                assert!(schema.max_properties.is_some(), "{path} has no bound; {way_out}");
+            }
             Some("integer") if path.contains(".spec.") => {
-                assert!(schema.minimum.is_some() && schema.maximum.is_some(), "{path} has no bound");
+                assert!(schema.minimum.is_some() && schema.maximum.is_some(), "{path} has no bound; {way_out}");
             }
             Some("integer" | "boolean" | "object") => {}
             other => panic!("{path} is of type {other:?}"),
