@@ -1,6 +1,6 @@
 //! Generated files are what this source says, and what is installed holds together.
 //!
-//! `UPDATE=1 cargo test --test it manifests` rewrites them.
+//! `make generate` rewrites them.
 
 use std::{
     collections::BTreeSet,
@@ -110,6 +110,15 @@ fn after<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
         .map(move |(at, _)| word(&text[at + mark.len()..]))
 }
 
+/// What the program gives, and what the list has.
+fn same(what: &str, list: &str, given: &BTreeSet<&str>, listed: &BTreeSet<&str>) {
+    let (lacks, unused): (Vec<_>, Vec<_>) = (given.difference(listed).collect(), listed.difference(given).collect());
+    assert!(
+        lacks.is_empty() && unused.is_empty(),
+        "{what}: {list} has to list {lacks:?}, with their meaning; it lists {unused:?}, which nothing in src/ gives"
+    );
+}
+
 /// The list, the page and the program have the same words, and none is written as a text of its own.
 #[test]
 fn generated_page_has_each_reason_that_is_given_and_no_other() {
@@ -118,13 +127,13 @@ fn generated_page_has_each_reason_that_is_given_and_no_other() {
     program(&path("src"), &mut source);
     let given: BTreeSet<&str> = after(&source, "Reason::").filter(|word| word.starts_with(char::is_uppercase) && *word != "ALL").collect();
     let listed: BTreeSet<&str> = Reason::ALL.iter().map(|(reason, _)| reason.as_str()).collect();
-    assert_eq!(given, listed);
+    same("reasons", "Reason of src/api/condition.rs", &given, &listed);
     assert_eq!(after(&source, "Condition {").count(), 0, "a condition is set by `condition::set` alone, which takes a reason of the list");
 
     let events: BTreeSet<&str> =
         ["reason: \"", "event(\"", "warn(\""].iter().flat_map(|mark| after(&source, mark)).filter(|word| !word.is_empty()).collect();
     let listed_events: BTreeSet<&str> = EVENTS.iter().map(|(reason, _)| *reason).collect();
-    assert_eq!(events, listed_events);
+    same("events", "EVENTS of src/api/condition.rs", &events, &listed_events);
 
     let rows = |heading: &str| -> BTreeSet<String> {
         let table = page.split_once(&format!("\n## {heading}\n")).unwrap().1.split("\n## ").next().unwrap().to_owned();
