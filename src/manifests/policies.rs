@@ -217,3 +217,22 @@ pub fn policies_yaml() -> anyhow::Result<String> {
     }
     Ok(yaml::stream(&documents))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field that the policy does not compare lets everybody who may edit a provider loosen its guard.
+    #[test]
+    fn who_loosens_the_guard_compares_every_field_of_it() {
+        let text = policies_yaml().unwrap();
+        let crds = crate::manifests::crds();
+        let provider = crds.iter().find(|crd| crd.spec.names.kind == "KeyProvider").unwrap();
+        let root = provider.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
+        let guard = root.properties.unwrap()["spec"].properties.as_ref().unwrap()["deletionGuard"].properties.clone().unwrap();
+        for field in guard.keys() {
+            let is_compared = [".?", "."].iter().any(|dot| text.contains(&format!("variables.guardBefore{dot}{field}")));
+            assert!(is_compared, "compare deletionGuard.{field} in the policy who-loosens-the-guard of src/manifests/policies.rs");
+        }
+    }
+}
