@@ -16,7 +16,7 @@ use crate::{
     domain::{
         deletion::{
             LastUse, Word,
-            hold::{Hold, in_use},
+            hold::{Hold, SENTENCES, in_use},
         },
         desired::{Life, WantedRotation},
         event::{About, events},
@@ -676,6 +676,20 @@ fn a_deletion_at_its_date_is_no_failure() {
     };
     assert_eq!(reasons(days_on(8)), [vec![], vec!["KeyDeleted"]]);
     assert_eq!(reasons(days_on(2)), [vec!["SyncFailed"], vec!["KeyDeleted"]], "before its date it is one");
+}
+
+/// The reasons that a plan gives too, when nothing is held, are told as failures.
+#[test]
+fn a_hold_is_told_by_one_event() {
+    let scene = Scene::of(State::Enabled);
+    let before = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    for told in SENTENCES.iter().filter(|told| !matches!(told.reason, Reason::InvalidSpec | Reason::StaleView)) {
+        let hold = Hold { reason: told.reason, message: "held".into(), passes: told.passes, used: None };
+        let held = after(&scene, Conclusion::Planned(&Plan::Hold(hold)), now());
+        let about = About { desired: &scene.desired, set_by: None, found: &[], created: None };
+        let reasons: Vec<_> = events(&before, &held, about, &[]).into_iter().map(|event| event.reason).collect();
+        assert_eq!(reasons, ["DeletionHeld"], "add {:?} to the reasons of `failed` in src/domain/event.rs", told.reason);
+    }
 }
 
 #[test]
