@@ -95,7 +95,8 @@ pub struct Invalid(pub String);
 impl Desired {
     /// Reads an object of the cluster `cluster`.
     ///
-    /// # Errors `deletionScheduleDays`, the namespace or the name is not valid. They are checked again here, because the object may have been stored before the
+    /// # Errors
+    /// `deletionScheduleDays`, the namespace or the name is not valid. They are checked again here, because the object may have been stored before the
     /// CRD had the rule, or past the API server. An invalid setting is no error: it goes into `left_out`.
     pub fn of(object: &ManagedKey, cluster: &str) -> Result<Self, Invalid> {
         let (Some(name), Some(namespace), Some(uid)) =

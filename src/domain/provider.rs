@@ -141,7 +141,8 @@ pub fn lacks(secret: &str, key: &str) -> Unusable {
 /// Whether the account is the declared one, and the one that was seen first. Otherwise Keyward reads no key, because a key that is not
 /// found in a wrong account would count as gone.
 ///
-/// # Errors The account is another one.
+/// # Errors
+/// The account is another one.
 pub fn right_account(provider: &KeyProvider, account: &str) -> Result<(), Unusable> {
     let declared = provider.spec.aws.as_ref().and_then(|aws| aws.account_id.as_deref());
     let pinned = provider.status.as_ref().and_then(|status| status.identity.as_ref()).map(|identity| identity.account.as_str());

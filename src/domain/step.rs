@@ -186,7 +186,8 @@ impl Step {
 impl<D> Step<D> {
     /// The same step, with another value in `Destroy`.
     ///
-    /// # Errors Returns the error of `destroy`.
+    /// # Errors
+    /// Returns the error of `destroy`.
     pub fn try_map<C, E>(&self, destroy: impl FnOnce(&D) -> Result<C, E>) -> Result<Step<C>, E> {
         Ok(match self {
             Self::Create => Step::Create,
