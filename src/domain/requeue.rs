@@ -104,6 +104,7 @@ pub struct Leftover {
 
 impl Next {
     /// After a round that came to the end of its plan. `changed`: it did steps. `attempt_open`: the outcome of a creation is not known.
+    /// What the guard holds does not come here: its round ends with `Ending::Held`, and the object is looked at again at the regular read.
     #[must_use]
     pub const fn of_plan(plan: &Plan, changed: bool, attempt_open: bool) -> Self {
         match plan {
