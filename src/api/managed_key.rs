@@ -199,6 +199,11 @@ pub enum DeletionPolicy {
 /// The kind of a key. If a key is adopted, every field is compared with it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.customKeyStoreId) || self.origin in ['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']")
+        .message("customKeyStoreId needs origin AWS_CLOUDHSM or EXTERNAL_KEY_STORE"),
+    validation = Rule::new("!has(self.xksKeyId) || self.origin == 'EXTERNAL_KEY_STORE'").message("xksKeyId needs origin EXTERNAL_KEY_STORE")
+)]
 pub struct KeyTemplate {
     /// The key spec as the provider names it, such as `SYMMETRIC_DEFAULT`, `RSA_2048`, `ECC_NIST_P256`, `HMAC_256`.
     #[serde(default = "default_spec")]
@@ -208,13 +213,24 @@ pub struct KeyTemplate {
     #[serde(default = "default_usage")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
     pub usage: String,
-    /// Where the key material comes from: `AWS_KMS` (default), or `EXTERNAL` for imported material. Custom key stores are not supported.
+    /// Where the key material comes from: `AWS_KMS` (default), `EXTERNAL` for imported material, or a custom key store of AWS:
+    /// `AWS_CLOUDHSM` or `EXTERNAL_KEY_STORE`.
     #[serde(default = "default_origin")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
     pub origin: String,
     /// Whether the key is a multi-Region primary key. Default: false.
     #[serde(default)]
     pub multi_region: bool,
+    /// The id of the custom key store of AWS that has the key, such as `cks-1234567890abcdef0`; 1 to 64 characters. Needs `origin`
+    /// `AWS_CLOUDHSM` or `EXTERNAL_KEY_STORE`. A key with one of these origins is created only if this field is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub custom_key_store_id: Option<String>,
+    /// The id of the key in the external key manager, 1 to 128 characters. Needs `origin` `EXTERNAL_KEY_STORE`. A key with this origin is
+    /// created only if this field is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-zA-Z0-9_.-]+$"))]
+    pub xks_key_id: Option<String>,
 }
 
 fn default_spec() -> String {
@@ -231,7 +247,14 @@ fn default_origin() -> String {
 
 impl Default for KeyTemplate {
     fn default() -> Self {
-        Self { spec: default_spec(), usage: default_usage(), origin: default_origin(), multi_region: false }
+        Self {
+            spec: default_spec(),
+            usage: default_usage(),
+            origin: default_origin(),
+            multi_region: false,
+            custom_key_store_id: None,
+            xks_key_id: None,
+        }
     }
 }
 
@@ -365,6 +388,8 @@ fn key_states() -> Value {
 pub const MOST_APPLIED: usize = 128;
 /// The maximum length of a KMS's name for a kind of key that the status shows.
 pub const LONGEST_WORD: usize = 64;
+/// The maximum length of the id of a key in an external key manager.
+pub const LONGEST_XKS_KEY_ID: usize = 128;
 /// The maximum length of the text that names an endpoint. The parts of a provider's spec that it is made of are not longer together.
 pub const LONGEST_ENDPOINT: usize = 3072;
 
@@ -503,6 +528,14 @@ pub struct KeyFacts {
     pub manager: String,
     /// Whether the key is a multi-Region key.
     pub multi_region: bool,
+    /// The custom key store that has the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_WORD))]
+    pub custom_key_store_id: Option<String>,
+    /// The id of the key in the external key manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_XKS_KEY_ID))]
+    pub xks_key_id: Option<String>,
     /// When the key was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<Time>,

@@ -5,7 +5,9 @@ use jiff::Timestamp;
 use super::{
     deletion::hold::AT_THE_END,
     desired::Desired,
+    limits::Limits,
     memory::{Attempt, KeyRecord},
+    observed::Key,
     ownership::Owner,
     status::{self, SetBy},
     step::{Destruction, Difference, How, Part, Step},
@@ -43,7 +45,8 @@ pub struct About<'a> {
 pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<'_>, steps: &[Step]) -> Vec<Event> {
     let key = after.key_arn.as_deref().unwrap_or("the key");
     let date = after.deletion_date.as_ref().map(|date| date.0);
-    let cancel = cancel(about);
+    let origin = after.key.as_ref().map(|key| &*key.origin).unwrap_or_default();
+    let cancel = format!("{}{}", cancel(about), Limits::left_behind(origin));
     let mut events = Vec::new();
     let settled = before.applied.as_ref().is_some_and(|applied| applied.generation == about.desired.generation);
     let mut drifted: Vec<_> = steps.iter().filter(|step| settled && corrects(step)).collect();
@@ -62,12 +65,13 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
 
 /// The events of the last steps for a key whose object is being deleted.
 #[must_use]
-pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, steps: &[Step]) -> Vec<Event> {
+pub fn last_events(key: &Key, owner: &Owner, steps: &[Step]) -> Vec<Event> {
     let Owner { namespace, name, .. } = owner;
     let cancel = format!(
-        "because its object is deleted; to cancel, create {namespace}/{name} again with enabled: true, or cancel it with the KMS's own tools"
+        "because its object is deleted; to cancel, create {namespace}/{name} again with enabled: true, or cancel it with the KMS's own tools{}",
+        Limits::left_behind(&key.kind.origin)
     );
-    steps.iter().filter_map(|step| done(step, key, deletion_date, &cancel)).collect()
+    steps.iter().filter_map(|step| done(step, &key.arn, key.deletion_date, &cancel)).collect()
 }
 
 /// The event for an annotation `keyward.dev/key` that does not name the key of its object. It tells the old value before Keyward overwrites

@@ -27,6 +27,8 @@ pub struct Limits {
     pub words: &'static [(&'static str, &'static str)],
     /// Whether Keyward can create multi-Region keys there.
     pub multi_region: bool,
+    /// The origins of keys in custom key stores, for which Keyward can create keys. The second one needs the id of an external key.
+    pub key_stores: Option<(&'static str, &'static str)>,
     /// What it accepts as tags.
     pub tags: TagLimits,
     /// How many aliases a key may have, including the claim. `None`: no number is documented.
@@ -100,6 +102,7 @@ pub const AWS: Limits = Limits {
     creates_with_tags: true,
     words: &[],
     multi_region: true,
+    key_stores: Some(("AWS_CLOUDHSM", "EXTERNAL_KEY_STORE")),
     tags: TagLimits { key: 128, value: 256, count: 50, forbidden: "" },
     aliases: Some(50),
     moves_aliases: true,
@@ -114,8 +117,13 @@ pub const AWS: Limits = Limits {
 };
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds, and the price of a key, are those of AWS.
-pub const CIPHER_TRUST: Limits =
-    Limits { name: "CipherTrust", moves_aliases: false, calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
+pub const CIPHER_TRUST: Limits = Limits {
+    name: "CipherTrust",
+    key_stores: None,
+    moves_aliases: false,
+    calls: Calls { cancel: "cancel-deletion", tag: "add-tags" },
+    ..AWS
+};
 
 /// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls;
 /// `key_description` of `update-key-description`.
@@ -129,6 +137,7 @@ pub const HUAWEI: Limits = Limits {
     creates_with_tags: false,
     words: &[("SYMMETRIC_DEFAULT", "AES_256"), ("AWS_KMS", "kms"), ("EXTERNAL", "external")],
     multi_region: false,
+    key_stores: None,
     tags: TagLimits { key: 36, value: 43, count: 20, forbidden: "*<>\\=" },
     aliases: None,
     moves_aliases: true,
@@ -159,12 +168,25 @@ impl Limits {
         (spec.is_empty() || self.rotatable.0.contains(&spec)) && (origin.is_empty() || self.rotatable.1 == origin)
     }
 
+    /// What becomes of the material of a key in a custom key store when AWS deletes the key, as a clause for messages. Empty for other keys.
+    /// From the API reference of `ScheduleKeyDeletion`, and "Delete KMS keys from an external key store".
+    #[must_use]
+    pub fn left_behind(origin: &str) -> &'static str {
+        match origin {
+            "AWS_CLOUDHSM" => {
+                "; AWS then tries to delete the key material in the CloudHSM cluster; what is left there or in backups of the cluster stays for you \
+                 to delete"
+            }
+            "EXTERNAL_KEY_STORE" => "; the key in the external key manager stays, but cannot decrypt without the KMS key",
+            _ => "",
+        }
+    }
+
     /// A template in the KMS's own names.
     #[must_use]
     pub fn kind(&self, template: &KeyTemplate) -> KeyTemplate {
         let own = |word: &str| self.words.iter().find(|(known, _)| *known == word).map_or(word, |(_, own)| own).to_owned();
-        let KeyTemplate { spec, usage, origin, multi_region } = template;
-        KeyTemplate { spec: own(spec), usage: own(usage), origin: own(origin), multi_region: *multi_region }
+        KeyTemplate { spec: own(&template.spec), usage: own(&template.usage), origin: own(&template.origin), ..template.clone() }
     }
 }
 

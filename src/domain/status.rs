@@ -17,6 +17,7 @@ use super::{
     },
     desired::{Desired, Life},
     failure::{self, Failure, Retry},
+    limits::Limits,
     memory::Memory,
     observed::{Facet, Key, Observed, State},
     ownership::{Owner, Ownership},
@@ -29,7 +30,10 @@ use crate::{
     api::{
         ConditionType, ManagedKeyStatus, Reason, annotation,
         condition::{self, seconds},
-        managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
+        managed_key::{
+            Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, LONGEST_XKS_KEY_ID, MOST_APPLIED, ManagementPolicy,
+            ProviderFacts,
+        },
     },
     text::shown,
 };
@@ -203,9 +207,14 @@ pub fn fit(status: &mut ManagedKeyStatus) {
         applied.tag_keys.truncate(MOST_APPLIED);
         applied.aliases.truncate(MOST_APPLIED);
     }
-    if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, creation_time: _ }) = &mut status.key {
+    if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, custom_key_store_id, xks_key_id, creation_time: _ }) =
+        &mut status.key
+    {
         for word in [spec, usage, origin, manager] {
             *word = shown(word).chars().take(LONGEST_WORD).collect();
+        }
+        for (id, longest) in [(custom_key_store_id, LONGEST_WORD), (xks_key_id, LONGEST_XKS_KEY_ID)] {
+            id.take_if(|id| id.chars().count() > longest || shown(id) != *id);
         }
     }
 }
@@ -249,6 +258,8 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         origin: word(&key.kind.origin, known.origin),
         manager: if key.customer_managed { "CUSTOMER" } else { "PROVIDER" }.into(),
         multi_region: key.kind.multi_region,
+        custom_key_store_id: key.kind.custom_key_store_id.clone().or(known.custom_key_store_id),
+        xks_key_id: key.kind.xks_key_id.clone().or(known.xks_key_id),
         creation_time: key.creation_time.map(seconds).or(known.creation_time),
     });
     status.provider = Some(ProviderFacts {
@@ -722,7 +733,10 @@ impl Setter {
         let goes = match (date.is_some_and(|date| date <= report.now), report.observed) {
             (true, Some(Observed::Absent(_))) => format!("the key was to be deleted {}, and is not found any more", when(date)),
             (true, _) => format!("the key was to be deleted {}, and can be gone at any moment", when(date)),
-            (false, _) => format!("the key will be deleted {}", when(date)),
+            (false, _) => {
+                let origin = status.key.as_ref().map(|key| &*key.origin).unwrap_or_default();
+                format!("the key will be deleted {}{}", when(date), Limits::left_behind(origin))
+            }
         };
         let absent = matches!(report.observed, Some(Observed::Absent(_)));
         let (reason, message) = match desired.life {

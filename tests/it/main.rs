@@ -24,6 +24,7 @@ mod lease;
 mod localstack_story;
 mod manifests;
 mod messages;
+mod migration;
 mod orphans;
 mod pages;
 mod port;

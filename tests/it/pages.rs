@@ -13,12 +13,12 @@ fn blocks<'a>(page: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// The manifests of a page.
-fn manifests(page: &str) -> Vec<Value> {
+pub fn manifests(page: &str) -> Vec<Value> {
     blocks(page, "yaml").map(|block| serde_saphyr::from_str(block).unwrap()).collect()
 }
 
 /// The spec of a manifest, without the name of its provider: the test has its own.
-fn spec(manifest: &Value) -> Value {
+pub fn spec(manifest: &Value) -> Value {
     let mut spec = manifest["spec"].clone();
     spec.as_object_mut().unwrap().remove("providerRef");
     spec

@@ -116,7 +116,7 @@ async fn let_go(context: &Context, object: &mut Object<'_>, saw: Option<&Key>, s
         pending::list(context, object, entry).await?;
     }
     if let Some(key) = saw {
-        for event in event::last_events(&key.arn, key.deletion_date, &object.desired.owner, steps) {
+        for event in event::last_events(key, &object.desired.owner, steps) {
             context.events.publish(&object.desired.owner, &event);
         }
     }

@@ -6,12 +6,13 @@ use crate::{
         Reason, annotation,
         condition::seconds,
         key_provider::ProviderType,
-        managed_key::{KeyState, ManagementPolicy, Missing},
+        managed_key::{KeyState, KeyTemplate, ManagementPolicy, Missing},
     },
     domain::{
         candidates::Window,
         deletion::hold::window_refused,
         desired::Desired,
+        limits::Limits,
         memory::{Attempt, Location, Memory, location, was_begun_at},
         observed::Searched,
         ownership::Owner,
@@ -77,11 +78,15 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
             Plan::Read(Read::Everywhere)
         };
     }
-    let refusals = settings::refusals(s.desired, s.rules, &s.desired.template(s.rules.limits()), None);
+    let (limits, claim) = (s.rules.limits(), s.desired.owner.claim_alias());
+    let template = s.desired.template(limits);
+    if let Some(message) = store_refused(&template, limits) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    let refusals = settings::refusals(s.desired, s.rules, &template, None);
     if let Some(refusal) = refusals.into_iter().next() {
         return stall(refusal.reason, refusal.message);
     }
-    let (limits, claim) = (s.rules.limits(), s.desired.owner.claim_alias());
     if let Some(end) = limits.reserved_ending.filter(|end| claim.ends_with(end)) {
         return stall(
             Reason::InvalidSpec,
@@ -90,6 +95,31 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     }
     // An earlier object of this name may have made a key that has no alias. This object may have done so too, if its record is lost.
     if searched == Searched::Everywhere { Plan::Do(Step::Create) } else { Plan::Read(Read::Everywhere) }
+}
+
+/// Why no key of this kind can be created: the KMS has no key stores for Keyward, or the spec does not say which one, or which external key.
+/// AWS would refuse the last two as well (API reference of `CreateKey`, `CustomKeyStoreId` and `XksKeyId`).
+fn store_refused(kind: &KeyTemplate, limits: &Limits) -> Option<String> {
+    let named = kind.custom_key_store_id.is_some() || kind.xks_key_id.is_some();
+    let Some((cluster, external)) = limits.key_stores else {
+        return named.then(|| {
+            format!(
+                "spec.key names a custom key store, but Keyward creates no keys in key stores at {}; make a new object without customKeyStoreId and xksKeyId",
+                limits.name
+            )
+        });
+    };
+    let origin = kind.origin.as_str();
+    let lacks = if (origin == cluster || origin == external) && kind.custom_key_store_id.is_none() {
+        "customKeyStoreId"
+    } else if origin == external && kind.xks_key_id.is_none() {
+        "xksKeyId"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "spec.key.origin is {origin}, but spec.key.{lacks} is absent, so no key can be created; make a new object with that field"
+    ))
 }
 
 /// Why Keyward does not ask for the key of an object at all: the key is at another KMS, account or Region than the provider is for now. The key's own reference

@@ -1053,6 +1053,18 @@ fn adoption() {
             admits(names(Enabled)).with(|s| s.desired.kind = Some(KeyTemplate { multi_region: true, ..KeyTemplate::default() })),
             &["stall AdoptionMismatch"],
         ),
+        (
+            "a key in a key store, which the manifest does not name",
+            admits(names(Enabled)).with(|s| s.key().kind = stored("cks-1")).with(|s| {
+                s.desired.kind = Some(KeyTemplate { custom_key_store_id: None, ..stored("cks-1") });
+            }),
+            &["adopt the key", "rest"],
+        ),
+        (
+            "a key in another key store",
+            admits(names(Enabled)).with(|s| s.key().kind = stored("cks-1")).with(|s| s.desired.kind = Some(stored("cks-2"))),
+            &["stall AdoptionMismatch"],
+        ),
         ("the same kind", admits(names(Enabled)).with(|s| s.desired.kind = Some(KeyTemplate::default())), &["adopt the key", "rest"]),
         ("a service's key", admits(names(Enabled)).with(|s| s.key().customer_managed = false), &["stall AdoptionNotAllowed"]),
         ("another account's", admits(names(Enabled)).with(|s| s.key().account = "444455556666".into()), &["stall AdoptionNotAllowed"]),
@@ -1283,8 +1295,19 @@ fn a_tag_alone_makes_no_key_this_objects_own() {
         let pending = of(kind.clone()).with(|s| s.key().state = State::PendingDeletion);
         check([("a rescue comes before the comparison of kinds", pending, &["cancel the deletion", "stall AdoptionMismatch"])]);
     }
+    // An object that does not name the key store could not have created the key.
+    let nameless = of(stored("cks-1")).with(|s| s.desired.kind = Some(KeyTemplate { custom_key_store_id: None, ..stored("cks-1") }));
+    assert_eq!(note(&nameless.plan()).0, Reason::AdoptionMismatch);
+    assert!(note(&nameless.plan()).1.contains("in key store cks-1"), "{}", note(&nameless.plan()).1);
+    let own = of(stored("cks-1")).with(|s| s.desired.kind = Some(stored("cks-1")));
+    assert_eq!(first(&own), "take the key up again");
     let named = of(imported()).with(|s| s.desired.adopt = Some(arn()));
     assert_eq!(first(&named), "take the key up again", "a key that was adopted may be of any kind");
+}
+
+/// The kind of a key in a custom key store.
+fn stored(store: &str) -> KeyTemplate {
+    KeyTemplate { origin: "AWS_CLOUDHSM".into(), custom_key_store_id: Some(store.into()), ..KeyTemplate::default() }
 }
 
 /// Shows S3.

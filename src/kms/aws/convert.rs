@@ -75,6 +75,8 @@ pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusa
             usage: metadata.key_usage().map(KeyUsageType::as_str).unwrap_or_default().to_owned(),
             origin: metadata.origin().map(OriginType::as_str).unwrap_or_default().to_owned(),
             multi_region: is_multi_region(metadata),
+            custom_key_store_id: filled(metadata.custom_key_store_id()).map(str::to_owned),
+            xks_key_id: metadata.xks_key_configuration().and_then(|external| filled(external.id())).map(str::to_owned),
         },
         customer_managed: match metadata.key_manager() {
             // Nobody can tag a key that AWS manages.
@@ -280,7 +282,12 @@ mod tests {
                 region: "eu-west-1".into(),
                 state: State::Enabled,
                 deletion_date: None,
-                kind: KeyTemplate { spec: "RSA_2048".into(), usage: "SIGN_VERIFY".into(), origin: "EXTERNAL".into(), multi_region: false },
+                kind: KeyTemplate {
+                    spec: "RSA_2048".into(),
+                    usage: "SIGN_VERIFY".into(),
+                    origin: "EXTERNAL".into(),
+                    ..KeyTemplate::default()
+                },
                 customer_managed: true,
                 multi_region: None,
                 description: Some("order signing".into()),

@@ -48,6 +48,12 @@ const CODES: &[(&str, FailureKind)] = &[
     ("ConflictException", Conflict),
     ("DisabledException", Conflict),
     ("KMSInvalidStateException", Conflict),
+    ("CloudHsmClusterInvalidConfigurationException", Conflict),
+    ("CustomKeyStoreInvalidStateException", Conflict),
+    ("CustomKeyStoreNotFoundException", Invalid),
+    ("XksKeyAlreadyInUseException", Invalid),
+    ("XksKeyInvalidConfigurationException", Invalid),
+    ("XksKeyNotFoundException", Invalid),
     ("AlreadyExistsException", AliasTaken),
     ("AccessDenied", Denied),
     ("AccessDeniedException", Denied),
@@ -93,6 +99,9 @@ const CODES: &[(&str, FailureKind)] = &[
     ("ServiceUnavailable", Unavailable),
     ("ServiceUnavailableException", Unavailable),
 ];
+
+/// The codes that are about the state of a custom key store, and not about that of a key.
+const STORES: [&str; 2] = ["CloudHsmClusterInvalidConfigurationException", "CustomKeyStoreInvalidStateException"];
 
 /// The kind of a code; `None` if it is not known.
 pub(super) fn kind(code: &str) -> Option<FailureKind> {
@@ -191,6 +200,14 @@ impl Context<'_> {
                 "{} answers {} with {code} and HTTP {status}, which AWS KMS does not do; check that the endpoint is one of AWS KMS",
                 self.host(),
                 self.request()
+            );
+            return (kind, message);
+        }
+        if STORES.contains(&code) {
+            let message = format!(
+                "the custom key store does not take {}: {}; connect it; it is tried again",
+                self.request(),
+                sanitize(text).trim_end_matches('.')
             );
             return (kind, message);
         }
@@ -355,12 +372,20 @@ mod tests {
             (NotFound, "NotFoundException"),
             (
                 Invalid,
+                "CustomKeyStoreNotFoundException XksKeyAlreadyInUseException XksKeyInvalidConfigurationException XksKeyNotFoundException",
+            ),
+            (
+                Invalid,
                 "InvalidAliasNameException InvalidArnException InvalidMarkerException MalformedPolicyDocument TagException \
                  UnsupportedOperationException ValidationException ValidationError SerializationException InvalidParameterValue \
                  InvalidParameterCombination MissingParameter",
             ),
             (Policy, "MalformedPolicyDocumentException"),
-            (Conflict, "KMSInvalidStateException DisabledException ConflictException"),
+            (
+                Conflict,
+                "KMSInvalidStateException DisabledException ConflictException CustomKeyStoreInvalidStateException \
+                 CloudHsmClusterInvalidConfigurationException",
+            ),
             (AliasTaken, "AlreadyExistsException"),
             (Denied, "AccessDeniedException AccessDenied NotAuthorized OptInRequired RegionDisabledException"),
             (

@@ -372,6 +372,8 @@ impl Kms for AwsKms {
             .key_usage(KeyUsageType::from(kind.usage.as_str()))
             .origin(OriginType::from(kind.origin.as_str()))
             .multi_region(kind.multi_region)
+            .set_custom_key_store_id(kind.custom_key_store_id.clone())
+            .set_xks_key_id(kind.xks_key_id.clone())
             .set_description(description.clone())
             .set_tags(Some(self.tag_list(operation, "", tags)?));
         let output = send!(self, CreateKey, "", request).await?;

@@ -212,6 +212,7 @@ impl Row {
                 usage: param.key_usage.clone().unwrap_or_default(),
                 origin: param.origin.clone().unwrap_or_default(),
                 multi_region,
+                ..KeyTemplate::default()
             },
             customer_managed: match filled(param.key_manager.as_ref()) {
                 // Nobody can tag a key that AWS manages.

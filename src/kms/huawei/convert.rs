@@ -109,7 +109,7 @@ impl Details {
                 spec: self.key_spec.clone().unwrap_or_default(),
                 usage: self.key_usage.clone().unwrap_or_default(),
                 origin: self.origin.clone().unwrap_or_default(),
-                multi_region: false,
+                ..KeyTemplate::default()
             },
             customer_managed: match self.default_key_flag.as_ref().map(|flag| flag.0.as_str()) {
                 Some("0") => true,
@@ -282,7 +282,12 @@ mod tests {
                 region: "cn-north-7".into(),
                 state: State::Enabled,
                 deletion_date: None,
-                kind: KeyTemplate { spec: "AES_256".into(), usage: "ENCRYPT_DECRYPT".into(), origin: "kms".into(), multi_region: false },
+                kind: KeyTemplate {
+                    spec: "AES_256".into(),
+                    usage: "ENCRYPT_DECRYPT".into(),
+                    origin: "kms".into(),
+                    ..KeyTemplate::default()
+                },
                 customer_managed: true,
                 multi_region: None,
                 description: Some("signing".into()),
@@ -382,7 +387,7 @@ mod tests {
             spec: spec.into(),
             usage: usage.into(),
             origin: origin.into(),
-            multi_region: false,
+            ..KeyTemplate::default()
         };
         for (member, expected) in [
             ("key_spec", Key { kind: kind("", "ENCRYPT_DECRYPT", "kms"), ..whole.clone() }),

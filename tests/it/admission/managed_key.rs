@@ -296,6 +296,36 @@ fn changes() -> Vec<Row> {
             change(key(), json!({ "key": { "spec": "RSA_4096" } })),
             "key is immutable; make a new object for a key of another kind",
         ),
+        refused(
+            "a key store for a key of AWS's own",
+            create(json!({ "key": { "customKeyStoreId": "cks-1" } })),
+            "customKeyStoreId needs origin AWS_CLOUDHSM or EXTERNAL_KEY_STORE",
+        ),
+        refused(
+            "an external key in a cluster",
+            create(json!({ "key": { "origin": "AWS_CLOUDHSM", "customKeyStoreId": "cks-1", "xksKeyId": "a" } })),
+            "xksKeyId needs origin EXTERNAL_KEY_STORE",
+        ),
+        refused(
+            "an external key with a slash",
+            create(json!({ "key": { "origin": "EXTERNAL_KEY_STORE", "customKeyStoreId": "cks-1", "xksKeyId": "a/b" } })),
+            "spec.key.xksKeyId in body should match",
+        ),
+        refused(
+            "a key store without a name",
+            create(json!({ "key": { "origin": "AWS_CLOUDHSM", "customKeyStoreId": "" } })),
+            "spec.key.customKeyStoreId in body should be at least",
+        ),
+        refused(
+            "a key store with a long name",
+            create(json!({ "key": { "origin": "AWS_CLOUDHSM", "customKeyStoreId": "c".repeat(65) } })),
+            "spec.key.customKeyStoreId: Too long",
+        ),
+        passes(
+            "an external key",
+            create(json!({ "key": { "origin": "EXTERNAL_KEY_STORE", "customKeyStoreId": "cks-1", "xksKeyId": "a.b-C_1" } })),
+        ),
+        passes("a key in a store that the manifest does not name", create(json!({ "keyId": "k-1", "key": { "origin": "AWS_CLOUDHSM" } }))),
         passes("the template's defaults, said outright", change(key(), json!({ "key": { "multiRegion": false } }))),
         // rotation
         refused(
@@ -382,7 +412,7 @@ async fn null_means_absent() {
         let stored: ManagedKey = api.get(&stored.name_any()).await.unwrap().try_parse().unwrap();
         assert_eq!(stored.spec, ManagedKeySpec::default(), "{spec:?}");
     }
-    for field in ["spec", "usage", "origin", "multiRegion"] {
+    for field in ["spec", "usage", "origin", "multiRegion", "customKeyStoreId", "xksKeyId"] {
         let object = object(json!({ "key": { field: null }, "providerRef": { "name": null } }));
         let stored: ManagedKey = api.create(&PostParams::default(), &dynamic(&object)).await.unwrap().try_parse().unwrap();
         assert_eq!(

@@ -97,12 +97,7 @@ fn every_member_is_converted() {
         region: "ap-south-1".into(),
         state: State::Disabled,
         deletion_date: None,
-        kind: KeyTemplate {
-            spec: "SYMMETRIC_DEFAULT".into(),
-            usage: "ENCRYPT_DECRYPT".into(),
-            origin: "AWS_KMS".into(),
-            multi_region: false,
-        },
+        kind: KeyTemplate::default(),
         customer_managed: true,
         multi_region: None,
         description: Some("key-description".into()),
