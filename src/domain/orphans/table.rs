@@ -5,6 +5,7 @@ use std::fmt::{self, Write};
 use jiff::Timestamp;
 
 use super::report::{LostKey, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind};
+use crate::text::shown;
 
 /// What stands for a value that is not there.
 const NONE: &str = "-";
@@ -25,7 +26,7 @@ impl fmt::Display for Report {
                 UnreadKind::Keys => counted(*count, "key"),
                 UnreadKind::Objects => counted(*count, "object"),
             };
-            writeln!(f, "{what} could not be read, and may be missing above: {}", plain(message))?;
+            writeln!(f, "{what} could not be read, and may be missing above: {}", shown(message))?;
         }
         writeln!(f, "{}", sum(*totals))
     }
@@ -95,7 +96,8 @@ fn section<const N: usize>(
     columns: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> fmt::Result {
-    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| plain(&cell))).collect();
+    // Anybody who may tag a key writes some of these texts. A terminal obeys control characters, and others make a reader see another word.
+    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| shown(&cell).into_owned())).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -112,9 +114,4 @@ fn section<const N: usize>(
         writeln!(f, "{}", cells.join("   ").trim_end())?;
     }
     Ok(())
-}
-
-/// The text without control characters. Anybody who may tag a key writes some of these texts, and a terminal obeys such characters.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -261,15 +261,16 @@ fn a_report_is_sorted_and_counted_and_its_exit_code_tells() {
     assert!(text.contains("\n3 keys could not be read, and may be missing above: denied\n"), "{text}");
 }
 
-/// Anybody who may tag a key writes its marks, and a terminal obeys control characters.
+/// Anybody who may tag a key writes its marks. A terminal obeys control characters, and others turn the direction of writing.
 #[test]
-fn nothing_that_a_stranger_wrote_moves_the_cursor() {
-    let strange = "x\u{1b}[2J\r\ny";
+fn nothing_that_a_stranger_wrote_moves_the_cursor_or_reads_as_another_word() {
+    let strange = "x\u{1b}[2J\r\ny\u{202e}z\u{2028}";
     let key = Orphan { owner_mark: Some(strange.into()), last_owner: None, ..orphan("k", None, None) };
     let alias = StrayAlias { alias: format!("alias/keyward/prod/{strange}"), key: None };
     let unread = vec![Unread { kind: UnreadKind::Keys, count: 1, message: strange.into() }];
     let text = Report { keys: vec![key], aliases: vec![alias], unread, ..nothing() }.complete().to_string();
-    assert!(!text.chars().any(|c| c.is_control() && c != '\n') && text.contains("x?[2J??y"), "{text}");
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n' || "\u{202e}\u{2028}".contains(c)), "{text:?}");
+    assert_eq!(text.matches(r"x\u{1b}[2J\r\ny\u{202e}z\u{2028}").count(), 3, "{text}");
 }
 
 #[test]
