@@ -23,8 +23,10 @@ use crate::api::{
 /// A change of the lists.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The object is being deleted, and its key is pending deletion.
+    /// The object is being deleted, and a read showed that its key is pending deletion.
     Gone(PendingDeletion),
+    /// The same, but only the object's status says so. It may name a key of another object, so the entry of another object stays as it is.
+    Told(PendingDeletion),
     /// The object of this key is gone. The key was watched under this UID.
     Vanished {
         /// The key.
@@ -188,7 +190,8 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
     let mut gone = Vec::new();
     for change in changes {
         match change {
-            Change::Gone(entry) => {
+            Change::Told(entry) if is_of_another(&pending, &watched, entry) => {}
+            Change::Gone(entry) | Change::Told(entry) => {
                 // The caller may not know the date, so the known date stays.
                 let known = pending.iter().find(|known| known.key == entry.key).and_then(|known| known.date.clone());
                 let known = known.or_else(|| watched.iter().find(|known| known.key == entry.key)?.date.clone());
@@ -236,6 +239,12 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
         ..before.clone()
     };
     Changed { status, gone, unlisted }
+}
+
+/// Whether another object than that of the entry is known to have the key.
+fn is_of_another(pending: &[PendingDeletion], watched: &[WatchedDeletion], entry: &PendingDeletion) -> bool {
+    let listed = pending.iter().any(|known| known.key == entry.key && known.owner != entry.owner);
+    listed || watched.iter().any(|known| known.key == entry.key && known.owner != entry.owner)
 }
 
 /// The counts of keys without an object that are still valid at that time. Keyward does not read these keys, so a count ends when the last

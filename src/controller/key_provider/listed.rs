@@ -83,7 +83,7 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
 /// The key that loses its object by a change. It may have been scheduled a moment ago, so an earlier answer of the KMS proves nothing.
 const fn listed(change: &Change) -> Option<&String> {
     match change {
-        Change::Gone(PendingDeletion { key, .. }) | Change::Vanished { key, .. } => Some(key),
+        Change::Gone(PendingDeletion { key, .. }) | Change::Told(PendingDeletion { key, .. }) | Change::Vanished { key, .. } => Some(key),
         _ => None,
     }
 }
@@ -291,7 +291,7 @@ pub async fn vanished(
         let mut changes: Vec<_> = lost.iter().map(vanished).collect();
         let (went, counts) = unlisted(context, &name, status, is_gone, || pending(&name));
         let went: Vec<_> = went.iter().map(left_behind).collect();
-        changes.extend(went.iter().map(|(entry, _)| Change::Gone(entry.clone())));
+        changes.extend(went.iter().map(|(entry, _)| Change::Told(entry.clone())));
         changes.extend(counts);
         lost.extend(went);
         if changes.is_empty() {

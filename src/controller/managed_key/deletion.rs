@@ -113,7 +113,7 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Ending> {
 async fn let_go(context: &Context, object: &mut Object<'_>, saw: Option<&Key>, steps: &[Step]) -> Result<Ending, Ending> {
     let listed = pending::entry(context, object, saw);
     if let Some(entry) = &listed {
-        pending::list(context, object, entry).await?;
+        pending::list(context, object, entry, saw.is_some()).await?;
     }
     if let Some(key) = saw {
         for event in event::last_events(&key.arn, key.deletion_date, &object.desired.owner, steps) {

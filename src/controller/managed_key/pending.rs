@@ -60,10 +60,11 @@ fn was_ours(object: &Object<'_>, key: &Key) -> bool {
     }
 }
 
-/// Puts the key on the provider's list before its object goes. The alert exists from now on, even if the write fails.
-pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion) -> Result<(), Ending> {
+/// Puts the key on the provider's list before its object goes. The alert exists from now on, even if the write fails. `seen`: a read showed the key.
+pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion, seen: bool) -> Result<(), Ending> {
     context.alarms.say(&Source::Object(object.uid().to_owned()), vec![key_provider::alarm(entry)]);
-    key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Ending::Error)
+    let change = if seen { Change::Gone(entry.clone()) } else { Change::Told(entry.clone()) };
+    key_provider::commit(context, &object.provider, vec![change]).await.map(drop).map_err(Ending::Error)
 }
 
 /// The alarm about the object's key, from its status.

@@ -70,6 +70,24 @@ fn each_key_stands_in_one_list_and_moves_between_them_with_its_object() {
     assert_eq!(moved.pending_deletions.first().unwrap().date, Some(seconds(days_on(30))));
 }
 
+/// A status can be forged, and then names a key of another object.
+#[test]
+fn what_only_a_status_says_replaces_no_entry_of_another_object() {
+    let forged = PendingDeletion { owner: "mallory/x".into(), ..entry("k", Some(Timestamp::MIN)) };
+    let told = [Change::Told(forged.clone())];
+    for of_another in [Change::Gone(entry("k", Some(days_on(7)))), Change::Watched(watched("k", "u1"))] {
+        let (before, _) = changed(&KeyProviderStatus::default(), &[of_another]);
+        let (after, gone) = changed(&before, &told);
+        assert_eq!((&after, gone.len()), (&before, 0));
+    }
+    // What was read counts, and so does what is told of a key that no other object has.
+    let (before, _) = changed(&KeyProviderStatus::default(), &[Change::Gone(entry("k", Some(days_on(7))))]);
+    assert_eq!(changed(&before, &[Change::Gone(forged.clone())]).0.pending_deletions, std::slice::from_ref(&forged));
+    assert_eq!(changed(&KeyProviderStatus::default(), &told).0.pending_deletions, [forged]);
+    let own = Change::Told(entry("k", Some(days_on(9))));
+    assert_eq!(changed(&before, &[own]).0.pending_deletions, [entry("k", Some(days_on(9)))], "it is its own entry");
+}
+
 fn days(day: usize) -> Timestamp {
     days_on(i32::try_from(day).unwrap())
 }

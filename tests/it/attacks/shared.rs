@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use keyward::{
-    api::{ConditionType, KeyProvider, ManagedKey, condition},
+    api::{ConditionType, FINALIZER, KeyProvider, ManagedKey, annotation, condition},
     text::shown,
 };
 use kms_double::{Fault, FaultAction, Options};
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -68,6 +68,45 @@ async fn two_thousand_objects_do_not_delay_the_one_of_another_namespace() {
     let one = created.iter().position(|entry| entry.params.to_string().contains(&format!("{shop}.one")));
     let before = one.unwrap_or_else(|| panic!("not among {}", created.len()));
     assert!(before < BEGUN, "{before} keys of the crowd were created before it");
+}
+
+/// The alert about a pending key without an object names its last owner. Somebody makes an object whose status says that it had the key and that its deletion
+/// was due long ago, and deletes that object without a look at the key.
+///
+/// Shows S12.
+#[tokio::test]
+async fn a_forged_status_takes_over_no_alert() {
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, &AWS, "forges", Options::default(), json!({})).await;
+    let operator = memory.start_with(|settings| settings.per_object_metrics = true);
+    let bank = scene.another_namespace("bank").await;
+    let api = create_in(&scene, &bank, "old", json!({})).await;
+    let key = until(&api, "old", "Available").await.status.and_then(|status| status.key_arn).unwrap();
+    declare(&api, "old", json!({ "deletionScheduleDays": 7 })).await;
+    until(&api, "old", "DeletionScheduled").await;
+    api.delete("old", &DeleteParams::default()).await.unwrap();
+    let listed = async || {
+        let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
+        provider.status.unwrap_or_default().pending_deletions
+    };
+    eventually("the key is listed", WITHIN, async || if listed().await.is_empty() { Err("none is") } else { Ok(()) }).await;
+    let before = listed().await;
+
+    let spec = json!({ "providerRef": { "name": scene.provider }, "deletionPolicy": "Retain" });
+    let metadata = json!({ "name": "forged", "finalizers": [FINALIZER], "annotations": { (annotation::PAUSED): "true" } });
+    let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec });
+    scene.keys().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    scene.until_paused("forged").await;
+    scene.patch_status("forged", json!({ "keyArn": key, "keyState": "PendingDeletion", "deletionDate": "2020-01-01T00:00:00Z" })).await;
+    scene.delete("forged").await;
+    scene.until_gone("forged").await;
+    assert_eq!(listed().await, before);
+    let metrics = operator.metrics.encode();
+    let alerts = |namespace: &str| {
+        let named = [format!("namespace=\"{namespace}\""), format!("key=\"{key}\"")];
+        metrics.lines().filter(|line| named.iter().all(|label| line.contains(label))).count()
+    };
+    assert!(alerts(&bank) > 0, "{metrics}");
 }
 
 /// A tenant uses the budget of the provider up. What the other loses is that his own deletions wait for a person; bringing a key back is not braked.

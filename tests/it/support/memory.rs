@@ -115,7 +115,7 @@ impl Memory {
             per_object_metrics: false,
         };
         change(&mut settings);
-        let (way, metrics) = (Arc::clone(&self.way), Metrics::new(false));
+        let (way, metrics) = (Arc::clone(&self.way), Metrics::new(settings.per_object_metrics));
         let its_own = metrics.clone();
         let (kill, killed) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {

@@ -126,6 +126,12 @@ pub const OWN: &[Own] = &[
         test: "reconcile::adoption::an_older_object_that_does_not_take_the_key_blocks_no_other",
     },
     Own {
+        what: "A status says that the object had another's key, which is pending deletion and has no object any more. The object is deleted, to take the alert over",
+        admission: "refused: “only Keyward may write this status”",
+        bypassed: "the alert stays as it is: what only a status says replaces no entry of another object",
+        test: "attacks::shared::a_forged_status_takes_over_no_alert",
+    },
+    Own {
         what: "Conditions of others fill a status, so that a deletion cannot be told",
         admission: "refused: “only Keyward may write this status”",
         bypassed: "Keyward makes room, or does not schedule",
