@@ -37,6 +37,8 @@ pub const LIST_SHOWN: Duration = Duration::from_mins(10);
 
 /// How long a round waits for a survey that is under way. In a large account a survey takes longer, and the round comes again.
 pub const SURVEY: Duration = Duration::from_secs(2);
+/// How long a survey is kept at least that is too old for the record of a creation in an annotation. Making it reads every key of an account.
+pub const SURVEY_KEPT: Duration = Duration::from_mins(10);
 /// How long a name is remembered at least that was written into the marks of a key, so that a new survey shows it.
 pub const NAME_SHOWN: Duration = Duration::from_mins(15);
 /// How long the list of keys without an owner's mark is used. Making it reads every key of an account.

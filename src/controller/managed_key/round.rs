@@ -8,11 +8,19 @@ use std::{
 use super::{object::Object, observe, provider::Provider};
 use crate::{
     api::Reason,
-    controller::{Context, aliases::Move, crowd::RoundKind, error::Ending, now, survey::Lookup},
+    controller::{
+        Context,
+        aliases::Move,
+        crowd::RoundKind,
+        error::Ending,
+        now,
+        survey::{Lookup, Shows},
+    },
     domain::{
         candidates::Unmarked,
         failure::{Failure, FailureKind},
         limits::Limits,
+        memory::Attempt,
         observed::{Facets, Key, Observed, Searched},
         plan::{Note, OtherOwner, Plan, Read, Situation, Tried},
         rotation,
@@ -343,10 +351,9 @@ impl Round<'_> {
         if self.object.memory.status.create_attempt.is_none() {
             let owner = &self.object.desired.owner;
             match context.surveys.look_up(&self.provider.connected, owner, context.settings.consistency).await? {
-                Lookup::Nobody if self.object.memory.attempt.is_some() => {}
                 Lookup::Nobody => {
                     self.observed = Observed::Absent(Searched::Everywhere);
-                    return Ok(None);
+                    return Ok(self.awaits_survey());
                 }
                 // The earlier object's creation may have made a key, so this object waits as that one would have.
                 Lookup::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
@@ -358,5 +365,26 @@ impl Round<'_> {
             }
         }
         self.read(Read::Everywhere).await.map(|()| None)
+    }
+
+    /// Only an annotation says that a creation was begun, and the survey shows no key of it. While that creation may be under way, nothing is created anyway.
+    /// Once it is over, the survey has to be from after that. Everybody who may edit the object can write the annotation, so it does not have the marks of all
+    /// keys read at any time.
+    fn awaits_survey(&self) -> Option<Plan> {
+        let Some(Attempt::At { time, .. }) = &self.object.memory.attempt else { return None };
+        let situation = self.situation();
+        let ago = situation.now.duration_since(*time).checked_sub(situation.attempt_wait)?;
+        // Negative: it is not over.
+        let ago = Duration::try_from(ago).ok()?;
+        let when = match self.context.surveys.shows(&self.provider.connected, ago) {
+            Shows::Yes => return None,
+            Shows::Next => "soon",
+            Shows::Later => "within minutes",
+        };
+        let message = format!(
+            "the annotation keyward.dev/create-attempt says that CreateKey was sent at {time}; the marks of all keys are read again {when}, before a key is created; \
+             if that annotation is wrong, remove it"
+        );
+        Some(Plan::Wait(Note { reason: Reason::Creating, message }))
     }
 }

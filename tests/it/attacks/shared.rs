@@ -6,7 +6,7 @@ use keyward::{
     api::{ConditionType, FINALIZER, KeyProvider, ManagedKey, annotation, condition},
     text::shown,
 };
-use kms_double::{Fault, FaultAction, Options};
+use kms_double::{ACCOUNT, Fault, FaultAction, Options};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, Patch, PatchParams, PostParams},
@@ -18,7 +18,7 @@ use crate::support::{
     eventually,
     memory::Memory,
     operator::WITHIN,
-    scene::{Scene, describe, find},
+    scene::{REGION, Scene, describe, find},
     vendor::AWS,
 };
 
@@ -107,6 +107,48 @@ async fn a_forged_status_takes_over_no_alert() {
         metrics.lines().filter(|line| named.iter().all(|label| line.contains(label))).count()
     };
     assert!(alerts(&bank) > 0, "{metrics}");
+}
+
+/// The annotation of an earlier version that says that a creation was begun. Without it, the marks of all keys are read once for all objects.
+///
+/// Shows S11.
+#[tokio::test]
+async fn a_forged_record_of_a_creation_has_no_keys_read() {
+    const KEYS: usize = 30;
+    const EACH: usize = 10;
+    let scene = Scene::new("attempts").await;
+    for _ in 0..KEYS {
+        scene.plant_outside(None);
+    }
+    scene.create("first", json!({})).await;
+    scene.until_ready("first", "True", "Available").await;
+    let before = scene.now();
+    // By the wait of this scene, 4 seconds: such a creation may be under way, was over before, or is to begin.
+    let now = jiff::Timestamp::now();
+    let forged = [("under-way", 0), ("over", -4), ("future", 3600)].into_iter().flat_map(|(name, seconds)| {
+        let time = now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+        (0..EACH).map(move |number| (format!("{name}-{number}"), format!("id/{ACCOUNT}/{REGION}/{time}")))
+    });
+    for (name, attempt) in forged {
+        let metadata = json!({ "name": name, "annotations": { (annotation::CREATE_ATTEMPT): attempt } });
+        let spec = json!({ "providerRef": { "name": scene.provider } });
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec });
+        scene.keys().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    }
+    for number in 0..EACH {
+        scene.until_ready(&format!("future-{number}"), "False", "CreateUnresolved").await;
+        for name in ["under-way", "over"] {
+            scene.until_ready(&format!("{name}-{number}"), "False", "Creating").await;
+            scene.look(&format!("{name}-{number}")).await;
+        }
+    }
+    let reads = scene.double.ledger_after(before).into_iter().filter(|call| call.operation == "ListResourceTags").count();
+    // Messages name the keys without marks. They are listed once for all.
+    assert!(reads < 2 * KEYS, "{reads} reads of tags for {} objects without a key", 3 * EACH);
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+    // Without the annotation the object gets a key as any other.
+    scene.patch("over-0", json!({ "metadata": { "annotations": { (annotation::CREATE_ATTEMPT): null } } })).await;
+    scene.until_ready("over-0", "True", "Available").await;
 }
 
 /// A tenant uses the budget of the provider up. What the other loses is that his own deletions wait for a person; bringing a key back is not braked.

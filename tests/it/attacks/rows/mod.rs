@@ -54,6 +54,12 @@ pub const OWN: &[Own] = &[
         test: "attacks::shared::two_thousand_objects_do_not_delay_the_one_of_another_namespace",
     },
     Own {
+        what: "Many objects whose annotation `keyward.dev/create-attempt` says that a creation was begun, so that the marks of all keys are read for each",
+        admission: "accepted; the marks of all keys are read once in ten minutes at most, and these objects wait",
+        bypassed: "the same",
+        test: "attacks::shared::a_forged_record_of_a_creation_has_no_keys_read",
+    },
+    Own {
         what: "Objects in masses, whose keys cost money",
         admission: "refused by a ResourceQuota on `count/managedkeys.keyward.dev`",
         bypassed: "not limited by Keyward; the KMS has a quota of keys per account",
