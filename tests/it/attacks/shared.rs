@@ -50,8 +50,8 @@ async fn declare(api: &Api<ManagedKey>, name: &str, spec: Value) {
 ///
 /// Shows S11.
 #[tokio::test]
-async fn two_thousand_objects_do_not_delay_the_one_of_another_namespace() {
-    const CROWD: usize = 2000;
+async fn ten_thousand_objects_do_not_delay_the_one_of_another_namespace() {
+    const CROWD: usize = 10_000;
     // Rounds of a crowd that began before the other object was seen.
     const BEGUN: usize = 2 * 256 + 64;
     let memory = Memory::new().await;

@@ -33,6 +33,8 @@ pub struct ControlPlane {
     pub dir: PathBuf,
     /// Address of the API server.
     pub server: String,
+    /// Host and port of etcd.
+    pub etcd: String,
     /// One JSON event a line.
     pub audit_log: PathBuf,
     /// Processes, to be stopped or killed by tests of failure; not on the shared control plane.
@@ -124,6 +126,7 @@ impl ControlPlane {
             kubeconfig: PathBuf,
             dir: PathBuf,
             server: String,
+            etcd: String,
             bin: PathBuf,
             audit_log: PathBuf,
             pids: Pids,
@@ -141,8 +144,8 @@ impl ControlPlane {
         BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
         // Without a line the script has ended and has said why on stderr.
         let facts: Facts = serde_json::from_str(&line).map_err(|error| format!("{} printed {line:?}: {error}", run.display()))?;
-        let Facts { kubeconfig, dir, server, bin, audit_log, pids } = facts;
-        Ok(Self { kubeconfig, dir, server, audit_log, pids, kubectl: bin.join("kubectl"), script, stdin })
+        let Facts { kubeconfig, dir, server, etcd, bin, audit_log, pids } = facts;
+        Ok(Self { kubeconfig, dir, server, etcd, audit_log, pids, kubectl: bin.join("kubectl"), script, stdin })
     }
 
     /// Applies our CRDs and waits until both kinds are served.

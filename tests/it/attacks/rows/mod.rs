@@ -3,6 +3,7 @@
 mod keys;
 mod objects;
 mod places;
+mod policies;
 mod settings;
 mod sizes;
 mod statuses;
@@ -33,6 +34,7 @@ pub struct Group {
 pub const GROUPS: &[Group] = &[
     Group { title: "Somebody else's key", rows: keys::rows },
     Group { title: "Marks, claims and aliases in the spec", rows: settings::rows },
+    Group { title: "Key policies", rows: policies::rows },
     Group { title: "Providers, namespaces and Secrets", rows: places::rows },
     Group { title: "A forged status", rows: statuses::rows },
     Group { title: "Names, annotations, finalizers and owners", rows: objects::rows },
@@ -48,10 +50,10 @@ pub fn all() -> Vec<Attack> {
 /// Attacks with a test of their own.
 pub const OWN: &[Own] = &[
     Own {
-        what: "2,000 objects in one namespace, so that the one object of another namespace waits behind them",
+        what: "10,000 objects in one namespace, so that the one object of another namespace waits behind them",
         admission: "accepted, as many as the ResourceQuota of the namespace lets through",
         bypassed: "namespaces take turns: at most the rounds that were begun already come first",
-        test: "attacks::shared::two_thousand_objects_do_not_delay_the_one_of_another_namespace",
+        test: "attacks::shared::ten_thousand_objects_do_not_delay_the_one_of_another_namespace",
     },
     Own {
         what: "Many objects whose annotation `keyward.dev/create-attempt` says that a creation was begun, so that the marks of all keys are read for each",

@@ -97,16 +97,16 @@ pub fn rows() -> Vec<Attack> {
         ),
         accepted(
             "many-annotations",
-            "10,000 annotations",
-            Act::Create(|_| observed(&json!({ "annotations": many("a", "x", 10_000) }))),
+            "2,000 annotations",
+            Act::Create(|_| observed(&json!({ "annotations": many("a", "x", 2000) }))),
             "KeyMissing",
         ),
         refused(
             "too-many-annotations",
-            "More annotations than the API server accepts",
+            "More annotations than the API server accepts. It then accepts no write of the object, not even of its status",
             Act::Create(|_| observed(&json!({ "annotations": many("a", &"x".repeat(1000), 1000) }))),
             "may not be more than 262144 bytes",
-            ready("KeyMissing"),
+            Ends::LeftAlone,
         ),
         Attack {
             name: "many-finalizers",
@@ -126,7 +126,11 @@ pub fn rows() -> Vec<Attack> {
         accepted(
             "large",
             "An object of about one megabyte",
-            Act::Create(|_| observed(&json!({ "labels": many("l", &"x".repeat(60), 10_000) }))),
+            Act::Create(|_| {
+                // The longest keys and values: each label costs the API server the same.
+                let prefix = ["x".repeat(62), "x".repeat(62), "x".repeat(62), "x".repeat(62)].join(".");
+                observed(&json!({ "labels": many(&format!("{prefix}/{}", "l".repeat(58)), &"x".repeat(63), 2500) }))
+            }),
             "KeyMissing",
         ),
     ]
