@@ -35,6 +35,10 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 	@# Tests mostly wait: for a watch, a read, or the clock of the double. So more tests run at the same time than there are cores.
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-6} cargo test --locked
 
+.PHONY: crowd
+crowd: control-plane ## Delete 300 objects on each way there is on a real API server (CROWD says how many; make test does so with 50)
+	CROWD=$(or $(CROWD),300) cargo test --locked --test it -- --exact faults::alone::a_kms_behind_its_time_another_crd_none_and_no_api_server
+
 .PHONY: wire
 wire: ## Let AWS's clients for Python, Go and JavaScript lead keys through their lives on the double (needs Node.js)
 	tests/localstack/venv

@@ -299,7 +299,7 @@ async fn keys_outlive_their_crd(control_plane: &'static ControlPlane, post: &Pos
     scene.patch("paused", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
     let before = scene.now();
     control_plane
-        .kubectl(&["delete", "crd", "managedkeys.keyward.dev", "--timeout=60s"])
+        .kubectl(&["delete", "crd", "managedkeys.keyward.dev", "--timeout=300s"])
         .await
         .expect("the CRD goes, and its objects with it");
     assert_eq!(scene.changes(before), [""; 0]);
