@@ -103,6 +103,10 @@ words! {
     /// The KMS does not accept the key policy. If the policy names a principal that was created moments ago, the KMS may not know it yet:
     /// Keyward tries for ten minutes, and then the object is Stalled.
     PolicyNotAccepted,
+    /// Keyward has no right to write the ConfigMap or Secret of `spec.publishTo`. The message names what gives the right.
+    PublishNotPermitted,
+    /// The ConfigMap or Secret of `spec.publishTo` was not created for this object, so Keyward leaves it as it is.
+    PublishTargetTaken,
     /// The key has the marks of another object or cluster.
     OwnedByAnother,
     /// Keyward cannot tell which key belongs to this object, so it creates none.
@@ -215,6 +219,8 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("RotationEnabled", "Rotation was switched on, or its period was changed."),
     ("RotationDisabled", "Rotation was switched off."),
     ("PolicyChanged", "The key policy was set; the note says which statements differed."),
+    ("KeyPublished", "The key was published to the ConfigMap or Secret of `spec.publishTo`; the note names it."),
+    ("KeyUnpublished", "The key is no longer published to a ConfigMap or Secret; the note names it."),
     ("KeyRotated", "The KMS reports a new rotation of the key; the note has its date."),
     ("KeyDeletionScheduled", "Warning. The deletion of the key was scheduled; the note has the date and the command that cancels it."),
     ("KeyDeletionCancelled", "The deletion was cancelled."),

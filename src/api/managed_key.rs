@@ -15,7 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::condition::{self, Reason};
+use super::{
+    condition::{self, Reason},
+    publish_to::{MOST_ATTEMPTS, PublishTo, PublishedTo},
+};
 
 /// What is declared about one key.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -129,6 +132,11 @@ pub struct ManagedKeySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32768))]
     pub policy: Option<String>,
+    /// A ConfigMap or Secret in which Keyward keeps the id, the ARN, an alias, the Region and the account of the key, for applications. It
+    /// belongs to this object and is deleted with it. Keyward needs a right of its own for this, which an administrator gives with the
+    /// value `publish.kinds` of the Helm chart or with a component in `deploy/publish`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_to: Option<PublishTo>,
     /// The kind of key to create, or the kind that an adopted key must have. Immutable. If absent, Keyward creates a symmetric key for
     /// encryption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -327,6 +335,14 @@ pub struct ManagedKeyStatus {
     /// Where the key is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderFacts>,
+    /// The object to which the key is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_to: Option<PublishedTo>,
+    /// Other objects that Keyward began to create for `spec.publishTo`, or still has to remove. Keyward removes an object only if this
+    /// object owns it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_ATTEMPTS))]
+    pub publish_attempts: Vec<PublishedTo>,
     /// A creation that Keyward began and whose outcome is not recorded yet. Keyward removes it when the outcome is recorded. It can only
     /// forbid another creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -6,6 +6,7 @@
 pub mod condition;
 pub mod key_provider;
 pub mod managed_key;
+pub mod publish_to;
 
 pub use condition::{ConditionType, Reason};
 pub use key_provider::{KeyProvider, KeyProviderSpec, KeyProviderStatus};

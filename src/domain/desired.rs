@@ -8,6 +8,7 @@ use super::{
     limits::Limits,
     ownership::{Owner, Tags, can_be_named},
     policy::Document,
+    publish::Declared,
     reserved::{is_reserved_alias, is_reserved_tag},
 };
 use crate::{
@@ -68,6 +69,8 @@ pub struct Desired {
     pub aliases: BTreeSet<String>,
     /// The key policy, if the spec declares one.
     pub key_policy: Option<WantedPolicy>,
+    /// Where the key is published.
+    pub publish: Declared,
     /// The kind of key, if the spec declares it.
     pub kind: Option<KeyTemplate>,
     /// The key to adopt: ID, ARN or alias.
@@ -120,6 +123,7 @@ impl Desired {
             tags,
             aliases,
             policy,
+            publish_to,
             key,
         } = &object.spec;
 
@@ -166,6 +170,8 @@ impl Desired {
                 None
             }
         });
+        let named_aliases: Vec<String> = aliases.iter().flatten().filter(|alias| !is_reserved_alias(alias)).cloned().collect();
+        let publish = Declared::of(publish_to.as_ref(), &named_aliases, &mut left_out);
         let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         let pause = annotation(annotation::PAUSED);
         Ok(Self {
@@ -179,6 +185,7 @@ impl Desired {
             tags,
             aliases: named,
             key_policy,
+            publish,
             kind: key.clone(),
             adopt: key_id.clone(),
             deletion_policy: *deletion_policy,

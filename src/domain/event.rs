@@ -229,6 +229,7 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created:
             note: format!("the KMS rotated {key} at {at}"),
         });
     }
+    events.extend(published(before, after, key));
     if let Some(paused) = turned(ConditionType::Synced).filter(|synced| synced.reason == Reason::Paused.as_str()) {
         events.push(Event { reason: "Paused", action: "Pause", warning: false, note: paused.message.clone() });
     }
@@ -239,6 +240,17 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created:
         events.push(warn("SyncFailed", "Reconcile", synced.message.clone()));
     }
     events
+}
+
+/// Where the key is published has changed.
+fn published(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Vec<Event> {
+    if before.published_to == after.published_to {
+        return Vec::new();
+    }
+    let event = |reason, action, note| Event { reason, action, warning: false, note };
+    let now = after.published_to.iter().map(|target| event("KeyPublished", "Publish", format!("published {key} to {target}")));
+    let was = before.published_to.iter();
+    now.chain(was.map(|target| event("KeyUnpublished", "Unpublish", format!("{key} is no longer published to {target}")))).collect()
 }
 
 /// Whether `Synced` is False because something failed. Reasons that have their own event, or that only mean work in progress, do not count.

@@ -28,6 +28,7 @@ pub mod pending;
 pub mod plan;
 pub mod policy;
 pub mod provider;
+pub mod publish;
 pub mod release;
 pub(crate) mod requeue;
 pub(crate) mod rescue;

@@ -21,6 +21,7 @@ use super::{
     observed::{Facet, Key, Observed, State},
     ownership::{Owner, Ownership},
     plan::{Gone, Note, Plan, Rest},
+    publish::Trouble,
     rotation,
     rules::Rules,
     step::Step,
@@ -30,6 +31,7 @@ use crate::{
         ConditionType, ManagedKeyStatus, Reason, annotation,
         condition::{self, seconds},
         managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
+        publish_to::MOST_ATTEMPTS,
     },
     text::shown,
 };
@@ -87,6 +89,8 @@ pub struct Report<'a> {
     pub unread: &'a [Failure],
     /// Changes that were made before, and that the key does not show.
     pub unkept: &'a [String],
+    /// Why the key is not published.
+    pub unpublished: Option<&'a Trouble>,
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a SetBy>,
     /// The value of the annotation that asked for this look.
@@ -119,6 +123,7 @@ impl<'a> Report<'a> {
             failed: &[],
             unread: &[],
             unkept: &[],
+            unpublished: None,
             set_by: None,
             requested: None,
             word_stands: true,
@@ -203,6 +208,7 @@ pub fn fit(status: &mut ManagedKeyStatus) {
         applied.tag_keys.truncate(MOST_APPLIED);
         applied.aliases.truncate(MOST_APPLIED);
     }
+    status.publish_attempts.truncate(MOST_ATTEMPTS);
     if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, creation_time: _ }) = &mut status.key {
         for word in [spec, usage, origin, manager] {
             *word = shown(word).chars().take(LONGEST_WORD).collect();
@@ -599,6 +605,7 @@ impl Setter {
         let refused = if let Plan::Rest(rest) = plan { rest.refused.clone() } else { None };
         let mut failed: Vec<_> = refused.map(|Note { reason, message }| (true, reason, message)).into_iter().collect();
         failed.extend(report.failed.iter().map(of));
+        failed.extend(report.unpublished.iter().map(|trouble| (trouble.stalled, trouble.reason, trouble.message.clone())));
         let unread = report.unread.iter().map(of);
         let all: Vec<_> =
             failed.iter().cloned().chain(unread.map(|(stalled, reason, text)| (stalled, reason, format!("not read: {text}")))).collect();
@@ -609,8 +616,8 @@ impl Setter {
                 texts.push(text);
             }
         }
-        let troubles = || report.failed.iter().chain(report.unread);
-        let slow = troubles().map(|failure| failure.kind.verdict().retry).find(|retry| *retry == Retry::Slow);
+        let failures = report.failed.iter().chain(report.unread).map(|failure| failure.kind.verdict().retry);
+        let slow = failures.chain(report.unpublished.map(|trouble| trouble.retry)).find(|retry| *retry == Retry::Slow);
         let again = slow.map(|retry| again(retry, report)).unwrap_or_default();
         let (reason, message) = (*reason, format!("{}{again}", texts.join("; ")));
         let synced = condition::find(&self.conditions, ConditionType::Synced).filter(|synced| synced.status == "False");

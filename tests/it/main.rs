@@ -28,6 +28,7 @@ mod orphans;
 mod pages;
 mod port;
 mod program;
+mod publishing;
 mod reconcile;
 mod seeds;
 mod stories;

@@ -8,7 +8,7 @@ use std::{
 };
 
 use keyward::{
-    api::{Reason, condition::EVENTS},
+    api::{Reason, condition::EVENTS, publish_to::PublishKind},
     domain::deletion::{
         guard::RULES,
         hold::{SENTENCES, Sentence},
@@ -39,6 +39,14 @@ fn generated() -> Vec<(String, String)> {
         ("docs/reference/invariants.md".to_owned(), page(crate::invariants::page())),
         ("docs/messages.md".to_owned(), page(crate::messages::page())),
     ];
+    for kind in PublishKind::ALL {
+        let plural = kind.plural();
+        files.push((format!("deploy/publish/{plural}/rbac.yaml"), yaml(rbac::publish_yaml(kind, manifests::NAMESPACE).unwrap())));
+        files.push((
+            format!("charts/keyward/files/rules/publish-{plural}.yaml"),
+            yaml(rbac::rules_yaml(&[rbac::publish_right(kind)]).unwrap()),
+        ));
+    }
     for crd in manifests::crds() {
         let names = &crd.spec.names;
         let text = yaml(manifests::crd_yaml(&crd).unwrap());
@@ -141,6 +149,30 @@ fn manifests_name_this_version() {
     assert!(read("deploy/deployment.yaml").contains(&format!("image: keyward:{version}\n")));
     let chart = read("charts/keyward/Chart.yaml");
     assert!(chart.contains(&format!("\nversion: {version}\n")) && chart.contains(&format!("\nappVersion: {version}\n")), "{chart}");
+}
+
+/// The rights to publish keys are in no manifest but their own, and a component adds them.
+#[tokio::test]
+async fn the_rights_to_publish_are_added_by_a_component_and_by_nothing_else() {
+    let cluster = shared();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // kustomize takes no absolute path.
+    let inside = |path: &Path| path.strip_prefix("/").unwrap().to_owned();
+    let up = format!("{}{}/", "../".repeat(inside(folder.path()).components().count()), inside(&path("")).display());
+    let build = async |components: &[&str]| {
+        let components: Vec<_> = components.iter().map(|component| format!("{up}deploy/publish/{component}")).collect();
+        let text = serde_json::json!({ "resources": [format!("{up}deploy")], "components": components });
+        std::fs::write(folder.path().join("kustomization.yaml"), text.to_string()).unwrap();
+        cluster.kubectl(&["kustomize", folder.path().to_str().unwrap()]).await.expect("kustomize")
+    };
+    assert!(!build(&[]).await.contains("publish"));
+    let built = build(&["configmaps", "secrets"]).await;
+    for kind in PublishKind::ALL {
+        assert_eq!(built.matches(&format!("\n  name: {}\n", rbac::publish_role(kind))).count(), 3, "{built}");
+    }
+    let apply = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-"];
+    let rights: Vec<_> = built.split("\n---\n").filter(|document| document.contains("keyward-publish-")).collect();
+    cluster.kubectl_with(&apply, &rights.join("\n---\n")).await.expect("apply");
 }
 
 /// The real `kubectl` builds it, and the real API server takes every object, in a namespace that enforces restricted pods.

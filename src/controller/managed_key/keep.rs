@@ -60,6 +60,12 @@ pub(super) async fn keep(round: &mut Round<'_>, unread: Option<Failure>) -> Endi
         round.leave_unread(failure);
     }
     let ending = work(round).await.map_or_else(|ending| ending, Ending::from);
+    let published = match &ending {
+        Ending::Planned(plan) => round.publish(matches!(**plan, Plan::Rest(_))).await,
+        Ending::Held(_) => round.publish(false).await,
+        _ => Ok(()),
+    };
+    let ending = published.map_or_else(|ending| ending, |()| ending);
     let whole = matches!(&ending, Ending::Planned(plan) if matches!(**plan, Plan::Rest(_) | Plan::Hold(_) | Plan::Wait(_)));
     round.note_rotation(whole).await;
     ending

@@ -15,6 +15,7 @@ mod object;
 mod observe;
 mod pending;
 mod provider;
+mod publish;
 mod reconcile;
 mod report;
 mod round;

@@ -91,7 +91,8 @@ fn planned(context: &Context, round: &Round<'_>, plan: &Plan, attempt_open: bool
     if !changed && matches!(plan, Plan::Rest(_)) {
         round.note_what_stuck();
     }
-    let failed: Vec<_> = round.failed.iter().chain(&round.unread).map(|failure| failure.kind.verdict().retry).collect();
+    let failed = round.failed.iter().chain(&round.unread).map(|failure| failure.kind.verdict().retry);
+    let failed: Vec<_> = failed.chain(round.unpublished.iter().map(|trouble| trouble.retry)).collect();
     let (failures, result) = if failed.is_empty() {
         // Only after the status was written: a status that cannot be written is tried again later and later.
         context.succeeded(object.uid(), round.made_and_knows());
@@ -153,7 +154,9 @@ async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> 
             write(context, object, rules, View { unkept: &unkept, ..view }, conclusion, &told).await
         }
         Conclusion::Paused(_) => write(context, object, None, View::default(), conclusion, &[]).await,
-        Conclusion::Unfinished => write(context, object, rules, View { failed: &[], unread: &[], ..view }, conclusion, steps).await,
+        Conclusion::Unfinished => {
+            write(context, object, rules, View { failed: &[], unread: &[], unpublished: None, ..view }, conclusion, steps).await
+        }
         _ => write(context, object, rules, view, conclusion, steps).await,
     }
 }
@@ -260,6 +263,7 @@ pub(super) fn concluded(
         failed: view.failed,
         unread: view.unread,
         unkept: view.unkept,
+        unpublished: view.unpublished,
         set_by: object.set_by.as_deref(),
         requested: object.requested(),
         word_stands: object.was_seen_lately(),

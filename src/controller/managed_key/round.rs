@@ -15,6 +15,7 @@ use crate::{
         limits::Limits,
         observed::{Facets, Key, Observed, Searched},
         plan::{Note, OtherOwner, Plan, Read, Situation, Tried},
+        publish::Trouble,
         rotation,
         rules::Rules,
         settings,
@@ -36,6 +37,8 @@ pub(super) struct View<'a> {
     pub(super) found: &'a [(Step, Vec<Difference>)],
     /// Settings that were set before and did not stick.
     pub(super) unkept: &'a [String],
+    /// Why the key is not published.
+    pub(super) unpublished: Option<&'a Trouble>,
 }
 
 /// What a round works with.
@@ -63,6 +66,8 @@ pub(super) struct Round<'a> {
     pub(super) failed: Vec<Failure>,
     /// Reads that failed, and without which the round goes on.
     pub(super) unread: Vec<Failure>,
+    /// Why the key is not published.
+    pub(super) unpublished: Option<Trouble>,
     /// Whether it waits for an alias of another object.
     pub(super) awaiting: bool,
     /// Whether an alias stays on the key for another object that declares it.
@@ -116,8 +121,8 @@ impl<'a> Reached<'a> {
             Self::Object(object) => (object, None, View::default(), &[]),
             Self::Provider(object, provider) => (object, Some(&provider.rules), View::default(), &[]),
             Self::Key(round) => {
-                let Round { object, provider, observed, steps, found, failed, unread, .. } = &mut **round;
-                let view = View { observed: Some(&*observed), failed, unread, found, unkept: &[] };
+                let Round { object, provider, observed, steps, found, failed, unread, unpublished, .. } = &mut **round;
+                let view = View { observed: Some(&*observed), failed, unread, found, unkept: &[], unpublished: unpublished.as_ref() };
                 (object, Some(&provider.rules), view, steps)
             }
         }
@@ -153,6 +158,7 @@ impl<'a> Round<'a> {
             tried,
             failed: Vec::new(),
             unread: Vec::new(),
+            unpublished: None,
             awaiting: false,
             hands_over: false,
             again: None,
@@ -261,6 +267,11 @@ impl Round<'_> {
             told && key.is_complete(self.limits(), self.declared_facets())
         };
         self.steps.contains(&Step::Create) && self.key().is_some_and(knows)
+    }
+
+    /// The alias that Keyward gives a key that it creates.
+    pub(super) fn claim(&self) -> Option<String> {
+        self.object.desired.adopt.is_none().then(|| self.object.desired.owner.claim_alias())
     }
 
     /// Everything that a decision depends on.

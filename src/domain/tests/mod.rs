@@ -32,6 +32,7 @@ mod pending;
 mod plan;
 mod policy;
 mod protocol;
+mod publish;
 mod release;
 mod status;
 mod stop;

@@ -18,6 +18,7 @@ use keyward::{
         key_provider::{Adoption, PoliciesFrom},
         managed_key::Missing,
         mark,
+        publish_to::PublishedTo,
     },
     domain::{
         candidates::{Unmarked, UnmarkedKey},
@@ -30,6 +31,7 @@ use keyward::{
         ownership::{Owner, OwnerMark, Tags},
         plan::{Note, OtherOwner, Plan, Read, Situation, Tried, named_elsewhere, plan},
         provider::{self as known, Unusable},
+        publish::{self, Controller, Declared, Found, Publication, Trouble, Values, Verdict},
         release::{Release, release},
         rules::Rules,
         status::{self, Conclusion, Report, SetBy},
@@ -124,6 +126,8 @@ struct Story {
     word_stands: bool,
     /// Holds are made with one letter after the other.
     holds: u8,
+    /// Why the key is not published.
+    unpublished: Option<Trouble>,
 }
 
 impl Story {
@@ -154,6 +158,7 @@ impl Story {
             events: Vec::new(),
             word_stands: true,
             holds: 0,
+            unpublished: None,
         }
     }
 
@@ -280,7 +285,8 @@ impl Story {
     ) {
         let desired = self.desired();
         let plain = Report::plain(&desired, &self.rules, observed, conclusion, self.now);
-        let report = Report { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, ..plain };
+        let report =
+            Report { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, unpublished: self.unpublished.as_ref(), ..plain };
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
         let after = status::status(&self.memory, &report);
@@ -380,6 +386,22 @@ fn made_again() -> Story {
     story.memory = Memory::default();
     story.object.metadata.uid = Some("7f1d6a52-90f3-4f7e-8d0e-5b6c7d8e9f01".into());
     story.spec(json!({ "deletionScheduleDays": 7 })).looked()
+}
+
+/// A key that is to be published to the `ConfigMap` `orders-key`, and is not.
+fn unpublished(why: impl FnOnce(&PublishedTo, &Publication) -> Trouble) -> Story {
+    let mut story = Story::new().spec(json!({ "publishTo": { "kind": "ConfigMap", "name": "orders-key" } }));
+    let Declared::To(publication) = story.desired().publish else { panic!("it is declared") };
+    story.unpublished = Some(why(&publication.target, &publication));
+    story.looked()
+}
+
+/// What is said of an object with that owner.
+fn taken(publication: &Publication, controller: Option<Controller>) -> Trouble {
+    let owner = Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders".into(), uid: "7c1f".into() };
+    let found = Found { controller, ..Found::default() };
+    let Verdict::Left(trouble) = publication.verdict(&Values::new(), Some(&found), &owner) else { panic!("it is another's") };
+    trouble
 }
 
 /// The policy that AWS gives a key without one.
@@ -559,6 +581,23 @@ fn situations() -> Vec<Told> {
             .outside(|key| key.policy = Some(KeyPolicy::Text(POLICY.replace("kms:*", "kms:Describe*"))))
             .looked()
             .told("Somebody changed the key policy, and the management policy keeps the change", "The statement is named, and nothing of it is shown."),
+        unpublished(|target, _| publish::not_permitted(target, "shop", "read")).told(
+            "Keyward has no right to publish the key",
+            "[publishing.md](publishing.md) says what the right is. The rest of the spec is applied.",
+        ),
+        unpublished(|target, _| publish::refused(target, "shop", "create")).told(
+            "The API server does not take what publishes the key",
+            "Keyward may read ConfigMaps, and a write is refused.",
+        ),
+        unpublished(|_, publication| {
+            let other = Controller { api_version: "keyward.dev/v1alpha1".into(), kind: "ManagedKey".into(), name: "invoices".into(), uid: "u".into() };
+            taken(publication, Some(other))
+        })
+        .told("Another object publishes to the same ConfigMap", "The object that was first keeps it."),
+        unpublished(|_, publication| taken(publication, None)).told(
+            "The ConfigMap to publish to belongs to somebody else",
+            "Keyward never changes an object that it did not create for this one.",
+        ),
         silent(true).told(
             "The KMS throttles",
             "This says nothing about the key: `Ready` stays as it was, and `Synced` gives the reason.",
@@ -664,6 +703,9 @@ fn the_page_has_its_situations_and_each_says_what_to_do() {
                 "correct ",
                 "give it ",
                 "write it ",
+                "change spec.",
+                "look for ",
+                "gives the right with ",
             ];
             assert!(ways.iter().any(|way| stalled.message.contains(way)), "{title}: {}", stalled.message);
         }

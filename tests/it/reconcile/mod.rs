@@ -18,6 +18,7 @@ mod pause;
 mod pending;
 mod policy;
 mod provider;
+mod publish;
 mod release;
 mod settings;
 mod states;

@@ -3,6 +3,7 @@
 mod keys;
 mod objects;
 mod places;
+mod publish;
 mod settings;
 mod sizes;
 mod statuses;
@@ -34,6 +35,7 @@ pub const GROUPS: &[Group] = &[
     Group { title: "Somebody else's key", rows: keys::rows },
     Group { title: "Marks, claims and aliases in the spec", rows: settings::rows },
     Group { title: "Providers, namespaces and Secrets", rows: places::rows },
+    Group { title: "What is published", rows: publish::rows },
     Group { title: "A forged status", rows: statuses::rows },
     Group { title: "Names, annotations, finalizers and owners", rows: objects::rows },
     Group { title: "Texts that look like something else", rows: texts::rows },
@@ -130,6 +132,30 @@ pub const OWN: &[Own] = &[
         admission: "refused: “only Keyward may write this status”",
         bypassed: "Keyward makes room, or does not schedule",
         test: "faults::told::a_deletion_is_reported_in_a_status_that_others_filled",
+    },
+    Own {
+        what: "`spec.publishTo` names a ConfigMap that others trust, or that another object publishes to; a status says that it is this object's",
+        admission: "accepted, if the operator has the right to publish; a status is refused: “only Keyward may write this status”",
+        bypassed: "the ConfigMap is left as it is: its controlling owner is not this object",
+        test: "reconcile::publish::what_is_not_this_objects_is_neither_adopted_nor_overwritten_nor_removed",
+    },
+    Own {
+        what: "`spec.publishTo` names a Secret of the namespace, to overwrite it, or to read it in the log",
+        admission: "accepted, if the operator has the right to publish to Secrets",
+        bypassed: "the Secret is left as it is, and no content of a Secret is logged",
+        test: "publishing::a_secret_of_somebody_else_is_left_and_never_logged",
+    },
+    Own {
+        what: "`spec.publishTo` in Keyward's own namespace, to write its cluster id or its credentials",
+        admission: "accepted; `InvalidSpec`",
+        bypassed: "the same: Keyward publishes nothing in its own namespace",
+        test: "reconcile::publish::nothing_is_published_in_keywards_own_namespace",
+    },
+    Own {
+        what: "A status names another's key, or the spec another's alias, so that applications use that key",
+        admission: "refused: “only Keyward may write this status”; the alias is accepted",
+        bypassed: "what is published is a key with this object's marks, and an alias that this key has",
+        test: "reconcile::publish::neither_a_forged_status_nor_a_wish_is_published",
     },
     Own {
         what: "An alias is taken from the key of another namespace, because its object no longer declares it",
