@@ -12,6 +12,7 @@ mod held;
 mod in_use;
 mod invalid;
 mod key_policy;
+mod key_specs;
 mod lifecycle;
 mod missing;
 mod pause;
