@@ -49,6 +49,7 @@ use super::{
     printcolumn(name = "Key-ID", type_ = "string", json_path = ".status.keyId", priority = 1),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.keyArn", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
+    printcolumn(name = "Last-Used", type_ = "date", json_path = ".status.lastUsedTime", priority = 1),
     validation = Rule::new("oldSelf.hasValue() || self.metadata.name.size() <= 141")
         .message("the name can have at most 141 characters, so that the alias made of it fits")
         .optional_old_self(true),
@@ -335,6 +336,11 @@ pub struct ManagedKeyStatus {
     /// Where the key is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderFacts>,
+    /// When the key was last used for cryptography, as the KMS reports it. Only AWS does: up to an hour late, and not from before
+    /// 2026-04-23. Keyward asks once a day, for the first time a day after the key was created. Absent if the KMS does not report a use, or
+    /// if Keyward may not ask. Nothing depends on this field: before a deletion Keyward asks the KMS itself.
+    #[serde(rename = "lastUsedTime", default, skip_serializing_if = "Option::is_none")]
+    pub last_use: Option<Time>,
     /// The object to which the key is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_to: Option<PublishedTo>,

@@ -182,6 +182,8 @@ struct Remembered {
     policy_wait: PolicyWait,
     /// In how many more looks the KMS is asked whether it rotated the key.
     rotation_asks: u8,
+    /// When the KMS was last asked when the key was last used.
+    last_use_asked: Option<Instant>,
     /// The generation that stopped declaring an alias, and since when the alias waits to be removed.
     leaving: Option<(i64, Instant)>,
     /// How often it had to be looked at because of another object.
@@ -382,6 +384,17 @@ impl Context {
         if let Some(looked) = self.objects().get_mut(uid) {
             looked.rotation_asks = if settled { 0 } else { looked.rotation_asks.saturating_sub(1) };
         }
+    }
+
+    /// Whether a day has passed since the KMS was asked when the key was last used.
+    pub fn asks_for_last_use(&self, uid: &str) -> bool {
+        let asked = self.objects().get(uid).and_then(|looked| looked.last_use_asked);
+        asked.is_none_or(|asked| asked.elapsed() >= waits::LAST_USE)
+    }
+
+    /// The KMS was asked when the key was last used.
+    pub fn asked_for_last_use(&self, uid: &str) {
+        self.objects().entry(uid.into()).or_default().last_use_asked = Some(Instant::now());
     }
 
     /// Which requests for a reconcile of an object were answered.

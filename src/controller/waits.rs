@@ -16,6 +16,9 @@ pub const BINDING: Duration = Duration::from_mins(3);
 /// How long a KMS must be unreachable before keys report it that were not probed themselves. One lost reply says nothing about them.
 pub const OUTAGE_REPORTED: Duration = Duration::from_secs(30);
 
+/// How old a key must be, and how long ago the KMS was asked, before it is asked when the key was last used.
+pub const LAST_USE: Duration = Duration::from_hours(24);
+
 // Watches.
 
 /// How long the watch may take to bring what a live read showed. After that everything is listed again.

@@ -12,7 +12,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
     deletion::{
-        Observation, Record,
+        LastUse, Observation, Record,
         hold::{AT_THE_END, Hold, why},
     },
     desired::{Desired, Life},
@@ -91,6 +91,8 @@ pub struct Report<'a> {
     pub unkept: &'a [String],
     /// Why the key is not published.
     pub unpublished: Option<&'a Trouble>,
+    /// When the key was last used. `None`: the KMS was not asked.
+    pub last_use: Option<LastUse>,
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a SetBy>,
     /// The value of the annotation that asked for this look.
@@ -124,6 +126,7 @@ impl<'a> Report<'a> {
             unread: &[],
             unkept: &[],
             unpublished: None,
+            last_use: None,
             set_by: None,
             requested: None,
             word_stands: true,
@@ -263,6 +266,12 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         region: key.region.clone(),
         endpoint: Some(rules.endpoint.clone()),
     });
+    // It is never in the future, whatever the clock of the KMS is.
+    match report.last_use {
+        Some(LastUse::At(used)) => status.last_use = Some(seconds(used.min(report.now))),
+        Some(LastUse::Never | LastUse::Untold) => status.last_use = None,
+        None => {}
+    }
     // While a key is pending, AWS reports rotation as off. After a cancel the old value is back, so the known one stays.
     if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
         status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), report.now));

@@ -65,7 +65,7 @@ use crate::{
 pub use leader_check::LeaderCheck;
 pub(crate) use listing::Listing;
 pub use quota::Books;
-pub(crate) use quota::{Patience, Turn, hastily, in_turn, is_rescuing, patiently, rescuing};
+pub(crate) use quota::{Patience, Turn, hastily, if_free, in_turn, is_rescuing, patiently, rescuing};
 pub(crate) use reading::Reading;
 
 /// Who the credentials belong to.

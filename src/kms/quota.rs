@@ -22,7 +22,7 @@ use tokio::time::sleep_until;
 pub(super) use self::patience::NotYet;
 pub use self::{
     line::Turn,
-    patience::{Patience, hastily, patiently},
+    patience::{Patience, hastily, if_free, patiently},
 };
 use self::{
     line::{Limiter, Line},

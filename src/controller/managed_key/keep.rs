@@ -68,6 +68,9 @@ pub(super) async fn keep(round: &mut Round<'_>, unread: Option<Failure>) -> Endi
     let ending = published.map_or_else(|ending| ending, |()| ending);
     let whole = matches!(&ending, Ending::Planned(plan) if matches!(**plan, Plan::Rest(_) | Plan::Hold(_) | Plan::Wait(_)));
     round.note_rotation(whole).await;
+    if whole {
+        round.note_last_use().await;
+    }
     ending
 }
 

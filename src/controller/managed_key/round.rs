@@ -8,9 +8,11 @@ use std::{
 use super::{object::Object, observe, provider::Provider};
 use crate::{
     api::Reason,
+    controller::waits,
     controller::{Context, aliases::Move, crowd::RoundKind, error::Ending, now, survey::Lookup},
     domain::{
         candidates::Unmarked,
+        deletion::LastUse,
         failure::{Failure, FailureKind},
         limits::Limits,
         observed::{Facets, Key, Observed, Searched},
@@ -39,6 +41,8 @@ pub(super) struct View<'a> {
     pub(super) unkept: &'a [String],
     /// Why the key is not published.
     pub(super) unpublished: Option<&'a Trouble>,
+    /// When the key was last used. `None`: the KMS was not asked.
+    pub(super) last_use: Option<LastUse>,
 }
 
 /// What a round works with.
@@ -68,6 +72,8 @@ pub(super) struct Round<'a> {
     pub(super) unread: Vec<Failure>,
     /// Why the key is not published.
     pub(super) unpublished: Option<Trouble>,
+    /// When the key was last used, for the status alone. The guard reads it itself.
+    pub(super) last_use: Option<LastUse>,
     /// Whether it waits for an alias of another object.
     pub(super) awaiting: bool,
     /// Whether an alias stays on the key for another object that declares it.
@@ -121,8 +127,16 @@ impl<'a> Reached<'a> {
             Self::Object(object) => (object, None, View::default(), &[]),
             Self::Provider(object, provider) => (object, Some(&provider.rules), View::default(), &[]),
             Self::Key(round) => {
-                let Round { object, provider, observed, steps, found, failed, unread, unpublished, .. } = &mut **round;
-                let view = View { observed: Some(&*observed), failed, unread, found, unkept: &[], unpublished: unpublished.as_ref() };
+                let Round { object, provider, observed, steps, found, failed, unread, unpublished, last_use, .. } = &mut **round;
+                let view = View {
+                    observed: Some(&*observed),
+                    failed,
+                    unread,
+                    found,
+                    unkept: &[],
+                    unpublished: unpublished.as_ref(),
+                    last_use: *last_use,
+                };
                 (object, Some(&provider.rules), view, steps)
             }
         }
@@ -159,6 +173,7 @@ impl<'a> Round<'a> {
             failed: Vec::new(),
             unread: Vec::new(),
             unpublished: None,
+            last_use: None,
             awaiting: false,
             hands_over: false,
             again: None,
@@ -343,6 +358,30 @@ impl Round<'_> {
         self.context.asked_for_rotation(uid, settled);
         if let Observed::Present(key) = &mut self.observed {
             key.rotations = listed.ok();
+        }
+    }
+
+    /// Reads when the key was last used, for the status, once a day. The guard has the same quota, so this request is sent only if its turn has come already: it
+    /// never waits in the line. Without the right to read it, the status does not tell it, and that is all.
+    pub(super) async fn note_last_use(&mut self) {
+        let uid = self.object.uid();
+        let Some(key) = self.key().filter(|key| key.tags.as_ref().is_none_or(|_| key.is_of(&self.object.desired.owner))) else { return };
+        let grown = key.creation_time.is_some_and(|made| now().duration_since(made).unsigned_abs() >= waits::LAST_USE);
+        if !grown || !self.context.asks_for_last_use(uid) {
+            return;
+        }
+        match kms::if_free(self.kms().last_use(&key.arn)).await {
+            Ok(last_use) => {
+                self.context.asked_for_last_use(uid);
+                self.last_use = Some(last_use);
+            }
+            Err(failure) => {
+                let FailureKind::Waiting = failure.kind else {
+                    self.context.asked_for_last_use(uid);
+                    let (operation, outcome) = (failure.operation, failure.kind.as_str());
+                    return tracing::debug!(operation, outcome, "the last use is not reported: {}", failure.message);
+                };
+            }
         }
     }
 

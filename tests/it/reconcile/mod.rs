@@ -13,6 +13,7 @@ mod in_use;
 mod invalid;
 mod key_policy;
 mod key_specs;
+mod last_use;
 mod lifecycle;
 mod missing;
 mod pause;
