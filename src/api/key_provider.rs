@@ -8,13 +8,15 @@
 // Each column of the table is an attribute with the same keys.
 #![allow(clippy::duplicated_attributes)]
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::condition;
+use super::{condition, managed_key::tag_value};
 
 /// The rule of an endpoint, in CEL. It has one spelling, which a person reads as the program does; it is `https`, except on loopback; and it is never an
 /// address where only the machine itself answers. The program checks the same, in `kms::endpoint`, and one test tries both.
@@ -89,6 +91,16 @@ pub struct KeyProviderSpec {
     /// key policy.
     #[serde(default)]
     pub allow: Allow,
+    /// Tags that Keyward keeps on every key of this provider, at most 46. A tag with the same key in `spec.tags` of the ManagedKey wins. Tag
+    /// keys cannot begin with `aws:` or `keyward-`. `allow.tagKeys` does not limit these tags. If you change them, Keyward changes all
+    /// keys, as fast as the request quotas of the KMS permit. If you remove one, Keyward removes it only from keys on which it put it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 46, "additionalProperties" = tag_value()))]
+    #[x_kube(
+        validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 128)").message("a tag key has 1 to 128 characters"),
+        validation = Rule::new("self.all(k, !k.startsWith('aws:') && !k.startsWith('keyward-'))").message("tag keys that begin with aws: or keyward- are reserved")
+    )]
+    pub default_tags: Option<BTreeMap<String, String>>,
     /// What must be true before Keyward schedules a deletion.
     #[serde(default)]
     pub deletion_guard: DeletionGuard,
@@ -503,6 +515,9 @@ impl Default for DeletionGuard {
     }
 }
 
+/// How many keys of default tags a provider remembers.
+pub const MOST_DEFAULTS: usize = 256;
+
 /// What Keyward knows about a provider.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -537,6 +552,11 @@ pub struct KeyProviderStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_COUNTED))]
     pub more_watched_deletions: Vec<MoreDeletions>,
+    /// Keys of the tags that are in `spec.defaultTags`, or were. Keyward may remove these from the keys on which it put them. If the list is
+    /// full, default tags that are not in it stay on the keys when they are removed from the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_DEFAULTS), inner(length(max = 128)))]
+    pub default_tag_keys: Vec<String>,
     /// The conditions of the provider. `Ready` is True if the KMS accepted the credentials and the account is the expected one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = condition::MOST, "items" = condition::schema()))]

@@ -145,7 +145,7 @@ pub struct ManagedKeySpec {
     pub key: Option<KeyTemplate>,
 }
 
-fn tag_value() -> Value {
+pub(super) fn tag_value() -> Value {
     json!({ "type": "string", "maxLength": 256 })
 }
 
@@ -411,6 +411,11 @@ pub struct Applied {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 128)))]
     pub tag_keys: Vec<String>,
+    /// A digest of the provider's `defaultTags` with which the tags of the key were last compared. Absent if there were none. If they have
+    /// changed, Keyward reads the tags of the key at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_WORD))]
+    pub default_tags: Option<String>,
     /// Aliases that this object gave the key. Keyward removes only these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 256)))]

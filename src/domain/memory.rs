@@ -13,6 +13,7 @@ use super::{
     deletion::{CountEnded, Intent, IntentMark, Nonce, Opening, Passed, Record, Word},
     desired::Desired,
     observed::{Key, State},
+    ownership::Tags,
     rules::Rules,
     step::{Destruction, How, Step},
 };
@@ -234,6 +235,15 @@ impl Memory {
     pub fn close(&mut self, step: &Step, desired: &Desired) {
         Record::of(&mut self.status).called(step);
         self.applied(step, desired);
+    }
+
+    /// A key was created with these tags as well, which the object does not declare itself.
+    pub fn created_with(&mut self, tags: &Tags) {
+        if let Some(applied) = &mut self.status.applied {
+            applied.tag_keys.extend(tags.keys().cloned());
+            applied.tag_keys.sort();
+            applied.tag_keys.dedup();
+        }
     }
 
     /// The KMS refused a step for certain.

@@ -223,7 +223,9 @@ pub(super) fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
 /// A key was found.
 fn present(s: &Situation<'_>, key: &Key) -> Plan {
     let applied = s.memory.status.applied.as_ref();
-    let news = applied.is_none_or(|applied| applied.generation != s.desired.generation);
+    // The default tags of the provider may have changed as well.
+    let defaults = s.rules.default_tags_digest();
+    let news = applied.is_none_or(|applied| applied.generation != s.desired.generation || applied.default_tags != defaults);
     if !s.is_complete(key) && (news || differed(s.memory)) {
         return Plan::Read(Read::Facets);
     }

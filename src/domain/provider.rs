@@ -3,7 +3,7 @@
 //! No sentence here may contain the value of a secret. Keyward reads keys only if the account is right, because in a wrong account every
 //! key looks absent.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
@@ -13,11 +13,12 @@ use super::{
     failure::{Failure, Retry},
     pending,
     plan::Note,
+    rules::default_tags,
 };
 use crate::{
     api::{
         ConditionType, KeyProvider, KeyProviderStatus, Reason, annotation, condition,
-        key_provider::{IdentityStatus, Namespaces, NamespacesFrom},
+        key_provider::{IdentityStatus, MOST_DEFAULTS, Namespaces, NamespacesFrom},
     },
     text,
 };
@@ -183,6 +184,14 @@ pub fn status(
     if identity.is_some() {
         status.identity = identity;
     }
+    // They are on record before a key gets them, because a key is looked at with these rules only after this is written.
+    let mut keys: BTreeSet<String> = std::mem::take(&mut status.default_tag_keys).into_iter().collect();
+    for tag in default_tags(&provider.spec).into_keys() {
+        if keys.len() < MOST_DEFAULTS {
+            keys.insert(tag);
+        }
+    }
+    status.default_tag_keys = keys.into_iter().collect();
     let conditions = &mut status.conditions;
     match outcome {
         Ok(()) => {

@@ -5,7 +5,7 @@
 //!
 //! What the status remembers of a deletion is `Record`'s to change. Here it is told what a look showed.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -343,6 +343,13 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, report:
         return;
     }
     let before = status.applied.take().unwrap_or_default();
+    // A default tag that the policy leaves as it is was not applied, and one that it leaves on the key still was.
+    let mut tag_keys: BTreeSet<String> = desired.tags.keys().cloned().collect();
+    if rest.drift.is_empty() {
+        tag_keys.extend(report.rules.into_iter().flat_map(|rules| rules.default_tags.keys().cloned()));
+    } else {
+        tag_keys.extend(before.tag_keys.iter().cloned());
+    }
     let unread =
         (desired.rotation.is_some() && key.unread.has(Facet::Rotation)) || key.unread.has(Facet::Aliases) || key.unread.has(Facet::Policy);
     let whole = rest.refused.is_none() && rest.stays.is_none() && report.failed.is_empty() && !unread;
@@ -360,7 +367,8 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, report:
             enabled: Some(desired.wants_enabled()),
             deletion_schedule_days: None,
             description: desired.description.is_some().then_some(true),
-            tag_keys: desired.tags.keys().cloned().collect(),
+            tag_keys: tag_keys.into_iter().collect(),
+            default_tags: report.rules.and_then(Rules::default_tags_digest),
             aliases: desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).map(str::to_owned).collect(),
         },
         // While a deletion is declared nothing else is applied. What was applied before stays.

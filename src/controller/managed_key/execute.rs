@@ -77,6 +77,9 @@ pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Re
     }
     let object = &mut round.object;
     object.memory.close(&step, &object.desired);
+    if step == Step::Create {
+        object.memory.created_with(&round.provider.rules.default_tags);
+    }
     round.found.push((step.clone(), found));
     round.steps.push(step);
     Ok(())
@@ -232,7 +235,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
 
     let desired = &round.object.desired;
     let intent = Intent { seq: 1, generation: desired.generation, word: Word::Live };
-    let mut tags = desired.tags.clone();
+    let mut tags = rules.tags_with(&desired.tags);
     tags.extend(desired.owner.marks(intent, round.limits().owner_mark));
     let claim = desired.owner.claim_alias();
     let kind = desired.template(round.limits());
@@ -276,6 +279,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
         // The key exists anyway, and its object has seen it alive.
         let object = &mut round.object;
         object.memory.close(&Step::Create, &object.desired);
+        object.memory.created_with(&round.provider.rules.default_tags);
         round.steps.push(Step::Create);
     }
     claimed?;

@@ -1660,6 +1660,7 @@ fn the_record_follows_what_was_applied() {
             deletion_schedule_days: None,
             description: Some(true),
             tag_keys: vec!["team".into()],
+            default_tags: None,
             aliases: vec!["orders".into()],
         })
     );

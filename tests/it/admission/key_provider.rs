@@ -100,7 +100,7 @@ fn aws_rows() -> Vec<Row> {
                     "policies": { "from": "Accounts", "accounts": ["444455556666"], "services": ["logs.eu-west-1.amazonaws.com"] },
                 },
                 "deletionGuard": { "minimumScheduleDays": 14, "objectDeletionDays": 30, "minimumIdleDays": 0, "maxPerHour": 0, "requireConfirmation": true },
-                "resyncSeconds": 300, "quotaSharePercent": 50,
+                "resyncSeconds": 300, "quotaSharePercent": 50, "defaultTags": { "cost": "42" },
             })),
         ),
         refused("no type", create(json!({ "type": null })), "spec.type: Required value"),
@@ -329,6 +329,8 @@ fn rules_of_use() -> Vec<Row> {
         create(json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": namespaces, "keys": keys }] } }))
     };
     let allow = |value: Value| create(json!({ "allow": value }));
+    let defaults = |value: Value| create(json!({ "defaultTags": value }));
+    let tags = |count: usize| (0..count).map(|number| (format!("tag-{number}"), json!("v"))).collect::<serde_json::Map<_, _>>().into();
     let policies = |value: Value| allow(json!({ "policies": value }));
     let accounts = |count: u64| (0..count).map(|number| format!("{number:012}")).collect::<Vec<_>>();
     let one = || vec!["*".to_owned()];
@@ -414,6 +416,15 @@ fn rules_of_use() -> Vec<Row> {
             "spec.adoption.fromClusters[0]: Invalid value: \"Prod\": spec.adoption.fromClusters[0] in body should match '^[a-z0-9-]+$'",
         ),
         refused("a cluster of 37", adoption(json!({ "fromClusters": [text(37)] })), "spec.adoption.fromClusters[0]: Too long"),
+        // defaultTags
+        passes("46 default tags", defaults(tags(46))),
+        passes("a default tag without a value", defaults(json!({ "k": "" }))),
+        refused("47 default tags", defaults(tags(47)), "spec.defaultTags: Too many: 47: must have at most 46 items"),
+        refused("a default tag of AWS", defaults(json!({ "aws:team": "v" })), "tag keys that begin with aws: or keyward- are reserved"),
+        refused("a default mark", defaults(json!({ "keyward-uid": "v" })), "tag keys that begin with aws: or keyward- are reserved"),
+        refused("a default tag without a key", defaults(json!({ "": "v" })), "a tag key has 1 to 128 characters"),
+        refused("a default tag key of 129", defaults(json!({ (text(129)): "v" })), "a tag key has 1 to 128 characters"),
+        refused("a default tag value of 257", defaults(json!({ "k": text(257) })), "spec.defaultTags.k: Too long"),
         // allow
         passes("nothing allowed", allow(json!({ "tagKeys": [], "aliases": [] }))),
         refused("65 tag keys", allow(json!({ "tagKeys": list(65) })), "spec.allow.tagKeys: Too many: 65: must have at most 64 items"),
@@ -559,7 +570,7 @@ async fn null_means_absent() {
                  "caSecretRef": null, "credentialsSecretRef": null },
         "cipherTrust": null, "huawei": null,
         "namespaces": { "from": "All", "names": null, "selector": null },
-        "adoption": null, "allow": null, "deletionGuard": null, "resyncSeconds": null, "quotaSharePercent": null,
+        "adoption": null, "allow": null, "deletionGuard": null, "defaultTags": null, "resyncSeconds": null, "quotaSharePercent": null,
     });
     assert_eq!(create(nulls.clone()).await.spec, smallest);
     let mut deeper = nulls;

@@ -4,6 +4,7 @@ mod adoption;
 mod alarm;
 mod brake;
 mod crowd;
+mod default_tags;
 mod drift;
 mod edge;
 mod enabled;
