@@ -103,6 +103,14 @@ words! {
     /// The KMS does not accept the key policy. If the policy names a principal that was created moments ago, the KMS may not know it yet:
     /// Keyward tries for ten minutes, and then the object is Stalled.
     PolicyNotAccepted,
+    /// A rotation on demand that was requested is not done yet: it waits for another state of the key, or for the KMS. Keyward does it later by
+    /// itself.
+    RotationPending,
+    /// A rotation on demand that was requested waits for a person: it is the last one that the KMS allows for this key, or the KMS has a
+    /// rotation on record that this object does not know. The message has the command that confirms it.
+    RotationHeld,
+    /// The key was rotated on demand as often as the KMS allows in a key's life. Automatic rotation continues.
+    RotationLimitReached,
     /// The key has the marks of another object or cluster.
     OwnedByAnother,
     /// Keyward cannot tell which key belongs to this object, so it creates none.
@@ -215,7 +223,15 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("RotationEnabled", "Rotation was switched on, or its period was changed."),
     ("RotationDisabled", "Rotation was switched off."),
     ("PolicyChanged", "The key policy was set; the note says which statements differed."),
-    ("KeyRotated", "The KMS reports a new rotation of the key; the note has its date."),
+    (
+        "KeyRotated",
+        "The KMS reports a new rotation of the key; the note has its date, and says whether it was automatic or on demand if the KMS says it.",
+    ),
+    ("RotationRequested", "Keyward asked the KMS to rotate the key on demand; the note has the text of the annotation that requested it."),
+    (
+        "RotationSkipped",
+        "Warning. The text of `keyward.dev/rotate-requested-at` causes no rotation: the object had it when it got its key, or it was handled before.",
+    ),
     ("KeyDeletionScheduled", "Warning. The deletion of the key was scheduled; the note has the date and the command that cancels it."),
     ("KeyDeletionCancelled", "The deletion was cancelled."),
     ("KeyDeleted", "Warning. The key is gone."),

@@ -45,6 +45,7 @@ use super::condition::{self, Reason};
     printcolumn(name = "Provider", type_ = "string", json_path = ".spec.providerRef.name", priority = 1),
     printcolumn(name = "Key-ID", type_ = "string", json_path = ".status.keyId", priority = 1),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.keyArn", priority = 1),
+    printcolumn(name = "Rotated", type_ = "date", json_path = ".status.rotation.lastRotationTime", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
     validation = Rule::new("oldSelf.hasValue() || self.metadata.name.size() <= 141")
         .message("the name can have at most 141 characters, so that the alias made of it fits")
@@ -318,7 +319,7 @@ pub struct ManagedKeyStatus {
     /// The deletion of the key that is pending, or that Keyward is scheduling now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
-    /// Automatic rotation as the KMS reports it.
+    /// Rotation as the KMS reports it, and the rotations on demand that this object requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationStatus>,
     /// The kind of the key.
@@ -466,12 +467,13 @@ pub enum DeletionCall {
     Refused,
 }
 
-/// Automatic rotation as the KMS reports it.
+/// Rotation as the KMS reports it, and the rotations on demand that this object requested.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationStatus {
-    /// Whether the KMS rotates the key.
-    pub enabled: bool,
+    /// Whether the KMS rotates the key automatically. Absent if that was not read yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// Days between rotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_days: Option<i32>,
@@ -479,10 +481,85 @@ pub struct RotationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_rotation_time: Option<Time>,
     /// When the KMS last rotated the key, from its own record. Absent if the KMS has no record of a rotation, does not report it, or was
-    /// not asked yet. Keyward asks when the next rotation date that the KMS reported has passed, and when a person sets
-    /// `reconcile-requested-at`.
+    /// not asked yet. Keyward asks when the next rotation date that the KMS reported has passed, after a rotation on demand that this object
+    /// requested, and when a person sets `reconcile-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rotation_time: Option<Time>,
+    /// What made the KMS rotate the key at `lastRotationTime`. Absent if the KMS does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Automatic", "OnDemand"]))]
+    pub last_rotation_type: Option<RotationType>,
+    /// The rotations on demand, which the annotation `keyward.dev/rotate-requested-at` requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_demand: Option<OnDemand>,
+}
+
+/// What makes a KMS rotate a key.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RotationType {
+    /// The rotation period was over.
+    Automatic,
+    /// Somebody requested it.
+    OnDemand,
+}
+
+/// The maximum length of the text that requests a rotation on demand, in characters. What is longer is cut off before it is compared.
+pub const LONGEST_REQUEST: usize = 256;
+/// How many handled requests are remembered before the last one. AWS allows 25 rotations on demand in a key's life.
+pub const MOST_HANDLED: usize = 64;
+
+/// The rotations on demand of the key.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnDemand {
+    /// How many rotations on demand the KMS has on record, whoever requested them. AWS allows 25 in a key's life. Absent if it was not read,
+    /// or if the KMS has no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub used: Option<i32>,
+    /// The last text of `keyward.dev/rotate-requested-at` that was handled. This text causes no further rotation. A text that the object had
+    /// when it got its key counts as handled without a rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_REQUEST))]
+    pub last_handled: Option<String>,
+    /// When the KMS last rotated the key on demand, from its own record. If the KMS does not say which rotations were on demand, this is its
+    /// last rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_time: Option<Time>,
+    /// The digests of the texts that were handled before `lastHandled`, the newest last. None of them causes another rotation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_HANDLED), inner(length(max = 16)))]
+    pub earlier: Vec<String>,
+    /// A rotation that Keyward requested and that the KMS does not have on record yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RotationRequest>,
+}
+
+/// A rotation on demand that Keyward requests. It is written before the request is sent.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationRequest {
+    /// The text of the annotation.
+    #[schemars(length(max = LONGEST_REQUEST))]
+    pub text: String,
+    /// When the request was recorded.
+    pub time: Time,
+    /// The newest rotation that the KMS had on record before the request. A newer one shows that the request took effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Time>,
+    /// How far the request came.
+    pub state: RotationState,
+}
+
+/// How far a rotation on demand came.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RotationState {
+    /// Recorded before the request is sent. It may have taken effect.
+    Open,
+    /// The KMS refused the request. It has certainly not taken effect, and Keyward sends it again.
+    Refused,
+    /// The KMS accepted the request. Its record does not show the rotation yet.
+    Accepted,
 }
 
 /// The kind of the key, as the KMS reports it.

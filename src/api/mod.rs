@@ -36,6 +36,11 @@ pub mod annotation {
     pub const ALLOW_DELETE: &str = "keyward.dev/allow-delete";
     /// On a `KeyProvider`, set by a person to `status.deletions.tripped.id`, to resume deletions through this provider.
     pub const RESUME_DELETIONS: &str = "keyward.dev/resume-deletions";
+    /// Set by a person to any text, to request one rotation on demand. Keyward handles each text once, and copies it to
+    /// `status.rotation.onDemand.lastHandled`.
+    pub const ROTATE_REQUESTED_AT: &str = "keyward.dev/rotate-requested-at";
+    /// Set by a person to the text of the request, so that Keyward continues with a rotation on demand that waits for a confirmation.
+    pub const ROTATE_CONFIRM: &str = "keyward.dev/rotate-confirm";
     /// `<uuid>/<account>/<region>/<time>`: an earlier version of Keyward wrote it before it sent `CreateKey`. `status.createAttempt` has
     /// replaced it. It can only forbid a creation.
     pub const CREATE_ATTEMPT: &str = "keyward.dev/create-attempt";
@@ -44,8 +49,17 @@ pub mod annotation {
     pub const KEY: &str = "keyward.dev/key";
     /// The annotations that stay in the watch cache. It must be all that Keyward reads, because the operator does not see an annotation that is
     /// missing here.
-    pub const READ: [&str; 7] =
-        [PAUSED, RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, CONFIRM_DELETION, RESUME_DELETIONS, CREATE_ATTEMPT, KEY];
+    pub const READ: [&str; 9] = [
+        PAUSED,
+        RECONCILE_REQUESTED_AT,
+        FLUX_REQUESTED_AT,
+        CONFIRM_DELETION,
+        RESUME_DELETIONS,
+        ROTATE_REQUESTED_AT,
+        ROTATE_CONFIRM,
+        CREATE_ATTEMPT,
+        KEY,
+    ];
 }
 
 /// Tags that Keyward puts on a key. They are the truth about who owns the key; the status is a view of them.

@@ -321,7 +321,7 @@ async fn cost(search: &Search<'_>, key: &Key) -> Option<u32> {
         return Some(0);
     }
     match search.kms.rotations(&key.arn).await {
-        Ok(rotations) => Some(price.of_rotated(rotations.len())),
+        Ok(rotations) => Some(price.of_rotated(rotations.0.len())),
         Err(failure) => {
             tracing::warn!(key = key.arn, error = &failure as &dyn std::error::Error, "the rotations of a key could not be read");
             None

@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
     limits::Limits,
+    on_demand,
     ownership::{Owner, Tags, can_be_named},
     policy::Document,
     reserved::{is_reserved_alias, is_reserved_tag},
@@ -78,6 +79,10 @@ pub struct Desired {
     pub paused: bool,
     /// The value of the annotation `keyward.dev/paused` if it is neither `true` nor `false`. Such a value pauses nothing.
     pub misspelt_pause: Option<String>,
+    /// The text with which a person requests a rotation on demand.
+    pub rotate: Option<String>,
+    /// The text with which a person confirms such a request.
+    pub rotate_confirm: Option<String>,
     /// The token that a person set to confirm a held deletion.
     pub confirmation: Option<String>,
     /// Finalizers of others, if the object is being deleted: somebody still needs the object, and perhaps its key. By then the API server lets nobody add one.
@@ -184,6 +189,8 @@ impl Desired {
             deletion_policy: *deletion_policy,
             paused: pause.as_deref() == Some("true"),
             misspelt_pause: pause.filter(|text| !["true", "false"].contains(&&**text)).map(|text| text.chars().take(40).collect()),
+            rotate: annotation(annotation::ROTATE_REQUESTED_AT).as_deref().and_then(on_demand::request),
+            rotate_confirm: annotation(annotation::ROTATE_CONFIRM).as_deref().and_then(on_demand::request),
             confirmation: annotation(annotation::CONFIRM_DELETION),
             finalizers: others(&object.metadata),
             left_out,

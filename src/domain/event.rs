@@ -6,11 +6,15 @@ use super::{
     deletion::hold::AT_THE_END,
     desired::Desired,
     memory::{Attempt, KeyRecord},
+    on_demand,
     ownership::Owner,
     status::{self, SetBy},
     step::{Destruction, Difference, How, Part, Step},
 };
-use crate::api::{ConditionType, ManagedKeyStatus, Reason, annotation, condition, managed_key::KeyState};
+use crate::api::{
+    ConditionType, ManagedKeyStatus, Reason, annotation, condition,
+    managed_key::{KeyState, RotationType},
+};
 
 /// An event on the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,7 +159,10 @@ impl About<'_> {
 
 /// Whether a step undoes a change by someone else, if the spec has not changed.
 const fn corrects(step: &Step) -> bool {
-    !matches!(step, Step::MoveAlias { .. } | Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Destroy(_))
+    !matches!(
+        step,
+        Step::MoveAlias { .. } | Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::RotateOnDemand { .. } | Step::Destroy(_)
+    )
 }
 
 fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) -> Option<Event> {
@@ -171,6 +178,10 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
         Step::Disable | Step::Destroy(Destruction::Disable) => event("KeyDisabled", "Disable", format!("disabled {key}")),
         Step::StartRotation { period_days } => {
             event("RotationEnabled", "StartRotation", format!("{key} is rotated every {period_days} days"))
+        }
+        Step::RotateOnDemand { request } => {
+            let why = format!("as the annotation {} requests: {request:?}", annotation::ROTATE_REQUESTED_AT);
+            event("RotationRequested", "RotateOnDemand", format!("asked the KMS to rotate {key} on demand, {why}"))
         }
         Step::StopRotation => event("RotationDisabled", "StopRotation", format!("{key} is no longer rotated")),
         Step::Cancel => event("KeyDeletionCancelled", "CancelDeletion", format!("cancelled the deletion of {key}")),
@@ -222,13 +233,19 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created:
         |status: &ManagedKeyStatus| status.rotation.as_ref().and_then(|rotation| rotation.last_rotation_time.as_ref()).map(|last| last.0);
     let news = |at: &Timestamp| rotated(before).is_none_or(|known| *at > known) && created.is_none_or(|created| *at >= created);
     if let Some(at) = rotated(after).filter(news) {
+        let kind = match after.rotation.as_ref().and_then(|rotation| rotation.last_rotation_type) {
+            Some(RotationType::Automatic) => " automatically",
+            Some(RotationType::OnDemand) => " on demand",
+            None => "",
+        };
         events.push(Event {
             reason: "KeyRotated",
             action: "ObserveRotation",
             warning: false,
-            note: format!("the KMS rotated {key} at {at}"),
+            note: format!("the KMS rotated {key}{kind} at {at}"),
         });
     }
+    events.extend(skipped(before, after, key));
     if let Some(paused) = turned(ConditionType::Synced).filter(|synced| synced.reason == Reason::Paused.as_str()) {
         events.push(Event { reason: "Paused", action: "Pause", warning: false, note: paused.message.clone() });
     }
@@ -241,6 +258,23 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created:
     events
 }
 
+/// A text that requests a rotation on demand and counts as handled without one.
+fn skipped(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Option<Event> {
+    let known = on_demand::of(before);
+    let text = on_demand::of(after)?.last_handled.as_deref()?;
+    let why = match known {
+        Some(known) if known.last_handled.as_deref() == Some(text) => return None,
+        _ if before.key_id.is_none() => "the object had it when it got its key, so it may come from a copy or a backup",
+        Some(known) if on_demand::was_handled_before(known, text) => "it was handled before",
+        _ => return None,
+    };
+    let note = format!(
+        "the text {text:?} of the annotation {} does not rotate {key}, because {why}; to request a rotation, write another text",
+        annotation::ROTATE_REQUESTED_AT
+    );
+    Some(Event { reason: "RotationSkipped", action: "SkipRotation", warning: true, note })
+}
+
 /// Whether `Synced` is False because something failed. Reasons that have their own event, or that only mean work in progress, do not count.
 fn failed(reason: &str) -> bool {
     let others = [
@@ -251,6 +285,7 @@ fn failed(reason: &str) -> bool {
         Reason::Updating,
         Reason::Adopting,
         Reason::AliasMoving,
+        Reason::RotationPending,
         Reason::KeyDeleted,
         Reason::NotOwned,
         Reason::StaleObject,

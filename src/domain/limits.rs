@@ -19,6 +19,14 @@ pub struct Limits {
     pub default_rotation: i32,
     /// Key specs, and the origin, of the keys that the KMS can rotate automatically.
     pub rotatable: (&'static [&'static str], &'static str),
+    /// Key specs, and origins, of the keys for which Keyward requests a rotation on demand. AWS also rotates keys with imported material, but only
+    /// if new material waits for it. Huawei documents rotation on demand for such keys (API reference, `RotateOnDemand`), and not for which
+    /// others, so Huawei is asked for all of them.
+    pub rotatable_on_demand: (&'static [&'static str], &'static [&'static str]),
+    /// How many times in its life a key can be rotated on demand. `None`: no number is documented.
+    pub rotations_on_demand: Option<usize>,
+    /// Whether its list of rotations is a copy that may be old. Then the list can show that a rotation took place, and never that none did.
+    pub lists_rotations_late: bool,
     /// The format of the owner mark.
     pub owner_mark: OwnerMark,
     /// Whether the KMS creates a key together with its tags, so that the key has its marks from the start.
@@ -89,13 +97,17 @@ pub struct TagLimits {
     pub forbidden: &'static str,
 }
 
-/// AWS KMS: `ScheduleKeyDeletion`, `PendingWindowInDays`; `EnableKeyRotation`, `RotationPeriodInDays`; `TagResource` (API reference).
+/// AWS KMS: `ScheduleKeyDeletion`, `PendingWindowInDays`; `EnableKeyRotation`, `RotationPeriodInDays`; `RotateKeyOnDemand`; `TagResource` (API
+/// reference).
 pub const AWS: Limits = Limits {
     name: "AWS",
     window: (7, 30),
     rotation: (90, 2560),
     default_rotation: 365,
     rotatable: (&["SYMMETRIC_DEFAULT"], "AWS_KMS"),
+    rotatable_on_demand: (&["SYMMETRIC_DEFAULT"], &["AWS_KMS"]),
+    rotations_on_demand: Some(25),
+    lists_rotations_late: false,
     owner_mark: OwnerMark::Name,
     creates_with_tags: true,
     words: &[],
@@ -114,8 +126,13 @@ pub const AWS: Limits = Limits {
 };
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds, and the price of a key, are those of AWS.
-pub const CIPHER_TRUST: Limits =
-    Limits { name: "CipherTrust", moves_aliases: false, calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
+pub const CIPHER_TRUST: Limits = Limits {
+    name: "CipherTrust",
+    lists_rotations_late: true,
+    moves_aliases: false,
+    calls: Calls { cancel: "cancel-deletion", tag: "add-tags" },
+    ..AWS
+};
 
 /// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls;
 /// `key_description` of `update-key-description`.
@@ -125,6 +142,9 @@ pub const HUAWEI: Limits = Limits {
     rotation: (30, 365),
     default_rotation: 365,
     rotatable: (&["AES_256", "SM4"], "kms"),
+    rotatable_on_demand: (&["AES_256", "SM4"], &["kms", "external"]),
+    rotations_on_demand: None,
+    lists_rotations_late: false,
     owner_mark: OwnerMark::Digest,
     creates_with_tags: false,
     words: &[("SYMMETRIC_DEFAULT", "AES_256"), ("AWS_KMS", "kms"), ("EXTERNAL", "external")],
@@ -157,6 +177,13 @@ impl Limits {
     #[must_use]
     pub fn rotates(&self, spec: &str, origin: &str) -> bool {
         (spec.is_empty() || self.rotatable.0.contains(&spec)) && (origin.is_empty() || self.rotatable.1 == origin)
+    }
+
+    /// Whether Keyward requests rotations on demand for keys of this spec and origin. An empty text matches everything.
+    #[must_use]
+    pub fn rotates_on_demand(&self, spec: &str, origin: &str) -> bool {
+        let (specs, origins) = self.rotatable_on_demand;
+        (spec.is_empty() || specs.contains(&spec)) && (origin.is_empty() || origins.contains(&origin))
     }
 
     /// A template in the KMS's own names.

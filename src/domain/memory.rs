@@ -13,6 +13,7 @@ use super::{
     deletion::{CountEnded, Intent, IntentMark, Nonce, Opening, Passed, Record, Word},
     desired::Desired,
     observed::{Key, State},
+    on_demand,
     rules::Rules,
     step::{Destruction, How, Step},
 };
@@ -225,6 +226,7 @@ impl Memory {
                     applied.deletion_schedule_days = Some(*days);
                 }
             }
+            Step::RotateOnDemand { request } => on_demand::open(on_demand::of_mut(&mut self.status), request, key.rotations.as_ref(), now),
             _ => {}
         }
         Ok(opened)
@@ -233,12 +235,20 @@ impl Memory {
     /// After the reply of a step: what is known now.
     pub fn close(&mut self, step: &Step, desired: &Desired) {
         Record::of(&mut self.status).called(step);
+        if matches!(step, Step::RotateOnDemand { .. }) {
+            on_demand::accepted(on_demand::of_mut(&mut self.status));
+        }
         self.applied(step, desired);
     }
 
     /// The KMS refused a step for certain.
     pub fn refused(&mut self, key: &Key, now: Timestamp) {
         Record::of(&mut self.status).refused(key, now);
+    }
+
+    /// The KMS refused a rotation on demand for certain.
+    pub fn rotation_refused(&mut self) {
+        on_demand::refused(on_demand::of_mut(&mut self.status));
     }
 
     /// Records what a step applied.
@@ -347,7 +357,7 @@ pub enum Attempt {
 
 /// An attempt that began so long before its object was made is certainly not that object's own. Clocks differ by less. A KMS shows the key of an attempt sooner,
 /// so there is nothing to wait for. If a clock was further behind than this, then an object's own attempt of an earlier version is void as well.
-const SURELY_BEFORE: SignedDuration = SignedDuration::from_mins(15);
+pub(super) const SURELY_BEFORE: SignedDuration = SignedDuration::from_mins(15);
 
 /// When an object was made, by the API server's clock.
 #[must_use]

@@ -22,6 +22,7 @@ pub(crate) mod handover;
 pub mod limits;
 pub mod memory;
 pub mod observed;
+pub(crate) mod on_demand;
 pub mod orphans;
 pub mod ownership;
 pub mod pending;

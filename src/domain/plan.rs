@@ -33,11 +33,14 @@ use crate::api::{
 mod absent;
 mod bind;
 mod live;
+mod on_demand;
 mod scheduled;
 mod tried;
 
 pub use self::absent::named_elsewhere;
 pub(crate) use self::absent::{elsewhere, not_here};
+use self::on_demand::Demand;
+pub use self::on_demand::Undone;
 pub(crate) use self::scheduled::edge;
 pub use self::tried::Tried;
 
@@ -112,6 +115,8 @@ pub struct Rest {
     pub refused: Option<Note>,
     /// Aliases that stay on the key for now although they are not declared, and why.
     pub stays: Option<String>,
+    /// A rotation on demand that is requested and not done. Everything else is applied.
+    pub demand: Option<Undone>,
     /// Set if the KMS answered from a copy that is too old to base a change on.
     pub stale: Option<String>,
     /// Whether the object does not own the key. Either the key is pending deletion and accepts no marks, or the object only observes a key
@@ -130,6 +135,8 @@ pub enum Read {
     OtherOwner(String),
     /// The keys that no mark gives to an object. They are only named in a message.
     Unmarked,
+    /// The rotations of the key that the KMS has on record.
+    Rotations,
 }
 
 /// A reason and a sentence.
@@ -171,6 +178,10 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
         },
     };
     let decided = match (decided, observed) {
+        (Plan::Rest(rest), Observed::Present(key)) => requested(situation, key, rest),
+        (decided, _) => decided,
+    };
+    let decided = match (decided, observed) {
         (Plan::Do(step), Observed::Present(key)) if !step.saves() => stale(situation, key).map_or(Plan::Do(step), Plan::Wait),
         (Plan::Rest(rest), Observed::Present(key)) => Plan::Rest(Rest { stale: stale(situation, key).map(|note| note.message), ..rest }),
         (decided, _) => decided,
@@ -180,6 +191,20 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
         (Plan::Rest(rest), _) => Plan::Rest(rest),
         (_, Observed::Present(key)) if !situation.is_complete(key) => Plan::Read(Read::Facets),
         (plan, _) => plan,
+    }
+}
+
+/// The plan for a key that is as declared, if its object requests a rotation.
+fn requested(s: &Situation<'_>, key: &Key, rest: Rest) -> Plan {
+    // An object that only observes has no marks on the key.
+    if rest.unbound && s.desired.policy != ManagementPolicy::Observe {
+        return Plan::Rest(rest);
+    }
+    match on_demand::demand(s, key) {
+        Demand::Nothing => Plan::Rest(rest),
+        Demand::Read => Plan::Read(Read::Rotations),
+        Demand::Rotate(step) => Plan::Do(step),
+        Demand::Undone(undone) => Plan::Rest(Rest { demand: Some(undone), ..rest }),
     }
 }
 

@@ -94,7 +94,7 @@ pub enum Next {
 pub struct Leftover {
     /// How soon a setting may be set again that did not stick.
     pub unkept: Option<Duration>,
-    /// How soon an alias is looked at again that stays on the key for now.
+    /// How soon an alias is looked at again that stays on the key for now, or a rotation on demand whose outcome is not known.
     pub lingers: Option<Duration>,
     /// When what failed, and without which the round went on, is tried again.
     pub failed: Vec<Retry>,

@@ -19,8 +19,9 @@ use super::{
     failure::{self, Failure, Retry},
     memory::Memory,
     observed::{Facet, Key, Observed, State},
+    on_demand::{self, Look},
     ownership::{Owner, Ownership},
-    plan::{Gone, Note, Plan, Rest},
+    plan::{Gone, Note, Plan, Rest, Undone},
     rotation,
     rules::Rules,
     step::Step,
@@ -29,7 +30,9 @@ use crate::{
     api::{
         ConditionType, ManagedKeyStatus, Reason, annotation,
         condition::{self, seconds},
-        managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
+        managed_key::{
+            Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, OnDemand, ProviderFacts,
+        },
     },
     text::shown,
 };
@@ -258,8 +261,27 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         endpoint: Some(rules.endpoint.clone()),
     });
     // While a key is pending, AWS reports rotation as off. After a cancel the old value is back, so the known one stays.
-    if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
-        status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), report.now));
+    let found = key.rotation.filter(|_| !key.state.is_pending());
+    if let Some(found) = found {
+        status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_ref(), report.now));
+    }
+    on_demand_seen(status, key, desired, rules, memory, report);
+}
+
+/// What a look says of the rotations on demand that the object requested.
+fn on_demand_seen(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Rules, memory: &Memory, report: &Report<'_>) {
+    let mut record = on_demand::of(status).cloned().unwrap_or_default();
+    let look = Look {
+        asked: desired.rotate.as_deref(),
+        had_key: memory.is_bound(),
+        found: key.rotation.filter(|_| !key.state.is_pending()),
+        listed: key.rotations.as_ref(),
+        counts: rules.limits().rotations_on_demand.is_some(),
+        now: report.now,
+    };
+    on_demand::seen(&mut record, &look);
+    if record != OnDemand::default() {
+        *on_demand::of_mut(status) = record;
     }
 }
 
@@ -549,7 +571,10 @@ impl Setter {
 
     fn planned(&mut self, plan: &Plan, memory: &Memory, report: &Report<'_>) {
         match plan {
-            Plan::Rest(rest) => self.rest(rest, report),
+            Plan::Rest(rest) => {
+                self.rest(rest, report);
+                self.undone(rest);
+            }
             Plan::Stall(note) | Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
             Plan::Wait(note) if note.reason == Reason::Updating => self.updating(note, memory, report),
             Plan::Wait(note) | Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
@@ -596,8 +621,9 @@ impl Setter {
     /// What failed, could not be read, or is refused, while the round continued without it. All of it is told; the gravest gives the reason.
     fn troubles(&mut self, plan: &Plan, memory: &Memory, report: &Report<'_>) {
         let of = |failure: &Failure| (failure.kind.verdict().stalled, failure.kind.verdict().reason, failure.message.clone());
-        let refused = if let Plan::Rest(rest) = plan { rest.refused.clone() } else { None };
-        let mut failed: Vec<_> = refused.map(|Note { reason, message }| (true, reason, message)).into_iter().collect();
+        let (refused, undone) = if let Plan::Rest(rest) = plan { (rest.refused.clone(), rest.demand.clone()) } else { (None, None) };
+        let undone = undone.filter(|undone| undone.stalled).map(|undone| undone.note);
+        let mut failed: Vec<_> = refused.into_iter().chain(undone).map(|Note { reason, message }| (true, reason, message)).collect();
         failed.extend(report.failed.iter().map(of));
         let unread = report.unread.iter().map(of);
         let all: Vec<_> =
@@ -691,6 +717,15 @@ impl Setter {
                     if others { "the key is pending deletion, and its schedule is left as it is" } else { "the key is as declared" };
                 self.set(ConditionType::Synced, true, Reason::Synced, message);
             }
+        }
+    }
+
+    /// A requested rotation that waits. It says nothing against the key, so `Ready` stays as it is.
+    fn undone(&mut self, rest: &Rest) {
+        let Some(Undone { note, stalled: false, .. }) = &rest.demand else { return };
+        match condition::find(&self.conditions, ConditionType::Synced) {
+            Some(synced) if synced.status == "False" => self.append(ConditionType::Synced, &note.message),
+            _ => self.set(ConditionType::Synced, false, note.reason, &note.message),
         }
     }
 

@@ -8,7 +8,7 @@
 //! - **Absent is a value.** If the KMS says that a key or an alias does not exist, the answer is `None`. Anything else, such as a refusal,
 //!   an expired credential or a time-out, is a [`Failure`] and never means that the key is absent.
 //! - **One change is one request.** A method that changes something sends one request, or several that may each be repeated. The adapter
-//!   sends [`Kms::create`] once and never repeats it, because no KMS has an idempotency token for it.
+//!   sends [`Kms::create`] and [`Kms::rotate_on_demand`] once and never repeats them, because no KMS has an idempotency token for them.
 //! - **Repeating is harmless.** Any other change that already took effect succeeds again, or fails as [`FailureKind::Conflict`], and
 //!   changes nothing.
 //! - **Nothing is added.** The adapter sends the values that it was given, such as the days of a deletion, and replaces none by a default.
@@ -56,7 +56,7 @@ use crate::{
             guard::{ClearedDeletion, ClearedDisabling},
         },
         failure::Failure,
-        observed::{Facets, Key, State},
+        observed::{Facets, Key, Rotations, State},
         orphans::{MarkedKey, Pointer},
         ownership::{Owner, Tags, owner_in},
     },
@@ -127,9 +127,9 @@ pub trait Kms: Send + Sync + 'static {
     fn read(&self, reference: &str, facets: Facets) -> impl Future<Output = Result<Option<Reading>, Failure>> + Send;
     /// Reads those facets of a key that was read before. A facet that the key has already costs no request.
     fn complete(&self, key: Key, facets: Facets) -> impl Future<Output = Reading> + Send;
-    /// When the KMS rotated the key, by its own record, in no order. A KMS that tells only the last rotation gives that one. Entries
+    /// The rotations of the key, by the KMS's own record, in no order. A KMS that tells only the last rotation gives that one. Entries
     /// without a date, and entries that only change the next date, are left out.
-    fn rotations(&self, key: &str) -> impl Future<Output = Result<Vec<Timestamp>, Failure>> + Send;
+    fn rotations(&self, key: &str) -> impl Future<Output = Result<Rotations, Failure>> + Send;
     /// When the key was last used. A KMS without such a record tells nothing.
     fn last_use(&self, _key: &str) -> impl Future<Output = Result<LastUse, Failure>> + Send {
         async { Ok(LastUse::Untold) }
@@ -201,6 +201,10 @@ pub trait Kms: Send + Sync + 'static {
     fn start_rotation(&self, key: &str, period_days: i32) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Switches rotation off.
     fn stop_rotation(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
+    /// Rotates the key now. The request is sent once: no KMS has an idempotency token for it, and each one that arrives is another rotation.
+    /// The KMS may complete it later. If the key was rotated as often as the KMS allows, the failure is
+    /// [`FailureKind::RotationLimit`](crate::domain::failure::FailureKind::RotationLimit).
+    fn rotate_on_demand(&self, key: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Schedules the deletion that the guard let pass, in exactly the days that the proof says.
     fn schedule_deletion(&self, cleared: ClearedDeletion) -> impl Future<Output = Result<Scheduled, Failure>> + Send;
     /// Cancels the deletion. The key is disabled afterwards.
@@ -238,7 +242,7 @@ delegate! {
     fn identity(&self) -> Result<Identity, Failure>;
     fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure>;
     fn complete(&self, key: Key, facets: Facets) -> Reading;
-    fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure>;
+    fn rotations(&self, key: &str) -> Result<Rotations, Failure>;
     fn last_use(&self, key: &str) -> Result<LastUse, Failure>;
     fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure>;
     fn marked(&self, cluster: &str) -> Result<Listing<MarkedKey>, Failure>;
@@ -258,6 +262,7 @@ delegate! {
     fn disable_for_good(&self, cleared: ClearedDisabling) -> Result<(), Failure>;
     fn start_rotation(&self, key: &str, period_days: i32) -> Result<(), Failure>;
     fn stop_rotation(&self, key: &str) -> Result<(), Failure>;
+    fn rotate_on_demand(&self, key: &str) -> Result<(), Failure>;
     fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure>;
     fn cancel_deletion(&self, key: &str) -> Result<(), Failure>;
 }

@@ -5,6 +5,7 @@
 
 mod holds;
 mod policy;
+mod rotation;
 mod writes;
 
 use std::{pin::Pin, time::Duration};

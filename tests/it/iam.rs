@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keyward::kms::aws::OPERATIONS;
+use keyward::{api::annotation, kms::aws::OPERATIONS};
 use kms_double::{ACCESS_KEY, ACCOUNT, Credential, KeyState, Options, Role, SECRET_KEY};
 use serde_json::{Value, json};
 
@@ -58,6 +58,9 @@ async fn everything_works_with_the_documented_actions_and_needs_each_of_them() {
         scene.until_ready("orders", "True", reason).await;
         scene.look_at_all("orders").await;
     }
+    let now = json!({ "metadata": { "annotations": { (annotation::ROTATE_REQUESTED_AT): "now" } } });
+    scene.patch("orders", now).await;
+    scene.until_event("orders", "RotationRequested").await;
     let key = scene.key("orders").await.arn;
     // An alias goes to another object.
     scene.create("invoices", json!({ "aliases": ["iam-two"] })).await;

@@ -127,6 +127,7 @@ async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Resu
         Step::Cancel => return cancel(round, step, key).await,
         Step::StartRotation { period_days } => return start_rotation(round, step, key, period_days).await,
         Step::StopRotation => round.kms().stop_rotation(&key.arn).await?,
+        Step::RotateOnDemand { .. } => return rotate_on_demand(round, step, key).await,
         Step::Enable => round.kms().enable(&key.arn).await?,
         Step::Disable => round.kms().disable(&key.arn).await?,
         Step::Describe { description } => round.kms().set_description(&key.arn, &description).await?,
@@ -148,7 +149,7 @@ async fn cancel(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Endi
     round.kms().cancel_deletion(&key.arn).await?;
     let mut key = key.after(step);
     // A KMS that still shows the key as pending would show its rotation as off, and the next step would set another period than the one that came back.
-    key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
+    key.rotation = round.object.memory.status.rotation.as_ref().filter(|known| known.enabled.is_some()).map(known_rotation);
     round.observed = Observed::Present(Box::new(key));
     Ok(())
 }
@@ -165,6 +166,45 @@ async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_day
     }
     round.observed = Observed::Present(Box::new(after));
     Ok(())
+}
+
+/// Rotates the key on demand. The request is on record before it is sent, with what the KMS had on record by then. So after a lost reply the next round sees
+/// whether the key was rotated. No KMS has an idempotency token for it.
+async fn rotate_on_demand(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Ending> {
+    round.object.open(step, &key)?;
+    round.object.write_status().await?;
+    if let Err(failure) = round.kms().rotate_on_demand(&key.arn).await {
+        return Err(rotation_refused(round, failure).await);
+    }
+    let mut after = key.after(step);
+    // A KMS may tell the new rotation along with the setting.
+    let unread = Key { rotation: None, ..after.clone() };
+    match round.kms().complete(unread, Facets::ROTATION).await.whole() {
+        Ok(Key { rotation: Some(found), .. }) => after.rotation = Some(found),
+        Ok(_) => {}
+        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "a later read shows the rotation on demand"),
+    }
+    round.observed = Observed::Present(Box::new(after));
+    Ok(())
+}
+
+/// The KMS did not rotate the key. If it refused for certain, that goes on record at once, so that the next round need not wait for a sign of it.
+async fn rotation_refused(round: &mut Round<'_>, failure: Failure) -> Ending {
+    if failure.outcome == Outcome::Refused {
+        round.object.memory.rotation_refused();
+        let written = match round.object.write_status().await {
+            // Somebody edited the object meanwhile, perhaps to withdraw the request.
+            Err(Ending::Changed) => match round.object.rebase().await {
+                Ok(()) => round.object.write_status().await,
+                Err(ending) => Err(ending),
+            },
+            written => written,
+        };
+        if let Err(ending) = written {
+            return ending;
+        }
+    }
+    failure.into()
 }
 
 /// Sets the key policy. AWS may not know a principal yet that was created moments ago, and then refuses the policy as if the principal did not exist. So a
@@ -193,7 +233,7 @@ async fn set_policy(round: &Round<'_>, key: &Key, policy: &str) -> Result<(), Fa
 /// The rotation as it was last read. A deletion does not change it.
 fn known_rotation(status: &RotationStatus) -> Rotation {
     let next = status.next_rotation_time.as_ref().map(|time| time.0);
-    Rotation { enabled: status.enabled, period_days: status.period_days, next, last: None }
+    Rotation { enabled: status.enabled.unwrap_or_default(), period_days: status.period_days, next, ..Rotation::default() }
 }
 
 /// Creates a key. No KMS has an idempotency token, so a second `CreateKey` would make a second key. So the attempt is on record before the call, and the

@@ -99,7 +99,9 @@ fn planned(context: &Context, round: &Round<'_>, plan: &Plan, attempt_open: bool
     } else {
         (context.failed(object.uid(), Cause::Kms), RoundResult::Failed)
     };
-    let left = Leftover { unkept: round.unkept.iter().map(|(_, left)| *left).min(), lingers: round.again, failed, failures };
+    let requested = if let Plan::Rest(rest) = plan { rest.demand.as_ref().and_then(|undone| undone.again) } else { None };
+    let lingers = round.again.into_iter().chain(requested).min();
+    let left = Leftover { unkept: round.unkept.iter().map(|(_, left)| *left).min(), lingers, failed, failures };
     let next = Next::of_plan(plan, changed, attempt_open);
     (next.after_plan(&left, &context.pace(object.resync())), result)
 }

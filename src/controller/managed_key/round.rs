@@ -14,6 +14,7 @@ use crate::{
         failure::{Failure, FailureKind},
         limits::Limits,
         observed::{Facets, Key, Observed, Searched},
+        on_demand,
         plan::{Note, OtherOwner, Plan, Read, Situation, Tried},
         rotation,
         rules::Rules,
@@ -173,6 +174,10 @@ impl Round<'_> {
             }
             other => return Err(other),
         };
+        if step.part() == Part::OnDemand && failure.kind == FailureKind::Conflict {
+            self.tried.refuse_rotation(failure.message);
+            return Ok(());
+        }
         if step.part() == Part::Rotation && failure.kind != FailureKind::Waiting {
             self.context.rotation_fails(self.object.uid(), self.object.desired.generation);
         }
@@ -201,6 +206,7 @@ impl Round<'_> {
             (Part::Description, true),
             (Part::Tags, key.tags.is_some()),
             (Part::Rotation, key.rotation.is_some()),
+            (Part::OnDemand, true),
             (Part::Aliases, key.aliases.is_some()),
             (Part::Policy, key.policy.is_some()),
         ];
@@ -293,8 +299,18 @@ impl Round<'_> {
                 let exists = observe::exists(self.context, &mark).await?;
                 self.other_owner = Some(OtherOwner { mark, exists });
             }
+            (Read::Rotations, Observed::Present(key)) => match kms.rotations(&key.arn).await {
+                Ok(listed) => key.rotations = Some(listed),
+                Err(failure) if failure.kind.ends_round() => return Err(Ending::Failed(failure)),
+                Err(failure) => {
+                    self.tried.leave_rotations_unread();
+                    self.leave_unread(failure);
+                }
+            },
             (Read::Unmarked, _) => self.unmarked = Some(self.context.unmarked.list(&self.provider.connected).await),
-            (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
+            (Read::Everywhere | Read::Facets | Read::Rotations | Read::OtherOwner(_), _) => {
+                self.observed = observe::everywhere(kms, &self.object).await?;
+            }
         }
         Ok(())
     }
@@ -310,14 +326,16 @@ impl Round<'_> {
         }
         // A KMS that returns the last rotation with the other facts was asked already.
         let asked = self.object.is_asked_for() && before.is_some() && found.last.is_none();
-        if !whole || !(asked || self.context.asks_for_rotation(uid)) {
+        // After a rotation on demand its date is still to come.
+        let awaited = on_demand::of(&self.object.memory.status).is_some_and(|record| on_demand::is_awaited(record, now()));
+        if !whole || key.rotations.is_some() || !(asked || awaited || self.context.asks_for_rotation(uid)) {
             return;
         }
         let listed = kms::hastily(self.kms().rotations(&key.arn)).await;
         let settled = match &listed {
-            Ok(dates) => {
+            Ok(listed) => {
                 let known = before.and_then(|before| before.last_rotation_time.as_ref()).map(|last| last.0);
-                rotation::newest(dates, now()).map(|last| last.0) > known
+                rotation::newest(listed, now()).map(|(last, _)| last.0) > known
             }
             Err(failure) => {
                 tracing::debug!(

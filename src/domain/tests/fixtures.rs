@@ -77,6 +77,8 @@ pub fn desired() -> Desired {
         deletion_policy: DeletionPolicy::Retain,
         paused: false,
         misspelt_pause: None,
+        rotate: None,
+        rotate_confirm: None,
         confirmation: None,
         finalizers: Vec::new(),
         left_out: Vec::new(),
@@ -314,6 +316,7 @@ pub fn brief(plan: &Plan) -> String {
             add(!rest.life_drifted && !rest.drift.is_empty(), " drift");
             add(rest.waits.is_some(), " waits");
             add(rest.refused.is_some(), " refused");
+            add(rest.demand.is_some(), " demand");
             text
         }
         Plan::Read(read) => format!("read {read:?}"),

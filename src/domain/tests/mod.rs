@@ -27,6 +27,7 @@ mod life;
 mod liveness;
 mod memory;
 mod model;
+mod on_demand;
 mod orphans;
 mod pending;
 mod plan;

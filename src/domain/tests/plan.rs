@@ -257,7 +257,7 @@ fn what_the_kms_does_not_tell_is_set_when_the_spec_is_new_and_is_no_drift_then()
 
 #[test]
 fn what_is_synced_and_what_is_left_alone() {
-    let rotating = |period: i32| Some(Rotation { enabled: true, period_days: Some(period), next: None, last: None });
+    let rotating = |period: i32| Some(Rotation { enabled: true, period_days: Some(period), ..Rotation::default() });
     let wants = |scene: Scene, wanted: WantedRotation| scene.with(|s| s.desired.rotation = Some(wanted));
     let on = |period| WantedRotation::On(period);
     let applied = |scene: Scene, tags: &[&str], aliases: &[&str]| {

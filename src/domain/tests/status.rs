@@ -10,7 +10,7 @@ use crate::{
     api::{
         ConditionType, ManagedKey, ManagedKeyStatus, Reason,
         condition::{self, seconds},
-        managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing, RotationStatus},
+        managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing, RotationStatus, RotationType},
         mark,
     },
     domain::{
@@ -22,7 +22,7 @@ use crate::{
         event::{About, events},
         failure::{Failure, FailureKind, Outcome},
         memory::Memory,
-        observed::{MultiRegion, Observed, Rotation, Searched, State},
+        observed::{MultiRegion, Observed, Rotated, Rotation, Rotations, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Note, Plan},
         rescue, rotation,
@@ -1040,11 +1040,12 @@ fn what_the_kms_does_not_tell_of_a_key_this_time_is_what_it_was() {
 
 #[test]
 fn only_what_the_kms_has_on_record_is_a_rotation() {
-    let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next), last: None });
+    let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next), ..Rotation::default() });
     let off = Some(Rotation::default());
     let mut scene = Scene::of(State::Enabled).with(|s| s.key().rotation = rotating(90, days_on(1)));
     let mut look = |rotation, listed: Option<&[Timestamp]>, at| {
-        (scene.key().rotation, scene.key().rotations) = (rotation, listed.map(<[_]>::to_vec));
+        let entry = |date: &Timestamp| Rotated { date: *date, kind: Some(RotationType::Automatic) };
+        (scene.key().rotation, scene.key().rotations) = (rotation, listed.map(|dates| Rotations(dates.iter().map(entry).collect())));
         scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), at);
         scene.memory.status.rotation.clone().unwrap().last_rotation_time
     };
@@ -1070,14 +1071,14 @@ fn only_what_the_kms_has_on_record_is_a_rotation() {
     assert_eq!(told, None, "nor is what an earlier version wrote");
     let pending = Scene::scheduled(7).with(|s| s.memory.status.rotation = Some(Default::default()));
     let mut pending = pending;
-    pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), next: None, last: None });
+    pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), ..Rotation::default() });
     let status = after(&pending, Conclusion::Planned(&pending.plan()), now());
     assert_eq!(status.rotation, Some(Default::default()), "while pending AWS reports rotation off; what is known stays");
 }
 
 #[test]
 fn the_kms_is_asked_for_a_rotation_once_its_date_came_and_is_the_next_no_longer() {
-    let next = |next| Rotation { enabled: true, period_days: Some(90), next, last: None };
+    let next = |next| Rotation { enabled: true, period_days: Some(90), next, ..Rotation::default() };
     let before = rotation::record(None, next(Some(days_on(1))), None, now());
     let asks = |found, at| rotation::is_suspected(Some(&before), found, at);
     assert!(asks(next(Some(days_on(91))), days_on(2)));

@@ -11,17 +11,17 @@ use aws_sdk_kms::{
     primitives::DateTime,
     types::{
         AliasListEntry, KeyLastUsageData, KeyListEntry, KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType,
-        MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, RotationsListEntry,
+        MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, RotationType as AwsRotation, RotationsListEntry,
     },
 };
 use jiff::Timestamp;
 
 use super::arn::{self, Arn};
 use crate::{
-    api::managed_key::KeyTemplate,
+    api::managed_key::{KeyTemplate, RotationType},
     domain::{
         deletion::LastUse,
-        observed::{Facets, Key, MultiRegion, Rotation, State},
+        observed::{Facets, Key, MultiRegion, Rotated, Rotation, Rotations, State},
         orphans::Pointer,
     },
     kms::Scheduled,
@@ -187,12 +187,22 @@ pub(super) fn rotation(output: &GetKeyRotationStatusOutput) -> Result<Rotation, 
         period_days: output.rotation_period_in_days(),
         next: time(output.next_rotation_date())?,
         last: None,
+        rotating_since: time(output.on_demand_rotation_start_date())?,
     })
 }
 
-/// The dates in a page of `ListKeyRotations`. An entry without a date is not a past rotation.
-pub(super) fn rotations(entries: &[RotationsListEntry]) -> Result<Vec<Timestamp>, Unusable> {
-    entries.iter().filter_map(|entry| time(entry.rotation_date()).transpose()).collect()
+/// The rotations in a page of `ListKeyRotations`. An entry without a date is not a past rotation.
+pub(super) fn rotations(entries: &[RotationsListEntry]) -> Result<Rotations, Unusable> {
+    let mut listed = Vec::new();
+    for entry in entries {
+        let kind = match entry.rotation_type() {
+            Some(AwsRotation::Automatic) => Some(RotationType::Automatic),
+            Some(AwsRotation::OnDemand) => Some(RotationType::OnDemand),
+            _ => None,
+        };
+        listed.extend(time(entry.rotation_date())?.map(|date| Rotated { date, kind }));
+    }
+    Ok(Rotations(listed))
 }
 
 pub(super) fn last_use(usage: &GetKeyLastUsageOutput) -> Result<LastUse, Unusable> {

@@ -50,6 +50,7 @@ operations! {
         ListKeys
         ListResourceTags
         PutKeyPolicy
+        RotateKeyOnDemand
         ScheduleKeyDeletion
         TagResource
         UntagResource
@@ -73,6 +74,7 @@ impl Operation {
             | Self::EnableKey
             | Self::EnableKeyRotation
             | Self::PutKeyPolicy
+            | Self::RotateKeyOnDemand
             | Self::ScheduleKeyDeletion
             | Self::TagResource
             | Self::UntagResource
@@ -91,10 +93,10 @@ impl Operation {
         }
     }
 
-    /// Whether a request may be repeated if its answer was lost. `CreateKey` has no idempotency token: each request that arrives creates a
-    /// key.
+    /// Whether a request may be repeated if its answer was lost. `CreateKey` and `RotateKeyOnDemand` have no idempotency token: each request
+    /// that arrives creates a key, or spends one of the rotations of a key.
     pub(super) const fn repeats(self) -> bool {
-        !matches!(self, Self::CreateKey)
+        !matches!(self, Self::CreateKey | Self::RotateKeyOnDemand)
     }
 }
 

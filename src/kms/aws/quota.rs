@@ -16,6 +16,7 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::DisableKeyRotation
         | Operation::EnableKey
         | Operation::GetKeyLastUsage
+        | Operation::RotateKeyOnDemand
         | Operation::UntagResource
         | Operation::UpdateAlias
         | Operation::UpdateKeyDescription => Some(5),

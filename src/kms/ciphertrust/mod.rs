@@ -6,7 +6,8 @@
 //!
 //! `client`, `request` and `login` are the wire protocol; `list` and `batch` read many rows at once; `failure` reads refusals and `convert`
 //! rows; `id` keeps the three names of a key apart; `account_cache` finds the AWS account; `operation` lists all that can be called. The
-//! adapter must never take a refusal for an absent key, and never send a creation twice.
+//! adapter must never take a refusal for an absent key, and never send a creation or a
+//! rotation on demand twice.
 
 mod account_cache;
 mod batch;
@@ -28,7 +29,7 @@ mod sync;
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -46,7 +47,7 @@ use self::{
     sync::Synchronisation,
 };
 use super::{
-    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, read_back,
+    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, messages, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
 };
@@ -57,7 +58,7 @@ use crate::domain::{
         guard::{ClearedDeletion, ClearedDisabling},
     },
     failure::{Failure, FailureKind, Outcome},
-    observed::{Facet, Facets, Key, KeyPolicy, Rotation},
+    observed::{Facet, Facets, Key, KeyPolicy, Rotation, Rotations},
     orphans::{MarkedKey, Pointer},
     ownership::{self, Owner, Tags},
 };
@@ -220,16 +221,16 @@ impl Kms for CipherTrustKms {
     }
 
     /// CCKM's list of the key's material, in which each rotation is an entry with a date.
-    async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
+    async fn rotations(&self, key: &str) -> Result<Rotations, Failure> {
         let operation = Operation::ListRotations;
         let path = format!("{KEYS}/{}/rotations", self.id(key, operation).await?.as_str());
         let listed = match self.list::<Rotated>(operation, key, &path, &[], Rotated::id_text).await {
             Ok(listed) => listed,
-            Err(failure) if is_unsupported(&failure) => return Ok(Vec::new()),
+            Err(failure) if is_unsupported(&failure) => return Ok(Rotations::default()),
             Err(failure) => return Err(failure),
         };
-        let dates = listed.items.iter().filter_map(|rotated| rotated.date().transpose());
-        dates.collect::<Result<_, _>>().map_err(|why| self.caller.unusable(operation, key, &why))
+        let rotations = listed.items.iter().filter_map(|entry| entry.read().transpose());
+        rotations.collect::<Result<_, _>>().map(Rotations).map_err(|why| self.caller.unusable(operation, key, &why))
     }
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
@@ -383,6 +384,12 @@ impl Kms for CipherTrustKms {
 
     async fn stop_rotation(&self, key: &str) -> Result<(), Failure> {
         self.act(Operation::DisableAutoRotation, key, None).await.map(drop)
+    }
+
+    /// AWS rotates the material and completes that later. CCKM's `rotate` would make another key.
+    async fn rotate_on_demand(&self, key: &str) -> Result<(), Failure> {
+        let sent = self.act(Operation::RotateMaterial, key, None).await;
+        sent.map(drop).map_err(|failure| messages::of_rotation("AWS", key, failure))
     }
 
     /// AWS refuses to schedule a key whose deletion is pending. The row may be older than the refusal, so it is refreshed before it is

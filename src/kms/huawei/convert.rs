@@ -197,7 +197,8 @@ impl RotationStatus {
             return Ok(Rotation { last, ..Rotation::default() });
         }
         let days = |days: &Loose| days.0.parse().map_err(|_| Unusable(format!("its rotation_interval is {days}")));
-        Ok(Rotation { enabled: true, period_days: self.rotation_interval.as_ref().map(days).transpose()?, next: None, last })
+        let period_days = self.rotation_interval.as_ref().map(days).transpose()?;
+        Ok(Rotation { enabled: true, period_days, last, ..Rotation::default() })
     }
 
     /// When Huawei last rotated the key, if it tells. If the count is zero, the time means nothing.
@@ -316,7 +317,7 @@ mod tests {
             for days in [json!(90), json!("90")] {
                 let status: RotationStatus =
                     serde_json::from_value(json!({ "key_rotation_enabled": status, "rotation_interval": days })).unwrap();
-                assert_eq!(status.rotation().unwrap(), Rotation { enabled: true, period_days: Some(90), next: None, last: None });
+                assert_eq!(status.rotation().unwrap(), Rotation { enabled: true, period_days: Some(90), ..Rotation::default() });
             }
         }
     }

@@ -13,10 +13,10 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keyward::{
     api::{
-        ConditionType, ManagedKey, ManagedKeyStatus, Reason,
+        ConditionType, ManagedKey, ManagedKeyStatus, Reason, annotation,
         condition::{self, seconds},
         key_provider::{Adoption, PoliciesFrom},
-        managed_key::Missing,
+        managed_key::{Missing, OnDemand, RotationType},
         mark,
     },
     domain::{
@@ -26,7 +26,7 @@ use keyward::{
         event::{self, About, Event},
         failure::Failure,
         memory::Memory,
-        observed::{Key, KeyPolicy, Observed, Searched, State},
+        observed::{Key, KeyPolicy, Observed, Rotated, Rotations, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Note, OtherOwner, Plan, Read, Situation, Tried, named_elsewhere, plan},
         provider::{self as known, Unusable},
@@ -233,6 +233,7 @@ impl Story {
                     key.rotation.get_or_insert_default();
                     key.aliases.get_or_insert_with(|| vec![desired.owner.claim_alias()]);
                     key.policy.get_or_insert_with(|| KeyPolicy::Text(POLICY.into()));
+                    key.rotations.get_or_insert_default();
                     continue;
                 }
                 other => break other,
@@ -380,6 +381,18 @@ fn made_again() -> Story {
     story.memory = Memory::default();
     story.object.metadata.uid = Some("7f1d6a52-90f3-4f7e-8d0e-5b6c7d8e9f01".into());
     story.spec(json!({ "deletionScheduleDays": 7 })).looked()
+}
+
+/// A key that was rotated on demand so often, as its object knows, and whose object requests it once more.
+fn rotated(times: i64, known: i64) -> Story {
+    let mut story = Story::new().annotated(annotation::ROTATE_REQUESTED_AT, "2026-11-22");
+    let at = |time: i64| story.now - SignedDuration::from_hours(24 * (times - time + 1));
+    let dates: Vec<Timestamp> = (0..times).map(at).collect();
+    let last_time = usize::try_from(known).ok().and_then(|known| dates.get(known.checked_sub(1)?)).copied().map(seconds);
+    story.memory.status.rotation.get_or_insert_default().on_demand = Some(OnDemand { last_time, ..OnDemand::default() });
+    let entry = |date| Rotated { date, kind: Some(RotationType::OnDemand) };
+    story.key.as_mut().unwrap().rotations = Some(Rotations(dates.into_iter().map(entry).collect()));
+    story
 }
 
 /// The policy that AWS gives a key without one.
@@ -539,6 +552,31 @@ fn situations() -> Vec<Told> {
             .spec(json!({ "tags": { "team": "shop" } }))
             .looked()
             .told("A quota is used up", "Remove what is not needed at the KMS, or ask for a higher quota."),
+        rotated(0, 0).looked().told(
+            "A rotation on demand is requested",
+            "The annotation `keyward.dev/rotate-requested-at` has a new text. The event `KeyRotated` follows when the KMS has the rotation on record.",
+        ),
+        rotated(0, 0).spec(json!({ "enabled": false })).looked().looked().told(
+            "A rotation on demand waits for the key",
+            "No KMS rotates a key that is disabled or pending deletion.",
+        ),
+        rotated(3, 2).looked().told(
+            "A rotation on demand is held: the KMS has one that the object does not know",
+            "Somebody else had the key rotated, or the object was restored from a backup. In the second case, run the command only if you want another rotation.",
+        ),
+        rotated(24, 24).looked().told(
+            "A rotation on demand is held: it is the last one",
+            "AWS rotates a key on demand 25 times in its life.",
+        ),
+        rotated(25, 25).looked().told("No rotation on demand is left", "Automatic rotation continues. For new material on demand, a new key is needed."),
+        rotated(0, 0).outside(|key| key.kind.spec = "RSA_2048".into()).looked().told(
+            "The key cannot be rotated on demand",
+            "The message names the kind of key. Everything else is applied.",
+        ),
+        rotated(0, 0).with(|story| story.memory.status.key_id = None).looked().told(
+            "A request for a rotation came with the object",
+            "A manifest, a copy or a backup brought the text. It rotates nothing. Only a text that is written when the object has its key does.",
+        ),
         policy(PoliciesFrom::None, &with_shop("arn:aws:iam::111122223333:root")).told(
             "The provider does not allow the key policy",
             "`spec.allow.policies` of the KeyProvider says which policies are allowed. The default is none.",

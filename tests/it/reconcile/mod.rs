@@ -14,6 +14,7 @@ mod invalid;
 mod key_policy;
 mod lifecycle;
 mod missing;
+mod on_demand;
 mod pause;
 mod pending;
 mod policy;
