@@ -5,6 +5,7 @@
 mod account;
 mod alarms;
 mod aliases;
+mod bounded;
 mod contained;
 mod context;
 mod crowd;

@@ -30,7 +30,7 @@ pub(super) fn may_look(context: &Context, object: &Object<'_>, stored: &ManagedK
     if !rescue::suspected(stored) {
         settled(context, object)?;
     }
-    let connected = super::provider::connected(context, stored).filter(|_| lane == Lane::Rescue);
+    let connected = super::provider::connected(context, &stored.spec.provider_ref.name).filter(|_| lane == Lane::Rescue);
     connected.and_then(|connected| connected.breaker.turns_away()).map_or(Ok(()), |pause| Err(Ending::Later(Next::TurnedAway(pause))))
 }
 
