@@ -28,7 +28,8 @@ macro_rules! words {
 }
 
 words! {
-    /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling`, `Stalled` and `DeletionsStopped`.
+    /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling`, `Stalled` and `DeletionsStopped`. A `KeyGrant` has
+    /// `Ready`, `Synced`, `Reconciling`, `Stalled` and `Drifted`.
     ConditionType, "type";
     /// Always present. True: the key's lifecycle is as declared. A pending deletion that is declared is Ready too, and so is a declared
     /// `enabled: false`; otherwise every health check would wait for weeks. If the KMS cannot be reached (throttling, an outage, an expired
@@ -103,6 +104,15 @@ words! {
     /// The KMS does not accept the key policy. If the policy names a principal that was created moments ago, the KMS may not know it yet:
     /// Keyward tries for ten minutes, and then the object is Stalled.
     PolicyNotAccepted,
+    /// On a `KeyGrant`: the grant exists at the KMS as declared.
+    Granted,
+    /// On a `KeyGrant`: the `ManagedKey` that `keyRef` names does not exist, is being deleted, or has no key of its own yet.
+    KeyNotReady,
+    /// On a `KeyGrant`: the provider does not allow the grant. The message names the principal or the operation.
+    GrantNotAllowed,
+    /// On a `KeyGrant`: the KMS does not know a principal of the grant. It may have been created moments ago: Keyward tries for ten minutes,
+    /// and then the object is Stalled.
+    GrantNotAccepted,
     /// The key has the marks of another object or cluster.
     OwnedByAnother,
     /// Keyward cannot tell which key belongs to this object, so it creates none.
@@ -203,7 +213,7 @@ impl Status {
     }
 }
 
-/// The reasons of events on a `ManagedKey`, each with its meaning. Keyward posts an event once, when it did something or when a condition
+/// The reasons of events on a `ManagedKey`, and on the other kinds where it says so, each with its meaning. Keyward posts an event once, when it did something or when a condition
 /// changed.
 pub const EVENTS: &[(&str, &str)] = &[
     ("KeyCreated", "The key was created."),
@@ -226,6 +236,9 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("DeletionsStopped", "Warning, on a `KeyProvider`. All deletions through it are stopped; the note has the command that resumes them."),
     ("DeletionsResumed", "On a `KeyProvider`. A person resumed the deletions through it."),
     ("DriftDetected", "Warning. Somebody changed the key, or a record that Keyward keeps; the note has the old and the new value."),
+    ("GrantCreated", "On a `KeyGrant`. The grant was made; the note has its id, the principal and the operations."),
+    ("GrantRevoked", "On a `KeyGrant`. A grant of this object was revoked; the note says why."),
+    ("GrantReleased", "On a `KeyGrant`. The object is being deleted; the note says what is left at the KMS."),
     ("KeyReleased", "The object is being deleted; the note says what happened to its key."),
     ("Paused", "The object is paused."),
     ("SyncFailed", "Warning. Keyward could not bring the key to the declared state, or did not find the key."),

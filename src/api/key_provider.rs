@@ -85,8 +85,8 @@ pub struct KeyProviderSpec {
     /// Which existing keys may be adopted, and by which namespaces. Default: none.
     #[serde(default)]
     pub adoption: Adoption,
-    /// What ManagedKeys may set on keys. All of it can grant access. Default: all tags and aliases, which they may also remove again, and no
-    /// key policy.
+    /// What ManagedKeys may set on keys, and which KeyGrants are made. All of it can grant access. Default: all tags and aliases, which they
+    /// may also remove again, no key policy, and no grant.
     #[serde(default)]
     pub allow: Allow,
     /// What must be true before Keyward schedules a deletion.
@@ -387,7 +387,7 @@ fn pattern_text(longest: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": longest })
 }
 
-/// What `ManagedKey`s may set on keys: tags and aliases, which they may also remove again, and key policies.
+/// What `ManagedKey`s may set on keys: tags and aliases, which they may also remove again, and key policies. And which `KeyGrant`s are made.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allow {
@@ -402,6 +402,24 @@ pub struct Allow {
     /// Which key policies. A key policy gives access to the key. Default: none.
     #[serde(default)]
     pub policies: AllowPolicies,
+    /// Which grants KeyGrants may have. A grant gives access to a key. Default: none.
+    #[serde(default)]
+    pub grants: AllowGrants,
+}
+
+/// Which grants are made. A grant needs both: each of its principals and each of its operations must be listed.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowGrants {
+    /// Who may get access, and who may retire a grant, as the KMS names principals: at AWS ARNs, such as
+    /// `arn:aws:iam::111122223333:role/shop-*`. `*` matches any number of characters, also `/` and `:`. Default: nobody.
+    #[serde(default)]
+    #[schemars(extend("maxItems" = 64, "items" = pattern_text(256)))]
+    pub principals: Vec<String>,
+    /// Which operations a grant may allow, such as `Decrypt`. `*` stands for all, also for `CreateGrant`, which lets the principal give
+    /// access to others. Default: none.
+    #[serde(default)]
+    #[schemars(extend("maxItems" = 64, "items" = pattern_text(64)))]
+    pub operations: Vec<String>,
 }
 
 /// Which key policies `ManagedKey`s may set.
@@ -445,7 +463,7 @@ fn anything() -> Vec<String> {
 
 impl Default for Allow {
     fn default() -> Self {
-        Self { tag_keys: anything(), aliases: anything(), policies: AllowPolicies::default() }
+        Self { tag_keys: anything(), aliases: anything(), policies: AllowPolicies::default(), grants: AllowGrants::default() }
     }
 }
 

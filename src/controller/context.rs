@@ -15,6 +15,8 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
+use tokio::sync::broadcast;
+
 use super::{
     Settings,
     alarms::{Alarm, Alarms, Source},
@@ -80,6 +82,8 @@ pub struct Context {
     pub lanes: Arc<Lanes>,
     /// Permits for rounds that have no provider to ask. Other rounds take permits of their provider, and rescues need none.
     pub permits: Fair,
+    /// The keys whose objects may have changed, for their grants.
+    key_changes: broadcast::Sender<ObjectRef<Watched<ManagedKey>>>,
     /// Restarts the watches.
     anew: Anew,
     /// Objects of which a live read showed a version that the watch has not brought yet.
@@ -144,6 +148,8 @@ impl Requests {
     }
 }
 
+/// How many changes of keys wait for their grants. If there are more, all grants are looked at.
+const KEY_CHANGES: usize = 1024;
 /// In how many reads a KMS is asked about a rotation that it may have made.
 const ROTATION_ASKS: u8 = 3;
 
@@ -229,6 +235,7 @@ impl Context {
             namespaces,
             lanes,
             permits,
+            key_changes: broadcast::Sender::new(KEY_CHANGES),
             anew,
             late,
             objects,
@@ -243,6 +250,17 @@ impl Context {
     /// Objects, as the watch has them.
     pub fn keys(&self) -> &Store<Watched<ManagedKey>> {
         &self.keys
+    }
+
+    /// The object of a key may have changed.
+    pub fn key_changed(&self, key: ObjectRef<Watched<ManagedKey>>) {
+        // An error means that nobody has grants.
+        let _nobody = self.key_changes.send(key);
+    }
+
+    /// The keys whose objects may have changed, from now on.
+    pub fn key_changes(&self) -> broadcast::Receiver<ObjectRef<Watched<ManagedKey>>> {
+        self.key_changes.subscribe()
     }
 
     /// Waits until an object may be gone.

@@ -14,6 +14,7 @@ mod events;
 mod fair;
 #[cfg(test)]
 mod fixtures;
+mod key_grant;
 mod key_provider;
 mod lane;
 mod late;
@@ -71,7 +72,7 @@ pub struct Settings {
     pub per_object_metrics: bool,
 }
 
-/// Runs the controllers of both kinds until `stop`, and ends once the rounds under way have.
+/// Runs the controllers of all kinds until `stop`, and ends once the rounds under way have.
 ///
 /// # Errors
 /// None at present; what the API server refuses is tried again.
@@ -89,6 +90,7 @@ pub async fn run(
     let anew = Anew::new(signs.clone());
     let (provider_queue, providers) = key_provider::prepare(&client, &settings, &anew);
     let (key_queue, keys, namespaces) = managed_key::prepare(&client, &providers, &anew);
+    let (grant_queue, grants) = key_grant::prepare(&client, &anew);
     let seen = providers.clone();
     let (lanes, queues) = Lanes::new();
     let context = Arc::new(Context::new(client.clone(), settings, held, metrics, providers, keys.clone(), namespaces, anew, lanes));
@@ -146,6 +148,7 @@ pub async fn run(
         }
     };
     let provider_rounds = key_provider::run(provider_queue, Arc::clone(&context), stop.clone());
+    let grant_rounds = key_grant::run(grant_queue, grants, Arc::clone(&context), stop.clone());
     let key_rounds = async {
         tokio::select! {
             () = seen.seen() => managed_key::run(key_queue, queues, context, stop.clone()).await,
@@ -160,7 +163,7 @@ pub async fn run(
     };
     let ended = CancellationToken::new();
     let rounds = async {
-        tokio::join!(provider_rounds, key_rounds, sweep, check_watches, setbacks, orphans);
+        tokio::join!(provider_rounds, key_rounds, grant_rounds, sweep, check_watches, setbacks, orphans);
         ended.cancel();
     };
     tokio::join!(rounds, events.events.post(&stop, &ended));

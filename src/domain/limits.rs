@@ -35,6 +35,8 @@ pub struct Limits {
     pub moves_aliases: bool,
     /// Whether keys have policies of their own.
     pub key_policies: bool,
+    /// Whether Keyward makes grants there.
+    pub grants: bool,
     /// The maximum length of a description, in characters.
     pub description: usize,
     /// The name of a customer's key must not end in this text.
@@ -104,6 +106,7 @@ pub const AWS: Limits = Limits {
     aliases: Some(50),
     moves_aliases: true,
     key_policies: true,
+    grants: true,
     description: 8192,
     reserved_ending: None,
     unavailable: "its key store is disconnected; connect it again",
@@ -115,7 +118,7 @@ pub const AWS: Limits = Limits {
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds, and the price of a key, are those of AWS.
 pub const CIPHER_TRUST: Limits =
-    Limits { name: "CipherTrust", moves_aliases: false, calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
+    Limits { name: "CipherTrust", moves_aliases: false, grants: false, calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
 
 /// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls;
 /// `key_description` of `update-key-description`.
@@ -133,6 +136,7 @@ pub const HUAWEI: Limits = Limits {
     aliases: None,
     moves_aliases: true,
     key_policies: false,
+    grants: false,
     description: 255,
     reserved_ending: Some("/default"),
     unavailable: "it is frozen; pay the overdue bill at Huawei Cloud",

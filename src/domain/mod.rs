@@ -18,6 +18,7 @@ pub mod deletion;
 pub mod desired;
 pub mod event;
 pub mod failure;
+pub mod grant;
 pub(crate) mod handover;
 pub mod limits;
 pub mod memory;

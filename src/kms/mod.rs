@@ -2,7 +2,7 @@
 //!
 //! # What every adapter guarantees
 //!
-//! - **Reading never writes.** [`Kms::identity`], [`Kms::read`], [`Kms::complete`], [`Kms::rotations`], [`Kms::last_use`],
+//! - **Reading never writes.** [`Grants::grants`], [`Kms::identity`], [`Kms::read`], [`Kms::complete`], [`Kms::rotations`], [`Kms::last_use`],
 //!   [`Kms::find_marked`], [`Kms::marked`], [`Kms::owners`], [`Kms::unmarked`] and [`Kms::aliases_under`] change nothing and may be
 //!   repeated.
 //! - **Absent is a value.** If the KMS says that a key or an alias does not exist, the answer is `None`. Anything else, such as a refusal,
@@ -32,6 +32,7 @@ pub mod aws;
 pub mod ciphertrust;
 mod denied;
 mod endpoint;
+mod grants;
 pub mod huawei;
 mod leader_check;
 mod listing;
@@ -62,6 +63,7 @@ use crate::{
     },
 };
 
+pub use grants::Grants;
 pub use leader_check::LeaderCheck;
 pub(crate) use listing::Listing;
 pub use quota::Books;

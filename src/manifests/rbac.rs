@@ -8,7 +8,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use kube::{CustomResourceExt, api::ObjectMeta};
 
 use super::{NAME, labels, yaml};
-use crate::api::{GROUP, KeyProvider, ManagedKey};
+use crate::api::{GROUP, KeyGrant, KeyProvider, ManagedKey};
 
 /// A right, and why the operator needs it.
 #[derive(Clone, Debug)]
@@ -63,6 +63,19 @@ pub fn cluster_rights() -> Vec<Right> {
             &["update"],
             "Clusters with the OwnerReferencesPermissionEnforcement plugin require this right to set the finalizer.",
         ),
+        right(
+            GROUP,
+            &["keygrants"],
+            &["get", "list", "watch", "patch"],
+            "Reads which grants are declared. Writes the finalizer, so that a grant is revoked before its object goes.",
+        ),
+        right(GROUP, &["keygrants/status"], &["patch"], "Writes the status with server-side apply."),
+        right(
+            GROUP,
+            &["keygrants/finalizers"],
+            &["update"],
+            "Clusters with the OwnerReferencesPermissionEnforcement plugin require this right to set the finalizer.",
+        ),
         right(GROUP, &["keyproviders"], &["get", "list", "watch"], "Reads how to reach a KMS, and who may use it for what."),
         right(
             GROUP,
@@ -81,10 +94,10 @@ pub fn cluster_rights() -> Vec<Right> {
                 "apiextensions.k8s.io",
                 &["customresourcedefinitions"],
                 &["get"],
-                "Keyward leaves keys as they are while their CRD is being deleted, because that is an uninstall and not a request about keys. At the start it also \
+                "Keyward leaves keys and grants as they are while their CRD is being deleted, because that is an uninstall and not a request about keys. At the start it also \
                  reports a CRD that is older than this version.",
             ),
-            &[ManagedKey::crd_name(), KeyProvider::crd_name()],
+            &[ManagedKey::crd_name(), KeyGrant::crd_name(), KeyProvider::crd_name()],
         ),
         right("events.k8s.io", &["events"], &["create"], "Posts events in the namespace of the object about what was done to its key."),
     ]

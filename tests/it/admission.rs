@@ -5,6 +5,7 @@
 // Tables are as long as what they list, and a value in a row stands where it is used.
 #![allow(clippy::too_many_lines, clippy::needless_pass_by_value)]
 
+mod key_grant;
 mod key_provider;
 mod kubectl;
 mod managed_key;

@@ -14,6 +14,7 @@ mod crash;
 mod examples;
 mod faults;
 mod first_runs;
+mod grants;
 mod house;
 mod huawei;
 mod huawei_sdk;

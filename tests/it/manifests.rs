@@ -150,7 +150,7 @@ async fn kustomize_builds_what_the_server_accepts() {
     let built = cluster.kubectl(&["kustomize", path("deploy").to_str().unwrap()]).await.expect("kustomize");
     assert!(!built.contains("kind: CustomResourceDefinition"), "`kubectl delete -k deploy` would delete every ManagedKey");
     let crds = cluster.kubectl(&["kustomize", path("crds").to_str().unwrap()]).await.expect("kustomize");
-    assert_eq!(crds.matches("\nkind: CustomResourceDefinition\n").count(), 2, "{crds}");
+    assert_eq!(crds.matches("\nkind: CustomResourceDefinition\n").count(), 3, "{crds}");
     cluster
         .kubectl_with(&["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"], &crds)
         .await

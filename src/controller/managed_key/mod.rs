@@ -14,7 +14,7 @@ mod keep;
 mod object;
 mod observe;
 mod pending;
-mod provider;
+pub(super) mod provider;
 mod reconcile;
 mod report;
 mod round;
@@ -24,7 +24,7 @@ mod tests;
 
 pub(super) use self::{
     pending::{told_as_known, told_of_the_vanished},
-    terminating::release_the_waiting,
+    terminating::{is_uninstalled, release_the_waiting},
 };
 
 use std::{convert::Infallible, sync::Arc};
@@ -85,6 +85,7 @@ pub async fn run(queue: impl Stream<Item = Queued> + Send + 'static, queues: Que
     let told = queue.take_until(stop.clone().cancelled_owned()).for_each(|told| {
         match told {
             Ok(object) => {
+                context.key_changed(object.clone());
                 let watched = context.keys().get(&object);
                 for (uid, waiting) in
                     watched.iter().filter_map(|object| object.decoded().ok()).flat_map(|object| context.aliases.told(object))

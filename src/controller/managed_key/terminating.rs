@@ -28,8 +28,13 @@ pub(super) async fn is_terminating(client: &Client, namespace: &str) -> Result<b
     if namespace.metadata.deletion_timestamp.is_some() {
         return Ok(true);
     }
+    is_uninstalled(client, CRD).await
+}
+
+/// Whether that CRD is being deleted, by a live read.
+pub(in crate::controller) async fn is_uninstalled(client: &Client, crd: &str) -> Result<bool, Ending> {
     let kinds = Api::<CustomResourceDefinition>::all(client.clone());
-    let kind = kinds.get(CRD).await.map_err(api("a live read of the CRD"))?;
+    let kind = kinds.get(crd).await.map_err(api("a live read of the CRD"))?;
     let conditions = kind.status.iter().flat_map(|status| status.conditions.iter().flatten());
     Ok(kind.metadata.deletion_timestamp.is_some()
         || conditions.into_iter().any(|condition| condition.type_ == "Terminating" && condition.status == "True"))

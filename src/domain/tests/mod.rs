@@ -21,6 +21,7 @@ mod desired;
 mod edge;
 pub(crate) mod fixtures;
 mod fuzz;
+mod grant;
 mod guard;
 mod handover;
 mod life;

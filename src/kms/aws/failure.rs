@@ -34,6 +34,7 @@ const CODES: &[(&str, FailureKind)] = &[
     ("NotFoundException", NotFound),
     ("InvalidAliasNameException", Invalid),
     ("InvalidArnException", Invalid),
+    ("InvalidGrantIdException", Invalid),
     ("InvalidMarkerException", Invalid),
     ("InvalidParameterCombination", Invalid),
     ("InvalidParameterValue", Invalid),
@@ -288,6 +289,7 @@ impl Advice for Answer<'_> {
         match self.context.operation {
             Operation::CreateKey => "the quota of keys in this account and Region",
             Operation::CreateAlias | Operation::UpdateAlias => "the quota of aliases of a key (50), or of an account",
+            Operation::CreateGrant => "the quota of grants of a key (50,000)",
             Operation::TagResource => "the quota of tags of a key (50)",
             _ => "a quota of the account",
         }
@@ -355,7 +357,7 @@ mod tests {
             (NotFound, "NotFoundException"),
             (
                 Invalid,
-                "InvalidAliasNameException InvalidArnException InvalidMarkerException MalformedPolicyDocument TagException \
+                "InvalidAliasNameException InvalidArnException InvalidGrantIdException InvalidMarkerException MalformedPolicyDocument TagException \
                  UnsupportedOperationException ValidationException ValidationError SerializationException InvalidParameterValue \
                  InvalidParameterCombination MissingParameter",
             ),

@@ -13,6 +13,7 @@ mod endpoint;
 mod failure;
 #[cfg(test)]
 mod fuzz;
+mod grants;
 mod operation;
 mod quota;
 mod trust;

@@ -16,6 +16,7 @@ mod convert;
 mod failure;
 #[cfg(test)]
 mod fuzz;
+mod grants;
 mod id;
 mod id_cache;
 mod list;

@@ -11,6 +11,7 @@ mod dialect;
 mod failure;
 #[cfg(test)]
 mod fuzz;
+mod grants;
 mod login;
 mod operation;
 mod quota;

@@ -446,6 +446,30 @@ fn rules_of_use() -> Vec<Row> {
         ),
         refused("an empty service", policies(json!({ "services": [""] })), too_short!("spec.allow.policies.services[0]")),
         refused("a service of 129", policies(json!({ "services": [text(129)] })), "spec.allow.policies.services[0]: Too long"),
+        passes("grants of everything", allow(json!({ "grants": { "principals": ["*"], "operations": ["*"] } }))),
+        passes("no grants", allow(json!({ "grants": { "principals": [], "operations": [] } }))),
+        refused(
+            "65 principals",
+            allow(json!({ "grants": { "principals": list(65) } })),
+            "spec.allow.grants.principals: Too many: 65: must have at most 64 items",
+        ),
+        refused(
+            "65 operations",
+            allow(json!({ "grants": { "operations": list(65) } })),
+            "spec.allow.grants.operations: Too many: 65: must have at most 64 items",
+        ),
+        refused("an empty principal", allow(json!({ "grants": { "principals": [""] } })), too_short!("spec.allow.grants.principals[0]")),
+        refused("an empty operation", allow(json!({ "grants": { "operations": [""] } })), too_short!("spec.allow.grants.operations[0]")),
+        refused(
+            "a principal of 257",
+            allow(json!({ "grants": { "principals": [text(257)] } })),
+            "spec.allow.grants.principals[0]: Too long",
+        ),
+        refused(
+            "an operation of 65",
+            allow(json!({ "grants": { "operations": [text(65)] } })),
+            "spec.allow.grants.operations[0]: Too long",
+        ),
         // pace
         refused("a look every 29 s", create(json!({ "resyncSeconds": 29 })), at_least!("spec.resyncSeconds", 29, 30)),
         refused("a look every 86401 s", create(json!({ "resyncSeconds": 86401 })), at_most!("spec.resyncSeconds", 86401, 86400)),

@@ -145,7 +145,7 @@ impl ControlPlane {
         Ok(Self { kubeconfig, dir, server, audit_log, pids, kubectl: bin.join("kubectl"), script, stdin })
     }
 
-    /// Applies our CRDs and waits until both kinds are served.
+    /// Applies our CRDs and waits until all kinds are served.
     pub fn with_crds(self) -> Result<Self, String> {
         let run = |args: &[&str], stdin: &str| {
             let Output { success, stdout, stderr } = self.run_kubectl(&self.kubeconfig, args, stdin);
@@ -158,7 +158,7 @@ impl ControlPlane {
         // is published by a queue of its own, some seconds later on a busy machine.
         let served = || {
             let openapi = run(&["get", "--raw", "/openapi/v3/apis/keyward.dev/v1alpha1"], "")?;
-            for kind in ["managedkeys", "keyproviders"] {
+            for kind in ["managedkeys", "keygrants", "keyproviders"] {
                 run(&["get", "--raw", &format!("/apis/keyward.dev/v1alpha1/{kind}")], "")?;
                 if !openapi.contains(&format!("/{kind}/{{name}}\"")) {
                     return Err(format!("no {kind} in the OpenAPI schema"));

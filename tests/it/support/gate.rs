@@ -54,7 +54,7 @@ struct Lists {
     times: usize,
 }
 
-/// The writes of `ManagedKey`s and their status that came, and the one that is not answered.
+/// The writes of `ManagedKey`s, `KeyGrant`s and their status that came, and the one that is not answered.
 #[derive(Default)]
 struct Writes {
     seen: usize,
@@ -144,7 +144,8 @@ async fn serve(State((client, shared)): State<(Client, Arc<Held>)>, request: Req
 }
 
 async fn pass(client: Client, shared: Arc<Held>, request: Request<Body>) -> Response<Body> {
-    let at = if *request.method() != Method::GET && request.uri().path().contains("/managedkeys/") {
+    let is_write = *request.method() != Method::GET;
+    let at = if is_write && ["/managedkeys/", "/keygrants/"].iter().any(|kind| request.uri().path().contains(kind)) {
         let mut writes = shared.writes.lock().unwrap();
         writes.seen += 1;
         writes.held.filter(|(nth, _)| *nth == writes.seen).map(|(_, at)| at)

@@ -27,12 +27,13 @@ const PERSON: &str = "kubectl-client-side-apply";
 /// The access key of a person at the KMS: of the operator's account, and told apart from the operator in the ledger.
 const PERSON_ACCESS_KEY: &str = "AKIAPERSON7EXAMPLE00";
 /// The operations that change nothing.
-const READS: [&str; 26] = [
+const READS: [&str; 27] = [
     "DescribeKey",
     "GetKeyLastUsage",
     "GetKeyPolicy",
     "GetKeyRotationStatus",
     "ListAliases",
+    "ListGrants",
     "ListKeys",
     "ListKeyRotations",
     "ListResourceTags",

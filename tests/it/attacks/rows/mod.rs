@@ -137,6 +137,36 @@ pub const OWN: &[Own] = &[
         bypassed: "an alias moves only within one namespace and provider",
         test: "domain::tests::handover",
     },
+    Own {
+        what: "A `KeyGrant` asks for a grant of a key of another namespace: the `ManagedKey` that it names has a forged status",
+        admission: "`keyRef` has no namespace; a status is refused: “only Keyward may write this status”",
+        bypassed: "`OwnedByAnother`: the marks on the key say whose it is",
+        test: "grants::refused::no_grant_is_made_of_the_key_of_another_namespace",
+    },
+    Own {
+        what: "A `KeyGrant` for a principal or an operation that the provider does not list",
+        admission: "accepted; `GrantNotAllowed`, and nothing is called",
+        bypassed: "the same",
+        test: "grants::refused::by_default_no_grant_is_made_and_nothing_is_called",
+    },
+    Own {
+        what: "A principal that a pattern in `allow.grants` matches and that is somebody else: wildcards, colons in the name, other partitions, full-width digits",
+        admission: "refused, or accepted; `InvalidSpec`",
+        bypassed: "`InvalidSpec`: only the ARN of one principal is taken",
+        test: "domain::tests::grant::a_grantee_is_the_arn_of_one_principal",
+    },
+    Own {
+        what: "A grant of `CreateGrant` to an allowed principal, so that it gives access to others",
+        admission: "accepted; `GrantNotAllowed`, unless the provider lists `CreateGrant` or `*`",
+        bypassed: "the same",
+        test: "domain::tests::grant::a_provider_admits_principals_and_operations_each_by_itself",
+    },
+    Own {
+        what: "The status of a `KeyGrant` names the grant of another object, so that it is revoked",
+        admission: "refused: “only Keyward may write this status”",
+        bypassed: "only grants whose name has the UID of the object are revoked",
+        test: "grants::released::a_forged_status_leads_to_no_grant_of_another_object",
+    },
 ];
 
 const fn ready(reason: &'static str) -> Ends {
