@@ -1,4 +1,4 @@
-//! Keys that this cluster marked and that no object has, objects whose key is gone, and claim aliases that lead to no key of this cluster.
+//! Keys that this cluster marked and that no object has, objects whose key is gone, and claim aliases that lead to no key of their cluster.
 //!
 //! It is a list for people. No call that changes a key may follow from it, and a key that could not be read is never on it.
 
@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::{
     memory::{Attempt, Memory},
     observed::Key,
-    ownership::{Owner, OwnerMark, Tags, names},
+    ownership::{Owner, OwnerMark, Tags, is_of, names},
     plan::not_here,
     rules::Rules,
 };
@@ -229,8 +229,26 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 253 && text.chars().all(allowed)
 }
 
+/// What the claim aliases of every cluster begin with.
+pub const CLAIMS: &str = "alias/keyward/";
+
+/// Whether a claim alias leads to no key of its cluster, if the key that it points to has these tags. An alias that names no cluster, as Keyward makes none, needs
+/// a key of any cluster.
+#[must_use]
+pub fn is_stray(alias: &str, tags: &Tags) -> bool {
+    cluster_of(alias).map_or_else(|| !tags.contains_key(mark::CLUSTER), |cluster| !is_of(cluster, tags))
+}
+
+/// The cluster that a claim alias names.
+#[must_use]
+pub fn cluster_of(alias: &str) -> Option<&str> {
+    let (cluster, object) = alias.strip_prefix(CLAIMS)?.split_once('/')?;
+    let is_object = object.split_once('/').is_some_and(|(namespace, name)| !namespace.is_empty() && !name.is_empty());
+    (is_object && !cluster.is_empty()).then_some(cluster)
+}
+
 /// What the claim aliases of a cluster begin with.
 #[must_use]
 pub fn claims_of(cluster: &str) -> String {
-    format!("alias/keyward/{cluster}/")
+    format!("{CLAIMS}{cluster}/")
 }

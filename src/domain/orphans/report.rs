@@ -65,13 +65,13 @@ pub struct LostKey {
     pub missing_since: Option<Timestamp>,
 }
 
-/// A claim alias of this cluster that leads to no key of this cluster.
+/// A claim alias that leads to no key of its cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StrayAlias {
     /// The alias.
     pub alias: String,
-    /// The key that it points to, which does not have this cluster's mark. `None`: it points to no key.
+    /// The key that it points to, which does not have the mark of the alias's cluster. `None`: it points to no key.
     pub key: Option<String>,
 }
 
@@ -118,7 +118,7 @@ pub struct Totals {
     pub keys: usize,
     /// Objects whose key is gone.
     pub objects: usize,
-    /// Claim aliases without a key of this cluster.
+    /// Claim aliases without a key of their cluster.
     pub aliases: usize,
     /// The known costs of the keys, in US dollars a month.
     pub cost_per_month: u32,
@@ -145,7 +145,7 @@ pub struct Report {
     pub keys: Vec<Orphan>,
     /// Objects whose key is gone.
     pub objects: Vec<LostKey>,
-    /// Claim aliases without a key of this cluster.
+    /// Claim aliases without a key of their cluster.
     pub aliases: Vec<StrayAlias>,
     /// Creations whose outcome is not on record, with a key that may be the one.
     pub creations: Vec<OpenCreation>,

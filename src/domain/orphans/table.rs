@@ -4,6 +4,7 @@ use std::fmt::{self, Write};
 
 use jiff::Timestamp;
 
+use super::cluster_of;
 use super::report::{LostKey, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind};
 
 /// What stands for a value that is not there.
@@ -16,7 +17,7 @@ impl fmt::Display for Report {
         let titles = ["KEY", "STATE", "CREATED", "DELETES-AT", "LAST-OWNER", "COST/MONTH", "WHY"];
         section(f, "Keys with this cluster's marks that no object has:", &titles, keys.iter().map(of_key))?;
         section(f, "Objects whose key is gone:", &["OBJECT", "KEY", "STATE", "MISSING-SINCE"], objects.iter().map(of_object))?;
-        section(f, "Claim aliases that lead to no key of this cluster:", &["ALIAS", "KEY", "WHY"], aliases.iter().map(of_alias))?;
+        section(f, "Claim aliases that lead to no key of their cluster:", &["ALIAS", "KEY", "WHY"], aliases.iter().map(of_alias))?;
         let titles = ["OBJECT", "BEGUN", "KEYS-WITH-ITS-MARKS", "KEYS-WITHOUT-MARKS"];
         section(f, "Creations whose outcome is not known, and the keys that could be it:", &titles, creations.iter().map(of_creation))?;
         f.write_char('\n')?;
@@ -39,7 +40,7 @@ fn sum(Totals { keys, objects, aliases, cost_per_month, cost_unknown }: Totals) 
         (_, unknown) => format!(" (${cost_per_month} a month, and {unknown} of unknown cost)"),
     };
     format!(
-        "{} without an object{cost}, {} whose key is gone, {} without a key of this cluster",
+        "{} without an object{cost}, {} whose key is gone, {} without a key of their cluster",
         counted(keys, "key"),
         counted(objects, "object"),
         match aliases {
@@ -74,8 +75,12 @@ fn of_object(lost: &LostKey) -> [String; 4] {
 
 fn of_alias(stray: &StrayAlias) -> [String; 3] {
     let StrayAlias { alias, key } = stray;
-    let why = if key.is_some() { "the key does not have this cluster's mark" } else { "it points to no key" };
-    [alias.clone(), key.clone().unwrap_or_else(|| NONE.into()), why.to_owned()]
+    let why = match (key, cluster_of(alias)) {
+        (None, _) => "it points to no key".to_owned(),
+        (Some(_), Some(cluster)) => format!("the key does not have the mark of cluster {cluster}"),
+        (Some(_), None) => "the key does not have the mark of any cluster".to_owned(),
+    };
+    [alias.clone(), key.clone().unwrap_or_else(|| NONE.into()), why]
 }
 
 fn of_creation(creation: &OpenCreation) -> [String; 4] {
