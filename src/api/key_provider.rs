@@ -410,7 +410,8 @@ pub struct AllowPolicies {
     /// `None` (default): no key policy. `Any`: every key policy. `Accounts`: a key policy that gives access only to the account of this
     /// provider, to `accounts` and to `services`. With `Accounts`, an allow for everybody needs a condition `StringEquals` on
     /// `kms:CallerAccount` or `aws:PrincipalAccount` with such accounts, and an allow for `NotPrincipal` or for a federated principal is
-    /// refused.
+    /// refused. So is an allow for `kms:ScheduleKeyDeletion`, `kms:DisableKey`, `kms:DeleteImportedKeyMaterial`, `kms:PutKeyPolicy` or
+    /// `kms:CreateGrant` to anybody but the root of the own account, Keyward itself and `services`.
     #[serde(default)]
     pub from: PoliciesFrom,
     /// With `from: Accounts`, the 12-digit ids of other accounts that may get access.
@@ -570,6 +571,8 @@ pub const LONGEST_BOOKED: usize = 128;
 pub const LONGEST_KEY: usize = 512;
 /// The maximum length of the sentence that says how to rescue a key.
 pub const LONGEST_RESCUE: usize = 512;
+/// The maximum length of an endpoint in these lists.
+pub const LONGEST_PLACE: usize = 80;
 
 /// A key that is pending deletion and has no object.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -587,6 +590,12 @@ pub struct PendingDeletion {
     #[serde(default)]
     #[schemars(length(max = LONGEST_RESCUE))]
     pub rescue: String,
+    /// The endpoint at which the key was seen last: host and port, and for CipherTrust the KMS and the domain; `default` for the endpoint of the Region. A text
+    /// that is longer is replaced by its SHA-256. If the provider names another endpoint and the key is not found there, the entry stays until one day after
+    /// the date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_PLACE))]
+    pub endpoint: Option<String>,
 }
 
 /// A key that is pending deletion and whose object exists.
@@ -604,6 +613,10 @@ pub struct WatchedDeletion {
     /// UID of the object.
     #[schemars(length(max = 64))]
     pub uid: String,
+    /// The endpoint at which the key was seen last, as in `pendingDeletions`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_PLACE))]
+    pub endpoint: Option<String>,
 }
 
 /// The pending keys of a namespace that a list has no room for.

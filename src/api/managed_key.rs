@@ -416,6 +416,18 @@ pub struct Deletion {
     /// When the key was last used. Present only while this use holds the deletion. A later use on the same day (UTC) does not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_time: Option<Time>,
+    /// `Unknown` if the KMS did not tell when the key was last used, so that `deletionGuard.minimumIdleDays` of the provider could not hold this deletion.
+    /// Otherwise absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Unknown"]))]
+    pub last_use: Option<KnownUse>,
+}
+
+/// What is known of the last use of a key whose deletion Keyward schedules.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KnownUse {
+    /// The KMS was asked, and did not tell.
+    Unknown,
 }
 
 /// Why a deletion is held for a person. The conditions use the same words as reasons.

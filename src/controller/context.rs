@@ -683,7 +683,7 @@ mod tests {
             context.alarms.key_of("y").is_some()
         };
         context.gauge(&owner, true, Some((key.clone(), 1)), None);
-        let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into() };
+        let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into(), endpoint: None };
         key_provider::remember(&context, "default", entry);
         assert!(said(), "it is not listed yet");
         context.gauge(&owner, true, Some((key, 1)), None);

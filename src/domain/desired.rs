@@ -45,6 +45,15 @@ pub struct WantedPolicy {
     pub document: Document,
 }
 
+/// A finalizer of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Finalizer {
+    /// Its place in the list of all finalizers, counted from 0.
+    pub at: usize,
+    /// Its name.
+    pub name: String,
+}
+
 /// What an object declares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
@@ -80,8 +89,10 @@ pub struct Desired {
     pub misspelt_pause: Option<String>,
     /// The token that a person set to confirm a held deletion.
     pub confirmation: Option<String>,
-    /// Finalizers of others, if the object is being deleted: somebody still needs the object, and perhaps its key. By then the API server lets nobody add one.
-    pub finalizers: Vec<String>,
+    /// Finalizers of others: somebody still needs the object, and perhaps its key.
+    pub finalizers: Vec<Finalizer>,
+    /// Whether the object is being deleted.
+    pub goes: bool,
     /// Declared settings that no key can have, one sentence for each. The fields above leave them out, so the life of the key does not wait
     /// for them.
     pub left_out: Vec<String>,
@@ -186,6 +197,7 @@ impl Desired {
             misspelt_pause: pause.filter(|text| !["true", "false"].contains(&&**text)).map(|text| text.chars().take(40).collect()),
             confirmation: annotation(annotation::CONFIRM_DELETION),
             finalizers: others(&object.metadata),
+            goes: object.metadata.deletion_timestamp.is_some(),
             left_out,
         })
     }
@@ -209,9 +221,9 @@ impl Desired {
     }
 }
 
-/// The finalizers of others on an object that is being deleted.
+/// The finalizers of others on an object.
 #[must_use]
-pub fn others(object: &ObjectMeta) -> Vec<String> {
-    let finalizers = object.finalizers.iter().flatten().filter(|name| *name != FINALIZER && object.deletion_timestamp.is_some());
-    finalizers.cloned().collect()
+pub fn others(object: &ObjectMeta) -> Vec<Finalizer> {
+    let all = object.finalizers.iter().flatten().enumerate();
+    all.filter(|(_, name)| *name != FINALIZER).map(|(at, name)| Finalizer { at, name: name.clone() }).collect()
 }

@@ -3,9 +3,10 @@
 use jiff::Timestamp;
 
 use super::{
+    command,
     deletion::hold::AT_THE_END,
     desired::Desired,
-    memory::{Attempt, KeyRecord},
+    memory::{Attempt, KeyRecord, Memory},
     ownership::Owner,
     status::{self, SetBy},
     step::{Destruction, Difference, How, Part, Step},
@@ -43,7 +44,7 @@ pub struct About<'a> {
 pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<'_>, steps: &[Step]) -> Vec<Event> {
     let key = after.key_arn.as_deref().unwrap_or("the key");
     let date = after.deletion_date.as_ref().map(|date| date.0);
-    let cancel = cancel(about);
+    let cancel = cancel(about, status::last_use(after));
     let mut events = Vec::new();
     let settled = before.applied.as_ref().is_some_and(|applied| applied.generation == about.desired.generation);
     let mut drifted: Vec<_> = steps.iter().filter(|step| settled && corrects(step)).collect();
@@ -62,12 +63,30 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
 
 /// The events of the last steps for a key whose object is being deleted.
 #[must_use]
-pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, steps: &[Step]) -> Vec<Event> {
+pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, status: &ManagedKeyStatus, steps: &[Step]) -> Vec<Event> {
     let Owner { namespace, name, .. } = owner;
+    let last_use = status::last_use(status);
     let cancel = format!(
-        "because its object is deleted; to cancel, create {namespace}/{name} again with enabled: true, or cancel it with the KMS's own tools"
+        "because its object is deleted{last_use}; to cancel, create {namespace}/{name} again with enabled: true, or cancel it with the KMS's own tools"
     );
     steps.iter().filter_map(|step| done(step, key, deletion_date, &cancel)).collect()
+}
+
+/// The event of an object that Keyward lets go after these steps, and whose key is not pending deletion.
+#[must_use]
+pub fn released(memory: &Memory, owner: &Owner, steps: &[Step]) -> Event {
+    let key = memory.bound_to().unwrap_or("no key");
+    let what = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut note =
+        if what.is_empty() { format!("the object is gone; {key} is left as it is") } else { format!("the object is gone; {key}: {what}") };
+    if let Some(attempt) = memory.open_attempt() {
+        note = format!(
+            "{note}; a creation was under way ({attempt}): look for a key with the alias {} or the tag keyward-uid={}",
+            owner.claim_alias(),
+            owner.uid
+        );
+    }
+    Event { reason: "KeyReleased", action: "Release", warning: false, note }
 }
 
 /// The event for an annotation `keyward.dev/key` that does not name the key of its object. It tells the old value before Keyward overwrites
@@ -122,14 +141,9 @@ pub fn created_before_adopting(named: &str, key: &str) -> Event {
 }
 
 /// The command that cancels a scheduled deletion. It wins over every manifest.
-fn cancel(About { desired, set_by, found: _, created: _ }: About<'_>) -> String {
-    let Owner { namespace, name, .. } = &desired.owner;
-    format!(
-        "as declared{}; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
-         -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'; {}",
-        status::set_by(set_by),
-        AT_THE_END
-    )
+fn cancel(About { desired, set_by, found: _, created: _ }: About<'_>, last_use: &str) -> String {
+    let cancel = command::patch(&desired.owner, r#"{"deletionScheduleDays":0}"#);
+    format!("as declared{}{last_use}; to cancel: {cancel}; {AT_THE_END}", status::set_by(set_by))
 }
 
 impl About<'_> {

@@ -23,6 +23,15 @@ pub struct Failure {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl Failure {
+    /// Whether the call certainly took no effect, and neither did an earlier one like it. A key whose state does not allow the call may have that state because
+    /// of an earlier call.
+    #[must_use]
+    pub fn had_no_effect(&self) -> bool {
+        self.outcome == Outcome::Refused && !matches!(self.kind, FailureKind::Conflict | FailureKind::NotFound | FailureKind::Unknown)
+    }
+}
+
 /// Whether a failed request changed anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {

@@ -10,7 +10,7 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
-    deletion::{CountEnded, Intent, IntentMark, Nonce, Opening, Passed, Record, Word},
+    deletion::{CountEnded, Intent, IntentMark, LastUse, Nonce, Observation, Opening, Passed, Record, Word},
     desired::Desired,
     observed::{Key, State},
     rules::Rules,
@@ -109,6 +109,15 @@ impl Memory {
     #[must_use]
     pub fn bound_to(&self) -> Option<&str> {
         self.reference().or(self.key.as_deref())
+    }
+}
+
+impl Memory {
+    /// Records whether the KMS told when the key was last used, right before its deletion is scheduled.
+    pub fn note_use(&mut self, last_use: LastUse) {
+        if last_use == LastUse::Untold {
+            Record::of(&mut self.status).seen(Observation::UseUntold);
+        }
     }
 }
 

@@ -14,11 +14,12 @@
 //! so a test can visit every state. [`release`] decides what happens when the object itself is deleted.
 
 pub mod candidates;
+pub mod command;
 pub mod deletion;
 pub mod desired;
 pub mod event;
 pub mod failure;
-pub(crate) mod handover;
+pub mod handover;
 pub mod limits;
 pub mod memory;
 pub mod observed;

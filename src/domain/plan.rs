@@ -38,6 +38,7 @@ mod tried;
 
 pub use self::absent::named_elsewhere;
 pub(crate) use self::absent::{elsewhere, not_here};
+pub(crate) use self::live::policy_before_cancel;
 pub(crate) use self::scheduled::edge;
 pub use self::tried::Tried;
 

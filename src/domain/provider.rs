@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
+    command,
     deletion::budget,
     event::Event,
     failure::{Failure, Retry},
@@ -66,10 +67,9 @@ impl Unusable {
     pub fn tried_again(self, name: &str, resync: Duration) -> Self {
         let Some(told) = self.retried().told(resync) else { return self };
         let message = format!(
-            "{}; {told}, and at once when the provider or its secret changes; to try it now: \
-             kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}=\"$(date +%s)\"",
+            "{}; {told}, and at once when the provider or its secret changes; to try it now: {}",
             self.note.message,
-            annotation::RECONCILE_REQUESTED_AT
+            command::look_at_provider(name)
         );
         Self { note: Note { message, ..self.note }, ..self }
     }
@@ -214,7 +214,8 @@ pub fn say_stopped(status: &mut KeyProviderStatus, provider: &KeyProvider, now: 
     let name = provider.metadata.name.as_deref().unwrap_or_default();
     let most = provider.spec.deletion_guard.max_per_hour;
     let why = if most <= 0 {
-        "deletionGuard.maxPerHour is 0; to resume them, raise it and then run".to_owned()
+        let raise = command::patch_provider(name, r#"{"deletionGuard":{"maxPerHour":10}}"#);
+        format!("deletionGuard.maxPerHour is 0; to resume them, raise it ({raise}) and then run")
     } else {
         format!(
             "deletionGuard.maxPerHour was 0, or more than that many were asked for within an hour (it is {most}); no key is scheduled for deletion, and none is \
@@ -222,10 +223,8 @@ pub fn say_stopped(status: &mut KeyProviderStatus, provider: &KeyProvider, now: 
         )
     };
     let message = format!(
-        "all deletions through this provider are stopped: {why}: kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}={}; each \
-         deletion that is held needs its own token after that",
-        annotation::RESUME_DELETIONS,
-        trip.id
+        "all deletions through this provider are stopped: {why}: {}; each deletion that is held needs its own token after that",
+        command::annotate_provider(name, annotation::RESUME_DELETIONS, &trip.id)
     );
     let generation = provider.metadata.generation.unwrap_or_default();
     condition::set(&mut status.conditions, ConditionType::DeletionsStopped, true, Reason::BudgetExhausted, message, generation, now);

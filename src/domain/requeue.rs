@@ -108,8 +108,8 @@ impl Next {
     pub const fn of_plan(plan: &Plan, changed: bool, attempt_open: bool) -> Self {
         match plan {
             Plan::Rest(_) if changed => Self::Changed,
-            // The object itself shows when a finalizer is gone.
-            Plan::Hold(hold) if hold.passes && !matches!(hold.reason, Reason::OtherFinalizers) => Self::Soon,
+            // The object itself shows when a finalizer is gone, and days without use take days.
+            Plan::Hold(hold) if hold.passes && !matches!(hold.reason, Reason::OtherFinalizers | Reason::KeyInUse) => Self::Soon,
             Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => Self::Regular,
             Plan::Missing(_, _, Gone::Unsure) => Self::NotFound,
             Plan::Wait(_) if attempt_open => Self::Searching,

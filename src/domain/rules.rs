@@ -69,6 +69,13 @@ impl Rules {
         Limits::of(self.provider)
     }
 
+    /// The least and the most days of a waiting period that the provider accepts.
+    #[must_use]
+    pub fn window(&self) -> (i32, i32) {
+        let (least, most) = self.limits().window;
+        (least.max(self.guard.minimum_schedule_days), most)
+    }
+
     /// Whether all deletions through the provider are stopped.
     #[must_use]
     pub const fn is_stopped(&self) -> bool {

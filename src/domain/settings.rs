@@ -122,7 +122,8 @@ fn policy_refused(desired: &Desired, rules: &Rules) -> Option<Refusal> {
         let message = format!("spec.policy is set, but {} has no key policies; remove spec.policy", rules.limits().name);
         return refuse(Reason::InvalidSpec, message);
     }
-    let why = Allowed { rule: &rules.allow.policies, account: &rules.account }.refuses(&wanted.document)?;
+    let caller = rules.principal.as_deref().and_then(Caller::of);
+    let why = Allowed { rule: &rules.allow.policies, account: &rules.account, caller }.refuses(&wanted.document)?;
     refuse(
         Reason::PolicyNotAllowed,
         format!("spec.policy {why}, which KeyProvider {} does not allow; see its spec.allow.policies", rules.name),
@@ -150,6 +151,17 @@ pub fn locked_out(desired: &Desired, rules: &Rules, key: &Key) -> Option<Refusal
         actions.into_iter().collect::<Vec<_>>().join(", ")
     );
     Some(Refusal { part: Refused::Policy, reason: Reason::PolicyWouldLockOut, message })
+}
+
+/// The step that sets the declared key policy on a key whose deletion Keyward was denied to cancel: the key's own policy may be what denies it. A key policy is
+/// the one setting that can be set while a key is pending deletion (AWS KMS Developer Guide, "Key states of AWS KMS keys"). `None`: the policy of the key was
+/// not read or is as declared, or the declared one is refused.
+#[must_use]
+pub fn policy_before_cancel(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> Option<Step> {
+    let mut settings = Settings::default();
+    key_policy(desired, memory, rules, key, &mut settings);
+    let refused = policy_refused(desired, rules).is_some() || locked_out(desired, rules, key).is_some();
+    settings.steps.pop().filter(|_| !refused)
 }
 
 fn own_access(wanted: &WantedPolicy, desired: &Desired, rules: &Rules, key: &Key) -> Access {

@@ -11,6 +11,7 @@ use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
+    command,
     deletion::{
         Observation, Record,
         hold::{AT_THE_END, Hold, why},
@@ -29,7 +30,10 @@ use crate::{
     api::{
         ConditionType, ManagedKeyStatus, Reason, annotation,
         condition::{self, seconds},
-        managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
+        managed_key::{
+            Applied, Deletion, DeletionOrigin, DeletionPolicy, KeyFacts, KeyState, KnownUse, LONGEST_WORD, MOST_APPLIED, ManagementPolicy,
+            ProviderFacts,
+        },
     },
     text::shown,
 };
@@ -520,12 +524,17 @@ impl Setter {
         }
     }
 
-    /// A hold on record stays, whatever failed, and even if it could not be written on the key.
+    /// A hold stays, whatever failed, and even if it could not be written on the key. So it is told once.
     fn still_held(&mut self, memory: &Memory, report: &Report<'_>, trouble: &str) {
         let before = condition::find(&memory.status.conditions, ConditionType::DeletionHeld);
         let days = report.desired.and_then(Desired::days);
         let stands = condition::find(&self.conditions, ConditionType::DeletionHeld).is_some();
-        if stands || !memory.record().is_held() || (before.is_none() && days.is_none()) {
+        // A hold that passes by itself, such as that of a key in use, writes no word. Its condition is all there is of it.
+        let asks =
+            report.desired.is_some_and(|desired| days.is_some() || (desired.goes && desired.deletion_policy != DeletionPolicy::Retain));
+        let pends = matches!(report.observed, Some(Observed::Present(key)) if key.state.is_pending());
+        let is_held = memory.record().is_held() || (before.is_some() && asks && !pends);
+        if stands || !is_held || (before.is_none() && days.is_none()) {
             return;
         }
         if let Some(before) = before {
@@ -728,8 +737,11 @@ impl Setter {
         let (reason, message) = match desired.life {
             Life::Scheduled(_) if absent => (Reason::Declared, goes),
             Life::Scheduled(_) => {
-                let text =
-                    format!("{goes}; to cancel, remove spec.deletionScheduleDays or set it to 0; {AT_THE_END}{}", set_by(report.set_by));
+                let text = format!(
+                    "{goes}{}; to cancel, remove spec.deletionScheduleDays or set it to 0; {AT_THE_END}{}",
+                    last_use(status),
+                    set_by(report.set_by)
+                );
                 (Reason::Declared, text)
             }
             Life::Live => (Reason::External, format!("{goes}, which this object does not declare")),
@@ -742,12 +754,15 @@ impl Setter {
 #[must_use]
 pub fn tried_again(retry: Retry, resync: Duration, owner: &Owner) -> String {
     let Some(told) = retry.told(resync) else { return String::new() };
-    let Owner { namespace, name, .. } = owner;
-    format!(
-        "; {told}; to have it tried at once: kubectl annotate --overwrite --field-manager=keyward-cli -n {namespace} managedkey {name} \
-         {}=\"$(date +%s)\"",
-        annotation::RECONCILE_REQUESTED_AT
-    )
+    format!("; {told}; to have it tried at once: {}", command::look(owner))
+}
+
+/// What is told of a key whose marks cannot be written.
+#[must_use]
+pub fn marks_not_writable(failure: &Failure, resync: Duration, owner: &Owner) -> Note {
+    let again = tried_again(failure.kind.verdict().retry, resync, owner);
+    let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}{again}", failure.message);
+    Note { reason: Reason::MarksNotWritable, message }
 }
 
 fn again(retry: Retry, report: &Report<'_>) -> String {
@@ -772,6 +787,14 @@ pub(super) fn when(date: Option<Timestamp>) -> String {
         || "at a date that the KMS has not told yet, or, if it is a primary with replicas, once the last of them is deleted".to_owned(),
         |date| format!("at {date}"),
     )
+}
+
+/// What is said of a deletion if the KMS did not tell when its key was last used.
+pub(super) fn last_use(status: &ManagedKeyStatus) -> &'static str {
+    match status.deletion.as_ref().and_then(|known| known.last_use) {
+        Some(KnownUse::Unknown) => "; the KMS did not tell when the key was last used, so nobody checked whether it is still in use",
+        None => "",
+    }
 }
 
 /// Who set the field: a manifest in Git does not remove a value that another client set.

@@ -53,16 +53,19 @@ fn generated() -> Vec<(String, String)> {
 fn guard_page() -> String {
     let rules = RULES.iter().map(|(rule, _)| format!("1. {rule}\n")).collect::<Vec<_>>().concat();
     let yes = |yes: bool| if yes { "yes" } else { "" };
-    let row =
-        |told: &Sentence| format!("| `{}` | {} | {} | {} |\n", told.reason.as_str(), told.seen, yes(told.confirmable), yes(told.passes));
+    let row = |told: &Sentence| {
+        let Sentence { reason, seen, next } = told;
+        format!("| `{}` | {seen} | {} | {} | {} |\n", reason.as_str(), yes(next.is_confirmable()), yes(next.passes()), next.sentence())
+    };
     let rows = SENTENCES.iter().map(row).collect::<String>();
     format!(
         "# The guard\n\n\
          Keyward asks the guard before each call that schedules a deletion, and before it disables a key because the object is deleted; it does not ask for a declared `enabled: false`. All of these rules must hold. The guard checks them in this order, and reports the first one that does not hold.\n\n\
          {rules}\n\
          If a rule does not hold, the deletion is held: Keyward neither schedules the deletion nor disables the key, and the condition `DeletionHeld` has one of these reasons. Keyward may write the hold into the key's mark, and changes nothing else.\n\
-         If a person can confirm, the condition has the command with the token.\n\n\
-         | reason | what was seen | a person can confirm | passes by itself |\n|---|---|---|---|\n{rows}"
+         If a person can confirm, the condition has the command with the token.\n\
+         Every hold says a command that goes on, or says that nothing has to be typed and when Keyward looks again.\n\n\
+         | reason | what was seen | a person can confirm | passes by itself | how it goes on |\n|---|---|---|---|---|\n{rows}"
     )
 }
 

@@ -30,8 +30,8 @@ use crate::{
     },
     domain::{
         observed::{Facets, Observed, Searched},
-        pending::{self, Change, Changed, Verdict},
-        provider,
+        pending::{self, Change, Changed, Look, Verdict},
+        provider, rules,
     },
     kms::Kms,
     lease::is_before,
@@ -175,7 +175,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
     if status.pending_deletions.is_empty() {
         return;
     }
-    let begun = (now(), Instant::now());
+    let (begun, endpoint) = ((now(), Instant::now()), pending::place(&rules::endpoint(&provider.spec)));
     let mut seen = Vec::new();
     for some in status.pending_deletions.chunks(LOOKS) {
         // A KMS that is slow to answer must not hold up the provider.
@@ -203,7 +203,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
                 continue;
             }
         };
-        match judged(context, entry, &seen, begun) {
+        match judged(context, entry, &seen, &endpoint, begun) {
             Verdict::Changes(change) => {
                 if let Change::Over(key) = &change {
                     tracing::info!(provider = name, key, owner = entry.owner, "a key without an object is not pending deletion any more");
@@ -225,7 +225,13 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
     }
 }
 
-fn judged(context: &Context, entry: &PendingDeletion, seen: &Observed, (time, began): (jiff::Timestamp, Instant)) -> Verdict {
+fn judged(
+    context: &Context,
+    entry: &PendingDeletion,
+    seen: &Observed,
+    endpoint: &str,
+    (time, began): (jiff::Timestamp, Instant),
+) -> Verdict {
     let settings = &context.settings;
     let mut inner = context.providers.lists.inner();
     // At first the KMS may not show what an earlier process did last.
@@ -239,7 +245,7 @@ fn judged(context: &Context, entry: &PendingDeletion, seen: &Observed, (time, be
     };
     let shows = shows.unwrap_or(jiff::Timestamp::MAX);
     let missing_after = settings.missing_after.try_into().unwrap_or(jiff::SignedDuration::MAX);
-    let verdict = pending::judge(entry, seen, inner.unfound.get(&entry.key).copied(), time, shows, missing_after);
+    let verdict = pending::judge(entry, &Look { seen, endpoint, now: time, shows }, inner.unfound.get(&entry.key).copied(), missing_after);
     match &verdict {
         Verdict::Unsure(unfound) => _ = inner.unfound.insert(entry.key.clone(), *unfound),
         Verdict::Stays => _ = inner.unfound.remove(&entry.key),
@@ -277,9 +283,9 @@ pub async fn vanished(
         let Some(status) = &provider.status else { continue };
         let is_gone =
             |entry: &WatchedDeletion| pending::owner(&entry.owner).is_some_and(|(namespace, name)| !is_there(namespace, name, &entry.uid));
-        let left_behind = |WatchedDeletion { key, date, owner, uid }: &WatchedDeletion| {
-            let rescue = pending::rescue(key, owner, cancel);
-            (PendingDeletion { key: key.clone(), date: date.clone(), owner: owner.clone(), rescue }, uid.clone())
+        let left_behind = |WatchedDeletion { key, date, owner, uid, endpoint }: &WatchedDeletion| {
+            let (rescue, endpoint) = (pending::rescue(key, owner, cancel), endpoint.clone());
+            (PendingDeletion { key: key.clone(), date: date.clone(), owner: owner.clone(), rescue, endpoint }, uid.clone())
         };
         let mut lost: Vec<(PendingDeletion, String)> =
             status.watched_deletions.iter().filter(|entry| is_gone(entry)).map(left_behind).collect();
@@ -373,7 +379,7 @@ mod tests {
     #[test]
     fn a_read_from_before_a_key_was_listed_proves_nothing() {
         let (key, rescue) = (String::from("k"), String::from("cancel it"));
-        let entry = PendingDeletion { key: key.clone(), date: None, owner: "shop/orders".into(), rescue: rescue.clone() };
+        let entry = PendingDeletion { key: key.clone(), date: None, owner: "shop/orders".into(), rescue: rescue.clone(), endpoint: None };
         let (gone, vanished) = (Change::Gone(entry), Change::Vanished { key: key.clone(), uid: "u".into(), rescue });
         assert_eq!((listed(&gone), listed(&vanished)), (Some(&key), Some(&key)));
         assert_eq!(listed(&Change::Over(key)), None);
@@ -401,7 +407,7 @@ mod tests {
     async fn counted_keys_that_are_known_again_are_listed_by_name() {
         let counted = json!({ "moreWatchedDeletions": [{ "namespace": "shop", "count": 2 }] });
         let (context, server) = fixtures::context(&counted, &[]);
-        let known = WatchedDeletion { key: "k".into(), date: None, owner: "shop/orders".into(), uid: "u".into() };
+        let known = WatchedDeletion { key: "k".into(), date: None, owner: "shop/orders".into(), uid: "u".into(), endpoint: None };
         remember(&context, fixtures::PROVIDER, known);
         vanished(&context, |_, _, _| false, |_| Vec::new()).await;
         let status = server.status();

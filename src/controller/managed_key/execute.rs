@@ -23,7 +23,7 @@ use crate::{
     },
     domain::{
         deletion::{
-            CountEnded, Intent, Nonce, Word,
+            CountEnded, Intent, LastUse, Nonce, Word,
             guard::{Cleared, ClearedDeletion},
         },
         desired::Desired,
@@ -33,6 +33,7 @@ use crate::{
         observed::{Facets, Key, Observed, Rotation},
         ownership::{Owner, Tags},
         plan::{Plan, Rest, Situation, takes},
+        policy,
         status::Conclusion,
         step::{Destruction, How, Step},
     },
@@ -42,8 +43,15 @@ use crate::{
 /// How often a round begins a creation again that the KMS throttled.
 const THROTTLED: usize = 2;
 
-/// Does a step, and updates the view of the key and the object's memory accordingly.
+/// Does a step, and updates the view of the key and the object's memory accordingly. A destructive call that was not sent, or that was certainly refused, gives
+/// its place in the provider's book back.
 pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Result<(), Ending> {
+    let executed = Box::pin(try_step(round, cleared)).await;
+    round.give_back().await;
+    executed
+}
+
+async fn try_step(round: &mut Round<'_>, cleared: Step<Cleared>) -> Result<(), Ending> {
     let step = cleared.asked();
     let uid = round.object.uid().to_owned();
     let generation = round.object.desired.generation;
@@ -110,20 +118,25 @@ async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Resu
         Step::Create => return Err(Ending::Changed),
         Step::Bind { how, .. } => return bind(round, step, how, &key).await,
         Step::Mark { .. } => {
-            let marked = mark(round, step, key).await?;
+            let marked = mark(round, step, key, LastUse::NotAsked).await?;
             round.observed = Observed::Present(Box::new(marked));
             return Ok(());
         }
         Step::Destroy(Cleared::Schedule(deletion)) => {
-            rehearse(round, step, &key, deletion.days()).await?;
-            let marked = mark(round, step, key).await?;
+            rehearse(round, step, &key, &deletion).await?;
+            let marked = mark(round, step, key, deletion.last_use()).await?;
             return schedule(round, marked, deletion).await;
         }
         Step::Destroy(Cleared::Reschedule(deletion)) => {
-            rehearse(round, step, &key, deletion.days()).await?;
+            rehearse(round, step, &key, &deletion).await?;
             return reschedule(round, step, key, deletion).await;
         }
-        Step::Destroy(Cleared::Disable(disabling)) => round.kms().disable_for_good(disabling).await?,
+        Step::Destroy(Cleared::Disable(disabling)) => {
+            let slot = round.slot.take();
+            let disabled = round.kms().disable_for_good(disabling).await;
+            round.slot = slot.filter(|_| disabled.as_ref().is_err_and(Failure::had_no_effect));
+            disabled?;
+        }
         Step::Cancel => return cancel(round, step, key).await,
         Step::StartRotation { period_days } => return start_rotation(round, step, key, period_days).await,
         Step::StopRotation => round.kms().stop_rotation(&key.arn).await?,
@@ -180,14 +193,9 @@ async fn set_policy(round: &Round<'_>, key: &Key, policy: &str) -> Result<(), Fa
         Err(failure) => return Err(failure),
     };
     let wanted = round.object.desired.key_policy.as_ref();
-    let (kind, way_out) = match wanted.and_then(|wanted| wanted.document.new_principals(key.policy.as_ref())) {
-        None => (failure.kind, "correct spec.policy".to_owned()),
-        Some(named) if round.context.policy_refused(uid, generation) => {
-            (FailureKind::NewPrincipal, format!("the key policy names {named}, which may be new, so it is tried again for ten minutes"))
-        }
-        Some(named) => (failure.kind, format!("the key policy names {named}; correct what was deleted or is misspelt")),
-    };
-    Err(Failure { kind, message: format!("{}; {way_out}", failure.message), ..failure })
+    let named = wanted.and_then(|wanted| wanted.document.new_principals(key.policy.as_ref()));
+    let again = named.is_some() && round.context.policy_refused(uid, generation);
+    Err(policy::not_accepted(failure, named.as_deref(), again))
 }
 
 /// The rotation as it was last read. A deletion does not change it.
@@ -331,9 +339,11 @@ async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, Str
     Ok(None)
 }
 
-/// Writes a word: first into the status, then, with the UID, on the key.
-async fn mark(round: &mut Round<'_>, step: &Step, mut key: Key) -> Result<Key, Ending> {
-    let Some(intent) = round.object.open(step, &key)? else { return Ok(key) };
+/// Writes a word: first into the status, then, with the UID, on the key. `last_use`: what the guard knows of it, for a word that schedules a deletion.
+async fn mark(round: &mut Round<'_>, step: &Step, mut key: Key, last_use: LastUse) -> Result<Key, Ending> {
+    let opened = round.object.open(step, &key)?;
+    round.object.memory.note_use(last_use);
+    let Some(intent) = opened else { return Ok(key) };
     round.object.write_status().await?;
     match write_mark(round, &mut key, intent).await {
         Ok(()) => Ok(key),
@@ -349,12 +359,13 @@ async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<
 }
 
 /// Tries the status that will have to report the deletion. A deletion that cannot be reported is not scheduled.
-async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> Result<(), Ending> {
-    let (now, object) = (now(), &round.object);
+async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, deletion: &ClearedDeletion) -> Result<(), Ending> {
+    let (now, object, days) = (now(), &round.object, deletion.days());
     let mut memory = object.memory.clone();
     // The letters of the nonce do not matter here: the status has the same length with any.
     let opened = memory.open(step, &object.desired, key, now, Nonce::of([0; Nonce::LENGTH]));
     opened.map_err(|CountEnded| Ending::Changed)?;
+    memory.note_use(deletion.last_use());
     memory.close(step, &object.desired);
     let deletion_date = now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok();
     let observed = Observed::Present(Box::new(Key { deletion_date, ..key.clone().after(step) }));
@@ -371,7 +382,10 @@ async fn schedule(round: &mut Round<'_>, mut key: Key, deletion: ClearedDeletion
     if !round.context.held.is_held() {
         return Err(Ending::Error(Error::NotLeader));
     }
-    match round.kms().schedule_deletion(deletion).await {
+    let slot = round.slot.take();
+    let scheduled = round.kms().schedule_deletion(deletion).await;
+    round.slot = slot.filter(|_| scheduled.as_ref().is_err_and(Failure::had_no_effect));
+    match scheduled {
         Ok(scheduled) => {
             key.state = scheduled.state;
             key.deletion_date = scheduled.deletion_date;

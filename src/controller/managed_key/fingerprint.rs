@@ -15,8 +15,8 @@ pub(super) fn looks(watched: &Watched<ManagedKey>, context: &Context) -> u64 {
     watched.decoded().map_or(0, |object| fingerprint(object, context))
 }
 
-/// The fingerprint covers the spec, the annotations that Keyward reads, whether the object is being deleted, and its provider. Finalizers of others
-/// are part of it while the object is being deleted. Status and Keyward's own finalizer are not part of it, so that the writes of a round do not call for another round.
+/// The fingerprint covers the spec, the annotations that Keyward reads, the names of the finalizers of others, whether the object is being deleted, and its
+/// provider. Status and Keyward's own finalizer are not part of it, so that the writes of a round do not call for another round.
 pub(super) fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     let mut hasher = DefaultHasher::new();
     let metadata = &object.metadata;
@@ -27,7 +27,9 @@ pub(super) fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
         object.annotations().get(*key).hash(&mut hasher);
     }
     misrecorded(object).hash(&mut hasher);
-    others(metadata).hash(&mut hasher);
+    for finalizer in others(metadata) {
+        finalizer.name.hash(&mut hasher);
+    }
     let provider = &object.spec.provider_ref.name;
     context.providers.epoch(provider).hash(&mut hasher);
     context.labels(provider, metadata.namespace.as_deref().unwrap_or_default()).hash(&mut hasher);

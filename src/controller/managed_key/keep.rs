@@ -11,11 +11,12 @@ use crate::{
     api::ManagedKey,
     controller::{Context, account::same_account, error::Ending, lane::Lane},
     domain::{
-        failure::Failure,
+        failure::{Failure, FailureKind},
         observed::Observed,
         plan::{Plan, Read, named_elsewhere, plan},
         requeue::Next,
         rescue,
+        step::Step,
     },
     kms,
 };
@@ -65,6 +66,25 @@ pub(super) async fn keep(round: &mut Round<'_>, unread: Option<Failure>) -> Endi
     ending
 }
 
+/// If the KMS denied a cancel, the key's own policy may be what denies it. A declared policy that differs is set, and the cancel is planned again. Returns the
+/// ending of the cancel if there is nothing to set.
+async fn unlock(round: &mut Round<'_>, step: &Step, ending: Ending) -> Result<Option<Ending>, Ending> {
+    let cancel = match ending {
+        Ending::Failed(failure) if *step == Step::Cancel && failure.kind == FailureKind::Denied => failure,
+        other => return Ok(Some(other)),
+    };
+    let policy = round.policy_before_cancel().await.and_then(|policy| policy.harmless().ok());
+    let Some(policy) = policy else { return Ok(Some(Ending::Failed(cancel))) };
+    match Box::pin(execute::execute(round, policy)).await {
+        Ok(()) => Ok(None),
+        Err(Ending::Failed(policy)) => {
+            let message = format!("{}; spec.policy may allow it, and could not be set: {}", cancel.message, policy.message);
+            Ok(Some(Ending::Failed(Failure { message, ..cancel })))
+        }
+        Err(other) => Err(other),
+    }
+}
+
 /// Plans and does one step after the other, until nothing is left to do or a step ends the round.
 async fn work(round: &mut Round<'_>) -> Result<Plan, Ending> {
     // A person who asks for a reconcile is told everything there is to see. A record that is wrong is written again from what the marks say.
@@ -96,6 +116,7 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Ending> {
                 let executed = if step.needs_fresh_reads() { Box::pin(kms::hastily(execution)).await } else { execution.await };
                 if let Err(ending) = executed
                     && let Some(ending) = round.after_taken(&step, ending).await?
+                    && let Some(ending) = unlock(round, &step, ending).await?
                 {
                     round.go_on_without(&step, ending)?;
                 }

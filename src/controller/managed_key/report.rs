@@ -59,7 +59,8 @@ pub(super) async fn finish(context: &Context, fingerprint: u64, mut reached: Rea
         Ending::Later(next) => (next, RoundResult::Waiting),
         Ending::Unkept(left) => (Next::Until(left), RoundResult::Waiting),
         Ending::Unknown => (Next::Soon, RoundResult::Ok),
-        Ending::Paused(_) | Ending::Refused { .. } | Ending::Held(_) => (Next::Regular, RoundResult::Ok),
+        Ending::Paused(_) | Ending::Refused { .. } => (Next::Regular, RoundResult::Ok),
+        Ending::Held(hold) => (Next::of_plan(&Plan::Hold(hold), false, false), RoundResult::Ok),
         Ending::Contended { .. } => (Next::Regular, RoundResult::Failed),
         Ending::Failed(failure) | Ending::MarksNotWritable(failure) => {
             (Next::Retry(failure.kind.verdict().retry, context.failed(&uid, Cause::Kms)), RoundResult::Failed)
@@ -119,9 +120,7 @@ async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> 
         Ending::Failed(failure) => Conclusion::Failed(failure),
         Ending::MarksNotWritable(failure) => {
             let object = reached.object();
-            let again = status::tried_again(failure.kind.verdict().retry, object.resync(), &object.desired.owner);
-            let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}{again}", failure.message);
-            Conclusion::Refused { note: Note { reason: Reason::MarksNotWritable, message }, stalled: true }
+            Conclusion::Refused { note: status::marks_not_writable(failure, object.resync(), &object.desired.owner), stalled: true }
         }
         Ending::Contended { key, by } => {
             let message = ownership::belongs_to(key, by, "; remove one of the two objects");

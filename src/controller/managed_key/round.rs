@@ -8,13 +8,14 @@ use std::{
 use super::{object::Object, observe, provider::Provider};
 use crate::{
     api::Reason,
-    controller::{Context, aliases::Move, crowd::RoundKind, error::Ending, now, survey::Lookup},
+    controller::{Context, aliases::Move, crowd::RoundKind, error::Ending, key_provider::give_back, now, survey::Lookup},
     domain::{
         candidates::Unmarked,
+        deletion::budget::Slot,
         failure::{Failure, FailureKind},
         limits::Limits,
-        observed::{Facets, Key, Observed, Searched},
-        plan::{Note, OtherOwner, Plan, Read, Situation, Tried},
+        observed::{Facet, Facets, Key, Observed, Searched},
+        plan::{Note, OtherOwner, Plan, Read, Situation, Tried, policy_before_cancel},
         rotation,
         rules::Rules,
         settings,
@@ -71,6 +72,10 @@ pub(super) struct Round<'a> {
     pub(super) again: Option<Duration>,
     /// The aliases that it moves. No other object touches them meanwhile.
     pub(super) moves: Vec<Move<'a>>,
+    /// The place in the provider's book of a call that was not sent yet, or that took no effect.
+    pub(super) slot: Option<Slot>,
+    /// Whether the key policy was read because the KMS denied a cancel.
+    pub(super) unlocked: bool,
 }
 
 /// How far a round came: what its end can tell of.
@@ -157,6 +162,8 @@ impl<'a> Round<'a> {
             hands_over: false,
             again: None,
             moves: Vec::new(),
+            slot: None,
+            unlocked: false,
         }
     }
 }
@@ -192,6 +199,29 @@ impl Round<'_> {
             self.context.comes_again(self.object.uid(), kind);
         }
         goes_on
+    }
+
+    /// The key policy to set before a cancel is tried again that the KMS denied. It is read only now, because no rescue waits for a setting. Once in a round.
+    pub(super) async fn policy_before_cancel(&mut self) -> Option<Step> {
+        let reads = self.declared_facets().has(Facet::Policy) && !std::mem::replace(&mut self.unlocked, true);
+        let key = self.key().filter(|_| reads)?.clone();
+        let read = match self.kms().complete(key, Facets::POLICY).await.whole() {
+            Ok(key) => key,
+            Err(failure) => {
+                tracing::info!(operation = failure.operation, "the key policy could not be read: {}", failure.message);
+                return None;
+            }
+        };
+        let step = policy_before_cancel(&self.situation(), &read);
+        self.observed = Observed::Present(Box::new(read));
+        step
+    }
+
+    /// Gives the place in the provider's book back, if there is one that no call used.
+    pub(super) async fn give_back(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            give_back(self.context, &self.provider.rules.name, &slot).await;
+        }
     }
 
     /// Forgets the steps on those parts of the key that this read shows as declared.

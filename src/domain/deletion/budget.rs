@@ -13,6 +13,9 @@
 //! While it is stopped, nothing is scheduled and no key is disabled with its object. A deletion that was held by the brake gets the word `held` on its key, so
 //! it needs a token of its own after the brake is lifted.
 //!
+//! An entry counts from the last call that may have taken effect. An entry whose call was not sent, or was certainly refused, is [given back](given_back), so
+//! that keys whose deletion the KMS denies do not fill the book.
+//!
 //! A [`Booked`] proves that an entry was stored. Only [`Entry::written`] gives one, for the book that the API server answered with:
 //!
 //! ```compile_fail,E0451
@@ -20,6 +23,7 @@
 //! ```
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::api::{
     condition::seconds,
@@ -46,14 +50,33 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     key: String,
+    /// When the key was entered before, if that entry still counts.
+    before: Option<Time>,
     book: DeletionBook,
 }
 
 /// Proof that a deletion of one key is in the book. The guard clears nothing without it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 #[must_use = "the deletion was counted"]
 pub struct Booked {
     pub(super) key: String,
+    slot: Slot,
+}
+
+/// The place of one call in the book, to be given back if the call takes no effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    entry: RecentDeletion,
+    /// When an earlier call for the key was entered, if that entry still counted.
+    before: Option<Time>,
+}
+
+impl Booked {
+    /// The place in the book.
+    #[must_use]
+    pub fn slot(self) -> Slot {
+        self.slot
+    }
 }
 
 impl Entry {
@@ -67,7 +90,8 @@ impl Entry {
     #[must_use]
     pub fn written(self, stored: Option<&DeletionBook>) -> Option<Booked> {
         let entry = self.book.recent.last()?;
-        stored?.recent.contains(entry).then_some(Booked { key: self.key })
+        let slot = Slot { entry: entry.clone(), before: self.before };
+        stored?.recent.contains(entry).then_some(Booked { key: self.key, slot })
     }
 }
 
@@ -89,16 +113,31 @@ pub fn check(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Tim
         return Answer::Stopped;
     }
     let name = named(key);
-    let known = book.recent.iter().find(|entry| entry.key == name).map(|entry| entry.time.0);
+    let known = book.recent.iter().find(|entry| entry.key == name && counts(entry, now)).map(|entry| entry.time.0);
     book.recent.retain(|entry| counts(entry, now) && entry.key != name);
     if book.recent.len() >= usize::try_from(max_per_hour).unwrap_or(0).min(MOST_BOOKED) {
         book.tripped = Some(tripped(id, now));
         return Answer::Trips(book);
     }
-    // An entry never gets older: a clock that went back makes no room sooner.
-    let time = known.map_or(now, |known| known.max(now));
+    // An entry never gets older: a clock that went back makes no room sooner. Each call has a time of its own, so that the entry of one writer is not given
+    // back by another.
+    let next = |known: Timestamp| known.checked_add(SignedDuration::from_secs(1)).unwrap_or(known);
+    let time = known.map_or(now, |known| next(known).max(now));
     book.recent.push(RecentDeletion { time: seconds(time), key: name });
-    Answer::Room(Entry { key: key.into(), book })
+    Answer::Room(Entry { key: key.into(), before: known.map(seconds), book })
+}
+
+/// The book after a call that certainly took no effect gave its place back. An earlier call for the same key keeps its own: its reply may have been lost.
+/// `None`: the entry is not in the book any more, or another call for the key was entered since.
+#[must_use]
+pub fn given_back(book: Option<&DeletionBook>, slot: &Slot) -> Option<DeletionBook> {
+    let mut book = book?.clone();
+    let at = book.recent.iter().position(|entry| *entry == slot.entry)?;
+    let entry = book.recent.remove(at);
+    if let Some(time) = slot.before.clone() {
+        book.recent.push(RecentDeletion { time, ..entry });
+    }
+    Some(book)
 }
 
 fn tripped(id: &str, now: Timestamp) -> Tripped {
@@ -163,7 +202,53 @@ mod tests {
         let Answer::Room(entry) = check(Some(&book), 10, "one-more", at(60), "id") else { panic!("the first is an hour old") };
         assert_eq!(entry.book().recent.len(), 10);
         let stored = entry.book().clone();
-        assert_eq!(entry.written(Some(&stored)), Some(Booked { key: "one-more".into() }));
+        assert_eq!(entry.written(Some(&stored)).unwrap().key, "one-more");
+    }
+
+    /// The book with an entry for that key, and its place in it.
+    fn entered(book: &DeletionBook, key: &str, minute: i64) -> (DeletionBook, Slot) {
+        let Answer::Room(entry) = check(Some(book), 10, key, at(minute), "id") else { panic!("there is room for {key}") };
+        let stored = entry.book().clone();
+        let slot = entry.written(Some(&stored)).unwrap().slot();
+        (stored, slot)
+    }
+
+    #[test]
+    fn a_call_that_took_no_effect_gives_its_place_back() {
+        let book = after(9);
+        let (full, slot) = entered(&book, "denied", 10);
+        assert!(matches!(check(Some(&full), 10, "one-more", at(11), "id"), Answer::Trips(_)));
+        assert_eq!(given_back(Some(&full), &slot), Some(book.clone()));
+        assert_eq!(given_back(Some(&book), &slot), None, "once");
+        assert_eq!(given_back(None, &slot), None);
+        // However often it is tried, it takes nobody's place.
+        let tried = (10..200).fold(DeletionBook::default(), |book, minute| {
+            let (full, slot) = entered(&book, "denied", minute);
+            given_back(Some(&full), &slot).unwrap()
+        });
+        assert_eq!(tried, DeletionBook::default());
+    }
+
+    #[test]
+    fn the_place_of_a_call_whose_reply_was_lost_is_not_given_back_with_a_later_one() {
+        let (lost, _) = entered(&DeletionBook::default(), "key", 0);
+        let (again, slot) = entered(&lost, "key", 10);
+        assert_eq!(again.recent.len(), 1);
+        assert_eq!(given_back(Some(&again), &slot), Some(lost.clone()));
+        // An hour after the first call nothing is left of it.
+        let (later, slot) = entered(&lost, "key", 70);
+        assert_eq!(given_back(Some(&later), &slot), Some(DeletionBook::default()));
+    }
+
+    #[test]
+    fn one_writer_does_not_give_the_place_of_another_back() {
+        let (book, first) = entered(&DeletionBook::default(), "key", 0);
+        let (book, second) = entered(&book, "key", 0);
+        assert_eq!(given_back(Some(&book), &first), None);
+        assert_eq!(given_back(Some(&book), &second).unwrap().recent.len(), 1, "the first call still counts");
+        let forged =
+            DeletionBook { recent: vec![RecentDeletion { time: Time(Timestamp::MAX), key: "key".into() }], ..DeletionBook::default() };
+        assert_eq!(entered(&forged, "key", 0).0.recent.len(), 1);
     }
 
     #[test]
@@ -181,7 +266,8 @@ mod tests {
         for minute in [-1, -1_000_000] {
             assert!(matches!(check(Some(&book), 10, "one-more", at(minute), "id"), Answer::Trips(_)), "{minute}");
             let Answer::Room(entry) = check(Some(&book), 10, "key-9", at(minute), "id") else { panic!("it is in the book") };
-            assert_eq!(entry.book(), &book, "its time does not go back");
+            let time = |book: &DeletionBook| book.recent.last().unwrap().time.0;
+            assert!(time(entry.book()) > time(&book) && entry.book().recent.len() == 10, "its time does not go back: {:?}", entry.book());
         }
     }
 

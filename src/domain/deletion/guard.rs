@@ -232,7 +232,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("the key bears this object's marks", owned),
     ("what the KMS says of the key is new enough", fresh),
     ("the live object still asks for exactly this", still_asked),
-    ("an object that is being deleted has no finalizer of others", unneeded),
+    ("the object has no finalizer of others", unneeded),
     ("the window is one that the provider accepts", window),
     ("the marks saw the key alive before the object asked", edge),
     ("the key was not used lately", idle),

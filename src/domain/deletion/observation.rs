@@ -13,7 +13,7 @@ use crate::{
     api::{
         ManagedKeyStatus,
         condition::seconds,
-        managed_key::{Deletion, DeletionCall, DeletionOrigin, KeyState},
+        managed_key::{Deletion, DeletionCall, DeletionOrigin, KeyState, KnownUse},
     },
     domain::observed::Key,
 };
@@ -56,6 +56,8 @@ pub enum Observation<'a> {
     },
     /// No use holds a deletion.
     NotInUse,
+    /// The KMS was asked when the key was last used, and did not tell. Its deletion is scheduled next.
+    UseUntold,
 }
 
 impl Record<&mut ManagedKeyStatus> {
@@ -82,6 +84,11 @@ impl Record<&mut ManagedKeyStatus> {
             Observation::NothingPending if self.was_pending() => {}
             Observation::NothingPending => self.0.deletion_date = None,
             Observation::InUse { used } => self.seen_in_use(used),
+            Observation::UseUntold => {
+                if let Some(known) = &mut self.0.deletion {
+                    known.last_use = Some(KnownUse::Unknown);
+                }
+            }
             Observation::NotInUse => {
                 self.0.deletion = self.0.deletion.take().filter(|known| !is_use_alone(known));
                 if let Some(known) = &mut self.0.deletion {
@@ -101,6 +108,7 @@ impl Record<&mut ManagedKeyStatus> {
             origin: DeletionOrigin::Keyward,
             call: None,
             last_used_time: None,
+            last_use: None,
         });
         if known.last_used_time.as_ref().is_none_or(|last| day(last.0) != day(used)) {
             known.last_used_time = Some(seconds(used));
@@ -155,12 +163,14 @@ impl Record<&mut ManagedKeyStatus> {
         };
         let ours = marked.filter(|_| !doubtful);
         let since = known.filter(|_| !replaced).and_then(|known| known.requested_time.clone());
+        let last_use = known.filter(|_| ours.is_some()).and_then(|known| known.last_use);
         Deletion {
             schedule_days: ours,
             requested_time: Some(since.unwrap_or_else(|| seconds(now))),
             origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
             call: None,
             last_used_time: None,
+            last_use,
         }
     }
 }

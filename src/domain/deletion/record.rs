@@ -334,12 +334,15 @@ impl Record<&mut ManagedKeyStatus> {
         let &Opening { desired, key, now, .. } = opening;
         let seq = self.next_seq(opening)?;
         self.closed(key);
+        // A key that is pending cannot be used, so what was known of its last use stays true for other days.
+        let last_use = self.deletion().filter(|_| key.state.is_pending()).and_then(|known| known.last_use);
         self.0.deletion = Some(Deletion {
             schedule_days: Some(days),
             requested_time: Some(seconds(now)),
             origin: DeletionOrigin::Keyward,
             call: Some(DeletionCall::Open),
             last_used_time: None,
+            last_use,
         });
         Ok(self.announced(seq, Word::Days(days), None, desired))
     }
@@ -374,7 +377,7 @@ impl Record<&mut ManagedKeyStatus> {
 
 /// Whether nothing of a deletion is on record but the use that holds it.
 pub(super) fn is_use_alone(known: &Deletion) -> bool {
-    let Deletion { schedule_days, requested_time, origin, call, last_used_time } = known;
-    let is_empty = schedule_days.is_none() && requested_time.is_none() && call.is_none();
+    let Deletion { schedule_days, requested_time, origin, call, last_used_time, last_use } = known;
+    let is_empty = schedule_days.is_none() && requested_time.is_none() && call.is_none() && last_use.is_none();
     last_used_time.is_some() && is_empty && *origin == DeletionOrigin::Keyward
 }

@@ -10,11 +10,11 @@ use crate::{
     },
     domain::{
         candidates::Window,
+        command::without,
         deletion::hold::window_refused,
         desired::Desired,
         memory::{Attempt, Location, Memory, location, was_begun_at},
         observed::Searched,
-        ownership::Owner,
         rules::{DEFAULT_ENDPOINT, Rules},
         settings,
         step::Step,
@@ -93,14 +93,15 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
 }
 
 /// Why Keyward does not ask for the key of an object at all: the key is at another KMS, account or Region than the provider is for now. The key's own reference
-/// says where it is; what it does not say, the status says. Both may be forged, but the only effect of this check is that no call is made.
+/// says where it is; what it does not say, the status says. Both may be forged, but the only effect of this check is that no call is made. The project of a key at
+/// Huawei is only in the status, so the key is asked for: if it is found, the status is corrected, and if not, that [says nothing](not_here).
 #[must_use]
 pub fn elsewhere(memory: &Memory, rules: &Rules) -> Option<Note> {
     let key = memory.reference()?;
     by_reference(key, rules).or_else(|| match location(key) {
-        // A status that contradicts such a reference is corrected when the key is found.
-        Some(Location::Aws { .. }) => by_status(key, memory, rules).filter(|_| is_other_kms(memory, rules)),
-        Some(Location::Huawei { .. }) | None => by_status(key, memory, rules),
+        // A status that is wrong about the place is corrected when the key is found.
+        Some(Location::Aws { .. } | Location::Huawei { .. }) => by_status(key, memory, rules).filter(|_| is_other_kms(memory, rules)),
+        None => by_status(key, memory, rules),
     })
 }
 
@@ -255,12 +256,6 @@ fn start_over(s: &Situation<'_>) -> String {
         annotation::KEY,
         without(owner, annotation::KEY)
     )
-}
-
-/// The command that removes an annotation from an object.
-fn without(owner: &Owner, annotation: &str) -> String {
-    let Owner { namespace, name, .. } = owner;
-    format!("kubectl annotate --field-manager=keyward-cli -n {namespace} managedkey {name} {annotation}-")
 }
 
 /// A `CreateKey` was begun, and its outcome is not known. `None`: it counts as having made no key.

@@ -15,7 +15,10 @@ mod read;
 
 use std::{collections::BTreeSet, fmt};
 
-use super::observed::KeyPolicy;
+use super::{
+    failure::{Failure, FailureKind},
+    observed::KeyPolicy,
+};
 
 /// The maximum size of a document in bytes (AWS KMS API reference, `PutKeyPolicy`).
 pub const LONGEST: usize = 32_768;
@@ -134,6 +137,20 @@ impl Document {
         let first: Vec<String> = named.iter().take(MOST).map(|text| shown(text)).collect();
         (!named.is_empty()).then(|| format!("{}{more}", first.join(", ")))
     }
+}
+
+/// What is told of a policy that the KMS does not accept. `named`: principals in it that the KMS may not know. `again`: it is tried again, because they may be
+/// new.
+#[must_use]
+pub fn not_accepted(failure: Failure, named: Option<&str>, again: bool) -> Failure {
+    let (kind, way_out) = match named {
+        None => (failure.kind, "correct spec.policy".to_owned()),
+        Some(named) if again => {
+            (FailureKind::NewPrincipal, format!("the key policy names {named}, which may be new, so it is tried again for ten minutes"))
+        }
+        Some(named) => (failure.kind, format!("the key policy names {named}; correct what was deleted or is misspelt")),
+    };
+    Failure { kind, message: format!("{}; {way_out}", failure.message), ..failure }
 }
 
 /// Who a principal of the type `AWS` is.

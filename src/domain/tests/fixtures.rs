@@ -13,7 +13,7 @@ use crate::{
     domain::{
         candidates::Unmarked,
         deletion::{Intent, Nonce, Word},
-        desired::{Desired, Life},
+        desired::{Desired, Finalizer, Life},
         memory::Memory,
         observed::{Facets, Key, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
@@ -60,6 +60,11 @@ pub fn word(word: Word) -> Intent {
     Intent { seq: SEQ, generation: GENERATION, word }
 }
 
+/// A finalizer of somebody else.
+pub fn backup() -> Finalizer {
+    Finalizer { at: 0, name: "shop.example/backup".into() }
+}
+
 pub fn desired() -> Desired {
     Desired {
         owner: owner(),
@@ -79,6 +84,7 @@ pub fn desired() -> Desired {
         misspelt_pause: None,
         confirmation: None,
         finalizers: Vec::new(),
+        goes: false,
         left_out: Vec::new(),
     }
 }
@@ -175,6 +181,7 @@ pub fn ours(days: i32, call: Option<DeletionCall>) -> Deletion {
         origin: DeletionOrigin::Keyward,
         call,
         last_used_time: None,
+        last_use: None,
     }
 }
 

@@ -762,7 +762,11 @@ fn a_use_that_holds_a_deletion_is_told_for_as_long_as_it_holds() {
     assert_eq!(after(&scene, Conclusion::Planned(&plan), now()).deletion, None, "nothing holds it any more");
     let failed =
         Failure { kind: FailureKind::Denied, operation: "GetKeyLastUsage", message: "no".into(), outcome: Outcome::Refused, source: None };
-    assert_eq!(after(&scene, Conclusion::Failed(&failed), now()).deletion, None, "nor is that known");
+    let unknown = after(&scene, Conclusion::Failed(&failed), now());
+    assert_eq!(told(&unknown).as_deref(), Some("2026-11-21T01:00:00Z"), "a round that fails ends no hold");
+    assert!(said(&unknown).contains("KeyInUse"), "{}", said(&unknown));
+    let withdrawn = scene.clone().with(|s| s.desired.life = Life::Live);
+    assert_eq!(after(&withdrawn, Conclusion::Failed(&failed), now()).deletion, None, "nothing is asked for any more");
     assert_eq!(told(&after(&scene, Conclusion::Paused(PAUSED), now())).as_deref(), Some("2026-11-21T01:00:00Z"), "a pause leaves all");
     // What others did stays evidence.
     let mut watched = scene.with(|s| s.memory.status.deletion = Some(external()));

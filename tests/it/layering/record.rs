@@ -18,6 +18,7 @@ const FIELDS: &[&str] = &[
     "origin",
     "call",
     "last_used_time",
+    "last_use",
 ];
 
 /// What changes an `Option` in its place.

@@ -4,7 +4,7 @@
 
 use k8s_openapi::api::{core::v1::ConfigMap, events::v1::Event};
 use keyward::api::{ConditionType, KeyProvider, KeyProviderStatus, ManagedKey, condition};
-use kms_double::Options;
+use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, PostParams},
@@ -249,4 +249,40 @@ async fn max_per_hour_0_stops_all_and_raising_it_does_not_resume_them() {
     scene.confirm(&told).await;
     scene.until_ready("key-0", "True", "DeletionScheduled").await;
     assert_eq!(schedules(&scene), 1);
+}
+
+/// What the KMS denies takes nobody's place, however often it is tried: neither a denied mark nor a denied schedule.
+#[tokio::test]
+async fn deletions_that_the_kms_denies_do_not_fill_the_budget() {
+    let guard = json!({ "deletionGuard": { "maxPerHour": 2 }, "resyncSeconds": 600 });
+    let scene = Scene::with("budget-denied", Options::default(), guard).await;
+    fill(&scene, 4, json!({})).await;
+    let denied = || FaultAction::Error { code: "AccessDeniedException".into(), status: 400, message: "not authorized".into() };
+    scene.double.inject(Fault::on("TagResource", denied()));
+    scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("key-0", "False", "AccessDenied").await;
+    scene.double.clear_faults();
+    scene.double.inject(Fault::on("ScheduleKeyDeletion", denied()));
+    for name in ["key-0", "key-1", "key-2", "key-3", "key-0", "key-1"] {
+        scene.spec(name, json!({ "deletionScheduleDays": 7 })).await;
+        scene.look(name).await;
+        scene.until_ready(name, "False", "AccessDenied").await;
+    }
+    assert!(schedules(&scene) >= 4);
+    assert_eq!(status(&scene).await.deletions, None, "nothing is counted, and nothing is stopped");
+
+    // Once it is allowed, it counts.
+    scene.double.clear_faults();
+    for name in ["key-0", "key-1"] {
+        scene.look(name).await;
+        scene.until_ready(name, "True", "DeletionScheduled").await;
+    }
+    let booked = status(&scene).await.deletions.unwrap_or_default().recent.len();
+    assert_eq!(booked, 2);
+    scene.look("key-2").await;
+    until_held(&scene, 2).await;
+    let pending = ["key-2", "key-3"].map(|name| scene.key(name));
+    for key in pending {
+        assert_eq!(key.await.state, Actual::Enabled);
+    }
 }
