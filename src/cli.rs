@@ -12,6 +12,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 use crate::controller::{Settings, orphans::Query};
 use crate::manifests::{NAME, NAMESPACE};
 use crate::telemetry::{LogFormat, LogLevel};
+use crate::waits::LONGEST_FLAG;
 
 /// Manages the lifecycle of KMS keys as `ManagedKey` objects declare it.
 #[derive(Debug, Parser)]
@@ -184,11 +185,11 @@ fn cluster_id(text: &str) -> Result<String, String> {
     if fits { Ok(text.to_owned()) } else { Err("use 1 to 36 lower-case letters, digits or '-'".to_owned()) }
 }
 
-/// A duration as people write it: `10s`, `5m`, `1h30m`. At most one day; no flag needs more.
+/// A duration as people write it: `10s`, `5m`, `1h30m`. At most [`LONGEST_FLAG`].
 fn duration(text: &str) -> Result<Duration, String> {
     let say = "use a duration above zero and up to 24h, such as 10s, 5m or 1h30m";
     let parsed: jiff::SignedDuration = text.parse().map_err(|_| say.to_owned())?;
-    Duration::try_from(parsed).ok().filter(|span| !span.is_zero() && *span <= Duration::from_hours(24)).ok_or_else(|| say.to_owned())
+    Duration::try_from(parsed).ok().filter(|span| !span.is_zero() && *span <= LONGEST_FLAG).ok_or_else(|| say.to_owned())
 }
 
 /// The value of POD_NAMESPACE, which the Deployment sets with the downward API. If it is not set, the namespace of the manifests.

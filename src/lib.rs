@@ -17,6 +17,7 @@ pub mod server;
 mod startup;
 pub mod telemetry;
 pub mod text;
+mod waits;
 
 /// Runs a round so that a panic ends it alone; for the test of the whole program.
 #[doc(hidden)]

@@ -574,6 +574,14 @@ mod tests {
             assert!(!text.contains(&format!("keyward_provider_{series}{{provider=\"staging\"")), "it is gone: {text}");
         }
         assert_eq!(lines(&metrics, "keyward_managedkey_deletion_held{").len(), 1, "an object has one reason at most: {text}");
+        let page = include_str!("../docs/operating.md");
+        for name in text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()) {
+            let mut names = ["", "_total", "_info"].into_iter().flat_map(|end| ["`", "{"].map(|after| format!("`{name}{end}{after}")));
+            assert!(
+                names.any(|name| page.contains(&name)),
+                "docs/operating.md does not name {name}; add it to the table of what to alert on"
+            );
+        }
     }
 
     #[test]

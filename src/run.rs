@@ -2,7 +2,6 @@
 //!
 //! It must never let work continue after the lease is lost. It must never release the lease while work continues. It must end in bounded
 //! time after SIGTERM, even if a server does not answer.
-use std::time::Duration;
 
 use anyhow::Context;
 use axum::http::{self, HeaderValue, header};
@@ -18,9 +17,7 @@ use crate::lease::{Candidate, Election, Held, Timing};
 use crate::metrics::Metrics;
 use crate::server::{Readiness, Server};
 use crate::startup;
-
-/// How long the controller may take to end after a stop. The limit is needed because a round may wait for a server that does not answer.
-const GRACE: Duration = Duration::from_secs(5);
+use crate::waits::CONTROLLER_STOP;
 
 /// The exit status after a panic, the same as Rust's own.
 const PANICKED: i32 = 101;
@@ -87,11 +84,11 @@ async fn lead(
     let begun = CancellationToken::new();
     let _looking = {
         let (begun, gate) = (begun.clone(), readiness.gate("cluster"));
-        let look = startup::check_cluster(client.clone(), api_server, options.namespace.clone(), move || {
+        let check = startup::check_cluster(client.clone(), api_server, options.namespace.clone(), move || {
             gate.open();
             begun.cancel();
         });
-        AbortOnDropHandle::new(tokio::spawn(look))
+        AbortOnDropHandle::new(tokio::spawn(check))
     };
     let election = options.leader_election.then(|| {
         let candidate = Candidate {
@@ -153,8 +150,8 @@ async fn work(
             anyhow::ensure!(stop.is_cancelled(), "the controller ended without a request to stop");
             Ok(true)
         }
-        () = async { stop.cancelled().await; tokio::time::sleep(GRACE).await } => {
-            warn!(seconds = GRACE.as_secs(), "the controller did not end in time; ending without it");
+        () = async { stop.cancelled().await; tokio::time::sleep(CONTROLLER_STOP).await } => {
+            warn!(seconds = CONTROLLER_STOP.as_secs(), "the controller did not end in time; ending without it");
             Ok(false)
         }
     }

@@ -17,14 +17,10 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::metrics::Metrics;
-
-/// The time between two heartbeats.
-const BEAT: Duration = Duration::from_secs(1);
-/// If the last heartbeat is older than this, the process is not alive. A busy machine delays a task much less than this.
-const STUCK: Duration = Duration::from_secs(30);
-/// How long a stop waits for requests in progress.
-const STOP: Duration = Duration::from_secs(1);
+use crate::{
+    metrics::Metrics,
+    waits::{BEAT, SERVER_STOP, STUCK},
+};
 
 /// The gates of this replica. It is ready if all gates are open, and also if there are none.
 #[derive(Clone, Debug, Default)]
@@ -134,7 +130,7 @@ impl Server {
         let serving = axum::serve(self.listener, routes).with_graceful_shutdown(async move { stopped.cancelled().await });
         tokio::select! {
             ended = serving.into_future() => ended,
-            () = async { stop.cancelled().await; tokio::time::sleep(STOP).await } => Ok(()),
+            () = async { stop.cancelled().await; tokio::time::sleep(SERVER_STOP).await } => Ok(()),
         }
     }
 }

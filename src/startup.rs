@@ -4,7 +4,7 @@
 //! work begin with CRDs that are older than this version. The API server drops the fields that such CRDs lack, and with them the records
 //! that hold a deletion.
 
-use std::{fmt, time::Duration};
+use std::fmt;
 
 use futures::{StreamExt, stream};
 use k8s_openapi::{
@@ -22,12 +22,9 @@ use crate::{
     api::GROUP,
     manifests::{self, rbac::Right},
     telemetry::causes,
+    waits::{START_CHECK, START_REQUEST},
 };
 
-/// The deadline of one request. Even after two in a row, the problem is logged within ten seconds.
-const ANSWER: Duration = Duration::from_secs(4);
-/// The time between two checks while something is wrong.
-const AGAIN: Duration = Duration::from_secs(5);
 /// How many requests are sent at the same time.
 const AT_ONCE: usize = 8;
 /// The maximum number of fields or rights in one line.
@@ -88,7 +85,7 @@ pub async fn check_cluster(client: Client, server: Server, namespace: String, be
             return;
         }
         told = missing;
-        tokio::time::sleep(AGAIN).await;
+        tokio::time::sleep(START_CHECK).await;
     }
 }
 
@@ -131,11 +128,11 @@ enum Why {
 }
 
 async fn answered<T>(question: impl Future<Output = kube::Result<T>>) -> Result<T, Why> {
-    match tokio::time::timeout(ANSWER, question).await {
+    match tokio::time::timeout(START_REQUEST, question).await {
         Ok(Ok(answer)) => Ok(answer),
         Ok(Err(kube::Error::Api(status))) => Err(Why::Refused(status.code)),
         Ok(Err(error)) => Err(Why::Lost(causes(&error))),
-        Err(_) => Err(Why::Lost(format!("no answer within {} s", ANSWER.as_secs()))),
+        Err(_) => Err(Why::Lost(format!("no answer within {} s", START_REQUEST.as_secs()))),
     }
 }
 

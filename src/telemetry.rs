@@ -6,7 +6,10 @@
 //! At level TRACE, libraries log requests and answers as they are, with signatures, tokens and the answers to logins. So the level TRACE is for
 //! Keyward's own lines only. The SDK of AWS logs its settings as Rust structures at level DEBUG, with the ids of access keys, so it is silent
 //! at that level as well.
+mod causes;
 mod lines;
+
+pub use self::causes::causes;
 
 use std::io::IsTerminal;
 use std::str::FromStr;
@@ -98,27 +101,6 @@ where
     } else {
         layer.fmt_fields(JsonFields::new()).event_format(lines::Flat).with_filter(chosen).boxed()
     })
-}
-
-/// An error and its causes, each once. The causes are needed because the error of a client often says only that it failed.
-#[must_use]
-pub fn causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = message(error);
-    for cause in std::iter::successors(error.source(), |cause| cause.source()).map(message) {
-        if !text.contains(&cause) {
-            text = format!("{text}: {cause}");
-        }
-    }
-    text
-}
-
-/// The message of one error. kube's own message contains the whole answer of the API server as a Rust structure, so it is replaced.
-fn message(error: &(dyn std::error::Error + 'static)) -> String {
-    let kube = error.downcast_ref::<kube::Error>().or_else(|| error.downcast_ref::<Box<kube::Error>>().map(|error| &**error));
-    match kube {
-        Some(kube::Error::Api(status)) => format!("{} ({})", status.message, status.code),
-        _ => error.to_string(),
-    }
 }
 
 #[cfg(test)]

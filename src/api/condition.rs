@@ -28,7 +28,8 @@ macro_rules! words {
 }
 
 words! {
-    /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling`, `Stalled` and `DeletionsStopped`.
+    /// The types of condition on a `ManagedKey`. A `KeyProvider` has `Ready`, `Reconciling`, `Stalled` and `DeletionsStopped`. A `KeyGrant` has
+    /// `Ready`, `Synced`, `Reconciling`, `Stalled` and `Drifted`.
     ConditionType, "type";
     /// Always present. True: the key's lifecycle is as declared. A pending deletion that is declared is Ready too, and so is a declared
     /// `enabled: false`; otherwise every health check would wait for weeks. If the KMS cannot be reached (throttling, an outage, an expired
@@ -103,6 +104,27 @@ words! {
     /// The KMS does not accept the key policy. If the policy names a principal that was created moments ago, the KMS may not know it yet:
     /// Keyward tries for ten minutes, and then the object is Stalled.
     PolicyNotAccepted,
+    /// Keyward has no right to write the ConfigMap or Secret of `spec.publishTo`. The message names what gives the right.
+    PublishNotPermitted,
+    /// The ConfigMap or Secret of `spec.publishTo` was not created for this object, so Keyward leaves it as it is.
+    PublishTargetTaken,
+    /// A rotation on demand that was requested is not done yet: it waits for another state of the key, or for the KMS. Keyward does it later by
+    /// itself.
+    RotationPending,
+    /// A rotation on demand that was requested waits for a person: it is the last one that the KMS allows for this key, or the KMS has a
+    /// rotation on record that this object does not know. The message has the command that confirms it.
+    RotationHeld,
+    /// The key was rotated on demand as often as the KMS allows in a key's life. Automatic rotation continues.
+    RotationLimitReached,
+    /// On a `KeyGrant`: the grant exists at the KMS as declared.
+    Granted,
+    /// On a `KeyGrant`: the `ManagedKey` that `keyRef` names does not exist, is being deleted, or has no key of its own yet.
+    KeyNotReady,
+    /// On a `KeyGrant`: the provider does not allow the grant. The message names the principal or the operation.
+    GrantNotAllowed,
+    /// On a `KeyGrant`: the KMS does not know a principal of the grant. It may have been created moments ago: Keyward tries for ten minutes,
+    /// and then the object is Stalled.
+    GrantNotAccepted,
     /// The key has the marks of another object or cluster.
     OwnedByAnother,
     /// Keyward cannot tell which key belongs to this object, so it creates none.
@@ -203,7 +225,7 @@ impl Status {
     }
 }
 
-/// The reasons of events on a `ManagedKey`, each with its meaning. Keyward posts an event once, when it did something or when a condition
+/// The reasons of events on a `ManagedKey`, and on the other kinds where it says so, each with its meaning. Keyward posts an event once, when it did something or when a condition
 /// changed.
 pub const EVENTS: &[(&str, &str)] = &[
     ("KeyCreated", "The key was created."),
@@ -215,7 +237,17 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("RotationEnabled", "Rotation was switched on, or its period was changed."),
     ("RotationDisabled", "Rotation was switched off."),
     ("PolicyChanged", "The key policy was set; the note says which statements differed."),
-    ("KeyRotated", "The KMS reports a new rotation of the key; the note has its date."),
+    ("KeyPublished", "The key was published to the ConfigMap or Secret of `spec.publishTo`; the note names it."),
+    ("KeyUnpublished", "The key is no longer published to a ConfigMap or Secret; the note names it."),
+    (
+        "KeyRotated",
+        "The KMS reports a new rotation of the key; the note has its date, and says whether it was automatic or on demand if the KMS says it.",
+    ),
+    ("RotationRequested", "Keyward asked the KMS to rotate the key on demand; the note has the text of the annotation that requested it."),
+    (
+        "RotationSkipped",
+        "Warning. The text of `keyward.dev/rotate-requested-at` causes no rotation: the object had it when it got its key, or it was handled before.",
+    ),
     ("KeyDeletionScheduled", "Warning. The deletion of the key was scheduled; the note has the date and the command that cancels it."),
     ("KeyDeletionCancelled", "The deletion was cancelled."),
     ("KeyDeleted", "Warning. The key is gone."),
@@ -226,6 +258,9 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("DeletionsStopped", "Warning, on a `KeyProvider`. All deletions through it are stopped; the note has the command that resumes them."),
     ("DeletionsResumed", "On a `KeyProvider`. A person resumed the deletions through it."),
     ("DriftDetected", "Warning. Somebody changed the key, or a record that Keyward keeps; the note has the old and the new value."),
+    ("GrantCreated", "On a `KeyGrant`. The grant was made; the note has its id, the principal and the operations."),
+    ("GrantRevoked", "On a `KeyGrant`. A grant of this object was revoked; the note says why."),
+    ("GrantReleased", "On a `KeyGrant`. The object is being deleted; the note says what is left at the KMS."),
     ("KeyReleased", "The object is being deleted; the note says what happened to its key."),
     ("Paused", "The object is paused."),
     ("SyncFailed", "Warning. Keyward could not bring the key to the declared state, or did not find the key."),

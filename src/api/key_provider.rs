@@ -8,13 +8,15 @@
 // Each column of the table is an attribute with the same keys.
 #![allow(clippy::duplicated_attributes)]
 
+use std::collections::BTreeMap;
+
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, LabelSelector, Time};
 use kube::{CustomResource, KubeSchema};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::condition;
+use super::{condition, managed_key::tag_value};
 
 /// The rule of an endpoint, in CEL. It has one spelling, which a person reads as the program does; it is `https`, except on loopback; and it is never an
 /// address where only the machine itself answers. The program checks the same, in `kms::endpoint`, and one test tries both.
@@ -85,10 +87,20 @@ pub struct KeyProviderSpec {
     /// Which existing keys may be adopted, and by which namespaces. Default: none.
     #[serde(default)]
     pub adoption: Adoption,
-    /// What ManagedKeys may set on keys. All of it can grant access. Default: all tags and aliases, which they may also remove again, and no
-    /// key policy.
+    /// What ManagedKeys may set on keys, and which KeyGrants are made. All of it can grant access. Default: all tags and aliases, which they
+    /// may also remove again, no key policy, and no grant.
     #[serde(default)]
     pub allow: Allow,
+    /// Tags that Keyward keeps on every key of this provider, at most 46. A tag with the same key in `spec.tags` of the ManagedKey wins. Tag
+    /// keys cannot begin with `aws:` or `keyward-`. `allow.tagKeys` does not limit these tags. If you change them, Keyward changes all
+    /// keys, as fast as the request quotas of the KMS permit. If you remove one, Keyward removes it only from keys on which it put it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("maxProperties" = 46, "additionalProperties" = tag_value()))]
+    #[x_kube(
+        validation = Rule::new("self.all(k, k.size() >= 1 && k.size() <= 128)").message("a tag key has 1 to 128 characters"),
+        validation = Rule::new("self.all(k, !k.startsWith('aws:') && !k.startsWith('keyward-'))").message("tag keys that begin with aws: or keyward- are reserved")
+    )]
+    pub default_tags: Option<BTreeMap<String, String>>,
     /// What must be true before Keyward schedules a deletion.
     #[serde(default)]
     pub deletion_guard: DeletionGuard,
@@ -387,7 +399,7 @@ fn pattern_text(longest: usize) -> Value {
     json!({ "type": "string", "minLength": 1, "maxLength": longest })
 }
 
-/// What `ManagedKey`s may set on keys: tags and aliases, which they may also remove again, and key policies.
+/// What `ManagedKey`s may set on keys: tags and aliases, which they may also remove again, and key policies. And which `KeyGrant`s are made.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Allow {
@@ -402,6 +414,24 @@ pub struct Allow {
     /// Which key policies. A key policy gives access to the key. Default: none.
     #[serde(default)]
     pub policies: AllowPolicies,
+    /// Which grants KeyGrants may have. A grant gives access to a key. Default: none.
+    #[serde(default)]
+    pub grants: AllowGrants,
+}
+
+/// Which grants are made. A grant needs both: each of its principals and each of its operations must be listed.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AllowGrants {
+    /// Who may get access, and who may retire a grant, as the KMS names principals: at AWS ARNs, such as
+    /// `arn:aws:iam::111122223333:role/shop-*`. `*` matches any number of characters, also `/` and `:`. Default: nobody.
+    #[serde(default)]
+    #[schemars(extend("maxItems" = 64, "items" = pattern_text(256)))]
+    pub principals: Vec<String>,
+    /// Which operations a grant may allow, such as `Decrypt`. `*` stands for all, also for `CreateGrant`, which lets the principal give
+    /// access to others. Default: none.
+    #[serde(default)]
+    #[schemars(extend("maxItems" = 64, "items" = pattern_text(64)))]
+    pub operations: Vec<String>,
 }
 
 /// Which key policies `ManagedKey`s may set.
@@ -410,7 +440,8 @@ pub struct AllowPolicies {
     /// `None` (default): no key policy. `Any`: every key policy. `Accounts`: a key policy that gives access only to the account of this
     /// provider, to `accounts` and to `services`. With `Accounts`, an allow for everybody needs a condition `StringEquals` on
     /// `kms:CallerAccount` or `aws:PrincipalAccount` with such accounts, and an allow for `NotPrincipal` or for a federated principal is
-    /// refused.
+    /// refused. So is an allow for `kms:ScheduleKeyDeletion`, `kms:DisableKey`, `kms:DeleteImportedKeyMaterial`, `kms:PutKeyPolicy` or
+    /// `kms:CreateGrant` to anybody but the root of the own account, Keyward itself and `services`.
     #[serde(default)]
     pub from: PoliciesFrom,
     /// With `from: Accounts`, the 12-digit ids of other accounts that may get access.
@@ -445,7 +476,7 @@ fn anything() -> Vec<String> {
 
 impl Default for Allow {
     fn default() -> Self {
-        Self { tag_keys: anything(), aliases: anything(), policies: AllowPolicies::default() }
+        Self { tag_keys: anything(), aliases: anything(), policies: AllowPolicies::default(), grants: AllowGrants::default() }
     }
 }
 
@@ -503,6 +534,9 @@ impl Default for DeletionGuard {
     }
 }
 
+/// How many keys of default tags a provider remembers.
+pub const MOST_DEFAULTS: usize = 256;
+
 /// What Keyward knows about a provider.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -537,6 +571,11 @@ pub struct KeyProviderStatus {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_COUNTED))]
     pub more_watched_deletions: Vec<MoreDeletions>,
+    /// Keys of the tags that are in `spec.defaultTags`, or were. Keyward may remove these from the keys on which it put them. If the list is
+    /// full, default tags that are not in it stay on the keys when they are removed from the spec.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_DEFAULTS), inner(length(max = 128)))]
+    pub default_tag_keys: Vec<String>,
     /// The conditions of the provider. `Ready` is True if the KMS accepted the credentials and the account is the expected one.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = condition::MOST, "items" = condition::schema()))]
@@ -570,6 +609,8 @@ pub const LONGEST_BOOKED: usize = 128;
 pub const LONGEST_KEY: usize = 512;
 /// The maximum length of the sentence that says how to rescue a key.
 pub const LONGEST_RESCUE: usize = 512;
+/// The maximum length of an endpoint in these lists.
+pub const LONGEST_PLACE: usize = 80;
 
 /// A key that is pending deletion and has no object.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -587,6 +628,12 @@ pub struct PendingDeletion {
     #[serde(default)]
     #[schemars(length(max = LONGEST_RESCUE))]
     pub rescue: String,
+    /// The endpoint at which the key was seen last: host and port, and for CipherTrust the KMS and the domain; `default` for the endpoint of the Region. A text
+    /// that is longer is replaced by its SHA-256. If the provider names another endpoint and the key is not found there, the entry stays until one day after
+    /// the date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_PLACE))]
+    pub endpoint: Option<String>,
 }
 
 /// A key that is pending deletion and whose object exists.
@@ -604,6 +651,10 @@ pub struct WatchedDeletion {
     /// UID of the object.
     #[schemars(length(max = 64))]
     pub uid: String,
+    /// The endpoint at which the key was seen last, as in `pendingDeletions`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_PLACE))]
+    pub endpoint: Option<String>,
 }
 
 /// The pending keys of a namespace that a list has no room for.

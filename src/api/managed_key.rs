@@ -15,7 +15,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::condition::{self, Reason};
+use super::{
+    condition::{self, Reason},
+    publish_to::{MOST_ATTEMPTS, PublishTo, PublishedTo},
+};
 
 /// What is declared about one key.
 #[derive(CustomResource, KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -45,7 +48,9 @@ use super::condition::{self, Reason};
     printcolumn(name = "Provider", type_ = "string", json_path = ".spec.providerRef.name", priority = 1),
     printcolumn(name = "Key-ID", type_ = "string", json_path = ".status.keyId", priority = 1),
     printcolumn(name = "ARN", type_ = "string", json_path = ".status.keyArn", priority = 1),
+    printcolumn(name = "Rotated", type_ = "date", json_path = ".status.rotation.lastRotationTime", priority = 1),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason", priority = 1),
+    printcolumn(name = "Last-Used", type_ = "date", json_path = ".status.lastUsedTime", priority = 1),
     validation = Rule::new("oldSelf.hasValue() || self.metadata.name.size() <= 141")
         .message("the name can have at most 141 characters, so that the alias made of it fits")
         .optional_old_self(true),
@@ -129,6 +134,11 @@ pub struct ManagedKeySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 32768))]
     pub policy: Option<String>,
+    /// A ConfigMap or Secret in which Keyward keeps the id, the ARN, an alias, the Region and the account of the key, for applications. It
+    /// belongs to this object and is deleted with it. Keyward needs a right of its own for this, which an administrator gives with the
+    /// value `publish.kinds` of the Helm chart or with a component in `deploy/publish`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub publish_to: Option<PublishTo>,
     /// The kind of key to create, or the kind that an adopted key must have. Immutable. If absent, Keyward creates a symmetric key for
     /// encryption.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -136,7 +146,7 @@ pub struct ManagedKeySpec {
     pub key: Option<KeyTemplate>,
 }
 
-fn tag_value() -> Value {
+pub(super) fn tag_value() -> Value {
     json!({ "type": "string", "maxLength": 256 })
 }
 
@@ -199,6 +209,11 @@ pub enum DeletionPolicy {
 /// The kind of a key. If a key is adopted, every field is compared with it.
 #[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("!has(self.customKeyStoreId) || self.origin in ['AWS_CLOUDHSM', 'EXTERNAL_KEY_STORE']")
+        .message("customKeyStoreId needs origin AWS_CLOUDHSM or EXTERNAL_KEY_STORE"),
+    validation = Rule::new("!has(self.xksKeyId) || self.origin == 'EXTERNAL_KEY_STORE'").message("xksKeyId needs origin EXTERNAL_KEY_STORE")
+)]
 pub struct KeyTemplate {
     /// The key spec as the provider names it, such as `SYMMETRIC_DEFAULT`, `RSA_2048`, `ECC_NIST_P256`, `HMAC_256`.
     #[serde(default = "default_spec")]
@@ -208,13 +223,24 @@ pub struct KeyTemplate {
     #[serde(default = "default_usage")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
     pub usage: String,
-    /// Where the key material comes from: `AWS_KMS` (default), or `EXTERNAL` for imported material. Custom key stores are not supported.
+    /// Where the key material comes from: `AWS_KMS` (default), `EXTERNAL` for imported material, or a custom key store of AWS:
+    /// `AWS_CLOUDHSM` or `EXTERNAL_KEY_STORE`.
     #[serde(default = "default_origin")]
     #[schemars(length(min = 1, max = 64), regex(pattern = "^[A-Za-z0-9_]+$"))]
     pub origin: String,
     /// Whether the key is a multi-Region primary key. Default: false.
     #[serde(default)]
     pub multi_region: bool,
+    /// The id of the custom key store of AWS that has the key, such as `cks-1234567890abcdef0`; 1 to 64 characters. Needs `origin`
+    /// `AWS_CLOUDHSM` or `EXTERNAL_KEY_STORE`. A key with one of these origins is created only if this field is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 64))]
+    pub custom_key_store_id: Option<String>,
+    /// The id of the key in the external key manager, 1 to 128 characters. Needs `origin` `EXTERNAL_KEY_STORE`. A key with this origin is
+    /// created only if this field is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(min = 1, max = 128), regex(pattern = "^[a-zA-Z0-9_.-]+$"))]
+    pub xks_key_id: Option<String>,
 }
 
 fn default_spec() -> String {
@@ -231,7 +257,14 @@ fn default_origin() -> String {
 
 impl Default for KeyTemplate {
     fn default() -> Self {
-        Self { spec: default_spec(), usage: default_usage(), origin: default_origin(), multi_region: false }
+        Self {
+            spec: default_spec(),
+            usage: default_usage(),
+            origin: default_origin(),
+            multi_region: false,
+            custom_key_store_id: None,
+            xks_key_id: None,
+        }
     }
 }
 
@@ -318,7 +351,7 @@ pub struct ManagedKeyStatus {
     /// The deletion of the key that is pending, or that Keyward is scheduling now.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deletion: Option<Deletion>,
-    /// Automatic rotation as the KMS reports it.
+    /// Rotation as the KMS reports it, and the rotations on demand that this object requested.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotation: Option<RotationStatus>,
     /// The kind of the key.
@@ -327,6 +360,19 @@ pub struct ManagedKeyStatus {
     /// Where the key is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderFacts>,
+    /// When the key was last used for cryptography, as the KMS reports it. Only AWS does: up to an hour late, and not from before
+    /// 2026-04-23. Keyward asks once a day, for the first time a day after the key was created. Absent if the KMS does not report a use, or
+    /// if Keyward may not ask. Nothing depends on this field: before a deletion Keyward asks the KMS itself.
+    #[serde(rename = "lastUsedTime", default, skip_serializing_if = "Option::is_none")]
+    pub last_use: Option<Time>,
+    /// The object to which the key is published.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published_to: Option<PublishedTo>,
+    /// Other objects that Keyward began to create for `spec.publishTo`, or still has to remove. Keyward removes an object only if this
+    /// object owns it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_ATTEMPTS))]
+    pub publish_attempts: Vec<PublishedTo>,
     /// A creation that Keyward began and whose outcome is not recorded yet. Keyward removes it when the outcome is recorded. It can only
     /// forbid another creation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -365,6 +411,8 @@ fn key_states() -> Value {
 pub const MOST_APPLIED: usize = 128;
 /// The maximum length of a KMS's name for a kind of key that the status shows.
 pub const LONGEST_WORD: usize = 64;
+/// The maximum length of the id of a key in an external key manager.
+pub const LONGEST_XKS_KEY_ID: usize = 128;
 /// The maximum length of the text that names an endpoint. The parts of a provider's spec that it is made of are not longer together.
 pub const LONGEST_ENDPOINT: usize = 3072;
 
@@ -389,6 +437,11 @@ pub struct Applied {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 128)))]
     pub tag_keys: Vec<String>,
+    /// A digest of the provider's `defaultTags` with which the tags of the key were last compared. Absent if there were none. If they have
+    /// changed, Keyward reads the tags of the key at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_WORD))]
+    pub default_tags: Option<String>,
     /// Aliases that this object gave the key. Keyward removes only these.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[schemars(extend("maxItems" = MOST_APPLIED), inner(length(max = 256)))]
@@ -416,6 +469,18 @@ pub struct Deletion {
     /// When the key was last used. Present only while this use holds the deletion. A later use on the same day (UTC) does not change it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_used_time: Option<Time>,
+    /// `Unknown` if the KMS did not tell when the key was last used, so that `deletionGuard.minimumIdleDays` of the provider could not hold this deletion.
+    /// Otherwise absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Unknown"]))]
+    pub last_use: Option<KnownUse>,
+}
+
+/// What is known of the last use of a key whose deletion Keyward schedules.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum KnownUse {
+    /// The KMS was asked, and did not tell.
+    Unknown,
 }
 
 /// Why a deletion is held for a person. The conditions use the same words as reasons.
@@ -466,12 +531,13 @@ pub enum DeletionCall {
     Refused,
 }
 
-/// Automatic rotation as the KMS reports it.
+/// Rotation as the KMS reports it, and the rotations on demand that this object requested.
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RotationStatus {
-    /// Whether the KMS rotates the key.
-    pub enabled: bool,
+    /// Whether the KMS rotates the key automatically. Absent if that was not read yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub enabled: Option<bool>,
     /// Days between rotations.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub period_days: Option<i32>,
@@ -479,10 +545,85 @@ pub struct RotationStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next_rotation_time: Option<Time>,
     /// When the KMS last rotated the key, from its own record. Absent if the KMS has no record of a rotation, does not report it, or was
-    /// not asked yet. Keyward asks when the next rotation date that the KMS reported has passed, and when a person sets
-    /// `reconcile-requested-at`.
+    /// not asked yet. Keyward asks when the next rotation date that the KMS reported has passed, after a rotation on demand that this object
+    /// requested, and when a person sets `reconcile-requested-at`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_rotation_time: Option<Time>,
+    /// What made the KMS rotate the key at `lastRotationTime`. Absent if the KMS does not say it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("enum" = ["Automatic", "OnDemand"]))]
+    pub last_rotation_type: Option<RotationType>,
+    /// The rotations on demand, which the annotation `keyward.dev/rotate-requested-at` requests.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_demand: Option<OnDemand>,
+}
+
+/// What makes a KMS rotate a key.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RotationType {
+    /// The rotation period was over.
+    Automatic,
+    /// Somebody requested it.
+    OnDemand,
+}
+
+/// The maximum length of the text that requests a rotation on demand, in characters. What is longer is cut off before it is compared.
+pub const LONGEST_REQUEST: usize = 256;
+/// How many handled requests are remembered before the last one. AWS allows 25 rotations on demand in a key's life.
+pub const MOST_HANDLED: usize = 64;
+
+/// The rotations on demand of the key.
+#[derive(KubeSchema, Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct OnDemand {
+    /// How many rotations on demand the KMS has on record, whoever requested them. AWS allows 25 in a key's life. Absent if it was not read,
+    /// or if the KMS has no such limit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0))]
+    pub used: Option<i32>,
+    /// The last text of `keyward.dev/rotate-requested-at` that was handled. This text causes no further rotation. A text that the object had
+    /// when it got its key counts as handled without a rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_REQUEST))]
+    pub last_handled: Option<String>,
+    /// When the KMS last rotated the key on demand, from its own record. If the KMS does not say which rotations were on demand, this is its
+    /// last rotation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_time: Option<Time>,
+    /// The digests of the texts that were handled before `lastHandled`, the newest last. None of them causes another rotation.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_HANDLED), inner(length(max = 16)))]
+    pub earlier: Vec<String>,
+    /// A rotation that Keyward requested and that the KMS does not have on record yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RotationRequest>,
+}
+
+/// A rotation on demand that Keyward requests. It is written before the request is sent.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RotationRequest {
+    /// The text of the annotation.
+    #[schemars(length(max = LONGEST_REQUEST))]
+    pub text: String,
+    /// When the request was recorded.
+    pub time: Time,
+    /// The newest rotation that the KMS had on record before the request. A newer one shows that the request took effect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<Time>,
+    /// How far the request came.
+    pub state: RotationState,
+}
+
+/// How far a rotation on demand came.
+#[derive(JsonSchema, Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum RotationState {
+    /// Recorded before the request is sent. It may have taken effect.
+    Open,
+    /// The KMS refused the request. It has certainly not taken effect, and Keyward sends it again.
+    Refused,
+    /// The KMS accepted the request. Its record does not show the rotation yet.
+    Accepted,
 }
 
 /// The kind of the key, as the KMS reports it.
@@ -503,6 +644,14 @@ pub struct KeyFacts {
     pub manager: String,
     /// Whether the key is a multi-Region key.
     pub multi_region: bool,
+    /// The custom key store that has the key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_WORD))]
+    pub custom_key_store_id: Option<String>,
+    /// The id of the key in the external key manager.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = LONGEST_XKS_KEY_ID))]
+    pub xks_key_id: Option<String>,
     /// When the key was created.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub creation_time: Option<Time>,

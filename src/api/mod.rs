@@ -1,32 +1,37 @@
-//! What users write and see: the two kinds, their conditions, and the names that Keyward puts on objects and keys.
+//! What users write and see: the three kinds, their conditions, and the names that Keyward puts on objects and keys.
 //!
 //! This is the contract. It contains only types and names. [`crate::domain`] decides what follows from a value. Nothing here reads a clock,
 //! a cluster or a KMS.
 
 pub mod condition;
+pub mod key_grant;
 pub mod key_provider;
 pub mod managed_key;
+pub mod publish_to;
 
 pub use condition::{ConditionType, Reason};
+pub use key_grant::{KeyGrant, KeyGrantSpec, KeyGrantStatus};
 pub use key_provider::{KeyProvider, KeyProviderSpec, KeyProviderStatus};
 pub use managed_key::{ManagedKey, ManagedKeySpec, ManagedKeyStatus};
 
-/// The API group of both kinds.
+/// The API group of all kinds.
 pub const GROUP: &str = "keyward.dev";
 /// The finalizer. Only a `ManagedKey` whose `deletionPolicy` is `Disable` or `Delete` has it.
 pub const FINALIZER: &str = "keyward.dev/key";
+/// The finalizer of a `KeyGrant` that may have a grant at the KMS.
+pub const GRANT_FINALIZER: &str = "keyward.dev/grant";
 /// The field manager of everything that the operator writes.
 pub const FIELD_MANAGER: &str = "keyward";
 
 /// The field manager of everything that a person writes with a command that Keyward names.
 pub const CLI_FIELD_MANAGER: &str = "keyward-cli";
 
-/// Annotations on a `ManagedKey`, and one on a `KeyProvider`.
+/// Annotations on a `ManagedKey`, two of them on a `KeyGrant` as well, and one on a `KeyProvider`.
 pub mod annotation {
-    /// Set by a person to `"true"`. Then Keyward makes no call for the object, and writes nothing except the condition and event that say
+    /// Set by a person to `"true"`, on a `ManagedKey` or a `KeyGrant`. Then Keyward makes no call for the object, and writes nothing except the condition and event that say
     /// so.
     pub const PAUSED: &str = "keyward.dev/paused";
-    /// Set by a person to any text, to request a full read of the key now. Keyward copies the text to `status.lastHandledReconcileAt`.
+    /// Set by a person to any text, to request a full read of the key, or of the grant, now. Keyward copies the text to `status.lastHandledReconcileAt`.
     pub const RECONCILE_REQUESTED_AT: &str = "keyward.dev/reconcile-requested-at";
     /// Flux's name for the same request.
     pub const FLUX_REQUESTED_AT: &str = "reconcile.fluxcd.io/requestedAt";
@@ -36,6 +41,11 @@ pub mod annotation {
     pub const ALLOW_DELETE: &str = "keyward.dev/allow-delete";
     /// On a `KeyProvider`, set by a person to `status.deletions.tripped.id`, to resume deletions through this provider.
     pub const RESUME_DELETIONS: &str = "keyward.dev/resume-deletions";
+    /// Set by a person to any text, to request one rotation on demand. Keyward handles each text once, and copies it to
+    /// `status.rotation.onDemand.lastHandled`.
+    pub const ROTATE_REQUESTED_AT: &str = "keyward.dev/rotate-requested-at";
+    /// Set by a person to the text of the request, so that Keyward continues with a rotation on demand that waits for a confirmation.
+    pub const ROTATE_CONFIRM: &str = "keyward.dev/rotate-confirm";
     /// `<uuid>/<account>/<region>/<time>`: an earlier version of Keyward wrote it before it sent `CreateKey`. `status.createAttempt` has
     /// replaced it. It can only forbid a creation.
     pub const CREATE_ATTEMPT: &str = "keyward.dev/create-attempt";
@@ -44,8 +54,17 @@ pub mod annotation {
     pub const KEY: &str = "keyward.dev/key";
     /// The annotations that stay in the watch cache. It must be all that Keyward reads, because the operator does not see an annotation that is
     /// missing here.
-    pub const READ: [&str; 7] =
-        [PAUSED, RECONCILE_REQUESTED_AT, FLUX_REQUESTED_AT, CONFIRM_DELETION, RESUME_DELETIONS, CREATE_ATTEMPT, KEY];
+    pub const READ: [&str; 9] = [
+        PAUSED,
+        RECONCILE_REQUESTED_AT,
+        FLUX_REQUESTED_AT,
+        CONFIRM_DELETION,
+        RESUME_DELETIONS,
+        ROTATE_REQUESTED_AT,
+        ROTATE_CONFIRM,
+        CREATE_ATTEMPT,
+        KEY,
+    ];
 }
 
 /// Tags that Keyward puts on a key. They are the truth about who owns the key; the status is a view of them.

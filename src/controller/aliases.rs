@@ -186,9 +186,9 @@ impl Aliases {
     }
 }
 
-/// `now + wait`, at most a day ahead, which the clock can always represent.
+/// `now + wait`, at most so far ahead that the clock can always represent it.
 fn later(now: Instant, wait: Duration) -> Instant {
-    now.checked_add(wait.min(Duration::from_hours(24))).unwrap_or(now)
+    now.checked_add(wait.min(waits::ALIAS_AHEAD)).unwrap_or(now)
 }
 
 #[cfg(test)]

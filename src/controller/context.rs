@@ -15,6 +15,8 @@ use kube::{
     runtime::reflector::{ObjectRef, Store},
 };
 
+use tokio::sync::broadcast;
+
 use super::{
     Settings,
     alarms::{Alarm, Alarms, Source},
@@ -80,6 +82,8 @@ pub struct Context {
     pub lanes: Arc<Lanes>,
     /// Permits for rounds that have no provider to ask. Other rounds take permits of their provider, and rescues need none.
     pub permits: Fair,
+    /// The keys whose objects may have changed, for their grants.
+    key_changes: broadcast::Sender<ObjectRef<Watched<ManagedKey>>>,
     /// Restarts the watches.
     anew: Anew,
     /// Objects of which a live read showed a version that the watch has not brought yet.
@@ -144,6 +148,8 @@ impl Requests {
     }
 }
 
+/// How many changes of keys wait for their grants. If there are more, all grants are looked at.
+const KEY_CHANGES: usize = 1024;
 /// In how many reads a KMS is asked about a rotation that it may have made.
 const ROTATION_ASKS: u8 = 3;
 
@@ -160,7 +166,7 @@ struct Remembered {
     fingerprint: u64,
     /// When the object is looked at again if its fingerprint stays the same.
     due: Option<Instant>,
-    /// Counts the looks that came to their end. It chooses which facet the next one reads.
+    /// Counts the reads that came to their end. It chooses which facet the next one reads.
     reads: usize,
     /// Whether the last read knows all of these because it made the key.
     complete: bool,
@@ -172,7 +178,7 @@ struct Remembered {
     heard: Option<(Instant, Duration)>,
     /// When this process last saw the key.
     seen: Option<Instant>,
-    /// The requests for a look that were answered.
+    /// The requests for a reconcile that were answered.
     requests: Requests,
     /// Failures in a row.
     failures: Failures,
@@ -180,8 +186,10 @@ struct Remembered {
     rotation_failed: Option<i64>,
     /// Since when the KMS does not accept the key policy.
     policy_wait: PolicyWait,
-    /// In how many more looks the KMS is asked whether it rotated the key.
+    /// In how many more reads the KMS is asked whether it rotated the key.
     rotation_asks: u8,
+    /// When the KMS was last asked when the key was last used.
+    last_use_asked: Option<Instant>,
     /// The generation that stopped declaring an alias, and since when the alias waits to be removed.
     leaving: Option<(i64, Instant)>,
     /// How often it had to be looked at because of another object.
@@ -229,6 +237,7 @@ impl Context {
             namespaces,
             lanes,
             permits,
+            key_changes: broadcast::Sender::new(KEY_CHANGES),
             anew,
             late,
             objects,
@@ -243,6 +252,17 @@ impl Context {
     /// Objects, as the watch has them.
     pub fn keys(&self) -> &Store<Watched<ManagedKey>> {
         &self.keys
+    }
+
+    /// The object of a key may have changed.
+    pub fn key_changed(&self, key: ObjectRef<Watched<ManagedKey>>) {
+        // An error means that nobody has grants.
+        let _nobody = self.key_changes.send(key);
+    }
+
+    /// The keys whose objects may have changed, from now on.
+    pub fn key_changes(&self) -> broadcast::Receiver<ObjectRef<Watched<ManagedKey>>> {
+        self.key_changes.subscribe()
     }
 
     /// Waits until an object may be gone.
@@ -320,7 +340,7 @@ impl Context {
     }
 
     /// Remembers that an object with this fingerprint is due again after `wait`.
-    pub fn looked(&self, uid: &str, fingerprint: u64, wait: Duration) {
+    pub fn due_in(&self, uid: &str, fingerprint: u64, wait: Duration) {
         let mut objects = self.objects();
         let looked = objects.entry(uid.into()).or_default();
         looked.fingerprint = fingerprint;
@@ -367,7 +387,7 @@ impl Context {
         self.objects().entry(uid.into()).or_default().policy_wait = PolicyWait::default();
     }
 
-    /// Remembers that the KMS may have rotated the key. Its list of rotations can be late, so it is asked in several looks.
+    /// Remembers that the KMS may have rotated the key. Its list of rotations can be late, so it is asked in several reads.
     pub fn suspects_rotation(&self, uid: &str) {
         self.objects().entry(uid.into()).or_default().rotation_asks = ROTATION_ASKS;
     }
@@ -382,6 +402,17 @@ impl Context {
         if let Some(looked) = self.objects().get_mut(uid) {
             looked.rotation_asks = if settled { 0 } else { looked.rotation_asks.saturating_sub(1) };
         }
+    }
+
+    /// Whether a day has passed since the KMS was asked when the key was last used.
+    pub fn asks_for_last_use(&self, uid: &str) -> bool {
+        let asked = self.objects().get(uid).and_then(|looked| looked.last_use_asked);
+        asked.is_none_or(|asked| asked.elapsed() >= waits::LAST_USE)
+    }
+
+    /// The KMS was asked when the key was last used.
+    pub fn asked_for_last_use(&self, uid: &str) {
+        self.objects().entry(uid.into()).or_default().last_use_asked = Some(Instant::now());
     }
 
     /// Which requests for a reconcile of an object were answered.
@@ -683,7 +714,7 @@ mod tests {
             context.alarms.key_of("y").is_some()
         };
         context.gauge(&owner, true, Some((key.clone(), 1)), None);
-        let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into() };
+        let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into(), endpoint: None };
         key_provider::remember(&context, "default", entry);
         assert!(said(), "it is not listed yet");
         context.gauge(&owner, true, Some((key, 1)), None);

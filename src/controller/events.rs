@@ -25,7 +25,7 @@ use tokio_util::sync::CancellationToken;
 use super::now;
 use crate::controller::waits;
 use crate::{
-    api::{FIELD_MANAGER, KeyProvider, ManagedKey},
+    api::{FIELD_MANAGER, KeyGrant, KeyProvider, ManagedKey},
     domain::{event::Event, ownership::Owner},
     metrics::{EventLost, Metrics},
     text::shown,
@@ -93,6 +93,11 @@ impl Events {
     /// Puts an event on a provider. Events about what has no namespace are in `default`.
     pub fn publish_on_provider(&self, provider: &KeyProvider, event: &Event) {
         self.post_later(reference::<KeyProvider>(provider.meta()), event, Goes::Once);
+    }
+
+    /// Puts an event on a grant.
+    pub fn publish_on_grant(&self, grant: &ObjectMeta, event: &Event) {
+        self.post_later(reference::<KeyGrant>(grant), event, Goes::Once);
     }
 
     fn queue(&self, owner: &Owner, event: &Event, goes: Goes) {

@@ -12,7 +12,7 @@ use std::{
 use super::{
     Context, contained,
     key_provider::Connected,
-    orphans::{Found, Search, find},
+    orphans::{Claims, Found, Search, find},
     waits,
 };
 use crate::{
@@ -75,7 +75,8 @@ async fn counted(context: &Context, name: &str, connected: &Arc<Connected>) -> b
     // A provider that this version does not understand has no client.
     let Ok(provider) = provider.decoded() else { return false };
     let rules = Rules::new(name, provider, &connected.identity.account, &connected.identity.region);
-    let wanted = Search { client: &context.client, kms: &connected.kms, rules: &rules, cluster: &context.settings.cluster_id };
+    let cluster = &context.settings.cluster_id;
+    let wanted = Search { client: &context.client, kms: &connected.kms, rules: &rules, cluster, claims: Claims::Own };
     let found = match contained(Box::pin(find(&wanted))).await {
         Ok(Ok(found)) => found,
         Ok(Err(error)) => {

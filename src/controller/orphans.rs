@@ -23,8 +23,8 @@ use crate::{
         memory::Attempt,
         observed::{Facet, Facets, Key},
         orphans::{
-            Holder, Holds, LostKey, MarkedKey, ObjectName, OpenCreation, Orphan, Pointer, Report, StrayAlias, Totals, Unread, UnreadKind,
-            Why, claims_of, last_owner, unheld,
+            CLAIMS, Holder, Holds, LostKey, MarkedKey, ObjectName, OpenCreation, Orphan, Pointer, Report, StrayAlias, Totals, Unread,
+            UnreadKind, Why, claims_of, is_stray, last_owner, unheld,
         },
         ownership::is_of,
         rules::Rules,
@@ -57,6 +57,17 @@ pub(super) struct Search<'a> {
     /// The rules of its `KeyProvider`, with its account and Region.
     pub(super) rules: &'a Rules,
     pub(super) cluster: &'a str,
+    /// Whose claim aliases are looked at.
+    pub(super) claims: Claims,
+}
+
+/// Claim aliases to look at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Claims {
+    /// Those of this cluster.
+    Own,
+    /// Those of every cluster. This reads the keys of the other clusters too.
+    OfAll,
 }
 
 /// What was found.
@@ -95,17 +106,18 @@ pub async fn list(client: Client, query: &Query) -> anyhow::Result<Report> {
         .await
         .map_err(|unusable| anyhow::anyhow!("KeyProvider {name} cannot be used: {}", unusable.note.message))?;
     let rules = Rules::new(name, &provider, &identity.account, &identity.region);
-    let search = Search { client: &client, kms: &kms, rules: &rules, cluster: &query.cluster_id };
+    let search = Search { client: &client, kms: &kms, rules: &rules, cluster: &query.cluster_id, claims: Claims::OfAll };
     let found = find(&search).await?;
     report(&search, found, query.attempt_wait).await
 }
 
 /// Reads all keys of the account and Region, then all objects.
 pub(super) async fn find(search: &Search<'_>) -> anyhow::Result<Found> {
-    let Search { kms, rules, cluster, .. } = search;
+    let Search { kms, rules, cluster, claims, .. } = search;
     same_account(kms, &rules.account).await?;
     let Listing { found: marked, denied } = kms.marked(cluster).await.context("the keys could not be listed")?;
-    let pointers = kms.aliases_under(&claims_of(cluster)).await.context("the aliases could not be listed")?;
+    let prefix = if *claims == Claims::Own { claims_of(cluster) } else { CLAIMS.to_owned() };
+    let pointers = kms.aliases_under(&prefix).await.context("the aliases could not be listed")?;
     let holders = holders(search).await.context("the ManagedKeys could not be listed")?;
     let mut unread = Doubts::default();
     for failure in &denied {
@@ -251,7 +263,7 @@ async fn lost(search: &Search<'_>, marked: &[MarkedKey], holders: &[Holder], unr
     Ok(asked.into_iter().filter(is_gone).cloned().collect())
 }
 
-/// The claim aliases that lead to no key with the cluster's mark.
+/// The claim aliases that lead to no key with the mark of their cluster.
 async fn stray(search: &Search<'_>, pointers: Vec<Pointer>, marked: &[MarkedKey], unread: &mut Doubts) -> anyhow::Result<Vec<StrayAlias>> {
     let known: HashSet<&str> = marked.iter().map(|key| key.reference.as_str()).collect();
     let is_known = |pointer: &Pointer| pointer.key.as_deref().is_some_and(|key| known.contains(key));
@@ -262,7 +274,7 @@ async fn stray(search: &Search<'_>, pointers: Vec<Pointer>, marked: &[MarkedKey]
         let Some(reference) = key else { return Some(StrayAlias { alias, key: None }) };
         match read.get(&reference) {
             Some(None) => Some(StrayAlias { alias, key: None }),
-            Some(Some(key)) if key.tags.as_ref().is_some_and(|tags| !is_of(search.cluster, tags)) => {
+            Some(Some(key)) if key.tags.as_ref().is_some_and(|tags| is_stray(&alias, tags)) => {
                 Some(StrayAlias { alias, key: Some(key.arn.clone()) })
             }
             // It has the mark by now, or it could not be read, which is noted.
@@ -321,7 +333,7 @@ async fn cost(search: &Search<'_>, key: &Key) -> Option<u32> {
         return Some(0);
     }
     match search.kms.rotations(&key.arn).await {
-        Ok(rotations) => Some(price.of_rotated(rotations.len())),
+        Ok(rotations) => Some(price.of_rotated(rotations.0.len())),
         Err(failure) => {
             tracing::warn!(key = key.arn, error = &failure as &dyn std::error::Error, "the rotations of a key could not be read");
             None

@@ -26,6 +26,8 @@ pub const RENEWED: u32 = 15;
 /// What is watched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum WatchKind {
+    /// `KeyGrant`s.
+    KeyGrants,
     /// `KeyProvider`s.
     KeyProviders,
     /// `ManagedKey`s.
@@ -38,12 +40,13 @@ pub enum WatchKind {
 
 impl WatchKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::KeyProviders, Self::ManagedKeys, Self::Namespaces, Self::Secrets];
+    pub const ALL: [Self; 5] = [Self::KeyGrants, Self::KeyProviders, Self::ManagedKeys, Self::Namespaces, Self::Secrets];
 
     /// The resource, as in the URL of a watch.
     #[must_use]
     pub const fn resource(self) -> &'static str {
         match self {
+            Self::KeyGrants => "keygrants",
             Self::KeyProviders => "keyproviders",
             Self::ManagedKeys => "managedkeys",
             Self::Namespaces => "namespaces",
@@ -55,6 +58,7 @@ impl WatchKind {
     #[must_use]
     pub const fn gate(self) -> &'static str {
         match self {
+            Self::KeyGrants => "watch-keygrants",
             Self::KeyProviders => "watch-keyproviders",
             Self::ManagedKeys => "watch-managedkeys",
             Self::Namespaces => "watch-namespaces",

@@ -61,7 +61,19 @@ struct Inner {
 #[derive(Clone, Debug)]
 struct Survey {
     covers: Coverage,
+    begun: Instant,
     names: Names,
+}
+
+/// Whether a survey shows the key of a creation that was over some time ago.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shows {
+    /// It was begun after that.
+    Yes,
+    /// It was begun before that. A new one begins with the next look.
+    Next,
+    /// The same, but it was begun so lately that the next one has to wait.
+    Later,
 }
 
 /// The result of a survey, once it is finished.
@@ -157,6 +169,21 @@ impl Surveys {
         Err(answer)
     }
 
+    /// Whether the survey of a provider shows the key of a creation that was over `ago`. Somebody who writes many records of creations must not have the marks
+    /// of all keys read for each, so a survey that is too old for one is replaced only once in a while.
+    pub fn shows(&self, connected: &Connected, ago: Duration) -> Shows {
+        let (uid, _) = connected.made_for.spec();
+        let mut inner = self.inner();
+        match inner.surveys.get(uid).map(|survey| survey.begun.elapsed()) {
+            Some(age) if age <= ago => Shows::Yes,
+            Some(age) if age < waits::SURVEY_KEPT => Shows::Later,
+            Some(_) | None => {
+                inner.surveys.remove(uid);
+                Shows::Next
+            }
+        }
+    }
+
     fn withdraw_survey(&self, names: &Names) {
         self.inner().surveys.retain(|_, survey| !survey.names.same_channel(names));
     }
@@ -170,7 +197,7 @@ impl Surveys {
             return survey.names.clone();
         }
         let (done, names) = watch::channel(None);
-        inner.surveys.insert(uid.to_owned(), Survey { covers, names: names.clone() });
+        inner.surveys.insert(uid.to_owned(), Survey { covers, begun: Instant::now(), names: names.clone() });
         drop(inner);
         let (connected, cluster) = (Arc::clone(connected), cluster.to_owned());
         tokio::spawn(async move {
@@ -248,7 +275,9 @@ mod tests {
         let surveys = Surveys::default();
         let survey = |inner: &mut Inner| {
             let (_, names) = watch::channel(None);
-            inner.surveys.insert("u1".into(), Survey { covers: (1, "111122223333".into(), "eu-west-1".into()), names });
+            inner
+                .surveys
+                .insert("u1".into(), Survey { covers: (1, "111122223333".into(), "eu-west-1".into()), begun: Instant::now(), names });
         };
         surveys.begin("shop.orders".into(), None);
         surveys.begin("shop.invoices".into(), None);

@@ -13,8 +13,13 @@ pub const PROVIDER_ROUND: Duration = Duration::from_mins(1);
 pub const LISTED_READS: Duration = Duration::from_secs(20);
 /// How long a bind is under way at most if nothing more is heard of it: longer than a round.
 pub const BINDING: Duration = Duration::from_mins(3);
+/// In this time, rescues that were turned away are counted. The count decides how long each of them waits.
+pub const TURNED_AWAY_COUNT: Duration = Duration::from_secs(1);
 /// How long a KMS must be unreachable before keys report it that were not probed themselves. One lost reply says nothing about them.
 pub const OUTAGE_REPORTED: Duration = Duration::from_secs(30);
+
+/// How old a key must be, and how long ago the KMS was asked, before it is asked when the key was last used.
+pub const LAST_USE: Duration = Duration::from_hours(24);
 
 // Watches.
 
@@ -37,12 +42,16 @@ pub const LIST_SHOWN: Duration = Duration::from_mins(10);
 
 /// How long a round waits for a survey that is under way. In a large account a survey takes longer, and the round comes again.
 pub const SURVEY: Duration = Duration::from_secs(2);
+/// How long a survey is kept at least that is too old for the record of a creation in an annotation. Making it reads every key of an account.
+pub const SURVEY_KEPT: Duration = Duration::from_mins(10);
 /// How long a name is remembered at least that was written into the marks of a key, so that a new survey shows it.
 pub const NAME_SHOWN: Duration = Duration::from_mins(15);
 /// How long the list of keys without an owner's mark is used. Making it reads every key of an account.
 pub const UNMARKED_KEPT: Duration = Duration::from_mins(10);
 /// How long an alias stays on its key for the object that declares it now.
 pub const ALIAS_STAYS: Duration = Duration::from_mins(2);
+/// The longest time ahead for which the end of a move is noted. The flags that it is made of allow no more.
+pub const ALIAS_AHEAD: Duration = Duration::from_hours(24);
 /// How long a request may still take effect after Keyward gave up waiting for its answer.
 pub const REQUEST_LATE: Duration = Duration::from_mins(1);
 

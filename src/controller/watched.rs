@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
 
 use crate::{
-    api::{CLI_FIELD_MANAGER, annotation},
+    api::{CLI_FIELD_MANAGER, FINALIZER, annotation},
     domain::status::SetBy,
     text::name,
 };
@@ -59,7 +59,6 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut value = Value::deserialize(deserializer)?;
         let mut set_by = None;
-        let mut finalizers = 0;
         if let Some(metadata) = value.get_mut("metadata").and_then(Value::as_object_mut) {
             set_by = metadata.remove("managedFields").as_ref().and_then(setter).map(Box::new);
             metadata.remove("labels");
@@ -69,28 +68,26 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
                 annotations.values_mut().for_each(shorten);
             }
             if let Some(all) = metadata.get_mut("finalizers").and_then(Value::as_array_mut) {
-                finalizers = all.len();
+                // Keyward's own is kept wherever it is.
+                let own = all.iter().skip(MOST_FINALIZERS).any(|name| name == FINALIZER);
                 all.truncate(MOST_FINALIZERS);
+                all.extend(own.then(|| FINALIZER.into()));
             }
         }
         let metadata = value.get("metadata").cloned().unwrap_or_default();
         let provider = value.pointer("/spec/providerRef/name").and_then(Value::as_str).map(|named| name(named).into_owned());
-        let decoded = if finalizers > MOST_FINALIZERS {
-            // Keyward writes the whole list back, and must not lose the finalizer of somebody else.
-            Err(format!("it has {finalizers} finalizers, and Keyward reads at most {MOST_FINALIZERS}"))
-        } else {
-            serde_json::from_value(value).map_err(|error| error.to_string())
-        };
-        let object = match decoded {
+        let object = match serde_json::from_value(value) {
             Ok(object) => Ok(object),
-            Err(error) => Err(Box::new(Undecodable { metadata: identity(metadata).map_err(D::Error::custom)?, provider, error })),
+            Err(error) => {
+                Err(Box::new(Undecodable { metadata: identity(metadata).map_err(D::Error::custom)?, provider, error: error.to_string() }))
+            }
         };
         Ok(Self { object, set_by })
     }
 }
 
-/// The most finalizers of an object that Keyward reads.
-const MOST_FINALIZERS: usize = 64;
+/// The most finalizers of an object that are kept, besides Keyward's own. A list that is shorter is the whole list.
+pub const MOST_FINALIZERS: usize = 64;
 /// The longest annotation that Keyward reads, in bytes. It is longer than every annotation that means something, so one that was cut means nothing too.
 const LONGEST_ANNOTATION: usize = 4096;
 
@@ -217,7 +214,7 @@ mod tests {
             ("ownerReferences", many(&owner).into(), true),
             ("labels", json!({ "a": long }), true),
             ("managedFields", many(&json!({ "manager": "x".repeat(50), "operation": "Update", "fieldsV1": {} })).into(), true),
-            ("finalizers", (0..20_000).map(|number| json!(format!("a.example/{number}"))).collect(), false),
+            ("finalizers", (0..20_000).map(|number| json!(format!("a.example/{number}"))).collect(), true),
         ] {
             let mut object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "a", "namespace": "n" }, "spec": {} });
             object["metadata"][part] = value;
@@ -225,6 +222,23 @@ mod tests {
             assert_eq!(watched.decoded().is_ok(), is_read, "{part}");
             let kept = serde_json::to_string(watched.meta()).unwrap().len();
             assert!(kept < 4 * LONGEST_ANNOTATION, "{part}: {kept} bytes are kept");
+        }
+    }
+
+    #[test]
+    fn of_many_finalizers_the_first_and_our_own_are_kept() {
+        let kept = |own: usize| {
+            let mut all: Vec<String> = (0..100).map(|number| format!("a.example/{number}")).collect();
+            all.insert(own, FINALIZER.into());
+            let metadata = json!({ "name": "a", "namespace": "n", "finalizers": all });
+            let object = read(json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} }));
+            object.decoded().unwrap().metadata.finalizers.clone().unwrap()
+        };
+        for (own, at, count) in
+            [(0, 0, MOST_FINALIZERS), (63, 63, MOST_FINALIZERS), (64, 64, MOST_FINALIZERS + 1), (100, 64, MOST_FINALIZERS + 1)]
+        {
+            let kept = kept(own);
+            assert_eq!((kept.iter().position(|name| name == FINALIZER), kept.len()), (Some(at), count), "{own}");
         }
     }
 

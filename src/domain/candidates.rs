@@ -8,11 +8,10 @@ use jiff::{SignedDuration, Timestamp};
 use super::{
     observed::Key,
     ownership::{Owner, Tags},
+    periods::CLOCK_SKEW,
 };
 use crate::api::mark;
 
-/// By how much the clock of the KMS may be behind that of the operator. AWS refuses a request whose time differs by more than this.
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
 /// How many keys a message names.
 const NAMED: usize = 5;
 
@@ -73,7 +72,7 @@ impl Window {
     /// For a creation of unknown time, for an object that was made then.
     #[must_use]
     pub fn of_object(made: Timestamp) -> Self {
-        let from = made.checked_sub(SKEW).unwrap_or(Timestamp::MIN);
+        let from = made.checked_sub(CLOCK_SKEW).unwrap_or(Timestamp::MIN);
         Self { from, to: Timestamp::MAX, when: "since this object was made" }
     }
 }

@@ -6,8 +6,10 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
     limits::Limits,
+    on_demand,
     ownership::{Owner, Tags, can_be_named},
     policy::Document,
+    publish::Declared,
     reserved::{is_reserved_alias, is_reserved_tag},
 };
 use crate::{
@@ -45,6 +47,15 @@ pub struct WantedPolicy {
     pub document: Document,
 }
 
+/// A finalizer of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Finalizer {
+    /// Its place in the list of all finalizers, counted from 0.
+    pub at: usize,
+    /// Its name.
+    pub name: String,
+}
+
 /// What an object declares.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Desired {
@@ -68,6 +79,8 @@ pub struct Desired {
     pub aliases: BTreeSet<String>,
     /// The key policy, if the spec declares one.
     pub key_policy: Option<WantedPolicy>,
+    /// Where the key is published.
+    pub publish: Declared,
     /// The kind of key, if the spec declares it.
     pub kind: Option<KeyTemplate>,
     /// The key to adopt: ID, ARN or alias.
@@ -78,10 +91,16 @@ pub struct Desired {
     pub paused: bool,
     /// The value of the annotation `keyward.dev/paused` if it is neither `true` nor `false`. Such a value pauses nothing.
     pub misspelt_pause: Option<String>,
+    /// The text with which a person requests a rotation on demand.
+    pub rotate: Option<String>,
+    /// The text with which a person confirms such a request.
+    pub rotate_confirm: Option<String>,
     /// The token that a person set to confirm a held deletion.
     pub confirmation: Option<String>,
-    /// Finalizers of others, if the object is being deleted: somebody still needs the object, and perhaps its key. By then the API server lets nobody add one.
-    pub finalizers: Vec<String>,
+    /// Finalizers of others: somebody still needs the object, and perhaps its key.
+    pub finalizers: Vec<Finalizer>,
+    /// Whether the object is being deleted.
+    pub goes: bool,
     /// Declared settings that no key can have, one sentence for each. The fields above leave them out, so the life of the key does not wait
     /// for them.
     pub left_out: Vec<String>,
@@ -95,7 +114,8 @@ pub struct Invalid(pub String);
 impl Desired {
     /// Reads an object of the cluster `cluster`.
     ///
-    /// # Errors `deletionScheduleDays`, the namespace or the name is not valid. They are checked again here, because the object may have been stored before the
+    /// # Errors
+    /// `deletionScheduleDays`, the namespace or the name is not valid. They are checked again here, because the object may have been stored before the
     /// CRD had the rule, or past the API server. An invalid setting is no error: it goes into `left_out`.
     pub fn of(object: &ManagedKey, cluster: &str) -> Result<Self, Invalid> {
         let (Some(name), Some(namespace), Some(uid)) =
@@ -120,6 +140,7 @@ impl Desired {
             tags,
             aliases,
             policy,
+            publish_to,
             key,
         } = &object.spec;
 
@@ -166,6 +187,8 @@ impl Desired {
                 None
             }
         });
+        let named_aliases: Vec<String> = aliases.iter().flatten().filter(|alias| !is_reserved_alias(alias)).cloned().collect();
+        let publish = Declared::of(publish_to.as_ref(), &named_aliases, &mut left_out);
         let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         let pause = annotation(annotation::PAUSED);
         Ok(Self {
@@ -179,13 +202,17 @@ impl Desired {
             tags,
             aliases: named,
             key_policy,
+            publish,
             kind: key.clone(),
             adopt: key_id.clone(),
             deletion_policy: *deletion_policy,
             paused: pause.as_deref() == Some("true"),
             misspelt_pause: pause.filter(|text| !["true", "false"].contains(&&**text)).map(|text| text.chars().take(40).collect()),
+            rotate: annotation(annotation::ROTATE_REQUESTED_AT).as_deref().and_then(on_demand::request),
+            rotate_confirm: annotation(annotation::ROTATE_CONFIRM).as_deref().and_then(on_demand::request),
             confirmation: annotation(annotation::CONFIRM_DELETION),
             finalizers: others(&object.metadata),
+            goes: object.metadata.deletion_timestamp.is_some(),
             left_out,
         })
     }
@@ -209,9 +236,9 @@ impl Desired {
     }
 }
 
-/// The finalizers of others on an object that is being deleted.
+/// The finalizers of others on an object.
 #[must_use]
-pub fn others(object: &ObjectMeta) -> Vec<String> {
-    let finalizers = object.finalizers.iter().flatten().filter(|name| *name != FINALIZER && object.deletion_timestamp.is_some());
-    finalizers.cloned().collect()
+pub fn others(object: &ObjectMeta) -> Vec<Finalizer> {
+    let all = object.finalizers.iter().flatten().enumerate();
+    all.filter(|(_, name)| *name != FINALIZER).map(|(at, name)| Finalizer { at, name: name.clone() }).collect()
 }

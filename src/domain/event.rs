@@ -3,14 +3,21 @@
 use jiff::Timestamp;
 
 use super::{
+    command,
     deletion::hold::AT_THE_END,
     desired::Desired,
-    memory::{Attempt, KeyRecord},
+    limits::Limits,
+    memory::{Attempt, KeyRecord, Memory},
+    observed::Key,
+    on_demand,
     ownership::Owner,
     status::{self, SetBy},
     step::{Destruction, Difference, How, Part, Step},
 };
-use crate::api::{ConditionType, ManagedKeyStatus, Reason, annotation, condition, managed_key::KeyState};
+use crate::api::{
+    ConditionType, ManagedKeyStatus, Reason, annotation, condition,
+    managed_key::{KeyState, RotationType},
+};
 
 /// An event on the object.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +50,8 @@ pub struct About<'a> {
 pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<'_>, steps: &[Step]) -> Vec<Event> {
     let key = after.key_arn.as_deref().unwrap_or("the key");
     let date = after.deletion_date.as_ref().map(|date| date.0);
-    let cancel = cancel(about);
+    let origin = after.key.as_ref().map(|key| &*key.origin).unwrap_or_default();
+    let cancel = format!("{}{}", cancel(about, status::last_use(after)), Limits::left_behind(origin));
     let mut events = Vec::new();
     let settled = before.applied.as_ref().is_some_and(|applied| applied.generation == about.desired.generation);
     let mut drifted: Vec<_> = steps.iter().filter(|step| settled && corrects(step)).collect();
@@ -62,12 +70,31 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
 
 /// The events of the last steps for a key whose object is being deleted.
 #[must_use]
-pub fn last_events(key: &str, deletion_date: Option<Timestamp>, owner: &Owner, steps: &[Step]) -> Vec<Event> {
+pub fn last_events(key: &Key, owner: &Owner, status: &ManagedKeyStatus, steps: &[Step]) -> Vec<Event> {
     let Owner { namespace, name, .. } = owner;
+    let last_use = status::last_use(status);
     let cancel = format!(
-        "because its object is deleted; to cancel, create {namespace}/{name} again with enabled: true, or cancel it with the KMS's own tools"
+        "because its object is deleted{last_use}; to cancel, create {namespace}/{name} again with enabled: true, or cancel it with the KMS's own tools{}",
+        Limits::left_behind(&key.kind.origin)
     );
-    steps.iter().filter_map(|step| done(step, key, deletion_date, &cancel)).collect()
+    steps.iter().filter_map(|step| done(step, &key.arn, key.deletion_date, &cancel)).collect()
+}
+
+/// The event of an object that Keyward lets go after these steps, and whose key is not pending deletion.
+#[must_use]
+pub fn released(memory: &Memory, owner: &Owner, steps: &[Step]) -> Event {
+    let key = memory.bound_to().unwrap_or("no key");
+    let what = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut note =
+        if what.is_empty() { format!("the object is gone; {key} is left as it is") } else { format!("the object is gone; {key}: {what}") };
+    if let Some(attempt) = memory.open_attempt() {
+        note = format!(
+            "{note}; a creation was under way ({attempt}): look for a key with the alias {} or the tag keyward-uid={}",
+            owner.claim_alias(),
+            owner.uid
+        );
+    }
+    Event { reason: "KeyReleased", action: "Release", warning: false, note }
 }
 
 /// The event for an annotation `keyward.dev/key` that does not name the key of its object. It tells the old value before Keyward overwrites
@@ -122,14 +149,9 @@ pub fn created_before_adopting(named: &str, key: &str) -> Event {
 }
 
 /// The command that cancels a scheduled deletion. It wins over every manifest.
-fn cancel(About { desired, set_by, found: _, created: _ }: About<'_>) -> String {
-    let Owner { namespace, name, .. } = &desired.owner;
-    format!(
-        "as declared{}; to cancel: kubectl patch --field-manager=keyward-cli -n {namespace} managedkey {name} --type=merge \
-         -p '{{\"spec\":{{\"deletionScheduleDays\":0}}}}'; {}",
-        status::set_by(set_by),
-        AT_THE_END
-    )
+fn cancel(About { desired, set_by, found: _, created: _ }: About<'_>, last_use: &str) -> String {
+    let cancel = command::patch(&desired.owner, r#"{"deletionScheduleDays":0}"#);
+    format!("as declared{}{last_use}; to cancel: {cancel}; {AT_THE_END}", status::set_by(set_by))
 }
 
 impl About<'_> {
@@ -155,7 +177,10 @@ impl About<'_> {
 
 /// Whether a step undoes a change by someone else, if the spec has not changed.
 const fn corrects(step: &Step) -> bool {
-    !matches!(step, Step::MoveAlias { .. } | Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::Destroy(_))
+    !matches!(
+        step,
+        Step::MoveAlias { .. } | Step::Create | Step::Bind { .. } | Step::Mark { .. } | Step::RotateOnDemand { .. } | Step::Destroy(_)
+    )
 }
 
 fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) -> Option<Event> {
@@ -171,6 +196,10 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
         Step::Disable | Step::Destroy(Destruction::Disable) => event("KeyDisabled", "Disable", format!("disabled {key}")),
         Step::StartRotation { period_days } => {
             event("RotationEnabled", "StartRotation", format!("{key} is rotated every {period_days} days"))
+        }
+        Step::RotateOnDemand { request } => {
+            let why = format!("as the annotation {} requests: {request:?}", annotation::ROTATE_REQUESTED_AT);
+            event("RotationRequested", "RotateOnDemand", format!("asked the KMS to rotate {key} on demand, {why}"))
         }
         Step::StopRotation => event("RotationDisabled", "StopRotation", format!("{key} is no longer rotated")),
         Step::Cancel => event("KeyDeletionCancelled", "CancelDeletion", format!("cancelled the deletion of {key}")),
@@ -222,26 +251,64 @@ fn seen(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str, created:
         |status: &ManagedKeyStatus| status.rotation.as_ref().and_then(|rotation| rotation.last_rotation_time.as_ref()).map(|last| last.0);
     let news = |at: &Timestamp| rotated(before).is_none_or(|known| *at > known) && created.is_none_or(|created| *at >= created);
     if let Some(at) = rotated(after).filter(news) {
+        let kind = match after.rotation.as_ref().and_then(|rotation| rotation.last_rotation_type) {
+            Some(RotationType::Automatic) => " automatically",
+            Some(RotationType::OnDemand) => " on demand",
+            None => "",
+        };
         events.push(Event {
             reason: "KeyRotated",
             action: "ObserveRotation",
             warning: false,
-            note: format!("the KMS rotated {key} at {at}"),
+            note: format!("the KMS rotated {key}{kind} at {at}"),
         });
     }
+    events.extend(published(before, after, key));
+    events.extend(skipped(before, after, key));
     if let Some(paused) = turned(ConditionType::Synced).filter(|synced| synced.reason == Reason::Paused.as_str()) {
         events.push(Event { reason: "Paused", action: "Pause", warning: false, note: paused.message.clone() });
     }
     // It is no failure that a key is not found after its deletion date. The event `KeyDeleted` tells of it when it is certain.
     let awaited = after.missing.as_ref().zip(after.deletion_date.as_ref()).is_some_and(|(missing, due)| due.0 <= missing.first_time.0);
-    let told_elsewhere = |reason: &str| !failed(reason) || (awaited && reason == Reason::KeyMissing.as_str());
+    // The event `DeletionHeld` tells of a hold.
+    let held = condition::find(&after.conditions, ConditionType::DeletionHeld).map(|held| held.reason.as_str());
+    let told_elsewhere = |reason: &str| !failed(reason) || held == Some(reason) || (awaited && reason == Reason::KeyMissing.as_str());
     if let Some(synced) = turned(ConditionType::Synced).filter(|synced| synced.status == "False" && !told_elsewhere(&synced.reason)) {
         events.push(warn("SyncFailed", "Reconcile", synced.message.clone()));
     }
     events
 }
 
-/// Whether `Synced` is False because something failed. Reasons that have their own event, or that only mean work in progress, do not count.
+/// A text that requests a rotation on demand and counts as handled without one.
+fn skipped(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Option<Event> {
+    let known = on_demand::of(before);
+    let text = on_demand::of(after)?.last_handled.as_deref()?;
+    let why = match known {
+        Some(known) if known.last_handled.as_deref() == Some(text) => return None,
+        _ if before.key_id.is_none() => "the object had it when it got its key, so it may come from a copy or a backup",
+        Some(known) if on_demand::was_handled_before(known, text) => "it was handled before",
+        _ => return None,
+    };
+    let note = format!(
+        "the text {text:?} of the annotation {} does not rotate {key}, because {why}; to request a rotation, write another text",
+        annotation::ROTATE_REQUESTED_AT
+    );
+    Some(Event { reason: "RotationSkipped", action: "SkipRotation", warning: true, note })
+}
+
+/// Where the key is published has changed.
+fn published(before: &ManagedKeyStatus, after: &ManagedKeyStatus, key: &str) -> Vec<Event> {
+    if before.published_to == after.published_to {
+        return Vec::new();
+    }
+    let event = |reason, action, note| Event { reason, action, warning: false, note };
+    let now = after.published_to.iter().map(|target| event("KeyPublished", "Publish", format!("published {key} to {target}")));
+    let was = before.published_to.iter();
+    now.chain(was.map(|target| event("KeyUnpublished", "Unpublish", format!("{key} is no longer published to {target}")))).collect()
+}
+
+/// Whether `Synced` is False because something failed. Reasons that have their own event, or that only mean work in progress, do not count. For the reason of
+/// a hold, ask the condition `DeletionHeld`.
 fn failed(reason: &str) -> bool {
     let others = [
         Reason::Paused,
@@ -251,18 +318,8 @@ fn failed(reason: &str) -> bool {
         Reason::Updating,
         Reason::Adopting,
         Reason::AliasMoving,
+        Reason::RotationPending,
         Reason::KeyDeleted,
-        Reason::NotOwned,
-        Reason::StaleObject,
-        Reason::NotSeenLive,
-        Reason::RollbackSuspected,
-        Reason::CancelledOutside,
-        Reason::Interrupted,
-        Reason::KeyInUse,
-        Reason::BudgetExhausted,
-        Reason::ConfirmationRequired,
-        Reason::OtherFinalizers,
-        Reason::Terminating,
     ];
     !others.iter().any(|other| other.as_str() == reason)
 }

@@ -23,6 +23,15 @@ pub struct Failure {
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
 }
 
+impl Failure {
+    /// Whether the call certainly took no effect, and neither did an earlier one like it. A key whose state does not allow the call may have that state because
+    /// of an earlier call.
+    #[must_use]
+    pub fn had_no_effect(&self) -> bool {
+        self.outcome == Outcome::Refused && !matches!(self.kind, FailureKind::Conflict | FailureKind::NotFound | FailureKind::Unknown)
+    }
+}
+
 /// Whether a failed request changed anything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -57,6 +66,8 @@ pub enum FailureKind {
     WrongAccount,
     /// A quota of the account is used up.
     Quota,
+    /// The key was rotated on demand as often as the KMS allows in its life.
+    RotationLimit,
     /// Too many requests.
     Throttled,
     /// The turn of the request within a quota has not come, so it was not sent. This is no failure and is not reported.
@@ -91,6 +102,7 @@ impl FailureKind {
             Self::Expired => "Expired",
             Self::WrongAccount => "WrongAccount",
             Self::Quota => "Quota",
+            Self::RotationLimit => "RotationLimit",
             Self::Throttled => "Throttled",
             Self::Waiting => "Waiting",
             Self::Faulted => "Faulted",
@@ -139,7 +151,7 @@ pub fn is_no_news(reason: Reason, stalled: bool) -> bool {
 
 impl FailureKind {
     /// Every kind, for tests.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::NotFound,
         Self::Invalid,
         Self::Policy,
@@ -151,6 +163,7 @@ impl FailureKind {
         Self::Expired,
         Self::WrongAccount,
         Self::Quota,
+        Self::RotationLimit,
         Self::Throttled,
         Self::Waiting,
         Self::Faulted,
@@ -180,6 +193,7 @@ impl FailureKind {
             | Self::Expired
             | Self::WrongAccount
             | Self::Quota
+            | Self::RotationLimit
             | Self::Unknown => true,
         }
     }
@@ -199,6 +213,7 @@ impl FailureKind {
             Self::Expired => (Retry::Slow, false, Reason::CredentialsInvalid),
             Self::WrongAccount => (Retry::Slow, true, Reason::WrongAccount),
             Self::Quota => (Retry::Slow, true, Reason::QuotaExceeded),
+            Self::RotationLimit => (Retry::Resync, true, Reason::RotationLimitReached),
             Self::Throttled | Self::Waiting => (Retry::Backoff, false, Reason::Throttled),
             Self::Conflict => (Retry::Backoff, false, Reason::KeyUnavailable),
             Self::Faulted | Self::Unavailable => (Retry::Backoff, false, Reason::ProviderUnavailable),
@@ -214,9 +229,9 @@ mod tests {
 
     #[test]
     fn only_a_failure_that_a_person_must_correct_is_stalled() {
-        use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Policy, Quota, WrongAccount};
+        use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Policy, Quota, RotationLimit, WrongAccount};
         let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
-        assert_eq!(stalled, [Invalid, Policy, AliasTaken, Denied, Credentials, WrongAccount, Quota]);
+        assert_eq!(stalled, [Invalid, Policy, AliasTaken, Denied, Credentials, WrongAccount, Quota, RotationLimit]);
     }
 
     #[test]

@@ -56,6 +56,12 @@ fn stays(alias: &str, holder: &Key, way_out: &str) -> String {
     ownership::alias_of(alias, &holder.arn, way_out)
 }
 
+/// Why an alias stays on the key of an object that does not declare it any more: `taker` is the name of the object that declares it now.
+#[must_use]
+pub fn stays_for(alias: &str, taker: &str) -> String {
+    format!("{alias} stays on this key until ManagedKey {taker}, which declares it now, has taken it")
+}
+
 /// For any other object of the cluster: whether it declares an alias, and whether it is known to have put the alias on its key.
 #[must_use]
 pub fn stake(object: &ManagedKey, alias: &str) -> (bool, bool) {

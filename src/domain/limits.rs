@@ -19,6 +19,14 @@ pub struct Limits {
     pub default_rotation: i32,
     /// Key specs, and the origin, of the keys that the KMS can rotate automatically.
     pub rotatable: (&'static [&'static str], &'static str),
+    /// Key specs, and origins, of the keys for which Keyward requests a rotation on demand. AWS also rotates keys with imported material, but only
+    /// if new material waits for it. Huawei documents rotation on demand for such keys (API reference, `RotateOnDemand`), and not for which
+    /// others, so Huawei is asked for all of them.
+    pub rotatable_on_demand: (&'static [&'static str], &'static [&'static str]),
+    /// How many times in its life a key can be rotated on demand. `None`: no number is documented.
+    pub rotations_on_demand: Option<usize>,
+    /// Whether its list of rotations is a copy that may be old. Then the list can show that a rotation took place, and never that none did.
+    pub lists_rotations_late: bool,
     /// The format of the owner mark.
     pub owner_mark: OwnerMark,
     /// Whether the KMS creates a key together with its tags, so that the key has its marks from the start.
@@ -27,6 +35,8 @@ pub struct Limits {
     pub words: &'static [(&'static str, &'static str)],
     /// Whether Keyward can create multi-Region keys there.
     pub multi_region: bool,
+    /// The origins of keys in custom key stores, for which Keyward can create keys. The second one needs the id of an external key.
+    pub key_stores: Option<(&'static str, &'static str)>,
     /// What it accepts as tags.
     pub tags: TagLimits,
     /// How many aliases a key may have, including the claim. `None`: no number is documented.
@@ -35,6 +45,8 @@ pub struct Limits {
     pub moves_aliases: bool,
     /// Whether keys have policies of their own.
     pub key_policies: bool,
+    /// Whether Keyward makes grants there.
+    pub grants: bool,
     /// The maximum length of a description, in characters.
     pub description: usize,
     /// The name of a customer's key must not end in this text.
@@ -89,21 +101,27 @@ pub struct TagLimits {
     pub forbidden: &'static str,
 }
 
-/// AWS KMS: `ScheduleKeyDeletion`, `PendingWindowInDays`; `EnableKeyRotation`, `RotationPeriodInDays`; `TagResource` (API reference).
+/// AWS KMS: `ScheduleKeyDeletion`, `PendingWindowInDays`; `EnableKeyRotation`, `RotationPeriodInDays`; `RotateKeyOnDemand`; `TagResource` (API
+/// reference).
 pub const AWS: Limits = Limits {
     name: "AWS",
     window: (7, 30),
     rotation: (90, 2560),
     default_rotation: 365,
     rotatable: (&["SYMMETRIC_DEFAULT"], "AWS_KMS"),
+    rotatable_on_demand: (&["SYMMETRIC_DEFAULT"], &["AWS_KMS"]),
+    rotations_on_demand: Some(25),
+    lists_rotations_late: false,
     owner_mark: OwnerMark::Name,
     creates_with_tags: true,
     words: &[],
     multi_region: true,
+    key_stores: Some(("AWS_CLOUDHSM", "EXTERNAL_KEY_STORE")),
     tags: TagLimits { key: 128, value: 256, count: 50, forbidden: "" },
     aliases: Some(50),
     moves_aliases: true,
     key_policies: true,
+    grants: true,
     description: 8192,
     reserved_ending: None,
     unavailable: "its key store is disconnected; connect it again",
@@ -114,8 +132,15 @@ pub const AWS: Limits = Limits {
 };
 
 /// `CipherTrust` Cloud Key Manager, for AWS keys: the bounds, and the price of a key, are those of AWS.
-pub const CIPHER_TRUST: Limits =
-    Limits { name: "CipherTrust", moves_aliases: false, calls: Calls { cancel: "cancel-deletion", tag: "add-tags" }, ..AWS };
+pub const CIPHER_TRUST: Limits = Limits {
+    name: "CipherTrust",
+    key_stores: None,
+    lists_rotations_late: true,
+    grants: false,
+    moves_aliases: false,
+    calls: Calls { cancel: "cancel-deletion", tag: "add-tags" },
+    ..AWS
+};
 
 /// Huawei Cloud KMS: `pending_days` of `schedule-key-deletion`, `rotation_interval` of `update-key-rotation-interval`; tags of its tag calls;
 /// `key_description` of `update-key-description`.
@@ -125,14 +150,19 @@ pub const HUAWEI: Limits = Limits {
     rotation: (30, 365),
     default_rotation: 365,
     rotatable: (&["AES_256", "SM4"], "kms"),
+    rotatable_on_demand: (&["AES_256", "SM4"], &["kms", "external"]),
+    rotations_on_demand: None,
+    lists_rotations_late: false,
     owner_mark: OwnerMark::Digest,
     creates_with_tags: false,
     words: &[("SYMMETRIC_DEFAULT", "AES_256"), ("AWS_KMS", "kms"), ("EXTERNAL", "external")],
     multi_region: false,
+    key_stores: None,
     tags: TagLimits { key: 36, value: 43, count: 20, forbidden: "*<>\\=" },
     aliases: None,
     moves_aliases: true,
     key_policies: false,
+    grants: false,
     description: 255,
     reserved_ending: Some("/default"),
     unavailable: "it is frozen; pay the overdue bill at Huawei Cloud",
@@ -159,12 +189,32 @@ impl Limits {
         (spec.is_empty() || self.rotatable.0.contains(&spec)) && (origin.is_empty() || self.rotatable.1 == origin)
     }
 
+    /// What becomes of the material of a key in a custom key store when AWS deletes the key, as a clause for messages. Empty for other keys.
+    /// From the API reference of `ScheduleKeyDeletion`, and "Delete KMS keys from an external key store".
+    #[must_use]
+    pub fn left_behind(origin: &str) -> &'static str {
+        match origin {
+            "AWS_CLOUDHSM" => {
+                "; AWS then tries to delete the key material in the CloudHSM cluster; what is left there or in backups of the cluster stays for you \
+                 to delete"
+            }
+            "EXTERNAL_KEY_STORE" => "; the key in the external key manager stays, but cannot decrypt without the KMS key",
+            _ => "",
+        }
+    }
+
+    /// Whether Keyward requests rotations on demand for keys of this spec and origin. An empty text matches everything.
+    #[must_use]
+    pub fn rotates_on_demand(&self, spec: &str, origin: &str) -> bool {
+        let (specs, origins) = self.rotatable_on_demand;
+        (spec.is_empty() || specs.contains(&spec)) && (origin.is_empty() || origins.contains(&origin))
+    }
+
     /// A template in the KMS's own names.
     #[must_use]
     pub fn kind(&self, template: &KeyTemplate) -> KeyTemplate {
         let own = |word: &str| self.words.iter().find(|(known, _)| *known == word).map_or(word, |(_, own)| own).to_owned();
-        let KeyTemplate { spec, usage, origin, multi_region } = template;
-        KeyTemplate { spec: own(spec), usage: own(usage), origin: own(origin), multi_region: *multi_region }
+        KeyTemplate { spec: own(&template.spec), usage: own(&template.usage), origin: own(&template.origin), ..template.clone() }
     }
 }
 

@@ -10,9 +10,12 @@ use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 
 use super::{
-    deletion::{CountEnded, Intent, IntentMark, Nonce, Opening, Passed, Record, Word},
+    deletion::{CountEnded, Intent, IntentMark, LastUse, Nonce, Observation, Opening, Passed, Record, Word},
     desired::Desired,
     observed::{Key, State},
+    on_demand,
+    ownership::Tags,
+    periods::{ROUNDED, SURELY_BEFORE},
     rules::Rules,
     step::{Destruction, How, Step},
 };
@@ -112,6 +115,15 @@ impl Memory {
     }
 }
 
+impl Memory {
+    /// Records whether the KMS told when the key was last used, right before its deletion is scheduled.
+    pub fn note_use(&mut self, last_use: LastUse) {
+        if last_use == LastUse::Untold {
+            Record::of(&mut self.status).seen(Observation::UseUntold);
+        }
+    }
+}
+
 /// Whether a creation was sent to that endpoint, as far as its record says. An earlier version recorded no endpoint.
 #[must_use]
 pub fn was_begun_at(attempt: &CreateAttempt, endpoint: &str) -> bool {
@@ -147,9 +159,6 @@ pub fn location(reference: &str) -> Option<Location<'_>> {
     let (region, _account, _) = (parts.next()?, parts.next()?, parts.next()?);
     Some(Location::Huawei { region })
 }
-
-/// A record of times has whole seconds, so a time in it may be earlier than the event by almost this much.
-const ROUNDED: SignedDuration = SignedDuration::from_secs(1);
 
 /// What is known of a key that was not found.
 impl Memory {
@@ -225,6 +234,7 @@ impl Memory {
                     applied.deletion_schedule_days = Some(*days);
                 }
             }
+            Step::RotateOnDemand { request } => on_demand::open(on_demand::of_mut(&mut self.status), request, key.rotations.as_ref(), now),
             _ => {}
         }
         Ok(opened)
@@ -233,12 +243,29 @@ impl Memory {
     /// After the reply of a step: what is known now.
     pub fn close(&mut self, step: &Step, desired: &Desired) {
         Record::of(&mut self.status).called(step);
+        if matches!(step, Step::RotateOnDemand { .. }) {
+            on_demand::accepted(on_demand::of_mut(&mut self.status));
+        }
         self.applied(step, desired);
+    }
+
+    /// A key was created with these tags as well, which the object does not declare itself.
+    pub fn created_with(&mut self, tags: &Tags) {
+        if let Some(applied) = &mut self.status.applied {
+            applied.tag_keys.extend(tags.keys().cloned());
+            applied.tag_keys.sort();
+            applied.tag_keys.dedup();
+        }
     }
 
     /// The KMS refused a step for certain.
     pub fn refused(&mut self, key: &Key, now: Timestamp) {
         Record::of(&mut self.status).refused(key, now);
+    }
+
+    /// The KMS refused a rotation on demand for certain.
+    pub fn rotation_refused(&mut self) {
+        on_demand::refused(on_demand::of_mut(&mut self.status));
     }
 
     /// Records what a step applied.
@@ -344,10 +371,6 @@ pub enum Attempt {
     /// Somebody wrote another text. It still forbids a creation.
     Unreadable,
 }
-
-/// An attempt that began so long before its object was made is certainly not that object's own. Clocks differ by less. A KMS shows the key of an attempt sooner,
-/// so there is nothing to wait for. If a clock was further behind than this, then an object's own attempt of an earlier version is void as well.
-const SURELY_BEFORE: SignedDuration = SignedDuration::from_mins(15);
 
 /// When an object was made, by the API server's clock.
 #[must_use]

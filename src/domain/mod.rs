@@ -14,20 +14,25 @@
 //! so a test can visit every state. [`release`] decides what happens when the object itself is deleted.
 
 pub mod candidates;
+pub mod command;
 pub mod deletion;
 pub mod desired;
 pub mod event;
 pub mod failure;
-pub(crate) mod handover;
+pub mod grant;
+pub mod handover;
 pub mod limits;
 pub mod memory;
 pub mod observed;
+pub(crate) mod on_demand;
 pub mod orphans;
 pub mod ownership;
 pub mod pending;
+pub(crate) mod periods;
 pub mod plan;
 pub mod policy;
 pub mod provider;
+pub mod publish;
 pub mod release;
 pub(crate) mod requeue;
 pub(crate) mod rescue;

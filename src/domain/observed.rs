@@ -9,7 +9,7 @@ use super::{
     limits::Limits,
     ownership::{self, Owner, Ownership, Tags},
 };
-use crate::api::managed_key::{KeyState, KeyTemplate};
+use crate::api::managed_key::{KeyState, KeyTemplate, RotationType};
 
 /// What was found for an object.
 #[derive(Clone, Debug, PartialEq)]
@@ -107,6 +107,42 @@ pub struct Rotation {
     pub next: Option<Timestamp>,
     /// When the KMS last rotated the key. `None`: this answer does not say it; the KMS may have a separate list of rotations.
     pub last: Option<Timestamp>,
+    /// When a rotation on demand began that is not complete yet.
+    pub rotating_since: Option<Timestamp>,
+}
+
+/// A rotation that the KMS has on record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotated {
+    /// When it took place.
+    pub date: Timestamp,
+    /// What caused it. `None`: the KMS does not say it.
+    pub kind: Option<RotationType>,
+}
+
+/// The rotations that the KMS has on record, in no order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rotations(pub Vec<Rotated>);
+
+impl Rotations {
+    /// The newest rotation that is not in the future.
+    #[must_use]
+    pub fn newest(&self, now: Timestamp) -> Option<Rotated> {
+        self.0.iter().filter(|rotated| rotated.date <= now).max_by_key(|rotated| rotated.date).copied()
+    }
+
+    /// The rotations that may have been on demand: the KMS says it, or does not say what caused them.
+    pub fn on_demand(&self) -> impl Iterator<Item = &Rotated> {
+        self.0.iter().filter(|rotated| rotated.kind != Some(RotationType::Automatic))
+    }
+}
+
+impl Rotation {
+    /// The last rotation, from an answer that tells it along with the rest. It does not say what caused it.
+    #[must_use]
+    pub fn told(&self) -> Option<Rotations> {
+        self.last.map(|date| Rotations(vec![Rotated { date, kind: None }]))
+    }
 }
 
 /// A part of a key that may take a request of its own.
@@ -219,8 +255,8 @@ pub struct Key {
     pub name: Option<String>,
     /// Automatic rotation. `None`: not read.
     pub rotation: Option<Rotation>,
-    /// When the KMS rotated the key, by its own list. `None`: not read, or not told.
-    pub rotations: Option<Vec<Timestamp>>,
+    /// The rotations of the key, by the KMS's own list. `None`: not read, or not told.
+    pub rotations: Option<Rotations>,
     /// Tags. `None`: not read.
     pub tags: Option<Tags>,
     /// All aliases, with `alias/`. `None`: not read.

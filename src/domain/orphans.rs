@@ -1,4 +1,4 @@
-//! Keys that this cluster marked and that no object has, objects whose key is gone, and claim aliases that lead to no key of this cluster.
+//! Keys that this cluster marked and that no object has, objects whose key is gone, and claim aliases that lead to no key of their cluster.
 //!
 //! It is a list for people. No call that changes a key may follow from it, and a key that could not be read is never on it.
 
@@ -7,18 +7,16 @@ mod table;
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
 use super::{
     memory::{Attempt, Memory},
     observed::Key,
-    ownership::{Owner, OwnerMark, Tags, names},
+    ownership::{Owner, OwnerMark, Tags, is_of, names},
     plan::not_here,
     rules::Rules,
 };
 use crate::api::{ManagedKey, mark};
 
-pub use self::report::{LostKey, ObjectName, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind};
+pub use self::report::{LostKey, ObjectName, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind, Why};
 
 /// A key and its tags, as a search of the account told them.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -132,39 +130,6 @@ impl Holder {
     }
 }
 
-/// Why a key with this cluster's mark is on the list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-pub enum Why {
-    /// The object that its marks name does not exist.
-    NoObject,
-    /// It has the cluster's mark, and no mark says which object it belongs to.
-    NoOwnerMark,
-    /// The object that its marks name exists, has another UID, and has no key.
-    NotTakenUp,
-    /// The object that its marks name exists and has another key.
-    AnotherKey,
-    /// The object that its marks name exists and has no key, and several keys have its marks.
-    SeveralKeys,
-    /// The object that its marks name began a creation whose outcome is not on record. This key may be the one.
-    CreationUnderWay,
-}
-
-impl Why {
-    /// The sentence for people. `object` is the one that the marks name.
-    #[must_use]
-    pub fn sentence(self, object: Option<&ObjectName>) -> String {
-        let object = object.map_or_else(|| "the object".to_owned(), |object| format!("ManagedKey {object}"));
-        match self {
-            Self::NoObject => "no object has this name; make one to take the key up, or delete the key at the KMS".into(),
-            Self::NoOwnerMark => "the tag keyward-owner is missing; find out whose key it is".into(),
-            Self::NotTakenUp => format!("{object} has another UID and has no key; its conditions say why it does not take this one up"),
-            Self::AnotherKey => format!("{object} has another key"),
-            Self::SeveralKeys => format!("several keys have the marks of {object}; remove the keyward-* tags from all but one"),
-            Self::CreationUnderWay => format!("{object} began to create a key, and this may be it"),
-        }
-    }
-}
-
 /// A key that no object has, why, and the object that its marks name if that exists.
 pub type Unheld<'a> = (&'a MarkedKey, Why, Option<&'a Holder>);
 
@@ -229,8 +194,26 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.len() <= 253 && text.chars().all(allowed)
 }
 
+/// What the claim aliases of every cluster begin with.
+pub const CLAIMS: &str = "alias/keyward/";
+
+/// Whether a claim alias leads to no key of its cluster, if the key that it points to has these tags. An alias that names no cluster, as Keyward makes none, needs
+/// a key of any cluster.
+#[must_use]
+pub fn is_stray(alias: &str, tags: &Tags) -> bool {
+    cluster_of(alias).map_or_else(|| !tags.contains_key(mark::CLUSTER), |cluster| !is_of(cluster, tags))
+}
+
+/// The cluster that a claim alias names.
+#[must_use]
+pub fn cluster_of(alias: &str) -> Option<&str> {
+    let (cluster, object) = alias.strip_prefix(CLAIMS)?.split_once('/')?;
+    let is_object = object.split_once('/').is_some_and(|(namespace, name)| !namespace.is_empty() && !name.is_empty());
+    (is_object && !cluster.is_empty()).then_some(cluster)
+}
+
 /// What the claim aliases of a cluster begin with.
 #[must_use]
 pub fn claims_of(cluster: &str) -> String {
-    format!("alias/keyward/{cluster}/")
+    format!("{CLAIMS}{cluster}/")
 }

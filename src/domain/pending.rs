@@ -5,26 +5,33 @@
 
 use std::collections::{HashMap, HashSet};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+use sha2::{Digest, Sha256};
 
 use super::{
     observed::{Key, Observed, State},
     ownership::Owner,
+    periods::AFTER_ITS_DATE,
     status::when,
 };
 use crate::api::{
     KeyProviderStatus,
     condition::seconds,
-    key_provider::{LONGEST_KEY, LONGEST_RESCUE, MOST_COUNTED, MOST_PENDING, MoreDeletions, PendingDeletion, WatchedDeletion},
+    key_provider::{
+        LONGEST_KEY, LONGEST_PLACE, LONGEST_RESCUE, MOST_COUNTED, MOST_PENDING, MoreDeletions, PendingDeletion, WatchedDeletion,
+    },
     managed_key::KeyState,
 };
 
 /// A change of the lists.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// The object is being deleted, and its key is pending deletion.
+    /// The object is being deleted, and a read showed that its key is pending deletion.
     Gone(PendingDeletion),
+    /// The same, but only the object's status says so. It may name a key of another object, so the entry of another object stays as it is.
+    Told(PendingDeletion),
     /// The object of this key is gone. The key was watched under this UID.
     Vanished {
         /// The key.
@@ -40,8 +47,15 @@ pub enum Change {
     Lost(MoreDeletions),
     /// The existing objects that the list of watched keys has no room for.
     Unlisted(Vec<MoreDeletions>),
-    /// The key has another date.
-    Dated(String, Option<Time>),
+    /// The key is pending, and has another date or was found at another endpoint.
+    Found {
+        /// The key.
+        key: String,
+        /// Its date.
+        date: Option<Time>,
+        /// Where it was found.
+        endpoint: Option<String>,
+    },
     /// The key is not pending deletion any more.
     Over(String),
 }
@@ -188,22 +202,26 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
     let mut gone = Vec::new();
     for change in changes {
         match change {
-            Change::Gone(entry) => {
-                // The caller may not know the date, so the known date stays.
-                let known = pending.iter().find(|known| known.key == entry.key).and_then(|known| known.date.clone());
-                let known = known.or_else(|| watched.iter().find(|known| known.key == entry.key)?.date.clone());
+            Change::Told(entry) if is_of_another(&pending, &watched, entry) => {}
+            Change::Gone(entry) | Change::Told(entry) => {
+                // The caller may not know the date or the endpoint, so what is known of them stays.
+                let listed = pending.iter().find(|known| known.key == entry.key);
+                let seen = watched.iter().find(|known| known.key == entry.key);
+                let known = listed.and_then(|known| known.date.clone()).or_else(|| seen?.date.clone());
+                let place = listed.and_then(|known| known.endpoint.clone()).or_else(|| seen?.endpoint.clone());
                 watched.retain(|known| known.key != entry.key);
                 if pending.iter().all(|known| known.key != entry.key) {
                     gone.push(entry.key.clone());
                 }
                 pending.retain(|known| known.key != entry.key);
-                pending.push(PendingDeletion { date: entry.date.clone().or(known), ..entry.clone() });
+                let (date, endpoint) = (entry.date.clone().or(known), entry.endpoint.clone().or(place));
+                pending.push(PendingDeletion { date, endpoint, ..entry.clone() });
             }
             Change::Vanished { key, uid, rescue } => {
                 let at = watched.iter().position(|known| (&known.key, &known.uid) == (key, uid));
-                if let Some(WatchedDeletion { key, date, owner, uid: _ }) = at.map(|at| watched.remove(at)) {
+                if let Some(WatchedDeletion { key, date, owner, uid: _, endpoint }) = at.map(|at| watched.remove(at)) {
                     gone.push(key.clone());
-                    pending.push(PendingDeletion { key, date, owner, rescue: rescue.clone() });
+                    pending.push(PendingDeletion { key, date, owner, rescue: rescue.clone(), endpoint });
                 }
             }
             Change::Watched(entry) => {
@@ -213,9 +231,10 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
             }
             Change::Lost(more) => add(&mut more_pending, more.clone()),
             Change::Unlisted(counts) => more_watched.clone_from(counts),
-            Change::Dated(key, date) => {
+            Change::Found { key, date, endpoint } => {
                 for known in pending.iter_mut().filter(|known| known.key == *key) {
                     known.date.clone_from(date);
+                    known.endpoint.clone_from(endpoint);
                 }
             }
             Change::Over(key) => {
@@ -238,13 +257,24 @@ pub fn changed<'a>(before: &KeyProviderStatus, changes: impl IntoIterator<Item =
     Changed { status, gone, unlisted }
 }
 
+/// Whether another object than that of the entry is known to have the key.
+fn is_of_another(pending: &[PendingDeletion], watched: &[WatchedDeletion], entry: &PendingDeletion) -> bool {
+    let listed = pending.iter().any(|known| known.key == entry.key && known.owner != entry.owner);
+    listed || watched.iter().any(|known| known.key == entry.key && known.owner != entry.owner)
+}
+
 /// The counts of keys without an object that are still valid at that time. Keyward does not read these keys, so a count ends when the last
-/// of them must be deleted: AWS deletes a key up to 24 hours after its date (AWS KMS, "Delete an AWS KMS key").
+/// of them must be deleted.
 #[must_use]
 pub fn more(status: &KeyProviderStatus, now: Timestamp) -> Vec<MoreDeletions> {
-    let over = |latest: &Time| now.duration_since(latest.0) >= SignedDuration::from_hours(24);
+    let over = |latest: &Time| is_deleted_by(latest, now);
     let stands = |known: &&MoreDeletions| known.count > 0 && !known.latest.as_ref().is_some_and(over);
     status.more_pending_deletions.iter().filter(stands).cloned().collect()
+}
+
+/// Whether a key with that date is certainly deleted: AWS deletes a key up to 24 hours after its date (AWS KMS, "Delete an AWS KMS key").
+fn is_deleted_by(date: &Time, now: Timestamp) -> bool {
+    now.duration_since(date.0) >= AFTER_ITS_DATE
 }
 
 /// Namespace and name of the object that an entry names.
@@ -257,18 +287,25 @@ fn name(owner: &Owner) -> String {
     format!("{}/{}", owner.namespace, owner.name)
 }
 
-/// The entry for a pending key whose object is being deleted.
+/// The entry for a pending key whose object is being deleted. `endpoint`: where the key was seen, if that is known.
 #[must_use]
-pub fn gone(key: &str, date: Option<Time>, owner: &Owner, cancel: &str) -> Option<PendingDeletion> {
-    let rescue = rescue(key, &name(owner), cancel);
-    (key.len() <= LONGEST_KEY).then(|| PendingDeletion { key: key.to_owned(), date, owner: name(owner), rescue })
+pub fn gone(key: &str, date: Option<Time>, owner: &Owner, cancel: &str, endpoint: Option<&str>) -> Option<PendingDeletion> {
+    let (rescue, endpoint) = (rescue(key, &name(owner), cancel), endpoint.map(place));
+    (key.len() <= LONGEST_KEY).then(|| PendingDeletion { key: key.to_owned(), date, owner: name(owner), rescue, endpoint })
 }
 
 /// The entry for a pending key whose object exists. `date`: when it will be deleted, if that is known.
 #[must_use]
-pub fn watched(key: &Key, date: Option<Time>, owner: &Owner) -> Option<WatchedDeletion> {
-    let entry = || WatchedDeletion { key: key.arn.clone(), date, owner: name(owner), uid: owner.uid.clone() };
+pub fn watched(key: &Key, date: Option<Time>, owner: &Owner, endpoint: &str) -> Option<WatchedDeletion> {
+    let entry =
+        || WatchedDeletion { key: key.arn.clone(), date, owner: name(owner), uid: owner.uid.clone(), endpoint: Some(place(endpoint)) };
     (key.arn.len() <= LONGEST_KEY).then(entry)
+}
+
+/// An endpoint as the lists have it. They have to fit into an object, so a long one is replaced by its digest, which is as good for a comparison.
+#[must_use]
+pub fn place(endpoint: &str) -> String {
+    if endpoint.len() <= LONGEST_PLACE { endpoint.to_owned() } else { URL_SAFE_NO_PAD.encode(Sha256::digest(endpoint)) }
 }
 
 /// The state of a pending key for its metric. It follows from the date, because every source knows the date but not always the state. So
@@ -289,7 +326,7 @@ pub fn rescue(key: &str, owner: &str, cancel: &str) -> String {
 /// The text of the event about an entry.
 #[must_use]
 pub fn note(entry: &PendingDeletion, provider: &str) -> String {
-    let PendingDeletion { key, date, owner: _, rescue } = entry;
+    let PendingDeletion { key, date, owner: _, rescue, endpoint: _ } = entry;
     let when = when(date.as_ref().map(|date| date.0));
     format!(
         "key {key} is PENDING DELETION, and its object is gone: it will be deleted {when}; to rescue it, {rescue}. \
@@ -317,26 +354,41 @@ pub enum Verdict {
     Changes(Change),
 }
 
-/// Judges a read of a listed key that began at `now`. `shows`: an answer as of this time or later shows the deletion that led to the entry.
+/// A read of a listed key.
+#[derive(Clone, Copy, Debug)]
+pub struct Look<'a> {
+    /// What it showed.
+    pub seen: &'a Observed,
+    /// Where the key was asked for, as [`place`] names it.
+    pub endpoint: &'a str,
+    /// When it began.
+    pub now: Timestamp,
+    /// An answer as of this time or later shows the deletion that led to the entry.
+    pub shows: Timestamp,
+}
+
+/// Judges a read of a listed key. That a key is not found says nothing if it was last seen at another endpoint: another KMS may be there (ADR 0043).
 #[must_use]
-pub fn judge(
-    entry: &PendingDeletion,
-    seen: &Observed,
-    before: Option<Unfound>,
-    now: Timestamp,
-    shows: Timestamp,
-    missing_after: SignedDuration,
-) -> Verdict {
+pub fn judge(entry: &PendingDeletion, look: &Look<'_>, before: Option<Unfound>, missing_after: SignedDuration) -> Verdict {
+    let &Look { seen, endpoint, now, shows } = look;
+    let is_elsewhere = entry.endpoint.as_deref().is_some_and(|known| known != endpoint);
     match seen {
-        Observed::Present(key) if key.state.is_pending() => match key.deletion_date.map(seconds) {
-            date if date == entry.date => Verdict::Stays,
-            // The KMS did not report the date this time. The known date is still right, because a window cannot be changed.
-            None if key.state == State::PendingDeletion => Verdict::Stays,
-            date => Verdict::Changes(Change::Dated(entry.key.clone(), date)),
-        },
+        Observed::Present(key) if key.state.is_pending() => {
+            // If the KMS does not report the date this time, the known date is still right, because a window cannot be changed.
+            let date = key.deletion_date.map(seconds).or_else(|| entry.date.clone().filter(|_| key.state == State::PendingDeletion));
+            if date == entry.date && entry.endpoint.as_deref() == Some(endpoint) {
+                return Verdict::Stays;
+            }
+            Verdict::Changes(Change::Found { key: entry.key.clone(), date, endpoint: Some(endpoint.to_owned()) })
+        }
         // An answer from a copy is as old as its stated age.
         Observed::Present(key) => match now.checked_sub(key.age.unwrap_or_default()) {
             Ok(as_of) if as_of >= shows => Verdict::Changes(Change::Over(entry.key.clone())),
+            _ => Verdict::Stays,
+        },
+        // Wherever the key is, its KMS has deleted it by then.
+        Observed::Absent(_) if is_elsewhere => match &entry.date {
+            Some(date) if is_deleted_by(date, now) => Verdict::Changes(Change::Over(entry.key.clone())),
             _ => Verdict::Stays,
         },
         Observed::Absent(_) if entry.date.as_ref().is_some_and(|date| date.0 <= now) => Verdict::Changes(Change::Over(entry.key.clone())),

@@ -13,144 +13,36 @@
 //! There is one step at a time, in the order cancel → enable → mark → settings → disable. Each step is planned on a fresh view of the key.
 //! This module must never read a clock or a network. No condition decides a step.
 
-use jiff::{SignedDuration, Timestamp};
-
 use super::{
-    candidates::Unmarked,
-    deletion::hold::Hold,
-    desired::{Desired, Life},
     memory::Memory,
-    observed::{Key, Observed, State},
-    rules::Rules,
-    settings,
+    observed::{Key, Observed},
     step::Step,
 };
-use crate::api::{
-    ConditionType, Reason, condition,
-    managed_key::{ManagementPolicy, Missing},
-};
+use crate::api::{ConditionType, Reason, condition, managed_key::ManagementPolicy};
 
 mod absent;
 mod bind;
+mod bound;
 mod live;
+mod on_demand;
+mod outcome;
 mod scheduled;
 mod tried;
 
 pub use self::absent::named_elsewhere;
 pub(crate) use self::absent::{elsewhere, not_here};
+pub(crate) use self::live::policy_before_cancel;
+pub(super) use self::outcome::{stale, unsettled};
 pub(crate) use self::scheduled::edge;
-pub use self::tried::Tried;
-
-/// Everything that a decision needs, except what was read of the key.
-#[derive(Clone, Debug)]
-pub struct Situation<'a> {
-    /// What the object declares.
-    pub desired: &'a Desired,
-    /// What the object remembers.
-    pub memory: &'a Memory,
-    /// What the provider allows.
-    pub rules: &'a Rules,
-    /// The time of the read.
-    pub now: Timestamp,
-    /// How long a key must be absent before it counts as gone. At least three answers are needed too.
-    pub missing_after: SignedDuration,
-    /// How long a creation with an unknown outcome prevents another creation.
-    pub attempt_wait: SignedDuration,
-    /// What failed in this round.
-    pub tried: &'a Tried,
-    /// What a live read said about the object that the key's owner mark names; `None`: it was not asked for.
-    pub other_owner: Option<&'a OtherOwner>,
-    /// The keys that no mark gives to an object; `None`: they were not asked for.
-    pub unmarked: Option<&'a Unmarked>,
-}
-
-impl Situation<'_> {
-    /// Whether everything was read of the key that matters for this object.
-    fn is_complete(&self, key: &Key) -> bool {
-        key.is_complete(self.rules.limits(), settings::declared_facets(self.desired, self.rules))
-    }
-}
-
-/// Whether the object that an owner mark names exists, read live in this round.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OtherOwner {
-    /// The owner mark.
-    pub mark: String,
-    /// Whether that object exists.
-    pub exists: bool,
-}
-
-/// What to do next.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Plan {
-    /// Do nothing: the key is as declared, or the policy leaves it as it is.
-    Rest(Rest),
-    /// Read more before deciding.
-    Read(Read),
-    /// One step.
-    Do(Step),
-    /// Wait: the cause will pass without a person.
-    Wait(Note),
-    /// A person must act.
-    Stall(Note),
-    /// A deletion is requested, and the marks hold it.
-    Hold(Hold),
-    /// The key was not found.
-    Missing(Missing, Note, Gone),
-}
-
-/// How a round ends when nothing is left to do.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rest {
-    /// Differences that the policy leaves as they are.
-    pub drift: Vec<String>,
-    /// Whether the key's state is among them.
-    pub life_drifted: bool,
-    /// Settings that wait for another state of the key.
-    pub waits: Option<String>,
-    /// Settings that the key or the provider cannot accept. The others are applied.
-    pub refused: Option<Note>,
-    /// Aliases that stay on the key for now although they are not declared, and why.
-    pub stays: Option<String>,
-    /// Set if the KMS answered from a copy that is too old to base a change on.
-    pub stale: Option<String>,
-    /// Whether the object does not own the key. Either the key is pending deletion and accepts no marks, or the object only observes a key
-    /// that does not have its marks.
-    pub unbound: bool,
-}
-
-/// What to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Read {
-    /// Tags, rotation and aliases of the key.
-    Facets,
-    /// The marks of every key.
-    Everywhere,
-    /// Whether the object exists that this owner mark of the key names.
-    OtherOwner(String),
-    /// The keys that no mark gives to an object. They are only named in a message.
-    Unmarked,
-}
-
-/// A reason and a sentence.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Note {
-    /// For conditions.
-    pub reason: Reason,
-    /// For people: what was seen, and what to do next.
-    pub message: String,
-}
-
-/// Whether a key that is not found counts as gone.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Gone {
-    /// Not yet.
-    Unsure,
-    /// Its deletion date has passed.
-    Deleted,
-    /// No deletion was known.
-    Lost,
-}
+use self::{
+    bound::bound,
+    on_demand::Demand,
+    outcome::{of_another_account, stall, wait},
+};
+pub use self::{
+    outcome::{Gone, Note, OtherOwner, Plan, Read, Rest, Situation, Undone},
+    tried::Tried,
+};
 
 /// The next step.
 #[must_use]
@@ -171,6 +63,10 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
         },
     };
     let decided = match (decided, observed) {
+        (Plan::Rest(rest), Observed::Present(key)) => requested(situation, key, rest),
+        (decided, _) => decided,
+    };
+    let decided = match (decided, observed) {
         (Plan::Do(step), Observed::Present(key)) if !step.saves() => stale(situation, key).map_or(Plan::Do(step), Plan::Wait),
         (Plan::Rest(rest), Observed::Present(key)) => Plan::Rest(Rest { stale: stale(situation, key).map(|note| note.message), ..rest }),
         (decided, _) => decided,
@@ -180,6 +76,20 @@ pub fn plan(situation: &Situation<'_>, observed: &Observed) -> Plan {
         (Plan::Rest(rest), _) => Plan::Rest(rest),
         (_, Observed::Present(key)) if !situation.is_complete(key) => Plan::Read(Read::Facets),
         (plan, _) => plan,
+    }
+}
+
+/// The plan for a key that is as declared, if its object requests a rotation.
+fn requested(s: &Situation<'_>, key: &Key, rest: Rest) -> Plan {
+    // An object that only observes has no marks on the key.
+    if rest.unbound && s.desired.policy != ManagementPolicy::Observe {
+        return Plan::Rest(rest);
+    }
+    match on_demand::demand(s, key) {
+        Demand::Nothing => Plan::Rest(rest),
+        Demand::Read => Plan::Read(Read::Rotations),
+        Demand::Rotate(step) => Plan::Do(step),
+        Demand::Undone(undone) => Plan::Rest(Rest { demand: Some(undone), ..rest }),
     }
 }
 
@@ -199,31 +109,12 @@ pub fn takes(situation: &Situation<'_>, key: &Key) -> bool {
             && matches!(plan(situation, &Observed::Present(Box::new(key.clone()))), Plan::Do(Step::Bind { .. } | Step::Cancel))
 }
 
-fn stall(reason: Reason, message: impl Into<String>) -> Plan {
-    Plan::Stall(Note { reason, message: message.into() })
-}
-
-fn wait(reason: Reason, message: impl Into<String>) -> Plan {
-    Plan::Wait(Note { reason, message: message.into() })
-}
-
-/// The sentence about a copy that is too old. No change may rest on such a copy, except a change that brings the key back.
-pub(super) fn stale(s: &Situation<'_>, key: &Key) -> Option<Note> {
-    let most = s.rules.max_staleness.filter(|_| s.rules.stale(key))?;
-    let message = format!(
-        "key {1} is not changed, because the copy that {0} has of it is older than maxStalenessSeconds ({2}), and the refresh from AWS \
-         did not end; check the connection of {0} to AWS",
-        s.rules.limits().name,
-        key.arn,
-        most.as_secs()
-    );
-    Some(Note { reason: Reason::StaleView, message })
-}
-
 /// A key was found.
 fn present(s: &Situation<'_>, key: &Key) -> Plan {
     let applied = s.memory.status.applied.as_ref();
-    let news = applied.is_none_or(|applied| applied.generation != s.desired.generation);
+    // The default tags of the provider may have changed as well.
+    let defaults = s.rules.default_tags_digest();
+    let news = applied.is_none_or(|applied| applied.generation != s.desired.generation || applied.default_tags != defaults);
     if !s.is_complete(key) && (news || differed(s.memory)) {
         return Plan::Read(Read::Facets);
     }
@@ -251,45 +142,10 @@ fn out_of_reach(s: &Situation<'_>, key: &Key) -> Option<Plan> {
     })
 }
 
-fn of_another_account(key: &str, account: &str, region: &str, rules: &Rules) -> String {
-    format!(
-        "key {key} is in account {account} and Region {region}, and KeyProvider {} is for account {} and Region {}; \
-         make an object that names the provider for that account and Region",
-        rules.name, rules.account, rules.region
-    )
-}
-
 /// Whether the last report said that something differs, or belongs to another object. Then everything is read each time; otherwise the
 /// report would come and go from read to read.
 fn differed(memory: &Memory) -> bool {
     let synced = condition::find(&memory.status.conditions, ConditionType::Synced);
     let said = |reason: Reason| synced.is_some_and(|synced| synced.reason == reason.as_str());
     synced.is_some_and(|synced| synced.status != "True") || said(Reason::Drifted) || said(Reason::Disabled)
-}
-
-/// The sentence about a key on which the KMS still works. No call may change such a key.
-pub(super) fn unsettled(key: &Key) -> Option<Note> {
-    let (reason, work) = match key.state {
-        State::Creating => (Reason::Creating, "creating it"),
-        State::Updating => (Reason::Updating, "updating it, for example because its primary Region changes"),
-        State::Enabled
-        | State::Disabled
-        | State::PendingDeletion
-        | State::PendingReplicaDeletion
-        | State::PendingImport
-        | State::Unavailable => return None,
-    };
-    let message =
-        format!("key {} is not changed now, because the KMS is still {work}; Keyward waits for that, and continues by itself", key.arn);
-    Some(Note { reason, message })
-}
-
-/// The key belongs to this object.
-fn bound(s: &Situation<'_>, key: &Key) -> Plan {
-    match s.desired.life {
-        _ if let Some(note) = unsettled(key) => Plan::Wait(note),
-        _ if s.desired.policy == ManagementPolicy::Observe => live::unusable(s, key).unwrap_or_else(|| Plan::Rest(live::observe(s, key))),
-        Life::Live => live::live(s, key),
-        Life::Scheduled(days) => scheduled::scheduled(s, key, days),
-    }
 }

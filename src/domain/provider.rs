@@ -3,21 +3,23 @@
 //! No sentence here may contain the value of a secret. Keyward reads keys only if the account is right, because in a wrong account every
 //! key looks absent.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 
 use super::{
+    command,
     deletion::budget,
     event::Event,
     failure::{Failure, Retry},
     pending,
     plan::Note,
+    rules::default_tags,
 };
 use crate::{
     api::{
         ConditionType, KeyProvider, KeyProviderStatus, Reason, annotation, condition,
-        key_provider::{IdentityStatus, Namespaces, NamespacesFrom},
+        key_provider::{IdentityStatus, MOST_DEFAULTS, Namespaces, NamespacesFrom},
     },
     text,
 };
@@ -66,10 +68,9 @@ impl Unusable {
     pub fn tried_again(self, name: &str, resync: Duration) -> Self {
         let Some(told) = self.retried().told(resync) else { return self };
         let message = format!(
-            "{}; {told}, and at once when the provider or its secret changes; to try it now: \
-             kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}=\"$(date +%s)\"",
+            "{}; {told}, and at once when the provider or its secret changes; to try it now: {}",
             self.note.message,
-            annotation::RECONCILE_REQUESTED_AT
+            command::look_at_provider(name)
         );
         Self { note: Note { message, ..self.note }, ..self }
     }
@@ -141,7 +142,8 @@ pub fn lacks(secret: &str, key: &str) -> Unusable {
 /// Whether the account is the declared one, and the one that was seen first. Otherwise Keyward reads no key, because a key that is not
 /// found in a wrong account would count as gone.
 ///
-/// # Errors The account is another one.
+/// # Errors
+/// The account is another one.
 pub fn right_account(provider: &KeyProvider, account: &str) -> Result<(), Unusable> {
     let declared = provider.spec.aws.as_ref().and_then(|aws| aws.account_id.as_deref());
     let pinned = provider.status.as_ref().and_then(|status| status.identity.as_ref()).map(|identity| identity.account.as_str());
@@ -183,6 +185,14 @@ pub fn status(
     if identity.is_some() {
         status.identity = identity;
     }
+    // They are on record before a key gets them, because a key is looked at with these rules only after this is written.
+    let mut keys: BTreeSet<String> = std::mem::take(&mut status.default_tag_keys).into_iter().collect();
+    for tag in default_tags(&provider.spec).into_keys() {
+        if keys.len() < MOST_DEFAULTS {
+            keys.insert(tag);
+        }
+    }
+    status.default_tag_keys = keys.into_iter().collect();
     let conditions = &mut status.conditions;
     match outcome {
         Ok(()) => {
@@ -214,7 +224,8 @@ pub fn say_stopped(status: &mut KeyProviderStatus, provider: &KeyProvider, now: 
     let name = provider.metadata.name.as_deref().unwrap_or_default();
     let most = provider.spec.deletion_guard.max_per_hour;
     let why = if most <= 0 {
-        "deletionGuard.maxPerHour is 0; to resume them, raise it and then run".to_owned()
+        let raise = command::patch_provider(name, r#"{"deletionGuard":{"maxPerHour":10}}"#);
+        format!("deletionGuard.maxPerHour is 0; to resume them, raise it ({raise}) and then run")
     } else {
         format!(
             "deletionGuard.maxPerHour was 0, or more than that many were asked for within an hour (it is {most}); no key is scheduled for deletion, and none is \
@@ -222,10 +233,8 @@ pub fn say_stopped(status: &mut KeyProviderStatus, provider: &KeyProvider, now: 
         )
     };
     let message = format!(
-        "all deletions through this provider are stopped: {why}: kubectl annotate --overwrite --field-manager=keyward-cli keyprovider {name} {}={}; each \
-         deletion that is held needs its own token after that",
-        annotation::RESUME_DELETIONS,
-        trip.id
+        "all deletions through this provider are stopped: {why}: {}; each deletion that is held needs its own token after that",
+        command::annotate_provider(name, annotation::RESUME_DELETIONS, &trip.id)
     );
     let generation = provider.metadata.generation.unwrap_or_default();
     condition::set(&mut status.conditions, ConditionType::DeletionsStopped, true, Reason::BudgetExhausted, message, generation, now);

@@ -4,9 +4,10 @@
 //! message of every wait says how to end it.
 
 use super::{
+    command,
     deletion::{
         Edge, IntentMark, Saying,
-        hold::{DAYS_FIELD, Hold, count_ended, days_refused, hold},
+        hold::{DAYS_FIELD, Hold, OBJECT_DAYS_FIELD, count_ended, days_refused, hold},
     },
     desired::Desired,
     observed::{Key, Observed, State},
@@ -69,11 +70,11 @@ pub fn release(s: &Situation<'_>, observed: &Observed) -> Release {
         Observed::Present(key) => present(s, key),
     };
     let asked = match (asked, observed) {
-        // What is held by a stop says so on its key in any case, or it would go on by itself once the stop is lifted.
+        // A deletion that the brake holds always gets the word `held`. Otherwise it would go on by itself after the brake is lifted.
         (asked @ Release::Say(Saying::Held(HoldReason::BudgetExhausted)), Observed::Present(_)) => asked,
         (Release::Say(_) | Release::Destroy(_), Observed::Present(key)) if !s.desired.finalizers.is_empty() => {
             let days = (s.desired.deletion_policy == DeletionPolicy::Delete).then(|| days(s.desired, s));
-            held(&hold(s.desired, s.rules, key, days, Reason::OtherFinalizers))
+            held(s, &hold(s.desired, s.rules, key, days, Reason::OtherFinalizers))
         }
         (asked @ (Release::Say(_) | Release::Destroy(_)), Observed::Present(key)) => {
             plan::stale(s, key).map_or(asked, |note| Release::Wait(way_out(note)))
@@ -139,21 +140,22 @@ fn disable(s: &Situation<'_>, key: &Key) -> Release {
     let is_said = !stopped || record.is_held_by_a_stop();
     let refused = match token.filter(|_| is_said) {
         Some(token) if !stopped && s.desired.confirmation.as_deref() == Some(&*token) => return Release::Destroy(Destruction::Disable),
-        None if record.count_ended(key) => count_ended(key, None),
+        None if record.count_ended(key) => count_ended(s.desired, key, None),
         None => return Release::Say(Saying::Held(reason)),
         Some(_) => hold(s.desired, s.rules, key, None, reason.into()),
     };
-    held(&refused)
+    held(s, &refused)
 }
 
-fn held(hold: &Hold) -> Release {
-    let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain", hold.message);
+fn held(s: &Situation<'_>, hold: &Hold) -> Release {
+    let retain = command::patch(&s.desired.owner, r#"{"deletionPolicy":"Retain"}"#);
+    let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain: {retain}", hold.message);
     Release::Hold(Hold { message, ..hold.clone() })
 }
 
 fn delete(s: &Situation<'_>, key: &Key) -> Release {
     let days = days(s.desired, s);
-    let field = if s.desired.days().is_some() { DAYS_FIELD } else { "deletionGuard.objectDeletionDays of the provider" };
+    let field = if s.desired.days().is_some() { DAYS_FIELD } else { OBJECT_DAYS_FIELD };
     if let Some(message) = days_refused(field, days, s.rules) {
         return Release::Wait(way_out(Note { reason: Reason::InvalidSpec, message }));
     }
@@ -161,9 +163,9 @@ fn delete(s: &Situation<'_>, key: &Key) -> Release {
         Edge::Passes(passed) => return Release::Destroy(Destruction::Schedule { days, passed }),
         Edge::Say(say) => return Release::Say(say),
         Edge::Holds(reason) => hold(s.desired, s.rules, key, Some(days), reason),
-        Edge::CountEnded => count_ended(key, Some(days)),
+        Edge::CountEnded => count_ended(s.desired, key, Some(days)),
     };
-    held(&refused)
+    held(s, &refused)
 }
 
 /// The waiting period for a key whose object is deleted.

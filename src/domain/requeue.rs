@@ -5,11 +5,12 @@
 //! `round` in `src/controller/key_provider/reconcile.rs` for a provider.
 //!
 //! Times that do not decide when one object is looked at again, such as the deadlines of calls and rounds and the pace of tasks in the background, are in
-//! `src/controller/waits.rs` and `src/kms/waits.rs`.
+//! `src/controller/waits.rs` and `src/kms/waits.rs`. How long something counts in a decision is in `src/domain/periods.rs`.
 
 use std::time::Duration;
 
 use super::{
+    deletion::hold::Hold,
     failure::Retry,
     plan::{Gone, Plan},
 };
@@ -94,7 +95,7 @@ pub enum Next {
 pub struct Leftover {
     /// How soon a setting may be set again that did not stick.
     pub unkept: Option<Duration>,
-    /// How soon an alias is looked at again that stays on the key for now.
+    /// How soon an alias is looked at again that stays on the key for now, or a rotation on demand whose outcome is not known.
     pub lingers: Option<Duration>,
     /// When what failed, and without which the round went on, is tried again.
     pub failed: Vec<Retry>,
@@ -108,13 +109,19 @@ impl Next {
     pub const fn of_plan(plan: &Plan, changed: bool, attempt_open: bool) -> Self {
         match plan {
             Plan::Rest(_) if changed => Self::Changed,
-            // The object itself shows when a finalizer is gone.
-            Plan::Hold(hold) if hold.passes && !matches!(hold.reason, Reason::OtherFinalizers) => Self::Soon,
-            Plan::Rest(_) | Plan::Stall(_) | Plan::Hold(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => Self::Regular,
+            Plan::Hold(hold) => Self::of_hold(hold),
+            Plan::Rest(_) | Plan::Stall(_) | Plan::Missing(_, _, Gone::Deleted | Gone::Lost) => Self::Regular,
             Plan::Missing(_, _, Gone::Unsure) => Self::NotFound,
             Plan::Wait(_) if attempt_open => Self::Searching,
             Plan::Wait(_) | Plan::Do(_) | Plan::Read(_) => Self::Working,
         }
+    }
+
+    /// After a deletion was held, by the plan or by the guard. A view that was too old is soon replaced. Other holds end with a change of the object or of
+    /// its provider, or after days.
+    #[must_use]
+    pub const fn of_hold(hold: &Hold) -> Self {
+        if matches!(hold.reason, Reason::StaleObject | Reason::StaleView) { Self::Soon } else { Self::Regular }
     }
 
     /// The same while something is left for a later round.
@@ -260,10 +267,7 @@ mod tests {
     use super::*;
     use crate::{
         api::managed_key::Missing,
-        domain::{
-            deletion::hold::Hold,
-            plan::{Note, Read, Rest},
-        },
+        domain::plan::{Note, Read, Rest},
     };
 
     const fn seconds(seconds: u64) -> Duration {
@@ -320,7 +324,9 @@ mod tests {
             (Plan::Stall(note()), true, true, Next::Regular),
             (hold(Reason::NotOwned, false), true, false, Next::Regular),
             (hold(Reason::OtherFinalizers, true), false, false, Next::Regular),
+            (hold(Reason::KeyInUse, true), false, false, Next::Regular),
             (hold(Reason::StaleObject, true), false, false, Next::Soon),
+            (hold(Reason::StaleView, true), false, false, Next::Soon),
             (missing(Gone::Unsure), false, false, Next::NotFound),
             (missing(Gone::Deleted), false, false, Next::Regular),
             (missing(Gone::Lost), false, false, Next::Regular),
@@ -333,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_for_later_brings_the_next_look_forward() {
+    fn what_is_left_for_later_brings_the_next_round_forward() {
         let left = |unkept: Option<u64>, lingers: Option<u64>, failed: &[Retry]| Leftover {
             unkept: unkept.map(seconds),
             lingers: lingers.map(seconds),

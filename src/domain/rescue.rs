@@ -70,8 +70,14 @@ mod tests {
         let paused = |object: &mut ManagedKey| {
             object.metadata.annotations = Some([(annotation::PAUSED.to_owned(), "true".to_owned())].into());
         };
-        let deletion =
-            Deletion { schedule_days: Some(7), requested_time: None, origin: DeletionOrigin::Keyward, call: None, last_used_time: None };
+        let deletion = Deletion {
+            schedule_days: Some(7),
+            requested_time: None,
+            origin: DeletionOrigin::Keyward,
+            call: None,
+            last_used_time: None,
+            last_use: None,
+        };
         let unknown = |deletion: Deletion| {
             with(Enabled, |object| {
                 let status = object.status.get_or_insert_default();

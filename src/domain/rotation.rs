@@ -4,42 +4,54 @@
 //! rotation is switched off and on. If the KMS has no record, or does not report it, the status reports no rotation. A date in the future
 //! is not the date of a past rotation.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use super::observed::Rotation;
-use crate::api::{condition::seconds, managed_key::RotationStatus};
-
-/// How far the clock of a KMS may be ahead of ours. If the clocks differ by more, AWS refuses the requests (IAM User Guide, "Troubleshoot
-/// Signature Version 4").
-const SKEW: SignedDuration = SignedDuration::from_mins(5);
+use super::{
+    observed::{Rotation, Rotations},
+    periods::CLOCK_SKEW,
+};
+use crate::api::{
+    condition::seconds,
+    managed_key::{RotationStatus, RotationType},
+};
 
 /// Whether the KMS may have rotated the key since `before` was recorded: the next rotation date has passed, and the KMS now reports another
 /// one.
 #[must_use]
 pub fn is_suspected(before: Option<&RotationStatus>, found: Rotation, now: Timestamp) -> bool {
     let was = before.and_then(|before| before.next_rotation_time.as_ref());
-    was.is_some_and(|was| was.0.duration_since(now) <= SKEW && found.next.map(seconds).as_ref() != Some(was))
+    was.is_some_and(|was| was.0.duration_since(now) <= CLOCK_SKEW && found.next.map(seconds).as_ref() != Some(was))
 }
 
-/// The newest of these dates that is not in the future.
+/// The newest of these rotations that is not in the future.
 #[must_use]
-pub fn newest(dates: &[Timestamp], now: Timestamp) -> Option<Time> {
-    dates.iter().filter(|date| **date <= now).max().copied().map(seconds)
+pub fn newest(listed: &Rotations, now: Timestamp) -> Option<(Time, Option<RotationType>)> {
+    listed.newest(now).map(|rotated| (seconds(rotated.date), rotated.kind))
 }
 
-/// The rotation as it was read. `listed` has the dates that the KMS has on record. `None`: the KMS was not asked, or did not report it.
+/// The rotation as it was read. `listed` has the rotations that the KMS has on record. `None`: the KMS was not asked, or did not report them.
 #[must_use]
-pub fn record(before: Option<&RotationStatus>, found: Rotation, listed: Option<&[Timestamp]>, now: Timestamp) -> RotationStatus {
-    let told = newest(listed.unwrap_or(found.last.as_slice()), now);
+pub fn record(before: Option<&RotationStatus>, found: Rotation, listed: Option<&Rotations>, now: Timestamp) -> RotationStatus {
+    let along = found.told();
+    let told = listed.or(along.as_ref()).and_then(|listed| newest(listed, now));
     // A rotation that was recorded stays recorded, even if the KMS's list does not have it any more. Otherwise it would be told a second
     // time if it came back to the list. A date in the future is ignored; an earlier version or somebody else may have written it.
-    let known = before.and_then(|before| before.last_rotation_time.clone()).filter(|last| last.0 <= now);
-    let last = told.max(known);
+    let known = before.and_then(|before| Some((before.last_rotation_time.clone()?, before.last_rotation_type)));
+    let known = known.filter(|(last, _)| last.0 <= now);
+    let last = match (told, known) {
+        (Some(told), Some(known)) if told.0 < known.0 => Some(known),
+        // What is known of the same rotation stays, if this answer does not say what caused it.
+        (Some((time, None)), Some((same, kind))) if time == same => Some((time, kind)),
+        (told, known) => told.or(known),
+    };
+    let (last_rotation_time, last_rotation_type) = last.map_or((None, None), |(time, kind)| (Some(time), kind));
     RotationStatus {
-        enabled: found.enabled,
+        enabled: Some(found.enabled),
         period_days: found.period_days,
         next_rotation_time: found.next.map(seconds),
-        last_rotation_time: last,
+        last_rotation_time,
+        last_rotation_type,
+        on_demand: before.and_then(|before| before.on_demand.clone()),
     }
 }

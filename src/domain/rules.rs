@@ -1,11 +1,13 @@
 //! A provider's rules, as the administrator wrote them: which namespaces, which keys, which tags and aliases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
+use base64::{Engine, prelude::BASE64_URL_SAFE_NO_PAD as URL_SAFE_NO_PAD};
 use jiff::SignedDuration;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use sha2::{Digest, Sha256};
 
-use super::{deletion::budget::is_id, limits::Limits, observed::Key, ownership::Tags};
+use super::{deletion::budget::is_id, limits::Limits, observed::Key, ownership::Tags, reserved::is_reserved_tag};
 use crate::api::{
     KeyProvider, KeyProviderSpec,
     key_provider::{Adoption, AdoptionFrom, Allow, DeletionGuard, Namespaces, NamespacesFrom, ProviderType},
@@ -31,6 +33,10 @@ pub struct Rules {
     pub adoption: Adoption,
     /// What may be set on keys.
     pub allow: Allow,
+    /// Tags of every key, below those of its object.
+    pub default_tags: Tags,
+    /// Keys of the tags that are or were default tags.
+    pub default_tag_keys: BTreeSet<String>,
     /// What must be true before a deletion.
     pub guard: DeletionGuard,
     /// The id of the stop of all deletions through the provider; empty if it cannot be read. `None`: they are not stopped.
@@ -54,6 +60,8 @@ impl Rules {
             principal: None,
             adoption: spec.adoption.clone(),
             allow: spec.allow.clone(),
+            default_tags: default_tags(spec),
+            default_tag_keys: provider.status.iter().flat_map(|status| &status.default_tag_keys).cloned().collect(),
             guard: spec.deletion_guard.clone(),
             trip: book.and_then(|book| book.tripped.as_ref()).map(|trip| if is_id(&trip.id) { trip.id.clone() } else { String::new() }),
             max_staleness: spec
@@ -67,6 +75,13 @@ impl Rules {
     #[must_use]
     pub const fn limits(&self) -> &'static Limits {
         Limits::of(self.provider)
+    }
+
+    /// The least and the most days of a waiting period that the provider accepts.
+    #[must_use]
+    pub fn window(&self) -> (i32, i32) {
+        let (least, most) = self.limits().window;
+        (least.max(self.guard.minimum_schedule_days), most)
     }
 
     /// Whether all deletions through the provider are stopped.
@@ -106,11 +121,41 @@ impl Rules {
         self.allow.tag_keys.iter().any(|pattern| matches(pattern, key))
     }
 
+    /// The tags that a key is to have: the default tags, and over them those of its object.
+    #[must_use]
+    pub fn tags_with(&self, own: &Tags) -> Tags {
+        let mut tags = self.default_tags.clone();
+        tags.extend(own.clone());
+        tags
+    }
+
+    /// A digest of the default tags. `None`: there are none.
+    #[must_use]
+    pub fn default_tags_digest(&self) -> Option<String> {
+        // A text with a length before each part is the same for the same tags only.
+        let text = |(key, value): (&String, &String)| format!("{}:{key}{}:{value}", key.len(), value.len());
+        let all: String = self.default_tags.iter().map(text).collect();
+        (!all.is_empty()).then(|| URL_SAFE_NO_PAD.encode(Sha256::digest(all)))
+    }
+
+    /// Whether a tag with this key may be removed from a key on which Keyward put it.
+    #[must_use]
+    pub fn lets_remove_tag(&self, key: &str) -> bool {
+        !is_reserved_tag(key) && (self.allows_tag(key) || self.default_tag_keys.contains(key))
+    }
+
     /// Whether objects may set this alias, written without `alias/`.
     #[must_use]
     pub fn allows_alias(&self, alias: &str) -> bool {
         self.allow.aliases.iter().any(|pattern| matches(pattern, alias))
     }
+}
+
+/// The default tags of a provider, without those that admission should have refused.
+#[must_use]
+pub fn default_tags(spec: &KeyProviderSpec) -> Tags {
+    let tags = spec.default_tags.iter().flatten().filter(|(key, _)| !is_reserved_tag(key));
+    tags.map(|(key, value)| (key.clone(), value.clone())).collect()
 }
 
 /// The KMS's own endpoint of the Region.
@@ -193,6 +238,7 @@ pub fn matches(pattern: &str, text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::api::managed_key::LONGEST_WORD;
 
     #[test]
     fn an_endpoint_is_named_without_secrets() {
@@ -272,5 +318,29 @@ mod tests {
             assert_eq!(admits(&by(NamespacesFrom::Selector, None, Some(selector.clone()))), expected, "{selector}");
         }
         assert!(!admits_namespace(&by(NamespacesFrom::Selector, None, Some(serde_json::json!({}))), "gone", None));
+    }
+
+    #[test]
+    fn default_tags_are_below_those_of_the_object_and_only_their_keys_may_be_removed() {
+        let provider: KeyProvider = serde_json::from_value(serde_json::json!({
+            "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": "aws" },
+            "spec": {
+                "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "All" }, "allow": { "tagKeys": ["team"] },
+                "defaultTags": { "cost": "42", "team": "platform", "keyward-uid": "u", "aws:x": "y" },
+            },
+            "status": { "defaultTagKeys": ["cost", "former", "keyward-uid"] },
+        }))
+        .unwrap();
+        let rules = Rules::new("aws", &provider, "111122223333", "eu-west-1");
+        let tags = |all: &[(&str, &str)]| all.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<Tags>();
+        assert_eq!(rules.tags_with(&tags(&[("team", "shop")])), tags(&[("cost", "42"), ("team", "shop")]));
+        let removable = ["cost", "former", "team", "theirs", "keyward-uid", "aws:x"].map(|key| rules.lets_remove_tag(key));
+        assert_eq!(removable, [true, true, true, false, false, false]);
+
+        let digest = |all: &[(&str, &str)]| Rules { default_tags: tags(all), ..rules.clone() }.default_tags_digest();
+        assert_eq!(digest(&[]), None);
+        let digests = [digest(&[("a", "bc")]), digest(&[("ab", "c")]), digest(&[("a", "b"), ("c", "")]), digest(&[("a", "")])];
+        assert_eq!(digests.iter().collect::<BTreeSet<_>>().len(), digests.len());
+        assert!(digests.iter().flatten().all(|digest| digest.len() <= LONGEST_WORD));
     }
 }

@@ -14,7 +14,7 @@ use super::{
         allowed::Allowed,
         compare,
     },
-    reserved::{is_reserved_alias, is_reserved_tag},
+    reserved::is_reserved_alias,
     rules::Rules,
     step::{Part, Step},
 };
@@ -102,7 +102,7 @@ pub fn refusals(desired: &Desired, rules: &Rules, kind: &KeyTemplate, multi_regi
         let tag = desired.tags.keys().find(|tag| !rules.allows_tag(tag))?;
         Some(format!("spec.tags has {}, which KeyProvider {} does not allow; see its spec.allow.tagKeys", text::name(tag), rules.name))
     };
-    refuse(Refused::Tags, tags_refused(desired, limits).or_else(forbidden));
+    refuse(Refused::Tags, tags_refused(desired, rules).or_else(forbidden));
     for alias in &desired.aliases {
         let name = alias.strip_prefix("alias/").unwrap_or(alias);
         let message = (!rules.allows_alias(name)).then(|| {
@@ -122,7 +122,8 @@ fn policy_refused(desired: &Desired, rules: &Rules) -> Option<Refusal> {
         let message = format!("spec.policy is set, but {} has no key policies; remove spec.policy", rules.limits().name);
         return refuse(Reason::InvalidSpec, message);
     }
-    let why = Allowed { rule: &rules.allow.policies, account: &rules.account }.refuses(&wanted.document)?;
+    let caller = rules.principal.as_deref().and_then(Caller::of);
+    let why = Allowed { rule: &rules.allow.policies, account: &rules.account, caller }.refuses(&wanted.document)?;
     refuse(
         Reason::PolicyNotAllowed,
         format!("spec.policy {why}, which KeyProvider {} does not allow; see its spec.allow.policies", rules.name),
@@ -150,6 +151,17 @@ pub fn locked_out(desired: &Desired, rules: &Rules, key: &Key) -> Option<Refusal
         actions.into_iter().collect::<Vec<_>>().join(", ")
     );
     Some(Refusal { part: Refused::Policy, reason: Reason::PolicyWouldLockOut, message })
+}
+
+/// The step that sets the declared key policy on a key whose deletion Keyward was denied to cancel: the key's own policy may be what denies it. A key policy is
+/// the one setting that can be set while a key is pending deletion (AWS KMS Developer Guide, "Key states of AWS KMS keys"). `None`: the policy of the key was
+/// not read or is as declared, or the declared one is refused.
+#[must_use]
+pub fn policy_before_cancel(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> Option<Step> {
+    let mut settings = Settings::default();
+    key_policy(desired, memory, rules, key, &mut settings);
+    let refused = policy_refused(desired, rules).is_some() || locked_out(desired, rules, key).is_some();
+    settings.steps.pop().filter(|_| !refused)
 }
 
 fn own_access(wanted: &WantedPolicy, desired: &Desired, rules: &Rules, key: &Key) -> Access {
@@ -187,27 +199,38 @@ fn rotation_refused(desired: &Desired, limits: &Limits, kind: &KeyTemplate, mult
 }
 
 /// Tags that the KMS cannot accept.
-fn tags_refused(desired: &Desired, limits: &Limits) -> Option<String> {
-    let Limits { name, tags: TagLimits { key, value, count, forbidden }, .. } = limits;
+fn tags_refused(desired: &Desired, rules: &Rules) -> Option<String> {
+    let Limits { name, tags: TagLimits { key, value, count, forbidden }, .. } = rules.limits();
+    let tags = rules.tags_with(&desired.tags);
+    let has = |tag: &str| {
+        if desired.tags.contains_key(tag) {
+            format!("spec.tags has {}", text::name(tag))
+        } else {
+            format!("spec.defaultTags of KeyProvider {} has {}", rules.name, text::name(tag))
+        }
+    };
     let long = |text: &str, most: usize| text.chars().count() > most;
-    if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| long(tag, *key) || long(text, *value)) {
+    if let Some((tag, _)) = tags.iter().find(|(tag, text)| long(tag, *key) || long(text, *value)) {
         return Some(format!(
-            "spec.tags has {}, but {name} accepts keys of at most {key} and values of at most {value} characters; shorten it",
-            text::name(tag)
+            "{}, but {name} accepts keys of at most {key} and values of at most {value} characters; shorten it",
+            has(tag)
         ));
     }
     let bars = |text: &str| text.chars().any(|c| forbidden.contains(c) || (!forbidden.is_empty() && c.is_control()));
-    if let Some((tag, _)) = desired.tags.iter().find(|(tag, text)| bars(tag) || bars(text)) {
+    if let Some((tag, _)) = tags.iter().find(|(tag, text)| bars(tag) || bars(text)) {
         return Some(format!(
-            "spec.tags has {}, but {name} accepts no control characters and none of {forbidden} in keys and values; remove them",
-            text::name(tag)
+            "{}, but {name} accepts no control characters and none of {forbidden} in keys and values; remove them",
+            has(tag)
         ));
     }
-    let most = count - mark::COUNT;
-    (desired.tags.len() > most).then(|| {
+    let (own, most) = (desired.tags.len(), count - mark::COUNT);
+    let more = match tags.len() - own {
+        0 => String::new(),
+        more => format!(" and spec.defaultTags of KeyProvider {} adds {more}", rules.name),
+    };
+    (tags.len() > most).then(|| {
         format!(
-            "spec.tags has {} tags, but {name} accepts {count} on a key, and Keyward needs {} of them; remove some",
-            desired.tags.len(),
+            "spec.tags has {own} tags{more}, but {name} accepts {count} on a key, and Keyward needs {} of them; remove some",
             mark::COUNT
         )
     })
@@ -268,12 +291,12 @@ fn tags(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settings: 
     let Some(found) = &key.tags else {
         return;
     };
-    let missing: Tags =
-        desired.tags.iter().filter(|(key, value)| found.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
+    let wanted = rules.tags_with(&desired.tags);
+    let missing: Tags = wanted.iter().filter(|(key, value)| found.get(*key) != Some(value)).map(|(k, v)| (k.clone(), v.clone())).collect();
     let applied = memory.status.applied.iter().flat_map(|applied| &applied.tag_keys);
-    // The list in the status gives no right to remove marks, or tags that the object could not have set.
-    let applied = applied.filter(|key| !is_reserved_tag(key) && rules.allows_tag(key));
-    let surplus: BTreeSet<String> = applied.filter(|key| !desired.tags.contains_key(*key) && found.contains_key(*key)).cloned().collect();
+    // The list in the status gives no right to remove marks, or tags that neither the object nor the provider could have set.
+    let applied = applied.filter(|key| rules.lets_remove_tag(key));
+    let surplus: BTreeSet<String> = applied.filter(|key| !wanted.contains_key(*key) && found.contains_key(*key)).cloned().collect();
     let new = missing.keys().filter(|key| !found.contains_key(*key)).count();
     let fits = found.len() + new <= rules.limits().tags.count;
     let set = (!missing.is_empty()).then_some(Step::Tag { tags: missing });

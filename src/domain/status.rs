@@ -5,22 +5,27 @@
 //!
 //! What the status remembers of a deletion is `Record`'s to change. Here it is told what a look showed.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 
 use super::{
+    command,
     deletion::{
-        Observation, Record,
+        LastUse, Observation, Record,
         hold::{AT_THE_END, Hold, why},
     },
     desired::{Desired, Life},
     failure::{self, Failure, Retry},
+    limits::Limits,
     memory::Memory,
     observed::{Facet, Key, Observed, State},
+    on_demand::{self, Look},
     ownership::{Owner, Ownership},
-    plan::{Gone, Note, Plan, Rest},
+    plan::{Gone, Note, Plan, Rest, Undone},
+    publish::Trouble,
+    requeue::RESYNC,
     rotation,
     rules::Rules,
     step::Step,
@@ -29,7 +34,11 @@ use crate::{
     api::{
         ConditionType, ManagedKeyStatus, Reason, annotation,
         condition::{self, seconds},
-        managed_key::{Applied, Deletion, DeletionOrigin, KeyFacts, KeyState, LONGEST_WORD, MOST_APPLIED, ManagementPolicy, ProviderFacts},
+        managed_key::{
+            Applied, Deletion, DeletionOrigin, DeletionPolicy, KeyFacts, KeyState, KnownUse, LONGEST_WORD, LONGEST_XKS_KEY_ID,
+            MOST_APPLIED, ManagementPolicy, OnDemand, ProviderFacts,
+        },
+        publish_to::MOST_ATTEMPTS,
     },
     text::shown,
 };
@@ -87,6 +96,10 @@ pub struct Report<'a> {
     pub unread: &'a [Failure],
     /// Changes that were made before, and that the key does not show.
     pub unkept: &'a [String],
+    /// Why the key is not published.
+    pub unpublished: Option<&'a Trouble>,
+    /// When the key was last used. `None`: the KMS was not asked.
+    pub last_use: Option<LastUse>,
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a SetBy>,
     /// The value of the annotation that asked for this look.
@@ -119,10 +132,12 @@ impl<'a> Report<'a> {
             failed: &[],
             unread: &[],
             unkept: &[],
+            unpublished: None,
+            last_use: None,
             set_by: None,
             requested: None,
             word_stands: true,
-            resync: Duration::from_mins(10),
+            resync: RESYNC,
             now,
         }
     }
@@ -203,9 +218,15 @@ pub fn fit(status: &mut ManagedKeyStatus) {
         applied.tag_keys.truncate(MOST_APPLIED);
         applied.aliases.truncate(MOST_APPLIED);
     }
-    if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, creation_time: _ }) = &mut status.key {
+    status.publish_attempts.truncate(MOST_ATTEMPTS);
+    if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, custom_key_store_id, xks_key_id, creation_time: _ }) =
+        &mut status.key
+    {
         for word in [spec, usage, origin, manager] {
             *word = shown(word).chars().take(LONGEST_WORD).collect();
+        }
+        for (id, longest) in [(custom_key_store_id, LONGEST_WORD), (xks_key_id, LONGEST_XKS_KEY_ID)] {
+            id.take_if(|id| id.chars().count() > longest || shown(id) != *id);
         }
     }
 }
@@ -249,6 +270,8 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         origin: word(&key.kind.origin, known.origin),
         manager: if key.customer_managed { "CUSTOMER" } else { "PROVIDER" }.into(),
         multi_region: key.kind.multi_region,
+        custom_key_store_id: key.kind.custom_key_store_id.clone().or(known.custom_key_store_id),
+        xks_key_id: key.kind.xks_key_id.clone().or(known.xks_key_id),
         creation_time: key.creation_time.map(seconds).or(known.creation_time),
     });
     status.provider = Some(ProviderFacts {
@@ -257,9 +280,34 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         region: key.region.clone(),
         endpoint: Some(rules.endpoint.clone()),
     });
+    // It is never in the future, whatever the clock of the KMS is.
+    match report.last_use {
+        Some(LastUse::At(used)) => status.last_use = Some(seconds(used.min(report.now))),
+        Some(LastUse::Never | LastUse::Untold) => status.last_use = None,
+        Some(LastUse::NotAsked) | None => {}
+    }
     // While a key is pending, AWS reports rotation as off. After a cancel the old value is back, so the known one stays.
-    if let Some(found) = key.rotation.filter(|_| !key.state.is_pending()) {
-        status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_deref(), report.now));
+    let found = key.rotation.filter(|_| !key.state.is_pending());
+    if let Some(found) = found {
+        status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_ref(), report.now));
+    }
+    on_demand_seen(status, key, desired, rules, memory, report);
+}
+
+/// What a look says of the rotations on demand that the object requested.
+fn on_demand_seen(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Rules, memory: &Memory, report: &Report<'_>) {
+    let mut record = on_demand::of(status).cloned().unwrap_or_default();
+    let look = Look {
+        asked: desired.rotate.as_deref(),
+        had_key: memory.is_bound(),
+        found: key.rotation.filter(|_| !key.state.is_pending()),
+        listed: key.rotations.as_ref(),
+        counts: rules.limits().rotations_on_demand.is_some(),
+        now: report.now,
+    };
+    on_demand::seen(&mut record, &look);
+    if record != OnDemand::default() {
+        *on_demand::of_mut(status) = record;
     }
 }
 
@@ -328,6 +376,13 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, report:
         return;
     }
     let before = status.applied.take().unwrap_or_default();
+    // A default tag that the policy leaves as it is was not applied, and one that it leaves on the key still was.
+    let mut tag_keys: BTreeSet<String> = desired.tags.keys().cloned().collect();
+    if rest.drift.is_empty() {
+        tag_keys.extend(report.rules.into_iter().flat_map(|rules| rules.default_tags.keys().cloned()));
+    } else {
+        tag_keys.extend(before.tag_keys.iter().cloned());
+    }
     let unread =
         (desired.rotation.is_some() && key.unread.has(Facet::Rotation)) || key.unread.has(Facet::Aliases) || key.unread.has(Facet::Policy);
     let whole = rest.refused.is_none() && rest.stays.is_none() && report.failed.is_empty() && !unread;
@@ -345,7 +400,8 @@ fn rested(status: &mut ManagedKeyStatus, rest: &Rest, desired: &Desired, report:
             enabled: Some(desired.wants_enabled()),
             deletion_schedule_days: None,
             description: desired.description.is_some().then_some(true),
-            tag_keys: desired.tags.keys().cloned().collect(),
+            tag_keys: tag_keys.into_iter().collect(),
+            default_tags: report.rules.and_then(Rules::default_tags_digest),
             aliases: desired.aliases.iter().filter_map(|alias| alias.strip_prefix("alias/")).map(str::to_owned).collect(),
         },
         // While a deletion is declared nothing else is applied. What was applied before stays.
@@ -520,12 +576,17 @@ impl Setter {
         }
     }
 
-    /// A hold on record stays, whatever failed, and even if it could not be written on the key.
+    /// A hold stays, whatever failed, and even if it could not be written on the key. So it is told once.
     fn still_held(&mut self, memory: &Memory, report: &Report<'_>, trouble: &str) {
         let before = condition::find(&memory.status.conditions, ConditionType::DeletionHeld);
         let days = report.desired.and_then(Desired::days);
         let stands = condition::find(&self.conditions, ConditionType::DeletionHeld).is_some();
-        if stands || !memory.record().is_held() || (before.is_none() && days.is_none()) {
+        // A hold that passes by itself, such as that of a key in use, writes no word. Its condition is all there is of it.
+        let asks =
+            report.desired.is_some_and(|desired| days.is_some() || (desired.goes && desired.deletion_policy != DeletionPolicy::Retain));
+        let pends = matches!(report.observed, Some(Observed::Present(key)) if key.state.is_pending());
+        let is_held = memory.record().is_held() || (before.is_some() && asks && !pends);
+        if stands || !is_held || (before.is_none() && days.is_none()) {
             return;
         }
         if let Some(before) = before {
@@ -549,7 +610,10 @@ impl Setter {
 
     fn planned(&mut self, plan: &Plan, memory: &Memory, report: &Report<'_>) {
         match plan {
-            Plan::Rest(rest) => self.rest(rest, report),
+            Plan::Rest(rest) => {
+                self.rest(rest, report);
+                self.undone(rest);
+            }
             Plan::Stall(note) | Plan::Missing(_, note, Gone::Deleted | Gone::Lost) => self.stalled(note),
             Plan::Wait(note) if note.reason == Reason::Updating => self.updating(note, memory, report),
             Plan::Wait(note) | Plan::Missing(_, note, Gone::Unsure) => self.waiting(note),
@@ -596,9 +660,11 @@ impl Setter {
     /// What failed, could not be read, or is refused, while the round continued without it. All of it is told; the gravest gives the reason.
     fn troubles(&mut self, plan: &Plan, memory: &Memory, report: &Report<'_>) {
         let of = |failure: &Failure| (failure.kind.verdict().stalled, failure.kind.verdict().reason, failure.message.clone());
-        let refused = if let Plan::Rest(rest) = plan { rest.refused.clone() } else { None };
-        let mut failed: Vec<_> = refused.map(|Note { reason, message }| (true, reason, message)).into_iter().collect();
+        let (refused, undone) = if let Plan::Rest(rest) = plan { (rest.refused.clone(), rest.demand.clone()) } else { (None, None) };
+        let undone = undone.filter(|undone| undone.stalled).map(|undone| undone.note);
+        let mut failed: Vec<_> = refused.into_iter().chain(undone).map(|Note { reason, message }| (true, reason, message)).collect();
         failed.extend(report.failed.iter().map(of));
+        failed.extend(report.unpublished.iter().map(|trouble| (trouble.stalled, trouble.reason, trouble.message.clone())));
         let unread = report.unread.iter().map(of);
         let all: Vec<_> =
             failed.iter().cloned().chain(unread.map(|(stalled, reason, text)| (stalled, reason, format!("not read: {text}")))).collect();
@@ -609,8 +675,8 @@ impl Setter {
                 texts.push(text);
             }
         }
-        let troubles = || report.failed.iter().chain(report.unread);
-        let slow = troubles().map(|failure| failure.kind.verdict().retry).find(|retry| *retry == Retry::Slow);
+        let failures = report.failed.iter().chain(report.unread).map(|failure| failure.kind.verdict().retry);
+        let slow = failures.chain(report.unpublished.map(|trouble| trouble.retry)).find(|retry| *retry == Retry::Slow);
         let again = slow.map(|retry| again(retry, report)).unwrap_or_default();
         let (reason, message) = (*reason, format!("{}{again}", texts.join("; ")));
         let synced = condition::find(&self.conditions, ConditionType::Synced).filter(|synced| synced.status == "False");
@@ -694,6 +760,15 @@ impl Setter {
         }
     }
 
+    /// A requested rotation that waits. It says nothing against the key, so `Ready` stays as it is.
+    fn undone(&mut self, rest: &Rest) {
+        let Some(Undone { note, stalled: false, .. }) = &rest.demand else { return };
+        match condition::find(&self.conditions, ConditionType::Synced) {
+            Some(synced) if synced.status == "False" => self.append(ConditionType::Synced, &note.message),
+            _ => self.set(ConditionType::Synced, false, note.reason, &note.message),
+        }
+    }
+
     /// `PendingDeletion` follows the key alone, whatever else failed.
     fn deletion(&mut self, status: &ManagedKeyStatus, memory: &Memory, report: &Report<'_>) {
         if let Some(key) = estranged(memory, report) {
@@ -722,14 +797,20 @@ impl Setter {
         let goes = match (date.is_some_and(|date| date <= report.now), report.observed) {
             (true, Some(Observed::Absent(_))) => format!("the key was to be deleted {}, and is not found any more", when(date)),
             (true, _) => format!("the key was to be deleted {}, and can be gone at any moment", when(date)),
-            (false, _) => format!("the key will be deleted {}", when(date)),
+            (false, _) => {
+                let origin = status.key.as_ref().map(|key| &*key.origin).unwrap_or_default();
+                format!("the key will be deleted {}{}", when(date), Limits::left_behind(origin))
+            }
         };
         let absent = matches!(report.observed, Some(Observed::Absent(_)));
         let (reason, message) = match desired.life {
             Life::Scheduled(_) if absent => (Reason::Declared, goes),
             Life::Scheduled(_) => {
-                let text =
-                    format!("{goes}; to cancel, remove spec.deletionScheduleDays or set it to 0; {AT_THE_END}{}", set_by(report.set_by));
+                let text = format!(
+                    "{goes}{}; to cancel, remove spec.deletionScheduleDays or set it to 0; {AT_THE_END}{}",
+                    last_use(status),
+                    set_by(report.set_by)
+                );
                 (Reason::Declared, text)
             }
             Life::Live => (Reason::External, format!("{goes}, which this object does not declare")),
@@ -742,12 +823,15 @@ impl Setter {
 #[must_use]
 pub fn tried_again(retry: Retry, resync: Duration, owner: &Owner) -> String {
     let Some(told) = retry.told(resync) else { return String::new() };
-    let Owner { namespace, name, .. } = owner;
-    format!(
-        "; {told}; to have it tried at once: kubectl annotate --overwrite --field-manager=keyward-cli -n {namespace} managedkey {name} \
-         {}=\"$(date +%s)\"",
-        annotation::RECONCILE_REQUESTED_AT
-    )
+    format!("; {told}; to have it tried at once: {}", command::look(owner))
+}
+
+/// What is told of a key whose marks cannot be written.
+#[must_use]
+pub fn marks_not_writable(failure: &Failure, resync: Duration, owner: &Owner) -> Note {
+    let again = tried_again(failure.kind.verdict().retry, resync, owner);
+    let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}{again}", failure.message);
+    Note { reason: Reason::MarksNotWritable, message }
 }
 
 fn again(retry: Retry, report: &Report<'_>) -> String {
@@ -772,6 +856,14 @@ pub(super) fn when(date: Option<Timestamp>) -> String {
         || "at a date that the KMS has not told yet, or, if it is a primary with replicas, once the last of them is deleted".to_owned(),
         |date| format!("at {date}"),
     )
+}
+
+/// What is said of a deletion if the KMS did not tell when its key was last used.
+pub(super) fn last_use(status: &ManagedKeyStatus) -> &'static str {
+    match status.deletion.as_ref().and_then(|known| known.last_use) {
+        Some(KnownUse::Unknown) => "; the KMS did not tell when the key was last used, so nobody checked whether it is still in use",
+        None => "",
+    }
 }
 
 /// Who set the field: a manifest in Git does not remove a value that another client set.

@@ -54,6 +54,11 @@ pub enum Step<D = Destruction> {
     },
     /// Switch rotation off.
     StopRotation,
+    /// Rotate the key now.
+    RotateOnDemand {
+        /// The text that requests it.
+        request: String,
+    },
     /// Set the description.
     Describe {
         /// The new one.
@@ -136,8 +141,10 @@ pub enum Part {
     Binding,
     /// The state.
     Life,
-    /// Rotation.
+    /// Automatic rotation.
     Rotation,
+    /// The key material, by a rotation on demand.
+    OnDemand,
     /// The description.
     Description,
     /// Tags.
@@ -156,6 +163,7 @@ impl Step {
             Self::Create | Self::Bind { .. } | Self::Mark { .. } => Part::Binding,
             Self::Cancel | Self::Enable | Self::Disable | Self::Destroy(_) => Part::Life,
             Self::StartRotation { .. } | Self::StopRotation => Part::Rotation,
+            Self::RotateOnDemand { .. } => Part::OnDemand,
             Self::Describe { .. } => Part::Description,
             Self::Tag { .. } | Self::Untag { .. } => Part::Tags,
             Self::AddAlias { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. } => Part::Aliases,
@@ -166,7 +174,7 @@ impl Step {
     /// Whether it changes only a setting, which the life of the key does not need.
     #[must_use]
     pub const fn is_setting(&self) -> bool {
-        matches!(self.part(), Part::Rotation | Part::Description | Part::Tags | Part::Aliases | Part::Policy)
+        matches!(self.part(), Part::Rotation | Part::OnDemand | Part::Description | Part::Tags | Part::Aliases | Part::Policy)
     }
 
     /// Whether the step could harm another object's key, or destroy data, if the reads behind it were old. Such a step is done at once or
@@ -186,7 +194,8 @@ impl Step {
 impl<D> Step<D> {
     /// The same step, with another value in `Destroy`.
     ///
-    /// # Errors Returns the error of `destroy`.
+    /// # Errors
+    /// Returns the error of `destroy`.
     pub fn try_map<C, E>(&self, destroy: impl FnOnce(&D) -> Result<C, E>) -> Result<Step<C>, E> {
         Ok(match self {
             Self::Create => Step::Create,
@@ -197,6 +206,7 @@ impl<D> Step<D> {
             Self::Disable => Step::Disable,
             Self::StartRotation { period_days } => Step::StartRotation { period_days: *period_days },
             Self::StopRotation => Step::StopRotation,
+            Self::RotateOnDemand { request } => Step::RotateOnDemand { request: request.clone() },
             Self::Describe { description } => Step::Describe { description: description.clone() },
             Self::Tag { tags } => Step::Tag { tags: tags.clone() },
             Self::Untag { keys } => Step::Untag { keys: keys.clone() },
@@ -233,6 +243,8 @@ impl Key {
                 self.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), ..before });
             }
             Step::StopRotation => self.rotation = Some(Rotation::default()),
+            // The list is older than the step.
+            Step::RotateOnDemand { .. } => self.rotations = None,
             Step::Describe { description } => self.description = Some(description.clone()),
             Step::Tag { tags } => self.tags.get_or_insert_default().extend(tags.clone()),
             Step::Untag { keys } => self.tags.get_or_insert_default().retain(|key, _| !keys.contains(key)),
@@ -332,7 +344,7 @@ impl Step {
             Self::MoveAlias { alias, from } => one(alias, format!("on key {from}"), "present".into()),
             Self::RemoveAlias { alias } => one(alias, "present".into(), "absent".into()),
             Self::SetPolicy { policy, .. } => policy_differences(policy, key).into_iter().map(Difference::Policy).collect(),
-            Self::Create | Self::Bind { .. } | Self::Mark { .. } | Self::Destroy(_) => Vec::new(),
+            Self::Create | Self::Bind { .. } | Self::Mark { .. } | Self::RotateOnDemand { .. } | Self::Destroy(_) => Vec::new(),
         }
     }
 }
@@ -383,6 +395,7 @@ impl fmt::Display for Step {
             Self::Disable | Self::Destroy(Destruction::Disable) => f.write_str("disable the key"),
             Self::StartRotation { period_days } => write!(f, "rotate the key every {period_days} days"),
             Self::StopRotation => f.write_str("stop rotating the key"),
+            Self::RotateOnDemand { .. } => f.write_str("rotate the key on demand"),
             Self::Describe { .. } => f.write_str("set the description"),
             Self::Tag { tags } => write!(f, "set the tags {}", tags.keys().map(String::as_str).collect::<Vec<_>>().join(", ")),
             Self::Untag { keys } => write!(f, "remove the tags {}", keys.iter().map(String::as_str).collect::<Vec<_>>().join(", ")),

@@ -40,7 +40,7 @@ fn idle(last_use: LastUse) -> String {
     let told = match last_use {
         LastUse::At(used) => format!("AWS reports its last use on {}", used.to_zoned(TimeZone::UTC).date()),
         LastUse::Never => "AWS reports no use of it, and counts the days since it was created".to_owned(),
-        LastUse::Untold => "its last use is not known here".to_owned(),
+        LastUse::Untold | LastUse::NotAsked => "its last use is not known here".to_owned(),
     };
     format!("kms:TrailingDaysWithoutKeyUsage, wait until the key was not used for longer ({told})")
 }

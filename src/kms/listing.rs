@@ -1,4 +1,4 @@
-//! What a look at all keys of an account found, and what of it was denied.
+//! What a read of all keys of an account found, and what of it was denied.
 
 use futures::{Stream, StreamExt};
 

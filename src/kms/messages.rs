@@ -7,12 +7,12 @@ use super::sanitize::sanitize;
 use crate::domain::failure::{
     Failure,
     FailureKind::{
-        self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NewPrincipal, NotFound, Policy, Quota, Throttled,
-        Unavailable, Unknown, Waiting, WrongAccount,
+        self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NewPrincipal, NotFound, Policy, Quota, RotationLimit,
+        Throttled, Unavailable, Unknown, Waiting, WrongAccount,
     },
     Outcome,
 };
-use crate::text;
+use crate::{api::annotation, text};
 
 /// The operation of a call, and what it was about.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +23,19 @@ pub(super) struct About<'a> {
     pub(super) operation: &'static str,
     /// The key, alias or role; empty for the whole account.
     pub(super) subject: &'a str,
+}
+
+/// Says of a refused rotation on demand that none is left, if that is why.
+pub(super) fn of_rotation(name: &str, key: &str, failure: Failure) -> Failure {
+    if failure.kind != Quota {
+        return failure;
+    }
+    let message = format!(
+        "{name} does not rotate {} on demand any more, because it did so as often as it does in a key's life; remove the annotation {}",
+        text::name(key),
+        annotation::ROTATE_REQUESTED_AT
+    );
+    Failure { kind: RotationLimit, message, ..failure }
 }
 
 /// What the KMS answered.
@@ -99,7 +112,7 @@ impl About<'_> {
             WrongAccount => {
                 format!("{name} says that the credentials of {request} belong to another account ({code}); correct either of them")
             }
-            Quota => {
+            Quota | RotationLimit => {
                 format!("{name} refuses {request}: {} is used up ({code}); remove what is not needed, or ask for more", advice.quota())
             }
             Throttled | Waiting => match advice.region() {

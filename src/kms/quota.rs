@@ -19,10 +19,12 @@ use std::{
 
 use tokio::time::sleep_until;
 
+use super::waits::CATCH_UP;
+
 pub(super) use self::patience::NotYet;
 pub use self::{
     line::Turn,
-    patience::{Patience, hastily, patiently},
+    patience::{Patience, hastily, if_free, patiently},
 };
 use self::{
     line::{Limiter, Line},
@@ -119,9 +121,6 @@ struct Cap {
     pace: Duration,
 }
 
-/// How late a client may be and still catch up: timers are not exact.
-const LATE: Duration = Duration::from_millis(50);
-
 impl Cap {
     fn new(per_second: f64) -> Self {
         let pace = Duration::try_from_secs_f64(1.0 / per_second).unwrap_or_default();
@@ -132,7 +131,7 @@ impl Cap {
         let mut next = self.next.lock().await;
         sleep_until((*next).into()).await;
         let now = Instant::now();
-        *next = now.checked_sub(LATE).unwrap_or(now).max(*next) + self.pace;
+        *next = now.checked_sub(CATCH_UP).unwrap_or(now).max(*next) + self.pace;
     }
 }
 

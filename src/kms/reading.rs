@@ -151,7 +151,7 @@ mod tests {
             self.asked.lock().unwrap().push(Some(facet));
             if self.fails.has(facet) {
                 let (kind, outcome) = (FailureKind::Denied, Outcome::Refused);
-                return Err(Failure { kind, operation: "Look", message: format!("{facet:?}"), outcome, source: None });
+                return Err(Failure { kind, operation: "Read", message: format!("{facet:?}"), outcome, source: None });
             }
             Ok(match facet {
                 Facet::Tags | Facet::Aliases if self.one_answer => FacetValue::TagsAndAliases(Tags::new(), Vec::new()),

@@ -1,5 +1,5 @@
-//! How long a call to a KMS may take, and how long it waits for an answer, a retry, a turn within a quota, or a refresh. How fast requests follow each other is
-//! in `src/kms/quota/rate.rs`.
+//! How long a call to a KMS may take, how long it waits for an answer, a retry, a turn within a quota, or a refresh, and how long a token lives. How fast
+//! requests follow each other is in `src/kms/quota/rate.rs`.
 
 use std::time::Duration;
 
@@ -15,8 +15,23 @@ pub const CALL: Duration = Duration::from_secs(10);
 pub const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// How long an unused connection is kept.
 pub const IDLE_CONNECTION: Duration = Duration::from_secs(30);
+
+// Tokens.
+
 /// After a failed login no login is sent for this time. A valid token is still used.
 pub const LOGIN_PAUSE: Duration = Duration::from_mins(1);
+/// No token is taken to live longer.
+pub const LONGEST_TOKEN: Duration = Duration::from_hours(24);
+/// How long a token of `CipherTrust` lives if the server does not say it: 300 seconds.
+pub const CIPHERTRUST_TOKEN: Duration = Duration::from_mins(5);
+/// How long before its end a token of `CipherTrust` is renewed, and at most this part of its life.
+pub const CIPHERTRUST_RENEWAL: (Duration, u32) = (Duration::from_mins(1), 5);
+/// How long a token of `CipherTrust` is kept that was refused and never accepted. A refusal of a token that new is not caused by its age.
+pub const CIPHERTRUST_UNPROVED: Duration = Duration::from_secs(30);
+/// How long a token of Huawei's IAM lives if IAM does not say it, and at most.
+pub const HUAWEI_TOKEN: Duration = Duration::from_hours(24);
+/// How long a refused token of Huawei's IAM is kept after another was replaced.
+pub const HUAWEI_REPLACED: Duration = Duration::from_mins(1);
 
 // Turns within a quota.
 
@@ -31,6 +46,12 @@ pub const LONGEST_RESCUE: Duration = Duration::from_secs(10);
 /// Spreads callers that waited, by at most half a turn. Without it, a program that keeps exactly to the pace of an exhausted quota would get every turn, and
 /// others none.
 pub const TURN_JITTER: Duration = Duration::from_millis(100);
+/// How long a request without an answer counts as one that may not have arrived.
+pub const ON_ITS_WAY: Duration = Duration::from_secs(1);
+/// How late a client or a request may be and still catch up: timers are not exact.
+pub const CATCH_UP: Duration = Duration::from_millis(50);
+/// How soon to check again whether requests under way have arrived.
+pub const ARRIVAL_CHECK: Duration = Duration::from_millis(20);
 /// How long a caller that gives way waits before it checks again.
 pub const GIVE_WAY: Duration = Duration::from_millis(20);
 
@@ -48,3 +69,8 @@ pub const SYNCHRONISATION: Duration = Duration::from_secs(3);
 pub const SYNCHRONISED: Duration = Duration::from_secs(30);
 /// The first wait for a refresh or a synchronisation. Each next wait is twice as long.
 pub const FIRST_POLL: Duration = Duration::from_millis(50);
+
+// Huawei.
+
+/// The waits, one after the other, for a new key that Huawei does not show yet.
+pub const NOT_SHOWN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];

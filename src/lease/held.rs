@@ -118,31 +118,31 @@ impl Held {
         matches!(*reports.standing.borrow(), Standing::Holding(until) if !until.passed(Moment::now()))
     }
 
-    /// Returns when the Lease was read, whoever holds it. This shows that the API server can be reached and that the rights on the Lease
+    /// Returns when the Lease was read, whoever holds it. This shows that the API server answers and that the rights on the Lease
     /// are sufficient.
     pub async fn joined(&self) {
-        self.reach(|standing| !matches!(standing, Standing::Joining)).await;
+        self.until(|standing| !matches!(standing, Standing::Joining)).await;
     }
 
     /// Returns when this process is the leader. Wait for [`lost`](Self::lost) at the same time, because this future stays pending after the
     /// lease is lost.
     pub async fn acquired(&self) {
-        self.reach(|standing| matches!(standing, Standing::Holding(_))).await;
+        self.until(|standing| matches!(standing, Standing::Holding(_))).await;
     }
 
     /// Returns the reason when this process may never act again. It stays pending without leader election.
     pub async fn lost(&self) -> Lost {
-        match self.reach(|standing| matches!(standing, Standing::Over(_))).await {
+        match self.until(|standing| matches!(standing, Standing::Over(_))).await {
             Some(Standing::Over(lost)) => lost,
             _ => std::future::pending().await,
         }
     }
 
     /// Waits for a standing. `None` without leader election. It stays pending if the elector ended without such a standing.
-    async fn reach(&self, wanted: impl FnMut(&Standing) -> bool) -> Option<Standing> {
+    async fn until(&self, wanted: impl FnMut(&Standing) -> bool) -> Option<Standing> {
         let mut standing = self.0.clone()?.standing;
-        let reached = standing.wait_for(wanted).await.map(|standing| standing.clone());
-        match reached {
+        let found = standing.wait_for(wanted).await.map(|standing| standing.clone());
+        match found {
             Ok(standing) => Some(standing),
             Err(_) => std::future::pending().await,
         }

@@ -13,7 +13,7 @@ use kube::api::ObjectMeta;
 use super::{NAME, labels, yaml};
 use crate::api::GROUP;
 
-/// The verb that lets a person restore a status, on `managedkeys/status` or `keyproviders/status`.
+/// The verb that lets a person restore a status, on `managedkeys/status`, `keygrants/status` or `keyproviders/status`.
 const RESTORE: &str = "restore";
 
 /// Whether somebody may write a status: the operator, and who may restore one.
@@ -37,7 +37,7 @@ pub struct Admission {
 pub fn admission(namespace: &str) -> Admission {
     let rule = Rule {
         name: "status",
-        resources: &["managedkeys/status", "keyproviders/status"],
+        resources: &["managedkeys/status", "keygrants/status", "keyproviders/status"],
         operations: &["CREATE", "UPDATE"],
         action: "Deny",
         variables: vec![("operator", format!("'system:serviceaccount:{namespace}:{NAME}'"))],

@@ -1,4 +1,4 @@
-//! The CRDs of both kinds. kube derives them from [`crate::api`]; this module adds what the derive cannot express.
+//! The CRDs of all kinds. kube derives them from [`crate::api`]; this module adds what the derive cannot express.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     CustomResourceDefinition, JSON, JSONSchemaProps, JSONSchemaPropsOrArray,
@@ -7,15 +7,15 @@ use kube::CustomResourceExt;
 use serde_json::json;
 
 use super::{labels, yaml};
-use crate::api::{KeyProvider, ManagedKey};
+use crate::api::{KeyGrant, KeyProvider, ManagedKey};
 
-/// Both CRDs, in reading order.
+/// All CRDs, in reading order.
 #[must_use]
 pub fn crds() -> Vec<CustomResourceDefinition> {
-    [ManagedKey::crd(), KeyProvider::crd()].into_iter().map(complete).collect()
+    [ManagedKey::crd(), KeyGrant::crd(), KeyProvider::crd()].into_iter().map(complete).collect()
 }
 
-/// Both CRDs as one YAML stream for `kubectl apply -f -`.
+/// All CRDs as one YAML stream for `kubectl apply -f -`.
 pub fn crds_yaml() -> anyhow::Result<String> {
     let documents = crds().iter().map(crd_yaml).collect::<anyhow::Result<Vec<_>>>()?;
     Ok(yaml::stream(&documents))
@@ -62,7 +62,7 @@ mod tests {
 
     use super::*;
 
-    /// Calls `check` for each node of both schemas, with its path and whether its parent requires it.
+    /// Calls `check` for each node of all schemas, with its path and whether its parent requires it.
     fn walk(check: &mut dyn FnMut(&str, &JSONSchemaProps, bool)) {
         fn descend(path: &str, schema: &JSONSchemaProps, required: bool, check: &mut dyn FnMut(&str, &JSONSchemaProps, bool)) {
             check(path, schema, required);
@@ -86,15 +86,18 @@ mod tests {
     /// The API server estimates the cost of CEL rules from the bounds, and takes 3 MiB where there is none.
     #[test]
     fn everything_has_bounds() {
+        let way_out = "give the field one in src/api, such as #[schemars(length(max = 256))] or #[schemars(range(min = 0, max = 23))]";
         walk(&mut |path, schema, _| match schema.type_.as_deref() {
             Some("string") => {
                 let bounded = schema.max_length.is_some() || schema.enum_.is_some() || schema.format.as_deref() == Some("date-time");
-                assert!(bounded, "{path} has no bound");
+                assert!(bounded, "{path} has no bound; {way_out}");
             }
-            Some("array") => assert!(schema.max_items.is_some(), "{path} has no bound"),
-            Some("object") if schema.additional_properties.is_some() => assert!(schema.max_properties.is_some(), "{path} has no bound"),
+            Some("array") => assert!(schema.max_items.is_some(), "{path} has no bound; {way_out}"),
+            Some("object") if schema.additional_properties.is_some() => {
+                assert!(schema.max_properties.is_some(), "{path} has no bound; {way_out}");
+            }
             Some("integer") if path.contains(".spec.") => {
-                assert!(schema.minimum.is_some() && schema.maximum.is_some(), "{path} has no bound");
+                assert!(schema.minimum.is_some() && schema.maximum.is_some(), "{path} has no bound; {way_out}");
             }
             Some("integer" | "boolean" | "object") => {}
             other => panic!("{path} is of type {other:?}"),

@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod crd;
+mod names;
 pub mod policies;
 pub mod rbac;
 pub mod reference;
@@ -13,19 +14,7 @@ mod yaml;
 
 pub use admission::{Admission, admission};
 pub use crd::{crd_yaml, crds, crds_yaml};
+use names::labels;
+pub use names::{NAME, NAMESPACE};
 pub use policies::{policies, policies_yaml};
 pub use rbac::{Rbac, rbac};
-
-use std::collections::BTreeMap;
-
-/// The namespace of the shipped manifests. Another namespace works too, but only Keyward should use it, because everybody who can write
-/// there can set its credentials.
-pub const NAMESPACE: &str = "keyward-system";
-
-/// The name of all installed objects, except the CRDs, whose names follow Kubernetes' rule.
-pub const NAME: &str = "keyward";
-
-/// Labels of every generated object.
-fn labels() -> BTreeMap<String, String> {
-    BTreeMap::from([("app.kubernetes.io/name".into(), NAME.into()), ("app.kubernetes.io/part-of".into(), NAME.into())])
-}

@@ -1,4 +1,4 @@
-//! Optional policies about who may ask for a deletion. The API server itself asks them, so nothing that can be down stands in the path of an edit.
+//! Optional policies about who may ask for a deletion, or for a rotation on demand. The API server itself asks them, so nothing that can be down stands in the path of an edit.
 //!
 //! They see requests to the API server only. What the API server deletes by itself, such as all objects of a CRD that is deleted, they do not see; the guard
 //! does. Taking a deletion back is never refused.
@@ -15,6 +15,9 @@ pub const SCHEDULE: &str = "schedule-deletion";
 pub const CONFIRM: &str = "confirm-deletion";
 /// The verb that lets somebody resume deletions that were stopped, on `keyproviders`.
 pub const RESUME: &str = "resume-deletions";
+
+/// The verb that lets somebody request a rotation on demand, or confirm one, on `managedkeys`.
+pub const ROTATE: &str = "rotate";
 
 /// Whether the user has that verb on the object that `of` names.
 fn may(resource: &str, of: &str, verb: &str) -> String {
@@ -128,6 +131,30 @@ pub fn policies() -> Vec<Admission> {
             )],
         },
         Rule {
+            name: "who-rotates",
+            resources: &["managedkeys"],
+            // A text that an object is created with rotates nothing. So whoever restores an object needs no verb.
+            operations: &["UPDATE"],
+            action: "Deny",
+            variables: vec![
+                ("text", annotated("object", annotation::ROTATE_REQUESTED_AT)),
+                ("textBefore", annotated("oldObject", annotation::ROTATE_REQUESTED_AT)),
+                ("confirm", annotated("object", annotation::ROTATE_CONFIRM)),
+                ("confirmBefore", annotated("oldObject", annotation::ROTATE_CONFIRM)),
+                ("allowed", may("managedkeys", "object", ROTATE)),
+            ],
+            validations: vec![(
+                "((variables.text == '' || variables.text == variables.textBefore) && \
+                 (variables.confirm == '' || variables.confirm == variables.confirmBefore)) || variables.allowed",
+                format!(
+                    "only those with the verb {ROTATE} on managedkeys.{GROUP} in this namespace set the annotations {} and {}; everybody who may edit the \
+                     object may remove them",
+                    annotation::ROTATE_REQUESTED_AT,
+                    annotation::ROTATE_CONFIRM
+                ),
+            )],
+        },
+        Rule {
             name: "who-resumes-deletions",
             resources: &["keyproviders"],
             operations: &["CREATE", "UPDATE"],
@@ -202,6 +229,7 @@ pub fn roles() -> Vec<ClusterRole> {
     vec![
         role("deletion-requester", "managedkeys", &[SCHEDULE]),
         role("deletion-approver", "managedkeys", &["get", "list", "watch", "patch", CONFIRM]),
+        role("key-rotator", "managedkeys", &["get", "list", "watch", "patch", ROTATE]),
         role("deletion-resumer", "keyproviders", &["get", "list", "watch", "patch", RESUME]),
     ]
 }
@@ -216,4 +244,23 @@ pub fn policies_yaml() -> anyhow::Result<String> {
         documents.push(yaml::document(&role)?);
     }
     Ok(yaml::stream(&documents))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field that the policy does not compare lets everybody who may edit a provider loosen its guard.
+    #[test]
+    fn who_loosens_the_guard_compares_every_field_of_it() {
+        let text = policies_yaml().unwrap();
+        let crds = crate::manifests::crds();
+        let provider = crds.iter().find(|crd| crd.spec.names.kind == "KeyProvider").unwrap();
+        let root = provider.spec.versions[0].schema.clone().unwrap().open_api_v3_schema.unwrap();
+        let guard = root.properties.unwrap()["spec"].properties.as_ref().unwrap()["deletionGuard"].properties.clone().unwrap();
+        for field in guard.keys() {
+            let is_compared = [".?", "."].iter().any(|dot| text.contains(&format!("variables.guardBefore{dot}{field}")));
+            assert!(is_compared, "compare deletionGuard.{field} in the policy who-loosens-the-guard of src/manifests/policies.rs");
+        }
+    }
 }

@@ -8,7 +8,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Ro
 use kube::{CustomResourceExt, api::ObjectMeta};
 
 use super::{NAME, labels, yaml};
-use crate::api::{GROUP, KeyProvider, ManagedKey};
+use crate::api::{GROUP, KeyGrant, KeyProvider, ManagedKey, publish_to::PublishKind};
 
 /// A right, and why the operator needs it.
 #[derive(Clone, Debug)]
@@ -63,6 +63,19 @@ pub fn cluster_rights() -> Vec<Right> {
             &["update"],
             "Clusters with the OwnerReferencesPermissionEnforcement plugin require this right to set the finalizer.",
         ),
+        right(
+            GROUP,
+            &["keygrants"],
+            &["get", "list", "watch", "patch"],
+            "Reads which grants are declared. Writes the finalizer, so that a grant is revoked before its object goes.",
+        ),
+        right(GROUP, &["keygrants/status"], &["patch"], "Writes the status with server-side apply."),
+        right(
+            GROUP,
+            &["keygrants/finalizers"],
+            &["update"],
+            "Clusters with the OwnerReferencesPermissionEnforcement plugin require this right to set the finalizer.",
+        ),
         right(GROUP, &["keyproviders"], &["get", "list", "watch"], "Reads how to reach a KMS, and who may use it for what."),
         right(
             GROUP,
@@ -81,10 +94,10 @@ pub fn cluster_rights() -> Vec<Right> {
                 "apiextensions.k8s.io",
                 &["customresourcedefinitions"],
                 &["get"],
-                "Keyward leaves keys as they are while their CRD is being deleted, because that is an uninstall and not a request about keys. At the start it also \
+                "Keyward leaves keys and grants as they are while their CRD is being deleted, because that is an uninstall and not a request about keys. At the start it also \
                  reports a CRD that is older than this version.",
             ),
-            &[ManagedKey::crd_name(), KeyProvider::crd_name()],
+            &[ManagedKey::crd_name(), KeyGrant::crd_name(), KeyProvider::crd_name()],
         ),
         right("events.k8s.io", &["events"], &["create"], "Posts events in the namespace of the object about what was done to its key."),
     ]
@@ -104,13 +117,52 @@ pub fn own_rights() -> Vec<Right> {
     ]
 }
 
+/// The right to publish keys to objects of that kind. It is not among [`cluster_rights`]: an administrator gives it, in the whole cluster or in some
+/// namespaces. RBAC cannot limit a creation to names.
+#[must_use]
+pub fn publish_right(kind: PublishKind) -> Right {
+    let reason = match kind {
+        PublishKind::ConfigMap => {
+            "Optional. Keeps the ConfigMaps of spec.publishTo. Keyward changes and removes only those that a ManagedKey owns."
+        }
+        PublishKind::Secret => {
+            "Optional. Keeps the Secrets of spec.publishTo. Keyward changes and removes only those that a ManagedKey owns, but with this right its token can read every Secret of these namespaces."
+        }
+    };
+    right("", &[kind.plural()], &["get", "create", "patch", "delete"], reason)
+}
+
+/// The name of the `ClusterRole` that gives the right to publish to objects of that kind.
+#[must_use]
+pub fn publish_role(kind: PublishKind) -> String {
+    format!("{NAME}-publish-{}", kind.plural())
+}
+
+/// One YAML stream that gives this right in the whole cluster to an operator that runs in `namespace`.
+pub fn publish_yaml(kind: PublishKind, namespace: &str) -> anyhow::Result<String> {
+    let name = publish_role(kind);
+    let metadata = || ObjectMeta { name: Some(name.clone()), labels: Some(labels()), ..ObjectMeta::default() };
+    let role = ClusterRole { metadata: metadata(), ..ClusterRole::default() };
+    let binding =
+        ClusterRoleBinding { metadata: metadata(), role_ref: role_ref("ClusterRole", &name), subjects: Some(vec![subject(namespace)]) };
+    Ok(yaml::stream(&[format!("{}rules:\n{}", yaml::document(&role)?, rules_yaml(&[publish_right(kind)])?), yaml::document(&binding)?]))
+}
+
+fn role_ref(kind: &str, name: &str) -> RoleRef {
+    RoleRef { api_group: "rbac.authorization.k8s.io".into(), kind: kind.into(), name: name.into() }
+}
+
+fn subject(namespace: &str) -> Subject {
+    Subject { kind: "ServiceAccount".into(), name: NAME.into(), namespace: Some(namespace.into()), ..Subject::default() }
+}
+
 /// The rights of an operator that runs in `namespace`.
 #[must_use]
 pub fn rbac(namespace: &str) -> Rbac {
     let cluster_wide = || ObjectMeta { name: Some(NAME.into()), labels: Some(labels()), ..ObjectMeta::default() };
     let inside = || ObjectMeta { namespace: Some(namespace.into()), ..cluster_wide() };
-    let role_ref = |kind: &str| RoleRef { api_group: "rbac.authorization.k8s.io".into(), kind: kind.into(), name: NAME.into() };
-    let subject = Subject { kind: "ServiceAccount".into(), name: NAME.into(), namespace: Some(namespace.into()), ..Subject::default() };
+    let role_ref = |kind: &str| role_ref(kind, NAME);
+    let subject = subject(namespace);
     let rules = |rights: Vec<Right>| Some(rights.into_iter().map(|right| right.rule).collect());
     Rbac {
         service_account: ServiceAccount { metadata: inside(), ..ServiceAccount::default() },

@@ -5,6 +5,7 @@
 // Tables are as long as what they list, and a value in a row stands where it is used.
 #![allow(clippy::too_many_lines, clippy::needless_pass_by_value)]
 
+mod key_grant;
 mod key_provider;
 mod kubectl;
 mod managed_key;
@@ -142,7 +143,12 @@ fn assert_complete(crd: &CustomResourceDefinition, rows: &[Row]) {
             }
         }
     });
-    assert!(missing.is_empty(), "no row is refused for:\n{}", missing.join("\n"));
+    let kind = &crd.spec.names.kind;
+    assert!(
+        missing.is_empty(),
+        "add a row that is refused to the rows of {kind} in tests/it/admission, for each of:\n{}",
+        missing.join("\n")
+    );
 }
 
 /// Calls `visit` with each node of a schema and its path as the API server writes it: the first item of a list, the key `k` of a map.

@@ -5,6 +5,8 @@
 
 mod holds;
 mod policy;
+mod publish;
+mod rotation;
 mod writes;
 
 use std::{pin::Pin, time::Duration};

@@ -58,6 +58,18 @@ async fn lives_as_the_examples_say(vendor: &'static Vendor) {
         assert_eq!(value(&scene.key("invoices").await.policy), value(declared["policy"].as_str().unwrap()));
     }
 
+    if folder(vendor).join("rotated-key.yaml").exists() {
+        let mut rotated = object(vendor, "rotated-key.yaml");
+        assert_eq!(spec(vendor, "rotated-key.yaml"), spec(vendor, "key.yaml"), "only the annotation differs");
+        scene.patch("orders", json!({ "metadata": { "annotations": rotated["metadata"]["annotations"].take() } })).await;
+        scene.until_event("orders", "RotationRequested").await;
+    }
+
+    if vendor.provider == ProviderType::Aws {
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyGrant", "metadata": { "name": "reader" }, "spec": spec(vendor, "grant.yaml") });
+        crate::grants::is_made_as_declared(&scene, object).await;
+    }
+
     let scheduled = spec(vendor, "scheduled-key.yaml");
     let days = scheduled["deletionScheduleDays"].as_u64().unwrap();
     scene.spec("orders", scheduled).await;

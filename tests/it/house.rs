@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeSet, path::PathBuf};
 
-use crate::layering::{read, root};
+use crate::layering::{files, is_of_tests, module_of, read, root, without_tests};
 
 fn text(path: &str) -> String {
     read(&root().join(path))
@@ -70,4 +70,43 @@ fn every_command_is_in_the_table() {
     for target in targets.iter().filter(|target| **target != "help" && **target != "clean") {
         assert!(page.contains(&format!("| `make {target}` |")), "CONTRIBUTING.md has no `make {target}`");
     }
+}
+
+#[test]
+fn the_readme_is_read_in_five_minutes() {
+    const MOST: usize = 900;
+    let words = text("README.md").split_whitespace().filter(|word| word.contains(char::is_alphanumeric)).count();
+    assert!(words <= MOST, "README.md has {words} words, and at most {MOST} are allowed; move something to docs/");
+}
+
+/// The files with the waits and periods of their layer.
+const WAITS: [&str; 6] = ["waits.rs", "lease.rs", "controller/waits.rs", "kms/waits.rs", "domain/requeue.rs", "domain/periods.rs"];
+
+/// The lines of a source text that have a time of their own, such as `Duration::from_secs(5)`. Tests may have any.
+fn times(source: &str) -> Vec<&str> {
+    let is_time = |line: &&str| {
+        let mut calls = line.split("Duration::from_").skip(1).filter_map(|rest| rest.split_once('('));
+        let is_number = |rest: &str| {
+            let number = rest.split([')', ',']).next().unwrap_or_default();
+            !number.is_empty() && number.chars().all(|c| c.is_ascii_digit() || c == '_')
+        };
+        calls.any(|(_, rest)| is_number(rest))
+    };
+    without_tests(source).lines().filter(is_time).collect()
+}
+
+#[test]
+fn each_wait_is_in_the_file_of_its_layer() {
+    let source = root().join("src");
+    let mut strays = Vec::new();
+    for path in files(&source) {
+        let path = path.strip_prefix(&source).unwrap();
+        let (name, text) = (path.to_str().unwrap(), read(&source.join(path)));
+        if WAITS.contains(&name) {
+            assert!(!times(&text).is_empty(), "{name} has no times; a wait is not recognised");
+        } else if !is_of_tests(&module_of(path)) {
+            strays.extend(times(&text).into_iter().map(|line| format!("{name}: {}", line.trim())));
+        }
+    }
+    assert!(strays.is_empty(), "move these into one of {WAITS:?}:\n{}", strays.join("\n"));
 }

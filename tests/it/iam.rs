@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use keyward::kms::aws::OPERATIONS;
+use keyward::{api::annotation, kms::aws::OPERATIONS};
 use kms_double::{ACCESS_KEY, ACCOUNT, Credential, KeyState, Options, Role, SECRET_KEY};
 use serde_json::{Value, json};
 
@@ -27,7 +27,7 @@ fn documented() -> (Vec<String>, Vec<String>) {
 #[tokio::test]
 async fn everything_works_with_the_documented_actions_and_needs_each_of_them() {
     let (of_role, of_base) = documented();
-    let spec = json!({ "aws": { "roleArn": ROLE }, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] }, "allow": { "policies": { "from": "Accounts" } } });
+    let spec = json!({ "aws": { "roleArn": ROLE }, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] }, "allow": { "policies": { "from": "Accounts" }, "grants": { "principals": ["*"], "operations": ["*"] } } });
     let options = Options {
         credentials: vec![Credential { allow: Some(of_base), ..Credential::new(ACCESS_KEY, SECRET_KEY, ACCOUNT) }],
         roles: vec![Role { allow: Some(of_role), ..Role::new(ROLE) }],
@@ -58,7 +58,11 @@ async fn everything_works_with_the_documented_actions_and_needs_each_of_them() {
         scene.until_ready("orders", "True", reason).await;
         scene.look_at_all("orders").await;
     }
+    let now = json!({ "metadata": { "annotations": { (annotation::ROTATE_REQUESTED_AT): "now" } } });
+    scene.patch("orders", now).await;
+    scene.until_event("orders", "RotationRequested").await;
     let key = scene.key("orders").await.arn;
+    crate::grants::is_made_and_revoked(&scene).await;
     // An alias goes to another object.
     scene.create("invoices", json!({ "aliases": ["iam-two"] })).await;
     scene.until_ready("invoices", "False", "AliasTaken").await;

@@ -1,6 +1,6 @@
 //! Generated files are what this source says, and what is installed holds together.
 //!
-//! `UPDATE=1 cargo test --test it manifests` rewrites them.
+//! `make generate` rewrites them.
 
 use std::{
     collections::BTreeSet,
@@ -8,7 +8,7 @@ use std::{
 };
 
 use keyward::{
-    api::{Reason, condition::EVENTS},
+    api::{Reason, condition::EVENTS, publish_to::PublishKind},
     domain::deletion::{
         guard::RULES,
         hold::{SENTENCES, Sentence},
@@ -39,6 +39,14 @@ fn generated() -> Vec<(String, String)> {
         ("docs/reference/invariants.md".to_owned(), page(crate::invariants::page())),
         ("docs/messages.md".to_owned(), page(crate::messages::page())),
     ];
+    for kind in PublishKind::ALL {
+        let plural = kind.plural();
+        files.push((format!("deploy/publish/{plural}/rbac.yaml"), yaml(rbac::publish_yaml(kind, manifests::NAMESPACE).unwrap())));
+        files.push((
+            format!("charts/keyward/files/rules/publish-{plural}.yaml"),
+            yaml(rbac::rules_yaml(&[rbac::publish_right(kind)]).unwrap()),
+        ));
+    }
     for crd in manifests::crds() {
         let names = &crd.spec.names;
         let text = yaml(manifests::crd_yaml(&crd).unwrap());
@@ -53,16 +61,19 @@ fn generated() -> Vec<(String, String)> {
 fn guard_page() -> String {
     let rules = RULES.iter().map(|(rule, _)| format!("1. {rule}\n")).collect::<Vec<_>>().concat();
     let yes = |yes: bool| if yes { "yes" } else { "" };
-    let row =
-        |told: &Sentence| format!("| `{}` | {} | {} | {} |\n", told.reason.as_str(), told.seen, yes(told.confirmable), yes(told.passes));
+    let row = |told: &Sentence| {
+        let Sentence { reason, seen, next } = told;
+        format!("| `{}` | {seen} | {} | {} | {} |\n", reason.as_str(), yes(next.is_confirmable()), yes(next.passes()), next.sentence())
+    };
     let rows = SENTENCES.iter().map(row).collect::<String>();
     format!(
         "# The guard\n\n\
          Keyward asks the guard before each call that schedules a deletion, and before it disables a key because the object is deleted; it does not ask for a declared `enabled: false`. All of these rules must hold. The guard checks them in this order, and reports the first one that does not hold.\n\n\
          {rules}\n\
          If a rule does not hold, the deletion is held: Keyward neither schedules the deletion nor disables the key, and the condition `DeletionHeld` has one of these reasons. Keyward may write the hold into the key's mark, and changes nothing else.\n\
-         If a person can confirm, the condition has the command with the token.\n\n\
-         | reason | what was seen | a person can confirm | passes by itself |\n|---|---|---|---|\n{rows}"
+         If a person can confirm, the condition has the command with the token.\n\
+         Every hold says a command that goes on, or says that nothing has to be typed and when Keyward looks again.\n\n\
+         | reason | what was seen | a person can confirm | passes by itself | how it goes on |\n|---|---|---|---|---|\n{rows}"
     )
 }
 
@@ -110,6 +121,15 @@ fn after<'a>(text: &'a str, mark: &'a str) -> impl Iterator<Item = &'a str> {
         .map(move |(at, _)| word(&text[at + mark.len()..]))
 }
 
+/// What the program gives, and what the list has.
+fn same(what: &str, list: &str, given: &BTreeSet<&str>, listed: &BTreeSet<&str>) {
+    let (lacks, unused): (Vec<_>, Vec<_>) = (given.difference(listed).collect(), listed.difference(given).collect());
+    assert!(
+        lacks.is_empty() && unused.is_empty(),
+        "{what}: {list} has to list {lacks:?}, with their meaning; it lists {unused:?}, which nothing in src/ gives"
+    );
+}
+
 /// The list, the page and the program have the same words, and none is written as a text of its own.
 #[test]
 fn generated_page_has_each_reason_that_is_given_and_no_other() {
@@ -118,13 +138,13 @@ fn generated_page_has_each_reason_that_is_given_and_no_other() {
     program(&path("src"), &mut source);
     let given: BTreeSet<&str> = after(&source, "Reason::").filter(|word| word.starts_with(char::is_uppercase) && *word != "ALL").collect();
     let listed: BTreeSet<&str> = Reason::ALL.iter().map(|(reason, _)| reason.as_str()).collect();
-    assert_eq!(given, listed);
+    same("reasons", "Reason of src/api/condition.rs", &given, &listed);
     assert_eq!(after(&source, "Condition {").count(), 0, "a condition is set by `condition::set` alone, which takes a reason of the list");
 
     let events: BTreeSet<&str> =
         ["reason: \"", "event(\"", "warn(\""].iter().flat_map(|mark| after(&source, mark)).filter(|word| !word.is_empty()).collect();
     let listed_events: BTreeSet<&str> = EVENTS.iter().map(|(reason, _)| *reason).collect();
-    assert_eq!(events, listed_events);
+    same("events", "EVENTS of src/api/condition.rs", &events, &listed_events);
 
     let rows = |heading: &str| -> BTreeSet<String> {
         let table = page.split_once(&format!("\n## {heading}\n")).unwrap().1.split("\n## ").next().unwrap().to_owned();
@@ -143,6 +163,30 @@ fn manifests_name_this_version() {
     assert!(chart.contains(&format!("\nversion: {version}\n")) && chart.contains(&format!("\nappVersion: {version}\n")), "{chart}");
 }
 
+/// The rights to publish keys are in no manifest but their own, and a component adds them.
+#[tokio::test]
+async fn the_rights_to_publish_are_added_by_a_component_and_by_nothing_else() {
+    let cluster = shared();
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    // kustomize takes no absolute path.
+    let inside = |path: &Path| path.strip_prefix("/").unwrap().to_owned();
+    let up = format!("{}{}/", "../".repeat(inside(folder.path()).components().count()), inside(&path("")).display());
+    let build = async |components: &[&str]| {
+        let components: Vec<_> = components.iter().map(|component| format!("{up}deploy/publish/{component}")).collect();
+        let text = serde_json::json!({ "resources": [format!("{up}deploy")], "components": components });
+        std::fs::write(folder.path().join("kustomization.yaml"), text.to_string()).unwrap();
+        cluster.kubectl(&["kustomize", folder.path().to_str().unwrap()]).await.expect("kustomize")
+    };
+    assert!(!build(&[]).await.contains("publish"));
+    let built = build(&["configmaps", "secrets"]).await;
+    for kind in PublishKind::ALL {
+        assert_eq!(built.matches(&format!("\n  name: {}\n", rbac::publish_role(kind))).count(), 3, "{built}");
+    }
+    let apply = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-"];
+    let rights: Vec<_> = built.split("\n---\n").filter(|document| document.contains("keyward-publish-")).collect();
+    cluster.kubectl_with(&apply, &rights.join("\n---\n")).await.expect("apply");
+}
+
 /// The real `kubectl` builds it, and the real API server takes every object, in a namespace that enforces restricted pods.
 #[tokio::test]
 async fn kustomize_builds_what_the_server_accepts() {
@@ -150,7 +194,7 @@ async fn kustomize_builds_what_the_server_accepts() {
     let built = cluster.kubectl(&["kustomize", path("deploy").to_str().unwrap()]).await.expect("kustomize");
     assert!(!built.contains("kind: CustomResourceDefinition"), "`kubectl delete -k deploy` would delete every ManagedKey");
     let crds = cluster.kubectl(&["kustomize", path("crds").to_str().unwrap()]).await.expect("kustomize");
-    assert_eq!(crds.matches("\nkind: CustomResourceDefinition\n").count(), 2, "{crds}");
+    assert_eq!(crds.matches("\nkind: CustomResourceDefinition\n").count(), 3, "{crds}");
     cluster
         .kubectl_with(&["apply", "--server-side", "--force-conflicts", "--dry-run=server", "-f", "-"], &crds)
         .await

@@ -33,7 +33,8 @@ use crate::{
     },
 };
 
-fn query(scene: &Scene) -> Query {
+/// What `keyward orphans` is asked in a scene.
+pub fn query(scene: &Scene) -> Query {
     Query {
         cluster_id: CLUSTER.into(),
         namespace: scene.operator_namespace.clone(),
@@ -186,7 +187,7 @@ async fn the_program_prints_the_list_and_its_exit_code_tells() {
         (output.status.code(), text(&output.stdout), text(&output.stderr))
     };
     let head = format!("KeyProvider {}: AWS account {}, Region {}; cluster {CLUSTER}\n", scene.provider, AWS.account, AWS.region);
-    let none = "0 keys without an object, 0 objects whose key is gone, 0 aliases without a key of this cluster\n";
+    let none = "0 keys without an object, 0 objects whose key is gone, 0 aliases without a key of their cluster\n";
     assert_eq!(run(&[]).await, (Some(0), format!("{head}\n{none}"), String::new()));
 
     let key = plant(&scene, CLUSTER, "orders", "u1");
@@ -198,7 +199,7 @@ async fn the_program_prints_the_list_and_its_exit_code_tells() {
         "{head}\nKeys with this cluster's marks that no object has:\n\
          {:<wide_key$}   STATE     {:<wide_created$}   DELETES-AT   {:<wide_owner$}   COST/MONTH   WHY\n\
          {arn}   Enabled   {created}   -            {owner}   $1           {why}\n\
-         \n1 key without an object ($1 a month), 0 objects whose key is gone, 0 aliases without a key of this cluster\n",
+         \n1 key without an object ($1 a month), 0 objects whose key is gone, 0 aliases without a key of their cluster\n",
         "KEY", "CREATED", "LAST-OWNER"
     );
     assert_eq!(run(&[]).await, (Some(2), expected, String::new()));
@@ -286,6 +287,23 @@ async fn a_creation_that_stays_unresolved_names_the_keys_that_could_be_it() {
             assert_eq!(scene.calls("ListKeys").len(), before);
         }
         assert_eq!(scene.changes(0), [""; 0]);
+    });
+    join_all(each).await;
+}
+
+/// A cluster that was given up leaves aliases behind. Those of a cluster that lives are not touched by this list.
+#[tokio::test]
+async fn aliases_of_every_cluster_are_listed_if_their_keys_are_not_of_it() {
+    let each = [&AWS, &CIPHER_TRUST].map(async |vendor| {
+        let scene = still(vendor, "stray").await;
+        let [gone, theirs] = ["given-up", "other"].map(|cluster| format!("alias/keyward/{cluster}/shop/orders"));
+        scene.plant_outside(Some(&gone));
+        scene.plant_outside(Some(&theirs));
+        scene.tag_key_outside(&theirs, "keyward-cluster", Some("other"));
+        let report = listed(&scene).await;
+        let found: Vec<_> = report.aliases.iter().map(|stray| stray.alias.as_str()).collect();
+        assert_eq!(found, [gone.as_str()], "{report:?}");
+        assert!(report.to_string().contains("the key does not have the mark of cluster given-up"), "{report}");
     });
     join_all(each).await;
 }

@@ -13,12 +13,12 @@ fn blocks<'a>(page: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
 }
 
 /// The manifests of a page.
-fn manifests(page: &str) -> Vec<Value> {
+pub fn manifests(page: &str) -> Vec<Value> {
     blocks(page, "yaml").map(|block| serde_saphyr::from_str(block).unwrap()).collect()
 }
 
 /// The spec of a manifest, without the name of its provider: the test has its own.
-fn spec(manifest: &Value) -> Value {
+pub fn spec(manifest: &Value) -> Value {
     let mut spec = manifest["spec"].clone();
     spec.as_object_mut().unwrap().remove("providerRef");
     spec
@@ -68,10 +68,20 @@ async fn objects_are_let_go_as_the_page_on_uninstalling_says() {
         },
         "spec": { "deletionPolicy": "Delete" },
     });
-    cluster.kubectl_with(&["create", "-n", &namespace, "-f", "-"], &object.to_string()).await.expect("create");
+    let grant = json!({
+        "apiVersion": "keyward.dev/v1alpha1",
+        "kind": "KeyGrant",
+        "metadata": { "name": "orders", "finalizers": ["keyward.dev/grant", "example.com/other"] },
+        "spec": { "keyRef": { "name": "none" }, "granteePrincipal": "arn:aws:iam::111122223333:role/reader", "operations": ["Decrypt"] },
+    });
+    for object in [&object, &grant] {
+        cluster.kubectl_with(&["create", "-n", &namespace, "-f", "-"], &object.to_string()).await.expect("create");
+    }
     let field = async |path: &str| {
         let path = format!("jsonpath={{{path}}}");
-        cluster.kubectl(&["get", "managedkey", "orders", "-n", &namespace, "-o", &path]).await.expect("get")
+        let of_key = cluster.kubectl(&["get", "managedkey", "orders", "-n", &namespace, "-o", &path]).await.expect("get");
+        assert_eq!(of_key, cluster.kubectl(&["get", "keygrant", "orders", "-n", &namespace, "-o", &path]).await.expect("get"));
+        of_key
     };
 
     let [_, retain, remove] = blocks(include_str!("../../docs/uninstall.md"), "sh").collect::<Vec<_>>().try_into().unwrap();
@@ -86,5 +96,7 @@ async fn objects_are_let_go_as_the_page_on_uninstalling_says() {
     run(remove).await;
     assert_eq!(field(".metadata.finalizers[*]").await, "example.com/other", "the commands may be repeated");
     let none = json!({ "metadata": { "finalizers": null } }).to_string();
-    cluster.kubectl(&["patch", "managedkey", "orders", "-n", &namespace, "--type=merge", "-p", &none]).await.expect("patch");
+    for kind in ["managedkey", "keygrant"] {
+        cluster.kubectl(&["patch", kind, "orders", "-n", &namespace, "--type=merge", "-p", &none]).await.expect("patch");
+    }
 }

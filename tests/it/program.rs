@@ -62,7 +62,7 @@ async fn of_two_replicas_both_are_ready_one_leads_and_the_other_follows_at_once(
     leader(&second, 0).await;
     assert_eq!(second.get("/livez").await.0, 200);
     // The age of each watch is told, and whether it is not too old.
-    for kind in ["keyproviders", "managedkeys", "secrets"] {
+    for kind in ["keygrants", "keyproviders", "managedkeys", "secrets"] {
         ready(&first, &format!("watch-{kind}")).await;
         let (_, text) = first.get("/metrics").await;
         assert!(text.contains(&format!("keyward_watch_age_seconds{{resource=\"{kind}\"}} ")), "{text}");

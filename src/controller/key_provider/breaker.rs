@@ -47,7 +47,7 @@ struct Away {
 impl Away {
     fn next(before: Option<&Self>, now: Instant) -> Self {
         let Some(&Self { pause, since, count }) = before else { return Self { pause: TURNED_AWAY.0, since: now, count: 1 } };
-        if now.saturating_duration_since(since) < Duration::from_secs(1) {
+        if now.saturating_duration_since(since) < waits::TURNED_AWAY_COUNT {
             return Self { pause, since, count: count.saturating_add(1) };
         }
         let pause = match count {

@@ -1,4 +1,4 @@
-//! The list of pending keys in a provider's status. A key is put on it before its object goes, the provider's rounds look at it, and it comes off when the
+//! The list of pending keys in a provider's status. A key is put on it before its object goes, the provider's rounds read it, and it comes off when the
 //! key is deleted or alive.
 //!
 //! Rounds of keys and of the provider write the same status. Every write has the version that was read as its precondition, and starts again if another
@@ -30,8 +30,8 @@ use crate::{
     },
     domain::{
         observed::{Facets, Observed, Searched},
-        pending::{self, Change, Changed, Verdict},
-        provider,
+        pending::{self, Change, Changed, Look, Verdict},
+        provider, rules,
     },
     kms::Kms,
     lease::is_before,
@@ -40,8 +40,8 @@ use crate::{
 
 /// How often a write starts again because another one came between.
 const TRIES: usize = 8;
-/// How many keys are looked at at the same time.
-const LOOKS: usize = 4;
+/// How many keys are read at the same time.
+const READS: usize = 4;
 
 /// Writes these changes into the lists of a provider. Returns the keys that lost their objects by these changes. A provider that is gone has no list.
 pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> Result<Vec<String>, Error> {
@@ -83,7 +83,7 @@ pub async fn commit(context: &Context, provider: &str, changes: Vec<Change>) -> 
 /// The key that loses its object by a change. It may have been scheduled a moment ago, so an earlier answer of the KMS proves nothing.
 const fn listed(change: &Change) -> Option<&String> {
     match change {
-        Change::Gone(PendingDeletion { key, .. }) | Change::Vanished { key, .. } => Some(key),
+        Change::Gone(PendingDeletion { key, .. }) | Change::Told(PendingDeletion { key, .. }) | Change::Vanished { key, .. } => Some(key),
         _ => None,
     }
 }
@@ -118,7 +118,7 @@ async fn write_all(context: &Context, provider: &str, all: &BTreeMap<u64, Vec<Ch
             tracing::warn!(
                 provider,
                 more = more(&status),
-                "status.pendingDeletions of the provider is full; further keys are counted in morePendingDeletions and are not looked at"
+                "status.pendingDeletions of the provider is full; further keys are counted in morePendingDeletions and are not read"
             );
         }
         say(context, provider, version.as_deref(), &status);
@@ -169,21 +169,21 @@ fn alarm_of_more(provider: &str, more: &MoreDeletions) -> Alarm {
     (PendingKey { namespace, name: String::new(), key, state: "PendingDeletion" }, at)
 }
 
-/// Looks at the listed keys. The credentials must be of the right account.
+/// Reads the listed keys. The credentials must be of the right account.
 pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvider, connected: &Connected) {
     let Some(status) = &provider.status else { return };
     if status.pending_deletions.is_empty() {
         return;
     }
-    let begun = (now(), Instant::now());
+    let (begun, endpoint) = ((now(), Instant::now()), pending::place(&rules::endpoint(&provider.spec)));
     let mut seen = Vec::new();
-    for some in status.pending_deletions.chunks(LOOKS) {
+    for some in status.pending_deletions.chunks(READS) {
         // A KMS that is slow to answer must not hold up the provider.
         if begun.1.elapsed() >= waits::LISTED_READS {
             break;
         }
-        let looks = some.iter().map(|entry| connected.kms.read(&entry.key, Facets::NONE).boxed());
-        seen.extend(some.iter().zip(join_all(looks).await));
+        let reads = some.iter().map(|entry| connected.kms.read(&entry.key, Facets::NONE).boxed());
+        seen.extend(some.iter().zip(join_all(reads).await));
     }
     let absent = seen.iter().any(|(_, seen)| matches!(seen, Ok(None)));
     // In another account no key exists.
@@ -203,7 +203,7 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
                 continue;
             }
         };
-        match judged(context, entry, &seen, begun) {
+        match judged(context, entry, &seen, &endpoint, begun) {
             Verdict::Changes(change) => {
                 if let Change::Over(key) = &change {
                     tracing::info!(provider = name, key, owner = entry.owner, "a key without an object is not pending deletion any more");
@@ -225,7 +225,13 @@ pub(super) async fn refresh(context: &Context, name: &str, provider: &KeyProvide
     }
 }
 
-fn judged(context: &Context, entry: &PendingDeletion, seen: &Observed, (time, began): (jiff::Timestamp, Instant)) -> Verdict {
+fn judged(
+    context: &Context,
+    entry: &PendingDeletion,
+    seen: &Observed,
+    endpoint: &str,
+    (time, began): (jiff::Timestamp, Instant),
+) -> Verdict {
     let settings = &context.settings;
     let mut inner = context.providers.lists.inner();
     // At first the KMS may not show what an earlier process did last.
@@ -239,7 +245,7 @@ fn judged(context: &Context, entry: &PendingDeletion, seen: &Observed, (time, be
     };
     let shows = shows.unwrap_or(jiff::Timestamp::MAX);
     let missing_after = settings.missing_after.try_into().unwrap_or(jiff::SignedDuration::MAX);
-    let verdict = pending::judge(entry, seen, inner.unfound.get(&entry.key).copied(), time, shows, missing_after);
+    let verdict = pending::judge(entry, &Look { seen, endpoint, now: time, shows }, inner.unfound.get(&entry.key).copied(), missing_after);
     match &verdict {
         Verdict::Unsure(unfound) => _ = inner.unfound.insert(entry.key.clone(), *unfound),
         Verdict::Stays => _ = inner.unfound.remove(&entry.key),
@@ -277,9 +283,9 @@ pub async fn vanished(
         let Some(status) = &provider.status else { continue };
         let is_gone =
             |entry: &WatchedDeletion| pending::owner(&entry.owner).is_some_and(|(namespace, name)| !is_there(namespace, name, &entry.uid));
-        let left_behind = |WatchedDeletion { key, date, owner, uid }: &WatchedDeletion| {
-            let rescue = pending::rescue(key, owner, cancel);
-            (PendingDeletion { key: key.clone(), date: date.clone(), owner: owner.clone(), rescue }, uid.clone())
+        let left_behind = |WatchedDeletion { key, date, owner, uid, endpoint }: &WatchedDeletion| {
+            let (rescue, endpoint) = (pending::rescue(key, owner, cancel), endpoint.clone());
+            (PendingDeletion { key: key.clone(), date: date.clone(), owner: owner.clone(), rescue, endpoint }, uid.clone())
         };
         let mut lost: Vec<(PendingDeletion, String)> =
             status.watched_deletions.iter().filter(|entry| is_gone(entry)).map(left_behind).collect();
@@ -291,7 +297,7 @@ pub async fn vanished(
         let mut changes: Vec<_> = lost.iter().map(vanished).collect();
         let (went, counts) = unlisted(context, &name, status, is_gone, || pending(&name));
         let went: Vec<_> = went.iter().map(left_behind).collect();
-        changes.extend(went.iter().map(|(entry, _)| Change::Gone(entry.clone())));
+        changes.extend(went.iter().map(|(entry, _)| Change::Told(entry.clone())));
         changes.extend(counts);
         lost.extend(went);
         if changes.is_empty() {
@@ -373,7 +379,7 @@ mod tests {
     #[test]
     fn a_read_from_before_a_key_was_listed_proves_nothing() {
         let (key, rescue) = (String::from("k"), String::from("cancel it"));
-        let entry = PendingDeletion { key: key.clone(), date: None, owner: "shop/orders".into(), rescue: rescue.clone() };
+        let entry = PendingDeletion { key: key.clone(), date: None, owner: "shop/orders".into(), rescue: rescue.clone(), endpoint: None };
         let (gone, vanished) = (Change::Gone(entry), Change::Vanished { key: key.clone(), uid: "u".into(), rescue });
         assert_eq!((listed(&gone), listed(&vanished)), (Some(&key), Some(&key)));
         assert_eq!(listed(&Change::Over(key)), None);
@@ -401,7 +407,7 @@ mod tests {
     async fn counted_keys_that_are_known_again_are_listed_by_name() {
         let counted = json!({ "moreWatchedDeletions": [{ "namespace": "shop", "count": 2 }] });
         let (context, server) = fixtures::context(&counted, &[]);
-        let known = WatchedDeletion { key: "k".into(), date: None, owner: "shop/orders".into(), uid: "u".into() };
+        let known = WatchedDeletion { key: "k".into(), date: None, owner: "shop/orders".into(), uid: "u".into(), endpoint: None };
         remember(&context, fixtures::PROVIDER, known);
         vanished(&context, |_, _, _| false, |_| Vec::new()).await;
         let status = server.status();

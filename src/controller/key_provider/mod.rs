@@ -26,7 +26,7 @@ use tokio_util::sync::CancellationToken;
 pub use crate::domain::provider::Unusable;
 
 pub use self::{
-    book::{Entered, count_waiting, enter},
+    book::{Entered, count_waiting, enter, give_back},
     breaker::Rejected,
     clients::{Connected, Providers},
     connect::{ReadOnly, read_only},

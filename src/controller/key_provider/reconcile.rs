@@ -114,7 +114,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         context.providers.succeeded(&name);
         Next::Regular
     };
-    // The account is on record before a key is looked at in it.
+    // The account is on record before a key is read in it.
     if let Err(error) = write(context, provider, &status).await {
         if !error.is_conflict() {
             let message = "its status could not be written; the operator's log says why".into();

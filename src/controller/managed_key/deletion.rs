@@ -12,7 +12,7 @@ use crate::{
     controller::{Context, account::same_account, error::Ending},
     domain::{
         desired::Invalid,
-        event::{self, Event},
+        event,
         failure::Failure,
         observed::{Facets, Key, Observed},
         plan::{Gone, Plan, Situation},
@@ -113,30 +113,19 @@ async fn work(round: &mut Round<'_>) -> Result<Release, Ending> {
 async fn let_go(context: &Context, object: &mut Object<'_>, saw: Option<&Key>, steps: &[Step]) -> Result<Ending, Ending> {
     let listed = pending::entry(context, object, saw);
     if let Some(entry) = &listed {
-        pending::list(context, object, entry).await?;
+        pending::list(context, object, entry, saw.is_some()).await?;
     }
     if let Some(key) = saw {
-        for event in event::last_events(&key.arn, key.deletion_date, &object.desired.owner, steps) {
+        for event in event::last_events(key, &object.desired.owner, &object.memory.status, steps) {
             context.events.publish(&object.desired.owner, &event);
         }
     }
-    let key = object.memory.bound_to().unwrap_or("no key").to_owned();
-    let what = steps.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let mut note =
-        if what.is_empty() { format!("the object is gone; {key} is left as it is") } else { format!("the object is gone; {key}: {what}") };
-    if let Some(attempt) = object.memory.open_attempt() {
-        let claim = object.desired.owner.claim_alias();
-        note = format!(
-            "{note}; a creation was under way ({attempt}): look for a key with the alias {claim} or the tag keyward-uid={}",
-            object.uid()
-        );
-    }
+    let released = event::released(&object.memory, &object.desired.owner, steps);
     object.remove_finalizer().await?;
     if let Some(entry) = &listed {
         pending::told(context, &object.desired.owner, entry, &object.provider);
     } else {
-        let event = Event { reason: "KeyReleased", action: "Release", warning: false, note };
-        context.events.publish(&object.desired.owner, &event);
+        context.events.publish(&object.desired.owner, &released);
     }
     Ok(Ending::Gone)
 }

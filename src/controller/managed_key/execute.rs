@@ -23,7 +23,7 @@ use crate::{
     },
     domain::{
         deletion::{
-            CountEnded, Intent, Nonce, Word,
+            CountEnded, Intent, LastUse, Nonce, Word,
             guard::{Cleared, ClearedDeletion},
         },
         desired::Desired,
@@ -33,6 +33,7 @@ use crate::{
         observed::{Facets, Key, Observed, Rotation},
         ownership::{Owner, Tags},
         plan::{Plan, Rest, Situation, takes},
+        policy,
         status::Conclusion,
         step::{Destruction, How, Step},
     },
@@ -42,8 +43,15 @@ use crate::{
 /// How often a round begins a creation again that the KMS throttled.
 const THROTTLED: usize = 2;
 
-/// Does a step, and updates the view of the key and the object's memory accordingly.
+/// Does a step, and updates the view of the key and the object's memory accordingly. A destructive call that was not sent, or that was certainly refused, gives
+/// its place in the provider's book back.
 pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Result<(), Ending> {
+    let executed = Box::pin(try_step(round, cleared)).await;
+    round.give_back().await;
+    executed
+}
+
+async fn try_step(round: &mut Round<'_>, cleared: Step<Cleared>) -> Result<(), Ending> {
     let step = cleared.asked();
     let uid = round.object.uid().to_owned();
     let generation = round.object.desired.generation;
@@ -77,6 +85,9 @@ pub(super) async fn execute(round: &mut Round<'_>, cleared: Step<Cleared>) -> Re
     }
     let object = &mut round.object;
     object.memory.close(&step, &object.desired);
+    if step == Step::Create {
+        object.memory.created_with(&round.provider.rules.default_tags);
+    }
     round.found.push((step.clone(), found));
     round.steps.push(step);
     Ok(())
@@ -110,23 +121,29 @@ async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Resu
         Step::Create => return Err(Ending::Changed),
         Step::Bind { how, .. } => return bind(round, step, how, &key).await,
         Step::Mark { .. } => {
-            let marked = mark(round, step, key).await?;
+            let marked = mark(round, step, key, LastUse::NotAsked).await?;
             round.observed = Observed::Present(Box::new(marked));
             return Ok(());
         }
         Step::Destroy(Cleared::Schedule(deletion)) => {
-            rehearse(round, step, &key, deletion.days()).await?;
-            let marked = mark(round, step, key).await?;
+            rehearse(round, step, &key, &deletion).await?;
+            let marked = mark(round, step, key, deletion.last_use()).await?;
             return schedule(round, marked, deletion).await;
         }
         Step::Destroy(Cleared::Reschedule(deletion)) => {
-            rehearse(round, step, &key, deletion.days()).await?;
+            rehearse(round, step, &key, &deletion).await?;
             return reschedule(round, step, key, deletion).await;
         }
-        Step::Destroy(Cleared::Disable(disabling)) => round.kms().disable_for_good(disabling).await?,
+        Step::Destroy(Cleared::Disable(disabling)) => {
+            let slot = round.slot.take();
+            let disabled = round.kms().disable_for_good(disabling).await;
+            round.slot = slot.filter(|_| disabled.as_ref().is_err_and(Failure::had_no_effect));
+            disabled?;
+        }
         Step::Cancel => return cancel(round, step, key).await,
         Step::StartRotation { period_days } => return start_rotation(round, step, key, period_days).await,
         Step::StopRotation => round.kms().stop_rotation(&key.arn).await?,
+        Step::RotateOnDemand { .. } => return rotate_on_demand(round, step, key).await,
         Step::Enable => round.kms().enable(&key.arn).await?,
         Step::Disable => round.kms().disable(&key.arn).await?,
         Step::Describe { description } => round.kms().set_description(&key.arn, &description).await?,
@@ -148,7 +165,7 @@ async fn cancel(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Endi
     round.kms().cancel_deletion(&key.arn).await?;
     let mut key = key.after(step);
     // A KMS that still shows the key as pending would show its rotation as off, and the next step would set another period than the one that came back.
-    key.rotation = round.object.memory.status.rotation.as_ref().map(known_rotation);
+    key.rotation = round.object.memory.status.rotation.as_ref().filter(|known| known.enabled.is_some()).map(known_rotation);
     round.observed = Observed::Present(Box::new(key));
     Ok(())
 }
@@ -167,6 +184,45 @@ async fn start_rotation(round: &mut Round<'_>, step: &Step, key: Key, period_day
     Ok(())
 }
 
+/// Rotates the key on demand. The request is on record before it is sent, with what the KMS had on record by then. So after a lost reply the next round sees
+/// whether the key was rotated. No KMS has an idempotency token for it.
+async fn rotate_on_demand(round: &mut Round<'_>, step: &Step, key: Key) -> Result<(), Ending> {
+    round.object.open(step, &key)?;
+    round.object.write_status().await?;
+    if let Err(failure) = round.kms().rotate_on_demand(&key.arn).await {
+        return Err(rotation_refused(round, failure).await);
+    }
+    let mut after = key.after(step);
+    // A KMS may tell the new rotation along with the setting.
+    let unread = Key { rotation: None, ..after.clone() };
+    match round.kms().complete(unread, Facets::ROTATION).await.whole() {
+        Ok(Key { rotation: Some(found), .. }) => after.rotation = Some(found),
+        Ok(_) => {}
+        Err(failure) => tracing::debug!(error = &failure as &dyn std::error::Error, "a later read shows the rotation on demand"),
+    }
+    round.observed = Observed::Present(Box::new(after));
+    Ok(())
+}
+
+/// The KMS did not rotate the key. If it refused for certain, that goes on record at once, so that the next round need not wait for a sign of it.
+async fn rotation_refused(round: &mut Round<'_>, failure: Failure) -> Ending {
+    if failure.outcome == Outcome::Refused {
+        round.object.memory.rotation_refused();
+        let written = match round.object.write_status().await {
+            // Somebody edited the object meanwhile, perhaps to withdraw the request.
+            Err(Ending::Changed) => match round.object.rebase().await {
+                Ok(()) => round.object.write_status().await,
+                Err(ending) => Err(ending),
+            },
+            written => written,
+        };
+        if let Err(ending) = written {
+            return ending;
+        }
+    }
+    failure.into()
+}
+
 /// Sets the key policy. AWS may not know a principal yet that was created moments ago, and then refuses the policy as if the principal did not exist. So a
 /// policy that names principals is tried again for a while, as AWS advises (AWS KMS API reference, `PutKeyPolicy`).
 async fn set_policy(round: &Round<'_>, key: &Key, policy: &str) -> Result<(), Failure> {
@@ -180,20 +236,15 @@ async fn set_policy(round: &Round<'_>, key: &Key, policy: &str) -> Result<(), Fa
         Err(failure) => return Err(failure),
     };
     let wanted = round.object.desired.key_policy.as_ref();
-    let (kind, way_out) = match wanted.and_then(|wanted| wanted.document.new_principals(key.policy.as_ref())) {
-        None => (failure.kind, "correct spec.policy".to_owned()),
-        Some(named) if round.context.policy_refused(uid, generation) => {
-            (FailureKind::NewPrincipal, format!("the key policy names {named}, which may be new, so it is tried again for ten minutes"))
-        }
-        Some(named) => (failure.kind, format!("the key policy names {named}; correct what was deleted or is misspelt")),
-    };
-    Err(Failure { kind, message: format!("{}; {way_out}", failure.message), ..failure })
+    let named = wanted.and_then(|wanted| wanted.document.new_principals(key.policy.as_ref()));
+    let again = named.is_some() && round.context.policy_refused(uid, generation);
+    Err(policy::not_accepted(failure, named.as_deref(), again))
 }
 
 /// The rotation as it was last read. A deletion does not change it.
 fn known_rotation(status: &RotationStatus) -> Rotation {
     let next = status.next_rotation_time.as_ref().map(|time| time.0);
-    Rotation { enabled: status.enabled, period_days: status.period_days, next, last: None }
+    Rotation { enabled: status.enabled.unwrap_or_default(), period_days: status.period_days, next, ..Rotation::default() }
 }
 
 /// Creates a key. No KMS has an idempotency token, so a second `CreateKey` would make a second key. So the attempt is on record before the call, and the
@@ -232,7 +283,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
 
     let desired = &round.object.desired;
     let intent = Intent { seq: 1, generation: desired.generation, word: Word::Live };
-    let mut tags = desired.tags.clone();
+    let mut tags = rules.tags_with(&desired.tags);
     tags.extend(desired.owner.marks(intent, round.limits().owner_mark));
     let claim = desired.owner.claim_alias();
     let kind = desired.template(round.limits());
@@ -276,6 +327,7 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
         // The key exists anyway, and its object has seen it alive.
         let object = &mut round.object;
         object.memory.close(&Step::Create, &object.desired);
+        object.memory.created_with(&round.provider.rules.default_tags);
         round.steps.push(Step::Create);
     }
     claimed?;
@@ -331,9 +383,11 @@ async fn older_rival(round: &Round<'_>, key: &Key) -> Result<Option<(String, Str
     Ok(None)
 }
 
-/// Writes a word: first into the status, then, with the UID, on the key.
-async fn mark(round: &mut Round<'_>, step: &Step, mut key: Key) -> Result<Key, Ending> {
-    let Some(intent) = round.object.open(step, &key)? else { return Ok(key) };
+/// Writes a word: first into the status, then, with the UID, on the key. `last_use`: what the guard knows of it, for a word that schedules a deletion.
+async fn mark(round: &mut Round<'_>, step: &Step, mut key: Key, last_use: LastUse) -> Result<Key, Ending> {
+    let opened = round.object.open(step, &key)?;
+    round.object.memory.note_use(last_use);
+    let Some(intent) = opened else { return Ok(key) };
     round.object.write_status().await?;
     match write_mark(round, &mut key, intent).await {
         Ok(()) => Ok(key),
@@ -349,12 +403,13 @@ async fn write_mark(round: &Round<'_>, key: &mut Key, intent: Intent) -> Result<
 }
 
 /// Tries the status that will have to report the deletion. A deletion that cannot be reported is not scheduled.
-async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, days: i32) -> Result<(), Ending> {
-    let (now, object) = (now(), &round.object);
+async fn rehearse(round: &mut Round<'_>, step: &Step, key: &Key, deletion: &ClearedDeletion) -> Result<(), Ending> {
+    let (now, object, days) = (now(), &round.object, deletion.days());
     let mut memory = object.memory.clone();
     // The letters of the nonce do not matter here: the status has the same length with any.
     let opened = memory.open(step, &object.desired, key, now, Nonce::of([0; Nonce::LENGTH]));
     opened.map_err(|CountEnded| Ending::Changed)?;
+    memory.note_use(deletion.last_use());
     memory.close(step, &object.desired);
     let deletion_date = now.checked_add(SignedDuration::from_hours(24 * i64::from(days))).ok();
     let observed = Observed::Present(Box::new(Key { deletion_date, ..key.clone().after(step) }));
@@ -371,7 +426,10 @@ async fn schedule(round: &mut Round<'_>, mut key: Key, deletion: ClearedDeletion
     if !round.context.held.is_held() {
         return Err(Ending::Error(Error::NotLeader));
     }
-    match round.kms().schedule_deletion(deletion).await {
+    let slot = round.slot.take();
+    let scheduled = round.kms().schedule_deletion(deletion).await;
+    round.slot = slot.filter(|_| scheduled.as_ref().is_err_and(Failure::had_no_effect));
+    match scheduled {
         Ok(scheduled) => {
             key.state = scheduled.state;
             key.deletion_date = scheduled.deletion_date;

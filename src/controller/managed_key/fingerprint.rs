@@ -2,7 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use kube::ResourceExt;
+use kube::{ResourceExt, runtime::reflector::ObjectRef};
 
 use crate::{
     api::{ManagedKey, annotation},
@@ -11,12 +11,17 @@ use crate::{
 };
 
 /// The fingerprint of an object as the watch has it.
-pub(super) fn looks(watched: &Watched<ManagedKey>, context: &Context) -> u64 {
+pub(super) fn fingerprint_of(watched: &Watched<ManagedKey>, context: &Context) -> u64 {
     watched.decoded().map_or(0, |object| fingerprint(object, context))
 }
 
-/// The fingerprint covers the spec, the annotations that Keyward reads, whether the object is being deleted, and its provider. Finalizers of others
-/// are part of it while the object is being deleted. Status and Keyward's own finalizer are not part of it, so that the writes of a round do not call for another round.
+/// If the fingerprint of the object changed, its round stops waiting for a turn.
+pub(super) fn stop_waiting_if_changed(context: &Context, object: &ObjectRef<Watched<ManagedKey>>) {
+    context.lanes.changed(object, || context.keys().get(object).as_deref().map_or(0, |watched| fingerprint_of(watched, context)));
+}
+
+/// The fingerprint covers the spec, the annotations that Keyward reads, the names of the finalizers of others, whether the object is being deleted, and its
+/// provider. Status and Keyward's own finalizer are not part of it, so that the writes of a round do not call for another round.
 pub(super) fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     let mut hasher = DefaultHasher::new();
     let metadata = &object.metadata;
@@ -27,7 +32,9 @@ pub(super) fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
         object.annotations().get(*key).hash(&mut hasher);
     }
     misrecorded(object).hash(&mut hasher);
-    others(metadata).hash(&mut hasher);
+    for finalizer in others(metadata) {
+        finalizer.name.hash(&mut hasher);
+    }
     let provider = &object.spec.provider_ref.name;
     context.providers.epoch(provider).hash(&mut hasher);
     context.labels(provider, metadata.namespace.as_deref().unwrap_or_default()).hash(&mut hasher);

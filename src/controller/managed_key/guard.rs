@@ -71,9 +71,17 @@ pub(super) async fn check(
     // It is counted last, so that a held deletion uses nothing of the budget.
     let entered = enter(round.context, &round.provider.rules.name, &round.provider.connected.made_for, checked.key_id()).await;
     match entered.map_err(Ending::Error)? {
-        // The object may have changed while it waited to write.
-        Entered::Booked(_) if !round.object.is_unchanged().await? => Err(Ending::Changed),
-        Entered::Booked(booked) => Ok(Some(checked.counted(&booked).ok_or(Ending::Changed)?)),
+        Entered::Booked(booked) => {
+            let cleared = checked.counted(&booked);
+            round.slot = Some(booked.slot());
+            // The object may have changed while it waited to write.
+            let unchanged = round.object.is_unchanged().await;
+            let cleared = unchanged.and_then(|unchanged| cleared.filter(|_| unchanged).ok_or(Ending::Changed));
+            if cleared.is_err() {
+                round.give_back().await;
+            }
+            cleared.map(Some)
+        }
         Entered::Stopped(trip) => {
             round.provider.rules.trip = Some(trip);
             Ok(None)
@@ -105,7 +113,7 @@ async fn live_rules(round: &Round<'_>) -> Result<Rules, Ending> {
 /// When the key was last used, where the provider demands days without use. That it cannot be read holds the deletion as any other failure does.
 async fn last_use(round: &Round<'_>, rules: &Rules, key: &Key) -> Result<LastUse, Ending> {
     if rules.guard.minimum_idle_days <= 0 || key.state.is_pending() {
-        return Ok(LastUse::Untold);
+        return Ok(LastUse::NotAsked);
     }
     let last_use = round.kms().last_use(&key.arn).await?;
     if last_use == LastUse::Untold {

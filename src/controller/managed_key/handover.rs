@@ -63,7 +63,7 @@ impl<'a> Round<'a> {
         let left = match neighbours.iter().find(declares).and_then(|object| object.meta_name()) {
             Some(taker) => {
                 self.hands_over = true;
-                let why = format!("{alias} stays on this key until ManagedKey {taker}, which declares it now, has taken it");
+                let why = handover::stays_for(alias, &taker);
                 waits::ALIAS_STAYS.checked_sub(waited).map(|left| (left, why))
             }
             // If the key has no room for other aliases, the alias is removed at once.

@@ -241,7 +241,7 @@ async fn a_status_is_written_once_and_over_an_edit_only_after_steps() {
     paused(&mut object, &[]).await.unwrap();
     assert_eq!(world.writes().len(), 1, "it says the same");
 
-    // What was done is told whatever a person edits meanwhile. What was only seen is looked at anew.
+    // What was done is told whatever a person edits meanwhile. What was only seen is read again.
     for (steps, told) in [(vec![], false), (vec![Step::Enable], true)] {
         let world = World::new(json!({})).await;
         let mut object = world.object().await;

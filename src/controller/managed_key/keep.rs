@@ -11,11 +11,12 @@ use crate::{
     api::ManagedKey,
     controller::{Context, account::same_account, error::Ending, lane::Lane},
     domain::{
-        failure::Failure,
+        failure::{Failure, FailureKind},
         observed::Observed,
         plan::{Plan, Read, named_elsewhere, plan},
         requeue::Next,
         rescue,
+        step::Step,
     },
     kms,
 };
@@ -24,13 +25,13 @@ use crate::{
 /// A key that works must not be reported as unfinished because its round was.
 const MOST_STEPS: usize = 128;
 
-/// Whether the key may be looked at now, before anything is asked of the API server: thousands of objects may be waiting.
-pub(super) fn may_look(context: &Context, object: &Object<'_>, stored: &ManagedKey, lane: Lane) -> Result<(), Ending> {
+/// Whether the key may be read now, before anything is asked of the API server: thousands of objects may be waiting.
+pub(super) fn may_read(context: &Context, object: &Object<'_>, stored: &ManagedKey, lane: Lane) -> Result<(), Ending> {
     // A rescue does not wait for this: see `may_conclude`.
     if !rescue::suspected(stored) {
         settled(context, object)?;
     }
-    let connected = super::provider::connected(context, stored).filter(|_| lane == Lane::Rescue);
+    let connected = super::provider::connected(context, &stored.spec.provider_ref.name).filter(|_| lane == Lane::Rescue);
     connected.and_then(|connected| connected.breaker.turns_away()).map_or(Ok(()), |pause| Err(Ending::Later(Next::TurnedAway(pause))))
 }
 
@@ -60,9 +61,37 @@ pub(super) async fn keep(round: &mut Round<'_>, unread: Option<Failure>) -> Endi
         round.leave_unread(failure);
     }
     let ending = work(round).await.map_or_else(|ending| ending, Ending::from);
+    let published = match &ending {
+        Ending::Planned(plan) => round.publish(matches!(**plan, Plan::Rest(_))).await,
+        Ending::Held(_) => round.publish(false).await,
+        _ => Ok(()),
+    };
+    let ending = published.map_or_else(|ending| ending, |()| ending);
     let whole = matches!(&ending, Ending::Planned(plan) if matches!(**plan, Plan::Rest(_) | Plan::Hold(_) | Plan::Wait(_)));
     round.note_rotation(whole).await;
+    if whole {
+        round.note_last_use().await;
+    }
     ending
+}
+
+/// If the KMS denied a cancel, the key's own policy may be what denies it. A declared policy that differs is set, and the cancel is planned again. Returns the
+/// ending of the cancel if there is nothing to set.
+async fn unlock(round: &mut Round<'_>, step: &Step, ending: Ending) -> Result<Option<Ending>, Ending> {
+    let cancel = match ending {
+        Ending::Failed(failure) if *step == Step::Cancel && failure.kind == FailureKind::Denied => failure,
+        other => return Ok(Some(other)),
+    };
+    let policy = round.policy_before_cancel().await.and_then(|policy| policy.harmless().ok());
+    let Some(policy) = policy else { return Ok(Some(Ending::Failed(cancel))) };
+    match Box::pin(execute::execute(round, policy)).await {
+        Ok(()) => Ok(None),
+        Err(Ending::Failed(policy)) => {
+            let message = format!("{}; spec.policy may allow it, and could not be set: {}", cancel.message, policy.message);
+            Ok(Some(Ending::Failed(Failure { message, ..cancel })))
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// Plans and does one step after the other, until nothing is left to do or a step ends the round.
@@ -96,6 +125,7 @@ async fn work(round: &mut Round<'_>) -> Result<Plan, Ending> {
                 let executed = if step.needs_fresh_reads() { Box::pin(kms::hastily(execution)).await } else { execution.await };
                 if let Err(ending) = executed
                     && let Some(ending) = round.after_taken(&step, ending).await?
+                    && let Some(ending) = unlock(round, &step, ending).await?
                 {
                     round.go_on_without(&step, ending)?;
                 }

@@ -14,7 +14,8 @@ mod keep;
 mod object;
 mod observe;
 mod pending;
-mod provider;
+pub(super) mod provider;
+mod publish;
 mod reconcile;
 mod report;
 mod round;
@@ -24,7 +25,7 @@ mod tests;
 
 pub(super) use self::{
     pending::{told_as_known, told_of_the_vanished},
-    terminating::release_the_waiting,
+    terminating::{is_uninstalled, release_the_waiting},
 };
 
 use std::{convert::Infallible, sync::Arc};
@@ -40,7 +41,7 @@ use kube::{
 };
 use tokio_util::sync::CancellationToken;
 
-use self::fingerprint::looks;
+use self::fingerprint::stop_waiting_if_changed;
 pub use self::object::read_live;
 use super::{
     Context,
@@ -85,16 +86,17 @@ pub async fn run(queue: impl Stream<Item = Queued> + Send + 'static, queues: Que
     let told = queue.take_until(stop.clone().cancelled_owned()).for_each(|told| {
         match told {
             Ok(object) => {
+                context.key_changed(object.clone());
                 let watched = context.keys().get(&object);
                 for (uid, waiting) in
                     watched.iter().filter_map(|object| object.decoded().ok()).flat_map(|object| context.aliases.told(object))
                 {
                     context.wake(&uid);
-                    looked_at_anew(&context, &waiting);
+                    stop_waiting_if_changed(&context, &waiting);
                     context.lanes.queue(Lane::Ordinary, waiting);
                 }
                 let lane = watched.as_deref().map_or(Lane::Ordinary, Lane::of);
-                looked_at_anew(&context, &object);
+                stop_waiting_if_changed(&context, &object);
                 if watched.is_some() {
                     context.lanes.queue(lane, object);
                 }
@@ -108,11 +110,6 @@ pub async fn run(queue: impl Stream<Item = Queued> + Send + 'static, queues: Que
     let ordinary = rounds(Lane::Ordinary, ordinary, 0, &context, &stop);
     let rescue = rounds(Lane::Rescue, rescue, RESCUERS, &context, &stop);
     tokio::join!(told, ordinary, rescue);
-}
-
-/// If the fingerprint of the object changed, its round stops waiting for a turn.
-fn looked_at_anew(context: &Context, object: &ObjectRef<Watched<ManagedKey>>) {
-    context.lanes.changed(object, || context.keys().get(object).as_deref().map_or(0, |watched| looks(watched, context)));
 }
 
 async fn rounds(

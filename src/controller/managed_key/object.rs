@@ -1,6 +1,6 @@
 //! The object of a round: it is read live, and every write has the version that was read as its precondition.
 //!
-//! So of two writers one is refused and looks again, and a round that began with an old view of the object ends at its first write.
+//! So of two writers one is refused and reads again, and a round that began with an old view of the object ends at its first write.
 
 use std::time::Duration;
 
@@ -20,7 +20,7 @@ use crate::{
         Context, Requests,
         error::{Ending, Error, api},
         now, room,
-        watched::Watched,
+        watched::{MOST_FINALIZERS, Watched},
     },
     domain::{
         deletion::{CountEnded, Intent, Nonce},
@@ -121,10 +121,12 @@ impl<'a> Object<'a> {
         }
     }
 
-    /// Whether the annotation `keyward.dev/key` does not say what it should about the key on record.
+    /// Whether the annotation `keyward.dev/key` does not say what it should about the key on record, or the annotation of a creation is there although the
+    /// object has its key.
     pub(super) fn is_misrecorded(&self) -> bool {
         let records = self.desired.adopt.is_none() && self.desired.policy != ManagementPolicy::Observe && self.memory.is_bound();
-        records && self.stored.key_arn.as_deref().is_some_and(|key| !self.records(key))
+        let is_wrong = |key: &str| !self.records(key) || self.record(annotation::CREATE_ATTEMPT).is_some();
+        records && self.stored.key_arn.as_deref().is_some_and(is_wrong)
     }
 
     fn api(&self) -> Api<Watched<ManagedKey>> {
@@ -311,14 +313,12 @@ impl<'a> Object<'a> {
         if self.needs_finalizer() == self.has_finalizer() {
             return Ok(());
         }
-        let finalizers = self.finalizers_with(self.needs_finalizer());
-        self.patch(json!({ "finalizers": finalizers }), "the finalizer").await
+        self.write_finalizer(self.needs_finalizer()).await
     }
 
     /// Removes the finalizer, so that the object can go.
     pub(super) async fn remove_finalizer(&mut self) -> Result<(), Ending> {
-        let finalizers = self.finalizers_with(false);
-        self.patch(json!({ "finalizers": finalizers }), "the finalizer").await
+        self.write_finalizer(false).await
     }
 
     fn needs_finalizer(&self) -> bool {
@@ -330,9 +330,23 @@ impl<'a> Object<'a> {
         self.metadata.finalizers.iter().flatten().any(|name| name == FINALIZER)
     }
 
-    fn finalizers_with(&self, ours: bool) -> Vec<&str> {
-        let others = self.metadata.finalizers.iter().flatten().map(String::as_str).filter(|name| *name != FINALIZER);
-        others.chain(ours.then_some(FINALIZER)).collect()
+    /// Writes the whole list of finalizers, with or without Keyward's own.
+    async fn write_finalizer(&mut self, ours: bool) -> Result<(), Ending> {
+        let mut all = self.metadata.finalizers.clone().unwrap_or_default();
+        if all.len() >= MOST_FINALIZERS {
+            all = self.all_finalizers().await?;
+        }
+        all.retain(|name| name != FINALIZER);
+        all.extend(ours.then(|| FINALIZER.to_owned()));
+        self.patch(json!({ "finalizers": all }), "the finalizer").await
+    }
+
+    /// The finalizers of an object that may have more of them than were kept of it.
+    async fn all_finalizers(&self) -> Result<Vec<String>, Ending> {
+        let objects = Api::<ManagedKey>::namespaced(self.context.client.clone(), &self.desired.owner.namespace);
+        let read = objects.get(&self.desired.owner.name).await.map_err(api("a live read of the finalizers"))?;
+        let is_same = read.metadata.resource_version == self.metadata.resource_version;
+        read.metadata.finalizers.filter(|_| is_same).ok_or(Ending::Changed)
     }
 
     async fn patch(&mut self, metadata: Value, what: &'static str) -> Result<(), Ending> {

@@ -22,7 +22,7 @@ use crate::{
         observed::{Key, Observed},
         ownership::{Owner, Ownership},
         pending::{self, Change},
-        status,
+        rules, status,
         step::Step,
     },
     metrics::PendingKey,
@@ -36,19 +36,25 @@ pub(super) fn entry(context: &Context, object: &Object<'_>, seen: Option<&Key>) 
         return None;
     }
     let provider = context.providers.get(&object.provider)?;
-    let cancel = crate::domain::limits::Limits::of(provider.decoded().ok()?.spec.type_).calls.cancel;
+    let spec = &provider.decoded().ok()?.spec;
+    let cancel = crate::domain::limits::Limits::of(spec.type_).calls.cancel;
     let status = &object.memory.status;
     match seen {
         Some(key) if key.state.is_pending() && was_ours(object, key) => {
-            pending::gone(&key.arn, Record::of(status).date_of(key), &desired.owner, cancel)
+            pending::gone(&key.arn, Record::of(status).date_of(key), &desired.owner, cancel, Some(&rules::endpoint(spec)))
         }
         Some(_) => None,
         None => {
             let pends = matches!(status.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion));
             let key = status.key_arn.as_deref().filter(|_| pends)?;
-            pending::gone(key, status.deletion_date.clone(), &desired.owner, cancel)
+            pending::gone(key, status.deletion_date.clone(), &desired.owner, cancel, seen_at(status))
         }
     }
+}
+
+/// The endpoint at which an object saw its key last.
+fn seen_at(status: &ManagedKeyStatus) -> Option<&str> {
+    status.provider.as_ref()?.endpoint.as_deref()
 }
 
 /// Whether the key is the object's by its marks, or was and has no marks any more.
@@ -60,10 +66,11 @@ fn was_ours(object: &Object<'_>, key: &Key) -> bool {
     }
 }
 
-/// Puts the key on the provider's list before its object goes. The alert exists from now on, even if the write fails.
-pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion) -> Result<(), Ending> {
+/// Puts the key on the provider's list before its object goes. The alert exists from now on, even if the write fails. `seen`: a read showed the key.
+pub(super) async fn list(context: &Context, object: &Object<'_>, entry: &PendingDeletion, seen: bool) -> Result<(), Ending> {
     context.alarms.say(&Source::Object(object.uid().to_owned()), vec![key_provider::alarm(entry)]);
-    key_provider::commit(context, &object.provider, vec![Change::Gone(entry.clone())]).await.map(drop).map_err(Ending::Error)
+    let change = if seen { Change::Gone(entry.clone()) } else { Change::Told(entry.clone()) };
+    key_provider::commit(context, &object.provider, vec![change]).await.map(drop).map_err(Ending::Error)
 }
 
 /// The alarm about the object's key, from its status.
@@ -93,7 +100,7 @@ pub(super) enum Reported {
     },
 }
 
-/// Updates the provider's lists after a round looked at the object's key. A pending key goes on the list of watched keys, so that the operator notices if the
+/// Updates the provider's lists after a round read the object's key. A pending key goes on the list of watched keys, so that the operator notices if the
 /// object goes while no operator runs. A key that is alive comes off the lists. If a list cannot be written, the next read updates it.
 ///
 /// If the status could not be written, there may be no next read. Then a key whose schedule may have been accepted is watched too, and the provider's own read
@@ -118,7 +125,7 @@ pub(super) async fn watch(context: &Context, object: &Object<'_>, view: View<'_>
     let own = rests || was_ours(object, key) || lost;
     let pends = key.state.is_pending() && status::pending(status).is_some();
     let change = if (pends || may_pend) && own {
-        match pending::watched(key, Record::of(status).date_of(key), &desired.owner) {
+        match pending::watched(key, Record::of(status).date_of(key), &desired.owner, &rules::endpoint(&provider.spec)) {
             Some(entry) if watches.is_none() && !known(&key.arn) && !pending::has_room(listed, &entry) => {
                 return key_provider::remember(context, &object.provider, entry);
             }
@@ -205,6 +212,7 @@ fn pending_there(context: &Context, provider: &str) -> Vec<WatchedDeletion> {
             date: status.deletion_date.clone(),
             owner: format!("{}/{}", metadata.namespace.as_deref()?, metadata.name.as_deref()?),
             uid: metadata.uid.clone()?,
+            endpoint: seen_at(status).map(pending::place),
         })
     };
     context.keys().state().iter().filter_map(|object| watched(object.decoded().ok()?)).collect()
@@ -272,9 +280,9 @@ mod tests {
         let is_told = || context.alarms.key_of("u1") == Some(domain_fixtures::key(State::PendingDeletion).arn);
         assert!(!is_told());
         told_as_known(&context);
-        assert!(is_told(), "before any look");
+        assert!(is_told(), "before any read");
         context.gauge(&Object::new(&context, &object, None).unwrap().desired.owner, true, None, None);
-        assert!(!is_told(), "a look showed it alive");
+        assert!(!is_told(), "a read showed it alive");
         told_as_known(&context);
         assert!(!is_told(), "what the watch still has is older than that");
     }
@@ -284,7 +292,7 @@ mod tests {
     async fn a_missing_date_changes_neither_a_list_nor_a_series() {
         let mut key = domain_fixtures::key(State::PendingDeletion);
         let date = key.deletion_date.take().unwrap();
-        let watched = json!({ "key": key.arn, "date": date.to_string(), "owner": "shop/orders", "uid": "u1" });
+        let watched = json!({ "key": key.arn, "date": date.to_string(), "owner": "shop/orders", "uid": "u1", "endpoint": "default" });
         for (known, provider) in [(true, json!({ "watchedDeletions": [watched] })), (false, json!({ "conditions": [] }))] {
             let mut stored = managed("u1");
             let status = stored.status.as_mut().unwrap();

@@ -7,7 +7,7 @@ use kube::Api;
 
 use crate::{
     api::{
-        KeyProvider, ManagedKey, Reason,
+        KeyProvider, Reason,
         key_provider::{NamespacesFrom, ProviderType},
     },
     controller::{
@@ -25,25 +25,25 @@ use crate::{
 
 /// A provider that can be used.
 #[derive(Debug)]
-pub(super) struct Provider {
+pub(in crate::controller) struct Provider {
     /// What the provider allows.
-    pub(super) rules: Rules,
+    pub(in crate::controller) rules: Rules,
     /// Its client.
-    pub(super) connected: Arc<Connected>,
+    pub(in crate::controller) connected: Arc<Connected>,
 }
 
 impl Provider {
     /// The KMS answered.
-    pub(super) fn answered(&self, context: &Context) {
+    pub(in crate::controller) fn answered(&self, context: &Context) {
         self.heard(context, self.connected.breaker.answered());
     }
 
     /// A call failed.
-    pub(super) fn failed(&self, context: &Context, failure: &Failure) {
+    pub(in crate::controller) fn failed(&self, context: &Context, failure: &Failure) {
         self.heard(context, self.connected.breaker.failed(failure));
     }
 
-    /// If the KMS was silent for long, its keys are looked at now instead of when they would be tried again.
+    /// If the KMS was silent for long, its keys are read now, and not when they would be tried again.
     fn heard(&self, context: &Context, again: bool) {
         if again {
             context.providers.wake(&self.rules.name);
@@ -53,7 +53,7 @@ impl Provider {
 
 /// Whether an object's provider can be used.
 #[derive(Debug)]
-pub(super) enum Resolved {
+pub(in crate::controller) enum Resolved {
     /// It can be used.
     Usable(Box<Provider>),
     /// It cannot be used, and the status of the object says why.
@@ -62,22 +62,21 @@ pub(super) enum Resolved {
     Untried,
 }
 
-/// The client of the object's provider, if there is one. It must not be used before the provider is [resolved](resolve).
-pub(super) fn connected(context: &Context, object: &ManagedKey) -> Option<Arc<Connected>> {
-    let watched = context.providers.get(&object.spec.provider_ref.name)?;
+/// The client of the provider of that name, if there is one. It must not be used before the provider is [resolved](resolve).
+pub(in crate::controller) fn connected(context: &Context, name: &str) -> Option<Arc<Connected>> {
+    let watched = context.providers.get(name)?;
     context.providers.client(watched.decoded().ok()?)?.ok()
 }
 
 /// The wait between two regular reads of the keys of that provider, or the default if it does not exist.
-pub(super) fn resync(context: &Context, name: &str) -> Duration {
+pub(in crate::controller) fn resync(context: &Context, name: &str) -> Duration {
     let watched = context.providers.get(name);
     let seconds = watched.and_then(|provider| provider.decoded().ok().map(|provider| provider.spec.resync_seconds));
     seconds.and_then(|seconds| u64::try_from(seconds).ok()).map_or(RESYNC, Duration::from_secs)
 }
 
-/// The provider that the object names.
-pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Resolved, Ending> {
-    let name = &object.spec.provider_ref.name;
+/// The provider of that name, for an object of `namespace`.
+pub(in crate::controller) async fn resolve(context: &Context, name: &str, namespace: &str) -> Result<Resolved, Ending> {
     let Some(watched) = context.providers.get(name) else {
         return Ok(Resolved::Unusable(known::none(name)));
     };
@@ -85,7 +84,6 @@ pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Re
         let message = format!("this version of Keyward does not understand KeyProvider {name}; upgrade Keyward or correct the provider");
         return Ok(Resolved::Unusable(Unusable::by_a_person(Reason::ProviderNotReady, message)));
     };
-    let namespace = object.metadata.namespace.as_deref().unwrap_or_default();
     if !admits(context, provider, namespace).await? {
         return Ok(Resolved::Unusable(known::not_admitted(name, &provider.spec.namespaces, namespace)));
     }
@@ -103,7 +101,7 @@ pub(super) async fn resolve(context: &Context, object: &ManagedKey) -> Result<Re
 }
 
 /// Whether the provider admits the namespace. Labels are read live, and only where a selector asks for them.
-pub(super) async fn admits(context: &Context, provider: &KeyProvider, namespace: &str) -> Result<bool, Ending> {
+pub(in crate::controller) async fn admits(context: &Context, provider: &KeyProvider, namespace: &str) -> Result<bool, Ending> {
     let namespaces = &provider.spec.namespaces;
     let read = if namespaces.from == NamespacesFrom::Selector {
         let read = Api::<Namespace>::all(context.client.clone()).get_opt(namespace).await;

@@ -3,7 +3,6 @@
 //! [`reconcile`] gets a worker permit for the round, [`ended`] bounds it, `round` takes in readings of the object, and [`drive`] is the round itself.
 
 use std::{
-    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -16,7 +15,7 @@ use tracing::Instrument;
 
 use super::{
     deletion,
-    fingerprint::{fingerprint, looks},
+    fingerprint::{fingerprint, fingerprint_of},
     keep,
     object::{self, Object},
     provider::{self, Provider, Resolved},
@@ -27,7 +26,9 @@ use crate::controller::waits;
 use crate::{
     api::ManagedKey,
     controller::{
-        Context, action, contained,
+        Context, action,
+        bounded::bounded,
+        contained,
         crowd::{Begun, RoundKind},
         error::{Ending, Error},
         fair::Permit,
@@ -58,7 +59,7 @@ pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Co
         context.lanes.queue(belongs, object);
         return Ok(Action::await_change());
     }
-    let Some(busy) = context.lanes.begin(object, looks(&watched, &context)) else {
+    let Some(busy) = context.lanes.begin(object, fingerprint_of(&watched, &context)) else {
         return Ok(action(context.wait(Next::Busy, RESYNC)));
     };
     let span = tracing::info_span!("round", kind = "ManagedKey", namespace = watched.namespace(), name = watched.name_any());
@@ -92,7 +93,7 @@ type Permits = (Option<Begun>, Option<Permit>);
 /// Waits for both; `None`: the object changed meanwhile. A round whose provider has a client takes a worker permit of that provider.
 async fn permits(watched: &Watched<ManagedKey>, context: &Context, busy: &Busy) -> Option<Permits> {
     let connected = watched.decoded().ok().filter(|_| !is_settled(watched, context)).and_then(|object| {
-        let connected = provider::connected(context, object)?;
+        let connected = provider::connected(context, &object.spec.provider_ref.name)?;
         let uid = object.metadata.uid.clone().unwrap_or_default();
         let kind = RoundKind::begun(object, context.comes_again_as(&uid));
         Some((connected, kind, uid))
@@ -124,21 +125,10 @@ pub(super) async fn ended(
     round: impl Future<Output = Labelled>,
 ) -> Result<Action, Error> {
     let started = Instant::now();
-    let mut round = pin!(contained(round));
-    let mut limit = waits::ROUND;
-    let result = loop {
-        match tokio::time::timeout(limit.saturating_sub(started.elapsed()), &mut round).await {
-            Ok(Ok(ended)) => break ended,
-            Ok(Err(_logged)) => break Ok((action(Box::pin(quarantine(watched, context)).await), RoundResult::Panic)),
-            Err(_) => {
-                // Time that was spent waiting for turns does not count.
-                let longer = waits::ROUND.saturating_add(patience.map(Patience::waited).unwrap_or_default());
-                if longer <= started.elapsed() {
-                    break Err(Error::Timeout(waits::ROUND));
-                }
-                limit = longer;
-            }
-        }
+    let result = match bounded(patience, round).await {
+        Ok(Ok(ended)) => ended,
+        Ok(Err(_logged)) => Ok((action(Box::pin(quarantine(watched, context)).await), RoundResult::Panic)),
+        Err(error) => Err(error),
     };
     let label = result.as_ref().map_or_else(Error::result, |(_, label)| *label);
     let took = started.elapsed();
@@ -172,7 +162,7 @@ async fn quarantine(watched: &Watched<ManagedKey>, context: &Context) -> Option<
         Err(_) => tracing::warn!("the status does not say that the round panicked: the API server does not answer"),
     }
     if let (Some(wait), Ok(fingerprint)) = (wait, contained(async { fingerprint(object, context) }).await) {
-        context.looked(uid, fingerprint, wait);
+        context.due_in(uid, fingerprint, wait);
     }
     wait
 }
@@ -313,11 +303,12 @@ async fn usable<'a>(
 ) -> Result<Box<Provider>, Ending> {
     let Ok(stored) = watched.decoded() else { return Err(Ending::Gone) };
     match way {
-        Way::Keep { lane, .. } => keep::may_look(context, object, stored, lane)?,
+        Way::Keep { lane, .. } => keep::may_read(context, object, stored, lane)?,
         Way::Release if !object.has_finalizer() => return Err(Ending::Gone),
         Way::Release => {}
     }
-    let resolved = provider::resolve(context, stored).await?;
+    let namespace = stored.metadata.namespace.as_deref().unwrap_or_default();
+    let resolved = provider::resolve(context, &stored.spec.provider_ref.name, namespace).await?;
     if way == Way::Release {
         deletion::first(context, object, &resolved).await?;
     }

@@ -59,7 +59,8 @@ pub(super) async fn finish(context: &Context, fingerprint: u64, mut reached: Rea
         Ending::Later(next) => (next, RoundResult::Waiting),
         Ending::Unkept(left) => (Next::Until(left), RoundResult::Waiting),
         Ending::Unknown => (Next::Soon, RoundResult::Ok),
-        Ending::Paused(_) | Ending::Refused { .. } | Ending::Held(_) => (Next::Regular, RoundResult::Ok),
+        Ending::Paused(_) | Ending::Refused { .. } => (Next::Regular, RoundResult::Ok),
+        Ending::Held(hold) => (Next::of_hold(&hold), RoundResult::Ok),
         Ending::Contended { .. } => (Next::Regular, RoundResult::Failed),
         Ending::Failed(failure) | Ending::MarksNotWritable(failure) => {
             (Next::Retry(failure.kind.verdict().retry, context.failed(&uid, Cause::Kms)), RoundResult::Failed)
@@ -76,7 +77,7 @@ pub(super) async fn finish(context: &Context, fingerprint: u64, mut reached: Rea
     let wait = context.wait(next, resync);
     if let (Some(wait), RoundResult::Ok | RoundResult::Failed) = (wait, result) {
         context.reported(&uid);
-        context.looked(&uid, fingerprint, wait);
+        context.due_in(&uid, fingerprint, wait);
     }
     Ok(Finished::Until(wait, result))
 }
@@ -91,7 +92,8 @@ fn planned(context: &Context, round: &Round<'_>, plan: &Plan, attempt_open: bool
     if !changed && matches!(plan, Plan::Rest(_)) {
         round.note_what_stuck();
     }
-    let failed: Vec<_> = round.failed.iter().chain(&round.unread).map(|failure| failure.kind.verdict().retry).collect();
+    let failed = round.failed.iter().chain(&round.unread).map(|failure| failure.kind.verdict().retry);
+    let failed: Vec<_> = failed.chain(round.unpublished.iter().map(|trouble| trouble.retry)).collect();
     let (failures, result) = if failed.is_empty() {
         // Only after the status was written: a status that cannot be written is tried again later and later.
         context.succeeded(object.uid(), round.made_and_knows());
@@ -99,7 +101,9 @@ fn planned(context: &Context, round: &Round<'_>, plan: &Plan, attempt_open: bool
     } else {
         (context.failed(object.uid(), Cause::Kms), RoundResult::Failed)
     };
-    let left = Leftover { unkept: round.unkept.iter().map(|(_, left)| *left).min(), lingers: round.again, failed, failures };
+    let requested = if let Plan::Rest(rest) = plan { rest.demand.as_ref().and_then(|undone| undone.again) } else { None };
+    let lingers = round.again.into_iter().chain(requested).min();
+    let left = Leftover { unkept: round.unkept.iter().map(|(_, left)| *left).min(), lingers, failed, failures };
     let next = Next::of_plan(plan, changed, attempt_open);
     (next.after_plan(&left, &context.pace(object.resync())), result)
 }
@@ -119,9 +123,7 @@ async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> 
         Ending::Failed(failure) => Conclusion::Failed(failure),
         Ending::MarksNotWritable(failure) => {
             let object = reached.object();
-            let again = status::tried_again(failure.kind.verdict().retry, object.resync(), &object.desired.owner);
-            let message = format!("the key cannot be marked as this object's, so nothing is done to it: {}{again}", failure.message);
-            Conclusion::Refused { note: Note { reason: Reason::MarksNotWritable, message }, stalled: true }
+            Conclusion::Refused { note: status::marks_not_writable(failure, object.resync(), &object.desired.owner), stalled: true }
         }
         Ending::Contended { key, by } => {
             let message = ownership::belongs_to(key, by, "; remove one of the two objects");
@@ -153,7 +155,9 @@ async fn tell(context: &Context, reached: &mut Reached<'_>, ending: &Ending) -> 
             write(context, object, rules, View { unkept: &unkept, ..view }, conclusion, &told).await
         }
         Conclusion::Paused(_) => write(context, object, None, View::default(), conclusion, &[]).await,
-        Conclusion::Unfinished => write(context, object, rules, View { failed: &[], unread: &[], ..view }, conclusion, steps).await,
+        Conclusion::Unfinished => {
+            write(context, object, rules, View { failed: &[], unread: &[], unpublished: None, ..view }, conclusion, steps).await
+        }
         _ => write(context, object, rules, view, conclusion, steps).await,
     }
 }
@@ -260,6 +264,8 @@ pub(super) fn concluded(
         failed: view.failed,
         unread: view.unread,
         unkept: view.unkept,
+        unpublished: view.unpublished,
+        last_use: view.last_use,
         set_by: object.set_by.as_deref(),
         requested: object.requested(),
         word_stands: object.was_seen_lately(),

@@ -8,13 +8,26 @@ use std::{
 use super::{object::Object, observe, provider::Provider};
 use crate::{
     api::Reason,
-    controller::{Context, aliases::Move, crowd::RoundKind, error::Ending, now, survey::Lookup},
+    controller::{
+        Context,
+        aliases::Move,
+        crowd::RoundKind,
+        error::Ending,
+        key_provider::give_back,
+        now,
+        survey::{Lookup, Shows},
+        waits,
+    },
     domain::{
         candidates::Unmarked,
+        deletion::{LastUse, budget::Slot},
         failure::{Failure, FailureKind},
         limits::Limits,
-        observed::{Facets, Key, Observed, Searched},
-        plan::{Note, OtherOwner, Plan, Read, Situation, Tried},
+        memory::Attempt,
+        observed::{Facet, Facets, Key, Observed, Searched},
+        on_demand,
+        plan::{Note, OtherOwner, Plan, Read, Situation, Tried, policy_before_cancel},
+        publish::Trouble,
         rotation,
         rules::Rules,
         settings,
@@ -36,6 +49,10 @@ pub(super) struct View<'a> {
     pub(super) found: &'a [(Step, Vec<Difference>)],
     /// Settings that were set before and did not stick.
     pub(super) unkept: &'a [String],
+    /// Why the key is not published.
+    pub(super) unpublished: Option<&'a Trouble>,
+    /// When the key was last used. `None`: the KMS was not asked.
+    pub(super) last_use: Option<LastUse>,
 }
 
 /// What a round works with.
@@ -63,6 +80,10 @@ pub(super) struct Round<'a> {
     pub(super) failed: Vec<Failure>,
     /// Reads that failed, and without which the round goes on.
     pub(super) unread: Vec<Failure>,
+    /// Why the key is not published.
+    pub(super) unpublished: Option<Trouble>,
+    /// When the key was last used, for the status alone. The guard reads it itself.
+    pub(super) last_use: Option<LastUse>,
     /// Whether it waits for an alias of another object.
     pub(super) awaiting: bool,
     /// Whether an alias stays on the key for another object that declares it.
@@ -71,6 +92,10 @@ pub(super) struct Round<'a> {
     pub(super) again: Option<Duration>,
     /// The aliases that it moves. No other object touches them meanwhile.
     pub(super) moves: Vec<Move<'a>>,
+    /// The place in the provider's book of a call that was not sent yet, or that took no effect.
+    pub(super) slot: Option<Slot>,
+    /// Whether the key policy was read because the KMS denied a cancel.
+    pub(super) unlocked: bool,
 }
 
 /// How far a round came: what its end can tell of.
@@ -116,8 +141,16 @@ impl<'a> Reached<'a> {
             Self::Object(object) => (object, None, View::default(), &[]),
             Self::Provider(object, provider) => (object, Some(&provider.rules), View::default(), &[]),
             Self::Key(round) => {
-                let Round { object, provider, observed, steps, found, failed, unread, .. } = &mut **round;
-                let view = View { observed: Some(&*observed), failed, unread, found, unkept: &[] };
+                let Round { object, provider, observed, steps, found, failed, unread, unpublished, last_use, .. } = &mut **round;
+                let view = View {
+                    observed: Some(&*observed),
+                    failed,
+                    unread,
+                    found,
+                    unkept: &[],
+                    unpublished: unpublished.as_ref(),
+                    last_use: *last_use,
+                };
                 (object, Some(&provider.rules), view, steps)
             }
         }
@@ -153,10 +186,14 @@ impl<'a> Round<'a> {
             tried,
             failed: Vec::new(),
             unread: Vec::new(),
+            unpublished: None,
+            last_use: None,
             awaiting: false,
             hands_over: false,
             again: None,
             moves: Vec::new(),
+            slot: None,
+            unlocked: false,
         }
     }
 }
@@ -173,6 +210,10 @@ impl Round<'_> {
             }
             other => return Err(other),
         };
+        if step.part() == Part::OnDemand && failure.kind == FailureKind::Conflict {
+            self.tried.refuse_rotation(failure.message);
+            return Ok(());
+        }
         if step.part() == Part::Rotation && failure.kind != FailureKind::Waiting {
             self.context.rotation_fails(self.object.uid(), self.object.desired.generation);
         }
@@ -194,6 +235,29 @@ impl Round<'_> {
         goes_on
     }
 
+    /// The key policy to set before a cancel is tried again that the KMS denied. It is read only now, because no rescue waits for a setting. Once in a round.
+    pub(super) async fn policy_before_cancel(&mut self) -> Option<Step> {
+        let reads = self.declared_facets().has(Facet::Policy) && !std::mem::replace(&mut self.unlocked, true);
+        let key = self.key().filter(|_| reads)?.clone();
+        let read = match self.kms().complete(key, Facets::POLICY).await.whole() {
+            Ok(key) => key,
+            Err(failure) => {
+                tracing::info!(operation = failure.operation, "the key policy could not be read: {}", failure.message);
+                return None;
+            }
+        };
+        let step = policy_before_cancel(&self.situation(), &read);
+        self.observed = Observed::Present(Box::new(read));
+        step
+    }
+
+    /// Gives the place in the provider's book back, if there is one that no call used.
+    pub(super) async fn give_back(&mut self) {
+        if let Some(slot) = self.slot.take() {
+            give_back(self.context, &self.provider.rules.name, &slot).await;
+        }
+    }
+
     /// Forgets the steps on those parts of the key that this read shows as declared.
     pub(super) fn note_what_stuck(&self) {
         let Some(key) = self.key() else { return };
@@ -201,6 +265,7 @@ impl Round<'_> {
             (Part::Description, true),
             (Part::Tags, key.tags.is_some()),
             (Part::Rotation, key.rotation.is_some()),
+            (Part::OnDemand, true),
             (Part::Aliases, key.aliases.is_some()),
             (Part::Policy, key.policy.is_some()),
         ];
@@ -263,6 +328,11 @@ impl Round<'_> {
         self.steps.contains(&Step::Create) && self.key().is_some_and(knows)
     }
 
+    /// The alias that Keyward gives a key that it creates.
+    pub(super) fn claim(&self) -> Option<String> {
+        self.object.desired.adopt.is_none().then(|| self.object.desired.owner.claim_alias())
+    }
+
     /// Everything that a decision depends on.
     pub(super) fn situation(&self) -> Situation<'_> {
         let settings = &self.context.settings;
@@ -293,8 +363,18 @@ impl Round<'_> {
                 let exists = observe::exists(self.context, &mark).await?;
                 self.other_owner = Some(OtherOwner { mark, exists });
             }
+            (Read::Rotations, Observed::Present(key)) => match kms.rotations(&key.arn).await {
+                Ok(listed) => key.rotations = Some(listed),
+                Err(failure) if failure.kind.ends_round() => return Err(Ending::Failed(failure)),
+                Err(failure) => {
+                    self.tried.leave_rotations_unread();
+                    self.leave_unread(failure);
+                }
+            },
             (Read::Unmarked, _) => self.unmarked = Some(self.context.unmarked.list(&self.provider.connected).await),
-            (Read::Everywhere | Read::Facets | Read::OtherOwner(_), _) => self.observed = observe::everywhere(kms, &self.object).await?,
+            (Read::Everywhere | Read::Facets | Read::Rotations | Read::OtherOwner(_), _) => {
+                self.observed = observe::everywhere(kms, &self.object).await?;
+            }
         }
         Ok(())
     }
@@ -310,14 +390,16 @@ impl Round<'_> {
         }
         // A KMS that returns the last rotation with the other facts was asked already.
         let asked = self.object.is_asked_for() && before.is_some() && found.last.is_none();
-        if !whole || !(asked || self.context.asks_for_rotation(uid)) {
+        // After a rotation on demand its date is still to come.
+        let awaited = on_demand::of(&self.object.memory.status).is_some_and(|record| on_demand::is_awaited(record, now()));
+        if !whole || key.rotations.is_some() || !(asked || awaited || self.context.asks_for_rotation(uid)) {
             return;
         }
         let listed = kms::hastily(self.kms().rotations(&key.arn)).await;
         let settled = match &listed {
-            Ok(dates) => {
+            Ok(listed) => {
                 let known = before.and_then(|before| before.last_rotation_time.as_ref()).map(|last| last.0);
-                rotation::newest(dates, now()).map(|last| last.0) > known
+                rotation::newest(listed, now()).map(|(last, _)| last.0) > known
             }
             Err(failure) => {
                 tracing::debug!(
@@ -335,6 +417,30 @@ impl Round<'_> {
         }
     }
 
+    /// Reads when the key was last used, for the status, once a day. The guard has the same quota, so this request is sent only if its turn has come already: it
+    /// never waits in the line. Without the right to read it, the status does not tell it, and that is all.
+    pub(super) async fn note_last_use(&mut self) {
+        let uid = self.object.uid();
+        let Some(key) = self.key().filter(|key| key.tags.as_ref().is_none_or(|_| key.is_of(&self.object.desired.owner))) else { return };
+        let grown = key.creation_time.is_some_and(|made| now().duration_since(made).unsigned_abs() >= waits::LAST_USE);
+        if !grown || !self.context.asks_for_last_use(uid) {
+            return;
+        }
+        match kms::if_free(self.kms().last_use(&key.arn)).await {
+            Ok(last_use) => {
+                self.context.asked_for_last_use(uid);
+                self.last_use = Some(last_use);
+            }
+            Err(failure) => {
+                let FailureKind::Waiting = failure.kind else {
+                    self.context.asked_for_last_use(uid);
+                    let (operation, outcome) = (failure.operation, failure.kind.as_str());
+                    return tracing::debug!(operation, outcome, "the last use is not reported: {}", failure.message);
+                };
+            }
+        }
+    }
+
     /// Looks for a key with the object's marks. For an object that began no creation, the survey of the provider answers, unless a key may have the
     /// object's name.
     pub(super) async fn search(&mut self) -> Result<Option<Plan>, Ending> {
@@ -343,10 +449,9 @@ impl Round<'_> {
         if self.object.memory.status.create_attempt.is_none() {
             let owner = &self.object.desired.owner;
             match context.surveys.look_up(&self.provider.connected, owner, context.settings.consistency).await? {
-                Lookup::Nobody if self.object.memory.attempt.is_some() => {}
                 Lookup::Nobody => {
                     self.observed = Observed::Absent(Searched::Everywhere);
-                    return Ok(None);
+                    return Ok(self.awaits_survey());
                 }
                 // The earlier object's creation may have made a key, so this object waits as that one would have.
                 Lookup::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
@@ -358,5 +463,26 @@ impl Round<'_> {
             }
         }
         self.read(Read::Everywhere).await.map(|()| None)
+    }
+
+    /// Only an annotation says that a creation was begun, and the survey shows no key of it. While that creation may be under way, nothing is created anyway.
+    /// Once it is over, the survey has to be from after that. Everybody who may edit the object can write the annotation, so it does not have the marks of all
+    /// keys read at any time.
+    fn awaits_survey(&self) -> Option<Plan> {
+        let Some(Attempt::At { time, .. }) = &self.object.memory.attempt else { return None };
+        let situation = self.situation();
+        let ago = situation.now.duration_since(*time).checked_sub(situation.attempt_wait)?;
+        // Negative: it is not over.
+        let ago = Duration::try_from(ago).ok()?;
+        let when = match self.context.surveys.shows(&self.provider.connected, ago) {
+            Shows::Yes => return None,
+            Shows::Next => "soon",
+            Shows::Later => "within minutes",
+        };
+        let message = format!(
+            "the annotation keyward.dev/create-attempt says that CreateKey was sent at {time}; the marks of all keys are read again {when}, before a key is created; \
+             if that annotation is wrong, remove it"
+        );
+        Some(Plan::Wait(Note { reason: Reason::Creating, message }))
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use k8s_openapi::{api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition};
 use kube::{Api, Client, Resource, ResourceExt, api::ListParams, runtime::reflector::ObjectRef};
 
-use super::looked_at_anew;
+use super::stop_waiting_if_changed;
 use crate::{
     api::FINALIZER,
     controller::{
@@ -28,8 +28,13 @@ pub(super) async fn is_terminating(client: &Client, namespace: &str) -> Result<b
     if namespace.metadata.deletion_timestamp.is_some() {
         return Ok(true);
     }
+    is_uninstalled(client, CRD).await
+}
+
+/// Whether that CRD is being deleted, by a live read.
+pub(in crate::controller) async fn is_uninstalled(client: &Client, crd: &str) -> Result<bool, Ending> {
     let kinds = Api::<CustomResourceDefinition>::all(client.clone());
-    let kind = kinds.get(CRD).await.map_err(api("a live read of the CRD"))?;
+    let kind = kinds.get(crd).await.map_err(api("a live read of the CRD"))?;
     let conditions = kind.status.iter().flat_map(|status| status.conditions.iter().flatten());
     Ok(kind.metadata.deletion_timestamp.is_some()
         || conditions.into_iter().any(|condition| condition.type_ == "Terminating" && condition.status == "True"))
@@ -54,7 +59,7 @@ pub(in crate::controller) async fn release_the_waiting(context: &Context) {
     for object in waiting.into_iter().filter(|object| all || object.namespace().is_some_and(|within| namespaces.contains(&within))) {
         context.wake(&object.uid().unwrap_or_default());
         let object = ObjectRef::from_obj(&*object);
-        looked_at_anew(context, &object);
+        stop_waiting_if_changed(context, &object);
         context.lanes.queue(Lane::Ordinary, object);
     }
 }

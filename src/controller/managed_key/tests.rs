@@ -20,7 +20,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    fingerprint::{fingerprint, looks},
+    fingerprint::{fingerprint, fingerprint_of},
     object::Object,
     prepare,
     reconcile::{self, ended},
@@ -168,7 +168,8 @@ async fn a_waiting_round_ends_if_its_object_is_deleted_or_its_alias_becomes_free
         writer.apply_watcher_event(&watcher::Event::Apply(object.clone()));
     }
     context.aliases.wait(green.meta(), "default", "alias/live", [&green, &blue].into_iter().filter_map(|object| object.decoded().ok()));
-    let rounds = [&green, &blue, &gone].map(|object| context.lanes.begin(ObjectRef::from_obj(object), looks(object, &context)).unwrap());
+    let rounds =
+        [&green, &blue, &gone].map(|object| context.lanes.begin(ObjectRef::from_obj(object), fingerprint_of(object, &context)).unwrap());
 
     // Nothing is another yet.
     let (tell, told) = unbounded();
@@ -277,7 +278,7 @@ async fn an_api_server_that_hangs_on_events_costs_no_round() {
     let is_status = |(method, path, _): &(String, String, Value)| method == "PATCH" && path.ends_with("/managedkeys/orders/status");
     assert!(written.lock().unwrap().iter().any(is_status));
     // The object is left alone from here on, as after any round.
-    assert!(context.settled("u1", looks(&watched, &context)).is_some());
+    assert!(context.settled("u1", fingerprint_of(&watched, &context)).is_some());
 
     // The event is under way all the same, and the end of the process does not wait for it for long.
     let is_event = |(method, path, body): &(String, String, Value)| {

@@ -1,7 +1,8 @@
-//! The budget: how many keys may be put on their way to deletion through one provider within an hour, and the brake that stops everything when there are more.
+//! The budget: how many deletions may be scheduled, and how many keys disabled with their objects, through one provider within an hour. If there are more, the
+//! brake stops all of them.
 //!
-//! The book stands in the provider's status. An entry is written before the call that it is for, with the version that was read as its precondition, so that
-//! restarts and other replicas count along:
+//! The book is in the provider's status. Keyward writes an entry before the call, with the version that it read as the precondition. So the count stays right
+//! after a restart, and if two replicas act:
 //!
 //! ```text
 //!             room for one more: the entry is written
@@ -13,21 +14,32 @@
 //! While it is stopped, nothing is scheduled and no key is disabled with its object. A deletion that was held by the brake gets the word `held` on its key, so
 //! it needs a token of its own after the brake is lifted.
 //!
-//! A [`Booked`] proves that an entry was stored. Only [`Entry::written`] gives one, for the book that the API server answered with:
+//! An entry counts from the last call that may have taken effect. An entry whose call was not sent, or was certainly refused, is [given back](given_back), so
+//! that keys whose deletion the KMS denies do not fill the book.
+//!
+//! A [`Booked`] proves that an entry was stored. Only [`Entry::written`] gives one, for the book that the API server answered with. Its field is private:
+//!
+//! ```
+//! # use keyward::domain::deletion::budget::Booked;
+//! fn booked(proof: Booked) -> Booked { proof }
+//! ```
 //!
 //! ```compile_fail,E0451
-//! let forged = keyward::domain::deletion::budget::Booked { key: "1234".into() };
+//! # use keyward::domain::deletion::budget::Booked;
+//! fn booked(proof: Booked) -> Booked { Booked { ..proof } }
 //! ```
 
 use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
-use crate::api::{
-    condition::seconds,
-    key_provider::{DeletionBook, LONGEST_BOOKED, MOST_BOOKED, RecentDeletion, Tripped},
+use crate::{
+    api::{
+        condition::seconds,
+        key_provider::{DeletionBook, LONGEST_BOOKED, MOST_BOOKED, RecentDeletion, Tripped},
+    },
+    domain::periods::BOOKED,
 };
 
-/// For how long an entry counts.
-const WINDOW: SignedDuration = SignedDuration::from_hours(1);
 /// The longest id of a trip, as its schema has it.
 const LONGEST_ID: usize = 64;
 
@@ -46,14 +58,33 @@ pub enum Answer {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
     key: String,
+    /// When the key was entered before, if that entry still counts.
+    before: Option<Time>,
     book: DeletionBook,
 }
 
 /// Proof that a deletion of one key is in the book. The guard clears nothing without it.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, PartialEq)]
 #[must_use = "the deletion was counted"]
 pub struct Booked {
     pub(super) key: String,
+    slot: Slot,
+}
+
+/// The place of one call in the book, to be given back if the call takes no effect.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Slot {
+    entry: RecentDeletion,
+    /// When an earlier call for the key was entered, if that entry still counted.
+    before: Option<Time>,
+}
+
+impl Booked {
+    /// The place in the book.
+    #[must_use]
+    pub fn slot(self) -> Slot {
+        self.slot
+    }
 }
 
 impl Entry {
@@ -67,7 +98,8 @@ impl Entry {
     #[must_use]
     pub fn written(self, stored: Option<&DeletionBook>) -> Option<Booked> {
         let entry = self.book.recent.last()?;
-        stored?.recent.contains(entry).then_some(Booked { key: self.key })
+        let slot = Slot { entry: entry.clone(), before: self.before };
+        stored?.recent.contains(entry).then_some(Booked { key: self.key, slot })
     }
 }
 
@@ -76,12 +108,13 @@ fn named(key: &str) -> String {
     key.chars().take(LONGEST_BOOKED).collect()
 }
 
-/// Whether an entry still counts. One from the future was written by a clock that was ahead, or this clock went back: it counts until this clock is past it.
+/// Whether an entry still counts. If its time is in the future, a clock was wrong; the entry then counts until an hour after its time.
 fn counts(entry: &RecentDeletion, now: Timestamp) -> bool {
-    now.duration_since(entry.time.0) < WINDOW
+    now.duration_since(entry.time.0) < BOOKED
 }
 
-/// Asks the book whether a deletion of `key` has room. `id` names the trip if there is one. A key counts once: a call that is sent again is the same deletion.
+/// Asks the book whether there is room for the deletion of `key`. If not, the brake is tripped, and `id` becomes the id of the trip. A key counts once, because
+/// a call that is sent again is the same deletion.
 #[must_use]
 pub fn check(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Timestamp, id: &str) -> Answer {
     let mut book = book.cloned().unwrap_or_default();
@@ -89,37 +122,53 @@ pub fn check(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Tim
         return Answer::Stopped;
     }
     let name = named(key);
-    let known = book.recent.iter().find(|entry| entry.key == name).map(|entry| entry.time.0);
+    let known = book.recent.iter().find(|entry| entry.key == name && counts(entry, now)).map(|entry| entry.time.0);
     book.recent.retain(|entry| counts(entry, now) && entry.key != name);
     if book.recent.len() >= usize::try_from(max_per_hour).unwrap_or(0).min(MOST_BOOKED) {
         book.tripped = Some(tripped(id, now));
         return Answer::Trips(book);
     }
-    // An entry never gets older: a clock that went back makes no room sooner.
-    let time = known.map_or(now, |known| known.max(now));
+    // An entry never gets older: a clock that went back makes no room sooner. Each call has a time of its own, so that the entry of one writer is not given
+    // back by another.
+    let next = |known: Timestamp| known.checked_add(SignedDuration::from_secs(1)).unwrap_or(known);
+    let time = known.map_or(now, |known| next(known).max(now));
     book.recent.push(RecentDeletion { time: seconds(time), key: name });
-    Answer::Room(Entry { key: key.into(), book })
+    Answer::Room(Entry { key: key.into(), before: known.map(seconds), book })
+}
+
+/// The book after a call that certainly took no effect gave its place back. An earlier call for the same key keeps its own: its reply may have been lost.
+/// `None`: the entry is not in the book any more, or another call for the key was entered since.
+#[must_use]
+pub fn given_back(book: Option<&DeletionBook>, slot: &Slot) -> Option<DeletionBook> {
+    let mut book = book?.clone();
+    let at = book.recent.iter().position(|entry| *entry == slot.entry)?;
+    let entry = book.recent.remove(at);
+    if let Some(time) = slot.before.clone() {
+        book.recent.push(RecentDeletion { time, ..entry });
+    }
+    Some(book)
 }
 
 fn tripped(id: &str, now: Timestamp) -> Tripped {
     Tripped { id: id.into(), time: seconds(now) }
 }
 
-/// Whether that can be the id of a trip. Messages print it in a command, so nothing else is put there, whoever wrote the status.
+/// Whether this text can be the id of a trip. Messages print the id as a part of a command. Somebody else may have written the status, so no other text may
+/// get there.
 #[must_use]
 pub fn is_id(text: &str) -> bool {
     !text.is_empty() && text.len() <= LONGEST_ID && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }
 
-/// The book after a round of the provider. `maxPerHour: 0` trips the brake, so that raising it again is not enough to go on. A person lifts it with the id of
-/// the trip; the book is empty then. `resume`: the annotation.
+/// The book after a round of the provider. `maxPerHour: 0` trips the brake. A higher value does not lift the brake: a person lifts it with the id of the trip.
+/// Then the book is empty. `resume`: the annotation.
 #[must_use]
 pub fn kept(book: Option<&DeletionBook>, max_per_hour: i32, resume: Option<&str>, now: Timestamp, id: &str) -> Option<DeletionBook> {
     let mut book = book.cloned().unwrap_or_default();
     book.recent.retain(|entry| counts(entry, now));
     match &book.tripped {
         None if max_per_hour <= 0 => book.tripped = Some(tripped(id, now)),
-        // Somebody else wrote it. The stop stays, under an id of its own.
+        // Somebody else wrote this id. The brake stays, and gets a new id.
         Some(trip) if !is_id(&trip.id) => book.tripped = Some(tripped(id, now)),
         Some(trip) if max_per_hour > 0 && resume == Some(&*trip.id) => {
             book = DeletionBook { waiting: book.waiting, ..DeletionBook::default() }
@@ -163,7 +212,53 @@ mod tests {
         let Answer::Room(entry) = check(Some(&book), 10, "one-more", at(60), "id") else { panic!("the first is an hour old") };
         assert_eq!(entry.book().recent.len(), 10);
         let stored = entry.book().clone();
-        assert_eq!(entry.written(Some(&stored)), Some(Booked { key: "one-more".into() }));
+        assert_eq!(entry.written(Some(&stored)).unwrap().key, "one-more");
+    }
+
+    /// The book with an entry for that key, and its place in it.
+    fn entered(book: &DeletionBook, key: &str, minute: i64) -> (DeletionBook, Slot) {
+        let Answer::Room(entry) = check(Some(book), 10, key, at(minute), "id") else { panic!("there is room for {key}") };
+        let stored = entry.book().clone();
+        let slot = entry.written(Some(&stored)).unwrap().slot();
+        (stored, slot)
+    }
+
+    #[test]
+    fn a_call_that_took_no_effect_gives_its_place_back() {
+        let book = after(9);
+        let (full, slot) = entered(&book, "denied", 10);
+        assert!(matches!(check(Some(&full), 10, "one-more", at(11), "id"), Answer::Trips(_)));
+        assert_eq!(given_back(Some(&full), &slot), Some(book.clone()));
+        assert_eq!(given_back(Some(&book), &slot), None, "once");
+        assert_eq!(given_back(None, &slot), None);
+        // However often it is tried, it takes nobody's place.
+        let tried = (10..200).fold(DeletionBook::default(), |book, minute| {
+            let (full, slot) = entered(&book, "denied", minute);
+            given_back(Some(&full), &slot).unwrap()
+        });
+        assert_eq!(tried, DeletionBook::default());
+    }
+
+    #[test]
+    fn the_place_of_a_call_whose_reply_was_lost_is_not_given_back_with_a_later_one() {
+        let (lost, _) = entered(&DeletionBook::default(), "key", 0);
+        let (again, slot) = entered(&lost, "key", 10);
+        assert_eq!(again.recent.len(), 1);
+        assert_eq!(given_back(Some(&again), &slot), Some(lost.clone()));
+        // An hour after the first call nothing is left of it.
+        let (later, slot) = entered(&lost, "key", 70);
+        assert_eq!(given_back(Some(&later), &slot), Some(DeletionBook::default()));
+    }
+
+    #[test]
+    fn one_writer_does_not_give_the_place_of_another_back() {
+        let (book, first) = entered(&DeletionBook::default(), "key", 0);
+        let (book, second) = entered(&book, "key", 0);
+        assert_eq!(given_back(Some(&book), &first), None);
+        assert_eq!(given_back(Some(&book), &second).unwrap().recent.len(), 1, "the first call still counts");
+        let forged =
+            DeletionBook { recent: vec![RecentDeletion { time: Time(Timestamp::MAX), key: "key".into() }], ..DeletionBook::default() };
+        assert_eq!(entered(&forged, "key", 0).0.recent.len(), 1);
     }
 
     #[test]
@@ -181,7 +276,8 @@ mod tests {
         for minute in [-1, -1_000_000] {
             assert!(matches!(check(Some(&book), 10, "one-more", at(minute), "id"), Answer::Trips(_)), "{minute}");
             let Answer::Room(entry) = check(Some(&book), 10, "key-9", at(minute), "id") else { panic!("it is in the book") };
-            assert_eq!(entry.book(), &book, "its time does not go back");
+            let time = |book: &DeletionBook| book.recent.last().unwrap().time.0;
+            assert!(time(entry.book()) > time(&book) && entry.book().recent.len() == 10, "its time does not go back: {:?}", entry.book());
         }
     }
 

@@ -21,7 +21,7 @@
 //! | the record's number is higher, and its word may still be written | is held; that word is written |
 //! | everything else | is held; `held` is written, with the reason of `Request::why` |
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
     mark::{IntentMark, Passed, Saying, Word},
@@ -29,11 +29,11 @@ use super::{
 };
 use crate::{
     api::{ManagedKeyStatus, Reason, managed_key::HoldReason},
-    domain::observed::{Key, State},
+    domain::{
+        observed::{Key, State},
+        periods::TAKEN_UP_LATELY,
+    },
 };
-
-/// For how long after a take-up a deletion needs a confirmation: the name alone is weak evidence that the key is this object's.
-const TAKEN_UP_LATELY: SignedDuration = SignedDuration::from_hours(24);
 
 /// What the mark and the record say to a deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,19 +5,23 @@
 //!
 //! # The proof
 //!
-//! [`check`] gives a [`Checked`], and with an entry in the provider's [book](super::budget) that becomes a [`Cleared`]. Nothing else can make one. The calls of the KMS that can make data unreadable take it by value, so a
-//! destructive call that was not checked does not compile:
+//! [`check`] gives a [`Checked`], and with an entry in the provider's [book](super::budget) that becomes a [`Cleared`]. Nothing else can make one. The calls of
+//! the KMS that can make data unreadable take it by value, so a destructive call that was not checked does not compile. Rustdoc does not compare the error of an
+//! example that must not compile, so each stands beside one that compiles and differs only by the proof.
 //!
-//! ```compile_fail,E0451
-//! use keyward::domain::deletion::guard::ClearedDeletion;
-//! # use keyward::domain::deletion::{LastUse, Passed};
-//! let forged = ClearedDeletion { key: "1234".into(), days: 7, passed: Passed::Edge, last_use: LastUse::Never };
+//! A call needs the proof:
+//!
+//! ```
+//! # use keyward::{domain::deletion::guard::ClearedDeletion, kms::Kms};
+//! async fn delete(kms: &impl Kms, cleared: ClearedDeletion) {
+//!     let _ = kms.schedule_deletion(cleared).await;
+//! }
 //! ```
 //!
 //! ```compile_fail,E0061
-//! # use keyward::kms::Kms;
-//! async fn delete(kms: &impl Kms) {
-//!     let _ = kms.schedule_deletion("1234", 7).await;
+//! # use keyward::{domain::deletion::guard::ClearedDeletion, kms::Kms};
+//! async fn delete(kms: &impl Kms, cleared: ClearedDeletion) {
+//!     let _ = kms.schedule_deletion(cleared.key(), cleared.days()).await;
 //! }
 //! ```
 //!
@@ -31,11 +35,38 @@
 //! }
 //! ```
 //!
+//! A proof is passed on, and not made, because its fields are private:
+//!
+//! ```
+//! # use keyward::domain::deletion::guard::{ClearedDeletion, ClearedDisabling};
+//! fn deletion(proof: ClearedDeletion) -> ClearedDeletion { proof }
+//! fn disabling(proof: ClearedDisabling) -> ClearedDisabling { proof }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! # use keyward::domain::deletion::guard::{ClearedDeletion, ClearedDisabling};
+//! fn deletion(proof: ClearedDeletion) -> ClearedDeletion { ClearedDeletion { ..proof } }
+//! fn disabling(proof: ClearedDisabling) -> ClearedDisabling { proof }
+//! ```
+//!
+//! ```compile_fail,E0451
+//! # use keyward::domain::deletion::guard::{ClearedDeletion, ClearedDisabling};
+//! fn deletion(proof: ClearedDeletion) -> ClearedDeletion { proof }
+//! fn disabling(proof: ClearedDisabling) -> ClearedDisabling { ClearedDisabling { ..proof } }
+//! ```
+//!
 //! And a step that is planned is not yet one that may be done:
+//!
+//! ```
+//! # use keyward::domain::{deletion::guard::Cleared, step::{Destruction, Step}};
+//! fn planned(destruction: Destruction) -> Step { Step::Destroy(destruction) }
+//! fn cleared(destruction: Cleared) -> Step<Cleared> { Step::Destroy(destruction) }
+//! ```
 //!
 //! ```compile_fail,E0308
 //! # use keyward::domain::{deletion::guard::Cleared, step::{Destruction, Step}};
-//! let step: Step<Cleared> = Step::Destroy(Destruction::Disable);
+//! fn planned(destruction: Destruction) -> Step { Step::Destroy(destruction) }
+//! fn cleared(destruction: Destruction) -> Step<Cleared> { Step::Destroy(destruction) }
 //! ```
 //!
 //! This is how it goes:
@@ -232,7 +263,7 @@ pub const RULES: &[(&str, Rule)] = &[
     ("the key bears this object's marks", owned),
     ("what the KMS says of the key is new enough", fresh),
     ("the live object still asks for exactly this", still_asked),
-    ("an object that is being deleted has no finalizer of others", unneeded),
+    ("the object has no finalizer of others", unneeded),
     ("the window is one that the provider accepts", window),
     ("the marks saw the key alive before the object asked", edge),
     ("the key was not used lately", idle),

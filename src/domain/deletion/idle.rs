@@ -5,6 +5,8 @@ use jiff::{SignedDuration, Timestamp};
 /// When the key was last used, as the KMS tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LastUse {
+    /// The KMS was not asked: the provider demands no days without use, or the key is pending deletion and cannot be used.
+    NotAsked,
     /// The KMS does not tell: it keeps no such record, or the key is older than the record and was not used since.
     Untold,
     /// Never since the key was made.
@@ -44,6 +46,7 @@ mod tests {
             (LastUse::At(Timestamp::MAX), 365, Some("9999-12-30T22:00:00.999999999Z")),
             (LastUse::Never, 365, None),
             (LastUse::Untold, 365, None),
+            (LastUse::NotAsked, 365, None),
         ] {
             assert_eq!(used.busy_until(days, now), until.map(at), "{used:?} {days}");
         }

@@ -13,7 +13,7 @@ use crate::{
     api::{
         ManagedKeyStatus,
         condition::seconds,
-        managed_key::{Deletion, DeletionCall, DeletionOrigin, KeyState},
+        managed_key::{Deletion, DeletionCall, DeletionOrigin, KeyState, KnownUse},
     },
     domain::observed::Key,
 };
@@ -27,7 +27,7 @@ pub enum Observation<'a> {
         key: &'a Key,
         /// The days of the deletion that is declared; `None`: the key is to live.
         asked: Option<i32>,
-        /// Whether this round asked the edge, so that nothing the record shows goes unnoticed.
+        /// Whether this round asked the edge. If it did, the round took into account what the record shows.
         judged: bool,
         /// The time of the read.
         now: Timestamp,
@@ -41,13 +41,13 @@ pub enum Observation<'a> {
         /// The days of the deletion that is declared; `None`: the key is to live.
         asked: Option<i32>,
     },
-    /// No key, so often that it is taken for deleted.
+    /// The key was not found so often that it counts as deleted.
     Deleted,
-    /// No key, so often that it is taken for lost.
+    /// The key was not found so often that it counts as lost.
     Lost,
     /// The object's own key, alive, with all of its life as declared.
     Alive,
-    /// Nothing that is told as pending, so that no date is told either.
+    /// No pending deletion is reported, so no date is reported either.
     NothingPending,
     /// The key was used lately, and that holds the deletion.
     InUse {
@@ -56,6 +56,8 @@ pub enum Observation<'a> {
     },
     /// No use holds a deletion.
     NotInUse,
+    /// The KMS was asked when the key was last used, and did not tell. Its deletion is scheduled next.
+    UseUntold,
 }
 
 impl Record<&mut ManagedKeyStatus> {
@@ -82,6 +84,11 @@ impl Record<&mut ManagedKeyStatus> {
             Observation::NothingPending if self.was_pending() => {}
             Observation::NothingPending => self.0.deletion_date = None,
             Observation::InUse { used } => self.seen_in_use(used),
+            Observation::UseUntold => {
+                if let Some(known) = &mut self.0.deletion {
+                    known.last_use = Some(KnownUse::Unknown);
+                }
+            }
             Observation::NotInUse => {
                 self.0.deletion = self.0.deletion.take().filter(|known| !is_use_alone(known));
                 if let Some(known) = &mut self.0.deletion {
@@ -101,6 +108,7 @@ impl Record<&mut ManagedKeyStatus> {
             origin: DeletionOrigin::Keyward,
             call: None,
             last_used_time: None,
+            last_use: None,
         });
         if known.last_used_time.as_ref().is_none_or(|last| day(last.0) != day(used)) {
             known.last_used_time = Some(seconds(used));
@@ -155,12 +163,14 @@ impl Record<&mut ManagedKeyStatus> {
         };
         let ours = marked.filter(|_| !doubtful);
         let since = known.filter(|_| !replaced).and_then(|known| known.requested_time.clone());
+        let last_use = known.filter(|_| ours.is_some()).and_then(|known| known.last_use);
         Deletion {
             schedule_days: ours,
             requested_time: Some(since.unwrap_or_else(|| seconds(now))),
             origin: if ours.is_some() { DeletionOrigin::Keyward } else { DeletionOrigin::External },
             call: None,
             last_used_time: None,
+            last_use,
         }
     }
 }

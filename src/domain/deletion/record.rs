@@ -17,12 +17,12 @@
 //! | [`called`](Record::called) | the reply of the call came |
 //! | [`seen`](Record::seen) | after a read of the key |
 //!
-//! The record is written before the mark is tried, so a hold stays even if the mark can never be written. Whoever may write a status can write anything
-//! here, so the record can only forbid: it lets no deletion pass that the mark alone would hold.
+//! Keyward writes the record first and the mark second. So a hold stays even if the mark can never be written. Everybody who may write a status can write
+//! any record. So the record can only hold a deletion: it lets no deletion pass that the mark alone would hold.
 
 use std::ops::Deref;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use super::mark::{Intent, IntentMark, MAX_SEQ, Nonce, Passed, Saying, Word};
@@ -35,12 +35,10 @@ use crate::{
     domain::{
         desired::Desired,
         observed::{Key, State},
+        periods::OPEN_CALL,
         step::{Destruction, How, Step},
     },
 };
-
-/// How long an open call of ours may be sent again.
-pub const OPEN_CALL: SignedDuration = SignedDuration::from_mins(15);
 
 /// The sequence number of the mark, or of the record, is at its end. No word can be written any more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,7 +78,8 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
         key.intent().next_seq(self.seq(), 0).is_none()
     }
 
-    /// Whether the object announced a hold. Two things end it: `live`, once the field was seen gone, and the token for the mark as it is on the key.
+    /// Whether the object announced a hold. A hold ends in two ways: the field is removed and the object announces `live`, or a person writes the token of
+    /// the mark that is on the key.
     #[must_use]
     pub fn is_held(&self) -> bool {
         matches!(self.word(), Some(Word::Held(_)))
@@ -98,8 +97,8 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
         matches!(self.0.key_state, Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion))
     }
 
-    /// When the key will be deleted: the date that this read told, else the one that is known. No window can be moved, so a known date stays true while the
-    /// key is pending. A key that waits for its replicas has no date.
+    /// When the key will be deleted: the date of this read, or else the date on record. No KMS moves the date of a pending deletion, so the date on record
+    /// stays true while the key is pending. A key that waits for its replicas has no date.
     #[must_use]
     pub fn date_of(&self, key: &Key) -> Option<Time> {
         match key.state {
@@ -125,7 +124,7 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
         self.deletion().is_some()
     }
 
-    /// The deletion on record. A use that holds a deletion is no deletion.
+    /// The deletion on record. A record that has only the last use of the key is no deletion.
     pub(super) fn deletion(&self) -> Option<&Deletion> {
         self.0.deletion.as_ref().filter(|known| !is_use_alone(known))
     }
@@ -135,8 +134,8 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
         self.0.key_state == Some(key.state.into())
     }
 
-    /// Our call whose end is not known, if it can still be on its way. An open one can, if the key is in the state in which the call was opened, or is
-    /// pending because of it. A refused one scheduled nothing, so the key has to be in the state in which the call was refused.
+    /// Our call, if its result is not known and it may still take effect. An open call may, if the key has the state that it had when the call was opened,
+    /// or is pending because of the call. A refused call scheduled nothing. It may be sent again if the key has the state that it had at the refusal.
     pub(super) fn open_call(&self, key: &Key) -> Option<&Deletion> {
         self.deletion().filter(|known| match known.call {
             Some(DeletionCall::Open) => key.state.is_pending() || self.state_is_as_known(key),
@@ -225,11 +224,11 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
         let &Opening { step, key, was_bound, now, .. } = opening;
         let mark = key.intent();
         let floor = match step {
-            // Other objects counted before. The number also tells for a day that the key was taken up.
+            // Earlier objects wrote numbers too, so continue from the clock. For a day, this number also shows that the key was taken up.
             Step::Bind { how: How::TakeUp, .. } => now.as_second(),
             Step::Bind { .. } if !was_bound => 0,
-            // The mark and the record are both lost, and the number with them. A count from 1 could meet the number of an old status by accident. The
-            // clock is ahead of every number that was ever counted.
+            // The mark and the record are lost, and so is the number. If the count began again at 1, it could come to the number in an old status. The
+            // clock is ahead of every number that was ever written, so continue from the clock.
             _ if self.seq().is_none() && !matches!(mark, IntentMark::Is(_)) => now.as_second(),
             _ => 0,
         };
@@ -334,12 +333,15 @@ impl Record<&mut ManagedKeyStatus> {
         let &Opening { desired, key, now, .. } = opening;
         let seq = self.next_seq(opening)?;
         self.closed(key);
+        // A key that is pending cannot be used, so what was known of its last use stays true for other days.
+        let last_use = self.deletion().filter(|_| key.state.is_pending()).and_then(|known| known.last_use);
         self.0.deletion = Some(Deletion {
             schedule_days: Some(days),
             requested_time: Some(seconds(now)),
             origin: DeletionOrigin::Keyward,
             call: Some(DeletionCall::Open),
             last_used_time: None,
+            last_use,
         });
         Ok(self.announced(seq, Word::Days(days), None, desired))
     }
@@ -372,9 +374,9 @@ impl Record<&mut ManagedKeyStatus> {
     }
 }
 
-/// Whether nothing of a deletion is on record but the use that holds it.
+/// Whether the record has only the last use of the key, and no deletion.
 pub(super) fn is_use_alone(known: &Deletion) -> bool {
-    let Deletion { schedule_days, requested_time, origin, call, last_used_time } = known;
-    let is_empty = schedule_days.is_none() && requested_time.is_none() && call.is_none();
+    let Deletion { schedule_days, requested_time, origin, call, last_used_time, last_use } = known;
+    let is_empty = schedule_days.is_none() && requested_time.is_none() && call.is_none() && last_use.is_none();
     last_used_time.is_some() && is_empty && *origin == DeletionOrigin::Keyward
 }

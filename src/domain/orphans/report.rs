@@ -5,7 +5,6 @@ use std::fmt;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::Why;
 use crate::api::managed_key::KeyState;
 
 /// An object's namespace and name.
@@ -20,6 +19,39 @@ pub struct ObjectName {
 impl fmt::Display for ObjectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.namespace, self.name)
+    }
+}
+
+/// Why a key with this cluster's mark is on the list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Why {
+    /// The object that its marks name does not exist.
+    NoObject,
+    /// It has the cluster's mark, and no mark says which object it belongs to.
+    NoOwnerMark,
+    /// The object that its marks name exists, has another UID, and has no key.
+    NotTakenUp,
+    /// The object that its marks name exists and has another key.
+    AnotherKey,
+    /// The object that its marks name exists and has no key, and several keys have its marks.
+    SeveralKeys,
+    /// The object that its marks name began a creation whose outcome is not on record. This key may be the one.
+    CreationUnderWay,
+}
+
+impl Why {
+    /// The sentence for people. `object` is the one that the marks name.
+    #[must_use]
+    pub fn sentence(self, object: Option<&ObjectName>) -> String {
+        let object = object.map_or_else(|| "the object".to_owned(), |object| format!("ManagedKey {object}"));
+        match self {
+            Self::NoObject => "no object has this name; make one to take the key up, or delete the key at the KMS".into(),
+            Self::NoOwnerMark => "the tag keyward-owner is missing; find out whose key it is".into(),
+            Self::NotTakenUp => format!("{object} has another UID and has no key; its conditions say why it does not take this one up"),
+            Self::AnotherKey => format!("{object} has another key"),
+            Self::SeveralKeys => format!("several keys have the marks of {object}; remove the keyward-* tags from all but one"),
+            Self::CreationUnderWay => format!("{object} began to create a key, and this may be it"),
+        }
     }
 }
 
@@ -65,13 +97,13 @@ pub struct LostKey {
     pub missing_since: Option<Timestamp>,
 }
 
-/// A claim alias of this cluster that leads to no key of this cluster.
+/// A claim alias that leads to no key of its cluster.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StrayAlias {
     /// The alias.
     pub alias: String,
-    /// The key that it points to, which does not have this cluster's mark. `None`: it points to no key.
+    /// The key that it points to, which does not have the mark of the alias's cluster. `None`: it points to no key.
     pub key: Option<String>,
 }
 
@@ -118,7 +150,7 @@ pub struct Totals {
     pub keys: usize,
     /// Objects whose key is gone.
     pub objects: usize,
-    /// Claim aliases without a key of this cluster.
+    /// Claim aliases without a key of their cluster.
     pub aliases: usize,
     /// The known costs of the keys, in US dollars a month.
     pub cost_per_month: u32,
@@ -145,7 +177,7 @@ pub struct Report {
     pub keys: Vec<Orphan>,
     /// Objects whose key is gone.
     pub objects: Vec<LostKey>,
-    /// Claim aliases without a key of this cluster.
+    /// Claim aliases without a key of their cluster.
     pub aliases: Vec<StrayAlias>,
     /// Creations whose outcome is not on record, with a key that may be the one.
     pub creations: Vec<OpenCreation>,

@@ -4,7 +4,9 @@ use std::fmt::{self, Write};
 
 use jiff::Timestamp;
 
+use super::cluster_of;
 use super::report::{LostKey, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind};
+use crate::text::shown;
 
 /// What stands for a value that is not there.
 const NONE: &str = "-";
@@ -16,7 +18,7 @@ impl fmt::Display for Report {
         let titles = ["KEY", "STATE", "CREATED", "DELETES-AT", "LAST-OWNER", "COST/MONTH", "WHY"];
         section(f, "Keys with this cluster's marks that no object has:", &titles, keys.iter().map(of_key))?;
         section(f, "Objects whose key is gone:", &["OBJECT", "KEY", "STATE", "MISSING-SINCE"], objects.iter().map(of_object))?;
-        section(f, "Claim aliases that lead to no key of this cluster:", &["ALIAS", "KEY", "WHY"], aliases.iter().map(of_alias))?;
+        section(f, "Claim aliases that lead to no key of their cluster:", &["ALIAS", "KEY", "WHY"], aliases.iter().map(of_alias))?;
         let titles = ["OBJECT", "BEGUN", "KEYS-WITH-ITS-MARKS", "KEYS-WITHOUT-MARKS"];
         section(f, "Creations whose outcome is not known, and the keys that could be it:", &titles, creations.iter().map(of_creation))?;
         f.write_char('\n')?;
@@ -25,7 +27,7 @@ impl fmt::Display for Report {
                 UnreadKind::Keys => counted(*count, "key"),
                 UnreadKind::Objects => counted(*count, "object"),
             };
-            writeln!(f, "{what} could not be read, and may be missing above: {}", plain(message))?;
+            writeln!(f, "{what} could not be read, and may be missing above: {}", shown(message))?;
         }
         writeln!(f, "{}", sum(*totals))
     }
@@ -39,7 +41,7 @@ fn sum(Totals { keys, objects, aliases, cost_per_month, cost_unknown }: Totals) 
         (_, unknown) => format!(" (${cost_per_month} a month, and {unknown} of unknown cost)"),
     };
     format!(
-        "{} without an object{cost}, {} whose key is gone, {} without a key of this cluster",
+        "{} without an object{cost}, {} whose key is gone, {} without a key of their cluster",
         counted(keys, "key"),
         counted(objects, "object"),
         match aliases {
@@ -74,8 +76,12 @@ fn of_object(lost: &LostKey) -> [String; 4] {
 
 fn of_alias(stray: &StrayAlias) -> [String; 3] {
     let StrayAlias { alias, key } = stray;
-    let why = if key.is_some() { "the key does not have this cluster's mark" } else { "it points to no key" };
-    [alias.clone(), key.clone().unwrap_or_else(|| NONE.into()), why.to_owned()]
+    let why = match (key, cluster_of(alias)) {
+        (None, _) => "it points to no key".to_owned(),
+        (Some(_), Some(cluster)) => format!("the key does not have the mark of cluster {cluster}"),
+        (Some(_), None) => "the key does not have the mark of any cluster".to_owned(),
+    };
+    [alias.clone(), key.clone().unwrap_or_else(|| NONE.into()), why]
 }
 
 fn of_creation(creation: &OpenCreation) -> [String; 4] {
@@ -95,7 +101,8 @@ fn section<const N: usize>(
     columns: &[&str; N],
     rows: impl Iterator<Item = [String; N]>,
 ) -> fmt::Result {
-    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| plain(&cell))).collect();
+    // Anybody who may tag a key writes some of these texts. A terminal obeys control characters, and others make a reader see another word.
+    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| shown(&cell).into_owned())).collect();
     if rows.is_empty() {
         return Ok(());
     }
@@ -112,9 +119,4 @@ fn section<const N: usize>(
         writeln!(f, "{}", cells.join("   ").trim_end())?;
     }
     Ok(())
-}
-
-/// The text without control characters. Anybody who may tag a key writes some of these texts, and a terminal obeys such characters.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -6,15 +6,16 @@ use crate::{
         Reason, annotation,
         condition::seconds,
         key_provider::ProviderType,
-        managed_key::{KeyState, ManagementPolicy, Missing},
+        managed_key::{KeyState, KeyTemplate, ManagementPolicy, Missing},
     },
     domain::{
         candidates::Window,
+        command::without,
         deletion::hold::window_refused,
         desired::Desired,
+        limits::Limits,
         memory::{Attempt, Location, Memory, location, was_begun_at},
         observed::Searched,
-        ownership::Owner,
         rules::{DEFAULT_ENDPOINT, Rules},
         settings,
         step::Step,
@@ -77,11 +78,15 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
             Plan::Read(Read::Everywhere)
         };
     }
-    let refusals = settings::refusals(s.desired, s.rules, &s.desired.template(s.rules.limits()), None);
+    let (limits, claim) = (s.rules.limits(), s.desired.owner.claim_alias());
+    let template = s.desired.template(limits);
+    if let Some(message) = store_refused(&template, limits) {
+        return stall(Reason::InvalidSpec, message);
+    }
+    let refusals = settings::refusals(s.desired, s.rules, &template, None);
     if let Some(refusal) = refusals.into_iter().next() {
         return stall(refusal.reason, refusal.message);
     }
-    let (limits, claim) = (s.rules.limits(), s.desired.owner.claim_alias());
     if let Some(end) = limits.reserved_ending.filter(|end| claim.ends_with(end)) {
         return stall(
             Reason::InvalidSpec,
@@ -92,15 +97,41 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
     if searched == Searched::Everywhere { Plan::Do(Step::Create) } else { Plan::Read(Read::Everywhere) }
 }
 
+/// Why no key of this kind can be created: the KMS has no key stores for Keyward, or the spec does not say which one, or which external key.
+/// AWS would refuse the last two as well (API reference of `CreateKey`, `CustomKeyStoreId` and `XksKeyId`).
+fn store_refused(kind: &KeyTemplate, limits: &Limits) -> Option<String> {
+    let named = kind.custom_key_store_id.is_some() || kind.xks_key_id.is_some();
+    let Some((cluster, external)) = limits.key_stores else {
+        return named.then(|| {
+            format!(
+                "spec.key names a custom key store, but Keyward creates no keys in key stores at {}; make a new object without customKeyStoreId and xksKeyId",
+                limits.name
+            )
+        });
+    };
+    let origin = kind.origin.as_str();
+    let lacks = if (origin == cluster || origin == external) && kind.custom_key_store_id.is_none() {
+        "customKeyStoreId"
+    } else if origin == external && kind.xks_key_id.is_none() {
+        "xksKeyId"
+    } else {
+        return None;
+    };
+    Some(format!(
+        "spec.key.origin is {origin}, but spec.key.{lacks} is absent, so no key can be created; make a new object with that field"
+    ))
+}
+
 /// Why Keyward does not ask for the key of an object at all: the key is at another KMS, account or Region than the provider is for now. The key's own reference
-/// says where it is; what it does not say, the status says. Both may be forged, but the only effect of this check is that no call is made.
+/// says where it is; what it does not say, the status says. Both may be forged, but the only effect of this check is that no call is made. The project of a key at
+/// Huawei is only in the status, so the key is asked for: if it is found, the status is corrected, and if not, that [says nothing](not_here).
 #[must_use]
 pub fn elsewhere(memory: &Memory, rules: &Rules) -> Option<Note> {
     let key = memory.reference()?;
     by_reference(key, rules).or_else(|| match location(key) {
-        // A status that contradicts such a reference is corrected when the key is found.
-        Some(Location::Aws { .. }) => by_status(key, memory, rules).filter(|_| is_other_kms(memory, rules)),
-        Some(Location::Huawei { .. }) | None => by_status(key, memory, rules),
+        // A status that is wrong about the place is corrected when the key is found.
+        Some(Location::Aws { .. } | Location::Huawei { .. }) => by_status(key, memory, rules).filter(|_| is_other_kms(memory, rules)),
+        None => by_status(key, memory, rules),
     })
 }
 
@@ -255,12 +286,6 @@ fn start_over(s: &Situation<'_>) -> String {
         annotation::KEY,
         without(owner, annotation::KEY)
     )
-}
-
-/// The command that removes an annotation from an object.
-fn without(owner: &Owner, annotation: &str) -> String {
-    let Owner { namespace, name, .. } = owner;
-    format!("kubectl annotate --field-manager=keyward-cli -n {namespace} managedkey {name} {annotation}-")
 }
 
 /// A `CreateKey` was begun, and its outcome is not known. `None`: it counts as having made no key.

@@ -19,6 +19,7 @@ use crate::{
         ownership::{self, Ownership, Tags},
         step::{How, Step},
     },
+    text,
 };
 
 /// The prefix of every claim alias.
@@ -39,16 +40,14 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
         }
         Ownership::Namesake if was_bound => owned("another object of this name, with another UID".into()),
         Ownership::Namesake => take(s, key, How::TakeUp),
-        Ownership::Stranger(name) => stall(
-            Reason::OwnedByAnother,
-            format!(
-                "key {} has the tag {}={name} but no tag {}, so it belongs to an object of an unknown cluster; \
-                 ask the owner to put that tag back, or, if it has no owner, remove the keyward-* tags",
-                key.arn,
+        Ownership::Stranger(name) => {
+            let way_out = format!(
+                ": it has the tag {}={name} but no tag {}; ask the owner to put that tag back, or, if it has no owner, remove the keyward-* tags",
                 mark::OWNER,
                 mark::CLUSTER
-            ),
-        ),
+            );
+            stall(Reason::OwnedByAnother, ownership::belongs_to(&key.arn, "an object of an unknown cluster", &way_out))
+        }
         Ownership::Other(name) if !names_key || was_bound => owned(format!("the object {name}")),
         Ownership::Other(name) => match s.other_owner.filter(|other| other.mark == name).map(|other| other.exists) {
             None => Plan::Read(Read::OtherOwner(name)),
@@ -218,13 +217,18 @@ fn not_admitted(s: &Situation<'_>, key: &Key) -> Plan {
     )
 }
 
-/// Whether a key has the declared kind. If `wholly` is false, values that the KMS does not report are not compared.
-fn agrees(wanted: &KeyTemplate, found: &KeyTemplate, wholly: bool) -> bool {
+/// Whether a key has the declared kind. If `wholly` is false, values that the KMS does not report are not compared. If `created` is true, this object must be
+/// able to create the key; a manifest that only names a key need not say its key store.
+fn agrees(wanted: &KeyTemplate, found: &KeyTemplate, wholly: bool, created: bool) -> bool {
     let word = |wanted: &str, found: &str| wanted == found || (!wholly && found.is_empty());
+    let within =
+        |wanted: Option<&String>, found: Option<&String>| wanted == found || (wanted.is_none() && !created) || (found.is_none() && !wholly);
     word(&wanted.spec, &found.spec)
         && word(&wanted.usage, &found.usage)
         && word(&wanted.origin, &found.origin)
         && wanted.multi_region == found.multi_region
+        && within(wanted.custom_key_store_id.as_ref(), found.custom_key_store_id.as_ref())
+        && within(wanted.xks_key_id.as_ref(), found.xks_key_id.as_ref())
 }
 
 /// The object may take the key.
@@ -235,18 +239,20 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
     // material is known to others.
     // A key that is pending deletion is rescued first, and compared then.
     let is_rescued = key.state.is_pending() && desired.life == Life::Live;
-    let created = || (how == How::TakeUp && desired.adopt.is_none() && !is_rescued).then(|| desired.template(limits));
-    let wanted = desired.kind.as_ref().map(|wanted| limits.kind(wanted)).or_else(created);
+    let created = how == How::TakeUp && desired.adopt.is_none() && !is_rescued;
+    let wanted = desired.kind.as_ref().map(|wanted| limits.kind(wanted)).or_else(|| created.then(|| desired.template(limits)));
     // If a key has this object's marks, a value that the KMS does not report counts as unchanged.
-    if let Some(wanted) = wanted.filter(|wanted| !agrees(wanted, &key.kind, how == How::Adopt)) {
-        let text = |kind: &KeyTemplate| {
+    if let Some(wanted) = wanted.filter(|wanted| !agrees(wanted, &key.kind, how == How::Adopt, created)) {
+        let described = |kind: &KeyTemplate| {
             let word = |word: &str| if word.is_empty() { "(not reported)".to_owned() } else { word.to_owned() };
             format!(
-                "{} for {} of origin {}{}",
+                "{} for {} of origin {}{}{}{}",
                 word(&kind.spec),
                 word(&kind.usage),
                 word(&kind.origin),
-                if kind.multi_region { ", multi-Region" } else { "" }
+                if kind.multi_region { ", multi-Region" } else { "" },
+                kind.custom_key_store_id.as_ref().map(|id| format!(", in key store {}", text::name(id))).unwrap_or_default(),
+                kind.xks_key_id.as_ref().map(|id| format!(", with external key {}", text::name(id))).unwrap_or_default()
             )
         };
         return stall(
@@ -254,9 +260,9 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
             format!(
                 "key {} is {}, but {} {}; make an object that declares the kind of the key{}",
                 key.arn,
-                text(&key.kind),
+                described(&key.kind),
                 if desired.kind.is_some() { "spec.key declares" } else { "an object without spec.key creates" },
-                text(&wanted),
+                described(&wanted),
                 if how == How::TakeUp { ", or, if the key is not this object's, remove the keyward-* tags from it" } else { "" }
             ),
         );

@@ -113,6 +113,15 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     unusable(s, key).unwrap_or(Plan::Rest(rest))
 }
 
+/// The key policy to set before a cancel is tried again that the KMS denied.
+#[must_use]
+pub(crate) fn policy_before_cancel(s: &Situation<'_>, key: &Key) -> Option<Step> {
+    let Enforced { life, settings, .. } = enforced(s);
+    let wants = s.desired.life == Life::Live && life && settings;
+    let may = key.state.is_pending() && key.is_of(&s.desired.owner);
+    settings::policy_before_cancel(s.desired, s.memory, s.rules, key).filter(|_| wants && may)
+}
+
 /// All refusals in one note. The first one gives the reason.
 fn refused(refusals: &[Refusal]) -> Option<Note> {
     let reason = refusals.first()?.reason;

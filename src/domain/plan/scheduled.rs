@@ -46,11 +46,15 @@ pub(super) fn scheduled(s: &Situation<'_>, key: &Key, days: i32) -> Plan {
         return Plan::Rest(Rest { drift: vec![drift], life_drifted: true, ..Rest::default() });
     }
     match edge(s, key, days) {
+        // Somebody may still need the key. What happened to the key is written down all the same.
+        Edge::Passes(_) if !s.desired.finalizers.is_empty() => {
+            Plan::Hold(hold(s.desired, s.rules, key, Some(days), Reason::OtherFinalizers))
+        }
         Edge::Passes(passed) if pending => Plan::Do(Step::Destroy(Destruction::Reschedule { days, passed })),
         Edge::Passes(passed) => Plan::Do(Step::Destroy(Destruction::Schedule { days, passed })),
         Edge::Say(say) => Plan::Do(Step::Mark { say }),
         Edge::Holds(reason) => Plan::Hold(hold(s.desired, s.rules, key, Some(days), reason)),
-        Edge::CountEnded => Plan::Hold(count_ended(key, Some(days))),
+        Edge::CountEnded => Plan::Hold(count_ended(s.desired, key, Some(days))),
     }
 }
 

@@ -21,13 +21,45 @@ pub struct Tried {
     comes: BTreeMap<String, String>,
     /// Aliases that stay on the key although they are not declared, and why.
     stays: BTreeMap<String, String>,
+    /// The KMS's list of rotations could not be read.
+    rotations_unread: bool,
+    /// Why the KMS does not rotate the key on demand for now.
+    rotation_refused: Option<String>,
 }
 
 impl Tried {
     /// The start of a round. `rotation_had_its_try`: whether rotation failed in the round before, for the same spec.
     #[must_use]
     pub const fn new(rotation_had_its_try: bool) -> Self {
-        Self { steps: Vec::new(), settings_over: false, rotation_had_its_try, comes: BTreeMap::new(), stays: BTreeMap::new() }
+        Self {
+            steps: Vec::new(),
+            settings_over: false,
+            rotation_had_its_try,
+            comes: BTreeMap::new(),
+            stays: BTreeMap::new(),
+            rotations_unread: false,
+            rotation_refused: None,
+        }
+    }
+
+    /// Records that the KMS's list of rotations could not be read.
+    pub const fn leave_rotations_unread(&mut self) {
+        self.rotations_unread = true;
+    }
+
+    /// Whether the KMS's list of rotations could not be read.
+    pub(super) const fn rotations_are_unread(&self) -> bool {
+        self.rotations_unread
+    }
+
+    /// Records that the KMS does not rotate the key on demand for now, and why.
+    pub fn refuse_rotation(&mut self, why: String) {
+        self.rotation_refused = Some(why);
+    }
+
+    /// Why the KMS does not rotate the key on demand for now.
+    pub(super) fn rotation_refused_for_now(&self) -> Option<&str> {
+        self.rotation_refused.as_deref()
     }
 
     /// Records that a step failed. Returns `false` if nothing more may be done in this round.

@@ -6,7 +6,7 @@
 
 use std::{collections::BTreeSet, fmt};
 
-use super::{Arn, Case, Document, Effect, Principal, Principals, Statement, Who};
+use super::{Arn, Case, Document, Effect, PolicyCondition, Principal, Principals, Statement, Who};
 
 /// The calls without which Keyward cannot keep the life of a key, or mend the policy.
 const NEEDED: [&str; 8] = [
@@ -78,6 +78,12 @@ impl<'a> Caller<'a> {
     #[must_use]
     pub fn shown(self) -> String {
         self.role.map_or_else(|| self.arn.to_owned(), |role| format!("the role {role} of account {}", self.account))
+    }
+
+    /// Whether a principal that is named is this caller, and stays it.
+    #[must_use]
+    pub(super) fn is_surely(self, principal: &Principal) -> bool {
+        self.is(principal) == Is::Caller
     }
 
     /// Whether a principal of a statement is this caller.
@@ -183,6 +189,7 @@ fn answer(document: &Document, caller: Caller<'_>, key: &str, action: &str) -> A
         let Some((applies, is)) = applies(statement, caller, key, action) else { continue };
         let unsure = || Answer::Unknown(Why::Statement(statement.name.to_string()));
         match (statement.effect, applies, is) {
+            (Effect::Deny, _, _) if is_about_plain_http(statement) => {}
             // What a condition or a list of exceptions means for Keyward is not known before it is too late to correct the policy.
             (Effect::Deny, _, _) => return Answer::Denied,
             (Effect::Allow, _, Is::Session) => {}
@@ -192,6 +199,15 @@ fn answer(document: &Document, caller: Caller<'_>, key: &str, action: &str) -> A
         }
     }
     allowed.or(delegated).unwrap_or(Answer::Denied)
+}
+
+/// Whether the one condition of a statement is that the request came without TLS. Keyward reaches AWS only by https, so such a statement never applies to it. AWS
+/// sets `aws:SecureTransport` in every request (IAM User Guide, "AWS global condition context keys"). `BoolIfExists` would be another condition.
+fn is_about_plain_http(statement: &Statement) -> bool {
+    let mut conditions = statement.conditions.iter();
+    let (Some(PolicyCondition { operator, key, values }), None) = (conditions.next(), conditions.next()) else { return false };
+    let is_false = values.len() == 1 && values.iter().all(|value| value.eq_ignore_ascii_case("false"));
+    operator.eq_ignore_ascii_case("Bool") && key.eq_ignore_ascii_case("aws:SecureTransport") && is_false
 }
 
 /// Whether a statement applies to a request of the caller.

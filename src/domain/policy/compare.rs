@@ -117,6 +117,8 @@ pub fn differences(declared: &Document, found: &Document, key: &str) -> Vec<Diff
     let all = |document: &Document| document.statements.iter().map(|statement| Canonical::of(statement, partition)).collect::<Vec<_>>();
     let (wanted, seen) = (all(declared), all(found));
     let alone = |of: &Document, mine: &[Canonical], others: &[Canonical]| -> Vec<Name> {
+        // A policy may have a thousand statements.
+        let others: BTreeSet<&Canonical> = others.iter().collect();
         let pairs = of.statements.iter().zip(mine);
         pairs.filter(|(_, canonical)| !others.contains(canonical)).map(|(statement, _)| statement.name.clone()).collect()
     };

@@ -59,6 +59,12 @@ fn a_setting_that_no_key_can_have_is_left_out_and_told() {
         (json!({ "tags": { "aws:x": "y" } }), "spec.tags has aws:x"),
         (json!({ "aliases": ["keyward/prod/shop/other"] }), "spec.aliases has keyward/prod/shop/other"),
         (json!({ "aliases": ["aws/s3"] }), "spec.aliases has aws/s3"),
+        (json!({ "publishTo": { "kind": "Secret", "name": "kube-x" } }), "spec.publishTo.name is kube-x, but names that begin with kube-"),
+        (json!({ "publishTo": { "kind": "Secret", "name": "A" } }), "spec.publishTo.name is A, which is no name of a Secret"),
+        (json!({ "publishTo": { "kind": "Secret", "name": "../x" } }), "spec.publishTo.name is ../x"),
+        (json!({ "publishTo": { "kind": "ConfigMap", "name": "a", "keys": { "alias": "." } } }), "spec.publishTo.keys.alias is ."),
+        (json!({ "publishTo": { "kind": "ConfigMap", "name": "a", "keys": { "alias": "x".repeat(254) } } }), "a name has 1 to 253 letters"),
+        (json!({ "publishTo": { "kind": "ConfigMap", "name": "a", "keys": { "alias": "keyId" } } }), "gives two values the name keyId"),
     ] {
         let mut all = json!({ "deletionScheduleDays": 7, "tags": { "team": "shop" }, "aliases": ["orders"] });
         for (field, value) in spec.as_object().unwrap() {

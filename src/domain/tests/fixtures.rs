@@ -13,11 +13,12 @@ use crate::{
     domain::{
         candidates::Unmarked,
         deletion::{Intent, Nonce, Word},
-        desired::{Desired, Life},
+        desired::{Desired, Finalizer, Life},
         memory::Memory,
         observed::{Facets, Key, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{self, OtherOwner, Plan, Situation, Tried},
+        publish::Declared,
         rules::Rules,
         status::{Conclusion, Report},
     },
@@ -60,6 +61,11 @@ pub fn word(word: Word) -> Intent {
     Intent { seq: SEQ, generation: GENERATION, word }
 }
 
+/// A finalizer of somebody else.
+pub fn backup() -> Finalizer {
+    Finalizer { at: 0, name: "shop.example/backup".into() }
+}
+
 pub fn desired() -> Desired {
     Desired {
         owner: owner(),
@@ -72,13 +78,17 @@ pub fn desired() -> Desired {
         tags: Tags::new(),
         aliases: std::collections::BTreeSet::new(),
         key_policy: None,
+        publish: Declared::Nothing,
         kind: None,
         adopt: None,
         deletion_policy: DeletionPolicy::Retain,
         paused: false,
         misspelt_pause: None,
+        rotate: None,
+        rotate_confirm: None,
         confirmation: None,
         finalizers: Vec::new(),
+        goes: false,
         left_out: Vec::new(),
     }
 }
@@ -93,6 +103,8 @@ pub fn rules() -> Rules {
         principal: None,
         adoption: Adoption::default(),
         allow: Allow::default(),
+        default_tags: Tags::new(),
+        default_tag_keys: std::collections::BTreeSet::new(),
         guard: DeletionGuard::default(),
         trip: None,
         max_staleness: None,
@@ -175,6 +187,7 @@ pub fn ours(days: i32, call: Option<DeletionCall>) -> Deletion {
         origin: DeletionOrigin::Keyward,
         call,
         last_used_time: None,
+        last_use: None,
     }
 }
 
@@ -314,6 +327,7 @@ pub fn brief(plan: &Plan) -> String {
             add(!rest.life_drifted && !rest.drift.is_empty(), " drift");
             add(rest.waits.is_some(), " waits");
             add(rest.refused.is_some(), " refused");
+            add(rest.demand.is_some(), " demand");
             text
         }
         Plan::Read(read) => format!("read {read:?}"),

@@ -1,6 +1,6 @@
 //! The guard: each rule alone holds a deletion. If no rule holds, it passes.
 
-use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, minutes, now, ours, owner, word};
+use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, backup, minutes, now, ours, owner, word};
 use crate::{
     api::{Reason, condition::seconds, managed_key::DeletionCall, mark},
     domain::{
@@ -88,11 +88,7 @@ fn each_rule_alone_holds() {
             Reason::StaleView,
         ),
         ("the live object still asks for exactly this", |c| c.still_asked = false, Reason::StaleObject),
-        (
-            "an object that is being deleted has no finalizer of others",
-            |c| c.scene.desired.finalizers = vec!["shop.example/backup".into()],
-            Reason::OtherFinalizers,
-        ),
+        ("the object has no finalizer of others", |c| c.scene.desired.finalizers = vec![backup()], Reason::OtherFinalizers),
         ("the window is one that the provider accepts", |c| c.requested = schedule(31), Reason::InvalidSpec),
         ("the marks saw the key alive before the object asked", |c| c.scene.intent(word(HELD)), Reason::NotSeenLive),
         ("the key was not used lately", |c| c.last_use = LastUse::At(now() - minutes(60)), Reason::KeyInUse),

@@ -136,7 +136,7 @@ fn scenes(state: State, marks: Marks, policy: ManagementPolicy) -> Vec<(String, 
                         // This is on the key and is not declared.
                         scene.desired.rotation = Some(WantedRotation::Off);
                         if scene.key().rotation.is_some() {
-                            scene.key().rotation = Some(Rotation { enabled: true, period_days: Some(365), next: None, last: None });
+                            scene.key().rotation = Some(Rotation { enabled: true, period_days: Some(365), ..Rotation::default() });
                         }
                     }
                     let name = format!(

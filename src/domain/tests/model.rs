@@ -41,7 +41,6 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
     let refuse = |operation| Err(InvalidState(operation, state));
     match step {
         Step::Create => panic!("a second CreateKey"),
-        Step::Bind { .. } | Step::Mark { .. } => {}
         Step::Destroy(Destruction::Disable) => return call(key, &Step::Disable),
         Step::Enable | Step::Disable if matches!(state, Enabled | Disabled) => {
             key.state = if *step == Step::Enable { Enabled } else { Disabled };
@@ -66,9 +65,11 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
         Step::Destroy(Destruction::Reschedule { .. }) => panic!("no KMS has such an operation"),
         Step::StartRotation { .. } | Step::StopRotation if !matches!(state, Enabled | Updating) => return refuse("EnableKeyRotation"),
         Step::StartRotation { period_days } => {
-            key.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), next: None, last: None });
+            key.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), ..Rotation::default() });
         }
         Step::StopRotation => key.rotation = Some(Rotation::default()),
+        Step::RotateOnDemand { .. } if state != Enabled => return refuse("RotateKeyOnDemand"),
+        Step::Bind { .. } | Step::Mark { .. } | Step::RotateOnDemand { .. } => {}
         Step::Describe { .. } | Step::Tag { .. } | Step::Untag { .. } | Step::AddAlias { .. } | Step::MoveAlias { .. } if pending => {
             return refuse("TagResource");
         }

@@ -9,7 +9,7 @@ use crate::{
         deletion::{Intent, Word},
         orphans::{
             Holder, Holds, LostKey, MarkedKey, ObjectName, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind, Why,
-            last_owner, unheld,
+            cluster_of, is_stray, last_owner, unheld,
         },
         ownership::{Owner, OwnerMark},
     },
@@ -243,7 +243,7 @@ fn a_report_is_sorted_and_counted_and_its_exit_code_tells() {
     let order: Vec<_> = report.keys.iter().map(|orphan| orphan.key.as_str()).collect();
     assert_eq!(order, ["a", "c", "b"], "by owner, and a key without one last");
     assert_eq!(report.totals, Totals { keys: 3, objects: 0, aliases: 0, cost_per_month: 3, cost_unknown: 1 });
-    assert!(report.to_string().ends_with("3 keys without an object ($3 a month, and 1 of unknown cost), 0 objects whose key is gone, 0 aliases without a key of this cluster\n"));
+    assert!(report.to_string().ends_with("3 keys without an object ($3 a month, and 1 of unknown cost), 0 objects whose key is gone, 0 aliases without a key of their cluster\n"));
 
     let unread = vec![Unread { kind: UnreadKind::Keys, count: 3, message: "denied".into() }];
     assert_eq!(nothing().complete().exit_code(), 0);
@@ -261,15 +261,16 @@ fn a_report_is_sorted_and_counted_and_its_exit_code_tells() {
     assert!(text.contains("\n3 keys could not be read, and may be missing above: denied\n"), "{text}");
 }
 
-/// Anybody who may tag a key writes its marks, and a terminal obeys control characters.
+/// Anybody who may tag a key writes its marks. A terminal obeys control characters, and others turn the direction of writing.
 #[test]
-fn nothing_that_a_stranger_wrote_moves_the_cursor() {
-    let strange = "x\u{1b}[2J\r\ny";
+fn nothing_that_a_stranger_wrote_moves_the_cursor_or_reads_as_another_word() {
+    let strange = "x\u{1b}[2J\r\ny\u{202e}z\u{2028}";
     let key = Orphan { owner_mark: Some(strange.into()), last_owner: None, ..orphan("k", None, None) };
     let alias = StrayAlias { alias: format!("alias/keyward/prod/{strange}"), key: None };
     let unread = vec![Unread { kind: UnreadKind::Keys, count: 1, message: strange.into() }];
     let text = Report { keys: vec![key], aliases: vec![alias], unread, ..nothing() }.complete().to_string();
-    assert!(!text.chars().any(|c| c.is_control() && c != '\n') && text.contains("x?[2J??y"), "{text}");
+    assert!(!text.chars().any(|c| c.is_control() && c != '\n' || "\u{202e}\u{2028}".contains(c)), "{text:?}");
+    assert_eq!(text.matches(r"x\u{1b}[2J\r\ny\u{202e}z\u{2028}").count(), 3, "{text}");
 }
 
 #[test]
@@ -293,5 +294,23 @@ fn an_object_is_read_as_far_as_it_matters() {
             object("orders", "u1", &serde_json::json!({ "keyId": ID, "provider": place, "conditions": [] }), &serde_json::json!({}));
         let Holds::Key { elsewhere, .. } = moved.holds else { panic!("{moved:?}") };
         assert!(elsewhere.is_some_and(|why| why.contains(named)), "that it is absent here says nothing about it");
+    }
+}
+
+#[test]
+fn an_alias_is_stray_if_its_key_is_not_of_the_cluster_that_it_names() {
+    let tags = |cluster: Option<&str>| cluster.map(|cluster| (mark::CLUSTER.to_owned(), cluster.to_owned())).into_iter().collect();
+    for (alias, cluster, key, stray) in [
+        ("alias/keyward/prod/shop/orders", Some("prod"), Some("prod"), false),
+        ("alias/keyward/prod/shop/orders", Some("prod"), None, true),
+        ("alias/keyward/prod/shop/orders", Some("prod"), Some("test"), true),
+        ("alias/keyward/test/shop/orders", Some("test"), Some("test"), false),
+        ("alias/keyward/orders", None, None, true),
+        ("alias/keyward/orders", None, Some("test"), false),
+        ("alias/keyward//shop/orders", None, None, true),
+        ("alias/keyward/prod//orders", None, None, true),
+        ("alias/keyward/prod/shop/", None, None, true),
+    ] {
+        assert_eq!((cluster_of(alias), is_stray(alias, &tags(key))), (cluster, stray), "{alias} {key:?}");
     }
 }

@@ -9,20 +9,39 @@ use crate::{
     api::{
         KeyProviderStatus,
         condition::seconds,
-        key_provider::{MOST_COUNTED, MOST_PENDING, MoreDeletions, PendingDeletion, WatchedDeletion},
+        key_provider::{LONGEST_PLACE, MOST_COUNTED, MOST_PENDING, MoreDeletions, PendingDeletion, WatchedDeletion},
     },
     domain::{
         observed::{Observed, Searched, State},
-        pending::{self, Change, Changed, Unfound, Verdict, has_room, judge, lost, more, unlisted},
+        pending::{self, Change, Changed, Look, Unfound, Verdict, has_room, judge, lost, more, place, unlisted},
     },
 };
 
+/// The endpoint of the provider.
+const HERE: &str = "kms.example.com";
+
+fn found(date: Option<Timestamp>) -> Change {
+    Change::Found { key: "k".into(), date: date.map(seconds), endpoint: Some(HERE.into()) }
+}
+
 fn entry(key: &str, date: Option<Timestamp>) -> PendingDeletion {
-    PendingDeletion { key: key.into(), date: date.map(seconds), owner: "shop/orders".into(), rescue: "cancel it".into() }
+    PendingDeletion {
+        key: key.into(),
+        date: date.map(seconds),
+        owner: "shop/orders".into(),
+        rescue: "cancel it".into(),
+        endpoint: Some(HERE.into()),
+    }
 }
 
 fn watched(key: &str, uid: &str) -> WatchedDeletion {
-    WatchedDeletion { key: key.into(), date: Some(seconds(days_on(7))), owner: "shop/orders".into(), uid: uid.into() }
+    WatchedDeletion {
+        key: key.into(),
+        date: Some(seconds(days_on(7))),
+        owner: "shop/orders".into(),
+        uid: uid.into(),
+        endpoint: Some(HERE.into()),
+    }
 }
 
 /// The status after these changes, and the keys that came to be without an object.
@@ -66,8 +85,26 @@ fn each_key_stands_in_one_list_and_moves_between_them_with_its_object() {
     for status in [&left, &taken] {
         assert_eq!(changed(status, &[Change::Over("k".into())]).0, empty);
     }
-    let (moved, _) = changed(&left, &[Change::Dated("k".into(), Some(seconds(days_on(30))))]);
+    let (moved, _) = changed(&left, &[found(Some(days_on(30)))]);
     assert_eq!(moved.pending_deletions.first().unwrap().date, Some(seconds(days_on(30))));
+}
+
+/// A status can be forged, and then names a key of another object.
+#[test]
+fn what_only_a_status_says_replaces_no_entry_of_another_object() {
+    let forged = PendingDeletion { owner: "mallory/x".into(), ..entry("k", Some(Timestamp::MIN)) };
+    let told = [Change::Told(forged.clone())];
+    for of_another in [Change::Gone(entry("k", Some(days_on(7)))), Change::Watched(watched("k", "u1"))] {
+        let (before, _) = changed(&KeyProviderStatus::default(), &[of_another]);
+        let (after, gone) = changed(&before, &told);
+        assert_eq!((&after, gone.len()), (&before, 0));
+    }
+    // What was read counts, and so does what is told of a key that no other object has.
+    let (before, _) = changed(&KeyProviderStatus::default(), &[Change::Gone(entry("k", Some(days_on(7))))]);
+    assert_eq!(changed(&before, &[Change::Gone(forged.clone())]).0.pending_deletions, std::slice::from_ref(&forged));
+    assert_eq!(changed(&KeyProviderStatus::default(), &told).0.pending_deletions, [forged]);
+    let own = Change::Told(entry("k", Some(days_on(9))));
+    assert_eq!(changed(&before, &[own]).0.pending_deletions, [entry("k", Some(days_on(9)))], "it is its own entry");
 }
 
 fn days(day: usize) -> Timestamp {
@@ -159,7 +196,7 @@ fn the_lists_in_a_status_are_input() {
 }
 
 #[test]
-fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
+fn a_listed_key_goes_once_a_read_shows_that_it_is_not_pending() {
     let date = Some(days_on(7));
     let listed = entry("k", date);
     let pending = |date| {
@@ -175,15 +212,15 @@ fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
     let absent = Observed::Absent(Searched::Reference);
     let over = Verdict::Changes(Change::Over("k".into()));
     let long_ago = now().checked_sub(minutes(60)).unwrap();
-    let seen = |seen: &Observed, before, at, shows| judge(&listed, seen, before, at, shows, minutes(5));
-    let undated = |before, at| judge(&entry("k", None), &absent, before, at, long_ago, minutes(5));
+    let seen = |seen: &Observed, before, now, shows| judge(&listed, &Look { seen, endpoint: HERE, now, shows }, before, minutes(5));
+    let undated = |before, now| judge(&entry("k", None), &Look { seen: &absent, endpoint: HERE, now, shows: long_ago }, before, minutes(5));
     assert_eq!(seen(&pending(date), None, now(), long_ago), Verdict::Stays);
-    let later = Verdict::Changes(Change::Dated("k".into(), Some(seconds(days_on(9)))));
+    let later = Verdict::Changes(found(Some(days_on(9))));
     assert_eq!(seen(&pending(Some(days_on(9))), None, now(), long_ago), later);
     assert_eq!(seen(&pending(None), None, now(), long_ago), Verdict::Stays, "its date was not told this time");
     let mut replica = key(State::PendingReplicaDeletion);
     replica.deletion_date = None;
-    let waits = Verdict::Changes(Change::Dated("k".into(), None));
+    let waits = Verdict::Changes(found(None));
     assert_eq!(seen(&Observed::Present(Box::new(replica)), None, now(), long_ago), waits, "it waits for its replicas");
     assert_eq!(seen(&alive(None), None, now(), long_ago), over, "cancelled");
     assert_eq!(seen(&alive(None), None, now(), days_on(1)), Verdict::Stays, "it may show what was before it was scheduled");
@@ -197,4 +234,32 @@ fn a_listed_key_goes_once_a_look_shows_that_it_is_not_pending() {
     assert_eq!(undated(Some(often), late), over);
     assert_eq!(undated(Some(once), late), Verdict::Unsure(Unfound { count: 2, ..once }));
     assert_eq!(seen(&absent, Some(often), late, long_ago), Verdict::Stays, "no key goes before its date");
+}
+
+/// Shows S12.
+#[test]
+fn a_listed_key_is_not_gone_because_the_provider_names_another_endpoint() {
+    let elsewhere = |date| PendingDeletion { endpoint: Some("old.example.com".into()), ..entry("k", date) };
+    let absent = Observed::Absent(Searched::Reference);
+    let often = Some(Unfound { count: 9, since: now().checked_sub(minutes(600)).unwrap() });
+    let judged = |entry: &PendingDeletion, seen: &Observed, at| {
+        judge(entry, &Look { seen, endpoint: HERE, now: at, shows: now().checked_sub(minutes(60)).unwrap() }, often, minutes(5))
+    };
+    let (over, date) = (Verdict::Changes(Change::Over("k".into())), Some(days_on(7)));
+    assert_eq!(judged(&elsewhere(None), &absent, now()), Verdict::Stays, "it may wait for its replicas where it was");
+    assert_eq!(judged(&elsewhere(date), &absent, days_on(7)), Verdict::Stays);
+    assert_eq!(judged(&elsewhere(date), &absent, days_on(8)), over, "it is deleted wherever it was");
+    assert_eq!(judged(&entry("k", date), &absent, days_on(7)), over);
+    // Where it is found, it is.
+    let mut pending = key(State::PendingDeletion);
+    pending.deletion_date = date;
+    assert_eq!(judged(&elsewhere(date), &Observed::Present(Box::new(pending)), now()), Verdict::Changes(found(date)));
+    let alive = Observed::Present(Box::new(key(State::Enabled)));
+    assert_eq!(judged(&elsewhere(date), &alive, now()), over);
+    // An entry of an earlier version names no endpoint.
+    let unnamed = PendingDeletion { endpoint: None, ..entry("k", None) };
+    assert_eq!(judged(&unnamed, &absent, now()), over);
+    let long = "k".repeat(200);
+    assert_ne!(place(&long), place(&"k".repeat(201)));
+    assert!(place(&long).len() <= LONGEST_PLACE && place(HERE) == HERE);
 }

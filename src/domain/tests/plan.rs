@@ -257,7 +257,7 @@ fn what_the_kms_does_not_tell_is_set_when_the_spec_is_new_and_is_no_drift_then()
 
 #[test]
 fn what_is_synced_and_what_is_left_alone() {
-    let rotating = |period: i32| Some(Rotation { enabled: true, period_days: Some(period), next: None, last: None });
+    let rotating = |period: i32| Some(Rotation { enabled: true, period_days: Some(period), ..Rotation::default() });
     let wants = |scene: Scene, wanted: WantedRotation| scene.with(|s| s.desired.rotation = Some(wanted));
     let on = |period| WantedRotation::On(period);
     let applied = |scene: Scene, tags: &[&str], aliases: &[&str]| {
@@ -395,13 +395,13 @@ fn nothing_is_compared_while_the_key_is_pending() {
 /// Shows S7.
 #[test]
 fn what_was_not_read_is_neither_compared_nor_changed() {
-    let glance = |mut scene: Scene| {
+    let quick = |mut scene: Scene| {
         let key = scene.key();
         (key.tags, key.rotation, key.aliases) = (None, None, None);
         brief(&scene.plan())
     };
-    assert_eq!(glance(Scene::of(State::Enabled)), "rest");
-    assert_eq!(glance(Scene::scheduled(7)), "rest");
+    assert_eq!(quick(Scene::of(State::Enabled)), "rest");
+    assert_eq!(quick(Scene::scheduled(7)), "rest");
     for (name, scene) in [
         ("a new generation", declares(Scene::of(State::Enabled))),
         // It would be Ready after each read that does not show whose the key is.
@@ -419,7 +419,7 @@ fn what_was_not_read_is_neither_compared_nor_changed() {
         ("a key to be scheduled", asked(Scene::of(State::Enabled), 7)),
         ("a schedule that is gone", Scene::scheduled(7).with(|s| s.key().state = State::Enabled)),
     ] {
-        assert_eq!(glance(scene), "read Facets", "{name}");
+        assert_eq!(quick(scene), "read Facets", "{name}");
     }
 }
 
@@ -905,7 +905,7 @@ fn a_bound_key_of_another_place_is_not_asked_for() {
             true,
         ),
         ("an ARN, and a provider of Huawei", Scene::of(State::Enabled).with(|s| s.rules.provider = ProviderType::Huawei), true),
-        ("another project", huawei("p0", "eu-west-101").with(|s| s.rules.account = "p1".into()), true),
+        ("another project, which only a look can show", huawei("p0", "eu-west-101").with(|s| s.rules.account = "p1".into()), false),
         ("another Region of Huawei", huawei("p0", "eu-west-101").with(|s| s.rules.region = "cn-north-4".into()), true),
         (
             "another Region of Huawei, by its reference alone",
@@ -1051,6 +1051,18 @@ fn adoption() {
         (
             "a key of another kind in every respect",
             admits(names(Enabled)).with(|s| s.desired.kind = Some(KeyTemplate { multi_region: true, ..KeyTemplate::default() })),
+            &["stall AdoptionMismatch"],
+        ),
+        (
+            "a key in a key store, which the manifest does not name",
+            admits(names(Enabled)).with(|s| s.key().kind = stored("cks-1")).with(|s| {
+                s.desired.kind = Some(KeyTemplate { custom_key_store_id: None, ..stored("cks-1") });
+            }),
+            &["adopt the key", "rest"],
+        ),
+        (
+            "a key in another key store",
+            admits(names(Enabled)).with(|s| s.key().kind = stored("cks-1")).with(|s| s.desired.kind = Some(stored("cks-2"))),
             &["stall AdoptionMismatch"],
         ),
         ("the same kind", admits(names(Enabled)).with(|s| s.desired.kind = Some(KeyTemplate::default())), &["adopt the key", "rest"]),
@@ -1283,8 +1295,19 @@ fn a_tag_alone_makes_no_key_this_objects_own() {
         let pending = of(kind.clone()).with(|s| s.key().state = State::PendingDeletion);
         check([("a rescue comes before the comparison of kinds", pending, &["cancel the deletion", "stall AdoptionMismatch"])]);
     }
+    // An object that does not name the key store could not have created the key.
+    let nameless = of(stored("cks-1")).with(|s| s.desired.kind = Some(KeyTemplate { custom_key_store_id: None, ..stored("cks-1") }));
+    assert_eq!(note(&nameless.plan()).0, Reason::AdoptionMismatch);
+    assert!(note(&nameless.plan()).1.contains("in key store cks-1"), "{}", note(&nameless.plan()).1);
+    let own = of(stored("cks-1")).with(|s| s.desired.kind = Some(stored("cks-1")));
+    assert_eq!(first(&own), "take the key up again");
     let named = of(imported()).with(|s| s.desired.adopt = Some(arn()));
     assert_eq!(first(&named), "take the key up again", "a key that was adopted may be of any kind");
+}
+
+/// The kind of a key in a custom key store.
+fn stored(store: &str) -> KeyTemplate {
+    KeyTemplate { origin: "AWS_CLOUDHSM".into(), custom_key_store_id: Some(store.into()), ..KeyTemplate::default() }
 }
 
 /// Shows S3.
@@ -1556,7 +1579,7 @@ fn a_schedule_after_a_restart_goes_on_or_is_held() {
 }
 
 #[test]
-fn a_failed_look_does_not_lend_its_state_to_an_open_call() {
+fn a_failed_read_does_not_lend_its_state_to_an_open_call() {
     // Someone scheduled and cancelled while nothing looked; then the key's state is read, and its marks are not.
     let mut world = World::new(asked(Scene::of(State::Enabled), 7));
     world.scene.intent(Intent { seq: SEQ + 1, generation: GENERATION + 1, word: Word::Days(7) });
@@ -1660,6 +1683,7 @@ fn the_record_follows_what_was_applied() {
             deletion_schedule_days: None,
             description: Some(true),
             tag_keys: vec!["team".into()],
+            default_tags: None,
             aliases: vec!["orders".into()],
         })
     );

@@ -8,12 +8,13 @@ use crate::{
         ConditionType, Reason, condition,
         key_provider::{AllowPolicies, PoliciesFrom, ProviderType},
         managed_key::ManagementPolicy,
+        mark,
     },
     domain::{
-        desired::{Desired, WantedPolicy, WantedRotation},
+        desired::{Desired, Life, WantedPolicy, WantedRotation},
         event::{About, events},
         observed::{Facet, Facets, KeyPolicy, Searched, State},
-        plan::{Plan, Read},
+        plan::{self, Plan, Read},
         policy::{
             Document, LONGEST,
             access::{Access, Also, Caller, Why, access},
@@ -40,6 +41,12 @@ fn document(statements: Value) -> Document {
 #[allow(clippy::needless_pass_by_value, reason = "it is written in place")]
 fn allow(principal: Value) -> Value {
     json!({ "Sid": "Use", "Effect": "Allow", "Principal": principal, "Action": "kms:*", "Resource": "*" })
+}
+
+/// One statement that allows those principals some actions.
+#[allow(clippy::needless_pass_by_value, reason = "it is written in place")]
+fn using(principal: Value, action: impl Into<Value>) -> Value {
+    json!({ "Sid": "Use", "Effect": "Allow", "Principal": principal, "Action": action.into(), "Resource": "*" })
 }
 
 #[test]
@@ -218,6 +225,49 @@ fn keyward_keeps_what_it_needs_or_it_is_told_what_not() {
             json!([allow_role(), with(with(deny(json!("*"), json!([])), "Action", Value::Null), "NotAction", json!("kms:*"))]),
             Access::Keeps,
         ),
+        (
+            "a deny of requests without TLS",
+            json!([allow_role(), with(deny(json!("*"), json!("*")), "Condition", json!({ "Bool": { "aws:SecureTransport": "false" } }))]),
+            Access::Keeps,
+        ),
+        (
+            "the same in another spelling",
+            json!([allow_role(), with(deny(json!("*"), json!("*")), "Condition", json!({ "bool": { "AWS:securetransport": [false] } }))]),
+            Access::Keeps,
+        ),
+        (
+            "a deny of requests with TLS",
+            json!([allow_role(), with(deny(json!("*"), json!("*")), "Condition", json!({ "Bool": { "aws:SecureTransport": "true" } }))]),
+            all(),
+        ),
+        (
+            "a deny of requests with or without TLS",
+            json!([
+                allow_role(),
+                with(deny(json!("*"), json!("*")), "Condition", json!({ "Bool": { "aws:SecureTransport": ["true", "false"] } }))
+            ]),
+            all(),
+        ),
+        (
+            "a deny of requests that do not say whether they have TLS",
+            json!([
+                allow_role(),
+                with(deny(json!("*"), json!("*")), "Condition", json!({ "BoolIfExists": { "aws:SecureTransport": "false" } }))
+            ]),
+            all(),
+        ),
+        (
+            "a deny of requests without TLS, and another condition",
+            json!([
+                allow_role(),
+                with(
+                    deny(json!("*"), json!("*")),
+                    "Condition",
+                    json!({ "Bool": { "aws:SecureTransport": "false", "aws:MultiFactorAuthPresent": "false" } })
+                )
+            ]),
+            all(),
+        ),
         ("a deny with a condition", json!([allow_role(), with(deny(json!("*"), json!("*")), "Condition", condition())]), all()),
         (
             "a deny of everybody but others",
@@ -278,6 +328,7 @@ fn keyward_keeps_what_it_needs_or_it_is_told_what_not() {
 
 #[test]
 fn a_provider_refuses_access_of_others_and_names_the_statement() {
+    let allow = |principal| using(principal, "kms:Decrypt");
     let condition = |operator: &str, key: &str, values: Value| json!({ operator: { key: values } });
     let star = |condition: Value| {
         let mut statement = allow(json!({ "AWS": "*" }));
@@ -319,12 +370,68 @@ fn a_provider_refuses_access_of_others_and_names_the_statement() {
         let services = vec!["logs.eu-west-1.amazonaws.com".to_owned()];
         let rule = |from| AllowPolicies { from, accounts: vec![OTHER.into()], services: services.clone() };
         let document = document(json!([allow(json!({ "AWS": ROLE })), statement]));
-        let asked = |from| Allowed { rule: &rule(from), account: ACCOUNT }.refuses(&document);
+        let asked = |from| Allowed { rule: &rule(from), account: ACCOUNT, caller: Caller::of(SESSION) }.refuses(&document);
         let expected = refused.map(|whom| format!("has statement Use, which gives access to {whom}"));
         assert_eq!(asked(PoliciesFrom::Accounts), expected, "{statement}");
         assert_eq!(asked(PoliciesFrom::Any), None);
         assert_eq!(asked(PoliciesFrom::None).as_deref(), Some("sets a key policy"));
     }
+}
+
+/// Who may use a key must not be able to destroy it past the guard, nor to give access to somebody who is not listed.
+#[test]
+fn a_provider_refuses_calls_past_the_guard_to_all_but_the_account_and_keyward() {
+    let shop = || json!({ "AWS": "arn:aws:iam::111122223333:role/shop" });
+    let grants = |condition: Value| {
+        let mut statement = using(shop(), "kms:CreateGrant");
+        statement["Condition"] = condition;
+        statement
+    };
+    let told = |who: &str, action: &str| Some(format!("has statement Use, which lets {who} call {action}"));
+    for (statement, refused) in [
+        // AWS's default policy.
+        (using(json!({ "AWS": ROOT }), "kms:*"), None),
+        (using(json!({ "AWS": ACCOUNT }), "*"), None),
+        (using(json!({ "AWS": [ROOT, ROLE] }), "kms:*"), None),
+        (using(shop(), json!(["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"])), None),
+        (using(shop(), "kms:*"), told("arn:aws:iam::111122223333:role/shop", "kms:CreateGrant")),
+        (using(shop(), "KMS:schedule*"), told("arn:aws:iam::111122223333:role/shop", "kms:ScheduleKeyDeletion")),
+        (using(shop(), "kms:Put*"), told("arn:aws:iam::111122223333:role/shop", "kms:PutKeyPolicy")),
+        (using(shop(), "kms:Disable*"), told("arn:aws:iam::111122223333:role/shop", "kms:DisableKey")),
+        (using(shop(), "kms:Delete*"), told("arn:aws:iam::111122223333:role/shop", "kms:DeleteImportedKeyMaterial")),
+        (using(json!({ "AWS": [ROLE, "444455556666"] }), "kms:PutKeyPolicy"), told("444455556666", "kms:PutKeyPolicy")),
+        (using(json!({ "AWS": SESSION }), "kms:*"), told(SESSION, "kms:CreateGrant")),
+        (using(json!({ "Service": "logs.eu-west-1.amazonaws.com" }), "kms:*"), None),
+        (
+            json!({ "Sid": "Use", "Effect": "Allow", "Principal": shop(), "NotAction": "kms:Put*", "Resource": "*" }),
+            told("arn:aws:iam::111122223333:role/shop", "kms:CreateGrant"),
+        ),
+        // As the console of AWS writes it for services such as EBS.
+        (grants(json!({ "Bool": { "kms:GrantIsForAWSResource": "true" } })), None),
+        (
+            grants(json!({ "Bool": { "kms:GrantIsForAWSResource": "false" } })),
+            told("arn:aws:iam::111122223333:role/shop", "kms:CreateGrant"),
+        ),
+        (
+            grants(json!({ "BoolIfExists": { "kms:GrantIsForAWSResource": "true" } })),
+            told("arn:aws:iam::111122223333:role/shop", "kms:CreateGrant"),
+        ),
+        (json!({ "Sid": "Use", "Effect": "Deny", "Principal": "*", "Action": "kms:ScheduleKeyDeletion", "Resource": "*" }), None),
+    ] {
+        let rule = AllowPolicies {
+            from: PoliciesFrom::Accounts,
+            accounts: vec![OTHER.into()],
+            services: vec!["logs.eu-west-1.amazonaws.com".into()],
+        };
+        let document = document(json!([statement]));
+        let refuses = |caller| Allowed { rule: &rule, account: ACCOUNT, caller }.refuses(&document);
+        assert_eq!(refuses(Caller::of(SESSION)), refused, "{statement}");
+    }
+    // Who Keyward is for AWS is not known behind CipherTrust, so its role needs to be left to IAM there.
+    let own = document(json!([using(json!({ "AWS": ROLE }), "kms:*")]));
+    let rule = AllowPolicies { from: PoliciesFrom::Accounts, ..AllowPolicies::default() };
+    assert_eq!(Allowed { rule: &rule, account: ACCOUNT, caller: Caller::of(SESSION) }.refuses(&own), None);
+    assert!(Allowed { rule: &rule, account: ACCOUNT, caller: None }.refuses(&own).is_some());
 }
 
 /// The policy that AWS gives a key without one.
@@ -558,5 +665,35 @@ fn the_principals_that_may_be_new_are_named() {
         ),
     ] {
         assert_eq!(principals(declared).new_principals(found), named);
+    }
+}
+
+/// The key's own policy may deny that its deletion is cancelled. A declared one is set then, and nothing else is.
+///
+/// Shows S11.
+#[test]
+fn a_policy_is_set_on_a_pending_key_only_if_it_may_help_to_cancel() {
+    let pending = |found: Option<KeyPolicy>| scene(&declared(), found).with(|s| s.key().state = State::PendingDeletion);
+    let step = |s: &mut Scene| {
+        assert_eq!(brief(&s.plan()), if s.desired.life == Life::Live { "cancel the deletion" } else { "rest" }, "the cancel comes first");
+        let key = s.key().clone();
+        plan::policy_before_cancel(&s.situation(), &key).map(|step| step.to_string())
+    };
+    let sets = Some("set the key policy".to_owned());
+    assert_eq!(step(&mut pending(text(&for_others()))), sets);
+    assert_eq!(step(&mut pending(text(&declared()))), None, "it is as declared");
+    assert_eq!(step(&mut pending(None)), None, "it was not read");
+    type Change = fn(&mut Scene);
+    let rows: [(&str, Change); 5] = [
+        ("none is declared", |s| s.desired.key_policy = None),
+        ("the provider does not allow it", |s| s.rules.allow.policies.from = PoliciesFrom::None),
+        ("it would lock Keyward out", |s| s.desired.key_policy = Some(wanted(&for_others().replace("shop", "bank")))),
+        ("the deletion is declared", |s| s.desired.life = Life::Scheduled(7)),
+        ("the key is another's", |s| drop(s.tags().insert(mark::UID.into(), "u2".into()))),
+    ];
+    for (about, change) in rows {
+        let mut s = pending(text(&for_others())).with(change);
+        let key = s.key().clone();
+        assert_eq!(plan::policy_before_cancel(&s.situation(), &key), None, "{about}");
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of the key when the object is deleted: the table, row by row.
 
-use super::fixtures::{ACCOUNT, HELD, SEQ, Scene, minutes, now, owner, word};
+use super::fixtures::{ACCOUNT, HELD, SEQ, Scene, backup, minutes, now, owner, word};
 use crate::{
     api::{
         Reason,
@@ -246,7 +246,7 @@ fn nothing_follows_from_an_old_copy() {
 
 #[test]
 fn a_key_is_left_while_others_keep_its_object() {
-    let kept = |scene: Scene| scene.with(|s| s.desired.finalizers = vec!["shop.example/backup".into()]);
+    let kept = |scene: Scene| scene.with(|s| s.desired.finalizers = vec![backup()]);
     check([
         ("to be disabled", kept(goes(DeletionPolicy::Disable, State::Enabled)), "hold OtherFinalizers"),
         ("to be scheduled", kept(goes(DeletionPolicy::Delete, State::Enabled)), "hold OtherFinalizers"),

@@ -10,19 +10,19 @@ use crate::{
     api::{
         ConditionType, ManagedKey, ManagedKeyStatus, Reason,
         condition::{self, seconds},
-        managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing, RotationStatus},
+        managed_key::{DeletionOrigin, KeyState, ManagementPolicy, Missing, RotationStatus, RotationType},
         mark,
     },
     domain::{
         deletion::{
             LastUse, Word,
-            hold::{Hold, in_use},
+            hold::{Hold, SENTENCES, in_use},
         },
         desired::{Life, WantedRotation},
         event::{About, events},
         failure::{Failure, FailureKind, Outcome},
         memory::Memory,
-        observed::{MultiRegion, Observed, Rotation, Searched, State},
+        observed::{MultiRegion, Observed, Rotated, Rotation, Rotations, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Gone, Note, Plan},
         rescue, rotation,
@@ -678,6 +678,19 @@ fn a_deletion_at_its_date_is_no_failure() {
     assert_eq!(reasons(days_on(2)), [vec!["SyncFailed"], vec!["KeyDeleted"]], "before its date it is one");
 }
 
+/// A hold has an event of its own, whatever its reason is.
+#[test]
+fn a_hold_is_told_once() {
+    for sentence in SENTENCES {
+        let scene = asked(Scene::of(State::Enabled), 7);
+        let plan = Plan::Hold(Hold { reason: sentence.reason, message: "held".into(), passes: sentence.next.passes(), used: None });
+        let reported = after(&scene, Conclusion::Planned(&plan), now());
+        let about = About { desired: &scene.desired, set_by: None, found: &[], created: None };
+        let told: Vec<_> = events(&scene.memory.status, &reported, about, &[]).into_iter().map(|event| event.reason).collect();
+        assert_eq!(told, ["DeletionHeld"], "{:?}", sentence.reason);
+    }
+}
+
 #[test]
 fn a_pause_changes_nothing_but_its_message() {
     for mut scene in [Scene::of(State::Enabled), Scene::scheduled(7), held(asked(Scene::of(State::Disabled), 7))] {
@@ -762,7 +775,11 @@ fn a_use_that_holds_a_deletion_is_told_for_as_long_as_it_holds() {
     assert_eq!(after(&scene, Conclusion::Planned(&plan), now()).deletion, None, "nothing holds it any more");
     let failed =
         Failure { kind: FailureKind::Denied, operation: "GetKeyLastUsage", message: "no".into(), outcome: Outcome::Refused, source: None };
-    assert_eq!(after(&scene, Conclusion::Failed(&failed), now()).deletion, None, "nor is that known");
+    let unknown = after(&scene, Conclusion::Failed(&failed), now());
+    assert_eq!(told(&unknown).as_deref(), Some("2026-11-21T01:00:00Z"), "a round that fails ends no hold");
+    assert!(said(&unknown).contains("KeyInUse"), "{}", said(&unknown));
+    let withdrawn = scene.clone().with(|s| s.desired.life = Life::Live);
+    assert_eq!(after(&withdrawn, Conclusion::Failed(&failed), now()).deletion, None, "nothing is asked for any more");
     assert_eq!(told(&after(&scene, Conclusion::Paused(PAUSED), now())).as_deref(), Some("2026-11-21T01:00:00Z"), "a pause leaves all");
     // What others did stays evidence.
     let mut watched = scene.with(|s| s.memory.status.deletion = Some(external()));
@@ -1040,11 +1057,12 @@ fn what_the_kms_does_not_tell_of_a_key_this_time_is_what_it_was() {
 
 #[test]
 fn only_what_the_kms_has_on_record_is_a_rotation() {
-    let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next), last: None });
+    let rotating = |period, next| Some(Rotation { enabled: true, period_days: Some(period), next: Some(next), ..Rotation::default() });
     let off = Some(Rotation::default());
     let mut scene = Scene::of(State::Enabled).with(|s| s.key().rotation = rotating(90, days_on(1)));
     let mut look = |rotation, listed: Option<&[Timestamp]>, at| {
-        (scene.key().rotation, scene.key().rotations) = (rotation, listed.map(<[_]>::to_vec));
+        let entry = |date: &Timestamp| Rotated { date: *date, kind: Some(RotationType::Automatic) };
+        (scene.key().rotation, scene.key().rotations) = (rotation, listed.map(|dates| Rotations(dates.iter().map(entry).collect())));
         scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), at);
         scene.memory.status.rotation.clone().unwrap().last_rotation_time
     };
@@ -1070,14 +1088,14 @@ fn only_what_the_kms_has_on_record_is_a_rotation() {
     assert_eq!(told, None, "nor is what an earlier version wrote");
     let pending = Scene::scheduled(7).with(|s| s.memory.status.rotation = Some(Default::default()));
     let mut pending = pending;
-    pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), next: None, last: None });
+    pending.key().rotation = Some(Rotation { enabled: true, period_days: Some(1), ..Rotation::default() });
     let status = after(&pending, Conclusion::Planned(&pending.plan()), now());
     assert_eq!(status.rotation, Some(Default::default()), "while pending AWS reports rotation off; what is known stays");
 }
 
 #[test]
 fn the_kms_is_asked_for_a_rotation_once_its_date_came_and_is_the_next_no_longer() {
-    let next = |next| Rotation { enabled: true, period_days: Some(90), next, last: None };
+    let next = |next| Rotation { enabled: true, period_days: Some(90), next, ..Rotation::default() };
     let before = rotation::record(None, next(Some(days_on(1))), None, now());
     let asks = |found, at| rotation::is_suspected(Some(&before), found, at);
     assert!(asks(next(Some(days_on(91))), days_on(2)));

@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, brief, note, now, ours, word};
+use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, backup, brief, note, now, ours, word};
 use crate::{
     api::{
         ConditionType, KeyProvider, KeyProviderStatus, condition,
@@ -103,7 +103,7 @@ fn a_deleted_object_waits_for_its_token_too() {
             ("another hold, confirmed before the stop", stopped(token(goes(policy).with(|s| s.intent(word(HELD))))), "mark the key held"),
             (
                 "kept by others too: the word all the same",
-                stopped(goes(policy)).with(|s| s.desired.finalizers = vec!["shop.example/backup".into()]),
+                stopped(goes(policy)).with(|s| s.desired.finalizers = vec![backup()]),
                 "mark the key held",
             ),
             (

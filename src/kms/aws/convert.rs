@@ -11,17 +11,17 @@ use aws_sdk_kms::{
     primitives::DateTime,
     types::{
         AliasListEntry, KeyLastUsageData, KeyListEntry, KeyManagerType, KeyMetadata, KeySpec, KeyState, KeyUsageType,
-        MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, RotationsListEntry,
+        MultiRegionConfiguration, MultiRegionKey, MultiRegionKeyType, OriginType, RotationType as AwsRotation, RotationsListEntry,
     },
 };
 use jiff::Timestamp;
 
 use super::arn::{self, Arn};
 use crate::{
-    api::managed_key::KeyTemplate,
+    api::managed_key::{KeyTemplate, RotationType},
     domain::{
         deletion::LastUse,
-        observed::{Facets, Key, MultiRegion, Rotation, State},
+        observed::{Facets, Key, MultiRegion, Rotated, Rotation, Rotations, State},
         orphans::Pointer,
     },
     kms::Scheduled,
@@ -75,6 +75,8 @@ pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusa
             usage: metadata.key_usage().map(KeyUsageType::as_str).unwrap_or_default().to_owned(),
             origin: metadata.origin().map(OriginType::as_str).unwrap_or_default().to_owned(),
             multi_region: is_multi_region(metadata),
+            custom_key_store_id: filled(metadata.custom_key_store_id()).map(str::to_owned),
+            xks_key_id: metadata.xks_key_configuration().and_then(|external| filled(external.id())).map(str::to_owned),
         },
         customer_managed: match metadata.key_manager() {
             // Nobody can tag a key that AWS manages.
@@ -187,12 +189,22 @@ pub(super) fn rotation(output: &GetKeyRotationStatusOutput) -> Result<Rotation, 
         period_days: output.rotation_period_in_days(),
         next: time(output.next_rotation_date())?,
         last: None,
+        rotating_since: time(output.on_demand_rotation_start_date())?,
     })
 }
 
-/// The dates in a page of `ListKeyRotations`. An entry without a date is not a past rotation.
-pub(super) fn rotations(entries: &[RotationsListEntry]) -> Result<Vec<Timestamp>, Unusable> {
-    entries.iter().filter_map(|entry| time(entry.rotation_date()).transpose()).collect()
+/// The rotations in a page of `ListKeyRotations`. An entry without a date is not a past rotation.
+pub(super) fn rotations(entries: &[RotationsListEntry]) -> Result<Rotations, Unusable> {
+    let mut listed = Vec::new();
+    for entry in entries {
+        let kind = match entry.rotation_type() {
+            Some(AwsRotation::Automatic) => Some(RotationType::Automatic),
+            Some(AwsRotation::OnDemand) => Some(RotationType::OnDemand),
+            _ => None,
+        };
+        listed.extend(time(entry.rotation_date())?.map(|date| Rotated { date, kind }));
+    }
+    Ok(Rotations(listed))
 }
 
 pub(super) fn last_use(usage: &GetKeyLastUsageOutput) -> Result<LastUse, Unusable> {
@@ -280,7 +292,12 @@ mod tests {
                 region: "eu-west-1".into(),
                 state: State::Enabled,
                 deletion_date: None,
-                kind: KeyTemplate { spec: "RSA_2048".into(), usage: "SIGN_VERIFY".into(), origin: "EXTERNAL".into(), multi_region: false },
+                kind: KeyTemplate {
+                    spec: "RSA_2048".into(),
+                    usage: "SIGN_VERIFY".into(),
+                    origin: "EXTERNAL".into(),
+                    ..KeyTemplate::default()
+                },
                 customer_managed: true,
                 multi_region: None,
                 description: Some("order signing".into()),

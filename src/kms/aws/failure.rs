@@ -34,6 +34,7 @@ const CODES: &[(&str, FailureKind)] = &[
     ("NotFoundException", NotFound),
     ("InvalidAliasNameException", Invalid),
     ("InvalidArnException", Invalid),
+    ("InvalidGrantIdException", Invalid),
     ("InvalidMarkerException", Invalid),
     ("InvalidParameterCombination", Invalid),
     ("InvalidParameterValue", Invalid),
@@ -48,6 +49,12 @@ const CODES: &[(&str, FailureKind)] = &[
     ("ConflictException", Conflict),
     ("DisabledException", Conflict),
     ("KMSInvalidStateException", Conflict),
+    ("CloudHsmClusterInvalidConfigurationException", Conflict),
+    ("CustomKeyStoreInvalidStateException", Conflict),
+    ("CustomKeyStoreNotFoundException", Invalid),
+    ("XksKeyAlreadyInUseException", Invalid),
+    ("XksKeyInvalidConfigurationException", Invalid),
+    ("XksKeyNotFoundException", Invalid),
     ("AlreadyExistsException", AliasTaken),
     ("AccessDenied", Denied),
     ("AccessDeniedException", Denied),
@@ -93,6 +100,9 @@ const CODES: &[(&str, FailureKind)] = &[
     ("ServiceUnavailable", Unavailable),
     ("ServiceUnavailableException", Unavailable),
 ];
+
+/// The codes that are about the state of a custom key store, and not about that of a key.
+const STORES: [&str; 2] = ["CloudHsmClusterInvalidConfigurationException", "CustomKeyStoreInvalidStateException"];
 
 /// The kind of a code; `None` if it is not known.
 pub(super) fn kind(code: &str) -> Option<FailureKind> {
@@ -194,6 +204,14 @@ impl Context<'_> {
             );
             return (kind, message);
         }
+        if STORES.contains(&code) {
+            let message = format!(
+                "the custom key store does not take {}: {}; connect it; it is tried again",
+                self.request(),
+                sanitize(text).trim_end_matches('.')
+            );
+            return (kind, message);
+        }
         let refused = Refused { kind, code: answer.code().filter(|code| !code.is_empty()), text, status, host: self.host() };
         (kind, self.about().refused(&refused, &Answer { context: self, code, text }))
     }
@@ -288,6 +306,7 @@ impl Advice for Answer<'_> {
         match self.context.operation {
             Operation::CreateKey => "the quota of keys in this account and Region",
             Operation::CreateAlias | Operation::UpdateAlias => "the quota of aliases of a key (50), or of an account",
+            Operation::CreateGrant => "the quota of grants of a key (50,000)",
             Operation::TagResource => "the quota of tags of a key (50)",
             _ => "a quota of the account",
         }
@@ -355,12 +374,20 @@ mod tests {
             (NotFound, "NotFoundException"),
             (
                 Invalid,
-                "InvalidAliasNameException InvalidArnException InvalidMarkerException MalformedPolicyDocument TagException \
+                "CustomKeyStoreNotFoundException XksKeyAlreadyInUseException XksKeyInvalidConfigurationException XksKeyNotFoundException",
+            ),
+            (
+                Invalid,
+                "InvalidAliasNameException InvalidArnException InvalidGrantIdException InvalidMarkerException MalformedPolicyDocument TagException \
                  UnsupportedOperationException ValidationException ValidationError SerializationException InvalidParameterValue \
                  InvalidParameterCombination MissingParameter",
             ),
             (Policy, "MalformedPolicyDocumentException"),
-            (Conflict, "KMSInvalidStateException DisabledException ConflictException"),
+            (
+                Conflict,
+                "KMSInvalidStateException DisabledException ConflictException CustomKeyStoreInvalidStateException \
+                 CloudHsmClusterInvalidConfigurationException",
+            ),
             (AliasTaken, "AlreadyExistsException"),
             (Denied, "AccessDeniedException AccessDenied NotAuthorized OptInRequired RegionDisabledException"),
             (
@@ -383,14 +410,17 @@ mod tests {
                  ServiceUnavailable ServiceUnavailableException RequestTimeout RequestTimeoutException IDPCommunicationError",
             ),
         ];
-        let mut seen = 0;
+        let mut seen = Vec::new();
         for (expected, codes) in table {
             for code in codes.split_whitespace() {
                 assert_eq!(kind(code), Some(expected), "{code}");
-                seen += 1;
+                seen.push(code);
             }
         }
-        assert_eq!(seen, CODES.len(), "a code of the table is not tested, or stands in it twice");
+        for (code, _) in CODES {
+            assert!(seen.contains(code), "{code} is in CODES; add it to the table of this test");
+        }
+        assert_eq!(seen.len(), CODES.len(), "a code is in CODES twice");
     }
 
     /// Shows S7.

@@ -2,7 +2,7 @@
 //!
 //! Each method of the port is one request, or a few that may each be repeated. A comment at the method says where it differs from AWS's
 //! operation. `call` sends, `convert` reads answers, `failure` reads errors, `operation` lists all that can be called. No type of the SDK
-//! leaves this folder. The adapter must never take an error for an absent key, and never send `CreateKey` twice.
+//! leaves this folder. The adapter must never take an error for an absent key, and never send `CreateKey` or `RotateKeyOnDemand` twice.
 
 mod arn;
 mod call;
@@ -13,6 +13,7 @@ mod endpoint;
 mod failure;
 #[cfg(test)]
 mod fuzz;
+mod grants;
 mod operation;
 mod quota;
 mod trust;
@@ -21,11 +22,10 @@ use std::fmt::Display;
 
 use aws_sdk_kms::types::{AliasListEntry, KeyListEntry, KeyMetadata, KeySpec, KeyUsageType, OriginType, Tag};
 use futures::{StreamExt, TryStreamExt, stream};
-use jiff::Timestamp;
 
 use self::{arn::Arn, client::Clients, convert::Asked, failure::Answered, operation::Operation};
 use super::{
-    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, read_back,
+    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, messages, read_back,
     reading::{self, FacetValue, Reading, Source},
 };
 use crate::domain::{
@@ -35,7 +35,7 @@ use crate::domain::{
         guard::{ClearedDeletion, ClearedDisabling},
     },
     failure::{Failure, FailureKind, Outcome},
-    observed::{Facet, Facets, Key, KeyPolicy, Rotation},
+    observed::{Facet, Facets, Key, KeyPolicy, Rotation, Rotations},
     orphans::{MarkedKey, Pointer},
     ownership::{self, Owner, Tags},
 };
@@ -303,7 +303,7 @@ impl Kms for AwsKms {
     }
 
     /// Automatic rotations and those on demand. A key that AWS cannot rotate has none.
-    async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
+    async fn rotations(&self, key: &str) -> Result<Rotations, Failure> {
         let operation = Operation::ListKeyRotations;
         let page = |marker| async {
             let request = self.0.kms.list_key_rotations().key_id(key).limit(PAGES.0).set_marker(marker);
@@ -312,7 +312,7 @@ impl Kms for AwsKms {
         };
         match self.pages(operation, key, page).await {
             Ok(entries) => convert::rotations(&entries).map_err(|why| self.unusable(operation, key, why)),
-            Err(failure) if cannot_rotate(&failure) => Ok(Vec::new()),
+            Err(failure) if cannot_rotate(&failure) => Ok(Rotations::default()),
             Err(failure) => Err(failure),
         }
     }
@@ -372,6 +372,8 @@ impl Kms for AwsKms {
             .key_usage(KeyUsageType::from(kind.usage.as_str()))
             .origin(OriginType::from(kind.origin.as_str()))
             .multi_region(kind.multi_region)
+            .set_custom_key_store_id(kind.custom_key_store_id.clone())
+            .set_xks_key_id(kind.xks_key_id.clone())
             .set_description(description.clone())
             .set_tags(Some(self.tag_list(operation, "", tags)?));
         let output = send!(self, CreateKey, "", request).await?;
@@ -450,6 +452,12 @@ impl Kms for AwsKms {
         send!(self, DisableKeyRotation, key, self.0.kms.disable_key_rotation().key_id(key)).await.map(drop)
     }
 
+    /// AWS completes it later.
+    async fn rotate_on_demand(&self, key: &str) -> Result<(), Failure> {
+        let sent = send!(self, RotateKeyOnDemand, key, self.0.kms.rotate_key_on_demand().key_id(key)).await;
+        sent.map(drop).map_err(|failure| messages::of_rotation("AWS", key, failure))
+    }
+
     /// AWS refuses to schedule a key whose deletion is pending.
     async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
         let (key, days) = (cleared.key(), cleared.days());
@@ -509,6 +517,11 @@ mod tests {
 
     #[test]
     fn the_documented_policy_allows_what_is_called_and_no_more() {
-        assert_eq!(documented(), OPERATIONS.iter().map(ToString::to_string).collect());
+        let (documented, called): (_, BTreeSet<_>) = (documented(), OPERATIONS.iter().map(ToString::to_string).collect());
+        let (lacks, more): (Vec<_>, Vec<_>) = (called.difference(&documented).collect(), documented.difference(&called).collect());
+        assert!(
+            lacks.is_empty() && more.is_empty(),
+            "a policy of docs/aws-iam.md has to allow {lacks:?}, and no policy there may allow {more:?}, which the adapter cannot send"
+        );
     }
 }

@@ -1,7 +1,6 @@
 //! Every operation of AWS that the adapter calls. Permissions, quotas, metrics and outcomes follow from this list.
 //!
-//! An operation that is not in the list cannot be sent. The list may never have one that encrypts, decrypts or signs, or that reads or
-//! changes a grant.
+//! An operation that is not in the list cannot be sent. The list may never have one that encrypts, decrypts or signs.
 
 macro_rules! operations {
     ($($service:ident: $($name:ident)+;)+) => {
@@ -35,6 +34,7 @@ operations! {
     kms:
         CancelKeyDeletion
         CreateAlias
+        CreateGrant
         CreateKey
         DeleteAlias
         DescribeKey
@@ -46,10 +46,13 @@ operations! {
         GetKeyPolicy
         GetKeyRotationStatus
         ListAliases
+        ListGrants
         ListKeyRotations
         ListKeys
         ListResourceTags
         PutKeyPolicy
+        RevokeGrant
+        RotateKeyOnDemand
         ScheduleKeyDeletion
         TagResource
         UntagResource
@@ -66,6 +69,7 @@ impl Operation {
         match self {
             Self::CancelKeyDeletion
             | Self::CreateAlias
+            | Self::CreateGrant
             | Self::CreateKey
             | Self::DeleteAlias
             | Self::DisableKey
@@ -73,6 +77,8 @@ impl Operation {
             | Self::EnableKey
             | Self::EnableKeyRotation
             | Self::PutKeyPolicy
+            | Self::RevokeGrant
+            | Self::RotateKeyOnDemand
             | Self::ScheduleKeyDeletion
             | Self::TagResource
             | Self::UntagResource
@@ -83,6 +89,7 @@ impl Operation {
             | Self::GetKeyPolicy
             | Self::GetKeyRotationStatus
             | Self::ListAliases
+            | Self::ListGrants
             | Self::ListKeyRotations
             | Self::ListKeys
             | Self::ListResourceTags
@@ -91,10 +98,10 @@ impl Operation {
         }
     }
 
-    /// Whether a request may be repeated if its answer was lost. `CreateKey` has no idempotency token: each request that arrives creates a
-    /// key.
+    /// Whether a request may be repeated if its answer was lost. `CreateKey` and `RotateKeyOnDemand` have no idempotency token: each request
+    /// that arrives creates a key, or spends one of the rotations of a key. `CreateGrant` is sent with a name, which makes it idempotent.
     pub(super) const fn repeats(self) -> bool {
-        !matches!(self, Self::CreateKey)
+        !matches!(self, Self::CreateKey | Self::RotateKeyOnDemand)
     }
 }
 

@@ -16,12 +16,14 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::DisableKeyRotation
         | Operation::EnableKey
         | Operation::GetKeyLastUsage
+        | Operation::RotateKeyOnDemand
         | Operation::UntagResource
         | Operation::UpdateAlias
         | Operation::UpdateKeyDescription => Some(5),
         Operation::TagResource => Some(10),
         Operation::DeleteAlias | Operation::EnableKeyRotation | Operation::PutKeyPolicy | Operation::ScheduleKeyDeletion => Some(15),
-        Operation::ListKeyRotations => Some(100),
+        Operation::CreateGrant | Operation::RevokeGrant => Some(50),
+        Operation::ListGrants | Operation::ListKeyRotations => Some(100),
         Operation::ListAliases | Operation::ListKeys => Some(500),
         Operation::GetKeyPolicy | Operation::GetKeyRotationStatus => Some(1000),
         Operation::DescribeKey | Operation::ListResourceTags => Some(2000),

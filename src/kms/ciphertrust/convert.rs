@@ -9,9 +9,9 @@ use serde_json::{Value, json};
 
 use super::id::{Arn, CckmId};
 use crate::{
-    api::managed_key::KeyTemplate,
+    api::managed_key::{KeyTemplate, RotationType},
     domain::{
-        observed::{Facets, Key, KeyPolicy, MultiRegion, Rotation, State},
+        observed::{self, Facets, Key, KeyPolicy, MultiRegion, Rotation, State},
         ownership::Tags,
     },
 };
@@ -212,6 +212,7 @@ impl Row {
                 usage: param.key_usage.clone().unwrap_or_default(),
                 origin: param.origin.clone().unwrap_or_default(),
                 multi_region,
+                ..KeyTemplate::default()
             },
             customer_managed: match filled(param.key_manager.as_ref()) {
                 // Nobody can tag a key that AWS manages.
@@ -244,7 +245,7 @@ impl Row {
         Ok(match (param.key_rotation_enabled, period_days) {
             (Some(false), _) => Some(Rotation::default()),
             (Some(true), Some(_)) => {
-                Some(Rotation { enabled: true, period_days, next: time(filled(param.next_rotation_date.as_ref()))?, last: None })
+                Some(Rotation { enabled: true, period_days, next: time(filled(param.next_rotation_date.as_ref()))?, ..Rotation::default() })
             }
             _ => None,
         })
@@ -271,16 +272,18 @@ pub(super) struct RotationStatus {
     key_rotation_enabled: Option<bool>,
     rotation_period_in_days: Option<i32>,
     next_rotation_date: Option<String>,
+    on_demand_rotation_start_date: Option<String>,
 }
 
 impl RotationStatus {
     pub(super) fn read(&self) -> Result<Rotation, Unusable> {
         let enabled = self.key_rotation_enabled.ok_or_else(|| missing("KeyRotationEnabled"))?;
+        let rotating_since = time(filled(self.on_demand_rotation_start_date.as_ref()))?;
         if !enabled {
-            return Ok(Rotation::default());
+            return Ok(Rotation { rotating_since, ..Rotation::default() });
         }
         let period_days = self.rotation_period_in_days.filter(|days| *days > 0);
-        Ok(Rotation { enabled, period_days, next: time(filled(self.next_rotation_date.as_ref()))?, last: None })
+        Ok(Rotation { enabled, period_days, next: time(filled(self.next_rotation_date.as_ref()))?, rotating_since, ..Rotation::default() })
     }
 }
 
@@ -299,17 +302,24 @@ pub(super) struct Rotated {
 struct RotatedParam {
     key_material_id: Option<String>,
     rotation_date: Option<String>,
+    rotation_type: Option<String>,
 }
 
 impl Rotated {
     /// What tells the entry from the others.
     pub(super) fn id_text(&self) -> &str {
-        let Self { id, aws_param: RotatedParam { key_material_id, rotation_date } } = self;
+        let Self { id, aws_param: RotatedParam { key_material_id, rotation_date, rotation_type: _ } } = self;
         [id, key_material_id, rotation_date].into_iter().find_map(|text| filled(text.as_ref())).unwrap_or_default()
     }
 
-    pub(super) fn date(&self) -> Result<Option<Timestamp>, Unusable> {
-        time(filled(self.aws_param.rotation_date.as_ref()))
+    /// The rotation; `None` for an entry without a date.
+    pub(super) fn read(&self) -> Result<Option<observed::Rotated>, Unusable> {
+        let kind = match self.aws_param.rotation_type.as_deref() {
+            Some("AUTOMATIC") => Some(RotationType::Automatic),
+            Some("ON_DEMAND") => Some(RotationType::OnDemand),
+            _ => None,
+        };
+        Ok(time(filled(self.aws_param.rotation_date.as_ref()))?.map(|date| observed::Rotated { date, kind }))
     }
 }
 

@@ -109,7 +109,7 @@ fn cckm_rotations_and_pages() {
             assert!(rotation.period_days.is_none_or(|days| days > 0), "{text}");
         }
         if let Ok(Page { resources, .. }) = serde_json::from_str::<Page<Rotated>>(&body(rng, std::slice::from_ref(&rotated))) {
-            resources.iter().flatten().for_each(|rotated| _ = (rotated.date(), rotated.id_text()));
+            resources.iter().flatten().for_each(|rotated| _ = (rotated.read(), rotated.id_text()));
         }
         _ = serde_json::from_str::<Page<Account>>(&body(rng, std::slice::from_ref(&accounts)));
     });

@@ -14,13 +14,11 @@ use super::{
 };
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::rest::{Answer, Call, Caller, Dialect, Grant, Login, Refusal},
+    kms::{
+        rest::{Answer, Call, Caller, Dialect, Grant, Login, Refusal},
+        waits,
+    },
 };
-
-/// How long a token lives if the server does not say it: 300 seconds.
-const LIFE: Duration = Duration::from_mins(5);
-/// How long before its end a token is renewed, and at most this part of its life.
-const AHEAD: (Duration, u32) = (Duration::from_mins(1), 5);
 
 /// Who logs in.
 #[derive(Clone, Debug)]
@@ -47,7 +45,7 @@ pub(super) struct PasswordLogin {
 }
 
 impl Login for PasswordLogin {
-    const UNPROVED: Duration = Duration::from_secs(30);
+    const UNPROVED: Duration = waits::CIPHERTRUST_UNPROVED;
     const REPLACED: Duration = Duration::ZERO;
     const PASSING: &'static [FailureKind] = &[FailureKind::Throttled, FailureKind::Unavailable];
 
@@ -72,11 +70,12 @@ impl Granted {
         if jwt.is_empty() {
             return None;
         }
-        let life = duration.map_or(LIFE, Duration::from_secs);
+        let life = duration.map_or(waits::CIPHERTRUST_TOKEN, Duration::from_secs);
+        let (longest, part) = waits::CIPHERTRUST_RENEWAL;
         Some(Grant {
             header: HeaderValue::try_from(format!("Bearer {jwt}")).ok()?,
             life,
-            ahead: AHEAD.0.min(life / AHEAD.1),
+            ahead: longest.min(life / part),
             refresh: refresh_token.filter(|token| !token.is_empty()).map(SecretString::from),
         })
     }

@@ -6,7 +6,8 @@
 //!
 //! `client`, `request` and `login` are the wire protocol; `list` and `batch` read many rows at once; `failure` reads refusals and `convert`
 //! rows; `id` keeps the three names of a key apart; `account_cache` finds the AWS account; `operation` lists all that can be called. The
-//! adapter must never take a refusal for an absent key, and never send a creation twice.
+//! adapter must never take a refusal for an absent key, and never send a creation or a
+//! rotation on demand twice.
 
 mod account_cache;
 mod batch;
@@ -16,6 +17,7 @@ mod convert;
 mod failure;
 #[cfg(test)]
 mod fuzz;
+mod grants;
 mod id;
 mod id_cache;
 mod list;
@@ -28,7 +30,7 @@ mod sync;
 
 use std::collections::BTreeMap;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::SignedDuration;
 use reqwest::Method;
 use serde_json::{Map, Value, json};
 
@@ -46,7 +48,7 @@ use self::{
     sync::Synchronisation,
 };
 use super::{
-    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, read_back,
+    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, messages, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
 };
@@ -57,7 +59,7 @@ use crate::domain::{
         guard::{ClearedDeletion, ClearedDisabling},
     },
     failure::{Failure, FailureKind, Outcome},
-    observed::{Facet, Facets, Key, KeyPolicy, Rotation},
+    observed::{Facet, Facets, Key, KeyPolicy, Rotation, Rotations},
     orphans::{MarkedKey, Pointer},
     ownership::{self, Owner, Tags},
 };
@@ -137,7 +139,7 @@ impl CipherTrustKms {
 
     /// A key that a call is about.
     async fn needed(&self, key: &str) -> Result<Key, Failure> {
-        self.look(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
+        self.read_key(key, Age::Allowed).await?.ok_or_else(|| self.not_found(Operation::GetKey, key))
     }
 
     /// CCKM reads rotation from AWS at once. For a key that AWS cannot rotate, rotation is off.
@@ -171,7 +173,7 @@ impl CipherTrustKms {
 
     /// The failure for an alias that another key has.
     async fn taken(&self, alias: &str, refused: Failure) -> Failure {
-        let holder = match read_back::after(&refused, self.look(alias, Age::Allowed)).await {
+        let holder = match read_back::after(&refused, self.read_key(alias, Age::Allowed)).await {
             Ok(holder) => holder,
             Err(failure) => return failure,
         };
@@ -189,7 +191,7 @@ impl CipherTrustKms {
 
 impl Source for CipherTrustKms {
     async fn describe(&self, reference: &str) -> Result<Option<Key>, Failure> {
-        self.look(reference, Age::Allowed).await
+        self.read_key(reference, Age::Allowed).await
     }
 
     /// A row tells tags and aliases together.
@@ -220,16 +222,16 @@ impl Kms for CipherTrustKms {
     }
 
     /// CCKM's list of the key's material, in which each rotation is an entry with a date.
-    async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
+    async fn rotations(&self, key: &str) -> Result<Rotations, Failure> {
         let operation = Operation::ListRotations;
         let path = format!("{KEYS}/{}/rotations", self.id(key, operation).await?.as_str());
         let listed = match self.list::<Rotated>(operation, key, &path, &[], Rotated::id_text).await {
             Ok(listed) => listed,
-            Err(failure) if is_unsupported(&failure) => return Ok(Vec::new()),
+            Err(failure) if is_unsupported(&failure) => return Ok(Rotations::default()),
             Err(failure) => return Err(failure),
         };
-        let dates = listed.items.iter().filter_map(|rotated| rotated.date().transpose());
-        dates.collect::<Result<_, _>>().map_err(|why| self.caller.unusable(operation, key, &why))
+        let rotations = listed.items.iter().filter_map(|entry| entry.read().transpose());
+        rotations.collect::<Result<_, _>>().map(Rotations).map_err(|why| self.caller.unusable(operation, key, &why))
     }
 
     async fn find_marked(&self, owner: &Owner) -> Result<Vec<String>, Failure> {
@@ -308,7 +310,7 @@ impl Kms for CipherTrustKms {
             Err(failure) if failure.kind == FailureKind::AliasTaken => failure,
             done => return done.map(drop),
         };
-        match read_back::after(&refused, self.look(key, Age::Newest)).await? {
+        match read_back::after(&refused, self.read_key(key, Age::Newest)).await? {
             Some(found) if has(&found, alias) => Ok(()),
             _ => Err(self.taken(alias, refused).await),
         }
@@ -316,7 +318,7 @@ impl Kms for CipherTrustKms {
 
     /// AWS removes an alias from any key that has it, and CCKM may not check. So the row is refreshed first, and the alias has to be in it.
     async fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
-        if !self.look(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
+        if !self.read_key(key, Age::Newest).await?.is_some_and(|found| has(&found, alias)) {
             return Ok(());
         }
         let refused = match self.act(Operation::DeleteAlias, key, Some(json!({ "alias": bare(alias) }))).await {
@@ -327,7 +329,7 @@ impl Kms for CipherTrustKms {
         if !is_absent(&refused) {
             return Ok(());
         }
-        match self.look(key, Age::Allowed).await? {
+        match self.read_key(key, Age::Allowed).await? {
             Some(found) if !has(&found, alias) => Ok(()),
             _ => Err(refused),
         }
@@ -385,6 +387,12 @@ impl Kms for CipherTrustKms {
         self.act(Operation::DisableAutoRotation, key, None).await.map(drop)
     }
 
+    /// AWS rotates the material and completes that later. CCKM's `rotate` would make another key.
+    async fn rotate_on_demand(&self, key: &str) -> Result<(), Failure> {
+        let sent = self.act(Operation::RotateMaterial, key, None).await;
+        sent.map(drop).map_err(|failure| messages::of_rotation("AWS", key, failure))
+    }
+
     /// AWS refuses to schedule a key whose deletion is pending. The row may be older than the refusal, so it is refreshed before it is
     /// read.
     async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
@@ -403,13 +411,13 @@ impl Kms for CipherTrustKms {
             Err(failure) if is_denied_by_aws(&failure) => Err(denied::of_deletion(failure, days, cleared.last_use())),
             Err(failure) => Err(failure),
         };
-        read_back::schedule(sent, Box::pin(self.look(key, Age::Newest))).await
+        read_back::schedule(sent, Box::pin(self.read_key(key, Age::Newest))).await
     }
 
     /// AWS refuses to cancel if no deletion is pending.
     async fn cancel_deletion(&self, key: &str) -> Result<(), Failure> {
         let sent = self.act(Operation::CancelDeletion, key, None).await.map(drop);
-        read_back::change(sent, Box::pin(self.look(key, Age::Newest)), |found| !found.state.is_pending()).await
+        read_back::change(sent, Box::pin(self.read_key(key, Age::Newest)), |found| !found.state.is_pending()).await
     }
 }
 

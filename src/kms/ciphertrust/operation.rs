@@ -1,6 +1,6 @@
 //! Every operation of CCKM that the adapter calls. Quotas, metrics and outcomes follow from this list.
 //!
-//! An operation that is not in the list cannot be sent. The list may never have one that touches key material or CCKM's own rotation, or
+//! An operation that is not in the list cannot be sent. The list may never have one that imports or deletes key material, or that touches CCKM's own rotation, or
 //! that removes CCKM's record of a key: a living key would look absent.
 
 use crate::kms::rest;
@@ -58,6 +58,7 @@ operations! {
     // It refreshes CCKM's copy and does not change the key.
     Refresh "refresh" Reads;
     RemoveTags "remove-tags" Changes;
+    RotateMaterial "rotate-material" Changes;
     ScheduleDeletion "schedule-deletion" Changes;
     // It refreshes CCKM's copies and does not change the keys.
     Synchronize "synchronize" Reads;
@@ -73,10 +74,10 @@ impl rest::Operation for Operation {
         self.effect() == Effect::Changes
     }
 
-    /// A creation has no idempotency token: each request that arrives creates a key. A login is repeated only together with the call that
+    /// A creation has no idempotency token: each request that arrives creates a key. The same holds for a rotation of the material. A login is repeated only together with the call that
     /// needs it; otherwise a wrong password would be tried so often that the server locks the user out.
     fn repeats(self) -> bool {
-        !matches!(self, Self::CreateKey | Self::Login)
+        !matches!(self, Self::CreateKey | Self::Login | Self::RotateMaterial)
     }
 }
 

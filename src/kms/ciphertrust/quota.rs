@@ -15,6 +15,7 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::DisableAutoRotation
         | Operation::Enable
         | Operation::RemoveTags
+        | Operation::RotateMaterial
         | Operation::UpdateDescription => Some(5),
         Operation::AddTags => Some(10),
         Operation::DeleteAlias | Operation::EnableAutoRotation | Operation::Policy | Operation::ScheduleDeletion => Some(15),

@@ -49,7 +49,7 @@ pub(super) struct Seen {
 
 impl CipherTrustKms {
     /// The key that a reference names.
-    pub(super) async fn look(&self, reference: &str, age: Age) -> Result<Option<Key>, Failure> {
+    pub(super) async fn read_key(&self, reference: &str, age: Age) -> Result<Option<Key>, Failure> {
         match self.find(reference, age).await? {
             Some(seen) => self.key(&seen, Operation::GetKey, reference).map(Some),
             None => Ok(None),

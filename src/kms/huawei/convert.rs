@@ -109,7 +109,7 @@ impl Details {
                 spec: self.key_spec.clone().unwrap_or_default(),
                 usage: self.key_usage.clone().unwrap_or_default(),
                 origin: self.origin.clone().unwrap_or_default(),
-                multi_region: false,
+                ..KeyTemplate::default()
             },
             customer_managed: match self.default_key_flag.as_ref().map(|flag| flag.0.as_str()) {
                 Some("0") => true,
@@ -197,7 +197,8 @@ impl RotationStatus {
             return Ok(Rotation { last, ..Rotation::default() });
         }
         let days = |days: &Loose| days.0.parse().map_err(|_| Unusable(format!("its rotation_interval is {days}")));
-        Ok(Rotation { enabled: true, period_days: self.rotation_interval.as_ref().map(days).transpose()?, next: None, last })
+        let period_days = self.rotation_interval.as_ref().map(days).transpose()?;
+        Ok(Rotation { enabled: true, period_days, last, ..Rotation::default() })
     }
 
     /// When Huawei last rotated the key, if it tells. If the count is zero, the time means nothing.
@@ -282,7 +283,12 @@ mod tests {
                 region: "cn-north-7".into(),
                 state: State::Enabled,
                 deletion_date: None,
-                kind: KeyTemplate { spec: "AES_256".into(), usage: "ENCRYPT_DECRYPT".into(), origin: "kms".into(), multi_region: false },
+                kind: KeyTemplate {
+                    spec: "AES_256".into(),
+                    usage: "ENCRYPT_DECRYPT".into(),
+                    origin: "kms".into(),
+                    ..KeyTemplate::default()
+                },
                 customer_managed: true,
                 multi_region: None,
                 description: Some("signing".into()),
@@ -316,7 +322,7 @@ mod tests {
             for days in [json!(90), json!("90")] {
                 let status: RotationStatus =
                     serde_json::from_value(json!({ "key_rotation_enabled": status, "rotation_interval": days })).unwrap();
-                assert_eq!(status.rotation().unwrap(), Rotation { enabled: true, period_days: Some(90), next: None, last: None });
+                assert_eq!(status.rotation().unwrap(), Rotation { enabled: true, period_days: Some(90), ..Rotation::default() });
             }
         }
     }
@@ -382,7 +388,7 @@ mod tests {
             spec: spec.into(),
             usage: usage.into(),
             origin: origin.into(),
-            multi_region: false,
+            ..KeyTemplate::default()
         };
         for (member, expected) in [
             ("key_spec", Key { kind: kind("", "ENCRYPT_DECRYPT", "kms"), ..whole.clone() }),

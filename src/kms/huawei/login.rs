@@ -15,11 +15,12 @@ use serde_json::{Value, json};
 use super::{failure, operation::Operation, request::request};
 use crate::{
     domain::failure::{Failure, FailureKind},
-    kms::rest::{Answer, Call, Caller, Dialect, Grant, Login, Refusal},
+    kms::{
+        rest::{Answer, Call, Caller, Dialect, Grant, Login, Refusal},
+        waits,
+    },
 };
 
-/// How long a token lives if IAM does not say it, and at most.
-const LIFE: Duration = Duration::from_hours(24);
 /// The header with the token.
 const SUBJECT_TOKEN: &str = "x-subject-token";
 
@@ -29,7 +30,7 @@ pub(super) struct PasswordLogin(pub(super) Caller<Iam>);
 
 impl Login for PasswordLogin {
     const UNPROVED: Duration = Duration::ZERO;
-    const REPLACED: Duration = Duration::from_mins(1);
+    const REPLACED: Duration = waits::HUAWEI_REPLACED;
     const PASSING: &'static [FailureKind] = &[FailureKind::Faulted, FailureKind::Unavailable];
 
     /// IAM has no refresh tokens. Half of a token's life is left when it is renewed.
@@ -57,7 +58,7 @@ fn life(body: &[u8]) -> Duration {
         let time = |member: &str| body.get("token")?.get(member)?.as_str()?.parse::<Timestamp>().ok();
         Duration::try_from(time("expires_at")?.duration_since(time("issued_at")?)).ok()
     };
-    told().map_or(LIFE, |told| told.min(LIFE))
+    told().map_or(waits::HUAWEI_TOKEN, |told| told.min(waits::HUAWEI_TOKEN))
 }
 
 /// The wire protocol of IAM.
@@ -108,9 +109,13 @@ mod tests {
         let body = |issued: &str, expires: &str| json!({ "token": { "issued_at": issued, "expires_at": expires } }).to_string();
         let life = |body: &str| life(body.as_bytes());
         assert_eq!(life(&body("2020-01-04T07:05:22.701000Z", "2020-01-04T09:05:22.701000Z")), Duration::from_hours(2));
-        assert_eq!(life(&body("2020-01-04T09:05:22.701000Z", "2021-01-04T09:05:22.701000Z")), LIFE, "never longer than documented");
+        assert_eq!(
+            life(&body("2020-01-04T09:05:22.701000Z", "2021-01-04T09:05:22.701000Z")),
+            waits::HUAWEI_TOKEN,
+            "never longer than documented"
+        );
         for other in ["", "{}", "<html>", &body("soon", "late"), &body("2020-01-04T09:05:22Z", "2020-01-04T07:05:22Z")] {
-            assert_eq!(life(other), LIFE, "{other}");
+            assert_eq!(life(other), waits::HUAWEI_TOKEN, "{other}");
         }
     }
 }

@@ -3,7 +3,8 @@
 //! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what is done already, so
 //! after such a refusal the key is read, and its state decides. `read` looks at a key, `search` finds keys by alias and by marks, `dialect`
 //! makes requests and `sign` signs them, `login` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can
-//! be called. The adapter must never take a refusal for an absent key, whatever its HTTP status, and never send `create-key` twice.
+//! be called. The adapter must never take a refusal for an absent key, whatever its HTTP status, and never send `create-key` or
+//! `rotate-on-demand` twice.
 
 mod client;
 mod convert;
@@ -11,6 +12,7 @@ mod dialect;
 mod failure;
 #[cfg(test)]
 mod fuzz;
+mod grants;
 mod login;
 mod operation;
 mod quota;
@@ -20,9 +22,8 @@ mod search;
 mod sign;
 mod urn;
 
-use std::{fmt::Display, time::Duration};
+use std::fmt::Display;
 
-use jiff::Timestamp;
 use reqwest::Method;
 use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -38,23 +39,21 @@ use super::{
     Creation, Identity, Kms, Listing, Scheduled, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
+    waits,
 };
 use crate::{
-    api::managed_key::KeyState,
+    api::{annotation, managed_key::KeyState},
     domain::{
         deletion::guard::ClearedDeletion,
         failure::{Failure, FailureKind, Outcome},
         limits,
-        observed::{Facet, Facets, Key, KeyPolicy, Rotation, State},
+        observed::{Facet, Facets, Key, KeyPolicy, Rotation, Rotations, State},
         orphans::{MarkedKey, Pointer},
         ownership::{Owner, Tags},
     },
 };
 
 pub use self::client::{HuaweiCredentials, HuaweiSettings};
-
-/// The waits, one after the other, for a new key that Huawei does not show yet.
-const NOT_SHOWN_YET: [Duration; 3] = [Duration::from_millis(200), Duration::from_millis(400), Duration::from_millis(800)];
 
 /// Huawei Cloud KMS in one project.
 #[derive(Debug)]
@@ -178,11 +177,11 @@ impl Kms for HuaweiKms {
         reading::complete(self, key, facets).await
     }
 
-    /// Huawei tells the number of rotations and the time of the last one.
-    async fn rotations(&self, key: &str) -> Result<Vec<Timestamp>, Failure> {
+    /// Huawei tells the number of rotations and the time of the last one, but not what caused it.
+    async fn rotations(&self, key: &str) -> Result<Rotations, Failure> {
         match self.rotation_status(key, |status| status.last()).await {
-            Ok(last) => Ok(last.into_iter().collect()),
-            Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => Ok(Vec::new()),
+            Ok(last) => Ok(Rotation { last, ..Rotation::default() }.told().unwrap_or_default()),
+            Err(failure) if failure::says(&failure, failure::NOT_ROTATED) => Ok(Rotations::default()),
             Err(failure) => Err(failure),
         }
     }
@@ -378,6 +377,23 @@ impl Kms for HuaweiKms {
         if found.enabled { Err(refused) } else { Ok(()) }
     }
 
+    /// Newer Regions have it. Where it is missing, the gateway says that there is no such path.
+    async fn rotate_on_demand(&self, key: &str) -> Result<(), Failure> {
+        let operation = Operation::RotateOnDemand;
+        let id = self.id(operation, key)?;
+        match self.done(&self.post(operation, key, json!({ "key_id": id }))).await {
+            Err(failure) if failure::says(&failure, failure::NO_SUCH_PATH) => {
+                let message = format!(
+                    "Huawei's Region {} rotates no key on demand, so {key} is not rotated; remove the annotation {}",
+                    self.region,
+                    annotation::ROTATE_REQUESTED_AT
+                );
+                Err(Failure { message, ..failure })
+            }
+            done => done,
+        }
+    }
+
     /// Huawei refuses to schedule a key whose deletion is pending. The answer has no date, so the key is read for it; if that fails, the
     /// schedule stands all the same.
     async fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure> {
@@ -448,7 +464,7 @@ impl HuaweiKms {
 
     /// A new key, as soon as Huawei shows it.
     async fn shown(&self, id: &str) -> Result<Option<Key>, Failure> {
-        for wait in NOT_SHOWN_YET {
+        for wait in waits::NOT_SHOWN_YET {
             if let Some(key) = self.describe(id).await? {
                 return Ok(Some(key));
             }

@@ -64,6 +64,7 @@ operations! {
     ListAliases "list-aliases" Reads "kms:alias:list"
     ListKeys "list-keys" Reads "kms:cmk:list"
     ListTags "list-tags" Reads "kms:cmkTag:list"
+    RotateOnDemand "rotate-on-demand" Changes "kms:cmk:rotateOnDemand"
     ScheduleKeyDeletion "schedule-key-deletion" Changes "kms:cmk:update"
     UpdateKeyDescription "update-key-description" Changes "kms:cmk:update"
     UpdateKeyRotationInterval "update-key-rotation-interval" Changes "kms:cmk:updateRotation"
@@ -80,9 +81,9 @@ impl rest::Operation for Operation {
     }
 
     /// `create-key` knows no idempotency token; a second one would be refused for its alias, but nothing says so for a key that is pending
-    /// deletion.
+    /// deletion. Each `rotate-on-demand` that arrives rotates the key once more.
     fn repeats(self) -> bool {
-        self != Self::CreateKey
+        !matches!(self, Self::CreateKey | Self::RotateOnDemand)
     }
 }
 
@@ -100,12 +101,12 @@ mod tests {
     }
 
     #[test]
-    fn reads_are_listed_as_reads_and_only_a_creation_is_sent_once() {
+    fn reads_are_listed_as_reads_and_only_a_creation_and_a_rotation_are_sent_once() {
         for operation in Operation::ALL {
             let reads = ["describe", "filter", "get", "list", "user"].iter().any(|verb| operation.as_str().starts_with(verb));
             // A token is no part of a key: whoever may change nothing still has to read.
             assert_eq!(operation.changes(), !reads && *operation != Operation::CreateToken, "{operation:?}");
-            assert_eq!(operation.repeats(), *operation != Operation::CreateKey, "{operation:?}");
+            assert_eq!(operation.repeats(), !matches!(operation, Operation::CreateKey | Operation::RotateOnDemand), "{operation:?}");
         }
     }
 }

@@ -16,11 +16,18 @@ tokio::task_local! {
     static PATIENCE: Arc<Patience>;
     /// Set while work runs that must not rest on old reads.
     static HASTE: ();
+    /// Set while work runs that nothing depends on.
+    static IF_FREE: ();
 }
 
 /// Runs work that must not rest on old reads, such as a step that the guard let pass. A call that gets no turn soon is not sent at all.
 pub async fn hastily<T>(work: impl Future<Output = T>) -> T {
     HASTE.scope((), work).await
+}
+
+/// Runs work that nothing depends on. A call that would have to wait for its turn is not sent at all, so it makes nobody wait longer than one turn.
+pub async fn if_free<T>(work: impl Future<Output = T>) -> T {
+    IF_FREE.scope((), work).await
 }
 
 /// What a round gives up while it waits for a turn, and what ends the wait.
@@ -93,6 +100,9 @@ pub(in crate::kms) struct NotYet;
 pub(super) async fn wait<T>(rescues: bool, turn: impl Future<Output = T>) -> Result<T, NotYet> {
     let round = PATIENCE.try_with(Arc::clone).ok();
     let mut turn = pin!(turn);
+    if IF_FREE.try_with(|()| ()).is_ok() {
+        return timeout(Duration::ZERO, turn).await.map_err(|_| NotYet);
+    }
     if rescues {
         return timeout(waits::LONGEST_RESCUE, turn).await.map_err(|_| NotYet);
     }
@@ -128,6 +138,19 @@ mod tests {
         assert_eq!(patiently(Arc::clone(&patience), destroys).await, Err(NotYet));
         assert!(began.elapsed() < waits::LONGEST_TURN / 2, "{:?}", began.elapsed());
         assert!(gone.try_recv().is_err_and(|error| error == oneshot::error::TryRecvError::Empty), "it keeps its permit");
+    }
+
+    #[tokio::test]
+    async fn work_that_nothing_depends_on_waits_for_no_turn() {
+        assert_eq!(if_free(wait(false, std::future::ready(1))).await, Ok(1));
+        let began = Instant::now();
+        assert_eq!(if_free(wait(false, std::future::pending::<()>())).await, Err(NotYet));
+        assert_eq!(if_free(rescued()).await, Err(NotYet));
+        assert!(began.elapsed() < waits::LONGEST_HASTE / 2, "{:?}", began.elapsed());
+    }
+
+    async fn rescued() -> Result<(), NotYet> {
+        wait(true, std::future::pending::<()>()).await
     }
 
     #[tokio::test]

@@ -7,8 +7,8 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a request without an answer counts as one that may not have arrived.
-const ON_ITS_WAY: Duration = Duration::from_secs(1);
+use crate::kms::waits::{ARRIVAL_CHECK, CATCH_UP, ON_ITS_WAY};
+
 /// The part of the rate that is left when the KMS throttles. A bucket gives back unused requests at once, so the rate need not fall
 /// further.
 const LEFT: f64 = 0.7;
@@ -16,10 +16,6 @@ const LEFT: f64 = 0.7;
 const RECOVERY: f64 = 60.0;
 /// The smallest part of a quota that is used. Some requests have to be sent to find out when there is more.
 const LEAST: f64 = 0.02;
-/// How late a request may be and still catch up: timers are not exact.
-const LATE: Duration = Duration::from_millis(50);
-/// How soon to look again whether requests under way have arrived.
-const SOON: Duration = Duration::from_millis(20);
 
 /// The rate of one operation.
 #[derive(Debug)]
@@ -59,7 +55,7 @@ impl Rate {
 
     /// How many requests may be under way. Together with a burst they are no more than one second's worth.
     fn room(&self) -> f64 {
-        (self.whole * (1.0 - LATE.as_secs_f64()) - self.burst()).floor().max(1.0)
+        (self.whole * (1.0 - CATCH_UP.as_secs_f64()) - self.burst()).floor().max(1.0)
     }
 
     fn recover(&mut self, now: Instant) {
@@ -78,17 +74,17 @@ impl Rate {
         } else {
             #[allow(clippy::cast_precision_loss, reason = "there are no more than a few thousand")]
             if self.under_way.len() as f64 >= self.room() {
-                return Err(SOON);
+                return Err(ARRIVAL_CHECK);
             }
             // After work that brought a key back, wait until the quota that it took is available again.
-            let full = self.full.checked_sub(LATE).unwrap_or(self.full);
+            let full = self.full.checked_sub(CATCH_UP).unwrap_or(self.full);
             self.next.max(full).checked_sub(seconds((self.burst() - 1.0) / self.used))
         };
         // `checked_sub` fails for a time before the machine started. Such a turn is due.
         if let Some(wait) = due.and_then(|due| due.checked_duration_since(now)).filter(|wait| !wait.is_zero()) {
             return Err(wait);
         }
-        self.next = self.next.max(now.checked_sub(LATE).unwrap_or(now)) + seconds(1.0 / self.used);
+        self.next = self.next.max(now.checked_sub(CATCH_UP).unwrap_or(now)) + seconds(1.0 / self.used);
         self.full = self.full.max(now) + seconds(1.0 / self.whole);
         self.granted = self.granted.wrapping_add(1);
         self.under_way.push((self.granted, None));

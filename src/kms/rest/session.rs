@@ -16,9 +16,6 @@ use secrecy::SecretString;
 use crate::domain::failure::{Failure, FailureKind, Outcome};
 use crate::kms::waits;
 
-/// No token is taken to live longer.
-const LONGEST: Duration = Duration::from_hours(24);
-
 /// How a KMS gives tokens, and how often it may be asked for one.
 pub(in crate::kms) trait Login: Debug + Send + Sync + 'static {
     /// How long a token is kept that the KMS refused and never accepted. A refusal of a token that new is not caused by its age.
@@ -211,7 +208,7 @@ impl Token {
         let Grant { header, life, ahead, refresh: _ } = granted;
         let mut header = header.clone();
         header.set_sensitive(true);
-        let life = (*life).min(LONGEST);
+        let life = (*life).min(waits::LONGEST_TOKEN);
         Self { header, since: asked, renew_at: asked + life.saturating_sub(*ahead), ends: asked + life, proved: false }
     }
 }
@@ -360,7 +357,7 @@ mod tests {
         let asked = Instant::now();
         let token = |life, ahead| Token::new(asked, &Grant { header: HeaderValue::from_static("x"), life, ahead, refresh: None });
         let ends = token(Duration::MAX, Duration::from_mins(1));
-        assert_eq!((ends.ends - asked, ends.ends - ends.renew_at), (LONGEST, Duration::from_mins(1)));
+        assert_eq!((ends.ends - asked, ends.ends - ends.renew_at), (waits::LONGEST_TOKEN, Duration::from_mins(1)));
         assert_eq!(token(Duration::ZERO, Duration::ZERO).ends, asked);
     }
 

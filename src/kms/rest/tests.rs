@@ -177,7 +177,7 @@ async fn a_long_retry_after_ends_the_call_as_throttled() {
 
 #[tokio::test]
 async fn an_outage_has_one_message_for_all_calls() {
-    let (look, _) = answered(Op::Read, "503 Service Unavailable", "Down").await;
+    let (read, _) = answered(Op::Read, "503 Service Unavailable", "Down").await;
     let (create, _) = answered(Op::Create, "503 Service Unavailable", "Down").await;
-    assert_eq!(look.message, create.message);
+    assert_eq!(read.message, create.message);
 }

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Kinds that have a status of its own, which a write of the object does not touch.
-const WITH_STATUS: [&str; 2] = ["managedkeys", "keyproviders"];
+const WITH_STATUS: [&str; 3] = ["keygrants", "managedkeys", "keyproviders"];
 
 /// A write that stands.
 #[derive(Clone, Debug)]

@@ -100,7 +100,7 @@ fn aws_rows() -> Vec<Row> {
                     "policies": { "from": "Accounts", "accounts": ["444455556666"], "services": ["logs.eu-west-1.amazonaws.com"] },
                 },
                 "deletionGuard": { "minimumScheduleDays": 14, "objectDeletionDays": 30, "minimumIdleDays": 0, "maxPerHour": 0, "requireConfirmation": true },
-                "resyncSeconds": 300, "quotaSharePercent": 50,
+                "resyncSeconds": 300, "quotaSharePercent": 50, "defaultTags": { "cost": "42" },
             })),
         ),
         refused("no type", create(json!({ "type": null })), "spec.type: Required value"),
@@ -329,6 +329,8 @@ fn rules_of_use() -> Vec<Row> {
         create(json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": namespaces, "keys": keys }] } }))
     };
     let allow = |value: Value| create(json!({ "allow": value }));
+    let defaults = |value: Value| create(json!({ "defaultTags": value }));
+    let tags = |count: usize| (0..count).map(|number| (format!("tag-{number}"), json!("v"))).collect::<serde_json::Map<_, _>>().into();
     let policies = |value: Value| allow(json!({ "policies": value }));
     let accounts = |count: u64| (0..count).map(|number| format!("{number:012}")).collect::<Vec<_>>();
     let one = || vec!["*".to_owned()];
@@ -414,6 +416,15 @@ fn rules_of_use() -> Vec<Row> {
             "spec.adoption.fromClusters[0]: Invalid value: \"Prod\": spec.adoption.fromClusters[0] in body should match '^[a-z0-9-]+$'",
         ),
         refused("a cluster of 37", adoption(json!({ "fromClusters": [text(37)] })), "spec.adoption.fromClusters[0]: Too long"),
+        // defaultTags
+        passes("46 default tags", defaults(tags(46))),
+        passes("a default tag without a value", defaults(json!({ "k": "" }))),
+        refused("47 default tags", defaults(tags(47)), "spec.defaultTags: Too many: 47: must have at most 46 items"),
+        refused("a default tag of AWS", defaults(json!({ "aws:team": "v" })), "tag keys that begin with aws: or keyward- are reserved"),
+        refused("a default mark", defaults(json!({ "keyward-uid": "v" })), "tag keys that begin with aws: or keyward- are reserved"),
+        refused("a default tag without a key", defaults(json!({ "": "v" })), "a tag key has 1 to 128 characters"),
+        refused("a default tag key of 129", defaults(json!({ (text(129)): "v" })), "a tag key has 1 to 128 characters"),
+        refused("a default tag value of 257", defaults(json!({ "k": text(257) })), "spec.defaultTags.k: Too long"),
         // allow
         passes("nothing allowed", allow(json!({ "tagKeys": [], "aliases": [] }))),
         refused("65 tag keys", allow(json!({ "tagKeys": list(65) })), "spec.allow.tagKeys: Too many: 65: must have at most 64 items"),
@@ -446,9 +457,33 @@ fn rules_of_use() -> Vec<Row> {
         ),
         refused("an empty service", policies(json!({ "services": [""] })), too_short!("spec.allow.policies.services[0]")),
         refused("a service of 129", policies(json!({ "services": [text(129)] })), "spec.allow.policies.services[0]: Too long"),
+        passes("grants of everything", allow(json!({ "grants": { "principals": ["*"], "operations": ["*"] } }))),
+        passes("no grants", allow(json!({ "grants": { "principals": [], "operations": [] } }))),
+        refused(
+            "65 principals",
+            allow(json!({ "grants": { "principals": list(65) } })),
+            "spec.allow.grants.principals: Too many: 65: must have at most 64 items",
+        ),
+        refused(
+            "65 operations",
+            allow(json!({ "grants": { "operations": list(65) } })),
+            "spec.allow.grants.operations: Too many: 65: must have at most 64 items",
+        ),
+        refused("an empty principal", allow(json!({ "grants": { "principals": [""] } })), too_short!("spec.allow.grants.principals[0]")),
+        refused("an empty operation", allow(json!({ "grants": { "operations": [""] } })), too_short!("spec.allow.grants.operations[0]")),
+        refused(
+            "a principal of 257",
+            allow(json!({ "grants": { "principals": [text(257)] } })),
+            "spec.allow.grants.principals[0]: Too long",
+        ),
+        refused(
+            "an operation of 65",
+            allow(json!({ "grants": { "operations": [text(65)] } })),
+            "spec.allow.grants.operations[0]: Too long",
+        ),
         // pace
-        refused("a look every 29 s", create(json!({ "resyncSeconds": 29 })), at_least!("spec.resyncSeconds", 29, 30)),
-        refused("a look every 86401 s", create(json!({ "resyncSeconds": 86401 })), at_most!("spec.resyncSeconds", 86401, 86400)),
+        refused("a read every 29 s", create(json!({ "resyncSeconds": 29 })), at_least!("spec.resyncSeconds", 29, 30)),
+        refused("a read every 86401 s", create(json!({ "resyncSeconds": 86401 })), at_most!("spec.resyncSeconds", 86401, 86400)),
         refused("no share of the quotas", create(json!({ "quotaSharePercent": 0 })), at_least!("spec.quotaSharePercent", 0, 1)),
         passes("a hundred times the quotas, where the provider raised them", create(json!({ "quotaSharePercent": 10000 }))),
         refused("more than that", create(json!({ "quotaSharePercent": 10001 })), at_most!("spec.quotaSharePercent", 10001, 10000)),
@@ -559,7 +594,7 @@ async fn null_means_absent() {
                  "caSecretRef": null, "credentialsSecretRef": null },
         "cipherTrust": null, "huawei": null,
         "namespaces": { "from": "All", "names": null, "selector": null },
-        "adoption": null, "allow": null, "deletionGuard": null, "resyncSeconds": null, "quotaSharePercent": null,
+        "adoption": null, "allow": null, "deletionGuard": null, "defaultTags": null, "resyncSeconds": null, "quotaSharePercent": null,
     });
     assert_eq!(create(nulls.clone()).await.spec, smallest);
     let mut deeper = nulls;

@@ -69,7 +69,7 @@ async fn tables_and_selectors() {
     let status = json!({
         "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
         "status": {
-            "observedGeneration": 1, "keyId": "1234abcd", "keyArn": "arn:aws:kms:eu-west-1:111122223333:key/1234abcd", "keyState": "PendingDeletion", "deletionDate": "2096-12-01T00:00:00Z", "rotation": { "enabled": true },
+            "observedGeneration": 1, "keyId": "1234abcd", "keyArn": "arn:aws:kms:eu-west-1:111122223333:key/1234abcd", "keyState": "PendingDeletion", "deletionDate": "2096-12-01T00:00:00Z", "rotation": { "enabled": true }, "lastUsedTime": "2026-05-01T00:00:00Z",
             "conditions": [condition("Ready", "DeletionScheduled"), condition("Synced", "Synced")],
         },
     });
@@ -84,9 +84,10 @@ async fn tables_and_selectors() {
 
     let table = get(&["mkey", "-o", "wide"]).await;
     let lines: Vec<_> = table.lines().map(words).collect();
-    assert_eq!(lines[0][7..], ["PROVIDER", "KEY-ID", "ARN", "REASON"], "{table}");
+    assert_eq!(lines[0][7..], ["PROVIDER", "KEY-ID", "ARN", "REASON", "LAST-USED"], "{table}");
+    assert!(lines[2][11].ends_with('d'), "how many days ago: {table}");
     assert_eq!(
-        lines[2][7..],
+        lines[2][7..11],
         ["aws-eu-west-1", "1234abcd", "arn:aws:kms:eu-west-1:111122223333:key/1234abcd", "DeletionScheduled"],
         "{table}"
     );

@@ -71,6 +71,8 @@ fn creations() -> Vec<Row> {
     let provider = |name: String| create(json!({ "providerRef": { "name": name } }));
     let alias = |alias: &str| create(json!({ "aliases": [alias] }));
     let key = |field: &str, value: String| create(json!({ "key": { field: value } }));
+    let publish = |to: Value| create(json!({ "publishTo": to }));
+    let names = |names: Value| publish(json!({ "kind": "ConfigMap", "name": "a", "keys": names }));
     let only_rotation = "rotationPeriodDays needs autoRotation: true";
     let zero_or_seven = "deletionScheduleDays is 0 (no deletion) or at least 7 days";
     let reserved_tag = "tag keys that begin with aws: or keyward- are reserved";
@@ -88,6 +90,7 @@ fn creations() -> Vec<Row> {
                 "providerRef": { "name": "aws-eu-west-1" }, "keyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "managementPolicy": "Enforce", "enabled": true,
                 "autoRotation": true, "rotationPeriodDays": 365, "deletionScheduleDays": 7, "deletionPolicy": "Retain", "description": "order signing",
                 "tags": { "team": "shop" }, "aliases": ["orders"], "policy": "{}",
+                "publishTo": { "kind": "ConfigMap", "name": "orders-key", "keys": { "keyId": "a", "keyArn": "b", "alias": "c", "region": "d", "account": "e" } },
                 "key": { "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "origin": "AWS_KMS", "multiRegion": false },
             })),
         ),
@@ -213,6 +216,68 @@ fn creations() -> Vec<Row> {
             create(json!({ "policy": "" })),
             "spec.policy: Invalid value: \"\": spec.policy in body should be at least 1 chars long",
         ),
+        // publishTo
+        passes("publish to a Secret", publish(json!({ "kind": "Secret", "name": "a.b-c" }))),
+        passes("no names of values", publish(json!({ "kind": "ConfigMap", "name": "a", "keys": { "keyId": null } }))),
+        passes("two names exchanged", names(json!({ "keyId": "keyArn", "keyArn": "keyId" }))),
+        passes("a name of a value of 253", names(json!({ "keyId": text(253) }))),
+        refused("publish without a kind", publish(json!({ "name": "a" })), "spec.publishTo.kind: Required value"),
+        refused("publish without a name", publish(json!({ "kind": "Secret" })), "spec.publishTo.name: Required value"),
+        refused("publish to a Pod", publish(json!({ "kind": "Pod", "name": "a" })), "spec.publishTo.kind: Unsupported value: \"Pod\""),
+        refused("publish to a long name", publish(json!({ "kind": "Secret", "name": text(254) })), "spec.publishTo.name: Too long"),
+        refused(
+            "publish to a path",
+            publish(json!({ "kind": "Secret", "name": "../a" })),
+            "spec.publishTo.name: Invalid value: \"../a\": spec.publishTo.name in body should match",
+        ),
+        refused(
+            "publish to an object of Kubernetes",
+            publish(json!({ "kind": "ConfigMap", "name": "kube-root-ca.crt" })),
+            "names that begin with kube- are reserved",
+        ),
+        refused(
+            "an id with a slash",
+            names(json!({ "keyId": "a/b" })),
+            "spec.publishTo.keys.keyId: Invalid value: \"a/b\": spec.publishTo.keys.keyId in body should match '^[-._a-zA-Z0-9]+$'",
+        ),
+        refused(
+            "an ARN with a space",
+            names(json!({ "keyArn": "a b" })),
+            "spec.publishTo.keys.keyArn: Invalid value: \"a b\": spec.publishTo.keys.keyArn in body should match",
+        ),
+        refused(
+            "an alias with a tab",
+            names(json!({ "alias": "a\tb" })),
+            "spec.publishTo.keys.alias: Invalid value: \"a\\tb\": spec.publishTo.keys.alias in body should match",
+        ),
+        refused(
+            "a Region with a colon",
+            names(json!({ "region": "a:b" })),
+            "spec.publishTo.keys.region: Invalid value: \"a:b\": spec.publishTo.keys.region in body should match",
+        ),
+        refused(
+            "an account with a star",
+            names(json!({ "account": "*" })),
+            "spec.publishTo.keys.account: Invalid value: \"*\": spec.publishTo.keys.account in body should match",
+        ),
+        refused(
+            "a value without a name",
+            names(json!({ "keyId": "" })),
+            "spec.publishTo.keys.keyId in body should be at least 1 chars long",
+        ),
+        refused("a name of a value of 254", names(json!({ "keyId": text(254) })), "spec.publishTo.keys.keyId: Too long"),
+        refused("a value named .", names(json!({ "keyId": "." })), "the name of a value is not . and does not begin with .."),
+        refused("a value named ..a", names(json!({ "account": "..a" })), "the name of a value is not . and does not begin with .."),
+        refused(
+            "two values of one name",
+            names(json!({ "keyId": "a", "alias": "a" })),
+            "two values have one name; a value without a name has the name of its field",
+        ),
+        refused(
+            "the name of another field",
+            names(json!({ "keyId": "region" })),
+            "two values have one name; a value without a name has the name of its field",
+        ),
         // key
         passes("an empty key", create(json!({ "key": {} }))),
         passes("a key spec of 64", key("spec", text(64))),
@@ -296,6 +361,36 @@ fn changes() -> Vec<Row> {
             change(key(), json!({ "key": { "spec": "RSA_4096" } })),
             "key is immutable; make a new object for a key of another kind",
         ),
+        refused(
+            "a key store for a key of AWS's own",
+            create(json!({ "key": { "customKeyStoreId": "cks-1" } })),
+            "customKeyStoreId needs origin AWS_CLOUDHSM or EXTERNAL_KEY_STORE",
+        ),
+        refused(
+            "an external key in a cluster",
+            create(json!({ "key": { "origin": "AWS_CLOUDHSM", "customKeyStoreId": "cks-1", "xksKeyId": "a" } })),
+            "xksKeyId needs origin EXTERNAL_KEY_STORE",
+        ),
+        refused(
+            "an external key with a slash",
+            create(json!({ "key": { "origin": "EXTERNAL_KEY_STORE", "customKeyStoreId": "cks-1", "xksKeyId": "a/b" } })),
+            "spec.key.xksKeyId in body should match",
+        ),
+        refused(
+            "a key store without a name",
+            create(json!({ "key": { "origin": "AWS_CLOUDHSM", "customKeyStoreId": "" } })),
+            "spec.key.customKeyStoreId in body should be at least",
+        ),
+        refused(
+            "a key store with a long name",
+            create(json!({ "key": { "origin": "AWS_CLOUDHSM", "customKeyStoreId": "c".repeat(65) } })),
+            "spec.key.customKeyStoreId: Too long",
+        ),
+        passes(
+            "an external key",
+            create(json!({ "key": { "origin": "EXTERNAL_KEY_STORE", "customKeyStoreId": "cks-1", "xksKeyId": "a.b-C_1" } })),
+        ),
+        passes("a key in a store that the manifest does not name", create(json!({ "keyId": "k-1", "key": { "origin": "AWS_CLOUDHSM" } }))),
         passes("the template's defaults, said outright", change(key(), json!({ "key": { "multiRegion": false } }))),
         // rotation
         refused(
@@ -337,6 +432,13 @@ fn changes() -> Vec<Row> {
             "more answers than are counted",
             status(json!({ "missing": { "count": i32::MAX, "firstTime": "2026-11-29T00:00:00Z" } })),
             "status.missing.count",
+        ),
+        refused(
+            "more attempts to publish",
+            status(
+                json!({ "publishAttempts": (0..9).map(|number| json!({ "kind": "Secret", "name": number.to_string() })).collect::<Vec<_>>() }),
+            ),
+            "status.publishAttempts: Too many",
         ),
         refused("a state that no key has", status(json!({ "keyState": "Zombie" })), "status.keyState: Unsupported value: \"Zombie\""),
     ]
@@ -382,7 +484,7 @@ async fn null_means_absent() {
         let stored: ManagedKey = api.get(&stored.name_any()).await.unwrap().try_parse().unwrap();
         assert_eq!(stored.spec, ManagedKeySpec::default(), "{spec:?}");
     }
-    for field in ["spec", "usage", "origin", "multiRegion"] {
+    for field in ["spec", "usage", "origin", "multiRegion", "customKeyStoreId", "xksKeyId"] {
         let object = object(json!({ "key": { field: null }, "providerRef": { "name": null } }));
         let stored: ManagedKey = api.create(&PostParams::default(), &dynamic(&object)).await.unwrap().try_parse().unwrap();
         assert_eq!(

@@ -1,8 +1,8 @@
-//! Who may ask for a deletion, confirm one and resume deletions, under the optional policies that are shipped.
+//! Who may ask for a deletion, confirm one, resume deletions, and have keys rotated, under the optional policies that are shipped.
 
 use keyward::{
     api::annotation,
-    manifests::policies::{CONFIRM, RESUME, SCHEDULE, policies, roles},
+    manifests::policies::{CONFIRM, RESUME, ROTATE, SCHEDULE, policies, roles},
 };
 use kube::Api;
 use serde_json::{Value, json};
@@ -26,7 +26,7 @@ struct Try {
     told: &'static str,
 }
 
-const EVERYBODY: &[&str] = &["editor", "requester", "approver", "resumer", "administrator"];
+const EVERYBODY: &[&str] = &["editor", "requester", "approver", "rotator", "resumer", "administrator"];
 
 async fn attempt(cluster: &'static ControlPlane, attempt: &Try, who: &str) -> Output {
     let user = format!("--as={who}");
@@ -54,7 +54,9 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
     let rights =
         |verbs: &[&str], of: &str| json!([{ "apiGroups": ["keyward.dev"], "resources": [of], "verbs": ([&edit[..], verbs].concat()) }]);
     let name = |who: &str| format!("{who}-{namespace}");
-    for (who, verbs) in [("editor", &[][..]), ("requester", &[SCHEDULE]), ("approver", &[CONFIRM]), ("resumer", &[])] {
+    for (who, verbs) in
+        [("editor", &[][..]), ("requester", &[SCHEDULE]), ("approver", &[CONFIRM]), ("rotator", &[ROTATE]), ("resumer", &[])]
+    {
         grant(cluster, &name(who), who, Some(&namespace), rights(verbs, "managedkeys")).await;
         let of_provider = if who == "resumer" { &[RESUME][..] } else { &[] };
         grant(cluster, &name(who), who, None, rights(of_provider, "keyproviders")).await;
@@ -64,6 +66,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
         ("alive", json!({}), json!(null)),
         ("allowed", json!({}), json!({ annotation::ALLOW_DELETE: "allowed" })),
         ("scheduled", json!({ "deletionScheduleDays": 7 }), json!({ annotation::CONFIRM_DELETION: "before" })),
+        ("rotated", json!({}), json!({ annotation::ROTATE_REQUESTED_AT: "before", annotation::ROTATE_CONFIRM: "before" })),
         ("armed", json!({ "deletionPolicy": "Delete" }), json!({ annotation::ALLOW_DELETE: "armed" })),
     ] {
         create(cluster, key(&namespace, key_name, &spec, &annotations)).await;
@@ -167,6 +170,48 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
             told: "",
         },
         Try {
+            what: "request a rotation",
+            args: annotate("managedkey", "alive", annotation::ROTATE_REQUESTED_AT, json!("now")),
+            object: None,
+            may: &["rotator", "administrator"],
+            told: "the verb rotate on managedkeys.keyward.dev",
+        },
+        Try {
+            what: "request another rotation",
+            args: annotate("managedkey", "rotated", annotation::ROTATE_REQUESTED_AT, json!("again")),
+            object: None,
+            may: &["rotator", "administrator"],
+            told: "the verb rotate on managedkeys.keyward.dev",
+        },
+        Try {
+            what: "create with a text that rotates nothing then",
+            args: make(),
+            object: Some(key(&namespace, "new", &json!({}), &json!({ annotation::ROTATE_REQUESTED_AT: "now" }))),
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "confirm a rotation",
+            args: annotate("managedkey", "rotated", annotation::ROTATE_CONFIRM, json!("again")),
+            object: None,
+            may: &["rotator", "administrator"],
+            told: "the verb rotate on managedkeys.keyward.dev",
+        },
+        Try {
+            what: "withdraw a request for a rotation",
+            args: annotate("managedkey", "rotated", annotation::ROTATE_REQUESTED_AT, json!(null)),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "edit beside a request for a rotation",
+            args: spec("rotated", json!({ "description": "orders" })),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
             what: "resume deletions",
             args: annotate("keyprovider", &namespace, annotation::RESUME_DELETIONS, json!("id")),
             object: None,
@@ -236,7 +281,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
         }
     }
     cluster.kubectl(&["delete", "keyprovider", &namespace]).await.expect("delete");
-    for who in ["editor", "requester", "approver", "resumer"] {
+    for who in ["editor", "requester", "approver", "rotator", "resumer"] {
         for kind in ["clusterrolebinding", "clusterrole"] {
             cluster.kubectl(&["delete", kind, &name(who)]).await.expect("delete");
         }
@@ -248,7 +293,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
 fn each_verb_that_a_policy_asks_for_has_a_role() {
     let asked = policies().into_iter().flat_map(|admission| admission.policy.spec.unwrap().variables.unwrap_or_default());
     let asked: Vec<String> = asked.map(|variable| variable.expression).filter(|expression| expression.contains("authorizer")).collect();
-    for verb in [SCHEDULE, CONFIRM, RESUME] {
+    for verb in [SCHEDULE, CONFIRM, RESUME, ROTATE] {
         assert!(asked.iter().any(|expression| expression.contains(&format!("check('{verb}')"))), "{verb}");
         assert_eq!(
             roles().iter().filter(|role| role.rules.iter().flatten().any(|rule| rule.verbs.iter().any(|known| known == verb))).count(),

@@ -74,6 +74,11 @@ async fn nobody_but_the_operator_writes_a_status_unless_an_administrator_lets_th
     .await;
     create(
         cluster,
+        json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyGrant", "metadata": { "name": "reader", "namespace": namespace, "labels": label }, "spec": { "keyRef": { "name": "orders" }, "granteePrincipal": "arn:aws:iam::111122223333:role/reader", "operations": ["Decrypt"] } }),
+    )
+    .await;
+    create(
+        cluster,
         json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": namespace, "labels": label }, "spec": { "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "Names", "names": [] } } }),
     )
     .await;
@@ -82,8 +87,8 @@ async fn nobody_but_the_operator_writes_a_status_unless_an_administrator_lets_th
     let edits =
         json!([{ "apiGroups": ["keyward.dev"], "resources": ["*"], "verbs": ["get", "list", "watch", "create", "update", "patch"] }]);
     let restores = json!([
-        { "apiGroups": ["keyward.dev"], "resources": ["managedkeys", "keyproviders"], "verbs": ["get"] },
-        { "apiGroups": ["keyward.dev"], "resources": ["managedkeys/status", "keyproviders/status"], "verbs": ["get", "patch", "restore"] },
+        { "apiGroups": ["keyward.dev"], "resources": ["managedkeys", "keygrants", "keyproviders"], "verbs": ["get"] },
+        { "apiGroups": ["keyward.dev"], "resources": ["managedkeys/status", "keygrants/status", "keyproviders/status"], "verbs": ["get", "patch", "restore"] },
     ]);
     let name = |who: &str| format!("{who}-{namespace}");
     grant(cluster, &name("tenant"), "tenant", Some(&namespace), everything).await;
@@ -111,7 +116,7 @@ async fn nobody_but_the_operator_writes_a_status_unless_an_administrator_lets_th
         Writer { who: "restorer", refused: false },
         Writer { who: "administrator", refused: false },
     ] {
-        for (kind, object) in [("managedkey", "orders"), ("keyprovider", namespace.as_str())] {
+        for (kind, object) in [("managedkey", "orders"), ("keygrant", "reader"), ("keyprovider", namespace.as_str())] {
             let output = write(cluster, who, kind, object, &namespace).await;
             assert_eq!((output.success, refused(&output)), (!expected, expected), "{who} {kind}: {output:?}");
         }
@@ -120,6 +125,8 @@ async fn nobody_but_the_operator_writes_a_status_unless_an_administrator_lets_th
     let parameters = PatchParams::apply(FIELD_MANAGER).force();
     let keys = Api::<ManagedKey>::namespaced(operator.clone(), &namespace);
     keys.patch_status("orders", &parameters, &Patch::Apply(status("ManagedKey"))).await.unwrap();
+    let grants = Api::<keyward::api::KeyGrant>::namespaced(operator.clone(), &namespace);
+    grants.patch_status("reader", &parameters, &Patch::Apply(status("KeyGrant"))).await.unwrap();
     let providers = Api::<KeyProvider>::all(operator);
     providers.patch_status(&namespace, &parameters, &Patch::Apply(status("KeyProvider"))).await.unwrap();
     // What everybody may still do: cancel, and let an object go.

@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use keyward::{
-    api::{ConditionType, KeyProvider, ManagedKey, condition},
+    api::{ConditionType, FINALIZER, KeyProvider, ManagedKey, annotation, condition},
     text::shown,
 };
-use kms_double::{Fault, FaultAction, Options};
+use kms_double::{ACCOUNT, Fault, FaultAction, Options};
 use kube::{
     Api, ResourceExt,
-    api::{Patch, PatchParams, PostParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use crate::support::{
     eventually,
     memory::Memory,
     operator::WITHIN,
-    scene::{Scene, describe, find},
+    scene::{REGION, Scene, describe, find},
     vendor::AWS,
 };
 
@@ -50,8 +50,8 @@ async fn declare(api: &Api<ManagedKey>, name: &str, spec: Value) {
 ///
 /// Shows S11.
 #[tokio::test]
-async fn two_thousand_objects_do_not_delay_the_one_of_another_namespace() {
-    const CROWD: usize = 2000;
+async fn ten_thousand_objects_do_not_delay_the_one_of_another_namespace() {
+    const CROWD: usize = 10_000;
     // Rounds of a crowd that began before the other object was seen.
     const BEGUN: usize = 2 * 256 + 64;
     let memory = Memory::new().await;
@@ -68,6 +68,87 @@ async fn two_thousand_objects_do_not_delay_the_one_of_another_namespace() {
     let one = created.iter().position(|entry| entry.params.to_string().contains(&format!("{shop}.one")));
     let before = one.unwrap_or_else(|| panic!("not among {}", created.len()));
     assert!(before < BEGUN, "{before} keys of the crowd were created before it");
+}
+
+/// The alert about a pending key without an object names its last owner. Somebody makes an object whose status says that it had the key and that its deletion
+/// was due long ago, and deletes that object without a look at the key.
+///
+/// Shows S12.
+#[tokio::test]
+async fn a_forged_status_takes_over_no_alert() {
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, &AWS, "forges", Options::default(), json!({})).await;
+    let operator = memory.start_with(|settings| settings.per_object_metrics = true);
+    let bank = scene.another_namespace("bank").await;
+    let api = create_in(&scene, &bank, "old", json!({})).await;
+    let key = until(&api, "old", "Available").await.status.and_then(|status| status.key_arn).unwrap();
+    declare(&api, "old", json!({ "deletionScheduleDays": 7 })).await;
+    until(&api, "old", "DeletionScheduled").await;
+    api.delete("old", &DeleteParams::default()).await.unwrap();
+    let listed = async || {
+        let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
+        provider.status.unwrap_or_default().pending_deletions
+    };
+    eventually("the key is listed", WITHIN, async || if listed().await.is_empty() { Err("none is") } else { Ok(()) }).await;
+    let before = listed().await;
+
+    let spec = json!({ "providerRef": { "name": scene.provider }, "deletionPolicy": "Retain" });
+    let metadata = json!({ "name": "forged", "finalizers": [FINALIZER], "annotations": { (annotation::PAUSED): "true" } });
+    let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec });
+    scene.keys().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    scene.until_paused("forged").await;
+    scene.patch_status("forged", json!({ "keyArn": key, "keyState": "PendingDeletion", "deletionDate": "2020-01-01T00:00:00Z" })).await;
+    scene.delete("forged").await;
+    scene.until_gone("forged").await;
+    assert_eq!(listed().await, before);
+    let metrics = operator.metrics.encode();
+    let alerts = |namespace: &str| {
+        let named = [format!("namespace=\"{namespace}\""), format!("key=\"{key}\"")];
+        metrics.lines().filter(|line| named.iter().all(|label| line.contains(label))).count()
+    };
+    assert!(alerts(&bank) > 0, "{metrics}");
+}
+
+/// The annotation of an earlier version that says that a creation was begun. Without it, the marks of all keys are read once for all objects.
+///
+/// Shows S11.
+#[tokio::test]
+async fn a_forged_record_of_a_creation_has_no_keys_read() {
+    const KEYS: usize = 30;
+    const EACH: usize = 10;
+    let scene = Scene::new("attempts").await;
+    for _ in 0..KEYS {
+        scene.plant_outside(None);
+    }
+    scene.create("first", json!({})).await;
+    scene.until_ready("first", "True", "Available").await;
+    let before = scene.now();
+    // By the wait of this scene, 4 seconds: such a creation may be under way, was over before, or is to begin.
+    let now = jiff::Timestamp::now();
+    let forged = [("under-way", 0), ("over", -4), ("future", 3600)].into_iter().flat_map(|(name, seconds)| {
+        let time = now.checked_add(jiff::SignedDuration::from_secs(seconds)).unwrap();
+        (0..EACH).map(move |number| (format!("{name}-{number}"), format!("id/{ACCOUNT}/{REGION}/{time}")))
+    });
+    for (name, attempt) in forged {
+        let metadata = json!({ "name": name, "annotations": { (annotation::CREATE_ATTEMPT): attempt } });
+        let spec = json!({ "providerRef": { "name": scene.provider } });
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec });
+        scene.keys().create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    }
+    for number in 0..EACH {
+        scene.until_ready(&format!("future-{number}"), "False", "CreateUnresolved").await;
+        for name in ["under-way", "over"] {
+            scene.until_ready(&format!("{name}-{number}"), "False", "Creating").await;
+            scene.look(&format!("{name}-{number}")).await;
+        }
+    }
+    let reads = scene.double.ledger_after(before).into_iter().filter(|call| call.operation == "ListResourceTags").count();
+    // Messages name the keys without marks. They are listed once for all.
+    assert!(reads < 2 * KEYS, "{reads} reads of tags for {} objects without a key", 3 * EACH);
+    assert_eq!(scene.calls("CreateKey").len(), 1);
+    // Without the annotation the object gets a key as any other.
+    scene.patch("over-0", json!({ "metadata": { "annotations": { (annotation::CREATE_ATTEMPT): null } } })).await;
+    scene.until_ready("over-0", "True", "Available").await;
 }
 
 /// A tenant uses the budget of the provider up. What the other loses is that his own deletions wait for a person; bringing a key back is not braked.

@@ -22,6 +22,7 @@ use crate::support::{
     eventually,
     operator::{CLUSTER, WITHIN},
     scene::{Scene, describe, find, merge},
+    storage::{Place, Storage},
 };
 
 /// How long a row may take, of which it needs well under a second on a quiet machine.
@@ -29,7 +30,16 @@ const LONGEST: Duration = Duration::from_mins(2);
 
 /// How long a row waits before it asks again how its object is: a part of the time that it waited so far. Many rows ask at the same time.
 fn pause(started: Instant) -> Duration {
-    (started.elapsed() / 3).clamp(Duration::from_millis(100), Duration::from_secs(1))
+    (started.elapsed() / 3).clamp(Duration::from_millis(100), Duration::from_secs(5))
+}
+
+/// How the attacker writes.
+#[derive(Clone, Copy)]
+pub enum Way<'a> {
+    /// To the API server, as that user.
+    Admitted(&'a Client),
+    /// Into its storage.
+    Bypassed(&'a Storage),
 }
 
 /// Both teams, and the keys that are not the attacker's.
@@ -64,6 +74,7 @@ impl World {
         provide("closed", json!({ "namespaces": { "from": "Names", "names": [bank] } })).await;
         provide("labelled", json!({ "namespaces": { "from": "Selector", "selector": { "matchLabels": { "team": "bank" } } } })).await;
         provide("strict", json!({ "deletionGuard": { "requireConfirmation": true } })).await;
+        provide("policies", json!({ "allow": { "policies": { "from": "Accounts" } } })).await;
         provide("elsewhere", json!({ "aws": { "region": "us-east-1" } })).await;
 
         let provider = json!({ "name": scene.provider });
@@ -130,33 +141,59 @@ impl World {
             .await
     }
 
-    /// Does what a row says, as `client`. Gives what was stored, and in which form.
-    pub async fn act(&self, client: &Client, attack: &Attack) -> Result<ManagedKey, String> {
-        let created = async |over: Value| create(client, self.object(attack.name, over)).await;
-        let keys = untyped(client, &self.scene.namespace);
-        let person = PatchParams::default();
+    /// Does what a row says. Gives the metadata of what was stored.
+    pub async fn act(&self, way: Way<'_>, attack: &Attack) -> Result<ManagedKey, String> {
+        let client = self.client(way);
+        let created = async |over: Value| match way {
+            Way::Admitted(client) => create(client, self.object(attack.name, over)).await,
+            Way::Bypassed(storage) => Ok(named(storage.create(whole(self.object(attack.name, over))).await)),
+        };
         match &attack.act {
             Act::Create(over) | Act::Delete(over) => created(over(self)).await,
             Act::Edit(patch) => {
                 let own = self.own(client, attack).await?;
-                let patch = Patch::Merge(patch(self, &own));
-                keys.patch(attack.name, &person, &patch).await.map(named).map_err(|error| error.to_string())
+                self.edit(way, attack.name, patch(self, &own), None).await
             }
             Act::Status(patch) => {
                 let own = self.own(client, attack).await?;
-                let patch = Patch::Merge(json!({ "status": patch(self, &own) }));
-                keys.patch_status(attack.name, &person, &patch).await.map(named).map_err(|error| error.to_string())
+                self.edit(way, attack.name, json!({ "status": patch(self, &own) }), Some("status")).await
             }
             Act::After(foreign, over) => {
-                write(client, foreign(self)).await?;
+                match (way, write(client, foreign(self)).await) {
+                    // The name of a namespace that not even an administrator can make. The storage needs no namespace for an object.
+                    (Way::Admitted(_), Err(refused)) => return Err(refused),
+                    (Way::Bypassed(_), Err(_)) | (_, Ok(())) => {}
+                }
                 created(over(self)).await
             }
         }
     }
 
+    /// Who reads, and makes what is no attack.
+    const fn client<'a>(&'a self, way: Way<'a>) -> &'a Client {
+        match way {
+            Way::Admitted(client) => client,
+            Way::Bypassed(_) => &self.scene.client,
+        }
+    }
+
+    /// Changes an object of the attacker.
+    async fn edit(&self, way: Way<'_>, name: &str, patch: Value, subresource: Option<&str>) -> Result<ManagedKey, String> {
+        let keys = untyped(self.client(way), &self.scene.namespace);
+        let person = PatchParams::default();
+        let edited = match (way, subresource) {
+            (Way::Admitted(_), None) => keys.patch(name, &person, &Patch::Merge(patch)).await.map_err(|error| error.to_string()),
+            (Way::Admitted(_), Some(part)) => {
+                keys.patch_subresource(part, name, &person, &Patch::Merge(patch)).await.map_err(|error| error.to_string())
+            }
+            (Way::Bypassed(storage), _) => storage.edit(&patch, async || keys.get(name).await.map_err(|error| error.to_string())).await,
+        };
+        edited.map(named)
+    }
+
     /// Waits for the end of a row, and compares it.
-    pub async fn ended(&self, client: &Client, attack: &Attack, stored: &ManagedKey, ends: Ends) -> Result<(), String> {
-        let api = Api::<ManagedKey>::namespaced(client.clone(), &stored.namespace().unwrap_or_default());
+    pub async fn ended(&self, way: Way<'_>, attack: &Attack, stored: &ManagedKey, ends: Ends) -> Result<(), String> {
+        let api = Api::<ManagedKey>::namespaced(self.client(way).clone(), &stored.namespace().unwrap_or_default());
         let name = stored.name_any();
         match ends {
             // Whether it stays so is asked when all rows have ended.
@@ -168,7 +205,7 @@ impl World {
                 let waits = !stored.annotations().contains_key(annotation::RECONCILE_REQUESTED_AT);
                 if waits {
                     let patch = json!({ "metadata": { "annotations": { (annotation::RECONCILE_REQUESTED_AT): asked } } });
-                    api.patch(&name, &PatchParams::default(), &Patch::Merge(patch)).await.map_err(|error| error.to_string())?;
+                    self.edit(way, &name, patch, None).await?;
                 }
                 let object = until(&api, &name, |object| {
                     let handled = object.status.as_ref().and_then(|status| status.last_handled_reconcile_at.as_deref());
@@ -196,10 +233,11 @@ impl World {
     pub async fn harm(&self, left_alone: &[ManagedKey]) -> Vec<String> {
         let mut harm = Vec::new();
         let bank = Api::<ManagedKey>::namespaced(self.scene.client.clone(), &self.bank);
+        // The API server cannot be asked for an object whose name is none.
+        let storage = Storage::of(self.scene.control_plane());
         for stored in left_alone {
-            let api = Api::<ManagedKey>::namespaced(self.scene.client.clone(), &stored.namespace().unwrap_or_default());
-            let now = api.get_metadata(&stored.name_any()).await.map(|object| object.metadata.resource_version);
-            if now.is_ok_and(|now| now != stored.metadata.resource_version) {
+            let place = Place::of_key(&stored.namespace().unwrap_or_default(), &stored.name_any());
+            if storage.revision(&place).await != stored.metadata.resource_version {
                 harm.push(format!("{} was written", stored.name_any()));
             }
         }
@@ -273,11 +311,15 @@ async fn create(client: &Client, object: Value) -> Result<ManagedKey, String> {
 }
 
 async fn create_with(client: &Client, object: Value, parameters: &PostParams) -> Result<ManagedKey, String> {
-    let mut whole = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey" });
-    merge(&mut whole, object);
+    let whole = whole(object);
     let api = untyped(client, whole["metadata"]["namespace"].as_str().unwrap());
     let stored = api.create(parameters, &serde_json::from_value(whole).unwrap()).await.map_err(|error| error.to_string())?;
     Ok(named(stored))
+}
+
+/// The object with its kind.
+fn whole(object: Value) -> Value {
+    laid(json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey" }), object)
 }
 
 /// Objects without their types: an attacker writes what no type allows.

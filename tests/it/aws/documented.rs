@@ -79,7 +79,7 @@ async fn an_answer_without_a_state_is_read_by_its_date() {
     assert_eq!((scheduled.state, scheduled.deletion_date), (State::PendingDeletion, "2016-12-18T00:00:00Z".parse().ok()));
 }
 
-/// An answer without `KeyState`, date and window tells no state, and Keyward does not guess one. The next look shows whether the key is
+/// An answer without `KeyState`, date and window tells no state, and Keyward does not guess one. The next read shows whether the key is
 /// scheduled.
 #[tokio::test]
 async fn a_change_whose_answer_has_no_state_has_an_unknown_outcome() {
@@ -113,7 +113,7 @@ async fn every_listed_error_is_told_apart() {
         let (kms, recorder) = answered(move |_, _| (status, error(code))).await;
         let failure = kms.schedule(ID, 7).await.unwrap_err();
         assert_eq!((failure.kind, failure.outcome), (kind, outcome), "{code}: {failure}");
-        // After a refusal for its state the key is looked at.
+        // After a refusal for its state the key is read.
         let sent = recorder.requests().iter().filter(|request| request.header("x-amz-target") == TARGET).count();
         assert_eq!(sent, times, "{code}");
     }

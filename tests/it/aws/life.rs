@@ -295,6 +295,7 @@ async fn the_port_calls_what_is_listed_and_no_more() {
     kms.set_description(&key, "new").await.unwrap();
     kms.start_rotation(&key, 365).await.unwrap();
     kms.stop_rotation(&key).await.unwrap();
+    kms.rotate_on_demand(&key).await.unwrap();
     let Some(KeyPolicy::Text(policy)) = kms.read(&key, Facets::POLICY).await.unwrap().unwrap().key.policy else {
         panic!("a key of AWS has a policy")
     };

@@ -71,7 +71,7 @@ async fn a_use_that_a_policy_denies_is_told_with_its_date_and_passes_by_itself()
     let asked = scene.calls("GetKeyLastUsage").len();
     assert!(asked <= scene.calls("ScheduleKeyDeletion").len(), "once for each try: {asked}");
 
-    // Each day it is looked at, and one day the policy lets it pass.
+    // Each day it is read, and one day the policy lets it pass.
     scene.double.advance(SignedDuration::from_hours(5 * 24)).unwrap();
     scene.look("orders").await;
     scene.until_ready("orders", "True", "DeletionScheduled").await;

@@ -88,7 +88,7 @@ async fn a_forged_count_begins_again() {
             ("below zero", json!({ "count": i32::MIN, "firstTime": "2020-01-01T00:00:00Z" })),
         ];
         for (name, forged) in rows {
-            // After this one, no look is due by itself.
+            // After this one, no read is due by itself.
             scene.look("orders").await;
             let begun = scene.now();
             scene.double.inject(Fault::on(vendor.operations.look, error(code, status)).times(1));

@@ -45,7 +45,7 @@ async fn what_was_changed_in_aws_is_seen_once_the_copy_is_too_old() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
     scene.aws.disable(&key).await.unwrap();
-    assert_eq!(scene.found(&key).await.state, State::Enabled, "nobody looked");
+    assert_eq!(scene.found(&key).await.state, State::Enabled, "nobody read it");
     scene.double.advance(LONG).unwrap();
     let found = scene.found(&key).await;
     assert_eq!(found.state, State::Disabled);
@@ -137,7 +137,7 @@ async fn an_alias_given_in_aws_is_the_key_s_own_or_taken() {
 }
 
 #[tokio::test]
-async fn two_rows_with_one_alias_are_looked_at_anew() {
+async fn two_rows_with_one_alias_are_read_again() {
     let scene = Scene::new().await;
     let (key, other) = (scene.key("orders").await.arn, scene.key("invoices").await.arn);
     scene.kms.add_alias(&key, "alias/a").await.unwrap();
@@ -160,9 +160,9 @@ async fn reads_that_come_together_are_one_request() {
     let before = scene.double.ledger().len();
     scene.double.inject(Fault::on("get-key", FaultAction::Delay { millis: 300 }).times(1));
     let absent = "0123456789abcdef0123456789abcdef";
-    let (looks, nothing) = tokio::join!(join_all(keys.iter().map(|key| scene.kms.describe(&key.arn))), scene.kms.describe(absent));
-    for (look, key) in looks.into_iter().zip(&keys) {
-        assert_eq!(look.unwrap().unwrap().id, key.id);
+    let (reads, nothing) = tokio::join!(join_all(keys.iter().map(|key| scene.kms.describe(&key.arn))), scene.kms.describe(absent));
+    for (read, key) in reads.into_iter().zip(&keys) {
+        assert_eq!(read.unwrap().unwrap().id, key.id);
     }
     assert_eq!(nothing.unwrap(), None);
     let calls: Vec<_> = scene.double.ledger().split_off(before).into_iter().map(|entry| entry.operation).collect();

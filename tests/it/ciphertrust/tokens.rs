@@ -14,8 +14,8 @@ async fn many_calls_at_once_log_in_once() {
     let key = scene.key("orders").await.arn;
     let kms = scene.with(|_| {});
     let logins = scene.calls("login").len();
-    let looks = join_all((0..20).map(|_| kms.describe(&key))).await;
-    assert!(looks.into_iter().all(|look| look.unwrap().is_some()));
+    let reads = join_all((0..20).map(|_| kms.describe(&key))).await;
+    assert!(reads.into_iter().all(|read| read.unwrap().is_some()));
     assert_eq!(scene.calls("login").len(), logins + 1);
 }
 
@@ -35,8 +35,8 @@ async fn where_no_token_is_left_the_password_is_used() {
     let scene = Scene::new().await;
     let key = scene.key("orders").await.arn;
     scene.double.kill_ciphertrust_tokens();
-    let looks = join_all((0..5).map(|_| scene.kms.describe(&key))).await;
-    assert!(looks.into_iter().all(|look| look.unwrap().is_some()));
+    let reads = join_all((0..5).map(|_| scene.kms.describe(&key))).await;
+    assert!(reads.into_iter().all(|read| read.unwrap().is_some()));
     let logins = scene.calls("login");
     assert_eq!(logins.iter().map(kms_double::Entry::succeeded).collect::<Vec<_>>(), [true, false, true]);
 }
@@ -45,8 +45,8 @@ async fn where_no_token_is_left_the_password_is_used() {
 async fn a_wrong_password_is_tried_once_and_said() {
     let scene = Scene::new().await;
     let kms = scene.with(|settings| settings.password = "guessed".into());
-    let looks = join_all((0..5).map(|_| kms.describe("alias/a"))).await;
-    for refused in looks.into_iter().map(Result::unwrap_err) {
+    let reads = join_all((0..5).map(|_| kms.describe("alias/a"))).await;
+    for refused in reads.into_iter().map(Result::unwrap_err) {
         assert_eq!(refused.kind, FailureKind::Credentials, "{refused}");
         assert!(refused.message.contains("password") && refused.message.contains("credentialsSecretRef"), "{refused}");
         assert!(!refused.message.contains("guessed"), "{refused}");

@@ -165,6 +165,15 @@ cases! {
     rotation::a_disabled_key_does_not_rotate_on_demand, "KMS Developer Guide, Key states of AWS KMS keys";
     rotation::a_pending_key_does_not_rotate_on_demand, "KMS Developer Guide, Key states of AWS KMS keys";
     rotation::an_hmac_key_does_not_rotate_on_demand, "KMS API Reference, RotateKeyOnDemand, UnsupportedOperationException";
+    rotation::an_rsa_key_does_not_rotate_on_demand, "KMS API Reference, RotateKeyOnDemand, UnsupportedOperationException";
+    rotation::an_imported_key_without_material_does_not_rotate_on_demand, "recorded: KMSInvalidStateException, \"is pending import\"",
+        localstack: "Rotation of imported keys is not supported yet";
+    rotation::a_rotation_on_demand_is_told_while_it_runs, "KMS API Reference, GetKeyRotationStatus, OnDemandRotationStartDate",
+        localstack: "OnDemandRotationStartDate is absent";
+    rotation::a_second_rotation_on_demand_waits_for_the_first, "KMS API Reference, RotateKeyOnDemand, ConflictException",
+        localstack: "RotateKeyOnDemand was accepted";
+    rotation::a_key_does_not_rotate_on_demand_by_an_alias, "KMS API Reference, RotateKeyOnDemand, KeyId",
+        localstack: "RotateKeyOnDemand was accepted";
     tags::tags_given_at_creation_are_there_at_once, "KMS API Reference, CreateKey, Tags";
     tags::tagging_adds_and_replaces, "KMS API Reference, TagResource";
     tags::tag_keys_are_case_sensitive, "KMS API Reference, TagResource";

@@ -257,3 +257,33 @@ pub(super) async fn an_hmac_key_does_not_rotate_on_demand(kms: &Kms) -> Outcome 
     let key = hmac_key(kms).await?;
     kms.client.rotate_key_on_demand().key_id(&key.id).send().await.refused("UnsupportedOperationException")
 }
+
+pub(super) async fn an_rsa_key_does_not_rotate_on_demand(kms: &Kms) -> Outcome {
+    let key = rsa_key(kms).await?;
+    kms.client.rotate_key_on_demand().key_id(&key.id).send().await.refused("UnsupportedOperationException")
+}
+
+pub(super) async fn an_imported_key_without_material_does_not_rotate_on_demand(kms: &Kms) -> Outcome {
+    let key = external_key(kms).await?;
+    kms.client.rotate_key_on_demand().key_id(&key.id).send().await.refused("KMSInvalidStateException")
+}
+
+/// It is listed when it is complete.
+pub(super) async fn a_rotation_on_demand_is_told_while_it_runs(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    same("OnDemandRotationStartDate", status(kms, &key).await?.on_demand_rotation_start_date, None)?;
+    rotate_now(kms, &key).await?;
+    days_from_now("OnDemandRotationStartDate", status(kms, &key).await?.on_demand_rotation_start_date(), 0)
+}
+
+pub(super) async fn a_second_rotation_on_demand_waits_for_the_first(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    rotate_now(kms, &key).await?;
+    kms.client.rotate_key_on_demand().key_id(&key.id).send().await.refused("ConflictException")
+}
+
+pub(super) async fn a_key_does_not_rotate_on_demand_by_an_alias(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    kms.alias("alias/turned", &key).await?;
+    kms.client.rotate_key_on_demand().key_id("alias/turned").send().await.refused_with_one_of(NO_ALIAS)
+}

@@ -1,4 +1,4 @@
-//! Something goes wrong at each step of writing a hold, and somebody saves the key before the next look: the hold stays.
+//! Something goes wrong at each step of writing a hold, and somebody saves the key before the next read: the hold stays.
 //!
 //! Shows S10.
 

@@ -1,30 +1,35 @@
 //! A crowd of objects is deleted at once, on every way there is on a real cluster. Ten keys go on their way to deletion, and a person is asked about the rest.
-//! On each way there are more than the budget has room for. How it is with three hundred is in `reconcile::crowd`.
+//! On each way there are more than the budget has room for.
+//!
+//! Two objects and their keys are made by the operator. The others are copies of these, written into the storage and into the KMS while no operator runs, with
+//! UIDs, keys and marks of their own. What deletes them is real, and so is the operator that comes back. `make crowd` runs this with three hundred objects on
+//! each way; how it is with three hundred in memory, all made by the operator, is in `reconcile::crowd`.
 //!
 //! A chapter of the test in [`alone`](super::alone), which ends with the deletion of the CRD.
 //!
 //! Shows S1.
 
-use futures::{StreamExt, stream};
+use std::time::Duration;
+
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
-use keyward::api::{ConditionType, KeyProvider, ManagedKey};
-use kms_double::{KeyState, Options};
+use keyward::api::{FINALIZER, KeyProvider, ManagedKey, annotation, mark};
+use kms_double::{ACCOUNT, KeyState, KeyView, Options, Plant};
 use kube::{
     Api, ResourceExt,
-    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams},
+    api::{DeleteParams, ListParams, PostParams},
 };
 use serde_json::{Value, json};
 
 use crate::support::{
     control_plane::ControlPlane,
     eventually, nowhere,
-    operator::{Operator, Post, WITHIN},
-    scene::{Scene, describe, find},
+    operator::{CLUSTER, Operator, Post, WITHIN},
+    scene::{REGION, Scene},
+    storage::{Place, Storage},
 };
 
-/// How many objects are deleted on each way, and how many of these say Retain.
-const EACH: usize = 20;
-const RETAINED: usize = 4;
+/// How many objects are deleted on each way, if `CROWD` does not say it.
+const EACH: usize = 50;
 /// What `maxPerHour` is by default.
 const BUDGET: usize = 10;
 
@@ -35,25 +40,74 @@ const WAYS: [&str; 6] = ["all", "prune", "owner", "absence", "namespace", "crd"]
 pub struct Crowd {
     scene: Scene,
     namespaces: Vec<String>,
+    each: usize,
+}
+
+/// How many objects are deleted on each way.
+fn each() -> usize {
+    std::env::var("CROWD").map_or(EACH, |text| text.parse().expect("CROWD is a number"))
+}
+
+/// How many of these say Retain.
+const fn retained(each: usize) -> usize {
+    each / 5
 }
 
 fn keys(scene: &Scene, namespace: &str) -> Api<ManagedKey> {
     Api::namespaced(scene.client.clone(), namespace)
 }
 
-/// The manifest of one object. A prune needs the label.
-fn manifest(scene: &Scene, namespace: &str, number: usize, owner: Option<&ConfigMap>) -> Value {
-    let policy = if number < RETAINED { "Retain" } else { "Delete" };
-    let owners = owner.map(|owner| json!([{ "apiVersion": "v1", "kind": "ConfigMap", "name": owner.name_any(), "uid": owner.uid() }]));
-    json!({
-        "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
-        "metadata": { "name": format!("key-{number}"), "namespace": namespace, "labels": { "app": "crowd" }, "ownerReferences": owners },
-        "spec": { "providerRef": { "name": scene.provider }, "deletionPolicy": policy },
-    })
+/// An object that the operator made a key for, and that key.
+struct Made {
+    object: Value,
+    key: KeyView,
+}
+
+async fn made(scene: &Scene, policy: &str) -> Made {
+    let name = format!("made-{}", policy.to_lowercase());
+    scene.create(&name, json!({ "deletionPolicy": policy })).await;
+    let object = scene.until_ready(&name, "True", "Available").await;
+    // A look that knows everything: what is copied needs no second one.
+    scene.look_at_all(&name).await;
+    let key = scene.key(&name).await;
+    assert_eq!(object.metadata.finalizers.is_some_and(|all| all == [FINALIZER]), policy == "Delete");
+    Made { object: serde_json::to_value(scene.keys().get(&name).await.unwrap()).unwrap(), key }
+}
+
+impl Made {
+    /// The same object with another name, with a key of its own that the KMS has from here on. A prune needs the label and the annotation.
+    fn copy(&self, scene: &Scene, namespace: &str, number: usize, owner: Option<&ConfigMap>) -> (Place, Value) {
+        let (name, uid) = (format!("key-{number}"), uuid::Uuid::new_v4().to_string());
+        let alias = format!("alias/keyward/{CLUSTER}/{namespace}/{name}");
+        let planted = scene.double.plant(&Plant { alias: Some(alias), ..Plant::new(ACCOUNT, REGION) }).unwrap();
+        for (tag, value) in &self.key.tags {
+            let value = match tag.as_str() {
+                mark::OWNER => format!("{namespace}.{name}"),
+                mark::UID => uid.clone(),
+                _ => value.clone(),
+            };
+            scene.double.set_tag(&planted.arn(), tag, Some(&value)).unwrap();
+        }
+        let mut object: Value = serde_json::from_str(&self.object.to_string().replace(&self.key.key_id, &planted.id)).unwrap();
+        let metadata = object["metadata"].as_object_mut().unwrap();
+        metadata.remove("resourceVersion");
+        metadata.insert("labels".into(), json!({ "app": "crowd" }));
+        if let Some(owner) = owner {
+            let reference = json!({ "apiVersion": "v1", "kind": "ConfigMap", "name": owner.name_any(), "uid": owner.uid() });
+            metadata.insert("ownerReferences".into(), json!([reference]));
+        }
+        let annotations = metadata.entry("annotations").or_insert(json!({}));
+        annotations[annotation::KEY] = json!(format!("{namespace}/{name}/{}", planted.arn()));
+        annotations["kubectl.kubernetes.io/last-applied-configuration"] = json!("{}");
+        (metadata["name"], metadata["namespace"], metadata["uid"]) = (json!(name), json!(namespace), json!(uid));
+        (Place::of_key(namespace, &name), object)
+    }
 }
 
 /// Makes the objects, and deletes them on all ways but the last.
 pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operator: Operator) -> (Crowd, Operator) {
+    let (each, storage) = (each(), Storage::of(control_plane));
+    let within = WITHIN.max(Duration::from_secs(each as u64));
     let scene = Scene::on(control_plane, post, "crowd", Options::default(), json!({ "resyncSeconds": 86_400 })).await;
     let mut namespaces = Vec::new();
     for way in WAYS {
@@ -63,52 +117,43 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     let owners = Api::<ConfigMap>::namespaced(scene.client.clone(), owner);
     let one: ConfigMap = serde_json::from_value(json!({ "metadata": { "name": "owner" } })).unwrap();
     let one = owners.create(&PostParams::default(), &one).await.unwrap();
-    // What `kubectl apply` prunes is what it made.
-    let made: Vec<_> = (0..EACH).map(|number| manifest(&scene, prune, number, None)).collect();
-    let made = json!({ "apiVersion": "v1", "kind": "List", "items": made }).to_string();
-    control_plane.kubectl_with(&["apply", "-n", prune, "-f", "-"], &made).await.expect("kubectl apply");
-    let manifests = namespaces.iter().filter(|within| *within != prune).flat_map(|within| {
-        let owner = (within == owner).then_some(&one);
-        (0..EACH).map(|number| manifest(&scene, within, number, owner)).collect::<Vec<_>>()
-    });
-    let applied = stream::iter(manifests).for_each_concurrent(16, async |manifest| {
-        let api = keys(&scene, manifest["metadata"]["namespace"].as_str().unwrap());
-        let name = manifest["metadata"]["name"].as_str().unwrap().to_owned();
-        api.patch(&name, &PatchParams::apply("kubectl"), &Patch::Apply(manifest)).await.unwrap();
-    });
-    applied.await;
-    // One after the other: a list of all takes long to read, again and again.
-    for within in &namespaces {
-        for number in 0..EACH {
-            let name = format!("key-{number}");
-            eventually(&format!("{within}/{name} is Ready"), WITHIN, async || {
-                let object = keys(&scene, within).get(&name).await.unwrap();
-                if find(&object, ConditionType::Ready).is_some_and(|ready| ready.status == "True") {
-                    Ok(())
-                } else {
-                    Err(describe(&object))
-                }
-            })
-            .await;
-        }
-    }
+    let (retain, delete) = (made(&scene, "Retain").await, made(&scene, "Delete").await);
 
     // All of it happens while no operator runs to see it come.
     drop(operator);
+    let copies = namespaces.iter().flat_map(|within| {
+        let owner = (within == owner).then_some(&one);
+        let (scene, retain, delete) = (&scene, &retain, &delete);
+        (0..each).map(move |number| {
+            let made = if number < retained(each) { retain } else { delete };
+            made.copy(scene, within, number, owner)
+        })
+    });
+    storage.put(&copies.collect::<Vec<_>>()).await;
     let kubectl = async |arguments: &[&str]| control_plane.kubectl(arguments).await.expect(arguments[0]);
     kubectl(&["delete", "managedkeys", "--all", "-n", all, "--wait=false"]).await;
     // What Git does not have any more. Of what it has, one is left.
-    let left = manifest(&scene, prune, 0, None).to_string();
+    let left = json!({
+        "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
+        "metadata": { "name": "key-0", "namespace": prune, "labels": { "app": "crowd" } },
+        "spec": { "providerRef": { "name": scene.provider }, "deletionPolicy": "Retain" },
+    });
+    let left = left.to_string();
     let pruning =
         ["apply", "-n", prune.as_str(), "-f", "-", "--prune", "-l", "app=crowd", "--prune-allowlist=keyward.dev/v1alpha1/ManagedKey"];
     control_plane.kubectl_with(&pruning, &left).await.expect("kubectl apply --prune");
     owners.delete("owner", &DeleteParams::default()).await.unwrap();
     keys(&scene, absence).delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     Api::<Namespace>::all(scene.client.clone()).delete(namespace, &DeleteParams::default()).await.unwrap();
-    let asked = 4 * (EACH - RETAINED);
-    until(&scene, &namespaces[..4], "all are to go", |objects| {
-        let going = objects.iter().filter(|object| object.metadata.deletion_timestamp.is_some()).count();
-        going == asked && objects.len() == asked + 1
+    let asked = 4 * (each - retained(each));
+    eventually("all are to go", within, async || {
+        let (mut there, mut going) = (0, 0);
+        for namespace in &namespaces[..4] {
+            let objects = keys(&scene, namespace).list_metadata(&ListParams::default()).await.unwrap().items;
+            there += objects.len();
+            going += objects.iter().filter(|object| object.metadata.deletion_timestamp.is_some()).count();
+        }
+        if going == asked && there == asked + 1 { Ok(()) } else { Err(format!("{going} of {there}")) }
     })
     .await;
 
@@ -116,7 +161,7 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     drop(socket);
     let operator = post.start_with(&["--listen", &address.to_string()]);
     let waiting = asked - BUDGET;
-    eventually("the provider says how many wait", WITHIN, async || {
+    eventually("the provider says how many wait", within, async || {
         let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
         let book = provider.status.and_then(|status| status.deletions).unwrap_or_default();
         let (waits, is_stopped) = (book.waiting.unwrap_or_default(), book.tripped.is_some());
@@ -124,12 +169,12 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     })
     .await;
     let namespaces_left = Api::<Namespace>::all(scene.client.clone());
-    eventually("the namespace goes", WITHIN, async || match namespaces_left.get_opt(namespace).await.unwrap() {
+    eventually("the namespace goes", within, async || match namespaces_left.get_opt(namespace).await.unwrap() {
         None => Ok(()),
         Some(left) => Err(format!("{:?}", left.status)),
     })
     .await;
-    ten_are_pending(&scene);
+    ten_are_pending(&scene, each);
     let held = [
         format!("keyward_provider_deletions_held{{provider=\"{}\"}} {waiting}", scene.provider),
         format!(
@@ -144,37 +189,26 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
         if said && series == waiting { Ok(()) } else { Err(format!("{series} of {waiting}")) }
     })
     .await;
-    (Crowd { scene, namespaces }, operator)
+    (Crowd { scene, namespaces, each }, operator)
 }
 
 /// The number of an object there that is held.
 async fn held_in(scene: &Scene, namespace: &str) -> String {
-    let first = keys(scene, namespace).list(&ListParams::default()).await.unwrap().items.remove(0);
+    let first = keys(scene, namespace).list_metadata(&ListParams::default()).await.unwrap().items.remove(0);
     first.name_any().replace("key-", "")
 }
 
 /// The CRD was deleted, and all objects with it, those that were held as well.
 pub fn scattered(crowd: &Crowd) {
     assert_eq!(crowd.namespaces.len(), WAYS.len());
-    ten_are_pending(&crowd.scene);
+    ten_are_pending(&crowd.scene, crowd.each);
 }
 
-fn ten_are_pending(scene: &Scene) {
+fn ten_are_pending(scene: &Scene, each: usize) {
     let keys = scene.double.keys();
-    let pending = keys.iter().filter(|key| key.state == KeyState::PendingDeletion).count();
-    let alive = keys.iter().filter(|key| key.state == KeyState::Enabled).count();
-    assert_eq!((keys.len(), pending, alive), (WAYS.len() * EACH, BUDGET, WAYS.len() * EACH - BUDGET));
+    let count = |state| keys.iter().filter(|key| key.state == state).count();
+    // And the two that were copied.
+    let all = WAYS.len() * each + 2;
+    assert_eq!((keys.len(), count(KeyState::PendingDeletion), count(KeyState::Enabled)), (all, BUDGET, all - BUDGET));
     assert_eq!((scene.calls("ScheduleKeyDeletion").len(), scene.calls("DisableKey").len()), (BUDGET, 0));
-}
-
-/// Waits until the objects of these namespaces are as asked.
-async fn until(scene: &Scene, namespaces: &[String], what: &str, ask: impl Fn(&[ManagedKey]) -> bool) {
-    eventually(what, WITHIN, async || {
-        let mut objects = Vec::new();
-        for namespace in namespaces {
-            objects.extend(keys(scene, namespace).list(&ListParams::default()).await.unwrap().items);
-        }
-        if ask(&objects) { Ok(()) } else { Err(format!("{} objects", objects.len())) }
-    })
-    .await;
 }

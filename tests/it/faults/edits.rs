@@ -17,7 +17,7 @@ use crate::support::{
 /// How long the guard waits: longer than an edit takes on a busy machine, shorter than the call's deadline.
 const HELD_BACK: FaultAction = FaultAction::Delay { millis: 2500 };
 
-/// A scene with `orders` Ready, looked at, and left alone until something changes.
+/// A scene with `orders` Ready, read, and left alone until something changes.
 async fn ready(name: &str, spec: Value) -> Scene {
     let scene = Scene::real_with(name, kms_double::Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.create("orders", spec).await;
@@ -42,7 +42,7 @@ async fn until_guarded(scene: &Scene, before: u64) {
 
 /// Shows S1.
 #[tokio::test]
-async fn a_deletion_that_is_withdrawn_while_the_guard_looks_is_not_scheduled() {
+async fn a_deletion_that_is_withdrawn_while_the_guard_reads_is_not_scheduled() {
     let scene = ready("withdrawn", json!({})).await;
     let before = scene.now();
     hold_back(&scene);
@@ -78,7 +78,7 @@ async fn a_deletion_that_is_tried_again_is_not_if_it_was_withdrawn_meanwhile() {
 
 /// Shows S1.
 #[tokio::test]
-async fn an_object_that_is_made_anew_while_the_guard_looks_does_not_inherit_the_deletion() {
+async fn an_object_that_is_made_anew_while_the_guard_reads_does_not_inherit_the_deletion() {
     let scene = ready("anew", json!({})).await;
     let (before, key) = (scene.now(), scene.key("orders").await.arn);
     hold_back(&scene);

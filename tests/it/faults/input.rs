@@ -50,6 +50,7 @@ async fn an_impossible_spec_is_stalled_with_the_way_out_and_delays_no_other_obje
     let rsa = json!({ "spec": "RSA_2048", "usage": "ENCRYPT_DECRYPT", "origin": "AWS_KMS" });
     let unknown = json!({ "spec": "NOPE_1", "usage": "ENCRYPT_DECRYPT", "origin": "AWS_KMS" });
     let hsm = json!({ "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "origin": "AWS_CLOUDHSM" });
+    let no_store = json!({ "origin": "AWS_CLOUDHSM", "customKeyStoreId": "cks-none" });
     let rows = [
         bad(
             "window",
@@ -78,7 +79,11 @@ async fn an_impossible_spec_is_stalled_with_the_way_out_and_delays_no_other_obje
         bad("theirs", json!({ "keyId": claim }), "OwnedByAnother", [&format!("{}.owner", scene.namespace)]),
         bad("nowhere", json!({ "providerRef": { "name": "nobody" } }), "ProviderNotFound", ["KeyProvider nobody", "create it"]),
         Bad { changes: &["CreateKey"], ..bad("unknown", json!({ "key": unknown }), "InvalidSpec", ["CreateKey", "NOPE_1"]) },
-        Bad { changes: &["CreateKey"], ..bad("hsm", json!({ "key": hsm, "deletionPolicy": "Delete" }), "InvalidSpec", ["CreateKey"]) },
+        bad("hsm", json!({ "key": hsm }), "InvalidSpec", ["AWS_CLOUDHSM", "customKeyStoreId is absent"]),
+        Bad {
+            changes: &["CreateKey"],
+            ..bad("no-store", json!({ "key": no_store, "deletionPolicy": "Delete" }), "InvalidSpec", ["CreateKey", "cks-none"])
+        },
         Bad { changes: &["TagResource"], ..bad("full", json!({ "keyId": full }), "MarksNotWritable", ["cannot be marked", "tags"]) },
         // The marks still fit, and what is declared does not.
         Bad {

@@ -72,7 +72,7 @@ async fn a_change_is_logged_after_its_answer_and_with_it() {
     assert_eq!(refused["step"], "set the description", "{refused}");
     assert!(refused["duration"].as_f64().is_some_and(|seconds| seconds > 0.0), "{refused}");
 
-    // A look that fails has the key as well.
+    // The line of a read that fails has the key as well.
     scene.double.inject(refusal("DescribeKey", "KMSInternalException", 500));
     scene.look("orders").await;
     let failed = line(&scene, "operation", "DescribeKey").await;

@@ -165,7 +165,7 @@ async fn a_search_that_cannot_be_read_lets_no_second_creation_through() {
 
 #[tokio::test]
 async fn schedule_and_cancel_take_effect_once_however_many_replies_are_lost() {
-    // One lost reply: the call is sent again, and refused because it was done. Three: Keyward gets no answer, and the next look sees the
+    // One lost reply: the call is sent again, and refused because it was done. Three: Keyward gets no answer, and the next read sees the
     // change.
     let each = [1, 3].map(async |times| {
         let scene = Scene::new("lost-schedule").await;

@@ -7,6 +7,7 @@ mod crowd;
 mod edits;
 mod endpoint;
 mod input;
+mod late;
 mod logged;
 mod lost;
 mod records;

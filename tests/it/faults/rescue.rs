@@ -81,7 +81,7 @@ async fn not_for_a_quota_of_another_provider(memory: &Memory) {
     let names: Vec<_> = (0..300).map(|number| format!("key-{number}")).collect();
     join_all(names.iter().map(async |name| crowded.create(name, json!({})).await)).await;
     withdraw(&scene, "orders").await;
-    // A new object is looked at first, though so many wait to have their keys made.
+    // A new object has its round first, though so many wait to have their keys made.
     crowded.create("lost", json!({ "enabled": true })).await;
     eventually("the key of an earlier object is rescued", WITHIN, async || match crowded.double.key(&lost).unwrap().state {
         KeyState::Enabled => Ok(()),
@@ -110,5 +110,5 @@ async fn a_kms_that_is_slow_to_answer_holds_up_no_object_of_another_provider() {
     eventually("it is asked", WITHIN, async || if slow.operator_calls().len() > before { Ok(()) } else { Err("not yet") }).await;
     other.create("orders", json!({})).await;
     other.until_ready("orders", "True", "Available").await;
-    assert!(slow.double.keys().len() < names.len(), "its objects were looked at first");
+    assert!(slow.double.keys().len() < names.len(), "its objects had their rounds first");
 }

@@ -16,7 +16,7 @@ use crate::support::{
     scene::Scene,
 };
 
-/// How soon it is noticed: sooner than the next look at a key would come.
+/// How soon it is noticed: sooner than the next read of a key would come.
 const SOON: Duration = Duration::from_secs(20);
 
 /// Shows L2.
@@ -84,7 +84,7 @@ async fn seen_at_the_lease(control_plane: &'static ControlPlane, post: &Post, mu
     noticed_and_cancelled(&scene, &mut operator).await;
 }
 
-/// The deletion is withdrawn before the operator reads anything, and no look at the key is due for a day.
+/// The deletion is withdrawn before the operator reads anything, and no read of the key is due for a day.
 async fn seen_without_a_lease(control_plane: &'static ControlPlane, post: &Post, operator: &mut Operator) {
     let scene = Scene::on(control_plane, post, "alone", Options::default(), json!({ "resyncSeconds": 86_400 })).await;
     scheduled(&scene).await;

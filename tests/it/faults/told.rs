@@ -21,7 +21,7 @@ fn others(status: &ManagedKeyStatus) -> usize {
     status.conditions.iter().filter(|known| known.type_.starts_with("Foreign")).count()
 }
 
-/// A scene with `orders` Ready and looked at to the end.
+/// A scene with `orders` Ready, whose key was read wholly.
 async fn ready(name: &str) -> Scene {
     let scene = Scene::real(name).await;
     scene.create("orders", json!({})).await;

@@ -67,9 +67,9 @@ async fn an_access_key_that_is_not_known_says_what_to_correct() {
 #[tokio::test]
 async fn one_login_is_enough_for_all() {
     let bench = Bench::with_password().await;
-    let looks = join_all((0..20).map(|_| bench.kms.identity())).await;
-    for look in looks {
-        assert_eq!(look.unwrap().principal, format!("user {HUAWEI_USER}"));
+    let answers = join_all((0..20).map(|_| bench.kms.identity())).await;
+    for answer in answers {
+        assert_eq!(answer.unwrap().principal, format!("user {HUAWEI_USER}"));
     }
     assert_eq!(bench.calls("create-token").len(), 1);
 }
@@ -98,8 +98,8 @@ async fn many_who_are_refused_at_once_renew_once() {
     let bench = Bench::with_password().await;
     bench.kms.identity().await.unwrap();
     bench.double.add_huawei_user(HuaweiUser::new(HUAWEI_DOMAIN_NAME, HUAWEI_USER, HUAWEI_PASSWORD));
-    for look in join_all((0..20).map(|_| bench.kms.identity())).await {
-        look.unwrap();
+    for answer in join_all((0..20).map(|_| bench.kms.identity())).await {
+        answer.unwrap();
     }
     assert_eq!(bench.calls("create-token").len(), 2);
 }

@@ -216,7 +216,7 @@ async fn a_repeated_rotation_is_believed_only_when_it_is_seen() {
 async fn a_rotation_that_is_not_told_in_this_state_is_read_off_the_key() {
     for code in ["KMS.0209", "KMS.0210"] {
         let (kms, _) = answered(vec![refused(400, code), ok(&described(|_| {}))]).await;
-        assert_eq!(kms.rotation(ID).await.unwrap(), Rotation { enabled: true, period_days: None, next: None, last: None });
+        assert_eq!(kms.rotation(ID).await.unwrap(), Rotation { enabled: true, period_days: None, ..Rotation::default() });
     }
     for code in ["KMS.0312", "KMS.0319", "KMS.0324", "KMS.0325", "KMS.0338", "KMS.0341"] {
         let (kms, _) = answered(vec![refused(400, code)]).await;

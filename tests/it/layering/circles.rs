@@ -1,105 +1,96 @@
-//! No two files of `src/` import each other, and no longer circle of imports goes through them.
+//! No two files of `src/` use each other, and no longer circle goes through them. A `mod.rs` is a file like any other.
 //!
-//! A `mod.rs` is called the face of its folder here: it re-exports names. An import of such a name counts as an import of the file that
-//! defines it. What a face defines itself belongs to every file of the folder, so an import of that does not count.
+//! A name that a file imports and hands on counts as a use of the file that defines it. Tests may use everything.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    path::{Path, PathBuf},
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
-    files, module_of, root,
-    source::{self, Named},
+    files, is_of_tests, module_of, root,
+    source::{self, Named, Path},
+    without_tests,
 };
 
-/// A module path, such as `controller::lane`.
-type Module = source::Path;
+/// The adapters whose methods are too many for one file. The other files of the folder add methods to the type that its `mod.rs` defines; such a file may
+/// import this one name. See ADR 0047.
+const ONE_TYPE: [&str; 2] = ["kms::ciphertrust::CipherTrustKms", "kms::huawei::HuaweiKms"];
 
-/// Every file, and the files that it imports.
-fn imports(sources: &BTreeMap<Module, (bool, Named)>) -> BTreeMap<&Module, BTreeSet<&Module>> {
-    let file_of = |path: &Module| -> Option<&Module> {
+/// Every file, and the files that it uses.
+fn uses(sources: &BTreeMap<Path, Named>) -> BTreeMap<&Path, BTreeSet<&Path>> {
+    let file_of = |path: &Path| -> Option<&Path> {
         let mut path = path.clone();
-        // Faces re-export a name a few times at most. The limit ends a circle of re-exports.
+        // A name is handed on a few times at most. The limit ends a circle of imports.
         for _ in 0..8 {
-            let (module, rest) = (0..=path.len()).rev().find_map(|end| {
-                let (module, rest) = path.split_at(end);
-                sources.get_key_value(module).map(|(module, _)| (module, rest.to_vec()))
-            })?;
-            let (is_face, uses) = &sources[module];
-            match rest.first().and_then(|name| uses.handed_on.get(name)).filter(|_| *is_face) {
-                Some(handed_on) => path = handed_on.iter().chain(&rest[1..]).cloned().collect(),
-                None if *is_face => return None,
+            let (module, rest) =
+                (1..=path.len()).rev().find_map(|end| Some((sources.get_key_value(&path[..end])?.0, path[end..].to_vec())))?;
+            match rest.first().and_then(|name| sources[module].imports.get(name)) {
+                Some(handed_on) => path = [handed_on, &rest[1..]].concat(),
                 None => return Some(module),
             }
         }
         None
     };
-    let of = |(module, (is_face, uses)): (&'_ Module, &(bool, Named))| {
-        let found = uses.imports.iter().filter_map(file_of).filter(|other| *other != module && !is_face).collect();
+    let of = |(module, named): (&'_ Path, &Named)| {
+        let children =
+            named.theirs.iter().map(|path| [module, &path[..]].concat()).filter(|path| sources.contains_key(&path[..=module.len()]));
+        let excepted = |path: &Path| ONE_TYPE.contains(&&*path.join("::"));
+        let all = named.ours.iter().cloned().chain(children).filter(|path| !excepted(path));
+        let found = all.filter_map(|path| file_of(&path)).filter(|other| *other != module).collect();
         (sources.get_key_value(module).unwrap().0, found)
     };
     sources.iter().map(of).collect()
 }
 
-/// The files that can reach themselves.
-fn circles<'a>(imports: &BTreeMap<&'a Module, BTreeSet<&'a Module>>) -> Vec<String> {
-    let reached = |from: &'a Module| {
+/// The files that lead to themselves.
+fn circles<'a>(uses: &BTreeMap<&'a Path, BTreeSet<&'a Path>>) -> BTreeSet<&'a Path> {
+    let reached = |from: &'a Path| {
         let mut seen = BTreeSet::new();
-        let mut next: Vec<&Module> = imports[from].iter().copied().collect();
+        let mut next: Vec<&Path> = uses[from].iter().copied().collect();
         while let Some(module) = next.pop() {
             if seen.insert(module) {
-                next.extend(imports.get(module).into_iter().flatten());
+                next.extend(uses.get(module).into_iter().flatten());
             }
         }
         seen
     };
-    imports.keys().filter(|module| reached(module).contains(*module)).map(|module| module.join("::")).collect()
-}
-
-fn read(source: &Path) -> (Module, (bool, Named)) {
-    let module = module_of(source.strip_prefix(root().join("src")).unwrap());
-    let text = std::fs::read_to_string(source).unwrap();
-    // A file beside a folder of the same name is also the face of that folder.
-    let is_face = source.ends_with("mod.rs") || source.with_extension("").is_dir() || source.ends_with("lib.rs");
-    let found = source::read(&module, &text);
-    (module, (is_face, found))
+    uses.keys().copied().filter(|module| reached(module).contains(module)).collect()
 }
 
 #[test]
 fn no_two_files_import_each_other() {
-    let source = root().join("src");
-    // The checkout itself may stand in a folder of that name.
-    let is_test = |path: &&PathBuf| path.strip_prefix(&source).unwrap().components().any(|part| part.as_os_str() == "tests");
-    let sources: BTreeMap<_, _> = files(&source)
+    let folder = root().join("src");
+    let sources: BTreeMap<_, _> = files(&folder)
         .iter()
-        .filter(|path| !path.ends_with("main.rs") && !is_test(path))
-        .filter(|path| !path.ends_with("tests.rs"))
-        .map(|path| read(path))
+        .map(|path| (module_of(path.strip_prefix(&folder).unwrap()), super::read(path)))
+        .filter(|(module, _)| !is_of_tests(module) && !["main", "lib"].contains(&&*module.join("::")))
+        .map(|(module, text)| (module.clone(), source::read(&module, &source::words(without_tests(&text)))))
         .collect();
-    let imports = imports(&sources);
-    assert!(imports.values().map(BTreeSet::len).sum::<usize>() > 200, "imports are read: {imports:?}");
-    let circles = circles(&imports);
-    assert!(circles.is_empty(), "these files import each other, or in a circle: {circles:#?}");
+    let uses = uses(&sources);
+    assert!(uses.values().map(BTreeSet::len).sum::<usize>() > 500, "uses are seen: {uses:?}");
+    let circles = circles(&uses);
+    let each = uses.iter().filter(|(file, _)| circles.contains(*file)).map(|(file, uses)| (file.join("::"), uses.intersection(&circles)));
+    let each: Vec<_> = each.map(|(file, uses)| format!("{file} uses {:?}", uses.map(|path| path.join("::")).collect::<Vec<_>>())).collect();
+    assert!(circles.is_empty(), "these files use each other, or in a circle:\n{}", each.join("\n"));
 }
 
 #[test]
 fn a_circle_through_a_parent_is_found() {
-    let source = |module: &[&str], is_face, text: &str| {
-        let module: Module = module.iter().map(ToString::to_string).collect();
-        let found = source::read(&module, text);
-        (module, (is_face, found))
+    let source = |module: &str, text: &str| {
+        let module: Path = module.split("::").map(str::to_owned).collect();
+        let named = source::read(&module, &source::words(text));
+        (module, named)
     };
-    let tree = |two: &str| {
+    let tree = |parent: &str, two: &str| {
+        let parent = format!("pub use self::one::One; use two::Two; {parent}");
         BTreeMap::from([
-            source(&["a"], true, "pub use self::one::One; pub use two::Two;"),
-            source(&["a", "one"], false, "use super::Two; use std::fmt;"),
-            source(&["a", "two"], false, two),
-            source(&["b"], false, "use crate::a::{One, two::Two};"),
+            source("a", &parent),
+            source("a::one", "use super::Two;"),
+            source("a::two", two),
+            source("b", "use crate::a::One;"),
         ])
     };
-    let harmless = tree("use super::Both;");
-    assert_eq!(circles(&imports(&harmless)), Vec::<String>::new());
-    let tied = tree("use crate::a::One as Other;");
-    assert_eq!(circles(&imports(&tied)), ["a::one", "a::two"]);
+    let found = |parent: &str, two: &str| circles(&uses(&tree(parent, two))).iter().map(|path| path.join("::")).collect::<Vec<_>>();
+    assert_eq!(found("fn f() {}", "use std::fmt; pub(super) fn f() {}"), [""; 0]);
+    assert_eq!(found("", "fn f() { crate::a::One::new() }"), ["a::one", "a::two"]);
+    assert_eq!(found("", "use super::Mine as Other;"), ["a", "a::one", "a::two"]);
+    assert_eq!(found("", "use super::{fmt, f}; pub(in crate::a) fn g() {}"), ["a", "a::one", "a::two"]);
 }

@@ -7,29 +7,40 @@
 mod kubectl;
 mod provider;
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+    time::Duration,
+};
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use keyward::{
     api::{
-        ConditionType, ManagedKey, ManagedKeyStatus, Reason,
-        condition::{self, seconds},
+        ConditionType, ManagedKey, ManagedKeyStatus, Reason, annotation,
+        condition::{self, EVENTS, seconds},
         key_provider::{Adoption, PoliciesFrom},
-        managed_key::Missing,
+        managed_key::{Missing, OnDemand, RotationType},
         mark,
+        publish_to::PublishedTo,
     },
     domain::{
         candidates::{Unmarked, UnmarkedKey},
-        deletion::{Intent, Nonce, Passed, Word},
+        deletion::{
+            Intent, LastUse, Nonce, Passed, Word,
+            guard::{self, Evidence},
+        },
         desired::Desired,
         event::{self, About, Event},
-        failure::Failure,
+        failure::{Failure, FailureKind, Outcome},
+        handover::{self, Taker},
         memory::Memory,
-        observed::{Key, KeyPolicy, Observed, Searched, State},
+        observed::{Key, KeyPolicy, Observed, Rotated, Rotations, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
-        plan::{Note, OtherOwner, Plan, Read, Situation, Tried, named_elsewhere, plan},
+        plan::{Note, OtherOwner, Plan, Read, Rest, Situation, Tried, named_elsewhere, plan},
+        policy,
         provider::{self as known, Unusable},
+        publish::{self, Controller, Declared, Found, Publication, Trouble, Values, Verdict},
         release::{Release, release},
         rules::Rules,
         status::{self, Conclusion, Report, SetBy},
@@ -59,10 +70,47 @@ pub fn page() -> String {
         page.push_str(&tell(title, about, describe(status, events)));
     }
     page.push_str("\nProviders:\n\n");
-    for provider::Told { title, about, status } in &providers {
-        page.push_str(&tell(title, about, provider::describe(status)));
+    for provider::Told { title, about, status, events } in &providers {
+        page.push_str(&tell(title, about, provider::describe(status, events)));
     }
-    page + &sections
+    page + &index(&keys, &providers) + &sections
+}
+
+/// Which situations show a reason or an event.
+fn index(keys: &[Told], providers: &[provider::Told]) -> String {
+    let link = |titles: &BTreeSet<&'static str>| {
+        titles.iter().map(|title| format!("[{title}](#{})", anchor(title))).collect::<Vec<_>>().join(", ")
+    };
+    let (reasons, events) = said(keys, providers);
+    let mut text = String::from("\n## Where each reason is shown\n\n| reason | situations |\n|---|---|\n");
+    for (reason, _) in Reason::ALL {
+        let titles = reasons.get(reason.as_str()).map(link).unwrap_or_default();
+        writeln!(text, "| `{}` | {titles} |", reason.as_str()).unwrap();
+    }
+    text.push_str("\n## Where each event is shown\n\n| event | situations |\n|---|---|\n");
+    for (event, _) in EVENTS {
+        writeln!(text, "| `{event}` | {} |", events.get(*event).map(link).unwrap_or_default()).unwrap();
+    }
+    text
+}
+
+/// The situations of the page that have a word.
+type Shown = BTreeMap<String, BTreeSet<&'static str>>;
+
+/// The reasons of conditions, and the events, that the page shows.
+fn said(keys: &[Told], providers: &[provider::Told]) -> (Shown, Shown) {
+    let of_keys = keys.iter().map(|told| (told.title, &told.status.conditions, &told.events));
+    let of_providers = providers.iter().map(|told| (told.title, &told.status.conditions, &told.events));
+    let (mut reasons, mut events) = (Shown::new(), Shown::new());
+    for (title, conditions, posted) in of_keys.chain(of_providers) {
+        for known in conditions {
+            reasons.entry(known.reason.clone()).or_default().insert(title);
+        }
+        for event in posted {
+            events.entry(event.reason.to_owned()).or_default().insert(title);
+        }
+    }
+    (reasons, events)
 }
 
 const INTRODUCTION: &str = "# What `kubectl describe` says
@@ -72,6 +120,7 @@ The texts are printed by the code that writes the status, so they are what your 
 The object is `orders` in namespace `shop`, its provider is `aws`, the operator's namespace is `keyward-system`, and its cluster id is `prod`.
 The page shows type, status, reason and message of each condition; `kubectl` prints `Last Transition Time` and `Observed Generation` as well.
 It shows type, reason and message of each event.
+[Where each reason is shown](#where-each-reason-is-shown) and [where each event is shown](#where-each-event-is-shown) find a situation by its word.
 [conditions.md](reference/conditions.md) says what each reason means.
 ";
 
@@ -81,8 +130,12 @@ fn anchor(title: &str) -> String {
 
 /// Conditions and events as `kubectl describe` prints them.
 fn describe(status: &ManagedKeyStatus, events: &[Event]) -> String {
-    let mut text = format!("Status:\n  Conditions:\n{}", conditions(&status.conditions));
-    text.push_str(if events.is_empty() { "Events:  <none>\n" } else { "Events:\n" });
+    format!("Status:\n  Conditions:\n{}{}", conditions(&status.conditions), posted(events))
+}
+
+/// Events as `kubectl describe` prints them.
+fn posted(events: &[Event]) -> String {
+    let mut text = String::from(if events.is_empty() { "Events:  <none>\n" } else { "Events:\n" });
     for Event { reason, warning, note, .. } in events {
         writeln!(text, "  {:<8} {reason}  {note}", if *warning { "Warning" } else { "Normal" }).unwrap();
     }
@@ -124,6 +177,10 @@ struct Story {
     word_stands: bool,
     /// Holds are made with one letter after the other.
     holds: u8,
+    /// Why the key is not published.
+    unpublished: Option<Trouble>,
+    /// What each round begins with: aliases that come from other keys, or stay for other objects.
+    tried: Tried,
 }
 
 impl Story {
@@ -154,6 +211,8 @@ impl Story {
             events: Vec::new(),
             word_stands: true,
             holds: 0,
+            unpublished: None,
+            tried: Tried::default(),
         }
     }
 
@@ -210,7 +269,7 @@ impl Story {
 
     fn look(&mut self) {
         let desired = self.desired();
-        let (mut tried, mut failed, mut steps, mut found) = (Tried::default(), Vec::new(), Vec::new(), Vec::new());
+        let (mut tried, mut failed, mut steps, mut found) = (self.tried.clone(), Vec::new(), Vec::new(), Vec::new());
         let (mut other_owner, mut unmarked) = (None, None);
         let decided = loop {
             let observed = self.observed();
@@ -233,6 +292,7 @@ impl Story {
                     key.rotation.get_or_insert_default();
                     key.aliases.get_or_insert_with(|| vec![desired.owner.claim_alias()]);
                     key.policy.get_or_insert_with(|| KeyPolicy::Text(POLICY.into()));
+                    key.rotations.get_or_insert_default();
                     continue;
                 }
                 other => break other,
@@ -280,7 +340,8 @@ impl Story {
     ) {
         let desired = self.desired();
         let plain = Report::plain(&desired, &self.rules, observed, conclusion, self.now);
-        let report = Report { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, ..plain };
+        let report =
+            Report { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, unpublished: self.unpublished.as_ref(), ..plain };
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
         let after = status::status(&self.memory, &report);
@@ -357,13 +418,19 @@ fn settings(endpoint: &str) -> AwsSettings {
 
 /// What the adapter makes of AWS's answer to a call that changes tags.
 fn answered(code: &'static str, status: u16, text: &'static str) -> Failure {
+    let fault = Fault::on("TagResource", FaultAction::Error { code: code.into(), status, message: text.into() });
+    refused_by(fault, async |kms| kms.tag(ARN, &Tags::from([("team".into(), "shop".into())])).await)
+}
+
+/// What the adapter makes of AWS's answer to a call.
+fn refused_by(fault: Fault, call: impl AsyncFnOnce(&AwsKms) -> Result<(), Failure>) -> Failure {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         let double = Double::start(Options::default()).await.unwrap();
         let settings = settings(&double.endpoint());
         let kms = AwsKms::new(settings).unwrap();
-        double.inject(Fault::on("TagResource", FaultAction::Error { code: code.into(), status, message: text.into() }));
-        kms.tag(ARN, &Tags::from([("team".into(), "shop".into())])).await.unwrap_err()
+        double.inject(fault);
+        call(&kms).await.unwrap_err()
     })
 }
 
@@ -382,6 +449,34 @@ fn made_again() -> Story {
     story.spec(json!({ "deletionScheduleDays": 7 })).looked()
 }
 
+/// A key that is to be published to the `ConfigMap` `orders-key`, and is not.
+fn unpublished(why: impl FnOnce(&PublishedTo, &Publication) -> Trouble) -> Story {
+    let mut story = Story::new().spec(json!({ "publishTo": { "kind": "ConfigMap", "name": "orders-key" } }));
+    let Declared::To(publication) = story.desired().publish else { panic!("it is declared") };
+    story.unpublished = Some(why(&publication.target, &publication));
+    story.looked()
+}
+
+/// What is said of an object with that owner.
+fn taken(publication: &Publication, controller: Option<Controller>) -> Trouble {
+    let owner = Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders".into(), uid: "7c1f".into() };
+    let found = Found { controller, ..Found::default() };
+    let Verdict::Left(trouble) = publication.verdict(&Values::new(), Some(&found), &owner) else { panic!("it is another's") };
+    trouble
+}
+
+/// A key that was rotated on demand so often, as its object knows, and whose object requests it once more.
+fn rotated(times: i64, known: i64) -> Story {
+    let mut story = Story::new().annotated(annotation::ROTATE_REQUESTED_AT, "2026-11-22");
+    let at = |time: i64| story.now - SignedDuration::from_hours(24 * (times - time + 1));
+    let dates: Vec<Timestamp> = (0..times).map(at).collect();
+    let last_time = usize::try_from(known).ok().and_then(|known| dates.get(known.checked_sub(1)?)).copied().map(seconds);
+    story.memory.status.rotation.get_or_insert_default().on_demand = Some(OnDemand { last_time, ..OnDemand::default() });
+    let entry = |date| Rotated { date, kind: Some(RotationType::OnDemand) };
+    story.key.as_mut().unwrap().rotations = Some(Rotations(dates.into_iter().map(entry).collect()));
+    story
+}
+
 /// The policy that AWS gives a key without one.
 const POLICY: &str = r#"{"Version":"2012-10-17","Id":"key-default-1","Statement":[{"Sid":"AllowAccount","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:root"},"Action":"kms:*","Resource":"*"}]}"#;
 
@@ -391,12 +486,47 @@ fn with_shop(principal: &str) -> String {
     json!({ "Version": "2012-10-17", "Statement": [statement] }).to_string()
 }
 
+/// The statement that gives Keyward what it needs.
+const OWN: &str = r#"{"Sid":"AllowKeyward","Effect":"Allow","Principal":{"AWS":"arn:aws:iam::111122223333:role/keyward"},"Action":"kms:*","Resource":"*"}"#;
+
 /// A key whose object declares that policy.
 fn policy(from: PoliciesFrom, text: &str) -> Story {
     let mut story = Story::new();
     story.rules.allow.policies.from = from;
     story.rules.principal = Some("arn:aws:sts::111122223333:assumed-role/keyward/keyward".into());
     story.spec(json!({ "policy": text })).looked()
+}
+
+/// What the guard says right before the call, if it finds that.
+fn at_the_guard(prepare: impl FnOnce(&mut Story), find: impl FnOnce(&mut Evidence<'_>, Timestamp)) -> Story {
+    let mut story = Story::new().spec(json!({ "deletionScheduleDays": 7 }));
+    prepare(&mut story);
+    let (desired, key) = (story.desired(), story.key.clone().unwrap());
+    let mut evidence = Evidence {
+        requested: Destruction::Schedule { days: 7, passed: Passed::Edge },
+        desired: &desired,
+        memory: &story.memory,
+        still_asked: true,
+        rules: &story.rules,
+        key: &key,
+        last_use: LastUse::Never,
+        terminating: false,
+        now: story.now,
+    };
+    find(&mut evidence, story.now);
+    let hold = guard::check(&evidence).unwrap_err();
+    story.ended(Conclusion::Planned(&Plan::Hold(hold)))
+}
+
+/// All deletions through the provider are stopped.
+fn stopped(story: &mut Story) {
+    story.rules.trip = Some("5c2f6f0e-6f0f-4d38-9d55-0a3c1f1e7b52".into());
+}
+
+/// The key of another object, which has the alias `alias/live`.
+fn neighbour() -> Key {
+    let arn = ARN.replace(ID, "99999999-12ab-34cd-56ef-1234567890ab");
+    Key { arn, aliases: Some(vec!["alias/live".into()]), ..key(State::Enabled) }
 }
 
 fn token(story: &Story) -> String {
@@ -421,13 +551,14 @@ fn situations() -> Vec<Told> {
             key.tags.get_or_insert_default().extend(marks);
         }
     };
-    let adopting = || {
-        let mut story = Story::unbound(json!({ "keyId": ID }));
+    let adopting_with = |spec: Value| {
+        let mut story = Story::unbound(spec);
         story.key = Some(key(State::Enabled));
         story.rules.adoption =
             serde_json::from_value(json!({ "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] })).unwrap();
         story
     };
+    let adopting = || adopting_with(json!({ "keyId": ID }));
     let silent = |word_stands| {
         let failure = answered("ThrottlingException", 400, "");
         let mut story = Story::new().with(|story| story.word_stands = word_stands);
@@ -450,6 +581,63 @@ fn situations() -> Vec<Told> {
     };
     vec![
         Story::new().told("The key is as declared", "Nothing is left to do."),
+        {
+            let mut story = Story::unbound(json!({}));
+            story.report(Conclusion::Planned(&Plan::Do(Step::Create)), Some(&Observed::Absent(Searched::Everywhere)), &[], &[], &[]);
+            story
+        }
+        .told("The key is not created yet", "The round ended before the key was created, for example because other keys had their turn."),
+        {
+            let mut story = Story::new();
+            let observed = story.observed();
+            story.report(Conclusion::Planned(&Plan::Rest(Rest::default())), Some(&observed), &[], &[Step::Create], &[]);
+            story
+        }
+        .told("The key was created", "It has its marks from the beginning."),
+        Story::new().spec(json!({ "autoRotation": true })).looked().told("Rotation was switched on", "The KMS rotates the key by itself."),
+        Story::new().spec(json!({ "autoRotation": true })).looked().spec(json!({ "autoRotation": false })).looked().told(
+            "Rotation was switched off",
+            "`autoRotation: false` is in the spec. If the field is absent, rotation is left as it is.",
+        ),
+        Story::new()
+            .spec(json!({ "autoRotation": true }))
+            .looked()
+            .later(365)
+            .with(|story| story.key.as_mut().unwrap().rotations = Some(Rotations(vec![Rotated { date: story.now, kind: None }])))
+            .looked()
+            .told("The KMS rotated the key", "Keyward reads the dates of rotations, and reports a new one."),
+        Story::new()
+            .with(|story| story.tried.comes("alias/live", &neighbour().arn))
+            .spec(json!({ "aliases": ["live"] }))
+            .looked()
+            .told("An alias was moved to the key", "The object that had it declares it no longer. A program that uses the alias gets this key from now on."),
+        Story::new()
+            .spec(json!({ "aliases": ["live"] }))
+            .looked()
+            .with(|story| story.tried.stays("alias/live", handover::stays_for("alias/live", "orders-2")))
+            .spec(json!({ "aliases": [] }))
+            .looked()
+            .told("An alias waits for its next key", "It stays on this key for now, so that it always belongs to a key."),
+        Story::new()
+            .with(|story| {
+                let desired = story.desired();
+                let taker = Taker { owner: &desired.owner, rules: &story.rules };
+                let message = handover::barred("alias/live", taker, &neighbour(), &object(json!({}))).unwrap();
+                let failure =
+                    Failure { kind: FailureKind::AliasTaken, operation: "CreateAlias", message, outcome: Outcome::Refused, source: None };
+                story.fails.push((Step::AddAlias { alias: "alias/live".into() }, failure));
+            })
+            .spec(json!({ "aliases": ["live"] }))
+            .looked()
+            .told("An alias belongs to another key", "Keyward moves an alias only from a key of the same namespace and provider, whose object no longer declares it."),
+        Story::new().outside(|key| key.state = State::PendingImport).looked().told(
+            "The key has no material yet",
+            "Keyward never sees key material, so it imports none.",
+        ),
+        Story::new().outside(|key| key.state = State::Unavailable).looked().told(
+            "The KMS cannot reach the key",
+            "Its custom key store may be disconnected.",
+        ),
         Story::new().spec(json!({ "enabled": false })).looked().told("The key is disabled, as declared", "`enabled: false` is in the spec."),
         Story::new().outside(|key| key.state = State::Disabled).looked().told(
             "Somebody disabled the key, and it is enabled again",
@@ -477,6 +665,10 @@ fn situations() -> Vec<Told> {
         Story::new().spec(json!({ "managementPolicy": "Observe" })).looked().outside(|key| pending_until(key, "2026-12-22T09:00:00Z")).looked().told(
             "Somebody scheduled a deletion that is not declared",
             "`managementPolicy: Observe` calls nothing. With `Enforce` the deletion is cancelled.",
+        ),
+        scheduled(7).spec(json!({ "deletionScheduleDays": null })).looked().told(
+            "The deletion was cancelled",
+            "The field was removed, so the key is alive again. It was disabled by the KMS, and Keyward enabled it.",
         ),
         made_again().told(
             "A deletion is held: the object was created with deletionScheduleDays",
@@ -507,6 +699,62 @@ fn situations() -> Vec<Told> {
                 "A deletion is held: Keyward was interrupted",
                 "To change the days, Keyward cancels the deletion and schedules it again. The process ended between the two calls. Keyward cannot know whether somebody else cancelled too.",
             ),
+        Story::new()
+            .with(|story| story.memory.status.intent_seq = Some(0))
+            .spec(json!({ "deletionScheduleDays": 7 }))
+            .looked()
+            .told("A deletion is held: the object may come from a backup", "The mark on the key is newer than what the object remembers."),
+        at_the_guard(|_| {}, |evidence, now| evidence.last_use = LastUse::At(now - SignedDuration::from_hours(48))).told(
+            "A deletion is held: the key is in use",
+            "No token lifts this, because whoever confirmed another hold was not told of the use.",
+        ),
+        Story::new().with(stopped).spec(json!({ "deletionScheduleDays": 7 })).looked().told(
+            "A deletion is held: all deletions through the provider are stopped",
+            "`kubectl describe keyprovider aws` says the same.",
+        ),
+        Story::new()
+            .with(stopped)
+            .spec(json!({ "deletionScheduleDays": 7 }))
+            .looked()
+            .with(|story| story.rules.trip = None)
+            .looked()
+            .told("A deletion is held: deletions were resumed, and this one needs its token", "Lifting a stop schedules nothing by itself."),
+        Story::new()
+            .with(|story| story.object.metadata.finalizers = Some(vec!["shop.example/backup".into()]))
+            .spec(json!({ "deletionScheduleDays": 7 }))
+            .looked()
+            .told(
+                "A deletion is held: the object has a finalizer of somebody else",
+                "Whoever put it there says with it that the object, and perhaps its key, is still needed. The same holds for an object that is being deleted.",
+            ),
+        at_the_guard(
+            |story| _ = story.key.as_mut().unwrap().tags.get_or_insert_default().insert(mark::UID.into(), "7f1d6a52-90f3-4f7e-8d0e-5b6c7d8e9f01".into()),
+            |_, _| {},
+        )
+        .told("A deletion is held: the marks of the key changed", "Somebody changed the tags between the plan and the call."),
+        at_the_guard(|_| {}, |evidence, _| evidence.still_asked = false)
+            .told("A deletion is held: the object was changed", "Somebody edited the object between the plan and the call."),
+        at_the_guard(
+            |story| {
+                story.rules.max_staleness = Some(SignedDuration::from_mins(10));
+                story.key.as_mut().unwrap().age = Some(SignedDuration::from_mins(11));
+            },
+            |_, _| {},
+        )
+        .told("A deletion is held: the copy of the key is too old", "CipherTrust answers from a copy of what AWS has."),
+        at_the_guard(|_| {}, |evidence, _| evidence.requested = Destruction::Schedule { days: 31, passed: Passed::Edge })
+            .told("A deletion is held: the provider does not accept the days", "The provider was changed between the plan and the call."),
+        at_the_guard(|_| {}, |evidence, _| evidence.terminating = true)
+            .told("A deletion is held: the namespace is being deleted", "Keyward then leaves every key as it is, whatever its object asks for."),
+        {
+            let mut story = Story::new();
+            story.report(Conclusion::Unfinished, None, &[], &[], &[]);
+            let key = story.key.clone().unwrap();
+            story.events = event::last_events(&key, &story.desired().owner, &story.memory.status, &[Step::Disable]);
+            story.events.push(event::released(&story.memory, &story.desired().owner, &[Step::Disable]));
+            story
+        }
+        .told("The object is gone, and its key is disabled", "`deletionPolicy: Disable`. The status is the last one before the object went."),
         Story::new()
             .with(|story| story.rules.guard.require_confirmation = true)
             .spec(json!({ "deletionScheduleDays": 7 }))
@@ -539,6 +787,31 @@ fn situations() -> Vec<Told> {
             .spec(json!({ "tags": { "team": "shop" } }))
             .looked()
             .told("A quota is used up", "Remove what is not needed at the KMS, or ask for a higher quota."),
+        rotated(0, 0).looked().told(
+            "A rotation on demand is requested",
+            "The annotation `keyward.dev/rotate-requested-at` has a new text. The event `KeyRotated` follows when the KMS has the rotation on record.",
+        ),
+        rotated(0, 0).spec(json!({ "enabled": false })).looked().looked().told(
+            "A rotation on demand waits for the key",
+            "No KMS rotates a key that is disabled or pending deletion.",
+        ),
+        rotated(3, 2).looked().told(
+            "A rotation on demand is held: the KMS has one that the object does not know",
+            "Somebody else had the key rotated, or the object was restored from a backup. In the second case, run the command only if you want another rotation.",
+        ),
+        rotated(24, 24).looked().told(
+            "A rotation on demand is held: it is the last one",
+            "AWS rotates a key on demand 25 times in its life.",
+        ),
+        rotated(25, 25).looked().told("No rotation on demand is left", "Automatic rotation continues. For new material on demand, a new key is needed."),
+        rotated(0, 0).outside(|key| key.kind.spec = "RSA_2048".into()).looked().told(
+            "The key cannot be rotated on demand",
+            "The message names the kind of key. Everything else is applied.",
+        ),
+        rotated(0, 0).with(|story| story.memory.status.key_id = None).looked().told(
+            "A request for a rotation came with the object",
+            "A manifest, a copy or a backup brought the text. It rotates nothing. Only a text that is written when the object has its key does.",
+        ),
         policy(PoliciesFrom::None, &with_shop("arn:aws:iam::111122223333:root")).told(
             "The provider does not allow the key policy",
             "`spec.allow.policies` of the KeyProvider says which policies are allowed. The default is none.",
@@ -554,11 +827,45 @@ fn situations() -> Vec<Told> {
         policy(PoliciesFrom::Any, "{ \"Version\": \"2012-10-17\",\n  \"Statement\": [ { \"Effect\" } ] }")
             .told("The key policy is not JSON", "Line and column are those of the text in `spec.policy`."),
         policy(PoliciesFrom::Any, POLICY)
+            .outside(|key| key.policy = Some(KeyPolicy::Text(POLICY.replace("kms:*", "kms:Describe*"))))
+            .looked()
+            .told("The key policy was set", "The event names the statements that differed."),
+        Story::new()
+            .with(|story| {
+                story.rules.allow.policies.from = PoliciesFrom::Any;
+                let text = with_shop("arn:aws:iam::111122223333:role/shop").replace("\"Statement\":[", &format!("\"Statement\":[{OWN},"));
+                let fault = FaultAction::Error { code: "MalformedPolicyDocumentException".into(), status: 400, message: String::new() };
+                let failure = refused_by(Fault::on("PutKeyPolicy", fault), async |kms| kms.set_policy(ARN, &text).await);
+                story.edit(&json!({ "policy": text }));
+                let named = story.desired().key_policy.unwrap().document.new_principals(None);
+                let step = Step::SetPolicy { policy: text, unsure: Some("it is not known as which principal AWS sees Keyward".into()) };
+                story.fails.push((step, policy::not_accepted(failure, named.as_deref(), false)));
+            })
+            .looked()
+            .told("The KMS does not accept the key policy", "AWS may not know a principal that was created moments ago, so Keyward tried for ten minutes."),
+        policy(PoliciesFrom::Any, POLICY)
             .spec(json!({ "managementPolicy": "EnforceOnChange" }))
             .looked()
             .outside(|key| key.policy = Some(KeyPolicy::Text(POLICY.replace("kms:*", "kms:Describe*"))))
             .looked()
             .told("Somebody changed the key policy, and the management policy keeps the change", "The statement is named, and nothing of it is shown."),
+        unpublished(|target, _| publish::not_permitted(target, "shop", "read")).told(
+            "Keyward has no right to publish the key",
+            "[publishing.md](publishing.md) says what the right is. The rest of the spec is applied.",
+        ),
+        unpublished(|target, _| publish::refused(target, "shop", "create")).told(
+            "The API server does not take what publishes the key",
+            "Keyward may read ConfigMaps, and a write is refused.",
+        ),
+        unpublished(|_, publication| {
+            let other = Controller { api_version: "keyward.dev/v1alpha1".into(), kind: "ManagedKey".into(), name: "invoices".into(), uid: "u".into() };
+            taken(publication, Some(other))
+        })
+        .told("Another object publishes to the same ConfigMap", "The object that was first keeps it."),
+        unpublished(|_, publication| taken(publication, None)).told(
+            "The ConfigMap to publish to belongs to somebody else",
+            "Keyward never changes an object that it did not create for this one.",
+        ),
         silent(true).told(
             "The KMS throttles",
             "This says nothing about the key: `Ready` stays as it was, and `Synced` gives the reason.",
@@ -567,6 +874,13 @@ fn situations() -> Vec<Told> {
             "The KMS was not reachable for more than twice resyncSeconds",
             "The last read is too old, so `Ready` is `Unknown`.",
         ),
+        {
+            let failure = answered("NobodyKnowsException", 400, "");
+            let mut story = Story::new();
+            story.report(Conclusion::Failed(&failure), None, &[], &[], &[]);
+            story
+        }
+        .told("The KMS gives an answer that Keyward does not know", "Keyward changes nothing because of it, and tries again."),
         absent(scheduled(7)).later(8).with(|story| story.memory.status.missing = None).looked().told(
             "The date of the deletion has passed",
             "The KMS does not find the key any more. Three such answers over five minutes confirm it.",
@@ -595,6 +909,27 @@ fn situations() -> Vec<Told> {
             story.ended(Conclusion::ReadingBack(Note { reason: Reason::Adopting, message }))
         }
         .told("A key is being adopted", "It takes as long as the KMS needs to show what was written."),
+        adopting().looked().told("A key was adopted", "`spec.keyId` names it, and the provider's adoption rules allow it."),
+        adopting_with(json!({ "keyId": ID, "key": { "spec": "RSA_2048", "usage": "SIGN_VERIFY" } })).looked().told(
+            "The key to adopt is of another kind",
+            "`spec.key` declares another kind than the key has. The kind of a key cannot be changed.",
+        ),
+        {
+            let mut story = Story::unbound(json!({}));
+            let failure = answered("AccessDeniedException", 400, "");
+            let note = status::marks_not_writable(&failure, Duration::from_mins(10), &story.desired().owner);
+            story.report(Conclusion::Refused { note, stalled: true }, None, &[], &[], &[]);
+            story
+        }
+        .told("The marks of a key cannot be written", "Keyward does nothing to a key that it cannot mark."),
+        Story::unbound(json!({}))
+            .with(|story| {
+                let mut found = key(State::Enabled);
+                found.aliases = Some(vec![story.desired().owner.claim_alias()]);
+                story.key = Some(found);
+            })
+            .looked()
+            .told("It is not clear which key is the object's", "The claim alias points to a key without the marks of this object."),
         Story::new().outside(|key| key.state = State::Updating).looked().told(
             "The KMS is updating the key",
             "Its primary Region changes, for example. The key can be used, so it stays Ready, and nothing is changed until the KMS is done.",
@@ -638,7 +973,7 @@ fn situations() -> Vec<Told> {
 fn the_page_has_its_situations_and_each_says_what_to_do() {
     let (keys, providers) = (situations(), provider::situations());
     assert!(keys.len() >= 20 && providers.len() >= 10, "{} and {}", keys.len(), providers.len());
-    let titles: std::collections::BTreeSet<_> = keys.iter().map(|told| told.title).chain(providers.iter().map(|told| told.title)).collect();
+    let titles: BTreeSet<_> = keys.iter().map(|told| told.title).chain(providers.iter().map(|told| told.title)).collect();
     assert_eq!(titles.len(), keys.len() + providers.len());
     let of_keys = keys.iter().map(|told| (told.title, &told.status.conditions));
     for (title, conditions) in of_keys.chain(providers.iter().map(|told| (told.title, &told.status.conditions))) {
@@ -664,10 +999,28 @@ fn the_page_has_its_situations_and_each_says_what_to_do() {
                 "correct ",
                 "give it ",
                 "write it ",
+                "change spec.",
+                "look for ",
+                "gives the right with ",
+                "import it",
+                "connect",
+                "choose another",
+                "nothing has to be typed",
             ];
             assert!(ways.iter().any(|way| stalled.message.contains(way)), "{title}: {}", stalled.message);
         }
     }
+}
+
+/// Whoever meets a word of the status or an event finds it on the page.
+#[test]
+fn the_page_shows_every_reason_and_every_event() {
+    let (reasons, events) = said(&situations(), &provider::situations());
+    let lacks = |all: Vec<&'static str>, shown: &Shown| all.into_iter().filter(|word| !shown.contains_key(*word)).collect::<Vec<_>>();
+    assert_eq!(lacks(Reason::ALL.iter().map(|(reason, _)| reason.as_str()).collect(), &reasons), [""; 0]);
+    assert_eq!(lacks(EVENTS.iter().map(|(event, _)| *event).collect(), &events), [""; 0]);
+    let known: BTreeSet<&str> = EVENTS.iter().map(|(event, _)| *event).collect();
+    assert_eq!(events.keys().filter(|event| !known.contains(event.as_str())).collect::<Vec<_>>(), Vec::<&String>::new());
 }
 
 /// The marks of the object itself are what most situations rest on.

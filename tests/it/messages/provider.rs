@@ -4,8 +4,14 @@ use std::{fmt::Write as _, time::Duration};
 
 use jiff::Timestamp;
 use keyward::{
-    api::{KeyProvider, KeyProviderStatus, condition::seconds, key_provider::IdentityStatus},
+    api::{
+        KeyProvider, KeyProviderStatus,
+        condition::seconds,
+        key_provider::{DeletionBook, IdentityStatus},
+    },
     domain::{
+        deletion::budget::{self, Answer},
+        event::Event,
         failure::Failure,
         ownership::Owner,
         pending::{self, Change},
@@ -19,17 +25,18 @@ use keyward::{
 use kms_double::{ACCESS_KEY, Double, Fault, FaultAction, Options, SECRET_KEY};
 use serde_json::{Value, json};
 
-use super::{ACCOUNT, ARN, REGION, conditions, settings};
+use super::{ACCOUNT, ARN, REGION, conditions, posted, settings};
 
 /// What is told of a situation.
 pub(super) struct Told {
     pub(super) title: &'static str,
     pub(super) about: &'static str,
     pub(super) status: KeyProviderStatus,
+    pub(super) events: Vec<Event>,
 }
 
 /// A status as `kubectl describe` prints it.
-pub(super) fn describe(status: &KeyProviderStatus) -> String {
+pub(super) fn describe(status: &KeyProviderStatus, events: &[Event]) -> String {
     let mut text = format!("Status:\n  Conditions:\n{}", conditions(&status.conditions));
     if let Some(IdentityStatus { account, region, principal }) = &status.identity {
         write!(text, "  Identity:\n    Account:    {account}\n    Principal:  {principal}\n    Region:     {region}\n").unwrap();
@@ -41,8 +48,7 @@ pub(super) fn describe(status: &KeyProviderStatus) -> String {
         let date = pending.date.as_ref().map(|date| format!("    Date:    {}\n", date.0)).unwrap_or_default();
         write!(text, "{date}    Key:     {}\n    Owner:   {}\n    Rescue:  {}\n", pending.key, pending.owner, pending.rescue).unwrap();
     }
-    text.push_str("Events:  <none>\n");
-    text
+    text + &posted(events)
 }
 
 /// The provider of the page, with `spec.aws` and a status laid over.
@@ -95,16 +101,60 @@ fn asked(secret: &str, endpoint: Option<&str>, fault: Option<FaultAction>) -> Fa
 fn with_pending() -> KeyProviderStatus {
     let owner = Owner { cluster: "prod".into(), namespace: "shop".into(), name: "orders".into(), uid: "u".into() };
     let date = "2026-12-22T09:00:00Z".parse().unwrap();
-    let entry = pending::gone(ARN, Some(seconds(date)), &owner, "CancelKeyDeletion").unwrap();
+    let entry = pending::gone(ARN, Some(seconds(date)), &owner, "CancelKeyDeletion", None).unwrap();
     assert_eq!(entry.date, Some(seconds(date)));
     pending::changed(&accepted(), [&Change::Gone(entry)]).status
+}
+
+/// The id of a stop.
+const TRIP: &str = "5c2f6f0e-6f0f-4d38-9d55-0a3c1f1e7b52";
+
+/// The status after more deletions than `maxPerHour`.
+fn stopped(known: &KeyProvider) -> KeyProviderStatus {
+    let book = (0..10).fold(DeletionBook::default(), |book, number| {
+        let Answer::Room(entry) = budget::check(Some(&book), 10, &format!("key-{number}"), now(), TRIP) else { panic!("there is room") };
+        entry.book().clone()
+    });
+    let Answer::Trips(book) = budget::check(Some(&book), 10, "one-more", now(), TRIP) else { panic!("there is no room") };
+    let mut provider = known.clone();
+    provider.status = Some(KeyProviderStatus { deletions: Some(book), ..accepted() });
+    provider::status(&provider, Ok(()), Some(identity(ACCOUNT)), now(), TRIP)
+}
+
+/// The event once a person resumed them.
+fn resumed(known: &KeyProvider) -> Vec<Event> {
+    let mut provider = known.clone();
+    provider.status = Some(stopped(known));
+    provider::turned(&provider, &accepted()).into_iter().collect()
 }
 
 pub(super) fn situations() -> Vec<Told> {
     let (plain, known) = (aws(&json!({}), None), aws(&json!({}), Some(accepted())));
     let error = |code: &str, status| FaultAction::Error { code: code.into(), status, message: String::new() };
-    let told = |title, about, status| Told { title, about, status };
+    let told = |title, about, status| Told { title, about, status, events: Vec::new() };
+    let (stopped, resumed) = (stopped(&known), resumed(&known));
     vec![
+        Told {
+            title: "All deletions through the provider are stopped",
+            about: "More than `maxPerHour` were asked for within an hour. Only the command lifts the stop, and each deletion that it held needs its own token after that.",
+            events: provider::turned(&known, &stopped).into_iter().collect(),
+            status: stopped,
+        },
+        {
+            let mut none = known.clone();
+            none.spec.deletion_guard.max_per_hour = 0;
+            told(
+                "maxPerHour of the provider is 0",
+                "It stops all deletions until it is raised and they are resumed.",
+                provider::status(&none, Ok(()), Some(identity(ACCOUNT)), now(), TRIP),
+            )
+        },
+        Told {
+            title: "Deletions through the provider were resumed",
+            about: "A person ran the command.",
+            events: resumed,
+            status: accepted(),
+        },
         told("The provider can be used", "The account is pinned: from now on Keyward refuses credentials of another account.", accepted()),
         told(
             "The provider's Secret does not exist",

@@ -16,7 +16,7 @@ const fn days(days: i32) -> SignedDuration {
     SignedDuration::from_hours(24 * days as i64)
 }
 
-/// Schedules a key and sees that it says the same when it is looked at.
+/// Schedules a key and sees that it says the same when it is read.
 async fn scheduled(bench: &Bench, window: i32) -> String {
     let key = bench.key("orders").await.arn;
     let scheduled = bench.kms.schedule(&key, window).await.unwrap();

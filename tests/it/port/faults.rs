@@ -17,8 +17,8 @@ use super::bench::{Bench, refusal};
 use crate::support::fixtures::{Destroy as _, ReadKey as _};
 use crate::support::nowhere;
 
-/// How a look at a key fails when it is answered so.
-async fn look_answered(bench: &Bench, action: FaultAction) -> Failure {
+/// How a read of a key fails when it is answered so.
+async fn read_answered(bench: &Bench, action: FaultAction) -> Failure {
     let key = bench.key("orders").await;
     bench.fault(bench.ways.operations.describe, action, None);
     let failure = bench.kms.describe(&key.arn).await.unwrap_err();
@@ -28,12 +28,12 @@ async fn look_answered(bench: &Bench, action: FaultAction) -> Failure {
 }
 
 pub async fn a_refusal_is_not_absence(bench: Bench) {
-    let failure = look_answered(&bench, refusal(bench.ways.errors.denied)).await;
+    let failure = read_answered(&bench, refusal(bench.ways.errors.denied)).await;
     assert_eq!(failure.kind, FailureKind::Denied, "{failure}");
 }
 
 pub async fn an_error_that_nobody_knows_is_not_absence(bench: Bench) {
-    let failure = look_answered(&bench, refusal(bench.ways.errors.unheard)).await;
+    let failure = read_answered(&bench, refusal(bench.ways.errors.unheard)).await;
     assert_eq!(failure.kind, FailureKind::Unknown, "{failure}");
 }
 
@@ -43,12 +43,12 @@ const fn is_the_server_s(kind: FailureKind) -> bool {
 }
 
 pub async fn an_error_of_the_server_is_not_absence(bench: Bench) {
-    let failure = look_answered(&bench, refusal(bench.ways.errors.server)).await;
+    let failure = read_answered(&bench, refusal(bench.ways.errors.server)).await;
     assert!(is_the_server_s(failure.kind), "{failure}");
 }
 
 pub async fn a_lost_reply_is_not_absence(bench: Bench) {
-    let failure = look_answered(&bench, FaultAction::LoseReply).await;
+    let failure = read_answered(&bench, FaultAction::LoseReply).await;
     assert_eq!(failure.kind, FailureKind::Unavailable, "{failure}");
 }
 
@@ -159,7 +159,7 @@ pub async fn a_change_whose_reply_is_lost_is_open_or_done(bench: Bench) {
 
 pub async fn a_read_without_an_answer_ends(bench: Bench) {
     let started = Instant::now();
-    let failure = look_answered(&bench, FaultAction::Hang).await;
+    let failure = read_answered(&bench, FaultAction::Hang).await;
     assert!(started.elapsed() < Duration::from_secs(14), "{:?}", started.elapsed());
     assert_eq!(failure.kind, FailureKind::Unavailable, "{failure}");
     assert!(failure.message.contains("did not answer"), "{failure}");

@@ -90,6 +90,7 @@ pub async fn a_call_to_a_key_that_is_not_there_fails(bench: Bench) {
         bench.kms.tags(key).await.unwrap_err(),
         bench.kms.rotation(key).await.unwrap_err(),
         bench.kms.rotations(key).await.unwrap_err(),
+        bench.kms.rotate_on_demand(key).await.unwrap_err(),
         bench.kms.enable(key).await.unwrap_err(),
         bench.kms.disable(key).await.unwrap_err(),
         bench.kms.tag(key, &tags(&[("a", "b")])).await.unwrap_err(),
@@ -158,6 +159,7 @@ pub async fn a_process_that_may_change_nothing_changes_nothing(bench: Bench) {
         kms.set_description(&key, "orders").await,
         kms.disable(&key).await,
         kms.start_rotation(&key, bench.ways.limits().rotation.1).await,
+        kms.rotate_on_demand(&key).await,
         kms.schedule(&key, 7).await.map(|_| ()),
     ];
     for failure in refused.into_iter().map(Result::unwrap_err) {

@@ -78,7 +78,9 @@ suite! {{
         rotation_is_switched_off_and_off_again,
         rotations_are_told_with_their_dates,
         what_moves_the_next_date_alone_is_no_rotation,
-        a_period_outside_is_refused;
+        a_period_outside_is_refused,
+        a_key_is_rotated_now,
+        a_disabled_key_is_not_rotated_now;
     deletion:
         the_shortest_window_is_kept,
         the_longest_window_is_kept,

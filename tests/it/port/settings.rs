@@ -264,7 +264,7 @@ pub async fn rotation_is_switched_off_and_off_again(bench: Bench) {
 
 /// The newest rotation that the KMS tells, in whichever way.
 async fn last_rotation(bench: &Bench, key: &str) -> Option<Timestamp> {
-    let listed = bench.kms.rotations(key).await.unwrap().into_iter().max();
+    let listed = bench.kms.rotations(key).await.unwrap().0.iter().map(|rotated| rotated.date).max();
     if let Some(along) = bench.kms.rotation(key).await.unwrap().last {
         assert_eq!(Some(along), listed, "told along with the rest");
     }
@@ -293,6 +293,40 @@ pub async fn what_moves_the_next_date_alone_is_no_rotation(bench: Bench) {
     rotated(&bench, &key, 100).await;
     rotated(&bench, &key, 300).await;
     assert_eq!(last_rotation(&bench, &key).await, None);
+}
+
+/// How often the key was rotated on demand, as the KMS tells it.
+async fn on_demand(bench: &Bench, key: &str) -> usize {
+    bench.kms.rotations(key).await.unwrap().on_demand().count()
+}
+
+pub async fn a_key_is_rotated_now(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    let Rotation { next, period_days, .. } = rotated(&bench, &key, 100).await;
+    let before = bench.changes().len();
+    bench.kms.rotate_on_demand(&key).await.unwrap();
+    assert_eq!(bench.changes()[before..], [bench.ways.operations.rotate_now], "one request");
+    bench.double.advance(SignedDuration::from_mins(1)).unwrap();
+    let held = bench.double.key(&key).unwrap().rotation.rotated;
+    let date = Timestamp::from_second(held.last().unwrap().date.as_second()).unwrap();
+    assert_eq!((held.len(), last_rotation(&bench, &key).await, on_demand(&bench, &key).await), (1, Some(date), 1));
+    let rotation = bench.kms.rotation(&key).await.unwrap();
+    assert_eq!((rotation.next, rotation.period_days, rotation.rotating_since), (next, period_days, None), "the schedule stays");
+    // A KMS that says why it rotated a key says so of the others too.
+    bench.double.advance(SignedDuration::from_hours(101 * 24)).unwrap();
+    let listed = bench.kms.rotations(&key).await.unwrap().0;
+    if listed.iter().any(|rotated| rotated.kind.is_some()) {
+        assert_eq!((listed.len(), on_demand(&bench, &key).await), (2, 1), "{listed:?}");
+    }
+}
+
+pub async fn a_disabled_key_is_not_rotated_now(bench: Bench) {
+    let key = bench.key("orders").await.arn;
+    bench.kms.disable(&key).await.unwrap();
+    let refused = bench.kms.rotate_on_demand(&key).await.unwrap_err();
+    assert_eq!((refused.kind, refused.outcome), (FailureKind::Conflict, Outcome::Refused), "{refused}");
+    bench.assert_steady(&refused);
+    assert!(bench.double.key(&key).unwrap().rotation.rotated.is_empty());
 }
 
 pub async fn a_period_outside_is_refused(bench: Bench) {

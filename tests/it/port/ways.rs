@@ -31,6 +31,8 @@ pub struct Operations {
     pub search: &'static str,
     /// The one that moves an alias, if there is one.
     pub move_alias: Option<&'static str>,
+    /// The one that rotates a key now.
+    pub rotate_now: &'static str,
 }
 
 #[derive(Debug)]
@@ -59,6 +61,7 @@ pub const AWS: Ways = Ways {
         cancel: "CancelKeyDeletion",
         search: "ListKeys",
         move_alias: Some("UpdateAlias"),
+        rotate_now: "RotateKeyOnDemand",
     },
     errors: Errors {
         denied: ("AccessDeniedException", 400),
@@ -80,6 +83,7 @@ pub const CIPHER_TRUST: Ways = Ways {
         cancel: "cancel-deletion",
         search: "list-keys",
         move_alias: None,
+        rotate_now: "rotate-material",
     },
     errors: Errors {
         denied: ("NCERRForbidden", 403),
@@ -101,6 +105,7 @@ pub const HUAWEI: Ways = Ways {
         cancel: "cancel-key-deletion",
         search: "filter-resources",
         move_alias: Some("associate-alias"),
+        rotate_now: "rotate-on-demand",
     },
     errors: Errors { denied: ("KMS.0307", 403), throttled: ("APIGW.0308", 429), server: ("KMS.0100", 500), unheard: ("KMS.9999", 400) },
     page: 1000,

@@ -2,6 +2,7 @@
 //!
 //! Shows S12.
 
+use futures::future::join_all;
 use jiff::SignedDuration;
 use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, key_provider::PendingDeletion};
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
@@ -9,13 +10,14 @@ use kube::{
     Api,
     api::{Patch, PatchParams},
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::support::{
-    control_plane::{self, Own},
     eventually,
-    operator::{Post, WITHIN},
+    memory::{Hand, Memory},
+    operator::WITHIN,
     scene::{Scene, find},
+    vendor::AWS,
 };
 
 /// What the provider lists of pending keys without an object.
@@ -54,56 +56,63 @@ async fn until_told(scene: &Scene, namespace: &str, key: &str) {
     .await;
 }
 
-/// A control plane and an operator of the test's own, whose metrics can be asked for.
-async fn alone(name: &str) -> (Own, Scene, Post, String) {
-    let control_plane = control_plane::own();
-    let post = Post::new(&control_plane).await;
-    let scene = Scene::on(control_plane.get(), &post, name, Options::default(), json!({})).await;
-    let (_socket, address) = crate::support::nowhere();
-    (control_plane, scene, post, address.to_string())
+/// The provider reads its lists every two seconds. A real API server accepts no less than 30.
+fn soon() -> Value {
+    json!({ "resyncSeconds": 2 })
 }
 
-/// The series about the keys of an object: key, state and value. `None`: nobody answers.
-async fn series(address: &str, scene: &Scene, name: &str) -> Option<Vec<(String, String, i64)>> {
-    let text = reqwest::get(format!("http://{address}/metrics")).await.ok()?.text().await.ok()?;
+/// A scene for operators that the test starts and kills.
+async fn alone(name: &str) -> (Memory, Scene) {
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, &AWS, name, Options::default(), soon()).await;
+    (memory, scene)
+}
+
+/// Starts an operator with a series for each object.
+fn start(memory: &Memory) -> Hand {
+    memory.start_with(|settings| settings.per_object_metrics = true)
+}
+
+/// The series about the keys of an object: key, state and value.
+fn series(operator: &Hand, scene: &Scene, name: &str) -> Vec<(String, String, i64)> {
     let start = format!("keyward_managedkey_deletion_timestamp_seconds{{namespace=\"{}\",name=\"{name}\",key=\"", scene.namespace);
+    let text = operator.metrics.encode();
     let found = text.lines().filter_map(|line| line.strip_prefix(&start)).map(|rest| {
         let (key, rest) = rest.split_once("\",state=\"").unwrap();
         let (state, value) = rest.split_once("\"} ").unwrap();
         // A gauge is a number with a point.
         (key.to_owned(), state.to_owned(), value.trim_end_matches(".0").parse().unwrap())
     });
-    Some(found.collect())
+    found.collect()
 }
 
 /// Waits until an object has exactly that series: key, state and value.
-async fn until_the_series(address: &str, scene: &Scene, name: &str, expected: &[(&str, &str, i64)]) {
+async fn until_the_series(operator: &Hand, scene: &Scene, name: &str, expected: &[(&str, &str, i64)]) {
     eventually(&format!("the series of {name}: {expected:?}"), WITHIN, async || {
-        let found = series(address, scene, name).await;
-        let as_expected =
-            |found: &Vec<(String, String, i64)>| found.iter().map(|(key, state, at)| (&**key, &**state, *at)).eq(expected.iter().copied());
-        if found.as_ref().is_some_and(as_expected) { Ok(()) } else { Err(format!("{found:?}")) }
+        let found = series(operator, scene, name);
+        let as_expected = found.iter().map(|(key, state, at)| (&**key, &**state, *at)).eq(expected.iter().copied());
+        if as_expected { Ok(()) } else { Err(format!("{found:?}")) }
     })
     .await;
 }
 
 /// The same for a key of `orders` that is pending until its date, or is not.
-async fn until_series(address: &str, scene: &Scene, key: &str, is: bool) {
+async fn until_series(operator: &Hand, scene: &Scene, key: &str, is: bool) {
     let date = scene.double.key(key).unwrap().deletion_date.map_or(0, jiff::Timestamp::as_second);
     let pending = [(key, "PendingDeletion", date)];
-    until_the_series(address, scene, "orders", if is { &pending } else { &[] }).await;
+    until_the_series(operator, scene, "orders", if is { &pending } else { &[] }).await;
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn a_pending_key_is_alerted_on_until_it_is_cancelled_whatever_becomes_of_its_object_and_the_operator() {
-    let (_control_plane, scene, post, address) = alone("alarm").await;
-    let mut operator = post.start_with(&["--listen", &address]);
+    let (memory, scene) = alone("alarm").await;
+    let mut operator = start(&memory);
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;
     scene.spec("orders", json!({ "deletionScheduleDays": 9 })).await;
     scene.until_ready("orders", "True", "DeletionScheduled").await;
-    until_series(&address, &scene, &key, true).await;
+    until_series(&operator, &scene, &key, true).await;
     until_watched(&scene, &key).await;
     assert!(listed(&scene).await.is_empty(), "its object is there");
 
@@ -111,29 +120,29 @@ async fn a_pending_key_is_alerted_on_until_it_is_cancelled_whatever_becomes_of_i
     operator.kill();
     scene.delete("orders").await;
     scene.until_gone("orders").await;
-    let mut operator = post.start_with(&["--listen", &address]);
+    let mut operator = start(&memory);
     until_listed(&scene, Some(&key)).await;
     let entry = listed(&scene).await.remove(0);
     assert_eq!(entry.owner, format!("{}/orders", scene.namespace));
     assert_eq!(entry.date.unwrap().0.as_second(), scene.double.key(&key).unwrap().deletion_date.unwrap().as_second());
     assert!(entry.rescue.contains("enabled: true") && entry.rescue.contains("CancelKeyDeletion"), "{}", entry.rescue);
-    until_series(&address, &scene, &key, true).await;
+    until_series(&operator, &scene, &key, true).await;
     until_told(&scene, &scene.namespace, &key).await;
     until_told(&scene, "default", &key).await;
 
     // The list alone keeps the series over a restart.
     operator.kill();
-    let _operator = post.start_with(&["--listen", &address]);
-    until_series(&address, &scene, &key, true).await;
+    let operator = start(&memory);
+    until_series(&operator, &scene, &key, true).await;
 
     scene.person().cancel_key_deletion().key_id(&key).send().await.unwrap();
     until_listed(&scene, None).await;
-    until_series(&address, &scene, &key, false).await;
-    a_key_is_alerted_on_however_it_is_pending(&scene, &address).await;
+    until_series(&operator, &scene, &key, false).await;
+    a_key_is_alerted_on_however_it_is_pending(&scene, &operator).await;
 }
 
 /// The key's state, the owner in its marks and the one who scheduled it do not matter.
-async fn a_key_is_alerted_on_however_it_is_pending(scene: &Scene, address: &str) {
+async fn a_key_is_alerted_on_however_it_is_pending(scene: &Scene, operator: &Hand) {
     // Its date is not known before its replica is gone.
     scene.create("primary", json!({ "key": { "multiRegion": true } })).await;
     scene.until_ready("primary", "True", "Available").await;
@@ -142,7 +151,7 @@ async fn a_key_is_alerted_on_however_it_is_pending(scene: &Scene, address: &str)
     scene.double.advance(SignedDuration::from_mins(1)).unwrap();
     scene.spec("primary", json!({ "deletionScheduleDays": 7 })).await;
     scene.until_ready("primary", "True", "DeletionScheduled").await;
-    until_the_series(address, scene, "primary", &[(&primary, "PendingReplicaDeletion", 0)]).await;
+    until_the_series(operator, scene, "primary", &[(&primary, "PendingReplicaDeletion", 0)]).await;
 
     // A person scheduled it, and its mark is another object's.
     scene.create("taken", json!({})).await;
@@ -154,7 +163,7 @@ async fn a_key_is_alerted_on_however_it_is_pending(scene: &Scene, address: &str)
     scene.look_at_all("taken").await;
     let object = scene.until_ready("taken", "False", "OwnedByAnother").await;
     assert!(find(&object, ConditionType::Stalled).is_some());
-    until_the_series(address, scene, "taken", &[(&taken, "PendingDeletion", date(&taken))]).await;
+    until_the_series(operator, scene, "taken", &[(&taken, "PendingDeletion", date(&taken))]).await;
 
     // The end of its object scheduled it.
     scene.create("ended", json!({ "deletionPolicy": "Delete" })).await;
@@ -162,14 +171,14 @@ async fn a_key_is_alerted_on_however_it_is_pending(scene: &Scene, address: &str)
     let ended = scene.key("ended").await.arn;
     scene.delete("ended").await;
     scene.until_gone("ended").await;
-    until_the_series(address, scene, "ended", &[(&ended, "PendingDeletion", date(&ended))]).await;
+    until_the_series(operator, scene, "ended", &[(&ended, "PendingDeletion", date(&ended))]).await;
     scene.person().cancel_key_deletion().key_id(&ended).send().await.unwrap();
-    until_the_series(address, scene, "ended", &[]).await;
+    until_the_series(operator, scene, "ended", &[]).await;
 }
 
 #[tokio::test]
 async fn a_key_that_is_scheduled_with_its_object_is_listed_before_the_object_goes_and_until_another_takes_it_up() {
-    let scene = Scene::new("alarm-end").await;
+    let scene = Scene::with("alarm-end", Options::default(), soon()).await;
     scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;
@@ -208,8 +217,8 @@ async fn a_key_stays_listed_until_another_object_rests_on_it() {
 async fn a_key_whose_object_goes_while_it_is_scheduled_is_listed_and_told_of() {
     // Longer than an answer is waited for, and shorter.
     let all = |millis| Fault::on("ScheduleKeyDeletion", FaultAction::LateReply { millis });
-    for (name, fault) in [("alarm-late", all(2500)), ("alarm-lost", all(60_000))] {
-        let scene = Scene::new(name).await;
+    let each = [("alarm-late", all(2500)), ("alarm-lost", all(60_000))].map(async |(name, fault)| {
+        let scene = Scene::with(name, Options::default(), soon()).await;
         scene.create("orders", json!({})).await;
         scene.until_ready("orders", "True", "Available").await;
         let key = scene.key("orders").await.arn;
@@ -234,7 +243,8 @@ async fn a_key_whose_object_goes_while_it_is_scheduled_is_listed_and_told_of() {
             Ok(())
         })
         .await;
-    }
+    });
+    join_all(each).await;
 }
 
 #[tokio::test]
@@ -259,10 +269,10 @@ async fn a_pending_key_whose_marks_are_gone_or_anothers_is_told_of_and_outlives_
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
+#[tokio::test]
 async fn unlisted_objects_that_were_deleted_unseen_are_counted() {
-    let (_control_plane, scene, post, address) = alone("alarm-more").await;
-    let mut operator = post.start_with(&["--listen", &address]);
+    let (memory, scene) = alone("alarm-more").await;
+    let mut operator = start(&memory);
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     operator.kill();
@@ -277,7 +287,7 @@ async fn unlisted_objects_that_were_deleted_unseen_are_counted() {
     let as_operator = PatchParams::apply(FIELD_MANAGER).force();
     providers.patch_status(&scene.provider, &as_operator, &Patch::Apply(&patch)).await.unwrap();
 
-    let _operator = post.start_with(&["--listen", &address]);
+    let operator = start(&memory);
     eventually("they are counted as gone", WITHIN, async || {
         let status = providers.get(&scene.provider).await.unwrap().status.unwrap_or_default();
         let counts: Vec<_> = status.more_pending_deletions.iter().map(|more| (more.namespace.as_str(), more.count)).collect();
@@ -289,10 +299,7 @@ async fn unlisted_objects_that_were_deleted_unseen_are_counted() {
         scene.provider
     );
     eventually("their series is there", WITHIN, async || {
-        let text = match reqwest::get(format!("http://{address}/metrics")).await {
-            Ok(answer) => answer.text().await.unwrap_or_default(),
-            Err(error) => return Err(error.to_string()),
-        };
+        let text = operator.metrics.encode();
         if text.lines().any(|line| line.starts_with(&series)) { Ok(()) } else { Err(text) }
     })
     .await;

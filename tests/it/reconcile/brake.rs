@@ -4,7 +4,7 @@
 
 use k8s_openapi::api::{core::v1::ConfigMap, events::v1::Event};
 use keyward::api::{ConditionType, KeyProvider, KeyProviderStatus, ManagedKey, condition};
-use kms_double::Options;
+use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use kube::{
     Api, ResourceExt,
     api::{DeleteParams, ListParams, PostParams},
@@ -12,20 +12,22 @@ use kube::{
 use serde_json::{Value, json};
 
 use crate::support::{
-    control_plane, eventually,
-    operator::{self, WITHIN},
+    eventually,
+    operator::WITHIN,
     scene::{Scene, describe, find, message},
-    vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
+    vendor::{CIPHER_TRUST, HUAWEI},
 };
 
 const BUDGET: usize = 3;
 
+/// The spec of a provider with that budget.
+fn guard() -> Value {
+    json!({ "deletionGuard": { "maxPerHour": BUDGET } })
+}
+
 /// A scene with a budget of three and that many objects, each with a key.
-async fn with_keys(vendor: &'static Vendor, name: &str, count: usize, spec: Value) -> Scene {
-    let shared = operator::shared();
-    let guard = json!({ "deletionGuard": { "maxPerHour": BUDGET } });
-    // The commands that the conditions name are run as they stand, so the API server is a real one.
-    let scene = Scene::at(control_plane::shared(), &shared.post, vendor, name, Options::default(), guard).await;
+async fn with_keys(name: &str, count: usize, spec: Value) -> Scene {
+    let scene = Scene::with(name, Options::default(), guard()).await;
     fill(&scene, count, spec).await;
     scene
 }
@@ -36,6 +38,22 @@ async fn fill(scene: &Scene, count: usize, spec: Value) {
     }
     for number in 0..count {
         scene.until_ready(&format!("key-{number}"), "True", "Available").await;
+    }
+}
+
+/// Waits until so many calls of that operation were made. The last of them may come after the others are held.
+async fn until_called(scene: &Scene, operation: &str, count: usize) {
+    eventually(&format!("{count} of {operation}"), WITHIN, async || match scene.calls(operation).len() {
+        calls if calls == count => Ok(()),
+        calls => Err(calls),
+    })
+    .await;
+}
+
+/// As `kubectl delete --all` does it.
+async fn delete_all(scene: &Scene) {
+    for object in scene.keys().list(&ListParams::default()).await.unwrap() {
+        scene.delete(&object.name_any()).await;
     }
 }
 
@@ -58,7 +76,7 @@ async fn resume(scene: &Scene) {
     let command = message.split("kubectl annotate").nth(1).unwrap_or_else(|| panic!("no command in: {message}"));
     let command = command.split(';').next().unwrap_or_default();
     let words: Vec<&str> = ["annotate"].into_iter().chain(command.split_whitespace()).collect();
-    scene.control_plane().kubectl(&words).await.expect("the command in the message");
+    scene.annotate(&words).await;
     eventually("deletions are resumed", WITHIN, async || stopped(scene).await.map_or(Ok(()), Err)).await;
 }
 
@@ -109,11 +127,11 @@ fn schedules(scene: &Scene) -> usize {
 }
 
 /// `kubectl delete --all` over more objects than the budget has room for.
-async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
-    let scene = with_keys(vendor, name, BUDGET + 3, json!({ "deletionPolicy": "Delete" })).await;
-    scene.keys().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+async fn all_are_deleted(scene: Scene) {
+    fill(&scene, BUDGET + 3, json!({ "deletionPolicy": "Delete" })).await;
+    delete_all(&scene).await;
     let held = until_held(&scene, 3).await;
-    assert_eq!(schedules(&scene), BUDGET);
+    until_called(&scene, scene.vendor.operations.schedule, BUDGET).await;
     for object in &held {
         assert!(
             message(object).contains("keyward.dev/resume-deletions=") && message(object).contains("deletionPolicy: Retain"),
@@ -152,7 +170,7 @@ async fn all_are_deleted(vendor: &'static Vendor, name: &str) {
 #[tokio::test]
 async fn other_days_that_were_held_come_about_once_deletions_are_resumed() {
     let scene =
-        Scene::real_with("budget-other", Options::default(), json!({ "deletionGuard": { "maxPerHour": 1 }, "resyncSeconds": 600 })).await;
+        Scene::with("budget-other", Options::default(), json!({ "deletionGuard": { "maxPerHour": 1 }, "resyncSeconds": 600 })).await;
     fill(&scene, 2, json!({})).await;
     scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
     scene.until_ready("key-0", "True", "DeletionScheduled").await;
@@ -169,25 +187,26 @@ async fn other_days_that_were_held_come_about_once_deletions_are_resumed() {
 
 #[tokio::test]
 async fn a_deletion_above_the_budget_is_held_and_needs_its_own_token() {
-    all_are_deleted(&AWS, "budget").await;
+    // The commands that the conditions name are run as they stand.
+    all_are_deleted(Scene::real_with("budget", Options::default(), guard()).await).await;
 }
 
 #[tokio::test]
 async fn a_deletion_above_the_budget_is_held_at_ciphertrust() {
-    all_are_deleted(&CIPHER_TRUST, "budget-ct").await;
+    all_are_deleted(Scene::alone(&CIPHER_TRUST, "budget-ct", Options::default(), guard()).await).await;
 }
 
 #[tokio::test]
 async fn a_deletion_above_the_budget_is_held_at_huawei() {
-    all_are_deleted(&HUAWEI, "budget-hw").await;
+    all_are_deleted(Scene::alone(&HUAWEI, "budget-hw", Options::default(), guard()).await).await;
 }
 
 #[tokio::test]
 async fn keys_that_are_disabled_with_their_objects_count_too() {
-    let scene = with_keys(&AWS, "budget-off", BUDGET + 2, json!({ "deletionPolicy": "Disable" })).await;
-    scene.keys().delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    let scene = with_keys("budget-off", BUDGET + 2, json!({ "deletionPolicy": "Disable" })).await;
+    delete_all(&scene).await;
     let held = until_held(&scene, 2).await;
-    assert_eq!(scene.calls("DisableKey").len(), BUDGET);
+    until_called(&scene, "DisableKey", BUDGET).await;
     resume(&scene).await;
     let name = held[0].name_any();
     let told = scene.until(&name, "the token", |object| message(object).contains("-disable")).await;
@@ -199,7 +218,7 @@ async fn keys_that_are_disabled_with_their_objects_count_too() {
 
 #[tokio::test]
 async fn objects_that_go_with_their_owner_count_too() {
-    let scene = Scene::real_with("budget-owner", Options::default(), json!({ "deletionGuard": { "maxPerHour": BUDGET } })).await;
+    let scene = Scene::real_with("budget-owner", Options::default(), guard()).await;
     let owners = Api::<ConfigMap>::namespaced(scene.client.clone(), &scene.namespace);
     let owner = serde_json::from_value(json!({ "metadata": { "name": "owner" } })).unwrap();
     let owner = owners.create(&PostParams::default(), &owner).await.unwrap();
@@ -210,12 +229,12 @@ async fn objects_that_go_with_their_owner_count_too() {
     }
     owners.delete("owner", &DeleteParams::default()).await.unwrap();
     until_held(&scene, 2).await;
-    assert_eq!(schedules(&scene), BUDGET);
+    until_called(&scene, "ScheduleKeyDeletion", BUDGET).await;
 }
 
 #[tokio::test]
 async fn a_deletion_that_is_declared_is_held_like_that_of_an_object() {
-    let scene = with_keys(&AWS, "budget-days", BUDGET + 1, json!({})).await;
+    let scene = with_keys("budget-days", BUDGET + 1, json!({})).await;
     for number in 0..BUDGET {
         let name = format!("key-{number}");
         scene.spec(&name, json!({ "deletionScheduleDays": 7 })).await;
@@ -235,7 +254,7 @@ async fn a_deletion_that_is_declared_is_held_like_that_of_an_object() {
 
 #[tokio::test]
 async fn max_per_hour_0_stops_all_and_raising_it_does_not_resume_them() {
-    let scene = Scene::real_with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
+    let scene = Scene::with("brake", Options::default(), json!({ "deletionGuard": { "maxPerHour": 0 } })).await;
     fill(&scene, 1, json!({})).await;
     scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
     let held = until_held(&scene, 1).await;
@@ -249,4 +268,40 @@ async fn max_per_hour_0_stops_all_and_raising_it_does_not_resume_them() {
     scene.confirm(&told).await;
     scene.until_ready("key-0", "True", "DeletionScheduled").await;
     assert_eq!(schedules(&scene), 1);
+}
+
+/// What the KMS denies takes nobody's place, however often it is tried: neither a denied mark nor a denied schedule.
+#[tokio::test]
+async fn deletions_that_the_kms_denies_do_not_fill_the_budget() {
+    let guard = json!({ "deletionGuard": { "maxPerHour": 2 }, "resyncSeconds": 600 });
+    let scene = Scene::with("budget-denied", Options::default(), guard).await;
+    fill(&scene, 4, json!({})).await;
+    let denied = || FaultAction::Error { code: "AccessDeniedException".into(), status: 400, message: "not authorized".into() };
+    scene.double.inject(Fault::on("TagResource", denied()));
+    scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("key-0", "False", "AccessDenied").await;
+    scene.double.clear_faults();
+    scene.double.inject(Fault::on("ScheduleKeyDeletion", denied()));
+    for name in ["key-0", "key-1", "key-2", "key-3", "key-0", "key-1"] {
+        scene.spec(name, json!({ "deletionScheduleDays": 7 })).await;
+        scene.look(name).await;
+        scene.until_ready(name, "False", "AccessDenied").await;
+    }
+    assert!(schedules(&scene) >= 4);
+    assert_eq!(status(&scene).await.deletions, None, "nothing is counted, and nothing is stopped");
+
+    // Once it is allowed, it counts.
+    scene.double.clear_faults();
+    for name in ["key-0", "key-1"] {
+        scene.look(name).await;
+        scene.until_ready(name, "True", "DeletionScheduled").await;
+    }
+    let booked = status(&scene).await.deletions.unwrap_or_default().recent.len();
+    assert_eq!(booked, 2);
+    scene.look("key-2").await;
+    until_held(&scene, 2).await;
+    let pending = ["key-2", "key-3"].map(|name| scene.key(name));
+    for key in pending {
+        assert_eq!(key.await.state, Actual::Enabled);
+    }
 }

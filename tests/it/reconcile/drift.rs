@@ -94,7 +94,7 @@ async fn a_setting_that_never_sticks_is_reported_once_and_set_less_and_less_ofte
             let object = scene.look("orders").await;
             assert_eq!(find(&object, ConditionType::Synced), Some(synced), "nothing changes");
         }
-        // Thirty looks take a second or more; the waits double from 0.3 seconds.
+        // Thirty reads take a second or more; the waits double from 0.3 seconds.
         assert!(set() <= 10, "set {} times", set());
         assert_eq!(drifts().await, told);
     };
@@ -144,12 +144,12 @@ async fn a_key_as_declared_costs_two_requests_per_read_and_no_write() {
     let scene = Scene::with("idle", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
     scene.until_ready("orders", "True", "Available").await;
-    // The look that follows a change comes by itself.
+    // The read that follows a change comes by itself.
     scene.look_at_all("orders").await;
     for _ in 0..6 {
         let reads = scene.look_by_itself("orders").await;
         assert!((1..=2).contains(&reads), "{reads}");
-        // A look that is asked for reads everything.
+        // A read that is asked for reads everything.
         let before = scene.now();
         let object = scene.look("orders").await;
         let calls: Vec<_> = scene.operator_calls().into_iter().filter(|entry| entry.seq > before && entry.service == "kms").collect();
@@ -186,7 +186,7 @@ async fn a_part_of_the_key_that_cannot_be_read_is_said_until_it_can() {
         for _ in 0..3 {
             let object = scene.look("orders").await;
             let synced = find(&object, ConditionType::Synced).unwrap();
-            assert_eq!((&*synced.status, &*synced.reason), ("False", "AccessDenied"), "{name}: the other looks do not make it good");
+            assert_eq!((&*synced.status, &*synced.reason), ("False", "AccessDenied"), "{name}: the other reads do not make it good");
             assert!(synced.message.contains("GetKeyRotationStatus"), "{name}: {}", synced.message);
             // It says nothing against the key, which is seen to be enabled.
             assert_eq!(find(&object, ConditionType::Ready).unwrap().status, "True", "{name}");

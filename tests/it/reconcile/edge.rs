@@ -1,6 +1,6 @@
-//! The edge on a real API server: whatever brings a manifest, a status or a mark back, no key is scheduled that nobody asked for after it was seen alive.
+//! The edge: whatever brings a manifest, a status or a mark back, no key is scheduled that nobody asked for after it was seen alive.
 //!
-//! Each row is one way around the edge. All of them run at once on the shared control plane, each with a KMS of its own, whose ledger says how often a deletion
+//! Each row is one way around the edge. All of them run at once, each with an API server in memory and a KMS of its own, whose ledger says how often a deletion
 //! was scheduled. What needs a restored database, or an operator that is killed, is in `faults::rollback`.
 //!
 //! Shows S8.
@@ -42,10 +42,10 @@ async fn no_way_around_the_edge_schedules_a_deletion() {
     join_all(ends).await;
 }
 
-/// Nobody looks at a key but when the object changes, or when the test asks.
+/// Keyward reads a key only when the object changes, or when the test asks.
 async fn new(name: &str) -> Scene {
     let spec = json!({ "resyncSeconds": 600, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
-    Scene::real_with(name, Options::default(), spec).await
+    Scene::with(name, Options::default(), spec).await
 }
 
 async fn alive(name: &str) -> Scene {
@@ -67,7 +67,7 @@ async fn pause(scene: &Scene, paused: bool) {
     }
 }
 
-/// The object is held for that reason, in this look and in the next ones.
+/// The object is held for that reason, in this round and in the next ones.
 async fn held(scene: &Scene, reason: &str) {
     scene.until_ready("orders", "False", reason).await;
     scene.look_at_all("orders").await;
@@ -151,7 +151,7 @@ async fn adopted_with_the_field_and_changed() -> (Scene, usize) {
     (scene, 0)
 }
 
-/// The call took effect and nobody told Keyward. A person saves the key before Keyward looks again.
+/// The call took effect and nobody told Keyward. A person saves the key before Keyward reads it again.
 async fn a_lost_reply_then_cancelled_outside() -> (Scene, usize) {
     let scene = alive("edge-lost").await;
     scene.double.inject(Fault::on("ScheduleKeyDeletion", FaultAction::LoseReply));

@@ -49,7 +49,7 @@ async fn rotation_of_a_disabled_key_waits_and_the_key_stays_disabled() {
     assert!(synced.message.contains("rotate the key every 200 days") && synced.message.contains("enabled"), "{}", synced.message);
     // What a disabled key allows is done: the word of the new generation, and the tag.
     assert_eq!(scene.changes(before), ["TagResource", "TagResource"]);
-    // It stays said, whichever part of the key a look reads.
+    // It stays said, whichever part of the key is read.
     for _ in 0..3 {
         assert_eq!(find(&scene.look("orders").await, ConditionType::Synced).unwrap().status, "False");
     }

@@ -7,7 +7,10 @@ use keyward::api::{ConditionType, ManagedKey};
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use serde_json::{Value, json};
 
-use crate::support::scene::{Scene, describe, find, message};
+use crate::support::{
+    scene::{Scene, describe, find, message},
+    vendor::HUAWEI,
+};
 
 async fn used(name: &str, spec: Value) -> Scene {
     let scene = Scene::with(name, Options::default(), json!({})).await;
@@ -80,4 +83,57 @@ async fn a_use_that_cannot_be_read_holds_the_deletion() {
     let object = scene.until_synced("orders", "False", "AccessDenied").await;
     assert!(message(&object).contains("kms:GetKeyLastUsage"), "{}", message(&object));
     assert!(scene.calls("ScheduleKeyDeletion").is_empty());
+}
+
+/// The hold writes no word, so its condition is all there is of it. A round that fails must not forget it, or it would be told again.
+#[tokio::test]
+async fn a_hold_for_a_use_outlives_rounds_that_fail_and_is_told_once() {
+    let scene = used("in-use-failed", json!({})).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "False", "KeyInUse").await;
+    scene.until_event("orders", "DeletionHeld").await;
+    for operation in ["DescribeKey", "ListResourceTags", "GetKeyLastUsage"] {
+        let denied = FaultAction::Error { code: "AccessDeniedException".into(), status: 400, message: "not authorized".into() };
+        scene.double.inject(Fault::on(operation, denied));
+        scene.look("orders").await;
+        let object = scene.until_synced("orders", "False", "AccessDenied").await;
+        let held = find(&object, ConditionType::DeletionHeld).unwrap_or_else(|| panic!("{operation}: {}", describe(&object)));
+        assert_eq!(held.reason, "KeyInUse", "{operation}");
+        assert!(object.status.as_ref().and_then(|status| status.deletion.as_ref()?.last_used_time.as_ref()).is_some(), "{operation}");
+        scene.double.clear_faults();
+        scene.look("orders").await;
+        scene.until_synced("orders", "False", "KeyInUse").await;
+    }
+    let told = scene.events("orders").await.into_iter().filter(|reason| reason == "DeletionHeld").count();
+    assert_eq!(told, 1);
+    // It ends with the field, also in a round that fails.
+    scene.double.inject(Fault::on("DescribeKey", FaultAction::Cut));
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    let ended = |object: &ManagedKey| find(object, ConditionType::DeletionHeld).is_none();
+    scene.until("orders", "no hold", ended).await;
+}
+
+/// AWS has no record from before it kept one.
+#[tokio::test]
+async fn a_key_whose_last_use_is_not_told_is_scheduled_and_the_status_says_so() {
+    let told = "the KMS did not tell when the key was last used";
+    let untold = |object: &ManagedKey| object.status.as_ref().and_then(|status| status.deletion.as_ref()?.last_use).is_some();
+    let scene = Scene::of(&HUAWEI, "in-use-untold", Options::default(), json!({})).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    let object = scene.look("orders").await;
+    let pending = &find(&object, ConditionType::PendingDeletion).unwrap().message;
+    assert!(untold(&object) && pending.contains(told), "{pending}");
+    let note = scene.until_event("orders", "KeyDeletionScheduled").await;
+    assert!(note.contains(told), "{note}");
+
+    // Where it is told, or where no days are demanded, nothing is said.
+    let scene = Scene::with("in-use-told", Options::default(), json!({})).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert!(!untold(&object), "{}", describe(&object));
 }

@@ -174,3 +174,39 @@ async fn huawei_has_no_policies_and_says_so() {
     assert!(message(&object).contains("spec.policy is set, but Huawei has no key policies; remove spec.policy"), "{}", message(&object));
     assert_eq!(scene.key("orders").await.description, "second");
 }
+
+/// Somebody else's policy keeps Keyward from cancelling the deletion. The declared one is set, and the cancel is tried again at once.
+///
+/// Shows S11.
+#[tokio::test]
+async fn a_policy_that_denies_a_cancel_is_corrected_and_the_cancel_is_tried_again() {
+    let scene = Scene::with("policy-rescue", Options::default(), any()).await;
+    let declared = policy("444455556666");
+    scene.create("orders", json!({ "policy": declared })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    let key = scene.key("orders").await.arn;
+    let denying = value(&declared);
+    let put = scene.person().put_key_policy().key_id(&key).policy_name("default").policy(policy("777788889999")).send();
+    put.await.unwrap();
+    assert_ne!(found(&scene).await, denying);
+    let denied = || FaultAction::Error { code: "AccessDeniedException".into(), status: 400, message: "not authorized".into() };
+    scene.double.inject(Fault::on("CancelKeyDeletion", denied()).times(1));
+    let before = scene.now();
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(found(&scene).await, denying);
+    let rescue = |call: &kms_double::Entry| ["CancelKeyDeletion", "PutKeyPolicy"].contains(&call.operation.as_str());
+    let calls = || scene.operator_calls().into_iter().filter(|call| call.seq > before).filter(rescue);
+    assert_eq!(calls().map(|call| call.operation).collect::<Vec<_>>(), ["CancelKeyDeletion", "PutKeyPolicy", "CancelKeyDeletion"]);
+
+    // A policy that is as declared is not what denies it, so it is not set again, and nothing loops.
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    scene.double.inject(Fault::on("CancelKeyDeletion", denied()));
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("orders", "False", "AccessDenied").await;
+    scene.look("orders").await;
+    assert_eq!(calls().filter(|call| call.operation == "PutKeyPolicy").count(), 1);
+}

@@ -21,7 +21,7 @@ async fn a_paused_object_is_left_until_the_pause_ends() {
     let before = scene.double.ledger().len();
     scene.person().disable_key().key_id(&key).send().await.unwrap();
     scene.spec("orders", json!({ "autoRotation": true, "deletionScheduleDays": 7 })).await;
-    // Keyward does not look at a paused object, so it does not confirm the request either.
+    // Keyward does not read the key of a paused object, so it does not confirm the request either.
     let request = "during the pause";
     scene.patch("orders", json!({ "metadata": { "annotations": { "keyward.dev/reconcile-requested-at": request } } })).await;
     scene.create("later", json!({})).await;

@@ -66,7 +66,7 @@ async fn enforce_on_change_applies_new_settings_and_leaves_old_ones() {
     assert_eq!(find(&object, ConditionType::Ready).unwrap().status, "True", "the key's life is as declared");
     assert_eq!(reason(&object, ConditionType::Synced), Some("Drifted"));
     assert!(find(&object, ConditionType::Drifted).unwrap().message.contains("rotation is off, declared every 90 days"));
-    // It stays said from look to look.
+    // It stays said from read to read.
     for _ in 0..3 {
         assert!(find(&scene.look("orders").await, ConditionType::Drifted).is_some());
     }

@@ -422,3 +422,59 @@ async fn a_key_is_not_scheduled_while_another_finalizer_stands_on_its_object() {
     scene.until_gone("orders").await;
     assert_eq!(scene.double.key(&key).unwrap().state, Actual::PendingDeletion);
 }
+
+/// Somebody says with a finalizer that the key is in use, and the object itself is not being deleted.
+#[tokio::test]
+async fn a_declared_deletion_waits_for_the_finalizers_of_others_too() {
+    const OTHER: &str = "shop.example/backup";
+    let (scene, key) = really("finalizers-live", json!({})).await;
+    scene.patch("orders", json!({ "metadata": { "finalizers": [OTHER] } })).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "False", "OtherFinalizers").await;
+    assert!(
+        find(&object, ConditionType::Stalled).is_none() && find(&object, ConditionType::DeletionHeld).is_some(),
+        "{}",
+        describe(&object)
+    );
+    // A round that fails does not forget it.
+    scene.look_at_all("orders").await;
+    assert!(scene.calls("ScheduleKeyDeletion").is_empty());
+    // The command in the message removes it, and the key is scheduled without another edit.
+    let (command, patch) =
+        message(&object).split_once("run: kubectl ").and_then(|(_, command)| command.split_once(" -p '")).expect("a command");
+    let words = command.split(' ').chain(["-p", patch.split('\'').next().unwrap_or_default()]);
+    scene.control_plane().kubectl(&words.collect::<Vec<_>>()).await.expect("the command in the message");
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!(scene.double.key(&key).unwrap().pending_window_days, Some(7));
+    // One that comes later cancels nothing, and no other days are scheduled while it is there.
+    scene.patch("orders", json!({ "metadata": { "finalizers": [OTHER] } })).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 9 })).await;
+    let object = scene.until_ready("orders", "False", "OtherFinalizers").await;
+    assert!(message(&object).contains("the deletion that was scheduled with 7 days stands"), "{}", message(&object));
+    assert_eq!(scene.double.key(&key).unwrap().pending_window_days, Some(7));
+    // It never holds up a rescue.
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("orders", "True", "Available").await;
+}
+
+/// Shows S11.
+#[tokio::test]
+async fn more_finalizers_than_are_kept_hold_up_no_rescue_and_none_of_them_is_lost() {
+    let (scene, key) = ready("finalizers-many", json!({}), json!({})).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    let others: Vec<String> = (0..100).map(|number| format!("shop.example/backup-{number}")).collect();
+    scene.patch("orders", json!({ "metadata": { "finalizers": others } })).await;
+    scene.spec("orders", json!({ "deletionScheduleDays": null })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(scene.double.key(&key).unwrap().state, Actual::Enabled);
+    // Keyward's own comes and goes, and the others stay as they are.
+    scene.spec("orders", json!({ "deletionPolicy": "Delete" })).await;
+    let all = |own: bool| [others.clone(), own.then(|| FINALIZER.to_owned()).into_iter().collect()].concat();
+    scene.until("orders", "its finalizer", |object| object.metadata.finalizers == Some(all(true))).await;
+    scene.delete("orders").await;
+    waits(&scene, "OtherFinalizers").await;
+    scene.spec("orders", json!({ "deletionPolicy": "Retain" })).await;
+    scene.until("orders", "no finalizer of Keyward", |object| object.metadata.finalizers == Some(all(false))).await;
+    assert_eq!(scene.calls("ScheduleKeyDeletion").len(), 1);
+}

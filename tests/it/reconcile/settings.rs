@@ -98,7 +98,7 @@ async fn the_rotation_period_changes_and_rotation_is_switched_off() {
     scene.spec("orders", json!({ "autoRotation": false, "rotationPeriodDays": null })).await;
     let object = scene.until_ready("orders", "True", "Available").await;
     assert!(!scene.key("orders").await.rotation.enabled);
-    assert!(!object.status.unwrap().rotation.unwrap().enabled);
+    assert_eq!(object.status.unwrap().rotation.unwrap().enabled, Some(false));
     scene.until_event("orders", "RotationDisabled").await;
     assert_eq!((scene.calls("EnableKeyRotation").len(), scene.calls("DisableKeyRotation").len()), (2, 1));
 }

@@ -87,7 +87,7 @@ async fn a_key_that_the_kms_is_not_done_with_is_waited_for() {
         assert!(find(&object, ConditionType::Reconciling).is_some());
         assert_eq!(scene.changes(before), [""; 0]);
         scene.double.resume(&key).unwrap();
-        // Nobody has to ask for the next look.
+        // Nobody has to ask for the next read.
         scene.until_ready("orders", "True", "Available").await;
         assert_eq!(scene.key("orders").await.description, "later");
     }

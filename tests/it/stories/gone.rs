@@ -36,7 +36,7 @@ pub async fn a_key_gone_without_a_known_deletion_is_missing_and_never_replaced(v
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.key_id;
-    // Somebody schedules the key, and its date passes. Keyward does not look meanwhile.
+    // Somebody schedules the key, and its date passes. Keyward does not read the key meanwhile.
     scene.double.set_state(&key, Actual::PendingDeletion).unwrap();
     scene.double.advance(SignedDuration::from_hours(60 * 24)).unwrap();
     assert!(scene.double.key(&key).is_none());

@@ -10,7 +10,7 @@ use crate::support::{
     vendor::Vendor,
 };
 
-/// Objects with a key each, and an alias each of the same name. What wakes them is what the others do: the regular look comes too late.
+/// Objects with a key each, and an alias each of the same name. What wakes them is what the others do: the regular read comes too late.
 async fn with(vendor: &'static Vendor, name: &str, objects: &[&str]) -> Scene {
     let scene = Scene::of(vendor, name, Options::default(), json!({ "resyncSeconds": 600 })).await;
     for object in objects {

@@ -1,4 +1,4 @@
-//! Somebody changes the key, or something fails, between two looks. Holds stay, keys are rescued all the same, and our own changes are
+//! Somebody changes the key, or something fails, between two reads. Holds stay, keys are rescued all the same, and our own changes are
 //! reported as ours.
 //!
 //! Shows S8.
@@ -58,7 +58,7 @@ async fn intent(scene: &Scene) -> String {
     scene.key("orders").await.tags["keyward-intent"].clone()
 }
 
-/// A responder disables the key while nobody looks; the field is set; the hold cannot be written; somebody enables the key to save it.
+/// A responder disables the key while Keyward does not read it; the field is set; the hold cannot be written; somebody enables the key to save it.
 ///
 /// Shows S10.
 pub async fn a_hold_that_cannot_be_written_outlives_a_rescue(vendor: &'static Vendor) {

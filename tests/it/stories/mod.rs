@@ -48,7 +48,7 @@ stories! {
         a_disabled_key_is_scheduled,
         settings_change_and_go,
         what_a_state_does_not_allow_is_said,
-        a_settled_key_costs_at_most_two_reads_a_look_and_no_write,
+        a_settled_key_costs_at_most_two_requests_a_read_and_no_write,
         what_is_observed_is_not_changed;
     ownership:
         a_new_object_of_the_name_takes_the_key_up,

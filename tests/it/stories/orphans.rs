@@ -3,22 +3,16 @@
 use jiff::{SignedDuration, Timestamp};
 use keyward::{
     api::managed_key::KeyState,
-    controller::orphans::{Query, list},
+    controller::orphans::list,
     domain::{limits::Limits, orphans::Why},
 };
 use kms_double::{KeyState as Actual, Options};
 use serde_json::json;
 
-use crate::support::{operator::CLUSTER, scene::Scene, vendor::Vendor};
-
-fn query(scene: &Scene) -> Query {
-    Query {
-        cluster_id: CLUSTER.into(),
-        namespace: scene.operator_namespace.clone(),
-        provider: scene.provider.clone(),
-        attempt_wait: SignedDuration::from_mins(15),
-    }
-}
+use crate::{
+    orphans::query,
+    support::{operator::CLUSTER, scene::Scene, vendor::Vendor},
+};
 
 /// Shows S2.
 pub async fn what_is_left_behind_is_listed_and_nothing_is_changed(vendor: &'static Vendor) {

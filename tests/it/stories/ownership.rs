@@ -95,7 +95,7 @@ pub async fn a_key_of_another_object_is_left_alone(vendor: &'static Vendor) {
     scene.look_at_all("orders").await;
     let object = scene.until_ready("orders", "False", "OwnedByAnother").await;
     assert!(message(&object).contains("another object of this name"), "{}", message(&object));
-    // The mark is not written back at later looks either.
+    // The mark is not written back in later rounds either.
     for _ in 0..3 {
         let object = scene.look("orders").await;
         assert_eq!(find(&object, ConditionType::Ready).unwrap().reason, "OwnedByAnother");

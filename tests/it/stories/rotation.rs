@@ -40,14 +40,14 @@ async fn told(scene: &Scene) -> usize {
     scene.events("orders").await.iter().filter(|reason| *reason == "KeyRotated").count()
 }
 
-/// Has looks made that nobody asked for, until all was read in turn.
-async fn look_by_itself(scene: &Scene) {
+/// Has the key read without being asked, until all was read in turn.
+async fn read_by_itself(scene: &Scene) {
     for _ in 0..3 {
         let before = scene.now();
         let token = uuid::Uuid::new_v4().to_string();
         // It changes what a round goes by, and asks for nothing.
         scene.patch("orders", json!({ "metadata": { "annotations": { (annotation::CONFIRM_DELETION): token } } })).await;
-        eventually("a look", WITHIN, async || {
+        eventually("a read", WITHIN, async || {
             if scene.calls(scene.vendor.operations.look).iter().any(|call| call.seq > before) { Ok(()) } else { Err("none") }
         })
         .await;
@@ -57,7 +57,7 @@ async fn look_by_itself(scene: &Scene) {
 pub async fn a_rotation_is_told_once_with_the_date_of_the_kms(vendor: &'static Vendor) {
     let scene = rotating(vendor, "rotated").await;
     scene.double.advance(days(vendor.period)).unwrap();
-    look_by_itself(&scene).await;
+    read_by_itself(&scene).await;
     let date = scene.key("orders").await.rotation.rotated.last().expect("a period is over").date;
     let object = scene.until("orders", "its rotation is told", |object| last(object).is_some()).await;
     assert_eq!(last(&object), Some(seconds(date)));
@@ -65,7 +65,7 @@ pub async fn a_rotation_is_told_once_with_the_date_of_the_kms(vendor: &'static V
     assert!(note.contains(&seconds(date).0.to_string()), "{note}");
     let asked = scene.calls(vendor.operations.rotations).len();
     assert_eq!(told(&scene).await, 1);
-    look_by_itself(&scene).await;
+    read_by_itself(&scene).await;
     assert_eq!(told(&scene).await, 1, "and no second time");
     assert!(scene.calls(vendor.operations.rotations).len() > asked, "though it was asked for");
     let object = scene.look("orders").await;
@@ -93,7 +93,7 @@ pub async fn rotation_that_was_off_on_its_date_is_none(vendor: &'static Vendor) 
     scene.rotation_outside("orders", Some(vendor.period)).await;
     let key = scene.key("orders").await.rotation;
     assert!(key.enabled && key.rotated.is_empty(), "{key:?}");
-    look_by_itself(&scene).await;
+    read_by_itself(&scene).await;
     let object = scene.look_at_all("orders").await;
     assert_eq!((last(&object), told(&scene).await), (None, 0), "its date has passed with rotation on before and after");
     let next = object.status.unwrap().rotation.unwrap().next_rotation_time;

@@ -43,7 +43,7 @@ pub async fn a_key_is_created_with_all_that_is_declared(vendor: &'static Vendor)
     assert_eq!((&*provider.account, &*provider.region), (vendor.account, vendor.region));
     assert_eq!(scene.calls(vendor.operations.create).len(), 1);
     scene.until_event("orders", "KeyCreated").await;
-    // Later looks change nothing.
+    // Later rounds change nothing.
     let before = scene.now();
     scene.look_at_all("orders").await;
     assert_eq!(scene.changes(before), [""; 0]);
@@ -163,7 +163,7 @@ pub async fn what_a_state_does_not_allow_is_said(vendor: &'static Vendor) {
     scene.until_ready("orders", "True", "Available").await;
 }
 
-pub async fn a_settled_key_costs_at_most_two_reads_a_look_and_no_write(vendor: &'static Vendor) {
+pub async fn a_settled_key_costs_at_most_two_requests_a_read_and_no_write(vendor: &'static Vendor) {
     let scene = Scene::of(vendor, "idle", Options::default(), json!({ "resyncSeconds": 600 })).await;
     scene.create("orders", json!({ "autoRotation": true, "tags": { "team": "shop" } })).await;
     scene.until_ready("orders", "True", "Available").await;

@@ -77,7 +77,7 @@ async fn an_old_copy_that_is_as_declared_is_said_and_writes_nothing_while_it_is_
         .until("orders", "said", |object| find(object, ConditionType::Synced).is_some_and(|synced| synced.reason == "StaleView"))
         .await;
     assert_eq!(find(&object, ConditionType::Ready).unwrap().status, "True");
-    // It says the same at each look.
+    // It says the same at each read.
     let written = scene.writes("orders").await.len();
     scene.look("orders").await;
     scene.double.advance(SignedDuration::from_hours(1)).unwrap();

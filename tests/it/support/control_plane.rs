@@ -33,6 +33,8 @@ pub struct ControlPlane {
     pub dir: PathBuf,
     /// Address of the API server.
     pub server: String,
+    /// Host and port of etcd.
+    pub etcd: String,
     /// One JSON event a line.
     pub audit_log: PathBuf,
     /// Processes, to be stopped or killed by tests of failure; not on the shared control plane.
@@ -124,6 +126,7 @@ impl ControlPlane {
             kubeconfig: PathBuf,
             dir: PathBuf,
             server: String,
+            etcd: String,
             bin: PathBuf,
             audit_log: PathBuf,
             pids: Pids,
@@ -141,11 +144,11 @@ impl ControlPlane {
         BufReader::new(stdout).read_line(&mut line).map_err(|error| error.to_string())?;
         // Without a line the script has ended and has said why on stderr.
         let facts: Facts = serde_json::from_str(&line).map_err(|error| format!("{} printed {line:?}: {error}", run.display()))?;
-        let Facts { kubeconfig, dir, server, bin, audit_log, pids } = facts;
-        Ok(Self { kubeconfig, dir, server, audit_log, pids, kubectl: bin.join("kubectl"), script, stdin })
+        let Facts { kubeconfig, dir, server, etcd, bin, audit_log, pids } = facts;
+        Ok(Self { kubeconfig, dir, server, etcd, audit_log, pids, kubectl: bin.join("kubectl"), script, stdin })
     }
 
-    /// Applies our CRDs and waits until both kinds are served.
+    /// Applies our CRDs and waits until all kinds are served.
     pub fn with_crds(self) -> Result<Self, String> {
         let run = |args: &[&str], stdin: &str| {
             let Output { success, stdout, stderr } = self.run_kubectl(&self.kubeconfig, args, stdin);
@@ -158,7 +161,7 @@ impl ControlPlane {
         // is published by a queue of its own, some seconds later on a busy machine.
         let served = || {
             let openapi = run(&["get", "--raw", "/openapi/v3/apis/keyward.dev/v1alpha1"], "")?;
-            for kind in ["managedkeys", "keyproviders"] {
+            for kind in ["managedkeys", "keygrants", "keyproviders"] {
                 run(&["get", "--raw", &format!("/apis/keyward.dev/v1alpha1/{kind}")], "")?;
                 if !openapi.contains(&format!("/{kind}/{{name}}\"")) {
                     return Err(format!("no {kind} in the OpenAPI schema"));

@@ -48,6 +48,8 @@ pub fn rules() -> Rules {
         principal: None,
         adoption: Adoption::default(),
         allow: Allow::default(),
+        default_tags: Tags::new(),
+        default_tag_keys: std::collections::BTreeSet::new(),
         guard: DeletionGuard::default(),
         trip: None,
         max_staleness: None,

@@ -54,7 +54,7 @@ struct Lists {
     times: usize,
 }
 
-/// The writes of `ManagedKey`s and their status that came, and the one that is not answered.
+/// The writes of `ManagedKey`s, of `KeyGrant`s, of their status and of what is published that came, and the one that is not answered.
 #[derive(Default)]
 struct Writes {
     seen: usize,
@@ -144,7 +144,9 @@ async fn serve(State((client, shared)): State<(Client, Arc<Held>)>, request: Req
 }
 
 async fn pass(client: Client, shared: Arc<Held>, request: Request<Body>) -> Response<Body> {
-    let at = if *request.method() != Method::GET && request.uri().path().contains("/managedkeys/") {
+    // What Keyward writes beside its own kinds is where it publishes keys.
+    let counts = ["/managedkeys/", "/keygrants/", "/configmaps", "/secrets"].iter().any(|part| request.uri().path().contains(part));
+    let at = if *request.method() != Method::GET && counts {
         let mut writes = shared.writes.lock().unwrap();
         writes.seen += 1;
         writes.held.filter(|(nth, _)| *nth == writes.seen).map(|(_, at)| at)

@@ -42,7 +42,7 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// One with the namespaces `default` and [`OPERATOR`], and the CRD of keys.
+    /// One with the namespaces `default` and [`OPERATOR`], and the CRDs of keys and grants.
     pub async fn new() -> Self {
         // As `main` does first.
         let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -57,7 +57,9 @@ impl Memory {
         for namespace in ["default", OPERATOR] {
             memory.make("v1", "Namespace", "namespaces", namespace).await;
         }
-        memory.make("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", "managedkeys.keyward.dev").await;
+        for crd in ["managedkeys.keyward.dev", "keygrants.keyward.dev"] {
+            memory.make("apiextensions.k8s.io/v1", "CustomResourceDefinition", "customresourcedefinitions", crd).await;
+        }
         memory
     }
 
@@ -115,7 +117,7 @@ impl Memory {
             per_object_metrics: false,
         };
         change(&mut settings);
-        let (way, metrics) = (Arc::clone(&self.way), Metrics::new(false));
+        let (way, metrics) = (Arc::clone(&self.way), Metrics::new(settings.per_object_metrics));
         let its_own = metrics.clone();
         let (kill, killed) = oneshot::channel::<()>();
         let thread = std::thread::spawn(move || {

@@ -11,6 +11,7 @@ pub mod program;
 pub mod proxy;
 pub mod recorder;
 pub mod scene;
+pub mod storage;
 pub mod tunnel;
 pub mod vendor;
 

@@ -136,14 +136,19 @@ pub fn signal(pid: u32, name: &str) {
 
 /// Runs the test of that name alone, in a process with this environment and no other. True in that process.
 pub fn alone(test: &str, environment: &[(&str, &str)]) -> bool {
+    written_alone(test, environment).is_none()
+}
+
+/// The same. `None` in that process; the caller gets what the process wrote to stderr.
+pub fn written_alone(test: &str, environment: &[(&str, &str)]) -> Option<String> {
     const MARK: &str = "KEYWARD_TEST_ALONE";
     if std::env::var_os(MARK).is_some() {
-        return true;
+        return None;
     }
     let mut program = Command::new(std::env::current_exe().unwrap());
     program.args(["--exact", test, "--nocapture"]).env_clear().env(MARK, "1").envs(environment.iter().copied());
     let output = program.output().unwrap();
-    let told = String::from_utf8_lossy(&output.stdout);
-    assert!(output.status.success() && told.contains("1 passed"), "{told}\n{}", String::from_utf8_lossy(&output.stderr));
-    false
+    let (told, written) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && told.contains("1 passed"), "{told}\n{written}");
+    Some(written.into_owned())
 }

@@ -27,12 +27,13 @@ const PERSON: &str = "kubectl-client-side-apply";
 /// The access key of a person at the KMS: of the operator's account, and told apart from the operator in the ledger.
 const PERSON_ACCESS_KEY: &str = "AKIAPERSON7EXAMPLE00";
 /// The operations that change nothing.
-const READS: [&str; 26] = [
+const READS: [&str; 27] = [
     "DescribeKey",
     "GetKeyLastUsage",
     "GetKeyPolicy",
     "GetKeyRotationStatus",
     "ListAliases",
+    "ListGrants",
     "ListKeys",
     "ListKeyRotations",
     "ListResourceTags",
@@ -317,15 +318,26 @@ impl Scene {
         words.truncate(token + 1);
         // A shell ends the command there as well.
         words[token] = words[token].trim_end_matches(';');
+        self.annotate(&words).await;
+    }
+
+    /// Runs `kubectl annotate` with these words, as they stand in a message. In memory it does what kubectl would do.
+    pub async fn annotate(&self, words: &[&str]) {
         if let Place::Cluster(control_plane) = &self.place {
-            control_plane.kubectl(&words).await.expect("the command in the message");
+            control_plane.kubectl(words).await.expect("the command in the message");
             return;
         }
-        // What kubectl would do.
-        let (annotation, token) = words[token].split_once('=').expect("a token");
-        let name = words.iter().position(|word| *word == "managedkey").map(|at| words[at + 1]).expect("an object");
-        assert!(words[0] == "annotate" && words.contains(&"--overwrite"), "{command}");
-        self.patch(name, json!({ "metadata": { "annotations": { (annotation): token } } })).await;
+        let ["annotate", "--overwrite", .., kind, name, annotation] = words else { panic!("no command: {words:?}") };
+        let (annotation, value) = annotation.split_once('=').expect("a value");
+        let patch = json!({ "metadata": { "annotations": { (annotation): value } } });
+        match *kind {
+            "managedkey" => _ = self.patch(name, patch).await,
+            "keyprovider" => {
+                let api = Api::<KeyProvider>::all(self.client.clone());
+                api.patch(name, &PatchParams::default(), &Patch::Merge(patch)).await.unwrap();
+            }
+            other => panic!("no kind: {other}"),
+        }
     }
 
     /// Deletes an object.

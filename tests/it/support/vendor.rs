@@ -46,6 +46,8 @@ pub struct Operations {
     /// What takes a tag away, where it is not the request that sets one.
     pub untag: Option<&'static str>,
     pub rotate: &'static str,
+    /// Rotates a key now.
+    pub rotate_now: &'static str,
     /// What tells the rotations that were.
     pub rotations: &'static str,
     pub enable: &'static str,
@@ -75,6 +77,7 @@ pub const AWS: Vendor = Vendor {
         tag: "TagResource",
         untag: Some("UntagResource"),
         rotate: "EnableKeyRotation",
+        rotate_now: "RotateKeyOnDemand",
         rotations: "ListKeyRotations",
         enable: "EnableKey",
         schedule: "ScheduleKeyDeletion",
@@ -106,6 +109,7 @@ pub const CIPHER_TRUST: Vendor = Vendor {
         tag: "add-tags",
         untag: Some("remove-tags"),
         rotate: "enable-auto-rotation",
+        rotate_now: "rotate-material",
         rotations: "list-rotations",
         enable: "enable",
         schedule: "schedule-deletion",
@@ -138,6 +142,7 @@ pub const HUAWEI: Vendor = Vendor {
         tag: "batch-tags",
         untag: None,
         rotate: "enable-key-rotation",
+        rotate_now: "rotate-on-demand",
         rotations: "get-key-rotation-status",
         enable: "enable-key",
         schedule: "schedule-key-deletion",

@@ -1,7 +1,7 @@
 //! Canary credentials: nothing that proves who somebody is stands in a log, an event, a status, a metric or a Rust structure.
 //!
 //! The real program runs at level TRACE, with credentials in secrets and in the environment, for each KMS and each way to prove oneself. Every call fails in
-//! several ways, and each refusal repeats the credentials, as servers do. Then all that the program wrote is searched.
+//! several ways, and answers repeat the credentials, as servers do. Then all that the program wrote is searched. A panic has a process of its own.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -33,7 +33,7 @@ use crate::support::{
     control_plane::ControlPlane,
     eventually,
     fixtures::aws_endpoints,
-    program::{Program, alone},
+    program::{Program, alone, written_alone},
 };
 
 const WITHIN: Duration = Duration::from_mins(1);
@@ -54,6 +54,8 @@ const WRONG: &str = "CanaryWrongPass+10/xyz";
 const PROXY_PASSWORD: &str = "CanaryProxyPass11xyz";
 /// A proxy that is not used, because all is on this machine.
 const PROXY: [(&str, &str); 2] = [("HTTPS_PROXY", "http://proxy-user:CanaryProxyPass11xyz@127.0.0.1:1"), ("NO_PROXY", "127.0.0.1")];
+/// In milliseconds: no attempt of a call waits so long for an answer.
+const SLOW: u64 = 3500;
 /// Ids of access keys. They are no secrets, and AWS's stand nowhere all the same.
 const AWS_ACCESS_KEY: &str = "AKIACANARYSECRET0001";
 const ENV_ACCESS_KEY: &str = "AKIACANARYENVIRON002";
@@ -313,14 +315,20 @@ async fn no_credential_stands_in_anything_that_the_program_writes() {
     }
     site.until("all are ready", |object| is_ready(object, "True")).await;
 
-    // Every call fails in each of these ways. Refusals of credentials repeat what they were sent.
+    // Every call fails in each of these ways. Refusals of credentials, and answers that are none, repeat what they were sent.
     let error = |(code, status): (&str, u16), message: String| FaultAction::Error { code: code.into(), status, message };
     let of_credentials = [("InvalidSignatureException", 403), ("NCERRUnauthorized", 401), ("APIGW.0301", 401)];
     let denials = [("AccessDeniedException", 400), ("NCERRForbidden", 403), ("KMS.0307", 403)];
+    let throttles = [("ThrottlingException", 400), ("ThrottlingException", 429), ("APIGW.0308", 429)];
+    let all = |action: FaultAction| [action.clone(), action.clone(), action];
     let faults = [
         of_credentials.map(|code| error(code, echo())),
         denials.map(|code| error(code, "no policy allows it".into())),
-        [FaultAction::Cut, FaultAction::Cut, FaultAction::Cut],
+        throttles.map(|code| error(code, "slow down".into())),
+        // It says that all is well, and has another body than the call.
+        all(error(("Garbled", 200), echo())),
+        all(FaultAction::Cut),
+        all(FaultAction::Delay { millis: SLOW }),
     ];
     for (at, actions) in faults.into_iter().enumerate() {
         for (double, action) in site.doubles.iter().zip(actions) {
@@ -451,14 +459,10 @@ fn shown(failure: &Failure) -> String {
     texts.join(" ")
 }
 
-/// Every public type that holds a credential, before and after it was used, and every failure that a server can cause which repeats the request.
-#[tokio::test]
-async fn no_credential_is_shown_by_a_structure_or_a_failure() {
-    if !alone("threats::credentials::no_credential_is_shown_by_a_structure_or_a_failure", &PROXY) {
-        return;
-    }
+/// What each public type that holds a credential shows of itself, before and after it was used, and what every failure shows that a server can cause which
+/// repeats the request. Last, the metrics.
+async fn structures(double: &Double) -> Vec<String> {
     let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    let double = double().await;
     let keys = || HuaweiCredentials::Keys {
         access_key: HW_ACCESS_KEY.into(),
         secret_key: HW_SECRET.into(),
@@ -470,6 +474,7 @@ async fn no_credential_is_shown_by_a_structure_or_a_failure() {
     macro_rules! show {
         ($kms:ty, $codes:ident, $settings:expr) => {{
             let settings = $settings;
+            let metrics = settings.metrics.clone();
             texts.push(format!("{settings:?} {settings:#?}"));
             let kms = <$kms>::new(settings).unwrap();
             texts.push(format!("{kms:?}"));
@@ -484,10 +489,10 @@ async fn no_credential_is_shown_by_a_structure_or_a_failure() {
                 texts.push(kms.identity().await.map_or_else(|failure| shown(&failure), |_| String::new()));
                 double.clear_faults();
             }
-            // A login has a password, whatever kind of refusal it gets.
-            for operation in ["login", "create-token"] {
+            // A login has a password, whatever kind of refusal it gets, and an answer that is none has what it is for.
+            for operation in ["login", "create-token", "AssumeRole"] {
                 for (code, status) in
-                    [("NCERRInvalidParamValue", 400), ("NCERRInternalServerError", 500), ("400", 400), ("500", 500), ("1", 302)]
+                    [("NCERRInvalidParamValue", 400), ("NCERRInternalServerError", 500), ("400", 400), ("500", 500), ("1", 302), ("2", 200)]
                 {
                     double.kill_ciphertrust_tokens();
                     double.inject(Fault::on(operation, FaultAction::Error { code: code.into(), status, message: echo() }));
@@ -495,19 +500,63 @@ async fn no_credential_is_shown_by_a_structure_or_a_failure() {
                     double.clear_faults();
                 }
             }
+            texts.push(metrics.encode());
         }};
     }
-    show!(AwsKms, OF_AWS, aws(&double, AWS_ACCESS_KEY, AWS_SECRET, AWS_TOKEN, false));
-    show!(AwsKms, OF_AWS, aws(&double, ENV_ACCESS_KEY, ENV_SECRET, ENV_TOKEN, true));
-    show!(AwsKms, OF_AWS, aws(&double, AWS_ACCESS_KEY, WRONG, AWS_TOKEN, false));
-    show!(CipherTrustKms, OF_CIPHER_TRUST, cipher_trust(&double, CT_PASSWORD));
-    show!(CipherTrustKms, OF_CIPHER_TRUST, cipher_trust(&double, WRONG));
-    show!(HuaweiKms, OF_HUAWEI, huawei(&double, keys()));
-    show!(HuaweiKms, OF_HUAWEI, huawei(&double, password(HW_PASSWORD)));
-    show!(HuaweiKms, OF_HUAWEI, huawei(&double, password(WRONG)));
-    let mut secrets: Vec<String> = SECRETS.iter().map(|secret| (*secret).to_owned()).collect();
-    secrets.extend(double.issued());
-    let hits: Vec<_> = texts.iter().flat_map(|text| found("shown", text, &secrets)).collect();
+    show!(AwsKms, OF_AWS, aws(double, AWS_ACCESS_KEY, AWS_SECRET, AWS_TOKEN, false));
+    show!(AwsKms, OF_AWS, aws(double, ENV_ACCESS_KEY, ENV_SECRET, ENV_TOKEN, true));
+    show!(AwsKms, OF_AWS, aws(double, AWS_ACCESS_KEY, WRONG, AWS_TOKEN, false));
+    show!(CipherTrustKms, OF_CIPHER_TRUST, cipher_trust(double, CT_PASSWORD));
+    show!(CipherTrustKms, OF_CIPHER_TRUST, cipher_trust(double, WRONG));
+    show!(HuaweiKms, OF_HUAWEI, huawei(double, keys()));
+    show!(HuaweiKms, OF_HUAWEI, huawei(double, password(HW_PASSWORD)));
+    show!(HuaweiKms, OF_HUAWEI, huawei(double, password(WRONG)));
+    texts
+}
+
+fn secrets(double: &Double) -> Vec<String> {
+    SECRETS.iter().map(|secret| (*secret).to_owned()).chain(double.issued()).collect()
+}
+
+#[tokio::test]
+async fn no_credential_is_shown_by_a_structure_or_a_failure() {
+    if !alone("threats::credentials::no_credential_is_shown_by_a_structure_or_a_failure", &PROXY) {
+        return;
+    }
+    let double = double().await;
+    let texts = structures(&double).await;
+    let hits: Vec<_> = texts.iter().flat_map(|text| found("shown", text, &secrets(&double))).collect();
     assert!(hits.is_empty(), "{}", hits.join("\n"));
     assert!(texts.iter().any(|text| text.contains("its text is not shown")), "refusals were seen: {texts:#?}");
+    assert!(texts.iter().any(|text| text.contains("# EOF")), "metrics were seen");
 }
+
+/// The program logs each panic with its message and a backtrace. A panic here has what each structure shows of itself.
+#[tokio::test]
+async fn no_credential_is_in_the_log_of_a_panic() {
+    const PANICS: &str = "a round met a fault with";
+    let environment = [PROXY[0], PROXY[1], ("RUST_BACKTRACE", "full")];
+    let Some(written) = written_alone("threats::credentials::no_credential_is_in_the_log_of_a_panic", &environment) else {
+        keyward::telemetry::start(keyward::telemetry::LogFormat::Json, &"trace".parse().unwrap()).unwrap();
+        keyward::run::end_on_panic();
+        let double = double().await;
+        for text in structures(&double).await {
+            let ended: Result<(), _> = keyward::controller::contained(async move { panic!("{PANICS} {text}") }).await;
+            ended.unwrap_err();
+        }
+        // Tokens and sessions are of this process.
+        let hits: Vec<_> = double.issued().into_iter().map(|issued| format!("{ISSUED}{}", hex::encode(issued))).collect();
+        eprintln!("{}", hits.join("\n"));
+        return;
+    };
+    let (issued, log): (Vec<&str>, Vec<&str>) = written.lines().partition(|line| line.starts_with(ISSUED));
+    let log = log.join("\n");
+    let text = |line: &str| String::from_utf8(hex::decode(line.trim_start_matches(ISSUED)).unwrap()).unwrap();
+    let secrets: Vec<String> = SECRETS.iter().map(|secret| (*secret).to_owned()).chain(issued.iter().map(|line| text(line))).collect();
+    let hits = found("the log", &log, &secrets);
+    assert!(hits.is_empty(), "{}", hits.join("\n"));
+    assert!(log.matches(PANICS).count() > 20 && log.contains("\"backtrace\"") && issued.len() >= 3, "{} {}", log.len(), issued.len());
+}
+
+/// Before a secret that the double issued, in hexadecimal.
+const ISSUED: &str = "issued: ";

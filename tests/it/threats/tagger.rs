@@ -193,7 +193,7 @@ pub async fn no_forged_mark_ends_a_hold(vendor: &'static Vendor) {
         let seq = intent.split('.').next().unwrap().parse().unwrap();
         forge(scene, &key, &vec![(INTENT, word(seq))]);
         scene.look(name).await;
-        // Flapping: each look finds another word than the one before.
+        // Flapping: each read finds another word than the one before.
         for round in 0..2 {
             forge(scene, &key, &vec![(INTENT, if round % 2 == 0 { Some(intent.clone()) } else { word(seq) })]);
             scene.look(name).await;

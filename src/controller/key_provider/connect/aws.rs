@@ -3,9 +3,10 @@
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
-use super::{Means, Unusable, hidden, named, needed, value};
+use super::means::{Means, hidden, named, needed, value};
 use crate::{
     api::{KeyProviderSpec, key_provider::AwsProvider},
+    domain::provider::Unusable,
     kms::aws::{AwsCredentials, AwsEndpoints, AwsSettings},
 };
 

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Secret;
 
-use super::{Means, Unusable, hidden, needed, secret};
+use super::means::{Means, hidden, needed, secret};
 use crate::{
     api::{KeyProviderSpec, key_provider::CipherTrustProvider},
+    domain::provider::Unusable,
     kms::ciphertrust::CipherTrustSettings,
 };
 

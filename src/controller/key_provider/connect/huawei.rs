@@ -3,12 +3,13 @@
 use k8s_openapi::api::core::v1::Secret;
 use secrecy::SecretString;
 
-use super::{Means, Unusable, hidden, needed, secret, value};
+use super::means::{Means, hidden, needed, secret, value};
 use crate::{
     api::{
         KeyProviderSpec,
         key_provider::{HuaweiAuth, HuaweiProvider},
     },
+    domain::provider::Unusable,
     kms::huawei::{HuaweiCredentials, HuaweiSettings},
 };
 

@@ -3,22 +3,20 @@
 mod aws;
 mod ciphertrust;
 mod huawei;
+mod means;
 
 use k8s_openapi::api::core::v1::Secret;
 use kube::{Api, Client};
-use secrecy::SecretString;
 
+use self::means::Means;
 use super::{
     breaker::Breaker,
     clients::{Connected, MadeFor},
 };
 use crate::{
-    api::{
-        KeyProvider, KeyProviderSpec, Reason,
-        key_provider::{ProviderType, SecretRef},
-    },
+    api::{KeyProvider, KeyProviderSpec, Reason, key_provider::ProviderType},
     controller::{Context, crowd::Crowd},
-    domain::provider::{Unusable, lacks, no_secret, right_account, unread_secret},
+    domain::provider::{Unusable, no_secret, right_account, unread_secret},
     kms::{AnyKms, Books, Identity, Kms, LeaderCheck, aws::AwsKms, ciphertrust::CipherTrustKms, huawei::HuaweiKms},
     metrics::Metrics,
 };
@@ -34,31 +32,6 @@ pub(super) fn secrets_of(spec: &KeyProviderSpec) -> Vec<&str> {
         ProviderType::Huawei => spec.huawei.as_ref().map(|huawei| vec![Some(&huawei.credentials_secret_ref)]),
     };
     references.into_iter().flatten().flatten().map(|reference| reference.name.as_str()).collect()
-}
-
-/// What a client is made with beside the provider and its secrets.
-pub(super) struct Means {
-    /// The API server, for the secrets.
-    client: Client,
-    /// The operator's own namespace, where they are.
-    namespace: String,
-    books: Books,
-    metrics: Metrics,
-    /// Asked right before each request that changes a key.
-    leader_check: LeaderCheck,
-}
-
-impl Means {
-    fn of(context: &Context) -> Self {
-        let held = context.held.clone();
-        Self {
-            client: context.client.clone(),
-            namespace: context.settings.namespace.clone(),
-            books: context.books.clone(),
-            metrics: context.metrics.clone(),
-            leader_check: LeaderCheck::when(move || held.is_held()),
-        }
-    }
 }
 
 /// Makes a client for the provider, or takes the one there is if nothing changed, and asks whose credentials it has.
@@ -149,40 +122,4 @@ async fn read(means: &Means, name: &str) -> Result<Secret, Unusable> {
             Err(unread_secret(name, namespace))
         }
     }
-}
-
-/// A value that has to be there.
-fn needed(secret: &Secret, key: &str) -> Result<String, Unusable> {
-    value(secret, key)?.ok_or_else(|| lacks(secret.metadata.name.as_deref().unwrap_or_default(), key))
-}
-
-/// A value that has to be there and is not shown.
-fn hidden(secret: &Secret, key: &str) -> Result<SecretString, Unusable> {
-    needed(secret, key).map(SecretString::from)
-}
-
-/// The secret at that index among those of the provider, which has been read.
-fn secret(secrets: &[Secret], at: usize) -> Result<&Secret, Unusable> {
-    secrets
-        .get(at)
-        .ok_or_else(|| Unusable::by_a_person(Reason::CredentialsInvalid, "spec names no secret with credentials; set credentialsSecretRef"))
-}
-
-/// The secret of that name among those of the provider, which has been read.
-fn named<'a>(secrets: &'a [Secret], reference: &SecretRef) -> Result<&'a Secret, Unusable> {
-    let found = secrets.iter().find(|secret| secret.metadata.name.as_ref() == Some(&reference.name));
-    found.ok_or_else(|| {
-        Unusable::by_a_person(Reason::CredentialsInvalid, format!("secret {} was not read; it is tried again", reference.name))
-    })
-}
-
-/// A value of a secret, without the line end that `--from-file` leaves.
-fn value(secret: &Secret, key: &str) -> Result<Option<String>, Unusable> {
-    let Some(bytes) = secret.data.as_ref().and_then(|data| data.get(key)) else {
-        return Ok(None);
-    };
-    let name = secret.metadata.name.as_deref().unwrap_or_default();
-    let text = std::str::from_utf8(&bytes.0)
-        .map_err(|_| Unusable::by_a_person(Reason::CredentialsInvalid, format!("key {key} of secret {name} is not text")))?;
-    Ok(Some(text.trim().to_owned()).filter(|text| !text.is_empty()))
 }

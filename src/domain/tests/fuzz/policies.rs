@@ -264,7 +264,7 @@ fn policies() {
                 let other = read(&good[0].to_string());
                 let told: Vec<String> = differences(&other, &document, &arn()).iter().map(ToString::to_string).collect();
                 assert!(told.iter().all(|text| text.len() < 400 && !text.chars().any(char::is_control)), "{told:?}");
-                let refused = Allowed { rule: &rule, account: ACCOUNT }.refuses(&document);
+                let refused = Allowed { rule: &rule, account: ACCOUNT, caller: Caller::of(SESSION) }.refuses(&document);
                 assert!(refused.is_none_or(|why| why.len() < 600), "{text}");
                 let _ = access(&document, Caller::of(SESSION), &arn(), Also::default());
                 let _ = deleted_principals(&document);

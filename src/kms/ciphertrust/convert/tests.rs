@@ -97,12 +97,7 @@ fn every_member_is_converted() {
         region: "ap-south-1".into(),
         state: State::Disabled,
         deletion_date: None,
-        kind: KeyTemplate {
-            spec: "SYMMETRIC_DEFAULT".into(),
-            usage: "ENCRYPT_DECRYPT".into(),
-            origin: "AWS_KMS".into(),
-            multi_region: false,
-        },
+        kind: KeyTemplate::default(),
         customer_managed: true,
         multi_region: None,
         description: Some("key-description".into()),
@@ -244,7 +239,7 @@ fn rotation_is_told_where_the_row_has_all_of_it() {
     let mut whole = rotated();
     whole["aws_param"]["RotationPeriodInDays"] = json!(365);
     whole["aws_param"]["NextRotationDate"] = json!("2021-11-05T06:53:53.8Z");
-    let rotation = Rotation { enabled: true, period_days: Some(365), next: Some(at("2021-11-05T06:53:53Z")), last: None };
+    let rotation = Rotation { enabled: true, period_days: Some(365), next: Some(at("2021-11-05T06:53:53Z")), ..Rotation::default() };
     assert_eq!(read(&whole).unwrap().rotation, Some(rotation));
     whole["aws_param"]["RotationPeriodInDays"] = json!(0);
     assert_eq!(read(&whole).unwrap().rotation, None);

@@ -3,6 +3,8 @@
 mod keys;
 mod objects;
 mod places;
+mod policies;
+mod publish;
 mod settings;
 mod sizes;
 mod statuses;
@@ -33,7 +35,9 @@ pub struct Group {
 pub const GROUPS: &[Group] = &[
     Group { title: "Somebody else's key", rows: keys::rows },
     Group { title: "Marks, claims and aliases in the spec", rows: settings::rows },
+    Group { title: "Key policies", rows: policies::rows },
     Group { title: "Providers, namespaces and Secrets", rows: places::rows },
+    Group { title: "What is published", rows: publish::rows },
     Group { title: "A forged status", rows: statuses::rows },
     Group { title: "Names, annotations, finalizers and owners", rows: objects::rows },
     Group { title: "Texts that look like something else", rows: texts::rows },
@@ -48,10 +52,16 @@ pub fn all() -> Vec<Attack> {
 /// Attacks with a test of their own.
 pub const OWN: &[Own] = &[
     Own {
-        what: "2,000 objects in one namespace, so that the one object of another namespace waits behind them",
+        what: "10,000 objects in one namespace, so that the one object of another namespace waits behind them",
         admission: "accepted, as many as the ResourceQuota of the namespace lets through",
         bypassed: "namespaces take turns: at most the rounds that were begun already come first",
-        test: "attacks::shared::two_thousand_objects_do_not_delay_the_one_of_another_namespace",
+        test: "attacks::shared::ten_thousand_objects_do_not_delay_the_one_of_another_namespace",
+    },
+    Own {
+        what: "Many objects whose annotation `keyward.dev/create-attempt` says that a creation was begun, so that the marks of all keys are read for each",
+        admission: "accepted; the marks of all keys are read once in ten minutes at most, and these objects wait",
+        bypassed: "the same",
+        test: "attacks::shared::a_forged_record_of_a_creation_has_no_keys_read",
     },
     Own {
         what: "Objects in masses, whose keys cost money",
@@ -126,16 +136,76 @@ pub const OWN: &[Own] = &[
         test: "reconcile::adoption::an_older_object_that_does_not_take_the_key_blocks_no_other",
     },
     Own {
+        what: "A status says that the object had another's key, which is pending deletion and has no object any more. The object is deleted, to take the alert over",
+        admission: "refused: “only Keyward may write this status”",
+        bypassed: "the alert stays as it is: what only a status says replaces no entry of another object",
+        test: "attacks::shared::a_forged_status_takes_over_no_alert",
+    },
+    Own {
         what: "Conditions of others fill a status, so that a deletion cannot be told",
         admission: "refused: “only Keyward may write this status”",
         bypassed: "Keyward makes room, or does not schedule",
         test: "faults::told::a_deletion_is_reported_in_a_status_that_others_filled",
     },
     Own {
+        what: "`spec.publishTo` names a ConfigMap that others trust, or that another object publishes to; a status says that it is this object's",
+        admission: "accepted, if the operator has the right to publish; a status is refused: “only Keyward may write this status”",
+        bypassed: "the ConfigMap is left as it is: its controlling owner is not this object",
+        test: "reconcile::publish::what_is_not_this_objects_is_neither_adopted_nor_overwritten_nor_removed",
+    },
+    Own {
+        what: "`spec.publishTo` names a Secret of the namespace, to overwrite it, or to read it in the log",
+        admission: "accepted, if the operator has the right to publish to Secrets",
+        bypassed: "the Secret is left as it is, and no content of a Secret is logged",
+        test: "publishing::a_secret_of_somebody_else_is_left_and_never_logged",
+    },
+    Own {
+        what: "`spec.publishTo` in Keyward's own namespace, to write its cluster id or its credentials",
+        admission: "accepted; `InvalidSpec`",
+        bypassed: "the same: Keyward publishes nothing in its own namespace",
+        test: "reconcile::publish::nothing_is_published_in_keywards_own_namespace",
+    },
+    Own {
+        what: "A status names another's key, or the spec another's alias, so that applications use that key",
+        admission: "refused: “only Keyward may write this status”; the alias is accepted",
+        bypassed: "what is published is a key with this object's marks, and an alias that this key has",
+        test: "reconcile::publish::neither_a_forged_status_nor_a_wish_is_published",
+    },
+    Own {
         what: "An alias is taken from the key of another namespace, because its object no longer declares it",
         admission: "accepted",
         bypassed: "an alias moves only within one namespace and provider",
         test: "domain::tests::handover",
+    },
+    Own {
+        what: "A `KeyGrant` asks for a grant of a key of another namespace: the `ManagedKey` that it names has a forged status",
+        admission: "`keyRef` has no namespace; a status is refused: “only Keyward may write this status”",
+        bypassed: "`OwnedByAnother`: the marks on the key say whose it is",
+        test: "grants::refused::no_grant_is_made_of_the_key_of_another_namespace",
+    },
+    Own {
+        what: "A `KeyGrant` for a principal or an operation that the provider does not list",
+        admission: "accepted; `GrantNotAllowed`, and nothing is called",
+        bypassed: "the same",
+        test: "grants::refused::by_default_no_grant_is_made_and_nothing_is_called",
+    },
+    Own {
+        what: "A principal that a pattern in `allow.grants` matches and that is somebody else: wildcards, colons in the name, other partitions, full-width digits",
+        admission: "refused, or accepted; `InvalidSpec`",
+        bypassed: "`InvalidSpec`: only the ARN of one principal is taken",
+        test: "domain::tests::grant::a_grantee_is_the_arn_of_one_principal",
+    },
+    Own {
+        what: "A grant of `CreateGrant` to an allowed principal, so that it gives access to others",
+        admission: "accepted; `GrantNotAllowed`, unless the provider lists `CreateGrant` or `*`",
+        bypassed: "the same",
+        test: "domain::tests::grant::a_provider_admits_principals_and_operations_each_by_itself",
+    },
+    Own {
+        what: "The status of a `KeyGrant` names the grant of another object, so that it is revoked",
+        admission: "refused: “only Keyward may write this status”",
+        bypassed: "only grants whose name has the UID of the object are revoked",
+        test: "grants::released::a_forged_status_leads_to_no_grant_of_another_object",
     },
 ];
 

@@ -79,11 +79,11 @@ pub fn rows() -> Vec<Attack> {
                 json!({ "metadata": { "ownerReferences": [owner] } })
             }),
             admission: Admission::Accepted(Ends::Gone),
-            bypassed: ready("Available"),
+            bypassed: Ends::Gone,
         },
         accepted(
             "uid-of-others",
-            "Another object's UID. The API server gives each object its own",
+            "Another object's UID. The API server gives each new object its own. With the UID of another in the storage, the object still has its own name, and so its own key",
             Act::Create(|w| json!({ "metadata": { "uid": w.pay.metadata.uid } })),
             "Available",
         ),

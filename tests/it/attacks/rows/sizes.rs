@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Act, Admission, Attack, Ends, accepted, ready, refused};
+use super::{Act, Attack, Ends, accepted, ready, refused};
 
 fn long() -> String {
     "x".repeat(100_000)
@@ -97,26 +97,25 @@ pub fn rows() -> Vec<Attack> {
         ),
         accepted(
             "many-annotations",
-            "10,000 annotations",
-            Act::Create(|_| observed(&json!({ "annotations": many("a", "x", 10_000) }))),
+            "2,000 annotations",
+            Act::Create(|_| observed(&json!({ "annotations": many("a", "x", 2000) }))),
             "KeyMissing",
         ),
         refused(
             "too-many-annotations",
-            "More annotations than the API server accepts",
+            "More annotations than the API server accepts. It then accepts no write of the object, not even of its status",
             Act::Create(|_| observed(&json!({ "annotations": many("a", &"x".repeat(1000), 1000) }))),
             "may not be more than 262144 bytes",
-            ready("KeyMissing"),
+            Ends::LeftAlone,
         ),
-        Attack {
-            name: "many-finalizers",
-            what: "100 finalizers. Keyward writes the whole list when it adds or removes its own, and reads at most 64",
-            act: Act::Create(
+        accepted(
+            "many-finalizers",
+            "100 finalizers. Keyward keeps 64 of them in memory, and reads the list again before it changes it",
+            Act::Create(
                 |_| json!({ "metadata": { "finalizers": (0..100).map(|number| format!("example.com/for-ever-{number}")).collect::<Vec<_>>() } }),
             ),
-            admission: Admission::Accepted(Ends::LeftAlone),
-            bypassed: Ends::LeftAlone,
-        },
+            "Available",
+        ),
         accepted(
             "deep",
             "A field that does not exist, 100 levels deep",
@@ -126,7 +125,11 @@ pub fn rows() -> Vec<Attack> {
         accepted(
             "large",
             "An object of about one megabyte",
-            Act::Create(|_| observed(&json!({ "labels": many("l", &"x".repeat(60), 10_000) }))),
+            Act::Create(|_| {
+                // The longest keys and values: each label costs the API server the same.
+                let prefix = ["x".repeat(62), "x".repeat(62), "x".repeat(62), "x".repeat(62)].join(".");
+                observed(&json!({ "labels": many(&format!("{prefix}/{}", "l".repeat(58)), &"x".repeat(63), 2500) }))
+            }),
             "KeyMissing",
         ),
     ]

@@ -3,7 +3,7 @@
 use keyward::api::ManagedKey;
 use serde_json::{Value, json};
 
-use super::{Act, Attack, Ends, World, accepted, ready, refused};
+use super::{Act, Admission, Attack, Ends, World, ready, refused};
 
 /// What the policy for statuses says.
 const ONLY_KEYWARD: &str = "only Keyward may write this status";
@@ -201,11 +201,12 @@ pub fn rows() -> Vec<Attack> {
             "cannot be changed or removed",
             own,
         ),
-        accepted(
-            "status-at-creation",
-            "A status in a new object. The API server drops it",
-            Act::Create(|w| json!({ "status": { "keyId": w.key.key_id, "keyArn": w.key.arn } })),
-            "Available",
-        ),
+        Attack {
+            name: "status-at-creation",
+            what: "A status in a new object, with another's key. The API server drops it",
+            act: Act::Create(|w| json!({ "status": { "keyId": w.key.key_id, "keyArn": w.key.arn } })),
+            admission: Admission::Accepted(own),
+            bypassed: ready("OwnedByAnother"),
+        },
     ]
 }

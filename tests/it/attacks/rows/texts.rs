@@ -55,6 +55,18 @@ pub fn rows() -> Vec<Attack> {
             "Available",
         ),
         accepted(
+            "text-rotation",
+            "In the annotation `keyward.dev/rotate-requested-at`",
+            Act::Create(|_| annotated("keyward.dev/rotate-requested-at")),
+            "Available",
+        ),
+        accepted(
+            "text-rotation-confirmed",
+            "In the annotation `keyward.dev/rotate-confirm`",
+            Act::Create(|_| annotated("keyward.dev/rotate-confirm")),
+            "Available",
+        ),
+        accepted(
             "text-token",
             "In the annotation `keyward.dev/confirm-deletion`",
             Act::Create(|_| annotated("keyward.dev/confirm-deletion")),

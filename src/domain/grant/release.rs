@@ -1,0 +1,94 @@
+//! What happens to the grants of an object that is being deleted. The first row that fits counts:
+//!
+//! | situation | the grants | the finalizer |
+//! |---|---|---|
+//! | the CRD is being deleted, even if the object is paused | left | goes |
+//! | `deletionPolicy: Retain` | left | goes |
+//! | `managementPolicy: Observe` of the `ManagedKey` | left | goes |
+//! | no request for a grant was ever on record | there are none | goes |
+//! | the object or its `ManagedKey` is paused | left | waits |
+//! | the provider does not exist, cannot be used, or is for another account; the KMS denies a call | left | waits |
+//! | the key is gone | gone with it | goes |
+//! | otherwise | revoked | goes |
+//!
+//! A namespace that is being deleted does not change this: access that nobody declares any more is taken away.
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::target::Target;
+use crate::{
+    api::{
+        KeyGrantStatus, Reason,
+        condition::seconds,
+        key_grant::{FormerGrant, GrantDeletionPolicy},
+        managed_key::{ManagementPolicy, Missing},
+    },
+    domain::plan::Note,
+};
+
+/// The end of every message that says why the finalizer stays.
+pub const WAY_OUT: &str = "; to let the object go and leave the grant, set deletionPolicy: Retain";
+
+/// What the row says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Release {
+    /// The finalizer goes, and the grants stay for this reason, if there are any.
+    Leave(&'static str),
+    /// The finalizer waits.
+    Wait(Note),
+    /// The grants are revoked, then the finalizer goes.
+    Revoke,
+}
+
+/// What is known before a provider is asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Circumstances<'a> {
+    /// Whether the CRD is being deleted.
+    pub uninstalling: bool,
+    /// What the object says.
+    pub policy: GrantDeletionPolicy,
+    /// Whether the object is paused.
+    pub paused: bool,
+    /// Its `ManagedKey`, if it is still there.
+    pub target: Option<&'a Target>,
+    /// Its status.
+    pub status: &'a KeyGrantStatus,
+}
+
+/// The row that fits.
+#[must_use]
+pub fn release(c: &Circumstances<'_>) -> Release {
+    let paused = |whose: &str| {
+        let message = format!("the annotation keyward.dev/paused of {whose} stops all work on this object; remove it to go on");
+        Release::Wait(Note { reason: Reason::Paused, message })
+    };
+    match (c, c.target) {
+        _ if c.uninstalling => Release::Leave("the CRD is being deleted"),
+        _ if c.policy == GrantDeletionPolicy::Retain => Release::Leave("deletionPolicy is Retain"),
+        (_, Some(target)) if target.policy == ManagementPolicy::Observe => Release::Leave("managementPolicy of the ManagedKey is Observe"),
+        _ if places(c.status).is_empty() => Release::Leave("no grant of it was ever asked for"),
+        _ if c.paused => paused("this object"),
+        (_, Some(target)) if target.paused => paused("its ManagedKey"),
+        _ => Release::Revoke,
+    }
+}
+
+/// Every key on which a grant of the object may be: the present one last.
+#[must_use]
+pub fn places(status: &KeyGrantStatus) -> Vec<FormerGrant> {
+    let present = status.key_arn.clone().zip(status.provider.clone());
+    let present = present.map(|(key_arn, provider)| FormerGrant { key_arn, provider, missing: status.missing.clone() });
+    status.former.iter().cloned().chain(present).collect()
+}
+
+/// One more answer that a key does not exist, and whether it is certain by now that the key is gone. A single answer proves nothing,
+/// because a KMS is eventually consistent. It takes three, and `missing_after` between the first and the last.
+#[must_use]
+pub fn not_found(before: Option<&Missing>, now: Timestamp, missing_after: SignedDuration) -> (Missing, bool) {
+    const ANSWERS: i32 = 3;
+    let first_time = before.map_or_else(|| seconds(now), |missing| missing.first_time.clone());
+    // The count stops at the limit, so that a settled status does not change any more.
+    let count = before.map_or(0, |missing| missing.count.max(0)).saturating_add(1).min(ANSWERS);
+    let sure = count >= ANSWERS && now.duration_since(first_time.0) >= missing_after;
+    (Missing { count, first_time }, sure)
+}

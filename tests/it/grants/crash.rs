@@ -1,0 +1,148 @@
+//! The operator is killed, or its answer is lost, at each request about a grant and at each write of its object. The next run finishes the
+//! work: one grant while the object declares one, none when it is gone.
+
+use futures::StreamExt;
+use keyward::api::{ConditionType, KeyGrant};
+use kms_double::{Fault, FaultAction, Options};
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use super::{any, api, create, find, of_orders, own, patch, reads, with_key};
+use crate::support::{
+    eventually,
+    gate::{At, Gate},
+    memory::{Hand, Memory},
+    operator::WITHIN,
+    scene::Scene,
+    vendor::{AWS, Vendor},
+};
+
+/// What happens to a request.
+#[derive(Clone, Copy, Debug)]
+enum Ends {
+    Killed(At),
+    Lost,
+    Cut,
+}
+
+/// What kills the operator.
+enum Death {
+    /// The nth request of that operation.
+    Request(&'static str, u64, Ends),
+    /// The nth write of the object, counted from its creation.
+    Write(Gate, usize, At),
+}
+
+/// Shows S9.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_request_about_a_grant_the_next_run_finishes_the_work() {
+    let mut tries = Vec::new();
+    for (operation, nth) in [("CreateGrant", 1), ("CreateGrant", 2), ("RevokeGrant", 1), ("RevokeGrant", 2)] {
+        for ends in [Ends::Killed(At::Before), Ends::Killed(At::After), Ends::Lost, Ends::Cut] {
+            let point = format!("{operation} {nth} {ends:?}");
+            tries.push(async move {
+                let memory = Memory::new().await;
+                let struck = story(&AWS, &memory, Death::Request(operation, nth, ends), &point).await;
+                assert!(struck, "{point} never came");
+            });
+        }
+    }
+    futures::stream::iter(tries).buffer_unordered(8).collect::<()>().await;
+}
+
+/// Shows S9.
+#[tokio::test(flavor = "multi_thread")]
+async fn killed_at_any_write_of_a_grant_the_next_run_finishes_the_work() {
+    let tries = [At::Before, At::After].map(|at| async move {
+        let mut nth = 1;
+        loop {
+            let (memory, gate) = Memory::new().await.behind_gate();
+            if !story(&AWS, &memory, Death::Write(gate, nth, at), &format!("write {nth} {at:?}")).await {
+                break;
+            }
+            nth += 1;
+        }
+        assert!(nth > 5, "{nth}: the finalizer, the record, the status twice, and the end");
+    });
+    futures::future::join_all(tries).await;
+}
+
+/// A grant is made, changed and revoked. Returns whether the operator was struck.
+async fn story(vendor: &'static Vendor, memory: &Memory, death: Death, point: &str) -> bool {
+    let scene = Scene::within(memory, vendor, "crash", Options::default(), any()).await;
+    let mut operator = memory.start();
+    with_key(&scene).await;
+    scene.look_at_all("orders").await;
+    match &death {
+        Death::Request(operation, nth, ends) => {
+            let action = match ends {
+                Ends::Killed(At::Before) => FaultAction::Hang,
+                Ends::Killed(At::After) => FaultAction::LateReply { millis: 120_000 },
+                Ends::Lost => FaultAction::LoseReply,
+                Ends::Cut => FaultAction::Cut,
+            };
+            scene.double.inject(Fault::on(operation, action).nth(*nth));
+        }
+        Death::Write(gate, nth, at) => gate.hold(*nth, *at),
+    }
+    let mut struck = false;
+    let mut grant = create(&scene, "reader", reads(&["Decrypt"])).await;
+    for operations in [&["Decrypt"][..], &["Decrypt", "Encrypt"], &[]] {
+        match operations {
+            ["Decrypt"] => {}
+            [] => drop(api(&scene).delete("reader", &DeleteParams::default()).await.unwrap()),
+            operations => grant = patch(&scene, "reader", json!({ "spec": { "operations": operations } })).await,
+        }
+        if ended(&scene, &grant, operations.is_empty(), (!struck).then_some(&death), point).await {
+            struck = true;
+            revive(&mut operator, memory, &scene, &death);
+            ended(&scene, &grant, operations.is_empty(), None, point).await;
+        }
+        let made = own(&scene, &grant).await;
+        let permitted: Vec<_> = made.iter().map(|grant| grant.terms.operations.iter().map(String::as_str).collect::<Vec<_>>()).collect();
+        let declared: Vec<_> = (!operations.is_empty()).then(|| operations.to_vec()).into_iter().collect();
+        assert_eq!(permitted, declared, "{point}");
+    }
+    assert!(of_orders(&scene).await.is_empty(), "{point}");
+    for (reason, note) in scene.events_in(&scene.namespace, "reader").await {
+        assert!(reason != "DriftDetected", "{point}: nobody else was there: {note}");
+    }
+    struck
+}
+
+/// Waits until the grant is as declared, or gone, or until the death comes. Returns whether it came.
+async fn ended(scene: &Scene, grant: &KeyGrant, goes: bool, death: Option<&Death>, point: &str) -> bool {
+    eventually(point, WITHIN, async || {
+        if death.is_some_and(|death| strikes(scene, death)) {
+            return Ok(true);
+        }
+        let found = api(scene).get_opt("reader").await.unwrap();
+        let is_as_declared = |found: &KeyGrant| {
+            let ready = find(found, ConditionType::Ready);
+            ready.is_some_and(|ready| ready.reason == "Granted" && ready.observed_generation == grant.metadata.generation)
+        };
+        let is_done = found.as_ref().map_or(goes, |found| !goes && is_as_declared(found));
+        if is_done { Ok(false) } else { Err(format!("{:?}", found.map(|found| found.status))) }
+    })
+    .await
+}
+
+fn strikes(scene: &Scene, death: &Death) -> bool {
+    match death {
+        Death::Request(operation, ..) => scene.calls(operation).iter().any(|call| call.fault.is_some()),
+        Death::Write(gate, ..) => gate.has_struck(),
+    }
+}
+
+/// A process that is killed is followed by another one. One that lost an answer goes on.
+fn revive(operator: &mut Hand, memory: &Memory, scene: &Scene, death: &Death) {
+    if matches!(death, Death::Request(_, _, Ends::Lost | Ends::Cut)) {
+        return;
+    }
+    operator.kill();
+    scene.double.clear_faults();
+    if let Death::Write(gate, ..) = death {
+        gate.open();
+    }
+    *operator = memory.start();
+}

@@ -1,0 +1,152 @@
+//! An object that is being deleted: its grant is revoked first, or a message says why it waits and how to let it go.
+
+use keyward::api::ConditionType;
+use kms_double::{Fault, FaultAction, GrantTerms};
+use kube::api::DeleteParams;
+use serde_json::json;
+
+use super::{READER, api, create, delete, done, find, look, message, of_orders, own, patch, reads, scene, until, until_gone, until_ready};
+use crate::support::scene::Scene;
+
+const WAY_OUT: &str = "; to let the object go and leave the grant, set deletionPolicy: Retain";
+
+async fn granted(name: &str) -> Scene {
+    let scene = scene(name).await;
+    create(&scene, "reader", reads(&["Decrypt"])).await;
+    until_ready(&scene, "reader", "True", "Granted").await;
+    look(&scene, "reader").await;
+    scene
+}
+
+/// Waits until the object says why it stays.
+async fn waits(scene: &Scene, reason: &str, words: &str) {
+    let grant = until(scene, "reader", words, |grant| {
+        find(grant, ConditionType::Synced).is_some_and(|synced| synced.reason == reason && synced.message.contains(words))
+    })
+    .await;
+    let synced = find(&grant, ConditionType::Synced).unwrap();
+    assert!(synced.message.contains(WAY_OUT), "{}", synced.message);
+    assert!(grant.metadata.deletion_timestamp.is_some());
+}
+
+#[tokio::test]
+async fn the_grant_is_revoked_and_those_of_others_stay() {
+    let scene = granted("release").await;
+    let key = scene.key("orders").await.arn;
+    let terms =
+        GrantTerms { name: Some("reader".into()), grantee: READER.into(), operations: vec!["Decrypt".into()], ..GrantTerms::default() };
+    scene.double.plant_grants(&key, &terms, 1).unwrap();
+    delete(&scene, "reader").await;
+    until_gone(&scene, "reader").await;
+    let left = of_orders(&scene).await;
+    assert!(left.len() == 1 && left[0].terms.name.as_deref() == Some("reader"), "{left:?}");
+    let note = scene.until_event("reader", "GrantRevoked").await;
+    assert!(note.ends_with("because its object is deleted"), "{note}");
+    assert_eq!(done(&scene), ["CreateGrant", "RevokeGrant"]);
+}
+
+/// The key's own object goes first, and the key stays. The access that nobody declares any more goes.
+#[tokio::test]
+async fn the_grant_is_revoked_although_the_object_of_its_key_is_gone() {
+    let scene = granted("alone").await;
+    let key = scene.key("orders").await.arn;
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+    look(&scene, "reader").await;
+    let grant = until_ready(&scene, "reader", "False", "KeyNotReady").await;
+    assert_eq!(scene.double.grants(&key).unwrap().len(), 1, "nobody asked to take access away: {:?}", grant.status);
+    delete(&scene, "reader").await;
+    until_gone(&scene, "reader").await;
+    assert!(scene.double.grants(&key).unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn a_grant_that_is_retained_or_of_a_key_that_is_observed_stays() {
+    for (why, grant, key) in [
+        ("deletionPolicy is Retain", json!({ "deletionPolicy": "Retain" }), json!({})),
+        ("managementPolicy of the ManagedKey is Observe", json!({}), json!({ "managementPolicy": "Observe" })),
+    ] {
+        let scene = granted("retain").await;
+        patch(&scene, "reader", json!({ "spec": grant })).await;
+        scene.spec("orders", key).await;
+        scene.look("orders").await;
+        delete(&scene, "reader").await;
+        until_gone(&scene, "reader").await;
+        assert_eq!(of_orders(&scene).await.len(), 1, "{why}");
+        let note = scene.until_event("reader", "GrantReleased").await;
+        assert!(note.contains("its grants stay on arn:") && note.ends_with(why), "{note}");
+    }
+}
+
+#[tokio::test]
+async fn an_object_that_cannot_revoke_waits_and_names_the_way_out() {
+    let scene = granted("denied").await;
+    let error = FaultAction::Error { code: "AccessDeniedException".into(), status: 400, message: String::new() };
+    scene.double.inject(Fault::on("RevokeGrant", error));
+    delete(&scene, "reader").await;
+    waits(&scene, "AccessDenied", "AWS denies kms:RevokeGrant on ").await;
+    scene.double.clear_faults();
+
+    // Paused, it is not even tried.
+    patch(&scene, "reader", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
+    waits(&scene, "Paused", "of this object stops all work").await;
+    assert_eq!(of_orders(&scene).await.len(), 1);
+
+    // A namespace that is not admitted any more: no call, and the grant is not forgotten.
+    scene.provide(&scene.provider, json!({ "namespaces": { "from": "Names", "names": ["other"] } })).await;
+    patch(&scene, "reader", json!({ "metadata": { "annotations": { "keyward.dev/paused": null } } })).await;
+    waits(&scene, "NamespaceNotAllowed", "does not admit namespace").await;
+    scene.provide(&scene.provider, json!({ "namespaces": { "from": "All", "names": null } })).await;
+    until_gone(&scene, "reader").await;
+    assert!(of_orders(&scene).await.is_empty());
+}
+
+#[tokio::test]
+async fn without_its_provider_an_object_waits_until_somebody_says_retain() {
+    let scene = granted("gone").await;
+    let providers = kube::Api::<keyward::api::KeyProvider>::all(scene.client.clone());
+    providers.delete(&scene.provider, &DeleteParams::default()).await.unwrap();
+    delete(&scene, "reader").await;
+    waits(&scene, "ProviderNotFound", "does not exist").await;
+    patch(&scene, "reader", json!({ "spec": { "deletionPolicy": "Retain" } })).await;
+    until_gone(&scene, "reader").await;
+    assert_eq!(of_orders(&scene).await.len(), 1);
+}
+
+/// A key that is not found once may still be there.
+#[tokio::test]
+async fn an_object_whose_key_is_gone_goes_once_that_is_certain() {
+    let scene = granted("deleted").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("orders", "True", "DeletionScheduled").await;
+    let key = scene.key("orders").await.arn;
+    scene.double.advance(jiff::SignedDuration::from_hours(24 * 9)).unwrap();
+    assert!(scene.double.key(&key).is_none());
+    delete(&scene, "reader").await;
+    waits(&scene, "KeyMissing", "looks for it again before it counts the key and its grants as gone").await;
+    until_gone(&scene, "reader").await;
+    assert_eq!(done(&scene), ["CreateGrant"]);
+}
+
+/// A record in the status says where to look, and only a grant's name says whose it is.
+#[tokio::test]
+async fn a_forged_status_leads_to_no_grant_of_another_object() {
+    let scene = granted("forged").await;
+    create(&scene, "other", reads(&["Encrypt"])).await;
+    let other = until_ready(&scene, "other", "True", "Granted").await;
+    let id = other.status.as_ref().unwrap().grant_id.clone().unwrap();
+    patch(&scene, "reader", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
+    until(&scene, "reader", "paused", |grant| find(grant, ConditionType::Synced).is_some_and(|synced| synced.reason == "Paused")).await;
+    let forged = json!({ "status": { "grantId": id, "appliedName": "keyward/it/x/y" } });
+    api(&scene).patch_status("reader", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(forged)).await.unwrap();
+    patch(&scene, "reader", json!({ "metadata": { "annotations": { "keyward.dev/paused": null } } })).await;
+    let healed = until(&scene, "reader", "it knows its own again", |grant| {
+        grant.status.as_ref().is_some_and(|status| status.grant_id.as_deref() != Some(&*id))
+    })
+    .await;
+    assert!(message(&healed).starts_with("grant "), "{}", message(&healed));
+    delete(&scene, "reader").await;
+    until_gone(&scene, "reader").await;
+    let left = own(&scene, &other).await;
+    assert!(left.len() == 1 && left[0].id == id, "{left:?}");
+}
