@@ -104,9 +104,9 @@ words! {
     /// The KMS does not accept the key policy. If the policy names a principal that was created moments ago, the KMS may not know it yet:
     /// Keyward tries for ten minutes, and then the object is Stalled.
     PolicyNotAccepted,
-    /// Keyward has no right to write the ConfigMap or Secret of `spec.publishTo`. The message names what gives the right.
+    /// Keyward has no right to write the `ConfigMap` or Secret of `spec.publishTo`. The message names what gives the right.
     PublishNotPermitted,
-    /// The ConfigMap or Secret of `spec.publishTo` was not created for this object, so Keyward leaves it as it is.
+    /// The `ConfigMap` or Secret of `spec.publishTo` was not created for this object, so Keyward leaves it as it is.
     PublishTargetTaken,
     /// A rotation on demand that was requested is not done yet: it waits for another state of the key, or for the KMS. Keyward does it later by
     /// itself.

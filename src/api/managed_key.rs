@@ -364,7 +364,7 @@ pub struct ManagedKeyStatus {
     /// 2026-04-23. Keyward asks once a day, for the first time a day after the key was created. Absent if the KMS does not report a use, or
     /// if Keyward may not ask. Nothing depends on this field: before a deletion Keyward asks the KMS itself.
     #[serde(rename = "lastUsedTime", default, skip_serializing_if = "Option::is_none")]
-    pub last_use: Option<Time>,
+    pub latest_use: Option<Time>,
     /// The object to which the key is published.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub published_to: Option<PublishedTo>,

@@ -31,8 +31,8 @@ const NAMES: usize = 100_000;
 /// What is known of a name without asking for it.
 #[derive(Debug, PartialEq)]
 pub enum Lookup {
-    /// No key has the name in its marks.
-    Nobody,
+    /// No key has the name in its marks, by a survey that was begun at this time.
+    Nobody(Instant),
     /// A key may have it. With the creation that this process began for an earlier object of the name, if its outcome is not known.
     Perhaps(Option<CreateAttempt>),
     /// A key was marked a moment ago, and the KMS may not show it for this time.
@@ -150,7 +150,7 @@ impl Surveys {
         if let Some(left) = left(self.started, consistency) {
             return Ok(Lookup::NotYet(left));
         }
-        let mut names = self.survey(connected, &owner.cluster);
+        let (mut names, begun) = self.survey(connected, &owner.cluster);
         // A survey that ended without a result, such as when the process ends, counts as none.
         let waited = tokio::time::timeout(waits::SURVEY, names.wait_for(Option::is_some)).await.map(|answer| answer.is_ok());
         if waited == Ok(false) {
@@ -160,7 +160,7 @@ impl Surveys {
             None => return Ok(Lookup::Underway),
             Some(Ok(names)) => {
                 let bears = [OwnerMark::Name, OwnerMark::Digest].iter().any(|form| names.contains(&hash(&owner.mark_as(*form))));
-                return Ok(if bears { Lookup::Perhaps(None) } else { Lookup::Nobody });
+                return Ok(if bears { Lookup::Perhaps(None) } else { Lookup::Nobody(begun) });
             }
             Some(Err(failure)) => again(failure),
         };
@@ -169,18 +169,22 @@ impl Surveys {
         Err(answer)
     }
 
-    /// Whether the survey of a provider shows the key of a creation that was over `ago`. Somebody who writes many records of creations must not have the marks
-    /// of all keys read for each, so a survey that is too old for one is replaced only once in a while.
-    pub fn shows(&self, connected: &Connected, ago: Duration) -> Shows {
+    /// Whether the survey that was begun at that time shows the key of a creation that was over `ago`. Somebody who writes many records of creations must not
+    /// have the marks of all keys read for each, so a survey that is too old for one is replaced only once in a while.
+    pub fn shows(&self, connected: &Connected, begun: Instant, ago: Duration) -> Shows {
+        if begun.elapsed() <= ago {
+            return Shows::Yes;
+        }
         let (uid, _) = connected.made_for.spec();
         let mut inner = self.inner();
-        match inner.surveys.get(uid).map(|survey| survey.begun.elapsed()) {
-            Some(age) if age <= ago => Shows::Yes,
-            Some(age) if age < waits::SURVEY_KEPT => Shows::Later,
-            Some(_) | None => {
+        // Another one may have begun since.
+        match inner.surveys.get(uid).map(|survey| survey.begun) {
+            Some(now) if now == begun && begun.elapsed() >= waits::SURVEY_KEPT => {
                 inner.surveys.remove(uid);
                 Shows::Next
             }
+            Some(now) if now == begun => Shows::Later,
+            Some(_) | None => Shows::Next,
         }
     }
 
@@ -189,22 +193,22 @@ impl Surveys {
     }
 
     /// The survey of a provider as it is now. If there is none, one is started.
-    fn survey(&self, connected: &Arc<Connected>, cluster: &str) -> Names {
+    fn survey(&self, connected: &Arc<Connected>, cluster: &str) -> (Names, Instant) {
         let (uid, generation) = connected.made_for.spec();
         let covers = (generation, connected.identity.account.clone(), connected.identity.region.clone());
         let mut inner = self.inner();
         if let Some(survey) = inner.surveys.get(uid).filter(|survey| survey.covers == covers) {
-            return survey.names.clone();
+            return (survey.names.clone(), survey.begun);
         }
-        let (done, names) = watch::channel(None);
-        inner.surveys.insert(uid.to_owned(), Survey { covers, begun: Instant::now(), names: names.clone() });
+        let ((done, names), begun) = (watch::channel(None), Instant::now());
+        inner.surveys.insert(uid.to_owned(), Survey { covers, begun, names: names.clone() });
         drop(inner);
         let (connected, cluster) = (Arc::clone(connected), cluster.to_owned());
         tokio::spawn(async move {
             let found = make(&connected, &cluster).await;
             done.send_replace(Some(found));
         });
-        names
+        (names, begun)
     }
 
     /// Forgets the surveys of providers that are gone.

@@ -55,6 +55,13 @@ pub const ALIAS_AHEAD: Duration = Duration::from_hours(24);
 /// How long a request may still take effect after Keyward gave up waiting for its answer.
 pub const REQUEST_LATE: Duration = Duration::from_mins(1);
 
+/// How long a list of grants may still lack a grant that was made: five minutes if the consistency is 10 seconds, its default (AWS KMS API reference,
+/// `CreateGrant`: "it usually takes less than five minutes"). It is also longer than [`REQUEST_LATE`] then.
+#[must_use]
+pub fn grant_is_shown(consistency: Duration) -> Duration {
+    consistency.saturating_mul(30)
+}
+
 // Tasks in the background.
 
 /// The pause between two sweeps, each of which forgets objects that are gone.

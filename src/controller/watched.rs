@@ -13,7 +13,7 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned, de::Error as _};
 use serde_json::Value;
 
 use crate::{
-    api::{CLI_FIELD_MANAGER, FINALIZER, annotation},
+    api::{CLI_FIELD_MANAGER, FINALIZER, GRANT_FINALIZER, annotation},
     domain::status::SetBy,
     text::name,
 };
@@ -68,10 +68,11 @@ impl<'de, K: DeserializeOwned> Deserialize<'de> for Watched<K> {
                 annotations.values_mut().for_each(shorten);
             }
             if let Some(all) = metadata.get_mut("finalizers").and_then(Value::as_array_mut) {
-                // Keyward's own is kept wherever it is.
-                let own = all.iter().skip(MOST_FINALIZERS).any(|name| name == FINALIZER);
+                // Keyward's own are kept wherever they are.
+                let own =
+                    [FINALIZER, GRANT_FINALIZER].map(|own| all.iter().skip(MOST_FINALIZERS).any(|name| name == own).then(|| own.into()));
                 all.truncate(MOST_FINALIZERS);
-                all.extend(own.then(|| FINALIZER.into()));
+                all.extend(own.into_iter().flatten());
             }
         }
         let metadata = value.get("metadata").cloned().unwrap_or_default();
@@ -227,9 +228,9 @@ mod tests {
 
     #[test]
     fn of_many_finalizers_the_first_and_our_own_are_kept() {
-        let kept = |own: usize| {
+        let kept = |ours: &str, own: usize| {
             let mut all: Vec<String> = (0..100).map(|number| format!("a.example/{number}")).collect();
-            all.insert(own, FINALIZER.into());
+            all.insert(own, ours.into());
             let metadata = json!({ "name": "a", "namespace": "n", "finalizers": all });
             let object = read(json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": {} }));
             object.decoded().unwrap().metadata.finalizers.clone().unwrap()
@@ -237,8 +238,10 @@ mod tests {
         for (own, at, count) in
             [(0, 0, MOST_FINALIZERS), (63, 63, MOST_FINALIZERS), (64, 64, MOST_FINALIZERS + 1), (100, 64, MOST_FINALIZERS + 1)]
         {
-            let kept = kept(own);
-            assert_eq!((kept.iter().position(|name| name == FINALIZER), kept.len()), (Some(at), count), "{own}");
+            for ours in [FINALIZER, GRANT_FINALIZER] {
+                let kept = kept(ours, own);
+                assert_eq!((kept.iter().position(|name| name == ours), kept.len()), (Some(at), count), "{ours} at {own}");
+            }
         }
     }
 

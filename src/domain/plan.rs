@@ -88,6 +88,11 @@ fn requested(s: &Situation<'_>, key: &Key, rest: Rest) -> Plan {
     match on_demand::demand(s, key) {
         Demand::Nothing => Plan::Rest(rest),
         Demand::Read => Plan::Read(Read::Rotations),
+        // A request makes no key that is as declared less ready.
+        Demand::Rotate(_) if let Some(Note { message, .. }) = stale(s, key) => {
+            let note = Note { reason: Reason::RotationPending, message };
+            Plan::Rest(Rest { demand: Some(Undone { note, stalled: false, again: None }), ..rest })
+        }
         Demand::Rotate(step) => Plan::Do(step),
         Demand::Undone(undone) => Plan::Rest(Rest { demand: Some(undone), ..rest }),
     }

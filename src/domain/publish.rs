@@ -197,12 +197,11 @@ impl Publication {
     /// was published before stays.
     #[must_use]
     pub fn values_for(&self, key: &Facts<'_>, found: Option<&Found>, owner: &Owner) -> Values {
-        let alias = match key.aliases {
-            Some(all) => self.found_on(key, all),
-            None => {
-                let before = found.filter(|found| found.is_of(owner)).and_then(|found| found.data.get(&self.names[ALIAS])?.as_deref());
-                self.candidates(key).find(|alias| Some(*alias) == before)
-            }
+        let alias = if let Some(all) = key.aliases {
+            self.found_on(key, all)
+        } else {
+            let before = found.filter(|found| found.is_of(owner)).and_then(|found| found.data.get(&self.names[ALIAS])?.as_deref());
+            self.candidates(key).find(|alias| Some(*alias) == before)
         };
         self.values(key, alias)
     }

@@ -282,8 +282,8 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     });
     // It is never in the future, whatever the clock of the KMS is.
     match report.last_use {
-        Some(LastUse::At(used)) => status.last_use = Some(seconds(used.min(report.now))),
-        Some(LastUse::Never | LastUse::Untold) => status.last_use = None,
+        Some(LastUse::At(used)) => status.latest_use = Some(seconds(used.min(report.now))),
+        Some(LastUse::Never | LastUse::Untold) => status.latest_use = None,
         Some(LastUse::NotAsked) | None => {}
     }
     // While a key is pending, AWS reports rotation as off. After a cancel the old value is back, so the known one stays.

@@ -2,7 +2,6 @@
 
 use std::future::Future;
 
-use super::AnyKms;
 use crate::domain::{
     failure::Failure,
     grant::{Grant, NewGrant},
@@ -19,25 +18,4 @@ pub trait Grants: Send + Sync + 'static {
     fn create_grant(&self, key: &str, grant: &NewGrant) -> impl Future<Output = Result<String, Failure>> + Send;
     /// Revokes a grant. If the key has no grant with this id, the call succeeds.
     fn revoke_grant(&self, key: &str, id: &str) -> impl Future<Output = Result<(), Failure>> + Send;
-}
-
-// Boxed like the calls of `Kms`, because those of an SDK are large.
-macro_rules! delegate {
-    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
-        impl Grants for AnyKms {
-            $(async fn $name(&self $(, $arg: $type)*) -> $result {
-                match self {
-                    Self::Aws(kms) => Box::pin(kms.$name($($arg),*)).await,
-                    Self::CipherTrust(kms) => Box::pin(kms.$name($($arg),*)).await,
-                    Self::Huawei(kms) => Box::pin(kms.$name($($arg),*)).await,
-                }
-            })+
-        }
-    };
-}
-
-delegate! {
-    fn grants(&self, key: &str) -> Result<Option<Vec<Grant>>, Failure>;
-    fn create_grant(&self, key: &str, grant: &NewGrant) -> Result<String, Failure>;
-    fn revoke_grant(&self, key: &str, id: &str) -> Result<(), Failure>;
 }

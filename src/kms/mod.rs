@@ -52,6 +52,7 @@ use crate::domain::{
         guard::{ClearedDeletion, ClearedDisabling},
     },
     failure::Failure,
+    grant::{Grant, NewGrant},
     observed::{Facets, Key, Rotations},
     orphans::{MarkedKey, Pointer},
     ownership::{Owner, Tags},
@@ -79,8 +80,8 @@ pub enum AnyKms {
 // Boxed, because the calls of an SDK are large: without it, the deepest path of a round, a rescue, overflows the stack of a thread in a
 // debug build.
 macro_rules! delegate {
-    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
-        impl Kms for AnyKms {
+    ($port:ident: $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
+        impl $port for AnyKms {
             $(async fn $name(&self $(, $arg: $type)*) -> $result {
                 match self {
                     Self::Aws(kms) => Box::pin(kms.$name($($arg),*)).await,
@@ -93,6 +94,7 @@ macro_rules! delegate {
 }
 
 delegate! {
+    Kms:
     fn identity(&self) -> Result<Identity, Failure>;
     fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure>;
     fn complete(&self, key: Key, facets: Facets) -> Reading;
@@ -119,4 +121,11 @@ delegate! {
     fn rotate_on_demand(&self, key: &str) -> Result<(), Failure>;
     fn schedule_deletion(&self, cleared: ClearedDeletion) -> Result<Scheduled, Failure>;
     fn cancel_deletion(&self, key: &str) -> Result<(), Failure>;
+}
+
+delegate! {
+    Grants:
+    fn grants(&self, key: &str) -> Result<Option<Vec<Grant>>, Failure>;
+    fn create_grant(&self, key: &str, grant: &NewGrant) -> Result<String, Failure>;
+    fn revoke_grant(&self, key: &str, id: &str) -> Result<(), Failure>;
 }

@@ -178,12 +178,12 @@ async fn the_rights_to_publish_are_added_by_a_component_and_by_nothing_else() {
         cluster.kubectl(&["kustomize", folder.path().to_str().unwrap()]).await.expect("kustomize")
     };
     assert!(!build(&[]).await.contains("publish"));
-    let built = build(&["configmaps", "secrets"]).await;
+    let manifests = build(&["configmaps", "secrets"]).await;
     for kind in PublishKind::ALL {
-        assert_eq!(built.matches(&format!("\n  name: {}\n", rbac::publish_role(kind))).count(), 3, "{built}");
+        assert_eq!(manifests.matches(&format!("\n  name: {}\n", rbac::publish_role(kind))).count(), 3, "{manifests}");
     }
     let apply = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-"];
-    let rights: Vec<_> = built.split("\n---\n").filter(|document| document.contains("keyward-publish-")).collect();
+    let rights: Vec<_> = manifests.split("\n---\n").filter(|document| document.contains("keyward-publish-")).collect();
     cluster.kubectl_with(&apply, &rights.join("\n---\n")).await.expect("apply");
 }
 

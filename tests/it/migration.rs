@@ -78,7 +78,7 @@ async fn a_key_of_another_tool_is_adopted_without_a_change_but_the_marks() {
         scene.until_event("orders", "KeyAdopted").await;
         scene.look_at_all("orders").await;
         let after = scene.double.key(&key).unwrap();
-        assert_eq!(scene.changes(since), ["TagResource", "CreateAlias"], "{tool}: the marks and the claim");
+        assert_eq!(scene.changes(since), ["TagResource"], "{tool}: the marks");
         let foreign = |tags: &BTreeMap<String, String>| -> Vec<(String, String)> {
             tags.iter().filter(|(key, _)| !key.starts_with("keyward-")).map(|(key, value)| (key.clone(), value.clone())).collect()
         };

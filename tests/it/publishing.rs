@@ -38,7 +38,7 @@ fn example(file: &str) -> Value {
 }
 
 /// Gives the operator these verbs on that kind in the namespace of the scene.
-async fn grant(scene: &Scene, kind: PublishKind, verbs: &[String]) {
+pub async fn grant(scene: &Scene, kind: PublishKind, verbs: &[String]) {
     let version = "rbac.authorization.k8s.io/v1";
     let name = format!("publish-{}", kind.plural());
     let metadata = json!({ "name": name, "namespace": scene.namespace });

@@ -4,7 +4,7 @@ use super::{
     object::Object,
     provider::{heard, place, usable},
     report::{Done, Ended},
-    revoke::{Revoked, noted, revoke, revoke_all, settled, slowly},
+    revoke::{Revoked, noted, of_another_cluster, revoke, revoke_all, settled, slowly},
 };
 use crate::{
     api::Reason,
@@ -78,6 +78,9 @@ async fn work(object: &mut Object<'_>, target: &Target, provider: &Provider, ref
     let Some(mut grants) = kms.grants(&key.arn).await? else { return absent(object, provider, reference).await };
     object.shared.memory.heard(object.uid());
     object.status.missing = None;
+    if let Some(note) = of_another_cluster(object, &grants) {
+        return Ok(Done::regular(Conclusion::Stalled(note)));
+    }
     let mut made: Option<String> = None;
     for _ in 0..MOST_STEPS {
         let recorded = object.status.grant_id.clone().zip(object.status.applied_name.clone());
@@ -120,6 +123,8 @@ async fn work(object: &mut Object<'_>, target: &Target, provider: &Provider, ref
 async fn create(object: &mut Object<'_>, target: &Target, provider: &Provider, key: &Key, again: Option<&str>) -> Result<String, Ending> {
     object.confirm(Some(target)).await?;
     let grant = NewGrant { name: object.names.current.clone(), terms: object.terms.clone() };
+    // Also before the call: a round that is broken off learns of no result.
+    object.shared.memory.changed(object.uid());
     let made = provider.connected.kms.create_grant(&key.arn, &grant).await;
     noted(object, &made);
     let id = made?;

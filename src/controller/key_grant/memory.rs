@@ -1,17 +1,15 @@
 //! What the process remembers of grants between two rounds. Nothing depends on it but when an object is looked at again.
 
 use std::{
-    collections::{BTreeSet, HashMap, HashSet},
-    hash::{DefaultHasher, Hash, Hasher},
+    collections::{HashMap, HashSet},
     sync::{Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
 
-use kube::{Resource, ResourceExt, runtime::reflector::Store};
+use kube::{Resource, runtime::reflector::Store};
 
-use super::Shared;
 use crate::{
-    api::{KeyGrant, annotation},
+    api::KeyGrant,
     controller::{policy_wait::PolicyWait, watched::Watched},
     domain::requeue::{Cause, Failures},
 };
@@ -102,29 +100,4 @@ impl Memory {
         let there: HashSet<String> = grants.state().iter().filter_map(|grant| grant.meta().uid.clone()).collect();
         self.objects().retain(|uid, _| there.contains(uid));
     }
-}
-
-/// The fingerprint of an object: if it changes, the object needs a round. It covers the spec, the annotations that Keyward reads, whether the
-/// object is being deleted, what it depends on of its `ManagedKey`, and the providers. The status is not part of it, so that the writes of a
-/// round do not call for another one.
-pub(super) fn fingerprint(shared: &Shared, grant: &KeyGrant) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    let context = &shared.context;
-    let metadata = &grant.metadata;
-    (context.era(), metadata.generation, metadata.deletion_timestamp.is_some()).hash(&mut hasher);
-    for key in annotation::READ {
-        grant.annotations().get(key).hash(&mut hasher);
-    }
-    let namespace = metadata.namespace.as_deref().unwrap_or_default();
-    let target = shared.target(namespace, &grant.spec.key_ref.name);
-    if let Some(target) = &target {
-        (&target.owner.uid, &target.policy, target.paused, target.going, &target.key, target.state).hash(&mut hasher);
-    }
-    let recorded = grant.status.iter().flat_map(|status| status.provider.iter().chain(status.former.iter().map(|former| &former.provider)));
-    let providers: BTreeSet<_> = target.iter().map(|target| &target.provider).chain(recorded.map(|provider| &provider.name)).collect();
-    for provider in providers {
-        context.providers.epoch(provider).hash(&mut hasher);
-        context.labels(provider, namespace).hash(&mut hasher);
-    }
-    hasher.finish()
 }

@@ -3,6 +3,7 @@
 //! `reconcile.rs` has the round, `keep.rs` what it does for an object that lives, `release.rs` for one that is being deleted, and `report.rs`
 //! how it ends. Both revoke through `revoke.rs`. What is decided is in [`crate::domain::grant`]. A round that may not conclude anything changes nothing.
 
+mod fingerprint;
 mod keep;
 mod memory;
 mod object;
@@ -11,6 +12,7 @@ mod reconcile;
 mod release;
 mod report;
 mod revoke;
+mod shared;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -26,7 +28,10 @@ use kube::{
 use tokio::sync::broadcast::error::RecvError;
 use tokio_util::sync::CancellationToken;
 
-use self::memory::Memory;
+use self::{
+    memory::Memory,
+    shared::{Named, Shared},
+};
 use super::{
     Context,
     signs::WatchKind,
@@ -34,33 +39,7 @@ use super::{
     watch::{self, Anew},
     watched::Watched,
 };
-use crate::{api::KeyGrant, domain::grant::target::Target};
-
-/// An object to look at.
-type Named = ObjectRef<Watched<KeyGrant>>;
-
-/// What the rounds of grants share.
-#[derive(Debug)]
-struct Shared {
-    context: Arc<Context>,
-    /// Objects, as the watch has them.
-    grants: Store<Watched<KeyGrant>>,
-    /// What is remembered of them.
-    memory: Memory,
-}
-
-impl Shared {
-    /// The `ManagedKey` of that name, as the watch has it.
-    fn target(&self, namespace: &str, name: &str) -> Option<Target> {
-        let watched = self.context.keys().get(&ObjectRef::new(name).within(namespace))?;
-        watched.decoded().ok().map(|key| Target::of(key, &self.context.settings.cluster_id))
-    }
-
-    /// All grants.
-    fn all(&self) -> Vec<Named> {
-        self.grants.state().iter().map(|grant| ObjectRef::from_obj(&**grant)).collect()
-    }
-}
+use crate::api::KeyGrant;
 
 /// A queue of objects to look at, and all objects as the watch has them.
 pub fn prepare(client: &Client, anew: &Anew) -> (impl Stream<Item = watcher::Result<Named>> + Send + 'static, Store<Watched<KeyGrant>>) {

@@ -6,7 +6,7 @@ use kube::{
 };
 use serde_json::json;
 
-use super::Shared;
+use super::shared::Shared;
 use crate::{
     api::{
         FIELD_MANAGER, GRANT_FINALIZER, KeyGrant, KeyGrantSpec, KeyGrantStatus, Reason, annotation, condition,
@@ -15,7 +15,7 @@ use crate::{
     controller::{
         error::{Ending, Error, api},
         managed_key, room,
-        watched::Watched,
+        watched::{MOST_FINALIZERS, Watched},
     },
     domain::{
         event::Event,
@@ -120,6 +120,7 @@ impl<'a> Object<'a> {
         let fresh = Self::new(self.shared, &object);
         let same = fresh.metadata.uid == self.metadata.uid
             && fresh.metadata.deletion_timestamp == self.metadata.deletion_timestamp
+            && fresh.has_finalizer() == self.has_finalizer()
             && fresh.spec == self.spec
             && fresh.stored == self.stored
             && fresh.is_paused() == self.is_paused();
@@ -181,13 +182,25 @@ impl<'a> Object<'a> {
     /// Adds the finalizer, or removes it so that the object can go.
     pub(super) async fn write_finalizer(&mut self, wanted: bool) -> Result<(), Ending> {
         self.may_write()?;
-        let others = self.metadata.finalizers.iter().flatten().map(String::as_str).filter(|name| *name != GRANT_FINALIZER);
-        let finalizers: Vec<&str> = others.chain(wanted.then_some(GRANT_FINALIZER)).collect();
+        let mut finalizers = self.metadata.finalizers.clone().unwrap_or_default();
+        if finalizers.len() >= MOST_FINALIZERS {
+            finalizers = self.all_finalizers().await?;
+        }
+        finalizers.retain(|name| name != GRANT_FINALIZER);
+        finalizers.extend(wanted.then(|| GRANT_FINALIZER.to_owned()));
         let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
         let patch = Patch::Merge(json!({ "metadata": { "resourceVersion": self.metadata.resource_version, "finalizers": finalizers } }));
         let written = self.api().patch(self.name(), &parameters, &patch).await.map_err(api("the finalizer"))?;
         self.metadata = written.meta().clone();
         Ok(())
+    }
+
+    /// The finalizers of an object that may have more of them than were kept of it.
+    async fn all_finalizers(&self) -> Result<Vec<String>, Ending> {
+        let objects = Api::<KeyGrant>::namespaced(self.shared.context.client.clone(), self.namespace());
+        let read = objects.get(self.name()).await.map_err(api("a live read of the finalizers"))?;
+        let is_same = read.metadata.resource_version == self.metadata.resource_version;
+        read.metadata.finalizers.filter(|_| is_same).ok_or(Ending::Changed)
     }
 
     /// Writes the status, if it differs from what the API server has.

@@ -7,11 +7,12 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::{
-    Shared, keep,
-    memory::fingerprint,
+    fingerprint::fingerprint,
+    keep,
     object::Object,
     release,
     report::{self, named},
+    shared::Shared,
 };
 use crate::{
     api::KeyGrant,

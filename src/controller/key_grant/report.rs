@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use kube::Resource;
 
-use super::{Shared, object::Object};
+use super::{object::Object, shared::Shared};
 use crate::{
     api::{KeyGrant, Reason},
     controller::{

@@ -6,7 +6,7 @@ use super::{
 };
 use crate::{
     api::{Reason, key_grant::FormerGrant},
-    controller::{account::same_account, error::Ending, lane::Lane, managed_key::provider::Provider, now},
+    controller::{account::same_account, error::Ending, lane::Lane, managed_key::provider::Provider, now, waits},
     domain::{
         failure::{Failure, Outcome, Retry},
         grant::{Grant, event, release::not_found, target::Target},
@@ -14,6 +14,7 @@ use crate::{
         requeue::{Cause, Next},
     },
     kms::Grants,
+    text,
 };
 
 /// What became of the object's grants on one key.
@@ -46,6 +47,8 @@ pub(super) fn settled(object: &Object<'_>) -> Result<(), Ending> {
 
 /// Revokes one grant of the object.
 pub(super) async fn revoke(object: &mut Object<'_>, provider: &Provider, key: &str, id: &str, why: &str) -> Result<(), Ending> {
+    // Also before the call: a round that is broken off learns of no result.
+    object.shared.memory.changed(object.uid());
     let revoked = provider.connected.kms.revoke_grant(key, id).await;
     noted(object, &revoked);
     revoked?;
@@ -105,12 +108,35 @@ pub(super) async fn revoke_all(
     };
     place.missing = None;
     object.shared.memory.heard(object.uid());
+    if let Some(note) = of_another_cluster(object, &grants) {
+        return Ok(Revoked::NotYet { note, stalled: true, next: slowly(object) });
+    }
     let own: Vec<String> = grants.into_iter().filter(|grant: &Grant| object.names.has(&grant.name)).map(|grant| grant.id).collect();
+    if own.is_empty()
+        && let Some(left) =
+            object.shared.memory.unsettled(object.uid(), context.started, waits::grant_is_shown(context.settings.consistency))
+    {
+        return Err(Ending::until(left));
+    }
     for id in own {
         object.confirm(target).await?;
         revoke(object, &provider, &place.key_arn, &id, why).await?;
     }
     Ok(Revoked::All)
+}
+
+/// What is told if the grant on record has this object's UID in its name, and another cluster's id: this process has another `--cluster-id` than the one that
+/// made the grant. Without this, the grant would be taken for gone, and nobody would ever revoke it.
+pub(super) fn of_another_cluster(object: &Object<'_>, grants: &[Grant]) -> Option<Note> {
+    let id = object.status.grant_id.as_deref()?;
+    let uid = format!("/{}/", object.uid());
+    let found = grants.iter().find(|grant| grant.id == id && grant.name.contains(&uid) && !object.names.has(&grant.name))?;
+    let cluster = found.name.split('/').nth(1).unwrap_or_default();
+    let message = format!(
+        "grant {id} of this object was made with the cluster id {}, and this Keyward has another; set --cluster-id back, or revoke the grant yourself",
+        text::name(cluster)
+    );
+    Some(Note { reason: Reason::OwnedByAnother, message })
 }
 
 /// The provider wakes its grants when it changes. The deletion of the CRD wakes nobody.

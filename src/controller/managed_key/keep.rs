@@ -90,6 +90,8 @@ async fn unlock(round: &mut Round<'_>, step: &Step, ending: Ending) -> Result<Op
             let message = format!("{}; spec.policy may allow it, and could not be set: {}", cancel.message, policy.message);
             Ok(Some(Ending::Failed(Failure { message, ..cancel })))
         }
+        // The policy was set lately and did not stick. The cancel does not wait for it.
+        Err(Ending::Unkept(_)) => Ok(Some(Ending::Failed(cancel))),
         Err(other) => Err(other),
     }
 }

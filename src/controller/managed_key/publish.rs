@@ -109,8 +109,8 @@ impl Round<'_> {
                         change.into_iter().map(|(name, value)| (name, value.map_or(Value::Null, |value| sent(target.kind, &value))));
                     let mut patch =
                         json!({ "metadata": { "resourceVersion": version }, "data": change.collect::<serde_json::Map<_, _>>() });
-                    if target.kind == PublishKind::ConfigMap {
-                        patch["binaryData"] = Value::Null;
+                    if let Some(all) = patch.as_object_mut().filter(|_| target.kind == PublishKind::ConfigMap) {
+                        all.insert("binaryData".to_owned(), Value::Null);
                     }
                     let parameters = PatchParams { field_manager: Some(FIELD_MANAGER.into()), ..PatchParams::default() };
                     let patched = self.objects(target.kind).patch(&target.name, &parameters, &Patch::Merge(patch)).await;
@@ -146,8 +146,8 @@ impl Round<'_> {
             },
             "data": data,
         });
-        if target.kind == PublishKind::Secret {
-            object["type"] = "Opaque".into();
+        if let Some(all) = object.as_object_mut().filter(|_| target.kind == PublishKind::Secret) {
+            all.insert("type".to_owned(), "Opaque".into());
         }
         let object = serde_json::from_value(object).map_err(kube::Error::SerdeError)?;
         let parameters = PostParams { field_manager: Some(FIELD_MANAGER.into()), ..PostParams::default() };

@@ -265,7 +265,7 @@ pub(super) fn concluded(
         unread: view.unread,
         unkept: view.unkept,
         unpublished: view.unpublished,
-        last_use: view.last_use,
+        last_use: view.latest_use,
         set_by: object.set_by.as_deref(),
         requested: object.requested(),
         word_stands: object.was_seen_lately(),

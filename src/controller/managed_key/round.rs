@@ -52,7 +52,7 @@ pub(super) struct View<'a> {
     /// Why the key is not published.
     pub(super) unpublished: Option<&'a Trouble>,
     /// When the key was last used. `None`: the KMS was not asked.
-    pub(super) last_use: Option<LastUse>,
+    pub(super) latest_use: Option<LastUse>,
 }
 
 /// What a round works with.
@@ -83,7 +83,7 @@ pub(super) struct Round<'a> {
     /// Why the key is not published.
     pub(super) unpublished: Option<Trouble>,
     /// When the key was last used, for the status alone. The guard reads it itself.
-    pub(super) last_use: Option<LastUse>,
+    pub(super) latest_use: Option<LastUse>,
     /// Whether it waits for an alias of another object.
     pub(super) awaiting: bool,
     /// Whether an alias stays on the key for another object that declares it.
@@ -141,7 +141,7 @@ impl<'a> Reached<'a> {
             Self::Object(object) => (object, None, View::default(), &[]),
             Self::Provider(object, provider) => (object, Some(&provider.rules), View::default(), &[]),
             Self::Key(round) => {
-                let Round { object, provider, observed, steps, found, failed, unread, unpublished, last_use, .. } = &mut **round;
+                let Round { object, provider, observed, steps, found, failed, unread, unpublished, latest_use, .. } = &mut **round;
                 let view = View {
                     observed: Some(&*observed),
                     failed,
@@ -149,7 +149,7 @@ impl<'a> Reached<'a> {
                     found,
                     unkept: &[],
                     unpublished: unpublished.as_ref(),
-                    last_use: *last_use,
+                    latest_use: *latest_use,
                 };
                 (object, Some(&provider.rules), view, steps)
             }
@@ -187,7 +187,7 @@ impl<'a> Round<'a> {
             failed: Vec::new(),
             unread: Vec::new(),
             unpublished: None,
-            last_use: None,
+            latest_use: None,
             awaiting: false,
             hands_over: false,
             again: None,
@@ -365,7 +365,8 @@ impl Round<'_> {
             }
             (Read::Rotations, Observed::Present(key)) => match kms.rotations(&key.arn).await {
                 Ok(listed) => key.rotations = Some(listed),
-                Err(failure) if failure.kind.ends_round() => return Err(Ending::Failed(failure)),
+                // Only the request for a rotation needs the list, so an answer that nobody knows ends no round.
+                Err(failure) if failure.kind.ends_round() && failure.kind != FailureKind::Unknown => return Err(Ending::Failed(failure)),
                 Err(failure) => {
                     self.tried.leave_rotations_unread();
                     self.leave_unread(failure);
@@ -429,7 +430,7 @@ impl Round<'_> {
         match kms::if_free(self.kms().last_use(&key.arn)).await {
             Ok(last_use) => {
                 self.context.asked_for_last_use(uid);
-                self.last_use = Some(last_use);
+                self.latest_use = Some(last_use);
             }
             Err(failure) => {
                 let FailureKind::Waiting = failure.kind else {
@@ -449,9 +450,9 @@ impl Round<'_> {
         if self.object.memory.status.create_attempt.is_none() {
             let owner = &self.object.desired.owner;
             match context.surveys.look_up(&self.provider.connected, owner, context.settings.consistency).await? {
-                Lookup::Nobody => {
+                Lookup::Nobody(begun) => {
                     self.observed = Observed::Absent(Searched::Everywhere);
-                    return Ok(self.awaits_survey());
+                    return Ok(self.awaits_survey(begun));
                 }
                 // The earlier object's creation may have made a key, so this object waits as that one would have.
                 Lookup::Perhaps(attempt) => self.object.memory.inherit(attempt, &self.provider.rules),
@@ -468,13 +469,13 @@ impl Round<'_> {
     /// Only an annotation says that a creation was begun, and the survey shows no key of it. While that creation may be under way, nothing is created anyway.
     /// Once it is over, the survey has to be from after that. Everybody who may edit the object can write the annotation, so it does not have the marks of all
     /// keys read at any time.
-    fn awaits_survey(&self) -> Option<Plan> {
+    fn awaits_survey(&self, begun: Instant) -> Option<Plan> {
         let Some(Attempt::At { time, .. }) = &self.object.memory.attempt else { return None };
         let situation = self.situation();
         let ago = situation.now.duration_since(*time).checked_sub(situation.attempt_wait)?;
         // Negative: it is not over.
         let ago = Duration::try_from(ago).ok()?;
-        let when = match self.context.surveys.shows(&self.provider.connected, ago) {
+        let when = match self.context.surveys.shows(&self.provider.connected, begun, ago) {
             Shows::Yes => return None,
             Shows::Next => "soon",
             Shows::Later => "within minutes",

@@ -29,7 +29,7 @@
 //! fn booked(proof: Booked) -> Booked { Booked { ..proof } }
 //! ```
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 
 use crate::{
@@ -37,7 +37,7 @@ use crate::{
         condition::seconds,
         key_provider::{DeletionBook, LONGEST_BOOKED, MOST_BOOKED, RecentDeletion, Tripped},
     },
-    domain::periods::BOOKED,
+    domain::periods::{BOOKED, ROUNDED},
 };
 
 /// The longest id of a trip, as its schema has it.
@@ -130,7 +130,7 @@ pub fn check(book: Option<&DeletionBook>, max_per_hour: i32, key: &str, now: Tim
     }
     // An entry never gets older: a clock that went back makes no room sooner. Each call has a time of its own, so that the entry of one writer is not given
     // back by another.
-    let next = |known: Timestamp| known.checked_add(SignedDuration::from_secs(1)).unwrap_or(known);
+    let next = |known: Timestamp| known.checked_add(ROUNDED).unwrap_or(known);
     let time = known.map_or(now, |known| next(known).max(now));
     book.recent.push(RecentDeletion { time: seconds(time), key: name });
     Answer::Room(Entry { key: key.into(), before: known.map(seconds), book })

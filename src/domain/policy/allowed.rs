@@ -18,8 +18,15 @@ use crate::api::key_provider::{AllowPolicies, PoliciesFrom};
 const ACCOUNT_KEYS: [&str; 2] = ["kms:calleraccount", "aws:principalaccount"];
 
 /// The calls with which a principal can make the data of a key unreadable past Keyward's guard, or give access to somebody who is not listed.
-const RESERVED: [&str; 5] =
-    ["kms:CreateGrant", "kms:DeleteImportedKeyMaterial", "kms:DisableKey", "kms:PutKeyPolicy", "kms:ScheduleKeyDeletion"];
+const RESERVED: [&str; 6] = [
+    "kms:CreateGrant",
+    "kms:DeleteImportedKeyMaterial",
+    "kms:DisableKey",
+    "kms:PutKeyPolicy",
+    // The replica has the same material, and a policy of its own (AWS KMS API reference, `ReplicateKey`, `Policy`).
+    "kms:ReplicateKey",
+    "kms:ScheduleKeyDeletion",
+];
 
 /// What a provider allows.
 #[derive(Clone, Copy, Debug)]

@@ -81,7 +81,10 @@ impl Caller {
         let result = async {
             let mut sent = 0;
             loop {
-                let turn = self.turn(operation, subject, sent > 0).await?;
+                // An earlier attempt of this call may have taken effect, whatever became of the turn for the next one.
+                let turn = self.turn(operation, subject, sent > 0).await;
+                let outcome = self.context(operation, subject, &call.attempts.seen()).outcome;
+                let turn = turn.map_err(|failure| Failure { outcome, ..failure })?;
                 turn.iter().for_each(Turn::sent);
                 sent += 1;
                 let failure = match request(&call).await {

@@ -69,7 +69,9 @@ impl<D: Dialect> Caller<D> {
             let mut attempts = Attempts::new(D::NAME, operation.as_str(), operation.changes(), &self.metrics);
             let mut throttled = 0;
             loop {
-                let turn = self.turn(operation, call.subject, throttled > 0).await?;
+                // An earlier attempt of this call may have taken effect, whatever became of the turn for the next one.
+                let turn = self.turn(operation, call.subject, throttled > 0).await;
+                let turn = turn.map_err(|failure| Failure { outcome: attempts.outcome(), ..failure })?;
                 turn.iter().for_each(Turn::sent);
                 // Boxed, because a request may need a login, which is a call as well.
                 let attempted = Box::pin(self.attempts(call, &mut attempts, turn.is_some()));

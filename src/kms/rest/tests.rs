@@ -14,7 +14,12 @@ use tokio::{
 use super::{Answer, Authorities, Call, Caller, Dialect, Operation, Refusal, client};
 use crate::{
     domain::failure::{Failure, FailureKind, Outcome},
-    kms::{LeaderCheck, endpoint::Endpoint, names::Names, quota::Quotas},
+    kms::{
+        LeaderCheck,
+        endpoint::Endpoint,
+        names::Names,
+        quota::{Grant, Quotas},
+    },
     metrics::Metrics,
 };
 
@@ -22,6 +27,7 @@ use crate::{
 enum Op {
     Read,
     Create,
+    Change,
 }
 
 impl Operation for Op {
@@ -29,15 +35,16 @@ impl Operation for Op {
         match self {
             Self::Read => "read",
             Self::Create => "create",
+            Self::Change => "change",
         }
     }
 
     fn changes(self) -> bool {
-        self == Self::Create
+        self != Self::Read
     }
 
     fn repeats(self) -> bool {
-        self == Self::Read
+        self != Self::Create
     }
 }
 
@@ -78,10 +85,21 @@ impl Dialect for Plain {
     }
 }
 
+/// A caller of that server. `quotas`: the requests that it counts.
+fn caller(root: &str, quotas: Quotas<Op>) -> Caller<Plain> {
+    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    Caller {
+        http: client(&Endpoint::read(root).unwrap(), &Authorities::System, Names::default()).unwrap(),
+        dialect: Plain(root.to_owned()),
+        quotas: Arc::new(quotas),
+        metrics: Metrics::new(false),
+        leader_check: LeaderCheck::when(|| true),
+    }
+}
+
 /// How a call ends that is answered so each time, and how often it was sent.
 async fn answered(call: Op, head: impl Into<String>, body: &'static str) -> (Failure, usize) {
     let head = head.into();
-    let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let root = format!("http://{}/", listener.local_addr().unwrap());
     let count = Arc::new(AtomicUsize::new(0));
@@ -97,13 +115,7 @@ async fn answered(call: Op, head: impl Into<String>, body: &'static str) -> (Fai
             }
         }
     });
-    let caller = Caller {
-        http: client(&Endpoint::read(&root).unwrap(), &Authorities::System, Names::default()).unwrap(),
-        dialect: Plain(root),
-        quotas: Arc::new(Quotas::new([], 100, &crate::kms::Books::default(), "")),
-        metrics: Metrics::new(false),
-        leader_check: LeaderCheck::when(|| true),
-    };
+    let caller = caller(&root, Quotas::new([], 100, &crate::kms::Books::default(), ""));
     let failure = caller.call(&Call::new(call, "", Method::POST, String::new())).await.unwrap_err();
     (failure, count.load(Ordering::SeqCst))
 }
@@ -180,4 +192,25 @@ async fn an_outage_has_one_message_for_all_calls() {
     let (read, _) = answered(Op::Read, "503 Service Unavailable", "Down").await;
     let (create, _) = answered(Op::Create, "503 Service Unavailable", "Down").await;
     assert_eq!(read.message, create.message);
+}
+
+/// The first request may have taken effect: its reply is lost. The second one is throttled, and no turn comes for a third.
+#[tokio::test]
+async fn a_call_that_waits_for_its_next_turn_may_have_taken_effect() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let root = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let mut is_lost = true;
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 1024];
+            if stream.read(&mut request).await.is_ok_and(|read| read > 0) && !std::mem::take(&mut is_lost) {
+                let _sent = stream.write_all(b"HTTP/1.1 429 Too Many Requests\r\nconnection: close\r\ncontent-length: 4\r\n\r\nSlow").await;
+            }
+        }
+    });
+    let quotas = Quotas::new([(Op::Change, "change", Grant { per_second: 1, urgent: false })], 100, &crate::kms::Books::default(), "");
+    let call = Call::new(Op::Change, "", Method::POST, String::new());
+    let failure = crate::kms::if_free(caller(&root, quotas).call(&call)).await.unwrap_err();
+    assert_eq!((failure.kind, failure.outcome), (FailureKind::Waiting, Outcome::Unknown), "{failure}");
+    assert!(!failure.had_no_effect(), "its place in the budget is not given back");
 }

@@ -84,7 +84,7 @@ async fn tables_and_selectors() {
 
     let table = get(&["mkey", "-o", "wide"]).await;
     let lines: Vec<_> = table.lines().map(words).collect();
-    assert_eq!(lines[0][7..], ["PROVIDER", "KEY-ID", "ARN", "REASON", "LAST-USED"], "{table}");
+    assert_eq!(lines[0][7..], ["PROVIDER", "KEY-ID", "ARN", "ROTATED", "REASON", "LAST-USED"], "{table}");
     assert!(lines[2][11].ends_with('d'), "how many days ago: {table}");
     assert_eq!(
         lines[2][7..11],

@@ -374,12 +374,12 @@ fn changes() -> Vec<Row> {
         refused(
             "an external key with a slash",
             create(json!({ "key": { "origin": "EXTERNAL_KEY_STORE", "customKeyStoreId": "cks-1", "xksKeyId": "a/b" } })),
-            "spec.key.xksKeyId in body should match",
+            "spec.key.xksKeyId: Invalid value: \"a/b\": spec.key.xksKeyId in body should match '^[a-zA-Z0-9_.-]+$'",
         ),
         refused(
             "a key store without a name",
             create(json!({ "key": { "origin": "AWS_CLOUDHSM", "customKeyStoreId": "" } })),
-            "spec.key.customKeyStoreId in body should be at least",
+            "spec.key.customKeyStoreId: Invalid value: \"\": spec.key.customKeyStoreId in body should be at least 1 chars long",
         ),
         refused(
             "a key store with a long name",

@@ -2,19 +2,26 @@
 
 use std::sync::Mutex;
 
+use keyward::{api::publish_to::PublishKind, manifests::rbac};
+
 use super::{
     Ends,
     admitted::logged,
     rows,
     world::{Way, World, all},
 };
-use crate::support::{control_plane::shared, scene::Scene, storage::Storage};
+use crate::{
+    publishing::grant,
+    support::{control_plane::shared, scene::Scene, storage::Storage},
+};
 
 /// Shows S3.
 #[tokio::test]
 async fn every_attack_past_admission_is_harmless() {
     let attacks = rows::all();
     let world = Box::pin(World::new(Scene::real("stored").await)).await;
+    // Without the right to publish, nothing could go wrong there.
+    grant(&world.scene, PublishKind::ConfigMap, &rbac::publish_right(PublishKind::ConfigMap).rule.verbs).await;
     let storage = Storage::of(shared());
     let way = Way::Bypassed(&storage);
     let left_alone = Mutex::new(Vec::new());

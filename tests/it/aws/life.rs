@@ -1,16 +1,17 @@
 //! Each method, where nothing goes wrong or where the KMS answers with an error.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::SignedDuration;
 use keyward::{
     api::managed_key::KeyTemplate,
     domain::{
         failure::{FailureKind, Outcome},
+        grant::{NewGrant, terms::Terms},
         observed::{Facets, Key, KeyPolicy, MultiRegion, Rotation, State},
     },
     kms::{
-        Creation, Kms, Scheduled,
+        Creation, Grants, Kms, Scheduled,
         aws::{AwsKms, OPERATIONS},
     },
 };
@@ -300,6 +301,16 @@ async fn the_port_calls_what_is_listed_and_no_more() {
         panic!("a key of AWS has a policy")
     };
     kms.set_policy(&key, &policy).await.unwrap();
+    let terms = Terms {
+        grantee: format!("arn:aws:iam::{ACCOUNT}:role/reader"),
+        retiring: None,
+        operations: ["Decrypt".to_owned()].into(),
+        context_equals: BTreeMap::new(),
+        context_subset: BTreeMap::new(),
+    };
+    let grant = kms.create_grant(&key, &NewGrant { name: "keyward/prod/u1/a".into(), terms }).await.unwrap();
+    assert_eq!(kms.grants(&key).await.unwrap().unwrap().len(), 1);
+    kms.revoke_grant(&key, &grant).await.unwrap();
     kms.disable(&key).await.unwrap();
     kms.enable(&key).await.unwrap();
     kms.schedule(&key, 7).await.unwrap();

@@ -166,7 +166,7 @@ cases! {
     rotation::a_pending_key_does_not_rotate_on_demand, "KMS Developer Guide, Key states of AWS KMS keys";
     rotation::an_hmac_key_does_not_rotate_on_demand, "KMS API Reference, RotateKeyOnDemand, UnsupportedOperationException";
     rotation::an_rsa_key_does_not_rotate_on_demand, "KMS API Reference, RotateKeyOnDemand, UnsupportedOperationException";
-    rotation::an_imported_key_without_material_does_not_rotate_on_demand, "recorded: KMSInvalidStateException, \"is pending import\"",
+    rotation::an_imported_key_without_material_does_not_rotate_on_demand, "KMS Developer Guide, Key states of AWS KMS keys",
         localstack: "Rotation of imported keys is not supported yet";
     rotation::a_rotation_on_demand_is_told_while_it_runs, "KMS API Reference, GetKeyRotationStatus, OnDemandRotationStartDate",
         localstack: "OnDemandRotationStartDate is absent";

@@ -150,3 +150,45 @@ async fn a_forged_status_leads_to_no_grant_of_another_object() {
     let left = own(&scene, &other).await;
     assert!(left.len() == 1 && left[0].id == id, "{left:?}");
 }
+
+/// Another `--cluster-id` than the one that made the grant: its name is not known, and it is not taken for gone.
+#[tokio::test]
+async fn a_grant_that_was_made_with_another_cluster_id_is_not_forgotten() {
+    let scene = granted("cluster").await;
+    let key = scene.key("orders").await.arn;
+    let reader = api(&scene).get("reader").await.unwrap();
+    let name = format!("keyward/earlier/{}/a", reader.metadata.uid.as_deref().unwrap());
+    let terms =
+        GrantTerms { name: Some(name.clone()), grantee: READER.into(), operations: vec!["Decrypt".into()], ..GrantTerms::default() };
+    scene.double.plant_grants(&key, &terms, 1).unwrap();
+    let id = of_orders(&scene).await.into_iter().find(|grant| grant.terms.name.as_deref() == Some(&*name)).unwrap().id;
+    patch(&scene, "reader", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
+    until(&scene, "reader", "paused", |grant| find(grant, ConditionType::Synced).is_some_and(|synced| synced.reason == "Paused")).await;
+    let recorded = json!({ "status": { "grantId": id, "appliedName": name } });
+    api(&scene).patch_status("reader", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(recorded)).await.unwrap();
+    patch(&scene, "reader", json!({ "metadata": { "annotations": { "keyward.dev/paused": null } } })).await;
+    let kept = until_ready(&scene, "reader", "False", "OwnedByAnother").await;
+    assert!(message(&kept).contains("was made with the cluster id earlier"), "{}", message(&kept));
+    delete(&scene, "reader").await;
+    waits(&scene, "OwnedByAnother", "revoke the grant yourself; to let the object go").await;
+    assert_eq!(of_orders(&scene).await.len(), 2);
+}
+
+/// More finalizers than are kept in memory: none of others is lost, and our own is found wherever it is.
+#[tokio::test]
+async fn many_finalizers_of_others_are_kept_and_the_grant_is_revoked() {
+    let scene = scene("finalizers").await;
+    let others: Vec<String> = (0..100).map(|number| format!("example.com/other-{number}")).collect();
+    let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyGrant", "spec": reads(&["Decrypt"]),
+        "metadata": { "name": "reader", "finalizers": others } });
+    api(&scene).create(&kube::api::PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap();
+    let grant = until_ready(&scene, "reader", "True", "Granted").await;
+    assert_eq!(grant.metadata.finalizers.unwrap().len(), 101);
+    delete(&scene, "reader").await;
+    let left =
+        until(&scene, "reader", "only others hold it", |grant| grant.metadata.finalizers.as_ref().is_some_and(|all| all.len() == 100))
+            .await;
+    assert_eq!((left.metadata.finalizers, of_orders(&scene).await.len()), (Some(others), 0));
+    patch(&scene, "reader", json!({ "metadata": { "finalizers": null } })).await;
+    until_gone(&scene, "reader").await;
+}

@@ -22,7 +22,7 @@ use keyward::{
         key_provider::{Adoption, PoliciesFrom},
         managed_key::{Missing, OnDemand, RotationType},
         mark,
-        publish_to::PublishedTo,
+        publish_to::{PublishKind, PublishedTo},
     },
     domain::{
         candidates::{Unmarked, UnmarkedKey},
@@ -179,6 +179,8 @@ struct Story {
     holds: u8,
     /// Why the key is not published.
     unpublished: Option<Trouble>,
+    /// Where the next round publishes the key, if it changes that; `Some(None)`: nowhere any more.
+    publishes: Option<Option<PublishedTo>>,
     /// What each round begins with: aliases that come from other keys, or stay for other objects.
     tried: Tried,
 }
@@ -212,6 +214,7 @@ impl Story {
             word_stands: true,
             holds: 0,
             unpublished: None,
+            publishes: None,
             tried: Tried::default(),
         }
     }
@@ -344,6 +347,9 @@ impl Story {
             Report { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, unpublished: self.unpublished.as_ref(), ..plain };
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
+        if let Some(target) = self.publishes.clone() {
+            self.memory.status.published_to = target;
+        }
         let after = status::status(&self.memory, &report);
         self.events =
             event::events(&before, &after, About { desired: &desired, set_by: self.set_by.as_ref(), found, created: None }, steps);
@@ -849,6 +855,17 @@ fn situations() -> Vec<Told> {
             .outside(|key| key.policy = Some(KeyPolicy::Text(POLICY.replace("kms:*", "kms:Describe*"))))
             .looked()
             .told("Somebody changed the key policy, and the management policy keeps the change", "The statement is named, and nothing of it is shown."),
+        Story::new()
+            .with(|story| story.publishes = Some(Some(PublishedTo { kind: PublishKind::ConfigMap, name: "orders-key".into() })))
+            .looked()
+            .told("The key is published", "The ConfigMap or Secret is there, with the values of `spec.publishTo`."),
+        Story::new()
+            .with(|story| {
+                story.memory.status.published_to = Some(PublishedTo { kind: PublishKind::ConfigMap, name: "orders-key".into() });
+                story.publishes = Some(None);
+            })
+            .looked()
+            .told("The key is no longer published", "`spec.publishTo` was removed from the spec, and the ConfigMap is gone."),
         unpublished(|target, _| publish::not_permitted(target, "shop", "read")).told(
             "Keyward has no right to publish the key",
             "[publishing.md](publishing.md) says what the right is. The rest of the spec is applied.",
@@ -1016,9 +1033,15 @@ fn the_page_has_its_situations_and_each_says_what_to_do() {
 #[test]
 fn the_page_shows_every_reason_and_every_event() {
     let (reasons, events) = said(&situations(), &provider::situations());
-    let lacks = |all: Vec<&'static str>, shown: &Shown| all.into_iter().filter(|word| !shown.contains_key(*word)).collect::<Vec<_>>();
-    assert_eq!(lacks(Reason::ALL.iter().map(|(reason, _)| reason.as_str()).collect(), &reasons), [""; 0]);
-    assert_eq!(lacks(EVENTS.iter().map(|(event, _)| *event).collect(), &events), [""; 0]);
+    // Those of grants are on the page about grants.
+    let all = Reason::ALL.iter().map(|(reason, meaning)| (reason.as_str(), *meaning, &reasons));
+    let all = all.chain(EVENTS.iter().map(|(event, meaning)| (*event, *meaning, &events)));
+    let (of_grants, of_keys): (Vec<_>, Vec<_>) = all.partition(|(_, meaning, _)| meaning.trim_start().starts_with("On a `KeyGrant`"));
+    let lacks: Vec<_> = of_keys.iter().filter(|(word, _, shown)| !shown.contains_key(*word)).map(|(word, ..)| *word).collect();
+    assert_eq!(lacks, [""; 0], "docs/messages.md");
+    let page = include_str!("../../../docs/grants.md");
+    let lacks: Vec<_> = of_grants.iter().map(|(word, ..)| *word).filter(|word| !page.contains(&format!("`{word}`"))).collect();
+    assert!(!of_grants.is_empty() && lacks.is_empty(), "docs/grants.md: {lacks:?}");
     let known: BTreeSet<&str> = EVENTS.iter().map(|(event, _)| *event).collect();
     assert_eq!(events.keys().filter(|event| !known.contains(event.as_str())).collect::<Vec<_>>(), Vec::<&String>::new());
 }

@@ -19,7 +19,7 @@ fn behind(quotas: bool) -> Options {
 }
 
 fn told(object: &ManagedKey) -> Option<jiff::Timestamp> {
-    object.status.as_ref()?.last_use.as_ref().map(|time| time.0)
+    object.status.as_ref()?.latest_use.as_ref().map(|time| time.0)
 }
 
 async fn use_key(scene: &Scene, name: &str) {
