@@ -17,6 +17,9 @@ cargo_llvm_cov := $(cache)/tools/cargo-llvm-cov-$(cargo_llvm_cov_version)/bin/ca
 # Tests of tests/it that check the generated files, the imports, and that each bound of a CRD has its rows. They need no servers.
 golden := generated layering:: house:: each_rule_and_bound_has_a_row
 
+# The test of which `make crowd` makes more.
+crowd_test := faults::alone::silent_watches_another_crd_none_and_no_api_server
+
 .PHONY: help
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-15s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -37,7 +40,10 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 
 .PHONY: crowd
 crowd: control-plane ## Delete 300 objects on each way there is on a real API server (CROWD says how many; make test does so with 50)
-	CROWD=$(or $(CROWD),300) cargo test --locked --test it -- --exact faults::alone::a_kms_behind_its_time_another_crd_none_and_no_api_server
+	@# A filter that matches nothing passes, so first check that it matches.
+	@cargo test --quiet --locked --test it -- --list --exact $(crowd_test) | grep ': test$$' >/dev/null \
+	    || { echo "make: tests/it has no test $(crowd_test)" >&2; exit 1; }
+	CROWD=$(or $(CROWD),300) cargo test --locked --test it -- --exact $(crowd_test)
 
 .PHONY: wire
 wire: ## Let AWS's clients for Python, Go and JavaScript lead keys through their lives on the double (needs Node.js)

@@ -1,6 +1,6 @@
-//! The edge: whatever brings a manifest, a status or a mark back, no key is scheduled that nobody asked for after it was seen alive.
+//! The edge on a real API server: whatever brings a manifest, a status or a mark back, no key is scheduled that nobody asked for after it was seen alive.
 //!
-//! Each row is one way around the edge. All of them run at once, each with an API server in memory and a KMS of its own, whose ledger says how often a deletion
+//! Each row is one way around the edge. All of them run at once on the shared control plane, each with a KMS of its own, whose ledger says how often a deletion
 //! was scheduled. What needs a restored database, or an operator that is killed, is in `faults::rollback`.
 //!
 //! Shows S8.
@@ -45,7 +45,7 @@ async fn no_way_around_the_edge_schedules_a_deletion() {
 /// Keyward reads a key only when the object changes, or when the test asks.
 async fn new(name: &str) -> Scene {
     let spec = json!({ "resyncSeconds": 600, "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
-    Scene::with(name, Options::default(), spec).await
+    Scene::real_with(name, Options::default(), spec).await
 }
 
 async fn alive(name: &str) -> Scene {
