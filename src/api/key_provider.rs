@@ -93,7 +93,8 @@ pub struct KeyProviderSpec {
     pub allow: Allow,
     /// Tags that Keyward keeps on every key of this provider, at most 46. A tag with the same key in `spec.tags` of the ManagedKey wins. Tag
     /// keys cannot begin with `aws:` or `keyward-`. `allow.tagKeys` does not limit these tags. If you change them, Keyward changes all
-    /// keys, as fast as the request quotas of the KMS permit. If you remove one, Keyward removes it only from keys on which it put it.
+    /// keys, as fast as the request quotas of the KMS permit. If you remove one, Keyward removes it from these
+    /// keys, also from a key that had it before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 46, "additionalProperties" = tag_value()))]
     #[x_kube(

@@ -62,7 +62,8 @@ async fn killed_at_any_write_of_a_grant_the_next_run_finishes_the_work() {
             }
             nth += 1;
         }
-        assert!(nth > 5, "{nth}: the finalizer, the record, the status twice, and the end");
+        // The object may be gone before the gate tells that the last write came.
+        assert!(nth > 4, "{nth}: the finalizer, the record, the status twice, and the end");
     });
     futures::future::join_all(tries).await;
 }
@@ -122,7 +123,8 @@ async fn ended(scene: &Scene, grant: &KeyGrant, goes: bool, death: Option<&Death
             ready.is_some_and(|ready| ready.reason == "Granted" && ready.observed_generation == grant.metadata.generation)
         };
         let is_done = found.as_ref().map_or(goes, |found| !goes && is_as_declared(found));
-        if is_done { Ok(false) } else { Err(format!("{:?}", found.map(|found| found.status))) }
+        // The last write may have come meanwhile.
+        if is_done { Ok(death.is_some_and(|death| strikes(scene, death))) } else { Err(format!("{:?}", found.map(|found| found.status))) }
     })
     .await
 }
