@@ -179,8 +179,8 @@ struct Story {
     holds: u8,
     /// Why the key is not published.
     unpublished: Option<Trouble>,
-    /// Where the next round publishes the key, if it changes that; `Some(None)`: nowhere any more.
-    publishes: Option<Option<PublishedTo>>,
+    /// What the next round notes in the status when it publishes the key, or no longer does.
+    publishes: Option<fn(&mut ManagedKeyStatus)>,
     /// What each round begins with: aliases that come from other keys, or stay for other objects.
     tried: Tried,
 }
@@ -347,8 +347,8 @@ impl Story {
             Report { failed, set_by: self.set_by.as_ref(), word_stands: self.word_stands, unpublished: self.unpublished.as_ref(), ..plain };
         let before = std::mem::take(&mut self.memory.status);
         self.memory.status = before.clone();
-        if let Some(target) = self.publishes.clone() {
-            self.memory.status.published_to = target;
+        if let Some(note) = self.publishes {
+            note(&mut self.memory.status);
         }
         let after = status::status(&self.memory, &report);
         self.events =
@@ -453,6 +453,11 @@ fn made_again() -> Story {
     story.memory = Memory::default();
     story.object.metadata.uid = Some("7f1d6a52-90f3-4f7e-8d0e-5b6c7d8e9f01".into());
     story.spec(json!({ "deletionScheduleDays": 7 })).looked()
+}
+
+/// Where keys are published.
+fn published() -> PublishedTo {
+    PublishedTo { kind: PublishKind::ConfigMap, name: "orders-key".into() }
 }
 
 /// A key that is to be published to the `ConfigMap` `orders-key`, and is not.
@@ -856,13 +861,13 @@ fn situations() -> Vec<Told> {
             .looked()
             .told("Somebody changed the key policy, and the management policy keeps the change", "The statement is named, and nothing of it is shown."),
         Story::new()
-            .with(|story| story.publishes = Some(Some(PublishedTo { kind: PublishKind::ConfigMap, name: "orders-key".into() })))
+            .with(|story| story.publishes = Some(|status| status.published_to = Some(published())))
             .looked()
             .told("The key is published", "The ConfigMap or Secret is there, with the values of `spec.publishTo`."),
         Story::new()
             .with(|story| {
-                story.memory.status.published_to = Some(PublishedTo { kind: PublishKind::ConfigMap, name: "orders-key".into() });
-                story.publishes = Some(None);
+                story.memory.status.published_to = Some(published());
+                story.publishes = Some(|status| status.published_to = None);
             })
             .looked()
             .told("The key is no longer published", "`spec.publishTo` was removed from the spec, and the ConfigMap is gone."),
