@@ -8,7 +8,7 @@
 use std::{
     collections::{HashMap, HashSet},
     hash::{DefaultHasher, Hash, Hasher},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
@@ -62,6 +62,8 @@ struct Inner {
 struct Survey {
     covers: Coverage,
     begun: Instant,
+    /// When it was over. Until then it is not replaced, however long it takes.
+    over: Arc<OnceLock<Instant>>,
     names: Names,
 }
 
@@ -178,13 +180,13 @@ impl Surveys {
         let (uid, _) = connected.made_for.spec();
         let mut inner = self.inner();
         // Another one may have begun since.
-        match inner.surveys.get(uid).map(|survey| survey.begun) {
-            Some(now) if now == begun && begun.elapsed() >= waits::SURVEY_KEPT => {
+        match inner.surveys.get(uid).filter(|survey| survey.begun == begun) {
+            Some(survey) if survey.over.get().is_some_and(|over| over.elapsed() >= waits::SURVEY_KEPT) => {
                 inner.surveys.remove(uid);
                 Shows::Next
             }
-            Some(now) if now == begun => Shows::Later,
-            Some(_) | None => Shows::Next,
+            Some(_) => Shows::Later,
+            None => Shows::Next,
         }
     }
 
@@ -200,12 +202,13 @@ impl Surveys {
         if let Some(survey) = inner.surveys.get(uid).filter(|survey| survey.covers == covers) {
             return (survey.names.clone(), survey.begun);
         }
-        let ((done, names), begun) = (watch::channel(None), Instant::now());
-        inner.surveys.insert(uid.to_owned(), Survey { covers, begun, names: names.clone() });
+        let ((done, names), begun, over) = (watch::channel(None), Instant::now(), Arc::default());
+        inner.surveys.insert(uid.to_owned(), Survey { covers, begun, over: Arc::clone(&over), names: names.clone() });
         drop(inner);
         let (connected, cluster) = (Arc::clone(connected), cluster.to_owned());
         tokio::spawn(async move {
             let found = make(&connected, &cluster).await;
+            let _first = over.set(Instant::now());
             done.send_replace(Some(found));
         });
         (names, begun)
@@ -279,9 +282,10 @@ mod tests {
         let surveys = Surveys::default();
         let survey = |inner: &mut Inner| {
             let (_, names) = watch::channel(None);
-            inner
-                .surveys
-                .insert("u1".into(), Survey { covers: (1, "111122223333".into(), "eu-west-1".into()), begun: Instant::now(), names });
+            inner.surveys.insert(
+                "u1".into(),
+                Survey { covers: (1, "111122223333".into(), "eu-west-1".into()), begun: Instant::now(), over: Arc::default(), names },
+            );
         };
         surveys.begin("shop.orders".into(), None);
         surveys.begin("shop.invoices".into(), None);
