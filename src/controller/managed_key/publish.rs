@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use super::round::Round;
 use crate::{
     api::{
-        FIELD_MANAGER, ManagedKey,
+        FIELD_MANAGER, ManagedKey, ManagedKeyStatus,
         managed_key::ManagementPolicy,
         publish_to::{MOST_ATTEMPTS, PublishKind, PublishedTo},
     },
@@ -161,7 +161,13 @@ impl Round<'_> {
         if status.published_to.as_ref() == Some(target) || status.publish_attempts.contains(target) {
             return Ok(None);
         }
-        if status.publish_attempts.len() >= MOST_ATTEMPTS {
+        if !has_room(status) {
+            // Those that were never created, or are gone, make room.
+            let keep = status.published_to.clone();
+            self.withdraw(keep).await?;
+        }
+        let status = &mut self.object.memory.status;
+        if !has_room(status) {
             return Ok(Some(publish::no_room(target)));
         }
         status.publish_attempts.push(target.clone());
@@ -234,6 +240,11 @@ impl Round<'_> {
     fn objects(&self, kind: PublishKind) -> Api<DynamicObject> {
         Api::namespaced_with(self.context.client.clone(), &self.object.desired.owner.namespace, &resource(kind))
     }
+}
+
+/// Whether the status can name one more object, also if none of those that it names can be removed.
+fn has_room(status: &ManagedKeyStatus) -> bool {
+    status.publish_attempts.len() + usize::from(status.published_to.is_some()) < MOST_ATTEMPTS
 }
 
 /// Whether the key is this object's, by its marks. A key that is only observed has none: it is the one that `spec.keyId` names, whatever the status says, and

@@ -335,3 +335,16 @@ async fn keys_of_the_other_kms_are_published() {
         assert!(found["keyArn"].starts_with(part) && found["alias"].starts_with("alias/keyward/"), "{found:?}");
     }
 }
+
+/// The status has no room for one more object, and those that it names were never created.
+#[tokio::test]
+async fn objects_that_were_never_created_do_not_keep_a_new_one_out() {
+    let scene = Scene::new("publish-room").await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let attempts: Vec<_> = (0..8).map(|number| json!({ "kind": "ConfigMap", "name": format!("never-{number}") })).collect();
+    scene.patch_status("orders", json!({ "publishAttempts": attempts })).await;
+    scene.spec("orders", json!({ "publishTo": { "kind": "ConfigMap", "name": "orders-key" } })).await;
+    let object = until_published(&scene, "orders", PublishKind::ConfigMap, "orders-key").await;
+    assert_eq!(object.status.unwrap().publish_attempts, []);
+}
