@@ -12,27 +12,19 @@ use serde_json::json;
 use super::{Try, each, hold, struck};
 use crate::support::{
     eventually,
-    gate::At,
+    gate::{At, Fate},
     memory::{Hand, Memory},
     operator::WITHIN,
     scene::{Scene, describe},
     vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
 };
 
-/// What happens to the request.
-#[derive(Clone, Copy, Debug)]
-enum Ends {
-    Killed(At),
-    Lost,
-    Cut,
-}
-
 /// Shows S9.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_is_rotated_once_whatever_happens_to_the_request() {
     let mut tries: Vec<Try> = Vec::new();
     for vendor in [&AWS, &CIPHER_TRUST, &HUAWEI] {
-        for ends in [Ends::Killed(At::Before), Ends::Killed(At::After), Ends::Lost, Ends::Cut] {
+        for ends in Fate::ALL {
             tries.push(Box::pin(rotate_once(vendor, ends)));
         }
     }
@@ -82,7 +74,7 @@ async fn rotated_once(scene: &Scene, point: &str) {
     scene.until_ready("orders", "True", "Available").await;
 }
 
-async fn rotate_once(vendor: &'static Vendor, ends: Ends) {
+async fn rotate_once(vendor: &'static Vendor, ends: Fate) {
     let operation = vendor.operations.rotate_now;
     let point = format!("{operation}: {ends:?}");
     let memory = Memory::new().await;
@@ -91,18 +83,18 @@ async fn rotate_once(vendor: &'static Vendor, ends: Ends) {
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     match ends {
-        Ends::Killed(at) => hold(&scene, operation, at),
-        Ends::Lost => scene.double.inject(Fault::on(operation, FaultAction::LoseReply).nth(1)),
-        Ends::Cut => scene.double.inject(Fault::on(operation, FaultAction::Cut).nth(1)),
+        Fate::Killed(at) => hold(&scene, operation, at),
+        Fate::Lost => scene.double.inject(Fault::on(operation, FaultAction::LoseReply).nth(1)),
+        Fate::Cut => scene.double.inject(Fault::on(operation, FaultAction::Cut).nth(1)),
     }
     request(&scene).await;
     struck(&scene, operation, &point).await;
-    if let Ends::Killed(_) = ends {
+    if let Fate::Killed(_) = ends {
         operator.kill();
         scene.double.clear_faults();
         operator = start(&memory);
     }
-    let is_done = matches!(ends, Ends::Killed(At::After) | Ends::Lost);
+    let is_done = matches!(ends, Fate::Killed(At::After) | Fate::Lost);
     if Limits::of(vendor.provider).lists_rotations_late && !is_done {
         // Its list cannot prove that the key was not rotated.
         scene.until_ready("orders", "False", "RotationHeld").await;

@@ -10,25 +10,17 @@ use serde_json::json;
 use super::{any, api, create, find, of_orders, own, patch, reads, with_key};
 use crate::support::{
     eventually,
-    gate::{At, Gate},
+    gate::{At, Fate, Gate},
     memory::{Hand, Memory},
     operator::WITHIN,
     scene::Scene,
     vendor::{AWS, Vendor},
 };
 
-/// What happens to a request.
-#[derive(Clone, Copy, Debug)]
-enum Ends {
-    Killed(At),
-    Lost,
-    Cut,
-}
-
 /// What kills the operator.
 enum Death {
     /// The nth request of that operation.
-    Request(&'static str, u64, Ends),
+    Request(&'static str, u64, Fate),
     /// The nth write of the object, counted from its creation.
     Write(Gate, usize, At),
 }
@@ -38,7 +30,7 @@ enum Death {
 async fn killed_at_any_request_about_a_grant_the_next_run_finishes_the_work() {
     let mut tries = Vec::new();
     for (operation, nth) in [("CreateGrant", 1), ("CreateGrant", 2), ("RevokeGrant", 1), ("RevokeGrant", 2)] {
-        for ends in [Ends::Killed(At::Before), Ends::Killed(At::After), Ends::Lost, Ends::Cut] {
+        for ends in Fate::ALL {
             let point = format!("{operation} {nth} {ends:?}");
             tries.push(async move {
                 let memory = Memory::new().await;
@@ -77,10 +69,10 @@ async fn story(vendor: &'static Vendor, memory: &Memory, death: Death, point: &s
     match &death {
         Death::Request(operation, nth, ends) => {
             let action = match ends {
-                Ends::Killed(At::Before) => FaultAction::Hang,
-                Ends::Killed(At::After) => FaultAction::LateReply { millis: 120_000 },
-                Ends::Lost => FaultAction::LoseReply,
-                Ends::Cut => FaultAction::Cut,
+                Fate::Killed(At::Before) => FaultAction::Hang,
+                Fate::Killed(At::After) => FaultAction::LateReply { millis: 120_000 },
+                Fate::Lost => FaultAction::LoseReply,
+                Fate::Cut => FaultAction::Cut,
             };
             scene.double.inject(Fault::on(operation, action).nth(*nth));
         }
@@ -138,7 +130,7 @@ fn strikes(scene: &Scene, death: &Death) -> bool {
 
 /// A process that is killed is followed by another one. One that lost an answer goes on.
 fn revive(operator: &mut Hand, memory: &Memory, scene: &Scene, death: &Death) {
-    if matches!(death, Death::Request(_, _, Ends::Lost | Ends::Cut)) {
+    if matches!(death, Death::Request(_, _, Fate::Lost | Fate::Cut)) {
         return;
     }
     operator.kill();

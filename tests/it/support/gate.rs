@@ -32,6 +32,22 @@ pub enum At {
     After,
 }
 
+/// What happens to a request of the operator to a KMS.
+#[derive(Clone, Copy, Debug)]
+pub enum Fate {
+    /// The operator is killed before or after it takes effect.
+    Killed(At),
+    /// It takes effect, and the reply is lost.
+    Lost,
+    /// The connection is cut before it takes effect.
+    Cut,
+}
+
+impl Fate {
+    /// Every one.
+    pub const ALL: [Self; 4] = [Self::Killed(At::Before), Self::Killed(At::After), Self::Lost, Self::Cut];
+}
+
 /// A running gate. It ends when dropped.
 pub struct Gate {
     onward: Client,
