@@ -51,7 +51,7 @@ use crate::domain::{
         LastUse,
         guard::{ClearedDeletion, ClearedDisabling},
     },
-    failure::Failure,
+    failure::{Failure, FailureKind, Outcome},
     grant::{Grant, NewGrant},
     observed::{Facets, Key, Rotations},
     orphans::{MarkedKey, Pointer},
@@ -80,8 +80,8 @@ pub enum AnyKms {
 // Boxed, because the calls of an SDK are large: without it, the deepest path of a round, a rescue, overflows the stack of a thread in a
 // debug build.
 macro_rules! delegate {
-    ($port:ident: $(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
-        impl $port for AnyKms {
+    ($(fn $name:ident(&self $(, $arg:ident: $type:ty)*) -> $result:ty;)+) => {
+        impl Kms for AnyKms {
             $(async fn $name(&self $(, $arg: $type)*) -> $result {
                 match self {
                     Self::Aws(kms) => Box::pin(kms.$name($($arg),*)).await,
@@ -94,7 +94,6 @@ macro_rules! delegate {
 }
 
 delegate! {
-    Kms:
     fn identity(&self) -> Result<Identity, Failure>;
     fn read(&self, reference: &str, facets: Facets) -> Result<Option<Reading>, Failure>;
     fn complete(&self, key: Key, facets: Facets) -> Reading;
@@ -123,9 +122,31 @@ delegate! {
     fn cancel_deletion(&self, key: &str) -> Result<(), Failure>;
 }
 
-delegate! {
-    Grants:
-    fn grants(&self, key: &str) -> Result<Option<Vec<Grant>>, Failure>;
-    fn create_grant(&self, key: &str, grant: &NewGrant) -> Result<String, Failure>;
-    fn revoke_grant(&self, key: &str, id: &str) -> Result<(), Failure>;
+// Only AWS has grants that Keyward makes (`Limits::grants`). The planner asks that first, so the other two are never asked; they send nothing.
+impl Grants for AnyKms {
+    async fn grants(&self, key: &str) -> Result<Option<Vec<Grant>>, Failure> {
+        match self {
+            Self::Aws(kms) => Box::pin(kms.grants(key)).await,
+            Self::CipherTrust(_) | Self::Huawei(_) => Err(no_grants(key)),
+        }
+    }
+
+    async fn create_grant(&self, key: &str, grant: &NewGrant) -> Result<String, Failure> {
+        match self {
+            Self::Aws(kms) => Box::pin(kms.create_grant(key, grant)).await,
+            Self::CipherTrust(_) | Self::Huawei(_) => Err(no_grants(key)),
+        }
+    }
+
+    async fn revoke_grant(&self, key: &str, id: &str) -> Result<(), Failure> {
+        match self {
+            Self::Aws(kms) => Box::pin(kms.revoke_grant(key, id)).await,
+            Self::CipherTrust(_) | Self::Huawei(_) => Err(no_grants(key)),
+        }
+    }
+}
+
+fn no_grants(key: &str) -> Failure {
+    let message = format!("key {} can have no grants, because Keyward makes none at this KMS", crate::text::name(key));
+    Failure { kind: FailureKind::Invalid, operation: "grants", message, outcome: Outcome::Refused, source: None }
 }

@@ -29,8 +29,14 @@ use crate::{
 const MOST_STEPS: usize = 16;
 
 /// The `ManagedKey` is not there yet, or has no key yet.
-fn not_ready(message: String) -> Done {
+fn not_ready(object: &Object<'_>, message: &str) -> Done {
+    let message = format!("{message}{}", stays(object));
     Done::regular(Conclusion::Waiting(Note { reason: Reason::KeyNotReady, message }))
+}
+
+/// That the grant on record still gives access. No message may hide that.
+fn stays(object: &Object<'_>) -> String {
+    object.status.grant_id.as_ref().map(|id| format!("; grant {id} stays until this object is deleted")).unwrap_or_default()
 }
 
 /// One round for an object that lives.
@@ -41,28 +47,29 @@ pub(super) async fn keep(object: &mut Object<'_>) -> Ended {
     }
     let Some(target) = object.target() else {
         let namespace = object.namespace();
-        return Ok(not_ready(format!(
+        let message = format!(
             "ManagedKey {name} does not exist in namespace {namespace}, and Keyward waits for it; create it, or correct spec.keyRef"
-        )));
+        );
+        return Ok(not_ready(object, &message));
     };
     if target.paused {
         let message = format!("the annotation keyward.dev/paused of ManagedKey {name} stops all work on its grants; remove it to go on");
         return Ok(Done::regular(Conclusion::Paused(message)));
     }
     if target.going {
-        return Ok(not_ready(format!("ManagedKey {name} is being deleted, so no grant of its key is made")));
+        return Ok(not_ready(object, &format!("ManagedKey {name} is being deleted, so no grant of its key is made")));
     }
     let shared = object.shared;
     let context = &shared.context;
     let provider = usable(context, &target.provider, object.namespace()).await?;
     if let Some(Note { reason, message }) = allowed::refused(&object.terms, &provider.rules) {
         // Nothing says that the rules became narrower because of this grant, so the access that somebody has is not taken away.
-        let stays = object.status.grant_id.as_ref().map(|id| format!("; grant {id} stays until this object is deleted"));
-        let message = format!("{message}{}", stays.unwrap_or_default());
+        let message = format!("{message}{}", stays(object));
         return Ok(Done::regular(Conclusion::Stalled(Note { reason, message })));
     }
     let Some(key) = target.key.clone() else {
-        return Ok(not_ready(format!("ManagedKey {name} has no key yet, and Keyward waits for it; the conditions of that object say why")));
+        let message = format!("ManagedKey {name} has no key yet, and Keyward waits for it; the conditions of that object say why");
+        return Ok(not_ready(object, &message));
     };
     let _permit = provider.connected.breaker.permit(Lane::Ordinary).map_err(Ending::from)?;
     let kept = work(object, &target, &provider, &key).await;
@@ -102,7 +109,7 @@ async fn work(object: &mut Object<'_>, target: &Target, provider: &Provider, ref
             }
             Plan::Revoke(id) => {
                 object.record(target, &key.arn, &place(rules)).await?;
-                object.confirm(Some(target)).await?;
+                object.confirm_anew(Some(target)).await?;
                 revoke(object, provider, &key.arn, &id, "the spec of the object declares another one").await?;
                 grants.retain(|grant: &Grant| grant.id != id);
             }

@@ -141,6 +141,12 @@ impl<'a> Object<'a> {
         Ok(())
     }
 
+    /// The same before each further call: what came before may have waited long for its turn.
+    pub(super) async fn confirm_anew(&mut self, target: Option<&Target>) -> Result<(), Ending> {
+        self.live = false;
+        self.confirm(target).await
+    }
+
     fn may_write(&self) -> Result<(), Ending> {
         if self.shared.context.held.is_held() { Ok(()) } else { Err(Ending::Error(Error::NotLeader)) }
     }

@@ -11,9 +11,10 @@ use crate::{
     api::{KeyGrant, Reason},
     controller::{error::Ending, managed_key},
     domain::{
+        event::Event,
         grant::{
             event,
-            release::{Circumstances, Release, WAY_OUT, places, release},
+            release::{Circumstances, OBSERVED, Release, WAY_OUT, places, release},
             status::Conclusion,
             target::Target,
         },
@@ -40,17 +41,22 @@ pub(super) async fn let_go(object: &mut Object<'_>) -> Ended {
         Release::Leave(why) => {
             object.confirm(target.as_ref()).await?;
             let keys: Vec<_> = places(&object.status).into_iter().map(|place| place.key_arn).collect();
-            let left = if keys.is_empty() { "nothing is left".into() } else { format!("its grants stay on {}", keys.join(", ")) };
             object.write_finalizer(false).await?;
-            object.events.push(event::released(format!("the object is gone; {left}, because {why}")));
+            object.events.push(left(&keys, why));
             Err(Ending::Gone)
         }
         Release::Wait(Note { reason: Reason::Paused, message }) => {
             Ok(Done { conclusion: Conclusion::Paused(format!("{message}{WAY_OUT}")), next: Next::Regular })
         }
         Release::Wait(note) => Ok(Done::regular(Conclusion::Waiting(with_way_out(note)))),
-        Release::Revoke => revoke_everywhere(object, target.as_ref()).await,
+        Release::Revoke(but) => revoke_everywhere(object, target.as_ref(), but.as_deref()).await,
     }
+}
+
+/// What is left at the KMS, and why.
+fn left(keys: &[String], why: &str) -> Event {
+    let left = if keys.is_empty() { "nothing is left".into() } else { format!("its grants stay on {}", keys.join(", ")) };
+    event::released(format!("the object is gone; {left}, because {why}"))
 }
 
 fn with_way_out(note: Note) -> Note {
@@ -59,10 +65,10 @@ fn with_way_out(note: Note) -> Note {
     Note { reason, message }
 }
 
-async fn revoke_everywhere(object: &mut Object<'_>, target: Option<&Target>) -> Ended {
+async fn revoke_everywhere(object: &mut Object<'_>, target: Option<&Target>, but: Option<&str>) -> Ended {
     settled(object)?;
     let present = object.status.key_arn.clone();
-    for mut place in places(&object.status) {
+    for mut place in places(&object.status).into_iter().filter(|place| Some(&*place.key_arn) != but) {
         let revoked = revoke_all(object, target, &mut place, "its object is deleted").await.map_err(|ending| ending.with(WAY_OUT));
         match revoked? {
             Revoked::All => object.status.former.retain(|former| former.key_arn != place.key_arn),
@@ -80,5 +86,8 @@ async fn revoke_everywhere(object: &mut Object<'_>, target: Option<&Target>) -> 
     }
     object.confirm(target).await?;
     object.write_finalizer(false).await?;
+    if let Some(key) = but.filter(|_| present.as_deref() == but) {
+        object.events.push(left(&[key.to_owned()], OBSERVED));
+    }
     Err(Ending::Gone)
 }

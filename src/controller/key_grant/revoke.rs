@@ -119,7 +119,7 @@ pub(super) async fn revoke_all(
         return Err(Ending::until(left));
     }
     for id in own {
-        object.confirm(target).await?;
+        object.confirm_anew(target).await?;
         revoke(object, &provider, &place.key_arn, &id, why).await?;
     }
     Ok(Revoked::All)

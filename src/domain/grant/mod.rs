@@ -16,7 +16,7 @@ pub mod status;
 pub mod target;
 pub mod terms;
 
-pub use terms::{Names, Terms};
+pub use terms::{GRANTS, Names, Terms};
 
 /// A grant as the KMS lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -89,11 +89,13 @@ pub fn plan(s: &Situation<'_>) -> Plan {
 /// Why nothing may follow from what was read of the key: its marks do not name the `ManagedKey`.
 fn not_ours(s: &Situation<'_>) -> Option<Plan> {
     let (key, name) = (&s.key.arn, &s.target.owner.name);
+    let own = s.grants.iter().find(|grant| s.names.has(&grant.name));
+    let stays = own.map(|grant| format!("; grant {} stays until this object is deleted", grant.id)).unwrap_or_default();
     let by = match s.key.tags.as_ref().map(|tags| Ownership::of(tags, &s.target.owner)) {
         Some(Ownership::Ours) => return None,
         None | Some(Ownership::Unmarked | Ownership::Namesake) => {
             let message =
-                format!("key {key} does not have the marks of ManagedKey {name} yet; Keyward waits until that object has the key");
+                format!("key {key} does not have the marks of ManagedKey {name} yet; Keyward waits until that object has the key{stays}");
             return Some(Plan::Wait(Note { reason: Reason::KeyNotReady, message }));
         }
         Some(Ownership::Other(owner)) => format!("ManagedKey {}", text::name(&owner)),
@@ -101,7 +103,7 @@ fn not_ours(s: &Situation<'_>) -> Option<Plan> {
         Some(Ownership::Stranger(_) | Ownership::Nameless) => "somebody else".to_owned(),
     };
     let message =
-        format!("key {key} belongs to {by} by its marks, and not to ManagedKey {name}, so no grant of it is made; see that object");
+        format!("key {key} belongs to {by} by its marks, and not to ManagedKey {name}, so no grant of it is made; see that object{stays}");
     Some(Plan::Stall(Note { reason: Reason::OwnedByAnother, message }))
 }
 

@@ -4,7 +4,7 @@
 //! |---|---|---|
 //! | the CRD is being deleted, even if the object is paused | left | goes |
 //! | `deletionPolicy: Retain` | left | goes |
-//! | `managementPolicy: Observe` of the `ManagedKey` | left | goes |
+//! | `managementPolicy: Observe` of the `ManagedKey` | left on its key, revoked on earlier keys | goes |
 //! | no request for a grant was ever on record | there are none | goes |
 //! | the object or its `ManagedKey` is paused | left | waits |
 //! | the provider does not exist, cannot be used, or is for another account; the KMS denies a call | left | waits |
@@ -29,6 +29,9 @@ use crate::{
 /// The end of every message that says why the finalizer stays.
 pub const WAY_OUT: &str = "; to let the object go and leave the grant, set deletionPolicy: Retain";
 
+/// Why the grants on a key stay that is only observed.
+pub const OBSERVED: &str = "managementPolicy of the ManagedKey is Observe";
+
 /// What the row says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Release {
@@ -36,8 +39,8 @@ pub enum Release {
     Leave(&'static str),
     /// The finalizer waits.
     Wait(Note),
-    /// The grants are revoked, then the finalizer goes.
-    Revoke,
+    /// The grants are revoked, but not those on this key; then the finalizer goes.
+    Revoke(Option<String>),
 }
 
 /// What is known before a provider is asked for.
@@ -65,12 +68,18 @@ pub fn release(c: &Circumstances<'_>) -> Release {
     match (c, c.target) {
         _ if c.uninstalling => Release::Leave("the CRD is being deleted"),
         _ if c.policy == GrantDeletionPolicy::Retain => Release::Leave("deletionPolicy is Retain"),
-        (_, Some(target)) if target.policy == ManagementPolicy::Observe => Release::Leave("managementPolicy of the ManagedKey is Observe"),
+        (_, Some(target)) if target.policy == ManagementPolicy::Observe && !has_others(c.status, target) => Release::Leave(OBSERVED),
         _ if places(c.status).is_empty() => Release::Leave("no grant of it was ever asked for"),
         _ if c.paused => paused("this object"),
         (_, Some(target)) if target.paused => paused("its ManagedKey"),
-        _ => Release::Revoke,
+        (_, Some(target)) if target.policy == ManagementPolicy::Observe => Release::Revoke(target.key.clone()),
+        _ => Release::Revoke(None),
     }
+}
+
+/// Whether a grant may be on another key than that of the object which is only observed. Its policy says nothing about that key.
+fn has_others(status: &KeyGrantStatus, target: &Target) -> bool {
+    target.key.as_ref().is_some_and(|key| places(status).iter().any(|place| place.key_arn != *key))
 }
 
 /// Every key on which a grant of the object may be: the present one last.

@@ -84,11 +84,14 @@ pub struct Names {
     pub current: String,
 }
 
+/// How the name of every grant of a Keyward begins.
+pub const GRANTS: &str = "keyward/";
+
 impl Names {
     /// The names of the object with that UID.
     #[must_use]
     pub fn of(cluster: &str, uid: &str, terms: &Terms) -> Self {
-        let prefix = format!("keyward/{cluster}/{uid}/");
+        let prefix = format!("{GRANTS}{cluster}/{uid}/");
         let current = format!("{prefix}{}", terms.digest());
         Self { prefix, current }
     }

@@ -309,7 +309,8 @@ fn an_object_that_goes_takes_its_grants_with_it_unless_somebody_says_otherwise()
     }) {
         Release::Leave(_) => "leave",
         Release::Wait(_) => "wait",
-        Release::Revoke => "revoke",
+        Release::Revoke(None) => "revoke",
+        Release::Revoke(Some(_)) => "revoke but here",
     };
     let (revoke, retain) = (GrantDeletionPolicy::Revoke, GrantDeletionPolicy::Retain);
     for (expected, found) in [
@@ -327,6 +328,10 @@ fn an_object_that_goes_takes_its_grants_with_it_unless_somebody_says_otherwise()
     }
     let former = FormerGrant { key_arn: "old".into(), provider: GrantProvider::default(), missing: None };
     let moved = KeyGrantStatus { former: vec![former], ..recorded };
+    let of_another = KeyGrantStatus { key_arn: Some("old".into()), ..moved.clone() };
+    for status in [&moved, &of_another] {
+        assert_eq!(is(false, revoke, false, Some(&observed), status), "revoke but here", "its policy says nothing about other keys");
+    }
     let keys: Vec<_> = places(&moved).into_iter().map(|place| place.key_arn).collect();
     assert_eq!(keys, ["old".to_owned(), arn()]);
 }

@@ -12,7 +12,7 @@ use crate::{
     api::key_grant::LONGEST_GRANT_ID,
     domain::{
         failure::{Failure, FailureKind},
-        grant::{Grant, NewGrant, Terms},
+        grant::{GRANTS, Grant, NewGrant, Terms},
     },
     kms::Grants,
 };
@@ -94,10 +94,13 @@ fn fitting(id: String) -> Result<String, convert::Unusable> {
     Ok(id)
 }
 
-/// A grant with a name. A member that is absent is empty, and so it is as nobody declares it.
+/// A grant with a name. One of somebody else that cannot be read is left out, so that it keeps nobody from the own ones. A member that is absent is empty, and so it is as nobody declares it.
 fn named(entry: GrantListEntry) -> Result<Option<Grant>, convert::Unusable> {
     let Some(name) = entry.name().filter(|name| !name.is_empty()).map(str::to_owned) else { return Ok(None) };
-    let id = convert::text(entry.grant_id(), "GrantId").and_then(fitting)?;
+    let id = match convert::text(entry.grant_id(), "GrantId").and_then(fitting) {
+        Err(_) if !name.starts_with(GRANTS) => return Ok(None),
+        id => id?,
+    };
     let constraints = entry.constraints.unwrap_or_else(|| GrantConstraints::builder().build());
     let pairs = |pairs: Option<HashMap<String, String>>| pairs.unwrap_or_default().into_iter().collect::<BTreeMap<_, _>>();
     let terms = Terms {
@@ -125,6 +128,10 @@ mod tests {
         assert_eq!(entry(Some(""), "g"), Ok(None));
         let grant = entry(Some("reader"), "g").unwrap().unwrap();
         assert!(grant.terms.operations.contains("BrandNew") && grant.terms.retiring.is_none(), "{grant:?}");
-        assert!(entry(Some("reader"), "").is_err() && entry(Some("reader"), &"g".repeat(LONGEST_GRANT_ID + 1)).is_err());
+        let long = "g".repeat(LONGEST_GRANT_ID + 1);
+        for id in ["", &long] {
+            assert!(entry(Some("keyward/prod/u1/a"), id).is_err(), "{id}");
+            assert_eq!(entry(Some("reader"), id), Ok(None), "somebody else's");
+        }
     }
 }

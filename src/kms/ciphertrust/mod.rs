@@ -17,7 +17,6 @@ mod convert;
 mod failure;
 #[cfg(test)]
 mod fuzz;
-mod grants;
 mod id;
 mod id_cache;
 mod list;

@@ -12,7 +12,6 @@ mod dialect;
 mod failure;
 #[cfg(test)]
 mod fuzz;
-mod grants;
 mod login;
 mod operation;
 mod quota;

@@ -54,6 +54,7 @@ async fn the_grant_is_revoked_although_the_object_of_its_key_is_gone() {
     scene.until_gone("orders").await;
     look(&scene, "reader").await;
     let grant = until_ready(&scene, "reader", "False", "KeyNotReady").await;
+    assert!(message(&grant).ends_with(" stays until this object is deleted"), "{}", message(&grant));
     assert_eq!(scene.double.grants(&key).unwrap().len(), 1, "nobody asked to take access away: {:?}", grant.status);
     delete(&scene, "reader").await;
     until_gone(&scene, "reader").await;
@@ -191,4 +192,20 @@ async fn many_finalizers_of_others_are_kept_and_the_grant_is_revoked() {
     assert_eq!((left.metadata.finalizers, of_orders(&scene).await.len()), (Some(others), 0));
     patch(&scene, "reader", json!({ "metadata": { "finalizers": null } })).await;
     until_gone(&scene, "reader").await;
+}
+
+/// The policy of the present key says nothing about the grant on an earlier one.
+#[tokio::test]
+async fn a_grant_on_an_earlier_key_is_revoked_although_the_present_key_is_only_observed() {
+    let scene = granted("moved").await;
+    scene.create("bills", json!({})).await;
+    scene.until_ready("bills", "True", "Available").await;
+    scene.spec("bills", json!({ "managementPolicy": "Observe" })).await;
+    scene.look("bills").await;
+    patch(&scene, "reader", json!({ "spec": { "keyRef": { "name": "bills" } } })).await;
+    until_ready(&scene, "reader", "False", "Drifted").await;
+    assert_eq!(of_orders(&scene).await.len(), 1);
+    delete(&scene, "reader").await;
+    until_gone(&scene, "reader").await;
+    assert_eq!((of_orders(&scene).await.len(), done(&scene)), (0, vec!["CreateGrant".to_owned(), "RevokeGrant".to_owned()]));
 }
