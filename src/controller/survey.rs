@@ -174,10 +174,13 @@ impl Surveys {
     /// Whether the survey that was begun at that time shows the key of a creation that was over `ago`. Somebody who writes many records of creations must not
     /// have the marks of all keys read for each, so a survey that is too old for one is replaced only once in a while.
     pub fn shows(&self, connected: &Connected, begun: Instant, ago: Duration) -> Shows {
+        self.shows_of(connected.made_for.spec().0, begun, ago)
+    }
+
+    fn shows_of(&self, uid: &str, begun: Instant, ago: Duration) -> Shows {
         if begun.elapsed() <= ago {
             return Shows::Yes;
         }
-        let (uid, _) = connected.made_for.spec();
         let mut inner = self.inner();
         // Another one may have begun since.
         match inner.surveys.get(uid).filter(|survey| survey.begun == begun) {
@@ -275,6 +278,26 @@ mod tests {
         assert!(matches!(known("shop.orders", long), Some(Lookup::NotYet(left)) if left <= long), "the KMS may not show it yet");
         assert_eq!(known("shop.orders", never), Some(Lookup::Perhaps(None)));
         assert_eq!(known("shop.invoices", never), None);
+    }
+
+    #[test]
+    fn the_survey_that_answered_is_judged_and_it_is_kept_for_a_while_after_its_end() {
+        let surveys = Surveys::default();
+        let minutes = |minutes| Instant::now().checked_sub(Duration::from_mins(minutes)).unwrap();
+        let put = |begun, over: Option<Instant>| {
+            let (covers, (_, names)) = ((1, "111122223333".into(), "eu-west-1".into()), watch::channel(None));
+            let over = Arc::new(over.map_or_else(OnceLock::new, OnceLock::from));
+            surveys.inner().surveys.insert("u1".into(), Survey { covers, begun, over, names });
+        };
+        let (old, half_an_hour) = (minutes(60), Duration::from_mins(30));
+        put(minutes(1), None);
+        assert_eq!(surveys.shows_of("u1", old, half_an_hour), Shows::Next, "another one has begun, and did not answer yet");
+        assert_eq!(surveys.shows_of("u1", minutes(1), half_an_hour), Shows::Yes);
+        for (over, shows) in [(None, Shows::Later), (Some(minutes(9)), Shows::Later), (Some(minutes(11)), Shows::Next)] {
+            put(old, over);
+            assert_eq!(surveys.shows_of("u1", old, half_an_hour), shows, "{over:?}");
+        }
+        assert!(surveys.inner().surveys.is_empty(), "the next look begins a new one");
     }
 
     #[test]

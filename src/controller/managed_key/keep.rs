@@ -84,7 +84,12 @@ async fn unlock(round: &mut Round<'_>, step: &Step, ending: Ending) -> Result<Op
     };
     let policy = round.policy_before_cancel().await.and_then(|policy| policy.harmless().ok());
     let Some(policy) = policy else { return Ok(Some(Ending::Failed(cancel))) };
-    match Box::pin(execute::execute(round, policy)).await {
+    after_policy(cancel, Box::pin(execute::execute(round, policy)).await)
+}
+
+/// What follows a cancel that was denied, by whether the policy was set. `None`: the cancel is planned again.
+pub(super) fn after_policy(cancel: Failure, set: Result<(), Ending>) -> Result<Option<Ending>, Ending> {
+    match set {
         Ok(()) => Ok(None),
         Err(Ending::Failed(policy)) => {
             let message = format!("{}; spec.policy may allow it, and could not be set: {}", cancel.message, policy.message);

@@ -21,6 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{
     fingerprint::{fingerprint, fingerprint_of},
+    keep,
     object::Object,
     prepare,
     reconcile::{self, ended},
@@ -295,6 +296,26 @@ async fn an_api_server_that_hangs_on_events_costs_no_round() {
     tokio::time::timeout(patience, worker).await.expect("the worker ends").unwrap();
     let metrics = context.metrics.encode();
     assert!(metrics.contains(r#"keyward_events_lost_total{cause="stopped"} 1"#), "{metrics}");
+}
+
+/// A cancel that was denied is tried again soon, whatever became of the policy that may have denied it.
+#[test]
+fn a_denied_cancel_does_not_wait_for_a_policy() {
+    let failure = |message: &str| Failure {
+        kind: FailureKind::Denied,
+        operation: "CancelKeyDeletion",
+        message: message.into(),
+        outcome: Outcome::Refused,
+        source: None,
+    };
+    let after = |set| keep::after_policy(failure("denied"), set);
+    assert!(matches!(after(Ok(())), Ok(None)));
+    let unset = "denied; spec.policy may allow it, and could not be set: no";
+    for (set, message) in [(Ending::Failed(failure("no")), unset), (Ending::Unkept(std::time::Duration::from_hours(1)), "denied")] {
+        let Ok(Some(Ending::Failed(cancel))) = after(Err(set)) else { panic!("{message}") };
+        assert_eq!(cancel.message, message);
+    }
+    assert!(matches!(after(Err(Ending::ReadBack)), Err(Ending::ReadBack)));
 }
 
 /// The table from the end of a round to the next read.

@@ -83,6 +83,16 @@ fn a_request_is_done_after_everything_else_and_once() {
     }
 }
 
+/// A copy that is too old waits with the request, and the key stays as ready as it is.
+#[test]
+fn a_request_waits_for_a_newer_copy_and_makes_no_key_less_ready() {
+    let old = asked(&[]).with(|s| {
+        s.rules.max_staleness = Some(minutes(10));
+        s.key().age = Some(minutes(11));
+    });
+    assert_eq!(undone(&old.plan()), Some((Reason::RotationPending, false)));
+}
+
 /// It is an explicit request, so a policy that leaves drift alone does not leave it.
 #[test]
 fn only_observe_leaves_a_request_alone() {

@@ -396,6 +396,7 @@ fn a_provider_refuses_calls_past_the_guard_to_all_but_the_account_and_keyward() 
         (using(shop(), json!(["kms:Encrypt", "kms:Decrypt", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:DescribeKey"])), None),
         (using(shop(), "kms:*"), told("arn:aws:iam::111122223333:role/shop", "kms:CreateGrant")),
         (using(shop(), "KMS:schedule*"), told("arn:aws:iam::111122223333:role/shop", "kms:ScheduleKeyDeletion")),
+        (using(shop(), "kms:Replicate*"), told("arn:aws:iam::111122223333:role/shop", "kms:ReplicateKey")),
         (using(shop(), "kms:Put*"), told("arn:aws:iam::111122223333:role/shop", "kms:PutKeyPolicy")),
         (using(shop(), "kms:Disable*"), told("arn:aws:iam::111122223333:role/shop", "kms:DisableKey")),
         (using(shop(), "kms:Delete*"), told("arn:aws:iam::111122223333:role/shop", "kms:DeleteImportedKeyMaterial")),

@@ -333,3 +333,57 @@ impl<E: ProvideErrorMetadata + Error + Send + Sync + 'static> ClassifyRetry for 
         "Watch"
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+
+    use super::*;
+    use crate::{
+        kms::{
+            Books, Kms, LeaderCheck,
+            aws::{AwsCredentials, AwsEndpoints, AwsKms, AwsSettings},
+        },
+        metrics::Metrics,
+    };
+
+    /// The first request may have taken effect: its reply is lost. The others are throttled, and then no turn comes.
+    #[tokio::test]
+    async fn a_call_that_waits_for_its_next_turn_may_have_taken_effect() {
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        // It ends with the runtime of the test.
+        tokio::spawn(async move {
+            let mut is_lost = true;
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let mut request = [0; 4096];
+                if stream.read(&mut request).await.is_ok_and(|read| read > 0) && !std::mem::take(&mut is_lost) {
+                    let body = r#"{"__type":"ThrottlingException"}"#;
+                    let head = format!("HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: {}\r\n\r\n", body.len());
+                    let _sent = stream.write_all(format!("{head}{body}").as_bytes()).await;
+                }
+            }
+        });
+        let credentials =
+            AwsCredentials::Keys { access_key_id: "AKIAEXAMPLE".into(), secret_access_key: "secret".into(), session_token: None };
+        let kms = AwsKms::new(AwsSettings {
+            region: "eu-west-1".into(),
+            endpoints: AwsEndpoints { kms: Some(url.clone()), sts: Some(url), ..AwsEndpoints::default() },
+            ca_pem: None,
+            role_arn: None,
+            external_id: None,
+            credentials,
+            quota_share_percent: 100,
+            books: Books::default(),
+            metrics: Metrics::new(false),
+            leader_check: LeaderCheck::when(|| true),
+        });
+        let failure = crate::kms::if_free(kms.unwrap().set_description("key-1", "new")).await.unwrap_err();
+        assert_eq!((failure.kind, failure.outcome), (FailureKind::Waiting, Outcome::Unknown), "{failure}");
+        assert!(!failure.had_no_effect(), "its place in the budget is not given back");
+    }
+}

@@ -1,5 +1,7 @@
 //! An object that is being deleted: its grant is revoked first, or a message says why it waits and how to let it go.
 
+use std::time::{Duration, Instant};
+
 use keyward::api::ConditionType;
 use kms_double::{Fault, FaultAction, GrantTerms};
 use kube::api::DeleteParams;
@@ -192,6 +194,21 @@ async fn many_finalizers_of_others_are_kept_and_the_grant_is_revoked() {
     assert_eq!((left.metadata.finalizers, of_orders(&scene).await.len()), (Some(others), 0));
     patch(&scene, "reader", json!({ "metadata": { "finalizers": null } })).await;
     until_gone(&scene, "reader").await;
+}
+
+/// AWS may show a grant late, so a list without it proves nothing for a while after it was made.
+#[tokio::test]
+async fn a_list_that_lacks_the_grant_lets_no_object_go_at_once() {
+    let scene = scene("late").await;
+    let begun = Instant::now();
+    create(&scene, "reader", reads(&["Decrypt"])).await;
+    until_ready(&scene, "reader", "True", "Granted").await;
+    let (key, [grant]) = (scene.key("orders").await.arn, <[_; 1]>::try_from(of_orders(&scene).await).unwrap());
+    scene.person().revoke_grant().key_id(&key).grant_id(&grant.id).send().await.unwrap();
+    delete(&scene, "reader").await;
+    until_gone(&scene, "reader").await;
+    // Thirty times the consistency of operators in memory, which is a tenth of a second.
+    assert!(begun.elapsed() >= Duration::from_secs(3), "{:?}", begun.elapsed());
 }
 
 /// The policy of the present key says nothing about the grant on an earlier one.

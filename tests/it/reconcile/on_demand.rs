@@ -318,6 +318,19 @@ async fn without_the_list_of_rotations_none_is_requested() {
     until_rotated(&scene, "now").await;
 }
 
+/// Only the request needs the list, so an answer that nobody knows concerns nothing else.
+#[tokio::test]
+async fn a_list_of_rotations_that_cannot_be_understood_holds_up_the_request_alone() {
+    let scene = with_key(&vendor::AWS, "rotate-unknown", json!({})).await;
+    let error = FaultAction::Error { code: "BrandNewException".into(), status: 400, message: "new".into() };
+    scene.double.inject(Fault::on("ListKeyRotations", error));
+    request(&scene, "now").await;
+    let object = scene.until_synced("orders", "False", "UnknownError").await;
+    let synced = find(&object, ConditionType::Synced).unwrap();
+    assert!(synced.message.contains("waits"), "{}", synced.message);
+    assert_eq!(scene.calls("RotateKeyOnDemand").len(), 0);
+}
+
 /// A Region of Huawei without that operation says so.
 #[tokio::test]
 async fn a_region_of_huawei_without_rotation_on_demand_says_so() {
