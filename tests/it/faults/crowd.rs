@@ -129,7 +129,9 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
             made.copy(scene, within, number, owner)
         })
     });
-    storage.put(&copies.collect::<Vec<_>>()).await;
+    for copy in copies {
+        storage.put(&copy).await;
+    }
     let kubectl = async |arguments: &[&str]| control_plane.kubectl(arguments).await.expect(arguments[0]);
     kubectl(&["delete", "managedkeys", "--all", "-n", all, "--wait=false"]).await;
     // What Git does not have any more. Of what it has, one is left.

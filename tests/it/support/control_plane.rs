@@ -201,7 +201,16 @@ impl ControlPlane {
         let _ = std::fs::remove_file(&done);
         let mut stdin = self.stdin.as_ref().unwrap();
         stdin.write_all(format!("{word}\n").as_bytes()).unwrap();
-        eventually(word, WITHIN, async || if done.exists() { Ok(()) } else { Err("not yet") }).await;
+        // The script gives each server two minutes, and says on stderr if it takes longer.
+        let etcd = self.dir.join("etcd.log");
+        eventually(word, 3 * WITHIN, async || {
+            if done.exists() {
+                return Ok(());
+            }
+            let log = std::fs::read_to_string(&etcd).unwrap_or_else(|error| error.to_string());
+            Err(log.lines().rev().take(5).collect::<Vec<_>>().join("\n"))
+        })
+        .await;
         let namespaces = Api::<Namespace>::all(self.client().await);
         eventually("the API server answers", WITHIN, async || namespaces.get("default").await.map(drop)).await;
     }

@@ -9,10 +9,6 @@ use serde_json::{Value, json};
 
 use super::{control_plane::ControlPlane, scene::merge};
 
-/// The most writes that etcd takes in one transaction.
-const MOST: usize = 128;
-/// The most bytes of them together. etcd takes 1.5 MB.
-const LARGEST: usize = 1_000_000;
 /// How often an edit begins again because somebody else wrote meanwhile.
 const TRIES: usize = 100;
 
@@ -54,19 +50,11 @@ impl Storage {
         serde_json::from_str(&text).unwrap()
     }
 
-    /// Writes objects, a batch at a time, whatever was there. Gives the revision of the last write.
-    pub async fn put(&self, objects: &[(Place, Value)]) -> String {
-        let mut revision = String::new();
-        let mut rest = objects.iter().map(write).peekable();
-        while rest.peek().is_some() {
-            let (mut batch, mut length) = (Vec::new(), 0);
-            while let Some(next) = rest.next_if(|next| batch.is_empty() || batch.len() < MOST && length + size(next) < LARGEST) {
-                length += size(&next);
-                batch.push(next);
-            }
-            revision = self.transact(json!({ "success": batch })).await.expect("nothing is compared");
-        }
-        revision
+    /// Writes an object, whatever was there. Gives the revision of the write.
+    ///
+    /// Each has a revision of its own, as from an API server. A watch that is closed within a revision goes on after it, and never tells the rest.
+    pub async fn put(&self, object: &(Place, Value)) -> String {
+        self.transact(json!({ "success": [write(object)] })).await.expect("nothing is compared")
     }
 
     /// Runs a transaction. Gives its revision; `None`: what it compares is otherwise.
@@ -91,7 +79,7 @@ impl Storage {
         let stored: DynamicObject = serde_json::from_value(whole.clone()).unwrap();
         let text = |text: &Option<String>| text.clone().unwrap_or_default();
         let place = Place::of_key(&text(&stored.metadata.namespace), &text(&stored.metadata.name));
-        let revision = self.put(&[(place, whole)]).await;
+        let revision = self.put(&(place, whole)).await;
         versioned(stored, revision)
     }
 
@@ -120,10 +108,6 @@ impl Storage {
 
 fn write((place, object): &(Place, Value)) -> Value {
     json!({ "requestPut": { "key": place.text(), "value": BASE64_STANDARD.encode(object.to_string()) } })
-}
-
-fn size(write: &Value) -> usize {
-    write["requestPut"]["value"].as_str().map_or(0, str::len)
 }
 
 fn versioned(mut object: DynamicObject, revision: String) -> DynamicObject {
