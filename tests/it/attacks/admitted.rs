@@ -39,8 +39,12 @@ async fn protect(client: &Client, operator: &str, namespace: &str) {
     admission.binding.metadata.name = Some(namespace.into());
     let spec = admission.binding.spec.as_mut().unwrap();
     spec.policy_name = Some(namespace.into());
-    let selector = json!({ "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } } });
-    spec.match_resources = serde_json::from_value(selector).unwrap();
+    // Providers of other tests have no namespace, so a selector of namespaces leaves none of them out.
+    let limits = json!({
+        "namespaceSelector": { "matchLabels": { "kubernetes.io/metadata.name": namespace } },
+        "resourceRules": [{ "apiGroups": ["keyward.dev"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*/*"], "scope": "Namespaced" }],
+    });
+    spec.match_resources = serde_json::from_value(limits).unwrap();
     apply(&Api::all(client.clone()), &admission.policy).await;
     apply(&Api::all(client.clone()), &admission.binding).await;
 }
