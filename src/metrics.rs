@@ -1,12 +1,16 @@
-//! The metrics of the operator, in `OpenMetrics` text.
+//! The metrics of the operator, in `OpenMetrics` text or in Prometheus's older text.
 //!
 //! There is one value, which is created once and passed on. There is no global registry, so that two tests in one process do not share
 //! counters. No label may have unbounded values that a stranger chooses. The answers of a server are such values, so `Codes` below bounds
 //! them. Namespaces and names of objects are the one exception, and a flag switches them off.
+#[cfg(target_os = "linux")]
+mod process;
+mod text;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
@@ -158,6 +162,17 @@ struct HeldObject {
     reason: &'static str,
 }
 
+/// One condition of an object. All values are of closed sets.
+#[derive(Clone, Copy, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ConditionLabels {
+    /// The type.
+    pub condition: &'static str,
+    /// `True`, `False` or `Unknown`.
+    pub status: &'static str,
+    /// The reason, or `other`.
+    pub reason: &'static str,
+}
+
 /// The labels of the series of a key that is going to be deleted.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct PendingKey {
@@ -221,6 +236,8 @@ struct Inner {
     deletions_waiting: Family<Named, Gauge>,
     deletions_held: Family<Named, Gauge>,
     orphans: Family<Left, Gauge>,
+    last_success: Family<Named, Gauge<f64, AtomicU64>>,
+    conditions: Family<ConditionLabels, Gauge>,
     objects: Option<Objects>,
 }
 
@@ -256,65 +273,85 @@ impl Metrics {
     /// Makes all metrics. It makes those per object only if `per_object` is set, because there are as many series as objects.
     #[must_use]
     pub fn new(per_object: bool) -> Self {
-        let mut registry = Registry::with_prefix("keyward");
+        let mut all = Registry::default();
+        #[cfg(target_os = "linux")]
+        all.register_collector(Box::new(process::ProcessMetrics));
+        let registry = all.sub_registry_with_prefix("keyward");
         // The encoder appends `_info`, `_total` and units, so the names here do not have them.
         registry.register("build", "The version of this process", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let inner = Inner {
             codes: Codes::default(),
-            leader: added(&mut registry, "leader", "Whether this replica is the leader: 1, or 0 on standby", Gauge::default()),
-            reconciliations: added(&mut registry, "reconciliations", "Finished reconciles, by result", Family::default()),
-            reconcile_duration: in_seconds(&mut registry, "reconcile_duration", "How long a reconcile took", durations()),
-            events_lost: added(&mut registry, "events_lost", "Kubernetes events that were not posted, by the cause", Family::default()),
+            leader: added(
+                registry,
+                "leader",
+                "Whether this replica is the leader and works: 1, or 0 on standby and until it has read all objects",
+                Gauge::default(),
+            ),
+            reconciliations: added(registry, "reconciliations", "Finished reconciles, by result", Family::default()),
+            reconcile_duration: in_seconds(registry, "reconcile_duration", "How long a reconcile took", durations()),
+            events_lost: added(registry, "events_lost", "Kubernetes events that were not posted, by the cause", Family::default()),
             watch_age: in_seconds(
-                &mut registry,
+                registry,
                 "watch_age",
                 "How long ago the API server last sent an event or a bookmark on a watch",
                 Family::default(),
             ),
-            provider_requests: added(&mut registry, "provider_requests", "Calls to a KMS, by operation and answer code", Family::default()),
-            provider_request_duration: in_seconds(&mut registry, "provider_request_duration", "How long a call to a KMS took", durations()),
-            provider_throttled: added(&mut registry, "provider_throttled", "Calls that a KMS throttled", Family::default()),
+            provider_requests: added(registry, "provider_requests", "Calls to a KMS, by operation and answer code", Family::default()),
+            provider_request_duration: in_seconds(registry, "provider_request_duration", "How long a call to a KMS took", durations()),
+            provider_throttled: added(registry, "provider_throttled", "Calls that a KMS throttled", Family::default()),
             deletions_stopped: added(
-                &mut registry,
+                registry,
                 "provider_deletions_stopped",
                 "Whether all deletions through a KeyProvider are stopped until an administrator resumes them: 1 or 0",
                 Family::default(),
             ),
             deletions_waiting: added(
-                &mut registry,
+                registry,
                 "provider_deletions_waiting",
                 "Deletions that were held because all through a KeyProvider were stopped",
                 Family::default(),
             ),
             deletions_held: added(
-                &mut registry,
+                registry,
                 "provider_deletions_held",
                 "Deletions through a KeyProvider that are requested and held, for any reason",
                 Family::default(),
             ),
             orphans: added(
-                &mut registry,
+                registry,
                 "provider_orphans",
                 "Keys without an object, objects whose key is gone, and claim aliases without a key, counted once a day; absent until counted",
                 Family::default(),
             ),
+            last_success: in_seconds(
+                registry,
+                "provider_last_success_timestamp",
+                "When a KMS last answered a call without an error, as UNIX time, by KeyProvider; absent until it did",
+                Family::default(),
+            ),
+            conditions: added(
+                registry,
+                "managedkeys",
+                "ManagedKeys that this replica has reconciled, by condition, its status and its reason",
+                Family::default(),
+            ),
             objects: per_object.then(|| Objects {
-                ready: added(&mut registry, "managedkey_ready", "Whether the key is as declared: 1 or 0", Family::default()),
+                ready: added(registry, "managedkey_ready", "Whether the key is as declared: 1 or 0", Family::default()),
                 held: added(
-                    &mut registry,
+                    registry,
                     "managedkey_deletion_held",
                     "1 while a deletion is requested and held, with the reason; absent otherwise",
                     Family::default(),
                 ),
                 reasons: Mutex::default(),
                 deletion: in_seconds(
-                    &mut registry,
+                    registry,
                     "managedkey_deletion_timestamp",
                     "When the KMS will delete the key, as UNIX time, or 0 if the time is not known; absent unless a deletion is pending",
                     Family::default(),
                 ),
             }),
-            registry,
+            registry: all,
         };
         Self { inner: Arc::new(inner), provider: Arc::default() }
     }
@@ -348,7 +385,14 @@ impl Metrics {
     /// `OK`, or the code of the error.
     pub fn provider_request(&self, kms: &'static str, operation: &'static str, code: &str, took: Duration) {
         let (provider, code) = (self.provider.to_string(), self.inner.codes.label(code).to_owned());
-        self.inner.provider_requests.get_or_create(&Answer { provider: provider.clone(), r#type: kms, operation, code }).inc();
+        self.inner
+            .provider_requests
+            .get_or_create(&Answer { provider: provider.clone(), r#type: kms, operation, code: code.clone() })
+            .inc();
+        if code == "OK" {
+            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            self.inner.last_success.get_or_create(&Named { provider: provider.clone() }).set(now.as_secs_f64());
+        }
         let operation = Operation { provider, r#type: kms, operation };
         self.inner.provider_request_duration.get_or_create(&operation).observe(took.as_secs_f64());
     }
@@ -388,6 +432,17 @@ impl Metrics {
         self.inner.deletions_stopped.remove(&named);
         self.inner.deletions_waiting.remove(&named);
         self.inner.deletions_held.remove(&named);
+        self.inner.last_success.remove(&named);
+    }
+
+    /// The conditions of one object are these now, and were those before.
+    pub fn count_conditions(&self, before: &[ConditionLabels], now: &[ConditionLabels]) {
+        for labels in now {
+            self.inner.conditions.get_or_create(labels).inc();
+        }
+        for labels in before {
+            self.inner.conditions.get_or_create(labels).dec();
+        }
     }
 
     /// Whether the key of one `ManagedKey` is as declared, and the reason for which its deletion is held, if it is. Reasons are a closed set.
@@ -419,12 +474,12 @@ impl Metrics {
         objects.deletion.remove(key);
     }
 
-    /// Whether this replica is the leader.
+    /// Whether this replica is the leader, and has read everything that it works on.
     pub fn set_leader(&self, leader: bool) {
         self.inner.leader.set(i64::from(leader));
     }
 
-    /// All metrics as `OpenMetrics` text, version 1.0.0.
+    /// All metrics as `OpenMetrics` text.
     ///
     /// # Panics
     ///
@@ -434,6 +489,35 @@ impl Metrics {
         let mut text = String::new();
         encode(&mut text, &self.inner.registry).expect("a String takes every text");
         text
+    }
+
+    /// All metrics in that format.
+    #[must_use]
+    pub fn encode_as(&self, format: Format) -> String {
+        match format {
+            Format::OpenMetrics => self.encode(),
+            Format::Text => text::older(&self.encode()),
+        }
+    }
+}
+
+/// How the metrics are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// `OpenMetrics`, version 1.0.0.
+    OpenMetrics,
+    /// Prometheus's text, version 0.0.4.
+    Text,
+}
+
+impl Format {
+    /// Its media type.
+    #[must_use]
+    pub const fn media_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+        }
     }
 }
 
@@ -536,6 +620,9 @@ mod tests {
         metrics.observe_object("shop", "gone", false, Some("KeyInUse"));
         metrics.forget_object("shop", "gone");
         metrics.deletion_pends(&orders(), 1_796_000_000);
+        let ready = ConditionLabels { condition: "Ready", status: "True", reason: "Available" };
+        metrics.count_conditions(&[], &[ready, ready]);
+        metrics.count_conditions(&[ready], &[]);
         metrics.event_lost(EventLost::Full);
         metrics.watch_age("managedkeys", Some(Duration::from_millis(2500)));
         metrics.watch_age("namespaces", Some(Duration::ZERO));
@@ -561,6 +648,7 @@ mod tests {
             r#"keyward_provider_orphans{provider="production",kind="key"} 3"#,
             r#"keyward_provider_orphans{provider="production",kind="object"} 2"#,
             r#"keyward_provider_orphans{provider="production",kind="alias"} 1"#,
+            r#"keyward_managedkeys{condition="Ready",status="True",reason="Available"} 1"#,
             r#"keyward_managedkey_ready{namespace="shop",name="orders"} 1"#,
             r#"keyward_managedkey_deletion_timestamp_seconds{namespace="shop",name="orders",key="k1",state="PendingDeletion"} 1796000000.0"#,
             r#"keyward_events_lost_total{cause="full"} 1"#,
@@ -570,7 +658,9 @@ mod tests {
             assert!(text.lines().any(|found| found == line), "{line} is missing in\n{text}");
         }
         assert!(!text.contains("resource=\"namespaces\""), "it is not watched any more: {text}");
-        for series in ["deletions_stopped", "deletions_waiting", "deletions_held", "orphans"] {
+        let times = lines(&metrics, "keyward_provider_last_success_timestamp_seconds{");
+        assert!(times.len() == 1 && times[0].contains("production") && !times[0].ends_with(" 0.0"), "{times:?}");
+        for series in ["deletions_stopped", "deletions_waiting", "deletions_held", "orphans", "last_success_timestamp_seconds"] {
             assert!(!text.contains(&format!("keyward_provider_{series}{{provider=\"staging\"")), "it is gone: {text}");
         }
         assert_eq!(lines(&metrics, "keyward_managedkey_deletion_held{").len(), 1, "an object has one reason at most: {text}");

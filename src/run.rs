@@ -137,7 +137,6 @@ async fn work(
         () = stop.cancelled() => return Ok(true),
         () = async { held.joined().await; joined.open(); held.acquired().await } => {}
     }
-    metrics.set_leader(true);
     tokio::select! {
         () = stop.cancelled() => return Ok(true),
         () = begun.cancelled() => {}

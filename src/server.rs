@@ -4,21 +4,23 @@
 //! replica. It must never be "not alive" because something outside is down; a restart does not help there.
 use std::collections::BTreeMap;
 use std::future::IntoFuture;
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::extract::{RawQuery, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use flate2::{Compression, write::GzEncoder};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
 use crate::{
-    metrics::Metrics,
+    metrics::{Format, Metrics},
     waits::{BEAT, SERVER_STOP, STUCK},
 };
 
@@ -155,8 +157,28 @@ async fn readyz(State(shown): State<Shown>, RawQuery(query): RawQuery) -> Respon
     (status, text).into_response()
 }
 
-async fn metrics_text(State(shown): State<Shown>) -> Response {
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], shown.metrics.encode()).into_response()
+/// In the format and the encoding that the scraper asks for.
+async fn metrics_text(State(shown): State<Shown>, headers: HeaderMap) -> Response {
+    let format = if takes(&headers, header::ACCEPT, "application/openmetrics-text") { Format::OpenMetrics } else { Format::Text };
+    let text = shown.metrics.encode_as(format);
+    let of_type = (header::CONTENT_TYPE, format.media_type());
+    if takes(&headers, header::ACCEPT_ENCODING, "gzip") {
+        let mut gzip = GzEncoder::new(Vec::new(), Compression::fast());
+        if let Ok(body) = gzip.write_all(text.as_bytes()).and_then(|()| gzip.finish()) {
+            return ([of_type, (header::CONTENT_ENCODING, "gzip")], body).into_response();
+        }
+    }
+    ([of_type], text).into_response()
+}
+
+/// Whether a list such as `Accept` names this. A name with `q=0` is one that the client does not take.
+fn takes(headers: &HeaderMap, list: HeaderName, name: &str) -> bool {
+    let lists = headers.get_all(list);
+    lists.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|entry| {
+        let mut parts = entry.split(';').map(str::trim);
+        let is_named = parts.next().is_some_and(|named| named.eq_ignore_ascii_case(name));
+        is_named && !parts.any(|part| part.strip_prefix("q=").and_then(|weight| weight.parse().ok()) == Some(0.0))
+    })
 }
 
 #[cfg(test)]
@@ -214,9 +236,39 @@ mod tests {
         let server = running().await;
         server.metrics.set_leader(true);
         let (status, text) = ask(server.address, "/metrics").await;
-        assert!(status == 200 && text.contains("application/openmetrics-text") && text.contains("keyward_leader 1"), "{text}");
+        assert!(status == 200 && text.contains("text/plain; version=0.0.4") && text.contains("keyward_leader 1"), "{text}");
+        assert!(text.contains("\n# TYPE keyward_build_info gauge\n") && !text.contains("# EOF"), "{text}");
         assert_eq!(ask(server.address, "/healthz").await.0, 200);
         assert_eq!(ask(server.address, "/").await.0, 404);
+    }
+
+    #[tokio::test]
+    async fn metrics_come_in_the_format_that_is_asked_for() {
+        let _installed = rustls::crypto::aws_lc_rs::default_provider().install_default();
+        let server = running().await;
+        let get = async |accept: &str, encoding: &str| {
+            let url = format!("http://{}/metrics", server.address);
+            reqwest::Client::new().get(url).header("accept", accept).header("accept-encoding", encoding).send().await.unwrap()
+        };
+        // As Prometheus asks.
+        let accept = "application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.4,*/*;q=0.1";
+        let answer = get(accept, "gzip").await;
+        let header = |answer: &reqwest::Response, name: &str| answer.headers().get(name).map(|value| value.to_str().unwrap().to_owned());
+        assert_eq!(header(&answer, "content-type").unwrap(), Format::OpenMetrics.media_type());
+        assert_eq!(header(&answer, "content-encoding").as_deref(), Some("gzip"));
+        let mut text = String::new();
+        std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&*answer.bytes().await.unwrap()), &mut text).unwrap();
+        assert!(text.contains("# TYPE keyward_build info\n") && text.ends_with("# EOF\n"), "{text}");
+        for (accept, encoding) in [("*/*", "identity"), ("text/plain", "br, gzip;q=0"), ("application/openmetrics-text;q=0", "")] {
+            let answer = get(accept, encoding).await;
+            assert_eq!(header(&answer, "content-type").unwrap(), Format::Text.media_type(), "{accept}");
+            assert_eq!(header(&answer, "content-encoding"), None, "{encoding}");
+            let text = answer.text().await.unwrap();
+            for name in ["cpu_seconds_total", "start_time_seconds", "resident_memory_bytes", "virtual_memory_bytes", "open_fds"] {
+                let value = text.lines().find_map(|line| line.strip_prefix("process_")?.strip_prefix(name)?.trim().parse::<f64>().ok());
+                assert!(value.is_some_and(|value| value >= 0.0), "{name}: {text}");
+            }
+        }
     }
 
     #[tokio::test]

@@ -320,8 +320,20 @@ pub fn find(conditions: &[Condition], kind: ConditionType) -> Option<&Condition>
 /// Why a deletion is held, if the conditions say that one is.
 #[must_use]
 pub fn held(conditions: &[Condition]) -> Option<Reason> {
-    let held = find(conditions, ConditionType::DeletionHeld)?;
-    Reason::ALL.iter().map(|(reason, _)| *reason).find(|reason| reason.as_str() == held.reason)
+    reason(find(conditions, ConditionType::DeletionHeld)?)
+}
+
+fn reason(condition: &Condition) -> Option<Reason> {
+    Reason::ALL.iter().map(|(reason, _)| *reason).find(|reason| reason.as_str() == condition.reason)
+}
+
+/// Each of Keyward's conditions in the list, once. A reason that Keyward does not have is left out, because somebody else wrote it.
+pub fn ours(conditions: &[Condition]) -> impl Iterator<Item = (ConditionType, Status, Option<Reason>)> {
+    ConditionType::ALL.iter().filter_map(|(kind, _)| {
+        let found = find(conditions, *kind)?;
+        let status = [Status::True, Status::False].into_iter().find(|status| status.as_str() == found.status).unwrap_or(Status::Unknown);
+        Some((*kind, status, reason(found)))
+    })
 }
 
 /// Whether this is a condition type of Keyward. Others may put their own conditions into a status.

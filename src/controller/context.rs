@@ -9,6 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::{
     Client, Resource, ResourceExt,
     api::ObjectMeta,
@@ -36,7 +37,7 @@ use super::{
 };
 use crate::controller::waits;
 use crate::{
-    api::{ManagedKey, Reason, key_provider::NamespacesFrom, managed_key::ManagementPolicy},
+    api::{ConditionType, ManagedKey, Reason, condition, key_provider::NamespacesFrom, managed_key::ManagementPolicy},
     domain::{
         observed::Key,
         ownership::Owner,
@@ -45,7 +46,7 @@ use crate::{
     },
     kms::Books,
     lease::Held,
-    metrics::Metrics,
+    metrics::{ConditionLabels, Metrics},
 };
 
 /// What rounds share.
@@ -172,6 +173,8 @@ struct Remembered {
     complete: bool,
     /// The namespace and name in its metrics.
     series: Option<(String, String)>,
+    /// Its conditions as they are counted in metrics.
+    conditions: Vec<ConditionLabels>,
     /// Whether a round of this process reported its key.
     gauged: bool,
     /// When the key was last seen, and for how long it had not been seen before this process started.
@@ -575,12 +578,27 @@ impl Context {
         Instant::now().checked_add(wait.checked_add(self.settings.consistency)?)
     }
 
-    /// Reports an object in metrics: whether it is ready, its key if that is pending deletion, and the reason for which a deletion is held.
-    pub fn gauge(&self, owner: &Owner, ready: bool, pending: Option<Alarm>, held: Option<Reason>) {
-        self.objects().entry(owner.uid.clone()).or_default().gauged = true;
+    /// Reports an object in metrics: its conditions, and its key if that is pending deletion.
+    pub fn gauge(&self, owner: &Owner, pending: Option<Alarm>, conditions: &[Condition]) {
+        {
+            let mut objects = self.objects();
+            let remembered = objects.entry(owner.uid.clone()).or_default();
+            remembered.gauged = true;
+            let now = condition::ours(conditions)
+                .map(|(kind, status, reason)| ConditionLabels {
+                    condition: kind.as_str(),
+                    status: status.as_str(),
+                    reason: reason.map_or("other", Reason::as_str),
+                })
+                .collect();
+            let before = std::mem::replace(&mut remembered.conditions, now);
+            self.metrics.count_conditions(&before, &remembered.conditions);
+        }
         self.alarms.say(&Source::Object(owner.uid.clone()), pending.into_iter().collect());
         if self.settings.per_object_metrics {
-            self.metrics.observe_object(&owner.namespace, &owner.name, ready, held.map(Reason::as_str));
+            let is_ready = condition::find(conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
+            let held = condition::held(conditions).map(Reason::as_str);
+            self.metrics.observe_object(&owner.namespace, &owner.name, is_ready, held);
             self.objects().entry(owner.uid.clone()).or_default().series = Some((owner.namespace.clone(), owner.name.clone()));
         }
     }
@@ -598,7 +616,11 @@ impl Context {
     pub fn sweep(&self) {
         let there: HashSet<String> = self.keys.state().iter().filter_map(|object| object.meta().uid.clone()).collect();
         let mut objects = self.objects();
-        let gone: Vec<_> = objects.extract_if(|uid, _| !there.contains(uid)).filter_map(|(_, looked)| looked.series).collect();
+        let mut gone = Vec::new();
+        for (_, looked) in objects.extract_if(|uid, _| !there.contains(uid)) {
+            self.metrics.count_conditions(&looked.conditions, &[]);
+            gone.extend(looked.series);
+        }
         // An object that was made again under the same name has the same series.
         for (namespace, name) in gone.iter().filter(|series| !objects.values().any(|looked| looked.series.as_ref() == Some(series))) {
             self.metrics.forget_object(namespace, name);
@@ -705,6 +727,35 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn conditions_are_counted_as_they_are_and_not_of_objects_that_are_gone() {
+        let context = with_objects(&["x"], Duration::ZERO);
+        let owner = |uid: &str| Owner { cluster: "test".into(), namespace: "shop".into(), name: format!("of-{uid}"), uid: uid.into() };
+        let conditions = |list: &[(&str, &str, &str)]| {
+            let list = list.iter().map(|(kind, status, reason)| {
+                json!({ "type": kind, "status": status, "reason": reason, "message": "", "lastTransitionTime": "2026-11-20T08:00:00Z" })
+            });
+            serde_json::from_value::<Vec<Condition>>(list.collect()).unwrap()
+        };
+        let counted = |labels: &str| {
+            let text = context.metrics.encode();
+            let series = format!("keyward_managedkeys{{{labels}}} ");
+            text.lines().find_map(|line| line.strip_prefix(&series)?.parse::<i64>().ok()).unwrap_or_default()
+        };
+        let available = r#"condition="Ready",status="True",reason="Available""#;
+        let denied = r#"condition="Ready",status="False",reason="AccessDenied""#;
+        for uid in ["x", "gone"] {
+            context.gauge(&owner(uid), None, &conditions(&[("Ready", "True", "Available"), ("Other", "True", "Theirs")]));
+        }
+        assert_eq!((counted(available), counted(denied)), (2, 0));
+        context.gauge(&owner("x"), None, &conditions(&[("Ready", "False", "AccessDenied"), ("Synced", "Maybe", "Forged\"} 1")]));
+        assert_eq!((counted(available), counted(denied)), (1, 1));
+        assert_eq!(counted(r#"condition="Synced",status="Unknown",reason="other""#), 1);
+        assert!(!context.metrics.encode().contains("Theirs"));
+        context.sweep();
+        assert_eq!((counted(available), counted(denied)), (0, 1));
+    }
+
+    #[tokio::test]
     async fn an_alert_about_an_object_that_is_gone_lasts_until_its_providers_list_has_the_key() {
         let context = with_objects(&["x"], Duration::ZERO);
         let owner = Owner { cluster: "test".into(), namespace: "shop".into(), name: "of-y".into(), uid: "y".into() };
@@ -713,11 +764,11 @@ mod tests {
             context.sweep();
             context.alarms.key_of("y").is_some()
         };
-        context.gauge(&owner, true, Some((key.clone(), 1)), None);
+        context.gauge(&owner, Some((key.clone(), 1)), &[]);
         let entry = WatchedDeletion { key: "k".into(), date: None, owner: "shop/of-y".into(), uid: "y".into(), endpoint: None };
         key_provider::remember(&context, "default", entry);
         assert!(said(), "it is not listed yet");
-        context.gauge(&owner, true, Some((key, 1)), None);
+        context.gauge(&owner, Some((key, 1)), &[]);
         key_provider::over(&context, "default", "y");
         assert!(!said());
     }

@@ -82,6 +82,7 @@ pub async fn run(
                 return;
             }
             caches.open();
+            context.metrics.set_leader(true);
             managed_key::told_as_known(&context);
             context.providers.seen().await;
             // The first sweep comes at once: objects that went while no operator ran are compared with the counts of the last process before anything changes.

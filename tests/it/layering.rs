@@ -43,7 +43,7 @@ const LAYERS: &[Layer] = &[
     Layer("domain::tests", &["api", "fuzz"], Only(&["jiff", "k8s_openapi", "serde", "serde_json", "thiserror", "fastrand"])),
     Layer("fuzz", &[], Only(&["fastrand", "serde_json"])),
     Layer("manifests", &["api"], Pure(&["anyhow", "k8s_openapi", "kube", "serde", "serde_json", "serde_saphyr"])),
-    Layer("metrics", &[], Only(&["prometheus_client"])),
+    Layer("metrics", &[], Only(&["procfs", "prometheus_client"])),
     Layer("telemetry", &["text"], AllBut(&["axum"])),
     Layer("kms", &["domain", "api", "metrics", "fuzz", "text"], AllBut(&["kube", "axum", "clap", "anyhow"])),
     Layer("lease", &["telemetry"], AllBut(&["axum", "clap"])),

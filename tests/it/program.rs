@@ -91,11 +91,13 @@ async fn a_leader_that_never_gets_a_list_gives_the_lease_back() {
         let through = dir.path().join("kubeconfig");
         write_kubeconfig(&through, &format!("http://{}", gate.address()));
         let mut program = Program::controller(&through, &["--cluster-id", "program", "--namespace", &namespace]);
-        leader(&program, 1).await;
         // It is asked for again and again; by the third time everything that waits for it is waiting.
         eventually("lists are refused", WITHIN, async || if gate.refusals() > 2 { Ok(()) } else { Err(program.log()) }).await;
         let (status, text) = program.get("/readyz?verbose").await;
         assert!(status == 503 && text.contains("[+] cluster ok"), "{text}");
+        // It holds the lease and does not work, which must be seen from outside.
+        assert!(program.log().contains("this process holds the lease"), "{}", program.log());
+        leader(&program, 0).await;
         program.signal("TERM");
         assert_eq!(program.ended(BOUND).await.code(), Some(0), "{}", program.log());
         let lease = Api::<Lease>::namespaced(control_plane().client().await, &namespace).get("keyward").await.unwrap();

@@ -281,7 +281,7 @@ mod tests {
         assert!(!is_told());
         told_as_known(&context);
         assert!(is_told(), "before any read");
-        context.gauge(&Object::new(&context, &object, None).unwrap().desired.owner, true, None, None);
+        context.gauge(&Object::new(&context, &object, None).unwrap().desired.owner, None, &[]);
         assert!(!is_told(), "a read showed it alive");
         told_as_known(&context);
         assert!(!is_told(), "what the watch still has is older than that");

@@ -12,7 +12,7 @@ use super::{
     round::{Reached, Round, View},
 };
 use crate::{
-    api::{ConditionType, ManagedKey, ManagedKeyStatus, Reason, condition},
+    api::{ManagedKey, ManagedKeyStatus, Reason},
     controller::{
         Context,
         error::{Ending, Error, api},
@@ -227,8 +227,7 @@ pub(super) async fn write(
     let owner = &object.desired.owner;
     // The alert is there even if the API server does not take the status.
     if matches!(written, Ok(()) | Err(Ending::Error(Error::Api(..)))) {
-        let ready = condition::find(&after.conditions, ConditionType::Ready).is_some_and(|ready| ready.status == "True");
-        context.gauge(owner, ready, pending::alarm(context, owner, after, view), condition::held(&after.conditions));
+        context.gauge(owner, pending::alarm(context, owner, after, view), &after.conditions);
     }
     // The status of an object that is gone by now cannot tell of its key.
     let told = match &written {
