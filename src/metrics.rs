@@ -237,6 +237,7 @@ struct Inner {
     deletions_held: Family<Named, Gauge>,
     orphans: Family<Left, Gauge>,
     last_success: Family<Named, Gauge<f64, AtomicU64>>,
+    provider_ready: Family<Named, Gauge>,
     conditions: Family<ConditionLabels, Gauge>,
     objects: Option<Objects>,
 }
@@ -327,6 +328,12 @@ impl Metrics {
                 registry,
                 "provider_last_success_timestamp",
                 "When a KMS last answered a call without an error, as UNIX time, by KeyProvider; absent until it did",
+                Family::default(),
+            ),
+            provider_ready: added(
+                registry,
+                "provider_ready",
+                "Whether the credentials of a KeyProvider work and its KMS answers: 1 or 0",
                 Family::default(),
             ),
             conditions: added(
@@ -433,6 +440,12 @@ impl Metrics {
         self.inner.deletions_waiting.remove(&named);
         self.inner.deletions_held.remove(&named);
         self.inner.last_success.remove(&named);
+        self.inner.provider_ready.remove(&named);
+    }
+
+    /// Whether this `KeyProvider` is ready, as its status says.
+    pub fn provider_is_ready(&self, is_ready: bool) {
+        self.inner.provider_ready.get_or_create(&Named { provider: self.provider.to_string() }).set(is_ready.into());
     }
 
     /// The conditions of one object are these now, and were those before.
@@ -606,6 +619,8 @@ mod tests {
         one.provider_request("AWS", "DescribeKey", "OK", Duration::from_millis(7));
         other.provider_request("AWS", "DescribeKey", "OK", Duration::from_millis(7));
         one.provider_throttled("AWS");
+        one.provider_is_ready(false);
+        other.provider_is_ready(true);
         one.deletions(true, 290, 292);
         other.deletions(true, 1, 1);
         for provider in [&one, &other] {
@@ -641,6 +656,7 @@ mod tests {
             r#"keyward_provider_requests_total{provider="staging",type="AWS",operation="DescribeKey",code="OK"} 1"#,
             r#"keyward_provider_request_duration_seconds_count{provider="production",type="AWS",operation="DescribeKey"} 1"#,
             r#"keyward_provider_throttled_total{provider="production",type="AWS"} 1"#,
+            r#"keyward_provider_ready{provider="production"} 0"#,
             r#"keyward_provider_deletions_stopped{provider="production"} 1"#,
             r#"keyward_provider_deletions_waiting{provider="production"} 290"#,
             r#"keyward_provider_deletions_held{provider="production"} 292"#,
@@ -660,7 +676,7 @@ mod tests {
         assert!(!text.contains("resource=\"namespaces\""), "it is not watched any more: {text}");
         let times = lines(&metrics, "keyward_provider_last_success_timestamp_seconds{");
         assert!(times.len() == 1 && times[0].contains("production") && !times[0].ends_with(" 0.0"), "{times:?}");
-        for series in ["deletions_stopped", "deletions_waiting", "deletions_held", "orphans", "last_success_timestamp_seconds"] {
+        for series in ["deletions_stopped", "deletions_waiting", "deletions_held", "orphans", "last_success_timestamp_seconds", "ready"] {
             assert!(!text.contains(&format!("keyward_provider_{series}{{provider=\"staging\"")), "it is gone: {text}");
         }
         assert_eq!(lines(&metrics, "keyward_managedkey_deletion_held{").len(), 1, "an object has one reason at most: {text}");

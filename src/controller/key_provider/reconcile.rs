@@ -106,6 +106,7 @@ async fn round(watched: &Watched<KeyProvider>, context: &Context) -> Result<Acti
         Err(unusable) => Err((unusable, None)),
         Ok(client) => Ok(client),
     };
+    context.metrics.of_provider(&name).provider_is_ready(client.is_ok());
     let identity = client.as_ref().ok().map(|client| identity_of(&client.identity));
     let status = status(provider, client.as_ref().map(|_| ()).map_err(|(unusable, _)| unusable), identity, now(), &trip_id());
     let next = if let Err((unusable, _)) = &client {
