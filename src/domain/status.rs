@@ -599,6 +599,10 @@ impl Setter {
             self.conditions.push(before.clone());
             return;
         }
+        // The token is a moment away, so the hold is told with it.
+        if matches!(report.conclusion, Conclusion::ReadingBack(_)) {
+            return;
+        }
         let reason = memory.status.intent_reason.map_or(Reason::NotSeenLive, Reason::from);
         let message = format!(
             "the deletion is held: {}; the hold is on record and not on the key yet, so there is no token to confirm it with: {trouble}",

@@ -24,6 +24,7 @@ mod pending;
 mod policy;
 mod provider;
 mod publish;
+mod reasons;
 mod release;
 mod settings;
 mod states;
