@@ -61,6 +61,15 @@ struct Held {
     opened: Notify,
     silent: watch::Sender<bool>,
     lists: Mutex<Lists>,
+    overtaken: Mutex<Overtaken>,
+}
+
+/// Who writes to a provider right before writes of its status, how many are still to be overtaken, and how many were refused because of one.
+#[derive(Default)]
+struct Overtaken {
+    by: Option<Client>,
+    left: usize,
+    conflicts: usize,
 }
 
 /// The kind whose lists are refused, and how often one was.
@@ -138,6 +147,16 @@ impl Gate {
         *self.held.lists.lock().unwrap() = Lists { refused: Some(plural), times: 0 };
     }
 
+    /// Has an administrator write to a provider right before each of the next writes of its status.
+    pub fn overtake(&self, by: Client, writes: usize) {
+        *self.held.overtaken.lock().unwrap() = Overtaken { by: Some(by), left: writes, conflicts: 0 };
+    }
+
+    /// How many writes of a provider's status were refused since, because the provider was not as it was read.
+    pub fn conflicts(&self) -> usize {
+        self.held.overtaken.lock().unwrap().conflicts
+    }
+
     /// How often a list was refused.
     pub fn refusals(&self) -> usize {
         self.held.lists.lock().unwrap().times
@@ -185,8 +204,25 @@ async fn pass(client: Client, shared: Arc<Held>, request: Request<Body>) -> Resp
             return refuse("the right to list was taken away");
         }
     }
+    let path = request.uri().path();
+    let book = path.strip_suffix("/status").filter(|provider| *request.method() != Method::GET && provider.contains("/keyproviders/"));
+    let book = book.map(str::to_owned);
+    if let Some(provider) = &book {
+        let by = {
+            let mut overtaken = shared.overtaken.lock().unwrap();
+            let is_next = overtaken.left > 0;
+            overtaken.left = overtaken.left.saturating_sub(1);
+            overtaken.by.clone().filter(|_| is_next)
+        };
+        if let Some(by) = by {
+            annotate(&by, provider).await;
+        }
+    }
     let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
     let answer = forward(&client, request).await;
+    if book.is_some() && answer.status() == StatusCode::CONFLICT {
+        shared.overtaken.lock().unwrap().conflicts += 1;
+    }
     if let Some(At::After) = at {
         opening().await;
     }
@@ -207,6 +243,14 @@ fn unless(silent: watch::Receiver<bool>, body: Body) -> Body {
 
 fn refuse(why: &str) -> Response<Body> {
     Response::builder().status(StatusCode::BAD_GATEWAY).body(Body::from(why.to_owned())).unwrap()
+}
+
+/// Another writer of the same object.
+async fn annotate(client: &Client, provider: &str) {
+    let patch = format!("{{\"metadata\":{{\"annotations\":{{\"tests/overtook\":\"{}\"}}}}}}", uuid::Uuid::new_v4());
+    let request = Request::patch(format!("{provider}?fieldManager=tests")).header(header::CONTENT_TYPE, "application/merge-patch+json");
+    let answer = client.send(request.body(patch.into_bytes().into()).unwrap()).await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
 }
 
 async fn forward(client: &Client, request: Request<Body>) -> Response<Body> {
