@@ -9,7 +9,7 @@ mod drift;
 mod edge;
 mod enabled;
 mod ends;
-mod held;
+pub mod held;
 mod in_use;
 mod invalid;
 mod key_policy;
