@@ -345,7 +345,7 @@ pub struct ManagedKeyStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 16), regex(pattern = "^(live|held(-[a-z]{6})?|[0-9]{1,4})$"))]
     pub intent_word: Option<String>,
-    /// Why the announced word is `held`.
+    /// Why the announced word is `held`. If that word is the days of a pending deletion: why other days are held.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub intent_reason: Option<HoldReason>,
     /// The deletion of the key that is pending, or that Keyward is scheduling now.

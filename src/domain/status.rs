@@ -180,6 +180,12 @@ pub fn status(memory: &Memory, report: &Report<'_>) -> ManagedKeyStatus {
             Gone::Unsure => {}
         }
     }
+    if let (Conclusion::Planned(Plan::Hold(Hold { reason: Reason::BudgetExhausted, .. })), Some(Observed::Present(key))) =
+        (&report.conclusion, report.observed)
+        && key.state.is_pending()
+    {
+        Record::of(&mut status).seen(Observation::OtherDaysStopped);
+    }
     if let (Conclusion::Planned(Plan::Rest(rest)), Some(desired)) = (&report.conclusion, report.desired) {
         rested(&mut status, rest, desired, report);
     }
@@ -591,6 +597,10 @@ impl Setter {
         }
         if let Some(before) = before {
             self.conditions.push(before.clone());
+            return;
+        }
+        // The token is a moment away, so the hold is told with it.
+        if matches!(report.conclusion, Conclusion::ReadingBack(_)) {
             return;
         }
         let reason = memory.status.intent_reason.map_or(Reason::NotSeenLive, Reason::from);

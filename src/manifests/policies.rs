@@ -15,9 +15,10 @@ pub const SCHEDULE: &str = "schedule-deletion";
 pub const CONFIRM: &str = "confirm-deletion";
 /// The verb that lets somebody resume deletions that were stopped, on `keyproviders`.
 pub const RESUME: &str = "resume-deletions";
-
-/// The verb that lets somebody request a rotation on demand, or confirm one, on `managedkeys`.
+/// The verb that lets somebody request a rotation on demand, on `managedkeys`.
 pub const ROTATE: &str = "rotate";
+/// The verb that lets somebody confirm a rotation on demand that is held, on `managedkeys`.
+pub const CONFIRM_ROTATION: &str = "confirm-rotation";
 
 /// Whether the user has that verb on the object that `of` names.
 fn may(resource: &str, of: &str, verb: &str) -> String {
@@ -139,17 +140,32 @@ pub fn policies() -> Vec<Admission> {
             variables: vec![
                 ("text", annotated("object", annotation::ROTATE_REQUESTED_AT)),
                 ("textBefore", annotated("oldObject", annotation::ROTATE_REQUESTED_AT)),
-                ("confirm", annotated("object", annotation::ROTATE_CONFIRM)),
-                ("confirmBefore", annotated("oldObject", annotation::ROTATE_CONFIRM)),
                 ("allowed", may("managedkeys", "object", ROTATE)),
             ],
             validations: vec![(
-                "((variables.text == '' || variables.text == variables.textBefore) && \
-                 (variables.confirm == '' || variables.confirm == variables.confirmBefore)) || variables.allowed",
+                "variables.text == '' || variables.text == variables.textBefore || variables.allowed",
                 format!(
-                    "only those with the verb {ROTATE} on managedkeys.{GROUP} in this namespace set the annotations {} and {}; everybody who may edit the \
-                     object may remove them",
-                    annotation::ROTATE_REQUESTED_AT,
+                    "only those with the verb {ROTATE} on managedkeys.{GROUP} in this namespace set the annotation {}; everybody who may edit the object \
+                     may remove it",
+                    annotation::ROTATE_REQUESTED_AT
+                ),
+            )],
+        },
+        Rule {
+            name: "who-confirms-rotations",
+            resources: &["managedkeys"],
+            // Whoever creates an object could otherwise confirm a request that comes later.
+            operations: &["CREATE", "UPDATE"],
+            action: "Deny",
+            variables: vec![
+                ("confirm", annotated("object", annotation::ROTATE_CONFIRM)),
+                ("confirmBefore", before(&annotated("oldObject", annotation::ROTATE_CONFIRM), "''")),
+                ("allowed", may("managedkeys", "object", CONFIRM_ROTATION)),
+            ],
+            validations: vec![(
+                "variables.confirm == '' || variables.confirm == variables.confirmBefore || variables.allowed",
+                format!(
+                    "only those with the verb {CONFIRM_ROTATION} on managedkeys.{GROUP} in this namespace set the annotation {}",
                     annotation::ROTATE_CONFIRM
                 ),
             )],
@@ -213,7 +229,7 @@ pub fn policies() -> Vec<Admission> {
     rules.into_iter().map(Rule::build).collect()
 }
 
-/// Roles to be bound to people, one for each verb. Whoever asks for a deletion should not be the one who confirms it.
+/// Roles to be bound to people, one for each verb. Whoever asks for a deletion or a rotation should not be the one who confirms it.
 #[must_use]
 pub fn roles() -> Vec<ClusterRole> {
     let role = |name: &str, resource: &str, verbs: &[&str]| ClusterRole {
@@ -230,6 +246,7 @@ pub fn roles() -> Vec<ClusterRole> {
         role("deletion-requester", "managedkeys", &[SCHEDULE]),
         role("deletion-approver", "managedkeys", &["get", "list", "watch", "patch", CONFIRM]),
         role("key-rotator", "managedkeys", &["get", "list", "watch", "patch", ROTATE]),
+        role("rotation-approver", "managedkeys", &["get", "list", "watch", "patch", CONFIRM_ROTATION]),
         role("deletion-resumer", "keyproviders", &["get", "list", "watch", "patch", RESUME]),
     ]
 }

@@ -13,7 +13,11 @@ use keyward::{
         guard::RULES,
         hold::{SENTENCES, Sentence},
     },
-    manifests::{self, rbac, reference},
+    manifests::{
+        self,
+        policies::{policies, roles},
+        rbac, reference,
+    },
 };
 
 use crate::support::control_plane::shared;
@@ -185,6 +189,26 @@ async fn the_rights_to_publish_are_added_by_a_component_and_by_nothing_else() {
     let apply = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-"];
     let rights: Vec<_> = manifests.split("\n---\n").filter(|document| document.contains("keyward-publish-")).collect();
     cluster.kubectl_with(&apply, &rights.join("\n---\n")).await.expect("apply");
+}
+
+/// The real `kubectl` builds the optional policies, with all of them, their bindings and their roles, and the real API server takes each object.
+#[tokio::test]
+async fn kustomize_builds_the_optional_policies_and_the_server_accepts_them() {
+    let cluster = shared();
+    let built = cluster.kubectl(&["kustomize", path("deploy/policies").to_str().unwrap()]).await.expect("kustomize");
+    let kinds = |kind: &str| {
+        let of_kind = built.split("\n---\n").filter(|document| document.contains(&format!("kind: {kind}\n")));
+        of_kind
+            .filter_map(|document| document.lines().find_map(|line| line.strip_prefix("  name: ")).map(str::to_owned))
+            .collect::<BTreeSet<_>>()
+    };
+    let names: BTreeSet<_> = policies().into_iter().filter_map(|admission| admission.policy.metadata.name).collect();
+    assert_eq!((kinds("ValidatingAdmissionPolicy"), kinds("ValidatingAdmissionPolicyBinding")), (names.clone(), names), "{built}");
+    assert_eq!(kinds("ClusterRole"), roles().into_iter().filter_map(|role| role.metadata.name).collect(), "{built}");
+    // In force, they would refuse what other tests do.
+    let apply = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-"];
+    let accepted = cluster.kubectl_with(&apply, &built).await.expect("apply");
+    assert_eq!(accepted.matches("(server dry run)").count(), built.split("\n---\n").count(), "{accepted}");
 }
 
 /// The real `kubectl` builds it, and the real API server takes every object, in a namespace that enforces restricted pods.

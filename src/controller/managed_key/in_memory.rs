@@ -22,8 +22,9 @@ use crate::{
     api::{FINALIZER, ManagedKey, condition::seconds, managed_key::CreateAttempt},
     controller::{Context, error::Ending, fixtures, key_provider::Connected, now},
     domain::{
-        observed::{Observed, Searched},
-        plan::Tried,
+        deletion::hold::{SENTENCES, Sentence, hold},
+        observed::{Observed, Searched, State},
+        plan::{Plan, Rest, Tried},
         rules::Rules,
         status::{Conclusion, PAUSED},
         step::Step,
@@ -249,4 +250,26 @@ async fn a_status_is_written_once_and_over_an_edit_only_after_steps() {
         let written = report::write(&world.context, &mut object, None, View::default(), Conclusion::Paused(PAUSED), &steps).await;
         assert_eq!((written.is_ok(), world.writes().len()), (told, usize::from(told)));
     }
+}
+
+/// Also for the reasons that pass within a round, or that let the object go.
+#[tokio::test]
+async fn a_hold_of_every_reason_is_a_series_and_the_series_goes_with_it() {
+    let world = World::new(json!({ "deletionScheduleDays": 7 })).await;
+    let mut object = world.object().await;
+    let (rules, key) = (domain_fixtures::rules(), domain_fixtures::key(State::Enabled));
+    let series = || {
+        let text = world.context.metrics.encode();
+        text.lines().filter(|line| line.starts_with("keyward_managedkey_deletion_held{")).map(str::to_owned).collect::<Vec<_>>()
+    };
+    for Sentence { reason, .. } in SENTENCES {
+        let plan = Plan::Hold(hold(&object.desired, &rules, &key, Some(7), *reason));
+        report::write(&world.context, &mut object, Some(&rules), View::default(), Conclusion::Planned(&plan), &[]).await.unwrap();
+        let reason = reason.as_str();
+        assert_eq!(series(), [format!(r#"keyward_managedkey_deletion_held{{namespace="shop",name="orders",reason="{reason}"}} 1"#)]);
+    }
+    let (rest, observed) = (Plan::Rest(Rest::default()), Observed::Present(Box::new(key)));
+    let view = View { observed: Some(&observed), ..View::default() };
+    report::write(&world.context, &mut object, Some(&rules), view, Conclusion::Planned(&rest), &[]).await.unwrap();
+    assert_eq!(series(), [""; 0]);
 }

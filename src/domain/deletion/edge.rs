@@ -11,7 +11,7 @@
 //! | the same number, the word `live`, and nobody changed the key since | passes |
 //! | our open call, for the same days | passes, and the call is sent again |
 //! | our open call, for other days | passes, as a new call |
-//! | the key is pending with exactly our days, and the object is newer than the mark | passes, with other days |
+//! | the key is pending with exactly our days, and the object is newer than the mark | passes, with other days; is held if a stop held other days before |
 //! | the confirmation token of the mark | passes |
 //! | **what holds it, and no word is written** | |
 //! | the record's number is lower or missing, and the key is pending or has a token already | is held: `RollbackSuspected` |
@@ -59,6 +59,8 @@ pub fn edge(days: i32, generation: i64, key: &Key, status: &ManagedKeyStatus, co
         _ if request.was_seen_alive() => Edge::Passes(Passed::Edge),
         _ if request.open_call_is_for_these_days() => Edge::Passes(Passed::OpenCall),
         _ if request.open_call_is_for_other_days() => Edge::Passes(Passed::Edge),
+        // What a stop held does not go on by itself when it is lifted.
+        _ if request.changes_our_schedule() && request.record.holds_other_days() => Edge::Holds(Reason::BudgetExhausted),
         _ if request.changes_our_schedule() => Edge::Passes(Passed::ChangedDays),
         _ if request.is_confirmed() => Edge::Passes(Passed::Confirmed),
 

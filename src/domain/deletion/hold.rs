@@ -372,7 +372,7 @@ fn stopped_by(Rules { name, guard, .. }: &Rules) -> String {
     }
 }
 
-/// How deletions through a provider go on. There is no token for other days of a pending deletion.
+/// How deletions through a provider go on. There is no token for other days of a pending deletion, because a pending key takes no tags.
 fn resume(Rules { name, trip, guard, .. }: &Rules, pending: bool) -> String {
     let first = if guard.max_per_hour <= 0 {
         let raise = command::patch_provider(name, r#"{"deletionGuard":{"maxPerHour":10}}"#);
@@ -384,7 +384,8 @@ fn resume(Rules { name, trip, guard, .. }: &Rules, pending: bool) -> String {
         || format!("the command in the condition DeletionsStopped of the provider, which this shows: kubectl describe keyprovider {name}"),
         |id| command::annotate_provider(name, annotation::RESUME_DELETIONS, id),
     );
-    let token = if pending { "" } else { "; this deletion needs its own token after that" };
+    let token =
+        if pending { "; the other days have to be asked for again after that" } else { "; this deletion needs its own token after that" };
     format!("; to resume them, an administrator looks at what is held{first}: {command}{token}")
 }
 

@@ -13,7 +13,7 @@ use crate::{
     api::{
         ManagedKeyStatus,
         condition::seconds,
-        managed_key::{Deletion, DeletionCall, DeletionOrigin, KeyState, KnownUse},
+        managed_key::{Deletion, DeletionCall, DeletionOrigin, HoldReason, KeyState, KnownUse},
     },
     domain::observed::Key,
 };
@@ -47,6 +47,8 @@ pub enum Observation<'a> {
     Lost,
     /// The object's own key, alive, with all of its life as declared.
     Alive,
+    /// Other days were declared for a pending deletion, and they are held because all deletions through the provider are stopped.
+    OtherDaysStopped,
     /// No pending deletion is reported, so no date is reported either.
     NothingPending,
     /// The key was used lately, and that holds the deletion.
@@ -68,6 +70,10 @@ impl Record<&mut ManagedKeyStatus> {
             Observation::Own { key, asked, now, .. } => {
                 if key.state.is_pending() {
                     self.0.deletion = Some(self.pending_deletion(key, asked, now));
+                    // The other days that were held are not asked for any more.
+                    if self.holds_other_days() && is_marked_with(key, asked) {
+                        self.0.intent_reason = None;
+                    }
                 } else if !self.state_is_as_known(key)
                     && let Some(known) = &mut self.0.deletion
                 {
@@ -81,6 +87,8 @@ impl Record<&mut ManagedKeyStatus> {
             Observation::Lost if self.0.key_state == Some(KeyState::Disabled) || self.was_pending() => {}
             Observation::Lost => self.0.key_state = None,
             Observation::Alive => self.0.deletion = None,
+            Observation::OtherDaysStopped if !self.is_held() => self.0.intent_reason = Some(HoldReason::BudgetExhausted),
+            Observation::OtherDaysStopped => {}
             Observation::NothingPending if self.was_pending() => {}
             Observation::NothingPending => self.0.deletion_date = None,
             Observation::InUse { used } => self.seen_in_use(used),
@@ -173,4 +181,9 @@ impl Record<&mut ManagedKeyStatus> {
             last_use,
         }
     }
+}
+
+/// Whether the mark on the key has exactly the days that are asked for.
+fn is_marked_with(key: &Key, asked: Option<i32>) -> bool {
+    matches!(key.intent(), IntentMark::Is(Intent { word: Word::Days(written), .. }) if asked == Some(written))
 }

@@ -8,6 +8,8 @@
 //! | `keyState`, `deletionDate` | the key as it was seen last |
 //! | `deletion` | the deletion that is scheduled, or the call that asks for it |
 //!
+//! `intentReason` is why the word is `held`. Beside the days of a pending deletion, it says that other days are held.
+//!
 //! They change in four transitions:
 //!
 //! | transition | when |
@@ -89,6 +91,12 @@ impl<S: Deref<Target = ManagedKeyStatus>> Record<S> {
     #[must_use]
     pub fn is_held_by_a_stop(&self) -> bool {
         self.is_held() && self.0.intent_reason == Some(HoldReason::BudgetExhausted)
+    }
+
+    /// Whether other days than those of the pending deletion were held because all deletions through the provider were stopped. A pending key takes no tags, so
+    /// there is no word for this, and no token.
+    pub(super) fn holds_other_days(&self) -> bool {
+        !self.is_held() && self.0.intent_reason == Some(HoldReason::BudgetExhausted)
     }
 
     /// Whether the key was pending when it was last seen.

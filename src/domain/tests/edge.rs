@@ -1,6 +1,6 @@
 //! The edge: every word × pending or not × the record's number lower, the same or higher × the word it announced × an open call × a token.
 
-use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, days_on, external, minutes, now, ours, use_alone, word};
+use super::fixtures::{GENERATION, HELD, ID, NONCE, SEQ, Scene, brief, days_on, external, minutes, now, ours, use_alone, word};
 use crate::{
     api::{
         Reason,
@@ -193,6 +193,25 @@ fn a_key_that_was_taken_up_needs_a_confirmation_for_a_day() {
     let mut held = at(60).with(|s| s.intent(Intent { seq: (now() - minutes(60)).as_second() + 5, ..word(HELD) }));
     held.desired.confirmation = held.token();
     assert_eq!(ask(&mut held), Passes(Confirmed));
+}
+
+/// After that day the wish of the object is enough, unless its provider demands a confirmation of each deletion.
+#[test]
+fn a_provider_may_demand_a_confirmation_after_the_day_of_a_take_up() {
+    let taken_up = |ago: i64, demands: bool| {
+        let seq = (now() - minutes(ago)).as_second();
+        let scene = scene(Word::Live, State::Enabled).with(|s| s.rules.guard.require_confirmation = demands);
+        scene.with(|s| s.intent(Intent { seq, ..word(Word::Live) }))
+    };
+    for (ago, demands, expected) in [
+        (24 * 60 - 1, false, "mark the key held"),
+        (24 * 60, false, "schedule the deletion in 7 days"),
+        (24 * 60 - 1, true, "mark the key held"),
+        (24 * 60, true, "mark the key held"),
+        (365 * 24 * 60, true, "mark the key held"),
+    ] {
+        assert_eq!(brief(&taken_up(ago, demands).plan()), expected, "{ago} minutes ago, {demands}");
+    }
 }
 
 /// Shows S8.

@@ -84,7 +84,7 @@ impl Dice {
             "deletionDate": self.some(Self::time),
             "intentSeq": self.some(Self::number),
             "intentWord": self.some(Self::text),
-            "intentReason": self.some(|dice| json!(dice.of(&["NotSeenLive", "CancelledOutside"]))),
+            "intentReason": self.some(|dice| json!(dice.of(&["NotSeenLive", "CancelledOutside", "BudgetExhausted"]))),
             "lastHandledReconcileAt": self.some(Self::text),
             "applied": self.some(|dice| json!({
                 "generation": dice.number(), "enabled": dice.some(|dice| json!(dice.0.bool())), "deletionScheduleDays": dice.some(Self::small),

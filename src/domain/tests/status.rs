@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{
         deletion::{
-            LastUse, Word,
+            Intent, LastUse, Word,
             hold::{Hold, SENTENCES, in_use},
         },
         desired::{Life, WantedRotation},
@@ -472,6 +472,25 @@ fn a_key_that_is_ready_stays_so_while_its_marks_are_read_back() {
     let known = after(&scene, reading(), now());
     is_well_formed("known", &known);
     assert_eq!(said(&known), "Ready=Available !Synced=Adopting");
+}
+
+/// A hold is told once, by an event. So it is told when its token is on the key, and not while the marks are read back.
+#[test]
+fn a_new_hold_is_told_with_its_token() {
+    let reading = || Conclusion::ReadingBack(Note { reason: Reason::Adopting, message: "the marks are read back".into() });
+    let told = |status: &ManagedKeyStatus| condition::find(&status.conditions, ConditionType::DeletionHeld).cloned();
+    // Taken up with the field: the word is on record, and not seen on the key yet.
+    let mut scene = asked(Scene::of(State::Enabled), 7);
+    (scene.memory.status.intent_seq, scene.memory.status.intent_word) = (Some(SEQ + 1), Some(HELD.to_string()));
+    assert_eq!(told(&after(&scene, reading(), now())), None);
+    let failure =
+        Failure { kind: FailureKind::Denied, operation: "TagResource", message: "denied".into(), outcome: Outcome::Refused, source: None };
+    assert!(told(&after(&scene, Conclusion::Failed(&failure), now())).unwrap().message.contains("there is no token to confirm it with"));
+    scene.intent(Intent { seq: SEQ + 1, ..word(HELD) });
+    scene.memory.status = after(&scene, Conclusion::Planned(&scene.plan()), now());
+    let held = told(&scene.memory.status).unwrap();
+    assert!(held.message.contains("confirm-deletion="), "{}", held.message);
+    assert_eq!(told(&after(&scene, reading(), now())), Some(held), "what was told stays");
 }
 
 /// A key whose primary Region changes can be used. A new spec is not applied until that ends, so it is not Ready.

@@ -19,6 +19,7 @@ use crate::{
         provider::{say_stopped, status, turned},
         release::{Release, release},
         rules::Rules,
+        status::Conclusion,
         step::Step,
     },
 };
@@ -71,6 +72,51 @@ fn a_stop_is_said_on_the_key_and_needs_a_token_after_it_is_lifted() {
         ("other days of one that stands", other_days(Scene::scheduled(7)), "change the scheduled deletion to 9 days"),
         ("the same, stopped", stopped(other_days(Scene::scheduled(7))), "hold BudgetExhausted"),
         ("a rescue is never stopped", stopped(Scene::scheduled(7)).with(|s| s.desired.life = Life::Live), "cancel the deletion"),
+    ] {
+        assert_eq!(brief(&scene.plan()), expected, "{name}");
+    }
+}
+
+/// A pending key takes no tags, so no word says that other days were held. The status keeps it, and nothing but another wish ends it.
+#[test]
+fn other_days_that_a_stop_held_stay_held_when_it_is_lifted() {
+    let asked = |scene: Scene, days| {
+        scene.with(|s| {
+            s.desired.life = Life::Scheduled(days);
+            s.desired.generation += 1;
+        })
+    };
+    // The round that holds them, and its status.
+    let reported = |scene: Scene| {
+        let plan = scene.plan();
+        let status = crate::domain::status::status(&scene.memory, &scene.report(Conclusion::Planned(&plan)));
+        scene.with(|s| s.memory.status = status)
+    };
+    let held = reported(stopped(asked(Scene::scheduled(14), 7)));
+    let lifted = held.clone().with(|s| s.rules.trip = None);
+    let (reason, told) = {
+        let plan = lifted.plan();
+        (brief(&plan), note(&plan).1.to_owned())
+    };
+    assert_eq!(reason, "hold BudgetExhausted");
+    assert!(
+        told.contains("remove spec.deletionScheduleDays, which cancels the deletion, and set it again")
+            && !told.contains("confirm-deletion"),
+        "{told}"
+    );
+    let stopped_now = note(&held.plan()).1.to_owned();
+    assert!(stopped_now.contains("the other days have to be asked for again after that"), "{stopped_now}");
+    for (name, scene, expected) in [
+        ("another edit, and yet other days", asked(lifted.clone(), 9), "hold BudgetExhausted"),
+        ("with a status of its own in between", reported(asked(lifted.clone(), 9)), "hold BudgetExhausted"),
+        (
+            "a text of the annotation confirms nothing",
+            lifted.clone().with(|s| s.desired.confirmation = Some(ID.into())),
+            "hold BudgetExhausted",
+        ),
+        ("the days that stand", asked(lifted.clone(), 14), "rest"),
+        ("asked for anew after that", asked(reported(asked(lifted.clone(), 14)), 7), "change the scheduled deletion to 7 days"),
+        ("the wish is gone", lifted.with(|s| s.desired.life = Life::Live), "cancel the deletion"),
     ] {
         assert_eq!(brief(&scene.plan()), expected, "{name}");
     }

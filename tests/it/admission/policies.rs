@@ -2,7 +2,7 @@
 
 use keyward::{
     api::annotation,
-    manifests::policies::{CONFIRM, RESUME, ROTATE, SCHEDULE, policies, roles},
+    manifests::policies::{CONFIRM, CONFIRM_ROTATION, RESUME, ROTATE, SCHEDULE, policies, roles},
 };
 use kube::Api;
 use serde_json::{Value, json};
@@ -26,11 +26,15 @@ struct Try {
     told: &'static str,
 }
 
-const EVERYBODY: &[&str] = &["editor", "requester", "approver", "rotator", "resumer", "administrator"];
+const EVERYBODY: &[&str] = &["editor", "requester", "approver", "rotator", "confirmer", "resumer", "administrator"];
 
 async fn attempt(cluster: &'static ControlPlane, attempt: &Try, who: &str) -> Output {
     let user = format!("--as={who}");
-    let mut args: Vec<&str> = attempt.args.iter().map(String::as_str).chain(["--dry-run=server"]).collect();
+    let mut args: Vec<&str> = attempt.args.iter().map(String::as_str).collect();
+    // A raw request says so in its query.
+    if !args.contains(&"--raw") {
+        args.push("--dry-run=server");
+    }
     if who != "administrator" {
         args.push(&user);
     }
@@ -41,7 +45,7 @@ async fn attempt(cluster: &'static ControlPlane, attempt: &Try, who: &str) -> Ou
 }
 
 fn key(namespace: &str, name: &str, spec: &Value, annotations: &Value) -> Value {
-    let metadata = json!({ "name": name, "namespace": namespace, "labels": { "of": namespace }, "annotations": annotations });
+    let metadata = json!({ "name": name, "namespace": namespace, "labels": { "of": namespace, "one": name }, "annotations": annotations });
     json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec })
 }
 
@@ -50,13 +54,18 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
     let cluster = shared();
     let namespace = cluster.namespace("policies").await;
     let admin = cluster.client().await;
-    let edit = ["get", "list", "create", "update", "patch", "delete"];
+    let edit = ["get", "list", "create", "update", "patch", "delete", "deletecollection"];
     let rights =
         |verbs: &[&str], of: &str| json!([{ "apiGroups": ["keyward.dev"], "resources": [of], "verbs": ([&edit[..], verbs].concat()) }]);
     let name = |who: &str| format!("{who}-{namespace}");
-    for (who, verbs) in
-        [("editor", &[][..]), ("requester", &[SCHEDULE]), ("approver", &[CONFIRM]), ("rotator", &[ROTATE]), ("resumer", &[])]
-    {
+    for (who, verbs) in [
+        ("editor", &[][..]),
+        ("requester", &[SCHEDULE]),
+        ("approver", &[CONFIRM]),
+        ("rotator", &[ROTATE]),
+        ("confirmer", &[CONFIRM_ROTATION]),
+        ("resumer", &[]),
+    ] {
         grant(cluster, &name(who), who, Some(&namespace), rights(verbs, "managedkeys")).await;
         let of_provider = if who == "resumer" { &[RESUME][..] } else { &[] };
         grant(cluster, &name(who), who, None, rights(of_provider, "keyproviders")).await;
@@ -97,6 +106,11 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
     let annotate =
         |kind: &str, object: &str, key: &str, value: Value| patch(kind, object, json!({ "metadata": { "annotations": { key: value } } }));
     let delete = |object: &str| ["delete", "managedkey", object, "-n", &namespace].map(str::to_owned).to_vec();
+    // All objects of the namespace, or one of them, in one request, as a client does that does not list them first.
+    let collection = |selector: &str| {
+        let uri = format!("/apis/keyward.dev/v1alpha1/namespaces/{namespace}/managedkeys?dryRun=All{selector}");
+        ["delete", "--raw", &uri].map(str::to_owned).to_vec()
+    };
     let make = || ["create", "-f", "-"].map(str::to_owned).to_vec();
     let days = "set spec.deletionScheduleDays";
     let asks = &["requester", "administrator"];
@@ -156,6 +170,41 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
             told: "delete an object whose spec.deletionPolicy",
         },
         Try {
+            what: "delete all in one request",
+            args: collection(""),
+            object: None,
+            may: &[],
+            told: "first set the annotation keyward.dev/allow-delete to its name",
+        },
+        Try {
+            what: "delete a collection that is allowed",
+            args: collection("&labelSelector=one%3Dallowed"),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "delete a collection that is armed",
+            args: collection("&labelSelector=one%3Darmed"),
+            object: None,
+            may: asks,
+            told: "delete an object whose spec.deletionPolicy",
+        },
+        Try {
+            what: "create with a confirmation",
+            args: make(),
+            object: Some(key(&namespace, "new", &json!({}), &json!({ annotation::CONFIRM_DELETION: "token" }))),
+            may: &["approver", "administrator"],
+            told: "the verb confirm-deletion",
+        },
+        Try {
+            what: "confirm another",
+            args: annotate("managedkey", "scheduled", annotation::CONFIRM_DELETION, json!("again")),
+            object: None,
+            may: &["approver", "administrator"],
+            told: "the verb confirm-deletion",
+        },
+        Try {
             what: "confirm",
             args: annotate("managedkey", "alive", annotation::CONFIRM_DELETION, json!("token")),
             object: None,
@@ -194,8 +243,22 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
             what: "confirm a rotation",
             args: annotate("managedkey", "rotated", annotation::ROTATE_CONFIRM, json!("again")),
             object: None,
-            may: &["rotator", "administrator"],
-            told: "the verb rotate on managedkeys.keyward.dev",
+            may: &["confirmer", "administrator"],
+            told: "the verb confirm-rotation on managedkeys.keyward.dev",
+        },
+        Try {
+            what: "create with a confirmation of a rotation",
+            args: make(),
+            object: Some(key(&namespace, "new", &json!({}), &json!({ annotation::ROTATE_CONFIRM: "later" }))),
+            may: &["confirmer", "administrator"],
+            told: "the verb confirm-rotation on managedkeys.keyward.dev",
+        },
+        Try {
+            what: "take a confirmation of a rotation back",
+            args: annotate("managedkey", "rotated", annotation::ROTATE_CONFIRM, json!(null)),
+            object: None,
+            may: EVERYBODY,
+            told: "",
         },
         Try {
             what: "withdraw a request for a rotation",
@@ -281,7 +344,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
         }
     }
     cluster.kubectl(&["delete", "keyprovider", &namespace]).await.expect("delete");
-    for who in ["editor", "requester", "approver", "rotator", "resumer"] {
+    for who in EVERYBODY.iter().filter(|who| **who != "administrator") {
         for kind in ["clusterrolebinding", "clusterrole"] {
             cluster.kubectl(&["delete", kind, &name(who)]).await.expect("delete");
         }
@@ -293,7 +356,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
 fn each_verb_that_a_policy_asks_for_has_a_role() {
     let asked = policies().into_iter().flat_map(|admission| admission.policy.spec.unwrap().variables.unwrap_or_default());
     let asked: Vec<String> = asked.map(|variable| variable.expression).filter(|expression| expression.contains("authorizer")).collect();
-    for verb in [SCHEDULE, CONFIRM, RESUME, ROTATE] {
+    for verb in [SCHEDULE, CONFIRM, RESUME, ROTATE, CONFIRM_ROTATION] {
         assert!(asked.iter().any(|expression| expression.contains(&format!("check('{verb}')"))), "{verb}");
         assert_eq!(
             roles().iter().filter(|role| role.rules.iter().flatten().any(|rule| rule.verbs.iter().any(|known| known == verb))).count(),

@@ -3,9 +3,21 @@
 use std::collections::BTreeSet;
 
 use k8s_openapi::api::authorization::v1::ResourceAttributes;
-use keyward::manifests::{self, rbac};
+use keyward::manifests::{
+    self,
+    policies::{RESUME, roles},
+    rbac,
+};
+use serde_json::json;
 
-use crate::support::control_plane::{may, shared};
+use crate::{
+    layering::{read, root},
+    support::{
+        control_plane::{apply, may, shared},
+        eventually,
+        operator::WITHIN,
+    },
+};
 
 /// The `ServiceAccount` has each right that `keyward rbac` prints, and lacks what a stolen token must not give.
 #[tokio::test]
@@ -70,4 +82,82 @@ async fn kubectl_accepts_what_is_printed() {
     let listed = cluster.kubectl(&["get", "crds", "-o", "name"]).await.expect("get crds");
     let listed: BTreeSet<_> = listed.lines().filter_map(|line| line.split('/').nth(1)).map(str::to_owned).collect();
     assert!(listed.is_superset(&names), "{listed:?}");
+}
+
+/// A team has the role that the page tells, each role of the optional policies that is for teams, and all that a `RoleBinding` can give. With none of them it
+/// can write a provider, which would say whose credentials are used, and where they are sent.
+#[tokio::test]
+async fn a_team_cannot_write_a_provider() {
+    let cluster = shared();
+    let namespace = cluster.namespace("team").await;
+    let page = read(&root().join("docs/policies.md"));
+    let commands = page.split("\n## What a team gets\n").nth(1).and_then(|rest| rest.split("```sh\n").nth(1)?.split("```").next());
+    let commands = commands.expect("the commands of the page").replace("-n shop ", &format!("-n {namespace} "));
+    assert_eq!(commands.matches(&namespace).count(), 2, "{commands}");
+    cluster.shell(&commands).await.expect("the commands of the page");
+    let group = "shop-team";
+    let client = cluster.client().await;
+    let bind = async |name: &str, role: &str| {
+        let args = ["create", "rolebinding", name, "-n", &namespace, &format!("--clusterrole={role}"), &format!("--group={group}")]
+            .map(str::to_owned);
+        cluster.kubectl(&args.each_ref().map(String::as_str)).await.expect("a binding");
+    };
+    let own = |name: &str| format!("{name}-{namespace}");
+    for mut role in roles() {
+        let name = role.metadata.name.take().unwrap();
+        let is_for_administrators = role.rules.iter().flatten().any(|rule| rule.verbs.iter().any(|verb| verb == RESUME));
+        role.metadata.name = Some(own(&name));
+        if !is_for_administrators {
+            apply(&kube::Api::all(client.clone()), &role).await;
+            bind(&name, &own(&name)).await;
+        }
+    }
+    let key = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "orders", "namespace": namespace },
+        "spec": { "providerRef": { "name": namespace } } });
+    let provider = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": namespace },
+        "spec": { "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "Names", "names": [] } } });
+    cluster.kubectl_with(&["create", "-f", "-"], &provider.to_string()).await.expect("a provider");
+    let edit = json!({ "spec": { "aws": { "endpoint": "https://attacker.example" }, "namespaces": { "from": "All" } } }).to_string();
+    let mut another = provider.clone();
+    another["metadata"]["name"] = json!(own("another"));
+    let tries: [(&[&str], String); 6] = [
+        (&["create", "-f", "-"], another.to_string()),
+        (&["patch", "keyprovider", &namespace, "--type=merge", "-p", &edit], String::new()),
+        (
+            &["patch", "keyprovider", &namespace, "--subresource=status", "--type=merge", "-p", "{\"status\":{\"deletions\":null}}"],
+            String::new(),
+        ),
+        (&["annotate", "keyprovider", &namespace, "keyward.dev/resume-deletions=id"], String::new()),
+        (&["delete", "keyprovider", &namespace], String::new()),
+        (&["delete", "--raw", "/apis/keyward.dev/v1alpha1/keyproviders?dryRun=All"], String::new()),
+    ];
+    // First with what a team gets, then with every right that can be given in a namespace.
+    for (name, role) in [("page", None), ("edit", Some("edit")), ("admin", Some("admin")), ("everything", Some("cluster-admin"))] {
+        if let Some(role) = role {
+            bind(name, role).await;
+        }
+        let team = ["--as=somebody", &format!("--as-group={group}")].map(str::to_owned);
+        eventually("the rights of the team", WITHIN, async || {
+            let args: Vec<&str> = ["create", "--dry-run=server", "-f", "-"].into_iter().chain(team.iter().map(String::as_str)).collect();
+            let output = cluster.kubectl_with(&args, &key.to_string()).await;
+            if output.success { Ok(()) } else { Err(output.stderr) }
+        })
+        .await;
+        for (args, object) in &tries {
+            let dry = if args.contains(&"--raw") { None } else { Some("--dry-run=server") };
+            let args: Vec<&str> = args.iter().copied().chain(dry).chain(team.iter().map(String::as_str)).collect();
+            let output = cluster.kubectl_with(&args, object).await;
+            let is_refused = output.stderr.contains("cannot")
+                && output.stderr.contains("keyproviders")
+                && output.stderr.contains("at the cluster scope");
+            assert!(!output.success && is_refused, "{name}: {args:?}: {output:?}");
+        }
+    }
+    cluster.kubectl(&["delete", "keyprovider", &namespace]).await.expect("delete");
+    for role in roles() {
+        cluster
+            .kubectl(&["delete", "clusterrole", "--ignore-not-found", &own(role.metadata.name.as_deref().unwrap())])
+            .await
+            .expect("delete");
+    }
 }

@@ -2,10 +2,11 @@
 
 use std::sync::Mutex;
 
-use keyward::{manifests, text::shown};
+use keyward::{api::ManagedKey, manifests, text::shown};
+use kms_double::Options;
 use kube::{
     Api, Client,
-    api::{Patch, PatchParams},
+    api::{DeleteParams, Patch, PatchParams, PostParams},
 };
 use serde_json::{Value, json};
 
@@ -24,7 +25,10 @@ use crate::support::{
 async fn grant(cluster: &'static ControlPlane, user: &str, namespace: &str) {
     let (group, version) = ("rbac.authorization.k8s.io", "rbac.authorization.k8s.io/v1");
     let metadata = json!({ "name": "mallory", "namespace": namespace });
-    let rules = json!([{ "apiGroups": ["keyward.dev"], "resources": ["*"], "verbs": ["*"] }]);
+    let rules = json!([
+        { "apiGroups": ["keyward.dev"], "resources": ["*"], "verbs": ["*"] },
+        { "apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["list"] },
+    ]);
     let list = json!({ "apiVersion": "v1", "kind": "List", "items": [
         { "apiVersion": version, "kind": "Role", "metadata": metadata, "rules": rules },
         { "apiVersion": version, "kind": "RoleBinding", "metadata": metadata, "roleRef": { "apiGroup": group, "kind": "Role", "name": "mallory" }, "subjects": [{ "apiGroup": group, "kind": "User", "name": user }] },
@@ -49,26 +53,56 @@ async fn protect(client: &Client, operator: &str, namespace: &str) {
     apply(&Api::all(client.clone()), &admission.binding).await;
 }
 
-/// Shows S3.
-#[tokio::test]
-async fn every_attack_through_admission_is_refused_or_harmless() {
-    let attacks = rows::all();
+/// The policy for statuses in one namespace.
+pub struct Policy(String);
+
+impl Policy {
+    pub async fn remove(self) {
+        for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
+            shared().kubectl(&["delete", kind, &self.0]).await.expect("delete");
+        }
+    }
+}
+
+/// Puts admission on in a namespace, and gives the client of somebody who has all rights there and no other.
+async fn mallory(admin: &Client, namespace: &str) -> (Client, Policy) {
     let cluster = shared();
-    let world = Box::pin(World::new(Scene::real("mallory").await)).await;
-    let (admin, namespace) = (world.scene.client.clone(), world.scene.namespace.clone());
-    grant(cluster, &namespace, &namespace).await;
-    protect(&admin, &operator::shared().post.namespace, &namespace).await;
-    let mallory = cluster.client_as(&namespace).await;
+    grant(cluster, namespace, namespace).await;
+    protect(admin, &operator::shared().post.namespace, namespace).await;
+    let mallory = cluster.client_as(namespace).await;
+    let keys = Api::<ManagedKey>::namespaced(mallory.clone(), namespace);
+    let probe = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "probe" },
+        "spec": { "providerRef": { "name": "none" } } });
+    let probe: ManagedKey = serde_json::from_value(probe).unwrap();
+    Api::<ManagedKey>::namespaced(admin.clone(), namespace).create(&PostParams::default(), &probe).await.unwrap();
     eventually("the rights and the policy are in force", WITHIN, async || {
-        let keys = Api::<keyward::api::ManagedKey>::namespaced(mallory.clone(), &namespace);
         let dry = PatchParams { dry_run: true, ..PatchParams::default() };
         let nothing = Patch::Merge(json!({ "status": { "observedGeneration": 1 } }));
-        match keys.patch_status("neighbour", &dry, &nothing).await {
+        match keys.patch_status("probe", &dry, &nothing).await {
             Err(error) if error.to_string().contains("only Keyward may write this status") => Ok(()),
             other => Err(format!("{other:?}")),
         }
     })
     .await;
+    keys.delete("probe", &DeleteParams::default()).await.unwrap();
+    (mallory, Policy(namespace.into()))
+}
+
+/// A scene on the control plane in which everything is done by such a tenant.
+pub async fn tenant(spec: Value) -> (Scene, Policy) {
+    let mut scene = Scene::real_with("tenant", Options::default(), spec).await;
+    let (client, policy) = mallory(&scene.client, &scene.namespace).await;
+    scene.client = client;
+    (scene, policy)
+}
+
+/// Shows S3.
+#[tokio::test]
+async fn every_attack_through_admission_is_refused_or_harmless() {
+    let attacks = rows::all();
+    let world = Box::pin(World::new(Scene::real("mallory").await)).await;
+    let (admin, namespace) = (world.scene.client.clone(), world.scene.namespace.clone());
+    let (mallory, policy) = mallory(&admin, &namespace).await;
 
     let left_alone = Mutex::new(Vec::new());
     let mut wrong = all(&attacks, async |attack| match attack.admission {
@@ -88,9 +122,7 @@ async fn every_attack_through_admission_is_refused_or_harmless() {
     .await;
     wrong.extend(world.harm(&left_alone.into_inner().unwrap()).await);
     wrong.extend(logged(&namespace));
-    for kind in ["validatingadmissionpolicybinding", "validatingadmissionpolicy"] {
-        cluster.kubectl(&["delete", kind, &namespace]).await.expect("delete");
-    }
+    policy.remove().await;
     assert!(wrong.is_empty(), "{}:\n{}", wrong.len(), wrong.join("\n"));
 }
 
@@ -138,4 +170,39 @@ async fn a_quota_bounds_the_objects_of_a_namespace() {
     }
     let third = kubectl(&["create", "-f", "-"], &key("three")).await;
     assert!(!third.success && third.stderr.contains("exceeded quota: keys"), "{third:?}");
+}
+
+/// There are the secrets of all providers, and the cluster id.
+#[tokio::test]
+async fn a_tenant_writes_nothing_in_the_namespace_of_the_operator() {
+    let (scene, policy) = tenant(json!({})).await;
+    let keys = Api::<ManagedKey>::namespaced(scene.client.clone(), &scene.operator_namespace);
+    let spec = json!({ "providerRef": { "name": scene.provider }, "publishTo": { "kind": "ConfigMap", "name": "keyward" } });
+    let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "orders" }, "spec": spec });
+    let refused = keys.create(&PostParams::default(), &serde_json::from_value(object).unwrap()).await.unwrap_err();
+    assert!(refused.to_string().contains("cannot create resource \"managedkeys\""), "{refused}");
+    policy.remove().await;
+}
+
+/// A watch would end at such an object. The API server reads metadata before it asks who may write what.
+#[tokio::test]
+async fn metadata_that_cannot_be_decoded_is_refused() {
+    let cluster = shared();
+    let namespace = cluster.namespace("undecodable").await;
+    let uri = format!("/apis/keyward.dev/v1alpha1/namespaces/{namespace}/managedkeys");
+    for (metadata, is_read) in [
+        (json!({ "name": "orders", "annotations": { "note": "text" } }), true),
+        (json!({ "name": "orders-1", "annotations": { "note": 1 } }), false),
+        (json!({ "name": "orders-2", "annotations": ["note"] }), false),
+        (json!({ "name": "orders-3", "finalizers": "text" }), false),
+        (json!({ "name": "orders-4", "ownerReferences": [1] }), false),
+        (json!({ "name": "orders-5", "labels": { "note": {} } }), false),
+    ] {
+        let spec = json!({ "providerRef": { "name": "none" } });
+        let object = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": metadata, "spec": spec });
+        let output = cluster.kubectl_with(&["create", "--raw", &uri, "-f", "-"], &object.to_string()).await;
+        assert_eq!(output.success, is_read, "{object}: {output:?}");
+    }
+    let stored = cluster.kubectl(&["get", "managedkeys", "-n", &namespace, "-o", "name"]).await.expect("get");
+    assert_eq!(stored.trim(), "managedkey.keyward.dev/orders");
 }

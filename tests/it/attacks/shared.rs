@@ -1,9 +1,11 @@
 //! What namespaces share: the operator's work, and the brake of a provider. And attacks that take more than one write.
+//!
+//! Those that are worth a real API server are told twice: by a tenant there, with admission on, and in memory, where nothing is admitted.
 
 use std::collections::BTreeSet;
 
 use keyward::{
-    api::{ConditionType, FINALIZER, KeyProvider, ManagedKey, annotation, condition},
+    api::{ConditionType, FINALIZER, KeyGrant, KeyProvider, ManagedKey, annotation, condition},
     text::shown,
 };
 use kms_double::{ACCOUNT, Fault, FaultAction, Options};
@@ -13,7 +15,8 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use super::rows::TEXT;
+use super::{admitted::tenant, rows::TEXT};
+use crate::reconcile::held::a_token_is_spent;
 use crate::support::{
     eventually,
     memory::Memory,
@@ -201,14 +204,17 @@ async fn a_tenant_who_trips_the_brake_keeps_nobody_from_bringing_a_key_back() {
 /// A status says that a call is open that a person confirmed. The word on the key says nothing of it, so the token is demanded all the same.
 ///
 /// Shows S1.
-#[tokio::test]
-async fn a_status_confirms_no_deletion() {
-    let scene = Scene::with("confirms", Options::default(), json!({ "deletionGuard": { "requireConfirmation": true } })).await;
+pub async fn a_status_confirms_no_deletion(scene: Scene, admission: bool) {
     scene.create("orders", json!({})).await;
     let own = scene.until_ready("orders", "True", "Available").await;
     let seq = own.status.and_then(|status| status.intent_seq).unwrap();
     let deletion = json!({ "origin": "Keyward", "call": "Open", "scheduleDays": 7, "requestedTime": jiff::Timestamp::now().to_string() });
-    scene.patch_status("orders", json!({ "deletion": deletion, "intentWord": "7", "intentSeq": seq + 1 })).await;
+    let forged = Patch::Merge(json!({ "status": { "deletion": deletion, "intentWord": "7", "intentSeq": seq + 1 } }));
+    let written = scene.keys().patch_status("orders", &PatchParams::default(), &forged).await;
+    match written {
+        Err(refused) => assert!(admission && refused.to_string().contains("only Keyward may write this status"), "{refused}"),
+        Ok(_) => assert!(!admission, "a tenant wrote a status"),
+    }
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
     let held = scene.until("orders", "it is held", |object| find(object, ConditionType::DeletionHeld).is_some()).await;
     assert!(scene.calls("ScheduleKeyDeletion").is_empty(), "{}", describe(&held));
@@ -223,9 +229,7 @@ async fn a_status_confirms_no_deletion() {
 /// An object of the same namespace and name, made by whoever has the namespace now, takes the key up. For a day it cannot have the key deleted without a token.
 ///
 /// Shows S8.
-#[tokio::test]
-async fn a_namespace_that_changes_hands_gives_no_deletion() {
-    let scene = Scene::new("hands").await;
+pub async fn a_namespace_that_changes_hands_gives_no_deletion(scene: Scene) {
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await.arn;
@@ -244,9 +248,7 @@ async fn a_namespace_that_changes_hands_gives_no_deletion() {
 }
 
 /// A pause keeps Keyward from adding its finalizer again.
-#[tokio::test]
-async fn a_finalizer_that_is_removed_by_hand_takes_no_key_along() {
-    let scene = Scene::new("finalizer").await;
+pub async fn a_finalizer_that_is_removed_by_hand_takes_no_key_along(scene: Scene) {
     scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
     scene.until_ready("orders", "True", "Available").await;
     let key = scene.key("orders").await;
@@ -262,9 +264,7 @@ async fn a_finalizer_that_is_removed_by_hand_takes_no_key_along() {
 }
 
 /// What a KMS says of an error goes into conditions and events. A tenant chooses part of it, such as the names in it.
-#[tokio::test]
-async fn the_text_of_an_error_is_told_on_one_line() {
-    let scene = Scene::new("errors").await;
+pub async fn the_text_of_an_error_is_told_on_one_line(scene: Scene) {
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     for (number, code) in ["AccessDeniedException", "ValidationException", "Unheard0fException"].into_iter().enumerate() {
@@ -286,4 +286,92 @@ async fn the_text_of_an_error_is_told_on_one_line() {
         scene.double.clear_faults();
         scene.look("orders").await;
     }
+}
+
+/// An object that somebody who has rights in one namespace makes grants for.
+async fn grants_that_may_not_be_made(scene: Scene) {
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let api = Api::<KeyGrant>::namespaced(scene.client.clone(), &scene.namespace);
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/reader");
+    for (number, (principal, operation)) in [
+        (role.clone(), "CreateGrant"),
+        (role.clone(), "Encrypt"),
+        (format!("arn:aws:iam::{ACCOUNT}:user/reader"), "Decrypt"),
+        (format!("arn:aws:iam::{ACCOUNT}:role/*"), "Decrypt"),
+        (format!("arn:aws:iam::{ACCOUNT}:role/reader:admin"), "Decrypt"),
+        (format!("arn:aws-cn:iam::{ACCOUNT}:role/reader"), "Decrypt"),
+        ("arn:aws:iam::\u{ff11}11122223333:role/reader".into(), "Decrypt"),
+        ("*".into(), "Decrypt"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("grant-{number}");
+        let spec = json!({ "keyRef": { "name": "orders" }, "granteePrincipal": principal, "operations": [operation] });
+        let grant = json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyGrant", "metadata": { "name": name }, "spec": spec });
+        // What admission refuses is not there.
+        if let Err(refused) = api.create(&PostParams::default(), &serde_json::from_value(grant).unwrap()).await {
+            assert!(refused.to_string().contains("spec."), "{refused}");
+            continue;
+        }
+        eventually(&format!("{principal} {operation}: it is refused"), WITHIN, async || {
+            let grant = api.get(&name).await.unwrap();
+            let conditions = grant.status.map(|status| status.conditions).unwrap_or_default();
+            let ready = condition::find(&conditions, ConditionType::Ready).cloned();
+            match ready {
+                Some(ready) if ready.status == "False" && ["GrantNotAllowed", "InvalidSpec"].contains(&&*ready.reason) => Ok(()),
+                ready => Err(format!("{ready:?}")),
+            }
+        })
+        .await;
+    }
+    assert!(scene.calls("CreateGrant").is_empty());
+}
+
+/// What the provider of a story says.
+fn spec_of(story: &str) -> Value {
+    match story {
+        "a_status_confirms_no_deletion" => json!({ "deletionGuard": { "requireConfirmation": true } }),
+        "grants_that_may_not_be_made" => {
+            json!({ "allow": { "grants": { "principals": [format!("arn:aws:iam::{ACCOUNT}:role/*")], "operations": ["Decrypt"] } } })
+        }
+        _ => json!({}),
+    }
+}
+
+macro_rules! twice {
+    ($($test:ident: $story:expr;)+) => {
+        mod admitted {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let (scene, policy) = tenant(spec_of(stringify!($test))).await;
+                    let story: fn(Scene, bool) -> _ = $story;
+                    story(scene, true).await;
+                    policy.remove().await;
+                }
+            )+
+        }
+        mod bypassed {
+            use super::*;
+            $(
+                #[tokio::test]
+                async fn $test() {
+                    let story: fn(Scene, bool) -> _ = $story;
+                    story(Scene::with("own", Options::default(), spec_of(stringify!($test))).await, false).await;
+                }
+            )+
+        }
+    };
+}
+
+twice! {
+    a_status_confirms_no_deletion: |scene, admission| super::a_status_confirms_no_deletion(scene, admission);
+    a_namespace_that_changes_hands_gives_no_deletion: |scene, _| super::a_namespace_that_changes_hands_gives_no_deletion(scene);
+    a_finalizer_that_is_removed_by_hand_takes_no_key_along: |scene, _| super::a_finalizer_that_is_removed_by_hand_takes_no_key_along(scene);
+    the_text_of_an_error_is_told_on_one_line: |scene, _| super::the_text_of_an_error_is_told_on_one_line(scene);
+    a_token_is_spent_once_its_deletion_was_scheduled: |scene, _| a_token_is_spent(scene);
+    grants_that_may_not_be_made: |scene, _| super::grants_that_may_not_be_made(scene);
 }

@@ -1,5 +1,5 @@
 //! A crowd of objects is deleted at once, on every way there is on a real cluster. Ten keys go on their way to deletion, and a person is asked about the rest.
-//! On each way there are more than the budget has room for.
+//! On each way there are more than the budget has room for, and each has a provider of its own, so that what comes of it is told way by way.
 //!
 //! Two objects and their keys are made by the operator. The others are copies of these, written into the storage and into the KMS while no operator runs, with
 //! UIDs, keys and marks of their own. What deletes them is real, and so is the operator that comes back. `make crowd` runs this with three hundred objects on
@@ -9,7 +9,7 @@
 //!
 //! Shows S1.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use k8s_openapi::api::core::v1::{ConfigMap, Namespace};
 use keyward::api::{FINALIZER, KeyProvider, ManagedKey, annotation, mark};
@@ -33,8 +33,8 @@ const EACH: usize = 50;
 /// What `maxPerHour` is by default.
 const BUDGET: usize = 10;
 
-/// The ways: each has a namespace of its own.
-const WAYS: [&str; 6] = ["all", "prune", "owner", "absence", "namespace", "crd"];
+/// The ways: each has a namespace of its own, and a provider of the same name.
+pub const WAYS: [&str; 6] = ["all", "prune", "owner", "absence", "namespace", "crd"];
 
 /// The crowd after five of the ways. Its CRD is to be deleted next.
 pub struct Crowd {
@@ -49,7 +49,7 @@ fn each() -> usize {
 }
 
 /// How many of these say Retain.
-const fn retained(each: usize) -> usize {
+pub const fn retained(each: usize) -> usize {
     each / 5
 }
 
@@ -58,12 +58,12 @@ fn keys(scene: &Scene, namespace: &str) -> Api<ManagedKey> {
 }
 
 /// An object that the operator made a key for, and that key.
-struct Made {
+pub struct Made {
     object: Value,
     key: KeyView,
 }
 
-async fn made(scene: &Scene, policy: &str) -> Made {
+pub async fn made(scene: &Scene, policy: &str) -> Made {
     let name = format!("made-{}", policy.to_lowercase());
     scene.create(&name, json!({ "deletionPolicy": policy })).await;
     let object = scene.until_ready(&name, "True", "Available").await;
@@ -75,8 +75,9 @@ async fn made(scene: &Scene, policy: &str) -> Made {
 }
 
 impl Made {
-    /// The same object with another name, with a key of its own that the KMS has from here on. A prune needs the label and the annotation.
-    fn copy(&self, scene: &Scene, namespace: &str, number: usize, owner: Option<&ConfigMap>) -> (Place, Value) {
+    /// The same object with another name, at the provider of its namespace, with a key of its own that the KMS has from here on. A prune needs the label and
+    /// the annotation.
+    pub fn copy(&self, scene: &Scene, namespace: &str, number: usize, owner: Option<&ConfigMap>) -> (Place, Value) {
         let (name, uid) = (format!("key-{number}"), uuid::Uuid::new_v4().to_string());
         let alias = format!("alias/keyward/{CLUSTER}/{namespace}/{name}");
         let planted = scene.double.plant(&Plant { alias: Some(alias), ..Plant::new(ACCOUNT, REGION) }).unwrap();
@@ -89,6 +90,7 @@ impl Made {
             scene.double.set_tag(&planted.arn(), tag, Some(&value)).unwrap();
         }
         let mut object: Value = serde_json::from_str(&self.object.to_string().replace(&self.key.key_id, &planted.id)).unwrap();
+        object["spec"]["providerRef"]["name"] = json!(namespace);
         let metadata = object["metadata"].as_object_mut().unwrap();
         metadata.remove("resourceVersion");
         metadata.insert("labels".into(), json!({ "app": "crowd" }));
@@ -112,6 +114,7 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     let mut namespaces = Vec::new();
     for way in WAYS {
         namespaces.push(scene.another_namespace(&format!("crowd-{way}")).await);
+        scene.provide(namespaces.last().unwrap(), json!({ "resyncSeconds": 86_400 })).await;
     }
     let [all, prune, owner, absence, namespace, _] = &namespaces[..] else { panic!("a way without a namespace") };
     let owners = Api::<ConfigMap>::namespaced(scene.client.clone(), owner);
@@ -138,7 +141,7 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     let left = json!({
         "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
         "metadata": { "name": "key-0", "namespace": prune, "labels": { "app": "crowd" } },
-        "spec": { "providerRef": { "name": scene.provider }, "deletionPolicy": "Retain" },
+        "spec": { "providerRef": { "name": prune }, "deletionPolicy": "Retain" },
     });
     let left = left.to_string();
     let pruning =
@@ -147,7 +150,6 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     owners.delete("owner", &DeleteParams::default()).await.unwrap();
     keys(&scene, absence).delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
     Api::<Namespace>::all(scene.client.clone()).delete(namespace, &DeleteParams::default()).await.unwrap();
-    let asked = 4 * (each - retained(each));
     // One way after the other: a list of all takes long to read, again and again.
     for way in &namespaces[..4] {
         let going = each - retained(each);
@@ -163,33 +165,40 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
     let (socket, address) = nowhere();
     drop(socket);
     let operator = post.start_with(&["--listen", &address.to_string()]);
-    let waiting = asked - BUDGET;
-    eventually("the provider says how many wait", within, async || {
-        let provider = Api::<KeyProvider>::all(scene.client.clone()).get(&scene.provider).await.unwrap();
-        let book = provider.status.and_then(|status| status.deletions).unwrap_or_default();
-        let (waits, is_stopped) = (book.waiting.unwrap_or_default(), book.tripped.is_some());
-        if is_stopped && usize::try_from(waits).ok() == Some(waiting) { Ok(()) } else { Err(format!("{waits}, {is_stopped}")) }
-    })
-    .await;
+    let waiting = each - retained(each) - BUDGET;
+    let books = Api::<KeyProvider>::all(scene.client.clone());
+    for way in &namespaces[..4] {
+        eventually("the provider says how many wait", within, async || {
+            let book = books.get(way).await.unwrap().status.and_then(|status| status.deletions).unwrap_or_default();
+            let (waits, is_stopped) = (book.waiting.unwrap_or_default(), book.tripped.is_some());
+            let is_told = is_stopped && usize::try_from(waits).ok() == Some(waiting) && book.recent.len() == BUDGET;
+            if is_told { Ok(()) } else { Err(format!("{way}: {waits}, {is_stopped}, {}", book.recent.len())) }
+        })
+        .await;
+    }
     let namespaces_left = Api::<Namespace>::all(scene.client.clone());
     eventually("the namespace goes", within, async || match namespaces_left.get_opt(namespace).await.unwrap() {
         None => Ok(()),
         Some(left) => Err(format!("{:?}", left.status)),
     })
     .await;
-    ten_are_pending(&scene, each);
-    let held = [
-        format!("keyward_provider_deletions_held{{provider=\"{}\"}} {waiting}", scene.provider),
-        format!(
-            "keyward_managedkey_deletion_held{{namespace=\"{all}\",name=\"key-{}\",reason=\"BudgetExhausted\"}} 1",
-            held_in(&scene, all).await
-        ),
-    ];
+    // A namespace that goes asks for no deletion, so its provider has none in its book.
+    let book = books.get(namespace).await.unwrap().status.and_then(|status| status.deletions);
+    assert_eq!(book, None);
+    each_way_has_its_ten(&scene, &namespaces, each);
+    let mut held = Vec::new();
+    for way in &namespaces[..4] {
+        let number = held_in(&scene, way).await;
+        held.extend([
+            format!("keyward_provider_deletions_held{{provider=\"{way}\"}} {waiting}"),
+            format!("keyward_managedkey_deletion_held{{namespace=\"{way}\",name=\"key-{number}\",reason=\"BudgetExhausted\"}} 1"),
+        ]);
+    }
     eventually("the metrics say how many are held", WITHIN, async || {
         let text = reqwest::get(format!("http://{address}/metrics")).await.map_err(|error| error.to_string())?.text().await.unwrap();
         let series = text.lines().filter(|line| line.starts_with("keyward_managedkey_deletion_held{")).count();
         let said = held.iter().all(|held| text.lines().any(|line| line == held));
-        if said && series == waiting { Ok(()) } else { Err(format!("{series} of {waiting}")) }
+        if said && series == 4 * waiting { Ok(()) } else { Err(format!("{series} of {}", 4 * waiting)) }
     })
     .await;
     (Crowd { scene, namespaces, each }, operator)
@@ -197,21 +206,36 @@ pub async fn gathered(control_plane: &'static ControlPlane, post: &Post, operato
 
 /// The number of an object there that is held.
 async fn held_in(scene: &Scene, namespace: &str) -> String {
-    let first = keys(scene, namespace).list_metadata(&ListParams::default()).await.unwrap().items.remove(0);
-    first.name_any().replace("key-", "")
+    let objects = keys(scene, namespace).list_metadata(&ListParams::default()).await.unwrap().items;
+    let held = objects.iter().find(|object| object.metadata.deletion_timestamp.is_some()).expect("one that waits");
+    held.name_any().replace("key-", "")
 }
 
 /// The CRD was deleted, and all objects with it, those that were held as well.
 pub fn scattered(crowd: &Crowd) {
     assert_eq!(crowd.namespaces.len(), WAYS.len());
-    ten_are_pending(&crowd.scene, crowd.each);
+    each_way_has_its_ten(&crowd.scene, &crowd.namespaces, crowd.each);
 }
 
-fn ten_are_pending(scene: &Scene, each: usize) {
+/// On the first four ways ten keys are pending deletion. All others are as they were: those of objects that say Retain, those that are held, and all keys of the
+/// namespace and of the CRD.
+pub fn each_way_has_its_ten(scene: &Scene, namespaces: &[String], each: usize) {
     let keys = scene.double.keys();
-    let count = |state| keys.iter().filter(|key| key.state == state).count();
     // And the two that were copied.
-    let all = WAYS.len() * each + 2;
-    assert_eq!((keys.len(), count(KeyState::PendingDeletion), count(KeyState::Enabled)), (all, BUDGET, all - BUDGET));
-    assert_eq!((scene.calls("ScheduleKeyDeletion").len(), scene.calls("DisableKey").len()), (BUDGET, 0));
+    assert_eq!(keys.len(), WAYS.len() * each + 2);
+    for (way, namespace) in WAYS.iter().zip(namespaces) {
+        let number = |key: &KeyView| key.tags[mark::OWNER].strip_prefix(&format!("{namespace}.key-")).map(|number| number.parse().unwrap());
+        let of: Vec<(usize, &KeyView)> = keys.iter().filter_map(|key| Some((number(key)?, key))).collect();
+        let (pending, left): (Vec<_>, Vec<_>) = of.iter().partition(|(_, key)| key.state == KeyState::PendingDeletion);
+        let expected = if ["namespace", "crd"].contains(way) { 0 } else { BUDGET };
+        assert_eq!((of.len(), pending.len()), (each, expected), "{way}");
+        assert!(pending.iter().all(|(number, _)| *number >= retained(each)), "{way}: Retain");
+        assert!(left.iter().all(|(_, key)| key.state == KeyState::Enabled), "{way}");
+        let ids: BTreeSet<&str> = of.iter().filter(|(number, _)| *number < retained(each)).map(|(_, key)| key.key_id.as_str()).collect();
+        let calls = scene.operator_calls();
+        let touched =
+            calls.iter().filter(|call| call.changed && call.key.as_deref().is_some_and(|key| ids.iter().any(|id| key.ends_with(id))));
+        assert_eq!(touched.count(), 0, "{way}: nothing is called for Retain");
+    }
+    assert_eq!((scene.calls("ScheduleKeyDeletion").len(), scene.calls("DisableKey").len()), (4 * BUDGET, 0));
 }

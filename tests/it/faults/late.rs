@@ -11,15 +11,67 @@ use crate::support::{
     memory::{Hand, Memory},
     operator::WITHIN,
     scene::{Scene, message},
-    vendor::AWS,
+    vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
 };
 
-/// A KMS that is two seconds behind, within the three that the operator is told of.
+/// AWS that is two seconds behind, within the three that the operator is told of.
 async fn behind(name: &str) -> (Scene, Hand) {
+    vendor_behind(&AWS, name).await
+}
+
+/// The same for any KMS.
+async fn vendor_behind(vendor: &'static Vendor, name: &str) -> (Scene, Hand) {
     let late = Options { read_lag: Duration::from_secs(2), ..Options::default() };
     let memory = Memory::new().await;
-    let scene = Scene::within(&memory, &AWS, name, late, json!({})).await;
+    let scene = Scene::within(&memory, vendor, name, late, json!({})).await;
     (scene, memory.start_with(|settings| settings.consistency = Duration::from_secs(3)))
+}
+
+/// What was done about the life of the key, in order.
+fn lives(scene: &Scene, after: u64) -> Vec<String> {
+    let of = &scene.vendor.operations;
+    let life = [of.create, of.enable, of.disable, of.schedule, of.cancel];
+    scene.changes(after).into_iter().filter(|operation| life.contains(&&**operation)).collect()
+}
+
+/// Each wish is one call, on each KMS, though answers contradict it for a while and more looks are asked for than there are answers that agree.
+///
+/// Shows S7.
+#[tokio::test]
+async fn no_kms_that_shows_changes_late_is_told_twice() {
+    let story = async |vendor: &'static Vendor| {
+        let (scene, _operator) = vendor_behind(vendor, "late-each").await;
+        let of = &vendor.operations;
+        let mut before = 0;
+        for (number, (spec, status, reason, calls)) in [
+            (json!({}), "True", "Available", vec![of.create]),
+            (json!({ "enabled": false }), "True", "Disabled", vec![of.disable]),
+            (json!({ "enabled": true }), "True", "Available", vec![of.enable]),
+            (json!({ "deletionScheduleDays": 7 }), "True", "DeletionScheduled", vec![of.schedule]),
+            (json!({ "deletionScheduleDays": null }), "True", "Available", vec![of.cancel, of.enable]),
+            (json!({ "deletionScheduleDays": 9 }), "True", "DeletionScheduled", vec![of.schedule]),
+            (json!({ "deletionScheduleDays": 8 }), "True", "DeletionScheduled", vec![of.cancel, of.schedule]),
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            if number == 0 {
+                scene.create("orders", spec).await;
+            } else {
+                scene.spec("orders", spec).await;
+            }
+            scene.until_ready("orders", status, reason).await;
+            scene.look_at_all("orders").await;
+            scene.until_ready("orders", status, reason).await;
+            assert_eq!(lives(&scene, before), calls, "{:?}: {number}", vendor.provider);
+            before = scene.now();
+        }
+        assert_eq!((scene.double.keys().len(), scene.key("orders").await.pending_window_days), (1, Some(8)), "{:?}", vendor.provider);
+        let events: Vec<_> = scene.events("orders").await.into_iter().skip_while(|event| event != "KeyCreated").collect();
+        let wrong = ["DriftDetected", "DeletionHeld", "KeyDeleted"];
+        assert!(!events.iter().any(|event| wrong.contains(&event.as_str())), "{:?}: {events:?}", vendor.provider);
+    };
+    futures::join!(story(&AWS), story(&CIPHER_TRUST), story(&HUAWEI));
 }
 
 #[tokio::test]

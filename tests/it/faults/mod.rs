@@ -3,7 +3,8 @@
 //! The scenarios of what is declared are in `reconcile`; here something is wrong, and the KMS's ledger says what was done about it.
 
 mod alone;
-mod crowd;
+mod book;
+pub mod crowd;
 mod edits;
 mod endpoint;
 mod input;

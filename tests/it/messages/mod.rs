@@ -730,6 +730,16 @@ fn situations() -> Vec<Told> {
             .with(|story| story.rules.trip = None)
             .looked()
             .told("A deletion is held: deletions were resumed, and this one needs its token", "Lifting a stop schedules nothing by itself."),
+        scheduled(30)
+            .with(stopped)
+            .spec(json!({ "deletionScheduleDays": 7 }))
+            .looked()
+            .with(|story| story.rules.trip = None)
+            .looked()
+            .told(
+                "A deletion is held: deletions were resumed, and other days have to be asked for again",
+                "The deletion that was scheduled before the stop stands. A key that is pending deletion accepts no tags, so there is no token for other days.",
+            ),
         Story::new()
             .with(|story| story.object.metadata.finalizers = Some(vec!["shop.example/backup".into()]))
             .spec(json!({ "deletionScheduleDays": 7 }))

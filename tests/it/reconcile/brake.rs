@@ -13,9 +13,10 @@ use serde_json::{Value, json};
 
 use crate::support::{
     eventually,
+    memory::Memory,
     operator::WITHIN,
     scene::{Scene, describe, find, message},
-    vendor::{CIPHER_TRUST, HUAWEI},
+    vendor::{AWS, CIPHER_TRUST, HUAWEI},
 };
 
 const BUDGET: usize = 3;
@@ -166,22 +167,43 @@ async fn all_are_deleted(scene: Scene) {
     until_told(&scene, &[("Warning", "DeletionsStopped"), ("Normal", "DeletionsResumed")]).await;
 }
 
-/// A pending key takes no word, so other days wait for nothing but the end of the stop.
+/// A pending key takes no word, so there is no token for other days: the status keeps that they were held, until somebody asks for them again.
 #[tokio::test]
-async fn other_days_that_were_held_come_about_once_deletions_are_resumed() {
-    let scene =
-        Scene::with("budget-other", Options::default(), json!({ "deletionGuard": { "maxPerHour": 1 }, "resyncSeconds": 600 })).await;
+async fn other_days_that_were_held_stay_held_once_deletions_are_resumed() {
+    let guard = json!({ "deletionGuard": { "maxPerHour": 1 }, "resyncSeconds": 600 });
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, &AWS, "budget-other", Options::default(), guard).await;
+    let mut operator = memory.start();
     fill(&scene, 2, json!({})).await;
-    scene.spec("key-0", json!({ "deletionScheduleDays": 7 })).await;
+    scene.spec("key-0", json!({ "deletionScheduleDays": 30 })).await;
     scene.until_ready("key-0", "True", "DeletionScheduled").await;
     scene.spec("key-1", json!({ "deletionScheduleDays": 7 })).await;
     until_held(&scene, 1).await;
-    scene.spec("key-0", json!({ "deletionScheduleDays": 9 })).await;
+    let asks = async |days: i32| scene.spec("key-0", json!({ "deletionScheduleDays": days })).await;
+    asks(7).await;
     scene.until_ready("key-0", "False", "BudgetExhausted").await;
-    assert_eq!((schedules(&scene), scene.key("key-0").await.pending_window_days), (1, Some(7)));
+    let pends = async || (schedules(&scene), scene.key("key-0").await.pending_window_days);
+    assert_eq!(pends().await, (1, Some(30)));
     resume(&scene).await;
+    // Not after a restart, and not with another edit.
+    for edit in ["first", "second"] {
+        operator.kill();
+        operator = memory.start();
+        scene.spec("key-0", json!({ "description": edit })).await;
+        scene.until_ready("key-0", "False", "BudgetExhausted").await;
+        let object = scene.look_at_all("key-0").await;
+        assert!(is_held(&object) && message(&object).contains("and set it again"), "{}", describe(&object));
+        assert_eq!(pends().await, (1, Some(30)));
+    }
+    asks(30).await;
     scene.until_ready("key-0", "True", "DeletionScheduled").await;
-    assert_eq!((schedules(&scene), scene.key("key-0").await.pending_window_days), (2, Some(9)));
+    asks(7).await;
+    eventually("the other days come about", WITHIN, async || match pends().await {
+        (2, Some(7)) => Ok(()),
+        other => Err(format!("{other:?}")),
+    })
+    .await;
+    scene.until_ready("key-0", "True", "DeletionScheduled").await;
     assert!(is_held(&scene.look("key-1").await));
 }
 

@@ -1,24 +1,32 @@
 //! Three hundred objects are deleted at once, while no operator runs. Ten keys go on their way to deletion. The others wait for a person, say so, cost nothing
 //! meanwhile, and go without a call once their keys are to be retained.
 //!
-//! The ways on which a real cluster deletes so many are in `faults::crowd`.
+//! Then three hundred on each of the six ways on which a cluster deletes so many, each with a namespace and a provider of its own. In memory a way is the
+//! requests that it makes; the real ones, with `kubectl`, the garbage collector and the controller of namespaces, are in `faults::crowd`.
 //!
 //! Shows S1.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use api_double::Write;
-use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, ManagedKey};
+use k8s_openapi::{api::core::v1::Namespace, apiextensions_apiserver::pkg::apis::apiextensions::v1::CustomResourceDefinition};
+use keyward::api::{ConditionType, FIELD_MANAGER, KeyProvider, ManagedKey, mark};
 use kms_double::{KeyState, Options};
-use kube::{Api, ResourceExt, api::ListParams};
+use kube::{
+    Api, Resource, ResourceExt,
+    api::{DeleteParams, ListParams, Patch, PatchParams, PostParams, Preconditions},
+};
 use serde_json::{Value, json};
 
-use crate::support::{
-    eventually,
-    memory::Memory,
-    operator::WITHIN,
-    scene::{Scene, describe, find},
-    vendor::AWS,
+use crate::{
+    faults::crowd::{Made, WAYS, each_way_has_its_ten, made, retained},
+    support::{
+        eventually,
+        memory::Memory,
+        operator::WITHIN,
+        scene::{Scene, describe, find},
+        vendor::AWS,
+    },
 };
 
 const ALL: usize = 300;
@@ -143,4 +151,98 @@ async fn of_three_hundred_deleted_objects_ten_keys_are_scheduled_and_the_others_
     assert_eq!(scene.changes(before), [""; 0]);
     let alive = scene.double.keys().iter().filter(|key| key.state == KeyState::Enabled).count();
     assert_eq!(alive, WAIT + 1);
+}
+
+fn keys_of(scene: &Scene, namespace: &str) -> Api<ManagedKey> {
+    Api::namespaced(scene.client.clone(), namespace)
+}
+
+/// Puts a copy of an object and of its key into a namespace, as the operator would have left it.
+async fn copy(scene: &Scene, made: &Made, namespace: &str, number: usize) {
+    let (_, object) = made.copy(scene, namespace, number, None);
+    let api = keys_of(scene, namespace);
+    let created = api.create(&PostParams::default(), &serde_json::from_value(object.clone()).unwrap()).await.unwrap();
+    // The API server gives it another UID than the copy has.
+    let key = object["status"]["keyArn"].as_str().unwrap();
+    scene.double.set_tag(key, mark::UID, created.metadata.uid.as_deref()).unwrap();
+    let status = Patch::Merge(json!({ "status": object["status"] }));
+    api.patch_status(&created.name_any(), &PatchParams::default(), &status).await.unwrap();
+}
+
+/// Deletes an object that goes only later, as the API server does it with a namespace and a CRD.
+async fn goes<K>(api: &Api<K>, name: &str)
+where
+    K: Resource + Clone + std::fmt::Debug + serde::de::DeserializeOwned,
+{
+    let waits = Patch::Merge(json!({ "metadata": { "finalizers": ["tests/waits"] } }));
+    api.patch(name, &PatchParams::default(), &waits).await.unwrap();
+    api.delete(name, &DeleteParams::default()).await.unwrap();
+}
+
+#[tokio::test]
+async fn on_each_way_of_three_hundred_ten_keys_are_scheduled_or_none_and_the_provider_says_how_many_wait() {
+    // Those that say Delete and find no room.
+    const HELD: usize = ALL - retained(ALL) - BUDGET;
+    let memory = Memory::new().await;
+    let scene = crowd(&memory, "ways").await;
+    let mut operator = memory.start();
+    let (retain, delete) = (made(&scene, "Retain").await, made(&scene, "Delete").await);
+    operator.kill();
+    let mut namespaces = Vec::new();
+    for way in WAYS {
+        let namespace = scene.another_namespace(way).await;
+        scene.provide(&namespace, json!({ "resyncSeconds": 86_400 })).await;
+        for number in 0..ALL {
+            copy(&scene, if number < retained(ALL) { &retain } else { &delete }, &namespace, number).await;
+        }
+        namespaces.push(namespace);
+    }
+    let [all, prune, owner, absence, namespace, crd] = &namespaces[..] else { panic!("a way without a namespace") };
+    let one_by_one = async |namespace: &str, how: &dyn Fn(&ManagedKey) -> DeleteParams| {
+        let api = keys_of(&scene, namespace);
+        for object in api.list(&ListParams::default()).await.unwrap() {
+            api.delete(&object.name_any(), &how(&object)).await.unwrap();
+        }
+    };
+    one_by_one(absence, &|_| DeleteParams::default()).await;
+    let _operator = memory.start();
+    one_by_one(all, &|_| DeleteParams::default()).await;
+    one_by_one(prune, &|_| DeleteParams::background()).await;
+    // The garbage collector deletes exactly the object that it saw.
+    let seen = |object: &ManagedKey| Preconditions { uid: object.metadata.uid.clone(), resource_version: None };
+    one_by_one(owner, &|object| DeleteParams::background().preconditions(seen(object))).await;
+    goes(&Api::<Namespace>::all(scene.client.clone()), namespace).await;
+    keys_of(&scene, namespace).delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+
+    let left = async |namespace: &str| keys_of(&scene, namespace).list(&ListParams::default()).await.unwrap().items.len();
+    let books = Api::<KeyProvider>::all(scene.client.clone());
+    for (way, namespace) in WAYS.iter().zip(&namespaces).take(4) {
+        eventually(way, 3 * WITHIN, async || {
+            let book = books.get(namespace).await.unwrap().status.and_then(|status| status.deletions).unwrap_or_default();
+            let told = (book.waiting.and_then(|count| usize::try_from(count).ok()), book.recent.len(), book.tripped.is_some());
+            if told == (Some(HELD), BUDGET, true) { Ok(()) } else { Err(format!("{told:?}")) }
+        })
+        .await;
+        assert_eq!(left(namespace).await, HELD, "{way}");
+    }
+    eventually("all of the namespace go", WITHIN, async || match left(namespace).await {
+        0 => Ok(()),
+        count => Err(count),
+    })
+    .await;
+    assert_eq!(books.get(namespace).await.unwrap().status.and_then(|status| status.deletions), None);
+    each_way_has_its_ten(&scene, &namespaces, ALL);
+
+    goes(&Api::<CustomResourceDefinition>::all(scene.client.clone()), "managedkeys.keyward.dev").await;
+    keys_of(&scene, crd).delete_collection(&DeleteParams::default(), &ListParams::default()).await.unwrap();
+    // Those that were held go as well.
+    for (way, namespace) in WAYS.iter().zip(&namespaces) {
+        eventually(way, WITHIN, async || match left(namespace).await {
+            0 => Ok(()),
+            count => Err(count),
+        })
+        .await;
+    }
+    assert_eq!(books.get(crd).await.unwrap().status.and_then(|status| status.deletions), None);
+    each_way_has_its_ten(&scene, &namespaces, ALL);
 }

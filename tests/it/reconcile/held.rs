@@ -99,9 +99,8 @@ async fn a_deletion_cancelled_outside_stays_cancelled_until_a_person_asks_again(
     assert_eq!(scene.key("orders").await.state, Actual::PendingDeletion);
 }
 
-#[tokio::test]
-async fn a_token_is_spent_once_its_deletion_was_scheduled() {
-    let scene = Scene::new("spent").await;
+/// A deletion is confirmed, and cancelled outside, again and again. `attacks::shared` tells this with admission on and off.
+pub async fn a_token_is_spent(scene: Scene) {
     scene.create("orders", json!({})).await;
     scene.until_ready("orders", "True", "Available").await;
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;

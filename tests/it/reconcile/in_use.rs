@@ -3,6 +3,7 @@
 //! Shows S1.
 
 use aws_sdk_kms::primitives::Blob;
+use jiff::{SignedDuration, Timestamp};
 use keyward::api::{ConditionType, ManagedKey};
 use kms_double::{Fault, FaultAction, KeyState as Actual, Options};
 use serde_json::{Value, json};
@@ -113,21 +114,31 @@ async fn a_hold_for_a_use_outlives_rounds_that_fail_and_is_told_once() {
     scene.until("orders", "no hold", ended).await;
 }
 
-/// AWS has no record from before it kept one.
-#[tokio::test]
-async fn a_key_whose_last_use_is_not_told_is_scheduled_and_the_status_says_so() {
-    let told = "the KMS did not tell when the key was last used";
-    let untold = |object: &ManagedKey| object.status.as_ref().and_then(|status| status.deletion.as_ref()?.last_use).is_some();
-    let scene = Scene::of(&HUAWEI, "in-use-untold", Options::default(), json!({})).await;
-    scene.create("orders", json!({})).await;
-    scene.until_ready("orders", "True", "Available").await;
+/// What is said of a deletion whose key may be in use for all that the KMS tells.
+const UNTOLD: &str = "the KMS did not tell when the key was last used";
+
+fn is_untold(object: &ManagedKey) -> bool {
+    object.status.as_ref().and_then(|status| status.deletion.as_ref()?.last_use).is_some()
+}
+
+/// Has the key of an object that is ready deleted, and sees that nothing held it and that this is said.
+async fn scheduled_untold(scene: &Scene) {
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
     scene.until_ready("orders", "True", "DeletionScheduled").await;
     let object = scene.look("orders").await;
     let pending = &find(&object, ConditionType::PendingDeletion).unwrap().message;
-    assert!(untold(&object) && pending.contains(told), "{pending}");
+    assert!(is_untold(&object) && pending.contains(UNTOLD), "{pending}");
     let note = scene.until_event("orders", "KeyDeletionScheduled").await;
-    assert!(note.contains(told), "{note}");
+    assert!(note.contains(UNTOLD), "{note}");
+    assert!(!scene.events("orders").await.contains(&"DeletionHeld".to_owned()));
+}
+
+#[tokio::test]
+async fn a_key_whose_last_use_is_not_told_is_scheduled_and_the_status_says_so() {
+    let scene = Scene::of(&HUAWEI, "in-use-untold", Options::default(), json!({})).await;
+    scene.create("orders", json!({})).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scheduled_untold(&scene).await;
 
     // Where it is told, or where no days are demanded, nothing is said.
     let scene = Scene::with("in-use-told", Options::default(), json!({})).await;
@@ -135,5 +146,57 @@ async fn a_key_whose_last_use_is_not_told_is_scheduled_and_the_status_says_so() 
     scene.until_ready("orders", "True", "Available").await;
     scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
     let object = scene.until_ready("orders", "True", "DeletionScheduled").await;
-    assert!(!untold(&object), "{}", describe(&object));
+    assert!(!is_untold(&object), "{}", describe(&object));
+}
+
+/// Keys that somebody else made that many days ago, by the clock of the KMS, and used then. Any object may adopt them. With each comes what it encrypted.
+async fn used_days_ago<const N: usize>(name: &str, days: i64, is_used: bool) -> (Scene, [(String, Option<Blob>); N]) {
+    let ago = SignedDuration::from_hours(24 * days);
+    let adoption = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
+    let scene = Scene::with(name, Options { clock_behind: ago, ..Options::default() }, adoption).await;
+    let mut keys = [const { (String::new(), None) }; N];
+    for (key, encrypted) in &mut keys {
+        *key = scene.foreign_key().await;
+        if is_used {
+            let answer = scene.person().encrypt().key_id(&*key).plaintext(Blob::new("data")).send().await.unwrap();
+            *encrypted = answer.ciphertext_blob;
+        }
+    }
+    scene.double.advance(ago).unwrap();
+    (scene, keys)
+}
+
+/// AWS has no record from before 2026-04-23, so it does not tell whether an older key was ever used.
+#[tokio::test]
+async fn a_key_of_aws_that_is_older_than_its_record_of_uses_is_scheduled_and_the_status_says_so() {
+    // Longer ago than that day is by now.
+    let began: Timestamp = "2026-04-23T00:00:00Z".parse().unwrap();
+    let days = Timestamp::now().duration_since(began).as_hours() / 24 + 30;
+    let (scene, [(key, _)]) = used_days_ago("in-use-old", days, false).await;
+    scene.create("orders", json!({ "keyId": key })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scheduled_untold(&scene).await;
+    let asked = scene.calls("GetKeyLastUsage");
+    assert!(asked.iter().any(|call| call.key.as_ref() == Some(&key) && call.result == "OK"), "{asked:?}");
+}
+
+/// The data was encrypted long ago, and somebody reads it today. The KMS has both in its own record.
+#[tokio::test]
+async fn a_decrypt_of_today_holds_a_key_that_encrypted_long_ago_and_no_other() {
+    let (scene, keys) = used_days_ago::<2>("in-use-read", 10, true).await;
+    for (name, (key, _)) in ["orders", "archive"].into_iter().zip(&keys) {
+        scene.create(name, json!({ "keyId": key })).await;
+        scene.until_ready(name, "True", "Available").await;
+    }
+    let [(orders, encrypted), _] = keys;
+    let decrypted = scene.person().decrypt().key_id(&orders).ciphertext_blob(encrypted.unwrap()).send().await.unwrap();
+    assert_eq!(decrypted.plaintext.map(Blob::into_inner), Some(b"data".to_vec()));
+    for name in ["orders", "archive"] {
+        scene.spec(name, json!({ "deletionScheduleDays": 7 })).await;
+    }
+    scene.until_ready("archive", "True", "DeletionScheduled").await;
+    let object = scene.until_ready("orders", "False", "KeyInUse").await;
+    let today = scene.double.now().to_string();
+    assert!(message(&object).contains(&format!("the key was used on {}", &today[..10])), "{}", message(&object));
+    assert_eq!((scene.calls("ScheduleKeyDeletion").len(), scene.key("orders").await.state), (1, Actual::Enabled));
 }

@@ -48,6 +48,19 @@ impl Fate {
     pub const ALL: [Self; 4] = [Self::Killed(At::Before), Self::Killed(At::After), Self::Lost, Self::Cut];
 }
 
+/// What becomes of each request but watches, as long as there is trouble at the API server.
+#[derive(Clone, Copy, Debug)]
+pub enum Trouble {
+    /// It is refused with that HTTP status.
+    Refused(StatusCode),
+    /// It is answered with something that nobody can read.
+    Garbled,
+    /// It takes effect, and the answer ends in its middle.
+    Torn,
+    /// It takes effect, and is answered only when the trouble is over.
+    Unanswered,
+}
+
 /// A running gate. It ends when dropped.
 pub struct Gate {
     onward: Client,
@@ -61,6 +74,17 @@ struct Held {
     opened: Notify,
     silent: watch::Sender<bool>,
     lists: Mutex<Lists>,
+    overtaken: Mutex<Overtaken>,
+    trouble: watch::Sender<Option<Trouble>>,
+    troubled: Mutex<Vec<Method>>,
+}
+
+/// Who writes to a provider right before writes of its status, how many are still to be overtaken, and how many were refused because of one.
+#[derive(Default)]
+struct Overtaken {
+    by: Option<Client>,
+    left: usize,
+    conflicts: usize,
 }
 
 /// The kind whose lists are refused, and how often one was.
@@ -138,6 +162,29 @@ impl Gate {
         *self.held.lists.lock().unwrap() = Lists { refused: Some(plural), times: 0 };
     }
 
+    /// Begins that trouble, or ends it.
+    pub fn trouble(&self, trouble: Option<Trouble>) {
+        self.held.troubled.lock().unwrap().clear();
+        self.held.trouble.send_replace(trouble);
+    }
+
+    /// How many reads, and how many writes, came to grief in this trouble.
+    pub fn troubled(&self) -> (usize, usize) {
+        let troubled = self.held.troubled.lock().unwrap();
+        let reads = troubled.iter().filter(|method| **method == Method::GET).count();
+        (reads, troubled.len() - reads)
+    }
+
+    /// Has an administrator write to a provider right before each of the next writes of its status.
+    pub fn overtake(&self, by: Client, writes: usize) {
+        *self.held.overtaken.lock().unwrap() = Overtaken { by: Some(by), left: writes, conflicts: 0 };
+    }
+
+    /// How many writes of a provider's status were refused since, because the provider was not as it was read.
+    pub fn conflicts(&self) -> usize {
+        self.held.overtaken.lock().unwrap().conflicts
+    }
+
     /// How often a list was refused.
     pub fn refusals(&self) -> usize {
         self.held.lists.lock().unwrap().times
@@ -185,8 +232,51 @@ async fn pass(client: Client, shared: Arc<Held>, request: Request<Body>) -> Resp
             return refuse("the right to list was taken away");
         }
     }
+    let path = request.uri().path();
+    let book = path.strip_suffix("/status").filter(|provider| *request.method() != Method::GET && provider.contains("/keyproviders/"));
+    let book = book.map(str::to_owned);
+    if let Some(provider) = &book {
+        let by = {
+            let mut overtaken = shared.overtaken.lock().unwrap();
+            let is_next = overtaken.left > 0;
+            overtaken.left = overtaken.left.saturating_sub(1);
+            overtaken.by.clone().filter(|_| is_next)
+        };
+        if let Some(by) = by {
+            annotate(&by, provider).await;
+        }
+    }
     let watches = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+    let trouble = (*shared.trouble.borrow()).filter(|_| !watches);
+    if trouble.is_some() {
+        shared.troubled.lock().unwrap().push(request.method().clone());
+    }
+    match trouble {
+        Some(Trouble::Refused(status)) => {
+            let reason = status.canonical_reason().unwrap_or_default();
+            let body = format!(
+                "{{\"kind\":\"Status\",\"apiVersion\":\"v1\",\"status\":\"Failure\",\"message\":\"{reason}\",\"reason\":\"{reason}\",\"code\":{}}}",
+                status.as_u16()
+            );
+            return Response::builder().status(status).header(header::CONTENT_TYPE, "application/json").body(Body::from(body)).unwrap();
+        }
+        Some(Trouble::Garbled) => return Response::new(Body::from("<html>{")),
+        _ => {}
+    }
     let answer = forward(&client, request).await;
+    let answer = match trouble {
+        Some(Trouble::Torn) => torn(answer).await,
+        Some(Trouble::Unanswered) => {
+            let mut trouble = shared.trouble.subscribe();
+            // An error means that the gate is gone.
+            let _ = trouble.wait_for(Option::is_none).await;
+            answer
+        }
+        _ => answer,
+    };
+    if book.is_some() && answer.status() == StatusCode::CONFLICT {
+        shared.overtaken.lock().unwrap().conflicts += 1;
+    }
     if let Some(At::After) = at {
         opening().await;
     }
@@ -207,6 +297,24 @@ fn unless(silent: watch::Receiver<bool>, body: Body) -> Body {
 
 fn refuse(why: &str) -> Response<Body> {
     Response::builder().status(StatusCode::BAD_GATEWAY).body(Body::from(why.to_owned())).unwrap()
+}
+
+/// The first half of an answer, after which the connection ends.
+async fn torn(answer: Response<Body>) -> Response<Body> {
+    let (mut parts, body) = answer.into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    let mut bytes = to_bytes(body, usize::MAX).await.unwrap().to_vec();
+    bytes.truncate(bytes.len() / 2);
+    let pieces = [Ok(bytes), Err(std::io::Error::other("torn"))];
+    Response::from_parts(parts, Body::from_stream(futures::stream::iter(pieces)))
+}
+
+/// Another writer of the same object.
+async fn annotate(client: &Client, provider: &str) {
+    let patch = format!("{{\"metadata\":{{\"annotations\":{{\"tests/overtook\":\"{}\"}}}}}}", uuid::Uuid::new_v4());
+    let request = Request::patch(format!("{provider}?fieldManager=tests")).header(header::CONTENT_TYPE, "application/merge-patch+json");
+    let answer = client.send(request.body(patch.into_bytes().into()).unwrap()).await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
 }
 
 async fn forward(client: &Client, request: Request<Body>) -> Response<Body> {

@@ -1,10 +1,12 @@
 //! Canary credentials: nothing that proves who somebody is stands in a log, an event, a status, a metric or a Rust structure.
 //!
-//! The real program runs at level TRACE, with credentials in secrets and in the environment, for each KMS and each way to prove oneself. Every call fails in
-//! several ways, and answers repeat the credentials, as servers do. Then all that the program wrote is searched. A panic has a process of its own.
+//! The real program runs at level TRACE, with credentials in secrets and in the environment, for each KMS and each way to prove oneself. Every read and every
+//! change fails in each way that the doubles know, and so does the API server. Answers repeat the credentials, as servers do. Then all that the program wrote is
+//! searched. A panic has a process of its own.
 
-use std::{path::PathBuf, time::Duration};
+use std::{collections::BTreeSet, path::PathBuf, time::Duration};
 
+use axum::http::StatusCode;
 use base64::Engine as _;
 use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use futures::future::join_all;
@@ -33,7 +35,9 @@ use crate::support::{
     control_plane::ControlPlane,
     eventually,
     fixtures::aws_endpoints,
+    gate::{Gate, Trouble},
     program::{Program, alone, written_alone},
+    vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
 };
 
 const WITHIN: Duration = Duration::from_mins(1);
@@ -128,6 +132,12 @@ fn each_form_of_a_secret_is_found() {
     }
 }
 
+/// Codes and HTTP statuses at AWS, `CipherTrust` and Huawei.
+const OF_CREDENTIALS: [(&str, u16); 3] = [("InvalidSignatureException", 403), ("NCERRUnauthorized", 401), ("APIGW.0301", 401)];
+const DENIALS: [(&str, u16); 3] = [("AccessDeniedException", 400), ("NCERRForbidden", 403), ("KMS.0307", 403)];
+const THROTTLES: [(&str, u16); 3] = [("ThrottlingException", 400), ("ThrottlingException", 429), ("APIGW.0308", 429)];
+const BROKEN: [(&str, u16); 3] = [("KMSInternalException", 500), ("NCERRInternalServerError", 500), ("KMS.0101", 500)];
+
 /// What every refusal of the test repeats.
 fn echo() -> String {
     let headers =
@@ -198,6 +208,8 @@ struct Site {
     control_plane: &'static ControlPlane,
     namespace: String,
     kubeconfig: PathBuf,
+    /// The way of the program to the API server.
+    gate: Gate,
     program: Program,
     /// Of AWS, of `CipherTrust` and of Huawei.
     doubles: [Double; 3],
@@ -209,7 +221,13 @@ impl Site {
             tokio::task::spawn_blocking(|| ControlPlane::start().and_then(ControlPlane::with_crds)).await.unwrap().unwrap(),
         ));
         let (doubles, namespace) = ([double().await, double().await, double().await], control_plane.namespace("canary").await);
-        let kubeconfig = control_plane.service_account_kubeconfig(&namespace).await;
+        let own = control_plane.service_account_kubeconfig(&namespace).await;
+        // The program proves itself to the gate as to an API server.
+        let gate = Gate::start(control_plane.client_of(&own).await).await;
+        let mut config: Value = serde_json::from_str(&std::fs::read_to_string(&own).unwrap()).unwrap();
+        config["clusters"][0]["cluster"] = json!({ "server": format!("http://{}", gate.address()) });
+        let kubeconfig = control_plane.dir.join("canary.kubeconfig");
+        std::fs::write(&kubeconfig, config.to_string()).unwrap();
         let environment = [
             ("AWS_ACCESS_KEY_ID", ENV_ACCESS_KEY),
             ("AWS_SECRET_ACCESS_KEY", ENV_SECRET),
@@ -222,7 +240,123 @@ impl Site {
         ];
         let flags = ["--cluster-id", "canary", "--namespace", &namespace, "--leader-election", "false", "--log-level", "trace"];
         let program = Program::within(&kubeconfig, "127.0.0.1:0", &flags, &environment);
-        Self { control_plane, namespace, kubeconfig, program, doubles }
+        Self { control_plane, namespace, kubeconfig, gate, program, doubles }
+    }
+
+    /// Lays that over the spec of each object.
+    async fn declare(&self, spec: &Value) {
+        let keys = self.keys().await;
+        let patch = Patch::Merge(json!({ "spec": spec }));
+        join_all(keys.list(&ListParams::default()).await.unwrap().items.iter().map(async |object| {
+            keys.patch(object.metadata.name.as_deref().unwrap(), &PatchParams::default(), &patch).await.unwrap();
+        }))
+        .await;
+    }
+
+    /// Every change fails in another way, each in turn: what is declared changes, and reads go on.
+    async fn fail_changes(&self) {
+        const VENDORS: [&Vendor; 3] = [&AWS, &CIPHER_TRUST, &HUAWEI];
+        let changes = |vendor: &Vendor| {
+            let of = &vendor.operations;
+            [of.describe, of.tag, of.alias, of.rotate, of.disable, of.enable, of.schedule, of.cancel]
+        };
+        let ways = |at: usize| -> [FaultAction; 9] {
+            let error =
+                |codes: [(&str, u16); 3], message: String| FaultAction::Error { code: codes[at].0.into(), status: codes[at].1, message };
+            [
+                FaultAction::LoseReply,
+                FaultAction::LateReply { millis: SLOW },
+                FaultAction::Hang,
+                error(BROKEN, "for a test".into()),
+                error(OF_CREDENTIALS, echo()),
+                error(DENIALS, "no policy allows it".into()),
+                error(THROTTLES, "slow down".into()),
+                error([("Garbled", 200); 3], echo()),
+                FaultAction::Cut,
+            ]
+        };
+        let all = ways(0).len();
+        // The ways in which no change failed yet at a KMS. A delayed call has no entry, because nobody waits for it.
+        let missing = || -> Vec<String> {
+            let of = |(double, vendor): (&Double, &Vendor)| {
+                let entries = double.ledger().into_iter().filter(|entry| changes(vendor).contains(&&*entry.operation));
+                let struck: BTreeSet<String> = entries.filter_map(|entry| entry.fault).collect();
+                let every = ["cut", "error", "hang", "lateReply", "loseReply"].into_iter().filter(|way| !struck.contains(*way));
+                every.map(|way| format!("{:?}: {way}", vendor.provider)).collect::<Vec<_>>()
+            };
+            self.doubles.iter().zip(VENDORS).flat_map(of).collect()
+        };
+        // Which changes a turn comes to depends on what failed before. So there are turns until each way was met.
+        for turn in 0..4 * all {
+            let before: Vec<u64> = self.doubles.iter().map(|double| double.ledger().last().map_or(0, |entry| entry.seq)).collect();
+            for (at, (double, vendor)) in self.doubles.iter().zip(VENDORS).enumerate() {
+                // Each edit is marked on the key first. If that failed in each turn, little else would be tried.
+                let tried =
+                    changes(vendor).into_iter().enumerate().filter(|(_, operation)| *operation != vendor.operations.tag || turn % 3 == 0);
+                for (number, operation) in tried {
+                    double.inject(Fault::on(operation, ways(at)[(number + turn) % all].clone()));
+                }
+            }
+            // One after the other: settings, then the life of the key. A key that was scheduled is brought back with the next turn.
+            let days = (turn % 3 == 2).then_some(7);
+            self.declare(&json!({
+                "description": format!("turn {turn}"), "tags": { "team": format!("team-{turn}") }, "aliases": [format!("turn-{turn}")],
+                "rotationPeriodDays": 100 + turn, "enabled": turn % 3 != 1, "deletionScheduleDays": days,
+            }))
+            .await;
+            // A deletion may be held by now, because marks failed in an earlier turn. Then nothing is called.
+            if days.is_some() {
+                self.look(&format!("turn {turn}")).await;
+            } else {
+                eventually("changes fail at each KMS", WITHIN, async || {
+                    let struck =
+                        |double: &Double, after: u64| double.ledger_after(after).iter().filter(|entry| entry.fault.is_some()).count();
+                    let counts: Vec<_> = self.doubles.iter().zip(&before).map(|(double, after)| struck(double, *after)).collect();
+                    if counts.iter().all(|count| *count > 0) { Ok(()) } else { Err(format!("turn {turn}: {counts:?}")) }
+                })
+                .await;
+            }
+            self.doubles.iter().for_each(Double::clear_faults);
+            if missing().is_empty() {
+                break;
+            }
+        }
+        self.look("changes are well again").await;
+        let missing = missing();
+        assert!(missing.is_empty(), "{missing:?}");
+    }
+
+    /// The API server is in trouble in each way, while objects and Secrets change.
+    async fn fail_api_server(&self, providers: &[(&'static str, Value, Value)]) {
+        for (number, trouble) in [
+            Trouble::Refused(StatusCode::UNAUTHORIZED),
+            Trouble::Refused(StatusCode::FORBIDDEN),
+            Trouble::Refused(StatusCode::CONFLICT),
+            Trouble::Refused(StatusCode::TOO_MANY_REQUESTS),
+            Trouble::Refused(StatusCode::INTERNAL_SERVER_ERROR),
+            Trouble::Garbled,
+            Trouble::Torn,
+            Trouble::Unanswered,
+        ]
+        .into_iter()
+        .enumerate()
+        {
+            self.gate.trouble(Some(trouble));
+            for (name, secret, _) in providers {
+                // Another value that is not read, so that the secret has changed and is read again.
+                let mut secret = secret.clone();
+                secret["note"] = json!(format!("trouble {number}"));
+                self.secret(name, &secret).await;
+            }
+            self.declare(&json!({ "description": format!("trouble {number}") })).await;
+            eventually("requests come to grief", WITHIN, async || match self.gate.troubled() {
+                (reads, writes) if reads + writes >= 3 => Ok(()),
+                other => Err(format!("{trouble:?}: {other:?}")),
+            })
+            .await;
+            self.gate.trouble(None);
+        }
+        self.look("after all trouble").await;
     }
 
     async fn client(&self) -> kube::Client {
@@ -315,20 +449,21 @@ async fn no_credential_stands_in_anything_that_the_program_writes() {
     }
     site.until("all are ready", |object| is_ready(object, "True")).await;
 
-    // Every call fails in each of these ways. Refusals of credentials, and answers that are none, repeat what they were sent.
+    // Every read fails in each of these ways. Refusals of credentials, and answers that are none, repeat what they were sent.
     let error = |(code, status): (&str, u16), message: String| FaultAction::Error { code: code.into(), status, message };
-    let of_credentials = [("InvalidSignatureException", 403), ("NCERRUnauthorized", 401), ("APIGW.0301", 401)];
-    let denials = [("AccessDeniedException", 400), ("NCERRForbidden", 403), ("KMS.0307", 403)];
-    let throttles = [("ThrottlingException", 400), ("ThrottlingException", 429), ("APIGW.0308", 429)];
     let all = |action: FaultAction| [action.clone(), action.clone(), action];
     let faults = [
-        of_credentials.map(|code| error(code, echo())),
-        denials.map(|code| error(code, "no policy allows it".into())),
-        throttles.map(|code| error(code, "slow down".into())),
+        OF_CREDENTIALS.map(|code| error(code, echo())),
+        DENIALS.map(|code| error(code, "no policy allows it".into())),
+        THROTTLES.map(|code| error(code, "slow down".into())),
+        BROKEN.map(|code| error(code, "for a test".into())),
         // It says that all is well, and has another body than the call.
         all(error(("Garbled", 200), echo())),
         all(FaultAction::Cut),
+        all(FaultAction::LoseReply),
         all(FaultAction::Delay { millis: SLOW }),
+        all(FaultAction::LateReply { millis: SLOW }),
+        all(FaultAction::Hang),
     ];
     for (at, actions) in faults.into_iter().enumerate() {
         for (double, action) in site.doubles.iter().zip(actions) {
@@ -338,6 +473,9 @@ async fn no_credential_stands_in_anything_that_the_program_writes() {
         site.look(&format!("fault {at}")).await;
         site.doubles.iter().for_each(Double::clear_faults);
     }
+    site.look("reads are well again").await;
+    site.fail_changes().await;
+    site.fail_api_server(&providers).await;
     // Wrong secrets, with which each client proves itself anew.
     for (name, secret, _) in &providers {
         let mut wrong = secret.clone();

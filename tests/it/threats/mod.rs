@@ -30,4 +30,5 @@ on_each! {
     swapped_marks_stop_both_objects,
     a_new_object_gets_what_its_marks_name_and_no_deletion_follows,
     tags_that_are_put_back_at_once_end_no_hold,
+    an_alias_that_was_moved_before_the_adoption_leads_to_the_other_key_and_to_no_deletion,
 }

@@ -417,3 +417,56 @@ pub async fn tags_that_are_put_back_at_once_end_no_hold(vendor: &'static Vendor)
     assert!(is_alive(scene, &full));
     assert_eq!(scheduled(scene), 0);
 }
+
+/// `spec.keyId` is an alias, and somebody moves that alias before the object is made. The alias is resolved once, so the object gets the other key if the adoption
+/// rules admit that, and says which one it is. It never gets a key that bears another owner's mark, and an ARN leads to its own key wherever aliases go.
+pub async fn an_alias_that_was_moved_before_the_adoption_leads_to_the_other_key_and_to_no_deletion(vendor: &'static Vendor) {
+    let rules = json!({ "adoption": { "from": "Rules", "rules": [{ "namespaces": ["*"], "keys": ["*"] }] } });
+    let scene = &Scene::alone(vendor, "alias", Options::default(), rules).await;
+    let none = BTreeMap::new();
+    let meant = foreign(scene, Origin::AwsKms, None, &none);
+    let other = foreign(scene, Origin::AwsKms, None, &none);
+    scene.create("bank", json!({})).await;
+    scene.until_ready("bank", "True", "Available").await;
+    let bank = key_of(scene, "bank").await;
+    let point = |alias: &str, key: &str| {
+        scene.double.point_alias(alias, key).unwrap();
+        scene.double.ciphertrust_sync();
+    };
+
+    // To the key of another object.
+    point("alias/orders", &bank);
+    scene.create("thief", json!({ "keyId": "alias/orders", "deletionPolicy": "Delete" })).await;
+    scene.until_ready("thief", "False", "OwnedByAnother").await;
+    scene.spec("thief", json!({ "deletionScheduleDays": 7 })).await;
+    scene.until_ready("thief", "False", "OwnedByAnother").await;
+    scene.delete("thief").await;
+    scene.until_gone("thief").await;
+
+    // To a key that the rules admit: that one is adopted, and a person is told which one it is.
+    point("alias/orders", &other);
+    scene.create("orders", json!({ "keyId": "alias/orders", "deletionPolicy": "Delete" })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(key_of(scene, "orders").await, other);
+    let id = scene.double.key(&other).unwrap().key_id;
+    let told = scene.until_event("orders", "KeyAdopted").await;
+    assert!(told.contains(&id) || told.contains(&scene.keys().get("orders").await.unwrap().status.unwrap().key_id.unwrap()), "{told}");
+    // From then on the alias leads nowhere.
+    point("alias/orders", &meant);
+    scene.look_at_all("orders").await;
+    assert_eq!(key_of(scene, "orders").await, other);
+
+    // By its reference, the key that was meant is adopted.
+    point("alias/orders", &bank);
+    let reference = match vendor.provider {
+        keyward::api::key_provider::ProviderType::CipherTrust => scene.double.ciphertrust_id(&meant).expect("it was just synchronised"),
+        _ => scene.double.key(&meant).unwrap().key_id,
+    };
+    scene.create("named", json!({ "keyId": reference })).await;
+    scene.until_ready("named", "True", "Available").await;
+    assert_eq!(key_of(scene, "named").await, meant);
+    for key in [&meant, &other, &bank] {
+        assert!(is_alive(scene, key), "{key}");
+    }
+    assert_eq!(scheduled(scene), 0);
+}
