@@ -288,11 +288,47 @@ fn a_grant_has_only_operations_that_its_key_has() {
 #[test]
 fn a_kms_without_grants_refuses_before_any_call() {
     let of = |provider| Rules { provider, ..rules() };
-    for (provider, name) in [(ProviderType::CipherTrust, "CipherTrust"), (ProviderType::Huawei, "Huawei")] {
-        let note = allowed::refused(&terms(), &of(provider)).unwrap();
-        assert_eq!(note.reason, Reason::InvalidSpec);
-        assert!(note.message.starts_with(&format!("Keyward makes no grants at {name}, ")), "{}", note.message);
+    let note = allowed::refused(&terms(), &of(ProviderType::CipherTrust)).unwrap();
+    assert_eq!(note.reason, Reason::InvalidSpec);
+    assert!(note.message.starts_with("Keyward makes no grants at CipherTrust, "), "{}", note.message);
+}
+
+#[test]
+fn a_grant_of_huawei_has_ids_and_operations_of_huawei_and_no_constraints() {
+    let rules = Rules { provider: ProviderType::Huawei, ..rules() };
+    let (user, account) = ("0d0466b00d0466b00d0466b00d0466b0", "account/0d0466b00d0466b00d0466b00d0466b0");
+    let plain = || Terms { grantee: user.into(), operations: ["decrypt-data".to_owned()].into(), ..Terms::default() };
+    let said = |terms: &Terms| allowed::refused(terms, &rules).map(|note| (note.reason, note.message));
+    let longest = "a".repeat(64);
+    for good in [user, account, "A1", &longest] {
+        assert_eq!(said(&Terms { grantee: good.into(), ..plain() }), None, "{good}");
     }
+    assert_eq!(said(&Terms { retiring: Some(user.into()), ..plain() }), None);
+    let too_long = "a".repeat(65);
+    for bad in ["", READER, "account/", "account/a/b", "user/a", "*", "é", "a-b", &too_long] {
+        let (reason, message) = said(&Terms { grantee: bad.into(), ..plain() }).unwrap_or_else(|| panic!("{bad}"));
+        assert!(reason == Reason::InvalidSpec && message.contains("Huawei takes the id of an IAM user"), "{message}");
+    }
+    let refused = |terms: Terms, words: &str| {
+        let (reason, message) = said(&terms).unwrap_or_else(|| panic!("{words}"));
+        assert!(reason == Reason::InvalidSpec && message.contains(words), "{message}");
+    };
+    refused(Terms { retiring: Some(account.into()), ..plain() }, "retiringPrincipal is ");
+    refused(Terms { context_equals: [("a".into(), "b".into())].into(), ..plain() }, "has no constraints; remove spec.constraints");
+    refused(Terms { context_subset: [("a".into(), "b".into())].into(), ..plain() }, "has no constraints; remove spec.constraints");
+    refused(Terms { operations: ["Decrypt".to_owned()].into(), ..plain() }, "is no operation that a grant of Huawei can give");
+    refused(Terms { operations: ["create-grant".to_owned()].into(), ..plain() }, "of create-grant alone");
+    assert_eq!(said(&Terms { operations: ["create-grant".to_owned(), "describe-key".to_owned()].into(), ..plain() }), None);
+    // A pattern for users admits no account.
+    let users = Rules {
+        allow: crate::api::key_provider::Allow {
+            grants: AllowGrants { principals: vec!["0d*".into()], operations: vec!["*".into()] },
+            ..rules.allow.clone()
+        },
+        ..rules.clone()
+    };
+    let refused = allowed::refused(&Terms { grantee: account.into(), ..plain() }, &users).map(|note| note.reason);
+    assert_eq!((refused, allowed::refused(&plain(), &users)), (Some(Reason::GrantNotAllowed), None));
 }
 
 #[test]
