@@ -5,7 +5,7 @@
 //! and is never touched. With the name, `CreateGrant` of AWS is idempotent: the same request again answers the same grant. At
 //! Huawei the name only shows that the grant is there already.
 //!
-//! [`plan`] decides for an object that lives, [`release`] for one that is being deleted, [`allowed`] what the provider permits. Revoking a
+//! [`plan`] decides for an object that lives, [`release`] for one that is being deleted, [`allowed`] what the provider permits, and [`sentences`] has what else is said. Revoking a
 //! grant makes no data unreadable, so the guard of deletions is not asked. It takes access away, so only grants with a name of this object
 //! are revoked.
 
@@ -13,6 +13,7 @@ pub mod allowed;
 pub mod event;
 pub mod plan;
 pub mod release;
+pub mod sentences;
 pub mod status;
 pub mod target;
 pub mod terms;

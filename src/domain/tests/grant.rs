@@ -347,6 +347,8 @@ fn an_object_that_goes_takes_its_grants_with_it_unless_somebody_says_otherwise()
         Release::Wait(_) => "wait",
         Release::Revoke(None) => "revoke",
         Release::Revoke(Some(_)) => "revoke but here",
+        Release::RevokeOthers(..) => "revoke but here, and wait",
+        Release::Search { .. } => "search",
     };
     let (revoke, retain) = (GrantDeletionPolicy::Revoke, GrantDeletionPolicy::Retain);
     for (expected, found) in [
@@ -355,7 +357,12 @@ fn an_object_that_goes_takes_its_grants_with_it_unless_somebody_says_otherwise()
         ("leave", is(true, revoke, true, Some(&paused), &recorded)),
         ("leave", is(false, retain, true, Some(&paused), &recorded)),
         ("leave", is(false, revoke, false, Some(&observed), &recorded)),
-        ("leave", is(false, revoke, true, Some(&paused), &KeyGrantStatus::default())),
+        ("wait", is(false, revoke, false, Some(&paused), &KeyGrantStatus::default())),
+        ("wait", is(false, revoke, true, Some(&enforced), &KeyGrantStatus::default())),
+        ("search", is(false, revoke, false, Some(&enforced), &KeyGrantStatus::default())),
+        ("leave", is(false, revoke, false, Some(&observed), &KeyGrantStatus::default())),
+        ("leave", is(false, revoke, true, Some(&Target { key: None, ..enforced.clone() }), &KeyGrantStatus::default())),
+        ("leave", is(false, revoke, true, None, &KeyGrantStatus::default())),
         ("wait", is(false, revoke, true, Some(&enforced), &recorded)),
         ("wait", is(false, revoke, false, Some(&paused), &recorded)),
         ("wait", is(false, revoke, true, None, &recorded)),
@@ -367,6 +374,8 @@ fn an_object_that_goes_takes_its_grants_with_it_unless_somebody_says_otherwise()
     let of_another = KeyGrantStatus { key_arn: Some("old".into()), ..moved.clone() };
     for status in [&moved, &of_another] {
         assert_eq!(is(false, revoke, false, Some(&observed), status), "revoke but here", "its policy says nothing about other keys");
+        assert_eq!(is(false, revoke, false, Some(&paused), status), "revoke but here, and wait", "nor does its pause");
+        assert_eq!(is(false, revoke, true, Some(&paused), status), "wait", "the object's own pause is about all of them");
     }
     let keys: Vec<_> = places(&moved).into_iter().map(|place| place.key_arn).collect();
     assert_eq!(keys, ["old".to_owned(), arn()]);
