@@ -52,6 +52,10 @@ wire: ## Let AWS's clients for Python, Go and JavaScript lead keys through their
 	tests/aws-js-sdk/build
 	cargo test --locked --test it -- --include-ignored contract::clients::
 
+.PHONY: contract
+contract: ## Hold another server to what the double believes: ENDPOINT=http://…, localstack or moto, or ACCOUNT=… of AWS (asks first)
+	ENDPOINT='$(ENDPOINT)' ACCOUNT='$(ACCOUNT)' tests/contract/run
+
 .PHONY: check
 check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, licences and sources of dependencies, and fuzz for a minute
 	cargo fmt --all --check
