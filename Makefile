@@ -46,11 +46,16 @@ crowd: control-plane ## Delete 300 objects on each way there is on a real API se
 	CROWD=$(or $(CROWD),300) cargo test --locked --test it -- --exact $(crowd_test)
 
 .PHONY: wire
-wire: ## Let AWS's clients for Python, Go and JavaScript lead keys through their lives on the double (needs Node.js)
+wire: control-plane ## Let AWS's clients for Python, Go and JavaScript, and ACK's controller, lead keys through their lives on the double (needs Node.js)
 	tests/localstack/venv
+	tests/ack/build
 	tests/aws-go-sdk/build
 	tests/aws-js-sdk/build
-	cargo test --locked --test it -- --include-ignored contract::clients::
+	cargo test --locked --test it -- --include-ignored contract::clients:: ack_s_controller
+
+.PHONY: contract
+contract: ## Hold another server to what the double believes: ENDPOINT=http://…, localstack or moto, or ACCOUNT=… of AWS (asks first)
+	ENDPOINT='$(ENDPOINT)' ACCOUNT='$(ACCOUNT)' tests/contract/run
 
 .PHONY: check
 check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, licences and sources of dependencies, and fuzz for a minute

@@ -34,7 +34,7 @@ use super::{
     status = "KeyGrantStatus",
     derive = "PartialEq",
     derive = "Default",
-    doc = "A grant at AWS KMS: it lets a principal use the key of a ManagedKey of the same namespace, for the listed operations. The KeyProvider of the key decides in allow.grants which grants are allowed. If you delete this object, Keyward revokes the grant, unless deletionPolicy says otherwise.",
+    doc = "A grant at AWS KMS or Huawei Cloud KMS: it lets a principal use the key of a ManagedKey of the same namespace, for the listed operations. The KeyProvider of the key decides in allow.grants which grants are allowed. If you delete this object, Keyward revokes the grant, unless deletionPolicy says otherwise.",
     selectable = ".spec.keyRef.name",
     selectable = ".status.grantId",
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
@@ -51,20 +51,21 @@ pub struct KeyGrantSpec {
     /// The ManagedKey of this namespace whose key may be used. The key must have the marks of that object. Keyward waits until the object
     /// has a key.
     pub key_ref: KeyRef,
-    /// Who may use the key: the ARN of an account's root, of an IAM user or role, or of a session of either. Wildcards are not allowed.
+    /// Who may use the key. At AWS the ARN of an account's root, of an IAM user or role, or of a session of either; at Huawei the id of an IAM
+    /// user, or `account/` and the id of an account. Wildcards are not allowed.
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_+=,.@:/-]+$')").message("granteePrincipal names one principal; it has no wildcard and no space"))]
     pub grantee_principal: String,
-    /// Who may retire the grant, beside those who may revoke it. It has the form of `granteePrincipal`.
+    /// Who may retire the grant, beside those who may revoke it. It has the form of `granteePrincipal`, and at Huawei it is a user.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 256))]
     #[x_kube(validation = Rule::new("self.matches('^[A-Za-z0-9_+=,.@:/-]+$')").message("retiringPrincipal names one principal; it has no wildcard and no space"))]
     pub retiring_principal: Option<String>,
-    /// The operations that the grant allows, 1 to 32, as the KMS names them, such as `Decrypt`. The KMS accepts only operations that the kind of the
-    /// key has.
+    /// The operations that the grant allows, 1 to 32, as the KMS names them, such as `Decrypt` at AWS and `decrypt-data` at Huawei. The KMS accepts
+    /// only operations that the kind of the key has.
     #[schemars(extend("minItems" = 1, "maxItems" = 32, "items" = operation(), "x-kubernetes-list-type" = "set"))]
     pub operations: Vec<String>,
-    /// Limits the grant to requests with an encryption context. Only for symmetric keys.
+    /// Limits the grant to requests with an encryption context. Only for symmetric keys of AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub constraints: Option<GrantConstraints>,
     /// What happens to the grant when this object is deleted. `Revoke` (default): the grant is revoked. `Retain`: the grant stays, and
@@ -74,7 +75,7 @@ pub struct KeyGrantSpec {
 }
 
 fn operation() -> Value {
-    json!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z]+$" })
+    json!({ "type": "string", "minLength": 1, "maxLength": 64, "pattern": "^[A-Za-z]+(-[A-Za-z]+)*$" })
 }
 
 /// A reference to a `ManagedKey` of the same namespace.
@@ -115,7 +116,7 @@ pub enum GrantDeletionPolicy {
 
 /// How many keys are remembered on which an earlier grant of the object may still be.
 pub const MOST_FORMER: usize = 8;
-/// The maximum length of a grant id. AWS KMS API Reference, `RevokeGrant`, `GrantId`.
+/// The maximum length of a grant id. AWS KMS API Reference, `RevokeGrant`, `GrantId`. Huawei's have 64 characters.
 pub const LONGEST_GRANT_ID: usize = 128;
 
 /// What Keyward saw and did.

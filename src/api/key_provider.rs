@@ -94,7 +94,8 @@ pub struct KeyProviderSpec {
     /// Tags that Keyward keeps on every key of this provider, at most 46. A tag with the same key in `spec.tags` of the ManagedKey wins. Tag
     /// keys cannot begin with `aws:` or `keyward-`. `allow.tagKeys` does not limit these tags. If you change them, Keyward changes all
     /// keys, as fast as the request quotas of the KMS permit. If you remove one, Keyward removes it from these
-    /// keys, also from a key that had it before.
+    /// keys, also from a key that had it before. If `spec.tags` of a ManagedKey is refused, its key keeps the tags that it has, and gets no
+    /// new ones, also none of these.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("maxProperties" = 46, "additionalProperties" = tag_value()))]
     #[x_kube(
@@ -424,12 +425,12 @@ pub struct Allow {
 #[derive(KubeSchema, Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AllowGrants {
     /// Who may get access, and who may retire a grant, as the KMS names principals: at AWS ARNs, such as
-    /// `arn:aws:iam::111122223333:role/shop-*`. `*` matches any number of characters, also `/` and `:`. Default: nobody.
+    /// `arn:aws:iam::111122223333:role/shop-*`, at Huawei ids of users, and `account/` and ids of accounts. `*` matches any number of characters, also `/` and `:`. Default: nobody.
     #[serde(default)]
     #[schemars(extend("maxItems" = 64, "items" = pattern_text(256)))]
     pub principals: Vec<String>,
-    /// Which operations a grant may allow, such as `Decrypt`. `*` stands for all, also for `CreateGrant`, which lets the principal give
-    /// access to others. Default: none.
+    /// Which operations a grant may allow, such as `Decrypt`, or `decrypt-data` at Huawei. `*` stands for all, also for `CreateGrant`, which lets
+    /// the principal give access to others. Default: none.
     #[serde(default)]
     #[schemars(extend("maxItems" = 64, "items" = pattern_text(64)))]
     pub operations: Vec<String>,

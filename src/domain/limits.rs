@@ -162,7 +162,7 @@ pub const HUAWEI: Limits = Limits {
     aliases: None,
     moves_aliases: true,
     key_policies: false,
-    grants: false,
+    grants: true,
     description: 255,
     reserved_ending: Some("/default"),
     unavailable: "it is frozen; pay the overdue bill at Huawei Cloud",

@@ -287,12 +287,18 @@ fn is_value_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len()) && name.chars().all(plain) && name != "." && !name.starts_with("..")
 }
 
-/// Keyward may not read or write objects of that kind in that namespace. `what` says what it tried.
+/// What is tried first of an object in which a key is to be published, and of one in which it is no longer to be.
+pub const READ: &str = "read";
+/// See [`READ`].
+pub const READ_TO_REMOVE: &str = "read and remove";
+
+/// Keyward may not read objects of that kind in that namespace. `what` is [`READ`] or [`READ_TO_REMOVE`].
 #[must_use]
 pub fn not_permitted(target: &PublishedTo, namespace: &str, what: &str) -> Trouble {
     let (kind, plural) = (target.kind.as_str(), target.kind.plural());
+    let left = if what == READ { "spec.publishTo is not done" } else { "it is not removed" };
     let message = format!(
-        "Keyward has no right to {what} {target} in namespace {namespace}, so spec.publishTo is not done; an administrator gives the right with {kind} in the value publish.kinds of the Helm chart, \
+        "Keyward has no right to {what} {target} in namespace {namespace}, so {left}; an administrator gives the right with {kind} in the value publish.kinds of the Helm chart, \
          or with the component deploy/publish/{plural}"
     );
     Trouble { reason: Reason::PublishNotPermitted, message, stalled: true, retry: Retry::Slow }

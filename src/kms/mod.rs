@@ -122,26 +122,29 @@ delegate! {
     fn cancel_deletion(&self, key: &str) -> Result<(), Failure>;
 }
 
-// Only AWS has grants that Keyward makes (`Limits::grants`). The planner asks that first, so the other two are never asked; they send nothing.
+// `CipherTrust` has no grants (`Limits::grants`). The planner asks that first, so it is never asked; it sends nothing.
 impl Grants for AnyKms {
     async fn grants(&self, key: &str) -> Result<Option<Vec<Grant>>, Failure> {
         match self {
             Self::Aws(kms) => Box::pin(kms.grants(key)).await,
-            Self::CipherTrust(_) | Self::Huawei(_) => Err(no_grants(key)),
+            Self::Huawei(kms) => Box::pin(kms.grants(key)).await,
+            Self::CipherTrust(_) => Err(no_grants(key)),
         }
     }
 
     async fn create_grant(&self, key: &str, grant: &NewGrant) -> Result<String, Failure> {
         match self {
             Self::Aws(kms) => Box::pin(kms.create_grant(key, grant)).await,
-            Self::CipherTrust(_) | Self::Huawei(_) => Err(no_grants(key)),
+            Self::Huawei(kms) => Box::pin(kms.create_grant(key, grant)).await,
+            Self::CipherTrust(_) => Err(no_grants(key)),
         }
     }
 
     async fn revoke_grant(&self, key: &str, id: &str) -> Result<(), Failure> {
         match self {
             Self::Aws(kms) => Box::pin(kms.revoke_grant(key, id)).await,
-            Self::CipherTrust(_) | Self::Huawei(_) => Err(no_grants(key)),
+            Self::Huawei(kms) => Box::pin(kms.revoke_grant(key, id)).await,
+            Self::CipherTrust(_) => Err(no_grants(key)),
         }
     }
 }

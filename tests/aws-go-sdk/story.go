@@ -82,6 +82,7 @@ func main() {
 	signatures(here)
 	imports(here)
 	replicas(here, there)
+	terraform(here, there)
 }
 
 func create(here *kms.Client, request *kms.CreateKeyInput) *types.KeyMetadata {

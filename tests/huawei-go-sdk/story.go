@@ -174,6 +174,22 @@ func main() {
 	expect("the first quota", *(*must(c.ShowUserQuotas(&model.ShowUserQuotasRequest{})).Quotas.Resources)[0].Used, int32(3))
 	step("the keys are listed page by page, and counted")
 
+	name, account := "story/reader", model.GetCreateGrantRequestBodyGranteePrincipalTypeEnum().DOMAIN
+	wanted := &model.CreateGrantRequestBody{
+		KeyId: second, GranteePrincipal: "0d0466b00d0466b00d0466b00d0466b0", GranteePrincipalType: &account,
+		Operations: []string{"decrypt-data", "describe-key"}, Name: &name,
+	}
+	grant := *must(c.CreateGrant(&model.CreateGrantRequest{Body: wanted})).GrantId
+	granted := must(c.ListGrants(&model.ListGrantsRequest{Body: &model.ListGrantsRequestBody{KeyId: second}}))
+	expect("truncated", *granted.Truncated, model.GetListGrantsResponseTruncatedEnum().FALSE)
+	grants := *granted.Grants
+	expect("the grants", []string{*grants[0].GrantId, *grants[0].Name, grants[0].GranteePrincipalType.Value()}, []string{grant, name, "domain"})
+	cancel := &model.CancelGrantRequest{Body: &model.RevokeGrantRequestBody{KeyId: second, GrantId: grant}}
+	must(c.CancelGrant(cancel))
+	revoked, err := c.CancelGrant(cancel)
+	expectRefusal(400, "KMS.2501", revoked, err)
+	step("a grant is made, listed and revoked")
+
 	regions := *must(c.ListSupportRegions(&model.ListSupportRegionsRequest{})).Regions
 	expect("the other region among those supported", slices.Contains(regions, other), true)
 	replica := &model.ReplicateKeyRequestBody{KeyId: key, ReplicaRegion: other, KeyAlias: "story/replica", ReplicaProjectId: os.Getenv("KEYWARD_OTHER_PROJECT")}

@@ -161,6 +161,22 @@ def main():
     expect("the use of the quota", quotas["CMK"], 3)
     step("the keys are listed page by page, and counted")
 
+    grants = []
+    for name in ["story/reader", "story/writer"]:
+        members = CreateGrantRequestBody(key_id=second, grantee_principal="0d0466b0" * 4, operations=["decrypt-data", "describe-key"], name=name)
+        grants.append(kms.create_grant(CreateGrantRequest(body=members)).grant_id)
+    page = kms.list_grants(ListGrantsRequest(body=ListGrantsRequestBody(key_id=second, limit="1")))
+    expect("truncated and total", (page.truncated, page.total), ("true", 2))
+    rest = kms.list_grants(ListGrantsRequest(body=ListGrantsRequestBody(key_id=second, limit="1", marker=page.next_marker)))
+    found = {grant.grant_id: grant for grant in page.grants + rest.grants}
+    expect("the grants", sorted(found), sorted(grants))
+    reader = found[grants[0]]
+    expect("the grant", (reader.name, reader.grantee_principal_type, reader.operations), ("story/reader", "user", ["decrypt-data", "describe-key"]))
+    revoke = CancelGrantRequest(body=RevokeGrantRequestBody(key_id=second, grant_id=grants[0]))
+    kms.cancel_grant(revoke)
+    expect_refusal(400, "KMS.2501", kms.cancel_grant, revoke)
+    step("grants are made, listed page by page, and revoked")
+
     regions = kms.list_support_regions(ListSupportRegionsRequest()).regions
     expect("the regions", sorted(regions), sorted([REGION, OTHER_REGION]))
     replica = ReplicateKeyRequestBody(key_id=key, replica_region=OTHER_REGION, key_alias="story/replica")

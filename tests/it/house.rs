@@ -20,7 +20,7 @@ fn tools_have_the_same_version_in_every_file() {
     assert!(rust.starts_with(after(&text("Cargo.toml"), "rust-version = \"")[0]), "Cargo.toml has another Rust than {rust}");
     let container = text(".devcontainer/Dockerfile");
     assert_eq!(after(&container, "FROM rust:"), [format!("{rust}-bookworm")]);
-    let go: BTreeSet<String> = ["tests/control-plane/go.mod", "tests/huawei-go-sdk/go.mod", "tests/aws-go-sdk/go.mod"]
+    let go: BTreeSet<String> = ["tests/control-plane/go.mod", "tests/huawei-go-sdk/go.mod", "tests/aws-go-sdk/go.mod", "tests/ack/go.mod"]
         .iter()
         .map(|module| after(&text(module), "\ngo ")[0].trim_end_matches(".0").to_owned())
         .chain([after(&container, "FROM golang:")[0].trim_end_matches("-bookworm").to_owned()])

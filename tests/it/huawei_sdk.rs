@@ -17,11 +17,12 @@ const OTHER_REGION: &str = "eu-west-0";
 const OTHER_PROJECT: &str = "11112222333344445555666677778888";
 
 /// Every operation of KMS that the double serves.
-const OPERATIONS: [&str; 29] = [
+const OPERATIONS: [&str; 32] = [
     "associate-alias",
     "batch-tags",
     "cancel-key-deletion",
     "create-alias",
+    "create-grant",
     "create-key",
     "create-tag",
     "delete-alias",
@@ -34,11 +35,13 @@ const OPERATIONS: [&str; 29] = [
     "filter-resources",
     "get-key-rotation-status",
     "list-aliases",
+    "list-grants",
     "list-keys",
     "list-project-tags",
     "list-regions",
     "list-tags",
     "replicate",
+    "revoke-grant",
     "rotate-on-demand",
     "schedule-key-deletion",
     "update-key-alias",
@@ -95,11 +98,11 @@ async fn tell(mut story: Command, forms: &[Form], lacks: &[&str], steps: usize) 
 async fn huawei_s_sdk_leads_a_key_through_its_life_on_the_double() {
     let mut story = Command::new(made("tests/huawei-sdk/venv").await);
     story.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/huawei-sdk/story.py"));
-    tell(story, &[], &[], 12).await;
+    tell(story, &[], &[], 13).await;
 }
 
 /// It signs neither `Host` nor `Content-Type`, and it takes no number for a text, nor an object for a list of one, as the client for Python does.
 #[tokio::test]
 async fn huawei_s_sdk_for_go_leads_a_key_through_its_life_on_the_double() {
-    tell(Command::new(made("tests/huawei-go-sdk/build").await), &[Form::HuaweiSdkTypes], &["rotate-on-demand"], 11).await;
+    tell(Command::new(made("tests/huawei-go-sdk/build").await), &[Form::HuaweiSdkTypes], &["rotate-on-demand"], 12).await;
 }

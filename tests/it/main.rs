@@ -3,6 +3,7 @@
 // A test says what it expects by panicking.
 #![allow(clippy::unwrap_used, clippy::indexing_slicing)]
 
+mod ack;
 mod admission;
 mod answers;
 mod attacks;
@@ -32,6 +33,7 @@ mod port;
 mod program;
 mod publishing;
 mod reconcile;
+mod replacing;
 mod seeds;
 mod stories;
 mod support;

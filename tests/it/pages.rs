@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::support::{control_plane::shared, scene::Scene};
 
 /// The blocks of a page that are in that language.
-fn blocks<'a>(page: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
+pub fn blocks<'a>(page: &'a str, language: &str) -> impl Iterator<Item = &'a str> {
     let begin = format!("```{language}\n");
     let found: Vec<_> = page.split(&begin).skip(1).collect();
     found.into_iter().map(|rest| rest.split("```").next().unwrap())

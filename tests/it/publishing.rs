@@ -176,6 +176,33 @@ async fn an_application_reads_its_key_and_sees_no_gap() {
     assert_eq!(scene.double.key(&arn).unwrap().state, KeyState::Enabled, "the key stays");
 }
 
+/// The right goes first, then the field. What was published stays until the right is back, and that is said.
+#[tokio::test]
+async fn without_the_right_what_was_published_is_not_removed_and_that_is_said() {
+    let scene = Scene::real("withdrawn").await;
+    let right = rbac::publish_right(PublishKind::ConfigMap).rule;
+    grant(&scene, PublishKind::ConfigMap, &right.verbs).await;
+    scene.create("orders", json!({ "publishTo": { "kind": "ConfigMap", "name": "orders-key" } })).await;
+    look_until(&scene, "orders", "it is published", is_published).await;
+    scene.control_plane().kubectl(&["delete", "rolebinding", "publish-configmaps", "-n", &scene.namespace]).await.expect("no right");
+    scene.spec("orders", json!({ "publishTo": { "keys": { "keyId": "ID" } } })).await;
+    let says = |object: &ManagedKey, parts: [&str; 2]| parts.iter().all(|part| message(object).contains(part));
+    look_until(&scene, "orders", "not done", |object| {
+        says(object, ["no right to read ConfigMap orders-key in namespace ", "so spec.publishTo is not done; "])
+    })
+    .await;
+    scene.spec("orders", json!({ "publishTo": null })).await;
+    look_until(&scene, "orders", "not removed", |object| {
+        says(object, ["no right to read and remove ConfigMap orders-key in namespace ", "so it is not removed; "])
+    })
+    .await;
+    let api = Api::<ConfigMap>::namespaced(scene.client.clone(), &scene.namespace);
+    assert!(api.get_opt("orders-key").await.unwrap().is_some());
+    grant(&scene, PublishKind::ConfigMap, &right.verbs).await;
+    look_until(&scene, "orders", "it is removed", |object| !is_published(object)).await;
+    assert!(api.get_opt("orders-key").await.unwrap().is_none());
+}
+
 /// A Secret of somebody else: it is not overwritten, and nothing of it gets into the log.
 #[tokio::test]
 async fn a_secret_of_somebody_else_is_left_and_never_logged() {

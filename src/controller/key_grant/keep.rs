@@ -14,6 +14,7 @@ use crate::{
             Grant, NewGrant, allowed, event,
             plan::{Plan, Situation, plan},
             release::not_found,
+            sentences,
             status::Conclusion,
             target::Target,
         },
@@ -30,13 +31,7 @@ const MOST_STEPS: usize = 16;
 
 /// The `ManagedKey` is not there yet, or has no key yet.
 fn not_ready(object: &Object<'_>, message: &str) -> Done {
-    let message = format!("{message}{}", stays(object));
-    Done::regular(Conclusion::Waiting(Note { reason: Reason::KeyNotReady, message }))
-}
-
-/// That the grant on record still gives access. No message may hide that.
-fn stays(object: &Object<'_>) -> String {
-    object.status.grant_id.as_ref().map(|id| format!("; grant {id} stays until this object is deleted")).unwrap_or_default()
+    Done::regular(Conclusion::Waiting(sentences::not_ready(message, object.status.grant_id.as_deref())))
 }
 
 /// One round for an object that lives.
@@ -46,30 +41,24 @@ pub(super) async fn keep(object: &mut Object<'_>) -> Ended {
         return Ok(Done::regular(Conclusion::Paused(PAUSED.to_owned())));
     }
     let Some(target) = object.target() else {
-        let namespace = object.namespace();
-        let message = format!(
-            "ManagedKey {name} does not exist in namespace {namespace}, and Keyward waits for it; create it, or correct spec.keyRef"
-        );
-        return Ok(not_ready(object, &message));
+        return Ok(not_ready(object, &sentences::no_managed_key(&name, object.namespace())));
     };
     if target.paused {
-        let message = format!("the annotation keyward.dev/paused of ManagedKey {name} stops all work on its grants; remove it to go on");
-        return Ok(Done::regular(Conclusion::Paused(message)));
+        return Ok(Done::regular(Conclusion::Paused(sentences::paused(&name))));
     }
     if target.going {
-        return Ok(not_ready(object, &format!("ManagedKey {name} is being deleted, so no grant of its key is made")));
+        return Ok(not_ready(object, &sentences::going(&name)));
     }
     let shared = object.shared;
     let context = &shared.context;
     let provider = usable(context, &target.provider, object.namespace()).await?;
     if let Some(Note { reason, message }) = allowed::refused(&object.terms, &provider.rules) {
         // Nothing says that the rules became narrower because of this grant, so the access that somebody has is not taken away.
-        let message = format!("{message}{}", stays(object));
+        let message = sentences::stays(&message, object.status.grant_id.as_deref());
         return Ok(Done::regular(Conclusion::Stalled(Note { reason, message })));
     }
     let Some(key) = target.key.clone() else {
-        let message = format!("ManagedKey {name} has no key yet, and Keyward waits for it; the conditions of that object say why");
-        return Ok(not_ready(object, &message));
+        return Ok(not_ready(object, &sentences::no_key(&name)));
     };
     let _permit = provider.connected.breaker.permit(Lane::Ordinary).map_err(Ending::from)?;
     let kept = work(object, &target, &provider, &key).await;
@@ -160,11 +149,9 @@ async fn rest(object: &mut Object<'_>, target: &Target, key: &Key, id: &str) -> 
         if let Some(known) = object.status.former.iter_mut().find(|known| known.key_arn == former.key_arn) {
             known.missing = former.missing;
         }
-        let message = format!("an earlier grant of this object on key {} is not revoked yet: {}", former.key_arn, note.message);
-        left = Some(Note { reason: note.reason, message });
+        left = Some(sentences::left(&former.key_arn, &note));
     }
-    let operations: Vec<_> = object.terms.operations.iter().map(String::as_str).collect();
-    let message = format!("grant {id} lets {} use key {} for {}", object.terms.grantee, key.arn, operations.join(", "));
+    let message = sentences::granted(id, &key.arn, &object.terms);
     let next = match (&left, settled(object)) {
         (Some(_), _) => slowly(object),
         (None, Err(_)) => Next::Changed,

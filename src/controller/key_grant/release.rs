@@ -4,6 +4,7 @@ use kube::CustomResourceExt;
 
 use super::{
     object::Object,
+    provider::{place, usable},
     report::{Done, Ended},
     revoke::{Revoked, revoke_all, settled},
 };
@@ -11,10 +12,10 @@ use crate::{
     api::{KeyGrant, Reason},
     controller::{error::Ending, managed_key},
     domain::{
-        event::Event,
         grant::{
             event,
             release::{Circumstances, OBSERVED, Release, WAY_OUT, places, release},
+            sentences::with_way_out,
             status::Conclusion,
             target::Target,
         },
@@ -42,30 +43,26 @@ pub(super) async fn let_go(object: &mut Object<'_>) -> Ended {
             object.confirm(target.as_ref()).await?;
             let keys: Vec<_> = places(&object.status).into_iter().map(|place| place.key_arn).collect();
             object.write_finalizer(false).await?;
-            object.events.push(left(&keys, why));
+            object.events.push(event::released(&keys, why));
             Err(Ending::Gone)
         }
         Release::Wait(Note { reason: Reason::Paused, message }) => {
             Ok(Done { conclusion: Conclusion::Paused(format!("{message}{WAY_OUT}")), next: Next::Regular })
         }
         Release::Wait(note) => Ok(Done::regular(Conclusion::Waiting(with_way_out(note)))),
-        Release::Revoke(but) => revoke_everywhere(object, target.as_ref(), but.as_deref()).await,
+        Release::Revoke(but) => revoke_everywhere(object, target.as_ref(), but.as_deref(), None).await,
+        Release::RevokeOthers(but, wait) => revoke_everywhere(object, target.as_ref(), Some(&but), Some(wait)).await,
+        Release::Search { key, provider } => {
+            let provider = usable(&object.shared.context, &provider, object.namespace()).await.map_err(|ending| ending.with(WAY_OUT))?;
+            // It is on record from now on, like any other.
+            (object.status.key_arn, object.status.provider) = (Some(key), Some(place(&provider.rules)));
+            revoke_everywhere(object, target.as_ref(), None, None).await
+        }
     }
 }
 
-/// What is left at the KMS, and why.
-fn left(keys: &[String], why: &str) -> Event {
-    let left = if keys.is_empty() { "nothing is left".into() } else { format!("its grants stay on {}", keys.join(", ")) };
-    event::released(format!("the object is gone; {left}, because {why}"))
-}
-
-fn with_way_out(note: Note) -> Note {
-    let Note { reason, mut message } = note;
-    message.push_str(WAY_OUT);
-    Note { reason, message }
-}
-
-async fn revoke_everywhere(object: &mut Object<'_>, target: Option<&Target>, but: Option<&str>) -> Ended {
+/// `wait`: why the object waits if it has grants on the key that is left alone.
+async fn revoke_everywhere(object: &mut Object<'_>, target: Option<&Target>, but: Option<&str>, wait: Option<Note>) -> Ended {
     settled(object)?;
     let present = object.status.key_arn.clone();
     for mut place in places(&object.status).into_iter().filter(|place| Some(&*place.key_arn) != but) {
@@ -84,10 +81,13 @@ async fn revoke_everywhere(object: &mut Object<'_>, target: Option<&Target>, but
             }
         }
     }
+    if let Some(Note { message, .. }) = wait.filter(|_| present.as_deref() == but) {
+        return Ok(Done { conclusion: Conclusion::Paused(format!("{message}{WAY_OUT}")), next: Next::Regular });
+    }
     object.confirm(target).await?;
     object.write_finalizer(false).await?;
     if let Some(key) = but.filter(|_| present.as_deref() == but) {
-        object.events.push(left(&[key.to_owned()], OBSERVED));
+        object.events.push(event::released(&[key.to_owned()], OBSERVED));
     }
     Err(Ending::Gone)
 }

@@ -78,7 +78,7 @@ impl Round<'_> {
         for _ in 0..TRIES {
             let stored = match self.objects(target.kind).get_opt(&target.name).await {
                 Ok(stored) => stored,
-                Err(error) => return Ok(failed(error, target, &owner.namespace, "read")),
+                Err(error) => return Ok(failed(error, target, &owner.namespace, publish::READ)),
             };
             let found = stored.as_ref().map(|stored| found(target.kind, stored));
             match self.key() {
@@ -205,7 +205,7 @@ impl Round<'_> {
             let stored = match objects.get_opt(&target.name).await {
                 Ok(Some(stored)) => stored,
                 Ok(None) => return Ok(None),
-                Err(error) => return Ok(trouble(error, "read")),
+                Err(error) => return Ok(trouble(error, publish::READ_TO_REMOVE)),
             };
             let found = found(target.kind, &stored);
             if !found.is_of(&owner) || found.leaves {
@@ -324,7 +324,7 @@ fn failed(error: kube::Error, target: &PublishedTo, namespace: &str, what: &'sta
     let message = if target.kind == PublishKind::ConfigMap { status.message.as_str() } else { "" };
     tracing::warn!(to = %target, namespace, code, reason, message, what, "the API server did not do what publishes the key");
     Outcome::Left(match code {
-        403 if what == "read" => publish::not_permitted(target, namespace, what),
+        403 if [publish::READ, publish::READ_TO_REMOVE].contains(&what) => publish::not_permitted(target, namespace, what),
         403 | 422 => publish::refused(target, namespace, what),
         _ => publish::unanswered(target, what),
     })

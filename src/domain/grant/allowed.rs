@@ -1,7 +1,7 @@
 //! Whether a grant may be made at all: whether the KMS has grants and can take this one, and whether the provider allows it. It is decided
 //! before any call.
 
-use super::Terms;
+use super::{ACCOUNT, Terms};
 use crate::{
     api::{Reason, key_provider::ProviderType},
     domain::{
@@ -35,6 +35,19 @@ const AWS_OPERATIONS: [(&str, &[&str]); 6] = [
     ("", &["CreateGrant", "DescribeKey", "RetireGrant"]),
 ];
 
+/// The operations of a grant of Huawei (API reference, `CreateGrant`, `operations`).
+const HUAWEI_OPERATIONS: [&str; 9] = [
+    "create-datakey",
+    "create-datakey-without-plaintext",
+    "create-grant",
+    "decrypt-data",
+    "decrypt-datakey",
+    "describe-key",
+    "encrypt-data",
+    "encrypt-datakey",
+    "retire-grant",
+];
+
 /// What only symmetric keys for encryption have, and what only the other keys have.
 const SYMMETRIC: [&str; 4] =
     ["GenerateDataKey", "GenerateDataKeyPair", "GenerateDataKeyPairWithoutPlaintext", "GenerateDataKeyWithoutPlaintext"];
@@ -51,12 +64,7 @@ pub fn refused(terms: &Terms, rules: &Rules) -> Option<Note> {
         );
         return note(Reason::InvalidSpec, message);
     }
-    if let Some((field, principal)) = terms.principals().find(|(_, principal)| !is_aws_principal(principal)) {
-        let message = format!(
-            "{field} is {}, and {kms} takes the ARN of an account's root, of an IAM user or role, or of a session \
-             (arn:aws:iam::111122223333:role/reader), and no account id, service or wildcard; correct it",
-            text::name(principal)
-        );
+    if let Some(message) = misfit(terms, rules) {
         return note(Reason::InvalidSpec, message);
     }
     let allow = &rules.allow.grants;
@@ -77,6 +85,40 @@ pub fn refused(terms: &Terms, rules: &Rules) -> Option<Note> {
         text::name(operation)
     );
     note(Reason::GrantNotAllowed, message)
+}
+
+/// What in the terms the KMS does not have; `None`: nothing.
+fn misfit(terms: &Terms, rules: &Rules) -> Option<String> {
+    let kms = rules.limits().name;
+    let (is_principal, takes): (fn(&str, &str) -> bool, _) = match rules.provider {
+        ProviderType::Aws | ProviderType::CipherTrust => (
+            |_, text| is_aws_principal(text),
+            "the ARN of an account's root, of an IAM user or role, or of a session (arn:aws:iam::111122223333:role/reader), and no account \
+             id, service or wildcard",
+        ),
+        ProviderType::Huawei => (
+            is_huawei_principal,
+            "the id of an IAM user, which has 1 to 64 letters and digits, or in granteePrincipal account/ and the id of an account",
+        ),
+    };
+    if let Some((field, principal)) = terms.principals().find(|(field, principal)| !is_principal(field, principal)) {
+        return Some(format!("{field} is {}, and {kms} takes {takes}; correct it", text::name(principal)));
+    }
+    if rules.provider != ProviderType::Huawei {
+        return None;
+    }
+    if terms.is_constrained() {
+        return Some(format!("a grant of {kms} has no constraints; remove spec.constraints"));
+    }
+    if let Some(operation) = terms.operations.iter().find(|operation| !HUAWEI_OPERATIONS.contains(&operation.as_str())) {
+        return Some(format!(
+            "{} is no operation that a grant of {kms} can give; it has {}; correct spec.operations",
+            text::name(operation),
+            HUAWEI_OPERATIONS.join(", ")
+        ));
+    }
+    let is_alone = terms.operations.iter().all(|operation| operation == "create-grant");
+    is_alone.then(|| format!("{kms} makes no grant of create-grant alone; add another of spec.operations"))
 }
 
 /// Why that key cannot have such a grant; `None`: it can, or only the KMS knows.
@@ -106,6 +148,15 @@ pub fn refused_for(terms: &Terms, key: &Key, rules: &Rules) -> Option<Note> {
         return Some(Note { reason: Reason::InvalidSpec, message });
     }
     None
+}
+
+/// Whether the text is the id of a user, or in `granteePrincipal` of an account: `^[a-zA-Z0-9]{1,64}$` (Huawei, API reference, `CreateGrant`).
+fn is_huawei_principal(field: &str, text: &str) -> bool {
+    let id = match text.strip_prefix(ACCOUNT) {
+        Some(account) if field == "granteePrincipal" => account,
+        _ => text,
+    };
+    (1..=64).contains(&id.len()) && id.bytes().all(|byte| byte.is_ascii_alphanumeric())
 }
 
 /// Whether the text is the ARN of a principal that a grant can have. A colon or a wildcard in the last part would let one pattern of a

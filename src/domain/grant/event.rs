@@ -27,9 +27,11 @@ pub fn revoked(key: &str, id: &str, why: &str) -> Event {
     Event { reason: "GrantRevoked", action: "RevokeGrant", warning: false, note: format!("revoked grant {id} of {key}, because {why}") }
 }
 
-/// The object goes, and this is left.
+/// The object goes, and its grants stay on these keys.
 #[must_use]
-pub fn released(note: String) -> Event {
+pub fn released(keys: &[String], why: &str) -> Event {
+    let left = if keys.is_empty() { "nothing is left".into() } else { format!("its grants stay on {}", keys.join(", ")) };
+    let note = format!("the object is gone; {left}, because {why}");
     Event { reason: "GrantReleased", action: "Release", warning: false, note }
 }
 

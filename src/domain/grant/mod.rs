@@ -2,9 +2,10 @@
 //!
 //! A KMS has no update of a grant. So a changed spec makes the new grant first and revokes the old one after that. A grant belongs to an
 //! object by its **name**, which has the cluster, the object's UID and a digest of the spec. A grant without such a name is somebody else's
-//! and is never touched. With the name, `CreateGrant` of AWS is idempotent: the same request again answers the same grant.
+//! and is never touched. With the name, `CreateGrant` of AWS is idempotent: the same request again answers the same grant. At
+//! Huawei the name only shows that the grant is there already.
 //!
-//! [`plan`] decides for an object that lives, [`release`] for one that is being deleted, [`allowed`] what the provider permits. Revoking a
+//! [`plan`] decides for an object that lives, [`release`] for one that is being deleted, [`allowed`] what the provider permits, and [`sentences`] has what else is said. Revoking a
 //! grant makes no data unreadable, so the guard of deletions is not asked. It takes access away, so only grants with a name of this object
 //! are revoked.
 
@@ -12,11 +13,12 @@ pub mod allowed;
 pub mod event;
 pub mod plan;
 pub mod release;
+pub mod sentences;
 pub mod status;
 pub mod target;
 pub mod terms;
 
-pub use terms::{GRANTS, Names, Terms};
+pub use terms::{ACCOUNT, GRANTS, Names, Terms};
 
 /// A grant as the KMS lists it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -102,8 +102,9 @@ fn not_ours(s: &Situation<'_>) -> Option<Plan> {
         Some(Ownership::OtherCluster(cluster)) => format!("cluster {}", text::name(&cluster)),
         Some(Ownership::Stranger(_) | Ownership::Nameless) => "somebody else".to_owned(),
     };
-    let message =
-        format!("key {key} belongs to {by} by its marks, and not to ManagedKey {name}, so no grant of it is made; see that object{stays}");
+    let message = format!(
+        "key {key} belongs to {by} by its marks, and not to ManagedKey {name}, so no grant of it is made; correct spec.keyRef, or see the conditions of that object{stays}"
+    );
     Some(Plan::Stall(Note { reason: Reason::OwnedByAnother, message }))
 }
 

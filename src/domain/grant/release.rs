@@ -5,11 +5,16 @@
 //! | the CRD is being deleted, even if the object is paused | left | goes |
 //! | `deletionPolicy: Retain` | left | goes |
 //! | `managementPolicy: Observe` of the `ManagedKey` | left on its key, revoked on earlier keys | goes |
-//! | no request for a grant was ever on record | there are none | goes |
-//! | the object or its `ManagedKey` is paused | left | waits |
+//! | no key is on record, and the `ManagedKey` does not exist or has no key | nobody knows of any | goes |
+//! | the object is paused | left | waits |
+//! | its `ManagedKey` is paused | left on its key, revoked on earlier keys | waits for those on its key |
+//! | no key is on record, and the `ManagedKey` has a key | those on this key are looked for | goes when they are revoked |
 //! | the provider does not exist, cannot be used, or is for another account; the KMS denies a call | left | waits |
 //! | the key is gone | gone with it | goes |
 //! | otherwise | revoked | goes |
+//!
+//! The finalizer is set right before the first key is recorded. So an object with a finalizer and without a record lost its status, or the process
+//! was killed in between. Only the key of its `ManagedKey` is known then.
 //!
 //! A namespace that is being deleted does not change this: access that nobody declares any more is taken away.
 
@@ -41,6 +46,15 @@ pub enum Release {
     Wait(Note),
     /// The grants are revoked, but not those on this key; then the finalizer goes.
     Revoke(Option<String>),
+    /// The grants are revoked, but not those on this key; then the finalizer waits.
+    RevokeOthers(String, Note),
+    /// No key is on record. The grants on this key, through this provider, are looked for and revoked; then the finalizer goes.
+    Search {
+        /// The key of the `ManagedKey`.
+        key: String,
+        /// Its provider.
+        provider: String,
+    },
 }
 
 /// What is known before a provider is asked for.
@@ -69,9 +83,17 @@ pub fn release(c: &Circumstances<'_>) -> Release {
         _ if c.uninstalling => Release::Leave("the CRD is being deleted"),
         _ if c.policy == GrantDeletionPolicy::Retain => Release::Leave("deletionPolicy is Retain"),
         (_, Some(target)) if target.policy == ManagementPolicy::Observe && !has_others(c.status, target) => Release::Leave(OBSERVED),
-        _ if places(c.status).is_empty() => Release::Leave("no grant of it was ever asked for"),
+        _ if places(c.status).is_empty() && c.target.is_none_or(|target| target.key.is_none()) => {
+            Release::Leave("no grant of it is on record")
+        }
         _ if c.paused => paused("this object"),
-        (_, Some(target)) if target.paused => paused("its ManagedKey"),
+        (_, Some(target)) if target.paused => match (paused("its ManagedKey"), &target.key) {
+            (Release::Wait(note), Some(key)) if has_others(c.status, target) => Release::RevokeOthers(key.clone(), note),
+            (wait, _) => wait,
+        },
+        (_, Some(Target { key: Some(key), provider, .. })) if places(c.status).is_empty() => {
+            Release::Search { key: key.clone(), provider: provider.clone() }
+        }
         (_, Some(target)) if target.policy == ManagementPolicy::Observe => Release::Revoke(target.key.clone()),
         _ => Release::Revoke(None),
     }

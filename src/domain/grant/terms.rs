@@ -76,13 +76,16 @@ impl Terms {
 }
 
 /// The names of an object's grants: `keyward/<cluster>/<uid>/<digest>`, at most 114 characters. AWS accepts 256, of letters, digits and
-/// `:/_-` (AWS KMS API Reference, `CreateGrant`, `Name`).
+/// `:/_-` (AWS KMS API Reference, `CreateGrant`, `Name`), and Huawei 255 of these (API reference, `CreateGrant`, `name`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Names {
     prefix: String,
     /// The name of the grant that the present spec declares.
     pub current: String,
 }
+
+/// How `granteePrincipal` begins at Huawei if it is an account (`domain`) and no user.
+pub const ACCOUNT: &str = "account/";
 
 /// How the name of every grant of a Keyward begins.
 pub const GRANTS: &str = "keyward/";

@@ -288,11 +288,47 @@ fn a_grant_has_only_operations_that_its_key_has() {
 #[test]
 fn a_kms_without_grants_refuses_before_any_call() {
     let of = |provider| Rules { provider, ..rules() };
-    for (provider, name) in [(ProviderType::CipherTrust, "CipherTrust"), (ProviderType::Huawei, "Huawei")] {
-        let note = allowed::refused(&terms(), &of(provider)).unwrap();
-        assert_eq!(note.reason, Reason::InvalidSpec);
-        assert!(note.message.starts_with(&format!("Keyward makes no grants at {name}, ")), "{}", note.message);
+    let note = allowed::refused(&terms(), &of(ProviderType::CipherTrust)).unwrap();
+    assert_eq!(note.reason, Reason::InvalidSpec);
+    assert!(note.message.starts_with("Keyward makes no grants at CipherTrust, "), "{}", note.message);
+}
+
+#[test]
+fn a_grant_of_huawei_has_ids_and_operations_of_huawei_and_no_constraints() {
+    let rules = Rules { provider: ProviderType::Huawei, ..rules() };
+    let (user, account) = ("0d0466b00d0466b00d0466b00d0466b0", "account/0d0466b00d0466b00d0466b00d0466b0");
+    let plain = || Terms { grantee: user.into(), operations: ["decrypt-data".to_owned()].into(), ..Terms::default() };
+    let said = |terms: &Terms| allowed::refused(terms, &rules).map(|note| (note.reason, note.message));
+    let longest = "a".repeat(64);
+    for good in [user, account, "A1", &longest] {
+        assert_eq!(said(&Terms { grantee: good.into(), ..plain() }), None, "{good}");
     }
+    assert_eq!(said(&Terms { retiring: Some(user.into()), ..plain() }), None);
+    let too_long = "a".repeat(65);
+    for bad in ["", READER, "account/", "account/a/b", "user/a", "*", "é", "a-b", &too_long] {
+        let (reason, message) = said(&Terms { grantee: bad.into(), ..plain() }).unwrap_or_else(|| panic!("{bad}"));
+        assert!(reason == Reason::InvalidSpec && message.contains("Huawei takes the id of an IAM user"), "{message}");
+    }
+    let refused = |terms: Terms, words: &str| {
+        let (reason, message) = said(&terms).unwrap_or_else(|| panic!("{words}"));
+        assert!(reason == Reason::InvalidSpec && message.contains(words), "{message}");
+    };
+    refused(Terms { retiring: Some(account.into()), ..plain() }, "retiringPrincipal is ");
+    refused(Terms { context_equals: [("a".into(), "b".into())].into(), ..plain() }, "has no constraints; remove spec.constraints");
+    refused(Terms { context_subset: [("a".into(), "b".into())].into(), ..plain() }, "has no constraints; remove spec.constraints");
+    refused(Terms { operations: ["Decrypt".to_owned()].into(), ..plain() }, "is no operation that a grant of Huawei can give");
+    refused(Terms { operations: ["create-grant".to_owned()].into(), ..plain() }, "of create-grant alone");
+    assert_eq!(said(&Terms { operations: ["create-grant".to_owned(), "describe-key".to_owned()].into(), ..plain() }), None);
+    // A pattern for users admits no account.
+    let users = Rules {
+        allow: crate::api::key_provider::Allow {
+            grants: AllowGrants { principals: vec!["0d*".into()], operations: vec!["*".into()] },
+            ..rules.allow.clone()
+        },
+        ..rules.clone()
+    };
+    let refused = allowed::refused(&Terms { grantee: account.into(), ..plain() }, &users).map(|note| note.reason);
+    assert_eq!((refused, allowed::refused(&plain(), &users)), (Some(Reason::GrantNotAllowed), None));
 }
 
 #[test]
@@ -311,6 +347,8 @@ fn an_object_that_goes_takes_its_grants_with_it_unless_somebody_says_otherwise()
         Release::Wait(_) => "wait",
         Release::Revoke(None) => "revoke",
         Release::Revoke(Some(_)) => "revoke but here",
+        Release::RevokeOthers(..) => "revoke but here, and wait",
+        Release::Search { .. } => "search",
     };
     let (revoke, retain) = (GrantDeletionPolicy::Revoke, GrantDeletionPolicy::Retain);
     for (expected, found) in [
@@ -319,7 +357,12 @@ fn an_object_that_goes_takes_its_grants_with_it_unless_somebody_says_otherwise()
         ("leave", is(true, revoke, true, Some(&paused), &recorded)),
         ("leave", is(false, retain, true, Some(&paused), &recorded)),
         ("leave", is(false, revoke, false, Some(&observed), &recorded)),
-        ("leave", is(false, revoke, true, Some(&paused), &KeyGrantStatus::default())),
+        ("wait", is(false, revoke, false, Some(&paused), &KeyGrantStatus::default())),
+        ("wait", is(false, revoke, true, Some(&enforced), &KeyGrantStatus::default())),
+        ("search", is(false, revoke, false, Some(&enforced), &KeyGrantStatus::default())),
+        ("leave", is(false, revoke, false, Some(&observed), &KeyGrantStatus::default())),
+        ("leave", is(false, revoke, true, Some(&Target { key: None, ..enforced.clone() }), &KeyGrantStatus::default())),
+        ("leave", is(false, revoke, true, None, &KeyGrantStatus::default())),
         ("wait", is(false, revoke, true, Some(&enforced), &recorded)),
         ("wait", is(false, revoke, false, Some(&paused), &recorded)),
         ("wait", is(false, revoke, true, None, &recorded)),
@@ -331,6 +374,8 @@ fn an_object_that_goes_takes_its_grants_with_it_unless_somebody_says_otherwise()
     let of_another = KeyGrantStatus { key_arn: Some("old".into()), ..moved.clone() };
     for status in [&moved, &of_another] {
         assert_eq!(is(false, revoke, false, Some(&observed), status), "revoke but here", "its policy says nothing about other keys");
+        assert_eq!(is(false, revoke, false, Some(&paused), status), "revoke but here, and wait", "nor does its pause");
+        assert_eq!(is(false, revoke, true, Some(&paused), status), "wait", "the object's own pause is about all of them");
     }
     let keys: Vec<_> = places(&moved).into_iter().map(|place| place.key_arn).collect();
     assert_eq!(keys, ["old".to_owned(), arn()]);

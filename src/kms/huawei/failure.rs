@@ -9,8 +9,8 @@ use crate::{
     domain::failure::{
         Failure,
         FailureKind::{
-            self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NotFound, Quota, Throttled, Unavailable, Unknown,
-            WrongAccount,
+            self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NewPrincipal, NotFound, Quota, Throttled, Unavailable,
+            Unknown, WrongAccount,
         },
     },
     kms::rest::{Answer, Refusal},
@@ -59,6 +59,8 @@ const CODES: &[(&str, FailureKind)] = &[
     ("KMS.1601", Invalid),
     ("KMS.1602", Invalid),
     ("KMS.1603", Invalid),
+    ("KMS.2401", Invalid),
+    ("KMS.2502", Invalid),
     ("KMS.2701", Invalid),
     ("KMS.3001", Invalid),
     ("KMS.5022", Invalid),
@@ -70,8 +72,11 @@ const CODES: &[(&str, FailureKind)] = &[
     ("KMS.1301", Conflict),
     ("KMS.1402", Conflict),
     ("KMS.1501", Conflict),
+    ("KMS.2403", Conflict),
+    ("KMS.2501", Conflict),
     ("KMS.2901", Conflict),
     ("KMS.1104", AliasTaken),
+    ("KMS.2402", NewPrincipal),
     ("403", Denied),
     ("KMS.0304", Denied),
     ("KMS.0305", Denied),
@@ -95,6 +100,8 @@ const CODES: &[(&str, FailureKind)] = &[
     ("KMS.0409", Quota),
     ("KMS.1105", Quota),
     ("KMS.1110", Quota),
+    ("KMS.2404", Quota),
+    ("KMS.2405", Quota),
     ("APIG.0308", Throttled),
     ("APIGW.0308", Throttled),
     ("KMS.0100", Unavailable),
@@ -114,6 +121,8 @@ pub(super) const NO_SUCH_PATH: &[&str] = &["APIG.0101", "APIGW.0101"];
 pub(super) const NOT_ROTATED: &[&str] = &["KMS.0312", "KMS.0319", "KMS.0324", "KMS.0325", "KMS.0338", "KMS.0341"];
 /// Rotation is on already.
 pub(super) const ROTATED_ALREADY: &[&str] = &["KMS.2901"];
+/// The key has no grant with this id.
+pub(super) const NO_SUCH_GRANT: &[&str] = &["KMS.2501"];
 /// Rotation is not on.
 pub(super) const ROTATED_NO_MORE: &[&str] = &["KMS.0313"];
 
@@ -177,6 +186,7 @@ pub(super) fn advice(failure: &Failure) -> Option<&'static str> {
         (NO_SUCH_PATH, "the endpoint has no such operation; correct spec.huawei.endpoint, or do without it where the Region lacks it"),
         (&["KMS.0321"], "the project is not one of these credentials; correct spec.huawei.projectId, the Region or the secret"),
         (&["KMS.0310", "KMS.0320", "KMS.0328"], "the key or the service is frozen; pay what is overdue at Huawei"),
+        (&["KMS.2404", "KMS.2405"], "the key, or the principal, has as many grants as Huawei allows; revoke some, or ask Huawei for more"),
         (&["KMS.0314"], "the account has not passed real-name authentication; complete it at Huawei"),
         (&["KMS.0211"], "it is a default key, which belongs to a service of Huawei; name a key of your own"),
     ];
@@ -242,15 +252,16 @@ mod tests {
                 Invalid,
                 "APIGW.0101 APIG.0101 KMS.0106 KMS.0201 KMS.0202 KMS.0203 KMS.0204 KMS.0205 KMS.0206 KMS.0211 KMS.0215 KMS.0308 KMS.0312 KMS.0319 \
                  KMS.0324 KMS.0325 KMS.0338 KMS.0341 KMS.0401 KMS.0402 KMS.0403 KMS.0404 KMS.0405 KMS.0406 KMS.0407 KMS.0408 KMS.0410 KMS.0411 KMS.0412 \
-                 KMS.0413 KMS.0414 KMS.0415 KMS.0417 KMS.0418 KMS.1101 KMS.1103 KMS.1401 KMS.1601 KMS.1602 KMS.1603 KMS.2701 KMS.3001 KMS.5022",
+                 KMS.0413 KMS.0414 KMS.0415 KMS.0417 KMS.0418 KMS.1101 KMS.1103 KMS.1401 KMS.1601 KMS.1602 KMS.1603 KMS.2401 KMS.2502 KMS.2701 KMS.3001 KMS.5022",
             ),
-            (Conflict, "KMS.0209 KMS.0210 KMS.0313 KMS.0416 KMS.1201 KMS.1301 KMS.1402 KMS.1501 KMS.2901"),
+            (Conflict, "KMS.0209 KMS.0210 KMS.0313 KMS.0416 KMS.1201 KMS.1301 KMS.1402 KMS.1501 KMS.2403 KMS.2501 KMS.2901"),
             (AliasTaken, "KMS.1104"),
+            (NewPrincipal, "KMS.2402"),
             (Denied, "403 KMS.0304 KMS.0305 KMS.0306 KMS.0307 KMS.0310 KMS.0314 KMS.0320 KMS.0326 KMS.0328 KMS.0330"),
             (Credentials, "401 APIGW.0301 APIGW.0303 APIG.0301 APIG.0303 KMS.0301 KMS.0302"),
             (Expired, "KMS.0303"),
             (WrongAccount, "KMS.0321"),
-            (Quota, "KMS.0409 KMS.1105 KMS.1110"),
+            (Quota, "KMS.0409 KMS.1105 KMS.1110 KMS.2404 KMS.2405"),
             (Throttled, "APIGW.0308 APIG.0308"),
             (Unavailable, "KMS.0100 KMS.0101 KMS.0102 KMS.0103 KMS.0104 KMS.3805 KMS.3806 KMS.5012 KMS.5021"),
         ];

@@ -3,8 +3,8 @@
 //! Each method of the port is one request that changes something, with reads around it. Huawei refuses to do again what is done already, so
 //! after such a refusal the key is read, and its state decides. `read` looks at a key, `search` finds keys by alias and by marks, `dialect`
 //! makes requests and `sign` signs them, `login` logs in, `convert` reads answers, `failure` reads refusals, `operation` lists all that can
-//! be called. The adapter must never take a refusal for an absent key, whatever its HTTP status, and never send `create-key` or
-//! `rotate-on-demand` twice.
+//! be called. The adapter must never take a refusal for an absent key, whatever its HTTP status, and never send `create-key`,
+//! `create-grant` or `rotate-on-demand` twice.
 
 mod client;
 mod convert;
@@ -12,6 +12,7 @@ mod dialect;
 mod failure;
 #[cfg(test)]
 mod fuzz;
+mod grants;
 mod login;
 mod operation;
 mod quota;

@@ -1,7 +1,7 @@
 //! Every operation of Huawei that the adapter calls. Permissions, quotas, metrics and outcomes follow from this list.
 //!
-//! An operation that is not in the list cannot be sent. The list may never have one that encrypts, decrypts or signs, that imports or
-//! deletes key material, or that changes a grant.
+//! An operation that is not in the list cannot be sent. The list may never have one that encrypts, decrypts or signs, or that imports or
+//! deletes key material.
 
 use crate::kms::rest;
 
@@ -52,6 +52,7 @@ operations! {
     CancelKeyDeletion "cancel-key-deletion" Changes "kms:cmk:update"
     CreateAlias "create-alias" Changes "kms:alias:create"
     CreateKey "create-key" Changes "kms:cmk:create"
+    CreateGrant "create-grant" Changes "kms:grant:create"
     CreateToken "create-token" Reads "leave to log in with a password, which IAM may forbid the user"
     DeleteAlias "delete-alias" Changes "kms:alias:delete"
     DescribeKey "describe-key" Reads "kms:cmk:get"
@@ -62,8 +63,10 @@ operations! {
     FilterResources "filter-resources" Reads "kms:cmkTag:listInstance"
     GetKeyRotationStatus "get-key-rotation-status" Reads "kms:cmk:getRotation"
     ListAliases "list-aliases" Reads "kms:alias:list"
+    ListGrants "list-grants" Reads "kms:grant:list"
     ListKeys "list-keys" Reads "kms:cmk:list"
     ListTags "list-tags" Reads "kms:cmkTag:list"
+    RevokeGrant "revoke-grant" Changes "kms:grant:revoke"
     RotateOnDemand "rotate-on-demand" Changes "kms:cmk:rotateOnDemand"
     ScheduleKeyDeletion "schedule-key-deletion" Changes "kms:cmk:update"
     UpdateKeyDescription "update-key-description" Changes "kms:cmk:update"
@@ -81,9 +84,9 @@ impl rest::Operation for Operation {
     }
 
     /// `create-key` knows no idempotency token; a second one would be refused for its alias, but nothing says so for a key that is pending
-    /// deletion. Each `rotate-on-demand` that arrives rotates the key once more.
+    /// deletion. Each `create-grant` that arrives makes one more grant, and each `rotate-on-demand` rotates the key once more.
     fn repeats(self) -> bool {
-        !matches!(self, Self::CreateKey | Self::RotateOnDemand)
+        !matches!(self, Self::CreateGrant | Self::CreateKey | Self::RotateOnDemand)
     }
 }
 
@@ -101,12 +104,13 @@ mod tests {
     }
 
     #[test]
-    fn reads_are_listed_as_reads_and_only_a_creation_and_a_rotation_are_sent_once() {
+    fn reads_are_listed_as_reads_and_what_does_more_each_time_is_sent_once() {
         for operation in Operation::ALL {
             let reads = ["describe", "filter", "get", "list", "user"].iter().any(|verb| operation.as_str().starts_with(verb));
             // A token is no part of a key: whoever may change nothing still has to read.
             assert_eq!(operation.changes(), !reads && *operation != Operation::CreateToken, "{operation:?}");
-            assert_eq!(operation.repeats(), !matches!(operation, Operation::CreateKey | Operation::RotateOnDemand), "{operation:?}");
+            let once = matches!(operation, Operation::CreateGrant | Operation::CreateKey | Operation::RotateOnDemand);
+            assert_eq!(operation.repeats(), !once, "{operation:?}");
         }
     }
 }

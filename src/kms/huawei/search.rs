@@ -299,7 +299,7 @@ impl HuaweiKms {
     }
 }
 
-const NO_WAY_ON: &str = "it has more pages, but does not say where";
+pub(super) const NO_WAY_ON: &str = "it has more pages, but does not say where";
 
 /// Some examples of Huawei write an alias with `alias/`, others without.
 fn with_prefix(alias: String) -> String {

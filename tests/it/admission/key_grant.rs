@@ -113,6 +113,13 @@ fn rows() -> Vec<Row> {
             "spec.operations: Too many: 33: must have at most 32",
         ),
         refused("an operation twice", create(json!({ "operations": ["Decrypt", "Decrypt"] })), "spec.operations[1]: Duplicate value"),
+        passes("operations of Huawei", create(json!({ "operations": ["decrypt-data", "create-datakey-without-plaintext"] }))),
+        passes("an account of Huawei", create(json!({ "granteePrincipal": "account/0d0466b00d0466b00d0466b00d0466b0" }))),
+        refused(
+            "an operation that ends with a hyphen",
+            create(json!({ "operations": ["decrypt-"] })),
+            "spec.operations[0]: Invalid value: \"decrypt-\": spec.operations[0] in body should match",
+        ),
         refused(
             "an operation with a wildcard",
             create(json!({ "operations": ["*"] })),

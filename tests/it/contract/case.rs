@@ -9,12 +9,13 @@ use crate::support::localstack::{self, LocalStack};
 
 /// Makes of each row an entry of `CASES`, a test on the double and a test on `LocalStack`.
 macro_rules! cases {
-    ($( $topic:ident :: $name:ident, $source:literal $(, moves the $clock:ident)? $(, localstack: $departure:literal)?; )+) => {
+    ($( $topic:ident :: $name:ident, $source:literal $(, moves the $clock:ident)? $(, needs $need:literal)? $(, localstack: $departure:literal)?; )+) => {
         const CASES: &[Case] = &[$(
             Case {
                 name: stringify!($name),
                 source: $source,
                 clock: cases!(@clock $($clock)?),
+                needs: cases!(@departure $($need)?),
                 localstack: cases!(@departure $($departure)?),
                 drive: |kms| Box::pin($topic::$name(kms)),
             },
@@ -56,6 +57,8 @@ pub(super) struct Case {
     pub(super) source: &'static str,
     /// Whether the case lets days pass.
     pub(super) clock: Clock,
+    /// What the case needs that a server has not which is not ours: `make contract` does not run it then.
+    pub(super) needs: Option<&'static str>,
     /// What `LocalStack` does instead, as the mismatch that its run of the case ends with shows it; none where it does as documented.
     pub(super) localstack: Option<&'static str>,
     /// Calls the server and compares.

@@ -21,10 +21,10 @@ fn boto3_leads_a_key_through_its_life_on_the_double() {
 }
 
 #[test]
-fn aws_s_sdk_for_go_leads_keys_through_their_lives_on_the_double() {
+fn aws_s_sdk_for_go_leads_keys_through_their_lives_on_the_double_and_makes_terraform_s_calls() {
     let mut story = Command::new(made("tests/aws-go-sdk/build"));
     story.env_clear();
-    tell(story, 7);
+    tell(story, 13);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Grants: which can be made, how they are listed, and how they end.
 
 use aws_sdk_kms::{
+    error::ProvideErrorMetadata,
     operation::create_grant::{CreateGrantOutput, builders::CreateGrantFluentBuilder},
-    types::{GrantListEntry, GrantOperation, KeySpec, KeyUsageType},
+    primitives::Blob,
+    types::{GrantConstraints, GrantListEntry, GrantOperation, KeySpec, KeyUsageType},
 };
 
 use super::{
@@ -93,12 +95,89 @@ pub(super) async fn a_grantee_that_is_no_principal_is_refused(kms: &Kms) -> Outc
     grant.send().await.refused("InvalidArnException")
 }
 
+fn equals(value: &str) -> GrantConstraints {
+    GrantConstraints::builder().encryption_context_equals("tenant", value).build()
+}
+
+fn subset(value: &str) -> GrantConstraints {
+    GrantConstraints::builder().encryption_context_subset("tenant", value).build()
+}
+
+pub(super) async fn a_grant_is_listed_with_its_encryption_context(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    for constraints in [equals("a"), subset("a")] {
+        let id = id(grant(kms, &key).constraints(constraints.clone())).await?;
+        let listed = listed(kms, &key).await?;
+        let found = listed.iter().find(|grant| grant.grant_id() == Some(id.as_str()));
+        same("Constraints", found.and_then(|grant| grant.constraints()), Some(&constraints))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn the_same_name_and_encryption_context_is_one_grant(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    let named = |constraints| id(grant(kms, &key).name("uid:1").constraints(constraints));
+    let first = named(subset("a")).await?;
+    same("GrantId of the second request", named(subset("a")).await?, first)
+}
+
+pub(super) async fn the_same_name_with_another_encryption_context_is_another_grant(kms: &Kms) -> Outcome {
+    let key = kms.key().await?;
+    let named = |constraints| id(grant(kms, &key).name("uid:1").constraints(constraints));
+    let first = named(subset("a")).await?;
+    for other in [subset("b"), equals("a")] {
+        let other = named(other).await?;
+        holds("another request makes another grant", first != other)?;
+    }
+    Ok(())
+}
+
+/// The other account has no access but by the grant.
+async fn decrypts_in(kms: &Kms, constraints: GrantConstraints, context: &[(&str, &str)]) -> Outcome<Result<(), String>> {
+    let key = kms.key().await?;
+    let grantee = format!("arn:aws:iam::{}:root", kms.stranger_account());
+    let mut encrypt = kms.client.encrypt().key_id(&key.id).plaintext(Blob::new("data"));
+    let grant = kms.client.create_grant().key_id(&key.id).grantee_principal(grantee).operations(GrantOperation::Decrypt);
+    let made = grant.constraints(constraints).send().await.accepted()?;
+    for (name, value) in context {
+        encrypt = encrypt.encryption_context(*name, *value);
+    }
+    let sealed = encrypt.send().await.accepted()?;
+    // The token makes the grant count at once.
+    let mut decrypt = kms
+        .stranger()
+        .decrypt()
+        .key_id(&key.arn)
+        .set_ciphertext_blob(sealed.ciphertext_blob)
+        .set_grant_tokens(made.grant_token.map(|token| vec![token]));
+    for (name, value) in context {
+        decrypt = decrypt.encryption_context(*name, *value);
+    }
+    Ok(decrypt.send().await.map(drop).map_err(|error| error.code().unwrap_or("no error code").to_owned()))
+}
+
+pub(super) async fn a_grant_counts_for_its_encryption_context(kms: &Kms) -> Outcome {
+    for (constraints, context) in [(equals("a"), &[("tenant", "a")][..]), (subset("a"), &[("tenant", "a"), ("order", "1")])] {
+        same("Decrypt", decrypts_in(kms, constraints, context).await?, Ok(()))?;
+    }
+    Ok(())
+}
+
+pub(super) async fn a_grant_does_not_count_for_another_encryption_context(kms: &Kms) -> Outcome {
+    let (more, other, none) = (&[("tenant", "a"), ("order", "1")][..], &[("tenant", "b")][..], &[][..]);
+    for (constraints, context) in
+        [(equals("a"), more), (equals("a"), other), (equals("a"), none), (subset("a"), other), (subset("a"), none)]
+    {
+        same("Decrypt", decrypts_in(kms, constraints, context).await?, Err("AccessDeniedException".to_owned()))?;
+    }
+    Ok(())
+}
+
 pub(super) async fn an_hmac_key_takes_no_encryption_context_constraint(kms: &Kms) -> Outcome {
     let hmac = kms.client.create_key().key_spec(KeySpec::Hmac256).key_usage(KeyUsageType::GenerateVerifyMac);
     let key = created(hmac).await?;
-    let constraints = aws_sdk_kms::types::GrantConstraints::builder().encryption_context_subset("tenant", "a").build();
     let grant = kms.client.create_grant().key_id(&key.id).grantee_principal(reader(kms)).operations(GrantOperation::GenerateMac);
-    grant.constraints(constraints).send().await.refused("ValidationException")
+    grant.constraints(subset("a")).send().await.refused("ValidationException")
 }
 
 pub(super) async fn a_disabled_key_takes_no_grant(kms: &Kms) -> Outcome {

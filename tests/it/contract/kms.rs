@@ -16,6 +16,7 @@ use kms_double::Double;
 
 use super::{
     case::Clock,
+    elsewhere::Fence,
     outcome::{Answer, Mismatch, Outcome},
 };
 use crate::support::{double, localstack::LocalStack};
@@ -36,9 +37,11 @@ pub(super) const NO_ALIAS: &[&str] = &["NotFoundException", "InvalidArnException
 /// A server, and two accounts on it that no other case uses.
 pub(super) struct Kms {
     server: Server,
-    endpoint: String,
+    /// `None`: AWS itself.
+    endpoint: Option<String>,
     owner: Account,
-    stranger: Account,
+    /// A server that is not ours has none.
+    stranger: Option<Account>,
     /// The owner's client in [`HOME`].
     pub(super) client: Client,
 }
@@ -46,6 +49,7 @@ pub(super) struct Kms {
 enum Server {
     Double(Double),
     LocalStack(&'static LocalStack, Clock),
+    Elsewhere(Fence),
 }
 
 /// An account and credentials that may do everything in it.
@@ -72,7 +76,7 @@ impl Kms {
         let owner = account(kms_double::ACCOUNT, kms_double::ACCESS_KEY, kms_double::SECRET_KEY);
         let stranger = account(kms_double::SECOND_ACCOUNT, kms_double::SECOND_ACCESS_KEY, kms_double::SECOND_SECRET_KEY);
         let double = double::start().await;
-        Self::new(double.endpoint(), Server::Double(double), owner, stranger)
+        Self::new(Some(double.endpoint()), Server::Double(double), owner, Some(stranger))
     }
 
     /// Fresh accounts on a `LocalStack`, which takes an access key of twelve digits for an account's number.
@@ -83,19 +87,35 @@ impl Kms {
             let credentials = Credentials::new(&number, "not-checked", None, None, "contract suite");
             Account { number, credentials }
         };
-        Self::new(server.endpoint.clone(), Server::LocalStack(server, clock), fresh(), fresh())
+        Self::new(Some(server.endpoint.clone()), Server::LocalStack(server, clock), fresh(), Some(fresh()))
     }
 
-    fn new(endpoint: String, server: Server, owner: Account, stranger: Account) -> Self {
-        let client = client(&endpoint, HOME, owner.credentials.clone());
+    /// The account of these credentials, on a server that is not ours; no endpoint: AWS itself.
+    pub(super) async fn elsewhere(endpoint: Option<String>, credentials: Credentials, fence: Fence) -> Result<Self, String> {
+        let owner = Account { number: String::new(), credentials };
+        let mut kms = Self::new(endpoint, Server::Elsewhere(fence), owner, None);
+        let asked = kms.sts(kms.credentials()).get_caller_identity().send().await;
+        let caller = asked.map_err(|error| format!("GetCallerIdentity: {}", aws_sdk_kms::error::DisplayErrorContext(error)))?;
+        kms.owner.number = caller.account.ok_or("GetCallerIdentity names no account")?;
+        Ok(kms)
+    }
+
+    fn new(endpoint: Option<String>, server: Server, owner: Account, stranger: Option<Account>) -> Self {
+        let client = client(endpoint.as_deref(), HOME, owner.credentials.clone(), &server);
         Self { server, endpoint, owner, stranger, client }
+    }
+
+    fn other(&self) -> &Account {
+        self.stranger.as_ref().expect("a row whose case uses another account says that it `needs` two")
     }
 
     /// Lets days pass on the server's clock. A row whose case does so has to say that it `moves the clock`.
     pub(super) async fn pass_days(&self, days: i64) -> Outcome {
         match &self.server {
             Server::Double(double) => double.advance(SignedDuration::from_hours(24 * days)).map(drop).map_err(Mismatch::new),
-            Server::LocalStack(_, Clock::Still) => Err(Mismatch::new("its row does not say that it `moves the clock`")),
+            Server::Elsewhere(_) | Server::LocalStack(_, Clock::Still) => {
+                Err(Mismatch::new("its row does not say that it `moves the clock`"))
+            }
             Server::LocalStack(localstack, Clock::Moved) => localstack.pass_days(days).await.map_err(Mismatch::new),
         }
     }
@@ -107,7 +127,7 @@ impl Kms {
 
     /// The same account in another Region.
     pub(super) fn in_region(&self, region: &'static str) -> Client {
-        client(&self.endpoint, region, self.owner.credentials.clone())
+        client(self.endpoint.as_deref(), region, self.owner.credentials.clone(), &self.server)
     }
 
     /// What the owner signs with.
@@ -117,35 +137,34 @@ impl Kms {
 
     /// The number of the other account.
     pub(super) fn stranger_account(&self) -> &str {
-        &self.stranger.number
+        &self.other().number
     }
 
     /// A role of the other account that the owner may assume.
     pub(super) fn role_of_stranger(&self) -> String {
-        format!("arn:aws:iam::{}:role/{ROLE}", self.stranger.number)
+        format!("arn:aws:iam::{}:role/{ROLE}", self.other().number)
     }
 
     /// STS, called with these credentials.
     pub(super) fn sts(&self, credentials: Credentials) -> aws_sdk_sts::Client {
-        let config = aws_sdk_sts::Config::builder()
+        let mut config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::latest())
-            .endpoint_url(&self.endpoint)
             .region(Region::new(HOME))
             .credentials_provider(credentials)
             .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts())
-            .build();
-        aws_sdk_sts::Client::from_conf(config)
+            .timeout_config(timeouts());
+        config.set_endpoint_url(self.endpoint.clone());
+        aws_sdk_sts::Client::from_conf(config.build())
     }
 
     /// Another account, in the same Region.
     pub(super) fn stranger(&self) -> Client {
-        self.with_credentials(self.stranger.credentials.clone())
+        self.with_credentials(self.other().credentials.clone())
     }
 
     /// A client with these credentials, in the same Region.
     pub(super) fn with_credentials(&self, credentials: Credentials) -> Client {
-        client(&self.endpoint, HOME, credentials)
+        client(self.endpoint.as_deref(), HOME, credentials, &self.server)
     }
 
     /// A symmetric encryption key with default settings.
@@ -219,16 +238,18 @@ pub(super) fn tag(key: impl Into<String>, value: impl Into<String>) -> Tag {
 }
 
 /// A client that asks once: a case is about one answer, and the SDK would repeat what it takes for throttling.
-fn client(endpoint: &str, region: &'static str, credentials: Credentials) -> Client {
-    let config = aws_sdk_kms::Config::builder()
+fn client(endpoint: Option<&str>, region: &'static str, credentials: Credentials, server: &Server) -> Client {
+    let mut config = aws_sdk_kms::Config::builder()
         .behavior_version(BehaviorVersion::latest())
-        .endpoint_url(endpoint)
         .region(Region::new(region))
         .credentials_provider(credentials)
         .retry_config(RetryConfig::disabled())
-        .timeout_config(timeouts())
-        .build();
-    Client::from_conf(config)
+        .timeout_config(timeouts());
+    config.set_endpoint_url(endpoint.map(str::to_owned));
+    if let Server::Elsewhere(fence) = server {
+        config = config.interceptor(fence.at(region));
+    }
+    Client::from_conf(config.build())
 }
 
 /// Long enough for a busy machine, short enough to end.

@@ -10,6 +10,9 @@
 //! A row `moves the clock` when its case lets days pass.
 //! `LocalStack` has one clock for all accounts, so such cases have a server of their own, one after the other.
 //!
+//! `make contract` runs the cases on any other server, a real account included (`elsewhere`). A row says what its case `needs` that such a server
+//! does not have, and then it is not run there.
+//!
 //! A case never asserts the text of a message, which AWS does not document, and never what the documents leave open.
 
 mod case;
@@ -23,6 +26,7 @@ mod cryptography;
 mod data_keys;
 mod deletion;
 mod description;
+mod elsewhere;
 mod enabling;
 mod end;
 mod grants;
@@ -44,13 +48,13 @@ cases! {
     creation::a_key_id_is_a_uuid, "KMS Developer Guide, Key identifiers (KeyId)";
     creation::the_id_of_a_multi_region_key_says_so, "KMS Developer Guide, Key identifiers (KeyId)";
     creation::the_same_request_twice_makes_two_keys, "KMS API Reference, CreateKey";
-    creation::an_rsa_key_needs_a_usage, "KMS API Reference, CreateKey, KeyUsage",
+    creation::an_rsa_key_needs_a_usage, "KMS API Reference, CreateKey, KeyUsage", needs "an account without other keys",
         localstack: "CreateKey was accepted";
-    creation::an_hmac_key_needs_a_usage, "KMS API Reference, CreateKey, KeyUsage";
+    creation::an_hmac_key_needs_a_usage, "KMS API Reference, CreateKey, KeyUsage", needs "an account without other keys";
     creation::an_hmac_key_cannot_encrypt, "KMS API Reference, CreateKey, KeyUsage";
-    creation::an_unknown_key_spec_is_refused, "KMS API Reference, CreateKey, KeySpec";
-    creation::a_key_with_a_refused_tag_is_not_made, "KMS API Reference, CreateKey, TagException";
-    creation::a_policy_that_is_no_json_is_refused, "KMS API Reference, CreateKey, MalformedPolicyDocumentException",
+    creation::an_unknown_key_spec_is_refused, "KMS API Reference, CreateKey, KeySpec", needs "an account without other keys";
+    creation::a_key_with_a_refused_tag_is_not_made, "KMS API Reference, CreateKey, TagException", needs "an account without other keys";
+    creation::a_policy_that_is_no_json_is_refused, "KMS API Reference, CreateKey, MalformedPolicyDocumentException", needs "an account without other keys",
         localstack: "CreateKey was accepted";
     creation::a_new_key_is_governed_by_its_account, "KMS Developer Guide, Default key policy";
     policies::a_policy_is_put_and_read_back, "KMS API Reference, PutKeyPolicy and GetKeyPolicy";
@@ -181,9 +185,9 @@ cases! {
     tags::untagging_removes_what_is_there_and_ignores_what_is_not, "KMS API Reference, UntagResource";
     tags::tag_keys_of_aws_are_refused, "KMS API Reference, TagResource, TagException";
     tags::a_tag_key_twice_in_one_request_is_refused, "KMS API Reference, TagResource, Tags";
-    tags::a_key_takes_fifty_tags, "KMS Developer Guide, Tags in AWS KMS";
+    tags::a_key_takes_fifty_tags, "KMS Developer Guide, Tags in AWS KMS", needs "keys without a tag of the suite";
     tags::fifty_one_tags_at_once_are_refused, "KMS Developer Guide, Tags in AWS KMS";
-    tags::a_fifty_first_tag_is_refused, "KMS Developer Guide, Tags in AWS KMS",
+    tags::a_fifty_first_tag_is_refused, "KMS Developer Guide, Tags in AWS KMS", needs "keys without a tag of the suite",
         localstack: "TagResource was accepted";
     tags::a_tag_key_of_129_characters_is_refused, "KMS API Reference, Tag, TagKey";
     tags::a_tag_value_of_257_characters_is_refused, "KMS API Reference, Tag, TagValue";
@@ -242,14 +246,14 @@ cases! {
         localstack: "DescribeKey was refused with InternalError";
     identifiers::a_key_is_not_found_in_another_region, "KMS API Reference, DescribeKey, NotFoundException";
     identifiers::an_arn_of_another_region_is_not_found, "KMS API Reference, DescribeKey, NotFoundException";
-    identifiers::an_id_of_another_account_is_not_found, "KMS API Reference, DescribeKey, Cross-account use";
-    identifiers::a_key_of_another_account_cannot_be_described, "KMS Developer Guide, Default key policy",
+    identifiers::an_id_of_another_account_is_not_found, "KMS API Reference, DescribeKey, Cross-account use", needs "two accounts";
+    identifiers::a_key_of_another_account_cannot_be_described, "KMS Developer Guide, Default key policy", needs "two accounts",
         localstack: "DescribeKey was accepted";
-    identifiers::a_key_of_another_account_cannot_be_changed, "KMS API Reference, ScheduleKeyDeletion, Cross-account use";
+    identifiers::a_key_of_another_account_cannot_be_changed, "KMS API Reference, ScheduleKeyDeletion, Cross-account use", needs "two accounts";
     identifiers::the_tags_of_a_key_are_not_listed_by_an_alias, "KMS API Reference, ListResourceTags, KeyId",
         localstack: "ListResourceTags was accepted";
-    pages::keys_are_listed_page_by_page, "KMS API Reference, ListKeys, Marker";
-    pages::a_page_of_keys_has_a_hundred_at_most_by_default, "KMS API Reference, ListKeys, Limit";
+    pages::keys_are_listed_page_by_page, "KMS API Reference, ListKeys, Marker", needs "an account without other keys";
+    pages::a_page_of_keys_has_a_hundred_at_most_by_default, "KMS API Reference, ListKeys, Limit", needs "an account without other keys";
     pages::more_than_a_thousand_keys_a_page_are_refused, "KMS API Reference, ListKeys, Limit",
         localstack: "ListKeys was accepted";
     pages::a_page_of_no_keys_is_refused, "KMS API Reference, ListKeys, Limit",
@@ -259,9 +263,9 @@ cases! {
     pages::aliases_are_listed_page_by_page, "KMS API Reference, ListAliases, Marker";
     pages::a_page_of_aliases_has_fifty_at_most_by_default, "KMS API Reference, ListAliases, Limit",
         localstack: "it does not hold that a page has at most 50 aliases";
-    pages::tags_are_listed_page_by_page, "KMS API Reference, ListResourceTags, Marker";
-    pages::pending_and_disabled_keys_are_listed_too, "KMS API Reference, ListKeys";
-    pages::keys_are_listed_in_their_account_and_region_only, "KMS API Reference, ListKeys";
+    pages::tags_are_listed_page_by_page, "KMS API Reference, ListResourceTags, Marker", needs "keys without a tag of the suite";
+    pages::pending_and_disabled_keys_are_listed_too, "KMS API Reference, ListKeys", needs "an account without other keys";
+    pages::keys_are_listed_in_their_account_and_region_only, "KMS API Reference, ListKeys", needs "an account without other keys";
     imported::a_key_without_material_waits_for_it, "KMS API Reference, CreateKey, Origin";
     imported::a_key_without_material_cannot_be_enabled, "KMS Developer Guide, Key states of AWS KMS keys",
         localstack: "EnableKey was accepted";
@@ -372,6 +376,13 @@ cases! {
         localstack: "CreateGrant was accepted";
     grants::a_grantee_that_is_no_principal_is_refused, "KMS API Reference, CreateGrant, GranteePrincipal",
         localstack: "CreateGrant was accepted";
+    grants::a_grant_is_listed_with_its_encryption_context, "KMS API Reference, ListGrants";
+    grants::the_same_name_and_encryption_context_is_one_grant, "KMS API Reference, CreateGrant, Name";
+    grants::the_same_name_with_another_encryption_context_is_another_grant, "KMS API Reference, CreateGrant, Name",
+        localstack: "it does not hold that another request makes another grant";
+    grants::a_grant_counts_for_its_encryption_context, "KMS API Reference, CreateGrant, Constraints", needs "two accounts";
+    grants::a_grant_does_not_count_for_another_encryption_context, "KMS API Reference, CreateGrant, Constraints", needs "two accounts",
+        localstack: "Decrypt is Ok(())";
     grants::an_hmac_key_takes_no_encryption_context_constraint, "KMS API Reference, CreateGrant, Constraints",
         localstack: "CreateGrant was refused with ValidationError";
     grants::a_disabled_key_takes_no_grant, "KMS Developer Guide, Key states of AWS KMS keys";
@@ -382,21 +393,21 @@ cases! {
     grants::a_grant_of_a_pending_key_is_listed_and_revoked, "KMS Developer Guide, Key states of AWS KMS keys";
     grants::a_grant_is_retired_by_its_token, "KMS API Reference, RetireGrant, GrantToken";
     grants::a_grant_is_retired_by_its_key_and_its_id, "KMS API Reference, RetireGrant, GrantId";
-    grants::grants_are_listed_by_who_may_retire_them, "KMS API Reference, ListRetirableGrants";
+    grants::grants_are_listed_by_who_may_retire_them, "KMS API Reference, ListRetirableGrants", needs "an account without other keys";
     grants::grants_are_listed_page_by_page, "KMS API Reference, ListGrants, Marker";
     grants::more_than_a_hundred_grants_a_page_are_refused, "KMS API Reference, ListGrants, Limit",
         localstack: "ListGrants was accepted";
     grants::a_key_has_the_default_policy, "KMS API Reference, ListKeyPolicies";
     identity::a_caller_learns_its_account, "STS API Reference, GetCallerIdentity";
-    identity::a_role_session_belongs_to_the_account_of_the_role, "STS API Reference, AssumeRole";
-    identity::a_role_session_works_on_the_keys_of_the_account_of_the_role, "STS API Reference, AssumeRole";
-    identity::a_role_session_shorter_than_fifteen_minutes_is_refused, "STS API Reference, AssumeRole, DurationSeconds",
+    identity::a_role_session_belongs_to_the_account_of_the_role, "STS API Reference, AssumeRole", needs "two accounts";
+    identity::a_role_session_works_on_the_keys_of_the_account_of_the_role, "STS API Reference, AssumeRole", needs "two accounts";
+    identity::a_role_session_shorter_than_fifteen_minutes_is_refused, "STS API Reference, AssumeRole, DurationSeconds", needs "two accounts",
         localstack: "AssumeRole was accepted";
     identity::an_unknown_access_key_is_refused, "KMS API Reference, Common Errors",
         localstack: "ListKeys was accepted";
     identity::a_wrong_secret_is_refused, "KMS API Reference, Common Errors",
         localstack: "ListKeys was accepted";
-    identity::a_session_without_its_token_is_refused, "IAM User Guide, Temporary security credentials in IAM",
+    identity::a_session_without_its_token_is_refused, "IAM User Guide, Temporary security credentials in IAM", needs "two accounts",
         localstack: "ListKeys was accepted";
 }
 

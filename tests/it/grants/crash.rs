@@ -7,14 +7,14 @@ use kms_double::{Fault, FaultAction, Options};
 use kube::api::DeleteParams;
 use serde_json::json;
 
-use super::{any, api, create, find, of_orders, own, patch, reads, with_key};
+use super::{any, api, create, find, of_orders, own, patch, with_key, words};
 use crate::support::{
     eventually,
     gate::{At, Fate, Gate},
     memory::{Hand, Memory},
     operator::WITHIN,
     scene::Scene,
-    vendor::{AWS, Vendor},
+    vendor::{AWS, HUAWEI, Vendor},
 };
 
 /// What kills the operator.
@@ -29,12 +29,13 @@ enum Death {
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_request_about_a_grant_the_next_run_finishes_the_work() {
     let mut tries = Vec::new();
-    for (operation, nth) in [("CreateGrant", 1), ("CreateGrant", 2), ("RevokeGrant", 1), ("RevokeGrant", 2)] {
+    let requests = [(&AWS, "CreateGrant"), (&AWS, "RevokeGrant"), (&HUAWEI, "create-grant"), (&HUAWEI, "revoke-grant")];
+    for ((vendor, operation), nth) in requests.into_iter().flat_map(|request| [(request, 1), (request, 2)]) {
         for ends in Fate::ALL {
             let point = format!("{operation} {nth} {ends:?}");
             tries.push(async move {
                 let memory = Memory::new().await;
-                let struck = story(&AWS, &memory, Death::Request(operation, nth, ends), &point).await;
+                let struck = story(vendor, &memory, Death::Request(operation, nth, ends), &point).await;
                 assert!(struck, "{point} never came");
             });
         }
@@ -79,10 +80,12 @@ async fn story(vendor: &'static Vendor, memory: &Memory, death: Death, point: &s
         Death::Write(gate, nth, at) => gate.hold(*nth, *at),
     }
     let mut struck = false;
-    let mut grant = create(&scene, "reader", reads(&["Decrypt"])).await;
-    for operations in [&["Decrypt"][..], &["Decrypt", "Encrypt"], &[]] {
+    let (user, [decrypt, encrypt]) = words(vendor);
+    let mut grant =
+        create(&scene, "reader", json!({ "keyRef": { "name": "orders" }, "granteePrincipal": user, "operations": [decrypt] })).await;
+    for operations in [&[decrypt][..], &[decrypt, encrypt], &[]] {
         match operations {
-            ["Decrypt"] => {}
+            [_] => {}
             [] => drop(api(&scene).delete("reader", &DeleteParams::default()).await.unwrap()),
             operations => grant = patch(&scene, "reader", json!({ "spec": { "operations": operations } })).await,
         }

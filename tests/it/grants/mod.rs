@@ -1,13 +1,14 @@
 //! Grants: Keyward makes the declared one, changes it by a new one, revokes it with its object, and never touches a grant of somebody else.
 
 mod crash;
+mod huawei;
 mod kept;
 mod real;
 mod refused;
 mod released;
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
-use keyward::api::{ConditionType, KeyGrant, annotation, condition};
+use keyward::api::{ConditionType, KeyGrant, annotation, condition, key_provider::ProviderType};
 use kms_double::{Grant, Options};
 use kube::{
     Api, ResourceExt,
@@ -15,10 +16,21 @@ use kube::{
 };
 use serde_json::{Value, json};
 
-use crate::support::{eventually, operator::WITHIN, scene::Scene};
+use crate::support::{eventually, operator::WITHIN, scene::Scene, vendor::Vendor};
 
 /// Who gets access.
 const READER: &str = "arn:aws:iam::111122223333:role/reader";
+
+/// A user of Huawei who gets access.
+const USER: &str = "0d0466b00d0466b00d0466b00d0466b0";
+
+/// Who gets access at a KMS, and what it calls decrypting and encrypting.
+fn words(vendor: &Vendor) -> (&'static str, [&'static str; 2]) {
+    match vendor.provider {
+        ProviderType::Aws | ProviderType::CipherTrust => (READER, ["Decrypt", "Encrypt"]),
+        ProviderType::Huawei => (USER, ["decrypt-data", "encrypt-data"]),
+    }
+}
 
 /// A grant of the key of `orders` is made and goes with its object.
 pub async fn is_made_and_revoked(scene: &Scene) {
@@ -41,9 +53,9 @@ pub async fn is_made_as_declared(scene: &Scene, manifest: Value) {
     until_gone(scene, &name).await;
 }
 
-/// A provider that allows every grant to a role of the account.
+/// A provider that allows every grant to a role of the account, and at Huawei to some users and all accounts.
 fn any() -> Value {
-    json!({ "allow": { "grants": { "principals": ["arn:aws:iam::111122223333:role/*"], "operations": ["*"] } } })
+    json!({ "allow": { "grants": { "principals": ["arn:aws:iam::111122223333:role/*", "0d0466b0*", "account/*"], "operations": ["*"] } } })
 }
 
 /// A scene with such a provider, and the key of `orders`.
@@ -138,7 +150,7 @@ async fn own(scene: &Scene, grant: &KeyGrant) -> Vec<Grant> {
 
 /// How often an operation took effect, and in which order.
 fn done(scene: &Scene) -> Vec<String> {
-    let changes = ["CreateGrant", "RevokeGrant"];
+    let changes = ["CreateGrant", "RevokeGrant", "create-grant", "revoke-grant"];
     let calls = scene.operator_calls().into_iter().filter(|call| call.took_effect && changes.contains(&&*call.operation));
     calls.map(|call| call.operation).collect()
 }

@@ -23,7 +23,7 @@ async fn a_grant_on_a_real_control_plane_goes_with_its_namespace() {
     let by_key = kubectl(&["get", "keygrants", "-n", &scene.namespace, "--field-selector", "spec.keyRef.name=orders", "-o", "name"]).await;
     assert_eq!(by_key.trim(), "keygrant.keyward.dev/reader");
     let explained = kubectl(&["explain", "keygrant.spec.granteePrincipal"]).await;
-    assert!(explained.contains("Who may use the key: the ARN of an account"), "{explained}");
+    assert!(explained.contains("Who may use the key. At AWS the ARN of an account"), "{explained}");
 
     // The key's object has no finalizer and may go first. The grant is revoked all the same, and the key stays.
     let key = scene.key("orders").await.arn;

@@ -226,3 +226,55 @@ async fn a_grant_on_an_earlier_key_is_revoked_although_the_present_key_is_only_o
     until_gone(&scene, "reader").await;
     assert_eq!((of_orders(&scene).await.len(), done(&scene)), (0, vec!["CreateGrant".to_owned(), "RevokeGrant".to_owned()]));
 }
+
+/// A restored database, or a hand: the record is gone, and the finalizer shows that a grant was asked for.
+#[tokio::test]
+async fn a_grant_whose_record_is_lost_is_revoked_with_its_object() {
+    let scene = granted("lost").await;
+    patch(&scene, "reader", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
+    until(&scene, "reader", "paused", |grant| find(grant, ConditionType::Synced).is_some_and(|synced| synced.reason == "Paused")).await;
+    let lost = json!({ "status": { "grantId": null, "keyArn": null, "provider": null, "appliedName": null } });
+    api(&scene).patch_status("reader", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(lost)).await.unwrap();
+    delete(&scene, "reader").await;
+    waits(&scene, "Paused", "of this object stops all work").await;
+    patch(&scene, "reader", json!({ "metadata": { "annotations": { "keyward.dev/paused": null } } })).await;
+    until_gone(&scene, "reader").await;
+    assert!(of_orders(&scene).await.is_empty());
+    let note = scene.until_event("reader", "GrantRevoked").await;
+    assert!(note.ends_with("because its object is deleted"), "{note}");
+}
+
+/// A pause is about the key of the paused object.
+#[tokio::test]
+async fn a_grant_on_an_earlier_key_is_revoked_although_the_present_key_is_paused() {
+    let scene = granted("paused-later").await;
+    scene.create("bills", json!({})).await;
+    scene.until_ready("bills", "True", "Available").await;
+    patch(&scene, "reader", json!({ "spec": { "keyRef": { "name": "bills" } } })).await;
+    until_ready(&scene, "reader", "True", "Granted").await;
+    let bills = scene.key("bills").await.arn;
+    let terms = GrantTerms {
+        name: Some(own_name(&scene, &bills)),
+        grantee: READER.into(),
+        operations: vec!["Decrypt".into()],
+        ..GrantTerms::default()
+    };
+    // It comes back on the earlier key, which is on record as such.
+    scene.double.plant_grants(&scene.key("orders").await.arn, &terms, 1).unwrap();
+    let provider = api(&scene).get("reader").await.unwrap().status.unwrap().provider.unwrap();
+    let former = json!({ "status": { "former": [{ "keyArn": scene.key("orders").await.arn, "provider": provider }] } });
+    scene.patch("bills", json!({ "metadata": { "annotations": { "keyward.dev/paused": "true" } } })).await;
+    until(&scene, "reader", "paused", |grant| find(grant, ConditionType::Synced).is_some_and(|synced| synced.reason == "Paused")).await;
+    api(&scene).patch_status("reader", &kube::api::PatchParams::default(), &kube::api::Patch::Merge(former)).await.unwrap();
+    delete(&scene, "reader").await;
+    waits(&scene, "Paused", "of its ManagedKey stops all work").await;
+    assert!(of_orders(&scene).await.is_empty() && scene.double.grants(&bills).unwrap().len() == 1);
+    scene.patch("bills", json!({ "metadata": { "annotations": { "keyward.dev/paused": null } } })).await;
+    until_gone(&scene, "reader").await;
+    assert!(scene.double.grants(&bills).unwrap().is_empty());
+}
+
+/// The name of the only grant of a key.
+fn own_name(scene: &Scene, key: &str) -> String {
+    scene.double.grants(key).unwrap().remove(0).terms.name.unwrap()
+}

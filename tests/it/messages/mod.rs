@@ -4,6 +4,7 @@
 //!
 //! `UPDATE=1 cargo test --test it generated` writes the page anew.
 
+mod grant;
 mod kubectl;
 mod provider;
 
@@ -59,7 +60,7 @@ use crate::support::fixtures::{ACCOUNT, ARN, ID, REGION, aws_endpoints, key, obj
 
 /// The page.
 pub fn page() -> String {
-    let (keys, providers) = (situations(), provider::situations());
+    let (keys, providers, grants) = (situations(), provider::situations(), grant::situations());
     let mut page = format!("{INTRODUCTION}\nKeys:\n\n");
     let mut sections = String::new();
     let mut tell = |title: &str, about: &str, text: String| {
@@ -73,15 +74,19 @@ pub fn page() -> String {
     for provider::Told { title, about, status, events } in &providers {
         page.push_str(&tell(title, about, provider::describe(status, events)));
     }
-    page + &index(&keys, &providers) + &sections
+    page.push_str("\nGrants:\n\n");
+    for grant::Told { title, about, status, events } in &grants {
+        page.push_str(&tell(title, about, grant::describe(status, events)));
+    }
+    page + &index(&keys, &providers, &grants) + &sections
 }
 
 /// Which situations show a reason or an event.
-fn index(keys: &[Told], providers: &[provider::Told]) -> String {
+fn index(keys: &[Told], providers: &[provider::Told], grants: &[grant::Told]) -> String {
     let link = |titles: &BTreeSet<&'static str>| {
         titles.iter().map(|title| format!("[{title}](#{})", anchor(title))).collect::<Vec<_>>().join(", ")
     };
-    let (reasons, events) = said(keys, providers);
+    let (reasons, events) = said(keys, providers, grants);
     let mut text = String::from("\n## Where each reason is shown\n\n| reason | situations |\n|---|---|\n");
     for (reason, _) in Reason::ALL {
         let titles = reasons.get(reason.as_str()).map(link).unwrap_or_default();
@@ -98,11 +103,12 @@ fn index(keys: &[Told], providers: &[provider::Told]) -> String {
 type Shown = BTreeMap<String, BTreeSet<&'static str>>;
 
 /// The reasons of conditions, and the events, that the page shows.
-fn said(keys: &[Told], providers: &[provider::Told]) -> (Shown, Shown) {
+fn said(keys: &[Told], providers: &[provider::Told], grants: &[grant::Told]) -> (Shown, Shown) {
     let of_keys = keys.iter().map(|told| (told.title, &told.status.conditions, &told.events));
     let of_providers = providers.iter().map(|told| (told.title, &told.status.conditions, &told.events));
+    let of_grants = grants.iter().map(|told| (told.title, &told.status.conditions, &told.events));
     let (mut reasons, mut events) = (Shown::new(), Shown::new());
-    for (title, conditions, posted) in of_keys.chain(of_providers) {
+    for (title, conditions, posted) in of_keys.chain(of_providers).chain(of_grants) {
         for known in conditions {
             reasons.entry(known.reason.clone()).or_default().insert(title);
         }
@@ -115,7 +121,7 @@ fn said(keys: &[Told], providers: &[provider::Told]) -> (Shown, Shown) {
 
 const INTRODUCTION: &str = "# What `kubectl describe` says
 
-This page shows what Keyward says in the status of keys and of their providers, one situation after the other.
+This page shows what Keyward says in the status of keys, of their providers and of grants, one situation after the other.
 The texts are printed by the code that writes the status, so they are what your cluster shows; only the names differ.
 The object is `orders` in namespace `shop`, its provider is `aws`, the operator's namespace is `keyward-system`, and its cluster id is `prod`.
 The page shows type, status, reason and message of each condition; `kubectl` prints `Last Transition Time` and `Observed Generation` as well.
@@ -881,7 +887,7 @@ fn situations() -> Vec<Told> {
             })
             .looked()
             .told("The key is no longer published", "`spec.publishTo` was removed from the spec, and the ConfigMap is gone."),
-        unpublished(|target, _| publish::not_permitted(target, "shop", "read")).told(
+        unpublished(|target, _| publish::not_permitted(target, "shop", publish::READ)).told(
             "Keyward has no right to publish the key",
             "[publishing.md](publishing.md) says what the right is. The rest of the spec is applied.",
         ),
@@ -1003,12 +1009,14 @@ fn situations() -> Vec<Told> {
 
 #[test]
 fn the_page_has_its_situations_and_each_says_what_to_do() {
-    let (keys, providers) = (situations(), provider::situations());
-    assert!(keys.len() >= 20 && providers.len() >= 10, "{} and {}", keys.len(), providers.len());
-    let titles: BTreeSet<_> = keys.iter().map(|told| told.title).chain(providers.iter().map(|told| told.title)).collect();
-    assert_eq!(titles.len(), keys.len() + providers.len());
+    let (keys, providers, grants) = (situations(), provider::situations(), grant::situations());
+    assert!(keys.len() >= 20 && providers.len() >= 10 && grants.len() >= 10, "{}, {} and {}", keys.len(), providers.len(), grants.len());
     let of_keys = keys.iter().map(|told| (told.title, &told.status.conditions));
-    for (title, conditions) in of_keys.chain(providers.iter().map(|told| (told.title, &told.status.conditions))) {
+    let of_others = providers.iter().map(|told| (told.title, &told.status.conditions));
+    let all: Vec<_> = of_keys.chain(of_others).chain(grants.iter().map(|told| (told.title, &told.status.conditions))).collect();
+    let titles: BTreeSet<_> = all.iter().map(|(title, _)| title).collect();
+    assert_eq!(titles.len(), all.len());
+    for (title, conditions) in all {
         for known in conditions {
             assert!(Reason::ALL.iter().any(|(reason, _)| reason.as_str() == known.reason), "{title}: {}", known.reason);
             assert!(!known.message.contains("1764000000"), "{title} names a session: {}", known.message);
@@ -1038,6 +1046,7 @@ fn the_page_has_its_situations_and_each_says_what_to_do() {
                 "connect",
                 "choose another",
                 "nothing has to be typed",
+                "delete this object",
             ];
             assert!(ways.iter().any(|way| stalled.message.contains(way)), "{title}: {}", stalled.message);
         }
@@ -1047,13 +1056,14 @@ fn the_page_has_its_situations_and_each_says_what_to_do() {
 /// Whoever meets a word of the status or an event finds it on the page.
 #[test]
 fn the_page_shows_every_reason_and_every_event() {
-    let (reasons, events) = said(&situations(), &provider::situations());
-    // Those of grants are on the page about grants.
+    let (reasons, events) = said(&situations(), &provider::situations(), &grant::situations());
     let all = Reason::ALL.iter().map(|(reason, meaning)| (reason.as_str(), *meaning, &reasons));
     let all = all.chain(EVENTS.iter().map(|(event, meaning)| (*event, *meaning, &events)));
-    let (of_grants, of_keys): (Vec<_>, Vec<_>) = all.partition(|(_, meaning, _)| meaning.trim_start().starts_with("On a `KeyGrant`"));
-    let lacks: Vec<_> = of_keys.iter().filter(|(word, _, shown)| !shown.contains_key(*word)).map(|(word, ..)| *word).collect();
+    let all: Vec<_> = all.collect();
+    let lacks: Vec<_> = all.iter().filter(|(word, _, shown)| !shown.contains_key(*word)).map(|(word, ..)| *word).collect();
     assert_eq!(lacks, [""; 0], "docs/messages.md");
+    // The page about grants explains those of grants.
+    let of_grants: Vec<_> = all.iter().filter(|(_, meaning, _)| meaning.trim_start().starts_with("On a `KeyGrant`")).collect();
     let page = include_str!("../../../docs/grants.md");
     let lacks: Vec<_> = of_grants.iter().map(|(word, ..)| *word).filter(|word| !page.contains(&format!("`{word}`"))).collect();
     assert!(!of_grants.is_empty() && lacks.is_empty(), "docs/grants.md: {lacks:?}");

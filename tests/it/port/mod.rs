@@ -5,6 +5,7 @@
 mod bench;
 mod deletion;
 mod faults;
+mod grants;
 mod life;
 mod search;
 mod settings;
@@ -81,6 +82,12 @@ suite! {{
         a_period_outside_is_refused,
         a_key_is_rotated_now,
         a_disabled_key_is_not_rotated_now;
+    grants:
+        a_grant_is_made_as_asked_for_and_listed,
+        the_same_grant_again_is_one_grant,
+        a_grant_is_revoked_and_revoked_again,
+        grants_with_a_name_are_found_on_every_page,
+        a_key_that_is_not_there_has_no_list_of_grants;
     deletion:
         the_shortest_window_is_kept,
         the_longest_window_is_kept,
@@ -109,6 +116,9 @@ suite! {{
         aliases_are_listed_with_their_keys,
         a_search_that_is_refused_is_no_answer;
 } {
+    grants:
+        a_grant_whose_reply_is_lost_is_made_once,
+        a_grant_that_is_refused_is_known_to_be;
     faults:
         a_refusal_is_not_absence,
         an_error_that_nobody_knows_is_not_absence,

@@ -33,6 +33,8 @@ pub struct Operations {
     pub move_alias: Option<&'static str>,
     /// The one that rotates a key now.
     pub rotate_now: &'static str,
+    /// The one that makes a grant, if the KMS has grants.
+    pub create_grant: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -62,6 +64,7 @@ pub const AWS: Ways = Ways {
         search: "ListKeys",
         move_alias: Some("UpdateAlias"),
         rotate_now: "RotateKeyOnDemand",
+        create_grant: Some("CreateGrant"),
     },
     errors: Errors {
         denied: ("AccessDeniedException", 400),
@@ -84,6 +87,7 @@ pub const CIPHER_TRUST: Ways = Ways {
         search: "list-keys",
         move_alias: None,
         rotate_now: "rotate-material",
+        create_grant: None,
     },
     errors: Errors {
         denied: ("NCERRForbidden", 403),
@@ -106,6 +110,7 @@ pub const HUAWEI: Ways = Ways {
         search: "filter-resources",
         move_alias: Some("associate-alias"),
         rotate_now: "rotate-on-demand",
+        create_grant: Some("create-grant"),
     },
     errors: Errors { denied: ("KMS.0307", 403), throttled: ("APIGW.0308", 429), server: ("KMS.0100", 500), unheard: ("KMS.9999", 400) },
     page: 1000,

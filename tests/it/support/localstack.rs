@@ -4,7 +4,7 @@
 
 use std::{
     io::{BufRead, BufReader},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, ChildStdout, Command, Stdio},
     sync::{Mutex, MutexGuard, OnceLock, PoisonError, mpsc},
     time::Duration,
@@ -63,6 +63,15 @@ fn started(cell: &'static OnceLock<Result<LocalStack, String>>) -> &'static Loca
         Ok(localstack) => localstack,
         Err(failure) => panic!("LocalStack did not start: {failure}"),
     }
+}
+
+/// The folder of the programs of its environment, which has the AWS CLI. It starts nothing.
+pub(crate) fn programs() -> PathBuf {
+    let venv = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/localstack/venv");
+    let output = Command::new(&venv).stdin(Stdio::null()).stderr(Stdio::inherit()).output().expect("its environment");
+    assert!(output.status.success(), "{}: {}", venv.display(), output.status);
+    let python = PathBuf::from(String::from_utf8(output.stdout).expect("a path").trim());
+    python.parent().expect("a folder").to_owned()
 }
 
 impl LocalStack {

@@ -78,6 +78,10 @@ codes! {
     NotPending "KMS.1501" 400 "The key is not in Scheduled deletion state.",
     Limit "KMS.1601" 400 "Invalid value of limit.",
     Marker "KMS.1602" 400 "Invalid value of marker.",
+    GrantAlone "KMS.2401" 400 "create-grant cannot be the only granted operation permission.",
+    GrantPrincipal "KMS.2402" 400 "Invalid principal for creating/retiring a grant.",
+    GrantsFull "KMS.2404" 400 "No more permissions can be granted for the CMK.",
+    GrantGone "KMS.2501" 400 "The grant does not exist.",
     AlreadyRotating "KMS.2901" 400 "The rotation state of key is not disabled.",
     Interval "KMS.3001" 400 "Invalid value of rotation_interval.",
 }

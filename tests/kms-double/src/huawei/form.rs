@@ -72,12 +72,14 @@ pub(super) fn in_form(operation: Operation, mut answer: Value, forms: &[Form]) -
 }
 
 /// The optional members of an answer. The description of a new key names its owner, so it stays.
-const OPTIONAL: [&str; 15] = [
+const OPTIONAL: [&str; 17] = [
     "creation_date",
     "create_time",
     "default_key_flag",
     "existTagsNum",
     "expiration_time",
+    "grantee_principal_type",
+    "issuing_principal",
     "key_materials",
     "key_spec",
     "key_type",

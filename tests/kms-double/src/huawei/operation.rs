@@ -60,6 +60,9 @@ operations! {
     ListAliases "list-aliases" Kms Read,
     DeleteAlias "delete-alias" Kms Mutation,
     AssociateAlias "associate-alias" Kms Mutation,
+    CreateGrant "create-grant" Kms Mutation,
+    ListGrants "list-grants" Kms Read,
+    RevokeGrant "revoke-grant" Kms Mutation,
     ListTags "list-tags" Kms Read,
     CreateTag "create-tag" Kms Mutation,
     BatchTags "batch-tags" Kms Mutation,
@@ -97,6 +100,9 @@ impl Operation {
                 | O::RotateOnDemand
                 | O::UpdateKeyAlias
                 | O::UpdateKeyDescription
+                | O::CreateGrant
+                | O::ListGrants
+                | O::RevokeGrant
         )
     }
 }

@@ -5,7 +5,7 @@
 //! - rotation is for enabled keys: a disabled key answers `KMS.0209`, a pending one `KMS.0210`;
 //! - a frozen key answers `KMS.0320` to every change; a key that waits for activation answers like a disabled one; if no documented code
 //!   fits, the answer is `KMS.0308`;
-//! - tags can change in every state, because no document forbids it.
+//! - tags can change in every state, and grants can be listed and revoked, because no document forbids it; a new grant needs an enabled key.
 
 use super::failure::{Code, Failure};
 use super::operation::Operation;
@@ -27,7 +27,7 @@ const TWICE: Option<Code> = Some(Code::AlreadyPending);
 
 /// The rows. An operation without a row works in every state.
 #[rustfmt::skip]
-const TABLE: [(Operation, Row); 15] = [
+const TABLE: [(Operation, Row); 16] = [
     //                                         2        3        4        5        1        7
     (Operation::EnableKey,                 [ NOT_DIS, YES,     DEL,     NOT_DIS, NOT_DIS, FRO ]),
     (Operation::DisableKey,                [ YES,     NOT_ENA, DEL,     NOT_ENA, NOT_ENA, FRO ]),
@@ -42,6 +42,7 @@ const TABLE: [(Operation, Row); 15] = [
     (Operation::CreateAlias,               [ YES,     YES,     DEL,     YES,     YES,     FRO ]),
     (Operation::DeleteAlias,               [ YES,     YES,     DEL,     YES,     YES,     FRO ]),
     (Operation::AssociateAlias,            [ YES,     YES,     DEL,     YES,     YES,     FRO ]),
+    (Operation::CreateGrant,               [ YES,     DIS,     DEL,     EXT,     DIS,     FRO ]),
     (Operation::Replicate,                 [ YES,     DIS,     DEL,     EXT,     DIS,     FRO ]),
     (Operation::UpdatePrimaryRegion,       [ YES,     DIS,     DEL,     EXT,     DIS,     FRO ]),
 ];

@@ -8,6 +8,46 @@ use serde_json::{Value, json};
 use crate::client::exchange;
 use crate::huawei_client::{Huawei, start};
 
+/// A grant of that key, with these members in the place of others.
+fn grant(key: &str, over: Value) -> Value {
+    let mut body = json!({ "key_id": key, "grantee_principal": "0d0466b00d0466b00d0466b00d0466b0", "operations": ["decrypt-data"] });
+    let Value::Object(over) = over else { panic!("no object: {over}") };
+    body.as_object_mut().unwrap().extend(over);
+    body
+}
+
+/// The same request again makes another grant, because no document says otherwise.
+#[tokio::test]
+async fn grants_are_made_listed_page_by_page_and_revoked() {
+    let (double, client) = start().await;
+    let key = client.create("one").await;
+    let full = json!({ "name": "keyward/a", "retiring_principal": "b", "grantee_principal_type": "domain", "operations": ["decrypt-data", "create-grant"] });
+    let first = client.ok("create-grant", grant(&key, full.clone())).await["grant_id"].as_str().unwrap().to_owned();
+    let second = client.ok("create-grant", grant(&key, full)).await["grant_id"].as_str().unwrap().to_owned();
+    assert!(first != second && first.len() == 64);
+    client.ok("create-grant", grant(&key, json!({}))).await;
+    let page = client.ok("list-grants", json!({ "key_id": key, "limit": "2" })).await;
+    assert_eq!((&page["truncated"], &page["total"], page["grants"].as_array().unwrap().len()), (&json!("true"), &json!(3), 2));
+    let rest = client.ok("list-grants", json!({ "key_id": key, "limit": "2", "marker": page["next_marker"] })).await;
+    assert_eq!((&rest["truncated"], &rest["next_marker"]), (&json!("false"), &json!("")));
+    let all: Vec<&Value> = [&page, &rest].into_iter().flat_map(|page| page["grants"].as_array().unwrap()).collect();
+    let shown = all.iter().find(|grant| grant["grant_id"] == first.as_str()).unwrap();
+    assert_eq!((&shown["name"], &shown["retiring_principal"]), (&json!("keyward/a"), &json!("b")));
+    assert_eq!(
+        (&shown["grantee_principal_type"], &shown["grantee_principal"]),
+        (&json!("domain"), &json!("0d0466b00d0466b00d0466b00d0466b0"))
+    );
+    assert_eq!(shown["operations"], json!(["decrypt-data", "create-grant"]));
+    client.ok("revoke-grant", json!({ "key_id": key, "grant_id": first })).await;
+    assert_eq!(double.grants(&key).unwrap().len(), 2);
+    let quotas = client.kms("GET", "user-quotas", &Value::Null).await.json();
+    assert_eq!(quotas["quotas"]["resources"][1], json!({ "type": "grant_per_CMK", "used": 2, "quota": 100 }));
+    for _ in 2..100 {
+        client.ok("create-grant", grant(&key, json!({}))).await;
+    }
+    assert_eq!(client.outcome("create-grant", grant(&key, json!({}))).await, "400 KMS.2404");
+}
+
 #[tokio::test]
 async fn what_a_request_says_is_checked_as_documented() {
     let (_double, client) = start().await;
@@ -53,6 +93,20 @@ async fn what_a_request_says_is_checked_as_documented() {
         ("enable-key-rotation", json!({ "key_id": rsa }), "400 KMS.0324"),
         ("enable-key-rotation", json!({ "key_id": elliptic }), "400 KMS.0325"),
         ("rotate-on-demand", json!({ "key_id": mac }), "400 KMS.0341"),
+        ("create-grant", grant(&key, json!({ "operations": ["create-grant"] })), "400 KMS.2401"),
+        ("create-grant", grant(&key, json!({ "operations": [] })), "400 KMS.0308"),
+        ("create-grant", grant(&key, json!({ "operations": ["Decrypt"] })), "400 KMS.0308"),
+        ("create-grant", grant(&key, json!({ "operations": "decrypt-data" })), "400 KMS.0202"),
+        ("create-grant", grant(&key, json!({ "grantee_principal": "arn:aws:iam::1:root" })), "400 KMS.2402"),
+        ("create-grant", grant(&key, json!({ "retiring_principal": "a".repeat(65) })), "400 KMS.2402"),
+        ("create-grant", grant(&key, json!({ "grantee_principal_type": "role" })), "400 KMS.0308"),
+        ("create-grant", grant(&key, json!({ "name": "a b" })), "400 KMS.0308"),
+        ("create-grant", json!({ "key_id": key, "operations": ["decrypt-data"] }), "400 KMS.0204"),
+        ("list-grants", json!({ "key_id": key, "limit": "101" }), "400 KMS.1601"),
+        ("list-grants", json!({ "key_id": key, "marker": "?" }), "400 KMS.1602"),
+        ("revoke-grant", json!({ "key_id": key }), "400 KMS.0204"),
+        ("revoke-grant", json!({ "key_id": key, "grant_id": "x" }), "400 KMS.0308"),
+        ("revoke-grant", json!({ "key_id": key, "grant_id": "0".repeat(64) }), "400 KMS.2501"),
         ("list-keys", json!({ "limit": 2 }), "400 KMS.0202"),
         ("list-keys", json!({ "limit": "0" }), "400 KMS.1601"),
         ("list-keys", json!({ "limit": "1001" }), "400 KMS.1601"),

@@ -17,10 +17,17 @@ pub(super) fn quotas(call: &Call<'_>) -> Answer {
         "quotas": {
             "resources": [
                 { "type": "CMK", "used": count(call), "quota": KEYS_MAX },
-                { "type": "grant_per_CMK", "used": 0, "quota": KEYS_MAX },
+                { "type": "grant_per_CMK", "used": grants(call), "quota": KEYS_MAX },
             ],
         },
     }))
+}
+
+/// The number of grants of the key that has the most.
+fn grants(call: &Call<'_>) -> usize {
+    let project = &call.caller.project;
+    let keys = call.world.seen_keys(&project.id, &project.region, call.seen);
+    keys.map(|key| call.world.seen_grants(&key.at, call.seen).count()).max().unwrap_or_default()
 }
 
 /// The customer's keys. Keys that are pending deletion count too.

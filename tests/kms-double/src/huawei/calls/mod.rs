@@ -6,6 +6,7 @@ mod create;
 mod deletion;
 mod describe;
 mod family;
+mod grant;
 mod page;
 mod rotation;
 mod search;
@@ -42,6 +43,9 @@ pub(super) fn carry_out(call: &mut Call<'_>) -> Result {
         Operation::ListAliases => alias::list(call),
         Operation::DeleteAlias => alias::delete(call),
         Operation::AssociateAlias => alias::associate(call),
+        Operation::CreateGrant => grant::create(call),
+        Operation::ListGrants => grant::list(call),
+        Operation::RevokeGrant => grant::revoke(call),
         Operation::ListTags => tag::list(call),
         Operation::CreateTag => tag::create(call),
         Operation::BatchTags => tag::batch(call),
