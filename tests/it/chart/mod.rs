@@ -1,0 +1,6 @@
+//! The Helm chart and the manifests that are rendered from it.
+
+mod deployed;
+mod life;
+mod rendered;
+pub mod values;
