@@ -3,4 +3,5 @@
 mod deployed;
 mod life;
 mod rendered;
+mod rights;
 pub mod values;

@@ -42,7 +42,7 @@ pub async fn is_made_as_declared(scene: &Scene, manifest: Value) {
 }
 
 /// A provider that allows every grant to a role of the account.
-fn any() -> Value {
+pub fn any() -> Value {
     json!({ "allow": { "grants": { "principals": ["arn:aws:iam::111122223333:role/*"], "operations": ["*"] } } })
 }
 
