@@ -35,6 +35,8 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 	tests/huawei-go-sdk/build
 	tests/aws-go-sdk/build
 	tests/answer-models/build
+	tests/helm/build
+	tests/prometheus-operator/crds
 	@# Tests mostly wait: for a watch, a read, or the clock of the double. So more tests run at the same time than there are cores.
 	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} cargo test --locked
 
@@ -62,6 +64,8 @@ check: $(cargo_deny) ## Check format, lints, docs, generated files, layers, lice
 	cargo fmt --all --check
 	cargo clippy --locked --all-targets -- -D warnings
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --no-deps
+	@# Some generated files are rendered from the chart.
+	tests/helm/build
 	@# A filter that matches nothing passes, so first check that each filter matches.
 	@for part in $(golden); do \
 	    cargo test --quiet --locked --test it -- --list $$part | grep ': test$$' >/dev/null \
@@ -102,7 +106,10 @@ clean: ## Remove target/; the tools in $XDG_CACHE_HOME/keyward stay
 	cargo clean
 
 .PHONY: generate
-generate: ## Write the generated files again (CRDs, RBAC, reference)
+generate: ## Write the generated files again (CRDs, RBAC, reference, chart, deploy/)
+	tests/helm/build
+	@# The first run writes what the chart is made of; the second renders the chart.
+	UPDATE=1 cargo test --locked --test it -- generated
 	UPDATE=1 cargo test --locked --test it -- generated
 
 .PHONY: bench

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::ServiceAccount;
 use k8s_openapi::api::rbac::v1::{ClusterRole, ClusterRoleBinding, PolicyRule, Role, RoleBinding, RoleRef, Subject};
 use kube::{CustomResourceExt, api::ObjectMeta};
 
-use super::{NAME, labels, yaml};
+use super::{NAME, labels, policies, yaml};
 use crate::api::{GROUP, KeyGrant, KeyProvider, ManagedKey, publish_to::PublishKind};
 
 /// A right, and why the operator needs it.
@@ -115,6 +115,27 @@ pub fn own_rights() -> Vec<Right> {
             "Leader election: only the replica that holds the lease works.",
         ),
     ]
+}
+
+/// Rights of people in their namespaces, each list with the end of the name of its `ClusterRole`. Kubernetes adds them to its own roles of that name if an
+/// administrator wants it. None of them lets anybody confirm a deletion, and none shows a `KeyProvider`, which is the administrator's.
+#[must_use]
+pub fn user_rights() -> [(&'static str, Vec<Right>); 3] {
+    const OBJECTS: [&str; 2] = ["managedkeys", "keygrants"];
+    let read = right(GROUP, &OBJECTS, &["get", "list", "watch"], "Reads which keys and grants are declared, and their status.");
+    let write = right(
+        GROUP,
+        &OBJECTS,
+        &["create", "update", "patch", "delete"],
+        "Declares keys and grants. Without the optional policies, this lets somebody request the deletion of a key. All objects of a namespace cannot be deleted with one request.",
+    );
+    let ask = right(
+        GROUP,
+        &["managedkeys"],
+        &[policies::SCHEDULE, policies::ROTATE],
+        "With the optional policies, requests the deletion of a key, and its rotation on demand.",
+    );
+    [("view", vec![read.clone()]), ("edit", vec![read.clone(), write.clone()]), ("admin", vec![read, write, ask])]
 }
 
 /// The right to publish keys to objects of that kind. It is not among [`cluster_rights`]: an administrator gives it, in the whole cluster or in some

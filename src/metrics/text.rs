@@ -18,9 +18,9 @@ pub(super) fn older(openmetrics: &str) -> String {
                 other => ("", other),
             };
             if let Some((_, help)) = help.take() {
-                text += &format!("# HELP {name}{end} {help}\n");
+                text.extend(["# HELP ", name, end, " ", help, "\n"]);
             }
-            text += &format!("# TYPE {name}{end} {kind}\n");
+            text.extend(["# TYPE ", name, end, " ", kind, "\n"]);
         } else if !line.starts_with("# ") {
             text += line;
             text.push('\n');

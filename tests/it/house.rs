@@ -20,7 +20,9 @@ fn tools_have_the_same_version_in_every_file() {
     assert!(rust.starts_with(after(&text("Cargo.toml"), "rust-version = \"")[0]), "Cargo.toml has another Rust than {rust}");
     let container = text(".devcontainer/Dockerfile");
     assert_eq!(after(&container, "FROM rust:"), [format!("{rust}-bookworm")]);
-    let go: BTreeSet<String> = ["tests/control-plane/go.mod", "tests/huawei-go-sdk/go.mod", "tests/aws-go-sdk/go.mod", "tests/ack/go.mod"]
+    let modules = ["control-plane", "huawei-go-sdk", "aws-go-sdk", "ack", "helm", "prometheus-operator"]
+        .map(|folder| format!("tests/{folder}/go.mod"));
+    let go: BTreeSet<String> = modules
         .iter()
         .map(|module| after(&text(module), "\ngo ")[0].trim_end_matches(".0").to_owned())
         .chain([after(&container, "FROM golang:")[0].trim_end_matches("-bookworm").to_owned()])
@@ -34,7 +36,7 @@ fn tools_have_the_same_version_in_every_file() {
 fn a_container_has_what_ci_installs() {
     let (run, container) = (text(".ci/run"), text(".devcontainer/Dockerfile"));
     let line = run.lines().find(|line| line.starts_with("declare -A package")).unwrap();
-    for package in line.split(['=', ' ', ')']).filter(|word| ["make", "gcc", "openssl", "util-linux", "python3"].contains(word)) {
+    for package in line.split(['=', ' ', ')']).filter(|word| ["make", "gcc", "openssl", "util-linux", "python3", "git"].contains(word)) {
         assert!(container.contains(&format!(" {package} ")), ".devcontainer/Dockerfile installs no {package}");
     }
 }

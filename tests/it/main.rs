@@ -9,6 +9,7 @@ mod answers;
 mod attacks;
 mod aws;
 mod bound;
+mod chart;
 mod ciphertrust;
 mod contract;
 mod crash;

@@ -30,19 +30,22 @@ fn generated() -> Vec<(String, String)> {
     let page = |text: String| format!("<!-- {BY_MAKE} -->\n{text}");
     let admission = manifests::admission(manifests::NAMESPACE);
     let mut files = vec![
-        ("deploy/rbac.yaml".to_owned(), yaml(manifests::rbac(manifests::NAMESPACE).to_yaml().unwrap())),
-        ("deploy/admission.yaml".to_owned(), yaml(admission.to_yaml().unwrap())),
         ("deploy/policies/policies.yaml".to_owned(), yaml(manifests::policies_yaml().unwrap())),
         ("charts/keyward/files/policies/policies.yaml".to_owned(), yaml(manifests::policies_yaml().unwrap())),
         ("charts/keyward/files/admission/policy.yaml".to_owned(), yaml(admission.policy_yaml().unwrap())),
         ("charts/keyward/files/admission/binding.yaml".to_owned(), yaml(admission.binding_yaml().unwrap())),
         ("charts/keyward/files/rules/cluster.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::cluster_rights()).unwrap())),
         ("charts/keyward/files/rules/own-namespace.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::own_rights()).unwrap())),
+        ("charts/keyward/values.schema.json".to_owned(), crate::chart::values::schema()),
+        ("charts/keyward/README.md".to_owned(), page(crate::chart::values::page())),
         ("docs/reference/conditions.md".to_owned(), page(reference::conditions_page())),
         ("docs/reference/guard.md".to_owned(), page(guard_page())),
         ("docs/reference/invariants.md".to_owned(), page(crate::invariants::page())),
         ("docs/messages.md".to_owned(), page(crate::messages::page())),
     ];
+    for (role, rights) in rbac::user_rights() {
+        files.push((format!("charts/keyward/files/rules/{role}.yaml"), yaml(rbac::rules_yaml(&rights).unwrap())));
+    }
     for kind in PublishKind::ALL {
         let plural = kind.plural();
         files.push((format!("deploy/publish/{plural}/rbac.yaml"), yaml(rbac::publish_yaml(kind, manifests::NAMESPACE).unwrap())));
@@ -162,7 +165,7 @@ fn generated_page_has_each_reason_that_is_given_and_no_other() {
 #[test]
 fn manifests_name_this_version() {
     let version = env!("CARGO_PKG_VERSION");
-    assert!(read("deploy/deployment.yaml").contains(&format!("image: keyward:{version}\n")));
+    assert!(read("deploy/base/install.yaml").contains(&format!("image: \"keyward:{version}\"\n")));
     let chart = read("charts/keyward/Chart.yaml");
     assert!(chart.contains(&format!("\nversion: {version}\n")) && chart.contains(&format!("\nappVersion: {version}\n")), "{chart}");
 }
@@ -181,7 +184,7 @@ async fn the_rights_to_publish_are_added_by_a_component_and_by_nothing_else() {
         std::fs::write(folder.path().join("kustomization.yaml"), text.to_string()).unwrap();
         cluster.kubectl(&["kustomize", folder.path().to_str().unwrap()]).await.expect("kustomize")
     };
-    assert!(!build(&[]).await.contains("publish"));
+    assert!(!build(&[]).await.contains("keyward-publish"));
     let manifests = build(&["configmaps", "secrets"]).await;
     for kind in PublishKind::ALL {
         assert_eq!(manifests.matches(&format!("\n  name: {}\n", rbac::publish_role(kind))).count(), 3, "{manifests}");
@@ -246,5 +249,7 @@ async fn kustomize_builds_what_the_server_accepts() {
 
     cluster.kubectl(&["delete", "namespace", manifests::NAMESPACE, "--wait=false"]).await.expect("delete");
     cluster.kubectl(&["delete", "clusterrolebinding", manifests::NAME]).await.expect("delete");
+    // It is a part of the role `view` of all tests otherwise.
+    cluster.kubectl(&["delete", "clusterrole", "keyward-view"]).await.expect("delete");
     cluster.kubectl(&["delete", "validatingadmissionpolicy", "keyward-status"]).await.expect("delete");
 }

@@ -54,7 +54,7 @@ pub async fn is_made_as_declared(scene: &Scene, manifest: Value) {
 }
 
 /// A provider that allows every grant to a role of the account, and at Huawei to some users and all accounts.
-fn any() -> Value {
+pub fn any() -> Value {
     json!({ "allow": { "grants": { "principals": ["arn:aws:iam::111122223333:role/*", "0d0466b0*", "account/*"], "operations": ["*"] } } })
 }
 

@@ -53,7 +53,7 @@ pub struct Pids {
     pub controller_manager: u32,
 }
 
-/// What `kubectl` answered.
+/// What a program answered.
 #[derive(Clone, Debug)]
 pub struct Output {
     pub success: bool,
@@ -62,7 +62,8 @@ pub struct Output {
 }
 
 impl Output {
-    fn of(output: &std::process::Output) -> Self {
+    /// What a program left behind.
+    pub fn of(output: &std::process::Output) -> Self {
         Self {
             success: output.status.success(),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
@@ -70,7 +71,7 @@ impl Output {
         }
     }
 
-    /// stdout, or a panic with what kubectl complained of.
+    /// stdout, or a panic with what the program complained of.
     pub fn expect(self, what: &str) -> String {
         assert!(self.success, "{what}: {}", self.stderr);
         self.stdout
@@ -93,6 +94,11 @@ pub struct Own(&'static ControlPlane);
 /// Starts one.
 pub fn own() -> Own {
     Own(Box::leak(Box::new(ControlPlane::start().and_then(ControlPlane::with_crds).unwrap())))
+}
+
+/// Starts one without our CRDs.
+pub fn bare() -> Own {
+    Own(Box::leak(Box::new(ControlPlane::start().unwrap())))
 }
 
 impl Own {

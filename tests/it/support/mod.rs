@@ -4,6 +4,7 @@ pub mod control_plane;
 pub mod double;
 pub mod fixtures;
 pub mod gate;
+pub mod helm;
 pub mod localstack;
 pub mod memory;
 pub mod operator;

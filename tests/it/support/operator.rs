@@ -41,6 +41,11 @@ impl Post {
         Self { namespace, kubeconfig, dir: control_plane.dir.clone() }
     }
 
+    /// The post of an operator that somebody installed: its namespace, and what says who it is.
+    pub fn installed(control_plane: &ControlPlane, namespace: &str, kubeconfig: PathBuf) -> Self {
+        Self { namespace: namespace.to_owned(), kubeconfig, dir: control_plane.dir.clone() }
+    }
+
     /// The same post, from where all requests to the API server go through a gate.
     pub async fn behind_gate(&self, control_plane: &ControlPlane) -> (Self, Gate) {
         let gate = Gate::start(control_plane.client_of(&self.kubeconfig).await).await;
@@ -62,22 +67,32 @@ impl Post {
 
     /// The same with more flags.
     pub fn start_with(&self, flags: &[&str]) -> Operator {
+        let arguments = [&["controller", "--cluster-id", CLUSTER, "--namespace", &self.namespace], flags].concat();
+        // By environment, so that a flag can say otherwise.
+        let environment = [
+            ("KEYWARD_LISTEN", "127.0.0.1:0"),
+            ("KEYWARD_LOG_FORMAT", "json"),
+            ("KEYWARD_LOG_LEVEL", "info,keyward=debug"),
+            ("KEYWARD_LEADER_ELECTION", "false"),
+            // As the Deployment sets it.
+            ("MALLOC_ARENA_MAX", "1"),
+        ];
+        self.start_as(&arguments, &environment)
+    }
+
+    /// Starts it with these arguments and this environment, as a kubelet does.
+    pub fn start_as(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Operator {
         let log = self.dir.join(format!("{}-{}.log", self.namespace, uuid::Uuid::new_v4()));
         let process = Command::new(env!("CARGO_BIN_EXE_keyward"))
-            .args(["controller", "--cluster-id", CLUSTER, "--namespace", &self.namespace])
-            .args(flags)
+            .args(arguments)
             .env_clear()
-            // By environment, so that a flag can say otherwise.
-            .env("KEYWARD_LISTEN", "127.0.0.1:0")
             .envs([("KEYWARD_CONSISTENCY", "300ms"), ("KEYWARD_MISSING_AFTER", "2s"), ("KEYWARD_ATTEMPT_WAIT", "4s")])
-            .envs([("KEYWARD_LOG_FORMAT", "json"), ("KEYWARD_LOG_LEVEL", "info,keyward=debug"), ("KEYWARD_LEADER_ELECTION", "false")])
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("KUBECONFIG", &self.kubeconfig)
             // No instance metadata, and no credentials but those that a test gives.
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("RUST_BACKTRACE", "1")
-            // As the Deployment sets it.
-            .env("MALLOC_ARENA_MAX", "1")
+            .envs(environment.iter().copied())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(std::fs::File::create(&log).unwrap())
