@@ -20,7 +20,7 @@ use super::{
     failure::{self, Failure, Retry},
     limits::Limits,
     memory::Memory,
-    observed::{Facet, Key, Observed, State},
+    observed::{Facet, Key, MultiRegion, Observed, State},
     on_demand::{self, Look},
     ownership::{Owner, Ownership},
     plan::{Gone, Note, Plan, Rest, Undone},
@@ -39,6 +39,7 @@ use crate::{
             MOST_APPLIED, ManagementPolicy, OnDemand, ProviderFacts,
         },
         publish_to::MOST_ATTEMPTS,
+        replica_of::{LONGEST_ARN, MOST_REGIONS, MultiRegionFacts, MultiRegionRole},
     },
     text::shown,
 };
@@ -219,6 +220,12 @@ pub fn fit(status: &mut ManagedKeyStatus) {
         applied.aliases.truncate(MOST_APPLIED);
     }
     status.publish_attempts.truncate(MOST_ATTEMPTS);
+    if let Some(MultiRegionFacts { role: _, primary_key_arn, replica_key_arns }) = &mut status.multi_region {
+        let fits = |arn: &String| arn.chars().count() <= LONGEST_ARN && shown(arn) == *arn;
+        primary_key_arn.take_if(|arn| !fits(arn));
+        replica_key_arns.retain(fits);
+        replica_key_arns.truncate(MOST_REGIONS);
+    }
     if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, custom_key_store_id, xks_key_id, creation_time: _ }) =
         &mut status.key
     {
@@ -274,6 +281,8 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         xks_key_id: key.kind.xks_key_id.clone().or(known.xks_key_id),
         creation_time: key.creation_time.map(seconds).or(known.creation_time),
     });
+    // The KMS need not tell the role of a key without replicas.
+    status.multi_region = key.multi_region.as_ref().map(regions).or(status.multi_region.take()).filter(|_| key.kind.multi_region);
     status.provider = Some(ProviderFacts {
         type_: rules.provider.as_str().into(),
         account: key.account.clone(),
@@ -292,6 +301,20 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_ref(), report.now));
     }
     on_demand_seen(status, key, desired, rules, memory, report);
+}
+
+/// What the KMS tells of the other Regions of a multi-Region key. The KMS does not promise an order.
+fn regions(told: &MultiRegion) -> MultiRegionFacts {
+    match told {
+        MultiRegion::Primary(replicas) => {
+            let mut replica_key_arns = replicas.clone();
+            replica_key_arns.sort_unstable();
+            MultiRegionFacts { role: MultiRegionRole::Primary, primary_key_arn: None, replica_key_arns }
+        }
+        MultiRegion::Replica(primary) => {
+            MultiRegionFacts { role: MultiRegionRole::Replica, primary_key_arn: Some(primary.clone()), replica_key_arns: Vec::new() }
+        }
+    }
 }
 
 /// What a look says of the rotations on demand that the object requested.
@@ -879,7 +902,7 @@ impl Setter {
         match (key.state, desired.life) {
             (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(days)) => {
                 let replicas = match &key.multi_region {
-                    Some(super::observed::MultiRegion::Primary(replicas)) if key.state == State::PendingReplicaDeletion => {
+                    Some(MultiRegion::Primary(replicas)) if key.state == State::PendingReplicaDeletion => {
                         format!("; it waits for its replicas {}", replicas.join(", "))
                     }
                     _ => String::new(),

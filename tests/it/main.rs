@@ -32,6 +32,7 @@ mod port;
 mod program;
 mod publishing;
 mod reconcile;
+mod replicas;
 mod seeds;
 mod stories;
 mod support;

@@ -6,6 +6,7 @@ mod bench;
 mod deletion;
 mod faults;
 mod life;
+mod replicas;
 mod search;
 mod settings;
 mod ways;
@@ -81,6 +82,10 @@ suite! {{
         a_period_outside_is_refused,
         a_key_is_rotated_now,
         a_disabled_key_is_not_rotated_now;
+    replicas:
+        a_replica_is_made_once_with_all_its_tags,
+        a_key_of_one_region_is_not_replicated,
+        a_primary_key_is_moved_and_moved_again;
     deletion:
         the_shortest_window_is_kept,
         the_longest_window_is_kept,

@@ -33,6 +33,9 @@ pub struct Operations {
     pub move_alias: Option<&'static str>,
     /// The one that rotates a key now.
     pub rotate_now: &'static str,
+    /// The ones that make a replica and move the primary key, if there are such.
+    pub replicate: Option<&'static str>,
+    pub move_primary: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -62,6 +65,8 @@ pub const AWS: Ways = Ways {
         search: "ListKeys",
         move_alias: Some("UpdateAlias"),
         rotate_now: "RotateKeyOnDemand",
+        replicate: Some("ReplicateKey"),
+        move_primary: Some("UpdatePrimaryRegion"),
     },
     errors: Errors {
         denied: ("AccessDeniedException", 400),
@@ -84,6 +89,8 @@ pub const CIPHER_TRUST: Ways = Ways {
         search: "list-keys",
         move_alias: None,
         rotate_now: "rotate-material",
+        replicate: Some("replicate-key"),
+        move_primary: Some("update-primary-region"),
     },
     errors: Errors {
         denied: ("NCERRForbidden", 403),
@@ -106,6 +113,8 @@ pub const HUAWEI: Ways = Ways {
         search: "filter-resources",
         move_alias: Some("associate-alias"),
         rotate_now: "rotate-on-demand",
+        replicate: None,
+        move_primary: None,
     },
     errors: Errors { denied: ("KMS.0307", 403), throttled: ("APIGW.0308", 429), server: ("KMS.0100", 500), unheard: ("KMS.9999", 400) },
     page: 1000,
