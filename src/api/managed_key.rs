@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 use super::{
     condition::{self, Reason},
     publish_to::{MOST_ATTEMPTS, PublishTo, PublishedTo},
-    replica_of::{MultiRegionFacts, ReplicaOf},
+    replica_of::{MOST_REGIONS, MultiRegionFacts, ReplicaOf, WaitsFor},
 };
 
 /// What is declared about one key.
@@ -492,6 +492,14 @@ pub struct Deletion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Unknown"]))]
     pub last_use: Option<KnownUse>,
+    /// The replicas for which a primary key waits in the state `PendingReplicaDeletion`. Keyward schedules a replica only if its own object declares that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_REGIONS))]
+    pub waits_for: Vec<WaitsFor>,
+    /// The earliest date at which the KMS can delete a primary key that waits for its replicas: the last date of a replica, and then the waiting period of the
+    /// primary key. Absent while a replica has no known date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest_deletion_date: Option<Time>,
 }
 
 /// What is known of the last use of a key whose deletion Keyward schedules.

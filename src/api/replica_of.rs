@@ -3,6 +3,7 @@
 // `kubectl explain` prints these texts without change, so product names are written without backticks.
 #![allow(clippy::doc_markdown)]
 
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -66,4 +67,26 @@ pub enum MultiRegionRole {
     Primary,
     /// A copy in another Region than that of the primary key.
     Replica,
+}
+/// A replica for which the deletion of its primary key waits.
+#[derive(KubeSchema, Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct WaitsFor {
+    /// Region of the replica.
+    #[schemars(length(max = 64))]
+    pub region: String,
+    /// ARN of the replica.
+    #[schemars(length(max = LONGEST_ARN))]
+    pub key_arn: String,
+    /// Name of the `ManagedKey` of this namespace that has the replica. Absent if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 253))]
+    pub object: Option<String>,
+    /// The state of the replica, by the status of that object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 64))]
+    pub key_state: Option<String>,
+    /// When the KMS will delete the replica, by the status of that object. Absent if its deletion is not scheduled.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deletion_date: Option<Time>,
 }

@@ -39,7 +39,7 @@ use crate::{
             MOST_APPLIED, ManagementPolicy, OnDemand, ProviderFacts,
         },
         publish_to::MOST_ATTEMPTS,
-        replica_of::{LONGEST_ARN, MOST_REGIONS, MultiRegionFacts, MultiRegionRole},
+        replica_of::{LONGEST_ARN, MOST_REGIONS, MultiRegionFacts, MultiRegionRole, WaitsFor},
     },
     text::shown,
 };
@@ -101,6 +101,8 @@ pub struct Report<'a> {
     pub unpublished: Option<&'a Trouble>,
     /// When the key was last used. `None`: the KMS was not asked.
     pub last_use: Option<LastUse>,
+    /// The replicas for which the key waits, as far as other objects tell of them.
+    pub replicas: &'a [WaitsFor],
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a SetBy>,
     /// The value of the annotation that asked for this look.
@@ -135,6 +137,7 @@ impl<'a> Report<'a> {
             unkept: &[],
             unpublished: None,
             last_use: None,
+            replicas: &[],
             set_by: None,
             requested: None,
             word_stands: true,
@@ -268,6 +271,7 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     }
     let judged = matches!(report.conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
     Record::of(&mut *status).seen(Observation::Own { key, asked: desired.days(), judged, now: report.now });
+    Record::of(&mut *status).seen(Observation::Waits { replicas: report.replicas });
     // These facts of a key never change. If the KMS does not tell one this time, the known one stays.
     let known = status.key.take().unwrap_or_default();
     let word = |told: &str, known: String| if told.is_empty() { known } else { told.to_owned() };
@@ -873,6 +877,20 @@ fn is_as_before(key: &Key, desired: &Desired, memory: &Memory) -> bool {
     }
 }
 
+/// The replicas for which a primary key waits, with what is known of each.
+fn waited_for(arns: &[String], known: &[WaitsFor]) -> String {
+    let told = |arn: &String| match known.iter().find(|replica| replica.key_arn == *arn) {
+        Some(WaitsFor { object: Some(object), key_state, deletion_date, .. }) => {
+            let state = key_state.as_deref().unwrap_or("in an unknown state");
+            let date = deletion_date.as_ref().map(|date| format!(" until {}", date.0)).unwrap_or_default();
+            format!("{arn} (ManagedKey {object}, {state}{date})")
+        }
+        Some(_) => format!("{arn} (of no ManagedKey of this namespace)"),
+        None => arn.clone(),
+    };
+    arns.iter().map(told).collect::<Vec<_>>().join(", ")
+}
+
 /// When a pending key will be deleted, in words.
 pub(super) fn when(date: Option<Timestamp>) -> String {
     date.map_or_else(
@@ -903,7 +921,7 @@ impl Setter {
             (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(days)) => {
                 let replicas = match &key.multi_region {
                     Some(MultiRegion::Primary(replicas)) if key.state == State::PendingReplicaDeletion => {
-                        format!("; it waits for its replicas {}", replicas.join(", "))
+                        format!("; it waits for its replicas {}", waited_for(replicas, report.replicas))
                     }
                     _ => String::new(),
                 };

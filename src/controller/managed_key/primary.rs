@@ -13,17 +13,21 @@ use super::{
     provider::{self, Provider, Resolved},
 };
 use crate::{
-    api::{ManagedKey, Reason, managed_key::ManagementPolicy},
+    api::{
+        ManagedKey, Reason,
+        managed_key::ManagementPolicy,
+        replica_of::{LONGEST_ARN, MOST_REGIONS, WaitsFor},
+    },
     controller::{Context, error::Ending, lane::Lane},
     domain::{
         desired::{Desired, Life},
         failure::{Failure, FailureKind},
         grant::target::Target,
         memory::{self, Location},
-        observed::{Facet, Facets, Key, MultiRegion},
+        observed::{Facet, Facets, Key, MultiRegion, Observed, State},
         ownership::Ownership,
         primary::{self, Barred, Primary, SeenPrimary},
-        replica::{PrimaryRef, same_set},
+        replica::{self, PrimaryRef, same_set},
     },
     kms::{Kms, Reading, Replication},
     text,
@@ -235,6 +239,31 @@ async fn through(context: &Context, desired: &Desired, name: &str, arn: &str) ->
         return barred(Reason::StaleView, stale_primary(&key), false);
     }
     Ok(Ok((key, provider)))
+}
+
+/// The replicas for which a key waits before it can be deleted. Of those that an object of this namespace has, the status of that object tells the rest.
+pub(super) fn waits_for(context: &Context, desired: &Desired, observed: Option<&Observed>) -> Vec<WaitsFor> {
+    let Some(Observed::Present(key)) = observed else { return Vec::new() };
+    let Some(MultiRegion::Primary(replicas)) = key.multi_region.as_ref().filter(|_| key.state == State::PendingReplicaDeletion) else {
+        return Vec::new();
+    };
+    let mut arns: Vec<&String> = replicas.iter().filter(|arn| arn.len() <= LONGEST_ARN && text::shown(arn) == **arn).collect();
+    arns.sort_unstable();
+    let objects = context.keys().state();
+    let near = objects.iter().filter_map(|object| object.decoded().ok());
+    let near: Vec<&ManagedKey> = near.filter(|object| object.metadata.namespace.as_ref() == Some(&desired.owner.namespace)).collect();
+    let waits = arns.into_iter().take(MOST_REGIONS).map(|arn| {
+        let holder = near.iter().find(|object| target(object, desired).key.as_ref() == Some(arn));
+        let status = holder.and_then(|object| object.status.as_ref());
+        WaitsFor {
+            region: replica::region(arn).unwrap_or_default().to_owned(),
+            key_arn: arn.clone(),
+            object: holder.and_then(|object| object.metadata.name.clone()),
+            key_state: status.and_then(|status| status.key_state).map(|state| state.as_str().to_owned()),
+            deletion_date: status.and_then(|status| status.deletion_date.clone()),
+        }
+    });
+    waits.collect()
 }
 
 fn stale_primary(key: &Key) -> String {

@@ -191,6 +191,8 @@ pub fn ours(days: i32, call: Option<DeletionCall>) -> Deletion {
         call,
         last_used_time: None,
         last_use: None,
+        waits_for: Vec::new(),
+        earliest_deletion_date: None,
     }
 }
 
