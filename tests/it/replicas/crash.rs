@@ -72,6 +72,9 @@ async fn made_once(vendor: &'static Vendor, operation: &'static str, replicate: 
     assert!(key.aliases.contains(&scene.claim("there")), "{point}: {:?}", key.aliases);
     let took = scene.calls(replicate).iter().filter(|call| call.took_effect).count();
     assert_eq!((took, scene.double.keys().len()), (1, 2), "{point}: {}", describe(&object));
+    // A replica that is found again is no failure.
+    let events = scene.events_in(&scene.namespace, "there").await;
+    assert!(events.iter().all(|(reason, _)| reason != "SyncFailed"), "{point}: {events:?}");
     drop(operator);
 }
 
