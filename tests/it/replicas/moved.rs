@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::{ABROAD, made, primary, replica, scene, settled};
 use crate::support::{
+    eventually,
+    operator::WITHIN,
     scene::{describe, find, message},
     vendor::{AWS, CIPHER_TRUST, Vendor},
 };
@@ -42,6 +44,10 @@ async fn moves(vendor: &'static Vendor, operation: &str) {
 async fn of_two_objects_the_older_one_has_the_primary_key() {
     let scene = scene(&AWS, "two").await;
     primary(&scene).await;
+    // The time of a creation has whole seconds, and the second object has to be younger by it.
+    let created = scene.keys().get("orders").await.unwrap().metadata.creation_timestamp.unwrap().0.as_second();
+    eventually("the next second", WITHIN, async || if jiff::Timestamp::now().as_second() > created { Ok(()) } else { Err("the same") })
+        .await;
     made(&scene, "there", json!({ "primary": true })).await;
     settled(&scene, "orders").await;
     scene.until_event("there", "PrimaryMoved").await;
