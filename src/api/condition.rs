@@ -118,8 +118,12 @@ words! {
     RotationLimitReached,
     /// On a `KeyGrant`: the grant exists at the KMS as declared.
     Granted,
-    /// On a `KeyGrant`: the `ManagedKey` that `keyRef` names does not exist, is being deleted, or has no key of its own yet.
+    /// On a `KeyGrant`: the `ManagedKey` that `keyRef` names does not exist, is being deleted, or has no key of its own yet. On a `ManagedKey`:
+    /// the same of the object that `replicaOf` names, or the primary key is not enabled.
     KeyNotReady,
+    /// The key that `replicaOf` names is no multi-Region key. Or the key of this object cannot become the primary key: it is no multi-Region
+    /// key, or an older object declares `primary` for the same key. Remove `primary` from one of the two.
+    NotAPrimary,
     /// On a `KeyGrant`: the provider does not allow the grant. The message names the principal or the operation.
     GrantNotAllowed,
     /// On a `KeyGrant`: the KMS does not know a principal of the grant. It may have been created moments ago: Keyward tries for ten minutes,
@@ -232,6 +236,7 @@ pub const EVENTS: &[(&str, &str)] = &[
     ("KeyAdopted", "The object adopted the key that `spec.keyId` names."),
     ("KeyTakenUp", "The object took up the key of an earlier object of this name."),
     ("AliasMoved", "Keyward moved an alias to the key from the key of another object that no longer declares it."),
+    ("PrimaryMoved", "Keyward made the key, a replica until then, the primary key; the note names the former primary key."),
     ("KeyEnabled", "The key was enabled."),
     ("KeyDisabled", "The key was disabled."),
     ("RotationEnabled", "Rotation was switched on, or its period was changed."),

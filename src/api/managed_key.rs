@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 use super::{
     condition::{self, Reason},
     publish_to::{MOST_ATTEMPTS, PublishTo, PublishedTo},
+    replica_of::{MOST_REGIONS, MultiRegionFacts, ReplicaOf, WaitsFor},
 };
 
 /// What is declared about one key.
@@ -64,11 +65,15 @@ use super::{
 #[x_kube(
     validation = Rule::new("!has(oldSelf.keyId) || has(self.keyId)").message("keyId cannot be removed; make a new object for another key"),
     validation = Rule::new("has(self.key) == has(oldSelf.key)").message("key cannot be added or removed; make a new object for a key of another kind"),
+    validation = Rule::new("has(self.replicaOf) == has(oldSelf.replicaOf)").message("replicaOf cannot be added or removed; make a new object"),
     validation = Rule::new("self.providerRef.name == oldSelf.providerRef.name").message("providerRef is immutable; make a new object for a key elsewhere"),
     // An object that was stored before this rule existed stays editable: it must always be possible to cancel a deletion.
     validation = Rule::new("!has(self.rotationPeriodDays) || (has(self.autoRotation) && self.autoRotation) || (oldSelf.hasValue() && has(oldSelf.value().rotationPeriodDays) && !(has(oldSelf.value().autoRotation) && oldSelf.value().autoRotation))")
         .message("rotationPeriodDays needs autoRotation: true")
-        .optional_old_self(true)
+        .optional_old_self(true),
+    validation = Rule::new("!has(self.replicaOf) || !has(self.keyId)")
+        .message("replicaOf makes a new replica; to adopt one that exists, set keyId without replicaOf"),
+    validation = Rule::new("!has(self.replicaOf) || !has(self.key)").message("a replica is of the kind of its primary; remove key")
 )]
 pub struct ManagedKeySpec {
     /// The `KeyProvider` through which Keyward reaches the key. Default: the provider named `default`. Immutable.
@@ -144,6 +149,16 @@ pub struct ManagedKeySpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[x_kube(validation = Rule::new("self == oldSelf").message("key is immutable; make a new object for a key of another kind"))]
     pub key: Option<KeyTemplate>,
+    /// Makes the key a replica of a multi-Region key, in the Region of this object's provider. The replica has tags, aliases, a policy, a
+    /// description, a state and a deletion of its own. Its rotation is that of its primary key. Immutable.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[x_kube(validation = Rule::new("self == oldSelf").message("replicaOf is immutable; make a new object for another replica"))]
+    pub replica_of: Option<ReplicaOf>,
+    /// `true` makes the key of this object the primary key, if it is a replica: the former primary key becomes a replica. Both keys must be
+    /// enabled. If several objects declare it for the same key, the oldest one gets it. If absent or `false`, Keyward leaves the role of the
+    /// key as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<bool>,
 }
 
 pub(super) fn tag_value() -> Value {
@@ -357,6 +372,9 @@ pub struct ManagedKeyStatus {
     /// The kind of the key.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyFacts>,
+    /// The other Regions of a multi-Region key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub multi_region: Option<MultiRegionFacts>,
     /// Where the key is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider: Option<ProviderFacts>,
@@ -474,6 +492,14 @@ pub struct Deletion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(extend("enum" = ["Unknown"]))]
     pub last_use: Option<KnownUse>,
+    /// The replicas for which a primary key waits in the state `PendingReplicaDeletion`. Keyward schedules a replica only if its own object declares that.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[schemars(extend("maxItems" = MOST_REGIONS))]
+    pub waits_for: Vec<WaitsFor>,
+    /// The earliest date at which the KMS can delete a primary key that waits for its replicas: the last date of a replica, and then the waiting period of the
+    /// primary key. Absent while a replica has no known date.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub earliest_deletion_date: Option<Time>,
 }
 
 /// What is known of the last use of a key whose deletion Keyward schedules.

@@ -8,6 +8,7 @@ pub mod key_grant;
 pub mod key_provider;
 pub mod managed_key;
 pub mod publish_to;
+pub mod replica_of;
 
 pub use condition::{ConditionType, Reason};
 pub use key_grant::{KeyGrant, KeyGrantSpec, KeyGrantStatus};

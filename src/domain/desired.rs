@@ -10,6 +10,7 @@ use super::{
     ownership::{Owner, Tags, can_be_named},
     policy::Document,
     publish::Declared,
+    replica::PrimaryRef,
     reserved::{is_reserved_alias, is_reserved_tag},
 };
 use crate::{
@@ -81,6 +82,10 @@ pub struct Desired {
     pub key_policy: Option<WantedPolicy>,
     /// Where the key is published.
     pub publish: Declared,
+    /// The key of which the object's key is to be a replica.
+    pub replica: Option<PrimaryRef>,
+    /// Whether the key is to be the primary key of its Regions.
+    pub primary: bool,
     /// The kind of key, if the spec declares it.
     pub kind: Option<KeyTemplate>,
     /// The key to adopt: ID, ARN or alias.
@@ -142,6 +147,8 @@ impl Desired {
             policy,
             publish_to,
             key,
+            replica_of,
+            primary,
         } = &object.spec;
 
         let life = match deletion_schedule_days {
@@ -189,6 +196,7 @@ impl Desired {
         });
         let named_aliases: Vec<String> = aliases.iter().flatten().filter(|alias| !is_reserved_alias(alias)).cloned().collect();
         let publish = Declared::of(publish_to.as_ref(), &named_aliases, &mut left_out);
+        let replica = PrimaryRef::of(replica_of.as_ref(), key_id.is_some() || key.is_some(), &mut left_out);
         let annotation = |key: &str| object.metadata.annotations.as_ref().and_then(|all| all.get(key)).cloned();
         let pause = annotation(annotation::PAUSED);
         Ok(Self {
@@ -203,6 +211,8 @@ impl Desired {
             aliases: named,
             key_policy,
             publish,
+            replica,
+            primary: primary.unwrap_or_default(),
             kind: key.clone(),
             adopt: key_id.clone(),
             deletion_policy: *deletion_policy,

@@ -62,7 +62,11 @@ pub fn events(before: &ManagedKeyStatus, after: &ManagedKeyStatus, about: About<
         let note = format!("key {key} was changed outside Keyward; Keyward corrected: {}", corrected.join("; "));
         events.push(Event { reason: "DriftDetected", action: "CorrectDrift", warning: true, note });
     }
-    events.extend(steps.iter().filter_map(|step| done(step, key, date, &cancel)));
+    let replica = about.desired.replica.as_ref().map(|of| format!(", a replica of {}", of.told())).unwrap_or_default();
+    events.extend(steps.iter().filter_map(|step| done(step, key, date, &cancel)).map(|event| match event.reason {
+        "KeyCreated" => Event { note: format!("{}{replica}", event.note), ..event },
+        _ => event,
+    }));
     events.extend(steps.iter().filter_map(|step| about.policy_set(step, key)));
     events.extend(seen(before, after, key, about.created));
     events
@@ -187,6 +191,9 @@ fn done(step: &Step, key: &str, deletion_date: Option<Timestamp>, cancel: &str) 
     let event = |reason, action, note| Some(Event { reason, action, warning: false, note });
     match step {
         Step::Create => event("KeyCreated", "Create", format!("created {key}")),
+        Step::MovePrimary { from } => {
+            event("PrimaryMoved", "MovePrimary", format!("made {key} the primary key in place of {from}, which is a replica now"))
+        }
         Step::Bind { how: How::Adopt, .. } => event("KeyAdopted", "Adopt", format!("adopted {key}, which spec.keyId names")),
         Step::Bind { how: How::Create, .. } => event("KeyCreated", "Create", format!("created {key}, and wrote its marks")),
         Step::Bind { how: How::TakeUp, .. } => {
@@ -320,6 +327,7 @@ fn failed(reason: &str) -> bool {
         Reason::AliasMoving,
         Reason::RotationPending,
         Reason::KeyDeleted,
+        Reason::KeyNotReady,
     ];
     !others.iter().any(|other| other.as_str() == reason)
 }

@@ -56,6 +56,8 @@ pub enum FailureKind {
     Conflict,
     /// The alias is on another key.
     AliasTaken,
+    /// The KMS has already what the call would make: a replica in that Region.
+    Exists,
     /// The KMS denies the call.
     Denied,
     /// The KMS does not accept the credentials.
@@ -97,6 +99,7 @@ impl FailureKind {
             Self::NewPrincipal => "NewPrincipal",
             Self::Conflict => "Conflict",
             Self::AliasTaken => "AliasTaken",
+            Self::Exists => "Exists",
             Self::Denied => "Denied",
             Self::Credentials => "Credentials",
             Self::Expired => "Expired",
@@ -151,13 +154,14 @@ pub fn is_no_news(reason: Reason, stalled: bool) -> bool {
 
 impl FailureKind {
     /// Every kind, for tests.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::NotFound,
         Self::Invalid,
         Self::Policy,
         Self::NewPrincipal,
         Self::Conflict,
         Self::AliasTaken,
+        Self::Exists,
         Self::Denied,
         Self::Credentials,
         Self::Expired,
@@ -188,6 +192,7 @@ impl FailureKind {
             | Self::NewPrincipal
             | Self::Conflict
             | Self::AliasTaken
+            | Self::Exists
             | Self::Denied
             | Self::Credentials
             | Self::Expired
@@ -208,6 +213,7 @@ impl FailureKind {
             Self::Policy => (Retry::Resync, true, Reason::PolicyNotAccepted),
             Self::NewPrincipal => (Retry::Backoff, false, Reason::PolicyNotAccepted),
             Self::AliasTaken => (Retry::Resync, true, Reason::AliasTaken),
+            Self::Exists => (Retry::Resync, true, Reason::ClaimUnclear),
             Self::Denied => (Retry::Slow, true, Reason::AccessDenied),
             Self::Credentials => (Retry::Slow, true, Reason::CredentialsInvalid),
             Self::Expired => (Retry::Slow, false, Reason::CredentialsInvalid),
@@ -229,9 +235,9 @@ mod tests {
 
     #[test]
     fn only_a_failure_that_a_person_must_correct_is_stalled() {
-        use FailureKind::{AliasTaken, Credentials, Denied, Invalid, Policy, Quota, RotationLimit, WrongAccount};
+        use FailureKind::{AliasTaken, Credentials, Denied, Exists, Invalid, Policy, Quota, RotationLimit, WrongAccount};
         let stalled: Vec<_> = FailureKind::ALL.into_iter().filter(|kind| kind.verdict().stalled).collect();
-        assert_eq!(stalled, [Invalid, Policy, AliasTaken, Denied, Credentials, WrongAccount, Quota, RotationLimit]);
+        assert_eq!(stalled, [Invalid, Policy, AliasTaken, Exists, Denied, Credentials, WrongAccount, Quota, RotationLimit]);
     }
 
     #[test]

@@ -8,6 +8,7 @@ use super::{
     deletion::IntentMark,
     limits::Limits,
     ownership::{self, Owner, Ownership, Tags},
+    replica,
 };
 use crate::api::managed_key::{KeyState, KeyTemplate, RotationType};
 
@@ -222,6 +223,14 @@ pub enum KeyPolicy {
     Untold,
 }
 
+impl KeyPolicy {
+    /// Its text, if it is told.
+    #[must_use]
+    pub fn text(&self) -> Option<&str> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+}
+
 /// A key, as far as it was read.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key {
@@ -285,6 +294,12 @@ impl Key {
             return Some(place) == here && (resource == own || resource.is_some_and(|resource| has(&resource.alias())));
         }
         reference == self.id || reference == self.arn || own.is_some_and(|own| own == Resource::Key(reference)) || has(reference)
+    }
+
+    /// Whether the key is a replica, and its primary key is in that Region.
+    #[must_use]
+    pub fn has_its_primary_in(&self, region: &str) -> bool {
+        matches!(&self.multi_region, Some(MultiRegion::Replica(primary)) if replica::region(primary) == Some(region))
     }
 
     /// The intent mark; `Missing` when tags were not read.

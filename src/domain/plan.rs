@@ -26,6 +26,7 @@ mod bound;
 mod live;
 mod on_demand;
 mod outcome;
+mod replica;
 mod scheduled;
 mod tried;
 

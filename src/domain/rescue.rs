@@ -77,6 +77,8 @@ mod tests {
             call: None,
             last_used_time: None,
             last_use: None,
+            waits_for: Vec::new(),
+            earliest_deletion_date: None,
         };
         let unknown = |deletion: Deletion| {
             with(Enabled, |object| {

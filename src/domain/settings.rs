@@ -59,6 +59,8 @@ enum Refused {
     /// One alias, with `alias/`.
     Alias(String),
     Policy,
+    /// That the key is the primary key.
+    Role,
 }
 
 impl Refusal {
@@ -71,6 +73,7 @@ impl Refusal {
             (Refused::Rotation, step) => step.part() == Part::Rotation,
             (Refused::Description, step) => step.part() == Part::Description,
             (Refused::Policy, step) => step.part() == Part::Policy,
+            (Refused::Role, step) => step.part() == Part::Role,
             (Refused::Kind | Refused::LeftOut | Refused::Alias(_) | Refused::Tags, _) => false,
         }
     }
@@ -130,6 +133,20 @@ fn policy_refused(desired: &Desired, rules: &Rules) -> Option<Refusal> {
     )
 }
 
+/// The key does not become the primary key.
+#[must_use]
+pub const fn role_refused(reason: Reason, message: String) -> Refusal {
+    Refusal { part: Refused::Role, reason, message }
+}
+
+/// What a key policy, which is not the declared one, would take away of what Keyward needs, as a list. `None`: nothing certainly, or it cannot be read.
+#[must_use]
+pub fn lost_with(policy: &str, desired: &Desired, rules: &Rules, arn: &str) -> Option<String> {
+    let policy = WantedPolicy { text: policy.to_owned(), document: Document::read(policy).ok()? };
+    let Access::Loses(actions) = own_access(&policy, desired, rules, arn) else { return None };
+    Some(actions.into_iter().collect::<Vec<_>>().join(", "))
+}
+
 /// The facets that are read only because they are declared. A policy that cannot be set is not read either, except for an object that only
 /// observes.
 #[must_use]
@@ -143,7 +160,7 @@ pub fn declared_facets(desired: &Desired, rules: &Rules) -> Facets {
 #[must_use]
 pub fn locked_out(desired: &Desired, rules: &Rules, key: &Key) -> Option<Refusal> {
     let wanted = desired.key_policy.as_ref()?;
-    let Access::Loses(actions) = own_access(wanted, desired, rules, key) else { return None };
+    let Access::Loses(actions) = own_access(wanted, desired, rules, &key.arn) else { return None };
     let who = rules.principal.as_deref().and_then(Caller::of).map_or_else(|| "Keyward".into(), Caller::shown);
     let message = format!(
         "spec.policy does not allow {who} what Keyward needs on key {}: {}; correct the policy, so that it allows them",
@@ -164,18 +181,19 @@ pub fn policy_before_cancel(desired: &Desired, memory: &Memory, rules: &Rules, k
     settings.steps.pop().filter(|_| !refused)
 }
 
-fn own_access(wanted: &WantedPolicy, desired: &Desired, rules: &Rules, key: &Key) -> Access {
+fn own_access(wanted: &WantedPolicy, desired: &Desired, rules: &Rules, arn: &str) -> Access {
     let also = Also {
         rotation: desired.rotation.map(|rotation| rotation != WantedRotation::Off),
         description: desired.description.is_some(),
         aliases: desired.adopt.is_none() || !desired.aliases.is_empty(),
         deletion: desired.deletion_policy == DeletionPolicy::Delete,
     };
-    access(&wanted.document, rules.principal.as_deref().and_then(Caller::of), &key.arn, also)
+    access(&wanted.document, rules.principal.as_deref().and_then(Caller::of), arn, also)
 }
 
 fn rotation_refused(desired: &Desired, limits: &Limits, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Option<String> {
-    if let (Some(_), Some(MultiRegion::Replica(primary))) = (desired.rotation, multi_region) {
+    // A key that is to become the primary key gets its rotation then.
+    if let (Some(_), Some(MultiRegion::Replica(primary)), false) = (desired.rotation, multi_region, desired.primary) {
         return Some(format!(
             "spec.autoRotation is set, but this key is a replica, which has the rotation of its primary {primary}; set it there and remove it here"
         ));
@@ -277,6 +295,9 @@ fn rotation(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, settin
     };
     match (step, key.state) {
         (None, _) => {}
+        (Some(step), _) if matches!(key.multi_region, Some(MultiRegion::Replica(_))) && desired.primary => {
+            settings.waits = Some(format!("cannot {step} while it is a replica; Keyward does it when the key is the primary key"));
+        }
         (Some(step), State::Enabled) => settings.steps.push(step),
         (Some(step), _) => {
             settings.waits = Some(format!(
@@ -341,7 +362,7 @@ fn key_policy(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, sett
         }
     };
     if differs {
-        let unsure = match own_access(wanted, desired, rules, key) {
+        let unsure = match own_access(wanted, desired, rules, &key.arn) {
             Access::Unknown(why) => Some(why.to_string()),
             Access::Keeps | Access::Loses(_) => None,
         };

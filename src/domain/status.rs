@@ -20,7 +20,7 @@ use super::{
     failure::{self, Failure, Retry},
     limits::Limits,
     memory::Memory,
-    observed::{Facet, Key, Observed, State},
+    observed::{Facet, Key, MultiRegion, Observed, State},
     on_demand::{self, Look},
     ownership::{Owner, Ownership},
     plan::{Gone, Note, Plan, Rest, Undone},
@@ -39,6 +39,7 @@ use crate::{
             MOST_APPLIED, ManagementPolicy, OnDemand, ProviderFacts,
         },
         publish_to::MOST_ATTEMPTS,
+        replica_of::{LONGEST_ARN, MOST_REGIONS, MultiRegionFacts, MultiRegionRole, WaitsFor},
     },
     text::shown,
 };
@@ -100,6 +101,8 @@ pub struct Report<'a> {
     pub unpublished: Option<&'a Trouble>,
     /// When the key was last used. `None`: the KMS was not asked.
     pub last_use: Option<LastUse>,
+    /// The replicas for which the key waits, as far as other objects tell of them.
+    pub replicas: &'a [WaitsFor],
     /// Who set `deletionScheduleDays`, as the API server recorded it.
     pub set_by: Option<&'a SetBy>,
     /// The value of the annotation that asked for this look.
@@ -134,6 +137,7 @@ impl<'a> Report<'a> {
             unkept: &[],
             unpublished: None,
             last_use: None,
+            replicas: &[],
             set_by: None,
             requested: None,
             word_stands: true,
@@ -225,6 +229,12 @@ pub fn fit(status: &mut ManagedKeyStatus) {
         applied.aliases.truncate(MOST_APPLIED);
     }
     status.publish_attempts.truncate(MOST_ATTEMPTS);
+    if let Some(MultiRegionFacts { role: _, primary_key_arn, replica_key_arns }) = &mut status.multi_region {
+        let fits = |arn: &String| arn.chars().count() <= LONGEST_ARN && shown(arn) == *arn;
+        primary_key_arn.take_if(|arn| !fits(arn));
+        replica_key_arns.retain(fits);
+        replica_key_arns.truncate(MOST_REGIONS);
+    }
     if let Some(KeyFacts { spec, usage, origin, manager, multi_region: _, custom_key_store_id, xks_key_id, creation_time: _ }) =
         &mut status.key
     {
@@ -267,6 +277,7 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
     }
     let judged = matches!(report.conclusion, Conclusion::Planned(Plan::Rest(_) | Plan::Hold(_) | Plan::Do(_)) | Conclusion::Unfinished);
     Record::of(&mut *status).seen(Observation::Own { key, asked: desired.days(), judged, now: report.now });
+    Record::of(&mut *status).seen(Observation::Waits { replicas: report.replicas });
     // These facts of a key never change. If the KMS does not tell one this time, the known one stays.
     let known = status.key.take().unwrap_or_default();
     let word = |told: &str, known: String| if told.is_empty() { known } else { told.to_owned() };
@@ -280,6 +291,8 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         xks_key_id: key.kind.xks_key_id.clone().or(known.xks_key_id),
         creation_time: key.creation_time.map(seconds).or(known.creation_time),
     });
+    // The KMS need not tell the role of a key without replicas.
+    status.multi_region = key.multi_region.as_ref().map(regions).or(status.multi_region.take()).filter(|_| key.kind.multi_region);
     status.provider = Some(ProviderFacts {
         type_: rules.provider.as_str().into(),
         account: key.account.clone(),
@@ -298,6 +311,20 @@ fn facts(status: &mut ManagedKeyStatus, key: &Key, desired: &Desired, rules: &Ru
         status.rotation = Some(rotation::record(status.rotation.as_ref(), found, key.rotations.as_ref(), report.now));
     }
     on_demand_seen(status, key, desired, rules, memory, report);
+}
+
+/// What the KMS tells of the other Regions of a multi-Region key. The KMS does not promise an order.
+fn regions(told: &MultiRegion) -> MultiRegionFacts {
+    match told {
+        MultiRegion::Primary(replicas) => {
+            let mut replica_key_arns = replicas.clone();
+            replica_key_arns.sort_unstable();
+            MultiRegionFacts { role: MultiRegionRole::Primary, primary_key_arn: None, replica_key_arns }
+        }
+        MultiRegion::Replica(primary) => {
+            MultiRegionFacts { role: MultiRegionRole::Replica, primary_key_arn: Some(primary.clone()), replica_key_arns: Vec::new() }
+        }
+    }
 }
 
 /// What a look says of the rotations on demand that the object requested.
@@ -860,6 +887,20 @@ fn is_as_before(key: &Key, desired: &Desired, memory: &Memory) -> bool {
     }
 }
 
+/// The replicas for which a primary key waits, with what is known of each.
+fn waited_for(arns: &[String], known: &[WaitsFor]) -> String {
+    let told = |arn: &String| match known.iter().find(|replica| replica.key_arn == *arn) {
+        Some(WaitsFor { object: Some(object), key_state, deletion_date, .. }) => {
+            let state = key_state.as_deref().unwrap_or("in an unknown state");
+            let date = deletion_date.as_ref().map(|date| format!(" until {}", date.0)).unwrap_or_default();
+            format!("{arn} (ManagedKey {object}, {state}{date})")
+        }
+        Some(_) => format!("{arn} (of no ManagedKey of this namespace)"),
+        None => arn.clone(),
+    };
+    arns.iter().map(told).collect::<Vec<_>>().join(", ")
+}
+
 /// When a pending key will be deleted, in words.
 pub(super) fn when(date: Option<Timestamp>) -> String {
     date.map_or_else(
@@ -889,8 +930,8 @@ impl Setter {
         match (key.state, desired.life) {
             (State::PendingDeletion | State::PendingReplicaDeletion, Life::Scheduled(days)) => {
                 let replicas = match &key.multi_region {
-                    Some(super::observed::MultiRegion::Primary(replicas)) if key.state == State::PendingReplicaDeletion => {
-                        format!("; it waits for its replicas {}", replicas.join(", "))
+                    Some(MultiRegion::Primary(replicas)) if key.state == State::PendingReplicaDeletion => {
+                        format!("; it waits for its replicas {}", waited_for(replicas, report.replicas))
                     }
                     _ => String::new(),
                 };

@@ -4,7 +4,7 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{
     deletion::{Passed, Saying},
-    observed::{Key, KeyPolicy, Rotation, State},
+    observed::{Key, KeyPolicy, MultiRegion, Rotation, State},
     ownership::Tags,
     policy::{Document, compare},
 };
@@ -91,6 +91,11 @@ pub enum Step<D = Destruction> {
         /// With the prefix `alias/`.
         alias: String,
     },
+    /// Make the key, which is a replica, the primary key.
+    MovePrimary {
+        /// The primary key until now, by its ARN.
+        from: String,
+    },
     /// Set the key policy.
     SetPolicy {
         /// The text.
@@ -153,6 +158,8 @@ pub enum Part {
     Aliases,
     /// The key policy.
     Policy,
+    /// Whether it is the primary key or a replica.
+    Role,
 }
 
 impl Step {
@@ -168,20 +175,21 @@ impl Step {
             Self::Tag { .. } | Self::Untag { .. } => Part::Tags,
             Self::AddAlias { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. } => Part::Aliases,
             Self::SetPolicy { .. } => Part::Policy,
+            Self::MovePrimary { .. } => Part::Role,
         }
     }
 
     /// Whether it changes only a setting, which the life of the key does not need.
     #[must_use]
     pub const fn is_setting(&self) -> bool {
-        matches!(self.part(), Part::Rotation | Part::OnDemand | Part::Description | Part::Tags | Part::Aliases | Part::Policy)
+        matches!(self.part(), Part::Rotation | Part::OnDemand | Part::Description | Part::Tags | Part::Aliases | Part::Policy | Part::Role)
     }
 
     /// Whether the step could harm another object's key, or destroy data, if the reads behind it were old. Such a step is done at once or
     /// not at all.
     #[must_use]
     pub const fn needs_fresh_reads(&self) -> bool {
-        matches!(self, Self::Destroy(_) | Self::Bind { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. })
+        matches!(self, Self::Destroy(_) | Self::Bind { .. } | Self::MoveAlias { .. } | Self::RemoveAlias { .. } | Self::MovePrimary { .. })
     }
 
     /// Whether it brings a key back. Such a step is allowed even if a fresh read is not possible.
@@ -213,6 +221,7 @@ impl<D> Step<D> {
             Self::AddAlias { alias } => Step::AddAlias { alias: alias.clone() },
             Self::MoveAlias { alias, from } => Step::MoveAlias { alias: alias.clone(), from: from.clone() },
             Self::RemoveAlias { alias } => Step::RemoveAlias { alias: alias.clone() },
+            Self::MovePrimary { from } => Step::MovePrimary { from: from.clone() },
             Self::SetPolicy { policy, unsure } => Step::SetPolicy { policy: policy.clone(), unsure: unsure.clone() },
             Self::Destroy(destruction) => Step::Destroy(destroy(destruction)?),
         })
@@ -250,6 +259,10 @@ impl Key {
             Step::Untag { keys } => self.tags.get_or_insert_default().retain(|key, _| !keys.contains(key)),
             Step::AddAlias { alias } | Step::MoveAlias { alias, .. } => self.aliases.get_or_insert_default().push(alias.clone()),
             Step::RemoveAlias { alias } => self.aliases.get_or_insert_default().retain(|known| known != alias),
+            Step::MovePrimary { from } => {
+                self.state = State::Updating;
+                self.multi_region = Some(MultiRegion::Primary(vec![from.clone()]));
+            }
             Step::SetPolicy { policy, .. } => self.policy = Some(KeyPolicy::Text(policy.clone())),
             Step::Destroy(Destruction::Schedule { .. } | Destruction::Reschedule { .. }) => self.state = State::PendingDeletion,
         }
@@ -343,6 +356,7 @@ impl Step {
             Self::AddAlias { alias } => one(alias, "absent".into(), "present".into()),
             Self::MoveAlias { alias, from } => one(alias, format!("on key {from}"), "present".into()),
             Self::RemoveAlias { alias } => one(alias, "present".into(), "absent".into()),
+            Self::MovePrimary { from } => one("the primary key", from.clone(), "this key".into()),
             Self::SetPolicy { policy, .. } => policy_differences(policy, key).into_iter().map(Difference::Policy).collect(),
             Self::Create | Self::Bind { .. } | Self::Mark { .. } | Self::RotateOnDemand { .. } | Self::Destroy(_) => Vec::new(),
         }
@@ -402,6 +416,7 @@ impl fmt::Display for Step {
             Self::AddAlias { alias } => write!(f, "add {alias}"),
             Self::MoveAlias { alias, from } => write!(f, "move {alias} here from key {from}"),
             Self::RemoveAlias { alias } => write!(f, "remove {alias}"),
+            Self::MovePrimary { from } => write!(f, "make it the primary key in place of {from}"),
             Self::SetPolicy { .. } => f.write_str("set the key policy"),
             Self::Destroy(Destruction::Schedule { days, .. }) => write!(f, "schedule the deletion in {days} days"),
             Self::Destroy(Destruction::Reschedule { days, .. }) => write!(f, "change the scheduled deletion to {days} days"),

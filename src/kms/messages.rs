@@ -7,8 +7,8 @@ use super::sanitize::sanitize;
 use crate::domain::failure::{
     Failure,
     FailureKind::{
-        self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NewPrincipal, NotFound, Policy, Quota, RotationLimit,
-        Throttled, Unavailable, Unknown, Waiting, WrongAccount,
+        self, AliasTaken, Conflict, Credentials, Denied, Exists, Expired, Faulted, Invalid, NewPrincipal, NotFound, Policy, Quota,
+        RotationLimit, Throttled, Unavailable, Unknown, Waiting, WrongAccount,
     },
     Outcome,
 };
@@ -36,6 +36,12 @@ pub(super) fn of_rotation(name: &str, key: &str, failure: Failure) -> Failure {
         annotation::ROTATE_REQUESTED_AT
     );
     Failure { kind: RotationLimit, message, ..failure }
+}
+
+/// Says that a Region has a replica of a key already.
+pub(super) fn replica_exists(primary: &str, region: &str, failure: Failure) -> Failure {
+    let message = format!("Region {} has a replica of key {} already", text::name(region), text::name(primary));
+    Failure { kind: Exists, message, ..failure }
 }
 
 /// What the KMS answered.
@@ -107,6 +113,7 @@ impl About<'_> {
             },
             Conflict => format!("the state of the key does not allow {request}; it is looked at again"),
             AliasTaken => format!("{name} does not allow {request}: the name is taken"),
+            Exists => format!("{name} does not allow {request}: a replica is there already"),
             Denied => format!("{name} denies {}", advice.denied()),
             Credentials | Expired => format!("{name} does not accept the credentials of {request}: {}", advice.credentials()),
             WrongAccount => {

@@ -61,7 +61,7 @@ use crate::domain::{
 pub use grants::Grants;
 pub use leader_check::LeaderCheck;
 pub(crate) use listing::Listing;
-pub use port::{Creation, Identity, Kms, Scheduled};
+pub use port::{Creation, Identity, Kms, Replication, Scheduled};
 pub use quota::Books;
 pub(crate) use quota::{Patience, Turn, hastily, if_free, in_turn, is_rescuing, patiently, rescuing};
 pub(crate) use reading::Reading;
@@ -105,6 +105,8 @@ delegate! {
     fn aliases_under(&self, prefix: &str) -> Result<Vec<Pointer>, Failure>;
     fn creation_turn(&self, again: bool) -> Result<Vec<Turn>, Failure>;
     fn create(&self, creation: &Creation) -> Result<Key, Failure>;
+    fn replicate(&self, replication: &Replication) -> Result<Key, Failure>;
+    fn move_primary(&self, primary: &str, region: &str) -> Result<(), Failure>;
     fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure>;
     fn remove_alias(&self, key: &str, alias: &str) -> Result<(), Failure>;
     fn move_alias(&self, key: &str, alias: &str, from: &str) -> Result<(), Failure>;

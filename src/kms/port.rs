@@ -46,16 +46,44 @@ pub struct Creation {
 impl Creation {
     /// Completes the kind of the new key. If the answer leaves a word out, the word is the requested one: a KMS makes what was requested,
     /// or refuses.
-    pub(super) fn complete(&self, mut key: Key) -> Key {
-        for (told, asked) in
-            [(&mut key.kind.spec, &self.kind.spec), (&mut key.kind.usage, &self.kind.usage), (&mut key.kind.origin, &self.kind.origin)]
-        {
-            if told.is_empty() {
-                told.clone_from(asked);
-            }
-        }
-        key
+    pub(super) fn complete(&self, key: Key) -> Key {
+        completed(key, &self.kind)
     }
+}
+
+impl Replication {
+    /// The same for a replica, which is of the kind of its primary key.
+    pub(super) fn complete(&self, key: Key) -> Key {
+        completed(key, &self.kind)
+    }
+}
+
+fn completed(mut key: Key, kind: &KeyTemplate) -> Key {
+    for (told, asked) in [(&mut key.kind.spec, &kind.spec), (&mut key.kind.usage, &kind.usage), (&mut key.kind.origin, &kind.origin)] {
+        if told.is_empty() {
+            told.clone_from(asked);
+        }
+    }
+    key
+}
+
+/// A replica to make.
+#[derive(Clone, Debug)]
+pub struct Replication {
+    /// The canonical reference of its primary key.
+    pub primary: String,
+    /// The canonical reference that the replica will have.
+    pub replica: String,
+    /// The Region of the replica.
+    pub region: String,
+    /// The kind of the primary key, for what an answer leaves out.
+    pub kind: KeyTemplate,
+    /// Its description.
+    pub description: Option<String>,
+    /// All its tags, including the marks.
+    pub tags: Tags,
+    /// The key policy with which it begins. `None`: the KMS's default.
+    pub policy: Option<String>,
 }
 
 /// The KMS's answer to a scheduled deletion.
@@ -118,6 +146,15 @@ pub trait Kms: Send + Sync + 'static {
     /// `None`, the caller has to set it. A KMS that makes the claim together with the key refuses a claim that is taken, with
     /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken).
     fn create(&self, creation: &Creation) -> impl Future<Output = Result<Key, Failure>> + Send;
+    /// Makes a replica of a multi-Region key in another Region, with its tags in the same request. It is asked of the KMS of the primary
+    /// key. Of `tags` and `aliases` of the answer, one that is `None` has to be set by the caller. If that Region has a replica already,
+    /// whoever made it, the failure is [`FailureKind::Exists`](crate::domain::failure::FailureKind::Exists). A KMS without multi-Region keys
+    /// ([`Limits::multi_region`](crate::domain::limits::Limits::multi_region)) refuses and sends nothing.
+    fn replicate(&self, replication: &Replication) -> impl Future<Output = Result<Key, Failure>> + Send;
+    /// Makes the replica in that Region the primary key in place of this one. It is asked of the KMS of the primary key. Both keys are
+    /// updating for a while. If the key is a replica of the key in that Region already, the call succeeds. A KMS without multi-Region keys
+    /// refuses and sends nothing.
+    fn move_primary(&self, primary: &str, region: &str) -> impl Future<Output = Result<(), Failure>> + Send;
     /// Gives the key an alias. If another key has it, the failure is
     /// [`FailureKind::AliasTaken`](crate::domain::failure::FailureKind::AliasTaken) and names that key.
     fn add_alias(&self, key: &str, alias: &str) -> impl Future<Output = Result<(), Failure>> + Send;

@@ -70,6 +70,20 @@ async fn lives_as_the_examples_say(vendor: &'static Vendor) {
         crate::grants::is_made_as_declared(&scene, object).await;
     }
 
+    if folder(vendor).join("replica.yaml").exists() {
+        let member = if vendor.provider == ProviderType::CipherTrust { "cipherTrust" } else { "aws" };
+        let abroad = format!("{}-abroad", scene.provider);
+        let region = object(vendor, "replica-provider.yaml")["spec"][member]["region"].clone();
+        scene.provide(&abroad, json!({ (member): { "region": region } })).await;
+        scene.create("orders-multi", spec(vendor, "primary.yaml")).await;
+        scene.until_ready("orders-multi", "True", "Available").await;
+        let mut replica = spec(vendor, "replica.yaml");
+        replica["providerRef"] = json!({ "name": abroad });
+        scene.create("orders-us", replica).await;
+        scene.until_event("orders-us", "KeyCreated").await;
+        assert_eq!(scene.key("orders-us").await.key_id, scene.key("orders-multi").await.key_id);
+    }
+
     let scheduled = spec(vendor, "scheduled-key.yaml");
     let days = scheduled["deletionScheduleDays"].as_u64().unwrap();
     scene.spec("orders", scheduled).await;

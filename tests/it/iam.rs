@@ -61,6 +61,14 @@ async fn everything_works_with_the_documented_actions_and_needs_each_of_them() {
     let now = json!({ "metadata": { "annotations": { (annotation::ROTATE_REQUESTED_AT): "now" } } });
     scene.patch("orders", now).await;
     scene.until_event("orders", "RotationRequested").await;
+    // A replica is made in another Region, and becomes the primary key.
+    let abroad = format!("{}-abroad", scene.provider);
+    scene.provide(&abroad, json!({ "aws": { "roleArn": ROLE, "region": "us-east-1" } })).await;
+    scene.create("multi", json!({ "key": { "multiRegion": true } })).await;
+    scene.until_ready("multi", "True", "Available").await;
+    let replica = json!({ "providerRef": { "name": abroad }, "replicaOf": { "name": "multi" }, "primary": true });
+    scene.create("replica", replica).await;
+    scene.until_event("replica", "PrimaryMoved").await;
     let key = scene.key("orders").await.arn;
     crate::grants::is_made_and_revoked(&scene).await;
     // An alias goes to another object.

@@ -35,6 +35,7 @@ mod program;
 mod publishing;
 mod reconcile;
 mod replacing;
+mod replicas;
 mod seeds;
 mod stories;
 mod support;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use jiff::SignedDuration;
 
 use super::{
+    primary::ReadPrimary,
     provider, report,
     round::{Round, View},
 };
@@ -30,14 +31,14 @@ use crate::{
         event,
         failure::{Failure, FailureKind, Outcome},
         memory::Memory,
-        observed::{Facets, Key, Observed, Rotation},
+        observed::{Facets, Key, KeyPolicy, Observed, Rotation},
         ownership::{Owner, Tags},
         plan::{Plan, Rest, Situation, takes},
-        policy,
+        policy, replica,
         status::Conclusion,
         step::{Destruction, How, Step},
     },
-    kms::{self, Creation, Kms},
+    kms::{self, Creation, Kms, Reading, Replication},
 };
 
 /// How often a round begins a creation again that the KMS throttled.
@@ -152,6 +153,7 @@ async fn act(round: &mut Round<'_>, step: &Step, cleared: Step<Cleared>) -> Resu
         Step::AddAlias { alias } => round.kms().add_alias(&key.arn, &alias).await?,
         Step::MoveAlias { alias, from } => round.kms().move_alias(&key.arn, &alias, &from).await?,
         Step::RemoveAlias { alias } => round.kms().remove_alias(&key.arn, &alias).await?,
+        Step::MovePrimary { from } => move_primary(round, &from).await?,
         Step::SetPolicy { policy, .. } => set_policy(round, &key, &policy).await?,
     }
     round.observed = Observed::Present(Box::new(key.after(step)));
@@ -241,6 +243,14 @@ async fn set_policy(round: &Round<'_>, key: &Key, policy: &str) -> Result<(), Fa
     Err(policy::not_accepted(failure, named.as_deref(), again))
 }
 
+/// Makes the key the primary key. The call goes to the KMS of the former one.
+async fn move_primary(round: &Round<'_>, from: &str) -> Result<(), Ending> {
+    let Some((_, provider)) = round.primary.as_ref().and_then(ReadPrimary::seen).filter(|(primary, _)| primary.arn == from) else {
+        return Err(Ending::Changed);
+    };
+    Ok(provider.move_primary(round.context, from, &round.provider.rules.region).await?)
+}
+
 /// The rotation as it was last read. A deletion does not change it.
 fn known_rotation(status: &RotationStatus) -> Rotation {
     let next = status.next_rotation_time.as_ref().map(|time| time.0);
@@ -289,8 +299,12 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
     let kind = desired.template(round.limits());
     // A key that is made without tags names its object in its description until it has its marks.
     let description = if round.limits().creates_with_tags { desired.description.clone() } else { Some(desired.owner.birth()) };
-    let creation = Creation { kind, description, tags, claim: claim.clone() };
-    let mut key = match round.kms().create(&creation).await {
+    let made = if round.object.desired.replica.is_some() {
+        Box::pin(replicate(round, description, tags)).await
+    } else {
+        round.kms().create(&Creation { kind, description, tags, claim: claim.clone() }).await
+    };
+    let mut key = match made {
         Ok(key) => key,
         Err(failure) => {
             if failure.outcome == Outcome::Refused {
@@ -303,8 +317,9 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
             return Err(failure.into());
         }
     };
-    // A new key is not rotated.
-    key.rotation = round.limits().rotates(&key.kind.spec, &key.kind.origin).then(Rotation::default);
+    // A new key is not rotated, and a replica as its primary is.
+    let rotates = round.limits().rotates(&key.kind.spec, &key.kind.origin) && round.object.desired.replica.is_none();
+    key.rotation = rotates.then(Rotation::default);
     // The attempt stays on record until the key has its marks. So if the process ends here, the next one knows whose key it is.
     if key.tags.is_none() {
         reserve(round, &key)?;
@@ -332,6 +347,39 @@ async fn create_once(round: &mut Round<'_>) -> Result<Created, Ending> {
     }
     claimed?;
     Ok(Created::Done)
+}
+
+/// Makes a replica. A Region has at most one of each key, so a replica that is there already was made by an earlier request of this object, or by somebody
+/// else: its marks tell.
+async fn replicate(round: &Round<'_>, description: Option<String>, tags: Tags) -> Result<Key, Failure> {
+    let region = &round.provider.rules.region;
+    let read = round.primary.as_ref().and_then(ReadPrimary::seen);
+    let Some((primary, provider, replica)) = read.and_then(|(key, provider)| Some((key, provider, replica::arn_in(&key.arn, region)?)))
+    else {
+        let message = "the primary key is read again before its replica is made".to_owned();
+        return Err(Failure { kind: FailureKind::Conflict, operation: "ReplicateKey", message, outcome: Outcome::Refused, source: None });
+    };
+    let policy = primary.policy.as_ref().and_then(KeyPolicy::text).map(str::to_owned);
+    let (arn, kind) = (primary.arn.clone(), primary.kind.clone());
+    let replication = Replication { primary: arn, replica, region: region.clone(), kind, description, tags, policy };
+    let exists = match provider.replicate(round.context, &replication).await {
+        Err(failure) if failure.kind == FailureKind::Exists => failure,
+        made => return made,
+    };
+    match round.kms().read(&replication.replica, Facets::TAGS).await?.map(Reading::whole).transpose()? {
+        Some(key) if key.is_of(&round.object.desired.owner) => Ok(key),
+        Some(key) => {
+            let message = format!(
+                "{}, key {}, which does not have this object's marks; to adopt it, delete this object and make one with spec.keyId in place of spec.replicaOf",
+                exists.message, key.arn
+            );
+            Err(Failure { message, ..exists })
+        }
+        None => {
+            let message = format!("{}, which that Region does not show yet; Keyward looks for it again", exists.message);
+            Err(Failure { kind: FailureKind::Conflict, message, ..exists })
+        }
+    }
 }
 
 /// Binds the key to this object. Of two objects that want the same key the older one gets it, and only one is bound at a time.

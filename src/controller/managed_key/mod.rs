@@ -14,6 +14,7 @@ mod keep;
 mod object;
 mod observe;
 mod pending;
+mod primary;
 pub(super) mod provider;
 mod publish;
 mod reconcile;

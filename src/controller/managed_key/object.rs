@@ -46,7 +46,7 @@ enum Effect {
 /// An object, as it stands for this round.
 #[derive(Debug)]
 pub(super) struct Object<'a> {
-    context: &'a Context,
+    pub(super) context: &'a Context,
     /// Metadata, as last read or written.
     pub(super) metadata: ObjectMeta,
     /// The name of its provider.

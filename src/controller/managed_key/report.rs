@@ -9,6 +9,7 @@ use kube::Api;
 use super::{
     object::{Object, readable},
     pending::{self, Reported},
+    primary,
     round::{Reached, Round, View},
 };
 use crate::{
@@ -254,6 +255,7 @@ pub(super) fn concluded(
     view: View<'_>,
     conclusion: Conclusion<'_>,
 ) -> ManagedKeyStatus {
+    let replicas = primary::waits_for(object.context, &object.desired, view.observed);
     let report = status::Report {
         generation: object.desired.generation,
         desired: Some(&object.desired),
@@ -265,6 +267,7 @@ pub(super) fn concluded(
         unkept: view.unkept,
         unpublished: view.unpublished,
         last_use: view.latest_use,
+        replicas: &replicas,
         set_by: object.set_by.as_deref(),
         requested: object.requested(),
         word_stands: object.was_seen_lately(),

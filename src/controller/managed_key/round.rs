@@ -5,7 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::{object::Object, observe, provider::Provider};
+use super::{
+    object::Object,
+    observe,
+    primary::{self, ReadPrimary},
+    provider::Provider,
+};
 use crate::{
     api::Reason,
     controller::{
@@ -27,8 +32,9 @@ use crate::{
         observed::{Facet, Facets, Key, Observed, Searched},
         on_demand,
         plan::{Note, OtherOwner, Plan, Read, Situation, Tried, policy_before_cancel},
+        primary::not_to_replicate,
         publish::Trouble,
-        rotation,
+        replica, rotation,
         rules::Rules,
         settings,
         step::{Difference, Part, Step},
@@ -68,6 +74,8 @@ pub(super) struct Round<'a> {
     pub(super) other_owner: Option<OtherOwner>,
     /// The keys that no mark gives to an object, if they were asked for.
     pub(super) unmarked: Option<Arc<Unmarked>>,
+    /// The primary key of the replica that the object declares or has, if it was asked for.
+    pub(super) primary: Option<ReadPrimary>,
     /// The steps that were done.
     pub(super) steps: Vec<Step>,
     /// What each of these steps found that was not as declared.
@@ -180,6 +188,7 @@ impl<'a> Round<'a> {
             observed,
             other_owner: None,
             unmarked: None,
+            primary: None,
             steps: Vec::new(),
             found: Vec::new(),
             unkept: Vec::new(),
@@ -268,6 +277,7 @@ impl Round<'_> {
             (Part::OnDemand, true),
             (Part::Aliases, key.aliases.is_some()),
             (Part::Policy, key.policy.is_some()),
+            (Part::Role, true),
         ];
         for (part, _) in seen.into_iter().filter(|(part, seen)| *seen && !self.tried.left_out(*part)) {
             self.context.stuck(self.object.uid(), part);
@@ -346,6 +356,7 @@ impl Round<'_> {
             tried: &self.tried,
             other_owner: self.other_owner.as_ref(),
             unmarked: self.unmarked.as_deref(),
+            primary: self.primary.as_ref().map(|read| &read.primary),
         }
     }
 
@@ -372,11 +383,34 @@ impl Round<'_> {
                     self.leave_unread(failure);
                 }
             },
+            (Read::Primary, _) => self.read_primary().await?,
             (Read::Unmarked, _) => self.unmarked = Some(self.context.unmarked.list(&self.provider.connected).await),
             (Read::Everywhere | Read::Facets | Read::Rotations | Read::OtherOwner(_), _) => {
                 self.observed = observe::everywhere(kms, &self.object).await?;
             }
         }
+        Ok(())
+    }
+
+    /// Reads the primary key of the replica that the object has or declares. In the second case, it also looks for the replica: its ARN follows from that of
+    /// the primary key, so it is found even if nothing else leads to it.
+    async fn read_primary(&mut self) -> Result<(), Ending> {
+        let (context, desired) = (self.context, &self.object.desired);
+        let bound = self.key().filter(|key| key.is_of(&desired.owner) || self.object.memory.is_bound());
+        let read = match bound {
+            Some(key) => primary::of_replica(context, &self.object.metadata, desired, key).await?,
+            None => primary::declared(context, desired).await?,
+        };
+        // Who may not have the key does not learn in which Regions it is.
+        let may = |key: &Key, rules: &Rules| not_to_replicate(&desired.owner, key, rules).is_none();
+        let seen = read.seen().filter(|(key, provider)| may(key, &provider.rules));
+        let expected = seen.and_then(|(key, _)| replica::arn_in(&key.arn, &self.provider.rules.region).filter(|arn| *arn != key.arn));
+        if let (Observed::Absent(_), Some(arn)) = (&self.observed, expected)
+            && let Some(reading) = self.kms().read(&arn, Facets::NONE).await?
+        {
+            self.observed = Observed::Present(Box::new(reading.key));
+        }
+        self.primary = Some(read);
         Ok(())
     }
 

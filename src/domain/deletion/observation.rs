@@ -3,7 +3,7 @@
 //! The record is evidence for the [edge](super::edge()), so a read must not make it say more than was known. A mark of ours that is still on the key does
 //! not prove that the schedule is ours, and a read without the marks does not prove that nobody changed the key.
 
-use jiff::{Timestamp, tz::TimeZone};
+use jiff::{SignedDuration, Timestamp, tz::TimeZone};
 
 use super::{
     mark::{Intent, IntentMark, Word},
@@ -14,6 +14,7 @@ use crate::{
         ManagedKeyStatus,
         condition::seconds,
         managed_key::{Deletion, DeletionCall, DeletionOrigin, HoldReason, KeyState, KnownUse},
+        replica_of::WaitsFor,
     },
     domain::observed::Key,
 };
@@ -56,6 +57,11 @@ pub enum Observation<'a> {
         /// When it was used last.
         used: Timestamp,
     },
+    /// The replicas for which the object's own key waits before it can be deleted; none if it waits for none.
+    Waits {
+        /// The replicas.
+        replicas: &'a [WaitsFor],
+    },
     /// No use holds a deletion.
     NotInUse,
     /// The KMS was asked when the key was last used, and did not tell. Its deletion is scheduled next.
@@ -97,6 +103,7 @@ impl Record<&mut ManagedKeyStatus> {
                     known.last_use = Some(KnownUse::Unknown);
                 }
             }
+            Observation::Waits { replicas } => self.seen_waiting(replicas),
             Observation::NotInUse => {
                 self.0.deletion = self.0.deletion.take().filter(|known| !is_use_alone(known));
                 if let Some(known) = &mut self.0.deletion {
@@ -104,6 +111,17 @@ impl Record<&mut ManagedKeyStatus> {
                 }
             }
         }
+    }
+
+    /// The replicas for which the key waits. Its own window begins when the last of them is deleted (API reference of `ScheduleKeyDeletion`), so a date can be
+    /// told if all of them have one.
+    fn seen_waiting(&mut self, replicas: &[WaitsFor]) {
+        let Some(known) = &mut self.0.deletion else { return };
+        let dates: Option<Vec<Timestamp>> = replicas.iter().map(|replica| Some(replica.deletion_date.as_ref()?.0)).collect();
+        let last = dates.and_then(|dates| dates.into_iter().max());
+        let window = known.schedule_days.map(|days| SignedDuration::from_hours(24 * i64::from(days)));
+        known.waits_for = replicas.to_vec();
+        known.earliest_deletion_date = last.zip(window).and_then(|(last, window)| last.checked_add(window).ok()).map(seconds);
     }
 
     /// The use that holds the deletion. Of the uses of one day the first that was seen stays, so that a key that is used all the time does not have its status
@@ -117,6 +135,8 @@ impl Record<&mut ManagedKeyStatus> {
             call: None,
             last_used_time: None,
             last_use: None,
+            waits_for: Vec::new(),
+            earliest_deletion_date: None,
         });
         if known.last_used_time.as_ref().is_none_or(|last| day(last.0) != day(used)) {
             known.last_used_time = Some(seconds(used));
@@ -179,6 +199,8 @@ impl Record<&mut ManagedKeyStatus> {
             call: None,
             last_used_time: None,
             last_use,
+            waits_for: Vec::new(),
+            earliest_deletion_date: None,
         }
     }
 }

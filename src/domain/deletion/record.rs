@@ -350,6 +350,8 @@ impl Record<&mut ManagedKeyStatus> {
             call: Some(DeletionCall::Open),
             last_used_time: None,
             last_use,
+            waits_for: Vec::new(),
+            earliest_deletion_date: None,
         });
         Ok(self.announced(seq, Word::Days(days), None, desired))
     }
@@ -384,7 +386,8 @@ impl Record<&mut ManagedKeyStatus> {
 
 /// Whether the record has only the last use of the key, and no deletion.
 pub(super) fn is_use_alone(known: &Deletion) -> bool {
-    let Deletion { schedule_days, requested_time, origin, call, last_used_time, last_use } = known;
+    let Deletion { schedule_days, requested_time, origin, call, last_used_time, last_use, waits_for, earliest_deletion_date } = known;
     let is_empty = schedule_days.is_none() && requested_time.is_none() && call.is_none() && last_use.is_none();
+    let is_empty = is_empty && waits_for.is_empty() && earliest_deletion_date.is_none();
     last_used_time.is_some() && is_empty && *origin == DeletionOrigin::Keyward
 }

@@ -1,6 +1,6 @@
 //! No key is found: create it, wait for it, or report it as missing.
 
-use super::{Gone, Note, Plan, Read, Situation, stall, wait};
+use super::{Gone, Note, Plan, Read, Situation, replica, stall, wait};
 use crate::{
     api::{
         Reason, annotation,
@@ -77,6 +77,9 @@ pub(super) fn absent(s: &Situation<'_>, searched: Searched) -> Plan {
         } else {
             Plan::Read(Read::Everywhere)
         };
+    }
+    if let Some(of) = &s.desired.replica {
+        return replica::creation(s, of, searched);
     }
     let (limits, claim) = (s.rules.limits(), s.desired.owner.claim_alias());
     let template = s.desired.template(limits);
@@ -300,6 +303,10 @@ fn unresolved(s: &Situation<'_>, attempt: &Attempt, searched: Searched) -> Optio
     }
     if searched != Searched::Everywhere {
         return Some(Plan::Read(Read::Everywhere));
+    }
+    // A second `ReplicateKey` makes no second replica: a Region has at most one of each key.
+    if s.desired.replica.is_some() {
+        return None;
     }
     // The time is from a wrong clock, or somebody else wrote it. Waiting for it could take for ever.
     if time.duration_since(s.now) > s.attempt_wait {

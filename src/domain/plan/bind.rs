@@ -3,6 +3,7 @@
 use super::{
     Plan, Read, Rest, Situation, bound,
     live::{enforced, pending_undeclared},
+    replica,
     scheduled::stands,
     stall, unsettled,
 };
@@ -83,6 +84,7 @@ pub(super) fn bind(s: &Situation<'_>, key: &Key, tags: &Tags) -> Option<Plan> {
                 marks(s)
             ),
         ),
+        Ownership::Unmarked if let Some(plan) = replica::in_its_place(s, key).filter(|_| s.memory.reference().is_none()) => plan,
         Ownership::Unmarked if created(s, key) => take(s, key, How::Create),
         Ownership::Unmarked if names_key => not_admitted(s, key),
         // The status recorded the key before its marks were written, and then they were not written.
@@ -239,7 +241,10 @@ fn take(s: &Situation<'_>, key: &Key, how: How) -> Plan {
     // material is known to others.
     // A key that is pending deletion is rescued first, and compared then.
     let is_rescued = key.state.is_pending() && desired.life == Life::Live;
-    let created = how == How::TakeUp && desired.adopt.is_none() && !is_rescued;
+    if let Some(plan) = replica::mismatch(s, key).filter(|_| !is_rescued) {
+        return plan;
+    }
+    let created = how == How::TakeUp && desired.adopt.is_none() && desired.replica.is_none() && !is_rescued;
     let wanted = desired.kind.as_ref().map(|wanted| limits.kind(wanted)).or_else(|| created.then(|| desired.template(limits)));
     // If a key has this object's marks, a value that the KMS does not report counts as unchanged.
     if let Some(wanted) = wanted.filter(|wanted| !agrees(wanted, &key.kind, how == How::Adopt, created)) {

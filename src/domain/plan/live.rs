@@ -1,12 +1,17 @@
 //! The key belongs to this object and is declared alive, or is only observed.
 
-use super::{Note, Plan, Rest, Situation, stall};
+use super::{
+    Note, Plan, Read, Rest, Situation,
+    replica::{self, Role},
+    stall,
+};
 use crate::{
     api::{Reason, managed_key::ManagementPolicy},
     domain::{
         deletion::Saying,
         desired::Life,
         observed::{Key, State},
+        primary::Barred,
         settings::{self, Refusal},
         step::{Difference, Step},
     },
@@ -82,6 +87,16 @@ pub(super) fn live(s: &Situation<'_>, key: &Key) -> Plan {
     let mut settings = settings::compare(s.desired, s.memory, s.rules, key);
     if enforced.settings && settings.steps.iter().any(|step| matches!(step, Step::SetPolicy { .. })) {
         refusals.extend(settings::locked_out(s.desired, s.rules, key));
+    }
+    match replica::role(s, key, enforced.settings) {
+        Role::AsIs => {}
+        Role::Unread => return Plan::Read(Read::Primary),
+        // It comes first: rotation needs the primary key.
+        Role::Move(step) => settings.steps.insert(0, step),
+        Role::Barred(Barred { reason, message, stalled: true }) => refusals.push(settings::role_refused(reason, message)),
+        Role::Barred(Barred { message, .. }) => {
+            settings.waits = Some([Some(message), settings.waits].into_iter().flatten().collect::<Vec<_>>().join("; "));
+        }
     }
     settings.steps.retain(|step| !refusals.iter().any(|refusal| refusal.bars(step)));
     if enforced.settings {
@@ -163,7 +178,10 @@ pub(super) fn observe(s: &Situation<'_>, key: &Key) -> Rest {
     let mut unclaimed = s.desired.clone();
     // Keyward sets the claim alias, not the user, so a missing claim alias is no drift here.
     unclaimed.adopt.get_or_insert_default();
-    let settings = settings::compare(&unclaimed, s.memory, s.rules, key);
+    let mut settings = settings::compare(&unclaimed, s.memory, s.rules, key);
+    if let Role::Move(step) = replica::role(s, key, false) {
+        settings.steps.insert(0, step);
+    }
     rest.drift.extend(left_settings(&settings, key));
     rest.waits = settings.waits;
     let left_out = || Note { reason: Reason::InvalidSpec, message: s.desired.left_out.join("; ") };

@@ -13,6 +13,7 @@ use crate::{
         desired::Desired,
         memory::Memory,
         observed::{Key, State},
+        primary::Primary,
         rules::Rules,
         settings,
         step::Step,
@@ -40,6 +41,8 @@ pub struct Situation<'a> {
     pub other_owner: Option<&'a OtherOwner>,
     /// The keys that no mark gives to an object; `None`: they were not asked for.
     pub unmarked: Option<&'a Unmarked>,
+    /// The primary key of a replica that is to be made, or to become the primary key; `None`: it was not read.
+    pub primary: Option<&'a Primary>,
 }
 
 impl Situation<'_> {
@@ -123,6 +126,8 @@ pub enum Read {
     Unmarked,
     /// The rotations of the key that the KMS has on record.
     Rotations,
+    /// The primary key of the replica that the object declares or has, and whether the replica exists.
+    Primary,
 }
 
 /// A reason and a sentence.

@@ -18,6 +18,7 @@ use crate::{
         observed::{Facets, Key, Observed, Rotation, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{self, OtherOwner, Plan, Situation, Tried},
+        primary::Primary,
         publish::Declared,
         rules::Rules,
         status::{Conclusion, Report},
@@ -79,6 +80,8 @@ pub fn desired() -> Desired {
         aliases: std::collections::BTreeSet::new(),
         key_policy: None,
         publish: Declared::Nothing,
+        replica: None,
+        primary: false,
         kind: None,
         adopt: None,
         deletion_policy: DeletionPolicy::Retain,
@@ -188,6 +191,8 @@ pub fn ours(days: i32, call: Option<DeletionCall>) -> Deletion {
         call,
         last_used_time: None,
         last_use: None,
+        waits_for: Vec::new(),
+        earliest_deletion_date: None,
     }
 }
 
@@ -212,6 +217,7 @@ pub struct Scene {
     pub tried: Tried,
     pub other_owner: Option<OtherOwner>,
     pub unmarked: Option<Unmarked>,
+    pub primary: Option<Primary>,
 }
 
 impl Scene {
@@ -226,6 +232,7 @@ impl Scene {
             tried: Tried::default(),
             other_owner: None,
             unmarked: None,
+            primary: None,
         };
         scene.memory.status.key_state = Some(state.into());
         scene
@@ -299,6 +306,7 @@ impl Scene {
             tried: &self.tried,
             other_owner: self.other_owner.as_ref(),
             unmarked: self.unmarked.as_ref(),
+            primary: self.primary.as_ref(),
         }
     }
 

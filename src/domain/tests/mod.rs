@@ -36,5 +36,6 @@ mod policy;
 mod protocol;
 mod publish;
 mod release;
+mod replica;
 mod status;
 mod stop;

@@ -68,6 +68,9 @@ pub fn call(key: &mut Key, step: &Step) -> Result<(), InvalidState> {
             key.rotation = Some(Rotation { enabled: true, period_days: Some(*period_days), ..Rotation::default() });
         }
         Step::StopRotation => key.rotation = Some(Rotation::default()),
+        Step::MovePrimary { .. } if state != Enabled => return refuse("UpdatePrimaryRegion"),
+        // Its end is the KMS's: here the key is updated at once.
+        Step::MovePrimary { from } => key.multi_region = Some(MultiRegion::Primary(vec![from.clone()])),
         Step::RotateOnDemand { .. } if state != Enabled => return refuse("RotateKeyOnDemand"),
         Step::Bind { .. } | Step::Mark { .. } | Step::RotateOnDemand { .. } => {}
         Step::Describe { .. } | Step::Tag { .. } | Step::Untag { .. } | Step::AddAlias { .. } | Step::MoveAlias { .. } if pending => {

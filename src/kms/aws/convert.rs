@@ -50,6 +50,20 @@ pub(super) struct Asked<'a> {
 /// A key, without rotation, tags and aliases. AWS's model requires only `KeyId`. Without an ARN, it follows from what was asked about. If
 /// nothing tells the state, the answer cannot be used. Everything else that is absent stays unknown.
 pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusable> {
+    let state = match metadata.key_state() {
+        Some(known) => state(Some(known))?,
+        None => by_the_rest(metadata)?,
+    };
+    key_in(state, metadata, asked)
+}
+
+/// A replica that was just made. If nothing tells its state, it is the one that every new replica has (API reference of `ReplicateKey`).
+pub(super) fn new_replica(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusable> {
+    let state = metadata.key_state().map_or(Ok(State::Creating), |known| state(Some(known)))?;
+    key_in(state, metadata, asked)
+}
+
+fn key_in(state: State, metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusable> {
     let id = text(Some(metadata.key_id()), "KeyId")?;
     let arn = if let Some(arn) = filled(metadata.arn()) {
         arn.to_owned()
@@ -59,10 +73,6 @@ pub(super) fn key(metadata: &KeyMetadata, asked: Asked<'_>) -> Result<Key, Unusa
     };
     let parts = Arn::parse(&arn).ok_or_else(|| Unusable(format!("its Arn is {arn}")))?;
     let (region, account) = (parts.region.to_owned(), parts.account.to_owned());
-    let state = match metadata.key_state() {
-        Some(known) => state(Some(known))?,
-        None => by_the_rest(metadata)?,
-    };
     Ok(Key {
         id,
         // The ARN has it as well.

@@ -25,7 +25,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 
 use self::{arn::Arn, client::Clients, convert::Asked, failure::Answered, operation::Operation};
 use super::{
-    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, messages, read_back,
+    Creation, Identity, Kms, Listing, Replication, Scheduled, Turn, denied, messages, read_back,
     reading::{self, FacetValue, Reading, Source},
 };
 use crate::domain::{
@@ -380,6 +380,43 @@ impl Kms for AwsKms {
         let metadata = output.key_metadata.ok_or_else(|| self.unusable(operation, "", "it has no KeyMetadata"))?;
         let key = creation.complete(self.read_key(operation, "", &metadata).await?);
         Ok(Key { tags: Some(tags.clone()), ..key })
+    }
+
+    /// AWS says of a replica only that it exists, not whose it is: the caller finds out.
+    async fn replicate(&self, replication: &Replication) -> Result<Key, Failure> {
+        let Replication { primary, replica, region, kind: _, description, tags, policy } = replication;
+        let operation = Operation::ReplicateKey;
+        let request = self
+            .0
+            .kms
+            .replicate_key()
+            .key_id(primary)
+            .replica_region(region)
+            .set_description(description.clone())
+            .set_tags(Some(self.tag_list(operation, primary, tags)?))
+            .set_policy(policy.clone());
+        let output = match send!(self, ReplicateKey, primary, request).await {
+            Err(failure) if failure.kind == FailureKind::AliasTaken => return Err(messages::replica_exists(primary, region, failure)),
+            sent => sent?,
+        };
+        let metadata = output.replica_key_metadata.ok_or_else(|| self.unusable(operation, primary, "it has no ReplicaKeyMetadata"))?;
+        let asked = Asked { reference: replica, region, account: self.0.caller.account.number() };
+        let key = convert::new_replica(&metadata, asked).map_err(|why| self.unusable(operation, primary, why))?;
+        if key.arn != *replica {
+            return Err(self.unusable(operation, primary, format!("it is about key {}", key.arn)));
+        }
+        Ok(Key { tags: Some(tags.clone()), ..replication.complete(key) })
+    }
+
+    /// AWS refuses to move a primary key that is a replica by now.
+    async fn move_primary(&self, primary: &str, region: &str) -> Result<(), Failure> {
+        let request = self.0.kms.update_primary_region().key_id(primary).primary_region(region);
+        let sent = send!(self, UpdatePrimaryRegion, primary, request).await.map(drop);
+        let sent = sent.map_err(|failure| match failure.kind {
+            FailureKind::Invalid => Failure { kind: FailureKind::Conflict, ..failure },
+            _ => failure,
+        });
+        read_back::change(sent, Box::pin(self.describe(primary)), |found| found.has_its_primary_in(region)).await
     }
 
     /// It succeeds if the key has the alias already.

@@ -51,13 +51,15 @@ operations! {
         ListKeys
         ListResourceTags
         PutKeyPolicy
+        ReplicateKey
         RevokeGrant
         RotateKeyOnDemand
         ScheduleKeyDeletion
         TagResource
         UntagResource
         UpdateAlias
-        UpdateKeyDescription;
+        UpdateKeyDescription
+        UpdatePrimaryRegion;
     sts:
         AssumeRole
         GetCallerIdentity;
@@ -77,13 +79,15 @@ impl Operation {
             | Self::EnableKey
             | Self::EnableKeyRotation
             | Self::PutKeyPolicy
+            | Self::ReplicateKey
             | Self::RevokeGrant
             | Self::RotateKeyOnDemand
             | Self::ScheduleKeyDeletion
             | Self::TagResource
             | Self::UntagResource
             | Self::UpdateAlias
-            | Self::UpdateKeyDescription => true,
+            | Self::UpdateKeyDescription
+            | Self::UpdatePrimaryRegion => true,
             Self::DescribeKey
             | Self::GetKeyLastUsage
             | Self::GetKeyPolicy
@@ -100,6 +104,7 @@ impl Operation {
 
     /// Whether a request may be repeated if its answer was lost. `CreateKey` and `RotateKeyOnDemand` have no idempotency token: each request
     /// that arrives creates a key, or spends one of the rotations of a key. `CreateGrant` is sent with a name, which makes it idempotent.
+    /// A Region has at most one replica of a key, so a second `ReplicateKey` makes none.
     pub(super) const fn repeats(self) -> bool {
         !matches!(self, Self::CreateKey | Self::RotateKeyOnDemand)
     }

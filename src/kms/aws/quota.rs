@@ -16,10 +16,12 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::DisableKeyRotation
         | Operation::EnableKey
         | Operation::GetKeyLastUsage
+        | Operation::ReplicateKey
         | Operation::RotateKeyOnDemand
         | Operation::UntagResource
         | Operation::UpdateAlias
-        | Operation::UpdateKeyDescription => Some(5),
+        | Operation::UpdateKeyDescription
+        | Operation::UpdatePrimaryRegion => Some(5),
         Operation::TagResource => Some(10),
         Operation::DeleteAlias | Operation::EnableKeyRotation | Operation::PutKeyPolicy | Operation::ScheduleKeyDeletion => Some(15),
         Operation::CreateGrant | Operation::RevokeGrant => Some(50),

@@ -47,7 +47,7 @@ use self::{
     sync::Synchronisation,
 };
 use super::{
-    Creation, Identity, Kms, Listing, Scheduled, Turn, denied, messages, read_back,
+    Creation, Identity, Kms, Listing, Replication, Scheduled, Turn, denied, messages, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
 };
@@ -303,6 +303,37 @@ impl Kms for CipherTrustKms {
         Ok(key)
     }
 
+    /// CCKM could give the replica an alias too. It is left to the caller: then `AlreadyExistsException` of AWS can only mean the replica.
+    async fn replicate(&self, replication: &Replication) -> Result<Key, Failure> {
+        let Replication { primary, replica, region, kind: _, description, tags, policy } = replication;
+        let operation = Operation::ReplicateKey;
+        let mut param = Map::from_iter([("Tags".to_owned(), tag_list(tags))]);
+        param.extend(description.iter().map(|text| ("Description".to_owned(), json!(text))));
+        if let Some(policy) = policy {
+            let document: Map<String, Value> =
+                serde_json::from_str(policy).map_err(|error| self.caller.unusable(Operation::GetKey, primary, &error))?;
+            param.insert("Policy".to_owned(), Value::Object(document));
+        }
+        let answer = match self.act(operation, primary, Some(json!({ "replica_region": region, "aws_param": param }))).await {
+            Err(failure) if failure.kind == FailureKind::AliasTaken => return Err(messages::replica_exists(primary, region, failure)),
+            sent => sent?,
+        };
+        let seen = self.answered(operation, replica, &answer)?;
+        let key = replication.complete(self.key(&seen, operation, replica)?);
+        let tags = key.tags.filter(|shown| tags.iter().all(|(tag, value)| shown.get(tag) == Some(value)));
+        Ok(Key { tags, aliases: None, ..key })
+    }
+
+    /// AWS refuses to move a primary key that is a replica by now. The row may be older than the refusal, so it is refreshed before it is read.
+    async fn move_primary(&self, primary: &str, region: &str) -> Result<(), Failure> {
+        let sent = self.act(Operation::UpdatePrimaryRegion, primary, Some(json!({ "PrimaryRegion": region }))).await.map(drop);
+        let sent = sent.map_err(|failure| match failure.kind {
+            FailureKind::Invalid => Failure { kind: FailureKind::Conflict, ..failure },
+            _ => failure,
+        });
+        read_back::change(sent, Box::pin(self.read_key(primary, Age::Newest)), |found| found.has_its_primary_in(region)).await
+    }
+
     /// It succeeds if the key has the alias already.
     async fn add_alias(&self, key: &str, alias: &str) -> Result<(), Failure> {
         let refused = match self.act(Operation::AddAlias, key, Some(json!({ "alias": bare(alias) }))).await {
@@ -443,8 +474,12 @@ fn param(creation: &Creation) -> Value {
         param.insert("Description".to_owned(), json!(description));
     }
     if !tags.is_empty() {
-        let tags: Vec<Value> = tags.iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value })).collect();
-        param.insert("Tags".to_owned(), json!(tags));
+        param.insert("Tags".to_owned(), tag_list(tags));
     }
     Value::Object(param)
+}
+
+/// Tags as the parameters of a new key for AWS have them.
+fn tag_list(tags: &Tags) -> Value {
+    tags.iter().map(|(key, value)| json!({ "TagKey": key, "TagValue": value })).collect()
 }

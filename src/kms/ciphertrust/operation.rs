@@ -58,11 +58,13 @@ operations! {
     // It refreshes CCKM's copy and does not change the key.
     Refresh "refresh" Reads;
     RemoveTags "remove-tags" Changes;
+    ReplicateKey "replicate-key" Changes;
     RotateMaterial "rotate-material" Changes;
     ScheduleDeletion "schedule-deletion" Changes;
     // It refreshes CCKM's copies and does not change the keys.
     Synchronize "synchronize" Reads;
     UpdateDescription "update-description" Changes;
+    UpdatePrimaryRegion "update-primary-region" Changes;
 }
 
 impl rest::Operation for Operation {

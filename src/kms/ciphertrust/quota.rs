@@ -15,8 +15,10 @@ const fn per_second(operation: Operation) -> Option<u32> {
         | Operation::DisableAutoRotation
         | Operation::Enable
         | Operation::RemoveTags
+        | Operation::ReplicateKey
         | Operation::RotateMaterial
-        | Operation::UpdateDescription => Some(5),
+        | Operation::UpdateDescription
+        | Operation::UpdatePrimaryRegion => Some(5),
         Operation::AddTags => Some(10),
         Operation::DeleteAlias | Operation::EnableAutoRotation | Operation::Policy | Operation::ScheduleDeletion => Some(15),
         Operation::ListRotations => Some(100),

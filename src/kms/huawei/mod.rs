@@ -36,7 +36,7 @@ use self::{
     urn::Reference,
 };
 use super::{
-    Creation, Identity, Kms, Listing, Scheduled, read_back,
+    Creation, Identity, Kms, Listing, Replication, Scheduled, read_back,
     reading::{self, FacetValue, Reading, Source},
     rest::{Answer, Call, Caller},
     waits,
@@ -318,6 +318,14 @@ impl Kms for HuaweiKms {
         if left.is_empty() { Ok(()) } else { Err(refused) }
     }
 
+    async fn replicate(&self, replication: &Replication) -> Result<Key, Failure> {
+        Err(self.no_multi_region(&replication.primary))
+    }
+
+    async fn move_primary(&self, primary: &str, _: &str) -> Result<(), Failure> {
+        Err(self.no_multi_region(primary))
+    }
+
     async fn set_policy(&self, key: &str, _: &str) -> Result<(), Failure> {
         let message = format!("key {key} can have no policy, because Huawei has no key policies; remove spec.policy");
         Err(self.caller.refuse(Operation::DescribeKey, key, FailureKind::Invalid, message))
@@ -423,6 +431,11 @@ impl Kms for HuaweiKms {
 }
 
 impl HuaweiKms {
+    fn no_multi_region(&self, key: &str) -> Failure {
+        let message = format!("key {key} can have no replica, because Huawei has no multi-Region keys that Keyward uses");
+        self.caller.refuse(Operation::DescribeKey, key, FailureKind::Invalid, message)
+    }
+
     async fn tags(&self, key: &str) -> Result<Tags, Failure> {
         let operation = Operation::ListTags;
         let path = self.path(&format!("{}/tags", self.id(operation, key)?));

@@ -72,7 +72,10 @@ fn creations() -> Vec<Row> {
     let alias = |alias: &str| create(json!({ "aliases": [alias] }));
     let key = |field: &str, value: String| create(json!({ "key": { field: value } }));
     let publish = |to: Value| create(json!({ "publishTo": to }));
+    let replica = |of: Value| create(json!({ "replicaOf": of }));
+    let multi = "arn:aws:kms:eu-west-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
     let names = |names: Value| publish(json!({ "kind": "ConfigMap", "name": "a", "keys": names }));
+    let only_with_arn = "keyArn needs providerRef, the KeyProvider of that key's Region; name needs none";
     let only_rotation = "rotationPeriodDays needs autoRotation: true";
     let zero_or_seven = "deletionScheduleDays is 0 (no deletion) or at least 7 days";
     let reserved_tag = "tag keys that begin with aws: or keyward- are reserved";
@@ -89,7 +92,7 @@ fn creations() -> Vec<Row> {
             create(json!({
                 "providerRef": { "name": "aws-eu-west-1" }, "keyId": "1234abcd-12ab-34cd-56ef-1234567890ab", "managementPolicy": "Enforce", "enabled": true,
                 "autoRotation": true, "rotationPeriodDays": 365, "deletionScheduleDays": 7, "deletionPolicy": "Retain", "description": "order signing",
-                "tags": { "team": "shop" }, "aliases": ["orders"], "policy": "{}",
+                "tags": { "team": "shop" }, "aliases": ["orders"], "policy": "{}", "primary": true,
                 "publishTo": { "kind": "ConfigMap", "name": "orders-key", "keys": { "keyId": "a", "keyArn": "b", "alias": "c", "region": "d", "account": "e" } },
                 "key": { "spec": "SYMMETRIC_DEFAULT", "usage": "ENCRYPT_DECRYPT", "origin": "AWS_KMS", "multiRegion": false },
             })),
@@ -278,6 +281,64 @@ fn creations() -> Vec<Row> {
             names(json!({ "keyId": "region" })),
             "two values have one name; a value without a name has the name of its field",
         ),
+        // replicaOf
+        passes("a replica of a named object", replica(json!({ "name": "orders" }))),
+        passes("a name of 141", replica(json!({ "name": text(141) }))),
+        passes("a replica of a key", replica(json!({ "keyArn": multi, "providerRef": { "name": "aws" } }))),
+        passes("a provider's name of 253 for the primary key", replica(json!({ "keyArn": multi, "providerRef": { "name": text(253) } }))),
+        refused("a replica of nothing", replica(json!({})), "set either name or keyArn"),
+        refused(
+            "a replica of two keys",
+            replica(json!({ "name": "a", "keyArn": multi, "providerRef": { "name": "aws" } })),
+            "set either name or keyArn",
+        ),
+        refused("a replica of a key without its provider", replica(json!({ "keyArn": multi })), only_with_arn),
+        refused(
+            "a replica of an object with a provider",
+            replica(json!({ "name": "a", "providerRef": { "name": "aws" } })),
+            "name needs none",
+        ),
+        refused(
+            "a replica of an object without a name",
+            replica(json!({ "name": "" })),
+            "spec.replicaOf.name: Invalid value: \"\": spec.replicaOf.name in body should be at least 1 chars long",
+        ),
+        refused("a replica of a long name", replica(json!({ "name": text(142) })), "spec.replicaOf.name: Too long"),
+        refused(
+            "a replica of a key of one Region",
+            replica(json!({ "keyArn": "arn:aws:kms:eu-west-1:111122223333:key/1234", "providerRef": { "name": "aws" } })),
+            "spec.replicaOf.keyArn: Invalid value: \"arn:aws:kms:eu-west-1:111122223333:key/1234\": spec.replicaOf.keyArn in body should match",
+        ),
+        refused(
+            "a replica of a long ARN",
+            replica(json!({ "keyArn": format!("{multi}{}", "0".repeat(256)), "providerRef": { "name": "aws" } })),
+            "spec.replicaOf.keyArn: Too long",
+        ),
+        refused(
+            "a replica of an empty ARN",
+            replica(json!({ "keyArn": "", "providerRef": { "name": "aws" } })),
+            "spec.replicaOf.keyArn in body should be at least 1 chars long",
+        ),
+        refused(
+            "a provider of the primary key without a name",
+            replica(json!({ "keyArn": multi, "providerRef": { "name": "" } })),
+            "spec.replicaOf.providerRef.name: Invalid value: \"\": spec.replicaOf.providerRef.name in body should be at least 1 chars long",
+        ),
+        refused(
+            "a provider of the primary key with a long name",
+            replica(json!({ "keyArn": multi, "providerRef": { "name": text(254) } })),
+            "spec.replicaOf.providerRef.name: Too long",
+        ),
+        refused(
+            "a replica that is adopted",
+            create(json!({ "replicaOf": { "name": "a" }, "keyId": "k-1" })),
+            "replicaOf makes a new replica; to adopt one that exists, set keyId without replicaOf",
+        ),
+        refused(
+            "a replica of another kind",
+            create(json!({ "replicaOf": { "name": "a" }, "key": {} })),
+            "a replica is of the kind of its primary; remove key",
+        ),
         // key
         passes("an empty key", create(json!({ "key": {} }))),
         passes("a key spec of 64", key("spec", text(64))),
@@ -353,6 +414,23 @@ fn changes() -> Vec<Row> {
             change(json!({ "providerRef": { "name": "other" } }), json!({ "providerRef": null })),
             "providerRef is immutable",
         ),
+        // replicaOf
+        refused(
+            "a replica of another key",
+            change(json!({ "replicaOf": { "name": "a" } }), json!({ "replicaOf": { "name": "b" } })),
+            "replicaOf is immutable; make a new object for another replica",
+        ),
+        refused(
+            "a replica of no key any more",
+            change(json!({ "replicaOf": { "name": "a" } }), json!({ "replicaOf": null })),
+            "replicaOf cannot be added or removed; make a new object",
+        ),
+        refused(
+            "a replica after all",
+            change(json!({}), json!({ "replicaOf": { "name": "a" } })),
+            "replicaOf cannot be added or removed; make a new object",
+        ),
+        passes("the primary key, and not any more", change(json!({ "primary": true }), json!({ "primary": null }))),
         // key
         refused("a template where there was none", change(json!({}), key()), no_other_key),
         refused("no template any more", change(key(), json!({ "key": null })), no_other_key),

@@ -14,11 +14,14 @@ use super::{
     Admission, Ends, rows,
     world::{Way, World, all, attempt},
 };
-use crate::support::{
-    control_plane::{ControlPlane, apply, shared},
-    eventually,
-    operator::{self, WITHIN},
-    scene::Scene,
+use crate::{
+    replicas,
+    support::{
+        control_plane::{ControlPlane, apply, shared},
+        eventually,
+        operator::{self, WITHIN},
+        scene::Scene,
+    },
 };
 
 /// Everything on Keyward's kinds, their statuses included, in that namespace.
@@ -205,4 +208,14 @@ async fn metadata_that_cannot_be_decoded_is_refused() {
     }
     let stored = cluster.kubectl(&["get", "managedkeys", "-n", &namespace, "-o", "name"]).await.expect("get");
     assert_eq!(stored.trim(), "managedkey.keyward.dev/orders");
+}
+
+#[tokio::test]
+async fn the_primary_key_of_others_is_not_moved() {
+    let mut scene = Scene::real_with("primary", Options::default(), replicas::moved::all_keys()).await;
+    replicas::provide_abroad(&scene, json!({})).await;
+    let (client, policy) = mallory(&scene.client, &scene.namespace).await;
+    scene.client = client;
+    replicas::moved::the_primary_key_of_others(&scene).await;
+    policy.remove().await;
 }

@@ -237,7 +237,7 @@ async fn a_replica_and_its_primary_know_each_other() {
     assert_eq!(bench.found(&primary.arn).await.state, State::Disabled);
 }
 
-/// Replicas are a person's to make: Keyward has no call for it.
+/// A person makes a replica, with tools of their own.
 async fn replicate(bench: &Bench, key: &str, region: &str) {
     use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
     let config = aws_sdk_kms::Config::builder()

@@ -82,7 +82,7 @@ async fn a_primary_waits_for_its_replicas_without_a_date() {
     assert_eq!(scene.found(&key).await.state, State::Disabled);
 }
 
-/// Replicas are a person's to make: Keyward has no call for it.
+/// A person makes a replica, with tools of their own.
 async fn replicate(scene: &Scene, key: &str) {
     use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
     let config = aws_sdk_kms::Config::builder()

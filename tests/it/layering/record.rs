@@ -19,6 +19,8 @@ const FIELDS: &[&str] = &[
     "call",
     "last_used_time",
     "last_use",
+    "waits_for",
+    "earliest_deletion_date",
 ];
 
 /// What changes an `Option` in its place.

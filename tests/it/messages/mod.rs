@@ -36,10 +36,11 @@ use keyward::{
         failure::{Failure, FailureKind, Outcome},
         handover::{self, Taker},
         memory::Memory,
-        observed::{Key, KeyPolicy, Observed, Rotated, Rotations, Searched, State},
+        observed::{Key, KeyPolicy, MultiRegion, Observed, Rotated, Rotations, Searched, State},
         ownership::{Owner, OwnerMark, Tags},
         plan::{Note, OtherOwner, Plan, Read, Rest, Situation, Tried, named_elsewhere, plan},
         policy,
+        primary::{Primary, SeenPrimary},
         provider::{self as known, Unusable},
         publish::{self, Controller, Declared, Found, Publication, Trouble, Values, Verdict},
         release::{Release, release},
@@ -181,6 +182,8 @@ struct Story {
     events: Vec<Event>,
     /// Whether the last good look is younger than twice the resync.
     word_stands: bool,
+    /// What was learned of the primary key of a replica.
+    primary: Option<Primary>,
     /// Holds are made with one letter after the other.
     holds: u8,
     /// Why the key is not published.
@@ -218,6 +221,7 @@ impl Story {
             fails: Vec::new(),
             events: Vec::new(),
             word_stands: true,
+            primary: None,
             holds: 0,
             unpublished: None,
             publishes: None,
@@ -407,7 +411,30 @@ fn situation<'a>(story: &'a Story, desired: &'a Desired, tried: &'a Tried) -> Si
         tried,
         other_owner: None,
         unmarked: None,
+        primary: story.primary.as_ref(),
     }
+}
+
+/// The ARN of a primary key in another Region.
+const PRIMARY: &str = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
+
+/// That key, in that state, with the marks of that object.
+fn primary(of: &str, state: State) -> Key {
+    let (namespace, name) = of.split_once('.').unwrap();
+    let owner = Owner { cluster: "prod".into(), namespace: namespace.into(), name: name.into(), uid: "u".into() };
+    let mut primary = key(state);
+    (primary.arn, primary.region) = (PRIMARY.into(), "us-east-1".into());
+    primary.kind.multi_region = true;
+    primary.multi_region = Some(MultiRegion::Primary(Vec::new()));
+    primary.tags = Some(owner.marks(Intent { seq: 1, generation: 1, word: Word::Live }, OwnerMark::Name));
+    primary
+}
+
+/// An object that declares a replica of that key, and has none yet.
+fn replica(of: Key) -> Story {
+    let mut story = Story::unbound(json!({ "replicaOf": { "name": "orders-eu" } }));
+    story.primary = Some(Primary::Seen(Box::new(SeenPrimary { key: of, rules: rules() })));
+    story
 }
 
 /// The adapter's settings for that endpoint, as the double's first user.
@@ -843,6 +870,33 @@ fn situations() -> Vec<Told> {
             "The provider does not allow the key policy",
             "`spec.allow.policies` of the KeyProvider says which policies are allowed. The default is none.",
         ),
+        replica(primary("bank.pay", State::Enabled)).looked().told(
+            "The key to replicate belongs to another namespace",
+            "A replica has the material of its primary key. So only a namespace that has the primary key may make one.",
+        ),
+        replica(primary("shop.orders-eu", State::Disabled)).looked().told(
+            "The primary key is disabled",
+            "Keyward makes the replica when the primary key is enabled. It is the same if the object that `replicaOf` names has no key yet.",
+        ),
+        replica({
+            let mut single = primary("shop.orders-eu", State::Enabled);
+            single.kind.multi_region = false;
+            single
+        })
+        .looked()
+        .told("The key to replicate is no multi-Region key", "Such a key cannot become one."),
+        Story::new()
+            .with(|story| {
+                let key = story.key.as_mut().unwrap();
+                key.kind.multi_region = true;
+                key.multi_region = Some(MultiRegion::Replica(PRIMARY.into()));
+                let seen = SeenPrimary { key: primary("shop.orders-eu", State::Enabled), rules: rules() };
+                story.primary = Some(Primary::Seen(Box::new(seen)));
+            })
+            .looked()
+            .spec(json!({ "primary": true }))
+            .looked()
+            .told("The replica becomes the primary key", "Both keys are updated for some seconds, and can be used."),
         policy(PoliciesFrom::Accounts, &with_shop("444455556666")).told(
             "The key policy gives access to another account",
             "The statement is named by its `Sid`, or by its number.",

@@ -7,6 +7,7 @@ mod deletion;
 mod faults;
 mod grants;
 mod life;
+mod replicas;
 mod search;
 mod settings;
 mod ways;
@@ -88,6 +89,10 @@ suite! {{
         a_grant_is_revoked_and_revoked_again,
         grants_with_a_name_are_found_on_every_page,
         a_key_that_is_not_there_has_no_list_of_grants;
+    replicas:
+        a_replica_is_made_once_with_all_its_tags,
+        a_key_of_one_region_is_not_replicated,
+        a_primary_key_is_moved_and_moved_again;
     deletion:
         the_shortest_window_is_kept,
         the_longest_window_is_kept,

@@ -35,6 +35,9 @@ pub struct Operations {
     pub rotate_now: &'static str,
     /// The one that makes a grant, if the KMS has grants.
     pub create_grant: Option<&'static str>,
+    /// The ones that make a replica and move the primary key, if there are such.
+    pub replicate: Option<&'static str>,
+    pub move_primary: Option<&'static str>,
 }
 
 #[derive(Debug)]
@@ -65,6 +68,8 @@ pub const AWS: Ways = Ways {
         move_alias: Some("UpdateAlias"),
         rotate_now: "RotateKeyOnDemand",
         create_grant: Some("CreateGrant"),
+        replicate: Some("ReplicateKey"),
+        move_primary: Some("UpdatePrimaryRegion"),
     },
     errors: Errors {
         denied: ("AccessDeniedException", 400),
@@ -88,6 +93,8 @@ pub const CIPHER_TRUST: Ways = Ways {
         move_alias: None,
         rotate_now: "rotate-material",
         create_grant: None,
+        replicate: Some("replicate-key"),
+        move_primary: Some("update-primary-region"),
     },
     errors: Errors {
         denied: ("NCERRForbidden", 403),
@@ -111,6 +118,8 @@ pub const HUAWEI: Ways = Ways {
         move_alias: Some("associate-alias"),
         rotate_now: "rotate-on-demand",
         create_grant: Some("create-grant"),
+        replicate: None,
+        move_primary: None,
     },
     errors: Errors { denied: ("KMS.0307", 403), throttled: ("APIGW.0308", 429), server: ("KMS.0100", 500), unheard: ("KMS.9999", 400) },
     page: 1000,

@@ -9,6 +9,11 @@ fn wants(w: &World, key: &str) -> Value {
     json!({ "spec": { "providerRef": w.provider("lax"), "keyId": key } })
 }
 
+/// An object that wants a replica of that key, through the provider `lax` of its Region.
+fn replicates(w: &World, key: &str) -> Value {
+    json!({ "spec": { "providerRef": w.provider("elsewhere"), "replicaOf": { "keyArn": key, "providerRef": w.provider("lax") } } })
+}
+
 pub fn rows() -> Vec<Attack> {
     vec![
         accepted("key-by-id", "`spec.keyId` is the id of another's key", Act::Create(|w| wants(w, &w.key.key_id)), "OwnedByAnother"),
@@ -92,6 +97,34 @@ pub fn rows() -> Vec<Attack> {
             "The key of another object of the same namespace",
             Act::Create(|w| wants(w, w.neighbour.status.as_ref().and_then(|status| status.key_arn.as_deref()).unwrap())),
             "OwnedByAnother",
+        ),
+        accepted(
+            "replica-of-anothers-key",
+            "`spec.replicaOf.keyArn` is the ARN of another's key, through a provider that lets every namespace adopt every key",
+            Act::Create(|w| replicates(w, &w.key.arn)),
+            "OwnedByAnother",
+        ),
+        accepted(
+            "replica-of-anothers-object",
+            "`spec.replicaOf.name` is the name of another's object",
+            Act::Create(|w| json!({ "spec": { "providerRef": w.provider("elsewhere"), "replicaOf": { "name": "pay" } } })),
+            "KeyNotReady",
+        ),
+        refused(
+            "replica-of-a-path",
+            "`spec.replicaOf.keyArn` is the ARN of an alias of another's key",
+            Act::Create(|w| replicates(w, &w.key.arn.replace(&format!("key/{}", w.key.key_id), "alias/bank-pay"))),
+            "spec.replicaOf.keyArn",
+            ready("InvalidSpec"),
+        ),
+        accepted(
+            "replica-through-a-closed-provider",
+            "The same through a provider that does not admit the namespace",
+            Act::Create(|w| {
+                let of = json!({ "keyArn": w.key.arn, "providerRef": w.provider("closed") });
+                json!({ "spec": { "providerRef": w.provider("elsewhere"), "replicaOf": of } })
+            }),
+            "NamespaceNotAllowed",
         ),
         refused(
             "key-swapped",

@@ -99,6 +99,13 @@ pub const OWN: &[Own] = &[
         test: "attacks::shared::a_finalizer_that_is_removed_by_hand_takes_no_key_along",
     },
     Own {
+        what: "`spec.primary` on a replica of a key that nobody has, so that the primary key of others becomes a replica",
+        admission: "accepted; `OwnedByAnother`: a primary key is moved only if its marks name this namespace",
+        bypassed: "the same",
+        admitted: Some("attacks::admitted::the_primary_key_of_others_is_not_moved"),
+        test: "replicas::moved::the_primary_key_of_others_is_not_moved",
+    },
+    Own {
         what: "A token that was used is used again",
         admission: "accepted; refused with the optional policies, unless the user has the verb `confirm-deletion`",
         bypassed: "held: a token is spent when its deletion was scheduled",
