@@ -7,6 +7,7 @@ use std::{
 
 use axum::http::{StatusCode, header::LOCATION};
 use futures::{StreamExt, future::join_all, stream};
+use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use keyward::{
     api::KeyProvider,
     domain::failure::FailureKind,
@@ -471,21 +472,23 @@ fn only_a_provider_names_an_endpoint() {
     }
     let provider = crds.iter().find(|crd| crd.spec.names.kind == "KeyProvider").unwrap();
     assert_eq!(provider.spec.scope, "Cluster");
-    let mut manifests = Vec::new();
-    for folder in ["deploy", "charts"] {
-        files(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut manifests);
+    // The roles that an installation adds to those of tenants, from the chart's files and as rendered.
+    let mut rules: Vec<PolicyRule> = Vec::new();
+    for role in ["view", "edit", "admin"] {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("charts/keyward/files/rules").join(role).with_extension("yaml");
+        rules.extend(serde_saphyr::from_str::<Vec<PolicyRule>>(&std::fs::read_to_string(file).unwrap()).unwrap());
     }
-    assert!(!manifests.is_empty());
-    assert!(manifests.iter().all(|text| !text.contains("aggregate-to-")), "no role is added to those that tenants have");
-}
-
-fn files(folder: &Path, into: &mut Vec<String>) {
-    for entry in std::fs::read_dir(folder).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            files(&path, into);
-        } else {
-            into.push(std::fs::read_to_string(&path).unwrap());
-        }
+    let rendered = include_str!("../../../deploy/base/install.yaml");
+    let aggregated = rendered.split("\n---\n").filter(|text| text.contains("aggregate-to-"));
+    let aggregated: Vec<ClusterRole> = aggregated.map(|text| serde_saphyr::from_str(text).unwrap()).collect();
+    assert!(!aggregated.is_empty());
+    rules.extend(aggregated.into_iter().flat_map(|role| role.rules.unwrap()));
+    for rule in rules {
+        let only =
+            |words: Option<&Vec<String>>, allowed: &[&str]| words.is_some_and(|words| words.iter().all(|word| allowed.contains(&&**word)));
+        assert!(only(rule.api_groups.as_ref(), &["keyward.dev"]), "{rule:?}");
+        assert!(only(rule.resources.as_ref(), &["managedkeys", "keygrants"]), "{rule:?}");
+        let verbs = ["get", "list", "watch", "create", "update", "patch", "delete", "schedule-deletion", "rotate"];
+        assert!(only(Some(&rule.verbs), &verbs), "nobody confirms by a role of every tenant: {rule:?}");
     }
 }
