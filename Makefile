@@ -38,7 +38,7 @@ test: control-plane ## Run all tests, on a real control plane, our KMS double an
 	tests/helm/build
 	tests/prometheus-operator/crds
 	@# Tests mostly wait: for a watch, a read, or the clock of the double. So more tests run at the same time than there are cores.
-	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-8} cargo test --locked
+	RUST_TEST_THREADS=$${RUST_TEST_THREADS:-12} cargo test --locked
 
 .PHONY: crowd
 crowd: control-plane ## Delete 300 objects on each way there is on a real API server (CROWD says how many; make test does so with 50)

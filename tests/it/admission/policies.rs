@@ -1,5 +1,6 @@
 //! Who may ask for a deletion, confirm one, resume deletions, and have keys rotated, under the optional policies that are shipped.
 
+use futures::{StreamExt, stream};
 use keyward::{
     api::annotation,
     manifests::policies::{CONFIRM, CONFIRM_ROTATION, RESUME, ROTATE, SCHEDULE, policies, roles},
@@ -27,6 +28,9 @@ struct Try {
 }
 
 const EVERYBODY: &[&str] = &["editor", "requester", "approver", "rotator", "confirmer", "resumer", "administrator"];
+
+/// So many run at the same time. Nothing of them is kept, so none sees another.
+const AT_ONCE: usize = 6;
 
 async fn attempt(cluster: &'static ControlPlane, attempt: &Try, who: &str) -> Output {
     let user = format!("--as={who}");
@@ -318,22 +322,25 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
         },
     ];
     // Each policy has to be in force first, and the rights too.
-    for refused in tries.iter().filter(|attempt| !attempt.told.is_empty()) {
-        eventually(&format!("{} is refused", refused.what), WITHIN, async || {
-            let output = attempt(cluster, refused, "editor").await;
-            if !output.success && output.stderr.contains(refused.told) { Ok(()) } else { Err(format!("{output:?}")) }
+    let refused = stream::iter(tries.iter().filter(|attempt| !attempt.told.is_empty()));
+    refused
+        .for_each_concurrent(AT_ONCE, async |refused| {
+            eventually(&format!("{} is refused", refused.what), WITHIN, async || {
+                let output = attempt(cluster, refused, "editor").await;
+                if !output.success && output.stderr.contains(refused.told) { Ok(()) } else { Err(format!("{output:?}")) }
+            })
+            .await;
         })
         .await;
-    }
-    for one in &tries {
-        for who in EVERYBODY {
+    stream::iter(tries.iter().flat_map(|one| EVERYBODY.iter().map(move |who| (one, who))))
+        .for_each_concurrent(AT_ONCE, async |(one, who)| {
             let output = attempt(cluster, one, who).await;
             assert_eq!(output.success, one.may.contains(who), "{}, {who}: {output:?}", one.what);
             assert!(output.success || output.stderr.contains(one.told), "{}, {who}: {output:?}", one.what);
             let warned = output.stderr.contains("it does not set a waiting period for later");
             assert_eq!(warned, one.what == "create with it", "{}, {who}: {output:?}", one.what);
-        }
-    }
+        })
+        .await;
     // The objects of a deleted namespace are deleted too, whatever annotations they have.
     cluster.kubectl(&["delete", "namespace", &namespace]).await.expect("the namespace goes");
 

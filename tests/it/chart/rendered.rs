@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::{StreamExt, stream};
 use serde_json::{Value, json};
 
 use super::values::Values;
@@ -264,20 +265,22 @@ async fn each_value_does_what_it_is_for() {
     let values = Values::read();
     let there: BTreeSet<&str> = values.all.iter().map(|value| value.path.as_str()).collect();
     assert_eq!(tried, there, "values.yaml has other values than the table");
-    for (path, value, needs, expected) in rows {
-        let before = helm::render(&with(&[&needs]), &MONITORING).await;
-        // A value may be what another one requires.
-        let before = if before.success { before.stdout } else { String::new() };
-        let after = helm::render(&with(&[&needs, &at(path, value)]), &MONITORING).await.expect(path);
-        for part in expected {
-            assert!(after.contains(part) && !before.contains(part), "{path}: {part:?}\n{after}");
-        }
-        let gone: Vec<_> = GONE.iter().filter(|(of, _)| *of == path).map(|(_, part)| *part).collect();
-        for part in &gone {
-            assert!(!after.contains(part) && before.contains(part), "{path}: {part:?} is still there\n{after}");
-        }
-        assert_eq!(expected.is_empty() && gone.is_empty(), ON_A_CLUSTER.contains(&path), "{path}: the row shows nothing");
-    }
+    stream::iter(rows)
+        .for_each_concurrent(6, async |(path, value, needs, expected)| {
+            let before = helm::render(&with(&[&needs]), &MONITORING).await;
+            // A value may be what another one requires.
+            let before = if before.success { before.stdout } else { String::new() };
+            let after = helm::render(&with(&[&needs, &at(path, value)]), &MONITORING).await.expect(path);
+            for part in expected {
+                assert!(after.contains(part) && !before.contains(part), "{path}: {part:?}\n{after}");
+            }
+            let gone: Vec<_> = GONE.iter().filter(|(of, _)| *of == path).map(|(_, part)| *part).collect();
+            for part in &gone {
+                assert!(!after.contains(part) && before.contains(part), "{path}: {part:?} is still there\n{after}");
+            }
+            assert_eq!(expected.is_empty() && gone.is_empty(), ON_A_CLUSTER.contains(&path), "{path}: the row shows nothing");
+        })
+        .await;
 }
 
 /// What cannot work is refused with the way out, and a mistyped name at any depth.
