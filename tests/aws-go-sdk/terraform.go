@@ -12,10 +12,10 @@ import (
 
 var account = os.Getenv("KEYWARD_ACCOUNT")
 
-// The calls of Terraform's provider for AWS, of its resources aws_kms_key, aws_kms_alias, aws_kms_grant, aws_kms_key_policy and
-// aws_kms_replica_key: the same requests with the same members in the same order, as its source in internal/service/kms has them. The
-// provider itself is not built here: it is hundreds of services in one module. It reads most things several times in a row, because AWS
-// shows changes late; here each is read once.
+// The calls that Terraform's provider for AWS makes for its resources aws_kms_key, aws_kms_alias, aws_kms_grant, aws_kms_key_policy and
+// aws_kms_replica_key. Those of aws_kms_key have the members and the order of its source, in internal/service/kms/key.go. Those of the other
+// resources are the calls that their documented arguments need, and may differ from the source in members and order. The provider itself is
+// not built here. It reads most things several times in a row, because AWS shows changes late; here each is read once.
 func terraform(here, there *kms.Client) {
 	key := terraformKey(here)
 	terraformAlias(here, key)
