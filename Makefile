@@ -85,6 +85,14 @@ fuzz: ## Try the parsers of what strangers write on mangled input (SECONDS=60 in
 	export FUZZ_MILLIS=$$(($(or $(SECONDS),60) * 1000 / count)) $(if $(SEED),FUZZ_SEED=$(SEED)) $(if $(FIRST),FUZZ_FIRST=$(FIRST)); \
 	cargo test --quiet --locked --lib -- --nocapture --test-threads=1 '$(or $(TARGET),fuzz::)'
 
+.PHONY: upgrade
+upgrade: control-plane ## Upgrade a cluster of 200 objects from an older version, and show that no key changes (FROM=a tag or commit)
+	@[[ -n '$(FROM)' ]] || { echo 'make: say which version to upgrade from, for example: make upgrade FROM=v0.1.0' >&2; exit 1; }
+	rm -rf target/upgrade/source && mkdir -p target/upgrade/source
+	git archive '$(FROM)' | tar -x -C target/upgrade/source
+	cargo build --locked --manifest-path target/upgrade/source/Cargo.toml --target-dir target/upgrade/build --package keyward --bin keyward
+	KEYWARD_OLDER=$$PWD/target/upgrade/build/debug/keyward cargo test --locked --test it -- --ignored --exact upgrade::a_new_version_changes_no_key
+
 .PHONY: coverage
 coverage: $(cargo_llvm_cov) $(if $(IT),control-plane) ## Tell how many lines the library's own tests reach; the pages are in target/coverage (IT=1: with the integration tests)
 	@[[ -n $${LLVM_COV:-} || -x $$(rustc --print sysroot)/lib/rustlib/$$(rustc -vV | sed -n 's/^host: //p')/bin/llvm-cov ]] \

@@ -40,3 +40,5 @@ mod seeds;
 mod stories;
 mod support;
 mod threats;
+mod two_operators;
+mod upgrade;

@@ -31,6 +31,7 @@ pub struct Post {
     pub namespace: String,
     kubeconfig: PathBuf,
     dir: PathBuf,
+    program: PathBuf,
 }
 
 impl Post {
@@ -38,12 +39,18 @@ impl Post {
     pub async fn new(control_plane: &ControlPlane) -> Self {
         let namespace = control_plane.namespace("operator").await;
         let kubeconfig = control_plane.service_account_kubeconfig(&namespace).await;
-        Self { namespace, kubeconfig, dir: control_plane.dir.clone() }
+        Self::installed(control_plane, &namespace, kubeconfig)
     }
 
     /// The post of an operator that somebody installed: its namespace, and what says who it is.
     pub fn installed(control_plane: &ControlPlane, namespace: &str, kubeconfig: PathBuf) -> Self {
-        Self { namespace: namespace.to_owned(), kubeconfig, dir: control_plane.dir.clone() }
+        let program = PathBuf::from(env!("CARGO_BIN_EXE_keyward"));
+        Self { namespace: namespace.to_owned(), kubeconfig, dir: control_plane.dir.clone(), program }
+    }
+
+    /// The same post for another program, such as an older version.
+    pub fn of(&self, program: &Path) -> Self {
+        Self { program: program.to_owned(), ..self.clone() }
     }
 
     /// The same post, from where all requests to the API server go through a gate.
@@ -83,7 +90,7 @@ impl Post {
     /// Starts it with these arguments and this environment, as a kubelet does.
     pub fn start_as(&self, arguments: &[&str], environment: &[(&str, &str)]) -> Operator {
         let log = self.dir.join(format!("{}-{}.log", self.namespace, uuid::Uuid::new_v4()));
-        let process = Command::new(env!("CARGO_BIN_EXE_keyward"))
+        let process = Command::new(&self.program)
             .args(arguments)
             .env_clear()
             .envs([("KEYWARD_CONSISTENCY", "300ms"), ("KEYWARD_MISSING_AFTER", "2s"), ("KEYWARD_ATTEMPT_WAIT", "4s")])
