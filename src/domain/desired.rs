@@ -129,7 +129,7 @@ impl Desired {
             return Err(Invalid("the object has no name, namespace or UID".into()));
         };
         if !can_be_named(&namespace, &name) {
-            return Err(Invalid("the namespace or the name of the object is none that the API server allows".into()));
+            return Err(Invalid("the namespace or the name of the object is not valid in Kubernetes".into()));
         }
         // Every field is named, so that the code does not compile if a new field is not read.
         let crate::api::ManagedKeySpec {
@@ -190,7 +190,7 @@ impl Desired {
         let key_policy = policy.as_ref().and_then(|text| match Document::read(text) {
             Ok(document) => Some(WantedPolicy { text: text.clone(), document }),
             Err(why) => {
-                left_out.push(format!("spec.policy is no key policy: {why}; correct it"));
+                left_out.push(format!("spec.policy is not a valid key policy: {why}; correct it"));
                 None
             }
         });

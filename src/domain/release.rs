@@ -19,6 +19,9 @@ use crate::api::{
     managed_key::{DeletionPolicy, HoldReason, ManagementPolicy, Missing},
 };
 
+/// The way out of every wait: the end of every message that says why the finalizer stays.
+pub const WAY_OUT: &str = "; to let the object go and leave the key, set deletionPolicy: Retain";
+
 /// What an object says that is paused and being deleted.
 pub const PAUSED: &str = "the object is paused, so its key stays as it is and the deletion of the object waits; remove the annotation keyward.dev/paused, \
                           or set deletionPolicy: Retain";
@@ -149,7 +152,7 @@ fn disable(s: &Situation<'_>, key: &Key) -> Release {
 
 fn held(s: &Situation<'_>, hold: &Hold) -> Release {
     let retain = command::patch(&s.desired.owner, r#"{"deletionPolicy":"Retain"}"#);
-    let message = format!("{}; to let the object go and leave the key, set deletionPolicy: Retain: {retain}", hold.message);
+    let message = format!("{}{WAY_OUT}: {retain}", hold.message);
     Release::Hold(Hold { message, ..hold.clone() })
 }
 

@@ -134,7 +134,7 @@ pub fn policies() -> Vec<Admission> {
         Rule {
             name: "who-rotates",
             resources: &["managedkeys"],
-            // A text that an object is created with rotates nothing. So whoever restores an object needs no verb.
+            // An annotation that is present at the creation causes no rotation. So a restore of an object needs no verb.
             operations: &["UPDATE"],
             action: "Deny",
             variables: vec![

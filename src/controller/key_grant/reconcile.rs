@@ -52,7 +52,7 @@ pub(super) async fn reconcile(watched: Arc<Watched<KeyGrant>>, shared: Arc<Share
     }
     let (begun, permit) = permits(&shared, &grant).await;
     let round = async move {
-        // Nothing takes the object out of its wait for a turn: the next round sees what changed.
+        // A change does not end the wait for the quota. The next round handles the change.
         let patience = Arc::new(Patience::new(Box::new(permit), CancellationToken::new()));
         let _begun = begun;
         let ended = ended(&shared, &grant, fingerprint, &patience);

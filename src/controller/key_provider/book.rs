@@ -240,7 +240,7 @@ mod tests {
         assert_eq!(stored.len(), 10);
         assert_eq!(stored.into_iter().collect::<BTreeSet<_>>(), booked);
         assert_eq!(book.tripped.map(|trip| trip.id), trips.pop_first());
-        // Ten entries and a trip are eleven writes. Each read more was one that a conflict asked for.
+        // Ten entries and a trip are eleven writes. Each further read came from a write conflict.
         assert!(world.reads.load(Ordering::Relaxed) > 16, "no two writes met, so this shows nothing");
     }
 

@@ -41,7 +41,7 @@ pub(super) async fn write(context: &Context, provider: &KeyProvider, status: &Ke
     if room::others(provider.status.iter().flat_map(|status| &status.conditions)) > room::OTHERS {
         metadata.resource_version = room::make::<KeyProvider>(context.client.clone(), &metadata).await.map_err(failed)?;
     }
-    // What another manager owns too, as in a status that was restored, stays when it is only left out.
+    // A field that another field manager owns too, for example after a restore, is not removed by leaving it out.
     let tripped = |status: &KeyProviderStatus| status.deletions.as_ref().is_some_and(|book| book.tripped.is_some());
     if provider.status.as_ref().is_some_and(tripped) && !tripped(status) {
         let lift = json!({ "metadata": { "resourceVersion": metadata.resource_version }, "status": { "deletions": { "tripped": null } } });

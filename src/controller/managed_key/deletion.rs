@@ -22,8 +22,6 @@ use crate::{
     kms::{self, Kms},
 };
 
-/// The way out of every wait: the sentence at the end of every message that says why the finalizer stays.
-pub(super) const WAY_OUT: &str = "; to let the object go and leave the key, set deletionPolicy: Retain";
 /// How many steps and reads one round may take.
 const MOST_STEPS: usize = 8;
 

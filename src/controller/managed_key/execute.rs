@@ -261,7 +261,7 @@ fn known_rotation(status: &RotationStatus) -> Rotation {
 /// key has its marks from the beginning.
 async fn create(round: &mut Round<'_>) -> Result<(), Ending> {
     let rules = &round.provider.rules;
-    // The claim was not found. In another account it never is.
+    // The claim alias was not found. The account is checked first: in another account the alias is never found.
     same_account(round.kms(), &rules.account).await?;
     let mut throttled = 0;
     loop {

@@ -41,7 +41,8 @@ pub(super) fn fingerprint(object: &ManagedKey, context: &Context) -> u64 {
     hasher.finish()
 }
 
-/// The annotation `keyward.dev/key`, if it does not say what it should. If it is right, Keyward wrote it itself, and that calls for no read.
+/// The annotation `keyward.dev/key`, if it does not say what it should. If the value is right, Keyward wrote it, so no read is
+/// needed.
 fn misrecorded(object: &ManagedKey) -> Option<&str> {
     let key = object.status.as_ref().and_then(|status| status.key_arn.as_deref()).filter(|_| object.spec.key_id.is_none());
     let right = key.map(|key| KeyRecord::text(&object.namespace().unwrap_or_default(), &object.name_any(), key));

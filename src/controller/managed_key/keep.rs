@@ -22,7 +22,7 @@ use crate::{
 };
 
 /// How many steps and reads one round may take. A key is as declared after at most twelve steps, and one more for each alias that comes or goes: 49 of each.
-/// A key that works must not be reported as unfinished because its round was.
+/// The limit is high, so that a working key is not reported as unfinished when a round runs out of steps.
 const MOST_STEPS: usize = 128;
 
 /// Whether the key may be read now, before anything is asked of the API server: thousands of objects may be waiting.

@@ -151,7 +151,7 @@ impl<'a> Object<'a> {
         if !same || object.metadata.deletion_timestamp != self.metadata.deletion_timestamp {
             return Err(Ending::Newer(Box::new(read)));
         }
-        // Nothing is done that was decided on an old view.
+        // A decision that was made from an old read is not acted on.
         let same = |fresh: &Self| {
             fresh.desired == self.desired
                 && fresh.stored == self.stored

@@ -111,7 +111,8 @@ pub(super) async fn declared(context: &Context, desired: &Desired) -> Result<Rea
         Ok(read) => read,
         Err(barred) => return Ok(ReadPrimary::of(Err(barred))),
     };
-    // The primary key may be in another Region by now. Who may not have the key that is named is led no further.
+    // The primary key may be in another Region by now. If the object may not use the named key, the key
+    // is not followed to its primary Region.
     let read = match &key.multi_region {
         Some(MultiRegion::Replica(primary)) if primary::not_to_replicate(&desired.owner, &key, &provider.rules).is_none() => {
             reach(context, desired, primary).await?

@@ -40,6 +40,7 @@ use crate::{
     domain::{
         failure::Retry,
         plan::{Tried, elsewhere},
+        release,
         requeue::{Cause, Next, RESYNC},
         status,
     },
@@ -227,7 +228,7 @@ async fn once(watched: &Watched<ManagedKey>, context: &Context, lane: Lane) -> R
             (Reached::Object(harmless), ending)
         }
     };
-    let ending = if way == Way::Release { ending.with(deletion::WAY_OUT) } else { ending };
+    let ending = if way == Way::Release { ending.with(release::WAY_OUT) } else { ending };
     report::finish(context, fingerprint, reached, ending).await
 }
 

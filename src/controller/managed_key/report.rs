@@ -27,6 +27,7 @@ use crate::{
         observed::Observed,
         ownership,
         plan::{Note, Plan},
+        release,
         requeue::{Cause, Leftover, Next},
         rules::Rules,
         status::{self, Conclusion},
@@ -171,11 +172,7 @@ pub(super) async fn panicked(context: &Context, stored: &ManagedKey) -> Result<(
     let Some(mut object) = readable(context, &read).filter(|object| Some(object.uid()) == stored.metadata.uid.as_deref()) else {
         return Err(Ending::Changed);
     };
-    let way_out = if object.metadata.deletion_timestamp.is_some() {
-        "; to let the object go and leave the key, set deletionPolicy: Retain"
-    } else {
-        ""
-    };
+    let way_out = if object.metadata.deletion_timestamp.is_some() { release::WAY_OUT } else { "" };
     let message = format!(
         "Keyward met a fault of its own at this object and leaves it alone for a while, its key as it is; \
          the operator's log has it: report it, and look for a newer version{way_out}"

@@ -401,7 +401,7 @@ impl Round<'_> {
             Some(key) => primary::of_replica(context, &self.object.metadata, desired, key).await?,
             None => primary::declared(context, desired).await?,
         };
-        // Who may not have the key does not learn in which Regions it is.
+        // The Regions of a key are not shown to an object that may not use it.
         let may = |key: &Key, rules: &Rules| not_to_replicate(&desired.owner, key, rules).is_none();
         let seen = read.seen().filter(|(key, provider)| may(key, &provider.rules));
         let expected = seen.and_then(|(key, _)| replica::arn_in(&key.arn, &self.provider.rules.region).filter(|arn| *arn != key.arn));

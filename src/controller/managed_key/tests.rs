@@ -252,7 +252,7 @@ async fn a_panic_is_reported_on_its_object_which_is_not_reconciled_for_a_while()
     assert_eq!(goes_on.await.unwrap(), Action::await_change());
 }
 
-/// An object of which nothing is asked but that its status tells of a pause.
+/// An object that only has to report in its status that it is paused.
 fn orders(annotations: &Value) -> Value {
     json!({
         "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey",
@@ -372,7 +372,7 @@ async fn each_ending_has_its_next_round_and_some_write_a_status() {
     assert!(written.lock().unwrap().is_empty());
 }
 
-/// An object that people edit all the time is not to be tried later for it when its KMS fails, nor the other way round.
+/// Edits of an object do not lengthen the back-off after failures of its KMS, and these failures do not lengthen the wait after an edit.
 #[tokio::test]
 async fn an_object_that_changes_does_not_make_the_wait_after_a_failed_call_longer() {
     let object = orders(&json!({}));

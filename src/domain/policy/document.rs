@@ -88,7 +88,7 @@ pub(super) struct PolicyCondition {
     pub(super) values: BTreeSet<String>,
 }
 
-/// A text that is no key policy. The message says why, and where.
+/// A text that is not a valid key policy. The message says why, and where.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct NoPolicy(pub(super) String);

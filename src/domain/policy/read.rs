@@ -23,14 +23,14 @@ impl Document {
     /// Reads a text of at most [`LONGEST`] bytes.
     ///
     /// # Errors
-    /// The text is no key policy.
+    /// The text is not a valid key policy.
     pub fn read(text: &str) -> Result<Self, NoPolicy> {
         if text.len() > LONGEST {
             return Err(no(format!("it has {} bytes, and a key policy has at most {LONGEST}", text.len())));
         }
         characters(text)?;
-        let value = json::read(text).map_err(|error| no(format!("it is no JSON: {error}")))?;
-        let Value::Object(members) = value else { return Err(no("it is no JSON object")) };
+        let value = json::read(text).map_err(|error| no(format!("it is not valid JSON: {error}")))?;
+        let Value::Object(members) = value else { return Err(no("it is not a JSON object")) };
         only(&members, &["Version", "Id", "Statement"], "the policy")?;
         let version = string(&members, "Version", "the policy")?.unwrap_or(OLD);
         if ![OLD, NEW].contains(&version) {
@@ -65,7 +65,7 @@ fn characters(text: &str) -> Result<(), NoPolicy> {
 
 impl Statement {
     fn read(value: &Value, number: usize) -> Result<Self, NoPolicy> {
-        let Value::Object(members) = value else { return Err(no(format!("statement {number} is no object"))) };
+        let Value::Object(members) = value else { return Err(no(format!("statement {number} is not an object"))) };
         let sid = string(members, "Sid", &format!("statement {number}"))?.filter(|sid| !sid.is_empty()).map(str::to_owned);
         let name = Name { sid, number };
         let of = name.to_string();
@@ -150,7 +150,7 @@ fn principals(value: &Value, of: &str) -> Result<BTreeSet<Principal>, NoPolicy> 
 }
 
 fn conditions(value: Option<&Value>, of: &str) -> Result<BTreeSet<PolicyCondition>, NoPolicy> {
-    let malformed = || no(format!("the Condition of {of} is no object of operators, keys and values"));
+    let malformed = || no(format!("the Condition of {of} is not an object of operators, keys and values"));
     let mut conditions = BTreeSet::new();
     let Some(value) = value else { return Ok(conditions) };
     for (operator, keys) in value.as_object().ok_or_else(malformed)? {

@@ -54,26 +54,29 @@ fn what_is_no_policy_is_refused_with_its_place() {
     let statement = allow(json!("*")).to_string();
     let with = |member: &str| format!(r#"{{ "Statement": [{{ "Effect": "Allow", "Principal": "*", {member} }}] }}"#);
     for (text, why) in [
-        (String::new(), "it is no JSON: EOF while parsing a value at line 1 column 0"),
-        ("{\n  \"Statement\" []\n}".into(), "it is no JSON: expected `:` at line 2 column 15"),
-        ("[]".into(), "it is no JSON object"),
+        (String::new(), "it is not valid JSON: EOF while parsing a value at line 1 column 0"),
+        ("{\n  \"Statement\" []\n}".into(), "it is not valid JSON: expected `:` at line 2 column 15"),
+        ("[]".into(), "it is not a JSON object"),
         ("{}".into(), "it has no Statement"),
         (r#"{ "Statement": 1 }"#.into(), "its Statement is no list of objects"),
-        (r#"{ "Statement": [1] }"#.into(), "statement 1 is no object"),
+        (r#"{ "Statement": [1] }"#.into(), "statement 1 is not an object"),
         (r#"{ "Version": "2020-01-01", "Statement": [] }"#.into(), "its Version is 2020-01-01, and IAM has 2012-10-17 and 2008-10-17"),
         (format!(r#"{{ "Statement": [{statement}], "Principal": "*" }}"#), "the policy has the unknown member \"Principal\""),
         // Two programs could read it as two policies.
-        (format!("{{ \"Statement\": [{statement}],\n \"Statement\": [] }}"), "it is no JSON: Statement appears twice at line 2 column "),
-        (with(r#""Effect": "Deny""#), "it is no JSON: Effect appears twice at line 1 column "),
+        (
+            format!("{{ \"Statement\": [{statement}],\n \"Statement\": [] }}"),
+            "it is not valid JSON: Statement appears twice at line 2 column ",
+        ),
+        (with(r#""Effect": "Deny""#), "it is not valid JSON: Effect appears twice at line 1 column "),
         (with(r#""action": "kms:*""#), "statement 1 has the unknown member \"action\""),
         (with(r#""Action": 1"#), "Action of statement 1 is neither a text nor a list of texts"),
         (with(r#""Action": "a", "NotAction": "b""#), "statement 1 has both Action and NotAction"),
         (with(r#""Sid": 1"#), "Sid of statement 1 is no text"),
-        (with(r#""Sid": "Use", "Condition": []"#), "the Condition of statement Use is no object of operators, keys and values"),
-        (with(r#""Condition": { "Bool": { "a": {} } }"#), "the Condition of statement 1 is no object of operators, keys and values"),
+        (with(r#""Sid": "Use", "Condition": []"#), "the Condition of statement Use is not an object of operators, keys and values"),
+        (with(r#""Condition": { "Bool": { "a": {} } }"#), "the Condition of statement 1 is not an object of operators, keys and values"),
         (
             with(r#""Condition": { "Bool": { "a": 123456789012345678901234567890 } }"#),
-            "it is no JSON: a number is too large; put it in quotation marks at line 1 column ",
+            "it is not valid JSON: a number is too large; put it in quotation marks at line 1 column ",
         ),
         (r#"{ "Statement": { "Effect": "allow", "Principal": "*" } }"#.into(), "the Effect of statement 1 is neither Allow nor Deny"),
         (r#"{ "Statement": { "Effect": "Deny" } }"#.into(), "statement 1 has no Principal"),

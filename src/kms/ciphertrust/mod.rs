@@ -121,7 +121,7 @@ impl CipherTrustKms {
     /// Checks that the answer is from CCKM. A proxy in between may answer with success too, but CCKM's answers are empty or JSON.
     fn is_its_own(&self, operation: Operation, key: &str, answer: Answer) -> Result<Answer, Failure> {
         if !answer.body.is_empty() && serde_json::from_slice::<serde::de::IgnoredAny>(&answer.body).is_err() {
-            return Err(self.caller.unusable(operation, key, &"it is no JSON"));
+            return Err(self.caller.unusable(operation, key, &"it is not valid JSON"));
         }
         Ok(answer)
     }

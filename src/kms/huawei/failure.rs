@@ -9,8 +9,8 @@ use crate::{
     domain::failure::{
         Failure,
         FailureKind::{
-            self, AliasTaken, Conflict, Credentials, Denied, Expired, Invalid, NewPrincipal, NotFound, Quota, Throttled, Unavailable,
-            Unknown, WrongAccount,
+            self, AliasTaken, Conflict, Credentials, Denied, Expired, Faulted, Invalid, NewPrincipal, NotFound, Quota, Throttled,
+            Unavailable, Unknown, WrongAccount,
         },
     },
     kms::rest::{Answer, Refusal},
@@ -104,15 +104,15 @@ const CODES: &[(&str, FailureKind)] = &[
     ("KMS.2405", Quota),
     ("APIG.0308", Throttled),
     ("APIGW.0308", Throttled),
-    ("KMS.0100", Unavailable),
-    ("KMS.0101", Unavailable),
-    ("KMS.0102", Unavailable),
-    ("KMS.0103", Unavailable),
+    ("KMS.0100", Faulted),
+    ("KMS.0101", Faulted),
+    ("KMS.0102", Faulted),
+    ("KMS.0103", Faulted),
     ("KMS.0104", Unavailable),
-    ("KMS.3805", Unavailable),
-    ("KMS.3806", Unavailable),
-    ("KMS.5012", Unavailable),
-    ("KMS.5021", Unavailable),
+    ("KMS.3805", Faulted),
+    ("KMS.3806", Faulted),
+    ("KMS.5012", Faulted),
+    ("KMS.5021", Faulted),
 ];
 
 /// The gateway has no such path: the endpoint is wrong, or the Region has no such operation.
@@ -263,7 +263,8 @@ mod tests {
             (WrongAccount, "KMS.0321"),
             (Quota, "KMS.0409 KMS.1105 KMS.1110 KMS.2404 KMS.2405"),
             (Throttled, "APIGW.0308 APIG.0308"),
-            (Unavailable, "KMS.0100 KMS.0101 KMS.0102 KMS.0103 KMS.0104 KMS.3805 KMS.3806 KMS.5012 KMS.5021"),
+            (Faulted, "KMS.0100 KMS.0101 KMS.0102 KMS.0103 KMS.3805 KMS.3806 KMS.5012 KMS.5021"),
+            (Unavailable, "KMS.0104"),
         ];
         let mut seen = BTreeSet::new();
         for (expected, codes) in table {

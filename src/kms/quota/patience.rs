@@ -25,7 +25,8 @@ pub async fn hastily<T>(work: impl Future<Output = T>) -> T {
     HASTE.scope((), work).await
 }
 
-/// Runs work that nothing depends on. A call that would have to wait for its turn is not sent at all, so it makes nobody wait longer than one turn.
+/// Runs work that nothing depends on. A call that would have to wait for the quota is not sent. So other calls
+/// wait for at most one request.
 pub async fn if_free<T>(work: impl Future<Output = T>) -> T {
     IF_FREE.scope((), work).await
 }

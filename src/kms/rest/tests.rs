@@ -120,7 +120,7 @@ async fn answered(call: Op, head: impl Into<String>, body: &'static str) -> (Fai
     (failure, count.load(Ordering::SeqCst))
 }
 
-/// Whoever answers with a redirect gets nobody to go there, whatever kind it is.
+/// The client follows no redirect, of any kind.
 #[tokio::test]
 async fn no_redirect_is_followed() {
     let other = TcpListener::bind("127.0.0.1:0").await.unwrap();

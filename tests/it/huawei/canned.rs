@@ -136,7 +136,8 @@ async fn a_key_that_was_made_and_cannot_be_seen_leaves_its_creation_open() {
     for (answer, kind) in [
         (refused(404, "KMS.0207"), FailureKind::Conflict),
         (refused(403, "KMS.0307"), FailureKind::Denied),
-        (refused(500, "KMS.0100"), FailureKind::Unavailable),
+        (refused(500, "KMS.0100"), FailureKind::Faulted),
+        (refused(503, "KMS.0104"), FailureKind::Unavailable),
         (ok(&described(|key| key["key_state"] = json!("6"))), FailureKind::Unknown),
     ] {
         let failure = seen(&[answer]).await.0.create(&creation("orders")).await.unwrap_err();
