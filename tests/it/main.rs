@@ -40,3 +40,4 @@ mod seeds;
 mod stories;
 mod support;
 mod threats;
+mod way_out;
