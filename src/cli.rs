@@ -10,7 +10,7 @@ use std::time::Duration;
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
 use crate::controller::{Settings, orphans::Query, uninstall::Leaving};
-use crate::manifests::{NAME, NAMESPACE};
+use crate::manifests::{NAME, NAMESPACE, rbac::Scope};
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::waits::LONGEST_FLAG;
 
@@ -31,11 +31,7 @@ pub enum Command {
     /// Print the CustomResourceDefinitions that this version expects
     Crds,
     /// Print the ServiceAccount of the operator and its RBAC rules, each rule with its reason
-    Rbac {
-        /// The operator's own namespace
-        #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
-        namespace: String,
-    },
+    Rbac(RbacOptions),
     /// List keys with this cluster's marks that no ManagedKey has, and what else is left behind at a KeyProvider; changes nothing
     ///
     /// It uses the KeyProvider's own credentials, from its Secret in the operator's namespace, and KUBECONFIG for the cluster.
@@ -51,6 +47,26 @@ pub enum Command {
     /// It calls no KMS. Use it after you removed Keyward, also if objects or namespaces wait already.
     /// Exit code: 0 if all objects are let go, 2 if Keyward still runs and KeyGrants exist, 1 if something could not be let go.
     Release(ReleaseOptions),
+}
+
+/// The flags of `keyward rbac`.
+#[derive(Clone, Debug, Args)]
+pub struct RbacOptions {
+    /// The operator's own namespace
+    #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
+    pub namespace: String,
+
+    /// The same value as for the operator: the only namespaces in which it changes objects, separated by commas [default: all]
+    #[arg(long, env = "KEYWARD_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+}
+
+impl RbacOptions {
+    /// What the operator needs rights for.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { namespace: self.namespace.clone(), watch_namespaces: named(&self.watch_namespaces) }
+    }
 }
 
 /// The flags of a command that looks at keys without the operator.
@@ -153,6 +169,13 @@ pub struct Options {
     #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
     pub namespace: String,
 
+    /// Work only on objects of these namespaces, separated by commas [default: all]
+    ///
+    /// Keyward then needs rights to change objects in these namespaces alone. It still reads the objects of all namespaces: without them it
+    /// could not tell whose a key is.
+    #[arg(long, env = "KEYWARD_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+
     /// Name of this replica, for the Lease and for events [default: POD_NAME, or else the host name]
     #[arg(long, env = "KEYWARD_POD_NAME", value_name = "NAME", default_value_t = own_name(), hide_default_value = true)]
     pub pod_name: String,
@@ -205,12 +228,19 @@ pub struct Options {
 }
 
 impl Options {
+    /// What the operator needs rights for.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { namespace: self.namespace.clone(), watch_namespaces: named(&self.watch_namespaces) }
+    }
+
     /// The settings of the controller.
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {
             cluster_id: self.cluster_id.clone(),
             namespace: self.namespace.clone(),
+            watch_namespaces: named(&self.watch_namespaces),
             instance: self.pod_name.clone(),
             concurrency: self.concurrency,
             consistency: self.consistency,
@@ -220,6 +250,11 @@ impl Options {
             per_object_metrics: self.per_object_metrics,
         }
     }
+}
+
+/// The names in a list. An empty variable has none.
+fn named(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 fn cluster_id(text: &str) -> Result<String, String> {

@@ -22,7 +22,7 @@ fn main() -> ExitCode {
         Command::UninstallCheck(options) => looked(&options, keyward::run::uninstall_check(&options)),
         Command::Release(options) => told(keyward::run::release_all(&options)),
         Command::Crds => manifests::crds_yaml().and_then(|yaml| print(&yaml)),
-        Command::Rbac { namespace } => manifests::rbac(&namespace).to_yaml().and_then(|yaml| print(&yaml)),
+        Command::Rbac(options) => manifests::rbac(&options.scope()).to_yaml().and_then(|yaml| print(&yaml)),
     }
     .unwrap_or_else(|error| failed(&error))
 }

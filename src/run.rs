@@ -105,7 +105,7 @@ async fn lead(
     let begun = CancellationToken::new();
     let _looking = {
         let (begun, gate) = (begun.clone(), readiness.gate("cluster"));
-        let check = startup::check_cluster(client.clone(), api_server, options.namespace.clone(), move || {
+        let check = startup::check_cluster(client.clone(), api_server, options.scope(), move || {
             gate.open();
             begun.cancel();
         });
