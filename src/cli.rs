@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum};
 
-use crate::controller::{Settings, orphans::Query};
-use crate::manifests::{NAME, NAMESPACE};
+use crate::controller::{Settings, orphans::Query, uninstall::Leaving};
+use crate::manifests::{NAME, NAMESPACE, rbac::Scope};
 use crate::telemetry::{LogFormat, LogLevel};
 use crate::waits::LONGEST_FLAG;
 
@@ -31,25 +31,47 @@ pub enum Command {
     /// Print the CustomResourceDefinitions that this version expects
     Crds,
     /// Print the ServiceAccount of the operator and its RBAC rules, each rule with its reason
-    Rbac {
-        /// The operator's own namespace
-        #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
-        namespace: String,
-    },
+    Rbac(RbacOptions),
     /// List keys with this cluster's marks that no ManagedKey has, and what else is left behind at a KeyProvider; changes nothing
     ///
     /// It uses the KeyProvider's own credentials, from its Secret in the operator's namespace, and KUBECONFIG for the cluster.
     /// Exit code: 0 if nothing is found, 2 if something is found, 1 if it failed or not everything could be read.
     Orphans(OrphanOptions),
+    /// Say what an uninstall leaves behind: objects that only Keyward lets go, keys that are pending deletion, keys that no object has; changes nothing
+    ///
+    /// It uses the credentials of each KeyProvider, from its Secret in the operator's namespace, and KUBECONFIG for the cluster.
+    /// Exit code: 0 if nothing is found, 2 if something is found, 1 if it failed or not everything could be read.
+    UninstallCheck(LookOptions),
+    /// Let objects go: set their deletionPolicy to Retain and remove Keyward's finalizer; keys and grants stay as they are
+    ///
+    /// It calls no KMS. Use it after you removed Keyward, also if objects or namespaces wait already.
+    /// Exit code: 0 if all objects are let go, 2 if Keyward still runs and KeyGrants exist, 1 if something could not be let go.
+    Release(ReleaseOptions),
 }
 
-/// The flags of `keyward orphans`.
+/// The flags of `keyward rbac`.
 #[derive(Clone, Debug, Args)]
-pub struct OrphanOptions {
-    /// Name of the KeyProvider whose account and Region are looked at
-    #[arg(long, env = "KEYWARD_PROVIDER", value_name = "NAME")]
-    pub provider: String,
+pub struct RbacOptions {
+    /// The operator's own namespace
+    #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
+    pub namespace: String,
 
+    /// The same value as for the operator: the only namespaces in which it changes objects, separated by commas [default: all]
+    #[arg(long, env = "KEYWARD_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
+}
+
+impl RbacOptions {
+    /// What the operator needs rights for.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { namespace: self.namespace.clone(), watch_namespaces: named(&self.watch_namespaces) }
+    }
+}
+
+/// The flags of a command that looks at keys without the operator.
+#[derive(Clone, Debug, Args)]
+pub struct LookOptions {
     /// The same value as for the operator: the cluster id on the keys
     #[arg(long, env = "KEYWARD_CLUSTER_ID", value_name = "ID", value_parser = cluster_id)]
     pub cluster_id: String,
@@ -62,10 +84,6 @@ pub struct OrphanOptions {
     #[arg(long, env = "KEYWARD_ATTEMPT_WAIT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub attempt_wait: Duration,
 
-    /// Format of the list on stdout
-    #[arg(short, long, env = "KEYWARD_OUTPUT", value_name = "FORMAT", default_value = "table")]
-    pub output: Output,
-
     /// Format of the log on stderr; auto is text on a terminal, and JSON otherwise
     #[arg(long, env = "KEYWARD_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
@@ -73,6 +91,50 @@ pub struct OrphanOptions {
     /// Log level: error, warn, info, debug, trace, or directives such as info,keyward=debug
     #[arg(long, env = "KEYWARD_LOG_LEVEL", value_name = "LEVEL", default_value = "warn")]
     pub log_level: LogLevel,
+}
+
+impl LookOptions {
+    /// What to look for.
+    #[must_use]
+    pub fn leaving(&self) -> Leaving {
+        Leaving {
+            cluster_id: self.cluster_id.clone(),
+            namespace: self.namespace.clone(),
+            attempt_wait: self.attempt_wait.try_into().unwrap_or(jiff::SignedDuration::MAX),
+        }
+    }
+}
+
+/// The flags of `keyward orphans`.
+#[derive(Clone, Debug, Args)]
+pub struct OrphanOptions {
+    /// Name of the KeyProvider whose account and Region are looked at
+    #[arg(long, env = "KEYWARD_PROVIDER", value_name = "NAME")]
+    pub provider: String,
+
+    /// Where to look
+    #[command(flatten)]
+    pub look: LookOptions,
+
+    /// Format of the list on stdout
+    #[arg(short, long, env = "KEYWARD_OUTPUT", value_name = "FORMAT", default_value = "table")]
+    pub output: Output,
+}
+
+/// The flags of `keyward release`.
+#[derive(Clone, Debug, Args)]
+pub struct ReleaseOptions {
+    /// All ManagedKeys and KeyGrants of the cluster
+    #[arg(long, env = "KEYWARD_ALL", required = true)]
+    pub all: bool,
+
+    /// The operator's own namespace, whose Lease shows whether Keyward still runs
+    #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
+    pub namespace: String,
+
+    /// Name of the Lease that the replicas share
+    #[arg(long, env = "KEYWARD_LEASE_NAME", value_name = "NAME", default_value = NAME)]
+    pub lease_name: String,
 }
 
 /// A format of what a command prints.
@@ -88,12 +150,8 @@ impl OrphanOptions {
     /// What to search for.
     #[must_use]
     pub fn query(&self) -> Query {
-        Query {
-            cluster_id: self.cluster_id.clone(),
-            namespace: self.namespace.clone(),
-            provider: self.provider.clone(),
-            attempt_wait: self.attempt_wait.try_into().unwrap_or(jiff::SignedDuration::MAX),
-        }
+        let Leaving { cluster_id, namespace, attempt_wait } = self.look.leaving();
+        Query { cluster_id, namespace, provider: self.provider.clone(), attempt_wait }
     }
 }
 
@@ -110,6 +168,13 @@ pub struct Options {
     /// The operator's own namespace, which has its Lease and the Secrets of its providers
     #[arg(long, env = "KEYWARD_NAMESPACE", value_name = "NAME", default_value_t = own_namespace())]
     pub namespace: String,
+
+    /// Work only on objects of these namespaces, separated by commas [default: all]
+    ///
+    /// Keyward then needs rights to change objects in these namespaces alone. It still reads the objects of all namespaces: without them it
+    /// could not tell whose a key is.
+    #[arg(long, env = "KEYWARD_WATCH_NAMESPACES", value_name = "NAMES", value_delimiter = ',')]
+    pub watch_namespaces: Vec<String>,
 
     /// Name of this replica, for the Lease and for events [default: POD_NAME, or else the host name]
     #[arg(long, env = "KEYWARD_POD_NAME", value_name = "NAME", default_value_t = own_name(), hide_default_value = true)]
@@ -163,12 +228,19 @@ pub struct Options {
 }
 
 impl Options {
+    /// What the operator needs rights for.
+    #[must_use]
+    pub fn scope(&self) -> Scope {
+        Scope { namespace: self.namespace.clone(), watch_namespaces: named(&self.watch_namespaces) }
+    }
+
     /// The settings of the controller.
     #[must_use]
     pub fn settings(&self) -> Settings {
         Settings {
             cluster_id: self.cluster_id.clone(),
             namespace: self.namespace.clone(),
+            watch_namespaces: named(&self.watch_namespaces),
             instance: self.pod_name.clone(),
             concurrency: self.concurrency,
             consistency: self.consistency,
@@ -178,6 +250,11 @@ impl Options {
             per_object_metrics: self.per_object_metrics,
         }
     }
+}
+
+/// The names in a list. An empty variable has none.
+fn named(names: &[String]) -> Vec<String> {
+    names.iter().map(|name| name.trim().to_owned()).filter(|name| !name.is_empty()).collect()
 }
 
 fn cluster_id(text: &str) -> Result<String, String> {

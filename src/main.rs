@@ -3,7 +3,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::Parser;
-use keyward::cli::{Cli, Command, Options, OrphanOptions};
+use keyward::cli::{Cli, Command, LookOptions, Options};
 use keyward::manifests;
 
 fn main() -> ExitCode {
@@ -18,9 +18,11 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Command::Controller(options) => controller(options),
-        Command::Orphans(options) => orphans(&options),
+        Command::Orphans(options) => looked(&options.look, keyward::run::orphans(&options)),
+        Command::UninstallCheck(options) => looked(&options, keyward::run::uninstall_check(&options)),
+        Command::Release(options) => told(keyward::run::release_all(&options)),
         Command::Crds => manifests::crds_yaml().and_then(|yaml| print(&yaml)),
-        Command::Rbac { namespace } => manifests::rbac(&namespace).to_yaml().and_then(|yaml| print(&yaml)),
+        Command::Rbac(options) => manifests::rbac(&options.scope()).to_yaml().and_then(|yaml| print(&yaml)),
     }
     .unwrap_or_else(|error| failed(&error))
 }
@@ -41,10 +43,15 @@ fn controller(options: Options) -> anyhow::Result<ExitCode> {
 }
 
 /// Ends with 0 if nothing is left behind, 2 if something is, and 1 if not everything could be read.
-fn orphans(options: &OrphanOptions) -> anyhow::Result<ExitCode> {
+fn looked(options: &LookOptions, answer: impl Future<Output = anyhow::Result<(String, u8)>>) -> anyhow::Result<ExitCode> {
     keyward::telemetry::start(options.log_format, &options.log_level)?;
+    told(answer)
+}
+
+/// Prints what a question about the cluster comes to, and ends with its exit code.
+fn told(answer: impl Future<Output = anyhow::Result<(String, u8)>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Runtime::new()?;
-    let ended = runtime.block_on(keyward::run::orphans(options));
+    let ended = runtime.block_on(answer);
     runtime.shutdown_background();
     let (text, code) = ended?;
     std::io::stdout().write_all(text.as_bytes())?;

@@ -11,8 +11,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use crate::cli::{Options, OrphanOptions, Output};
-use crate::controller::{self, Signs};
+use crate::cli::{LookOptions, Options, OrphanOptions, Output, ReleaseOptions};
+use crate::controller::{self, Signs, uninstall::LeaseName};
 use crate::lease::{Candidate, Election, Held, Timing};
 use crate::metrics::Metrics;
 use crate::server::{Readiness, Server};
@@ -71,6 +71,27 @@ pub async fn orphans(options: &OrphanOptions) -> anyhow::Result<(String, u8)> {
     Ok((text, report.exit_code()))
 }
 
+/// Says what an uninstall leaves behind: the text for stdout, and the exit code. It changes nothing.
+///
+/// # Errors
+/// There is no client for the cluster.
+pub async fn uninstall_check(options: &LookOptions) -> anyhow::Result<(String, u8)> {
+    let (client, _) = client(&Signs::default()).await?;
+    let check = controller::uninstall::check(client, &options.leaving()).await;
+    Ok((check.to_string(), check.exit_code()))
+}
+
+/// Lets all objects go: the text for stdout, and the exit code. It calls no KMS.
+///
+/// # Errors
+/// There is no client for the cluster.
+pub async fn release_all(options: &ReleaseOptions) -> anyhow::Result<(String, u8)> {
+    let (client, _) = client(&Signs::default()).await?;
+    let lease = LeaseName { namespace: options.namespace.clone(), name: options.lease_name.clone() };
+    let released = controller::uninstall::release_all(&client, &lease).await;
+    Ok((released.to_string(), released.exit_code()))
+}
+
 /// Competes for the lease, works while it holds the lease, and releases it.
 async fn lead(
     options: &Options,
@@ -84,7 +105,7 @@ async fn lead(
     let begun = CancellationToken::new();
     let _looking = {
         let (begun, gate) = (begun.clone(), readiness.gate("cluster"));
-        let check = startup::check_cluster(client.clone(), api_server, options.namespace.clone(), move || {
+        let check = startup::check_cluster(client.clone(), api_server, options.scope(), move || {
             gate.open();
             begun.cancel();
         });

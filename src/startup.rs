@@ -20,7 +20,10 @@ use tracing::{error, info, warn};
 
 use crate::{
     api::GROUP,
-    manifests::{self, rbac::Right},
+    manifests::{
+        self,
+        rbac::{Right, Scope},
+    },
     telemetry::causes,
     waits::{START_CHECK, START_REQUEST},
 };
@@ -61,11 +64,11 @@ fn essential(message: String) -> Missing {
 }
 
 /// Checks until nothing is missing. Logs each missing thing once, until it changes. Calls `begin` as soon as Keyward can read keys.
-pub async fn check_cluster(client: Client, server: Server, namespace: String, begin: impl FnOnce() + Send) {
+pub async fn check_cluster(client: Client, server: Server, scope: Scope, begin: impl FnOnce() + Send) {
     let mut begin = Some(begin);
     let mut told: Vec<Missing> = Vec::new();
     loop {
-        let missing = missing(&client, &server, &namespace).await;
+        let missing = missing(&client, &server, &scope).await;
         for Missing { essential, message } in missing.iter().filter(|missing| !told.contains(missing)) {
             if *essential {
                 error!("{message}");
@@ -90,7 +93,8 @@ pub async fn check_cluster(client: Client, server: Server, namespace: String, be
 }
 
 /// What is missing now. If the API server does not answer, only that.
-async fn missing(client: &Client, server: &Server, namespace: &str) -> Vec<Missing> {
+async fn missing(client: &Client, server: &Server, scope: &Scope) -> Vec<Missing> {
+    let namespace = &scope.namespace;
     if let Err(why) = answered(client.apiserver_version()).await {
         return vec![unreachable(server, &why)];
     }
@@ -114,7 +118,7 @@ async fn missing(client: &Client, server: &Server, namespace: &str) -> Vec<Missi
         Ok(Some(_)) | Err(Why::Refused(403)) => {}
         Err(why) => missing.push(unreachable(server, &why)),
     }
-    missing.extend(rights(client, server, namespace).await);
+    missing.extend(rights(client, server, scope).await);
     missing.dedup();
     missing
 }
@@ -197,10 +201,9 @@ fn first(names: &[String]) -> Option<(String, String)> {
 }
 
 /// The rights of `keyward rbac` that this process does not have, in one line. They are essential if keys cannot be listed.
-async fn rights(client: &Client, server: &Server, namespace: &str) -> Option<Missing> {
-    let everywhere = manifests::rbac::cluster_rights().into_iter().flat_map(|right| wanted(&right, None));
-    let own = manifests::rbac::own_rights().into_iter().flat_map(|right| wanted(&right, Some(namespace)));
-    let asked = stream::iter(everywhere.chain(own)).map(|attributes| async move {
+async fn rights(client: &Client, server: &Server, scope: &Scope) -> Option<Missing> {
+    let Scope { namespace, watch_namespaces } = scope;
+    let asked = stream::iter(needed(scope)).map(|attributes| async move {
         let spec = SelfSubjectAccessReviewSpec { resource_attributes: Some(attributes.clone()), ..SelfSubjectAccessReviewSpec::default() };
         let review = SelfSubjectAccessReview { spec, ..SelfSubjectAccessReview::default() };
         let reviews = Api::all(client.clone());
@@ -213,12 +216,22 @@ async fn rights(client: &Client, server: &Server, namespace: &str) -> Option<Mis
         lacking.iter().any(|right| right.group.as_deref() == Some(GROUP) && matches!(right.verb.as_deref(), Some("list" | "watch")));
     let names: Vec<String> = lacking.iter().map(name).collect();
     let (first, more) = first(&names)?;
+    let only = if watch_namespaces.is_empty() { String::new() } else { format!(" --watch-namespaces {}", watch_namespaces.join(",")) };
     Some(Missing {
         essential: blind,
         message: format!(
-            "{server} does not let this process {first}{more}; give it the rights: keyward rbac --namespace {namespace} | kubectl apply -f -"
+            "{server} does not let this process {first}{more}; give it the rights: keyward rbac --namespace {namespace}{only} | kubectl apply -f -"
         ),
     })
+}
+
+/// The access reviews for all rights of an operator.
+fn needed(scope: &Scope) -> Vec<ResourceAttributes> {
+    let everywhere = manifests::rbac::cluster_rights().into_iter().flat_map(|right| wanted(&right, None));
+    let own = manifests::rbac::own_rights().into_iter().flat_map(|right| wanted(&right, Some(&scope.namespace)));
+    let objects =
+        scope.objects().flat_map(|within| manifests::rbac::object_rights().into_iter().flat_map(move |right| wanted(&right, within)));
+    everywhere.chain(own).chain(objects).collect()
 }
 
 /// The access reviews for one right.

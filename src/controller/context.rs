@@ -665,6 +665,7 @@ mod tests {
             cluster_id: "test".into(),
             namespace: "keyward-system".into(),
             instance: "test".into(),
+            watch_namespaces: Vec::new(),
             concurrency: 1,
             consistency,
             missing_after: Duration::ZERO,

@@ -106,6 +106,7 @@ pub fn context_at(client: Client, provider: &Value, objects: &[ManagedKey]) -> C
         cluster_id: "prod".into(),
         namespace: "keyward-system".into(),
         instance: "test".into(),
+        watch_namespaces: Vec::new(),
         concurrency: 1,
         consistency: Duration::ZERO,
         missing_after: Duration::ZERO,

@@ -30,6 +30,7 @@ mod signs;
 mod step_backoff;
 mod survey;
 mod task;
+pub mod uninstall;
 mod unmarked;
 mod waits;
 mod watch;

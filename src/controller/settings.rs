@@ -9,6 +9,8 @@ pub struct Settings {
     pub cluster_id: String,
     /// The operator's own namespace, where secrets are read.
     pub namespace: String,
+    /// The only namespaces with objects to work on. Empty: all of them. Objects of other namespaces are still read: nobody can tell whose a key is without them.
+    pub watch_namespaces: Vec<String>,
     /// The name of this process in events.
     pub instance: String,
     /// How many rounds work at the same time. Rescues are not counted.
@@ -23,4 +25,12 @@ pub struct Settings {
     pub orphans_every: Duration,
     /// Whether each object has its own series of metrics.
     pub per_object_metrics: bool,
+}
+
+impl Settings {
+    /// Whether objects of a namespace are worked on.
+    #[must_use]
+    pub fn works_in(&self, namespace: &str) -> bool {
+        self.watch_namespaces.is_empty() || self.watch_namespaces.iter().any(|watched| watched == namespace)
+    }
 }

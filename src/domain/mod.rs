@@ -44,6 +44,8 @@ pub mod rules;
 pub(crate) mod settings;
 pub mod status;
 pub mod step;
+pub(crate) mod table;
+pub mod uninstall;
 
 #[cfg(test)]
 pub(crate) mod tests;

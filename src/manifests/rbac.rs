@@ -19,7 +19,30 @@ pub struct Right {
     pub reason: &'static str,
 }
 
-/// All objects that give the operator its rights, for an installation in one namespace.
+/// Where an operator works.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scope {
+    /// Its own namespace.
+    pub namespace: String,
+    /// The only namespaces in which it changes objects. Empty: all of them.
+    pub watch_namespaces: Vec<String>,
+}
+
+impl Scope {
+    /// An operator that runs in `namespace` and works in all of them.
+    #[must_use]
+    pub fn whole(namespace: &str) -> Self {
+        Self { namespace: namespace.to_owned(), watch_namespaces: Vec::new() }
+    }
+
+    /// The namespaces in which it needs [`object_rights`]; `None` is the whole cluster.
+    pub fn objects(&self) -> impl Iterator<Item = Option<&str>> {
+        let whole = self.watch_namespaces.is_empty().then_some(None);
+        whole.into_iter().chain(self.watch_namespaces.iter().map(|name| Some(name.as_str())))
+    }
+}
+
+/// All objects that give the operator its rights.
 #[derive(Clone, Debug)]
 pub struct Rbac {
     /// The account that the operator runs as.
@@ -28,6 +51,12 @@ pub struct Rbac {
     pub cluster_role: ClusterRole,
     /// Binds these rights to the `ServiceAccount`.
     pub cluster_role_binding: ClusterRoleBinding,
+    /// Rights to change objects. [`object_rights`] has the reasons.
+    pub object_role: ClusterRole,
+    /// Binds these rights to the `ServiceAccount` in the whole cluster, if it works in all namespaces.
+    pub object_cluster_role_binding: Option<ClusterRoleBinding>,
+    /// Binds these rights to the `ServiceAccount` in each namespace, if it does not.
+    pub object_role_bindings: Vec<RoleBinding>,
     /// Rights in the operator's own namespace. [`own_rights`] has the reasons.
     pub role: Role,
     /// Binds these rights to the `ServiceAccount`.
@@ -46,35 +75,15 @@ fn named(mut right: Right, names: &[&str]) -> Right {
     right
 }
 
-/// Rights in the whole cluster. None of them reads a secret.
+/// Rights in the whole cluster. None of them reads a secret, and none changes a `ManagedKey` or a `KeyGrant`.
 #[must_use]
 pub fn cluster_rights() -> Vec<Right> {
     vec![
         right(
             GROUP,
-            &["managedkeys"],
-            &["get", "list", "watch", "patch"],
-            "Reads what is declared. Writes the finalizer, and the annotation that forbids a second creation.",
-        ),
-        right(GROUP, &["managedkeys/status"], &["patch"], "Writes the status with server-side apply."),
-        right(
-            GROUP,
-            &["managedkeys/finalizers"],
-            &["update"],
-            "Clusters with the OwnerReferencesPermissionEnforcement plugin require this right to set the finalizer.",
-        ),
-        right(
-            GROUP,
-            &["keygrants"],
-            &["get", "list", "watch", "patch"],
-            "Reads which grants are declared. Writes the finalizer, so that a grant is revoked before its object goes.",
-        ),
-        right(GROUP, &["keygrants/status"], &["patch"], "Writes the status with server-side apply."),
-        right(
-            GROUP,
-            &["keygrants/finalizers"],
-            &["update"],
-            "Clusters with the OwnerReferencesPermissionEnforcement plugin require this right to set the finalizer.",
+            &["managedkeys", "keygrants"],
+            &["get", "list", "watch"],
+            "Reads which keys and grants are declared, in all namespaces: whose a key is can be told only from all objects.",
         ),
         right(GROUP, &["keyproviders"], &["get", "list", "watch"], "Reads how to reach a KMS, and who may use it for what."),
         right(
@@ -100,6 +109,22 @@ pub fn cluster_rights() -> Vec<Right> {
             &[ManagedKey::crd_name(), KeyGrant::crd_name(), KeyProvider::crd_name()],
         ),
         right("events.k8s.io", &["events"], &["create"], "Posts events in the namespace of the object about what was done to its key."),
+    ]
+}
+
+/// Rights in the namespaces in which the operator works.
+#[must_use]
+pub fn object_rights() -> Vec<Right> {
+    vec![
+        right(GROUP, &["managedkeys"], &["patch"], "Writes the finalizer, and the annotation that forbids a second creation."),
+        right(GROUP, &["keygrants"], &["patch"], "Writes the finalizer, so that a grant is revoked before its object goes."),
+        right(GROUP, &["managedkeys/status", "keygrants/status"], &["patch"], "Writes the status with server-side apply."),
+        right(
+            GROUP,
+            &["managedkeys/finalizers", "keygrants/finalizers"],
+            &["update"],
+            "Clusters with the OwnerReferencesPermissionEnforcement plugin require this right to set the finalizer.",
+        ),
     ]
 }
 
@@ -177,39 +202,56 @@ fn subject(namespace: &str) -> Subject {
     Subject { kind: "ServiceAccount".into(), name: NAME.into(), namespace: Some(namespace.into()), ..Subject::default() }
 }
 
-/// The rights of an operator that runs in `namespace`.
+/// The name of the `ClusterRole` with [`object_rights`].
+fn object_role_name() -> String {
+    format!("{NAME}-objects")
+}
+
+/// The rights of an operator.
 #[must_use]
-pub fn rbac(namespace: &str) -> Rbac {
-    let cluster_wide = || ObjectMeta { name: Some(NAME.into()), labels: Some(labels()), ..ObjectMeta::default() };
-    let inside = || ObjectMeta { namespace: Some(namespace.into()), ..cluster_wide() };
-    let role_ref = |kind: &str| role_ref(kind, NAME);
-    let subject = subject(namespace);
+pub fn rbac(scope: &Scope) -> Rbac {
+    let Scope { namespace, watch_namespaces } = scope;
+    let named = |name: &str| ObjectMeta { name: Some(name.into()), labels: Some(labels()), ..ObjectMeta::default() };
+    let inside = |namespace: &str, name: &str| ObjectMeta { namespace: Some(namespace.into()), ..named(name) };
+    let objects = object_role_name();
+    let subjects = || Some(vec![subject(namespace)]);
     let rules = |rights: Vec<Right>| Some(rights.into_iter().map(|right| right.rule).collect());
+    let cluster_role = |name: &str, rights| ClusterRole { metadata: named(name), rules: rules(rights), ..ClusterRole::default() };
+    let cluster_role_binding =
+        |name: &str| ClusterRoleBinding { metadata: named(name), role_ref: role_ref("ClusterRole", name), subjects: subjects() };
+    let object_role_binding = |within: &String| RoleBinding {
+        metadata: inside(within, &objects),
+        role_ref: role_ref("ClusterRole", &objects),
+        subjects: subjects(),
+    };
     Rbac {
-        service_account: ServiceAccount { metadata: inside(), ..ServiceAccount::default() },
-        cluster_role: ClusterRole { metadata: cluster_wide(), rules: rules(cluster_rights()), ..ClusterRole::default() },
-        cluster_role_binding: ClusterRoleBinding {
-            metadata: cluster_wide(),
-            role_ref: role_ref("ClusterRole"),
-            subjects: Some(vec![subject.clone()]),
-        },
-        role: Role { metadata: inside(), rules: rules(own_rights()) },
-        role_binding: RoleBinding { metadata: inside(), role_ref: role_ref("Role"), subjects: Some(vec![subject]) },
+        service_account: ServiceAccount { metadata: inside(namespace, NAME), ..ServiceAccount::default() },
+        cluster_role: cluster_role(NAME, cluster_rights()),
+        cluster_role_binding: cluster_role_binding(NAME),
+        object_role: cluster_role(&objects, object_rights()),
+        object_cluster_role_binding: watch_namespaces.is_empty().then(|| cluster_role_binding(&objects)),
+        object_role_bindings: watch_namespaces.iter().map(object_role_binding).collect(),
+        role: Role { metadata: inside(namespace, NAME), rules: rules(own_rights()) },
+        role_binding: RoleBinding { metadata: inside(namespace, NAME), role_ref: role_ref("Role", NAME), subjects: subjects() },
     }
 }
 
 impl Rbac {
     /// One YAML stream for `kubectl apply -f -`, with the reason above each rule.
     pub fn to_yaml(&self) -> anyhow::Result<String> {
-        let cluster_role = ClusterRole { rules: None, ..self.cluster_role.clone() };
+        let without_rules = |role: &ClusterRole| yaml::document(&ClusterRole { rules: None, ..role.clone() });
         let role = Role { rules: None, ..self.role.clone() };
-        Ok(yaml::stream(&[
+        let mut documents = vec![
             yaml::document(&self.service_account)?,
-            format!("{}rules:\n{}", yaml::document(&cluster_role)?, rules_yaml(&cluster_rights())?),
+            format!("{}rules:\n{}", without_rules(&self.cluster_role)?, rules_yaml(&cluster_rights())?),
             yaml::document(&self.cluster_role_binding)?,
-            format!("{}rules:\n{}", yaml::document(&role)?, rules_yaml(&own_rights())?),
-            yaml::document(&self.role_binding)?,
-        ]))
+            format!("{}rules:\n{}", without_rules(&self.object_role)?, rules_yaml(&object_rights())?),
+        ];
+        documents.extend(self.object_cluster_role_binding.iter().map(yaml::document).collect::<Result<Vec<_>, _>>()?);
+        documents.extend(self.object_role_bindings.iter().map(yaml::document).collect::<Result<Vec<_>, _>>()?);
+        documents.push(format!("{}rules:\n{}", yaml::document(&role)?, rules_yaml(&own_rights())?));
+        documents.push(yaml::document(&self.role_binding)?);
+        Ok(yaml::stream(&documents))
     }
 }
 

@@ -42,3 +42,4 @@ mod support;
 mod threats;
 mod two_operators;
 mod upgrade;
+mod way_out;

@@ -35,6 +35,7 @@ fn generated() -> Vec<(String, String)> {
         ("charts/keyward/files/admission/policy.yaml".to_owned(), yaml(admission.policy_yaml().unwrap())),
         ("charts/keyward/files/admission/binding.yaml".to_owned(), yaml(admission.binding_yaml().unwrap())),
         ("charts/keyward/files/rules/cluster.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::cluster_rights()).unwrap())),
+        ("charts/keyward/files/rules/objects.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::object_rights()).unwrap())),
         ("charts/keyward/files/rules/own-namespace.yaml".to_owned(), yaml(rbac::rules_yaml(&rbac::own_rights()).unwrap())),
         ("charts/keyward/values.schema.json".to_owned(), crate::chart::values::schema()),
         ("charts/keyward/README.md".to_owned(), page(crate::chart::values::page())),
@@ -248,7 +249,7 @@ async fn kustomize_builds_what_the_server_accepts() {
     assert!(!refused.success && refused.stderr.contains("restricted"), "the namespace enforces nothing: {refused:?}");
 
     cluster.kubectl(&["delete", "namespace", manifests::NAMESPACE, "--wait=false"]).await.expect("delete");
-    cluster.kubectl(&["delete", "clusterrolebinding", manifests::NAME]).await.expect("delete");
+    cluster.kubectl(&["delete", "clusterrolebinding", manifests::NAME, "keyward-objects"]).await.expect("delete");
     // It is a part of the role `view` of all tests otherwise.
     cluster.kubectl(&["delete", "clusterrole", "keyward-view"]).await.expect("delete");
     cluster.kubectl(&["delete", "validatingadmissionpolicy", "keyward-status"]).await.expect("delete");

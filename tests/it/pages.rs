@@ -84,7 +84,7 @@ async fn objects_are_let_go_as_the_page_on_uninstalling_says() {
         of_key
     };
 
-    let [_, retain, remove] = blocks(include_str!("../../docs/uninstall.md"), "sh").collect::<Vec<_>>().try_into().unwrap();
+    let [_, _, _, remove, retain] = blocks(include_str!("../../docs/uninstall.md"), "sh").collect::<Vec<_>>().try_into().unwrap();
     let run = async |commands: &str| {
         assert!(commands.contains("--all-namespaces"), "{commands}");
         cluster.shell(&commands.replace("--all-namespaces", &format!("-n {namespace}"))).await.expect("the commands of the page");

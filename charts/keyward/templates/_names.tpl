@@ -47,6 +47,35 @@ annotations: {{- toYaml . | nindent 2 }}
   namespace: {{ include "keyward.namespace" . }}
 {{- end }}
 
+{{- /* A ClusterRole with the rules of a file, bound in these namespaces, or in the whole cluster if there are none: (list $ name file namespaces). */}}
+{{- define "keyward.bound" -}}
+{{- $root := index . 0 }}{{ $name := index . 1 }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata:
+  name: {{ $name }}
+  {{- include "keyward.metadata" (dict "root" $root) | nindent 2 }}
+rules:
+{{ include "keyward.rules" (list $root (printf "files/rules/%s.yaml" (index . 2))) }}
+{{- range $namespace := index . 3 | default (list "") }}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: {{ ternary "RoleBinding" "ClusterRoleBinding" (ne $namespace "") }}
+metadata:
+  name: {{ $name }}
+  {{- with $namespace }}
+  namespace: {{ . }}
+  {{- end }}
+  {{- include "keyward.metadata" (dict "root" $root) | nindent 2 }}
+roleRef:
+  apiGroup: rbac.authorization.k8s.io
+  kind: ClusterRole
+  name: {{ $name }}
+subjects: {{- include "keyward.subjects" $root | nindent 0 }}
+{{- end }}
+{{- end }}
+
 {{- /* Stops if the cluster has no kind of the Prometheus operator that is to be created: (list $ "ServiceMonitor"). Says nothing if it is to be left out. */}}
 {{- define "keyward.monitoring" -}}
 {{- $root := index . 0 }}{{ $kind := index . 1 }}

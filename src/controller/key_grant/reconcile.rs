@@ -38,6 +38,9 @@ use crate::{
 /// Keeps one grant as declared.
 pub(super) async fn reconcile(watched: Arc<Watched<KeyGrant>>, shared: Arc<Shared>) -> Result<Action, Error> {
     let (namespace, name) = named(&*watched);
+    if !shared.context.settings.works_in(&namespace) {
+        return Ok(Action::await_change());
+    }
     let span = tracing::info_span!("round", kind = "KeyGrant", namespace, name);
     let Ok(grant) = watched.decoded().cloned() else {
         let error = watched.decoded().err().map(|undecodable| undecodable.error.clone());

@@ -53,6 +53,9 @@ const READINGS: usize = 3;
 
 /// Keeps one key as declared.
 pub(super) async fn reconcile(watched: Arc<Watched<ManagedKey>>, context: Arc<Context>, lane: Lane) -> Result<Action, Error> {
+    if !context.settings.works_in(&watched.namespace().unwrap_or_default()) {
+        return Ok(Action::await_change());
+    }
     let object = ObjectRef::from_obj(&*watched);
     // It may have changed since it was queued, or since the round that asked for this one.
     let belongs = Lane::of(&watched);

@@ -123,6 +123,7 @@ fn settings() -> Settings {
         cluster_id: "test".into(),
         namespace: "keyward-system".into(),
         instance: "test".into(),
+        watch_namespaces: Vec::new(),
         concurrency: 1,
         consistency: seconds(1),
         missing_after: seconds(1),

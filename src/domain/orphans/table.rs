@@ -2,14 +2,12 @@
 
 use std::fmt::{self, Write};
 
-use jiff::Timestamp;
-
 use super::cluster_of;
 use super::report::{LostKey, OpenCreation, Orphan, Report, StrayAlias, Totals, Unread, UnreadKind};
-use crate::text::shown;
-
-/// What stands for a value that is not there.
-const NONE: &str = "-";
+use crate::{
+    domain::table::{NONE, counted, section, time},
+    text::shown,
+};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,10 +49,6 @@ fn sum(Totals { keys, objects, aliases, cost_per_month, cost_unknown }: Totals) 
     )
 }
 
-fn counted(count: usize, what: &str) -> String {
-    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
-}
-
 fn of_key(key: &Orphan) -> [String; 7] {
     let Orphan { key, state, creation_time, deletion_date, last_owner, owner_mark, message, cost_per_month, .. } = key;
     let owner = last_owner.as_ref().map(ToString::to_string).or_else(|| owner_mark.clone());
@@ -88,35 +82,4 @@ fn of_creation(creation: &OpenCreation) -> [String; 4] {
     let OpenCreation { object, begun, marked_keys, unmarked_keys } = creation;
     let list = |keys: &[String]| if keys.is_empty() { NONE.to_owned() } else { keys.join(",") };
     [object.to_string(), time(*begun), list(marked_keys), list(unmarked_keys)]
-}
-
-fn time(time: Option<Timestamp>) -> String {
-    time.map_or_else(|| NONE.to_owned(), |time| time.to_string())
-}
-
-/// A title and a table with one row for each entry; nothing if there is none.
-fn section<const N: usize>(
-    f: &mut fmt::Formatter<'_>,
-    title: &str,
-    columns: &[&str; N],
-    rows: impl Iterator<Item = [String; N]>,
-) -> fmt::Result {
-    // Anybody who may tag a key writes some of these texts. A terminal obeys control characters, and others make a reader see another word.
-    let rows: Vec<[String; N]> = rows.map(|row| row.map(|cell| shown(&cell).into_owned())).collect();
-    if rows.is_empty() {
-        return Ok(());
-    }
-    let head = columns.map(str::to_owned);
-    let mut widths = [0; N];
-    for row in rows.iter().chain([&head]) {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    writeln!(f, "\n{title}")?;
-    for row in [&head].into_iter().chain(&rows) {
-        let cells: Vec<String> = row.iter().zip(widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
-        writeln!(f, "{}", cells.join("   ").trim_end())?;
-    }
-    Ok(())
 }

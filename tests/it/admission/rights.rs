@@ -39,7 +39,9 @@ async fn the_operators_rights_are_those_printed() {
             ..ResourceAttributes::default()
         }
     };
-    for (rights, namespace) in [(rbac::cluster_rights(), None), (rbac::own_rights(), Some(namespace.as_str()))] {
+    for (rights, namespace) in
+        [(rbac::cluster_rights(), None), (rbac::object_rights(), None), (rbac::own_rights(), Some(namespace.as_str()))]
+    {
         for rbac::Right { rule, .. } in rights {
             let group = &rule.api_groups.as_ref().unwrap()[0];
             let name = rule.resource_names.as_ref().map(|names| &names[0]);
@@ -73,7 +75,7 @@ async fn kubectl_accepts_what_is_printed() {
     let cluster = shared();
     let namespace = cluster.namespace("printed").await;
     let crds = manifests::crds_yaml().unwrap();
-    let rbac = manifests::rbac(&namespace).to_yaml().unwrap();
+    let rbac = manifests::rbac(&rbac::Scope::whole(&namespace)).to_yaml().unwrap();
     for text in [&crds, &rbac] {
         let said = cluster.kubectl_with(&["apply", "--dry-run=server", "--validate=strict", "-f", "-"], text).await.expect("apply");
         assert!(!said.is_empty());

@@ -78,6 +78,17 @@ async fn overlays_components_and_a_remote_base_are_accepted() {
     let irsa = built(cluster, &path("deploy/overlays/irsa")).await;
     assert!(find(&irsa, "ServiceAccount")["metadata"]["annotations"]["eks.amazonaws.com/role-arn"].is_string());
 
+    let namespaced = built(cluster, &path("deploy/overlays/namespaced")).await;
+    let arguments = &find(&namespaced, "Deployment")["spec"]["template"]["spec"]["containers"][0]["args"];
+    assert!(arguments.as_array().unwrap().contains(&"--watch-namespaces=shop".into()), "{arguments}");
+    let bindings = |objects: &[Value], kind: &str| -> Vec<Value> {
+        objects.iter().filter(|object| object["kind"] == kind && object["roleRef"]["name"] == "keyward-objects").cloned().collect()
+    };
+    let (whole, left) = (bindings(&ha, "ClusterRoleBinding"), bindings(&namespaced, "ClusterRoleBinding"));
+    let [inside] = &bindings(&namespaced, "RoleBinding")[..] else { panic!("{namespaced:?}") };
+    assert_eq!((whole.len(), left.len(), &inside["subjects"]), (1, 0, &whole[0]["subjects"]));
+    assert_eq!((&inside["roleRef"], &inside["metadata"]["namespace"]), (&whole[0]["roleRef"], &"shop".into()));
+
     // The repository has no folder but deploy/, so the base needs no other.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     let at = folder.path().to_str().unwrap();
@@ -99,7 +110,8 @@ async fn overlays_components_and_a_remote_base_are_accepted() {
     assert_eq!(find(&remote, "PrometheusRule")["spec"], alerts, "the alerts have one source");
 
     cluster.kubectl_with(&["create", "-f", "-"], &find(&ha, "Namespace").to_string()).await.expect("namespace");
-    for objects in [ha, irsa, remote] {
+    cluster.kubectl(&["create", "namespace", "shop"]).await.expect("namespace");
+    for objects in [ha, irsa, namespaced, remote] {
         assert!(objects.iter().all(|object| object["kind"] != "CustomResourceDefinition"), "to delete it would delete every ManagedKey");
         let list = serde_json::json!({ "apiVersion": "v1", "kind": "List", "items": objects });
         let apply = ["apply", "--server-side", "--validate=strict", "--dry-run=server", "-f", "-"];

@@ -3,15 +3,18 @@
 
 use std::time::Duration;
 
-use kms_double::Options;
+use kms_double::{ACCESS_KEY, Double, KeyState, Options, SECRET_KEY};
 use serde_json::{Value, json};
 
-use crate::support::{
-    control_plane::{ControlPlane, Output, bare},
-    eventually, helm,
-    operator::{Operator, Post},
-    program::signal,
-    scene::Scene,
+use crate::{
+    pages::blocks,
+    support::{
+        control_plane::{ControlPlane, Output, bare},
+        eventually, helm,
+        operator::{Operator, Post},
+        program::signal,
+        scene::Scene,
+    },
 };
 
 const NAMESPACE: &str = "keyward-system";
@@ -20,7 +23,7 @@ const STOP: Duration = Duration::from_secs(25);
 
 /// The commands of the page, block by block.
 fn commands() -> Vec<&'static str> {
-    include_str!("../../../docs/install.md").split("```sh\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect()
+    blocks(include_str!("../../../docs/install.md"), "sh").collect()
 }
 
 /// The one block that begins with these words.
@@ -223,4 +226,52 @@ async fn helm_takes_over_from_kustomize_and_gives_back() {
     let before = scene.now();
     run(cluster, "kubectl delete -k deploy").await.expect("delete");
     kept(&scene, before).await;
+}
+
+/// The page that leads to a first key, block by block. The account and the image are the only things that it cannot have: the double is the account.
+#[tokio::test]
+async fn the_first_page_leads_to_a_rotated_key_and_out_again() {
+    let own = bare();
+    let cluster = own.get();
+    let double = Double::start(Options::default()).await.unwrap();
+    let page = include_str!("../../../docs/first-key.md");
+    let [install, secret, provider, key, rotate, look, out] = blocks(page, "sh").collect::<Vec<_>>().try_into().unwrap();
+    assert_eq!(install, block("helm install keyward charts/keyward --namespace keyward-system --create-namespace"));
+    run(cluster, install).await.expect("install");
+    let crds = ["wait", "--for=condition=Established", "--timeout=60s", "crd/managedkeys.keyward.dev", "crd/keyproviders.keyward.dev"];
+    cluster.kubectl(&crds).await.expect("established");
+    let operator = start(cluster).await;
+
+    let put = |text: &str, place: &str, value: &str| {
+        assert_eq!(text.matches(place).count(), 1, "{text}");
+        text.replace(place, value)
+    };
+    let secret = put(&put(secret, "=ACCESS_KEY_ID", &format!("={ACCESS_KEY}")), "=SECRET_ACCESS_KEY", &format!("={SECRET_KEY}"));
+    run(cluster, &secret).await.expect("the Secret");
+    let region = "    region: eu-west-1\n";
+    let there = format!("{region}    endpoint: {0}\n    stsEndpoint: {0}\n", double.endpoint());
+    run(cluster, &put(provider, region, &there)).await.expect("the provider");
+    let told = run(cluster, key).await.expect("the key");
+    let keys = double.keys();
+    let [made] = &keys[..] else { panic!("{keys:?}") };
+    assert!(told.contains(&made.key_id) && made.rotation.enabled && made.aliases.contains(&"alias/orders".to_owned()), "{told} {made:?}");
+    run(cluster, rotate).await.expect("the request");
+    let rotations = || double.ledger().iter().filter(|entry| entry.operation == "RotateKeyOnDemand" && entry.took_effect).count();
+    let within = Duration::from_mins(2);
+    eventually("the rotation", within, async || if rotations() == 1 { Ok(()) } else { Err(operator.tail()) }).await;
+    // The record of the KMS is late, so the look is asked for until it shows it.
+    let (ask, _wait) = look.split_once('\n').unwrap();
+    let asked = eventually("the record of the rotation", within, async || {
+        run(cluster, ask).await.expect("a look");
+        let told = get(cluster, &["managedkey", "orders", "--namespace", "shop"]).await;
+        if told["status"]["rotation"]["lastRotationType"] == "OnDemand" { Ok(()) } else { Err(told.to_string()) }
+    });
+    let ((), waited) = tokio::join!(asked, run(cluster, look));
+    waited.expect("the wait for the record");
+    assert_eq!(rotations(), 1);
+
+    run(cluster, out).await.expect("out");
+    stop(operator).await;
+    let left = double.key(&made.key_id).unwrap();
+    assert_eq!((left.state, left.rotation.enabled), (KeyState::Enabled, true));
 }

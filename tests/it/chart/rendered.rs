@@ -121,6 +121,16 @@ fn rows() -> Vec<Row> {
         ("global.imagePullSecrets", secret(), none(), &["- name: registry"]),
         ("replicaCount", 3.into(), none(), &["replicas: 3"]),
         ("leaderElection.enabled", false.into(), none(), &["--leader-election=false"]),
+        (
+            "watchNamespaces",
+            json!(["shop", "bank"]),
+            none(),
+            &[
+                "\"--watch-namespaces=shop,bank\"",
+                "kind: RoleBinding\nmetadata:\n  name: keyward-objects\n  namespace: shop\n",
+                "kind: RoleBinding\nmetadata:\n  name: keyward-objects\n  namespace: bank\n",
+            ],
+        ),
         ("log.level", "info,keyward=debug".into(), none(), &["\"--log-level=info,keyward=debug\""]),
         ("log.format", "text".into(), none(), &["--log-format=text"]),
         ("extraArgs", json!(["--concurrency=32"]), none(), &["- \"--concurrency=32\""]),
@@ -241,7 +251,8 @@ fn rows() -> Vec<Row> {
 }
 
 /// What is not rendered any more.
-const GONE: [(&str, &str); 10] = [
+const GONE: [(&str, &str); 11] = [
+    ("watchNamespaces", "kind: ClusterRoleBinding\nmetadata:\n  name: keyward-objects\n"),
     ("crds.enabled", "kind: CustomResourceDefinition"),
     ("crds.keep", "helm.sh/resource-policy: keep"),
     ("rbac.create", "kind: ClusterRole"),
@@ -294,6 +305,7 @@ async fn what_cannot_work_is_refused() {
         (json!({ "replicas": 2 }), "replicas"),
         (json!({ "image": { "name": "keyward" } }), "name"),
         (json!({ "log": { "format": "xml" } }), "log"),
+        (json!({ "watchNamespaces": ["shop,bank"] }), "watchNamespaces"),
         (json!({ "publish": { "kinds": ["Pod"] } }), "publish"),
         (json!({ "tolerations": [{ "kye": "kms" }] }), "kye"),
         (json!({ "livenessProbe": { "httpGet": { "pth": "/" } } }), "pth"),
@@ -389,7 +401,8 @@ fn matrix() -> Vec<(&'static str, Value)> {
             "nameOverride",
             "fullnameOverride",
         ];
-        let elsewhere = path.ends_with(".namespace") || path == "publish.namespaces" || path == "metrics.service.enabled";
+        let elsewhere =
+            path.ends_with(".namespace") || path == "publish.namespaces" || path == "watchNamespaces" || path == "metrics.service.enabled";
         if !elsewhere && !alone.iter().any(|prefix| path.starts_with(prefix)) {
             lay(&mut all, needs);
             lay(&mut all, at(path, value));
@@ -412,7 +425,7 @@ fn matrix() -> Vec<(&'static str, Value)> {
         ),
         (
             "names",
-            json!({ "nameOverride": "kms", "fullnameOverride": "keys", "caBundle": { "configMap": "roots" }, "publish": { "kinds": ["ConfigMap"], "namespaces": ["default"] } }),
+            json!({ "nameOverride": "kms", "fullnameOverride": "keys", "watchNamespaces": ["default"], "caBundle": { "configMap": "roots" }, "publish": { "kinds": ["ConfigMap"], "namespaces": ["default"] } }),
         ),
         ("on the network of the node", json!({ "hostNetwork": true, "metrics": { "port": 9443 } })),
         ("OpenShift", json!({ "openshift": "force" })),

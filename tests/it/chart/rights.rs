@@ -60,7 +60,8 @@ async fn rights_are_exactly_what_is_used() {
     let cluster = own();
     let cluster = cluster.get();
     let post = Post::new(cluster).await;
-    let mut rights: Vec<(&str, rbac::Right)> = rbac::cluster_rights().into_iter().map(|right| (ALL, right)).collect();
+    let everywhere = rbac::cluster_rights().into_iter().chain(rbac::object_rights());
+    let mut rights: Vec<(&str, rbac::Right)> = everywhere.map(|right| (ALL, right)).collect();
     rights.extend(rbac::own_rights().into_iter().map(|right| (OWN, right)));
     let granted_to_publish = PublishKind::ALL.map(|kind| (kind, rbac::publish_right(kind)));
     rights.extend(granted_to_publish.iter().map(|(_, right)| (ALL, right.clone())));
@@ -115,6 +116,40 @@ async fn rights_are_exactly_what_is_used() {
         if unused.is_empty() { Ok(()) } else { Err(format!("not used: {unused:?}")) }
     })
     .await;
+}
+
+/// With `--watch-namespaces` it works in these namespaces, with rights to change objects there and nowhere else.
+#[tokio::test]
+async fn an_operator_of_some_namespaces_changes_no_object_of_another() {
+    let cluster = own();
+    let cluster = cluster.get();
+    let namespace = cluster.namespace("operator").await;
+    let scene =
+        Scene::on(cluster, &Post::installed(cluster, &namespace, cluster.kubeconfig.clone()), "inside", Options::default(), grants::any())
+            .await;
+    let outside = scene.another_namespace("outside").await;
+    let object = json!({
+        "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "orders" },
+        "spec": { "deletionPolicy": "Delete", "providerRef": { "name": scene.provider } },
+    });
+    cluster.kubectl_with(&["create", "-n", &outside, "-f", "-"], &object.to_string()).await.expect("create");
+
+    let scope = rbac::Scope { namespace: namespace.clone(), watch_namespaces: vec![namespace.clone(), scene.namespace.clone()] };
+    let post = Post::installed(cluster, &namespace, cluster.kubeconfig_of(&scope).await);
+    let operator = post.start_with(&["--leader-election=true", "--watch-namespaces", &scope.watch_namespaces.join(",")]);
+    scene.create("orders", json!({ "deletionPolicy": "Delete" })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    grants::is_made_and_revoked(&scene).await;
+    scene.delete("orders").await;
+    scene.until_gone("orders").await;
+
+    assert_eq!(scene.calls("CreateKey").len(), 1, "a key of the other namespace");
+    let left = cluster.kubectl(&["get", "managedkey", "orders", "-n", &outside, "-o", "json"]).await.expect("get");
+    let left: Value = serde_json::from_str(&left).unwrap();
+    assert_eq!((&left["metadata"]["finalizers"], &left["status"]["conditions"]), (&Value::Null, &Value::Null), "{left}");
+    assert_eq!(asked(cluster, &post).1, [""; 0], "it asks for what it may not do");
+    let log = std::fs::read_to_string(&operator.log).unwrap();
+    assert!(log.contains("keyward starts") && !log.contains("does not let this process"), "{}", operator.tail());
 }
 
 /// The roles of people, as the API server judges them: nobody confirms a deletion, and a provider is the administrator's.

@@ -32,10 +32,15 @@ fn words(vendor: &Vendor) -> (&'static str, [&'static str; 2]) {
     }
 }
 
-/// A grant of the key of `orders` is made and goes with its object.
-pub async fn is_made_and_revoked(scene: &Scene) {
+/// A grant of the key of `orders` is made by the object `reader`.
+pub async fn is_made(scene: &Scene) {
     create(scene, "reader", reads(&["Decrypt"])).await;
     until_ready(scene, "reader", "True", "Granted").await;
+}
+
+/// A grant of the key of `orders` is made and goes with its object.
+pub async fn is_made_and_revoked(scene: &Scene) {
+    is_made(scene).await;
     delete(scene, "reader").await;
     until_gone(scene, "reader").await;
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use k8s_openapi::api::authentication::v1::{TokenRequest, TokenRequestSpec};
 use k8s_openapi::api::authorization::v1::{ResourceAttributes, SelfSubjectAccessReview, SelfSubjectAccessReviewSpec};
 use k8s_openapi::api::core::v1::{Namespace, ServiceAccount};
-use keyward::manifests;
+use keyward::manifests::{self, rbac::Scope};
 use kube::api::{ObjectMeta, Patch, PatchParams, PostParams};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Api, Client, Config, Resource, ResourceExt};
@@ -305,13 +305,27 @@ impl ControlPlane {
 
     /// A kubeconfig of the operator's `ServiceAccount` in `namespace`, with the rights that `keyward rbac` prints for it and no others.
     pub async fn service_account_kubeconfig(&self, namespace: &str) -> PathBuf {
+        self.kubeconfig_of(&Scope::whole(namespace)).await
+    }
+
+    /// The same for an operator that works in some namespaces.
+    pub async fn kubeconfig_of(&self, scope: &Scope) -> PathBuf {
+        let namespace = scope.namespace.as_str();
         let client = self.client().await;
-        let mut rbac = manifests::rbac(namespace);
+        let mut rbac = manifests::rbac(scope);
         // Several operators share this cluster. In a real one the single binding of that name belongs to the single operator.
         rbac.cluster_role_binding.metadata.name = Some(format!("{}-{namespace}", manifests::NAME));
         apply(&Api::namespaced(client.clone(), namespace), &rbac.service_account).await;
         apply(&Api::all(client.clone()), &rbac.cluster_role).await;
         apply(&Api::all(client.clone()), &rbac.cluster_role_binding).await;
+        apply(&Api::all(client.clone()), &rbac.object_role).await;
+        if let Some(mut binding) = rbac.object_cluster_role_binding {
+            binding.metadata.name = Some(format!("{}-objects-{namespace}", manifests::NAME));
+            apply(&Api::all(client.clone()), &binding).await;
+        }
+        for binding in &rbac.object_role_bindings {
+            apply(&Api::namespaced(client.clone(), binding.metadata.namespace.as_deref().unwrap()), binding).await;
+        }
         apply(&Api::namespaced(client.clone(), namespace), &rbac.role).await;
         apply(&Api::namespaced(client.clone(), namespace), &rbac.role_binding).await;
 
@@ -331,6 +345,13 @@ impl ControlPlane {
                 verb: Some("list".into()),
                 resource: Some("secrets".into()),
                 namespace: Some(namespace.into()),
+                ..ResourceAttributes::default()
+            },
+            ResourceAttributes {
+                verb: Some("patch".into()),
+                group: Some("keyward.dev".into()),
+                resource: Some("managedkeys".into()),
+                namespace: scope.watch_namespaces.last().cloned(),
                 ..ResourceAttributes::default()
             },
         ] {

@@ -108,6 +108,7 @@ impl Memory {
             cluster_id: CLUSTER.into(),
             namespace: OPERATOR.into(),
             instance: "memory".into(),
+            watch_namespaces: Vec::new(),
             concurrency: 16,
             consistency: Duration::from_millis(100),
             missing_after: Duration::from_secs(2),
