@@ -335,6 +335,16 @@ mod tests {
     }
 
     #[test]
+    fn namespaces_are_a_list_and_none_means_all() {
+        let settings = |names: &[&str]| options(&[&["--cluster-id", "prod-eu"], names].concat()).unwrap().settings();
+        let some = settings(&["--watch-namespaces", "shop, bank"]);
+        assert_eq!(["shop", "bank", "shop, bank", "other", ""].map(|name| some.works_in(name)), [true, true, false, false, false]);
+        for all in [settings(&[]), settings(&["--watch-namespaces", ""])] {
+            assert!(all.works_in("shop") && all.watch_namespaces.is_empty());
+        }
+    }
+
+    #[test]
     fn the_list_of_orphans_needs_a_provider_and_a_cluster() {
         let options = |arguments: &[&str]| -> Result<OrphanOptions, clap::Error> {
             match Cli::try_parse_from(["keyward", "orphans"].iter().chain(arguments))?.command {

@@ -346,6 +346,28 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn pending_keys_and_published_objects_are_on_the_list() {
+        let (client, _) = server(|(_, path, _)| {
+            if !path.contains("/managedkeys") {
+                return list(&[], "");
+            }
+            let mut object = object("a", "1", &[]);
+            object["status"] = json!({
+                "keyState": "PendingDeletion", "keyArn": "arn:a", "deletionDate": "2026-12-01T00:00:00Z",
+                "publishedTo": { "kind": "Secret", "name": "payments-key" },
+            });
+            list(&[object], "")
+        });
+        let leaving = Leaving { cluster_id: "a".into(), namespace: "a".into(), attempt_wait: SignedDuration::ZERO };
+        let checked = check(client, &leaving).await;
+        let owner = "ManagedKey shop/a".to_owned();
+        let pending = Pending { key: "arn:a".into(), date: Some("2026-12-01T00:00:00Z".parse().unwrap()), owner: owner.clone() };
+        assert_eq!((&*checked.pending, checked.held.len(), checked.exit_code()), (&[pending][..], 0, 2));
+        assert_eq!(checked.published, [Published { target: "Secret payments-key".into(), object: owner }]);
+        assert!(checked.to_string().contains("Secret payments-key   ManagedKey shop/a"), "{checked}");
+    }
+
+    #[tokio::test]
     async fn an_operator_that_gives_a_grant_its_finalizer_back_is_said() {
         let renewed = |ago: i64, holder: Value| {
             let renew = (now() - SignedDuration::from_secs(ago)).to_string();

@@ -132,7 +132,13 @@ async fn an_operator_of_some_namespaces_changes_no_object_of_another() {
         "apiVersion": "keyward.dev/v1alpha1", "kind": "ManagedKey", "metadata": { "name": "orders" },
         "spec": { "deletionPolicy": "Delete", "providerRef": { "name": scene.provider } },
     });
-    cluster.kubectl_with(&["create", "-n", &outside, "-f", "-"], &object.to_string()).await.expect("create");
+    let grant = json!({
+        "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyGrant", "metadata": { "name": "reader" },
+        "spec": { "keyRef": { "name": "orders" }, "granteePrincipal": "arn:aws:iam::111122223333:role/reader", "operations": ["Decrypt"] },
+    });
+    for object in [object, grant] {
+        cluster.kubectl_with(&["create", "-n", &outside, "-f", "-"], &object.to_string()).await.expect("create");
+    }
 
     let scope = rbac::Scope { namespace: namespace.clone(), watch_namespaces: vec![namespace.clone(), scene.namespace.clone()] };
     let post = Post::installed(cluster, &namespace, cluster.kubeconfig_of(&scope).await);
