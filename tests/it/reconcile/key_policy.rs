@@ -108,7 +108,7 @@ async fn a_policy_that_may_not_be_set_holds_nothing_up() {
         .await;
     refused(accounts(), &policy("*"), "PolicyNotAllowed", "statement AllowUse, which gives access to everybody").await;
     let others = json!({ "Statement": allow("AllowOthers", "arn:aws:iam::111122223333:user/ann", "kms:*") }).to_string();
-    refused(json!({ "from": "Any" }), &others, "PolicyWouldLockOut", "kms:PutKeyPolicy, kms:TagResource").await;
+    refused(json!({ "from": "Any" }), &others, "PolicyWouldLockOut", "kms:PutKeyPolicy, kms:RevokeGrant, kms:TagResource").await;
     refused(json!({ "from": "Any" }), "{\n\"Statement\"", "InvalidSpec", "at line 2 column 11").await;
     assert!(scene.calls("PutKeyPolicy").is_empty());
 
