@@ -197,7 +197,8 @@ async fn appears_after_write(nth: usize, is_own: bool) -> bool {
         let refused = "which does not have this object's marks; to adopt it, delete this object and make one with spec.keyId";
         let object = scene.until("there", "it is not taken", |object| message(object).contains(refused)).await;
         assert!(message(&object).contains(&there), "{}", describe(&object));
-        assert!(scene.double.key(&there).unwrap().tags.is_empty());
+        let theirs = scene.double.key(&there).unwrap();
+        assert!(theirs.tags.is_empty() && theirs.aliases.is_empty(), "{theirs:?}");
     }
     let calls = scene.calls("ReplicateKey");
     assert!(!calls.is_empty() && calls.iter().all(|call| !call.took_effect), "{calls:?}");
