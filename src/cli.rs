@@ -246,6 +246,7 @@ impl Options {
             consistency: self.consistency,
             missing_after: self.missing_after,
             attempt_wait: self.attempt_wait,
+            principal_wait: Settings::PRINCIPAL_WAIT,
             orphans_every: self.orphans_every,
             per_object_metrics: self.per_object_metrics,
         }

@@ -382,7 +382,7 @@ impl Context {
 
     /// The KMS did not accept the key policy of that generation. Returns whether a principal in it may still be too new.
     pub fn policy_refused(&self, uid: &str, generation: i64) -> bool {
-        self.objects().entry(uid.into()).or_default().policy_wait.refused(generation, Instant::now())
+        self.objects().entry(uid.into()).or_default().policy_wait.refused(generation, Instant::now(), self.settings.principal_wait)
     }
 
     /// The KMS accepted the key policy.
@@ -670,6 +670,7 @@ mod tests {
             consistency,
             missing_after: Duration::ZERO,
             attempt_wait: Duration::ZERO,
+            principal_wait: Duration::ZERO,
             orphans_every: Duration::from_hours(24),
             per_object_metrics: false,
         };

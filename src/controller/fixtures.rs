@@ -111,6 +111,7 @@ pub fn context_at(client: Client, provider: &Value, objects: &[ManagedKey]) -> C
         consistency: Duration::ZERO,
         missing_after: Duration::ZERO,
         attempt_wait: Duration::ZERO,
+        principal_wait: Duration::ZERO,
         orphans_every: Duration::from_hours(24),
         per_object_metrics: true,
     };

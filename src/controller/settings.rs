@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::domain::requeue::NEW_PRINCIPAL;
+
 /// What the flags of `keyward controller` say.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -21,6 +23,8 @@ pub struct Settings {
     pub missing_after: Duration,
     /// How long a creation of unknown outcome prevents another one.
     pub attempt_wait: Duration,
+    /// How long a principal that the KMS does not know may be new.
+    pub principal_wait: Duration,
     /// How often the keys without an object are counted.
     pub orphans_every: Duration,
     /// Whether each object has its own series of metrics.
@@ -28,6 +32,9 @@ pub struct Settings {
 }
 
 impl Settings {
+    /// The `principal_wait` of the program.
+    pub const PRINCIPAL_WAIT: Duration = NEW_PRINCIPAL;
+
     /// Whether objects of a namespace are worked on.
     #[must_use]
     pub fn works_in(&self, namespace: &str) -> bool {

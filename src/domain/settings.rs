@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::{
-    desired::{Desired, WantedPolicy, WantedRotation},
+    desired::{Desired, Life, WantedRotation},
     limits::{Limits, TagLimits},
     memory::Memory,
     observed::{Facets, Key, KeyPolicy, MultiRegion, State},
     ownership::Tags,
     policy::{
         Document,
-        access::{Access, Also, Caller, access},
+        access::{self, Access, Also, Caller, access},
         allowed::Allowed,
         compare,
     },
@@ -142,9 +142,13 @@ pub const fn role_refused(reason: Reason, message: String) -> Refusal {
 /// What a key policy, which is not the declared one, would take away of what Keyward needs, as a list. `None`: nothing certainly, or it cannot be read.
 #[must_use]
 pub fn lost_with(policy: &str, desired: &Desired, rules: &Rules, arn: &str) -> Option<String> {
-    let policy = WantedPolicy { text: policy.to_owned(), document: Document::read(policy).ok()? };
-    let Access::Loses(actions) = own_access(&policy, desired, rules, arn) else { return None };
-    Some(actions.into_iter().collect::<Vec<_>>().join(", "))
+    // A replica is replicated, and becomes the primary key, with the principal of another provider.
+    let Access::Loses(actions) = own_access(&Document::read(policy).ok()?, desired, rules, arn, desired.primary) else { return None };
+    Some(listed(actions))
+}
+
+fn listed(actions: BTreeSet<&'static str>) -> String {
+    actions.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 /// The facets that are read only because they are declared. A policy that cannot be set is not read either, except for an object that only
@@ -159,36 +163,68 @@ pub fn declared_facets(desired: &Desired, rules: &Rules) -> Facets {
 /// Whether the step that sets the policy would take away what Keyward needs on the key.
 #[must_use]
 pub fn locked_out(desired: &Desired, rules: &Rules, key: &Key) -> Option<Refusal> {
-    let wanted = desired.key_policy.as_ref()?;
-    let Access::Loses(actions) = own_access(wanted, desired, rules, &key.arn) else { return None };
+    let wanted = &desired.key_policy.as_ref()?.document;
+    let lost = |document| match on_key(document, desired, rules, key) {
+        Access::Loses(actions) => actions,
+        Access::Keeps | Access::Unknown(_) => BTreeSet::new(),
+    };
+    let mut actions = lost(wanted);
+    // A policy that takes nothing more away is set, so that a correction of another statement does not wait: what the key lacks already is told where it is
+    // called. This does not hold for what keeps the key alive.
+    if let Some(KeyPolicy::Text(found)) = &key.policy
+        && let Ok(found) = Document::read(found)
+    {
+        let missing = lost(&found);
+        actions.retain(|action| access::keeps_alive(action) || !missing.contains(action));
+    }
+    if actions.is_empty() {
+        return None;
+    }
     let who = rules.principal.as_deref().and_then(Caller::of).map_or_else(|| "Keyward".into(), Caller::shown);
     let message = format!(
         "spec.policy does not allow {who} what Keyward needs on key {}: {}; correct the policy, so that it allows them",
         key.arn,
-        actions.into_iter().collect::<Vec<_>>().join(", ")
+        listed(actions)
     );
     Some(Refusal { part: Refused::Policy, reason: Reason::PolicyWouldLockOut, message })
 }
 
 /// The step that sets the declared key policy on a key whose deletion Keyward was denied to cancel: the key's own policy may be what denies it. A key policy is
 /// the one setting that can be set while a key is pending deletion (AWS KMS Developer Guide, "Key states of AWS KMS keys"). `None`: the policy of the key was
-/// not read or is as declared, or the declared one is refused.
+/// not read or is as declared, or the declared one is refused. Only what keeps the key alive is asked of it, because a key that cannot be saved is lost.
 #[must_use]
 pub fn policy_before_cancel(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key) -> Option<Step> {
     let mut settings = Settings::default();
     key_policy(desired, memory, rules, key, &mut settings);
-    let refused = policy_refused(desired, rules).is_some() || locked_out(desired, rules, key).is_some();
+    let caller = rules.principal.as_deref().and_then(Caller::of);
+    let locks_out = |wanted| matches!(access(wanted, caller, &key.arn, Also::default()), Access::Loses(_));
+    let refused = policy_refused(desired, rules).is_some() || desired.key_policy.as_ref().is_some_and(|wanted| locks_out(&wanted.document));
     settings.steps.pop().filter(|_| !refused)
 }
 
-fn own_access(wanted: &WantedPolicy, desired: &Desired, rules: &Rules, arn: &str) -> Access {
+/// What Keyward may do on that key under a policy.
+fn on_key(policy: &Document, desired: &Desired, rules: &Rules, key: &Key) -> Access {
+    let is_replica = matches!(key.multi_region, Some(MultiRegion::Replica(_)));
+    let is_primary = desired.primary || (!is_replica && (key.kind.multi_region || key.multi_region.is_some()));
+    own_access(policy, desired, rules, &key.arn, is_primary)
+}
+
+fn own_access(policy: &Document, desired: &Desired, rules: &Rules, arn: &str, primary: bool) -> Access {
+    let (is_scheduled, grants) = (desired.life != Life::Live, &rules.allow.grants);
     let also = Also {
         rotation: desired.rotation.map(|rotation| rotation != WantedRotation::Off),
+        on_demand: desired.rotate.is_some(),
         description: desired.description.is_some(),
-        aliases: desired.adopt.is_none() || !desired.aliases.is_empty(),
-        deletion: desired.deletion_policy == DeletionPolicy::Delete,
+        tags: !desired.tags.is_empty() || !rules.default_tags.is_empty() || !rules.default_tag_keys.is_empty(),
+        claim: desired.adopt.is_none(),
+        aliases: !desired.aliases.is_empty(),
+        revoking: true,
+        grants: !grants.principals.is_empty() && !grants.operations.is_empty(),
+        primary,
+        deletion: is_scheduled || desired.deletion_policy == DeletionPolicy::Delete,
+        last_use: rules.guard.minimum_idle_days > 0 && (is_scheduled || desired.deletion_policy != DeletionPolicy::Retain),
     };
-    access(&wanted.document, rules.principal.as_deref().and_then(Caller::of), arn, also)
+    access(policy, rules.principal.as_deref().and_then(Caller::of), arn, also)
 }
 
 fn rotation_refused(desired: &Desired, limits: &Limits, kind: &KeyTemplate, multi_region: Option<&MultiRegion>) -> Option<String> {
@@ -362,9 +398,10 @@ fn key_policy(desired: &Desired, memory: &Memory, rules: &Rules, key: &Key, sett
         }
     };
     if differs {
-        let unsure = match own_access(wanted, desired, rules, &key.arn) {
+        let unsure = match on_key(&wanted.document, desired, rules, key) {
             Access::Unknown(why) => Some(why.to_string()),
-            Access::Keeps | Access::Loses(_) => None,
+            Access::Loses(actions) => Some(format!("it does not allow Keyward {}", listed(actions))),
+            Access::Keeps => None,
         };
         settings.steps.push(Step::SetPolicy { policy: wanted.text.clone(), unsure });
     }

@@ -7,7 +7,7 @@ use k8s_openapi::api::rbac::v1::{ClusterRole, PolicyRule};
 use kube::api::ObjectMeta;
 
 use super::{Admission, NAME, admission::Rule, labels, yaml};
-use crate::api::{GROUP, annotation};
+use crate::api::{GROUP, annotation, key_provider::DeletionGuard};
 
 /// The verb that lets somebody ask for a deletion, on `managedkeys`.
 pub const SCHEDULE: &str = "schedule-deletion";
@@ -41,6 +41,21 @@ fn before(value: &str, absent: &str) -> String {
     format!("oldObject == null ? {absent} : {value}")
 }
 
+/// Whether a `deletionGuard` lets no deletion pass that the other one holds.
+fn is_no_looser(guard: &str, than: &str) -> String {
+    let number = |of: &str, name: &str, absent: i32| format!("int({of}.?{name}.orValue({absent}))");
+    let no_less = |name: &str, absent: i32| format!("{} >= {}", number(guard, name, absent), number(than, name, absent));
+    let default = DeletionGuard::default();
+    [
+        format!("{} <= {}", number(guard, "maxPerHour", default.max_per_hour), number(than, "maxPerHour", default.max_per_hour)),
+        no_less("minimumIdleDays", default.minimum_idle_days),
+        no_less("minimumScheduleDays", default.minimum_schedule_days),
+        no_less("objectDeletionDays", default.object_deletion_days),
+        format!("({guard}.?requireConfirmation.orValue(false) || !{than}.?requireConfirmation.orValue(false))"),
+    ]
+    .join(" && ")
+}
+
 /// All of them, in the order of the documentation.
 #[must_use]
 #[allow(clippy::too_many_lines, reason = "a table is as long as its rows")]
@@ -49,6 +64,7 @@ pub fn policies() -> Vec<Admission> {
     let policy = |of: &str| field(of, "deletionPolicy", "'Retain'");
     let terminating = "has(namespaceObject.metadata.deletionTimestamp)";
     let asks = "only those with the verb schedule-deletion on managedkeys.keyward.dev in this namespace";
+    let only_resumers = format!("only those with the verb {RESUME} on keyproviders.{GROUP}");
     let rules = [
         Rule {
             name: "warn-created-with-deletion",
@@ -188,42 +204,55 @@ pub fn policies() -> Vec<Admission> {
         Rule {
             name: "who-loosens-the-guard",
             resources: &["keyproviders"],
-            operations: &["UPDATE"],
+            // A provider that is created has the default guard before it, so nobody loosens a guard by making another provider.
+            operations: &["CREATE", "UPDATE"],
             action: "Deny",
             variables: vec![
                 ("guard", field("object", "deletionGuard", "{}")),
-                ("guardBefore", field("oldObject", "deletionGuard", "{}")),
+                ("guardBefore", before(&field("oldObject", "deletionGuard", "{}"), "{}")),
+                ("noLooser", is_no_looser("variables.guard", "variables.guardBefore")),
                 ("allowed", may("keyproviders", "object", RESUME)),
             ],
             validations: vec![(
-                "variables.allowed || (\
-                 int(variables.guard.?maxPerHour.orValue(10)) <= int(variables.guardBefore.?maxPerHour.orValue(10)) && \
-                 int(variables.guard.?minimumIdleDays.orValue(7)) >= int(variables.guardBefore.?minimumIdleDays.orValue(7)) && \
-                 int(variables.guard.?minimumScheduleDays.orValue(7)) >= int(variables.guardBefore.?minimumScheduleDays.orValue(7)) && \
-                 int(variables.guard.?objectDeletionDays.orValue(30)) >= int(variables.guardBefore.?objectDeletionDays.orValue(30)) && \
-                 (variables.guard.?requireConfirmation.orValue(false) || !variables.guardBefore.?requireConfirmation.orValue(false)))",
+                "variables.noLooser || variables.allowed",
                 format!(
-                    "only those with the verb {RESUME} on keyproviders.{GROUP} make spec.deletionGuard looser: more deletions per hour, fewer days, or no \
-                     confirmation; everybody who may edit the provider may make it stricter"
+                    "only those with the verb {RESUME} on keyproviders.{GROUP} make spec.deletionGuard looser than it was, or create a KeyProvider whose guard is \
+                     looser than the default: more deletions per hour, fewer days, or no confirmation; everybody who may edit the provider may make it stricter"
                 ),
             )],
         },
         Rule {
-            name: "who-deletes-a-stopped-provider",
+            name: "who-deletes-providers",
             resources: &["keyproviders"],
             operations: &["DELETE"],
             action: "Deny",
             variables: vec![
-                ("stopped", "has(oldObject.status) && has(oldObject.status.deletions) && has(oldObject.status.deletions.tripped)".into()),
+                ("guard", field("oldObject", "deletionGuard", "{}")),
+                ("unset", "{}".into()),
+                ("stricter", format!("!({})", is_no_looser("variables.unset", "variables.guard"))),
+                ("book", "oldObject.?status.?deletions.orValue({})".into()),
+                ("stopped", "has(variables.book.tripped)".into()),
+                ("counted", "size(variables.book.?recent.orValue([])) > 0".into()),
                 ("allowed", may("keyproviders", "oldObject", RESUME)),
             ],
-            validations: vec![(
-                "!variables.stopped || variables.allowed",
-                format!(
-                    "all deletions through this KeyProvider are stopped, and a new one of its name would not be; only those with the verb {RESUME} on \
-                     keyproviders.{GROUP} delete it"
+            validations: vec![
+                (
+                    "!variables.stopped || variables.allowed",
+                    format!("all deletions through this KeyProvider are stopped, and a new one of its name would not be; {only_resumers} delete it"),
                 ),
-            )],
+                (
+                    "variables.stopped || !variables.counted || variables.allowed",
+                    format!(
+                        "deletions were counted in the budget of this KeyProvider, and a new one of its name would begin at none; {only_resumers} delete it"
+                    ),
+                ),
+                (
+                    "variables.stopped || variables.counted || !variables.stricter || variables.allowed",
+                    format!(
+                        "the deletionGuard of this KeyProvider is stricter than the default, and a new one of its name need not be; {only_resumers} delete it"
+                    ),
+                ),
+            ],
         },
     ];
     rules.into_iter().map(Rule::build).collect()
@@ -277,7 +306,7 @@ mod tests {
         let guard = root.properties.unwrap()["spec"].properties.as_ref().unwrap()["deletionGuard"].properties.clone().unwrap();
         for field in guard.keys() {
             let is_compared = [".?", "."].iter().any(|dot| text.contains(&format!("variables.guardBefore{dot}{field}")));
-            assert!(is_compared, "compare deletionGuard.{field} in the policy who-loosens-the-guard of src/manifests/policies.rs");
+            assert!(is_compared, "compare deletionGuard.{field} in is_no_looser of src/manifests/policies.rs");
         }
     }
 }

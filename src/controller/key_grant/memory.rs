@@ -91,8 +91,8 @@ impl Memory {
     }
 
     /// The KMS does not know a principal of that generation. Returns whether it may still be too new.
-    pub(super) fn principal_refused(&self, uid: &str, generation: i64) -> bool {
-        self.of(uid, |known| known.principal.refused(generation, Instant::now()))
+    pub(super) fn principal_refused(&self, uid: &str, generation: i64, principal_wait: Duration) -> bool {
+        self.of(uid, |known| known.principal.refused(generation, Instant::now(), principal_wait))
     }
 
     /// Forgets objects that are gone.

@@ -55,7 +55,9 @@ pub(super) async fn finish(object: &mut Object<'_>, fingerprint: u64, ended: End
             let source = failure.source.as_deref().map(|source| source as &dyn std::error::Error);
             let key = object.status.key_arn.as_deref();
             tracing::warn!(key, operation = failure.operation, outcome = failure.kind.as_str(), source, "{}", failure.message);
-            let waits = failure.kind == FailureKind::NewPrincipal && shared.memory.principal_refused(&uid, object.generation());
+            let principal_wait = shared.context.settings.principal_wait;
+            let waits =
+                failure.kind == FailureKind::NewPrincipal && shared.memory.principal_refused(&uid, object.generation(), principal_wait);
             let retry = failure.kind.verdict().retry;
             let again = retry.told(resync_of(object)).map(|told| format!("; {told}")).unwrap_or_default();
             let conclusion = Conclusion::failed(failure.kind, &failure.message, &again, waits);

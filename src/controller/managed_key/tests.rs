@@ -128,6 +128,7 @@ fn settings() -> Settings {
         consistency: seconds(1),
         missing_after: seconds(1),
         attempt_wait: seconds(1),
+        principal_wait: seconds(1),
         orphans_every: seconds(86_400),
         per_object_metrics: true,
     }

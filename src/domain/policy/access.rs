@@ -8,7 +8,7 @@ use std::{collections::BTreeSet, fmt};
 
 use super::{Arn, Case, Document, Effect, PolicyCondition, Principal, Principals, Statement, Who};
 
-/// The calls without which Keyward cannot keep the life of a key, or mend the policy.
+/// The calls without which Keyward cannot keep a key alive, or mend the policy.
 const NEEDED: [&str; 8] = [
     "kms:CancelKeyDeletion",
     "kms:DescribeKey",
@@ -126,18 +126,42 @@ enum Is {
     Caller,
 }
 
+/// Whether a key cannot be kept alive without that call, whatever is declared.
+#[must_use]
+pub fn keeps_alive(action: &str) -> bool {
+    NEEDED.contains(&action)
+}
+
 /// What an object needs besides `NEEDED`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[allow(clippy::struct_excessive_bools, reason = "each is one declared field")]
+#[allow(clippy::struct_excessive_bools, reason = "each is one thing that is declared")]
 pub struct Also {
     /// Rotation is declared.
     pub rotation: Option<bool>,
+    /// A rotation on demand is requested.
+    pub on_demand: bool,
     /// A description is declared.
     pub description: bool,
-    /// The key needs an alias.
+    /// The object or its provider declares tags, so tags are also removed.
+    pub tags: bool,
+    /// The key needs the alias by which a later object finds it.
+    pub claim: bool,
+    /// Aliases are declared, so they are also moved and removed.
     pub aliases: bool,
-    /// The key is scheduled for deletion when its object is deleted.
+    /// Grants that Keyward made can be found and revoked.
+    ///
+    /// It does not depend on what the provider allows now, because a policy is judged only when it is set. The provider may have allowed the grants that exist
+    /// before that, or allow some later. Which objects declare grants of the key would need a read of other objects.
+    pub revoking: bool,
+    /// The provider allows grants, so `KeyGrant`s may declare some.
+    pub grants: bool,
+    /// The key is the primary key of its Regions, or is to be. It is replicated, and the primary key moves, with the principal of its provider. A
+    /// replica needs neither call from its own provider.
+    pub primary: bool,
+    /// The key is scheduled for deletion, now or when its object is deleted.
     pub deletion: bool,
+    /// It must be known when the key was last used, before it is scheduled for deletion or disabled with its object.
+    pub last_use: bool,
 }
 
 impl Also {
@@ -145,9 +169,20 @@ impl Also {
         let rotation = self.rotation.map(|on| if on { "kms:EnableKeyRotation" } else { "kms:DisableKeyRotation" });
         let others = [
             (self.rotation.is_some(), "kms:GetKeyRotationStatus"),
+            (self.on_demand, "kms:ListKeyRotations"),
+            (self.on_demand, "kms:RotateKeyOnDemand"),
             (self.description, "kms:UpdateKeyDescription"),
-            (self.aliases, "kms:CreateAlias"),
+            (self.tags, "kms:UntagResource"),
+            (self.claim || self.aliases, "kms:CreateAlias"),
+            (self.aliases, "kms:DeleteAlias"),
+            (self.aliases, "kms:UpdateAlias"),
+            (self.revoking, "kms:ListGrants"),
+            (self.revoking, "kms:RevokeGrant"),
+            (self.grants, "kms:CreateGrant"),
+            (self.primary, "kms:ReplicateKey"),
+            (self.primary, "kms:UpdatePrimaryRegion"),
             (self.deletion, "kms:ScheduleKeyDeletion"),
+            (self.last_use, "kms:GetKeyLastUsage"),
         ];
         NEEDED.into_iter().chain(rotation).chain(others.into_iter().filter_map(|(needs, action)| needs.then_some(action)))
     }

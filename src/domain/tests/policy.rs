@@ -6,14 +6,14 @@ use super::fixtures::{ACCOUNT, Scene, arn, brief, note};
 use crate::{
     api::{
         ConditionType, Reason, condition,
-        key_provider::{AllowPolicies, PoliciesFrom, ProviderType},
-        managed_key::ManagementPolicy,
+        key_provider::{AllowGrants, AllowPolicies, PoliciesFrom, ProviderType},
+        managed_key::{DeletionPolicy, ManagementPolicy},
         mark,
     },
     domain::{
         desired::{Desired, Life, WantedPolicy, WantedRotation},
         event::{About, events},
-        observed::{Facet, Facets, KeyPolicy, Searched, State},
+        observed::{Facet, Facets, KeyPolicy, MultiRegion, Searched, State},
         plan::{self, Plan, Read},
         policy::{
             Document, LONGEST,
@@ -21,6 +21,7 @@ use crate::{
             allowed::Allowed,
             compare::{deleted_principals, differences},
         },
+        settings::locked_out,
         status::{self, Conclusion},
         step::{Difference, Part},
     },
@@ -314,7 +315,7 @@ fn keyward_keeps_what_it_needs_or_it_is_told_what_not() {
         let document = Document::read(&text).unwrap();
         assert_eq!(access(&document, Caller::of(SESSION), &arn(), Also::default()), expected, "{about}");
     }
-    let needed = Also { rotation: Some(true), description: true, aliases: true, deletion: true };
+    let needed = Also { rotation: Some(true), description: true, claim: true, deletion: true, ..Also::default() };
     let without = document(json!([only(json!(["kms:*Key", "kms:Put*", "kms:Get*", "kms:List*", "kms:Tag*", "kms:Cancel*"]))]));
     let also = ["kms:CreateAlias", "kms:EnableKeyRotation", "kms:ScheduleKeyDeletion", "kms:UpdateKeyDescription"];
     assert_eq!(access(&without, Caller::of(SESSION), &arn(), needed), some(&also));
@@ -324,6 +325,33 @@ fn keyward_keeps_what_it_needs_or_it_is_told_what_not() {
     assert_eq!(access(&root, Caller::of(ROOT), &arn(), needed), Access::Keeps, "the root user needs no policy of IAM");
     let user = "arn:aws:iam::111122223333:user/team/keyward";
     assert_eq!(access(&document(json!([allow(json!({ "AWS": user }))])), Caller::of(user), &arn(), needed), Access::Keeps);
+    let least = document(json!([only(json!([
+        "kms:CancelKeyDeletion",
+        "kms:DescribeKey",
+        "kms:DisableKey",
+        "kms:EnableKey",
+        "kms:GetKeyPolicy",
+        "kms:ListResourceTags",
+        "kms:PutKeyPolicy",
+        "kms:TagResource",
+    ]))]));
+    let none = Also::default();
+    for (also, lost) in [
+        (Also { rotation: Some(true), ..none }, &["kms:EnableKeyRotation", "kms:GetKeyRotationStatus"][..]),
+        (Also { rotation: Some(false), ..none }, &["kms:DisableKeyRotation", "kms:GetKeyRotationStatus"]),
+        (Also { on_demand: true, ..none }, &["kms:ListKeyRotations", "kms:RotateKeyOnDemand"]),
+        (Also { description: true, ..none }, &["kms:UpdateKeyDescription"]),
+        (Also { tags: true, ..none }, &["kms:UntagResource"]),
+        (Also { claim: true, ..none }, &["kms:CreateAlias"]),
+        (Also { aliases: true, ..none }, &["kms:CreateAlias", "kms:DeleteAlias", "kms:UpdateAlias"]),
+        (Also { revoking: true, ..none }, &["kms:ListGrants", "kms:RevokeGrant"]),
+        (Also { grants: true, ..none }, &["kms:CreateGrant"]),
+        (Also { primary: true, ..none }, &["kms:ReplicateKey", "kms:UpdatePrimaryRegion"]),
+        (Also { deletion: true, ..none }, &["kms:ScheduleKeyDeletion"]),
+        (Also { last_use: true, ..none }, &["kms:GetKeyLastUsage"]),
+    ] {
+        assert_eq!(access(&least, Caller::of(SESSION), &arn(), also), some(lost), "{also:?}");
+    }
     for odd in ["", "keyward", "arn:aws:kms:eu-west-1:111122223333:key/1", "arn:aws:iam::1:user/x", "admin in domain root"] {
         assert_eq!(Caller::of(odd), None, "{odd}");
     }
@@ -554,7 +582,7 @@ fn what_may_not_be_set_is_refused_and_everything_else_is_done() {
     let accounts = |s: &mut Scene| s.rules.allow.policies.from = PoliciesFrom::Accounts;
     let huawei = |s: &mut Scene| s.rules.provider = ProviderType::Huawei;
     let needs_more = |s: &mut Scene| s.desired.rotation = Some(WantedRotation::On(None));
-    let few = json!({ "Statement": [{ "Effect": "Allow", "Principal": { "AWS": ROLE }, "Action": ["kms:*Key*", "kms:List*", "kms:Tag*", "kms:CreateAlias"], "NotResource": "x" }] });
+    let few = json!({ "Statement": [{ "Effect": "Allow", "Principal": { "AWS": ROLE }, "Action": ["kms:*Key*", "kms:List*", "kms:Tag*", "kms:CreateAlias", "kms:RevokeGrant"], "NotResource": "x" }] });
     let no_rotation = json!({ "Statement": [allow(json!({ "AWS": ROLE })), { "Sid": "No", "Effect": "Deny", "Principal": "*", "Action": "kms:*Rotation*", "Resource": "*" }] });
     let any = |_: &mut Scene| {};
     type Change = fn(&mut Scene);
@@ -581,7 +609,8 @@ fn what_may_not_be_set_is_refused_and_everything_else_is_done() {
             Reason::PolicyWouldLockOut,
             "spec.policy does not allow the role keyward of account 111122223333 what Keyward needs on key \
              arn:aws:kms:eu-west-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab: kms:CancelKeyDeletion, kms:CreateAlias, \
-             kms:DescribeKey, kms:DisableKey, kms:EnableKey, kms:GetKeyPolicy, kms:ListResourceTags, kms:PutKeyPolicy, kms:TagResource, kms:UpdateKeyDescription; \
+             kms:DescribeKey, kms:DisableKey, kms:EnableKey, kms:GetKeyPolicy, kms:ListGrants, kms:ListResourceTags, kms:PutKeyPolicy, kms:RevokeGrant, \
+             kms:TagResource, kms:UpdateKeyDescription; \
              correct the policy, so that it allows them",
         ),
         (
@@ -623,6 +652,95 @@ fn what_may_not_be_set_is_refused_and_everything_else_is_done() {
     let unborn = Scene::unbound(Searched::Everywhere).with(|s| s.desired.key_policy = Some(wanted(&declared())));
     let plan = unborn.plan();
     assert_eq!(note(&plan).0, Reason::PolicyNotAllowed, "no key is created for what is refused");
+}
+
+/// A policy whose only allow for Keyward's role is all but these actions, and that lets a principal use the key.
+fn all_but(actions: &[&str], principal: &str) -> String {
+    let keyward = json!({ "Sid": "Keyward", "Effect": "Allow", "Principal": { "AWS": ROLE }, "NotAction": actions, "Resource": "*" });
+    let app = json!({ "Sid": "AllowUse", "Effect": "Allow", "Principal": { "AWS": principal }, "Action": "kms:Decrypt", "Resource": "*" });
+    json!({ "Version": "2012-10-17", "Statement": [keyward, app] }).to_string()
+}
+
+/// What each object needs of the policy that it declares.
+///
+/// Shows S11.
+#[test]
+fn a_policy_is_not_set_that_takes_away_a_call_that_the_object_needs() {
+    let refused = |action: &str, change: fn(&mut Scene)| {
+        let mut s = scene(&all_but(&[action], ROLE), text(&default())).with(change);
+        let key = s.key().clone();
+        locked_out(&s.desired, &s.rules, &key)
+    };
+    let is_refused = |action: &str, change: fn(&mut Scene)| {
+        refused(action, change)
+            .is_some_and(|refusal| refusal.reason == Reason::PolicyWouldLockOut && refusal.message.contains(&format!(": {action}; ")))
+    };
+    type Change = fn(&mut Scene);
+    let nothing: Change = |_| {};
+    let adopted: Change = |s| s.desired.adopt = Some(arn());
+    let rows: [(&[&str], Change, Change); 10] = [
+        (&["kms:CreateAlias"], nothing, adopted),
+        (&["kms:DeleteAlias", "kms:UpdateAlias"], |s| s.desired.aliases = ["alias/orders".to_owned()].into(), nothing),
+        (&["kms:UntagResource"], |s| drop(s.desired.tags.insert("team".into(), "shop".into())), nothing),
+        (&["kms:UntagResource"], |s| drop(s.rules.default_tags.insert("team".into(), "shop".into())), nothing),
+        (&["kms:UntagResource"], |s| s.rules.default_tag_keys.extend(["team".to_owned()]), nothing),
+        (&["kms:ListKeyRotations", "kms:RotateKeyOnDemand"], |s| s.desired.rotate = Some("now".into()), nothing),
+        (
+            &["kms:CreateGrant"],
+            |s| s.rules.allow.grants = AllowGrants { principals: vec!["*".into()], operations: vec!["Decrypt".into()] },
+            |s| s.rules.allow.grants = AllowGrants { principals: vec!["*".into()], operations: Vec::new() },
+        ),
+        (
+            &["kms:ReplicateKey", "kms:UpdatePrimaryRegion"],
+            |s| s.key().kind.multi_region = true,
+            |s| {
+                s.key().kind.multi_region = true;
+                s.key().multi_region = Some(MultiRegion::Replica(arn()));
+            },
+        ),
+        (&["kms:ScheduleKeyDeletion"], |s| s.desired.life = Life::Scheduled(7), |s| s.desired.deletion_policy = DeletionPolicy::Disable),
+        (
+            &["kms:GetKeyLastUsage"],
+            |s| s.desired.deletion_policy = DeletionPolicy::Disable,
+            |s| {
+                s.desired.deletion_policy = DeletionPolicy::Delete;
+                s.rules.guard.minimum_idle_days = 0;
+            },
+        ),
+    ];
+    for (actions, needs, does_not) in rows {
+        for action in actions {
+            assert!(is_refused(action, needs), "{action}");
+            assert!(refused(action, does_not).is_none(), "{action}: {:?}", refused(action, does_not));
+        }
+    }
+    let primary: Change = |s| {
+        s.desired.primary = true;
+        s.key().multi_region = Some(MultiRegion::Replica(arn()));
+    };
+    assert!(is_refused("kms:ReplicateKey", primary));
+    let delete: Change = |s| s.desired.deletion_policy = DeletionPolicy::Delete;
+    assert!(is_refused("kms:ScheduleKeyDeletion", delete) && is_refused("kms:GetKeyLastUsage", |s| s.desired.life = Life::Scheduled(7)));
+    // Whatever the provider allows: grants may be older than its rules, or younger than the policy.
+    assert!(is_refused("kms:ListGrants", nothing) && is_refused("kms:RevokeGrant", nothing));
+}
+
+/// A key that has a policy from before is not worse off: a change that takes nothing more away is made.
+///
+/// Shows S11.
+#[test]
+fn a_policy_that_takes_nothing_more_away_is_set_unless_the_key_could_not_be_kept_alive() {
+    let (shop, bank) = ("arn:aws:iam::111122223333:role/shop", "arn:aws:iam::111122223333:role/bank");
+    let plan = |declared: &[&str], found: &[&str]| scene(&all_but(declared, shop), text(&all_but(found, bank))).plan();
+    let revoke = &["kms:RevokeGrant"][..];
+    let Plan::Do(step) = plan(revoke, revoke) else { panic!("the other statement is corrected") };
+    let told = format!("{step:?}");
+    assert!(told.contains("it does not allow Keyward kms:RevokeGrant"), "{told}");
+    let refused = |plan: Plan| matches!(plan, Plan::Rest(rest) if rest.refused.as_ref().is_some_and(|note| note.reason == Reason::PolicyWouldLockOut));
+    assert!(refused(plan(revoke, &["kms:ListGrants"])), "it takes away another call");
+    assert!(refused(plan(&["kms:EnableKey"], &["kms:EnableKey"])), "the key could not be kept alive");
+    assert_eq!(brief(&scene(&all_but(revoke, shop), text(&all_but(revoke, shop))).plan()), "rest", "it is as declared");
+    assert!(refused(scene(&all_but(revoke, shop), Some(KeyPolicy::Text("no JSON".into()))).plan()), "nothing is known of the present one");
 }
 
 /// The event names the statements, and says what is not certain.
@@ -686,6 +804,8 @@ fn a_policy_is_set_on_a_pending_key_only_if_it_may_help_to_cancel() {
     let sets = Some("set the key policy".to_owned());
     assert_eq!(step(&mut pending(text(&for_others()))), sets);
     assert_eq!(step(&mut pending(text(&declared()))), None, "it is as declared");
+    let saves = |s: &mut Scene| s.desired.key_policy = Some(wanted(&all_but(&["kms:RevokeGrant"], ROLE)));
+    assert_eq!(step(&mut pending(text(&default())).with(saves)), sets, "a key that can be saved is worth more than its other calls");
     assert_eq!(step(&mut pending(None)), None, "it was not read");
     type Change = fn(&mut Scene);
     let rows: [(&str, Change); 5] = [

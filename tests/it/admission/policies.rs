@@ -84,14 +84,22 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
     ] {
         create(cluster, key(&namespace, key_name, &spec, &annotations)).await;
     }
-    create(
-        cluster,
-        json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": namespace, "labels": { "of": namespace } }, "spec": { "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "Names", "names": [] }, "deletionGuard": { "requireConfirmation": true } } }),
-    )
-    .await;
-    let stopped = json!({ "status": { "deletions": { "tripped": { "id": "id", "time": "2026-11-30T00:00:00Z" } } } }).to_string();
-    let stop = ["patch", "keyprovider", &namespace, "--subresource=status", "--type=merge", "-p", &stopped];
-    cluster.kubectl(&stop).await.expect("a stopped provider");
+    let provider = |name: &str, guard: Value| {
+        let spec = json!({ "type": "AWS", "aws": { "region": "eu-west-1" }, "namespaces": { "from": "Names", "names": [] }, "deletionGuard": guard });
+        json!({ "apiVersion": "keyward.dev/v1alpha1", "kind": "KeyProvider", "metadata": { "name": name, "labels": { "of": namespace } }, "spec": spec })
+    };
+    let [counted, strict, plain] = ["counted", "strict", "plain"].map(|kind| format!("{kind}-{namespace}"));
+    let time = "2026-11-30T00:00:00Z";
+    for (name, guard, book) in [
+        (&namespace, json!({ "requireConfirmation": true }), json!({ "tripped": { "id": "id", "time": time } })),
+        (&counted, json!({}), json!({ "recent": [{ "time": time, "key": "key" }] })),
+        (&strict, json!({ "minimumIdleDays": 8 }), json!({})),
+        (&plain, json!({}), json!({})),
+    ] {
+        create(cluster, provider(name, guard)).await;
+        let book = json!({ "status": { "deletions": book } }).to_string();
+        cluster.kubectl(&["patch", "keyprovider", name, "--subresource=status", "--type=merge", "-p", &book]).await.expect("a book");
+    }
     for mut admission in policies() {
         let own = format!("{}-{namespace}", admission.policy.metadata.name.as_deref().unwrap_or_default());
         admission.policy.metadata.name = Some(own.clone());
@@ -314,6 +322,62 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
             told: "all deletions through this KeyProvider are stopped",
         },
         Try {
+            what: "delete a provider whose deletions were counted",
+            args: ["delete", "keyprovider", &counted].map(str::to_owned).to_vec(),
+            object: None,
+            may: &["resumer", "administrator"],
+            told: "deletions were counted in the budget of this KeyProvider",
+        },
+        Try {
+            what: "delete a provider with a strict guard",
+            args: ["delete", "keyprovider", &strict].map(str::to_owned).to_vec(),
+            object: None,
+            may: &["resumer", "administrator"],
+            told: "the deletionGuard of this KeyProvider is stricter than the default",
+        },
+        Try {
+            what: "delete a provider that guards as any other",
+            args: ["delete", "keyprovider", &plain].map(str::to_owned).to_vec(),
+            object: None,
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "create a provider with a larger budget",
+            args: make(),
+            object: Some(provider("new", json!({ "maxPerHour": 11 }))),
+            may: &["resumer", "administrator"],
+            told: "create a KeyProvider whose guard is looser than the default",
+        },
+        Try {
+            what: "create a provider that looks at no use",
+            args: make(),
+            object: Some(provider("new", json!({ "requireConfirmation": true, "minimumIdleDays": 0 }))),
+            may: &["resumer", "administrator"],
+            told: "create a KeyProvider whose guard is looser than the default",
+        },
+        Try {
+            what: "create a provider with shorter waiting periods",
+            args: make(),
+            object: Some(provider("new", json!({ "objectDeletionDays": 29 }))),
+            may: &["resumer", "administrator"],
+            told: "create a KeyProvider whose guard is looser than the default",
+        },
+        Try {
+            what: "create a provider without a guard of its own",
+            args: make(),
+            object: Some(provider("new", json!(null))),
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
+            what: "create a provider with a strict guard",
+            args: make(),
+            object: Some(provider("new", json!({ "requireConfirmation": true, "maxPerHour": 0, "minimumScheduleDays": 30 }))),
+            may: EVERYBODY,
+            told: "",
+        },
+        Try {
             what: "edit the provider beside it",
             args: patch("keyprovider", &namespace, json!({ "spec": { "resyncSeconds": 60 } })),
             object: None,
@@ -350,7 +414,7 @@ async fn each_verb_lets_its_own_thing_pass_and_taking_back_is_for_everybody() {
             cluster.kubectl(&["delete", kind, &own]).await.expect("delete");
         }
     }
-    cluster.kubectl(&["delete", "keyprovider", &namespace]).await.expect("delete");
+    cluster.kubectl(&["delete", "keyprovider", &namespace, &counted, &strict, &plain]).await.expect("delete");
     for who in EVERYBODY.iter().filter(|who| **who != "administrator") {
         for kind in ["clusterrolebinding", "clusterrole"] {
             cluster.kubectl(&["delete", kind, &name(who)]).await.expect("delete");

@@ -46,17 +46,19 @@ async fn killed_at_any_request_about_a_grant_the_next_run_finishes_the_work() {
 /// Shows S9.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_write_of_a_grant_the_next_run_finishes_the_work() {
-    let tries = [At::Before, At::After].map(|at| async move {
+    let points = [&AWS, &HUAWEI].into_iter().flat_map(|vendor| [(vendor, At::Before), (vendor, At::After)]);
+    let tries = points.map(|(vendor, at)| async move {
         let mut nth = 1;
         loop {
             let (memory, gate) = Memory::new().await.behind_gate();
-            if !story(&AWS, &memory, Death::Write(gate, nth, at), &format!("write {nth} {at:?}")).await {
+            let point = format!("{:?}: write {nth} {at:?}", vendor.provider);
+            if !story(vendor, &memory, Death::Write(gate, nth, at), &point).await {
                 break;
             }
             nth += 1;
         }
         // The object may be gone before the gate tells that the last write came.
-        assert!(nth > 4, "{nth}: the finalizer, the record, the status twice, and the end");
+        assert!(nth > 4, "{:?} {nth}: the finalizer, the record, the status twice, and the end", vendor.provider);
     });
     futures::future::join_all(tries).await;
 }

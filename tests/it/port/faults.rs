@@ -9,11 +9,16 @@ use keyward::{
         failure::{Failure, FailureKind, Outcome},
         observed::State,
     },
-    kms::Kms,
+    kms::{Grants as _, Kms},
 };
 use kms_double::FaultAction;
 
-use super::bench::{Bench, refusal};
+use super::{
+    bench::{Bench, refusal},
+    grants::grant,
+    replicas::{pair, settle},
+    settings::policy,
+};
 use crate::support::fixtures::{Destroy as _, ReadKey as _};
 use crate::support::nowhere;
 
@@ -197,10 +202,29 @@ pub async fn failures_are_the_same_from_try_to_try(bench: Bench) {
 }
 
 pub async fn every_call_is_counted(bench: Bench) {
-    let key = bench.key("orders").await.arn;
+    let key = bench.key("first").await.arn;
     bench.kms.disable(&key).await.unwrap();
     bench.refuse(bench.ways.operations.disable, bench.ways.errors.denied);
     bench.kms.disable(&key).await.unwrap_err();
+    // The other calls that change a key, as far as the KMS has them.
+    let operations = &bench.ways.operations;
+    let (other, mut done) = (bench.key("other").await.arn, vec![operations.rotate_now]);
+    bench.kms.rotate_on_demand(&other).await.unwrap();
+    if let Some(set_policy) = operations.set_policy {
+        bench.kms.set_policy(&other, &policy(&bench, "*")).await.unwrap();
+        done.push(set_policy);
+    }
+    if let Some(create_grant) = operations.create_grant {
+        bench.kms.create_grant(&other, &grant(&bench, "counted")).await.unwrap();
+        done.push(create_grant);
+    }
+    if let (Some(replicate), Some(move_primary)) = (operations.replicate, operations.move_primary) {
+        let (primary, replication) = pair(&bench).await.expect("the KMS has replicas");
+        bench.kms.replicate(&replication).await.unwrap();
+        settle(&bench);
+        bench.kms.move_primary(&primary.arn, &replication.region).await.unwrap();
+        done.extend([replicate, move_primary]);
+    }
     let text = bench.metrics.encode();
     let counted = |operation: &str| {
         let start = format!(
@@ -209,5 +233,8 @@ pub async fn every_call_is_counted(bench: Bench) {
         );
         text.lines().filter(|line| line.starts_with(&start)).count()
     };
-    assert_eq!((counted(bench.ways.operations.create), counted(bench.ways.operations.disable)), (1, 2), "{text}");
+    assert_eq!((counted(operations.create), counted(operations.disable)), (1, 2), "{text}");
+    for operation in done {
+        assert_eq!(counted(operation), 1, "{operation}: {text}");
+    }
 }

@@ -20,7 +20,7 @@ fn words(bench: &Bench) -> (&'static str, [&'static str; 2]) {
     }
 }
 
-fn grant(bench: &Bench, name: &str) -> NewGrant {
+pub(super) fn grant(bench: &Bench, name: &str) -> NewGrant {
     let (grantee, operations) = words(bench);
     let operations = operations.map(str::to_owned).into();
     let terms = Terms { grantee: grantee.into(), retiring: Some(grantee.into()), operations, ..Terms::default() };

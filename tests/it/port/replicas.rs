@@ -16,7 +16,7 @@ use super::bench::{Bench, tags};
 const ABROAD: &str = "us-east-1";
 
 /// A primary key, and a replica to make of it. `None`: the KMS has no replicas, sends nothing, and says so.
-async fn pair(bench: &Bench) -> Option<(Key, Replication)> {
+pub(super) async fn pair(bench: &Bench) -> Option<(Key, Replication)> {
     let has = bench.ways.limits().multi_region;
     let mut creation = bench.creation("orders");
     creation.kind = KeyTemplate { multi_region: has, ..creation.kind };
@@ -45,7 +45,7 @@ async fn pair(bench: &Bench) -> Option<(Key, Replication)> {
 }
 
 /// The KMS is done with what it does by itself, and shows it.
-fn settle(bench: &Bench) {
+pub(super) fn settle(bench: &Bench) {
     bench.double.advance(SignedDuration::from_secs(10)).unwrap();
     bench.double.ciphertrust_sync();
 }

@@ -55,7 +55,7 @@ pub async fn the_description_is_set_and_replaced_and_cleared(bench: Bench) {
 }
 
 /// A policy that lets the account, and that principal, do everything.
-fn policy(bench: &Bench, principal: &str) -> String {
+pub(super) fn policy(bench: &Bench, principal: &str) -> String {
     let allow = |principal: &str| json!({ "Effect": "Allow", "Principal": { "AWS": principal }, "Action": "kms:*", "Resource": "*" });
     let root = format!("arn:aws:iam::{}:root", bench.account());
     json!({ "Version": "2012-10-17", "Statement": [allow(&root), allow(principal)] }).to_string()

@@ -33,6 +33,8 @@ pub struct Operations {
     pub move_alias: Option<&'static str>,
     /// The one that rotates a key now.
     pub rotate_now: &'static str,
+    /// The one that sets a key policy, if the KMS has key policies.
+    pub set_policy: Option<&'static str>,
     /// The one that makes a grant, if the KMS has grants.
     pub create_grant: Option<&'static str>,
     /// The ones that make a replica and move the primary key, if there are such.
@@ -67,6 +69,7 @@ pub const AWS: Ways = Ways {
         search: "ListKeys",
         move_alias: Some("UpdateAlias"),
         rotate_now: "RotateKeyOnDemand",
+        set_policy: Some("PutKeyPolicy"),
         create_grant: Some("CreateGrant"),
         replicate: Some("ReplicateKey"),
         move_primary: Some("UpdatePrimaryRegion"),
@@ -92,6 +95,7 @@ pub const CIPHER_TRUST: Ways = Ways {
         search: "list-keys",
         move_alias: None,
         rotate_now: "rotate-material",
+        set_policy: Some("policy"),
         create_grant: None,
         replicate: Some("replicate-key"),
         move_primary: Some("update-primary-region"),
@@ -117,6 +121,7 @@ pub const HUAWEI: Ways = Ways {
         search: "filter-resources",
         move_alias: Some("associate-alias"),
         rotate_now: "rotate-on-demand",
+        set_policy: None,
         create_grant: Some("create-grant"),
         replicate: None,
         move_primary: None,

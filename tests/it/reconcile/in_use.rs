@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     scene::{Scene, describe, find, message},
-    vendor::HUAWEI,
+    vendor::{CIPHER_TRUST, HUAWEI},
 };
 
 async fn used(name: &str, spec: Value) -> Scene {
@@ -135,10 +135,12 @@ async fn scheduled_untold(scene: &Scene) {
 
 #[tokio::test]
 async fn a_key_whose_last_use_is_not_told_is_scheduled_and_the_status_says_so() {
-    let scene = Scene::of(&HUAWEI, "in-use-untold", Options::default(), json!({})).await;
-    scene.create("orders", json!({})).await;
-    scene.until_ready("orders", "True", "Available").await;
-    scheduled_untold(&scene).await;
+    for vendor in [&HUAWEI, &CIPHER_TRUST] {
+        let scene = Scene::of(vendor, "in-use-untold", Options::default(), json!({})).await;
+        scene.create("orders", json!({})).await;
+        scene.until_ready("orders", "True", "Available").await;
+        scheduled_untold(&scene).await;
+    }
 
     // Where it is told, or where no days are demanded, nothing is said.
     let scene = Scene::with("in-use-told", Options::default(), json!({})).await;

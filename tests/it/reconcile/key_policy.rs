@@ -1,12 +1,17 @@
 //! Key policies: Keyward keeps the declared one, sets none that the provider does not allow or that locks Keyward out, and says which statement differs.
 
+use std::time::Duration;
+
 use keyward::api::ConditionType;
 use kms_double::{Fault, FaultAction, Options};
 use serde_json::{Value, json};
 
 use crate::support::{
-    scene::{Scene, find, message},
-    vendor::{CIPHER_TRUST, HUAWEI},
+    eventually,
+    memory::Memory,
+    operator::WITHIN,
+    scene::{Scene, describe, find, message},
+    vendor::{AWS, CIPHER_TRUST, HUAWEI, Vendor},
 };
 
 /// As whom AWS sees the operator of a scene.
@@ -108,7 +113,7 @@ async fn a_policy_that_may_not_be_set_holds_nothing_up() {
         .await;
     refused(accounts(), &policy("*"), "PolicyNotAllowed", "statement AllowUse, which gives access to everybody").await;
     let others = json!({ "Statement": allow("AllowOthers", "arn:aws:iam::111122223333:user/ann", "kms:*") }).to_string();
-    refused(json!({ "from": "Any" }), &others, "PolicyWouldLockOut", "kms:PutKeyPolicy, kms:TagResource").await;
+    refused(json!({ "from": "Any" }), &others, "PolicyWouldLockOut", "kms:PutKeyPolicy, kms:RevokeGrant, kms:TagResource").await;
     refused(json!({ "from": "Any" }), "{\n\"Statement\"", "InvalidSpec", "at line 2 column 11").await;
     assert!(scene.calls("PutKeyPolicy").is_empty());
 
@@ -146,6 +151,62 @@ async fn a_policy_that_aws_does_not_accept_is_tried_again_if_it_names_a_principa
     scene.double.clear_faults();
     scene.until_ready("orders", "True", "Disabled").await;
     assert_eq!(found(&scene).await, value(&policy("arn:aws:iam::111122223333:role/new")));
+}
+
+/// Neither the role nor its id is there. It might be new, so a person is asked only after a while.
+#[tokio::test]
+async fn a_policy_whose_role_was_deleted_ends_stalled_and_names_it() {
+    names_the_deleted_role(&AWS).await;
+}
+
+#[tokio::test]
+async fn a_policy_whose_role_was_deleted_ends_stalled_behind_ciphertrust_too() {
+    names_the_deleted_role(&CIPHER_TRUST).await;
+}
+
+async fn names_the_deleted_role(vendor: &'static Vendor) {
+    let role = "arn:aws:iam::111122223333:role/reader";
+    let declares = |principal: &str| {
+        let statements = [allow("AllowAccount", "111122223333", "kms:*"), allow("AllowUse", principal, "kms:Decrypt")];
+        json!({ "Version": "2012-10-17", "Statement": statements }).to_string()
+    };
+    let memory = Memory::new().await;
+    let scene = Scene::within(&memory, vendor, "policy-deleted", Options::default(), any()).await;
+    let _operator = memory.start_with(|settings| settings.principal_wait = Duration::from_secs(1));
+    scene.create("orders", json!({ "policy": declares(role) })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    let ends_stalled = async |named: &str| {
+        let may_be_new = format!("the key policy names {named}, which may be new");
+        scene
+            .until("orders", "the principal may be new", |object| {
+                find(object, ConditionType::Reconciling).is_some_and(|found| found.message.contains(&may_be_new))
+            })
+            .await;
+        let lost = format!("the key policy names {named}; correct what was deleted or is misspelt");
+        let object = eventually("a person is asked", WITHIN, async || {
+            let object = scene.look("orders").await;
+            let is_asked = find(&object, ConditionType::Stalled).is_some_and(|found| found.message.contains(&lost));
+            if is_asked { Ok(object) } else { Err(describe(&object)) }
+        })
+        .await;
+        let ready = find(&object, ConditionType::Ready).unwrap();
+        assert_eq!((&*ready.status, &*ready.reason), ("False", "PolicyNotAccepted"), "{}", ready.message);
+        assert!(find(&object, ConditionType::Reconciling).is_none(), "{named}");
+    };
+
+    scene.double.delete_principal(role, "AROAEXAMPLEID");
+    scene.double.ciphertrust_sync();
+    scene.look_at_all("orders").await;
+    ends_stalled(role).await;
+    assert_eq!(found(&scene).await, value(&declares("AROAEXAMPLEID")), "the key is left as it is");
+
+    // The same if the manifest was written after the key.
+    scene.spec("orders", json!({ "policy": declares("AROANEVERTHERE") })).await;
+    ends_stalled("AROANEVERTHERE").await;
+
+    scene.spec("orders", json!({ "policy": declares("444455556666") })).await;
+    scene.until_ready("orders", "True", "Available").await;
+    assert_eq!(found(&scene).await, value(&declares("444455556666")));
 }
 
 #[tokio::test]

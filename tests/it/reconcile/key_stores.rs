@@ -73,6 +73,24 @@ async fn an_external_key_serves_one_object_and_a_store_that_is_not_connected_is_
 }
 
 #[tokio::test]
+async fn what_the_deletion_of_an_external_key_leaves_behind_is_told() {
+    let scene = Scene::new("external-left").await;
+    let keys = Some(vec!["one".to_owned()]);
+    let store = KeyStore { external_keys: keys, ..KeyStore::new(ACCOUNT, REGION, "xks", Origin::ExternalKeyStore) };
+    let store = scene.double.plant_key_store(&store).unwrap();
+    scene.create("orders", external(&store, "one")).await;
+    scene.until_ready("orders", "True", "Available").await;
+    scene.spec("orders", json!({ "deletionScheduleDays": 7 })).await;
+    let object = scene.until_ready("orders", "True", "DeletionScheduled").await;
+    assert_eq!(scene.key("orders").await.state, Actual::PendingDeletion);
+    let left = "; the key in the external key manager stays, but cannot decrypt without the KMS key";
+    let pending = &find(&object, ConditionType::PendingDeletion).unwrap().message;
+    assert!(pending.contains(left), "{pending}");
+    let told = scene.until_event("orders", "KeyDeletionScheduled").await;
+    assert!(told.contains(left), "{told}");
+}
+
+#[tokio::test]
 async fn the_other_kms_have_no_key_stores_and_say_so() {
     for vendor in [&CIPHER_TRUST, &HUAWEI] {
         let scene = Scene::alone(vendor, "no-store", Options::default(), json!({})).await;

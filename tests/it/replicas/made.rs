@@ -88,6 +88,14 @@ async fn a_replica_begins_with_the_policy_of_its_primary() {
     scene.person().put_key_policy().key_id(&of.arn).policy_name("default").policy(narrow.to_string()).send().await.unwrap();
     made(&scene, "there", json!({})).await;
     assert_eq!(serde_json::from_str::<Value>(&scene.key("there").await.policy).unwrap(), narrow);
+
+    // A policy that it declares is its own, and the primary key keeps the other.
+    super::provide_abroad(&scene, json!({ "allow": { "policies": { "from": "Any" } } })).await;
+    let own = narrow.to_string().replace("Narrow", "Own");
+    scene.spec("there", json!({ "policy": own })).await;
+    scene.until_event("there", "PolicyChanged").await;
+    assert_eq!(scene.key("there").await.policy, own);
+    assert_eq!(serde_json::from_str::<Value>(&scene.key("orders").await.policy).unwrap(), narrow);
 }
 
 #[tokio::test]

@@ -113,6 +113,8 @@ impl Memory {
             consistency: Duration::from_millis(100),
             missing_after: Duration::from_secs(2),
             attempt_wait: Duration::from_secs(4),
+            // As long as that of the program, unless a test says so.
+            principal_wait: Settings::PRINCIPAL_WAIT,
             // No test lasts until the first count, unless it says so.
             orphans_every: Duration::from_hours(24),
             per_object_metrics: false,

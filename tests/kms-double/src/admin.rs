@@ -167,6 +167,16 @@ pub(crate) fn set_rotation(inner: &mut Inner, arn_or_id: &str, period_days: Opti
     Ok(())
 }
 
+/// Deletes a user or role of IAM. Key policies then show its unique id in the place of its ARN.
+pub(crate) fn delete_principal(inner: &mut Inner, arn: &str, id: &str) {
+    inner.pass_time();
+    let keys: Vec<KeyRef> = inner.world.all_keys().map(|key| key.at.clone()).collect();
+    for at in keys {
+        inner.world.change(&at, |key| key.policy = key.policy.replace(&format!("\"{arn}\""), &format!("\"{id}\"")));
+    }
+    inner.world.deleted_principals.insert(arn.to_owned());
+}
+
 /// Sets an alias to a key, even if it belongs to another key.
 pub(crate) fn point_alias(inner: &mut Inner, alias: &str, arn_or_id: &str) -> anyhow::Result<()> {
     let now = inner.pass_time();

@@ -271,6 +271,11 @@ impl Double {
         admin::set_rotation(&mut self.shared.lock(), arn_or_id, period_days)
     }
 
+    /// Deletes a user or role of IAM, as another person. Key policies show its unique id from then on, and AWS accepts neither in a policy.
+    pub fn delete_principal(&self, arn: &str, id: &str) {
+        admin::delete_principal(&mut self.shared.lock(), arn, id);
+    }
+
     /// Sets an alias, with its prefix, to a key as another person, even if it belongs to another key.
     pub fn point_alias(&self, alias: &str, arn_or_id: &str) -> anyhow::Result<()> {
         admin::point_alias(&mut self.shared.lock(), alias, arn_or_id)

@@ -71,6 +71,8 @@ pub(crate) struct World {
     late: SignedDuration,
     /// By the id of the material.
     secrets: BTreeMap<String, Arc<[u8]>>,
+    /// Users and roles that were deleted, by ARN. No policy can name them any more.
+    pub(crate) deleted_principals: BTreeSet<String>,
     /// Counts the changes that had an effect.
     revision: u64,
 }
@@ -78,7 +80,15 @@ pub(crate) struct World {
 impl World {
     /// An empty world. Readers see changes `lag` late. Keys are deleted `late` after their deletion date.
     pub(crate) fn new(lag: Duration, late: SignedDuration) -> Self {
-        Self { regions: BTreeMap::new(), agenda: BTreeSet::new(), lag, late, secrets: BTreeMap::new(), revision: 0 }
+        Self {
+            regions: BTreeMap::new(),
+            agenda: BTreeSet::new(),
+            lag,
+            late,
+            secrets: BTreeMap::new(),
+            deleted_principals: BTreeSet::new(),
+            revision: 0,
+        }
     }
 
     /// Grows with every change.

@@ -61,8 +61,9 @@ pub(super) fn read(call: &Call<'_>) -> Result<Option<String>, Failure> {
     let document: Value = serde_json::from_str(policy).map_err(|_| malformed("This policy contains invalid Json"))?;
     let statements = document.get("Statement").ok_or_else(|| malformed("Missing required field Statement"))?;
     let statements = statements.as_array().cloned().unwrap_or_else(|| vec![statements.clone()]);
-    // AWS shows the unique id of a principal that was deleted, and accepts it in no new policy.
-    if statements.iter().flat_map(principals).any(|name| name.starts_with("AIDA") || name.starts_with("AROA")) {
+    // AWS shows the unique id of a principal that was deleted, and accepts it in no new policy, as little as its ARN.
+    let is_deleted = |name: &String| name.starts_with("AIDA") || name.starts_with("AROA") || call.world.deleted_principals.contains(name);
+    if statements.iter().flat_map(principals).any(|name| is_deleted(&name)) {
         return Err(malformed("Policy contains a statement with one or more invalid principals."));
     }
     if !call.members.flag("BypassPolicyLockoutSafetyCheck")? && !statements.iter().any(|statement| lets_in(statement, call)) {
